@@ -1,0 +1,53 @@
+# Entrepôt as a container image.
+#
+#   docker build --tag entrepot .
+#
+# Where Docker Hub cannot be reached, any image with Python 3.11 or newer will do as the base:
+#
+#   docker build --build-arg BASE=registry.lan/python:3.12-slim --tag entrepot .
+#
+# Where no package index can be reached either, lay the wheels into locks/wheels/ first, on a machine
+# with the same Python and architecture:
+#
+#   pip download --require-hashes --dest locks/wheels --requirement locks/run.txt
+#   pip download --dest locks/wheels hatchling
+#   docker build --build-arg PIP_FLAGS="--no-index --find-links=locks/wheels" --tag entrepot .
+
+ARG BASE=python:3.12-slim
+
+FROM ${BASE} AS build
+ARG PIP_FLAGS=""
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /src
+RUN python3 -m venv /opt/entrepot
+COPY locks/ locks/
+RUN /opt/entrepot/bin/python -m pip install ${PIP_FLAGS} --require-hashes --requirement locks/run.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY registry/ registry/
+RUN /opt/entrepot/bin/python -m pip install ${PIP_FLAGS} --no-deps . \
+ && /opt/entrepot/bin/python -m pip uninstall --quiet --yes setuptools pip \
+ && /opt/entrepot/bin/python -m compileall -q /opt/entrepot/lib \
+ && mkdir /src/data
+
+FROM ${BASE}
+LABEL org.opencontainers.image.title="Entrepôt" \
+      org.opencontainers.image.description="A private container-image mirror: each blob crosses the slow link once, and known images pull when the link is gone." \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=build /opt/entrepot /opt/entrepot
+COPY --from=build --chown=10001:10001 /src/data /data
+ENV PATH=/opt/entrepot/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    ENTREPOT_SERVER__LISTEN=0.0.0.0:5000 \
+    ENTREPOT_SERVER__CONSOLE=0.0.0.0:5001 \
+    ENTREPOT_STORAGE__PATH=/data
+# A number, so that the base needs no such account and Kubernetes can check that it is not root.
+USER 10001:10001
+# Everything that is written goes to /data; the rest runs with a read-only root (--read-only).
+VOLUME /data
+EXPOSE 5000 5001
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python3", "-c", \
+    "from http.client import HTTPConnection as C; c = C('127.0.0.1', 5001, timeout=4); c.request('GET', '/readyz'); raise SystemExit(c.getresponse().status != 200)"]
+ENTRYPOINT ["entrepot"]
+CMD ["serve"]

@@ -1,0 +1,44 @@
+# The targets a person needs; CI calls the same ones.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test check format soak lock clean
+
+run: $(VENV)/run.stamp            ## start the mirror on 127.0.0.1:5000
+	$(BIN)/entrepot serve
+
+test: $(VENV)/test.stamp          ## run every test (reduced sizes, at most 8 minutes on 2 cores)
+	$(BIN)/python -m pytest -m "not soak"
+
+check: $(VENV)/test.stamp         ## format, lint, types, architecture
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/architecture
+
+format: $(VENV)/test.stamp        ## rewrite the sources in the one style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+soak: $(VENV)/test.stamp          ## the full measurements behind docs/evidence/
+	$(BIN)/python -m pytest -m soak
+
+lock: $(VENV)/test.stamp          ## renew the locked dependencies from the bounds in pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --upgrade pyproject.toml -o locks/run.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --upgrade --extra test pyproject.toml -o locks/test.txt
+
+clean:                            ## forget the environment; keep data/
+	rm -rf $(VENV)
+
+# A stamp is renewed when the bounds or the locks change, so a second call costs nothing.
+$(VENV)/run.stamp: pyproject.toml locks/run.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r locks/run.txt
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/run.stamp locks/test.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r locks/test.txt
+	touch $@

@@ -1,0 +1,6 @@
+"""`python -m registry` is `entrepot`."""
+
+from registry.cli.main import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,1 @@
+"""How do container clients see us? The pull API over aiohttp (distribution-spec)."""

@@ -1,0 +1,97 @@
+"""From a request to its handler: the pull API as one aiohttp application."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from registry.api import errors
+from registry.api.blobs import answer_blob
+from registry.api.lists import answer_catalog, answer_referrers, answer_tags
+from registry.api.manifests import answer_manifest
+from registry.api.observe import build_observer, observation
+from registry.api.target import Kind, Target, is_upload, parse_target
+from registry.metrics import Metrics
+from registry.mirror.blobs import Blobs
+from registry.mirror.lists import Lists
+from registry.mirror.manifests import Manifests
+from registry.mirror.routing import UpstreamTable
+from registry.oci import media
+from registry.oci.digest import Digest
+from registry.oci.names import parse_reference
+
+VERSION = ("Docker-Distribution-Api-Version", "registry/2.0")
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """What the API answers from."""
+
+    table: UpstreamTable
+    manifests: Manifests
+    blobs: Blobs
+    lists: Lists
+
+
+def build_api(mirror: Mirror, metrics: Metrics) -> web.Application:
+    """Make the application; it opens nothing."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await dispatch(request, mirror)
+
+    app = web.Application(middlewares=[build_observer(metrics)])
+    app.router.add_route("*", "/{path:.*}", answer)
+    app.on_response_prepare.append(_add_version)
+    return app
+
+
+async def _add_version(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.add(*VERSION)
+
+
+async def dispatch(request: web.Request, mirror: Mirror) -> web.StreamResponse:
+    """Answer one request of the pull API.
+
+    Raises:
+        EntrepotError: rendered by the observer.
+    """
+    raw_path = request.raw_path.partition("?")[0]
+    target = parse_target(raw_path, request.query.get("ns", ""), request.host)
+    if request.method not in ("GET", "HEAD") or is_upload(raw_path):
+        return _refuse_write()
+    if target is None:
+        return errors.refuse(404, "NAME_UNKNOWN", "not an address of the registry API")
+    observation(request).kind = target.kind.value
+    match target.kind:
+        case Kind.BASE:
+            # From memory, and never a challenge: dockerd would send its user's Hub password.
+            return web.Response(body=b"{}", headers={"Content-Type": media.JSON})
+        case Kind.CATALOG:
+            return await answer_catalog(request, mirror.lists)
+        case _:
+            return await _answer_content(request, mirror, target)
+
+
+async def _answer_content(
+    request: web.Request, mirror: Mirror, target: Target
+) -> web.StreamResponse:
+    repository = mirror.table.resolve(target.repository)
+    match target.kind:
+        case Kind.MANIFEST:
+            reference = parse_reference(target.reference)
+            return await answer_manifest(request, mirror.manifests, repository, reference)
+        case Kind.BLOB:
+            digest = Digest.parse(target.reference)
+            return await answer_blob(request, mirror.blobs, repository, digest)
+        case Kind.REFERRERS:
+            digest = Digest.parse(target.reference)
+            return await answer_referrers(request, mirror.lists, repository, digest)
+        case _:
+            return await answer_tags(request, mirror.lists, repository)
+
+
+def _refuse_write() -> web.Response:
+    response = errors.refuse(
+        405, errors.UNSUPPORTED, "this is a read-only mirror; push to the registry it mirrors"
+    )
+    response.headers["Allow"] = "GET, HEAD"
+    return response

@@ -1,0 +1,1 @@
+"""What do we know? An index in SQLite over the files, which are the truth."""

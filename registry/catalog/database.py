@@ -1,0 +1,154 @@
+"""The SQLite file: how it is opened, migrated, read and written.
+
+Readers run on the event loop, since a lookup by key takes some ten microseconds and a thread hop
+takes more. Writers run one after the other in one thread of their own, since a commit may wait for
+the disk or for another process.
+"""
+
+import asyncio
+import importlib.resources
+import re
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from registry.errors import StoreError, StoreTooNew
+
+T = TypeVar("T")
+BUSY = 10.0  # seconds a writer waits for the writer of another process
+
+
+class Database:
+    """One process's connections to the catalog; open it with `async with`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="catalog")
+        self._reader: sqlite3.Connection | None = None
+        self._writer: sqlite3.Connection | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open both connections.
+
+        Raises:
+            StoreError: the file cannot be opened or is not a catalog.
+            StoreTooNew: a newer version has migrated it.
+        """
+        migrate(self._path)
+        self._reader = _connect(self._path)
+        self._writer = _connect(self._path)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._writing.shutdown(wait=True)
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                connection.close()
+        self._reader = self._writer = None
+
+    def read(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        """Run a SELECT that an index answers, here and now.
+
+        Raises:
+            StoreError: SQLite could not.
+        """
+        if self._reader is None:
+            raise StoreError(str(self._path), "the catalog is not open")
+        try:
+            return self._reader.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(str(self._path), str(error)) from error
+
+    async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `change` in a transaction of its own, after the changes before it.
+
+        Raises:
+            StoreError: SQLite could not; nothing of the change is kept.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._writing, self._apply, change)
+
+    def _apply(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        if self._writer is None:
+            raise StoreError(str(self._path), "the catalog is not open")
+        try:
+            return _transact(self._writer, change)
+        except sqlite3.Error as error:
+            raise StoreError(str(self._path), str(error)) from error
+
+    def version(self) -> int:
+        """Return a number that changes whenever any other connection commits."""
+        return int(self.read("PRAGMA data_version")[0][0])
+
+
+def migrate(path: Path) -> None:
+    """Bring the catalog at `path` to this version's schema, creating it if need be.
+
+    Raises:
+        StoreError: the file cannot be opened or is not a catalog.
+        StoreTooNew: a newer version has migrated it; it was not touched.
+    """
+    steps = _read_migrations()
+    try:
+        connection = _connect(path)
+        try:
+            _refuse_newer(connection, path, max(steps))
+            # Only then: switching the journal mode already writes to the file.
+            connection.execute("PRAGMA journal_mode = WAL")
+            _transact(connection, lambda held: _run_missing(held, steps))
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise StoreError(str(path), f"the catalog cannot be opened ({error})") from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=BUSY, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    # WAL with NORMAL loses at most the last commits when power fails, never the file; the files
+    # it indexes were synced before.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+def _transact(connection: sqlite3.Connection, change: Callable[[sqlite3.Connection], T]) -> T:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = change(connection)
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+    return result
+
+
+def _refuse_newer(connection: sqlite3.Connection, path: Path, newest: int) -> None:
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found > newest:
+        raise StoreTooNew(str(path), found, newest)
+
+
+def _run_missing(connection: sqlite3.Connection, steps: dict[int, str]) -> None:
+    reached = connection.execute("PRAGMA user_version").fetchone()[0]
+    for number in sorted(steps):
+        if number > reached:
+            for statement in _split(steps[number]):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number:d}")
+
+
+def _split(script: str) -> list[str]:
+    # executescript() would commit first, and a half-run migration could then survive.
+    bare = re.sub(r"--.*", "", script)
+    return [statement for statement in map(str.strip, bare.split(";")) if statement]
+
+
+def _read_migrations() -> dict[int, str]:
+    folder = importlib.resources.files("registry.catalog") / "migrations"
+    return {
+        int(file.name.split("_", 1)[0]): file.read_text(encoding="utf-8")
+        for file in folder.iterdir()
+        if file.name.endswith(".sql")
+    }

@@ -1,0 +1,43 @@
+"""Lists that upstreams gave us: tags of a repository, referrers of a digest."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from registry.catalog.database import Database
+from registry.oci.names import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class ListRecord:
+    """A list as JSON values, and when the upstream gave it (epoch seconds)."""
+
+    entries: list[Any]
+    checked: float
+
+
+class ListCatalog:
+    """Rows of lists, keyed by repository and subject (`tags`, or a digest for its referrers)."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, repository: Repository, subject: str) -> ListRecord | None:
+        """Return the last list; None when there never was one."""
+        rows = self._database.read(
+            "SELECT body, checked FROM lists WHERE repository = ? AND subject = ?",
+            (str(repository), subject),
+        )
+        return ListRecord(json.loads(rows[0][0]), rows[0][1]) if rows else None
+
+    async def record(
+        self, repository: Repository, subject: str, entries: list[Any], now: float
+    ) -> None:
+        """Keep the newest list."""
+        body = json.dumps(entries, separators=(",", ":"))
+        await self._database.write(
+            lambda rows: rows.execute(
+                "INSERT OR REPLACE INTO lists VALUES (?, ?, ?, ?)",
+                (str(repository), subject, body, now),
+            )
+        )

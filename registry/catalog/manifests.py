@@ -1,0 +1,146 @@
+"""What we know of manifests: which repository has which, and what tags led to."""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+
+from registry.catalog.database import Database
+from registry.oci.digest import Digest
+from registry.oci.manifest import Descriptor, Manifest
+from registry.oci.names import Repository, Tag
+
+
+@dataclass(frozen=True, slots=True)
+class TagRecord:
+    """What a tag led to, and when an upstream last said so (epoch seconds)."""
+
+    digest: Digest
+    checked: float
+
+
+@dataclass(frozen=True, slots=True)
+class Referrer:
+    """A stored manifest with a subject, as a referrers list shows it."""
+
+    descriptor: Descriptor
+    artifact_type: str
+    annotations: dict[str, str]
+
+
+class ManifestCatalog:
+    """Rows about manifests and tags; the bytes are in the blob store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def version(self) -> int:
+        """Return a number that changes when another connection changed the catalog."""
+        return self._database.version()
+
+    def find_tag(self, repository: Repository, tag: Tag) -> TagRecord | None:
+        """Return what `tag` led to; None when never seen."""
+        rows = self._database.read(
+            "SELECT digest, checked FROM tags WHERE repository = ? AND tag = ?",
+            (str(repository), tag.name),
+        )
+        return TagRecord(Digest.parse(rows[0][0]), rows[0][1]) if rows else None
+
+    def find_held(self, repository: Repository, digest: Digest) -> str | None:
+        """Return the media type of a manifest that `repository` has; None when it is not known."""
+        rows = self._database.read(
+            "SELECT media_type FROM holdings JOIN manifests USING (digest)"
+            " WHERE repository = ? AND digest = ?",
+            (str(repository), str(digest)),
+        )
+        return str(rows[0][0]) if rows else None
+
+    def find_media_type(self, digest: Digest) -> str | None:
+        """Return the media type of a stored manifest, whoever has it."""
+        rows = self._database.read(
+            "SELECT media_type FROM manifests WHERE digest = ?", (str(digest),)
+        )
+        return str(rows[0][0]) if rows else None
+
+    def names_child(self, repository: Repository, digest: Digest) -> bool:
+        """Whether an index that `repository` has refers to this manifest."""
+        return bool(
+            self._database.read(
+                "SELECT 1 FROM links JOIN holdings ON holdings.digest = links.parent"
+                " WHERE child = ? AND is_manifest AND repository = ? LIMIT 1",
+                (str(digest), str(repository)),
+            )
+        )
+
+    async def record(
+        self, repository: Repository, manifest: Manifest, tag: Tag | None, now: float
+    ) -> None:
+        """Record that `repository` has `manifest`, and that `tag` leads to it now."""
+
+        def change(rows: sqlite3.Connection) -> None:
+            _insert_manifest(rows, manifest)
+            rows.execute(
+                "INSERT OR IGNORE INTO holdings VALUES (?, ?, ?)",
+                (str(repository), str(manifest.digest), now),
+            )
+            if tag is not None:
+                rows.execute(
+                    "INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?)",
+                    (str(repository), tag.name, str(manifest.digest), now),
+                )
+
+        await self._database.write(change)
+
+    async def confirm_tag(self, repository: Repository, tag: Tag, now: float) -> None:
+        """Record that an upstream said the tag has not moved."""
+        await self._database.write(
+            lambda rows: rows.execute(
+                "UPDATE tags SET checked = ? WHERE repository = ? AND tag = ?",
+                (now, str(repository), tag.name),
+            )
+        )
+
+    def list_tags(self, repository: Repository) -> list[str]:
+        """Return the tags seen in `repository`, in ASCII order."""
+        rows = self._database.read(
+            "SELECT tag FROM tags WHERE repository = ? ORDER BY tag", (str(repository),)
+        )
+        return [row[0] for row in rows]
+
+    def list_repositories(self) -> list[str]:
+        """Return every repository that has a manifest, as registry/name in ASCII order."""
+        rows = self._database.read("SELECT DISTINCT repository FROM holdings ORDER BY repository")
+        return [row[0] for row in rows]
+
+    def list_referrers(self, repository: Repository, subject: Digest) -> list[Referrer]:
+        """Return the manifests of `repository` that name `subject`, in digest order."""
+        rows = self._database.read(
+            "SELECT digest, media_type, size, artifact_type, annotations"
+            " FROM manifests JOIN holdings USING (digest)"
+            " WHERE subject = ? AND repository = ? ORDER BY digest",
+            (str(subject), str(repository)),
+        )
+        return [
+            Referrer(Descriptor(media_type, Digest.parse(digest), size), kind, json.loads(notes))
+            for digest, media_type, size, kind, notes in rows
+        ]
+
+
+def _insert_manifest(rows: sqlite3.Connection, manifest: Manifest) -> None:
+    parent = str(manifest.digest)
+    rows.execute(
+        "INSERT OR IGNORE INTO manifests VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            parent,
+            manifest.media_type,
+            len(manifest.raw),
+            str(manifest.subject.digest) if manifest.subject else None,
+            manifest.artifact_type,
+            json.dumps(dict(manifest.annotations)),
+        ),
+    )
+    linked = [(child, True) for child in manifest.children]
+    linked += [(child, False) for child in manifest.blobs]
+    rows.executemany(
+        "INSERT OR IGNORE INTO links VALUES (?, ?, ?, ?, ?)",
+        [(parent, str(c.digest), is_manifest, c.media_type, c.size) for c, is_manifest in linked],
+    )

@@ -1,0 +1,1 @@
+"""How do operators drive us? The `entrepot` command."""

@@ -1,0 +1,35 @@
+"""The `entrepot` command: one sub-command per file, joined here."""
+
+import typer
+
+from registry import __version__
+from registry.cli.config import build_app
+from registry.cli.serve import serve
+
+
+def build_cli() -> typer.Typer:
+    """Make the command line."""
+    cli = typer.Typer(
+        name="entrepot",
+        help="A private container-image mirror: every blob crosses the slow link once.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    cli.command()(serve)
+    cli.add_typer(build_app(), name="config")
+    cli.callback()(_describe)
+    return cli
+
+
+def _describe(
+    version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True),
+) -> None:
+    if version:
+        typer.echo(f"entrepot {__version__}")
+        raise typer.Exit
+
+
+def run() -> None:
+    """Run the command line."""
+    build_cli()()

@@ -1,0 +1,59 @@
+"""`entrepot serve`: check everything, bind, then hand over to the supervisor."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from registry.configuration import load_settings
+from registry.errors import SettingsError, StoreError
+from registry.settings import Settings
+
+_Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="The TOML file, instead of the usual places."),
+]
+_Offline = Annotated[
+    bool, typer.Option("--offline", help="Open no connection: serve only what is here.")
+]
+
+
+def serve(config: _Config = None, offline: _Offline = False) -> None:
+    """Run the mirror until SIGTERM or Ctrl-C.
+
+    Example: entrepot serve --config /etc/entrepot/entrepot.toml
+    """
+    try:
+        settings = _load(config, offline=offline)
+        _run(settings, config, offline=offline)
+    except (SettingsError, StoreError) as error:
+        typer.echo(f"entrepot: {error}", err=True)
+        raise typer.Exit(2) from error
+
+
+def _load(config: Path | None, *, offline: bool) -> Settings:
+    settings = load_settings(config, os.environ)
+    if settings.access.mode == "users":
+        raise SettingsError(
+            "access.mode",
+            '"users" is not available in this version, and pulls would be open to everybody',
+            'write mode = "open" and restrict who can reach server.listen',
+        )
+    return settings.model_copy(update={"offline": True}) if offline else settings
+
+
+def _run(settings: Settings, config: Path | None, *, offline: bool) -> None:
+    # Empty at every start: a counter begins at 0 with its process.
+    folder = tempfile.mkdtemp(prefix="entrepot-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    try:
+        # Imported only now: prometheus_client looks for that folder when it is imported, and the
+        # other commands start faster without a server's libraries.
+        from registry.processes import serve_forever  # noqa: PLC0415
+
+        serve_forever(settings, lambda: _load(config, offline=offline))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""How do people, and the machines that watch, see us?"""

@@ -1,0 +1,160 @@
+"""The journey of a blob: who may have it, is it here, and if not, the flight that brings it."""
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from registry.catalog.blobs import BlobCatalog
+from registry.errors import BlobUnknown, DigestMismatch, StoreError, UpstreamDenied, UpstreamOffline
+from registry.mirror.flights import Flight, Flights, Order
+from registry.mirror.origin import Origin
+from registry.mirror.relay import relay
+from registry.oci.digest import Digest
+from registry.oci.names import Repository
+from registry.oci.span import Span
+from registry.store.blobs import BlobStore
+from registry.store.part import Fate, PartReader
+from registry.store.spool import Spool
+from registry.upstream.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """A whole blob in a file; `size` in bytes."""
+
+    path: Path
+    size: int
+    origin: Origin = Origin.HIT
+
+
+class ArrivingBlob:
+    """A blob in flight; `size` is None where nobody told it. Close it after use."""
+
+    def __init__(
+        self, order: Order, flight: Flight, reader: PartReader | None, origin: Origin
+    ) -> None:
+        self.size = flight.size if flight.size is not None else order.size
+        self.origin = origin
+        self._order = order
+        self._flight = flight
+        self._reader = reader
+
+    def fileno(self) -> int:
+        """Return the descriptor that has the bytes which `advance` promised."""
+        return -1 if self._reader is None else self._reader.fileno()
+
+    async def advance(self, offset: int) -> int:
+        """Wait until there are bytes at `offset`, and return how far they may be read.
+
+        Returning `offset` itself means that the blob ends there.
+
+        Raises:
+            DigestMismatch: the bytes turned out wrong; what was read is not the whole blob.
+            StoreError: the disk refused; `relay` goes on without it.
+            UpstreamError: the flight gave up; the next request resumes it.
+        """
+        if self._reader is None:
+            raise StoreError(str(self._order.digest), "the disk refused it")
+        while True:
+            was_over = self._flight.is_over
+            progress = self._reader.progress()
+            if progress.fate is Fate.CONDEMNED:
+                raise DigestMismatch(str(self._order.digest), "wrong bytes arrived")
+            if progress.landed > offset or progress.fate is Fate.WHOLE:
+                return progress.landed
+            if progress.fate is Fate.ABANDONED or was_over:
+                raise self._flight.failure or StoreError(
+                    str(self._order.digest), "the fill ended early"
+                )
+            await self._flight.changed()
+
+    async def relay(self, sent: Span, stop: int | None) -> AsyncGenerator[bytes, None]:
+        """Yield what follows `sent` up to `stop` straight from upstream; see `relay.relay`."""
+        order = self._order
+        transfer = order.source.open_blob(order.repository.name, order.digest, order.size)
+        async for chunk in relay(transfer, order.digest, sent, stop, self._reader):
+            yield chunk
+
+    def close(self) -> None:
+        """Give the descriptor back; the flight goes on."""
+        if self._reader is not None:
+            self._reader.close()
+
+
+class Blobs:
+    """Answers blobs."""
+
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        connections: Mapping[str, int],
+        *,
+        catalog: BlobCatalog,
+        store: BlobStore,
+        spool: Spool,
+        flights: Flights,
+    ) -> None:
+        """`connections` is how many may fetch one large blob, by upstream."""
+        self._sources = sources
+        self._connections = connections
+        self._catalog = catalog
+        self._store = store
+        self._spool = spool
+        self._flights = flights
+        self._log = structlog.get_logger("registry.mirror")
+
+    async def stat(self, repository: Repository, digest: Digest) -> int | None:
+        """Return the size in bytes of a blob this repository has; None where nobody tells it.
+
+        Nothing is fetched: a HEAD must never cost a transfer.
+
+        Raises:
+            BlobUnknown: the repository does not have it, as far as can be known.
+            UpstreamError: the upstream does not say.
+        """
+        size = self._catalog.find_size(repository, digest)
+        if size is not None:
+            return size
+        try:
+            told = await self._sources[repository.registry].head_blob(repository.name, digest)
+        except (UpstreamDenied, UpstreamOffline) as error:
+            raise BlobUnknown(str(repository), str(digest)) from error
+        size = await self._store.stat(digest) if told is None else told
+        if size is not None:
+            await self._catalog.grant(repository, digest, size)
+        return size
+
+    async def get(self, repository: Repository, digest: Digest) -> StoredBlob | ArrivingBlob:
+        """Return the blob, whole or arriving; arriving ones have their first bytes.
+
+        Raises:
+            BlobUnknown: the repository does not have it.
+            UpstreamError: it is not here, and the upstream does not give it.
+        """
+        size = await self.stat(repository, digest)
+        path = self._store.local_path(digest)
+        if path is not None:
+            return StoredBlob(path, path.stat().st_size)
+        order = Order(
+            repository,
+            digest,
+            size,
+            self._sources[repository.registry],
+            self._connections[repository.registry],
+        )
+        flight, is_joined = self._flights.join(order)
+        try:
+            await flight.opened()
+        except StoreError as error:
+            self._log.error("passed through, not kept", blob=str(digest), why=str(error))
+            return ArrivingBlob(order, flight, None, Origin.MISS)
+        except (UpstreamDenied, UpstreamOffline) as error:
+            raise BlobUnknown(str(repository), str(digest)) from error
+        origin = Origin.MISS if flight.is_writer and not is_joined else Origin.JOINED
+        reader = self._spool.open(digest)
+        path = self._store.local_path(digest)
+        if reader is None and path is not None:
+            return StoredBlob(path, path.stat().st_size, origin)
+        return ArrivingBlob(order, flight, reader, origin)

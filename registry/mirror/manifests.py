@@ -1,0 +1,126 @@
+"""The journey of a manifest: what is known and fresh is served; else the upstream is asked."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from registry.errors import ManifestUnknown, Unknown, UpstreamDenied, UpstreamError, UpstreamOffline
+from registry.mirror.absence import AbsenceMemory
+from registry.mirror.freshness import Freshness, judge
+from registry.mirror.inquiries import Inquiries, Inquiry
+from registry.mirror.memory import Known
+from registry.mirror.origin import Origin
+from registry.mirror.shelf import Shelf
+from registry.oci.manifest import Manifest
+from registry.oci.names import Reference, Repository, Tag
+from registry.settings import TagSettings
+
+PATIENCE = 1.5  # seconds an upstream has to say whether a known tag moved, before it is served
+SLUGGISH = 10.0  # seconds for which an upstream that took longer is not waited for again
+
+
+@dataclass(frozen=True, slots=True)
+class ServedManifest:
+    """A manifest for a client; `warning` says why it may be out of date, empty when it is not."""
+
+    manifest: Manifest
+    origin: Origin
+    warning: str = ""
+
+
+class Manifests:
+    """Answers manifests by tag and by digest."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        inquiries: Inquiries,
+        absences: AbsenceMemory,
+        tags: TagSettings,
+        clock: Callable[[], float],
+        *,
+        offline: bool,
+    ) -> None:
+        self._shelf = shelf
+        self._inquiries = inquiries
+        self._absences = absences
+        self._tags = tags
+        self._clock = clock
+        self._offline = offline
+        self._sluggish_until: dict[str, float] = {}
+        self._log = structlog.get_logger("registry.mirror")
+
+    async def get(self, repository: Repository, reference: Reference) -> ServedManifest:
+        """Return the manifest that `reference` leads to.
+
+        Raises:
+            ManifestUnknown: it is not there, or (offline, private) not to be had.
+            UpstreamError: it is not known here, and the upstream does not say.
+            StoreError: the disk or the catalog refused.
+        """
+        now = self._clock()
+        known = self._shelf.remember(repository, reference, now)
+        if known is None or self._judge(reference, known, now) is not Freshness.FRESH:
+            # The disk may be ahead of this process's memory: another one may have asked.
+            known = await self._shelf.recall(repository, reference)
+        freshness = Freshness.EXPIRED if known is None else self._judge(reference, known, now)
+        if known is not None and freshness is Freshness.FRESH:
+            return ServedManifest(known.manifest, Origin.HIT)
+        absent = self._absences.find((repository, reference), now)
+        try:
+            if absent is not None:
+                raise absent
+            return await self._ask(repository, reference, may_wait=freshness is Freshness.EXPIRED)
+        except (Unknown, UpstreamError) as error:
+            if known is not None and freshness is Freshness.STALE:
+                return self._serve_stale(repository, reference, known, error)
+            raise _as_unknown(repository, reference, error) from error
+
+    def _judge(self, reference: Reference, known: Known, now: float) -> Freshness:
+        if not isinstance(reference, Tag):
+            return Freshness.FRESH
+        return judge(self._tags, reference.name, known.checked, now, offline=self._offline)
+
+    async def _ask(
+        self, repository: Repository, reference: Reference, *, may_wait: bool
+    ) -> ServedManifest:
+        inquiry = self._inquiries.begin(repository, reference)
+        try:
+            await self._await(repository.registry, inquiry, may_wait=may_wait)
+            finding = inquiry.task.result()
+        except Unknown as error:
+            self._absences.note((repository, reference), error, self._clock())
+            raise
+        is_joined = inquiry.is_joined and finding.origin is Origin.MISS
+        return ServedManifest(
+            finding.known.manifest, Origin.JOINED if is_joined else finding.origin
+        )
+
+    async def _await(self, registry: str, inquiry: Inquiry, *, may_wait: bool) -> None:
+        """Wait for an inquiry to end; raise UpstreamError when a known tag has waited enough."""
+        now = self._clock()
+        is_sluggish = now < self._sluggish_until.get(registry, 0.0)
+        left = 0.0 if is_sluggish else max(0.0, inquiry.began + PATIENCE - now)
+        await asyncio.wait([inquiry.task], timeout=None if may_wait else left)
+        if not inquiry.task.done():
+            # It goes on in the background, and the next request profits from its answer.
+            self._sluggish_until[registry] = self._clock() + SLUGGISH
+            raise UpstreamError(registry, f"no answer within {PATIENCE} s")
+        self._sluggish_until.pop(registry, None)
+
+    def _serve_stale(
+        self, repository: Repository, reference: Reference, known: Known, why: Exception
+    ) -> ServedManifest:
+        self._log.warning("served stale", image=f"{repository}:{reference}", why=str(why))
+        return ServedManifest(known.manifest, Origin.STALE, f"stale: {why}")
+
+
+def _as_unknown(
+    repository: Repository, reference: Reference, error: Unknown | UpstreamError
+) -> Unknown | UpstreamError:
+    """Make a refusal an absence: to this mirror's clients there is no such image."""
+    if isinstance(error, UpstreamDenied | UpstreamOffline):
+        return ManifestUnknown(str(repository), str(reference), str(error))
+    return error

@@ -1,0 +1,208 @@
+"""Manifests and indexes: read once, never rewritten (image-spec, manifest.md, image-index.md)."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from registry.errors import DigestInvalid, ManifestInvalid
+from registry.oci import media
+from registry.oci.digest import Digest
+
+MAX_MANIFEST = 4 * 1024 * 1024  # bytes; what the specification asks registries to accept
+MAX_DESCRIPTORS = 10_000  # far beyond any image; stops bombs of descriptors
+MAX_SIZE = 2**63 - 1  # bytes; the specification's int64
+
+_FIELDS = frozenset(
+    [
+        "schemaVersion",
+        "mediaType",
+        "manifests",
+        "layers",
+        "config",
+        "blobs",
+        "subject",
+        "artifactType",
+        "annotations",
+        "fsLayers",
+        "digest",
+        "size",
+    ]
+)
+_FOLDED_FIELDS = frozenset(field.casefold() for field in _FIELDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """What a manifest says of something it refers to; `size` in bytes."""
+
+    media_type: str
+    digest: Digest
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest as stored: its bytes, and what they refer to.
+
+    `children` are manifests (of an index), `blobs` the config and layers (of an image), in order
+    and without repeats. `artifact_type` and `annotations` are those a referrers list shows.
+    """
+
+    raw: bytes
+    digest: Digest
+    media_type: str
+    children: tuple[Descriptor, ...]
+    blobs: tuple[Descriptor, ...]
+    subject: Descriptor | None
+    artifact_type: str
+    annotations: Mapping[str, str]
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """The descriptor of this manifest itself."""
+        return Descriptor(self.media_type, self.digest, len(self.raw))
+
+
+def parse_manifest(raw: bytes, content_type: str, digest: Digest | None = None) -> Manifest:
+    """Read a manifest that arrived with `content_type`, named `digest` (default: its sha256).
+
+    The bytes are kept as they are. Duplicate JSON keys, fields in another case, documents that
+    could be read as both index and image (CVE-2021-41190), and a `mediaType` that contradicts the
+    header are refused, since two clients could then see two images under one digest.
+
+    Raises:
+        ManifestInvalid: see above; also not JSON, over 4 MiB, schema 1, or of an unknown type.
+    """
+    if len(raw) > MAX_MANIFEST:
+        raise ManifestInvalid(f"{len(raw)} bytes, more than {MAX_MANIFEST}")
+    document = _read_document(raw)
+    media_type = _decide_media_type(document, media.bare(content_type))
+    _refuse_ambiguity(document, media_type)
+    children = tuple(_unique(document.get("manifests")))
+    blobs = () if media_type in media.INDEXES else tuple(_image_blobs(document, media_type))
+    if len(children) + len(blobs) > MAX_DESCRIPTORS:
+        raise ManifestInvalid(f"more than {MAX_DESCRIPTORS} descriptors")
+    subject = document.get("subject")
+    return Manifest(
+        raw=raw,
+        digest=digest or Digest.of(raw),
+        media_type=media_type,
+        children=children,
+        blobs=blobs,
+        subject=_read_descriptor(subject) if subject is not None else None,
+        artifact_type=_artifact_type(document),
+        annotations=_read_annotations(document.get("annotations")),
+    )
+
+
+def _read_document(raw: bytes) -> dict[str, Any]:
+    try:
+        # Decoded here because json would also guess UTF-16, which no client reads.
+        document = json.loads(raw.decode("utf-8"), object_pairs_hook=_refuse_duplicates)
+    except (ValueError, RecursionError) as error:
+        raise ManifestInvalid(f"not a JSON document ({str(error)[:100]})") from error
+    if not isinstance(document, dict):
+        raise ManifestInvalid("not a JSON object")
+    if document.get("schemaVersion") == 1 or "fsLayers" in document:
+        raise ManifestInvalid("schema 1, which current clients no longer read")
+    _refuse_other_case(document)
+    _refuse_halves(raw, document)
+    return document
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ManifestInvalid("a JSON key appears twice")
+    return found
+
+
+def _refuse_other_case(found: Mapping[str, Any]) -> None:
+    # Clients in Go ignore the case of keys, so they would read fields that are unknown to us.
+    for key in found:
+        if key not in _FIELDS and key.casefold() in _FOLDED_FIELDS:
+            raise ManifestInvalid(f"{key[:30]!r} is a field in another case")
+
+
+def _refuse_halves(raw: bytes, document: dict[str, Any]) -> None:
+    # An escape can spell half of a surrogate pair, which no file, header or database takes.
+    if b"\\ud" in raw.lower():
+        try:
+            json.dumps(document, ensure_ascii=False).encode()
+        except (UnicodeEncodeError, RecursionError) as error:
+            raise ManifestInvalid("it contains half of a character, or too many levels") from error
+
+
+def _decide_media_type(document: dict[str, Any], content_type: str) -> str:
+    declared = document.get("mediaType")
+    if declared is not None and not isinstance(declared, str):
+        raise ManifestInvalid("mediaType is not a string")
+    if content_type not in media.MANIFESTS:
+        raise ManifestInvalid(f"content type {content_type[:100]!r} is not that of a manifest")
+    if declared and declared != content_type:
+        raise ManifestInvalid(f"mediaType {declared[:100]!r} arrived as {content_type!r}")
+    return content_type
+
+
+def _refuse_ambiguity(document: dict[str, Any], media_type: str) -> None:
+    is_index = "manifests" in document
+    is_image = "layers" in document or "config" in document or "blobs" in document
+    if is_index and is_image:
+        raise ManifestInvalid("it could be read as an index and as an image")
+    if (media_type in media.INDEXES) is not is_index:
+        raise ManifestInvalid(f"its fields are not those of {media_type}")
+
+
+def _image_blobs(document: dict[str, Any], media_type: str) -> Iterator[Descriptor]:
+    if media_type == media.OCI_ARTIFACT:
+        return _unique(document.get("blobs"))
+    return _unique([document.get("config"), *_as_list(document.get("layers"))])
+
+
+def _unique(entries: object) -> Iterator[Descriptor]:
+    seen: set[Digest] = set()
+    for entry in _as_list(entries):
+        descriptor = _read_descriptor(entry)
+        if descriptor.digest not in seen:
+            seen.add(descriptor.digest)
+            yield descriptor
+
+
+def _as_list(value: object) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ManifestInvalid("a list of descriptors is not a list")
+    if len(value) > MAX_DESCRIPTORS:
+        raise ManifestInvalid(f"more than {MAX_DESCRIPTORS} descriptors")
+    return value
+
+
+def _read_descriptor(entry: object) -> Descriptor:
+    if not isinstance(entry, dict):
+        raise ManifestInvalid("a descriptor is not an object")
+    _refuse_other_case(entry)
+    size, digest, media_type = entry.get("size"), entry.get("digest"), entry.get("mediaType", "")
+    if type(size) is not int or not 0 <= size <= MAX_SIZE or not isinstance(media_type, str):
+        raise ManifestInvalid("a descriptor without a size or media type")
+    try:
+        return Descriptor(media_type, Digest.parse(str(digest)), size)
+    except DigestInvalid as error:
+        raise ManifestInvalid(str(error)) from error
+
+
+def _artifact_type(document: dict[str, Any]) -> str:
+    # distribution-spec, "Listing Referrers": artifactType, else the config's media type.
+    named = document.get("artifactType")
+    if isinstance(named, str) and named:
+        return named
+    config = document.get("config")
+    fallback = config.get("mediaType") if isinstance(config, dict) else None
+    return fallback if isinstance(fallback, str) else ""
+
+
+def _read_annotations(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        return {}
+    return {key: text for key, text in value.items() if isinstance(text, str)}

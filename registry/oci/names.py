@@ -1,0 +1,76 @@
+"""Repository names, tags, references (distribution-spec, "Pulling manifests")."""
+
+import re
+from dataclasses import dataclass
+
+from registry.errors import NameInvalid, TagInvalid
+from registry.oci.digest import Digest
+
+_SEGMENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+# A registry as references spell it: a host with an optional port. Underscores are not legal in
+# host names, but container networks use them.
+_REGISTRY = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?(?::[0-9]{1,5})?")
+
+MAX_NAME = 255  # "many clients impose a limit of 255 characters", distribution-spec
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Tag:
+    """A mutable name for a manifest inside a repository."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Reference = Tag | Digest
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Repository:
+    """A repository of one registry, e.g. registry `docker.io`, name `library/nginx`."""
+
+    registry: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.registry}/{self.name}"
+
+
+def parse_name(text: str) -> str:
+    """Return `text` if it is a repository name.
+
+    Raises:
+        NameInvalid: outside the grammar, or longer than 255 characters.
+    """
+    if len(text) > MAX_NAME or _NAME.fullmatch(text) is None:
+        raise NameInvalid(text)
+    return text
+
+
+def parse_registry(text: str) -> str:
+    """Return `text` if it is a registry's `host[:port]` in lower case.
+
+    Raises:
+        NameInvalid: outside that grammar, or longer than 255 characters.
+    """
+    if len(text) > MAX_NAME or ".." in text or _REGISTRY.fullmatch(text) is None:
+        raise NameInvalid(text)
+    return text
+
+
+def parse_reference(text: str) -> Reference:
+    """Read a tag or a digest; a tag cannot contain ':', so that decides.
+
+    Raises:
+        DigestInvalid: contains ':' but is no digest.
+        TagInvalid: outside the tag grammar.
+    """
+    if ":" in text:
+        return Digest.parse(text)
+    if _TAG.fullmatch(text) is None:
+        raise TagInvalid(text)
+    return Tag(text)

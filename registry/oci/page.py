@@ -1,0 +1,41 @@
+"""Pages of a sorted list (distribution-spec, "Listing Tags"; also `_catalog`)."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from registry.errors import PaginationInvalid
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`entries` of one page, and the `last` to ask the next with; None when this is the end."""
+
+    entries: tuple[str, ...]
+    next_last: str | None
+
+
+def parse_count(text: str | None) -> int | None:
+    """Read the `n` parameter; None when absent.
+
+    Raises:
+        PaginationInvalid: not a whole number of 0 or more.
+    """
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise PaginationInvalid(text)
+    return int(text)
+
+
+def cut_page(entries: Sequence[str], count: int | None, last: str | None) -> Page:
+    """Cut the page after `last` (exclusive, need not exist) from ASCII-sorted `entries`.
+
+    `count` 0 gives an empty page without a next one, as the specification says.
+    """
+    start = bisect_right(entries, last) if last else 0
+    if count is None:
+        return Page(tuple(entries[start:]), None)
+    cut = tuple(entries[start : start + count])
+    more = bool(cut) and start + count < len(entries)
+    return Page(cut, cut[-1] if more else None)

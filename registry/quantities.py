@@ -1,0 +1,234 @@
+"""Values as people write them: sizes, durations, addresses, lists, read and printed. Pure."""
+
+import ipaddress
+import json
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from types import MappingProxyType
+from urllib.parse import SplitResult, urlsplit
+
+MAX_SIZE = 2**63 - 1  # bytes; the catalog's integers end here
+MAX_DURATION = 36_500 * 86_400.0  # seconds; beyond a century "forever" is meant
+MASK = "********"
+
+_NUMBER = r"([0-9]{1,19}(?:\.[0-9]{1,19})?)"
+_SIZE = re.compile(rf"{_NUMBER} ?([A-Za-z]*)")
+_DURATION = re.compile(rf"{_NUMBER} ?([a-z]*)")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+_SIZE_UNITS = MappingProxyType(
+    {"B": 1}
+    | {f"{letter}B": 1000**power for power, letter in enumerate("KMGTPE", 1)}
+    | {f"{letter}iB": 1024**power for power, letter in enumerate("KMGTPE", 1)}
+)
+_DURATION_UNITS = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86_400})
+
+
+class Refusal(ValueError):
+    """A value that cannot be used: `why`, and the `cure`, which says what to write instead.
+
+    It is a ValueError because that is what pydantic turns into an error that knows the key.
+    """
+
+    def __init__(self, why: str, cure: str) -> None:
+        self.why, self.cure = why, cure
+        super().__init__(f"{why}; {cure}")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server listens: `host` (IPv6 without brackets) and `port`; port 0 means any free."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def parse_size(value: object) -> int:
+    """Return the bytes of `50GiB`, `1.5TiB`, `500MB`, or a plain whole number of bytes.
+
+    Raises:
+        Refusal: anything else, a negative number, or more than 2**63 - 1 bytes.
+    """
+    cure = 'write a size such as "50GiB", "500MB", or a whole number of bytes'
+    if isinstance(value, int) and not isinstance(value, bool):
+        size = value
+    else:
+        found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+        unit = None if found is None else _find_size_unit(found[2])
+        if found is None or unit is None:
+            raise Refusal(f"{_quote(value)} is not a size", cure)
+        size = int(Fraction(found[1]) * unit)
+    if not 0 <= size <= MAX_SIZE:
+        raise Refusal(f"{_quote(value)} is not between 0 and 8EiB", cure)
+    return size
+
+
+def _find_size_unit(text: str) -> int | None:
+    named = {name.lower(): size for name, size in _SIZE_UNITS.items()}
+    return named.get(text.lower()) if text else 1
+
+
+def format_size(size: int) -> str:
+    """Print `size` bytes in the largest unit that leaves a whole number: `50GiB`, `500MB`."""
+    return _count_in_largest(size, _SIZE_UNITS.items(), at_least=1)
+
+
+def parse_duration(value: object) -> float:
+    """Return the seconds of `60s`, `10m`, `6h`, `30d`, `forever` (infinity), or a plain number.
+
+    Raises:
+        Refusal: anything else, a negative number, or a finite one of more than 100 years.
+    """
+    cure = 'write a duration such as "60s", "10m", "6h", "30d" or "forever"'
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = float(min(value, 10**15)) if isinstance(value, int) else value
+    elif value == "forever":
+        seconds = math.inf
+    else:
+        found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+        unit = None if found is None else _DURATION_UNITS.get(found[2] or "s")
+        if found is None or unit is None:
+            raise Refusal(f"{_quote(value)} is not a duration", cure)
+        seconds = float(Fraction(found[1]) * unit)
+    if not (0 <= seconds <= MAX_DURATION or seconds == math.inf):
+        raise Refusal(f"{_quote(value)} is not between 0 and 100 years", cure)
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """Print `seconds` so that `parse_duration` reads the same: `60s`, `10m`, `forever`."""
+    if math.isinf(seconds):
+        return "forever"
+    if not seconds.is_integer():
+        return f"{Decimal(repr(seconds)):f}s"
+    # "60s" says more exactly than "1m" how finely the author thought.
+    return _count_in_largest(int(seconds), _DURATION_UNITS.items(), at_least=2)
+
+
+def _count_in_largest(amount: int, units: Iterable[tuple[str, int]], at_least: int) -> str:
+    fitting = [(size, name) for name, size in units if amount % size == 0 and amount >= size]
+    enough = [(size, name) for size, name in fitting if amount >= at_least * size]
+    smallest = min((size, name) for name, size in units)
+    size, name = max(enough, default=smallest)
+    return f"{amount // size}{name}"
+
+
+def parse_address(value: object) -> Address:
+    """Read `host:port`, IPv6 in brackets (`[::1]:5000`), port 0 to 65535.
+
+    Raises:
+        Refusal: anything else.
+    """
+    if isinstance(value, Address):
+        return value
+    text = value if isinstance(value, str) else ""
+    host, colon, port = text.strip().rpartition(":")
+    bare = _read_host(host) if colon and _is_port(port) else None
+    if bare is None:
+        raise Refusal(
+            f"{_quote(value)} is not a host and a port of at most 65535",
+            'write host:port such as "127.0.0.1:5000", "0.0.0.0:5000" or "[::1]:5000"',
+        )
+    return Address(bare, int(port))
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65_535
+
+
+def _read_host(text: str) -> str | None:
+    try:
+        if text.startswith("[") and text.endswith("]"):
+            return str(ipaddress.IPv6Address(text[1:-1]))
+        if text and text.strip("0123456789.") == "":
+            return str(ipaddress.IPv4Address(text))
+    except ValueError:
+        return None
+    return text if _HOST.fullmatch(text) else None
+
+
+def parse_endpoint(text: str) -> str:
+    """Return the base URL of an upstream, without a trailing slash and with its host in lower case.
+
+    Raises:
+        Refusal: not `http://` or `https://`, or with credentials, a query or a fragment, or with
+            the `/v2` that is added to every request.
+    """
+    cure = 'write a URL such as "https://registry.example.net"'
+    url = _split_url(text, ("http", "https"), cure)
+    if "@" in url.netloc:  # the value is not repeated: it holds a password
+        raise Refusal(
+            "credentials do not belong into a URL", "put them in username and password_file"
+        )
+    if "?" in text or "#" in text:
+        raise Refusal(f"{_quote(text)} has a query or a fragment", cure)
+    path = url.path.rstrip("/")
+    if path.endswith("/v2"):
+        raise Refusal(f"{_quote(text)} ends in /v2, which is added anyway", "leave out the /v2")
+    return f"{url.scheme}://{url.netloc.lower()}{path}"
+
+
+def parse_proxy(text: str) -> str:
+    """Return a proxy's URL (`http`, `https`, `socks5`, `socks5h`), or "" for none.
+
+    Raises:
+        Refusal: another scheme, no host, or a path.
+    """
+    cure = 'write "http://host:port", "socks5://host:port", "socks5h://host:port", or "" for none'
+    if not text:
+        return ""
+    url = _split_url(text, ("http", "https", "socks5", "socks5h"), cure)
+    if url.path not in {"", "/"} or "?" in text or "#" in text:
+        raise Refusal("a proxy is a host and a port, without a path", cure)
+    return text.rstrip("/")
+
+
+def mask_proxy(text: str) -> str:
+    """Return a proxy's URL fit to be shown: its password, if any, as asterisks."""
+    scheme, mark, rest = text.partition("://")
+    credentials, at, host = rest.rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    return f"{scheme}{mark}{user}{colon}{MASK if colon else ''}{at}{host}"
+
+
+def parse_list(text: str) -> list[object]:
+    """Read a list from an environment variable: a JSON array, or entries separated by commas."""
+    try:
+        listed = json.loads(text)
+    except (ValueError, RecursionError):
+        listed = None
+    if isinstance(listed, list):
+        return listed
+    # A comma inside {1,3} belongs to a regular expression.
+    return [part.strip() for part in re.split(r",(?![^{]*\})", text) if part.strip()]
+
+
+def format_key(parts: Iterable[str]) -> str:
+    """Print the name of a setting as TOML has it: `upstreams."docker.io".proxy`."""
+    return ".".join(part if _BARE_KEY.fullmatch(part) else json.dumps(part) for part in parts)
+
+
+def _split_url(text: str, schemes: tuple[str, ...], cure: str) -> SplitResult:
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in schemes and url.hostname and (url.port or url.netloc[-1] != ":")
+    except ValueError:
+        usable = False
+    if not usable or re.search(r"[\s\x00-\x1f\x7f\\]", text):
+        shown = "this" if "@" in text else _quote(text)
+        raise Refusal(f"{shown} is not a URL of {' or '.join(schemes)}", cure)
+    return url
+
+
+def _quote(value: object) -> str:
+    # repr keeps the message on one line, whatever the value holds.
+    return repr(value)[:80]

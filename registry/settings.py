@@ -1,0 +1,275 @@
+"""Typed settings: what can be configured, within which bounds, and the defaults.
+
+`config/entrepot.toml` explains every setting to operators; `registry/configuration.py` loads them.
+The models validate what they are given and open nothing. Relative paths are relative to the folder
+the program was started in.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
+
+from registry.errors import NameInvalid
+from registry.oci.names import parse_registry
+from registry.quantities import (
+    MASK,
+    Address,
+    Refusal,
+    format_duration,
+    format_size,
+    mask_proxy,
+    parse_address,
+    parse_duration,
+    parse_endpoint,
+    parse_proxy,
+    parse_size,
+)
+
+__all__ = [
+    "AccessSettings",
+    "Address",
+    "ServerSettings",
+    "Settings",
+    "StorageSettings",
+    "TagSettings",
+    "UpstreamSettings",
+    "builtin_upstreams",
+]
+
+
+def _check_registry(text: str) -> str:
+    try:
+        return parse_registry(text)
+    except NameInvalid as error:
+        raise Refusal(
+            f"{text[:80]!r} is not a registry's name",
+            'write host or host:port in lower case, such as "registry.example.net:5000"',
+        ) from error
+
+
+def _compile_pattern(value: object) -> object:
+    if not isinstance(value, str):
+        return value  # an already compiled pattern; anything else pydantic refuses
+    try:
+        return re.compile(value)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise Refusal(
+            f"{value[:80]!r} is not a regular expression ({error})",
+            r"write one that matches whole tags, such as 'v\d+\.\d+\.\d+'",
+        ) from error
+
+
+# Each type is read from what people write, and printed (in JSON mode) so that it reads the same.
+_Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size, when_used="json")]
+_Duration = Annotated[
+    float, BeforeValidator(parse_duration), PlainSerializer(format_duration, when_used="json")
+]
+_Address = Annotated[
+    Address, BeforeValidator(parse_address), PlainSerializer(str, when_used="json")
+]
+_Endpoint = Annotated[str, AfterValidator(parse_endpoint)]
+_Proxy = Annotated[str, AfterValidator(parse_proxy), PlainSerializer(mask_proxy, when_used="json")]
+_Registry = Annotated[str, AfterValidator(_check_registry)]
+_Pattern = Annotated[re.Pattern[str], BeforeValidator(_compile_pattern)]
+_Secret = Annotated[
+    SecretStr,
+    PlainSerializer(lambda secret: MASK if secret else "", when_used="json"),
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class ServerSettings(_Section):
+    """Where clients (`listen`) and people (`console`) connect.
+
+    `workers` is the number of pull processes; 0 means the number of cores, at most 4. With
+    `tls_cert` and `tls_key` (paths of PEM files) `listen` speaks TLS.
+    """
+
+    listen: _Address = Address("127.0.0.1", 5000)
+    console: _Address = Address("127.0.0.1", 5001)
+    workers: int = Field(default=0, ge=0, le=64)
+    tls_cert: str = ""
+    tls_key: str = ""
+
+    @field_validator("console")
+    @classmethod
+    def _differs_from_listen(cls, console: Address, info: ValidationInfo) -> Address:
+        if console.port and console == info.data.get("listen"):
+            raise Refusal(f"{console} is also server.listen", "write another port")
+        return console
+
+    @field_validator("tls_key")
+    @classmethod
+    def _comes_with_cert(cls, key: str, info: ValidationInfo) -> str:
+        if bool(key) != bool(info.data.get("tls_cert")):
+            raise Refusal(
+                "TLS needs both tls_cert and tls_key", "write both, or neither for plain HTTP"
+            )
+        return key
+
+
+class StorageSettings(_Section):
+    """The data folder `path`; blobs take at most `limit` bytes, and `reserve` bytes stay free."""
+
+    path: Path = Path("data")
+    limit: _Size = Field(default=50 * 1024**3, gt=0)
+    reserve: _Size = 1024**3
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _is_named(cls, path: object) -> object:
+        if path == "" or not isinstance(path, str | Path):
+            raise Refusal(f"{str(path)[:80]!r} is not the name of a folder", 'write path = "data"')
+        return path
+
+
+class TagSettings(_Section):
+    """How long what is known of a tag holds, in seconds (`math.inf`: forever).
+
+    Within `fresh_for` a tag is not asked for again; within `stale_for` it is served although the
+    upstream does not answer; within `missing_for` an absent one is not asked for again.
+    """
+
+    fresh_for: _Duration = 60.0
+    stale_for: _Duration = float("inf")
+    missing_for: _Duration = 10.0
+    immutable: tuple[_Pattern, ...] = ()
+
+    def is_immutable(self, tag: str) -> bool:
+        """Whether `tag` (a name such as `v1.2.3`) is matched as a whole by an `immutable` one."""
+        return any(pattern.fullmatch(tag) for pattern in self.immutable)
+
+
+class UpstreamSettings(_Section):
+    """One registry that is mirrored.
+
+    `endpoints` are base URLs, tried in order. `auth_realms` are further hosts to which this
+    upstream's credentials may be sent, `aliases` other names clients call it by, `connections` how
+    many may fetch one large blob. `password` is what `password_file` held when it was loaded.
+    """
+
+    endpoints: tuple[_Endpoint, ...]
+    username: str = ""
+    password_file: str = ""
+    proxy: _Proxy = Field(default="", repr=False)  # may hold a password
+    connections: int = Field(default=4, ge=1, le=16)
+    default: bool = False
+    auth_realms: tuple[_Registry, ...] = ()
+    ca_file: str = ""
+    aliases: tuple[_Registry, ...] = ()
+    password: _Secret = SecretStr("")
+
+    @field_validator("endpoints")
+    @classmethod
+    def _has_one(cls, endpoints: tuple[str, ...]) -> tuple[str, ...]:
+        if not endpoints:
+            raise Refusal("there is no endpoint", 'write endpoints = ["https://..."]')
+        return endpoints
+
+
+class AccessSettings(_Section):
+    """Who may pull: `open` means everybody, `users` those added with `entrepot users add`."""
+
+    mode: Literal["open", "users"] = "open"
+
+
+def builtin_upstreams() -> dict[str, dict[str, Any]]:
+    """Return a new table per upstream that is there without being configured, Docker Hub first."""
+    docker_hub: dict[str, Any] = {
+        "endpoints": ["https://registry-1.docker.io"],
+        "default": True,
+        "auth_realms": ["auth.docker.io"],
+        "aliases": ["index.docker.io", "registry-1.docker.io"],
+    }
+    others = (
+        "ghcr.io",
+        "quay.io",
+        "gcr.io",
+        "registry.k8s.io",
+        "mcr.microsoft.com",
+        "public.ecr.aws",
+        "nvcr.io",
+    )
+    return {"docker.io": docker_hub} | {name: {"endpoints": [f"https://{name}"]} for name in others}
+
+
+def _build_upstreams() -> dict[str, UpstreamSettings]:
+    tables = builtin_upstreams()
+    return {name: UpstreamSettings.model_validate(table) for name, table in tables.items()}
+
+
+class Settings(_Section):
+    """Every setting. `upstreams` are by name and exactly those given; without, the built-in ones.
+
+    Raises:
+        pydantic.ValidationError: on construction, with every value that cannot be used.
+    """
+
+    offline: bool = False
+    server: ServerSettings = ServerSettings()
+    storage: StorageSettings = StorageSettings()
+    tags: TagSettings = TagSettings()
+    upstreams: Mapping[_Registry, UpstreamSettings] = Field(default_factory=_build_upstreams)
+    access: AccessSettings = AccessSettings()
+
+    @field_validator("upstreams")
+    @classmethod
+    def _have_one_default(cls, upstreams: Mapping[str, Any]) -> Mapping[str, Any]:
+        defaults = [name for name, upstream in upstreams.items() if upstream.default]
+        if len(defaults) > 1:
+            raise Refusal(
+                f"default = true stands in {' and in '.join(defaults)}",
+                "leave it in one of them and write default = false in the others",
+            )
+        if not defaults:
+            raise Refusal(
+                "none of them has default = true",
+                "write it in the one that plain image names belong to",
+            )
+        return upstreams
+
+    @field_validator("upstreams")
+    @classmethod
+    def _share_no_name(cls, upstreams: Mapping[str, Any]) -> Mapping[str, Any]:
+        owners = {name: name for name in upstreams}
+        for name, upstream in upstreams.items():
+            for alias in upstream.aliases:
+                owner = owners.setdefault(alias, name)
+                if owner != name:
+                    raise Refusal(
+                        f"{alias} is an alias of {name}, and a name or an alias of {owner}",
+                        f'configure [upstreams."{name}"] instead, or change its aliases',
+                    )
+        return upstreams
+
+    @property
+    def default_upstream(self) -> str:
+        """The name of the upstream that plain image names belong to."""
+        return next(name for name, upstream in self.upstreams.items() if upstream.default)
+
+    def dump(self) -> dict[str, Any]:
+        """Return plain tables, lists, strings, numbers and booleans, as TOML and JSON know them.
+
+        Sizes (`50GiB`) and durations (`60s`) are as people write them, passwords are asterisks.
+        """
+        tables = self.model_dump(mode="json")
+        for upstream in tables["upstreams"].values():
+            if not upstream["password"]:
+                del upstream["password"]
+        return tables

@@ -1,0 +1,1 @@
+"""Where are the bytes? Content by digest, content still arriving, and what names point to."""

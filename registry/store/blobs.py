@@ -1,0 +1,49 @@
+"""The contract of a blob store: whole, verified content by digest, and nothing else.
+
+Any implementation passes `tests/contract/test_blob_store.py`. Six methods on purpose: a store that
+would have to pretend (a symlink, a partial file) shows that the contract is wrong.
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Protocol
+
+from registry.oci.digest import Digest
+from registry.oci.span import Span
+from registry.store.part import SealedPart
+
+
+class BlobStore(Protocol):
+    """Whole blobs; what is in here has been verified once and is never changed."""
+
+    async def stat(self, digest: Digest) -> int | None:
+        """Return the size in bytes; None means surely not here."""
+        ...
+
+    def read(self, digest: Digest, span: Span) -> AsyncIterator[bytes]:
+        """Yield the bytes of `span` in pieces of at most 1 MiB.
+
+        Raises:
+            StoreError: the blob is not here, is shorter than the span, or the disk refused.
+        """
+        ...
+
+    async def adopt(self, part: SealedPart) -> None:
+        """Take over a verified spool file, durably; adopting what is already here is harmless.
+
+        Raises:
+            StoreError: the disk refused; the part is then still in the spool.
+        """
+        ...
+
+    async def delete(self, digest: Digest) -> bool:
+        """Forget a blob; whoever is reading it goes on. False when it was not here."""
+        ...
+
+    def scan(self) -> AsyncIterator[tuple[Digest, int]]:
+        """Yield every blob here with its size in bytes, in no order."""
+        ...
+
+    def local_path(self, digest: Digest) -> Path | None:
+        """Return a file to send from, where the store has files; None otherwise."""
+        ...

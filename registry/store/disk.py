@@ -1,0 +1,95 @@
+"""Blobs as files: `blobs/<algorithm>/<2 hex>/<hex>`, read-only, never rewritten."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiofiles
+import aiofiles.os
+
+from registry.errors import DigestInvalid, StoreError
+from registry.oci.digest import Digest
+from registry.oci.span import Span
+from registry.store.folder import sync_folder
+from registry.store.part import SealedPart
+
+_PIECE = 1024 * 1024  # bytes per read
+
+
+class DiskStore:
+    """A `BlobStore` in a folder of one file system together with its spool."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def stat(self, digest: Digest) -> int | None:
+        """Return the size in bytes, or None. No thread: the inode is nearly always in memory."""
+        try:
+            return self._path(digest).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    async def read(self, digest: Digest, span: Span) -> AsyncIterator[bytes]:
+        """Yield the bytes of `span`; raises StoreError when they are not all here."""
+        path = self._path(digest)
+        left = span.length
+        try:
+            async with aiofiles.open(path, "rb") as file:
+                await file.seek(span.start)
+                while left:
+                    piece = await file.read(min(left, _PIECE))
+                    if not piece:
+                        raise StoreError(str(path), f"ends {left} bytes early")
+                    left -= len(piece)
+                    yield piece
+        except OSError as error:
+            raise StoreError(str(path), error.strerror or str(error)) from error
+
+    async def adopt(self, part: SealedPart) -> None:
+        """Rename a sealed part to its final name and make the name durable."""
+        await aiofiles.os.wrap(self._adopt)(part)
+
+    def _adopt(self, part: SealedPart) -> None:
+        path = self._path(part.digest)
+        try:
+            is_new_folder = not path.parent.exists()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.path.replace(path)
+            sync_folder(path.parent)
+            if is_new_folder:
+                sync_folder(path.parent.parent)
+        except OSError as error:
+            raise StoreError(str(path), error.strerror or str(error)) from error
+
+    async def delete(self, digest: Digest) -> bool:
+        """Unlink a blob; False when it was not here."""
+        try:
+            await aiofiles.os.remove(self._path(digest))
+        except FileNotFoundError:
+            return False
+        return True
+
+    async def scan(self) -> AsyncIterator[tuple[Digest, int]]:
+        """Yield (digest, size) of every well-named file; strangers' files are passed over."""
+        for algorithm in await aiofiles.os.listdir(self._folder):
+            for shard in await aiofiles.os.listdir(self._folder / algorithm):
+                for digest, size in await aiofiles.os.wrap(self._list)(algorithm, shard):
+                    yield digest, size
+
+    def _list(self, algorithm: str, shard: str) -> list[tuple[Digest, int]]:
+        found = []
+        with os.scandir(self._folder / algorithm / shard) as entries:
+            for entry in entries:
+                try:
+                    found.append((Digest.parse(f"{algorithm}:{entry.name}"), entry.stat().st_size))
+                except (DigestInvalid, FileNotFoundError):
+                    continue
+        return found
+
+    def local_path(self, digest: Digest) -> Path | None:
+        """Return the file of a blob, or None."""
+        path = self._path(digest)
+        return path if path.exists() else None
+
+    def _path(self, digest: Digest) -> Path:
+        return self._folder / digest.algorithm / digest.encoded[:2] / digest.encoded

@@ -1,0 +1,106 @@
+"""The data folder: its rooms on disk, its layout version, and safe small writes."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.errors import StoreError, StoreTooNew
+
+LAYOUT = 1  # raised when an older version could no longer read what this one writes
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """Paths under `storage.path`; all on one file system, so that a rename moves nothing."""
+
+    root: Path
+
+    @property
+    def blobs(self) -> Path:
+        """Whole, verified blobs: `<algorithm>/<2 hex>/<hex>`."""
+        return self.root / "blobs"
+
+    @property
+    def spool(self) -> Path:
+        """Blobs still arriving."""
+        return self.root / "spool"
+
+    @property
+    def tags(self) -> Path:
+        """What names point to, one small file each."""
+        return self.root / "tags"
+
+    @property
+    def locks(self) -> Path:
+        """Empty files that processes lock while they ask upstream."""
+        return self.root / "locks"
+
+    @property
+    def catalog(self) -> Path:
+        """The index over all of it."""
+        return self.root / "catalog.db"
+
+
+def open_folder(root: Path) -> DataFolder:
+    """Make or check the data folder.
+
+    Raises:
+        StoreTooNew: it belongs to a newer version; nothing was touched.
+        StoreError: it cannot be made or written.
+    """
+    folder = DataFolder(root.absolute())
+    marker = folder.root / "LAYOUT"
+    try:
+        if marker.exists():
+            _check_layout(folder.root, marker.read_text(encoding="ascii"))
+        for room in (folder.blobs, folder.spool, folder.tags, folder.locks):
+            room.mkdir(parents=True, exist_ok=True)
+        if not marker.exists():
+            write_durably(marker, f"{LAYOUT}\n".encode())
+        _prove_writable(folder.root)
+    except OSError as error:
+        raise StoreError(str(folder.root), error.strerror or str(error)) from error
+    return folder
+
+
+def _check_layout(root: Path, text: str) -> None:
+    found = text.strip()
+    if not found.isdigit():
+        raise StoreError(str(root), "its LAYOUT file is not a number; is this a data folder?")
+    if int(found) > LAYOUT:
+        raise StoreTooNew(str(root), int(found), LAYOUT)
+
+
+def _prove_writable(root: Path) -> None:
+    probe = root / f".probe-{os.getpid()}"
+    probe.write_bytes(b"")
+    probe.unlink()
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` so that a crash leaves the old or the new, never a mixture.
+
+    Raises:
+        OSError: the disk refused; the old content is still there.
+    """
+    # The name begins with a dot, which neither a tag nor a digest does.
+    temporary = path.with_name(f".new-{os.getpid()}-{path.name[:200]}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names inside a folder durable (a rename alone is not)."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

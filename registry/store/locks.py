@@ -1,0 +1,78 @@
+"""Locks between processes: the kernel keeps them, and frees them when a process dies."""
+
+import asyncio
+import fcntl
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+POLL = 0.01  # seconds between two tries; a question to an upstream takes longer
+
+
+def take_lock(path: Path) -> int | None:
+    """Open (creating it) and lock `path` without waiting.
+
+    Returns the descriptor, which holds the lock until it is closed, or None while another holder
+    has it. A holder may rename or unlink the file before letting go, so a lock counts only if the
+    path still leads to the file that was locked.
+
+    Raises:
+        OSError: the file cannot be made or opened.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if leads_to(path, descriptor):
+            return descriptor
+    except BlockingIOError:
+        pass
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+def leads_to(path: Path, descriptor: int) -> bool:
+    """Whether `path` is (still) a name of the open file `descriptor`."""
+    try:
+        named, held = path.stat(), os.fstat(descriptor)
+    except FileNotFoundError:
+        return False
+    return (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino)
+
+
+class Locks:
+    """Named locks shared by every process on one data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @asynccontextmanager
+    async def hold(self, name: str) -> AsyncIterator[None]:
+        """Hold the lock called `name`, waiting as long as it takes.
+
+        A disk that refuses lock files costs the sharing between processes, not the answer: then
+        the body runs without the lock.
+        """
+        path = self._folder / hashlib.sha256(name.encode()).hexdigest()
+        descriptor = await self._wait(path)
+        try:
+            yield
+        finally:
+            if descriptor is not None:
+                # Unlinked while held: whoever locks the old file sees the path lead elsewhere.
+                path.unlink(missing_ok=True)
+                os.close(descriptor)
+
+    async def _wait(self, path: Path) -> int | None:
+        while True:
+            try:
+                descriptor = take_lock(path)
+            except OSError:
+                return None
+            if descriptor is not None:
+                return descriptor
+            await asyncio.sleep(POLL)

@@ -1,0 +1,186 @@
+"""One blob that is still arriving: a file with one writer and any number of readers.
+
+The file is append-only and never holds its last byte before the digest has been checked. Its inode
+alone tells every process what became of it, whatever name it has by then:
+
+    mode 0600, linked      growing
+    mode 0444              whole: verified, every byte readable
+    mode 0000              condemned: the bytes were wrong
+    mode 0600, no link     abandoned: the disk refused, what is there is right as far as it goes
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Self
+
+from registry.errors import DigestMismatch, StoreError
+from registry.oci.digest import Digest
+from registry.store.locks import leads_to
+
+_REHASH = 1024 * 1024  # bytes read at a time when a prefix is hashed again
+
+
+class Fate(Enum):
+    """What has become of a part, read from its inode."""
+
+    GROWING = "growing"
+    WHOLE = "whole"
+    CONDEMNED = "condemned"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many bytes may be read, and whether more will come."""
+
+    landed: int
+    fate: Fate
+
+
+@dataclass(frozen=True, slots=True)
+class SealedPart:
+    """A verified part that waits in the spool to be adopted by a store."""
+
+    path: Path
+    digest: Digest
+    size: int
+
+
+class PartReader:
+    """A reader's own descriptor on a part; it outlives renames and unlinks."""
+
+    def __init__(self, path: Path) -> None:
+        """Open `path`.
+
+        Raises:
+            FileNotFoundError: there is no such part (any more).
+        """
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def fileno(self) -> int:
+        """Return the descriptor, for `sendfile`."""
+        return self._descriptor
+
+    def progress(self) -> Progress:
+        """Ask the inode; one system call, no path."""
+        state = os.fstat(self._descriptor)
+        mode = state.st_mode & 0o777
+        if mode == 0o444:
+            return Progress(state.st_size, Fate.WHOLE)
+        if mode == 0:
+            return Progress(state.st_size, Fate.CONDEMNED)
+        fate = Fate.GROWING if state.st_nlink else Fate.ABANDONED
+        return Progress(state.st_size, fate)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read at most `length` bytes at `offset`."""
+        return os.pread(self._descriptor, length, offset)
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self._descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class PartWriter:
+    """The one writer of a part; holds its lock as long as `descriptor` is open.
+
+    All methods block (disk, hashing): call them in a thread, one at a time. The last byte received
+    is always held back in memory, so that it can only land after the digest agreed.
+    """
+
+    def __init__(self, path: Path, digest: Digest, descriptor: int) -> None:
+        self._path = path
+        self._digest = digest
+        self._descriptor = descriptor
+        self._hasher = digest.hasher()
+        self._held = b""
+        self.landed = 0
+
+    @property
+    def received(self) -> int:
+        """Bytes received so far, the one held back included: where to go on from."""
+        return self.landed + len(self._held)
+
+    def resume(self) -> int:
+        """Hash what an earlier writer left and return how many bytes that was."""
+        self._seek_start()
+        while block := os.pread(self._descriptor, _REHASH, self.landed):
+            self._hasher.update(block)
+            self.landed += len(block)
+        return self.landed
+
+    def restart(self) -> None:
+        """Throw away what is there, before anything was appended by this writer."""
+        os.ftruncate(self._descriptor, 0)
+        self._seek_start()
+
+    def _seek_start(self) -> None:
+        self._hasher, self._held, self.landed = self._digest.hasher(), b"", 0
+
+    def append(self, chunks: Sequence[bytes]) -> None:
+        """Hash and write non-empty `chunks` in order, holding back the very last byte.
+
+        Raises:
+            StoreError: the disk refused (full, gone); nothing was lost of what readers have.
+        """
+        for chunk in chunks:
+            self._hasher.update(chunk)
+        pieces = [memoryview(piece) for piece in (self._held, *chunks)]
+        self._held = bytes(pieces[-1][-1:])
+        pieces[-1] = pieces[-1][:-1]
+        self._write([piece for piece in pieces if piece.nbytes])
+
+    def _write(self, pieces: list[memoryview]) -> None:
+        try:
+            while pieces:
+                written = os.pwritev(self._descriptor, pieces, self.landed)
+                self.landed += written
+                while pieces and written >= len(pieces[0]):
+                    written -= len(pieces.pop(0))
+                if pieces:
+                    pieces[0] = pieces[0][written:]
+        except OSError as error:
+            raise StoreError(str(self._path), error.strerror or str(error)) from error
+
+    def seal(self) -> SealedPart:
+        """Verify everything received, then let the last byte land; durable when it returns.
+
+        Raises:
+            DigestMismatch: wrong bytes; the part is condemned and its readers can tell.
+            StoreError: the disk refused the last byte or the sync.
+        """
+        if self._hasher.hexdigest() != self._digest.encoded:
+            self.condemn()
+            raise DigestMismatch(str(self._digest), f"{self.received} bytes arrived, and are wrong")
+        if self._held:
+            last, self._held = self._held, b""
+            self._write([memoryview(last)])
+        try:
+            os.fchmod(self._descriptor, 0o444)
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise StoreError(str(self._path), error.strerror or str(error)) from error
+        return SealedPart(self._path, self._digest, self.landed)
+
+    def condemn(self) -> None:
+        """Mark the bytes as wrong for every reader, and take the file away."""
+        os.fchmod(self._descriptor, 0)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Take the file away, if it is still in the spool; its readers keep what they opened."""
+        if leads_to(self._path, self._descriptor):
+            self._path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let go of the lock; what has landed stays for whoever resumes."""
+        os.close(self._descriptor)

@@ -1,0 +1,63 @@
+"""What names point to, on disk: the truth from which a lost catalog can be made again.
+
+`tags/<registry>/<repository>/@/tag-<tag>` and `.../@/digest-<algorithm>-<hex>` each hold one small
+JSON object. `@` cannot occur in a repository name, so a tag never clashes with a repository below.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import aiofiles.os
+
+from registry.errors import StoreError
+from registry.oci.digest import Digest
+from registry.oci.names import Reference, Repository
+from registry.store.folder import write_durably
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """What a reference led to: `digest` and `media_type` of the manifest, and when (epoch s)."""
+
+    digest: str
+    media_type: str
+    seen: float
+
+
+class ReferenceFiles:
+    """The folder of pointers."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def write(self, repository: Repository, reference: Reference, pointer: Pointer) -> None:
+        """Record durably what `reference` led to.
+
+        Raises:
+            StoreError: the disk refused; the former pointer is still there.
+        """
+        await aiofiles.os.wrap(self._write)(self._path(repository, reference), pointer)
+
+    def _write(self, path: Path, pointer: Pointer) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_durably(path, json.dumps(asdict(pointer)).encode())
+        except OSError as error:
+            raise StoreError(str(path), error.strerror or str(error)) from error
+
+    async def read(self, repository: Repository, reference: Reference) -> Pointer | None:
+        """Return what is recorded; None when nothing is."""
+        path = self._path(repository, reference)
+        try:
+            content = await aiofiles.os.wrap(path.read_bytes)()
+        except FileNotFoundError:
+            return None
+        return Pointer(**json.loads(content))
+
+    def _path(self, repository: Repository, reference: Reference) -> Path:
+        if isinstance(reference, Digest):
+            name = f"digest-{reference.algorithm}-{reference.encoded}"
+        else:
+            name = f"tag-{reference.name}"
+        return self._folder / repository.registry / repository.name / "@" / name

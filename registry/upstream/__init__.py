@@ -1,0 +1,1 @@
+"""What do others have? Everything that opens a connection to another registry."""

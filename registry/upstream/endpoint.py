@@ -1,0 +1,214 @@
+"""One endpoint of an upstream: authenticated requests, redirects by hand, health, errors made ours.
+
+Everything that talks to a registry goes through `Endpoint.request`; what it yields has a status of
+2xx, everything else has become an error of `registry.errors`.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+
+from registry.errors import (
+    Unknown,
+    UpstreamDenied,
+    UpstreamError,
+    UpstreamFaulty,
+    UpstreamThrottled,
+    UpstreamUnreachable,
+)
+from registry.upstream.auth import Login
+from registry.upstream.budget import Budget, read_budget, read_retry_after
+from registry.upstream.health import Health
+from registry.upstream.redirects import MAX_HOPS, follow, origin_of, target_of
+from registry.upstream.transport import translate_errors
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What to ask a registry: `path` below `/v2/`; `absent` is raised when it says 404.
+
+    `counts` says that the answer is taken from a pull budget (a manifest GET at Docker Hub).
+    `start_at` is a URL that an earlier answer to the same path redirected to.
+    """
+
+    method: str
+    path: str
+    repository: str
+    absent: Unknown
+    headers: Mapping[str, str] = field(default_factory=dict)
+    counts: bool = False
+    start_at: str | None = None
+
+    @property
+    def scope(self) -> str:
+        """The token scope that this call needs."""
+        return f"repository:{self.repository}:pull"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A 2xx response still being read, and the URL that gave it."""
+
+    response: httpx.Response
+    url: str
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of what answered."""
+        return origin_of(self.url)
+
+    def header(self, name: str) -> str | None:
+        """Return a header's value."""
+        value: str | None = self.response.headers.get(name)
+        return value
+
+
+class Endpoint:
+    """One base URL, with its own health, its login, and the budget it last told."""
+
+    def __init__(
+        self,
+        url: str,
+        client: httpx.AsyncClient,
+        login: Login,
+        clock: Callable[[], float],
+        note_budget: Callable[[Budget], None],
+    ) -> None:
+        self.origin = origin_of(url)
+        self.base = url.rstrip("/")
+        self._client = client
+        self._login = login
+        self._clock = clock
+        self._note_budget = note_budget
+        self._health = Health()
+        # A quota answers 429 to counted requests only, and blobs and HEADs still go through.
+        self._quota = Health()
+
+    def is_suspect(self) -> bool:
+        """Whether it sent wrong bytes lately."""
+        return self._health.is_suspect(self._clock())
+
+    def rests(self, *, counts: bool = False) -> bool:
+        """Whether its breaker is open (for calls that count against its budget)."""
+        now = self._clock()
+        return self._health.rests(now) or (counts and self._quota.rests(now))
+
+    def accuse(self) -> None:
+        """Remember that it sent wrong bytes."""
+        self._health = self._health.accuse(self._clock())
+
+    @asynccontextmanager
+    async def request(self, call: Call) -> AsyncIterator[Answer]:
+        """Ask, and yield the 2xx answer with its body unread.
+
+        Raises:
+            Unknown: `call.absent`, when it says 404.
+            UpstreamThrottled, UpstreamDenied, UpstreamFaulty, UpstreamUnreachable: see there; also
+                when reading the body breaks inside the `async with`.
+        """
+        self._admit(call)
+        try:
+            with translate_errors(self.origin):
+                answer = await self._exchange(call)
+                try:
+                    self._health = self._health.succeed()
+                    yield answer
+                finally:
+                    await answer.response.aclose()
+        except UpstreamThrottled as error:
+            self._throttle(call, error)
+            raise
+        except UpstreamUnreachable:
+            self._health = self._health.fail(self._clock())
+            raise
+
+    def _admit(self, call: Call) -> None:
+        now = self._clock()
+        if self._health.rests(now):
+            raise UpstreamUnreachable(
+                self.origin, "failed lately and is left alone", self._health.rests_until - now
+            )
+        if call.counts and self._quota.rests(now):
+            raise UpstreamThrottled(
+                self.origin, "its pull budget is used up", self._quota.rests_until - now
+            )
+        self._health = self._health.admit(now)
+
+    def _throttle(self, call: Call, error: UpstreamThrottled) -> None:
+        now = self._clock()
+        if call.counts and error.retry_after is None:
+            self._quota = self._quota.throttle(now, None)
+        else:
+            self._health = self._health.throttle(now, error.retry_after)
+
+    async def _exchange(self, call: Call) -> Answer:
+        first = call.start_at or f"{self.base}/v2/{call.path}"
+        is_ours = origin_of(first) == self.origin
+        header = await self._login.prepare(call.scope) if is_ours else None
+        answer = await self._send(call, first, header)
+        if answer.response.status_code == 401 and origin_of(answer.url) == self.origin:
+            challenges = answer.response.headers.get_list("www-authenticate")
+            await answer.response.aclose()
+            header = await self._login.answer(challenges, call.scope, header)
+            if header is None:
+                raise UpstreamDenied(self.origin, "asks for a login (private, or not there)")
+            answer = await self._send(call, first, header)
+        try:
+            self._judge(call, answer)
+        except BaseException:
+            await answer.response.aclose()
+            raise
+        return answer
+
+    async def _send(self, call: Call, url: str, header: str | None) -> Answer:
+        for _ in range(MAX_HOPS + 1):
+            headers = dict(call.headers)
+            # Only this endpoint's own origin ever sees our login, on whichever hop.
+            if header is not None and origin_of(url) == self.origin:
+                headers["Authorization"] = header
+            request = self._client.build_request(
+                call.method, url, headers=headers, extensions={"target": target_of(url)}
+            )
+            response = await self._client.send(request, stream=True)
+            if response.status_code not in REDIRECTS:
+                return Answer(response, url)
+            location = response.headers.get("location", "")
+            await response.aclose()
+            url = follow(url, location)
+        raise UpstreamFaulty(self.origin, f"redirects more than {MAX_HOPS} times")
+
+    def _judge(self, call: Call, answer: Answer) -> None:
+        response, origin = answer.response, answer.origin
+        status = response.status_code
+        if origin == self.origin:
+            budget = read_budget(self.origin, self._login.identity, response.headers)
+            if budget is not None:
+                self._note_budget(budget)
+        if 200 <= status < 300:
+            if response.headers.get("content-encoding", "identity").lower() != "identity":
+                raise UpstreamFaulty(origin, "encodes content although asked not to")
+            return
+        raise _error_of(call, origin, response, is_elsewhere=origin != self.origin)
+
+
+def _error_of(
+    call: Call, origin: str, response: httpx.Response, *, is_elsewhere: bool
+) -> Unknown | UpstreamError:
+    status = response.status_code
+    if status == 404:
+        return call.absent
+    if status == 429:
+        retry_after = read_retry_after(response.headers)
+        return UpstreamThrottled(origin, "says: too many requests (429)", retry_after)
+    if status in (401, 403) and is_elsewhere:
+        # A signed URL that was refused (expired, clocks apart) says nothing about the content.
+        return UpstreamUnreachable(origin, f"refuses the URL it was redirected to ({status})")
+    if status in (401, 403):
+        return UpstreamDenied(origin, f"refuses this ({status}): private, or not there")
+    if status >= 500 or status == 408:
+        return UpstreamUnreachable(origin, f"answers {status}", read_retry_after(response.headers))
+    return UpstreamFaulty(origin, f"answers {status}, which makes no sense here")

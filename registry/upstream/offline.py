@@ -1,0 +1,42 @@
+"""The upstream of a mirror without a network: it has nothing, and says so at once."""
+
+from typing import Any, NoReturn
+
+from registry.errors import UpstreamOffline
+from registry.oci.digest import Digest
+from registry.oci.names import Reference
+from registry.upstream.source import Transfer
+
+
+class OfflineSource:
+    """A `Source` that opens no socket; every question is answered by UpstreamOffline."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    async def head_manifest(self, repository: str, reference: Reference) -> Digest | None:
+        """Raise UpstreamOffline."""
+        self._refuse()
+
+    async def get_manifest(self, repository: str, reference: Reference) -> NoReturn:
+        """Raise UpstreamOffline."""
+        self._refuse()
+
+    async def head_blob(self, repository: str, digest: Digest) -> int | None:
+        """Raise UpstreamOffline."""
+        self._refuse()
+
+    def open_blob(self, repository: str, digest: Digest, size: int | None) -> Transfer:
+        """Raise UpstreamOffline."""
+        self._refuse()
+
+    async def list_tags(self, repository: str) -> list[str]:
+        """Raise UpstreamOffline."""
+        self._refuse()
+
+    async def list_referrers(self, repository: str, digest: Digest) -> list[dict[str, Any]]:
+        """Raise UpstreamOffline."""
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise UpstreamOffline(self._name)

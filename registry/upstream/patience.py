@@ -1,0 +1,33 @@
+"""How long to go on trying, and how long to wait between two tries. Pure; randomness passed in."""
+
+import random
+from dataclasses import dataclass
+
+FIRST_WAIT = 0.1  # seconds before the second try
+LONGEST_WAIT = 5.0
+
+
+@dataclass(slots=True)
+class Patience:
+    """Tries against a deadline that progress moves on; times in seconds of one clock."""
+
+    budget: float
+    deadline: float
+    chance: random.Random
+    tries: int = 0
+
+    def renew(self, now: float) -> None:
+        """Start over: something useful came."""
+        self.deadline = now + self.budget
+        self.tries = 0
+
+    def next_wait(self, now: float, at_least: float | None = None) -> float | None:
+        """Return the seconds to wait before the next try; None when patience has run out.
+
+        Waits double, with full jitter in the upper half, so that many who failed together do not
+        come back together.
+        """
+        longest = min(LONGEST_WAIT, FIRST_WAIT * 2**self.tries)
+        wait = max(longest * (0.5 + self.chance.random() / 2), at_least or 0.0)
+        self.tries = min(self.tries + 1, 16)
+        return wait if now + wait < self.deadline else None

@@ -1,0 +1,159 @@
+"""One blob, read to the end over every fault that more patience or another endpoint can heal."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from registry.errors import Unknown, UpstreamError, UpstreamFaulty, UpstreamUnreachable
+from registry.oci.span import parse_content_range
+from registry.upstream.endpoint import Answer, Call, Endpoint
+from registry.upstream.roster import Roster, may_pass, weigh
+
+OPEN_BUDGET = 25.0  # seconds until the first byte: a client is waiting for our headers
+STALL_BUDGET = 120.0  # seconds without progress later: clients wait, and the link may come back
+SHORTCUT_LIFE = 120.0  # seconds for which this transfer reuses where it was redirected to
+MAX_UNTOLD = 16 * 1024**3  # bytes taken of a blob whose size nobody told
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """What is still wanted: from `offset` to `stop` (None: the end, wherever that is)."""
+
+    offset: int
+    stop: int | None
+    may_extend: bool
+
+    @property
+    def room(self) -> int:
+        """How many more bytes may come."""
+        return (MAX_UNTOLD if self.stop is None else self.stop) - self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class _Shortcut:
+    url: str
+    until: float
+
+
+class BlobTransfer:
+    """Implements `Transfer` over a roster of endpoints; the digest is the same everywhere."""
+
+    def __init__(self, roster: Roster, call: Call, size: int | None) -> None:
+        self.size = size
+        self.endpoint = ""
+        self.has_ranges: bool | None = None
+        self._roster = roster
+        self._call = call
+        self._givers: set[Endpoint] = set()
+        # Never kept beyond this transfer: signed URLs expire.
+        self._shortcuts: dict[Endpoint, _Shortcut] = {}
+
+    def accuse(self) -> None:
+        """Mark every endpoint that gave bytes as suspect."""
+        for endpoint in self._givers:
+            endpoint.accuse()
+
+    async def stream(
+        self, start: int, stop: int | None, *, may_extend: bool = False
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes from `start` to `stop`; see `Transfer.stream`."""
+        cursor = _Cursor(start, self.size if stop is None else stop, may_extend)
+        patience = self._roster.patience(STALL_BUDGET if self._givers else OPEN_BUDGET)
+        while True:
+            failures: list[Unknown | UpstreamError] = []
+            for endpoint in self._roster.candidates():
+                try:
+                    async with aclosing(self._read(endpoint, cursor)) as chunks:
+                        async for chunk in chunks:
+                            patience.budget = STALL_BUDGET
+                            patience.renew(self._roster.now())
+                            yield chunk
+                except (Unknown, UpstreamError) as error:
+                    failures.append(error)
+                else:
+                    return
+            verdict = weigh(failures)
+            retry_after = verdict.retry_after if isinstance(verdict, UpstreamError) else None
+            wait = patience.next_wait(self._roster.now(), retry_after)
+            is_final = isinstance(verdict, Unknown) or not (self._givers or may_pass(verdict))
+            if is_final or wait is None:
+                raise verdict
+            await asyncio.sleep(wait)
+
+    async def _read(self, endpoint: Endpoint, cursor: _Cursor) -> AsyncGenerator[bytes, None]:
+        shortcut = self._shortcuts.pop(endpoint, None)
+        if shortcut is not None and self._roster.now() >= shortcut.until:
+            shortcut = None
+        call = replace(
+            self._call,
+            headers=_range_header(cursor, self.size),
+            start_at=shortcut.url if shortcut else None,
+        )
+        async with endpoint.request(call) as answer:
+            skip = self._place(answer, cursor)
+            self._givers.add(endpoint)
+            self.endpoint = endpoint.origin
+            if answer.origin != endpoint.origin:
+                until = shortcut.until if shortcut else self._roster.now() + SHORTCUT_LIFE
+                self._shortcuts[endpoint] = _Shortcut(answer.url, until)
+            try:
+                async with aclosing(_take(answer, cursor, skip)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+            except Exception:
+                self._shortcuts.pop(endpoint, None)
+                raise
+            if cursor.stop is not None and cursor.room > 0:
+                raise UpstreamUnreachable(answer.origin, "ended the body early")
+
+    def _place(self, answer: Answer, cursor: _Cursor) -> int:
+        """Hold the answer against what was asked; return how many bytes come before `offset`."""
+        if answer.response.status_code == 206:
+            found = parse_content_range(answer.header("content-range") or "")
+            if found is None or found[0].start != cursor.offset:
+                raise UpstreamFaulty(answer.origin, "sends another range than was asked for")
+            self._agree(answer, found[1])
+            self.has_ranges = True
+            return 0
+        length = answer.header("content-length") or ""
+        self._agree(answer, int(length) if length.isascii() and length.isdigit() else None)
+        if cursor.offset or cursor.stop != self.size:
+            self.has_ranges = False
+        if cursor.may_extend or cursor.stop is None:
+            cursor.stop = self.size
+        return cursor.offset
+
+    def _agree(self, answer: Answer, size: int | None) -> None:
+        if self.size is None:
+            self.size = size
+        elif size is not None and size != self.size:
+            raise UpstreamFaulty(
+                answer.origin, f"has {size} bytes where the descriptor says {self.size}"
+            )
+
+
+def _range_header(cursor: _Cursor, size: int | None) -> dict[str, str]:
+    if cursor.offset == 0 and cursor.stop in (None, size):
+        return {}  # the whole
+    if cursor.stop is None:
+        return {"Range": f"bytes={cursor.offset}-"}
+    return {"Range": f"bytes={cursor.offset}-{cursor.stop - 1}"}
+
+
+async def _take(answer: Answer, cursor: _Cursor, skip: int) -> AsyncGenerator[bytes, None]:
+    """Yield what of the body belongs to the cursor, moving it; `skip` bytes come before."""
+    is_whole = answer.response.status_code != 206
+    async for piece in answer.response.aiter_raw():
+        chunk = piece[skip:] if skip else piece
+        skip = max(0, skip - len(piece))
+        room = cursor.room
+        if len(chunk) > room:
+            if not is_whole or cursor.stop is None or cursor.may_extend:
+                raise UpstreamFaulty(answer.origin, "sends more bytes than there are")
+            chunk = chunk[:room]
+        if chunk:
+            cursor.offset += len(chunk)
+            yield chunk
+        if cursor.room == 0 and not cursor.may_extend and is_whole:
+            return

@@ -1,0 +1,51 @@
+"""Fixtures that every kind of test uses: a scriptable upstream and real mirrors before it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.upstream import FakeUpstream
+from tests.harness.mirror import MirrorProcess
+
+MirrorMaker = Callable[..., MirrorProcess]
+
+
+@pytest.fixture
+def hub() -> Iterator[FakeUpstream]:
+    """A scriptable upstream that plays Docker Hub."""
+    with FakeUpstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def make_mirror(tmp_path: Path, hub: FakeUpstream) -> Iterator[MirrorMaker]:
+    """Makes running mirrors: `make_mirror(settings, upstreams=..., workers=...)`.
+
+    Without `upstreams`, Docker Hub is the `hub` fixture.
+    """
+    made: list[MirrorProcess] = []
+
+    def make(
+        settings: Mapping[str, Any] | None = None,
+        *,
+        upstreams: Mapping[str, Any] | None = None,
+        workers: int = 2,
+    ) -> MirrorProcess:
+        folder = tmp_path / f"mirror-{len(made)}"
+        mirror = MirrorProcess(
+            folder, upstreams or {"docker.io": hub.url}, settings, workers=workers
+        )
+        made.append(mirror)
+        return mirror.start()
+
+    yield make
+    for mirror in made:
+        mirror.kill()
+
+
+@pytest.fixture
+def mirror(make_mirror: MirrorMaker) -> MirrorProcess:
+    """A running mirror of `hub` with two workers and default settings."""
+    return make_mirror()

@@ -1,0 +1,244 @@
+"""One request and its answer: the only place that writes to the connection."""
+
+import asyncio
+import json
+import socket
+import struct
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from tests.fakes.upstream.body import Body, shape_body
+from tests.fakes.upstream.conduct import Conduct
+from tests.fakes.upstream.content import Content, Held
+from tests.fakes.upstream.faults import (
+    Action,
+    Answer,
+    Arrival,
+    Delay,
+    ExpireUrl,
+    Faults,
+    Hang,
+    Plain429,
+    Redirect,
+    RedirectLoop,
+    Status,
+    Target,
+)
+from tests.fakes.upstream.journal import Entry
+from tests.fakes.upstream.pace import Pace, slice_size
+
+ZEROS = memoryview(bytes(64 << 10))
+EXPIRED = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n'
+    "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
+)
+
+
+class Refusal(Exception):
+    """The registry's own no, in the error format of the specification."""
+
+    def __init__(
+        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(f"{status} {code}: {message}")
+        self.status = status
+        self.headers = {"Content-Type": "application/json", **(headers or {})}
+        error: dict[str, Any] = {"code": code, "message": message, "detail": None}
+        self.body = json.dumps({"errors": [error]}).encode()
+
+
+@dataclass
+class Line:
+    """What all exchanges share: the switches, the script, the rate and the black hole."""
+
+    conduct: Conduct
+    faults: Faults
+    pace: Pace
+    gate: asyncio.Event
+
+
+class Exchange:
+    """A request that is being answered."""
+
+    def __init__(self, request: web.BaseRequest, entry: Entry, line: Line) -> None:
+        self.request = request
+        self.entry = entry
+        self.conduct = line.conduct
+        self._line = line
+        self._pace = Pace()
+
+    @property
+    def target(self) -> str:
+        """Path and query as they came over the wire."""
+        return self.request.raw_path
+
+    def _as_target(self, *, redirecting: bool = False) -> Target:
+        ranged = "Range" in self.request.headers
+        path = unquote(self.entry.path)
+        return Target(self.entry.kind, self.entry.method, path, ranged, redirecting)
+
+    async def suffer(self) -> web.StreamResponse | None:
+        """Let the arrival faults happen; the answer, if one of them gave it."""
+        await self._line.gate.wait()
+        for action in self._line.faults.take(self._as_target(), Arrival):
+            match action:
+                case Delay(seconds):
+                    await asyncio.sleep(seconds)
+                case Hang():
+                    await self._wait_for_the_end()
+                case Plain429(retry_after):
+                    await self._write_plain_429(retry_after)
+                case ExpireUrl():
+                    return await self.reply(403, {"Content-Type": "application/xml"}, EXPIRED)
+                case Status(code, body, headers):
+                    return await self.reply(code, headers, body)
+        return None
+
+    async def redirect(self, location: str) -> web.StreamResponse:
+        """307, unless a fault wants another answer."""
+        actions = self._line.faults.take(self._as_target(redirecting=True), Answer)
+        return await self._redirect(self._divert(actions) or location)
+
+    async def _redirect(self, location: str) -> web.StreamResponse:
+        return await self.reply(
+            307, {"Location": location, "Content-Type": "application/octet-stream"}
+        )
+
+    async def refuse(self, refusal: Refusal) -> web.StreamResponse:
+        """The registry's no."""
+        return await self.reply(refusal.status, refusal.headers, refusal.body)
+
+    async def reply(
+        self, status: int, headers: Mapping[str, str], body: bytes | str = b""
+    ) -> web.StreamResponse:
+        """A short answer that no further fault befalls."""
+        data = body.encode() if isinstance(body, str) else body
+        content = Held(data)
+        return await self._send(Body(content, 0, content.size, status, content.size), headers)
+
+    async def pour(
+        self, content: Content, headers: Mapping[str, str], *, rangeable: bool = False
+    ) -> web.StreamResponse:
+        """A good answer with this content, as the answer faults spoil it."""
+        actions = self._line.faults.take(self._as_target(), Answer)
+        location = self._divert(actions)
+        if location is not None:
+            return await self._redirect(location)
+        asked = self.request.headers.get("Range")
+        body = shape_body(content, asked, actions, self.conduct, rangeable=rangeable)
+        return await self._send(body, headers)
+
+    def _divert(self, actions: tuple[Action, ...]) -> str | None:
+        for action in actions:
+            if isinstance(action, Redirect):
+                return action.location
+            if isinstance(action, RedirectLoop):
+                return self.target
+        return None
+
+    async def _send(self, body: Body, headers: Mapping[str, str]) -> web.StreamResponse:
+        response = web.StreamResponse(status=body.status)
+        for name, value in {**headers, **body.headers}.items():
+            if value:
+                response.headers[name] = value
+        if body.length is None:
+            response.enable_chunked_encoding()
+        else:
+            response.content_length = body.length
+        transport = self._transport()
+        # Paused at the first byte the kernel does not take: drained then means handed over.
+        transport.set_write_buffer_limits(high=0)
+        await response.prepare(self.request)
+        self.entry.status = body.status
+        if self.request.method != "HEAD":
+            await self._send_body(response, body)
+        await response.write_eof()
+        return response
+
+    async def _send_body(self, response: web.StreamResponse, body: Body) -> None:
+        self.request.writer.send_headers()
+        await self.request.writer.drain()
+        now = time.monotonic()
+        with self._line.pace.share(now), self._pace.share(now):
+            stop = body.stop if body.limit is None else min(body.stop, body.start + body.limit)
+            await self._send_span(response, body.content, body.start, stop)
+            if body.ending == "endless":
+                await self._send_zeros(response, body.length)
+        match body.ending:
+            case "cut" | "reset":
+                await self.sever(reset=body.ending == "reset")
+            case "stall":
+                await self._wait_for_the_end()
+
+    async def _send_span(
+        self, response: web.StreamResponse, content: Content, start: int, stop: int
+    ) -> None:
+        while start < stop:
+            piece = content.piece(start, min(stop - start, self._turn()))
+            await self._write(response, piece)
+            start += piece.nbytes
+
+    async def _send_zeros(self, response: web.StreamResponse, declared: int | None) -> None:
+        while declared is None or self.entry.body_bytes < declared:
+            most = self._turn() if declared is None else declared - self.entry.body_bytes
+            await self._write(response, ZEROS[: min(most, self._turn())])
+
+    def _turn(self) -> int:
+        shared = slice_size(self.conduct.rate, self._line.pace.sharers)
+        return min(shared, slice_size(self.conduct.connection_rate))
+
+    async def _write(self, response: web.StreamResponse, piece: memoryview) -> None:
+        await self._line.gate.wait()
+        now = time.monotonic()
+        wait = 0.0
+        if self.conduct.rate:
+            wait = self._line.pace.reserve(piece.nbytes, self.conduct.rate, now)
+        if self.conduct.connection_rate:
+            wait = max(wait, self._pace.reserve(piece.nbytes, self.conduct.connection_rate, now))
+        # Also without a wait: a kernel that takes everything would never let anybody else run.
+        await asyncio.sleep(max(0.0, wait))
+        await response.write(piece)
+        await self.request.writer.drain()
+        self.entry.body_bytes += piece.nbytes
+        if self.entry.first_byte_at is None:
+            self.entry.first_byte_at = time.monotonic()
+
+    async def sever(self, *, reset: bool = False) -> NoReturn:
+        """Close the connection under the answer."""
+        transport = self._transport()
+        if reset:
+            linger = struct.pack("ii", 1, 0)
+            transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, linger
+            )
+        transport.abort()
+        await self._wait_for_the_end()
+
+    async def _write_plain_429(self, retry_after: int) -> NoReturn:
+        body = b"Too Many Requests (HAP429).\n"
+        head = (
+            "HTTP/1.1 429 Too Many Requests\nContent-Type: text/plain\n"
+            f"Retry-After: {retry_after}\nContent-Length: {len(body)}\nConnection: close\n\n"
+        )
+        transport = self._transport()
+        transport.write(head.encode() + body)
+        self.entry.status = 429
+        self.entry.body_bytes = len(body)
+        transport.close()
+        await self._wait_for_the_end()
+
+    async def _wait_for_the_end(self) -> NoReturn:
+        """Until the connection is lost: the server then cancels this task."""
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError("nobody resolves this future")
+
+    def _transport(self) -> asyncio.Transport:
+        transport = self.request.transport
+        if transport is None:
+            raise ConnectionResetError("the client has gone")
+        return transport

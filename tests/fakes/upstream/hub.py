@@ -1,0 +1,190 @@
+"""The fake as tests hold it: content, switches, script and journal in one object."""
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Literal, Self
+
+from aiohttp import web
+
+from tests.fakes.upstream.backend import Backend, Source
+from tests.fakes.upstream.conduct import Conduct
+from tests.fakes.upstream.engine import Engine
+from tests.fakes.upstream.exchange import Exchange, Line, Refusal
+from tests.fakes.upstream.faults import Faults
+from tests.fakes.upstream.hosts import DATA, ContentHost, TokenService
+from tests.fakes.upstream.journal import Entry, Journal, Kind
+from tests.fakes.upstream.library import Library
+from tests.fakes.upstream.pace import Pace
+from tests.fakes.upstream.registry import Registry, sort_path
+from tests.fakes.upstream.signing import Signer
+from tests.fakes.upstream.site import Handler, Site
+from tests.fakes.upstream.tokens import Tokens
+
+Part = Literal["registry", "cdn", "token"]
+
+
+class FakeUpstream(Library, Conduct):
+    """A registry, its content host and its token service, each on a port of its own.
+
+    The content methods are those of `Library`, the switches those of `Conduct`.
+    `port` 0 takes any three ports; otherwise it takes `port`, `port` + 1 and `port` + 2.
+    """
+
+    def __init__(
+        self,
+        *,
+        backend: str | None = None,
+        auth: Literal["bearer", "basic", "none"] = "bearer",
+        port: int = 0,
+    ) -> None:
+        Library.__init__(self)
+        Conduct.__init__(self, auth=auth)
+        self._port = port
+        self._engine = Engine()
+        self._tokens = Tokens()
+        self._signer = Signer()
+        self.faults = Faults()
+        self.journal = Journal(self._engine.settle)
+        self._line = Line(self, self.faults, Pace(), asyncio.Event())
+        self._line.gate.set()
+        source = Source(self, Backend(backend) if backend else None)
+        self._registry = Registry(
+            source,
+            self._tokens,
+            self._signer,
+            realm=lambda: self.realm,
+            cdn_url=lambda: self.cdn_url,
+        )
+        self._content_host = ContentHost(source, self._signer)
+        self._token_service = TokenService(self._tokens)
+        parts: tuple[Part, ...] = ("registry", "cdn", "token")
+        self._sites: dict[Part, Site] = {part: Site(self._handler(part)) for part in parts}
+
+    @property
+    def url(self) -> str:
+        """Where the registry answers."""
+        return self._sites["registry"].url
+
+    @property
+    def host(self) -> str:
+        """Host and port of the registry, as in an image name."""
+        return self.url.removeprefix("http://")
+
+    @property
+    def cdn_url(self) -> str:
+        """Where blobs are redirected to."""
+        return self._sites["cdn"].url
+
+    @property
+    def realm(self) -> str:
+        """The URL of the token service."""
+        return self._sites["token"].url + "/token"
+
+    def start(self, *parts: Part) -> None:
+        """Answer on all ports (or these parts'), the same ones as before a `stop`."""
+        if not self._engine.running:
+            self._engine.start()
+            for offset, site in enumerate(self._sites.values()):
+                site.bind(self._port + offset if self._port else 0)
+        for part in parts or self._sites:
+            self._engine.call(self._sites[part].open())
+
+    def stop(self, *parts: Part) -> None:
+        """Close all ports (or these parts') with their connections; new ones are refused."""
+        for part in parts or self._sites:
+            self._engine.call(self._sites[part].close())
+
+    def hang(self) -> None:
+        """Become a black hole: accept, and send nothing more, in bodies under way neither."""
+        self._engine.call(self._set_gate(is_open=False))
+
+    def unhang(self) -> None:
+        """Go on where `hang` stopped."""
+        self._engine.call(self._set_gate(is_open=True))
+
+    async def _set_gate(self, *, is_open: bool) -> None:
+        if is_open:
+            self._line.gate.set()
+        else:
+            self._line.gate.clear()
+
+    def expire_tokens(self) -> None:
+        """Make every token issued so far invalid."""
+        self._tokens.expire_all()
+
+    def expire_urls(self) -> None:
+        """Let every signed URL issued so far be past its time."""
+        self._signer.expire_all()
+
+    def close(self) -> None:
+        """Stop for good and give the ports back."""
+        if self._engine.running:
+            self.stop()
+            self._engine.stop()
+        for site in self._sites.values():
+            site.release()
+
+    def __repr__(self) -> str:
+        ports = "/".join(str(site.port) for site in self._sites.values())
+        return f"<FakeUpstream on {ports}>"
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _handler(self, part: Part) -> Handler:
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            entry = _open_entry(part, request)
+            self.journal.record(entry)
+            try:
+                return await self._answer(part, Exchange(request, entry, self._line))
+            finally:
+                entry.finished = time.monotonic()
+
+        return handle
+
+    async def _answer(self, part: Part, exchange: Exchange) -> web.StreamResponse:
+        suffered = await exchange.suffer()
+        if suffered is not None:
+            return suffered
+        try:
+            match part:
+                case "registry":
+                    return await self._registry.answer(exchange)
+                case "cdn":
+                    return await self._content_host.answer(exchange)
+                case "token":
+                    return await self._token_service.answer(exchange)
+        except Refusal as refusal:
+            return await exchange.refuse(refusal)
+
+
+def _open_entry(part: Part, request: web.BaseRequest) -> Entry:
+    path, _, query = request.raw_path.partition("?")
+    kind: Kind
+    digest: str | None = None
+    match part:
+        case "registry":
+            kind, _, reference = sort_path(path)
+            digest = reference if ":" in reference else None
+        case "cdn":
+            kind = "cdn"
+            found = DATA.fullmatch(path)
+            digest = found["digest"] if found else None
+        case "token":
+            kind = "token"
+    peer = request.transport.get_extra_info("peername") if request.transport else None
+    return Entry(kind, request.method, path, query, request.headers, peer[1] if peer else 0, digest)

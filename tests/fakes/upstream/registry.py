@@ -1,0 +1,217 @@
+"""The registry host: /v2/, manifests, blobs, tags and referrers."""
+
+import json
+import re
+from collections.abc import Callable
+from urllib.parse import parse_qs, quote, unquote
+
+from aiohttp import web
+
+from tests.fakes.upstream.backend import Source
+from tests.fakes.upstream.conduct import Conduct
+from tests.fakes.upstream.content import Held
+from tests.fakes.upstream.exchange import Exchange, Refusal
+from tests.fakes.upstream.images import INDEX
+from tests.fakes.upstream.journal import Kind
+from tests.fakes.upstream.library import Manifest
+from tests.fakes.upstream.signing import Signer
+from tests.fakes.upstream.tokens import Tokens, may_read, parse_basic, write_challenge
+
+PATH = re.compile(r"/v2/(?P<name>.+)/(?P<what>manifests|blobs|referrers|tags)/(?P<ref>[^/]+)")
+DIGEST = re.compile(r"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
+JSON = "application/json"
+KINDS: dict[str, Kind] = {
+    "manifests": "manifest",
+    "blobs": "blob",
+    "referrers": "referrers",
+    "tags": "tags",
+}
+
+
+def sort_path(path: str) -> tuple[Kind, str, str]:
+    """What a path of the registry asks for: kind, repository and reference."""
+    decoded = unquote(path)
+    if decoded in {"/v2/", "/v2"}:
+        return "ping", "", ""
+    match = PATH.fullmatch(decoded)
+    if match is None or (match["what"] == "tags" and match["ref"] != "list"):
+        return "other", "", ""
+    return KINDS[match["what"]], match["name"], match["ref"]
+
+
+class Registry:
+    """Answers as Docker Hub does, unless told otherwise."""
+
+    def __init__(
+        self,
+        source: Source,
+        tokens: Tokens,
+        signer: Signer,
+        *,
+        realm: Callable[[], str],
+        cdn_url: Callable[[], str],
+    ) -> None:
+        self._source = source
+        self._tokens = tokens
+        self._signer = signer
+        self._realm = realm
+        self._cdn_url = cdn_url
+
+    async def answer(self, exchange: Exchange) -> web.StreamResponse:
+        """The answer to any request of this host."""
+        kind, repository, reference = sort_path(exchange.entry.path)
+        if exchange.entry.method not in {"GET", "HEAD"}:
+            raise Refusal(405, "UNSUPPORTED", "this registry only reads")
+        self._authorize(exchange, repository)
+        match kind:
+            case "ping":
+                return await exchange.pour(Held(b"{}"), {"Content-Type": JSON})
+            case "manifest":
+                return await self._serve_manifest(exchange, repository, reference)
+            case "blob":
+                return await self._serve_blob(exchange, repository, reference)
+            case "tags":
+                return await self._serve_tags(exchange, repository)
+            case "referrers":
+                return await self._serve_referrers(exchange, repository, reference)
+        raise Refusal(404, "NAME_UNKNOWN", "no such route")
+
+    def _authorize(self, exchange: Exchange, repository: str) -> None:
+        conduct = exchange.conduct
+        header = exchange.request.headers.get("Authorization")
+        if conduct.auth == "basic" and not may_read(conduct, repository, parse_basic(header)):
+            challenge = write_challenge("Basic", {"realm": conduct.service})
+            raise _unauthorized(challenge)
+        if conduct.auth != "bearer":
+            return
+        scheme, _, name = (header or "").partition(" ")
+        token = self._tokens.find(name) if scheme.lower() == "bearer" else None
+        if token is None:
+            raise self._challenge(conduct, repository, "invalid_token" if header else None)
+        if repository and repository not in token.repositories:
+            raise self._challenge(conduct, repository, "insufficient_scope")
+
+    def _challenge(self, conduct: Conduct, repository: str, error: str | None) -> Refusal:
+        fields = {
+            "realm": conduct.realm_override or self._realm(),
+            "service": conduct.service,
+            "scope": f"repository:{repository}:pull" if repository else None,
+            "error": error,
+        }
+        return _unauthorized(write_challenge("Bearer", fields))
+
+    async def _missing(self, exchange: Exchange, repository: str, refusal: Refusal) -> Refusal:
+        """The refusal for something absent: another one if the whole repository is unknown."""
+        if await self._source.list_tags(repository) is not None:
+            return refusal
+        if exchange.conduct.hub_style_unknown and exchange.conduct.auth == "bearer":
+            return self._challenge(exchange.conduct, repository, "insufficient_scope")
+        return Refusal(404, "NAME_UNKNOWN", f"repository {repository} not known to registry")
+
+    async def _serve_manifest(
+        self, exchange: Exchange, repository: str, reference: str
+    ) -> web.StreamResponse:
+        conduct = exchange.conduct
+        exhausted = conduct.pulls_left is not None and conduct.pulls_left <= 0
+        if exhausted and exchange.entry.method == "GET":
+            raise self._throttle(conduct, exchange.request.remote)
+        manifest = await self._source.find_manifest(repository, reference)
+        if manifest is None:
+            unknown = Refusal(404, "MANIFEST_UNKNOWN", f"manifest {reference} unknown")
+            raise await self._missing(exchange, repository, unknown)
+        exchange.entry.digest = manifest.digest
+        if conduct.pulls_left is not None and exchange.entry.method == "GET":
+            conduct.pulls_left -= 1
+        headers = _head_manifest(manifest) | _head_limit(conduct, exchange.request.remote)
+        if exchange.request.headers.get("If-None-Match") == headers["ETag"]:
+            return await exchange.reply(304, headers)
+        return await exchange.pour(Held(manifest.raw), headers)
+
+    def _throttle(self, conduct: Conduct, remote: str | None) -> Refusal:
+        headers = _head_limit(conduct, remote)
+        if conduct.pulls_retry_after is not None:
+            headers["Retry-After"] = str(conduct.pulls_retry_after)
+        message = "You have reached your unauthenticated pull rate limit."
+        return Refusal(429, "TOOMANYREQUESTS", message, headers)
+
+    async def _serve_blob(
+        self, exchange: Exchange, repository: str, digest: str
+    ) -> web.StreamResponse:
+        if DIGEST.fullmatch(digest) is None:
+            raise Refusal(400, "DIGEST_INVALID", "provided digest is not a digest")
+        if not await self._source.has_blob(repository, digest):
+            unknown = Refusal(404, "BLOB_UNKNOWN", "blob unknown to registry")
+            raise await self._missing(exchange, repository, unknown)
+        if exchange.conduct.redirect_blobs:
+            path = f"/registry-v2/{quote(repository)}/blobs/{digest}/data"
+            signed = self._signer.sign(path, exchange.conduct.url_ttl)
+            return await exchange.redirect(self._cdn_url() + signed)
+        content = await self._source.find_blob(repository, digest)
+        assert content is not None
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Docker-Content-Digest": digest,
+            "ETag": f'"{digest}"',
+            "Accept-Ranges": "bytes" if exchange.conduct.ranges_supported else "none",
+        }
+        return await exchange.pour(content, headers, rangeable=True)
+
+    async def _serve_tags(self, exchange: Exchange, repository: str) -> web.StreamResponse:
+        tags = await self._source.list_tags(repository)
+        if tags is None:
+            absent = Refusal(404, "NAME_UNKNOWN", f"repository {repository} not known to registry")
+            raise await self._missing(exchange, repository, absent)
+        query = {name: values[-1] for name, values in parse_qs(exchange.entry.query).items()}
+        number = query.get("n", "")
+        if number and not number.isdecimal():
+            raise Refusal(400, "PAGINATION_NUMBER_INVALID", "n is not a number")
+        left = [tag for tag in tags if tag > query.get("last", "")]
+        page = left[: int(number)] if number else left
+        headers = {"Content-Type": JSON}
+        if page and len(page) < len(left):
+            path = f"/v2/{quote(repository)}/tags/list"
+            headers["Link"] = f'<{path}?n={number}&last={quote(page[-1])}>; rel="next"'
+        document = json.dumps({"name": repository, "tags": page}).encode()
+        return await exchange.pour(Held(document), headers)
+
+    async def _serve_referrers(
+        self, exchange: Exchange, repository: str, digest: str
+    ) -> web.StreamResponse:
+        if not exchange.conduct.referrers_supported:
+            return await exchange.reply(
+                404, {"Content-Type": "text/plain; charset=utf-8"}, "404 page not found\n"
+            )
+        if DIGEST.fullmatch(digest) is None:
+            raise Refusal(400, "DIGEST_INVALID", "provided digest is not a digest")
+        found = self._source.library.list_referrers(repository, digest)
+        headers = {"Content-Type": INDEX["oci"]}
+        wanted = parse_qs(exchange.entry.query).get("artifactType")
+        if wanted:
+            found = [one for one in found if one.get("artifactType") in wanted]
+            headers["OCI-Filters-Applied"] = "artifactType"
+        index = {"schemaVersion": 2, "mediaType": INDEX["oci"], "manifests": found}
+        return await exchange.pour(Held(json.dumps(index).encode()), headers)
+
+
+def _unauthorized(challenge: str) -> Refusal:
+    headers = {"WWW-Authenticate": challenge}
+    return Refusal(401, "UNAUTHORIZED", "authentication required", headers)
+
+
+def _head_manifest(manifest: Manifest) -> dict[str, str]:
+    return {
+        "Content-Type": manifest.media_type,
+        "Docker-Content-Digest": manifest.digest,
+        "Docker-Distribution-Api-Version": "registry/2.0",
+        "ETag": f'"{manifest.digest}"',
+    }
+
+
+def _head_limit(conduct: Conduct, remote: str | None) -> dict[str, str]:
+    if conduct.pulls_left is None:
+        return {}
+    return {
+        "ratelimit-limit": f"{conduct.pulls_limit};w={conduct.pulls_window}",
+        "ratelimit-remaining": f"{max(0, conduct.pulls_left)};w={conduct.pulls_window}",
+        "docker-ratelimit-source": remote or "unknown",
+    }

@@ -1,0 +1,86 @@
+"""Tokens and logins: who may have what."""
+
+import base64
+import binascii
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from tests.fakes.upstream.conduct import Conduct, Login
+
+
+@dataclass(frozen=True)
+class Token:
+    """What a token opens and until when (`time.monotonic()`)."""
+
+    repositories: frozenset[str]
+    expires_at: float
+
+
+class Tokens:
+    """The tokens that were issued."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._issued: dict[str, Token] = {}
+
+    def issue(self, repositories: Iterable[str], ttl: float) -> str:
+        """A new token for these repositories."""
+        name = secrets.token_urlsafe(24)
+        with self._lock:
+            self._issued[name] = Token(frozenset(repositories), time.monotonic() + ttl)
+        return name
+
+    def find(self, name: str) -> Token | None:
+        """The token, if it was issued here and is still good."""
+        with self._lock:
+            token = self._issued.get(name)
+        return token if token is not None and token.expires_at > time.monotonic() else None
+
+    def expire_all(self) -> None:
+        """Make every token issued so far invalid."""
+        with self._lock:
+            self._issued.clear()
+
+
+def parse_basic(header: str | None) -> Login | None:
+    """User and password of an Authorization header; None if it holds none."""
+    scheme, _, value = (header or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return user, password
+
+
+def knows_login(conduct: Conduct, login: Login) -> bool:
+    """Whether this is one of the users the test has named."""
+    return login == conduct.require_user or login in conduct.private.values()
+
+
+def may_read(conduct: Conduct, repository: str, login: Login | None) -> bool:
+    """Whether this user (None: nobody in particular) may read the repository."""
+    if repository in conduct.private:
+        return login == conduct.private[repository]
+    return conduct.require_user is None or login == conduct.require_user
+
+
+def parse_scopes(scopes: Iterable[str]) -> list[str]:
+    """The repositories of `repository:<name>:<actions>` scopes that ask to pull."""
+    found = []
+    for scope in " ".join(scopes).split():
+        kind, _, rest = scope.partition(":")
+        name, _, actions = rest.rpartition(":")
+        if kind == "repository" and {"pull", "*"} & set(actions.split(",")):
+            found.append(name)
+    return found
+
+
+def write_challenge(scheme: str, fields: Mapping[str, str | None]) -> str:
+    """The value of a WWW-Authenticate header."""
+    present = [f'{name}="{value}"' for name, value in fields.items() if value is not None]
+    return f"{scheme} " + ",".join(present)

@@ -1,0 +1,1 @@
+"""Real programs under test, started and stopped by the tests."""

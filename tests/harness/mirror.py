@@ -1,0 +1,164 @@
+"""A real mirror: `entrepot serve` in processes of its own, with settings made by the test."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+START = 20.0  # seconds a mirror has to say that it serves, on a busy machine
+STOP = 40.0  # seconds it has to drain
+
+
+class MirrorProcess:
+    """A mirror on free ports of the loopback; `with` starts and stops it.
+
+    `upstreams` maps registries to endpoint URLs or to whole tables; the first is the default one.
+    `settings` are further tables, e.g. `{"tags": {"fresh_for": "0s"}}`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        upstreams: Mapping[str, str | Mapping[str, Any]],
+        settings: Mapping[str, Any] | None = None,
+        *,
+        workers: int = 2,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.data = folder / "data"
+        self.config = folder / "entrepot.toml"
+        self.log_path = folder / "mirror.log"
+        self._upstreams = upstreams
+        self._settings = dict(settings or {})
+        self._workers = workers
+        self._ports = {"listen": 0, "console": 0}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address clients pull from."""
+        return f"http://127.0.0.1:{self._ports['listen']}"
+
+    @property
+    def host(self) -> str:
+        """The same as host:port."""
+        return self.url.removeprefix("http://")
+
+    @property
+    def console(self) -> str:
+        """The address of probes and metrics."""
+        return f"http://127.0.0.1:{self._ports['console']}"
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's process id."""
+        assert self._process is not None, "the mirror is not running"
+        return self._process.pid
+
+    def start(self, *arguments: str) -> Self:
+        """Start and wait until it serves; the ports of the first start are kept."""
+        self._write_config()
+        seen = self.log_path.stat().st_size if self.log_path.exists() else 0
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "registry", "serve", "--config", self.config, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={key: value for key, value in os.environ.items() if "ENTREPOT" not in key},
+            )
+        self._ports = self._wait_for_ports(seen)
+        return self
+
+    def _write_config(self) -> None:
+        server = {name: f"127.0.0.1:{port}" for name, port in self._ports.items()}
+        tables: dict[str, Any] = {
+            "server": server | {"workers": self._workers},
+            "storage": {"path": str(self.data)},
+        }
+        for name, values in self._settings.items():
+            if isinstance(values, dict):
+                tables.setdefault(name, {}).update(values)
+            else:
+                tables[name] = values
+        tables["upstreams"] = {}
+        for number, (name, given) in enumerate(self._upstreams.items()):
+            table = {"endpoints": [given]} if isinstance(given, str) else dict(given)
+            tables["upstreams"][name] = table | {"default": number == 0}
+        tables["upstreams"].setdefault("docker.io", {})["default"] = "docker.io" == next(
+            iter(self._upstreams)
+        )
+        self.config.write_text("\n".join(_print_toml(tables)), encoding="utf-8")
+
+    def _wait_for_ports(self, seen: int) -> dict[str, int]:
+        deadline = time.monotonic() + START
+        while time.monotonic() < deadline:
+            for line in self.log_path.read_bytes()[seen:].splitlines():
+                if b'"event": "serving"' in line:
+                    said = json.loads(line)
+                    return {
+                        "listen": int(said["pulls"].rpartition(":")[2]),
+                        "console": int(said["console"].rpartition(":")[2]),
+                    }
+            if self._process is not None and self._process.poll() is not None:
+                break
+            time.sleep(0.02)
+        self.kill()
+        raise AssertionError(f"the mirror does not serve:\n{self.log()}")
+
+    def stop(self) -> int:
+        """Stop it as an operator does (SIGTERM); return its exit code."""
+        assert self._process is not None, "the mirror is not running"
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(STOP)
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """Kill every process of it at once, as a power cut would."""
+        if self._process is not None:
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self._process.wait()
+            self._process = None
+
+    def log(self) -> str:
+        """Return all it has logged."""
+        return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Return the log lines of one event."""
+        lines = (json.loads(line) for line in self.log().splitlines() if line.startswith("{"))
+        return [line for line in lines if line["event"] == name]
+
+    def __enter__(self) -> Self:
+        return self if self._process is not None else self.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self.stop()
+
+
+def _print_toml(table: Mapping[str, Any], head: str = "") -> list[str]:
+    # The strings, numbers, booleans and lists of JSON are those of TOML.
+    lines = [
+        f"{key} = {json.dumps(value)}"
+        for key, value in table.items()
+        if value != {} and not isinstance(value, dict)
+    ]
+    for key, value in table.items():
+        if isinstance(value, dict):
+            lines += [
+                f"[{head}{json.dumps(key)}]",
+                *_print_toml(value, f"{head}{json.dumps(key)}."),
+            ]
+    return lines

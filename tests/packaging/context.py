@@ -1,0 +1,48 @@
+"""A build context that needs no network: what the image is made of, with the wheels beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conformance.suite import cache_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+PIP_FLAGS = "--no-index --find-links=locks/wheels"
+_PARTS = ("Dockerfile", "docker-compose.yml", ".dockerignore", "pyproject.toml")
+_PARTS += ("README.md", "LICENSE", "locks", "registry")
+
+
+def prepare(folder: Path) -> None:
+    """Copy the project's parts into the empty `folder` and lay the wheels into `locks/wheels`."""
+    for part in _PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "wheels")
+            shutil.copytree(source, folder / part, ignore=ignored)
+        else:
+            shutil.copy2(source, folder / part)
+    shutil.copytree(_wheels(), folder / "locks" / "wheels")
+
+
+def _wheels() -> Path:
+    """The locked dependencies and the build backend, downloaded once for each state of the lock."""
+    lock = ROOT / "locks" / "run.txt"
+    interpreter = f"{sys.version_info.major}.{sys.version_info.minor}"
+    state = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    kept = cache_folder() / f"wheels-{interpreter}-{state}"
+    if not kept.is_dir():
+        fresh = kept.with_suffix(".part")
+        shutil.rmtree(fresh, ignore_errors=True)
+        _download(fresh, "--require-hashes", "--requirement", str(lock))
+        _download(fresh, "hatchling>=1.25,<2")
+        fresh.rename(kept)
+    return kept
+
+
+def _download(folder: Path, *wanted: str) -> None:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:"]
+    subprocess.run([*command, "--dest", str(folder), *wanted], check=True, timeout=300)

@@ -1,0 +1,159 @@
+"""`docker compose up` with the files as they are: healthy, locked down, its volume kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.suite import GoMissing
+from tests.packaging import base_image, compose_program, context, engine
+
+pytestmark = pytest.mark.timeout(1200)
+
+BASE = "entrepot-test-base:local"
+FOLDERS = ("/", "/opt/entrepot", "/data", "/tmp")
+WRITE = """
+import pathlib
+probe = pathlib.Path("{folder}", "probe")
+try:
+    probe.write_text("x")
+except OSError:
+    print("no")
+else:
+    probe.unlink()
+    print("yes")
+"""
+
+
+class Stack:
+    """The compose project, brought up on an engine of our own."""
+
+    def __init__(self, host: engine.Engine, command: list[str], folder: Path) -> None:
+        self.host = host
+        self.command = command
+        self.folder = folder
+
+    def compose(self, *arguments: str) -> str:
+        """Run compose on the project and return what it printed."""
+        base = {"ENTREPOT_BASE": BASE, "ENTREPOT_PIP_FLAGS": context.PIP_FLAGS}
+        words = [*self.command, "--project-directory", str(self.folder), *arguments]
+        return engine.finished(words, 300, self.host.environment() | base)
+
+    def up(self) -> None:
+        """Bring the project up and wait until its own health check is content."""
+        try:
+            self.compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", "60")
+        except AssertionError as refused:
+            state = self.inspect()["State"]
+            raise AssertionError(f"{refused}\n{state}\n{self.compose('logs')}") from refused
+
+    def inspect(self) -> dict:
+        """What the engine knows about the container."""
+        name = self.compose("ps", "--all", "--quiet", "mirror").strip()
+        return json.loads(self.host.docker("inspect", name))[0]
+
+    def inside(self, program: str) -> str:
+        """Run a Python program in the container and return what it printed."""
+        return self.compose("exec", "-T", "mirror", "python3", "-c", program).strip()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The image built from the checkout and the project up."""
+    command = compose_command()
+    folder = tmp_path_factory.mktemp("project")
+    context.prepare(folder)
+    base_image.write(folder / "base.tar")
+    with engine.running() as host:
+        host.docker("import", folder / "base.tar", BASE)
+        started = Stack(host, command, folder)
+        started.compose("build")
+        try:
+            started.up()
+            yield started
+        finally:
+            started.compose("down", "--volumes", "--timeout", "10")
+
+
+def compose_command() -> list[str]:
+    """Compose, or a skip that names what is missing; in CI a failure."""
+    lacking = engine.missing()
+    try:
+        command = compose_program.command() if not lacking else []
+    except GoMissing as absent:
+        lacking = [str(absent)]
+    if not lacking:
+        return command
+    reason = f"no Docker engine of our own: {', '.join(lacking)} missing"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def test_the_mirror_answers_its_neighbours(stack: Stack) -> None:
+    """Port 5000 is published on every address."""
+    with urllib.request.urlopen(f"http://{stack.host.address}:5000/v2/", timeout=10) as answer:
+        assert answer.status == 200
+
+
+def test_the_console_answers_its_own_machine_only(stack: Stack) -> None:
+    """Port 5001 is published on 127.0.0.1 alone."""
+    ask = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=10).status)"
+    url = "http://127.0.0.1:5001/readyz"
+    assert stack.host.on_its_host("python3", "-c", ask, url).strip() == "200"
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(f"http://{stack.host.address}:5001/readyz", timeout=5)
+
+
+def test_it_runs_with_as_little_as_possible(stack: Stack) -> None:
+    """No root, no capability, no new privilege, and nothing to write to but the volume and /tmp."""
+    settings = stack.inspect()["HostConfig"]
+    assert settings["ReadonlyRootfs"] is True
+    assert settings["CapDrop"] == ["ALL"]
+    assert settings["SecurityOpt"] == ["no-new-privileges:true"]
+    status = stack.inside("print(open('/proc/1/status').read())")
+    facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert facts["Uid"].split() == ["10001"] * 4
+    assert int(facts["CapBnd"], 16) == 0
+    assert facts["NoNewPrivs"] == "1"
+    written = [folder for folder in FOLDERS if stack.inside(WRITE.format(folder=folder)) == "yes"]
+    assert written == ["/data", "/tmp"]
+
+
+def test_the_volume_outlives_the_container(stack: Stack) -> None:
+    """A restart and a new container find what the old one left."""
+    stack.inside("open('/data/kept', 'w').write('still here')")
+    before = stack.inspect()["Id"]
+    stack.compose("restart", "--timeout", "20")
+    wait_until_healthy(stack)
+    assert stack.inside("print(open('/data/kept').read())") == "still here"
+    stack.compose("down", "--timeout", "20")
+    stack.up()
+    assert stack.inspect()["Id"] != before
+    assert stack.inside("print(open('/data/kept').read())") == "still here"
+
+
+def test_it_stops_when_asked(stack: Stack) -> None:
+    """SIGTERM ends it well within the grace period, with exit code 0."""
+    begun = time.monotonic()
+    stack.compose("stop")
+    name = stack.compose("ps", "--all", "--quiet", "mirror").strip()
+    state = json.loads(stack.host.docker("inspect", name))[0]["State"]
+    assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
+    assert time.monotonic() - begun < 20
+    stack.up()
+
+
+def wait_until_healthy(stack: Stack) -> None:
+    """Wait for the container's own health check, for a minute at most."""
+    deadline = time.monotonic() + 60
+    while (health := stack.inspect()["State"]["Health"])["Status"] != "healthy":
+        assert time.monotonic() < deadline, health
+        time.sleep(0.5)
