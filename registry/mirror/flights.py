@@ -14,7 +14,7 @@ import structlog
 
 from registry.errors import DigestMismatch, EntrepotError, StoreError
 from registry.mirror.conveyor import Conveyor
-from registry.mirror.tasks import Tasks
+from registry.mirror.tasks import Tasks, in_thread
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.store.blobs import BlobStore
@@ -136,7 +136,7 @@ class Flight:
 
     async def _fill(self, writer: PartWriter) -> None:
         order = self._order
-        resumed = await asyncio.to_thread(writer.resume)
+        resumed = await in_thread(writer.resume)
         if order.size is None or resumed >= max(order.size, 1):
             # Without a size there is no telling whether the rest is missing, or nothing is.
             writer.restart()
@@ -147,7 +147,7 @@ class Flight:
             while batch := await conveyor.take():
                 if not self._is_open:
                     self._announce(transfer)
-                await asyncio.to_thread(writer.append, batch)
+                await in_thread(writer.append, batch)
                 self._notify()
         await self._seal(writer, transfer, is_resumed=resumed > 0)
 
@@ -161,7 +161,7 @@ class Flight:
 
     async def _seal(self, writer: PartWriter, transfer: Transfer, *, is_resumed: bool) -> None:
         try:
-            sealed = await asyncio.to_thread(writer.seal)
+            sealed = await in_thread(writer.seal)
         except DigestMismatch:
             # A prefix from before a crash may be what was wrong: then nobody is to blame.
             if not is_resumed:

@@ -1,11 +1,10 @@
 """How a verified manifest becomes known: bytes first, then what points to them, then the index."""
 
-import asyncio
-
 import structlog
 
 from registry.catalog.manifests import ManifestCatalog
 from registry.errors import StoreError
+from registry.mirror.tasks import in_thread
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
 from registry.oci.names import Repository, Tag
@@ -49,13 +48,13 @@ class Intake:
     async def _store_bytes(self, manifest: Manifest) -> None:
         if await self._store.stat(manifest.digest) is not None:
             return
-        writer = await asyncio.to_thread(self._spool.take, manifest.digest)
+        writer = self._spool.take(manifest.digest)
         if writer is None:
             return  # another process is storing the very same bytes
         try:
             writer.restart()
-            await asyncio.to_thread(writer.append, [manifest.raw])
-            sealed = await asyncio.to_thread(writer.seal)
+            await in_thread(writer.append, [manifest.raw])
+            sealed = await in_thread(writer.seal)
             await self._store.adopt(sealed)
         except StoreError:
             writer.abandon()

@@ -1,12 +1,24 @@
 """Work that belongs to the mirror, not to the request that caused it."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, Self, TypeVar
-
-import structlog
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, Self, TypeVar
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run blocking `work` in a thread, and stay until it is over even when cancelled.
+
+    A descriptor must not be closed, and its number given to another file, under a running write.
+    """
+    running = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
 
 
 class Tasks:
@@ -14,7 +26,6 @@ class Tasks:
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
-        self._log = structlog.get_logger("registry.mirror")
 
     async def __aenter__(self) -> Self:
         return self

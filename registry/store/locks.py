@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+PATIENCE = 5.0  # seconds to wait for a lock whose holder waits for a silent upstream
 POLL = 0.01  # seconds between two tries; a question to an upstream takes longer
 
 
@@ -52,10 +53,10 @@ class Locks:
 
     @asynccontextmanager
     async def hold(self, name: str) -> AsyncIterator[None]:
-        """Hold the lock called `name`, waiting as long as it takes.
+        """Hold the lock called `name`.
 
-        A disk that refuses lock files costs the sharing between processes, not the answer: then
-        the body runs without the lock.
+        What the lock saves is a second question, not correctness. So after `PATIENCE` seconds of
+        waiting, or when the disk refuses lock files, the body runs without it.
         """
         path = self._folder / hashlib.sha256(name.encode()).hexdigest()
         descriptor = await self._wait(path)
@@ -68,7 +69,7 @@ class Locks:
                 os.close(descriptor)
 
     async def _wait(self, path: Path) -> int | None:
-        while True:
+        for _ in range(round(PATIENCE / POLL)):
             try:
                 descriptor = take_lock(path)
             except OSError:
@@ -76,3 +77,4 @@ class Locks:
             if descriptor is not None:
                 return descriptor
             await asyncio.sleep(POLL)
+        return None
