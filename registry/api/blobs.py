@@ -32,7 +32,8 @@ async def answer_blob(
         await blobs.stat(repository, digest)  # raises where this repository may not have it
         return web.Response(status=304, headers=_headers(digest, Origin.HIT))
     if request.method == "HEAD":
-        response = web.StreamResponse(headers=_headers(digest, Origin.HIT))
+        origin = Origin.HIT if blobs.is_here(digest) else Origin.MISS
+        response = web.StreamResponse(headers=_headers(digest, origin))
         response.content_length = await blobs.stat(repository, digest)
         return response
     blob = await blobs.get(repository, digest)

@@ -1,9 +1,11 @@
 """From a request to its handler: the pull API as one aiohttp application."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from registry import __version__
 from registry.api import errors
 from registry.api.blobs import answer_blob
 from registry.api.lists import answer_catalog, answer_referrers, answer_tags
@@ -18,8 +20,6 @@ from registry.mirror.routing import UpstreamTable
 from registry.oci import media
 from registry.oci.digest import Digest
 from registry.oci.names import parse_reference
-
-VERSION = ("Docker-Distribution-Api-Version", "registry/2.0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,24 @@ def build_api(mirror: Mirror, metrics: Metrics) -> web.Application:
 
     app = web.Application(middlewares=[build_observer(metrics)])
     app.router.add_route("*", "/{path:.*}", answer)
-    app.on_response_prepare.append(_add_version)
+    app.on_response_prepare.append(_build_signer(mirror.table))
     return app
 
 
-async def _add_version(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers.add(*VERSION)
+def _build_signer(
+    table: UpstreamTable,
+) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Make the hook that adds the headers which every answer has."""
+
+    async def sign(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
+        response.headers["Server"] = f"Entrepot/{__version__}"
+        namespace = request.query.get("ns", "")
+        if table.find(namespace):
+            # distribution-spec (main), "Registry Proxying": the answer is scoped by it.
+            response.headers["OCI-Namespace"] = namespace
+
+    return sign
 
 
 async def dispatch(request: web.Request, mirror: Mirror) -> web.StreamResponse:

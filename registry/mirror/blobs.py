@@ -105,6 +105,10 @@ class Blobs:
         self._flights = flights
         self._log = structlog.get_logger("registry.mirror")
 
+    def is_here(self, digest: Digest) -> bool:
+        """Whether the bytes are stored, whoever may have them."""
+        return self._store.local_path(digest) is not None
+
     async def stat(self, repository: Repository, digest: Digest) -> int | None:
         """Return the size in bytes of a blob this repository has; None where nobody tells it.
 

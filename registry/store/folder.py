@@ -51,6 +51,8 @@ def open_folder(root: Path) -> DataFolder:
     folder = DataFolder(root.absolute())
     marker = folder.root / "LAYOUT"
     try:
+        # Private images are in here: other users of the machine have no business with them.
+        folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if marker.exists():
             _check_layout(folder.root, marker.read_text(encoding="ascii"))
         for room in (folder.blobs, folder.spool, folder.tags, folder.locks):

@@ -61,6 +61,11 @@ class Answer:
         """Scheme, host and port of what answered."""
         return origin_of(self.url)
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether it is a range, not the whole."""
+        return self.response.status_code == 206
+
     def header(self, name: str) -> str | None:
         """Return a header's value."""
         value: str | None = self.response.headers.get(name)

@@ -98,7 +98,8 @@ class BlobTransfer:
                 until = shortcut.until if shortcut else self._roster.now() + SHORTCUT_LIFE
                 self._shortcuts[endpoint] = _Shortcut(answer.url, until)
             try:
-                async with aclosing(_take(answer, cursor, skip)) as chunks:
+                is_longer = not (answer.is_partial or cursor.stop in (None, self.size))
+                async with aclosing(_take(answer, cursor, skip, is_longer=is_longer)) as chunks:
                     async for chunk in chunks:
                         yield chunk
             except Exception:
@@ -109,7 +110,7 @@ class BlobTransfer:
 
     def _place(self, answer: Answer, cursor: _Cursor) -> int:
         """Hold the answer against what was asked; return how many bytes come before `offset`."""
-        if answer.response.status_code == 206:
+        if answer.is_partial:
             found = parse_content_range(answer.header("content-range") or "")
             if found is None or found[0].start != cursor.offset:
                 raise UpstreamFaulty(answer.origin, "sends another range than was asked for")
@@ -141,19 +142,22 @@ def _range_header(cursor: _Cursor, size: int | None) -> dict[str, str]:
     return {"Range": f"bytes={cursor.offset}-{cursor.stop - 1}"}
 
 
-async def _take(answer: Answer, cursor: _Cursor, skip: int) -> AsyncGenerator[bytes, None]:
-    """Yield what of the body belongs to the cursor, moving it; `skip` bytes come before."""
-    is_whole = answer.response.status_code != 206
+async def _take(
+    answer: Answer, cursor: _Cursor, skip: int, *, is_longer: bool
+) -> AsyncGenerator[bytes, None]:
+    """Yield what of the body belongs to the cursor, moving it.
+
+    `skip` bytes come before it; `is_longer` says that more comes behind, which is left unread.
+    Elsewhere the body is read to its end, so that the connection can be used again.
+    """
     async for piece in answer.response.aiter_raw():
         chunk = piece[skip:] if skip else piece
         skip = max(0, skip - len(piece))
-        room = cursor.room
-        if len(chunk) > room:
-            if not is_whole or cursor.stop is None or cursor.may_extend:
-                raise UpstreamFaulty(answer.origin, "sends more bytes than there are")
-            chunk = chunk[:room]
+        if len(chunk) > cursor.room and not is_longer:
+            raise UpstreamFaulty(answer.origin, "sends more bytes than there are")
+        chunk = chunk[: cursor.room]
         if chunk:
             cursor.offset += len(chunk)
             yield chunk
-        if cursor.room == 0 and not cursor.may_extend and is_whole:
+        if is_longer and cursor.room == 0:
             return
