@@ -82,31 +82,36 @@ class BlobTransfer:
             await asyncio.sleep(wait)
 
     async def _read(self, endpoint: Endpoint, cursor: _Cursor) -> AsyncGenerator[bytes, None]:
-        shortcut = self._shortcuts.pop(endpoint, None)
-        if shortcut is not None and self._roster.now() >= shortcut.until:
-            shortcut = None
-        call = replace(
-            self._call,
-            headers=_range_header(cursor, self.size),
-            start_at=shortcut.url if shortcut else None,
-        )
-        async with endpoint.request(call) as answer:
-            skip = self._place(answer, cursor)
-            self._givers.add(endpoint)
-            self.endpoint = endpoint.origin
-            if answer.origin != endpoint.origin:
-                until = shortcut.until if shortcut else self._roster.now() + SHORTCUT_LIFE
-                self._shortcuts[endpoint] = _Shortcut(answer.url, until)
-            try:
+        shortcut = self._find_shortcut(endpoint)
+        start_at = shortcut.url if shortcut else None
+        call = replace(self._call, headers=_range_header(cursor, self.size), start_at=start_at)
+        try:
+            async with endpoint.request(call) as answer:
+                skip = self._place(answer, cursor)
+                self._givers.add(endpoint)
+                self.endpoint = endpoint.origin
+                if answer.origin != endpoint.origin and shortcut is None:
+                    until = self._roster.now() + SHORTCUT_LIFE
+                    self._shortcuts[endpoint] = _Shortcut(answer.url, until)
                 is_longer = not (answer.is_partial or cursor.stop in (None, self.size))
                 async with aclosing(_take(answer, cursor, skip, is_longer=is_longer)) as chunks:
                     async for chunk in chunks:
                         yield chunk
-            except Exception:
-                self._shortcuts.pop(endpoint, None)
-                raise
-            if cursor.stop is not None and cursor.room > 0:
-                raise UpstreamUnreachable(answer.origin, "ended the body early")
+                if cursor.stop is not None and cursor.room > 0:
+                    raise UpstreamUnreachable(answer.origin, "ended the body early")
+        except (Unknown, UpstreamError) as error:
+            self._shortcuts.pop(endpoint, None)
+            if shortcut is not None and isinstance(error, Unknown):
+                # Only the registry itself can say that it has no such blob.
+                raise UpstreamUnreachable(
+                    endpoint.origin, "what it redirected to is gone"
+                ) from error
+            raise
+
+    def _find_shortcut(self, endpoint: Endpoint) -> _Shortcut | None:
+        shortcut = self._shortcuts.get(endpoint)
+        is_usable = shortcut is not None and self._roster.now() < shortcut.until
+        return shortcut if is_usable else None
 
     def _place(self, answer: Answer, cursor: _Cursor) -> int:
         """Hold the answer against what was asked; return how many bytes come before `offset`."""
