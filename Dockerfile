@@ -10,7 +10,6 @@
 # with the same Python and architecture:
 #
 #   pip download --require-hashes --dest locks/wheels --requirement locks/run.txt
-#   pip download --dest locks/wheels hatchling
 #   docker build --build-arg PIP_FLAGS="--no-index --find-links=locks/wheels" --tag entrepot .
 
 ARG BASE=python:3.12-slim
@@ -24,7 +23,7 @@ COPY locks/ locks/
 RUN /opt/entrepot/bin/python -m pip install ${PIP_FLAGS} --require-hashes --requirement locks/run.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY registry/ registry/
-RUN /opt/entrepot/bin/python -m pip install ${PIP_FLAGS} --no-deps . \
+RUN /opt/entrepot/bin/python -m pip install ${PIP_FLAGS} --no-deps --no-build-isolation . \
  && /opt/entrepot/bin/python -m pip uninstall --quiet --yes setuptools pip \
  && /opt/entrepot/bin/python -m compileall -q /opt/entrepot/lib \
  && mkdir /src/data

@@ -6,6 +6,7 @@ mirror of that upstream answers.
 
 from __future__ import annotations
 
+import io
 from types import TracebackType
 from typing import Self
 
@@ -55,12 +56,13 @@ class TwoDoors:
             return web.Response(status=502)
 
     async def _pass_on(self, request: web.Request, target: str) -> web.Response:
+        body = await request.read()
         async with self._session.request(
             request.method,
             URL(target, encoded=True),
             headers=_end_to_end(request.headers),
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-            data=await request.read() or None,
+            data=io.BytesIO(body) if body else None,
             allow_redirects=False,
         ) as answer:
             return web.Response(

@@ -29,7 +29,7 @@ def prepare(folder: Path) -> None:
 
 
 def _wheels() -> Path:
-    """The locked dependencies and the build backend, downloaded once for each state of the lock."""
+    """The locked dependencies, downloaded once for each state of the lock."""
     lock = ROOT / "locks" / "run.txt"
     interpreter = f"{sys.version_info.major}.{sys.version_info.minor}"
     state = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
@@ -37,12 +37,8 @@ def _wheels() -> Path:
     if not kept.is_dir():
         fresh = kept.with_suffix(".part")
         shutil.rmtree(fresh, ignore_errors=True)
-        _download(fresh, "--require-hashes", "--requirement", str(lock))
-        _download(fresh, "hatchling>=1.25,<2")
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:"]
+        locked = ["--require-hashes", "--requirement", str(lock)]
+        subprocess.run([*command, "--dest", str(fresh), *locked], check=True, timeout=300)
         fresh.rename(kept)
     return kept
-
-
-def _download(folder: Path, *wanted: str) -> None:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:"]
-    subprocess.run([*command, "--dest", str(folder), *wanted], check=True, timeout=300)

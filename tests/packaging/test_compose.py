@@ -42,7 +42,7 @@ class Stack:
 
     def compose(self, *arguments: str) -> str:
         """Run compose on the project and return what it printed."""
-        base = {"ENTREPOT_BASE": BASE, "ENTREPOT_PIP_FLAGS": context.PIP_FLAGS}
+        base = {"BASE": BASE, "PIP_FLAGS": context.PIP_FLAGS}
         words = [*self.command, "--project-directory", str(self.folder), *arguments]
         return engine.finished(words, 300, self.host.environment() | base)
 
@@ -91,7 +91,7 @@ def compose_command() -> list[str]:
         lacking = [str(absent)]
     if not lacking:
         return command
-    reason = f"no Docker engine of our own: {', '.join(lacking)} missing"
+    reason = f"needed for a Docker engine of our own: {', '.join(lacking)}"
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
