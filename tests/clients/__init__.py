@@ -1,0 +1,1 @@
+"""Real clients pull real images through a real mirror, and run them."""

@@ -1,0 +1,155 @@
+"""The site, the engines and the clients, started once for the whole folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clients import engines, programs, site
+from tests.clients.images import Image
+from tests.clients.ledger import Ledger, Pull
+from tests.clients.programs import GoMissing
+from tests.clients.pullers import Ctr, Docker, Podman, Puller, Skopeo
+from tests.clients.site import Site
+from tests.harness.daemons import tail, temporary_folder
+
+LEDGER = pytest.StashKey[Ledger]()
+PULLERS = ("docker", "ctr", "podman", "skopeo")
+
+
+def require(reason: str) -> None:
+    """Skip with this reason, if there is one; where everything is meant to be installed, fail."""
+    if reason and os.environ.get("CI"):
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+
+
+def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
+    """Say what was pulled by whom."""
+    ledger = config.stash.get(LEDGER, Ledger())
+    if ledger.rows:
+        terminalreporter.section("pulled by real clients")
+        for line in ledger.print_table():
+            terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.CallInfo, None]:
+    """Show what the daemons said beside what failed."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for name, path in item.config.stash.get(LEDGER, Ledger()).logs.items():
+            report.sections.append((f"end of the log of {name}", tail(path)))
+
+
+@pytest.fixture(scope="session")
+def ledger(pytestconfig: pytest.Config) -> Ledger:
+    return pytestconfig.stash.setdefault(LEDGER, Ledger())
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    """Everything is below this folder, whose name is short."""
+    with temporary_folder() as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+def running_site(folder: Path, ledger: Ledger) -> Iterator[Site]:
+    require(programs.missing("docker-registry", "busybox"))
+    with site.running(folder) as started:
+        ledger.logs["the mirror"] = started.mirror.log_path
+        yield started
+
+
+@pytest.fixture(scope="session")
+def containerd(folder: Path, ledger: Ledger) -> Iterator[Path]:
+    require(programs.missing("containerd", "ctr", "runc", as_root=True))
+    ledger.logs["containerd"] = folder / "containerd" / "log"
+    with engines.run_containerd(folder / "containerd") as socket:
+        yield socket
+
+
+@pytest.fixture(scope="session")
+def docker(folder: Path, ledger: Ledger, request: pytest.FixtureRequest) -> Iterator[Docker]:
+    require(programs.missing("docker", "dockerd", "ip", as_root=True))
+    containerd = request.getfixturevalue("containerd")
+    mirror = request.getfixturevalue("running_site").mirror
+    ledger.logs["dockerd"] = folder / "dockerd" / "log"
+    with engines.run_dockerd(folder / "dockerd", containerd, mirror.url) as socket:
+        yield Docker(_home(folder, "docker"), socket, mirror.host)
+
+
+@pytest.fixture(scope="session")
+def ctr(folder: Path, containerd: Path, running_site: Site) -> Ctr:
+    return Ctr(_home(folder, "ctr"), containerd, running_site.mirror.host)
+
+
+@pytest.fixture(scope="session")
+def podman(folder: Path, running_site: Site) -> Podman:
+    require(programs.missing("podman", "runc", as_root=True))
+    return Podman(_home(folder, "podman"), running_site.mirror.host)
+
+
+@pytest.fixture(scope="session")
+def skopeo(folder: Path, running_site: Site) -> Skopeo:
+    require(programs.missing("skopeo"))
+    return Skopeo(_home(folder, "skopeo"), running_site.mirror.host)
+
+
+@pytest.fixture(params=PULLERS)
+def puller(request: pytest.FixtureRequest) -> Puller:
+    """Each client in turn, with nothing in its own cache."""
+    client = request.getfixturevalue(request.param)
+    client.forget()
+    return client
+
+
+@pytest.fixture
+def pullers(request: pytest.FixtureRequest) -> list[Puller]:
+    """All clients, with nothing in their own caches."""
+    clients = [request.getfixturevalue(name) for name in PULLERS]
+    for client in clients:
+        client.forget()
+    return clients
+
+
+@pytest.fixture
+def pull(running_site: Site, ledger: Ledger) -> Pull:
+    """Lets a client pull an image; returns the image's message as the client got it."""
+
+    def pull_and_read(client: Puller, image: Image, state: str) -> str:
+        ledger.pull(client, image, running_site.mirror, state)
+        return client.read(image)
+
+    return pull_and_read
+
+
+def build(program: str) -> str:
+    """The path of a Go program; without Go a skip by name, in CI a failure."""
+    try:
+        return programs.build(program)
+    except GoMissing as absent:
+        require(str(absent))
+        raise
+
+
+@pytest.fixture(scope="session")
+def crane() -> str:
+    return build("crane")
+
+
+@pytest.fixture(scope="session")
+def oras() -> str:
+    return build("oras")
+
+
+def _home(folder: Path, name: str) -> Path:
+    home = folder / f"{name}-home"
+    home.mkdir()
+    return home

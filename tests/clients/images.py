@@ -1,0 +1,193 @@
+"""Images that run: busybox and a message, in each of the forms that registries hold."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import platform
+import shutil
+import tarfile
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urljoin
+
+from tests.fakes.upstream.images import CONFIG, GZIP_LAYER, INDEX, MANIFEST, Media, describe
+
+APPLETS = ("cat", "echo", "sh")
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest as bytes."""
+
+    body: bytes
+    media_type: str
+
+    @property
+    def digest(self) -> str:
+        """The digest by which it is asked for."""
+        return digest_of(self.body)
+
+
+@dataclass(frozen=True)
+class Image:
+    """A tag and all that is behind it; the last manifest is what the tag points to.
+
+    Run without arguments, it prints `message`.
+    """
+
+    registry: str
+    repository: str
+    tag: str
+    message: str
+    manifests: tuple[Manifest, ...]
+    blobs: tuple[bytes, ...]
+
+    def __str__(self) -> str:
+        return f"{self.registry}/{self.repository}:{self.tag}"
+
+    @property
+    def digest(self) -> str:
+        """What the tag points to."""
+        return self.manifests[-1].digest
+
+    @property
+    def blob_digests(self) -> frozenset[str]:
+        """The configs and layers of all its platforms."""
+        return frozenset(map(digest_of, self.blobs))
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """Everything behind the tag."""
+        return self.blob_digests | {manifest.digest for manifest in self.manifests}
+
+
+def digest_of(body: bytes) -> str:
+    """The sha256 digest of these bytes, in the form `sha256:<hex>`."""
+    return "sha256:" + hashlib.sha256(body).hexdigest()
+
+
+def here() -> str:
+    """The architecture of this machine, as image indexes call it."""
+    return ARCHITECTURES.get(platform.machine(), platform.machine())
+
+
+def elsewhere() -> str:
+    """An architecture that is not this machine's."""
+    return "arm64" if here() == "amd64" else "amd64"
+
+
+def build_single(registry: str, repository: str, message: str, *, media: Media) -> Image:
+    """Make an image for this machine."""
+    manifest, blobs = _build_platform(message, here(), media)
+    return Image(registry, repository, "1.0", message, (manifest,), blobs)
+
+
+def build_index(registry: str, repository: str, message: str) -> Image:
+    """Make an OCI index over an image for this machine and one for another architecture."""
+    manifests, blobs, members = [], [], []
+    for architecture in (here(), elsewhere()):
+        said = message if architecture == here() else f"{message} on {architecture}"
+        manifest, parts = _build_platform(said, architecture, "oci")
+        manifests.append(manifest)
+        blobs += parts
+        described = describe(manifest.media_type, manifest.digest, len(manifest.body))
+        system = {"architecture": architecture, "os": "linux"}
+        members.append(described | {"platform": system})
+    index = Manifest(
+        _encode({"schemaVersion": 2, "mediaType": INDEX["oci"], "manifests": members}), INDEX["oci"]
+    )
+    unique = tuple(dict.fromkeys(blobs))
+    return Image(registry, repository, "1.0", message, (*manifests, index), unique)
+
+
+def read_message(layer: bytes) -> str | None:
+    """Return the message, if this layer holds it."""
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(layer))) as tar:
+        if "message" not in tar.getnames():
+            return None
+        content = tar.extractfile("message")
+        return None if content is None else content.read().decode().strip()
+
+
+def push(url: str, image: Image) -> None:
+    """Upload an image to a registry that asks for no login."""
+    repository = f"{url}/v2/{image.repository}"
+    for blob in image.blobs:
+        with _request("POST", f"{repository}/blobs/uploads/") as answer:
+            upload = urljoin(url, answer.headers["Location"])
+        joint = "&" if "?" in upload else "?"
+        target = f"{upload}{joint}digest={digest_of(blob)}"
+        _request("PUT", target, blob, "application/octet-stream").close()
+    for manifest in image.manifests:
+        target = f"{repository}/manifests/{manifest.digest}"
+        _request("PUT", target, manifest.body, manifest.media_type).close()
+    tagged = image.manifests[-1]
+    _request("PUT", f"{repository}/manifests/{image.tag}", tagged.body, tagged.media_type).close()
+
+
+def _build_platform(
+    message: str, architecture: str, media: Media
+) -> tuple[Manifest, tuple[bytes, ...]]:
+    """Make one platform's manifest with its blobs; only this machine's has a program in it."""
+    tars = [_message_tar(message)]
+    if architecture == here():
+        tars.insert(0, _busybox_tar())
+    layers = [gzip.compress(tar, mtime=0) for tar in tars]
+    config = _encode(
+        {
+            "architecture": architecture,
+            "os": "linux",
+            "config": {"Cmd": ["/bin/cat", "/message"], "Env": ["PATH=/bin"]},
+            "rootfs": {"type": "layers", "diff_ids": [digest_of(tar) for tar in tars]},
+            "history": [{"created_by": "entrepot's tests"} for _ in tars],
+        }
+    )
+    fields = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST[media],
+        "config": describe(CONFIG[media], digest_of(config), len(config)),
+        "layers": [describe(GZIP_LAYER[media], digest_of(layer), len(layer)) for layer in layers],
+    }
+    return Manifest(_encode(fields), MANIFEST[media]), (config, *layers)
+
+
+def _busybox_tar() -> bytes:
+    busybox = shutil.which("busybox")
+    assert busybox is not None, "busybox (package busybox-static) is not installed"
+    with io.BytesIO() as file:
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            _add(tar, "bin/busybox", Path(busybox).read_bytes(), 0o755)
+            for applet in APPLETS:
+                link = tarfile.TarInfo(f"bin/{applet}")
+                link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+                tar.addfile(link)
+        return file.getvalue()
+
+
+def _message_tar(message: str) -> bytes:
+    with io.BytesIO() as file:
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            _add(tar, "message", f"{message}\n".encode(), 0o644)
+        return file.getvalue()
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(content), mode
+    tar.addfile(member, io.BytesIO(content))
+
+
+def _encode(document: object) -> bytes:
+    # Indented as docker does, so that nobody can rebuild these bytes by accident.
+    return json.dumps(document, indent=3).encode()
+
+
+def _request(method: str, url: str, body: bytes | None = None, media_type: str = ""):
+    headers = {"Content-Type": media_type} if media_type else {}
+    request = urllib.request.Request(url, data=body, headers=headers, method=method)
+    return urllib.request.urlopen(request, timeout=20)

@@ -1,0 +1,54 @@
+"""What the kernel says of a mirror's processes: who serves a connection, who holds a lock."""
+
+from collections import Counter
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+ESTABLISHED = "01"
+
+
+def list_children(pid: int) -> list[int]:
+    """The processes that `pid` has forked."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def count_served(parent: int, url: str, clients: Collection[int] | None = None) -> Counter[int]:
+    """How many connections to `url` (only from these ports) each child of `parent` holds."""
+    port = urlsplit(url).port
+    inodes = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, state, *rest = line.split()
+        if (
+            state == ESTABLISHED
+            and _port(local) == port
+            and (clients is None or _port(remote) in clients)
+        ):
+            inodes.add(f"socket:[{rest[5]}]")
+    return Counter(
+        child for child in list_children(parent) for link in _links(child) if link in inodes
+    )
+
+
+def find_lock_holder(path: Path) -> int | None:
+    """The process that holds a `flock` on the file; None when nobody does."""
+    inode = str(path.stat().st_ino)
+    for line in Path("/proc/locks").read_text().splitlines():
+        fields = line.split()
+        if "FLOCK" in fields and "->" not in fields and fields[5].split(":")[2] == inode:
+            return int(fields[4])
+    return None
+
+
+def _port(address: str) -> int:
+    return int(address.split(":")[1], 16)
+
+
+def _links(pid: int) -> list[str]:
+    folder = Path(f"/proc/{pid}/fd")
+    found = []
+    for entry in folder.iterdir():
+        with suppress(FileNotFoundError):  # closed while we looked
+            found.append(str(entry.readlink()))
+    return found
