@@ -12,19 +12,20 @@ import socket
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NoReturn
 
 import structlog
 
 from registry.app import check_files
 from registry.catalog.database import migrate
-from registry.errors import EntrepotError, SettingsError
+from registry.errors import EntrepotError, SettingsError, StoreError, StoreTooNew
 from registry.heartbeats import Heartbeats
 from registry.logs import configure_logs
 from registry.quantities import Address
 from registry.serving import BACKLOG, DRAIN, Berth, load_tls, run_steward, run_worker
 from registry.settings import Settings
-from registry.store.folder import open_folder
+from registry.store.folder import DataFolder, open_folder
 
 STEWARD = -1  # the steward's number; workers count from 0
 RESPAWN = 1.0  # seconds before a dead process is replaced, so that a broken one does not spin
@@ -66,12 +67,13 @@ def serve_forever(settings: Settings, reload: Callable[[], Settings]) -> None:
     `reload` loads the settings again, on SIGHUP; addresses, workers and storage stay as they were.
 
     Raises:
-        SettingsError: an address cannot be listened on, or a file that is named cannot be read.
-        StoreError: the data folder or the catalog cannot be used.
+        SettingsError: an address cannot be listened on, a file that is named cannot be read, or the
+            data folder cannot be used.
+        StoreError: the catalog cannot be used, or the data folder is of a newer version.
     """
     configure_logs()
     _check(settings)
-    folder = open_folder(settings.storage.path)
+    folder = _open_storage(settings.storage.path)
     migrate(folder.catalog)
     workers = count_workers(settings.server.workers)
     # Its write end stays open in this process alone: whatever ends it, the children notice.
@@ -99,6 +101,19 @@ def serve_forever(settings: Settings, reload: Callable[[], Settings]) -> None:
         offline=settings.offline,
     )
     Supervisor(reload_berth, own_end).run(berth, workers)
+
+
+def _open_storage(path: Path) -> DataFolder:
+    try:
+        return open_folder(path)
+    except StoreTooNew:
+        raise  # says by itself what to do
+    except StoreError as error:
+        raise SettingsError(
+            "storage.path",
+            f"{error.path} cannot be used ({error.why})",
+            "name a folder that the user who runs entrepot may write to",
+        ) from error
 
 
 def _check(settings: Settings) -> None:

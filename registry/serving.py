@@ -18,11 +18,15 @@ from registry.console.probes import build_console
 from registry.errors import SettingsError
 from registry.heartbeats import INTERVAL, Heartbeats
 from registry.metrics import Metrics
+from registry.mirror.tasks import Tasks
 from registry.settings import ServerSettings, Settings
 from registry.store.folder import DataFolder
 
 BACKLOG = 1024  # connections the kernel keeps for us while we are busy
 DRAIN = 25.0  # seconds that answers under way get after SIGTERM
+COURTESY = 0.002  # seconds a busier worker leaves a new connection to the others
+SCARCITY = 0.5  # seconds to wait for descriptors when there are none left
+LAST_CALL = 0.25  # seconds in which a connection accepted last may still bring its request
 IDLE = 75.0  # seconds an idle connection is kept
 
 
@@ -48,7 +52,8 @@ def load_tls(server: ServerSettings) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(server.tls_cert, server.tls_key)
+        # The empty password keeps OpenSSL from asking for one on the terminal.
+        context.load_cert_chain(server.tls_cert, server.tls_key, password="")
     except OSError as error:
         raise SettingsError(
             "server.tls_cert",
@@ -66,12 +71,54 @@ async def run_worker(berth: Berth, number: int) -> None:
             open_services(berth.settings, berth.folder, metrics)
         )
         app = build_api(mirror, metrics)
-        tls = load_tls(berth.settings.server)
         runner = await _open_runner(stack, app)
-        await web.SockSite(runner, berth.pulls, ssl_context=tls, backlog=BACKLOG).start()
+        accepting = asyncio.create_task(_keep_accepting(runner, berth, number))
+        stack.callback(accepting.cancel)
         beating = asyncio.create_task(_keep_beating(berth.heartbeats, number))
         stack.callback(beating.cancel)
         await _wait_for_end(berth.lifeline)
+        accepting.cancel()
+        # Clients that were accepted just now have not yet said what they want; cleaning up at once
+        # would close their connections unanswered.
+        await asyncio.sleep(LAST_CALL)
+
+
+async def _keep_accepting(runner: web.AppRunner, berth: Berth, number: int) -> None:
+    """Accept from the socket that all workers share, so that each gets its share of a crowd.
+
+    asyncio's own server takes all that wait in one turn of the loop, so the worker that wakes
+    first would serve the whole crowd. Here whoever has more connections than another worker lets
+    that one go first, for a moment only: it may be stuck.
+    """
+    loop = asyncio.get_running_loop()
+    server = runner.server
+    tls = load_tls(berth.settings.server)
+    async with Tasks() as greetings:
+        while server is not None:
+            await _wait_readable(berth.pulls)
+            berth.heartbeats.carry(number, len(server.connections))
+            if berth.heartbeats.is_ahead(number):
+                await asyncio.sleep(COURTESY)
+            try:
+                connection, _ = berth.pulls.accept()
+            except BlockingIOError:  # another worker took it
+                continue
+            except OSError:  # out of descriptors, say: those who leave will free some
+                await asyncio.sleep(SCARCITY)
+                continue
+            connection.setblocking(False)
+            # In a task of its own: a slow TLS handshake must not keep the next client waiting.
+            greetings.start(loop.connect_accepted_socket(server, connection, ssl=tls))
+
+
+async def _wait_readable(listening: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(listening, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(listening)
 
 
 async def run_steward(berth: Berth) -> None:

@@ -36,6 +36,8 @@ _TABLE = MappingProxyType(
         errors.UpstreamError: (502, "UNAVAILABLE"),  # *
         errors.ManifestInvalid: (502, "MANIFEST_INVALID"),
         errors.DigestMismatch: (502, "DIGEST_INVALID"),
+        errors.InvalidInput: (400, "UNKNOWN"),  # *
+        errors.Unknown: (404, "UNKNOWN"),  # *
         errors.StoreError: (500, "UNKNOWN"),  # *
         errors.EntrepotError: (500, "UNKNOWN"),  # *
     }
@@ -50,7 +52,7 @@ def find_status(error: errors.EntrepotError) -> tuple[int, str]:
 def render(error: errors.EntrepotError) -> web.Response:
     """Return the answer for an error: the specification's JSON, and what helps to retry."""
     status, code = find_status(error)
-    response = refuse(status, code, str(error))
+    response = _refuse(status, code, str(error))
     if isinstance(error, errors.RangeUnsatisfiable):
         response.headers["Content-Range"] = f"bytes */{error.size}"
     if isinstance(error, errors.UpstreamError) and status == 503:
@@ -58,8 +60,22 @@ def render(error: errors.EntrepotError) -> web.Response:
     return response
 
 
-def refuse(status: int, code: str, message: str) -> web.Response:
-    """Return an error answer; `message` is shown to people by docker and others."""
+def refuse_write() -> web.Response:
+    """Return the answer to whoever wants to push or delete."""
+    response = _refuse(
+        405, UNSUPPORTED, "this is a read-only mirror; push to the registry it mirrors"
+    )
+    response.headers["Allow"] = "GET, HEAD"
+    return response
+
+
+def refuse_address() -> web.Response:
+    """Return the answer to a path that is no endpoint of the pull API."""
+    return _refuse(404, "NAME_UNKNOWN", "not an address of the registry API")
+
+
+def _refuse(status: int, code: str, message: str) -> web.Response:
+    # `message` is shown to people by docker and others.
     entry = {"code": code, "message": message, "detail": None}
     body = json.dumps({"errors": [entry]}).encode()
     return web.Response(status=status, body=body, headers={"Content-Type": media.JSON})

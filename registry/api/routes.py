@@ -67,12 +67,14 @@ async def dispatch(request: web.Request, mirror: Mirror) -> web.StreamResponse:
         EntrepotError: rendered by the observer.
     """
     raw_path = request.raw_path.partition("?")[0]
-    target = parse_target(raw_path, request.query.get("ns", ""), request.host)
+    target = parse_target(raw_path, request.query.get("ns", ""), _read_host(request))
     if request.method not in ("GET", "HEAD") or is_upload(raw_path):
-        return _refuse_write()
+        return errors.refuse_write()
     if target is None:
-        return errors.refuse(404, "NAME_UNKNOWN", "not an address of the registry API")
+        return errors.refuse_address()
     observation(request).kind = target.kind.value
+    if target.repository.prefix:
+        mirror.table.require(target.repository.prefix)  # a wrong mirror URL shows at the ping
     match target.kind:
         case Kind.BASE:
             # From memory, and never a challenge: dockerd would send its user's Hub password.
@@ -81,6 +83,11 @@ async def dispatch(request: web.Request, mirror: Mirror) -> web.StreamResponse:
             return await answer_catalog(request, mirror.lists)
         case _:
             return await _answer_content(request, mirror, target)
+
+
+def _read_host(request: web.Request) -> str:
+    # Not `request.host`: without a Host header that would look up this machine's name in the DNS.
+    return request.headers.get("Host", "")
 
 
 async def _answer_content(
@@ -99,11 +106,3 @@ async def _answer_content(
             return await answer_referrers(request, mirror.lists, repository, digest)
         case _:
             return await answer_tags(request, mirror.lists, repository)
-
-
-def _refuse_write() -> web.Response:
-    response = errors.refuse(
-        405, errors.UNSUPPORTED, "this is a read-only mirror; push to the registry it mirrors"
-    )
-    response.headers["Allow"] = "GET, HEAD"
-    return response

@@ -1,4 +1,4 @@
-"""Bytes from a file to a client: by `sendfile` where the connection is plain."""
+"""Bytes from a file to a client: by `sendfile` where connection and framing are plain."""
 
 import asyncio
 import os
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-_PIECE = 256 * 1024  # bytes per read where sendfile cannot be used (TLS)
+_PIECE = 256 * 1024  # bytes per read where sendfile cannot be used
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ async def send_file(
     transport = request.transport
     if transport is None or transport.is_closing():
         raise ConnectionResetError("the client has left")
-    if transport.get_extra_info("sslcontext") is None:
+    # A chunked body needs a frame around every piece.
+    if transport.get_extra_info("sslcontext") is None and not response.chunked:
         loop = asyncio.get_running_loop()
         file = OpenFile(descriptor)
         sent = await loop.sendfile(transport, file, start, stop - start, fallback=False)  # type: ignore[arg-type]

@@ -76,7 +76,8 @@ def _decode(raw_path: str) -> str:
     except UnicodeDecodeError as error:
         raise NameInvalid(raw_path) from error
     segments = path.split("/")
-    if not path.isprintable() or "\\" in path or "%" in path or ".." in segments:
+    is_plain = path.isprintable() and not any(trick in path for trick in ("\\", "%", "//"))
+    if not is_plain or ".." in segments:
         raise NameInvalid(raw_path)
     return path
 

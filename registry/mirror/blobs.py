@@ -73,6 +73,12 @@ class ArrivingBlob:
     async def relay(self, sent: Span, stop: int | None) -> AsyncGenerator[bytes, None]:
         """Yield what follows `sent` up to `stop` straight from upstream; see `relay.relay`."""
         order = self._order
+        structlog.get_logger("registry.mirror").error(
+            "passed through, not kept",
+            blob=str(order.digest),
+            repository=str(order.repository),
+            why=str(self._flight.failure or "the disk refused it in another process"),
+        )
         transfer = order.source.open_blob(order.repository.name, order.digest, order.size)
         async for chunk in relay(transfer, order.digest, sent, stop, self._reader):
             yield chunk
@@ -127,8 +133,14 @@ class Blobs:
             raise BlobUnknown(str(repository), str(digest)) from error
         size = await self._store.stat(digest) if told is None else told
         if size is not None:
-            await self._catalog.grant(repository, digest, size)
+            await self._grant(repository, digest, size)
         return size
+
+    async def _grant(self, repository: Repository, digest: Digest, size: int) -> None:
+        try:
+            await self._catalog.grant(repository, digest, size)
+        except StoreError as error:  # the upstream will be asked again: that is all
+            self._log.error("grant not kept", blob=str(digest), why=str(error))
 
     async def get(self, repository: Repository, digest: Digest) -> StoredBlob | ArrivingBlob:
         """Return the blob, whole or arriving; arriving ones have their first bytes.
@@ -151,8 +163,7 @@ class Blobs:
         flight, is_joined = self._flights.join(order)
         try:
             await flight.opened()
-        except StoreError as error:
-            self._log.error("passed through, not kept", blob=str(digest), why=str(error))
+        except StoreError:
             return ArrivingBlob(order, flight, None, Origin.MISS)
         except (UpstreamDenied, UpstreamOffline) as error:
             raise BlobUnknown(str(repository), str(digest)) from error

@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Self
 
 DEPTH = 4 * 1024 * 1024  # bytes received ahead of the disk
+PORTION = 1024 * 1024  # bytes worth a thread hop, and waking every reader
+LINGER = 0.02  # seconds between two smaller portions; the first goes at once
 
 
 class Conveyor:
     """Pulls a stream of chunks in a task; `take` gives all that has come since.
 
-    A slow link gives every chunk at once, a fast one batches of up to `DEPTH` bytes: one thread
-    hop then writes many chunks.
+    The first chunk is given at once, and then batches of a `PORTION` or of what has come within
+    `LINGER`: one thread hop then writes many chunks, and a crowd of readers is woken seldom enough
+    to keep up with the link.
     """
 
     def __init__(self, chunks: AsyncGenerator[bytes, None]) -> None:
@@ -20,6 +23,8 @@ class Conveyor:
         self._waiting: list[bytes] = []
         self._depth = 0
         self._came = asyncio.Event()
+        self._filled = asyncio.Event()
+        self._ready_at = 0.0
         self._taken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -39,11 +44,14 @@ class Conveyor:
                     self._waiting.append(chunk)
                     self._depth += len(chunk)
                     self._came.set()
+                    if self._depth >= PORTION:
+                        self._filled.set()
                     while self._depth >= DEPTH:
                         self._taken.clear()
                         await self._taken.wait()
         finally:
             self._came.set()
+            self._filled.set()
 
     async def take(self) -> list[bytes]:
         """Wait for chunks and return them all; empty at the end.
@@ -56,8 +64,18 @@ class Conveyor:
         if not self._waiting and not self._task.done():
             self._came.clear()
             await self._came.wait()
+        if not self._task.done():
+            await self._linger()
         batch, self._waiting, self._depth = self._waiting, [], 0
         self._taken.set()
         if not batch:
             await self._task
         return batch
+
+    async def _linger(self) -> None:
+        loop = asyncio.get_running_loop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self._ready_at):
+                await self._filled.wait()
+        self._filled.clear()
+        self._ready_at = loop.time() + LINGER

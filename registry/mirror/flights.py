@@ -6,7 +6,7 @@ writer of the part, or it follows the writer of another process and stands ready
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -87,6 +87,9 @@ class Flight:
             self.failure = error
         except OSError as error:
             self.failure = StoreError(str(error.filename), error.strerror or str(error))
+        except Exception:
+            self._log.exception("fill crashed")
+            raise
         finally:
             self.is_over = True
             self._notify()
@@ -97,27 +100,34 @@ class Flight:
         with ExitStack() as open_readers:
             reader: PartReader | None = None
             while await self._store.stat(self._digest) is None:
-                if reader is None and (reader := self._spool.open(self._digest)) is not None:
-                    open_readers.enter_context(reader)
                 if reader is not None:
-                    self._watch(reader)
+                    reader = self._watch(reader)
+                # Before opening what is there: a verdict left by the dead binds nobody.
                 writer = self._spool.take(self._digest)
                 if writer is not None:
                     await self._lead(writer)
                     return
+                if reader is None and (reader := self._spool.open(self._digest)) is not None:
+                    open_readers.enter_context(reader)
+                    continue
                 await asyncio.sleep(POLL)
 
-    def _watch(self, reader: PartReader) -> None:
-        """Look at what another process's writer, living or dead, has done."""
+    def _watch(self, reader: PartReader) -> PartReader | None:
+        """Look at what the living writer of another process has done.
+
+        Returns None where it gave up or began again: what stopped it may not stop us. Wrong bytes
+        are wrong for us too once our readers may have some: the next request begins anew.
+        """
         progress = reader.progress()
-        if progress.fate is Fate.CONDEMNED:
+        if progress.fate is Fate.CONDEMNED and self._is_open:
             raise DigestMismatch(str(self._digest), "wrong bytes arrived")
-        if progress.fate is Fate.ABANDONED:
-            raise StoreError(str(self._digest), "the disk refused it in another process")
+        if progress.fate in (Fate.CONDEMNED, Fate.ABANDONED):
+            return None
         waybill = self._spool.waybill(self._digest)
         if progress.landed and waybill is not None:
             self._open(waybill.size)
         self._notify()
+        return reader
 
     async def _lead(self, writer: PartWriter) -> None:
         self.is_writer = True
@@ -135,44 +145,52 @@ class Flight:
             writer.close()
 
     async def _fill(self, writer: PartWriter) -> None:
+        await in_thread(writer.resume)
+        if not writer.is_right:  # else its former writer died between the last byte and the end
+            await self._fetch(writer)
+        self._open(writer.received)
+        self._notify()
+        sealed = await in_thread(writer.seal)
+        self._spool.forget(self._digest)
+        self._notify()
+        await self._store.adopt(sealed)
+        await self._record(sealed.digest, sealed.size)
+
+    async def _fetch(self, writer: PartWriter) -> None:
         order = self._order
-        resumed = await in_thread(writer.resume)
-        if order.size is None or resumed >= max(order.size, 1):
-            # Without a size there is no telling whether the rest is missing, or nothing is.
-            writer.restart()
-            resumed = 0
+        # Without a size there is no telling whether the rest is missing, or nothing is.
+        if not writer.is_growing or order.size is None or writer.landed >= order.size:
+            await in_thread(writer.restart)
+        resumed = writer.landed
         transfer = order.source.open_blob(order.repository.name, order.digest, order.size)
+        waybill = self._spool.waybill(self._digest)
+        accused = tuple(waybill.accused) if waybill is not None else ()
+        if accused:
+            transfer.accuse(*accused)
         chunks = read_in_order(transfer, resumed, order.connections)
         async with Conveyor(chunks) as conveyor:
             while batch := await conveyor.take():
                 if not self._is_open:
-                    self._announce(transfer)
+                    self._announce(transfer, accused)
                 await in_thread(writer.append, batch)
                 self._notify()
-        await self._seal(writer, transfer, is_resumed=resumed > 0)
-
-    def _announce(self, transfer: Transfer) -> None:
-        waybill = Waybill(
-            transfer.size, str(self._order.repository), transfer.endpoint, self._clock()
-        )
-        self._spool.announce(self._digest, waybill)
-        self._open(transfer.size)
-        self._log.info("fill started", size=transfer.size, endpoint=transfer.endpoint)
-
-    async def _seal(self, writer: PartWriter, transfer: Transfer, *, is_resumed: bool) -> None:
         try:
-            sealed = await in_thread(writer.seal)
+            await in_thread(writer.verify)
         except DigestMismatch:
             # A prefix from before a crash may be what was wrong: then nobody is to blame.
-            if not is_resumed:
-                transfer.accuse()
+            if not resumed:
+                self._announce(transfer, (*accused, *transfer.accuse()))
             raise
-        finally:
-            self._spool.forget(self._digest)
-        self._open(sealed.size)
-        self._notify()
-        await self._store.adopt(sealed)
-        await self._record(sealed.digest, sealed.size)
+
+    def _announce(self, transfer: Transfer, accused: Sequence[str]) -> None:
+        """Tell the other processes; an accusation stays for them until the blob is whole."""
+        repository, endpoint = str(self._order.repository), transfer.endpoint
+        self._spool.announce(
+            self._digest, Waybill(transfer.size, repository, endpoint, self._clock(), accused)
+        )
+        if not self._is_open:
+            self._log.info("fill started", size=transfer.size, endpoint=endpoint)
+        self._open(transfer.size)
 
     def _open(self, size: int | None) -> None:
         self._is_open = True

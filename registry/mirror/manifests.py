@@ -9,7 +9,7 @@ import structlog
 from registry.errors import ManifestUnknown, Unknown, UpstreamDenied, UpstreamError, UpstreamOffline
 from registry.mirror.absence import AbsenceMemory
 from registry.mirror.freshness import Freshness, judge
-from registry.mirror.inquiries import Inquiries, Inquiry
+from registry.mirror.inquiries import Finding, Inquiries, Inquiry
 from registry.mirror.memory import Known
 from registry.mirror.origin import Origin
 from registry.mirror.shelf import Shelf
@@ -76,7 +76,9 @@ class Manifests:
         except (Unknown, UpstreamError) as error:
             if known is not None and freshness is Freshness.STALE:
                 return self._serve_stale(repository, reference, known, error)
-            raise _as_unknown(repository, reference, error) from error
+            if isinstance(error, UpstreamOffline):
+                raise _as_unknown(repository, reference, error) from error
+            raise
 
     def _judge(self, reference: Reference, known: Known, now: float) -> Freshness:
         if not isinstance(reference, Tag):
@@ -87,12 +89,16 @@ class Manifests:
         self, repository: Repository, reference: Reference, *, may_wait: bool
     ) -> ServedManifest:
         inquiry = self._inquiries.begin(repository, reference)
+        if not inquiry.is_joined:
+            inquiry.task.add_done_callback(lambda task: self._forgive(repository.registry, task))
         try:
             await self._await(repository.registry, inquiry, may_wait=may_wait)
             finding = inquiry.task.result()
-        except Unknown as error:
-            self._absences.note((repository, reference), error, self._clock())
-            raise
+        except (Unknown, UpstreamDenied) as error:
+            # Docker Hub denies what does not exist, so a denial is remembered like an absence.
+            absent = _as_unknown(repository, reference, error)
+            self._absences.note((repository, reference), absent, self._clock())
+            raise absent from error
         is_joined = inquiry.is_joined and finding.origin is Origin.MISS
         return ServedManifest(
             finding.known.manifest, Origin.JOINED if is_joined else finding.origin
@@ -106,9 +112,14 @@ class Manifests:
         await asyncio.wait([inquiry.task], timeout=None if may_wait else left)
         if not inquiry.task.done():
             # It goes on in the background, and the next request profits from its answer.
-            self._sluggish_until[registry] = self._clock() + SLUGGISH
+            if not is_sluggish:
+                self._sluggish_until[registry] = self._clock() + SLUGGISH
             raise UpstreamError(registry, f"no answer within {PATIENCE} s")
-        self._sluggish_until.pop(registry, None)
+
+    def _forgive(self, registry: str, task: asyncio.Task[Finding]) -> None:
+        """Wait for an upstream again as soon as it answered anything, be it in the background."""
+        if not task.cancelled() and not isinstance(task.exception(), UpstreamError):
+            self._sluggish_until.pop(registry, None)
 
     def _serve_stale(
         self, repository: Repository, reference: Reference, known: Known, why: Exception
@@ -118,9 +129,9 @@ class Manifests:
 
 
 def _as_unknown(
-    repository: Repository, reference: Reference, error: Unknown | UpstreamError
-) -> Unknown | UpstreamError:
+    repository: Repository, reference: Reference, error: Unknown | UpstreamDenied | UpstreamOffline
+) -> Unknown:
     """Make a refusal an absence: to this mirror's clients there is no such image."""
-    if isinstance(error, UpstreamDenied | UpstreamOffline):
-        return ManifestUnknown(str(repository), str(reference), str(error))
-    return error
+    if isinstance(error, Unknown):
+        return error
+    return ManifestUnknown(str(repository), str(reference), str(error))

@@ -64,17 +64,22 @@ class UpstreamTable:
             NameInvalid: what is left is no repository name.
         """
         if request.prefix:
-            return self._place(self._require(request.prefix), request.name)
+            return self._place(self.require(request.prefix), request.name)
         first, slash, rest = request.name.partition("/")
         if slash and (named := self.find(first)):
             return self._place(named, rest)
         if request.namespace:
-            return self._place(self._require(request.namespace), request.name)
+            return self._place(self.require(request.namespace), request.name)
         if slash and _looks_like_registry(first):
             raise NameUnknown(first, self.names)
         return self._place(self.find_by_host(request.host) or self.default, request.name)
 
-    def _require(self, name: str) -> str:
+    def require(self, name: str) -> str:
+        """Return the upstream that goes by `name`.
+
+        Raises:
+            NameUnknown: none does; the error names those there are.
+        """
         found = self.find(name)
         if found is None:
             raise NameUnknown(name, self.names)

@@ -71,17 +71,21 @@ class DiskStore:
 
     async def scan(self) -> AsyncIterator[tuple[Digest, int]]:
         """Yield (digest, size) of every well-named file; strangers' files are passed over."""
-        for algorithm in await aiofiles.os.listdir(self._folder):
-            for shard in await aiofiles.os.listdir(self._folder / algorithm):
-                for digest, size in await aiofiles.os.wrap(self._list)(algorithm, shard):
-                    yield digest, size
+        for shard in await aiofiles.os.wrap(self._list_shards)():
+            for digest, size in await aiofiles.os.wrap(self._list)(shard):
+                yield digest, size
 
-    def _list(self, algorithm: str, shard: str) -> list[tuple[Digest, int]]:
+    def _list_shards(self) -> list[Path]:
+        return [path for path in self._folder.glob("*/??") if path.is_dir()]
+
+    def _list(self, shard: Path) -> list[tuple[Digest, int]]:
         found = []
-        with os.scandir(self._folder / algorithm / shard) as entries:
+        with os.scandir(shard) as entries:
             for entry in entries:
                 try:
-                    found.append((Digest.parse(f"{algorithm}:{entry.name}"), entry.stat().st_size))
+                    digest = Digest.parse(f"{shard.parent.name}:{entry.name}")
+                    if entry.name.startswith(shard.name):
+                        found.append((digest, entry.stat().st_size))
                 except (DigestInvalid, FileNotFoundError):
                     continue
         return found

@@ -1,6 +1,7 @@
 """The data folder: its rooms on disk, its layout version, and safe small writes."""
 
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,8 +86,10 @@ def write_durably(path: Path, content: bytes) -> None:
     Raises:
         OSError: the disk refused; the old content is still there.
     """
-    # The name begins with a dot, which neither a tag nor a digest does.
-    temporary = path.with_name(f".new-{os.getpid()}-{path.name[:200]}")
+    # The name begins with a dot, which neither a tag nor a digest does; and two threads that write
+    # the same path must not write the same temporary file.
+    writer = f"{os.getpid()}-{threading.get_native_id()}"
+    temporary = path.with_name(f".new-{writer}-{path.name[:200]}")
     try:
         with temporary.open("wb") as file:
             file.write(content)

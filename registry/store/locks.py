@@ -19,10 +19,12 @@ def take_lock(path: Path) -> int | None:
     has it. A holder may rename or unlink the file before letting go, so a lock counts only if the
     path still leads to the file that was locked.
 
+    A file that its owner may only read is locked all the same; its descriptor cannot write.
+
     Raises:
         OSError: the file cannot be made or opened.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _open(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if leads_to(path, descriptor):
@@ -34,6 +36,15 @@ def take_lock(path: Path) -> int | None:
         raise
     os.close(descriptor)
     return None
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except PermissionError:
+        if not path.exists():
+            raise
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def leads_to(path: Path, descriptor: int) -> bool:

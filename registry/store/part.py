@@ -5,10 +5,13 @@ alone tells every process what became of it, whatever name it has by then:
 
     mode 0600, linked      growing
     mode 0444              whole: verified, every byte readable
-    mode 0000              condemned: the bytes were wrong
-    mode 0600, no link     abandoned: the disk refused, what is there is right as far as it goes
+    mode 0400              condemned: the bytes were wrong
+    mode 0600, no link     abandoned: the disk refused, or it was begun again in another file
+
+A crash at any point leaves a file that the next writer can go on from, or nothing.
 """
 
+import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +21,11 @@ from typing import Self
 
 from registry.errors import DigestMismatch, StoreError
 from registry.oci.digest import Digest
-from registry.store.locks import leads_to
+from registry.store.locks import leads_to, take_lock
 
+_WHOLE = 0o444  # its owner can still read, and so lock, what a crash left behind a verdict
+_CONDEMNED = 0o400
+_GROWING = 0o600
 _REHASH = 1024 * 1024  # bytes read at a time when a prefix is hashed again
 
 
@@ -68,9 +74,9 @@ class PartReader:
         """Ask the inode; one system call, no path."""
         state = os.fstat(self._descriptor)
         mode = state.st_mode & 0o777
-        if mode == 0o444:
+        if mode == _WHOLE:
             return Progress(state.st_size, Fate.WHOLE)
-        if mode == 0:
+        if mode == _CONDEMNED:
             return Progress(state.st_size, Fate.CONDEMNED)
         fate = Fate.GROWING if state.st_nlink else Fate.ABANDONED
         return Progress(state.st_size, fate)
@@ -110,6 +116,16 @@ class PartWriter:
         """Bytes received so far, the one held back included: where to go on from."""
         return self.landed + len(self._held)
 
+    @property
+    def is_right(self) -> bool:
+        """Whether the bytes received are the whole blob: their digest agrees."""
+        return self._hasher.hexdigest() == self._digest.encoded
+
+    @property
+    def is_growing(self) -> bool:
+        """Whether the file may be written to; false where a verdict on it was left behind."""
+        return os.fstat(self._descriptor).st_mode & 0o777 == _GROWING
+
     def resume(self) -> int:
         """Hash what an earlier writer left and return how many bytes that was."""
         self._seek_start()
@@ -119,9 +135,35 @@ class PartWriter:
         return self.landed
 
     def restart(self) -> None:
-        """Throw away what is there, before anything was appended by this writer."""
-        os.ftruncate(self._descriptor, 0)
+        """Throw away what is there, before anything was appended by this writer.
+
+        The name gets a new file, and the old one is abandoned: a reader that has read wrong bytes
+        from it must never find them continued with right ones.
+
+        Raises:
+            StoreError: the disk refuses new files.
+        """
+        if os.fstat(self._descriptor).st_size or not self.is_growing:
+            try:
+                self._replace_file()
+            except OSError as error:
+                raise StoreError(str(self._path), error.strerror or str(error)) from error
         self._seek_start()
+
+    def _replace_file(self) -> None:
+        # Locked before it has the name, so that nobody else becomes its writer in between.
+        fresh = self._path.with_suffix(".fresh")
+        fresh.unlink(missing_ok=True)
+        descriptor = take_lock(fresh)
+        if descriptor is None:
+            raise BlockingIOError(errno.EAGAIN, "locked by nobody who may", str(fresh))
+        try:
+            fresh.replace(self._path)
+        except OSError:
+            os.close(descriptor)
+            raise
+        former, self._descriptor = self._descriptor, descriptor
+        os.close(former)
 
     def _seek_start(self) -> None:
         self._hasher, self._held, self.landed = self._digest.hasher(), b"", 0
@@ -151,29 +193,38 @@ class PartWriter:
         except OSError as error:
             raise StoreError(str(self._path), error.strerror or str(error)) from error
 
-    def seal(self) -> SealedPart:
-        """Verify everything received, then let the last byte land; durable when it returns.
+    def verify(self) -> None:
+        """Let the last byte land if everything received is right; waits for no disk.
 
         Raises:
             DigestMismatch: wrong bytes; the part is condemned and its readers can tell.
-            StoreError: the disk refused the last byte or the sync.
+            StoreError: the disk refused the last byte.
         """
-        if self._hasher.hexdigest() != self._digest.encoded:
+        if not self.is_right:
             self.condemn()
             raise DigestMismatch(str(self._digest), f"{self.received} bytes arrived, and are wrong")
         if self._held:
             last, self._held = self._held, b""
             self._write([memoryview(last)])
+
+    def seal(self) -> SealedPart:
+        """Verify, and make the part whole; durable when it returns.
+
+        Raises:
+            DigestMismatch: as `verify` does.
+            StoreError: the disk refused the last byte or the sync.
+        """
+        self.verify()
         try:
-            os.fchmod(self._descriptor, 0o444)
             os.fsync(self._descriptor)
+            os.fchmod(self._descriptor, _WHOLE)
         except OSError as error:
             raise StoreError(str(self._path), error.strerror or str(error)) from error
         return SealedPart(self._path, self._digest, self.landed)
 
     def condemn(self) -> None:
         """Mark the bytes as wrong for every reader, and take the file away."""
-        os.fchmod(self._descriptor, 0)
+        os.fchmod(self._descriptor, _CONDEMNED)
         self.abandon()
 
     def abandon(self) -> None:

@@ -1,6 +1,7 @@
 """The spool: blobs still arriving, found by digest, from any process."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,12 +13,16 @@ from registry.store.part import PartReader, PartWriter
 
 @dataclass(frozen=True, slots=True)
 class Waybill:
-    """What the writer of a part learnt when the upstream opened; `size` in bytes if it said so."""
+    """What the writer of a part learnt when the upstream opened; `size` in bytes if it said so.
+
+    `accused` are the endpoints that sent wrong bytes before: whoever fetches next asks them last.
+    """
 
     size: int | None
     repository: str
     endpoint: str
     started: float
+    accused: Sequence[str] = ()
 
 
 class Spool:
@@ -65,7 +70,7 @@ class Spool:
             return None
 
     def forget(self, digest: Digest) -> None:
-        """Drop the announcement of a part that is gone; only its writer may."""
+        """Drop the announcement of a part that is whole; only its writer may."""
         self._path(digest, "json").unlink(missing_ok=True)
 
     def _path(self, digest: Digest, kind: str) -> Path:

@@ -90,8 +90,8 @@ class TokenCache:
         query = {"service": key.service, "scope": key.scope}
         headers = {} if credentials is None else {"Authorization": credentials.basic()}
         origin = origin_of(key.realm)
-        url = httpx.URL(key.realm).copy_merge_params({k: v for k, v in query.items() if v})
         with translate_errors(origin):
+            url = httpx.URL(key.realm).copy_merge_params({k: v for k, v in query.items() if v})
             async with self._client.stream("GET", url, headers=headers) as response:
                 _check_token_status(origin, response)
                 body = bytearray()
@@ -136,14 +136,18 @@ class Login:
         self._is_plain = url.startswith("http://")
         self._origin = origin_of(url)
         self._credentials = credentials
+        # A token that our name obtained is as good as the password for as long as it lives, so an
+        # endpoint that may not be told the one (an accelerator) gets an anonymous one only.
+        self._is_told = credentials is not None and self._host in credentials.hosts
         self._tokens = tokens
         self._way: Challenge | None = None
+        self._warned: set[str] = set()
         self._log = structlog.get_logger("registry.upstream")
 
     @property
     def identity(self) -> str:
         """Who we are here; empty when anonymous."""
-        return self._credentials.username if self._credentials else ""
+        return self._credentials.username if self._credentials and self._is_told else ""
 
     async def prepare(self, scope: str) -> str | None:
         """Return the header to send at once, from what an earlier challenge taught."""
@@ -170,7 +174,10 @@ class Login:
             # No realm to ask: Basic credentials go to the endpoint itself.
             known = self._credentials_for(self._host)
             return known.basic() if known else None
-        realm = urlsplit(way.parameters["realm"])
+        try:
+            realm = urlsplit(way.parameters["realm"])
+        except ValueError as error:
+            raise UpstreamFaulty(self._origin, "its token realm is not a web address") from error
         if realm.scheme not in ("https", "http") or not realm.hostname:
             raise UpstreamFaulty(self._origin, "its token realm is not a web address")
         if realm.scheme == "http" and not self._is_plain:
@@ -178,14 +185,19 @@ class Login:
         return await self._tokens.get(self._key(way, scope), self._credentials_for(realm.hostname))
 
     def _credentials_for(self, host: str) -> Credentials | None:
-        if self._credentials is None or host in self._credentials.hosts:
+        if self._credentials is None:
+            return None
+        if self._is_told and host in self._credentials.hosts:
             return self._credentials
-        self._log.warning(
-            "credentials withheld from an unknown host",
-            endpoint=self._origin,
-            host=host,
-            cure="add it to auth_realms of this upstream if you trust it",
-        )
+        unknown = host if self._is_told else self._host
+        if unknown not in self._warned:
+            self._warned.add(unknown)
+            self._log.warning(
+                "credentials withheld from an unknown host",
+                endpoint=self._origin,
+                host=unknown,
+                cure="add it to auth_realms of this upstream if you trust it",
+            )
         return None
 
     def _key(self, way: Challenge, scope: str) -> TokenKey:

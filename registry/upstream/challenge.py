@@ -29,7 +29,9 @@ def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
         while position < len(header):
             step = _STEP.match(header, position)
             if step is None or step.end() == position:
-                break
+                # Unreadable: a challenge behind the next comma may still be what we need.
+                position = header.find(",", position) + 1 or len(header)
+                continue
             position = step.end()
             if step["scheme"]:
                 found.append((step["scheme"].lower(), {}))

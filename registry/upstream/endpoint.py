@@ -21,8 +21,8 @@ from registry.errors import (
 from registry.upstream.auth import Login
 from registry.upstream.budget import Budget, read_budget, read_retry_after
 from registry.upstream.health import Health
-from registry.upstream.redirects import MAX_HOPS, follow, origin_of, target_of
-from registry.upstream.transport import translate_errors
+from registry.upstream.redirects import MAX_HOPS, follow, origin_of
+from registry.upstream.transport import translate_errors, write_request
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -116,9 +116,13 @@ class Endpoint:
                 when reading the body breaks inside the `async with`.
         """
         self._admit(call)
+        # A body that breaks off, and a signed URL that is no longer good, say nothing about
+        # whether the endpoint answers: several of them at once must not open its breaker.
+        is_telling = call.start_at is None
         try:
             with translate_errors(self.origin):
                 answer = await self._exchange(call)
+                is_telling = False
                 try:
                     self._health = self._health.succeed()
                     yield answer
@@ -128,7 +132,12 @@ class Endpoint:
             self._throttle(call, error)
             raise
         except UpstreamUnreachable:
-            self._health = self._health.fail(self._clock())
+            if is_telling:
+                self._health = self._health.fail(self._clock())
+            raise
+        except (Unknown, UpstreamDenied):
+            # A clear no is a useful answer: whoever gives one is well.
+            self._health = self._health.succeed()
             raise
 
     def _admit(self, call: Call) -> None:
@@ -175,9 +184,7 @@ class Endpoint:
             # Only this endpoint's own origin ever sees our login, on whichever hop.
             if header is not None and origin_of(url) == self.origin:
                 headers["Authorization"] = header
-            request = self._client.build_request(
-                call.method, url, headers=headers, extensions={"target": target_of(url)}
-            )
+            request = write_request(self._client, call.method, url, headers)
             response = await self._client.send(request, stream=True)
             if response.status_code not in REDIRECTS:
                 return Answer(response, url)

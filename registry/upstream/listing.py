@@ -53,8 +53,11 @@ def _next_path(answer: Answer, endpoint: Endpoint) -> str | None:
     link = _NEXT.search(answer.header("link") or "")
     if link is None:
         return None
-    url: str = urljoin(answer.url, link[1])
     base = f"{endpoint.base}/v2/"
+    try:
+        url: str = urljoin(answer.url, link[1])
+    except ValueError as error:
+        raise UpstreamFaulty(endpoint.origin, "continues its list at no address") from error
     if not url.startswith(base) or not url.isascii():
         raise UpstreamFaulty(endpoint.origin, "continues its list on another host")
     return url.removeprefix(base)

@@ -1,6 +1,7 @@
 """Where a redirect may lead, and what may travel along. Pure."""
 
 import ipaddress
+import socket
 from urllib.parse import urljoin, urlsplit
 
 from registry.errors import UpstreamFaulty
@@ -32,21 +33,31 @@ def follow(current: str, location: str) -> str:
     origin = origin_of(current)
     if not location or not location.isascii() or any(ord(char) <= 32 for char in location):
         raise UpstreamFaulty(origin, "redirects to something that is not a URL")
-    url = location if "://" in location.partition("?")[0] else urljoin(current, location)
-    before, after = urlsplit(current), urlsplit(url)
-    if after.scheme not in ("http", "https") or not after.hostname or "@" in after.netloc:
+    try:
+        url = location if "://" in location.partition("?")[0] else urljoin(current, location)
+        before, after = urlsplit(current), urlsplit(url)
+        is_address = bool(after.hostname) and after.port != 0
+    except ValueError as error:
+        raise UpstreamFaulty(origin, "redirects to something that is not a URL") from error
+    if after.scheme not in ("http", "https") or not is_address or "@" in after.netloc:
         raise UpstreamFaulty(origin, "redirects to something that is not a web address")
     if before.scheme == "https" and after.scheme == "http":
         raise UpstreamFaulty(origin, f"redirects from https to {origin_of(url)}")
-    if _is_private(after.hostname) and not _is_private(before.hostname or ""):
+    if _is_private(after.hostname or "") and not _is_private(before.hostname or ""):
         raise UpstreamFaulty(origin, f"redirects to the private address {after.hostname}")
     return url
 
 
 def _is_private(host: str) -> bool:
+    host = host.rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
-        return not ipaddress.ip_address(host).is_global
+        address = ipaddress.ip_address(host)
     except ValueError:
-        return False
+        try:
+            # What the resolver also takes for an address: 127.1, 0x7f000001, 2130706433.
+            address = ipaddress.ip_address(socket.inet_aton(host))
+        except OSError:
+            return False
+    return not address.is_global

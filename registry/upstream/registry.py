@@ -35,6 +35,7 @@ class RegistrySource:
 
         async def ask(endpoint: Endpoint) -> Digest | None:
             async with endpoint.request(call) as answer:
+                _refuse_page(answer)
                 return _read_digest(answer)
 
         return await self._roster.ask(ask)
@@ -69,6 +70,7 @@ class RegistrySource:
 
         async def ask(endpoint: Endpoint) -> int | None:
             async with endpoint.request(call) as answer:
+                _refuse_page(answer)
                 length = answer.header("content-length") or ""
                 return int(length) if length.isascii() and length.isdigit() else None
 
@@ -101,6 +103,13 @@ class RegistrySource:
             return await collect_pages(endpoint, call, key, media_type)
 
         return await self._roster.ask(ask)
+
+
+def _refuse_page(answer: Answer) -> None:
+    # A HEAD has no body to verify, so a portal's 200 would pass for the registry's: its length for
+    # the blob's, and its silence about a digest for a reason to spend a counted GET elsewhere.
+    if media.bare(answer.header("content-type") or "") == "text/html":
+        raise UpstreamFaulty(answer.origin, "answers with a web page (a portal?)")
 
 
 def _read_digest(answer: Answer) -> Digest | None:

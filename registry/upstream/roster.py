@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeVar
 
 from registry.errors import (
@@ -49,6 +49,12 @@ class Roster:
         """
         awake = [each for each in self._endpoints if not each.rests(counts=counts)]
         return sorted(awake or self._endpoints, key=Endpoint.is_suspect)
+
+    def accuse(self, origins: Collection[str]) -> None:
+        """Mark the endpoints of these origins as having sent wrong bytes."""
+        for endpoint in self._endpoints:
+            if endpoint.origin in origins:
+                endpoint.accuse()
 
     async def ask(self, question: Callable[[Endpoint], Awaitable[T]], *, counts: bool = False) -> T:
         """Put one question to one endpoint after the other until one settles it.

@@ -1,6 +1,6 @@
 """What the mirror asks of an upstream, whoever answers: a registry, or nobody (offline)."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Protocol
 
 from registry.oci.digest import Digest
@@ -33,8 +33,11 @@ class Transfer(Protocol):
         """
         ...
 
-    def accuse(self) -> None:
-        """Report that the bytes were wrong: those who sent them are asked last from now on."""
+    def accuse(self, *origins: str) -> Sequence[str]:
+        """Report that `origins` sent wrong bytes (none named: all who gave any); returns them.
+
+        They are asked last from now on.
+        """
         ...
 
 

@@ -1,7 +1,7 @@
 """One blob, read to the end over every fault that more patience or another endpoint can heal."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -12,6 +12,7 @@ from registry.upstream.roster import Roster, may_pass, weigh
 
 OPEN_BUDGET = 25.0  # seconds until the first byte: a client is waiting for our headers
 STALL_BUDGET = 120.0  # seconds without progress later: clients wait, and the link may come back
+WORTHWHILE = 256 * 1024  # bytes that make it right to come back at once after a cut
 SHORTCUT_LIFE = 120.0  # seconds for which this transfer reuses where it was redirected to
 MAX_UNTOLD = 16 * 1024**3  # bytes taken of a blob whose size nobody told
 
@@ -46,13 +47,16 @@ class BlobTransfer:
         self._roster = roster
         self._call = call
         self._givers: set[Endpoint] = set()
+        # Who broke off in the middle of this blob: others, if there are any, go on with it.
+        self._quitters: set[Endpoint] = set()
         # Never kept beyond this transfer: signed URLs expire.
         self._shortcuts: dict[Endpoint, _Shortcut] = {}
 
-    def accuse(self) -> None:
-        """Mark every endpoint that gave bytes as suspect."""
-        for endpoint in self._givers:
-            endpoint.accuse()
+    def accuse(self, *origins: str) -> Sequence[str]:
+        """Mark those endpoints, or every one that gave bytes, as suspect; see `Transfer.accuse`."""
+        accused = origins or tuple(endpoint.origin for endpoint in self._givers)
+        self._roster.accuse(accused)
+        return accused
 
     async def stream(
         self, start: int, stop: int | None, *, may_extend: bool = False
@@ -62,7 +66,8 @@ class BlobTransfer:
         patience = self._roster.patience(STALL_BUDGET if self._givers else OPEN_BUDGET)
         while True:
             failures: list[Unknown | UpstreamError] = []
-            for endpoint in self._roster.candidates():
+            began = cursor.offset
+            for endpoint in sorted(self._roster.candidates(), key=self._quitters.__contains__):
                 try:
                     async with aclosing(self._read(endpoint, cursor)) as chunks:
                         async for chunk in chunks:
@@ -73,6 +78,8 @@ class BlobTransfer:
                     failures.append(error)
                 else:
                     return
+            if cursor.offset - began >= WORTHWHILE:
+                continue
             verdict = weigh(failures)
             retry_after = verdict.retry_after if isinstance(verdict, UpstreamError) else None
             wait = patience.next_wait(self._roster.now(), retry_after)
@@ -85,9 +92,11 @@ class BlobTransfer:
         shortcut = self._find_shortcut(endpoint)
         start_at = shortcut.url if shortcut else None
         call = replace(self._call, headers=_range_header(cursor, self.size), start_at=start_at)
+        is_giving = False
         try:
             async with endpoint.request(call) as answer:
                 skip = self._place(answer, cursor)
+                is_giving = True
                 self._givers.add(endpoint)
                 self.endpoint = endpoint.origin
                 if answer.origin != endpoint.origin and shortcut is None:
@@ -101,6 +110,8 @@ class BlobTransfer:
                     raise UpstreamUnreachable(answer.origin, "ended the body early")
         except (Unknown, UpstreamError) as error:
             self._shortcuts.pop(endpoint, None)
+            if is_giving:
+                self._quitters.add(endpoint)
             if shortcut is not None and isinstance(error, Unknown):
                 # Only the registry itself can say that it has no such blob.
                 raise UpstreamUnreachable(

@@ -1,7 +1,7 @@
 """The HTTP client of one upstream: proxies, certificates, timeouts; foreign errors made ours."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import httpx
@@ -9,6 +9,7 @@ import httpx
 from registry import __version__
 from registry.errors import SettingsError, UpstreamUnreachable
 from registry.settings import UpstreamSettings
+from registry.upstream.redirects import target_of
 
 CONNECT = 10.0  # seconds
 STALL = 20.0  # seconds without a byte after which a transfer counts as broken
@@ -49,6 +50,31 @@ def load_trust(name: str, ca_file: str) -> ssl.SSLContext:
                 "give a PEM file of certificate authorities",
             ) from error
     return context
+
+
+class _WrittenURL(httpx.URL):
+    """A URL that goes over the wire as it was written; httpx would normalise its escapes."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._target = target_of(url)
+
+    @property
+    def raw_path(self) -> bytes:
+        """Path and query."""
+        return self._target
+
+
+def write_request(
+    client: httpx.AsyncClient, method: str, url: str, headers: Mapping[str, str]
+) -> httpx.Request:
+    """Make a request that carries the path and query of `url` byte for byte.
+
+    Not by httpx's extension `target`: that also replaces what a proxy is asked for.
+    """
+    request = client.build_request(method, url, headers=headers)
+    request.url = _WrittenURL(url)
+    return request
 
 
 @contextmanager

@@ -16,5 +16,5 @@ def test_an_image_comes_through_whole(mirror: MirrorProcess, hub: FakeUpstream) 
 
         assert image.manifest == manifest.content
         assert image.media_type == manifest.headers["content-type"]
-        assert b"layer" * 1000 == layer.content
+        assert layer.content == b"layer" * 1000
     assert hub.journal.blob_fetches(image.layers[0]) == 1, hub.journal

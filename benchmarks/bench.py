@@ -1,0 +1,166 @@
+"""What every case stands on: a scratch folder, the contenders that are here, and the rounds."""
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.contenders import Contender, Place, list_contenders, start_registry
+from benchmarks.content import Image, publish
+from benchmarks.drayage import cache_folder
+from benchmarks.load import LoadFailed
+from benchmarks.processes import DoesNotStart
+from benchmarks.results import Bar, Outcome
+
+MIB = 1 << 20
+# Takes one sample: the measures of one round.
+Measure = Callable[[], dict[str, float]]
+FORESEEN = (LoadFailed, DoesNotStart, AssertionError, OSError)
+
+
+@dataclass
+class Bench:
+    """One run: its scratch folder on the file system of the kept data, its scale, who is here."""
+
+    folder: Path
+    scale: float = 1.0
+    seconds: float = 5.0
+    present: dict[str, Contender] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def size(self, full: int, least: int = MIB) -> int:
+        """Return a size in bytes at this run's scale, in whole MiB."""
+        return max(least, round(full * self.scale / MIB) * MIB)
+
+    def count(self, full: int, least: int = 1) -> int:
+        """Return a number of things at this run's scale."""
+        return max(least, round(full * self.scale))
+
+    def make_folder(self, name: str) -> Path:
+        """Return a new empty folder."""
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
+
+    @contextmanager
+    def origin(self, *images: Image) -> Iterator[Place]:
+        """Start a real docker-registry that has these images."""
+        folder = self.make_folder("origin")
+        for image in images:
+            publish(folder / "content", image)
+        place = start_registry("direct", folder)
+        try:
+            yield place
+        finally:
+            place.stop()
+
+    @contextmanager
+    def running(self, contender: Contender, upstream: str) -> Iterator[Place]:
+        """Start a contender with nothing in it, and stop it at the end."""
+        folder = self.make_folder(contender.name)
+        place = contender.start(folder, upstream)
+        try:
+            yield place
+        finally:
+            place.stop()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def all_running(
+        self, stack: ExitStack, upstream: str, prime: Callable[[Place], None]
+    ) -> dict[str, Place]:
+        """Start everyone who is here and prime each; who fails is noted and left out."""
+        places = {}
+        for name, contender in self.present.items():
+            try:
+                place = stack.enter_context(self.running(contender, upstream))
+                prime(place)
+            except FORESEEN as error:
+                self.failures[name] = str(error)
+            else:
+                places[name] = place
+        return places
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table. `prepare` makes the data and yields how to take one sample of whom."""
+
+    name: str
+    title: str
+    prepare: Callable[[Bench], AbstractContextManager[Mapping[str, Measure]]]
+    bars: tuple[Bar, ...] = ()
+    most_rounds: int = 99
+    picture: str = ""  # the measure that the picture shows
+    notes: tuple[str, ...] = ()
+
+
+@contextmanager
+def open_bench(scale: float, seconds: float) -> Iterator[Bench]:
+    """Look who is here, and make a scratch folder that is gone at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-work-", dir=cache_folder()))
+    bench = Bench(folder, scale, seconds)
+    for contender in list_contenders():
+        lack = contender.find_lack()
+        if lack:
+            bench.missing[contender.name] = lack
+            say(f"missing: {contender.name}: {lack}")
+        else:
+            bench.present[contender.name] = contender
+    try:
+        yield bench
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run_case(bench: Bench, case: Case, rounds: int) -> Outcome:
+    """Take samples of everyone in turn, and then again; what fails is told, and not repeated."""
+    bench.failures.clear()
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    outcome = Outcome(case.name, case.title, bench.scale, when, notes=case.notes)
+    outcome.missing = dict(bench.missing)
+    say(f"{case.name}: preparing")
+    try:
+        with case.prepare(bench) as measures:
+            for number in range(min(rounds, case.most_rounds)):
+                _run_round(measures, outcome, number)
+    except FORESEEN as error:
+        outcome.failures["entrepot"] = f"the case could not be run: {_clean(str(error))}"
+    for name, why in bench.failures.items():
+        outcome.failures.setdefault(name, _clean(why))
+    return outcome
+
+
+def _run_round(measures: Mapping[str, Measure], outcome: Outcome, number: int) -> None:
+    for name, measure in measures.items():
+        if name in outcome.failures:
+            continue
+        try:
+            sample = measure()
+        except FORESEEN as error:
+            outcome.failures[name] = _clean(str(error))
+            say(f"{outcome.name}: {name} failed: {outcome.failures[name]}")
+            continue
+        outcome.samples.setdefault(name, []).append(sample)
+        told = ", ".join(f"{key} {value:.4g}" for key, value in sample.items())
+        say(f"{outcome.name}: round {number + 1}: {name}: {told}")
+
+
+def _clean(text: str) -> str:
+    """Drop what belongs to this machine alone: its folders."""
+    return text.replace(str(cache_folder()), "…").replace(str(Path.home()), "~")[-400:]
+
+
+def say(line: str) -> None:
+    """Tell how far we are, on stderr."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
+    sys.stderr.flush()
+
+
+def count_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,70 @@
+"""Fifty clients want the same blob at the same moment, and the link is slow."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from benchmarks.bench import MIB, Bench, Case, Measure
+from benchmarks.contenders import Contender
+from benchmarks.load import Request, pull
+from benchmarks.narrows import Narrows
+from benchmarks.results import Bar
+
+SIZE = 256 * MIB
+RATE = 40 * MIB
+CLIENTS = 50
+REPOSITORY = "bench/rush"
+LONGEST = 8.0  # times one direct download; a peer that has not ended by then is told so
+
+
+@contextmanager
+def _prepare(bench: Bench) -> Iterator[Mapping[str, Measure]]:
+    size = bench.size(SIZE, least=8 * MIB)
+    with Narrows(REPOSITORY, size, rate=RATE) as upstream:
+        measures: dict[str, Measure] = {"direct": lambda: _measure_direct(upstream)}
+        for name, contender in bench.present.items():
+            measures[name] = _measurer(bench, contender, upstream)
+        yield measures
+
+
+def _measure_direct(upstream: Narrows) -> dict[str, float]:
+    upstream.count_sent()
+    path = f"/v2/{REPOSITORY}/blobs/{upstream.digest}"
+    seen = pull(upstream.port, [[Request(path, upstream.size)]]).require()
+    return {"wall": seen.wall, "upstream": upstream.count_sent() / upstream.size}
+
+
+def _measurer(bench: Bench, contender: Contender, upstream: Narrows) -> Measure:
+    patience = LONGEST * upstream.size / RATE + 2
+
+    def measure() -> dict[str, float]:
+        with bench.running(contender, upstream.host) as place:
+            pull(place.port, [[Request(place.manifest(REPOSITORY, "1"))]]).require()
+            upstream.count_sent()
+            request = Request(place.blob(REPOSITORY, upstream.digest), upstream.size)
+            seen = pull(place.port, [[request]] * CLIENTS, processes=2, patience=patience)
+            sent = upstream.count_sent() / upstream.size
+        sample = {"upstream": sent, "errors": float(seen.failed), "wall": seen.wall}
+        if seen.firsts:
+            sample["first_byte"] = max(seen.firsts) * 1e3
+        return sample
+
+    return measure
+
+
+CONCURRENT = Case(
+    "concurrent",
+    "50 concurrent cold pulls of 256 MiB, upstream throttled to 40 MiB/s",
+    _prepare,
+    (
+        Bar("upstream", "<=", 1.0),
+        Bar("wall", "<=", 1.2, "direct"),
+        Bar("errors", "<=", 0.0),
+    ),
+    most_rounds=3,
+    picture="upstream",
+    notes=(
+        f"Who has not ended after {LONGEST:g} times one direct download is stopped.",
+        "Its unfinished clients are errors, and its upstream bytes are those until then.",
+        "The first byte is that of the client who waited the longest for it.",
+    ),
+)

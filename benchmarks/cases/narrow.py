@@ -1,0 +1,59 @@
+"""An upstream that gives little to each connection: several of them fill the link."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from benchmarks.bench import MIB, Bench, Case, Measure
+from benchmarks.contenders import Contender, Entrepot
+from benchmarks.load import Request, pull, verify
+from benchmarks.narrows import Narrows
+from benchmarks.results import US, Bar
+
+SIZE = 64 * MIB
+RATE = 2 * MIB
+CONNECTIONS = 8
+REPOSITORY = "bench/narrow"
+
+
+@contextmanager
+def _prepare(bench: Bench) -> Iterator[Mapping[str, Measure]]:
+    size = bench.size(SIZE, least=16 * MIB)
+    with Narrows(REPOSITORY, size, connection_rate=RATE) as upstream:
+        measures: dict[str, Measure] = {"direct": lambda: _measure_direct(upstream)}
+        for name, contender in bench.present.items():
+            chosen = Entrepot(CONNECTIONS) if name == US else contender
+            measures[name] = _measurer(bench, chosen, upstream)
+        yield measures
+
+
+def _measure_direct(upstream: Narrows) -> dict[str, float]:
+    path = f"/v2/{REPOSITORY}/blobs/{upstream.digest}"
+    seen = pull(upstream.port, [[Request(path, upstream.size)]]).require()
+    return {"wall": seen.wall, "throughput": seen.received / MIB / seen.wall}
+
+
+def _measurer(bench: Bench, contender: Contender, upstream: Narrows) -> Measure:
+    def measure() -> dict[str, float]:
+        with bench.running(contender, upstream.host) as place:
+            pull(place.port, [[Request(place.manifest(REPOSITORY, "1"))]]).require()
+            path = place.blob(REPOSITORY, upstream.digest)
+            seen = pull(place.port, [[Request(path, upstream.size)]]).require()
+            verify(place.port, path, upstream.digest, upstream.size)
+        return {
+            "wall": seen.wall,
+            "throughput": seen.received / MIB / seen.wall,
+            "first_byte": seen.firsts[0] * 1e3,
+        }
+
+    return measure
+
+
+NARROW = Case(
+    "narrow",
+    "upstream limited to 2 MiB/s a connection, 64 MiB blob, connections = 8",
+    _prepare,
+    (Bar("throughput", ">=", 5.0, "direct"),),
+    most_rounds=2,
+    picture="throughput",
+    notes=("connections = 8 is the one setting that differs from its default.",),
+)

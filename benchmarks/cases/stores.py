@@ -1,0 +1,98 @@
+"""A mirror that has gathered for years: how soon does it answer, and is it any slower?"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from benchmarks.bench import Bench, Case, Measure
+from benchmarks.load import Request, pull
+from benchmarks.processes import answers
+from benchmarks.results import US, Bar
+from benchmarks.store import Store, fill_store
+from tests.harness.mirror import MirrorProcess
+
+BLOBS, MANIFESTS = 200_000, 50_000
+SMALL = 500  # manifests of the store that stands for an empty one: each is asked for once
+EMPTY = "entrepot, empty store"
+PENDING = "pending issue 4: `the eviction plan in ≤ 1 s` is measured when there is such a plan"
+UPSTREAM = "http://127.0.0.1:9"  # nobody is asked: everything is known
+
+
+@contextmanager
+def _prepare_start(bench: Bench) -> Iterator[Mapping[str, Measure]]:
+    full = make_mirror(bench)
+    fill_store(full.data, bench.count(BLOBS, least=1000), bench.count(MANIFESTS, least=1000))
+    empty = make_mirror(bench)
+    yield {EMPTY: lambda: measure_start(empty), US: lambda: measure_start(full)}
+
+
+def make_mirror(bench: Bench) -> MirrorProcess:
+    """Make a mirror with default settings, not started."""
+    upstreams = {"docker.io": UPSTREAM}
+    return MirrorProcess(bench.make_folder("store"), upstreams, workers=0)
+
+
+def measure_start(mirror: MirrorProcess) -> dict[str, float]:
+    """Start a mirror until `/v2/` is answered, and stop it."""
+    began = time.monotonic()
+    mirror.start()
+    port = int(mirror.url.rpartition(":")[2])
+    while not answers(port, "/v2/"):
+        time.sleep(0.002)
+    ready = time.monotonic() - began
+    mirror.stop()
+    return {"ready": ready}
+
+
+@contextmanager
+def _prepare_lookup(bench: Bench) -> Iterator[Mapping[str, Measure]]:
+    manifests = bench.count(MANIFESTS, least=4 * SMALL)
+    with (
+        filled(bench, 4 * SMALL, SMALL) as (small, few),
+        filled(bench, 4 * manifests, manifests) as (large, many),
+    ):
+        yield {
+            EMPTY: lambda: measure_lookups(small, few.sample(SMALL)),
+            US: lambda: measure_lookups(large, many.sample(SMALL)),
+        }
+
+
+@contextmanager
+def filled(bench: Bench, blobs: int, manifests: int) -> Iterator[tuple[MirrorProcess, Store]]:
+    """Start a mirror over a store that has so much in it."""
+    mirror = make_mirror(bench)
+    store = fill_store(mirror.data, blobs, manifests)
+    with mirror:
+        yield mirror, store
+
+
+def measure_lookups(mirror: MirrorProcess, paths: list[str]) -> dict[str, float]:
+    """Ask for manifests one by one: first where no memory can have them, then where it has."""
+    port = int(mirror.url.rpartition(":")[2])
+    first = pull(port, [[Request(path) for path in paths]]).require()
+    again = pull(port, [[Request(paths[0])] * len(paths)]).require()
+    return {
+        "latency": sorted(again.times)[len(again.times) // 2] * 1e3,
+        "lookup": sorted(first.times)[len(first.times) // 2] * 1e3,
+    }
+
+
+START = Case(
+    "start",
+    "start with 200,000 blobs and 50,000 manifests known",
+    _prepare_start,
+    (Bar("ready", "<=", 1.5),),
+    picture="ready",
+)
+LOOKUP = Case(
+    "lookup",
+    "the same store: manifest hit against an almost empty store",
+    _prepare_lookup,
+    (Bar("lookup", "<=", 1.3, EMPTY), Bar("latency", "<=", 1.3, EMPTY)),
+    picture="lookup",
+    notes=(
+        PENDING,
+        f"The almost empty store has {SMALL} manifests, so that each can be asked for once.",
+        "A lookup is a hit that is not in memory yet; the median is of hits that are.",
+    ),
+)

@@ -1,0 +1,124 @@
+"""Servers under test: each in a session of its own, measured through /proc, stopped by its id."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+START = 30.0  # seconds a server has to answer
+STOP = 20.0  # seconds it has to end by itself
+TICKS = os.sysconf("SC_CLK_TCK")
+MIB = 1 << 20
+
+
+class DoesNotStart(Exception):
+    """A server ended, or did not answer in time; says the end of its log."""
+
+
+class Server:
+    """A program that runs until `stop`; it and all it starts are one session."""
+
+    def __init__(
+        self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._command = command
+        self._log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env={**os.environ, **(environment or {})},
+            )
+
+    @property
+    def pid(self) -> int:
+        """The leader's process id, which is also the session's."""
+        return self._process.pid
+
+    def wait_for(self, port: int, path: str = "/v2/") -> Self:
+        """Wait until it answers HTTP on this port.
+
+        Raises:
+            DoesNotStart: it ended, or the time is over.
+        """
+        deadline = time.monotonic() + START
+        while not answers(port, path):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                said = self._log.read_text(errors="replace")[-500:]
+                raise DoesNotStart(f"{Path(self._command[0]).name} does not start: {said}")
+            time.sleep(0.02)
+        return self
+
+    def stop(self) -> None:
+        """End it: politely, then surely."""
+        self._process.terminate()
+        try:
+            self._process.wait(STOP)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+def answers(port: int, path: str) -> bool:
+    """Whether something on the loopback answers 200 to a GET."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the processes of one session used: CPU in seconds, peak resident memory in MiB."""
+
+    cpu: float
+    peaks: tuple[float, ...]
+
+
+def read_usage(session: int) -> Usage:
+    """Add up all living processes of a session, and the dead that its leader has waited for."""
+    cpu = 0.0
+    peaks = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        with suppress(OSError):  # ended while we looked
+            # The name, in parentheses, may hold anything; what follows it may not.
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) != session:
+                continue
+            own = fields[11:15] if int(entry.name) == session else fields[11:13]
+            cpu += sum(map(int, own)) / TICKS
+            peaks.append(_read_peak(entry))
+    return Usage(cpu, tuple(sorted(peaks, reverse=True)))
+
+
+def _read_peak(entry: Path) -> float:
+    for line in (entry / "status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0

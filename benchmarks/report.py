@@ -1,0 +1,130 @@
+"""The table: Markdown for people, JSON for programs, into which the next run is merged."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.bench import Case
+from benchmarks.chart import draw_bars
+from benchmarks.results import MEASURES, US, Outcome, Spread, State, Verdict, judge
+
+MARKS = {State.MET: "✔ met", State.MISSED: "✘ missed", State.UNKNOWN: "? unknown"}
+CAPTION = """\
+Medians of interleaved rounds, and in parentheses the least and the most. A ratio is ours over the
+other's within a round; the median of the rounds is held against the bar. Everyone ran on this
+machine in the same run, with request logs on; Entrepôt with its default settings and metrics on.
+"""
+
+
+def print_report(
+    cases: Sequence[Case], outcomes: Mapping[str, Outcome], machine: Mapping[str, str]
+) -> str:
+    """Return the whole report in Markdown: bars first, then every figure."""
+    known = [(case, outcomes[case.name]) for case in cases if case.name in outcomes]
+    lines = ["# Entrepôt beside its peers", "", CAPTION, "| | |", "| --- | --- |"]
+    lines += [f"| {key} | {value} |" for key, value in machine.items()]
+    lines += ["", "## The bars", "", "| case | bar | found | |", "| --- | --- | --- | --- |"]
+    for case, outcome in known:
+        for verdict in _judge_all(case, outcome):
+            lines.append(f"| {_title(outcome)} | {verdict.bar} | {_found(verdict)} |")
+        lines += [f"| {_title(outcome)} | | {note} | |" for note in outcome.notes]
+    lines += ["", "## The figures"]
+    for _, outcome in known:
+        lines += ["", f"### {_title(outcome)}", "", *_table(outcome)]
+    return "\n".join(lines) + "\n"
+
+
+def _judge_all(case: Case, outcome: Outcome) -> list[Verdict]:
+    return [judge(outcome, bar) for bar in case.bars]
+
+
+def _title(outcome: Outcome) -> str:
+    reduced = "" if outcome.scale == 1 else f" (reduced: sizes x {outcome.scale:g})"
+    return outcome.title + reduced
+
+
+def _found(verdict: Verdict) -> str:
+    if verdict.found is None:
+        return f"{verdict.why} | {MARKS[verdict.state]}"
+    times = " x" if verdict.bar.against else ""
+    spread = verdict.found
+    return (
+        f"{spread.median:.4g}{times} ({spread.least:.4g} to {spread.most:.4g})"
+        f" | {MARKS[verdict.state]}"
+    )
+
+
+def _table(outcome: Outcome) -> list[str]:
+    measures = outcome.measures()
+    heads = [MEASURES[name][0] for name in measures]
+    lines = [
+        f"| | {' | '.join(heads)} | rounds |",
+        "| --- |" + " --- |" * (len(heads) + 1),
+    ]
+    for name in dict.fromkeys([*outcome.samples, *outcome.missing, *outcome.failures]):
+        rounds = len(outcome.samples.get(name, ()))
+        cells = [_cell(outcome.spread(name, measure), measure) for measure in measures]
+        trouble = outcome.failures.get(name) or outcome.missing.get(name)
+        why = "" if trouble is None else f": {'missing' if name in outcome.missing else 'failed'}"
+        reason = f"{why}, {trouble}" if trouble else ""
+        label = f"**{name}**" if name == US else name
+        lines.append(f"| {label}{reason.replace('|', '/')} | {' | '.join(cells)} | {rounds} |")
+    return [line.replace("\n", " ") for line in lines]
+
+
+def _cell(spread: Spread | None, measure: str) -> str:
+    if spread is None:
+        return "-"
+    decimals = MEASURES[measure][1]
+    median = f"{spread.median:,.{decimals}f}"
+    if spread.least == spread.most:
+        return median
+    return f"{median} ({spread.least:,.{decimals}f} to {spread.most:,.{decimals}f})"
+
+
+def save_report(
+    folder: Path,
+    cases: Sequence[Case],
+    outcomes: Mapping[str, Outcome],
+    machine: Mapping[str, str],
+) -> None:
+    """Write JSON, Markdown and picture; cases that were not run keep what was known of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    merged = load_outcomes(folder / "bench.json") | dict(outcomes)
+    document = {
+        "machine": dict(machine),
+        "cases": [
+            asdict(merged[case.name])
+            | {"bars": [_tell(one) for one in _judge_all(case, merged[case.name])]}
+            for case in cases
+            if case.name in merged
+        ],
+    }
+    text = json.dumps(document, indent=1, ensure_ascii=False)
+    (folder / "bench.json").write_text(text + "\n", encoding="utf-8")
+    report = print_report(cases, merged, machine)
+    (folder / "bench.md").write_text(report, encoding="utf-8")
+    (folder / "bench.svg").write_text(draw_bars(cases, merged), encoding="utf-8")
+
+
+def load_outcomes(path: Path) -> dict[str, Outcome]:
+    """Read what an earlier run has saved; nothing where there is none."""
+    if not path.exists():
+        return {}
+    document = json.loads(path.read_text(encoding="utf-8"))
+    outcomes = {}
+    for table in document["cases"]:
+        table.pop("bars")
+        outcomes[table["name"]] = Outcome(**table | {"notes": tuple(table["notes"])})
+    return outcomes
+
+
+def _tell(verdict: Verdict) -> dict[str, object]:
+    found = None if verdict.found is None else asdict(verdict.found)
+    return {
+        "bar": str(verdict.bar),
+        "state": verdict.state.value,
+        "found": found,
+        "why": verdict.why,
+    }

@@ -1,0 +1,142 @@
+"""Laws of who may import whom (DESIGN section 2), type-only imports included."""
+
+import sys
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from tests.architecture.source import Import, find_imports, read_sources
+
+# What each room may import of ours, beside itself and the version number in `registry`. Siblings
+# are never in each other's row: store, catalog and upstream; mirror and bundle; api and console.
+MAY_IMPORT: Mapping[str, str] = MappingProxyType(
+    {
+        "errors": "",
+        "metrics": "",
+        "heartbeats": "",
+        "logs": "",
+        "oci": "errors",
+        "quantities": "oci errors",
+        "settings": "quantities oci errors",
+        "configuration": "settings quantities oci errors",
+        "store": "oci errors",
+        "catalog": "oci errors",
+        "upstream": "settings metrics oci errors",
+        "bundle": "store catalog oci errors",
+        "mirror": "store catalog upstream settings metrics oci errors",
+        "api": "mirror metrics oci errors",
+        "console": "mirror catalog metrics oci errors",
+        "app": "api console mirror bundle store catalog upstream settings metrics oci errors",
+        "serving": "app api console mirror store catalog heartbeats settings metrics errors",
+        "processes": (
+            "serving app store catalog heartbeats logs configuration quantities settings errors"
+        ),
+        "cli": "app processes configuration settings quantities logs oci errors",
+        "__main__": "cli",
+    }
+)
+
+# The only rooms that know a library, so that replacing it is a change to them alone.
+HOMES: Mapping[str, str] = MappingProxyType(
+    {
+        "aiofiles": "store bundle",
+        "aiohttp": "api console app serving processes",
+        "httpx": "upstream app",
+        "jinja2": "console",
+        "prometheus_client": "metrics console serving",
+        "pydantic": "settings configuration",
+        "rich": "cli",
+        "sqlite3": "catalog",
+        "typer": "cli",
+    }
+)
+ANYWHERE = frozenset({"structlog"})
+
+
+def room_of(module: str) -> str:
+    return module.partition(".")[2].partition(".")[0]
+
+
+def list_imports() -> list[Import]:
+    return [each for source in read_sources("registry") for each in find_imports(source)]
+
+
+def spell(found: Import, cure: str) -> str:
+    return f"{found.importer} line {found.line} imports {found.module}: {cure}"
+
+
+def test_every_room_has_a_row() -> None:
+    """A new room is born with its row in the table, and no row outlives its room's design."""
+    rooms = {source.room for source in read_sources("registry")} - {""}
+
+    assert rooms - set(MAY_IMPORT) == set()
+
+
+def test_rooms_import_only_what_they_may() -> None:
+    """Imports go down the table, never up or sideways."""
+    wrong = []
+    for found in list_imports():
+        here, there = room_of(found.importer), room_of(found.module)
+        if not found.module.startswith("registry.") or here in (there, ""):
+            continue
+        allowed = MAY_IMPORT.get(here, "").split()
+        if there not in allowed:
+            wrong.append(spell(found, f"{here} may import only {allowed}"))
+    assert wrong == [], "\n".join(wrong)
+
+
+def test_nothing_imports_the_tests() -> None:
+    """What is shipped stands without its tests."""
+    wrong = [each for each in list_imports() if each.module.split(".")[0] == "tests"]
+    assert wrong == []
+
+
+def find_cycle(graph: Mapping[str, set[str]]) -> list[str]:
+    """Return modules that import each other in a ring; empty when there is none."""
+    done: set[str] = set()
+    path: list[str] = []
+
+    def visit(module: str) -> list[str]:
+        if module in path:
+            return [*path[path.index(module) :], module]
+        if module in done:
+            return []
+        path.append(module)
+        for following in sorted(graph.get(module, ())):
+            if ring := visit(following):
+                return ring
+        path.pop()
+        done.add(module)
+        return []
+
+    return next((ring for module in sorted(graph) if (ring := visit(module))), [])
+
+
+def test_no_import_cycles() -> None:
+    """No module needs itself, by whatever detour."""
+    graph: dict[str, set[str]] = {}
+    for found in list_imports():
+        if found.module.startswith("registry."):
+            graph.setdefault(found.importer, set()).add(found.module)
+
+    ring = find_cycle(graph)
+
+    assert ring == [], "import cycle: " + " -> ".join(ring)
+
+
+def test_cycle_finder_finds_one() -> None:
+    """The law above can fail."""
+    assert find_cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+
+
+def test_libraries_stay_at_home() -> None:
+    """A third-party library is imported only in the rooms that are its home."""
+    wrong = []
+    for found in list_imports():
+        library = found.module.split(".")[0]
+        is_foreign = library not in sys.stdlib_module_names and library != "registry"
+        if library in ANYWHERE or not (is_foreign or library in HOMES):
+            continue
+        homes = HOMES.get(library, "").split()
+        if room_of(found.importer) not in homes:
+            wrong.append(spell(found, f"the home of {library} is {homes or 'not decided'}"))
+    assert wrong == [], "\n".join(wrong)

@@ -1,0 +1,184 @@
+"""The contract of `registry.store.blobs.BlobStore`, for the real store and for the fake."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from registry.errors import StoreError
+from registry.oci.digest import Digest
+from registry.oci.span import Span
+from registry.store.blobs import BlobStore
+from registry.store.disk import DiskStore
+from registry.store.part import SealedPart
+from registry.store.spool import Spool
+from tests.fakes.memory_store import MemoryStore
+
+MIB = 1024 * 1024
+CONTENT = bytes(range(256)) * 10
+Sealer = Callable[..., SealedPart]
+
+
+@pytest.fixture(params=["disk", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+    folder = tmp_path / "blobs"
+    folder.mkdir()
+    return DiskStore(folder) if request.param == "disk" else MemoryStore()
+
+
+@pytest.fixture
+def seal(tmp_path: Path) -> Sealer:
+    """Makes sealed parts, as a flight does: `seal(content)`."""
+    spools = iter(range(10))
+
+    def make(content: bytes = CONTENT, algorithm: str = "sha256") -> SealedPart:
+        folder = tmp_path / f"spool-{next(spools)}"
+        folder.mkdir()
+        writer = Spool(folder).take(Digest.of(content, algorithm))
+        assert writer is not None
+        if content:
+            writer.append([content])
+        part = writer.seal()
+        writer.close()
+        return part
+
+    return make
+
+
+async def read(store: BlobStore, digest: Digest, start: int, stop: int) -> bytes:
+    return b"".join([piece async for piece in store.read(digest, Span(start, stop))])
+
+
+async def scan(store: BlobStore) -> list[tuple[Digest, int]]:
+    return sorted([found async for found in store.scan()])
+
+
+async def test_empty_store_has_nothing(store: BlobStore) -> None:
+    """What was never adopted is surely not there."""
+    digest = Digest.of(CONTENT)
+
+    assert await store.stat(digest) is None
+    assert store.local_path(digest) is None
+    assert await scan(store) == []
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+@pytest.mark.parametrize("content", [CONTENT, b"", b"x"], ids=["many", "none", "one"])
+async def test_adopted_blob_is_there(
+    store: BlobStore, seal: Sealer, content: bytes, algorithm: str
+) -> None:
+    """A blob adopted can be asked for, read and found, whatever its size and algorithm."""
+    part = seal(content, algorithm)
+
+    await store.adopt(part)
+
+    assert len(content) == await store.stat(part.digest)
+    assert content == await read(store, part.digest, 0, len(content))
+    assert [(part.digest, len(content))] == await scan(store)
+
+
+async def test_adopted_part_leaves_the_spool(store: BlobStore, seal: Sealer) -> None:
+    """Adopting takes the part over: the spool holds nothing of it any more."""
+    part = seal()
+    await store.adopt(part)
+    assert not part.path.exists()
+
+
+async def test_adopting_again_is_harmless(store: BlobStore, seal: Sealer) -> None:
+    """The same blob from another spool changes nothing, and is taken over too."""
+    first, second = seal(), seal()
+    await store.adopt(first)
+
+    await store.adopt(second)
+
+    assert await read(store, first.digest, 0, len(CONTENT)) == CONTENT
+    assert [(first.digest, len(CONTENT))] == await scan(store)
+    assert not second.path.exists()
+
+
+async def test_part_that_is_gone_cannot_be_adopted(store: BlobStore, seal: Sealer) -> None:
+    """A part that somebody took away is a disk's refusal, and no blob."""
+    part = seal()
+    part.path.unlink()
+
+    with pytest.raises(StoreError):
+        await store.adopt(part)
+
+    assert await store.stat(part.digest) is None
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 1), (1, 2560), (2559, 2560), (100, 200), (7, 7)])
+async def test_spans_are_read(store: BlobStore, seal: Sealer, start: int, stop: int) -> None:
+    """Any span inside the blob gives exactly its bytes."""
+    part = seal()
+    await store.adopt(part)
+    assert CONTENT[start:stop] == await read(store, part.digest, start, stop)
+
+
+async def test_pieces_are_bounded(store: BlobStore, seal: Sealer) -> None:
+    """A large blob comes in pieces of at most 1 MiB, none of them empty."""
+    part = seal(bytes(3 * MIB + 5))
+    await store.adopt(part)
+
+    sizes = [len(piece) async for piece in store.read(part.digest, Span(1, 3 * MIB + 5))]
+
+    assert sum(sizes) == 3 * MIB + 4
+    assert all(0 < size <= MIB for size in sizes)
+
+
+async def test_reading_what_is_not_there_fails(store: BlobStore) -> None:
+    """An absent blob is no empty one."""
+    with pytest.raises(StoreError):
+        await read(store, Digest.of(CONTENT), 0, 1)
+
+
+async def test_reading_behind_the_end_fails(store: BlobStore, seal: Sealer) -> None:
+    """A span longer than the blob is an error, never a short answer that looks whole."""
+    part = seal()
+    await store.adopt(part)
+    with pytest.raises(StoreError):
+        await read(store, part.digest, 0, len(CONTENT) + 1)
+
+
+async def test_deleted_blob_is_gone(store: BlobStore, seal: Sealer) -> None:
+    """Deleting says whether there was something to delete, and then there is nothing."""
+    part = seal()
+    await store.adopt(part)
+
+    assert await store.delete(part.digest)
+    assert not await store.delete(part.digest)
+    assert await store.stat(part.digest) is None
+    assert store.local_path(part.digest) is None
+    assert await scan(store) == []
+
+
+async def test_deleting_leaves_the_others(store: BlobStore, seal: Sealer) -> None:
+    """Deleting one blob deletes one blob."""
+    kept, gone = seal(b"kept"), seal(b"gone")
+    for part in (kept, gone):
+        await store.adopt(part)
+
+    await store.delete(gone.digest)
+
+    assert [(kept.digest, 4)] == await scan(store)
+
+
+async def test_reader_goes_on_when_the_blob_is_deleted(store: BlobStore, seal: Sealer) -> None:
+    """Whoever is reading a blob gets all of it, although it is deleted meanwhile."""
+    content = bytes(range(256)) * (3 * MIB // 256)
+    part = seal(content)
+    await store.adopt(part)
+    pieces = store.read(part.digest, Span(0, len(content)))
+    got = await anext(pieces)
+
+    await store.delete(part.digest)
+
+    assert content == got + b"".join([piece async for piece in pieces])
+
+
+async def test_local_path_leads_to_the_blob(store: BlobStore, seal: Sealer) -> None:
+    """Where a store has files, the path it tells holds exactly the blob."""
+    part = seal()
+    await store.adopt(part)
+    path = store.local_path(part.digest)
+    assert path is None or path.read_bytes() == CONTENT

@@ -1,0 +1,245 @@
+"""The contract of `registry.upstream.source.Source`, for a real registry and for the fake."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from registry.app import build_source
+from registry.errors import (
+    BlobUnknown,
+    ManifestUnknown,
+    NameUnknown,
+    ReferrersUnsupported,
+    UpstreamError,
+)
+from registry.oci.digest import Digest
+from registry.oci.manifest import parse_manifest
+from registry.oci.names import Tag
+from registry.settings import UpstreamSettings
+from registry.upstream.source import Source, Transfer
+from registry.upstream.transport import open_client
+from tests.fakes.source import MemorySource, Tap
+from tests.fakes.upstream import FakeUpstream, Image
+
+NAME = "library/thing"
+LAYER = bytes(range(256)) * 4000
+NOWHERE = Digest.of(b"nowhere")
+
+
+@dataclass
+class World:
+    """An upstream with one signed image, and the switches that both kinds have."""
+
+    source: Source
+    hub: FakeUpstream
+    image: Image
+    tap: Tap
+
+    def forget_ranges(self) -> None:
+        self.hub.ranges_supported = self.tap.has_ranges = False
+
+    def forget_referrers(self) -> None:
+        self.hub.referrers_supported = False
+        if isinstance(self.source, MemorySource):
+            self.source.referrers = None
+
+    def go_down(self) -> None:
+        self.hub.stop()
+        self.tap.is_down = True
+
+
+def fill(tap: Tap, image: Image, signature: Image) -> MemorySource:
+    """Make the fake that holds what the scriptable upstream holds."""
+    manifest = parse_manifest(image.manifest, image.media_type)
+    found: dict[str, Any] = {
+        "mediaType": signature.media_type,
+        "digest": signature.digest,
+        "size": len(signature.manifest),
+    }
+    return MemorySource(
+        tap,
+        manifests={(NAME, "latest"): manifest, (NAME, image.digest): manifest},
+        blobs={(NAME, image.layers[0]): LAYER},
+        tags={NAME: ["latest", "1.0"]},
+        referrers={(NAME, image.digest): [found]},
+    )
+
+
+@pytest.fixture(params=["registry", "memory"])
+async def world(request: pytest.FixtureRequest, hub: FakeUpstream) -> AsyncIterator[World]:
+    hub.add_image(NAME, "1.0", [b"older"])
+    image = hub.add_image(NAME, "latest", [LAYER])
+    signature = hub.add_image(NAME, None, [b"signature"], subject=image)
+    tap = Tap()
+    if request.param == "memory":
+        yield World(fill(tap, image, signature), hub, image, tap)
+        return
+    settings = UpstreamSettings(endpoints=(hub.url,))
+    async with open_client("docker.io", settings) as client:
+        source = build_source("docker.io", settings, client, lambda budget: None)
+        yield World(source, hub, image, tap)
+
+
+async def read(transfer: Transfer, start: int, stop: int | None, **options: bool) -> bytes:
+    async with aclosing(transfer.stream(start, stop, **options)) as chunks:
+        return b"".join([chunk async for chunk in chunks])
+
+
+def open_layer(world: World, size: int | None = len(LAYER)) -> Transfer:
+    return world.source.open_blob(NAME, Digest.parse(world.image.layers[0]), size)
+
+
+async def test_tag_leads_to_a_digest(world: World) -> None:
+    """A HEAD tells what a tag leads to."""
+    digest = await world.source.head_manifest(NAME, Tag("latest"))
+    assert world.image.digest == str(digest)
+
+
+@pytest.mark.parametrize("by_digest", [False, True])
+async def test_manifest_is_fetched(world: World, by_digest: bool) -> None:
+    """By tag and by digest the same manifest comes, byte for byte."""
+    reference = Digest.parse(world.image.digest) if by_digest else Tag("latest")
+
+    manifest = await world.source.get_manifest(NAME, reference)
+
+    assert world.image.manifest == manifest.raw
+    assert world.image.digest == str(manifest.digest)
+    assert world.image.media_type == manifest.media_type
+
+
+@pytest.mark.parametrize("reference", [Tag("nowhere"), NOWHERE])
+async def test_absent_manifest_is_unknown(world: World, reference: Tag | Digest) -> None:
+    """What is surely not there is unknown, by HEAD and by GET."""
+    with pytest.raises(ManifestUnknown):
+        await world.source.head_manifest(NAME, reference)
+    with pytest.raises(ManifestUnknown):
+        await world.source.get_manifest(NAME, reference)
+
+
+async def test_blob_has_a_size(world: World) -> None:
+    """A HEAD tells the size of a blob."""
+    assert len(LAYER) == await world.source.head_blob(NAME, Digest.parse(world.image.layers[0]))
+
+
+async def test_absent_blob_is_unknown(world: World) -> None:
+    """A blob that is not there is unknown: at the HEAD, and at the first byte of a transfer."""
+    with pytest.raises(BlobUnknown):
+        await world.source.head_blob(NAME, NOWHERE)
+    transfer = world.source.open_blob(NAME, NOWHERE, None)
+    with pytest.raises(BlobUnknown):
+        await read(transfer, 0, None)
+
+
+SPANS = [(0, None), (0, 1), (0, len(LAYER)), (1, None), (100_000, 900_000), (len(LAYER) - 1, None)]
+
+
+@pytest.mark.parametrize(("start", "stop"), SPANS)
+async def test_spans_are_read(world: World, start: int, stop: int | None) -> None:
+    """Any span of a blob gives exactly its bytes."""
+    assert LAYER[start:stop] == await read(open_layer(world), start, stop)
+
+
+@pytest.mark.parametrize(("start", "stop"), SPANS)
+async def test_spans_are_read_without_ranges(world: World, start: int, stop: int | None) -> None:
+    """Also from an upstream that answers every range with the whole."""
+    world.forget_ranges()
+    assert LAYER[start:stop] == await read(open_layer(world), start, stop)
+
+
+async def test_transfer_learns_what_it_is(world: World) -> None:
+    """With the first byte a transfer knows the size and who gives it; before, it claims nothing."""
+    transfer = open_layer(world, None)
+    before = (transfer.size, transfer.endpoint, transfer.has_ranges)
+
+    async with aclosing(transfer.stream(0, None)) as chunks:
+        await anext(chunks)
+
+    assert before == (None, "", None)
+    assert len(LAYER) == transfer.size
+    assert transfer.endpoint.startswith(("http://", "https://"))
+
+
+@pytest.mark.parametrize("has_ranges", [True, False])
+async def test_ranges_are_found_out(world: World, has_ranges: bool) -> None:
+    """A span that is not the whole shows whether ranges can be had."""
+    if not has_ranges:
+        world.forget_ranges()
+    transfer = open_layer(world)
+
+    await read(transfer, 10, 20)
+
+    assert has_ranges is transfer.has_ranges
+
+
+@pytest.mark.parametrize("has_ranges", [True, False])
+async def test_extending(world: World, has_ranges: bool) -> None:
+    """With `may_extend` an upstream without ranges goes on to the end, one with them stops."""
+    if not has_ranges:
+        world.forget_ranges()
+    got = await read(open_layer(world), 0, 1000, may_extend=True)
+    assert LAYER[: 1000 if has_ranges else None] == got
+
+
+async def test_transfer_can_be_left_and_gone_on_with(world: World) -> None:
+    """Leaving a stream early costs nothing: another one reads on from any place."""
+    transfer = open_layer(world)
+    async with aclosing(transfer.stream(0, None)) as chunks:
+        got = await anext(chunks)
+
+    assert got + await read(transfer, len(got), None) == LAYER
+
+
+async def test_accusing_ends_nothing(world: World) -> None:
+    """After an accusation the blob can still be read: nobody else may have it."""
+    transfer = open_layer(world)
+    await read(transfer, 0, 10)
+
+    transfer.accuse()
+
+    assert await read(transfer, 0, None) == LAYER
+
+
+async def test_tags_are_listed_in_order(world: World) -> None:
+    """All tags come in ASCII order."""
+    assert await world.source.list_tags(NAME) == ["1.0", "latest"]
+
+
+async def test_absent_repository_is_unknown(world: World) -> None:
+    """A repository that is not there has no tags, not zero of them."""
+    with pytest.raises(NameUnknown):
+        await world.source.list_tags("library/nowhere")
+
+
+async def test_referrers_are_listed(world: World) -> None:
+    """What refers to an image comes as descriptors; to another one, nothing does."""
+    found = await world.source.list_referrers(NAME, Digest.parse(world.image.digest))
+
+    assert len(found) == 1
+    assert {"mediaType", "digest", "size"} <= found[0].keys()
+    assert await world.source.list_referrers(NAME, NOWHERE) == []
+
+
+async def test_missing_referrers_api_is_said(world: World) -> None:
+    """An upstream without the referrers API is no upstream without referrers."""
+    world.forget_referrers()
+    with pytest.raises(ReferrersUnsupported):
+        await world.source.list_referrers(NAME, NOWHERE)
+
+
+async def test_silence_is_no_absence(world: World) -> None:
+    """When the upstream is down nothing is unknown: it could not be told."""
+    world.go_down()
+    digest = Digest.parse(world.image.digest)
+    for question in (
+        world.source.head_manifest(NAME, Tag("latest")),
+        world.source.get_manifest(NAME, digest),
+        world.source.head_blob(NAME, digest),
+        world.source.list_tags(NAME),
+        world.source.list_referrers(NAME, digest),
+        read(open_layer(world), 0, None),
+    ):
+        with pytest.raises(UpstreamError):
+            await question

@@ -1,0 +1,52 @@
+"""A certificate authority of a test's own, made with the `openssl` command."""
+
+import shutil
+import ssl
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A root, and a certificate for 127.0.0.1 and localhost that it signed; PEM files."""
+
+    root: Path
+    certificate: Path
+    key: Path
+
+    def server_context(self) -> ssl.SSLContext:
+        """What a server speaks TLS with."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, self.key)
+        return context
+
+    def client_context(self) -> ssl.SSLContext:
+        """What a client that trusts the root speaks TLS with."""
+        return ssl.create_default_context(cafile=str(self.root))
+
+
+def make_authority(folder: Path) -> Authority:
+    """Make a root and one certificate in `folder`; skips by name without openssl."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("the openssl command is not installed")
+    root, root_key = folder / "root.pem", folder / "root.key"
+    certificate, key = folder / "server.pem", folder / "server.key"
+    usage, names = (
+        "keyUsage=critical,keyCertSign,cRLSign",
+        "subjectAltName=IP:127.0.0.1,DNS:localhost",
+    )
+    signed = ("-CA", root, "-CAkey", root_key)
+    for out, secret, extension, more in (
+        (root, root_key, usage, ()),
+        (certificate, key, names, signed),
+    ):
+        command = [openssl, "req", "-x509", *KEY, "-subj", f"/CN={out.stem} of a test"]
+        command += ["-out", out, "-keyout", secret, "-addext", extension, *more]
+        subprocess.run(command, check=True, capture_output=True)
+    return Authority(root, certificate, key)

@@ -1,0 +1,173 @@
+"""An upstream without a network: a `Source` in memory whose bytes come when a test says so."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from registry.errors import (
+    BlobUnknown,
+    ManifestUnknown,
+    NameUnknown,
+    ReferrersUnsupported,
+    UpstreamUnreachable,
+)
+from registry.oci.digest import Digest
+from registry.oci.manifest import Manifest
+from registry.oci.names import Reference
+
+ORIGIN = "https://memory.example"
+CHUNK = 64 * 1024  # bytes yielded at a time at most
+FLIPPED = bytes(byte ^ 0xFF for byte in range(256))
+
+
+class Tap:
+    """What lets the bytes of all transfers through; closed taps stall.
+
+    `allowance` is how many more bytes may come (None: all). `is_lying` flips every byte.
+    `ends_early` lets a transfer whose size nobody told end cleanly where it stands.
+    `given` counts the bytes that transfers have yielded.
+    """
+
+    def __init__(self) -> None:
+        self.allowance: int | None = None
+        self.is_lying = False
+        self.ends_early = False
+        self.has_ranges = True
+        self.tells_size = True
+        self.is_down = False
+        self.given = 0
+        self._cuts = 0
+        self._change = asyncio.Event()
+
+    def give(self, count: int) -> None:
+        """Let `count` more bytes through, and then stall."""
+        self.allowance = (self.allowance or 0) + count
+        self.stir()
+
+    def flow(self) -> None:
+        """Let everything through from now on."""
+        self.allowance = None
+        self.stir()
+
+    def cut(self) -> None:
+        """Let every transfer under way fail, as when its patience has run out."""
+        self._cuts += 1
+        self.stir()
+
+    def stir(self) -> None:
+        """Wake the transfers, after an attribute was changed."""
+        self._change.set()
+        self._change = asyncio.Event()
+
+    async def draw(self, cuts: int, wanted: int) -> int:
+        """Wait until bytes may come and return how many, at most `wanted`; 0 ends early."""
+        while True:
+            if cuts != self._cuts or self.is_down:
+                raise UpstreamUnreachable(ORIGIN, "the connection was cut")
+            if self.ends_early and not self.tells_size:
+                return 0
+            count = min(wanted, CHUNK if self.allowance is None else self.allowance)
+            if count:
+                break
+            await self._change.wait()
+        if self.allowance is not None:
+            self.allowance -= count
+        self.given += count
+        return count
+
+    @property
+    def cuts(self) -> int:
+        """How often it was cut so far; a transfer begun before a cut fails."""
+        return self._cuts
+
+    def spoil(self, chunk: bytes) -> bytes:
+        """Return the chunk as it is sent."""
+        return chunk.translate(FLIPPED) if self.is_lying else chunk
+
+
+class MemoryTransfer:
+    """Implements `Transfer` over bytes in memory; `content` None is a blob that is not there."""
+
+    def __init__(self, tap: Tap, content: bytes | None, absent: BlobUnknown, size: int | None):
+        self.size = size
+        self.endpoint = ""
+        self.has_ranges: bool | None = None
+        self.accused: Sequence[str] = ()
+        self._tap = tap
+        self._content = content
+        self._absent = absent
+
+    async def stream(
+        self, start: int, stop: int | None, *, may_extend: bool = False
+    ) -> AsyncGenerator[bytes, None]:
+        if self._tap.is_down:
+            raise UpstreamUnreachable(ORIGIN, "no connection")
+        if self._content is None:
+            raise self._absent
+        whole = len(self._content)
+        is_ranged = (start, stop if stop is not None else whole) != (0, whole)
+        stop = whole if stop is None or (may_extend and not self._tap.has_ranges) else stop
+        cuts, offset = self._tap.cuts, start
+        while offset < stop:
+            count = await self._tap.draw(cuts, stop - offset)
+            if not count:
+                return
+            self.endpoint = ORIGIN
+            self.has_ranges = self._tap.has_ranges if is_ranged else self.has_ranges
+            if self._tap.tells_size:
+                self.size = whole
+            yield self._tap.spoil(self._content[offset : offset + count])
+            offset += count
+
+    def accuse(self, *origins: str) -> Sequence[str]:
+        self.is_accused = True
+        return origins or (ORIGIN,)
+
+
+@dataclass
+class MemorySource:
+    """Implements `Source`; fill the dictionaries, and turn the tap."""
+
+    tap: Tap
+    manifests: dict[tuple[str, str], Manifest] = field(default_factory=dict)
+    blobs: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    tags: dict[str, list[str]] = field(default_factory=dict)
+    referrers: dict[tuple[str, str], list[dict[str, Any]]] | None = None
+
+    async def head_manifest(self, repository: str, reference: Reference) -> Digest | None:
+        return (await self.get_manifest(repository, reference)).digest
+
+    async def get_manifest(self, repository: str, reference: Reference) -> Manifest:
+        self._reach()
+        found = self.manifests.get((repository, str(reference)))
+        if found is None:
+            raise ManifestUnknown(repository, str(reference))
+        return found
+
+    async def head_blob(self, repository: str, digest: Digest) -> int | None:
+        self._reach()
+        found = self.blobs.get((repository, str(digest)))
+        if found is None:
+            raise BlobUnknown(repository, str(digest))
+        return len(found) if self.tap.tells_size else None
+
+    def open_blob(self, repository: str, digest: Digest, size: int | None) -> MemoryTransfer:
+        content = self.blobs.get((repository, str(digest)))
+        return MemoryTransfer(self.tap, content, BlobUnknown(repository, str(digest)), size)
+
+    async def list_tags(self, repository: str) -> list[str]:
+        self._reach()
+        if repository not in self.tags:
+            raise NameUnknown(repository)
+        return sorted(self.tags[repository])
+
+    async def list_referrers(self, repository: str, digest: Digest) -> list[dict[str, Any]]:
+        self._reach()
+        if self.referrers is None:
+            raise ReferrersUnsupported(repository)
+        return self.referrers.get((repository, str(digest)), [])
+
+    def _reach(self) -> None:
+        if self.tap.is_down:
+            raise UpstreamUnreachable(ORIGIN, "no connection")

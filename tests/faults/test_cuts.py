@@ -1,0 +1,202 @@
+"""The upstream breaks off: the transfer goes on, and the clients notice nothing."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import MirrorMaker
+from tests.fakes.upstream import Cut, ExpireUrl, FakeUpstream, Fault, IgnoreRange, NoLength
+from tests.fakes.upstream import WrongRange as OtherRange
+from tests.harness.cargo import KIB, MIB, Cargo, publish
+from tests.harness.crowd import Crowd, Pull
+from tests.harness.deadline import await_truth
+from tests.harness.mirror import MirrorProcess
+
+SOAK = [pytest.mark.soak, pytest.mark.timeout(300)]
+
+
+def build(make_mirror: MirrorMaker, connections: int, *hubs: FakeUpstream) -> MirrorProcess:
+    endpoints = [hub.url for hub in hubs]
+    return make_mirror(
+        upstreams={"docker.io": {"endpoints": endpoints, "connections": connections}}
+    )
+
+
+def pull(mirror: MirrorProcess, cargo: Cargo, count: int = 1) -> list[Pull]:
+    with Crowd(cargo.introduce(mirror), cargo.truth, count) as crowd:
+        return crowd.join()
+
+
+@pytest.mark.parametrize("connections", [4, 1])
+@pytest.mark.parametrize(
+    ("size", "every"),
+    [
+        (24 * MIB, MIB),
+        pytest.param(256 * MIB, 20 * MIB, marks=SOAK),
+        pytest.param(256 * MIB, 3 * MIB, marks=SOAK),
+    ],
+)
+def test_cuts_cost_next_to_nothing(
+    hub: FakeUpstream,
+    make_mirror: MirrorMaker,
+    tmp_path: Path,
+    note: Callable[[str], None],
+    size: int,
+    every: int,
+    connections: int,
+) -> None:
+    """However often the upstream cuts, all bodies are right and hardly a byte comes twice."""
+    hub.rate, hub.cut_every = 40 * MIB, every
+    cargo = publish(tmp_path, size, hub)
+    mirror = build(make_mirror, connections, hub)
+
+    pulls = pull(mirror, cargo, 6)
+
+    seconds = max(each.last_byte - each.started for each in pulls)
+    note(f"{cargo.sent() / size:.4f}x in {cargo.fetches()} GETs, {seconds:.2f} s")
+    assert all(each.is_right for each in pulls), pulls
+    assert cargo.sent() <= 1.05 * size, str(hub.journal)
+
+
+def test_resets_are_resumed(hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path) -> None:
+    """A connection that is reset, not closed, is resumed just the same."""
+    cargo = publish(tmp_path, 6 * MIB, hub)
+    hub.faults.add(Fault("cdn", Cut(2 * MIB, reset=True)), Fault("cdn", Cut(MIB, reset=True)))
+
+    (seen,) = pull(build(make_mirror, 1, hub), cargo)
+
+    assert seen.is_right, seen
+    assert cargo.fetches() == 3, str(hub.journal)
+
+
+def test_expired_urls_are_asked_for_again(
+    hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path
+) -> None:
+    """Signed URLs that expire in the middle of a blob are renewed at the registry."""
+    cargo = publish(tmp_path, 24 * MIB, hub)
+    expired = hub.faults.add(Fault("cdn", ExpireUrl(), skip=4, times=6))
+
+    (seen,) = pull(build(make_mirror, 4, hub), cargo)
+
+    assert seen.is_right, seen
+    assert expired.applied == 6
+    assert cargo.sent() == cargo.size, str(hub.journal)
+
+
+@pytest.mark.parametrize("connections", [4, 1])
+def test_expired_tokens_are_renewed(
+    hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, connections: int
+) -> None:
+    """A token that the registry no longer takes is replaced, and the blob goes on."""
+    hub.token_ttl, hub.announce_ttl = 0.05, False
+    hub.rate, hub.cut_every = 16 * MIB, 700 * KIB
+    cargo = publish(tmp_path, 8 * MIB, hub)
+
+    (seen,) = pull(build(make_mirror, connections, hub), cargo)
+
+    assert seen.is_right, seen
+    assert hub.journal.count("token") > 3, str(hub.journal)
+    assert cargo.sent() <= 1.05 * cargo.size, str(hub.journal)
+
+
+@pytest.mark.parametrize("connections", [4, 1])
+def test_another_endpoint_ends_the_blob(
+    hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, connections: int
+) -> None:
+    """When the first endpoint dies in the middle of a blob, the second gives the rest."""
+    with FakeUpstream() as second:
+        hub.rate = 8 * MIB
+        cargo = publish(tmp_path, 12 * MIB, hub, second)
+        mirror = build(make_mirror, connections, hub, second)
+        with Crowd(cargo.introduce(mirror), cargo.truth, 4) as crowd:
+            await_truth(lambda: cargo.sent() > 4 * MIB)
+            hub.stop()
+            pulls = crowd.join()
+
+        assert all(each.is_right for each in pulls), pulls
+        assert second.journal.bytes_sent(cargo.digest) > MIB, str(second.journal)
+        # What was on the wire when the first one died may have been lost with it.
+        assert cargo.sent() <= cargo.size + connections * 2 * MIB
+
+
+def test_without_ranges_one_request_brings_all(
+    hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path
+) -> None:
+    """An endpoint that ignores ranges is asked once, however many connections are allowed."""
+    hub.ranges_supported = False
+    cargo = publish(tmp_path, 16 * MIB, hub)
+
+    (seen,) = pull(build(make_mirror, 4, hub), cargo)
+
+    assert seen.is_right, seen
+    assert cargo.fetches() == 1, str(hub.journal)
+    assert cargo.sent() == cargo.size
+
+
+@pytest.mark.parametrize("connections", [4, 1])
+def test_a_cut_without_ranges_begins_again(
+    hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, connections: int
+) -> None:
+    """Where nothing can be resumed the whole comes again, and its beginning is passed over."""
+    hub.ranges_supported = False
+    cargo = publish(tmp_path, 8 * MIB, hub)
+    hub.faults.add(Fault("cdn", Cut(5 * MIB)))
+
+    (seen,) = pull(build(make_mirror, connections, hub), cargo)
+
+    assert seen.is_right, seen
+    assert cargo.sent() == cargo.size + 5 * MIB, str(hub.journal)
+
+
+@pytest.mark.parametrize("action", [IgnoreRange(), OtherRange(), OtherRange(-5 * KIB)])
+def test_a_wrong_answer_to_a_range_does_no_harm(
+    hub: FakeUpstream,
+    make_mirror: MirrorMaker,
+    tmp_path: Path,
+    action: IgnoreRange | OtherRange,
+) -> None:
+    """The whole, or another range, instead of the rest: the client gets the right bytes."""
+    cargo = publish(tmp_path, 8 * MIB, hub)
+    hub.faults.add(Fault("cdn", Cut(3 * MIB)), Fault("cdn", action))
+
+    (seen,) = pull(build(make_mirror, 1, hub), cargo)
+
+    assert seen.is_right, seen
+
+
+def test_length_is_known_from_the_manifest(
+    hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path
+) -> None:
+    """An upstream that sends no Content-Length, and cuts, changes nothing for the client."""
+    cargo = publish(tmp_path, 8 * MIB, hub)
+    hub.faults.add(Fault("cdn", (NoLength(), Cut(3 * MIB))), Fault("cdn", NoLength()))
+
+    (seen,) = pull(build(make_mirror, 1, hub), cargo)
+
+    assert seen.is_right, seen
+    assert cargo.sent() == cargo.size, str(hub.journal)
+
+
+def test_a_blob_of_unknown_size_arrives_whole(hub: FakeUpstream, mirror: MirrorProcess) -> None:
+    """Without a manifest and without Content-Length anywhere the body is chunked, and right."""
+    data = bytes(range(251)) * 20_000
+    digest = hub.add_blob(data, "library/sizeless")
+    hub.faults.add(Fault("any", NoLength(), contains=digest, times=None))
+    hub.rate = 8 * MIB
+    url = f"{mirror.url}/v2/library/sizeless/blobs/{digest}"
+    bodies: list[bytes] = []
+    clients = [
+        threading.Thread(target=lambda: bodies.append(httpx.get(url, timeout=30).content))
+        for _ in range(6)
+    ]
+
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+
+    assert [data == body for body in bodies] == [True] * 6
+    assert hub.journal.blob_fetches(digest) == 1, str(hub.journal)

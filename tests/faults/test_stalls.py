@@ -1,0 +1,98 @@
+"""A connection that stays open and says nothing: the transfer goes on elsewhere, or again."""
+
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from registry.oci.digest import Digest
+from registry.upstream.auth import Login, TokenCache
+from registry.upstream.endpoint import Endpoint
+from registry.upstream.ranges import read_in_order
+from registry.upstream.registry import RegistrySource
+from registry.upstream.roster import Roster
+from tests.conftest import MirrorMaker
+from tests.fakes.upstream import FakeUpstream, Fault, Stall
+from tests.harness.cargo import MIB, Cargo, publish
+from tests.harness.crowd import Crowd
+
+STALL = 0.5  # seconds; a real mirror waits 20
+SIZE = 8 * MIB
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    """The client of an upstream, less patient than ours."""
+    headers = {"Accept-Encoding": "identity"}
+    async with httpx.AsyncClient(timeout=httpx.Timeout(10, read=STALL), headers=headers) as made:
+        yield made
+
+
+def build_endpoints(client: httpx.AsyncClient, *hubs: FakeUpstream) -> list[Endpoint]:
+    tokens = TokenCache(client, time.monotonic)
+    return [
+        Endpoint(hub.url, client, Login(hub.url, None, tokens), time.monotonic, lambda _: None)
+        for hub in hubs
+    ]
+
+
+async def read(cargo: Cargo, endpoints: list[Endpoint], connections: int) -> bytes:
+    roster = Roster("docker.io", endpoints, time.monotonic, random.Random(1))
+    source = RegistrySource("docker.io", roster)
+    transfer = source.open_blob(cargo.repository, Digest.parse(cargo.digest), cargo.size)
+    return b"".join([chunk async for chunk in read_in_order(transfer, 0, connections)])
+
+
+@pytest.mark.parametrize("connections", [4, 1])
+async def test_a_stall_is_asked_again(
+    hub: FakeUpstream, tmp_path: Path, client: httpx.AsyncClient, connections: int
+) -> None:
+    """After a silence the rest is asked for on another connection, and no byte comes twice."""
+    cargo = publish(tmp_path, SIZE, hub)
+    hub.faults.add(Fault("cdn", Stall(MIB // 2)), Fault("cdn", Stall(MIB // 4), skip=1))
+    (endpoint,) = endpoints = build_endpoints(client, hub)
+
+    body = await read(cargo, endpoints, connections)
+
+    assert body == cargo.truth.read_bytes()
+    assert cargo.sent() == SIZE, str(hub.journal)
+    assert not endpoint.rests()
+
+
+@pytest.mark.parametrize("connections", [4, 1])
+async def test_a_stalled_endpoint_is_left(
+    hub: FakeUpstream, tmp_path: Path, client: httpx.AsyncClient, connections: int
+) -> None:
+    """An endpoint that always falls silent costs one silence a connection, not one a segment."""
+    with FakeUpstream() as second:
+        cargo = publish(tmp_path, SIZE, hub, second)
+        stall = hub.faults.add(Fault("cdn", Stall(MIB // 4), times=None))
+
+        body = await read(cargo, build_endpoints(client, hub, second), connections)
+
+        assert body == cargo.truth.read_bytes()
+        assert 1 <= stall.applied <= connections
+        assert cargo.sent() == SIZE
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(200)
+def test_the_real_stall_limit(
+    hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, note: Callable[[str], None]
+) -> None:
+    """A real mirror gives a silent connection 20 seconds, then its clients get the rest."""
+    cargo = publish(tmp_path, SIZE, hub)
+    hub.faults.add(Fault("cdn", Stall(MIB)))
+    mirror = make_mirror(upstreams={"docker.io": {"endpoints": [hub.url], "connections": 1}})
+
+    with Crowd(cargo.introduce(mirror), cargo.truth, 4) as crowd:
+        pulls = crowd.join()
+
+    seconds = max(pull.last_byte - pull.started for pull in pulls)
+    note(f"{cargo.sent() / SIZE:.4f}x, {seconds:.1f} s")
+    assert [pull.is_right for pull in pulls] == [True] * 4, pulls
+    assert cargo.sent() == SIZE
+    assert 20 <= seconds < 25

@@ -1,0 +1,178 @@
+"""What operators do to a running mirror: stop it, reload it, lose a process of it."""
+
+import hashlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MirrorMaker
+from tests.fakes.upstream import FakeUpstream
+from tests.harness.mirror import MirrorProcess
+from tests.integration.wire import PATIENCE, fetch, wait_until
+
+MIB = 1 << 20
+SIZE = 24 * MIB
+
+
+class Download:
+    """A blob being read slowly in a thread of its own."""
+
+    def __init__(self, mirror: MirrorProcess, digest: str, pause: float = 0.0) -> None:
+        self._host = mirror.host
+        self._path = f"/v2/team/big/blobs/{digest}"
+        self._pause = pause
+        self._hash = hashlib.sha256()
+        self.received = 0
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+        wait_until(lambda: self.received > MIB, "the download is under way")
+
+    def _read(self) -> None:
+        connection = HTTPConnection(self._host, timeout=PATIENCE)
+        connection.request("GET", self._path)
+        with connection.getresponse() as response:
+            while piece := response.read(MIB // 2):
+                self._hash.update(piece)
+                self.received += len(piece)
+                time.sleep(self._pause)
+        connection.close()
+
+    def finish(self) -> str:
+        """Wait for the end; the digest of what came."""
+        self._thread.join(PATIENCE * 2)
+        assert not self._thread.is_alive(), "the download does not end"
+        return f"sha256:{self._hash.hexdigest()}"
+
+
+@pytest.fixture
+def big(hub: FakeUpstream) -> str:
+    """A blob that takes seconds over its upstream's line."""
+    return hub.add_big_blob(SIZE, repository="team/big")
+
+
+@pytest.fixture(params=["stored", "arriving"])
+def download(
+    request: pytest.FixtureRequest, hub: FakeUpstream, big: str
+) -> Callable[[MirrorProcess], Download]:
+    """Begins a download that takes about three seconds, of a blob that is here or still comes."""
+
+    def begin(mirror: MirrorProcess) -> Download:
+        if request.param == "stored":
+            fetch(f"{mirror.url}/v2/team/big/blobs/{big}")
+            return Download(mirror, big, pause=0.06)
+        hub.rate = 8 * MIB
+        return Download(mirror, big)
+
+    return begin
+
+
+def list_children(mirror: MirrorProcess) -> list[int]:
+    """The process ids below the supervisor, the steward's first."""
+    listed = Path(f"/proc/{mirror.pid}/task/{mirror.pid}/children").read_text()
+    return [int(pid) for pid in listed.split()]
+
+
+def wait_for_children(mirror: MirrorProcess, count: int) -> list[int]:
+    """The same, once there are so many: the last are made while the first ones serve."""
+    wait_until(lambda: len(list_children(mirror)) == count, f"{count} processes")
+    return list_children(mirror)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process that has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def test_sigterm_drains(
+    make_mirror: MirrorMaker, big: str, download: Callable[[MirrorProcess], Download]
+) -> None:
+    """A download under way is finished, then the mirror exits with 0 and leaves no process."""
+    mirror = make_mirror(workers=1)
+    running = download(mirror)
+    children = wait_for_children(mirror, 2)
+    process = mirror._process
+    assert process is not None
+
+    os.kill(mirror.pid, signal.SIGTERM)
+
+    assert running.finish() == big
+    assert process.wait(PATIENCE) == 0
+    assert [pid for pid in children if is_running(pid)] == []
+
+
+def test_sighup_reloads(
+    make_mirror: MirrorMaker,
+    hub: FakeUpstream,
+    big: str,
+    download: Callable[[MirrorProcess], Download],
+) -> None:
+    """A new upstream appears, no connection is refused meanwhile, no download is broken."""
+    image = hub.add_image("team/new", "1", [b"new"])
+    mirror = make_mirror(workers=1)
+    url = f"{mirror.url}/v2/new.test/team/new/manifests/1"
+    assert fetch(url).status == 404
+    running = download(mirror)
+    added = f'\n[upstreams."new.test"]\nendpoints = ["{hub.url}"]\n'
+    mirror.config.write_text(mirror.config.read_text() + added)
+
+    os.kill(mirror.pid, signal.SIGHUP)
+
+    wait_until(lambda: fetch(url).status == 200, "the new upstream")
+    assert fetch(url).body == image.manifest
+    assert running.finish() == big
+    assert len(mirror.events("reloaded")) == 1
+    assert mirror.stop() == 0
+
+
+def test_a_bad_reload_changes_nothing(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+    """With a mistake in the file the former settings stay, and the log says what is wrong."""
+    image = hub.add_image("team/kept", "1", [b"kept"])
+    mirror = make_mirror(workers=1)
+    mirror.config.write_text(mirror.config.read_text() + "\n[tag]\nfresh_for = 1\n")
+    children = wait_for_children(mirror, 2)
+
+    os.kill(mirror.pid, signal.SIGHUP)
+
+    said = "not reloaded: the former settings stay"
+    wait_until(lambda: mirror.events(said), "a line that says so")
+    assert "tag" in mirror.events(said)[0]["why"]
+    assert list_children(mirror) == children
+    assert fetch(f"{mirror.url}/v2/team/kept/manifests/1").body == image.manifest
+
+
+def test_a_killed_worker_is_replaced(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+    """Whichever process dies, a new one takes its place, and pulls go on."""
+    image = hub.add_image("team/kept", "1", [b"kept"])
+    mirror = make_mirror(workers=2)
+    url = f"{mirror.url}/v2/team/kept/manifests/1"
+    former = wait_for_children(mirror, 3)
+
+    for number, pid in enumerate(former, 1):
+        os.kill(pid, signal.SIGKILL)
+        wait_until(
+            lambda count=number: len(mirror.events("a process died and is replaced")) == count,
+            "a line that says so",
+        )
+    wait_until(lambda: len(set(list_children(mirror)) - set(former)) == 3, "three new processes")
+
+    wait_until(lambda: fetch(f"{mirror.console}/readyz").status == 200, "readiness")
+    assert {fetch(url).body for _ in range(10)} == {image.manifest}
+
+
+def test_children_do_not_outlive_the_supervisor(make_mirror: MirrorMaker) -> None:
+    """When the supervisor is killed its children notice and end, so that the port is free."""
+    mirror = make_mirror(workers=2)
+    children = wait_for_children(mirror, 3)
+
+    os.kill(mirror.pid, signal.SIGKILL)
+
+    wait_until(lambda: not [pid for pid in children if is_running(pid)], "every child ends")

@@ -1,0 +1,71 @@
+"""The mirror over TLS: the same answers through `tls_cert` and `tls_key`."""
+
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.fakes.certificates import make_authority
+from tests.fakes.upstream import FakeUpstream
+from tests.harness.mirror import MirrorProcess
+from tests.integration.wire import fetch, send_raw
+
+LAYER = b"over TLS" * 100_000
+
+
+@dataclass(frozen=True)
+class SecureMirror:
+    """A mirror that speaks TLS, and what a client needs to trust it."""
+
+    process: MirrorProcess
+    trust: ssl.SSLContext
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.process.host}"
+
+
+@pytest.fixture(scope="module")
+def secure(
+    shared_hub: FakeUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SecureMirror]:
+    folder = tmp_path_factory.mktemp("secure")
+    authority = make_authority(folder)
+    files = {"tls_cert": str(authority.certificate), "tls_key": str(authority.key)}
+    upstreams = {"docker.io": shared_hub.url}
+    with MirrorProcess(folder, upstreams, {"server": files}, workers=1) as running:
+        yield SecureMirror(running, authority.client_context())
+
+
+def test_images_come_over_tls(secure: SecureMirror, shared_hub: FakeUpstream) -> None:
+    """Manifests and blobs, cold, hot and in ranges, are the same bytes as without TLS."""
+    image = shared_hub.add_image("team/secure", "1", [LAYER])
+    base = f"{secure.url}/v2/team/secure"
+    blob = f"{base}/blobs/{image.layers[0]}"
+
+    manifest = fetch(f"{base}/manifests/1", tls=secure.trust)
+    cold = fetch(blob, tls=secure.trust)
+    hot = fetch(blob, tls=secure.trust)
+    part = fetch(blob, {"Range": "bytes=1000-499999"}, tls=secure.trust)
+
+    assert (manifest.status, manifest.body) == (200, image.manifest)
+    assert (cold.status, cold.body) == (200, LAYER)
+    assert (hot.status, hot.body) == (200, LAYER)
+    assert (part.status, part.body) == (206, LAYER[1000:500_000])
+
+
+def test_links_stay_relative(secure: SecureMirror, shared_hub: FakeUpstream) -> None:
+    """A page's Link names no scheme, so it holds behind TLS and behind a proxy alike."""
+    image = shared_hub.add_image("team/pages", "1", [b"pages"])
+    shared_hub.tag("team/pages", "2", image.digest)
+
+    answer = fetch(f"{secure.url}/v2/team/pages/tags/list?n=1", tls=secure.trust)
+
+    assert answer.headers["Link"] == '</v2/team/pages/tags/list?n=1&last=1>; rel="next"'
+
+
+def test_plain_http_gets_nothing(secure: SecureMirror) -> None:
+    """A client that does not speak TLS gets no answer, and the mirror goes on."""
+    assert send_raw(secure.process.host, b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n") == b""
+    assert fetch(f"{secure.url}/v2/", tls=secure.trust).status == 200

@@ -1,0 +1,147 @@
+"""Mirrors in memory: processes on one data folder, and the readers at their doors."""
+
+import asyncio
+import contextvars
+import os
+from collections.abc import Coroutine
+from contextlib import closing
+from typing import Any
+
+from registry.catalog.blobs import BlobCatalog
+from registry.errors import EntrepotError, StoreError
+from registry.mirror.blobs import ArrivingBlob, Blobs, StoredBlob
+from registry.mirror.flights import Flights
+from registry.mirror.tasks import Tasks
+from registry.oci.digest import Digest
+from registry.oci.names import Repository
+from registry.oci.span import Span
+from registry.store.disk import DiskStore
+from registry.store.folder import DataFolder
+from registry.store.spool import Spool
+from tests.fakes.source import MemorySource, Tap
+from tests.property.faulty_disk import RUNNING, FaultyDisk, Victim
+
+REPOSITORY = Repository("docker.io", "library/thing")
+
+
+class Reader:
+    """A client that asks for `start` to `stop` of the blob and keeps what it gets.
+
+    A lazy one takes `turns` looks at what has arrived, each of at most `most` bytes.
+    """
+
+    def __init__(self, start: int, stop: int, most: int | None) -> None:
+        self.start, self.stop = start, stop
+        self.got = bytearray()
+        self.error: EntrepotError | None = None
+        self.is_done = False
+        self.task: asyncio.Task[None] | None = None
+        self._most = most
+        self._turns = asyncio.Semaphore(0)
+
+    def let_read(self) -> None:
+        """Let a lazy reader take one more look."""
+        self._turns.release()
+
+    async def pull(self, blobs: Blobs, digest: Digest) -> None:
+        """Read to the end; `error` is what broke the connection."""
+        try:
+            blob = await blobs.get(REPOSITORY, digest)
+            if isinstance(blob, StoredBlob):
+                self.got += blob.path.read_bytes()[self.start : self.stop]
+            else:
+                with closing(blob):
+                    await self._follow(blob)
+            self.is_done = True
+        except EntrepotError as error:
+            self.error = error
+
+    async def _follow(self, blob: ArrivingBlob) -> None:
+        # As registry/api/blobs.py does: without a size there is no range.
+        if blob.size is None:
+            self.start = 0
+        stop = None if blob.size is None else self.stop
+        offset = self.start
+        try:
+            while stop is None or offset < stop:
+                if self._most is not None:
+                    await self._turns.acquire()
+                landed = await blob.advance(offset)
+                if landed == offset:
+                    return
+                upto = min(
+                    landed, landed if stop is None else stop, offset + (self._most or landed)
+                )
+                self.got += os.pread(blob.fileno(), upto - offset, offset)
+                offset = upto
+        except StoreError:
+            async for chunk in blob.relay(Span(self.start, offset), stop):
+                self.got += chunk
+
+
+class Process:
+    """One worker of the mirror: what `registry.app` makes for blobs, on a disk that may fail."""
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        catalog: BlobCatalog,
+        source: MemorySource,
+        disk: FaultyDisk,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.tap: Tap = source.tap
+        self.victim: Victim = disk.add()
+        self.readers: list[Reader] = []
+        self._loop = loop
+        self._tasks = Tasks()
+        spool, store = Spool(folder.spool), DiskStore(folder.blobs)
+
+        async def record(digest: Digest, size: int) -> None:
+            await catalog.record(digest, size, 0.0)
+
+        self.flights = Flights(spool, store, record, self._tasks, lambda: 0.0)
+        self.blobs = Blobs(
+            {REPOSITORY.registry: source},
+            {REPOSITORY.registry: 3},
+            catalog=catalog,
+            store=store,
+            spool=spool,
+            flights=self.flights,
+        )
+        self._context = contextvars.copy_context()
+        self._context.run(RUNNING.set, self.victim)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Start a task as this process."""
+        return self._loop.create_task(work, context=self._context)
+
+    def join(self, reader: Reader, digest: Digest) -> None:
+        """Let a reader connect."""
+        self.readers.append(reader)
+        reader.task = self.spawn(reader.pull(self.blobs, digest))
+
+    def leave(self, reader: Reader) -> None:
+        """Let a reader hang up."""
+        self.readers.remove(reader)
+        if reader.task is not None:
+            reader.task.cancel()
+
+    def die(self) -> None:
+        """Stop as by `kill -9`: no clean-up. A writer is left as it stands, waiting for ever."""
+        for reader in self.readers:
+            if reader.task is not None:
+                reader.task.cancel()
+        if not any(flight.is_writer for flight in self.flights._flying.values()):
+            for task in self._tasks._running:
+                task.cancel()  # a follower, which has nothing that it could clean up
+
+    async def close(self) -> None:
+        """Clean up for the next example, dead or alive."""
+        for future in self.victim.hung:
+            future.cancel()
+        for reader in self.readers:
+            if reader.task is not None:
+                reader.task.cancel()
+                await asyncio.gather(reader.task, return_exceptions=True)
+        await self._tasks.__aexit__()

@@ -1,0 +1,173 @@
+"""Laws of what strangers send: request lines, challenges, ranges. None of it crashes anything."""
+
+import email
+import re
+from urllib.parse import quote
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry.api.ranges import content_range, describe_parts
+from registry.api.target import Kind, parse_target
+from registry.errors import InvalidInput, NameUnknown, RangeUnsatisfiable, UpstreamFaulty
+from registry.mirror.routing import UpstreamTable
+from registry.oci.names import Repository, parse_name, parse_reference
+from registry.oci.span import Span, parse_range
+from registry.upstream.challenge import parse_challenges
+from registry.upstream.redirects import follow, target_of
+
+TABLE = UpstreamTable(
+    {"docker.io": ["index.docker.io"], "ghcr.io": [], "lan:5000": []}, "docker.io"
+)
+REGISTRIES = ["docker.io", "ghcr.io", "lan:5000", "index.docker.io"]
+
+word = st.sampled_from(
+    [
+        *(*REGISTRIES, "quay.io", "v2", "manifests", "blobs", "tags", "list", "referrers"),
+        *("_catalog", "a", "b1", "UP", "..", ".", "", "%2e%2e", "%2f", "%00", "%", "sha256:0"),
+        *("latest", "ä", "\\"),
+    ]
+)
+path = st.lists(word, max_size=9).map(lambda words: "/" + "/".join(words)) | st.text(max_size=60)
+segment = st.from_regex(r"[a-z0-9]{1,5}([._-][a-z0-9]{1,3})?", fullmatch=True)
+name = st.lists(segment | st.sampled_from(["manifests", "tags", "blobs"]), min_size=1, max_size=4)
+registry = st.sampled_from(REGISTRIES)
+
+
+@given(
+    path, st.sampled_from([*REGISTRIES, "quay.io", "http://x/"]) | st.text(max_size=9), st.text()
+)
+def test_any_request_line_is_answered(raw: str, ns: str, host: str) -> None:
+    """Whatever is asked for, it is an error of ours or a repository of a configured upstream."""
+    try:
+        target = parse_target(raw, ns, host)
+        if target is None or target.kind in (Kind.BASE, Kind.CATALOG):
+            return
+        repository = TABLE.resolve(target.repository)
+        parse_reference(target.reference or "latest")
+    except (InvalidInput, NameUnknown):
+        return
+    assert repository.registry in TABLE.names
+    assert repository.name == parse_name(repository.name)
+
+
+@given(name, registry, st.sampled_from("BCDE"), st.booleans())
+def test_any_repository_is_reached(
+    segments: list[str], named: str, shape: str, is_escaped: bool
+) -> None:
+    """A repository is reached in every shape that names its registry, escaped or not."""
+    wanted = "/".join(segments)
+    upstream = TABLE.find(named)
+    assert upstream is not None
+    is_official = upstream == "docker.io" and len(segments) == 1
+    expected = Repository(upstream, f"library/{wanted}" if is_official else wanted)
+    before = f"/{named}/v2" if shape == "C" else "/v2"
+    inside = f"{named}/{wanted}" if shape in "DE" else wanted
+    # A name that begins like a registry's is read as one, unless a prefix stands before it.
+    if shape == "B" and len(segments) > 1 and TABLE.find(segments[0]):
+        return
+    raw = f"{before}/{inside}/manifests/latest"
+
+    target = parse_target(
+        quote(raw, safe="/") if is_escaped else raw, named if shape in "BD" else "", "mirror.lan"
+    )
+
+    assert target is not None
+    assert (target.kind, target.reference) == (Kind.MANIFEST, "latest")
+    assert expected == TABLE.resolve(target.repository)
+
+
+token = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True)
+text = st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]), max_size=20)
+challenge = st.tuples(token, st.dictionaries(token, text, min_size=1, max_size=4))
+
+
+def spell(one: tuple[str, dict[str, str]], comma: str) -> str:
+    scheme, parameters = one
+    quoted = {key: re.sub(r'(["\\])', r"\\\1", value) for key, value in parameters.items()}
+    return f"{scheme} " + comma.join(f'{key}="{value}"' for key, value in quoted.items())
+
+
+@given(st.lists(challenge, max_size=4), st.sampled_from([",", ", ", " ,\t"]), st.booleans())
+def test_challenges_are_read_as_written(
+    offered: list[tuple[str, dict[str, str]]], comma: str, is_joined: bool
+) -> None:
+    """Challenges come out as they went in, from one header or from several."""
+    spelt = [spell(one, comma) for one in offered]
+
+    found = parse_challenges([comma.join(spelt)] if is_joined else spelt)
+
+    assert offered == [(each.scheme, dict(each.parameters)) for each in found]
+
+
+@given(st.lists(st.text(max_size=80) | st.text('Bearer realm=",\\ \t', max_size=80), max_size=3))
+def test_any_challenge_is_survived(headers: list[str]) -> None:
+    """Whatever a server sends as a challenge is read or left out."""
+    for found in parse_challenges(headers):
+        assert found.scheme == found.scheme.lower() != ""
+
+
+@given(st.text(max_size=60) | st.text("htps:/@[]?#.%\\ 01a", max_size=60))
+def test_any_location_is_survived(location: str) -> None:
+    """Whatever a server sends as a Location leads to a web address, or is refused as its fault."""
+    try:
+        url = follow("https://registry.example/v2/a/blobs/b", location)
+    except UpstreamFaulty:
+        return
+    assert url.lower().startswith("https://")
+    assert target_of(url).startswith(b"/")
+
+
+small = st.integers(0, 40)
+asked = st.lists(st.tuples(small | st.none(), small | st.none()), min_size=1, max_size=5)
+
+
+@given(st.binary(max_size=40), asked)
+def test_ranges_come_as_the_model_says(
+    content: bytes, wanted: list[tuple[int | None, int | None]]
+) -> None:
+    """The parts of an answer, read by somebody else's parser, are the bytes that were asked for."""
+    numbers = [["" if end is None else str(end) for end in pair] for pair in wanted]
+    header = "bytes=" + ",".join("-".join(pair) for pair in numbers)
+    expected = [model(content, *pair) for pair in wanted]
+
+    try:
+        spans = parse_range(header, len(content))
+    except RangeUnsatisfiable:
+        assert not any(expected)
+        assert None not in expected
+        return
+
+    if None in expected:
+        assert spans == (), "what is no range asks for the whole"
+        return
+    assert [part for part in expected if part] == read_parts(content, spans)
+
+
+def model(content: bytes, first: int | None, last: int | None) -> bytes | None:
+    """Which bytes one range asks for, as RFC 9110 words it; None where it is no range."""
+    places = range(len(content))
+    if first is None:
+        return (
+            None
+            if last is None
+            else bytes(content[at] for at in places if at >= len(content) - last)
+        )
+    if last is not None and last < first:
+        return None
+    return bytes(content[at] for at in places if at >= first and (last is None or at <= last))
+
+
+def read_parts(content: bytes, spans: tuple[Span, ...]) -> list[bytes]:
+    """Lay out an answer as the API does, and take it apart again."""
+    multipart = describe_parts(spans, len(content))
+    body = b"".join(head + content[span.start : span.stop] for head, span in multipart.parts)
+    assert multipart.length == len(body + multipart.end)
+    top = f"Content-Type: {multipart.content_type}\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+    message = email.message_from_bytes(top.encode() + body + multipart.end)
+    parts = message.get_payload()
+    assert isinstance(parts, list)
+    assert [content_range(span, len(content)) for span in spans] == [
+        part["Content-Range"] for part in parts
+    ]
+    return [part.get_payload(decode=True) for part in parts]

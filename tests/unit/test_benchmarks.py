@@ -1,0 +1,228 @@
+"""Laws of the benchmarks: how figures are summed up and judged, and that load is not believed."""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import nullcontext
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from benchmarks.__main__ import EVIDENCE, choose_cases, parse_arguments
+from benchmarks.bench import Bench, Case, run_case
+from benchmarks.cases import CASES
+from benchmarks.chart import draw_bars
+from benchmarks.curves import Curve, draw_curves
+from benchmarks.load import LoadFailed, Request, pull, read_storm, verify
+from benchmarks.report import load_outcomes, print_report, save_report
+from benchmarks.results import US, Bar, Outcome, Spread, State, judge
+from benchmarks.store import fill_store, make_manifest
+
+BODY = bytes(range(256)) * 1024
+DIGEST = "sha256:" + hashlib.sha256(BODY).hexdigest()
+STORM = """\
+  Latency Distribution
+     50%    1.16ms
+     75%    2.00ms
+     90%    5.51ms
+     99%    8.62ms
+  16920 requests in 1.00s, 20.16MB read
+Requests/sec:  16915.33
+"""
+SVG = "{http://www.w3.org/2000/svg}svg"
+WALL = Bar("wall", "<=", 1.15, "nginx")
+
+
+def make_outcome(ours: list[float], theirs: list[float]) -> Outcome:
+    outcome = Outcome("hot", "hot blob", 1.0)
+    outcome.samples[US] = [{"wall": value} for value in ours]
+    if theirs:
+        outcome.samples["nginx"] = [{"wall": value} for value in theirs]
+    return outcome
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers the body to everything; `/short` is cut, `/gone` is not there."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.send_response(404 if self.path == "/gone" else 200)
+        self.send_header("Content-Length", str(len(BODY)))
+        self.end_headers()
+        self.wfile.write(BODY[:100] if self.path == "/short" else BODY)
+        self.close_connection = self.path == "/short"
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def test_a_spread_is_the_median_and_the_extremes() -> None:
+    """One round that was disturbed moves the extremes, not the median."""
+    assert Spread.of([1.0, 9.0, 1.1]) == Spread(1.1, 1.0, 9.0)
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    """What slows down both sides of a round alike leaves the ratio as it was."""
+    outcome = make_outcome([1.0, 10.0, 1.0], [2.0, 20.0, 2.0])
+    assert outcome.ratio("wall", "nginx") == Spread(0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize(("ours", "state"), [(1.1, State.MET), (1.2, State.MISSED)])
+def test_a_bar_is_held_against_the_median_ratio(ours: float, state: State) -> None:
+    """At most 1.15 times the other's is met at 1.1 and missed at 1.2."""
+    assert judge(make_outcome([ours] * 3, [1.0] * 3), WALL).state is state
+
+
+def test_a_bar_without_its_peer_is_unknown() -> None:
+    """A peer that is missing makes its bar unknown, with the reason, and never met."""
+    outcome = make_outcome([0.1], [])
+    outcome.missing["nginx"] = "nginx is not installed"
+    verdict = judge(outcome, WALL)
+    assert (verdict.state, verdict.why) == (State.UNKNOWN, "nginx is not installed")
+
+
+def test_what_we_cannot_do_is_missed() -> None:
+    """A failure of our own misses the bar even where earlier rounds were good."""
+    outcome = make_outcome([0.1], [1.0])
+    outcome.failures[US] = "cut"
+    assert judge(outcome, WALL).state is State.MISSED
+
+
+def test_missing_peers_are_named_in_table_and_picture() -> None:
+    """A peer that cannot be had is a row of the table and of the picture, with the reason."""
+    outcome = make_outcome([1.0], [1.1])
+    outcome.missing["drayage"] = "no wheel for this machine"
+    outcomes = {"hot": outcome}
+    report, picture = print_report(CASES, outcomes, {}), draw_bars(CASES, outcomes)
+    expected = [True, True]
+    assert expected == ["no wheel for this machine" in text for text in (report, picture)]
+
+
+def test_a_failing_peer_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+    """Who fails is not asked again; everyone else has all rounds."""
+
+    def fail() -> dict[str, float]:
+        raise LoadFailed("status 500")
+
+    measures = {"nginx": fail, US: lambda: {"wall": 1.0}}
+    outcome = run_case(Bench(tmp_path), Case("x", "x", lambda _: nullcontext(measures)), 3)
+    expected = ({"nginx": "status 500"}, 3)
+    assert expected == (outcome.failures, len(outcome.samples[US]))
+
+
+def test_rounds_are_interleaved(tmp_path: Path) -> None:
+    """Everyone is measured once before anyone is measured again."""
+    order: list[str] = []
+
+    def note(name: str) -> dict[str, float]:
+        order.append(name)
+        return {"wall": 1.0}
+
+    measures = {"a": lambda: note("a"), "b": lambda: note("b")}
+    run_case(Bench(tmp_path), Case("x", "x", lambda _: nullcontext(measures)), 2)
+    expected = ["a", "b", "a", "b"]
+    assert expected == order
+
+
+def test_a_saved_run_is_merged_into(tmp_path: Path) -> None:
+    """Running one case again keeps what an earlier run found for the others."""
+    first, second = make_outcome([1.0], [1.0]), make_outcome([2.0], [1.0])
+    second.name = "cold"
+    save_report(tmp_path, CASES, {"hot": first}, {})
+    save_report(tmp_path, CASES, {"cold": second}, {})
+    assert {"hot": first, "cold": second} == load_outcomes(tmp_path / "bench.json")
+
+
+def test_pictures_are_well_formed() -> None:
+    """Both pictures are XML, whatever stands in a title or a reason."""
+    outcome = make_outcome([1.0, 3.0], [0.5, 0.7])
+    outcome.failures["drayage"] = "<cut> & gone"
+    curve = Curve("requests/s", "clients", [(1, 3.0), (10, 0.02), (1000, 5e6)])
+    for picture in (draw_bars(CASES, {"hot": outcome}), draw_curves([curve])):
+        found = ET.fromstring(picture).tag
+        expected = SVG
+        assert expected == found
+
+
+def test_reduced_runs_are_not_evidence() -> None:
+    """Only a run at full scale is saved without being told where to."""
+    outs = [parse_arguments(line.split()).out for line in ("--quick", "--scale 0.1", "--rounds 1")]
+    expected = [None, None, EVIDENCE]
+    assert expected == outs
+
+
+def test_cases_have_names_of_their_own() -> None:
+    """Each case can be chosen by its name, and is in the table once."""
+    assert [[case] for case in CASES] == [choose_cases([case.name]) for case in CASES]
+
+
+def test_clients_take_whole_answers(port: int) -> None:
+    """Every byte of every answer is received, over kept connections, by all the clients."""
+    seen = pull(port, [[Request("/", len(BODY))] * 3] * 5, processes=2, hashes=True).require()
+    found = (seen.received, len(seen.times), len(seen.firsts), seen.digests)
+    assert (15 * len(BODY), 15, 5, (DIGEST.removeprefix("sha256:"),)) == found
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (Request("/gone"), "status 404 where 200 was expected"),
+        (Request("/", len(BODY) - 1), "bytes announced"),
+        (Request("/", len(BODY), "bytes=0-9"), "status 200 where 206 was expected"),
+        (Request("/short", len(BODY)), "closed"),
+    ],
+)
+def test_wrong_answers_are_not_measured(port: int, request_: Request, reason: str) -> None:
+    """A wrong status, length or an early end is an error that says so, not a fast answer."""
+    with pytest.raises(LoadFailed, match=reason):
+        pull(port, [[request_]]).require()
+
+
+def test_wrong_content_is_found(port: int) -> None:
+    """The untimed pass compares every byte with the digest."""
+    verify(port, "/", DIGEST, len(BODY))
+    with pytest.raises(LoadFailed, match="content of / is wrong"):
+        verify(port, "/", "sha256:" + "0" * 64, len(BODY))
+
+
+def test_wrk_is_read_with_its_units() -> None:
+    """Latencies are told in seconds, whatever unit wrk chose."""
+    seen = read_storm(STORM)
+    expected = (16915.33, 16920, 0.00116, 0.00862)
+    assert expected == (seen.rate, seen.requests, seen.median, seen.p99)
+
+
+@pytest.mark.parametrize(
+    "line", ["Non-2xx or 3xx responses: 4", "Socket errors: connect 0, read 3"]
+)
+def test_wrk_with_errors_is_not_believed(line: str) -> None:
+    """One answer that was an error makes the rate worthless."""
+    with pytest.raises(LoadFailed, match=line[:12]):
+        read_storm(STORM + line)
+
+
+def test_a_filled_store_is_known_to_the_catalog(tmp_path: Path) -> None:
+    """Rows and files are as many as were asked for, and manifests are what their digest says."""
+    fill_store(tmp_path / "data", 40, 10)
+    catalog = sqlite3.connect(tmp_path / "data" / "catalog.db")
+    tables = ("blobs", "manifests", "tags", "links")
+    counts = [catalog.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
+    catalog.close()
+    files = [path for path in (tmp_path / "data" / "blobs").rglob("*") if path.is_file()]
+    known = make_manifest(3, 4)
+    file = next(path for path in files if path.name == known.digest.removeprefix("sha256:"))
+    assert ([40, 10, 10, 40], 50, known.raw) == (counts, len(files), file.read_bytes())

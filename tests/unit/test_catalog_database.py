@@ -1,0 +1,171 @@
+"""Laws of the catalog's file: migrations, transactions, and what other processes see."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from registry.catalog.database import Database, migrate
+from registry.errors import StoreError, StoreTooNew
+
+INSERT = "INSERT INTO blobs VALUES (?, 1, 0.0)"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "catalog.db"
+
+
+def ask(path: Path, query: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+async def insert(database: Database, digest: str) -> None:
+    await database.write(lambda rows: rows.execute(INSERT, (digest,)))
+
+
+async def test_empty_file_is_migrated(path: Path) -> None:
+    """From nothing the newest schema is made, in WAL mode."""
+    async with Database(path) as database:
+        assert database.read("SELECT * FROM blobs") == []
+
+    assert ask(path, "PRAGMA journal_mode") == [("wal",)]
+    assert ask(path, "PRAGMA user_version") > [(0,)]
+
+
+async def test_migrating_again_changes_nothing(path: Path) -> None:
+    """What is up to date stays as it is, with all its rows."""
+    async with Database(path) as database:
+        await insert(database, "a")
+    schema = ask(path, "SELECT sql FROM sqlite_master ORDER BY name")
+
+    migrate(path)
+
+    assert schema == ask(path, "SELECT sql FROM sqlite_master ORDER BY name")
+    assert ask(path, "SELECT digest FROM blobs") == [("a",)]
+
+
+async def test_many_may_migrate_at_once(path: Path) -> None:
+    """Several workers that start together make one schema, and none fails."""
+    await asyncio.gather(*[asyncio.to_thread(migrate, path) for _ in range(6)])
+    async with Database(path) as database:
+        assert database.read("SELECT * FROM blobs") == []
+
+
+def test_newer_file_is_not_touched(path: Path) -> None:
+    """A catalog of a newer version is refused, and stays as it was to the byte."""
+    migrate(path)
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    before = path.read_bytes()
+
+    with pytest.raises(StoreTooNew) as caught:
+        migrate(path)
+
+    assert caught.value.found == 999
+    assert before == path.read_bytes()
+
+
+def test_garbage_is_refused(path: Path) -> None:
+    """A file that is no catalog is the disk's fault, named, and stays as it was."""
+    path.write_bytes(b"no database at all, but long enough to be read as one" * 20)
+    before = path.read_bytes()
+
+    with pytest.raises(StoreError, match=r"catalog\.db"):
+        migrate(path)
+
+    assert before == path.read_bytes()
+
+
+async def test_missing_folder_is_refused(tmp_path: Path) -> None:
+    """A catalog that cannot be made is the disk's fault too."""
+    with pytest.raises(StoreError):
+        async with Database(tmp_path / "nowhere" / "catalog.db"):
+            pass
+
+
+async def test_failing_change_leaves_nothing(path: Path) -> None:
+    """A change that fails half-way leaves no half, and the next one works."""
+
+    def fail(rows: sqlite3.Connection) -> None:
+        rows.execute(INSERT, ("half",))
+        raise ValueError("half-way")
+
+    async with Database(path) as database:
+        with pytest.raises(ValueError, match="half-way"):
+            await database.write(fail)
+        await insert(database, "next")
+        assert database.read("SELECT digest FROM blobs") == [("next",)]
+
+
+async def test_impossible_change_is_a_store_error(path: Path) -> None:
+    """What SQLite refuses is the disk's refusal, and the next change works."""
+    async with Database(path) as database:
+        await insert(database, "a")
+        with pytest.raises(StoreError, match="UNIQUE"):
+            await insert(database, "a")
+        await insert(database, "b")
+
+
+async def test_full_disk_says_so(path: Path) -> None:
+    """A disk without room is named as the reason; with room again, all goes on."""
+
+    def fill(rows: sqlite3.Connection) -> None:
+        pages = rows.execute("PRAGMA page_count").fetchone()[0]
+        rows.execute(f"PRAGMA max_page_count = {pages + 3}")
+        for number in range(10_000):
+            rows.execute(INSERT, (f"{number}" * 100,))
+
+    def free(rows: sqlite3.Connection) -> None:
+        rows.execute("PRAGMA max_page_count = 1000000")
+
+    async with Database(path) as database:
+        with pytest.raises(StoreError, match="full"):
+            await database.write(fill)
+        await database.write(free)
+        await insert(database, "after")
+        assert database.read("SELECT digest FROM blobs") == [("after",)]
+
+
+async def test_changes_of_others_are_seen(path: Path) -> None:
+    """The version changes when another process changes something, and what it wrote is there."""
+    async with Database(path) as here, Database(path) as there:
+        before = here.version()
+
+        await insert(there, "a")
+
+        assert before != here.version()
+        assert here.read("SELECT digest FROM blobs") == [("a",)]
+
+
+async def test_own_changes_are_seen(path: Path) -> None:
+    """What this process wrote is there when the write returns."""
+    async with Database(path) as database:
+        await insert(database, "a")
+        assert database.read("SELECT digest FROM blobs") == [("a",)]
+
+
+async def test_quiet_catalog_keeps_its_version(path: Path) -> None:
+    """While nobody changes anything, the version stays."""
+    async with Database(path) as database:
+        assert database.version() == database.version()
+
+
+async def test_writers_take_turns(path: Path) -> None:
+    """Many changes from two processes at once all happen."""
+    async with Database(path) as here, Database(path) as there:
+        names = [f"{side}{number}" for number in range(50) for side in "ab"]
+        await asyncio.gather(*[insert(here if n[0] == "a" else there, n) for n in names])
+        assert here.read("SELECT count(*) FROM blobs") == [(100,)]
+
+
+async def test_closed_catalog_refuses(path: Path) -> None:
+    """A catalog that is not open is an error, not a crash."""
+    with pytest.raises(StoreError, match="not open"):
+        Database(path).read("SELECT 1")

@@ -1,0 +1,208 @@
+"""Laws of flights, one at a time: two processes on one spool, an upstream in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from registry.errors import BlobUnknown, DigestMismatch, UpstreamUnreachable
+from registry.mirror.flights import Flight, Flights, Order
+from registry.mirror.tasks import Tasks
+from registry.oci.digest import Digest
+from registry.oci.names import Repository
+from registry.store.disk import DiskStore
+from registry.store.folder import DataFolder, open_folder
+from registry.store.spool import Spool
+from tests.fakes.source import MemorySource, Tap
+
+REPOSITORY = Repository("docker.io", "library/a")
+CONTENT = bytes(range(256)) * 1000
+DIGEST = Digest.of(CONTENT)
+
+
+class Site:
+    """One upstream, one data folder, and any number of processes on it."""
+
+    def __init__(self, folder: DataFolder, stack: AsyncExitStack) -> None:
+        self.folder = folder
+        self.tap = Tap()
+        self.source = MemorySource(self.tap, blobs={(REPOSITORY.name, str(DIGEST)): CONTENT})
+        self.recorded: list[int] = []
+        self._stack = stack
+
+    async def open_process(self) -> Flights:
+        async def record(_: Digest, size: int) -> None:
+            self.recorded.append(size)
+
+        tasks = await self._stack.enter_async_context(Tasks())
+        spool, store = Spool(self.folder.spool), DiskStore(self.folder.blobs)
+        return Flights(spool, store, record, tasks, lambda: 0.0)
+
+    def order(self, size: int | None = len(CONTENT)) -> Order:
+        return Order(REPOSITORY, DIGEST, size, self.source, 1)
+
+    def is_stored(self) -> bool:
+        return any(path.read_bytes() == CONTENT for path in self.folder.blobs.glob("*/*/*"))
+
+    def leave(self, content: bytes, *, is_sealed: bool = False) -> None:
+        """Leave a part behind, as a process that died."""
+        writer = Spool(self.folder.spool).take(DIGEST)
+        assert writer is not None
+        writer.append([content])
+        if is_sealed:
+            writer.seal()
+        writer.close()
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with AsyncExitStack() as stack:
+        yield Site(open_folder(tmp_path), stack)
+
+
+async def finish(flight: Flight) -> Flight:
+    async with asyncio.timeout(20):
+        while not flight.is_over:
+            await flight.changed()
+    return flight
+
+
+async def open_follower(site: Site) -> tuple[Flight, Flight]:
+    """Start a flight in one process, and another that waits for it in a second one."""
+    site.tap.allowance = 0
+    leader, _ = (await site.open_process()).join(site.order())
+    async with asyncio.timeout(20):
+        while not leader.is_writer:
+            await asyncio.sleep(0.01)
+        follower, _ = (await site.open_process()).join(site.order())
+        await follower.changed()  # it has looked at the part
+    return leader, follower
+
+
+async def test_blob_is_brought_once(site: Site) -> None:
+    """All who join in one process share a flight; the blob is stored, recorded, and asked once."""
+    flights = await site.open_process()
+    first, is_joined = flights.join(site.order())
+    second, is_joined_later = flights.join(site.order())
+
+    await finish(first)
+
+    assert first is second
+    assert (is_joined, is_joined_later) == (False, True)
+    assert first.failure is None
+    assert site.is_stored()
+    assert site.recorded == [len(CONTENT)]
+    assert site.tap.given == len(CONTENT)
+
+
+async def test_two_processes_fetch_once(site: Site) -> None:
+    """A flight in another process follows the first one, and the upstream is asked once."""
+    leader, follower = await open_follower(site)
+    site.tap.flow()
+
+    await finish(leader)
+    await finish(follower)
+
+    assert (leader.is_writer, follower.is_writer) == (True, False)
+    assert (leader.failure, follower.failure) == (None, None)
+    assert site.tap.given == len(CONTENT)
+
+
+async def test_follower_takes_over(site: Site) -> None:
+    """When the first one fails in the middle, the second goes on from what is there."""
+    leader, follower = await open_follower(site)
+    site.tap.give(100_000)
+    async with asyncio.timeout(20):
+        await follower.opened()
+
+    site.tap.cut()
+    await finish(leader)
+    site.tap.flow()
+    await finish(follower)
+
+    assert isinstance(leader.failure, UpstreamUnreachable)
+    assert follower.failure is None
+    assert site.is_stored()
+    assert site.tap.given <= len(CONTENT) + 1, "only the byte held back was fetched twice"
+
+
+async def test_follower_learns_of_a_refusal(site: Site) -> None:
+    """When the upstream has no such blob, both processes say so: neither blames the disk."""
+    leader, follower = await open_follower(site)
+    site.source.blobs.clear()
+    site.tap.cut()
+
+    await finish(leader)
+    await finish(follower)
+
+    assert isinstance(follower.failure, BlobUnknown)
+    assert list(site.folder.spool.glob("*.part")) == []
+
+
+async def test_left_part_is_resumed(site: Site) -> None:
+    """What a dead process left is kept: only the rest is fetched."""
+    site.leave(CONTENT[:100_000])
+    flight = await finish((await site.open_process()).join(site.order())[0])
+    assert flight.failure is None
+    assert site.tap.given == len(CONTENT) - 99_999
+
+
+async def test_sealed_part_is_adopted(site: Site) -> None:
+    """A blob that was whole when its process died needs no upstream at all."""
+    site.leave(CONTENT, is_sealed=True)
+    site.tap.is_down = True
+
+    flight = await finish((await site.open_process()).join(site.order())[0])
+
+    assert flight.failure is None
+    assert site.is_stored()
+    assert site.tap.given == 0
+
+
+async def test_wrong_part_left_behind_costs_one_flight(site: Site) -> None:
+    """A wrong beginning is found out at the end, nobody is blamed, and the next flight is right."""
+    site.leave(bytes(100_000))
+    flights = await site.open_process()
+
+    first = await finish(flights.join(site.order())[0])
+    await asyncio.sleep(0)
+    second = await finish(flights.join(site.order())[0])
+
+    assert isinstance(first.failure, DigestMismatch)
+    assert second.failure is None
+    assert site.is_stored()
+
+
+@pytest.mark.parametrize("left", [b"", CONTENT[:1000], CONTENT + b"more", bytes(len(CONTENT) + 1)])
+@pytest.mark.parametrize("size", [None, len(CONTENT)])
+async def test_unusable_part_is_begun_again(site: Site, left: bytes, size: int | None) -> None:
+    """What is too long, or of unknown length, is begun again, and the blob is right."""
+    if left:
+        site.leave(left)
+    flight = await finish((await site.open_process()).join(site.order(size))[0])
+    assert flight.failure is None
+    assert site.is_stored()
+
+
+async def test_liar_is_found_out(site: Site) -> None:
+    """Wrong bytes are not kept, and a repeat from a better upstream succeeds."""
+    flights = await site.open_process()
+    site.tap.is_lying = True
+    first = await finish(flights.join(site.order())[0])
+    await asyncio.sleep(0)
+    assert isinstance(first.failure, DigestMismatch)
+    assert not site.is_stored()
+
+    site.tap.is_lying = False
+    second = await finish(flights.join(site.order())[0])
+
+    assert second.failure is None
+    assert site.is_stored()
+
+
+async def test_nothing_is_left_in_the_spool(site: Site) -> None:
+    """When a blob is stored, the spool holds nothing of it."""
+    await finish((await site.open_process()).join(site.order())[0])
+    assert list(site.folder.spool.iterdir()) == []

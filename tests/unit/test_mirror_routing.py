@@ -1,0 +1,136 @@
+"""Laws of routing: which registry and repository a request means."""
+
+import pytest
+
+from registry.errors import NameInvalid, NameUnknown
+from registry.mirror.routing import RepositoryRequest, UpstreamTable
+from registry.oci.names import Repository
+
+TABLE = UpstreamTable(
+    {
+        "docker.io": ["index.docker.io", "registry-1.docker.io"],
+        "ghcr.io": [],
+        "registry.lan:5000": [],
+        "localhost": [],
+    },
+    "docker.io",
+)
+
+
+def resolve(name: str, prefix: str = "", ns: str = "", host: str = "") -> str:
+    return str(TABLE.resolve(RepositoryRequest(name, prefix, ns, host)))
+
+
+def refuse(name: str, prefix: str = "", ns: str = "", host: str = "") -> NameUnknown:
+    with pytest.raises(NameUnknown) as caught:
+        resolve(name, prefix, ns, host)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("request_", "repository"),
+    [
+        # A: the default upstream
+        (("library/nginx",), "docker.io/library/nginx"),
+        (("nginx",), "docker.io/library/nginx"),
+        (("acme/app/web",), "docker.io/acme/app/web"),
+        # B: what containerd says
+        (("library/nginx", "", "docker.io"), "docker.io/library/nginx"),
+        (("nginx", "", "docker.io"), "docker.io/library/nginx"),
+        (("nginx", "", "registry-1.docker.io"), "docker.io/library/nginx"),
+        (("owner/app", "", "ghcr.io"), "ghcr.io/owner/app"),
+        (("app", "", "ghcr.io"), "ghcr.io/app"),
+        (("app", "", "registry.lan:5000"), "registry.lan:5000/app"),
+        # C: a prefix before /v2/
+        (("nginx", "docker.io"), "docker.io/library/nginx"),
+        (("owner/app", "ghcr.io"), "ghcr.io/owner/app"),
+        (("app", "registry.lan:5000"), "registry.lan:5000/app"),
+        # D: a rewritten location, with ns or without
+        (("docker.io/library/nginx", "", "docker.io"), "docker.io/library/nginx"),
+        (("ghcr.io/owner/app", "", "docker.io"), "ghcr.io/owner/app"),
+        # E: direct use
+        (("docker.io/nginx",), "docker.io/library/nginx"),
+        (("index.docker.io/nginx",), "docker.io/library/nginx"),
+        (("ghcr.io/owner/app",), "ghcr.io/owner/app"),
+        (("registry.lan:5000/app",), "registry.lan:5000/app"),
+        (("localhost/app",), "localhost/app"),
+    ],
+)
+def test_shapes(request_: tuple[str, ...], repository: str) -> None:
+    """Each of the shapes in which clients name a registry leads to its repository there."""
+    assert repository == resolve(*request_)
+
+
+@pytest.mark.parametrize(
+    ("host", "registry"),
+    [
+        ("ghcr.io.mirror.lan", "ghcr.io"),
+        ("GHCR.IO.mirror.lan", "ghcr.io"),
+        ("registry-1.docker.io.mirror", "docker.io"),
+        ("mirror.lan", "docker.io"),
+        ("ghcr.io", "docker.io"),
+        ("notghcr.io.mirror.lan", "docker.io"),
+        ("mirror.ghcr.io", "docker.io"),
+        ("quay.io.mirror.lan", "docker.io"),
+        ("localhost.mirror.lan", "docker.io"),
+        ("192.0.2.1", "docker.io"),
+        ("", "docker.io"),
+    ],
+)
+def test_host_names_an_upstream(host: str, registry: str) -> None:
+    """A host of ours that begins with an upstream's whole name means it; others the default."""
+    assert f"{registry}/owner/app" == resolve("owner/app", host=host)
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix", "ns", "host", "registry"),
+    [
+        ("owner/app", "ghcr.io", "docker.io", "localhost.lan", "ghcr.io"),
+        ("ghcr.io/owner/app", "", "docker.io", "registry-1.docker.io.lan", "ghcr.io"),
+        ("owner/app", "", "ghcr.io", "docker.io.mirror.lan", "ghcr.io"),
+    ],
+)
+def test_nearest_name_wins(name: str, prefix: str, ns: str, host: str, registry: str) -> None:
+    """Of several registries named, the prefix counts before the name, the name before `ns`."""
+    assert f"{registry}/owner/app" == resolve(name, prefix, ns, host)
+
+
+def test_prefix_is_not_stripped_twice() -> None:
+    """Behind a prefix, everything is the repository's name."""
+    assert resolve("docker.io/nginx", prefix="ghcr.io") == "ghcr.io/docker.io/nginx"
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix", "ns", "wrong"),
+    [
+        ("nginx", "quay.io", "", "quay.io"),
+        ("nginx", "", "quay.io", "quay.io"),
+        ("quay.io/owner/app", "", "", "quay.io"),
+        ("evil.example:443/app", "", "", "evil.example:443"),
+        ("ghcr.io:444/app", "", "", "ghcr.io:444"),
+        ("nginx", "", "GHCR.IO", "GHCR.IO"),
+        ("nginx", "", "http://169.254.169.254/", "http://169.254.169.254/"),
+        ("nginx", "a/b", "", "a/b"),
+    ],
+)
+def test_other_registries_are_unknown(name: str, prefix: str, ns: str, wrong: str) -> None:
+    """What is not configured is never reached; the error names what is."""
+    error = refuse(name, prefix, ns)
+
+    assert wrong == error.name
+    assert TABLE.names == error.configured
+    assert all(each in str(error) for each in TABLE.names)
+
+
+@pytest.mark.parametrize("name", ["", "ghcr.io/", "Upper/case", "a//b", "a/../b", "-a", "a" * 256])
+def test_what_is_left_must_be_a_name(name: str) -> None:
+    """Whatever names the registry, the rest has to be a repository name."""
+    with pytest.raises(NameInvalid):
+        resolve(name)
+
+
+def test_segment_with_a_dot_inside_is_no_registry() -> None:
+    """Only the first segment can be a registry."""
+    assert Repository("docker.io", "acme/quay.io/app") == TABLE.resolve(
+        RepositoryRequest("acme/quay.io/app")
+    )

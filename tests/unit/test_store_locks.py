@@ -1,0 +1,135 @@
+"""Laws of locks between processes."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from registry.store.locks import Locks, leads_to, take_lock
+
+HOLDER = """
+import sys, pathlib
+from registry.store.locks import take_lock
+print(take_lock(pathlib.Path(sys.argv[1])) is not None, flush=True)
+sys.stdin.read()
+"""
+
+
+def list_names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def start_holder(path: Path) -> "subprocess.Popen[str]":
+    """Start another process that takes the lock and keeps it until its input ends."""
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_lock_is_held_once(tmp_path: Path) -> None:
+    """While somebody holds a lock nobody else gets it, and afterwards somebody does."""
+    held = take_lock(tmp_path / "lock")
+    assert held is not None
+    assert take_lock(tmp_path / "lock") is None
+
+    os.close(held)
+
+    again = take_lock(tmp_path / "lock")
+    assert again is not None
+    os.close(again)
+
+
+def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
+    """A lock holds against another process, and ends with it, however it ends."""
+    path = tmp_path / "lock"
+    with start_holder(path) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline().strip() == "True"
+        assert take_lock(path) is None
+
+        holder.kill()
+        holder.wait(10)
+
+    held = take_lock(path)
+    assert held is not None
+    os.close(held)
+
+
+def test_unlinked_lock_counts_no_more(tmp_path: Path) -> None:
+    """A file that lost its name while it was held is no lock for those who come later."""
+    path = tmp_path / "lock"
+    held = take_lock(path)
+    assert held is not None
+    path.unlink()
+
+    later = take_lock(path)
+
+    assert later is not None
+    assert not leads_to(path, held)
+    assert leads_to(path, later)
+    os.close(held)
+    os.close(later)
+
+
+def test_lock_in_no_folder_is_an_error(tmp_path: Path) -> None:
+    """A lock that cannot be made is not taken for one that is held."""
+    with pytest.raises(FileNotFoundError):
+        take_lock(tmp_path / "nowhere" / "lock")
+
+
+def test_read_only_file_can_be_locked(tmp_path: Path) -> None:
+    """A file without a right to write is locked like any other."""
+    path = tmp_path / "lock"
+    path.touch(0o444)
+    held = take_lock(path)
+    assert held is not None
+    assert take_lock(path) is None
+    os.close(held)
+
+
+async def test_holders_take_turns(tmp_path: Path) -> None:
+    """Of many who want one lock, from several processes, one holds it at a time; all get it."""
+    inside, most, turns = 0, 0, 0
+
+    async def hold(locks: Locks) -> None:
+        nonlocal inside, most, turns
+        async with locks.hold("a question"):
+            inside += 1
+            most = max(most, inside)
+            turns += 1
+            await asyncio.sleep(0)
+            inside -= 1
+
+    await asyncio.gather(*[hold(Locks(tmp_path)) for _ in range(20)])
+
+    assert (most, turns) == (1, 20)
+    assert list_names(tmp_path) == [], "locks leave nothing behind"
+
+
+async def test_other_locks_do_not_wait(tmp_path: Path) -> None:
+    """Locks of different names have nothing to do with each other, whatever they are called."""
+    locks = Locks(tmp_path)
+    async with asyncio.timeout(10), locks.hold("docker.io/a:b"), locks.hold("../../x" * 100):
+        assert len(list_names(tmp_path)) == 2
+
+
+async def test_lock_is_freed_by_a_failure(tmp_path: Path) -> None:
+    """A holder that fails, or is cancelled, lets go."""
+    locks = Locks(tmp_path)
+    with pytest.raises(ValueError, match="fails"):
+        async with locks.hold("x"):
+            raise ValueError("fails")
+    async with asyncio.timeout(10), locks.hold("x"):
+        pass
+
+
+async def test_refusing_disk_costs_no_answer(tmp_path: Path) -> None:
+    """Where lock files cannot be made, the work is done without them."""
+    async with asyncio.timeout(10), Locks(tmp_path / "nowhere").hold("x"):
+        pass

@@ -1,0 +1,105 @@
+"""Laws of redirects: where they may lead, and what the request line then carries."""
+
+import pytest
+
+from registry.errors import UpstreamFaulty
+from registry.upstream.redirects import follow, origin_of, target_of
+
+PUBLIC = "https://registry.example/v2/a/blobs/b"
+LAN = "http://10.0.0.1:5000/v2/a/blobs/b"
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://h.example/v2/?a=b#c", "https://h.example"),
+        ("http://h.example:8080", "http://h.example:8080"),
+        ("https://user:secret@h.example/x", "https://h.example"),
+        ("https://[2001:db8::1]:443/x", "https://[2001:db8::1]:443"),
+    ],
+)
+def test_origin_has_no_secrets(url: str, origin: str) -> None:
+    """An origin is scheme, host and port: no path, no query, no credentials."""
+    assert origin == origin_of(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("https://h/a%2Fb%20c?x=a%20b+c&sig=%2f%2F==", b"/a%2Fb%20c?x=a%20b+c&sig=%2f%2F=="),
+        ("https://h/a/../b//c", b"/a/../b//c"),
+        ("https://h", b"/"),
+        ("https://h?x=/y", b"/?x=/y"),
+        ("https://h/p?", b"/p?"),
+        ("https://h/p#fragment?x", b"/p"),
+        ("https://h/p?q=http://other/", b"/p?q=http://other/"),
+    ],
+)
+def test_target_is_byte_exact(url: str, target: bytes) -> None:
+    """Path and query go out exactly as they came in: a signature covers every byte of them."""
+    assert target == target_of(url)
+
+
+@pytest.mark.parametrize(
+    ("location", "url"),
+    [
+        ("https://cdn.example/x?sig=a%20b+c%2F", "https://cdn.example/x?sig=a%20b+c%2F"),
+        ("/other?x=%2F", "https://registry.example/other?x=%2F"),
+        ("c?x=1", "https://registry.example/v2/a/blobs/c?x=1"),
+        ("?x=http://y", "https://registry.example/v2/a/blobs/b?x=http://y"),
+        ("//cdn.example/x", "https://cdn.example/x"),
+        ("/x?to=https://else.example/", "https://registry.example/x?to=https://else.example/"),
+        ("https://8.8.8.8/x", "https://8.8.8.8/x"),
+        ("HTTPS://cdn.example/x", "HTTPS://cdn.example/x"),
+    ],
+)
+def test_location_is_followed(location: str, url: str) -> None:
+    """Absolute, relative and scheme-less locations lead where RFC 3986 says."""
+    assert url == follow(PUBLIC, location)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        *("", " ", "https://cdn.example/a b", "https://cdn.example/\r\nX: y", "https://cdn/ä"),
+        *("ftp://cdn.example/x", "file:///etc/passwd", "javascript:alert(1)", "https:///x"),
+        *("https://user@cdn.example/x", "https://a:b@cdn.example/", "https://good\\@evil/x"),
+        *("https://[", "https://[::1", "//[x]/", "https://h:0/", "https://cdn.example:port/"),
+        "https://cdn.example:99999/",
+    ],
+)
+def test_nonsense_is_refused(location: str) -> None:
+    """What is no plain web address is the upstream's fault, and no crash of ours."""
+    with pytest.raises(UpstreamFaulty):
+        follow(PUBLIC, location)
+
+
+def test_https_never_becomes_http() -> None:
+    """A redirect never takes away the encryption."""
+    with pytest.raises(UpstreamFaulty, match="from https to http://cdn"):
+        follow(PUBLIC, "http://cdn.example/x")
+
+
+def test_http_may_become_https() -> None:
+    """A redirect may add encryption."""
+    assert follow("http://h.example/", "https://cdn.example/x") == "https://cdn.example/x"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost", "cdn.localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.9.9.9"),
+        *("10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"),
+        *("[::1]", "[fe80::1]", "[fd00::1]", "[::ffff:10.0.0.1]", "[::]"),
+        *("127.1", "2130706433", "0x7f.0.0.1", "0177.0.0.1", "0xa9fea9fe"),
+    ],
+)
+def test_public_host_never_leads_inside(host: str) -> None:
+    """A public registry cannot send us to an address of our own network, however it is spelt."""
+    with pytest.raises(UpstreamFaulty, match="private"):
+        follow(PUBLIC, f"https://{host}/latest/meta-data")
+
+
+def test_private_host_may_lead_inside() -> None:
+    """A registry on the LAN may have its storage there too."""
+    assert follow(LAN, "http://10.0.0.2:9000/x") == "http://10.0.0.2:9000/x"
