@@ -72,7 +72,8 @@ async def run_worker(berth: Berth, number: int) -> None:
         )
         app = build_api(mirror, metrics)
         runner = await _open_runner(stack, app)
-        accepting = asyncio.create_task(_keep_accepting(runner, berth, number))
+        greetings = await stack.enter_async_context(Tasks())
+        accepting = asyncio.create_task(_keep_accepting(runner, berth, number, greetings))
         stack.callback(accepting.cancel)
         beating = asyncio.create_task(_keep_beating(berth.heartbeats, number))
         stack.callback(beating.cancel)
@@ -83,32 +84,34 @@ async def run_worker(berth: Berth, number: int) -> None:
         await asyncio.sleep(LAST_CALL)
 
 
-async def _keep_accepting(runner: web.AppRunner, berth: Berth, number: int) -> None:
+async def _keep_accepting(
+    runner: web.AppRunner, berth: Berth, number: int, greetings: Tasks
+) -> None:
     """Accept from the socket that all workers share, so that each gets its share of a crowd.
 
     asyncio's own server takes all that wait in one turn of the loop, so the worker that wakes
     first would serve the whole crowd. Here whoever has more connections than another worker lets
-    that one go first, for a moment only: it may be stuck.
+    that one go first, for a moment only: it may be stuck. The greetings outlive the accepting, so
+    that nobody who was accepted is turned away.
     """
     loop = asyncio.get_running_loop()
     server = runner.server
     tls = load_tls(berth.settings.server)
-    async with Tasks() as greetings:
-        while server is not None:
-            await _wait_readable(berth.pulls)
-            berth.heartbeats.carry(number, len(server.connections))
-            if berth.heartbeats.is_ahead(number):
-                await asyncio.sleep(COURTESY)
-            try:
-                connection, _ = berth.pulls.accept()
-            except BlockingIOError:  # another worker took it
-                continue
-            except OSError:  # out of descriptors, say: those who leave will free some
-                await asyncio.sleep(SCARCITY)
-                continue
-            connection.setblocking(False)
-            # In a task of its own: a slow TLS handshake must not keep the next client waiting.
-            greetings.start(loop.connect_accepted_socket(server, connection, ssl=tls))
+    while server is not None:
+        await _wait_readable(berth.pulls)
+        berth.heartbeats.carry(number, len(server.connections))
+        if berth.heartbeats.is_ahead(number):
+            await asyncio.sleep(COURTESY)
+        try:
+            connection, _ = berth.pulls.accept()
+        except BlockingIOError:  # another worker took it
+            continue
+        except OSError:  # out of descriptors, say: those who leave will free some
+            await asyncio.sleep(SCARCITY)
+            continue
+        connection.setblocking(False)
+        # In a task of its own: a slow TLS handshake must not keep the next client waiting.
+        greetings.start(loop.connect_accepted_socket(server, connection, ssl=tls))
 
 
 async def _wait_readable(listening: socket.socket) -> None:

@@ -41,7 +41,7 @@ def _read_page(answer: Answer, body: bytes, key: str, media_type: str) -> list[A
     found = media.bare(answer.header("content-type") or "")
     try:
         document = json.loads(body)
-        entries = document[key] or []
+        entries = [] if document[key] is None else document[key]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UpstreamFaulty(answer.origin, f"sends no list of {key} (a portal page?)") from error
     if not isinstance(entries, list) or (media_type and found != media_type):

@@ -1,5 +1,6 @@
 """A real mirror: `entrepot serve` in processes of its own, with settings made by the test."""
 
+import contextlib
 import json
 import os
 import signal
@@ -91,8 +92,8 @@ class MirrorProcess:
         for number, (name, given) in enumerate(self._upstreams.items()):
             table = {"endpoints": [given]} if isinstance(given, str) else dict(given)
             tables["upstreams"][name] = table | {"default": number == 0}
-        tables["upstreams"].setdefault("docker.io", {})["default"] = "docker.io" == next(
-            iter(self._upstreams)
+        tables["upstreams"].setdefault("docker.io", {})["default"] = (
+            next(iter(self._upstreams)) == "docker.io"
         )
         self.config.write_text("\n".join(_print_toml(tables)), encoding="utf-8")
 
@@ -124,10 +125,8 @@ class MirrorProcess:
     def kill(self) -> None:
         """Kill every process of it at once, as a power cut would."""
         if self._process is not None:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             self._process.wait()
             self._process = None
 

@@ -159,9 +159,11 @@ def test_pictures_are_well_formed() -> None:
 
 
 def test_reduced_runs_are_not_evidence() -> None:
-    """Only a run at full scale is saved without being told where to."""
-    outs = [parse_arguments(line.split()).out for line in ("--quick", "--scale 0.1", "--rounds 1")]
-    expected = [None, None, EVIDENCE]
+    """Only several rounds at full scale are saved without being told where to."""
+    outs = [
+        parse_arguments(line.split()).out for line in ("--quick", "--scale 0.1", "--rounds 1", "")
+    ]
+    expected = [None, None, None, EVIDENCE]
     assert expected == outs
 
 

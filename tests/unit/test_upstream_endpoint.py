@@ -185,3 +185,13 @@ async def test_expired_token_is_renewed(bench: Bench) -> None:
 
     assert await bench.ask() == LAYER
     assert bench.hub.journal.count("token") == 1
+
+
+@pytest.mark.parametrize(
+    "realm",
+    ["https://[", "https://h:port/t", "ftp://h.example/t", "token", "https://", "http://:1/"],
+)
+async def test_realm_must_be_an_address(bench: Bench, realm: str) -> None:
+    """A token realm that is no web address is the upstream's fault, and no crash of ours."""
+    bench.hub.realm_override = realm
+    assert isinstance(await bench.fail(), UpstreamError)
