@@ -24,6 +24,7 @@ EVIDENCE = Path("docs/evidence/bench")
 QUICK = ("hot", "ranges", "manifests", "cold", "concurrent")
 QUICK_SCALE = 0.04
 QUICK_SECONDS = 1.0
+ENOUGH = 3  # rounds, for a median that is worth keeping
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -44,13 +45,13 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--out",
         type=Path,
-        help=f"where JSON, Markdown and picture go ({EVIDENCE}; reduced runs: only when given)",
+        help=f"for JSON, Markdown, picture ({EVIDENCE}; reduced or short runs: only when given)",
     )
     chosen = parser.parse_args(arguments)
     if chosen.quick:
         chosen.case = chosen.case or list(QUICK)
         chosen.rounds, chosen.scale, chosen.seconds = 1, QUICK_SCALE, QUICK_SECONDS
-    if chosen.out is None and chosen.scale == 1:
+    if chosen.out is None and chosen.scale == 1 and chosen.rounds >= ENOUGH:
         chosen.out = EVIDENCE
     return chosen
 
@@ -66,7 +67,7 @@ def run(arguments: Sequence[str]) -> int:
     with open_bench(chosen.scale, chosen.seconds) as bench:
         machine = describe_machine(bench)
         if chosen.what == "growth":
-            measure_growth(bench, chosen.out or EVIDENCE, machine)
+            measure_growth(bench, chosen.out, machine)
             return 0
         outcomes: dict[str, Outcome] = {}
         for case in choose_cases(chosen.case):

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,12 +17,22 @@ from benchmarks.content import Image, publish
 from benchmarks.drayage import cache_folder
 from benchmarks.load import LoadFailed
 from benchmarks.processes import DoesNotStart
-from benchmarks.results import Bar, Outcome
+from benchmarks.results import US, Bar, Outcome
 
 MIB = 1 << 20
 # Takes one sample: the measures of one round.
 Measure = Callable[[], dict[str, float]]
-FORESEEN = (LoadFailed, DoesNotStart, AssertionError, OSError)
+# A contender that died leaves nothing to divide by and nothing to look at.
+FORESEEN = (
+    LoadFailed,
+    DoesNotStart,
+    AssertionError,
+    OSError,
+    ArithmeticError,
+    LookupError,
+    ValueError,
+    subprocess.SubprocessError,
+)
 
 
 @dataclass
@@ -123,13 +134,14 @@ def run_case(bench: Bench, case: Case, rounds: int) -> Outcome:
     when = datetime.now(UTC).isoformat(timespec="seconds")
     outcome = Outcome(case.name, case.title, bench.scale, when, notes=case.notes)
     outcome.missing = dict(bench.missing)
+    outcome.context = describe_moment(bench)
     say(f"{case.name}: preparing")
     try:
         with case.prepare(bench) as measures:
             for number in range(min(rounds, case.most_rounds)):
                 _run_round(measures, outcome, number)
     except FORESEEN as error:
-        outcome.failures["entrepot"] = f"the case could not be run: {_clean(str(error))}"
+        outcome.failures[US] = f"the case could not be run: {_clean(str(error))}"
     for name, why in bench.failures.items():
         outcome.failures.setdefault(name, _clean(why))
     return outcome
@@ -159,6 +171,13 @@ def say(line: str) -> None:
     """Tell how far we are, on stderr."""
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
     sys.stderr.flush()
+
+
+def describe_moment(bench: Bench) -> str:
+    """Return what else bears on the figures of a case: our version, and what the machine did."""
+    ours = bench.present.get(US)
+    load = os.getloadavg()[0]
+    return f"{US} {ours.tell_version() if ours else ''}, load before {load:.1f}"
 
 
 def count_cores() -> int:

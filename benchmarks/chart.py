@@ -49,7 +49,7 @@ def _draw_group(outcome: Outcome, measure: str, top: int) -> _Group:
     known = {name: spread for name, spread in spreads.items() if spread is not None}
     longest = max((spread.most for spread in known.values()), default=0.0) or 1.0
     head, decimals = MEASURES[measure]
-    title = f"{escape(outcome.title)} <tspan class='s'>{escape(head)}</tspan>"
+    title = f"{escape(outcome.headline)} <tspan class='s'>{escape(head)}</tspan>"
     lines = [f"<text class='t' x='8' y='{top + 12}'>{title}</text>"]
     y = top + 22
     for name, spread in known.items():

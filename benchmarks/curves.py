@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from benchmarks.chart import frame, label
 
 WIDTH, HEIGHT = 290, 200  # of a panel
-LEFT, RIGHT, TOP, BOTTOM = 58, 12, 34, 36
+LEFT, RIGHT, TOP, BOTTOM = 58, 20, 34, 36
 COLUMNS = 3
 COLOUR = "#0b6e99"
 

@@ -7,6 +7,7 @@ of them would take longer to make than everything else here.
 """
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -29,10 +30,15 @@ NOTE = f"Beyond {MOST_FILES:,} blobs only catalog rows were made, no files."
 Row = dict[str, float]
 
 
-def measure_growth(bench: Bench, out: Path, machine: Mapping[str, str]) -> None:
-    """Measure both, and write `growth.json`, `growth.md` and `growth.svg`."""
+def measure_growth(bench: Bench, out: Path | None, machine: Mapping[str, str]) -> None:
+    """Measure both, print them, and write `growth.json`, `growth.md` and `growth.svg`."""
     by_clients = [_measure_clients(bench, count) for count in _scaled(bench, CLIENTS)]
     by_blobs = [_measure_blobs(bench, count) for count in _scaled(bench, BLOBS, least=800)]
+    text = f"# How cost grows\n\n{_machine(machine)}\n\n{print_table(by_clients)}\n\n"
+    text += f"{print_table(by_blobs)}\n\n{NOTE}\n\n![growth](growth.svg)\n"
+    sys.stdout.write(text)
+    if out is None:
+        return
     out.mkdir(parents=True, exist_ok=True)
     document = {"machine": machine, "clients": by_clients, "blobs": by_blobs, "note": NOTE}
     (out / "growth.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
@@ -41,10 +47,7 @@ def measure_growth(bench: Bench, out: Path, machine: Mapping[str, str]) -> None:
         *_curves(by_blobs, "blobs", "blobs known"),
     ]
     (out / "growth.svg").write_text(draw_curves(curves), encoding="utf-8")
-    text = f"# How cost grows\n\n{_machine(machine)}\n\n{print_table(by_clients)}\n\n"
-    text += f"{print_table(by_blobs)}\n\n{NOTE}\n\n![growth](growth.svg)\n"
     (out / "growth.md").write_text(text, encoding="utf-8")
-    say(text)
 
 
 def _scaled(bench: Bench, counts: Sequence[int], least: int = 1) -> list[int]:

@@ -16,7 +16,7 @@ from benchmarks.client import ACCEPT
 from benchmarks.contenders import Place
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 120.0  # seconds that a measured pull may take before it counts as failed
+PATIENCE = 180.0  # seconds that a measured pull may take before it counts as failed
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 

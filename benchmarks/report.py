@@ -27,11 +27,12 @@ def print_report(
     lines += ["", "## The bars", "", "| case | bar | found | |", "| --- | --- | --- | --- |"]
     for case, outcome in known:
         for verdict in _judge_all(case, outcome):
-            lines.append(f"| {_title(outcome)} | {verdict.bar} | {_found(verdict)} |")
-        lines += [f"| {_title(outcome)} | | {note} | |" for note in outcome.notes]
+            lines.append(f"| {outcome.headline} | {verdict.bar} | {_found(outcome, verdict)} |")
+        lines += [f"| {outcome.headline} | | {note} | |" for note in outcome.notes]
     lines += ["", "## The figures"]
     for _, outcome in known:
-        lines += ["", f"### {_title(outcome)}", "", *_table(outcome)]
+        lines += ["", f"### {outcome.headline}", ""]
+        lines += [f"{outcome.when}; {outcome.context}", "", *_table(outcome)]
     return "\n".join(lines) + "\n"
 
 
@@ -39,20 +40,15 @@ def _judge_all(case: Case, outcome: Outcome) -> list[Verdict]:
     return [judge(outcome, bar) for bar in case.bars]
 
 
-def _title(outcome: Outcome) -> str:
-    reduced = "" if outcome.scale == 1 else f" (reduced: sizes x {outcome.scale:g})"
-    return outcome.title + reduced
-
-
-def _found(verdict: Verdict) -> str:
+def _found(outcome: Outcome, verdict: Verdict) -> str:
+    # A small blob is all start-up: what it says of a bar is a hint, not a verdict.
+    mark = MARKS[verdict.state]
+    mark = mark if outcome.scale == 1 else f"reduced: would be {mark}"
     if verdict.found is None:
-        return f"{verdict.why} | {MARKS[verdict.state]}"
+        return f"{verdict.why} | {mark}"
     times = " x" if verdict.bar.against else ""
     spread = verdict.found
-    return (
-        f"{spread.median:.4g}{times} ({spread.least:.4g} to {spread.most:.4g})"
-        f" | {MARKS[verdict.state]}"
-    )
+    return f"{spread.median:.4g}{times} ({spread.least:.4g} to {spread.most:.4g}) | {mark}"
 
 
 def _table(outcome: Outcome) -> list[str]:

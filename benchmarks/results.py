@@ -100,6 +100,13 @@ class Outcome:
     missing: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    context: str = ""
+
+    @property
+    def headline(self) -> str:
+        """The title; says so when the run was a reduced one."""
+        reduced = "" if self.scale == 1 else f" (reduced: sizes x {self.scale:g})"
+        return self.title + reduced
 
     def spread(self, contender: str, measure: str) -> Spread | None:
         """Return the spread of a measure; None where it was never taken."""

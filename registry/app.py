@@ -58,7 +58,8 @@ def check_files(settings: Settings) -> None:
         SettingsError: a `ca_file` cannot be read.
     """
     for name, upstream in settings.upstreams.items():
-        load_trust(name, upstream.ca_file)
+        if upstream.ca_file:  # reading the system's own costs a start 50 ms for each upstream
+            load_trust(name, upstream.ca_file)
 
 
 @asynccontextmanager

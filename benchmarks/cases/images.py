@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from benchmarks.bench import MIB, Bench, Case, Measure
 from benchmarks.contenders import Contender, Place
 from benchmarks.content import Image, make_blob, make_image
-from benchmarks.load import Request, pull, verify
+from benchmarks.load import PATIENCE, Request, pull, verify
 from benchmarks.processes import read_usage
 from benchmarks.results import Bar
 
@@ -47,7 +47,7 @@ def _measurer(
             "wall": seen.wall,
             "throughput": seen.received / MIB / seen.wall,
             "rss": usage.peaks[0],
-            "cpu": usage.cpu * 1024 * MIB / seen.received,
+            "cpu": usage.cpu * 1024 * MIB / max(1, seen.received),
         }
 
     return measure
@@ -60,5 +60,8 @@ IMAGES = Case(
     (Bar("errors", "<=", 0.0), Bar("rss", "<=", 120.0)),
     most_rounds=3,
     picture="rss",
-    notes=("RSS is the peak of the largest process of each.",),
+    notes=(
+        "RSS is the peak of the largest process of each.",
+        f"Clients that are not done after {PATIENCE:g} s are errors.",
+    ),
 )
