@@ -11,6 +11,20 @@ from tests.harness.mirror import MirrorProcess
 
 MirrorMaker = Callable[..., MirrorProcess]
 
+# Folders whose tests share daemons: one process runs a folder. Elsewhere one runs a file.
+TOGETHER = frozenset({"clients", "conformance"})
+ALONE = frozenset({"test_flights_crowd.py", "test_stale.py"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests stay in one process, and which measure time and so run alone."""
+    for item in items:
+        folder = item.path.parent.name
+        group = folder if folder in TOGETHER else f"{folder}/{item.path.name}"
+        item.add_marker(pytest.mark.xdist_group(group))
+        if item.path.name in ALONE:
+            item.add_marker("alone")
+
 
 @pytest.fixture
 def hub() -> Iterator[FakeUpstream]:
