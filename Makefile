@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check format soak lock clean
+.PHONY: run test check format soak bench lock clean
 
 run: $(VENV)/run.stamp            ## start the mirror on 127.0.0.1:5000
 	$(BIN)/entrepot serve
@@ -24,6 +24,9 @@ format: $(VENV)/test.stamp        ## rewrite the sources in the one style
 
 soak: $(VENV)/test.stamp          ## the full measurements behind docs/evidence/
 	$(BIN)/python -m pytest -m soak
+
+bench: $(VENV)/test.stamp         ## measure beside the peers (about 40 minutes on a quiet machine)
+	$(BIN)/python -m benchmarks
 
 lock: $(VENV)/test.stamp          ## renew the locked dependencies from the bounds in pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

@@ -16,10 +16,11 @@ from benchmarks.contenders import Contender, Place, list_contenders, start_regis
 from benchmarks.content import Image, publish
 from benchmarks.drayage import cache_folder
 from benchmarks.load import LoadFailed
-from benchmarks.processes import DoesNotStart
+from benchmarks.processes import DoesNotStart, await_calm
 from benchmarks.results import US, Bar, Outcome
 
 MIB = 1 << 20
+ROOT = Path(__file__).parents[1]
 # Takes one sample: the measures of one round.
 Measure = Callable[[], dict[str, float]]
 # A contender that died leaves nothing to divide by and nothing to look at.
@@ -76,6 +77,7 @@ class Bench:
         folder = self.make_folder(contender.name)
         place = contender.start(folder, upstream)
         try:
+            await_calm(place.session)
             yield place
         finally:
             place.stop()
@@ -163,7 +165,8 @@ def _run_round(measures: Mapping[str, Measure], outcome: Outcome, number: int) -
 
 
 def _clean(text: str) -> str:
-    """Drop what belongs to this machine alone: its folders."""
+    """Return the end of it in one line, without what belongs to this machine alone: folders."""
+    text = " ".join(text.split()).replace(str(ROOT), ".")
     return text.replace(str(cache_folder()), "…").replace(str(Path.home()), "~")[-400:]
 
 

@@ -16,7 +16,7 @@ from benchmarks.cases.stores import filled, make_mirror, measure_lookups, measur
 from benchmarks.contenders import Place
 from benchmarks.curves import Curve, draw_curves, print_table
 from benchmarks.load import Request, pull, storm
-from benchmarks.processes import Usage, read_usage
+from benchmarks.processes import Usage, await_calm, read_usage
 from benchmarks.store import MOST_FILES, fill_store
 from tests.harness.mirror import MirrorProcess
 
@@ -88,6 +88,7 @@ def _measure_blobs(bench: Bench, count: int) -> Row:
     store = fill_store(mirror.data, count, count // PER_MANIFEST)
     ready = measure_start(mirror)["ready"]
     with mirror:
+        await_calm(mirror.pid)
         before = read_usage(mirror.pid)
         asked = store.sample(min(ASKED, store.manifests))
         times = measure_lookups(mirror, asked)

@@ -14,6 +14,7 @@ from typing import Self
 
 START = 30.0  # seconds a server has to answer
 STOP = 20.0  # seconds it has to end by itself
+CALM = 0.3  # seconds without CPU time after which a server has started
 TICKS = os.sysconf("SC_CLK_TCK")
 MIB = 1 << 20
 
@@ -115,6 +116,19 @@ def read_usage(session: int) -> Usage:
             cpu += sum(map(int, own)) / TICKS
             peaks.append(_read_peak(entry))
     return Usage(cpu, tuple(sorted(peaks, reverse=True)))
+
+
+def await_calm(session: int) -> None:
+    """Wait until a server that has just answered has also ended its start.
+
+    Some answer before all of their processes are ready; what those still do to get ready must not
+    count as the cost of the first requests.
+    """
+    deadline = time.monotonic() + START
+    spent = -1.0
+    while (now := read_usage(session).cpu) > spent and time.monotonic() < deadline:
+        spent = now
+        time.sleep(CALM)
 
 
 def _read_peak(entry: Path) -> float:

@@ -61,7 +61,11 @@ class Bar:
 
     def holds(self, value: float) -> bool:
         """Whether a ratio (or a value, for an absolute bar) reaches it."""
-        return value <= self.factor if self.relation == "<=" else value >= self.factor
+        # Two equal counts of clock ticks must not differ by how floats are divided.
+        room = 1e-9 * self.factor
+        if self.relation == "<=":
+            return value <= self.factor + room
+        return value >= self.factor - room
 
 
 @dataclass(frozen=True)

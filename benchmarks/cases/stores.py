@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from benchmarks.bench import Bench, Case, Measure
 from benchmarks.load import Request, pull
-from benchmarks.processes import answers
+from benchmarks.processes import answers, await_calm
 from benchmarks.results import US, Bar
 from benchmarks.store import Store, fill_store
 from tests.harness.mirror import MirrorProcess
@@ -63,6 +63,7 @@ def filled(bench: Bench, blobs: int, manifests: int) -> Iterator[tuple[MirrorPro
     mirror = make_mirror(bench)
     store = fill_store(mirror.data, blobs, manifests)
     with mirror:
+        await_calm(mirror.pid)
         yield mirror, store
 
 

@@ -124,6 +124,17 @@ def test_a_failing_peer_is_named_and_the_others_go_on(tmp_path: Path) -> None:
     assert expected == (outcome.failures, len(outcome.samples[US]))
 
 
+def test_a_reason_is_one_line(tmp_path: Path) -> None:
+    """What a server said before it died, over many lines, does not break the table."""
+
+    def fail() -> dict[str, float]:
+        raise LoadFailed("Traceback:\n  ^^^^\nNameError: gone")
+
+    outcome = run_case(Bench(tmp_path), Case("x", "x", lambda _: nullcontext({US: fail})), 1)
+    expected = {US: "Traceback: ^^^^ NameError: gone"}
+    assert expected == outcome.failures
+
+
 def test_rounds_are_interleaved(tmp_path: Path) -> None:
     """Everyone is measured once before anyone is measured again."""
     order: list[str] = []
