@@ -16,6 +16,7 @@ from registry.catalog.lists import ListCatalog
 from registry.catalog.manifests import ManifestCatalog
 from registry.metrics import Metrics
 from registry.mirror.absence import AbsenceMemory
+from registry.mirror.blob_inquiries import BlobInquiries
 from registry.mirror.blobs import Blobs
 from registry.mirror.flights import Flights
 from registry.mirror.inquiries import Inquiries
@@ -51,17 +52,6 @@ def build_table(settings: Settings) -> UpstreamTable:
     return UpstreamTable(aliases, settings.default_upstream)
 
 
-def check_files(settings: Settings) -> None:
-    """Read what upstreams' settings name, so that a mistake shows before anything starts.
-
-    Raises:
-        SettingsError: a `ca_file` cannot be read.
-    """
-    for name, upstream in settings.upstreams.items():
-        if upstream.ca_file:  # reading the system's own costs a start 50 ms for each upstream
-            load_trust(name, upstream.ca_file)
-
-
 @asynccontextmanager
 async def open_services(
     settings: Settings, folder: DataFolder, metrics: Metrics
@@ -79,11 +69,12 @@ async def open_services(
         tasks = await stack.enter_async_context(Tasks())
         note_budget = _budget_keeper(BudgetCatalog(database), tasks, metrics)
         sources: dict[str, Source] = {}
+        system = None if settings.offline else load_trust("", "")
         for name, upstream in settings.upstreams.items():
             if settings.offline:
                 sources[name] = OfflineSource(name)
             else:
-                client = await stack.enter_async_context(open_client(name, upstream))
+                client = await stack.enter_async_context(open_client(name, upstream, system))
                 sources[name] = build_source(name, upstream, client, note_budget)
         yield _compose(settings, folder, metrics, database, sources=sources, tasks=tasks)
 
@@ -175,6 +166,7 @@ def _compose(
             store=store,
             spool=spool,
             flights=Flights(spool, store, record, tasks, clock),
+            inquiries=BlobInquiries(sources, absences, tasks, clock),
         ),
         lists=Lists(
             sources,

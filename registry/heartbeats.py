@@ -37,6 +37,10 @@ class Heartbeats:
         """Return how many workers have beaten lately."""
         return len(self._living(self._read()))
 
+    def was_ever_alive(self) -> bool:
+        """Whether any worker has ever beaten."""
+        return any(beat for beat, _ in self._read())
+
     def _read(self) -> list[tuple[float, int]]:
         return list(_BEAT.iter_unpack(self._memory[: _BEAT.size * self._count]))
 

@@ -1,12 +1,41 @@
 """What is counted. Workers write into files of one folder; the console reads them all together.
 
 prometheus_client decides at import, by the environment variable `PROMETHEUS_MULTIPROC_DIR`, whether
-values live in such files. `registry.processes` sets it before anything imports this module.
+values live in such files. `registry.processes` sets it, and only then imports `registry.serving`
+and with it this module.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+import os
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
 SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
+KINDS = ("counter", "histogram", "gauge_mostrecent")  # one file of a process for each
+ROOM = 128 * 1024  # bytes of such a file; several times what all labels together take
+
+
+def reserve_files(folder: Path) -> None:
+    """Take the disk space that this process's values need, before any `Metrics` are made.
+
+    prometheus_client maps files with holes into memory; filling one on a full disk would kill the
+    process by SIGBUS.
+
+    Raises:
+        OSError: there is no room; counting then stays in this process's memory, unseen by others.
+    """
+    paths = [folder / f"{kind}_{os.getpid()}.db" for kind in KINDS]
+    fresh = folder / f"{os.getpid()}.new"  # the console reads what ends with .db, and never empty
+    try:
+        for path in paths:
+            if not path.exists():  # else a dead process had our number: its counts go on
+                with fresh.open("wb") as file:
+                    os.posix_fallocate(file.fileno(), 0, ROOM)
+                fresh.rename(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        values.ValueClass = values.MutexValue
+        raise
 
 
 class Metrics:

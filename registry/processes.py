@@ -7,6 +7,7 @@ heartbeats; a worker needs no message from another. Why not gunicorn: decision r
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import time
@@ -17,20 +18,22 @@ from typing import Any, NoReturn
 
 import structlog
 
-from registry.app import check_files
+from registry.berth import DRAIN, STEWARD, Berth, bind, check_files
 from registry.catalog.database import migrate
 from registry.errors import EntrepotError, SettingsError, StoreError, StoreTooNew
 from registry.heartbeats import Heartbeats
 from registry.logs import configure_logs
 from registry.quantities import Address
-from registry.serving import BACKLOG, DRAIN, Berth, load_tls, run_steward, run_worker
 from registry.settings import Settings
 from registry.store.folder import DataFolder, open_folder
 
-STEWARD = -1  # the steward's number; workers count from 0
 RESPAWN = 1.0  # seconds before a dead process is replaced, so that a broken one does not spin
 GRACE = DRAIN + 5.0  # seconds after which a process that does not drain is killed
-_WATCHED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+BIRTH = 10.0  # seconds in which the first of a new generation must be alive
+POLL = 0.02  # seconds between two looks at whether it is
+STILLBORN = 3  # workers that may die before any was ever alive
+_ENDS = (signal.SIGTERM, signal.SIGINT)
+_WATCHED = (signal.SIGCHLD, signal.SIGHUP, *_ENDS)
 
 
 def count_workers(configured: int) -> int:
@@ -38,33 +41,11 @@ def count_workers(configured: int) -> int:
     return configured or min(4, len(os.sched_getaffinity(0)))
 
 
-def bind(key: str, address: Address) -> socket.socket:
-    """Listen on an address, before anything is forked.
-
-    Raises:
-        SettingsError: the port is in use, forbidden, or the host is not ours.
-    """
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((address.host, address.port))
-        listening.listen(BACKLOG)
-    except OSError as error:
-        listening.close()
-        raise SettingsError(
-            key,
-            f"cannot listen on {address} ({error.strerror or error})",
-            "stop what uses it, or write another address",
-        ) from error
-    listening.setblocking(False)
-    return listening
-
-
-def serve_forever(settings: Settings, reload: Callable[[], Settings]) -> None:
+def serve_forever(settings: Settings, reload: Callable[[], Settings]) -> bool:
     """Open what all processes share, run them, and return when told to stop.
 
     `reload` loads the settings again, on SIGHUP; addresses, workers and storage stay as they were.
+    Returns whether the mirror could run at all; if not, the log says why.
 
     Raises:
         SettingsError: an address cannot be listened on, a file that is named cannot be read, or the
@@ -72,7 +53,7 @@ def serve_forever(settings: Settings, reload: Callable[[], Settings]) -> None:
         StoreError: the catalog cannot be used, or the data folder is of a newer version.
     """
     configure_logs()
-    _check(settings)
+    check_files(settings)
     folder = _open_storage(settings.storage.path)
     migrate(folder.catalog)
     workers = count_workers(settings.server.workers)
@@ -86,12 +67,19 @@ def serve_forever(settings: Settings, reload: Callable[[], Settings]) -> None:
         heartbeats=Heartbeats(workers),
         lifeline=lifeline,
     )
+    _open_metrics(berth.metrics)
+    # Imported only now: prometheus_client decides at import whether it counts in that folder.
+    from registry.serving import run_child  # noqa: PLC0415
 
     def reload_berth(former: Berth) -> Berth:
         renewed = reload()
-        _check(renewed)
-        return replace(former, settings=renewed)
+        check_files(renewed)
+        # A page of its own, so that the former generation's beats are not taken for the new one's.
+        return replace(former, settings=renewed, heartbeats=Heartbeats(workers))
 
+    # Blocked rather than handled: sigtimedwait takes them one at a time, race-free. And before
+    # anybody is told that we serve: from then on a signal means what operators expect.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     structlog.get_logger("registry.processes").info(
         "serving",
         pulls=_spell(berth.pulls),
@@ -100,7 +88,7 @@ def serve_forever(settings: Settings, reload: Callable[[], Settings]) -> None:
         data=str(folder.root),
         offline=settings.offline,
     )
-    Supervisor(reload_berth, own_end).run(berth, workers)
+    return Supervisor(run_child, reload_berth, own_end).run(berth, workers)
 
 
 def _open_storage(path: Path) -> DataFolder:
@@ -116,9 +104,14 @@ def _open_storage(path: Path) -> DataFolder:
         ) from error
 
 
-def _check(settings: Settings) -> None:
-    load_tls(settings.server)
-    check_files(settings)
+def _open_metrics(path: Path) -> None:
+    """Make the folder, empty: a counter begins at 0 with its process."""
+    try:
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise StoreError(str(path), error.strerror or str(error)) from error
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(path)
 
 
 def _spell(listening: socket.socket) -> str:
@@ -129,64 +122,95 @@ def _spell(listening: socket.socket) -> str:
 class Supervisor:
     """Runs the children until it is told to stop."""
 
-    def __init__(self, reload: Callable[[Berth], Berth], own_end: int) -> None:
-        """`reload` makes a berth of the settings as they are now; raises EntrepotError.
+    def __init__(
+        self,
+        run_child: Callable[[Berth, int], Coroutine[Any, Any, None]],
+        reload: Callable[[Berth], Berth],
+        own_end: int,
+    ) -> None:
+        """`run_child` is what a child does, by its number.
 
+        `reload` makes a berth of the settings as they are now; raises EntrepotError.
         `own_end` is the end of the lifeline that no child may hold.
         """
+        self._run_child = run_child
         self._reload = reload
         self._own_end = own_end
         self._children: dict[int, int] = {}
         self._leaving: set[int] = set()
+        self._stillborn = 0
         self._log = structlog.get_logger("registry.processes")
 
-    def run(self, berth: Berth, workers: int) -> None:
-        """Start everything and wait for SIGTERM or SIGINT; then drain and return."""
-        # Blocked rather than handled: sigtimedwait below takes them one at a time, race-free.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-        numbers = [STEWARD, *range(workers)]
-        for number in numbers:
+    def run(self, berth: Berth, workers: int) -> bool:
+        """Start everything and wait for SIGTERM or SIGINT; then drain and return.
+
+        The signals must be blocked. Returns False when no worker ever came to life.
+        """
+        for number in (STEWARD, *range(workers)):
             self._spawn(berth, number)
-        while True:
+        while self._stillborn < STILLBORN:
             received = signal.sigwaitinfo(_WATCHED).si_signo
-            if received in (signal.SIGTERM, signal.SIGINT):
+            if received in _ENDS:
                 break
             if received == signal.SIGHUP:
-                berth = self._replace_all(berth, numbers)
+                berth = self._replace_all(berth, workers)
             self._replace_dead(berth)
-        self._drain()
+        else:
+            self._log.error("cannot start: every worker died at once; the lines above say why")
+        self._drain(berth)
+        return self._stillborn < STILLBORN
 
-    def _spawn(self, berth: Berth, number: int) -> None:
+    def _spawn(self, berth: Berth, number: int) -> int:
         pid = os.fork()
         if pid == 0:
             os.close(self._own_end)
-            body = run_steward(berth) if number == STEWARD else run_worker(berth, number)
-            _live(body)
+            _live(self._run_child(berth, number))
         self._children[pid] = number
+        return pid
 
     def _replace_dead(self, berth: Berth) -> None:
         for pid, number in self._reap():
             if pid in self._leaving:
                 self._leaving.discard(pid)
                 continue
+            if number != STEWARD and not berth.heartbeats.was_ever_alive():
+                self._stillborn += 1
+                if self._stillborn >= STILLBORN:
+                    break
             self._log.error("a process died and is replaced", process=_name(number), pid=pid)
             time.sleep(RESPAWN)
             self._spawn(berth, number)
 
-    def _replace_all(self, berth: Berth, numbers: list[int]) -> Berth:
+    def _replace_all(self, former: Berth, workers: int) -> Berth:
         try:
-            berth = self._reload(berth)
+            berth = self._reload(former)
         except EntrepotError as error:
             self._log.error("not reloaded: the former settings stay", why=str(error))
-            return berth
-        former = list(self._children)
-        for number in numbers:
-            self._spawn(berth, number)
-        self._leaving.update(former)
-        for pid in former:
+            return former
+        leaving = list(self._children)
+        coming = [self._spawn(berth, number) for number in range(workers)]
+        if is_born := self._wait_for_life(berth, coming):
+            # Only now: a steward without workers would tell probes that nobody answers.
+            self._spawn(berth, STEWARD)
+            self._log.info("reloaded")
+        else:
+            leaving = coming
+            why = "no new worker came to life"
+            self._log.error("not reloaded: the former settings stay", why=why)
+        self._leaving.update(leaving)
+        for pid in leaving:
             os.kill(pid, signal.SIGTERM)
-        self._log.info("reloaded")
-        return berth
+        return berth if is_born else former
+
+    def _wait_for_life(self, berth: Berth, pids: list[int]) -> bool:
+        """Whether a new worker lives before all are dead, BIRTH is over, or we are to end."""
+        deadline = time.monotonic() + BIRTH
+        while not berth.heartbeats.was_ever_alive():
+            is_over = time.monotonic() > deadline or signal.sigpending() & set(_ENDS)
+            if is_over or all(map(_has_ended, pids)):
+                return False
+            time.sleep(POLL)
+        return True
 
     def _reap(self) -> list[tuple[int, int]]:
         dead = []
@@ -194,17 +218,22 @@ class Supervisor:
             pid, _ = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 break
-            dead.append((pid, self._children.pop(pid)))
+            # As the first process of a container we also inherit children of others.
+            if (number := self._children.pop(pid, None)) is not None:
+                dead.append((pid, number))
         return dead
 
-    def _drain(self) -> None:
+    def _drain(self, berth: Berth) -> None:
+        # Whoever comes now is refused at once, as soon as the workers have closed theirs too.
+        berth.pulls.close()
+        berth.console.close()
         for pid in self._children:
             os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + GRACE
         while self._children and (left := deadline - time.monotonic()) > 0:
             received = signal.sigtimedwait(_WATCHED, left)
             self._reap()
-            if received is not None and received.si_signo != signal.SIGCHLD:
+            if received is not None and received.si_signo in _ENDS:
                 break  # asked a second time: no more waiting
         for pid in self._children:
             os.kill(pid, signal.SIGKILL)
@@ -230,3 +259,8 @@ def _live(body: Coroutine[Any, Any, None]) -> NoReturn:
 
 def _name(number: int) -> str:
     return "steward" if number == STEWARD else f"worker {number}"
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a child has; it stays to be reaped."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

@@ -4,114 +4,131 @@ import asyncio
 import os
 import signal
 import socket
-import ssl
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, suppress
 
+import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from registry.api.routes import build_api
 from registry.app import open_services
+from registry.berth import BACKLOG, DRAIN, STEWARD, Berth, load_tls
 from registry.console.probes import build_console
-from registry.errors import SettingsError
 from registry.heartbeats import INTERVAL, Heartbeats
-from registry.metrics import Metrics
+from registry.metrics import Metrics, reserve_files
 from registry.mirror.tasks import Tasks
-from registry.settings import ServerSettings, Settings
-from registry.store.folder import DataFolder
 
-BACKLOG = 1024  # connections the kernel keeps for us while we are busy
-DRAIN = 25.0  # seconds that answers under way get after SIGTERM
 COURTESY = 0.002  # seconds a busier worker leaves a new connection to the others
 SCARCITY = 0.5  # seconds to wait for descriptors when there are none left
 LAST_CALL = 0.25  # seconds in which a connection accepted last may still bring its request
 IDLE = 75.0  # seconds an idle connection is kept
 
 
-@dataclass(frozen=True, slots=True)
-class Berth:
-    """What the supervisor hands to a child: opened before, shared by all."""
-
-    settings: Settings
-    folder: DataFolder
-    pulls: socket.socket
-    console: socket.socket
-    heartbeats: Heartbeats
-    lifeline: int  # a pipe that ends when the supervisor does
-
-
-def load_tls(server: ServerSettings) -> ssl.SSLContext | None:
-    """Return the server's TLS context; None for plain HTTP.
-
-    Raises:
-        SettingsError: the certificate or key cannot be read.
-    """
-    if not server.tls_cert:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        # The empty password keeps OpenSSL from asking for one on the terminal.
-        context.load_cert_chain(server.tls_cert, server.tls_key, password="")
-    except OSError as error:
-        raise SettingsError(
-            "server.tls_cert",
-            f"{server.tls_cert} and {server.tls_key} cannot be used ({error.strerror or error})",
-            "give a PEM certificate chain and its unencrypted key",
-        ) from error
-    return context
+async def run_child(berth: Berth, number: int) -> None:
+    """Be worker `number`, or the steward, until told to stop."""
+    if number == STEWARD:
+        berth.pulls.close()  # held open here, it would keep clients waiting when all else drains
+        await run_steward(berth)
+    else:
+        berth.console.close()
+        await run_worker(berth, number)
 
 
 async def run_worker(berth: Berth, number: int) -> None:
-    """Answer pulls until told to stop."""
+    """Answer pulls until told to stop.
+
+    Raises:
+        Exception: whatever ended the accepting; a worker that only beats is of no use.
+    """
     async with AsyncExitStack() as stack:
-        metrics = Metrics()
+        metrics = _open_metrics(berth)
         mirror = await stack.enter_async_context(
             open_services(berth.settings, berth.folder, metrics)
         )
-        app = build_api(mirror, metrics)
-        runner = await _open_runner(stack, app)
-        greetings = await stack.enter_async_context(Tasks())
-        accepting = asyncio.create_task(_keep_accepting(runner, berth, number, greetings))
-        stack.callback(accepting.cancel)
-        beating = asyncio.create_task(_keep_beating(berth.heartbeats, number))
-        stack.callback(beating.cancel)
-        await _wait_for_end(berth.lifeline)
+        runner = await _open_runner(stack, build_api(mirror, metrics))
+        # They outlive the accepting, so that nobody who was accepted is turned away.
+        door = _Door(runner, berth, await stack.enter_async_context(Tasks()))
+        tasks = await stack.enter_async_context(Tasks())
+        accepting = tasks.start(_keep_accepting(door, berth.heartbeats, number))
+        tasks.start(_keep_beating(berth.heartbeats, number))
+        ending = tasks.start(_wait_for_end(berth.lifeline))
+        await asyncio.wait([accepting, ending], return_when=asyncio.FIRST_COMPLETED)
+        if accepting.done():
+            accepting.result()
         accepting.cancel()
+        await asyncio.wait([accepting])
+        door.close()
         # Clients that were accepted just now have not yet said what they want; cleaning up at once
         # would close their connections unanswered.
         await asyncio.sleep(LAST_CALL)
 
 
-async def _keep_accepting(
-    runner: web.AppRunner, berth: Berth, number: int, greetings: Tasks
-) -> None:
+def _open_metrics(berth: Berth) -> Metrics:
+    try:
+        reserve_files(berth.metrics)
+    except OSError as error:
+        log = structlog.get_logger("registry.serving")
+        log.warning("counting unseen", folder=str(berth.metrics), why=error.strerror)
+    return Metrics()
+
+
+class _Door:
+    """Lets clients in from the socket that all workers share."""
+
+    def __init__(self, runner: web.AppRunner, berth: Berth, greetings: Tasks) -> None:
+        if runner.server is None:
+            raise RuntimeError("the runner has to be set up before")
+        self.pulls = berth.pulls
+        self._server = runner.server
+        self._tls = load_tls(berth.settings.server)
+        self._greetings = greetings
+
+    def count_inside(self) -> int:
+        return len(self._server.connections)
+
+    def accept(self) -> None:
+        """Let one client in.
+
+        Raises:
+            BlockingIOError: nobody is there.
+            OSError: there are no descriptors left, say.
+        """
+        connection, _ = self.pulls.accept()
+        connection.setblocking(False)
+        loop = asyncio.get_running_loop()
+        # In a task of its own: a slow TLS handshake must not keep the next client waiting.
+        self._greetings.start(loop.connect_accepted_socket(self._server, connection, ssl=self._tls))
+
+    def close(self) -> None:
+        """Let in those who wait already; whoever comes later is refused by the kernel at once.
+
+        That is, when the other processes close theirs as well: else the others let them in.
+        """
+        with suppress(OSError):
+            for _ in range(BACKLOG):
+                self.accept()
+        self.pulls.close()
+
+
+async def _keep_accepting(door: _Door, heartbeats: Heartbeats, number: int) -> None:
     """Accept from the socket that all workers share, so that each gets its share of a crowd.
 
     asyncio's own server takes all that wait in one turn of the loop, so the worker that wakes
     first would serve the whole crowd. Here whoever has more connections than another worker lets
-    that one go first, for a moment only: it may be stuck. The greetings outlive the accepting, so
-    that nobody who was accepted is turned away.
+    that one go first, for a moment only: it may be stuck.
     """
-    loop = asyncio.get_running_loop()
-    server = runner.server
-    tls = load_tls(berth.settings.server)
-    while server is not None:
-        await _wait_readable(berth.pulls)
-        berth.heartbeats.carry(number, len(server.connections))
-        if berth.heartbeats.is_ahead(number):
+    while True:
+        await _wait_readable(door.pulls)
+        heartbeats.carry(number, door.count_inside())
+        if heartbeats.is_ahead(number):
             await asyncio.sleep(COURTESY)
         try:
-            connection, _ = berth.pulls.accept()
+            door.accept()
         except BlockingIOError:  # another worker took it
             continue
         except OSError:  # out of descriptors, say: those who leave will free some
             await asyncio.sleep(SCARCITY)
-            continue
-        connection.setblocking(False)
-        # In a task of its own: a slow TLS handshake must not keep the next client waiting.
-        greetings.start(loop.connect_accepted_socket(server, connection, ssl=tls))
 
 
 async def _wait_readable(listening: socket.socket) -> None:
@@ -150,7 +167,9 @@ async def _open_runner(stack: AsyncExitStack, app: web.Application) -> web.AppRu
         access_log=None,
         handler_cancellation=True,
         keepalive_timeout=IDLE,
-        shutdown_timeout=DRAIN,
+        # aiohttp waits that long twice: for the answers, then for them again after it has cut off
+        # what their requests still bring, which for pulls is nothing.
+        shutdown_timeout=DRAIN / 2,
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

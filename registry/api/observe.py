@@ -1,5 +1,6 @@
 """Annotate, then report once: handlers note what they learn, one middleware logs and counts it."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from registry.api.headers import ORIGIN
 from registry.errors import EntrepotError
 from registry.metrics import Metrics
 
+LEFT = 499  # what nginx writes for a client that did not wait for its answer
+BROKEN = 500  # what aiohttp answers to a mistake of ours, which it logs with its trace
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -41,13 +44,19 @@ def build_observer(metrics: Metrics) -> Middleware:
         notes = request[OBSERVATION] = Observation()
         began = time.monotonic()
         response: web.StreamResponse | None = None
+        status = BROKEN
         try:
             response = await handler(request)
+            status = response.status
         except EntrepotError as error:
             notes.failure = str(error)
             response = errors.render(error)
+            status = response.status
+        except (asyncio.CancelledError, ConnectionError):
+            status = LEFT
+            raise
         finally:
-            _report(log, metrics, request, response, time.monotonic() - began)
+            _report(log, metrics, request, (response, status), time.monotonic() - began)
         return response
 
     return observe
@@ -57,12 +66,11 @@ def _report(
     log: structlog.typing.FilteringBoundLogger,
     metrics: Metrics,
     request: web.Request,
-    response: web.StreamResponse | None,
+    outcome: tuple[web.StreamResponse | None, int],
     seconds: float,
 ) -> None:
     notes = observation(request)
-    # Without a response the client left, or an error is on its way that is logged with its trace.
-    status = 499 if response is None else response.status
+    response, status = outcome
     origin = "" if response is None else response.headers.get(ORIGIN, "")
     is_sent = response is not None and request.method == "GET" and not notes.failure
     sent = (response.content_length or 0) if response is not None and is_sent else 0

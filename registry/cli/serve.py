@@ -1,8 +1,6 @@
 """`entrepot serve`: check everything, bind, then hand over to the supervisor."""
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -28,10 +26,15 @@ def serve(config: _Config = None, offline: _Offline = False) -> None:
     """
     try:
         settings = _load(config, offline=offline)
-        _run(settings, config, offline=offline)
+        # Imported only now: the other commands start faster without a server's libraries.
+        from registry.processes import serve_forever  # noqa: PLC0415
+
+        could_run = serve_forever(settings, lambda: _load(config, offline=offline))
     except (SettingsError, StoreError) as error:
         typer.echo(f"entrepot: {error}", err=True)
         raise typer.Exit(2) from error
+    if not could_run:
+        raise typer.Exit(1)
 
 
 def _load(config: Path | None, *, offline: bool) -> Settings:
@@ -43,17 +46,3 @@ def _load(config: Path | None, *, offline: bool) -> Settings:
             'write mode = "open" and restrict who can reach server.listen',
         )
     return settings.model_copy(update={"offline": True}) if offline else settings
-
-
-def _run(settings: Settings, config: Path | None, *, offline: bool) -> None:
-    # Empty at every start: a counter begins at 0 with its process.
-    folder = tempfile.mkdtemp(prefix="entrepot-metrics-")
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-    try:
-        # Imported only now: prometheus_client looks for that folder when it is imported, and the
-        # other commands start faster without a server's libraries.
-        from registry.processes import serve_forever  # noqa: PLC0415
-
-        serve_forever(settings, lambda: _load(config, offline=offline))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 
 from registry.errors import Unknown
+from registry.mirror.retelling import retell
 
 MOST = 10_000  # entries; somebody asking for random names must not fill the memory
 
@@ -17,15 +18,19 @@ class AbsenceMemory:
 
     def note(self, key: Hashable, absent: Unknown, now: float) -> None:
         """Remember that `key` is absent."""
-        self._entries[key] = (now + self._missing_for, absent)
+        self._entries[key] = (now + self._missing_for, retell(absent))
         self._entries.move_to_end(key)
-        if len(self._entries) > MOST:
+        while self._entries and (len(self._entries) > MOST or self._is_over(now)):
             self._entries.popitem(last=False)
 
+    def _is_over(self, now: float) -> bool:
+        until, _ = next(iter(self._entries.values()))
+        return now >= until
+
     def find(self, key: Hashable, now: float) -> Unknown | None:
-        """Return what was raised for `key`, if that is not too long ago."""
+        """Return a fresh error that says what was raised for `key`, if not too long ago."""
         until, absent = self._entries.get(key, (0.0, None))
         if absent is not None and now >= until:
             del self._entries[key]
             return None
-        return absent
+        return None if absent is None else retell(absent)

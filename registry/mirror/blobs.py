@@ -7,10 +7,20 @@ from pathlib import Path
 import structlog
 
 from registry.catalog.blobs import BlobCatalog
-from registry.errors import BlobUnknown, DigestMismatch, StoreError, UpstreamDenied, UpstreamOffline
+from registry.errors import (
+    BlobUnknown,
+    DigestMismatch,
+    StoreError,
+    Unknown,
+    UpstreamDenied,
+    UpstreamError,
+    UpstreamOffline,
+)
+from registry.mirror.blob_inquiries import BlobInquiries
 from registry.mirror.flights import Flight, Flights, Order
 from registry.mirror.origin import Origin
 from registry.mirror.relay import relay
+from registry.mirror.retelling import retell
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.oci.span import Span
@@ -65,8 +75,11 @@ class ArrivingBlob:
             if progress.landed > offset or progress.fate is Fate.WHOLE:
                 return progress.landed
             if progress.fate is Fate.ABANDONED or was_over:
-                raise self._flight.failure or StoreError(
-                    str(self._order.digest), "the fill ended early"
+                failure = self._flight.failure
+                raise (
+                    retell(failure)
+                    if failure is not None
+                    else StoreError(str(self._order.digest), "the fill ended early")
                 )
             await self._flight.changed()
 
@@ -101,6 +114,7 @@ class Blobs:
         store: BlobStore,
         spool: Spool,
         flights: Flights,
+        inquiries: BlobInquiries,
     ) -> None:
         """`connections` is how many may fetch one large blob, by upstream."""
         self._sources = sources
@@ -109,6 +123,7 @@ class Blobs:
         self._store = store
         self._spool = spool
         self._flights = flights
+        self._inquiries = inquiries
         self._log = structlog.get_logger("registry.mirror")
 
     def is_here(self, digest: Digest) -> bool:
@@ -127,10 +142,7 @@ class Blobs:
         size = self._catalog.find_size(repository, digest)
         if size is not None:
             return size
-        try:
-            told = await self._sources[repository.registry].head_blob(repository.name, digest)
-        except (UpstreamDenied, UpstreamOffline) as error:
-            raise BlobUnknown(str(repository), str(digest)) from error
+        told = await self._inquiries.ask(repository, digest)
         size = await self._store.stat(digest) if told is None else told
         if size is not None:
             await self._grant(repository, digest, size)
@@ -160,16 +172,38 @@ class Blobs:
             self._sources[repository.registry],
             self._connections[repository.registry],
         )
-        flight, is_joined = self._flights.join(order)
         try:
-            await flight.opened()
-        except StoreError:
-            return ArrivingBlob(order, flight, None, Origin.MISS)
+            flight, origin = await self._board(order)
         except (UpstreamDenied, UpstreamOffline) as error:
             raise BlobUnknown(str(repository), str(digest)) from error
-        origin = Origin.MISS if flight.is_writer and not is_joined else Origin.JOINED
+        if isinstance(flight.failure, StoreError):
+            return ArrivingBlob(order, flight, None, Origin.MISS)
         reader = self._spool.open(digest)
         path = self._store.local_path(digest)
-        if reader is None and path is not None:
-            return StoredBlob(path, path.stat().st_size, origin)
-        return ArrivingBlob(order, flight, reader, origin)
+        if path is None:
+            return ArrivingBlob(order, flight, reader, origin)
+        if reader is not None:
+            reader.close()  # what its next writer takes away as soon as it sees the stored blob
+        return StoredBlob(path, path.stat().st_size, origin)
+
+    async def _board(self, order: Order) -> tuple[Flight, Origin]:
+        """Wait for the first bytes, or until the disk has refused them.
+
+        What another repository was refused, or another upstream could not deliver, says nothing of
+        ours: then a flight of our own follows.
+
+        Raises:
+            Unknown, UpstreamError, DigestMismatch: what the flight failed with.
+        """
+        while True:
+            flight, is_joined = self._flights.join(order)
+            try:
+                await flight.opened()
+            except StoreError:
+                return flight, Origin.MISS
+            except (Unknown, UpstreamError):
+                if is_joined and flight.repository != order.repository:
+                    continue
+                raise
+            is_ours = flight.is_writer and not is_joined
+            return flight, Origin.MISS if is_ours else Origin.JOINED

@@ -14,11 +14,12 @@ import structlog
 
 from registry.errors import DigestMismatch, EntrepotError, StoreError
 from registry.mirror.conveyor import Conveyor
+from registry.mirror.retelling import retell
 from registry.mirror.tasks import Tasks, in_thread
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.store.blobs import BlobStore
-from registry.store.part import Fate, PartReader, PartWriter
+from registry.store.part import Fate, PartReader, PartWriter, Progress
 from registry.store.spool import Spool, Waybill
 from registry.upstream.ranges import read_in_order
 from registry.upstream.source import Source, Transfer
@@ -52,6 +53,7 @@ class Flight:
         self.failure: EntrepotError | None = None
         self.is_over = False
         self.is_writer = False
+        self.repository = order.repository
         self._order = order
         self._digest = order.digest
         self._spool = spool
@@ -59,6 +61,7 @@ class Flight:
         self._record = record
         self._clock = clock
         self._is_open = False
+        self._seen: Progress | None = None
         self._change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._log = structlog.get_logger("registry.mirror").bind(
             blob=str(order.digest), repository=str(order.repository)
@@ -73,7 +76,7 @@ class Flight:
         while not self._is_open and not self.is_over:
             await self.changed()
         if self.failure is not None:
-            raise self.failure
+            raise retell(self.failure)
 
     async def changed(self) -> None:
         """Wait for the next change: more bytes, or the end."""
@@ -84,7 +87,7 @@ class Flight:
         try:
             await self._fly()
         except EntrepotError as error:
-            self.failure = error
+            self.failure = retell(error)
         except OSError as error:
             self.failure = StoreError(str(error.filename), error.strerror or str(error))
         except Exception:
@@ -121,12 +124,18 @@ class Flight:
         progress = reader.progress()
         if progress.fate is Fate.CONDEMNED and self._is_open:
             raise DigestMismatch(str(self._digest), "wrong bytes arrived")
+        former, self._seen = self._seen, progress
         if progress.fate in (Fate.CONDEMNED, Fate.ABANDONED):
+            self._notify()
             return None
-        waybill = self._spool.waybill(self._digest)
-        if progress.landed and waybill is not None:
+        waybill = None
+        if progress.landed and not self._is_open:
+            waybill = self._spool.waybill(self._digest)
+        if waybill is not None:
             self._open(waybill.size)
-        self._notify()
+        # Every reader wakes up to look at its file: only when there is something to see.
+        if waybill is not None or progress != former:
+            self._notify()
         return reader
 
     async def _lead(self, writer: PartWriter) -> None:
@@ -140,9 +149,11 @@ class Flight:
             writer.abandon()
             raise
         finally:
-            if not writer.received:
-                writer.abandon()
-            writer.close()
+            try:
+                if not writer.received:
+                    writer.abandon()
+            finally:
+                writer.close()
 
     async def _fill(self, writer: PartWriter) -> None:
         await in_thread(writer.resume)
@@ -154,7 +165,10 @@ class Flight:
         self._spool.forget(self._digest)
         self._notify()
         await self._store.adopt(sealed)
-        await self._record(sealed.digest, sealed.size)
+        try:
+            await self._record(sealed.digest, sealed.size)
+        except StoreError as error:  # the blob is whole and in its place: the files are the truth
+            self._log.error("blob not recorded", why=str(error))
 
     async def _fetch(self, writer: PartWriter) -> None:
         order = self._order
@@ -222,10 +236,14 @@ class Flights:
     def join(self, order: Order) -> tuple[Flight, bool]:
         """Return the flight of a blob, and whether it was already under way in this process."""
         flight = self._flying.get(order.digest)
-        if flight is not None:
+        if flight is not None and not flight.is_over:
             return flight, True
         flight = Flight(order, self._spool, self._store, self._record, self._clock)
         self._flying[order.digest] = flight
         task = self._tasks.start(flight.run())
-        task.add_done_callback(lambda _: self._flying.pop(order.digest, None))
+        task.add_done_callback(lambda _: self._leave(order.digest, flight))
         return flight, False
+
+    def _leave(self, digest: Digest, flight: Flight) -> None:
+        if self._flying.get(digest) is flight:
+            del self._flying[digest]

@@ -1,9 +1,11 @@
 """How a verified manifest becomes known: bytes first, then what points to them, then the index."""
 
+from contextlib import suppress
+
 import structlog
 
 from registry.catalog.manifests import ManifestCatalog
-from registry.errors import StoreError
+from registry.errors import ManifestInvalid, StoreError
 from registry.mirror.tasks import in_thread
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
@@ -63,9 +65,21 @@ class Intake:
             writer.close()
 
     async def recall(self, digest: Digest, media_type: str) -> Manifest | None:
-        """Bring back a stored manifest; None when its bytes are not here (any more)."""
+        """Bring back a stored manifest; None when its bytes are not here (any more).
+
+        What a disk has spoilt is taken away, so that it is fetched and written again.
+        """
         size = await self._store.stat(digest)
         if size is None:
             return None
         raw = b"".join([piece async for piece in self._store.read(digest, Span(0, size))])
-        return parse_manifest(raw, media_type, digest)
+        try:
+            if digest.matches(raw):
+                return parse_manifest(raw, media_type, digest)
+            why = "its bytes have changed on disk"
+        except ManifestInvalid as error:
+            why = str(error)
+        self._log.error("stored manifest thrown away", manifest=str(digest), why=why)
+        with suppress(OSError):  # what cannot be taken away is found out again the next time
+            await self._store.delete(digest)
+        return None

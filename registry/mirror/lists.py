@@ -5,11 +5,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from registry.catalog.lists import ListCatalog
 from registry.catalog.manifests import ManifestCatalog, Referrer
 from registry.errors import (
     NameUnknown,
     ReferrersUnsupported,
+    StoreError,
     Unknown,
     UpstreamDenied,
     UpstreamError,
@@ -56,6 +59,7 @@ class Lists:
         self._tasks = tasks
         self._tags = tags
         self._clock = clock
+        self._log = structlog.get_logger("registry.mirror")
         self._running: dict[tuple[Repository, str], asyncio.Task[list[Any]]] = {}
 
     async def list_tags(self, repository: Repository) -> ServedList:
@@ -78,7 +82,8 @@ class Lists:
         """Return the descriptors of what refers to `digest`.
 
         Raises:
-            ReferrersUnsupported: the upstream has no such API; clients use the tag scheme.
+            ReferrersUnsupported: the upstream has no such API, or (offline) nothing was ever
+                seen of it; clients use the tag scheme.
             UpstreamError: nothing is known here, and the upstream does not say. An empty list
                 would hide signatures.
         """
@@ -87,9 +92,11 @@ class Lists:
             return await self._get(
                 repository, str(digest), lambda: source.list_referrers(repository.name, digest)
             )
-        except UpstreamOffline:
-            seen = self._manifests.list_referrers(repository, digest)
-            return ServedList([_describe(each) for each in seen], Origin.HIT)
+        except UpstreamOffline as error:
+            seen = [_describe(each) for each in self._manifests.list_referrers(repository, digest)]
+            if not seen:
+                raise ReferrersUnsupported(str(repository)) from error
+            return ServedList(seen, Origin.STALE, "only the referrers pulled through this mirror")
         except UpstreamDenied as error:
             raise ReferrersUnsupported(str(repository)) from error
 
@@ -105,12 +112,12 @@ class Lists:
         if record is not None and abs(now - record.checked) <= self._tags.fresh_for:
             return ServedList(record.entries, Origin.HIT)
         key = (repository, subject)
+        if (absent := self._absences.find(key, now)) is not None:
+            raise absent
         try:
-            if (absent := self._absences.find(key, now)) is not None:
-                raise absent
             entries = await asyncio.shield(self._ask(key, ask))
         except Unknown as error:
-            self._absences.note(key, error, now)
+            self._absences.note(key, error, self._clock())
             raise
         except UpstreamError as error:
             if record is None:
@@ -130,7 +137,10 @@ class Lists:
         self, repository: Repository, subject: str, ask: Callable[[], Awaitable[list[Any]]]
     ) -> list[Any]:
         entries = await ask()
-        await self._lists.record(repository, subject, entries, self._clock())
+        try:
+            await self._lists.record(repository, subject, entries, self._clock())
+        except StoreError as error:  # the upstream will be asked again: that is all
+            self._log.error("list not kept", repository=str(repository), why=str(error))
         return entries
 
 

@@ -12,6 +12,7 @@ from registry.mirror.freshness import Freshness, judge
 from registry.mirror.inquiries import Finding, Inquiries, Inquiry
 from registry.mirror.memory import Known
 from registry.mirror.origin import Origin
+from registry.mirror.retelling import retell
 from registry.mirror.shelf import Shelf
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository, Tag
@@ -133,5 +134,5 @@ def _as_unknown(
 ) -> Unknown:
     """Make a refusal an absence: to this mirror's clients there is no such image."""
     if isinstance(error, Unknown):
-        return error
+        return retell(error)
     return ManifestUnknown(str(repository), str(reference), str(error))

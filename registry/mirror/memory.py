@@ -24,6 +24,7 @@ class ManifestMemory:
         self._limit = limit
         self._used = 0
         self._entries: OrderedDict[tuple[Repository, Reference], Known] = OrderedDict()
+        self._trusted: set[tuple[Repository, Reference]] = set()
 
     def get(self, repository: Repository, reference: Reference) -> Known | None:
         """Return what is remembered, and remember that it was asked for."""
@@ -38,16 +39,21 @@ class ManifestMemory:
         key = (repository, reference)
         self._drop(key)
         self._entries[key] = known
+        self._trusted.add(key)
         self._used += _cost(known)
         while self._used > self._limit:
             self._drop(next(iter(self._entries)))
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._entries.clear()
-        self._used = 0
+    def trusts(self, repository: Repository, reference: Reference) -> bool:
+        """Whether nothing was doubted since this was put."""
+        return (repository, reference) in self._trusted
+
+    def doubt(self) -> None:
+        """Trust nothing any more: what a reference leads to may have changed, not manifests."""
+        self._trusted.clear()
 
     def _drop(self, key: tuple[Repository, Reference]) -> None:
+        self._trusted.discard(key)
         former = self._entries.pop(key, None)
         if former is not None:
             self._used -= _cost(former)

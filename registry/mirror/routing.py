@@ -66,7 +66,8 @@ class UpstreamTable:
         if request.prefix:
             return self._place(self.require(request.prefix), request.name)
         first, slash, rest = request.name.partition("/")
-        if slash and (named := self.find(first)):
+        named = self.find(first) if slash else None
+        if named and (_is_unmistakable(first) or not self.find(request.namespace)):
             return self._place(named, rest)
         if request.namespace:
             return self._place(self.require(request.namespace), request.name)
@@ -93,6 +94,12 @@ class UpstreamTable:
         return Repository(upstream, parse_name(name))
 
 
+def _is_unmistakable(segment: str) -> bool:
+    # A repository of the registry that `ns` names may well begin with another upstream's dotless
+    # alias, but with no host name.
+    return "." in segment or ":" in segment
+
+
 def _looks_like_registry(segment: str) -> bool:
     # The rule by which docker tells a registry from a user name in a reference.
-    return "." in segment or ":" in segment or segment == "localhost"
+    return _is_unmistakable(segment) or segment == "localhost"

@@ -69,7 +69,8 @@ def parse_manifest(raw: bytes, content_type: str, digest: Digest | None = None) 
 
     The bytes are kept as they are. Duplicate JSON keys, fields in another case, documents that
     could be read as both index and image (CVE-2021-41190), and a `mediaType` that contradicts the
-    header are refused, since two clients could then see two images under one digest.
+    header, or is missing from a type that must have it, are refused, since two clients could then
+    see two images under one digest.
 
     Raises:
         ManifestInvalid: see above; also not JSON, over 4 MiB, schema 1, or of an unknown type.
@@ -152,6 +153,9 @@ def _refuse_ambiguity(document: dict[str, Any], media_type: str) -> None:
         raise ManifestInvalid("it could be read as an index and as an image")
     if (media_type in media.INDEXES) is not is_index:
         raise ManifestInvalid(f"its fields are not those of {media_type}")
+    if not document.get("mediaType") and media_type not in media.SILENT:
+        # Else the same bytes would be of whatever type the first to serve them called them.
+        raise ManifestInvalid(f"no mediaType, which {media_type} must have")
 
 
 def _image_blobs(document: dict[str, Any], media_type: str) -> Iterator[Descriptor]:

@@ -15,6 +15,7 @@ DOCKER_SCHEMA1 = frozenset(
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 IMAGES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST, OCI_ARTIFACT})
 MANIFESTS = INDEXES | IMAGES
+SILENT = frozenset({OCI_INDEX, OCI_MANIFEST})  # those that need not say in themselves what they are
 
 BLOB = "application/octet-stream"
 JSON = "application/json"

@@ -33,7 +33,7 @@ class DataFolder:
 
     @property
     def locks(self) -> Path:
-        """Empty files that processes lock while they ask upstream."""
+        """An empty file of which processes lock bytes while they ask upstream."""
         return self.root / "locks"
 
     @property

@@ -13,11 +13,12 @@ import structlog
 from registry.errors import UpstreamDenied, UpstreamFaulty, UpstreamThrottled, UpstreamUnreachable
 from registry.upstream.budget import read_retry_after
 from registry.upstream.challenge import Challenge, parse_challenges
-from registry.upstream.redirects import origin_of
+from registry.upstream.redirects import leads_inside, origin_of
 from registry.upstream.transport import translate_errors
 
 MAX_TOKEN_BODY = 1024 * 1024  # bytes
 SHORTEST_LIFE = 60.0  # seconds; the default and the minimum that the token specification names
+MAX_TOKENS = 1000  # in the cache: one per repository, and names are any client's to invent
 RENEW_AT = 0.8  # of a token's life
 
 
@@ -69,7 +70,9 @@ class TokenCache:
         task = self._tokens.get(key)
         if task is None or self._is_spent(task):
             task = asyncio.create_task(self._fetch(key, credentials))
-            self._tokens[key] = task
+            self._make_room()
+        self._tokens.pop(key, None)
+        self._tokens[key] = task  # used last
         # Shielded: one asker who leaves must not take the token from the others.
         return (await asyncio.shield(task)).header
 
@@ -79,6 +82,14 @@ class TokenCache:
         is_current = task is not None and task.done() and not self._is_spent(task)
         if task is not None and is_current and task.result().header == header:
             del self._tokens[key]
+
+    def _make_room(self) -> None:
+        if len(self._tokens) < MAX_TOKENS:
+            return
+        for key in [key for key, task in self._tokens.items() if self._is_spent(task)]:
+            del self._tokens[key]
+        while len(self._tokens) >= MAX_TOKENS:
+            del self._tokens[next(iter(self._tokens))]
 
     def _is_spent(self, task: asyncio.Task[_Token]) -> bool:
         if not task.done():
@@ -182,6 +193,8 @@ class Login:
             raise UpstreamFaulty(self._origin, "its token realm is not a web address")
         if realm.scheme == "http" and not self._is_plain:
             raise UpstreamFaulty(self._origin, "its token realm is not https")
+        if leads_inside(self._origin, way.parameters["realm"]):
+            raise UpstreamFaulty(self._origin, "its token realm is a private address")
         return await self._tokens.get(self._key(way, scope), self._credentials_for(realm.hostname))
 
     def _credentials_for(self, host: str) -> Credentials | None:

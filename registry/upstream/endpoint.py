@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from registry.errors import (
+    BlobUnknown,
     Unknown,
     UpstreamDenied,
     UpstreamError,
@@ -20,10 +21,12 @@ from registry.errors import (
 )
 from registry.upstream.auth import Login
 from registry.upstream.budget import Budget, read_budget, read_retry_after
-from registry.upstream.health import Health
+from registry.upstream.failures import HeadRefused, RedirectBroken, Resting, Stumbled
+from registry.upstream.health import LONGEST_QUOTA, Health
 from registry.upstream.redirects import MAX_HOPS, follow, origin_of
-from registry.upstream.transport import translate_errors, write_request
+from registry.upstream.transport import CONNECT, discard, translate_errors, write_request
 
+MAX_STUMBLED = 1000  # questions answered 500 that are remembered
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -42,6 +45,11 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     counts: bool = False
     start_at: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """What is asked, however often."""
+        return f"{self.method} {self.path}"
 
     @property
     def scope(self) -> str:
@@ -92,6 +100,9 @@ class Endpoint:
         self._health = Health()
         # A quota answers 429 to counted requests only, and blobs and HEADs still go through.
         self._quota = Health()
+        # What got a 500 has a breaker of its own: one broken image is no broken registry.
+        self._stumbled: dict[str, Health] = {}
+        self.connect = CONNECT  # seconds a new connection may take
 
     def is_suspect(self) -> bool:
         """Whether it sent wrong bytes lately."""
@@ -115,48 +126,77 @@ class Endpoint:
             UpstreamThrottled, UpstreamDenied, UpstreamFaulty, UpstreamUnreachable: see there; also
                 when reading the body breaks inside the `async with`.
         """
-        self._admit(call)
+        began = self._clock()
+        if call.start_at is None:
+            self._admit(call)
         # A body that breaks off, and a signed URL that is no longer good, say nothing about
         # whether the endpoint answers: several of them at once must not open its breaker.
         is_telling = call.start_at is None
+        trial = self._health.trial_until if is_telling else 0.0
         try:
             with translate_errors(self.origin):
                 answer = await self._exchange(call)
+                if is_telling:
+                    self._succeed(call)
                 is_telling = False
                 try:
-                    self._health = self._health.succeed()
                     yield answer
                 finally:
-                    await answer.response.aclose()
+                    await (discard if call.method == "HEAD" else _close)(answer.response)
         except UpstreamThrottled as error:
             self._throttle(call, error)
             raise
-        except UpstreamUnreachable:
+        except UpstreamUnreachable as error:
             if is_telling:
-                self._health = self._health.fail(self._clock())
+                self._fail(call, error, began, is_trial=trial > 0)
             raise
         except (Unknown, UpstreamDenied):
             # A clear no is a useful answer: whoever gives one is well.
-            self._health = self._health.succeed()
+            if is_telling:
+                self._succeed(call)
             raise
+        finally:
+            if trial and trial == self._health.trial_until:
+                self._health = self._health.withdraw()
 
     def _admit(self, call: Call) -> None:
         now = self._clock()
-        if self._health.rests(now):
-            raise UpstreamUnreachable(
-                self.origin, "failed lately and is left alone", self._health.rests_until - now
-            )
+        if self._health.is_on_trial(now):
+            raise UpstreamUnreachable(self.origin, "failed lately and is being tried")
+        for health in (self._health, self._stumbled.get(call.subject, self._health)):
+            if health.rests(now):
+                rest = health.rests_until - now
+                raise Resting(self.origin, "failed lately and is left alone", rest)
         if call.counts and self._quota.rests(now):
             raise UpstreamThrottled(
                 self.origin, "its pull budget is used up", self._quota.rests_until - now
             )
         self._health = self._health.admit(now)
 
+    def _succeed(self, call: Call) -> None:
+        self._health = self._health.succeed()
+        self._stumbled.pop(call.subject, None)
+
+    def _fail(
+        self, call: Call, error: UpstreamUnreachable, began: float, *, is_trial: bool
+    ) -> None:
+        if isinstance(error, RedirectBroken):
+            return
+        now = self._clock()
+        if isinstance(error, Stumbled):
+            known = self._stumbled.pop(call.subject, None)
+            self._stumbled[call.subject] = (known or Health()).fail(now, began)
+            if len(self._stumbled) > MAX_STUMBLED:
+                del self._stumbled[next(iter(self._stumbled))]
+            if known is not None and not is_trial:
+                return
+        self._health = self._health.fail(now, began)
+
     def _throttle(self, call: Call, error: UpstreamThrottled) -> None:
         now = self._clock()
-        if call.counts and error.retry_after is None:
-            self._quota = self._quota.throttle(now, None)
-        else:
+        if call.counts:
+            self._quota = self._quota.throttle(now, error.retry_after, LONGEST_QUOTA)
+        elif error.endpoint == self.origin:  # else it was a host that it redirected to
             self._health = self._health.throttle(now, error.retry_after)
 
     async def _exchange(self, call: Call) -> Answer:
@@ -166,7 +206,7 @@ class Endpoint:
         answer = await self._send(call, first, header)
         if answer.response.status_code == 401 and origin_of(answer.url) == self.origin:
             challenges = answer.response.headers.get_list("www-authenticate")
-            await answer.response.aclose()
+            await discard(answer.response)
             header = await self._login.answer(challenges, call.scope, header)
             if header is None:
                 raise UpstreamDenied(self.origin, "asks for a login (private, or not there)")
@@ -174,7 +214,7 @@ class Endpoint:
         try:
             self._judge(call, answer)
         except BaseException:
-            await answer.response.aclose()
+            await discard(answer.response)
             raise
         return answer
 
@@ -184,14 +224,24 @@ class Endpoint:
             # Only this endpoint's own origin ever sees our login, on whichever hop.
             if header is not None and origin_of(url) == self.origin:
                 headers["Authorization"] = header
-            request = write_request(self._client, call.method, url, headers)
-            response = await self._client.send(request, stream=True)
+            response = await self._send_once(call.method, url, headers)
             if response.status_code not in REDIRECTS:
                 return Answer(response, url)
             location = response.headers.get("location", "")
-            await response.aclose()
+            await discard(response)
             url = follow(url, location)
         raise UpstreamFaulty(self.origin, f"redirects more than {MAX_HOPS} times")
+
+    async def _send_once(self, method: str, url: str, headers: Mapping[str, str]) -> httpx.Response:
+        origin = origin_of(url)
+        request = write_request(self._client, method, url, headers, connect=self.connect)
+        try:
+            with translate_errors(origin):
+                return await self._client.send(request, stream=True)
+        except UpstreamUnreachable as error:
+            if origin == self.origin:
+                raise
+            raise RedirectBroken(origin, error.why) from error
 
     def _judge(self, call: Call, answer: Answer) -> None:
         response, origin = answer.response, answer.origin
@@ -207,20 +257,37 @@ class Endpoint:
         raise _error_of(call, origin, response, is_elsewhere=origin != self.origin)
 
 
+async def _close(response: httpx.Response) -> None:
+    await response.aclose()
+
+
 def _error_of(
     call: Call, origin: str, response: httpx.Response, *, is_elsewhere: bool
 ) -> Unknown | UpstreamError:
     status = response.status_code
+    retry_after = read_retry_after(response.headers)
+    is_blob = isinstance(call.absent, BlobUnknown)
+    if is_elsewhere and (status >= 500 or status in (401, 403, 408) or is_blob):
+        # A signed URL that was refused (expired, clocks apart), or leads to a store that lags
+        # behind, says nothing about the content: only the registry itself can.
+        why = f"refuses the URL it was redirected to ({status})"
+        return RedirectBroken(origin, why, retry_after)
     if status == 404:
         return call.absent
-    if status == 429:
-        retry_after = read_retry_after(response.headers)
-        return UpstreamThrottled(origin, "says: too many requests (429)", retry_after)
-    if status in (401, 403) and is_elsewhere:
-        # A signed URL that was refused (expired, clocks apart) says nothing about the content.
-        return UpstreamUnreachable(origin, f"refuses the URL it was redirected to ({status})")
-    if status in (401, 403):
-        return UpstreamDenied(origin, f"refuses this ({status}): private, or not there")
-    if status >= 500 or status == 408:
-        return UpstreamUnreachable(origin, f"answers {status}", read_retry_after(response.headers))
-    return UpstreamFaulty(origin, f"answers {status}, which makes no sense here")
+    kind, why = _read_status(status, call.method)
+    return kind(origin, why, retry_after)
+
+
+def _read_status(status: int, method: str) -> tuple[type[UpstreamError], str]:
+    match status:
+        case 429:
+            return UpstreamThrottled, "says: too many requests (429)"
+        case 401 | 403:
+            return UpstreamDenied, f"refuses this ({status}): private, or not there"
+        case 405 | 501 if method == "HEAD":
+            return HeadRefused, f"knows no HEAD ({status})"
+        case 502 | 503 | 504:
+            return UpstreamUnreachable, f"answers {status}"
+        case _ if status >= 500 or status == 408:
+            return Stumbled, f"answers {status}"
+    return UpstreamFaulty, f"answers {status}, which makes no sense here"

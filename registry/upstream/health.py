@@ -4,6 +4,7 @@ Times are seconds of one monotonic clock. A breaker opens after three failures i
 each time; when the time is over one caller may try, and the others are spared until that one knows.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 FAILURES = 3  # in a row before the breaker opens
@@ -11,6 +12,8 @@ FIRST_REST = 2.0  # seconds; doubles with every further failure
 LONGEST_REST = 60.0
 TRIAL = 10.0  # seconds for which one trial keeps the others away
 THROTTLED_REST = 60.0  # where a 429 does not say how long
+LONGEST_QUOTA = 6 * 3600.0  # seconds a 429 may keep counted requests away
+LONGEST_THROTTLE = 120.0  # seconds a 429 may keep everything away: it also stops revalidation
 SUSPICION = 600.0  # seconds for which an endpoint that sent wrong bytes is asked last
 
 
@@ -20,11 +23,17 @@ class Health:
 
     failures: int = 0
     rests_until: float = 0.0
+    trial_until: float = 0.0
+    opened_at: float = -math.inf
     suspect_until: float = 0.0
 
     def rests(self, now: float) -> bool:
         """Whether the endpoint must not be asked now."""
-        return now < self.rests_until
+        return now < max(self.rests_until, self.trial_until)
+
+    def is_on_trial(self, now: float) -> bool:
+        """Whether it is one caller's trial that keeps the others away, which may soon be over."""
+        return self.rests_until <= now < self.trial_until
 
     def is_suspect(self, now: float) -> bool:
         """Whether it sent wrong bytes lately: others are preferred."""
@@ -33,24 +42,41 @@ class Health:
     def admit(self, now: float) -> "Health":
         """Return the state after letting one caller ask; `rests` must be false."""
         is_trial = self.failures >= FAILURES or self.rests_until > 0
-        return replace(self, rests_until=now + TRIAL) if is_trial else self
+        return replace(self, trial_until=now + TRIAL) if is_trial else self
+
+    def withdraw(self) -> "Health":
+        """Return the state after a trial that ended without a verdict: the next may try."""
+        return replace(self, trial_until=0.0)
 
     def succeed(self) -> "Health":
         """Return the state after a useful answer."""
-        return replace(self, failures=0, rests_until=0.0)
+        return replace(self, failures=0, rests_until=0.0, trial_until=0.0)
 
-    def fail(self, now: float) -> "Health":
-        """Return the state after no answer or a 5xx."""
+    def fail(self, now: float, began: float) -> "Health":
+        """Return the state after no answer or a 5xx to what was asked at `began`.
+
+        Those who were under way when the breaker opened fail of the same cause: once is enough.
+        """
+        if began <= self.opened_at:
+            return self
         failures = self.failures + 1
         if failures < FAILURES:
-            return replace(self, failures=failures)
+            return replace(self, failures=failures, trial_until=0.0)
         rest = min(LONGEST_REST, FIRST_REST * 2 ** min(failures - FAILURES, 10))
-        return replace(self, failures=failures, rests_until=now + rest)
+        return replace(
+            self,
+            failures=failures,
+            rests_until=max(self.rests_until, now + rest),
+            trial_until=0.0,
+            opened_at=now,
+        )
 
-    def throttle(self, now: float, retry_after: float | None) -> "Health":
+    def throttle(
+        self, now: float, retry_after: float | None, longest: float = LONGEST_THROTTLE
+    ) -> "Health":
         """Return the state after a 429: asking again would only keep the window full."""
-        rest = THROTTLED_REST if retry_after is None else min(max(retry_after, 1.0), 6 * 3600.0)
-        return replace(self, rests_until=max(self.rests_until, now + rest))
+        rest = THROTTLED_REST if retry_after is None else min(max(retry_after, 1.0), longest)
+        return replace(self, rests_until=max(self.rests_until, now + rest), trial_until=0.0)
 
     def accuse(self, now: float) -> "Health":
         """Return the state after wrong bytes."""

@@ -6,8 +6,8 @@ asking for several ranges at once. Every byte is still asked for once.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Collection
+from contextlib import aclosing, suppress
 
 from registry.oci.span import Span
 from registry.upstream.source import Transfer
@@ -15,6 +15,8 @@ from registry.upstream.source import Transfer
 SMALLEST = 1024 * 1024  # bytes of a segment
 LARGEST = 8 * 1024 * 1024  # bytes; times the connections, this bounds the memory of a transfer
 PER_CONNECTION = 4  # segments each connection gets, so that a slow one holds up little
+
+GLANCE = 0.1  # seconds between two looks whether there still are ranges
 
 
 def plan_segments(start: int, size: int, connections: int) -> list[Span]:
@@ -48,19 +50,29 @@ async def read_in_order(
                     ahead.extend(_Segment(transfer, span) for span in segments[: connections - 1])
                 start += len(chunk)
                 yield chunk
-        if start == transfer.size:
-            return
         waiting = deque(segments[len(ahead) :])
-        while ahead:
+        while ahead and transfer.has_ranges:
             async with aclosing(ahead[0].read()) as chunks:
                 async for chunk in chunks:
+                    start += len(chunk)
                     yield chunk
-            ahead.popleft()
+            if ahead[0].is_read:
+                ahead.popleft()
             while waiting and len(ahead) < connections:
                 ahead.append(_Segment(transfer, waiting.popleft()))
     finally:
-        for segment in ahead:
-            segment.cancel()
+        await _stop(ahead)
+    if transfer.size is not None and start < transfer.size:
+        # Ranges went away on the way. Every range would now cost all the bytes before it.
+        async with aclosing(transfer.stream(start, transfer.size)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+
+async def _stop(segments: Collection["_Segment"]) -> None:
+    for segment in segments:
+        segment.cancel()
+    await asyncio.gather(*(segment.ended() for segment in segments))
 
 
 class _Segment:
@@ -70,6 +82,8 @@ class _Segment:
         self._chunks: deque[bytes] = deque()
         self._came = asyncio.Event()
         self._is_over = False
+        self._transfer = transfer
+        self.is_read = False  # to its end
         self._task = asyncio.create_task(self._fetch(transfer, span))
 
     async def _fetch(self, transfer: Transfer, span: Span) -> None:
@@ -83,15 +97,29 @@ class _Segment:
             self._came.set()
 
     async def read(self) -> AsyncGenerator[bytes, None]:
-        """Yield what comes, as it comes; raises what the fetching raised."""
+        """Yield what comes, as it comes; raises what the fetching raised.
+
+        Ends early when the transfer finds that there are no ranges; see `is_read`.
+        """
         while self._chunks or not self._is_over:
             if self._chunks:
                 yield self._chunks.popleft()
-            else:
+            elif self._transfer.has_ranges:
                 self._came.clear()
-                await self._came.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(GLANCE):
+                        await self._came.wait()
+            else:
+                return
         await self._task
+        self.is_read = True
 
     def cancel(self) -> None:
         """Stop fetching; what has come is dropped."""
         self._task.cancel()
+
+    async def ended(self) -> None:
+        """Wait until the fetching is over, however it ended."""
+        await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.exception()  # looked at: nobody else will

@@ -7,6 +7,7 @@ from urllib.parse import urljoin, urlsplit
 from registry.errors import UpstreamFaulty
 
 MAX_HOPS = 5
+LOCAL_SUFFIXES = (".lan", ".local", ".internal", ".home.arpa")  # names no public DNS has
 
 
 def origin_of(url: str) -> str:
@@ -43,9 +44,22 @@ def follow(current: str, location: str) -> str:
         raise UpstreamFaulty(origin, "redirects to something that is not a web address")
     if before.scheme == "https" and after.scheme == "http":
         raise UpstreamFaulty(origin, f"redirects from https to {origin_of(url)}")
-    if _is_private(after.hostname or "") and not _is_private(before.hostname or ""):
+    if leads_inside(current, url):
         raise UpstreamFaulty(origin, f"redirects to the private address {after.hostname}")
     return url
+
+
+def leads_inside(current: str, url: str) -> bool:
+    """Whether `url`, named by `current`, is a private address though `current` is public."""
+    return _is_private(urlsplit(url).hostname or "") and not _is_local(current)
+
+
+def _is_local(url: str) -> bool:
+    """Whether a registry is one of the own network: by address, by name, or without TLS."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    is_local_name = ("." not in host and ":" not in host) or host.endswith(LOCAL_SUFFIXES)
+    return parts.scheme == "http" or is_local_name or _is_private(host)
 
 
 def _is_private(host: str) -> bool:

@@ -17,6 +17,7 @@ from registry.oci.manifest import MAX_MANIFEST, Manifest, parse_manifest
 from registry.oci.names import Reference
 from registry.upstream.body import read_body
 from registry.upstream.endpoint import Answer, Call, Endpoint
+from registry.upstream.failures import HeadRefused
 from registry.upstream.listing import collect_pages
 from registry.upstream.roster import Roster
 from registry.upstream.transfer import BlobTransfer
@@ -38,7 +39,13 @@ class RegistrySource:
                 _refuse_page(answer)
                 return _read_digest(answer)
 
-        return await self._roster.ask(ask)
+        try:
+            return await self._roster.ask(ask)
+        except HeadRefused:
+            if isinstance(reference, Digest):
+                # Whoever asks by digest wants to know whether this repository has it.
+                return (await self.get_manifest(repository, reference)).digest
+            return None
 
     async def get_manifest(self, repository: str, reference: Reference) -> Manifest:
         """Fetch, verify and parse a manifest; what fails that is the endpoint's fault."""

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from registry.errors import (
     Unknown,
@@ -12,7 +12,9 @@ from registry.errors import (
     UpstreamUnreachable,
 )
 from registry.upstream.endpoint import Endpoint
-from registry.upstream.patience import Patience
+from registry.upstream.failures import Resting
+from registry.upstream.patience import LONGEST_WAIT, Patience
+from registry.upstream.transport import HASTY_CONNECT
 
 T = TypeVar("T")
 ASK_BUDGET = 25.0  # seconds for one question; containerd waits 30 for our headers
@@ -33,6 +35,11 @@ class Roster:
         self._endpoints = tuple(endpoints)
         self._clock = clock
         self._chance = chance
+        # Whoever was accused last comes last: when all are suspect, it is not always the same one
+        # who may go on lying.
+        self._accused: dict[Endpoint, None] = {}
+        for endpoint in self._endpoints[:-1]:
+            endpoint.connect = HASTY_CONNECT
 
     def patience(self, budget: float) -> Patience:
         """Return a fresh patience of `budget` seconds."""
@@ -42,19 +49,29 @@ class Roster:
         """Return the time on the clock that patience runs on, in seconds."""
         return self._clock()
 
-    def candidates(self, *, counts: bool = False) -> list[Endpoint]:
-        """Return whom to ask now, best first: not those at rest, suspects last.
+    def candidates(
+        self, *, counts: bool = False, without: Collection[Endpoint] = ()
+    ) -> list[Endpoint]:
+        """Return whom to ask now, best first: not those at rest or in `without`, suspects last.
 
         When all rest, all are returned: asking then fails at once, with the reason.
         """
-        awake = [each for each in self._endpoints if not each.rests(counts=counts)]
-        return sorted(awake or self._endpoints, key=Endpoint.is_suspect)
+        able = [each for each in self._endpoints if each not in without]
+        awake = [each for each in able if not each.rests(counts=counts)]
+        places = {endpoint: place for place, endpoint in enumerate(self._accused, 1)}
+        return sorted(
+            awake or able,
+            key=lambda each: (each.is_suspect(), each.is_suspect() and places.get(each, 0)),
+        )
 
-    def accuse(self, origins: Collection[str]) -> None:
-        """Mark the endpoints of these origins as having sent wrong bytes."""
-        for endpoint in self._endpoints:
-            if endpoint.origin in origins:
-                endpoint.accuse()
+    def accuse(self, origins: Sequence[str]) -> None:
+        """Mark the endpoints of these origins as having sent wrong bytes, the likeliest last."""
+        for origin in origins:
+            for endpoint in self._endpoints:
+                if endpoint.origin == origin:
+                    endpoint.accuse()
+                    self._accused.pop(endpoint, None)
+                    self._accused[endpoint] = None
 
     async def ask(self, question: Callable[[Endpoint], Awaitable[T]], *, counts: bool = False) -> T:
         """Put one question to one endpoint after the other until one settles it.
@@ -74,7 +91,8 @@ class Roster:
                         except (Unknown, UpstreamError) as error:
                             failures.append(error)
                     verdict = weigh(failures)
-                    wait = patience.next_wait(self._clock())
+                    retry_after = verdict.retry_after if may_pass(verdict) else None
+                    wait = patience.next_wait(self._clock(), retry_after)
                     if last_round or wait is None or not may_pass(verdict):
                         raise verdict
                     await asyncio.sleep(wait)
@@ -95,9 +113,13 @@ def weigh(failures: Sequence[Unknown | UpstreamError]) -> Unknown | UpstreamErro
     return (unsettled or failures)[-1]
 
 
-def may_pass(failure: Unknown | UpstreamError) -> bool:
+def may_pass(failure: Unknown | UpstreamError) -> TypeGuard[UpstreamUnreachable]:
     """Whether the same question may be answered differently in a moment.
 
-    A 429, a refusal and nonsense stay what they are; an endpoint at rest says so by `retry_after`.
+    A 429, a refusal and nonsense stay what they are; so does a rest, ours or one it asks for.
     """
-    return isinstance(failure, UpstreamUnreachable) and failure.retry_after is None
+    return (
+        isinstance(failure, UpstreamUnreachable)
+        and not isinstance(failure, Resting)
+        and (failure.retry_after or 0.0) <= LONGEST_WAIT
+    )

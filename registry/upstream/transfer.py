@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from registry.errors import Unknown, UpstreamError, UpstreamFaulty, UpstreamUnreachable
 from registry.oci.span import parse_content_range
 from registry.upstream.endpoint import Answer, Call, Endpoint
+from registry.upstream.failures import WrongSize
+from registry.upstream.patience import Patience
 from registry.upstream.roster import Roster, may_pass, weigh
 
 OPEN_BUDGET = 25.0  # seconds until the first byte: a client is waiting for our headers
@@ -30,6 +32,11 @@ class _Cursor:
         """How many more bytes may come."""
         return (MAX_UNTOLD if self.stop is None else self.stop) - self.offset
 
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to ask for. An empty blob is asked for: it may be absent."""
+        return 0 < self.offset == self.stop
+
 
 @dataclass(frozen=True, slots=True)
 class _Shortcut:
@@ -46,15 +53,20 @@ class BlobTransfer:
         self.has_ranges: bool | None = None
         self._roster = roster
         self._call = call
-        self._givers: set[Endpoint] = set()
+        self._givers: dict[Endpoint, None] = {}  # in the order in which they first gave
         # Who broke off in the middle of this blob: others, if there are any, go on with it.
         self._quitters: set[Endpoint] = set()
+        # Who sent what cannot be right is asked no more: it would bring the same. One odd answer
+        # before any byte is forgiven (another server behind the same name may know ranges).
+        self._faulty: dict[Endpoint, UpstreamFaulty] = {}
+        self._doubted: set[Endpoint] = set()
         # Never kept beyond this transfer: signed URLs expire.
         self._shortcuts: dict[Endpoint, _Shortcut] = {}
 
     def accuse(self, *origins: str) -> Sequence[str]:
         """Mark those endpoints, or every one that gave bytes, as suspect; see `Transfer.accuse`."""
-        accused = origins or tuple(endpoint.origin for endpoint in self._givers)
+        # The first who gave comes last: who completed what another began is likelier right.
+        accused = origins or tuple(endpoint.origin for endpoint in reversed(self._givers))
         self._roster.accuse(accused)
         return accused
 
@@ -64,10 +76,10 @@ class BlobTransfer:
         """Yield the bytes from `start` to `stop`; see `Transfer.stream`."""
         cursor = _Cursor(start, self.size if stop is None else stop, may_extend)
         patience = self._roster.patience(STALL_BUDGET if self._givers else OPEN_BUDGET)
-        while True:
+        while not cursor.is_done:  # no range says "nothing"
             failures: list[Unknown | UpstreamError] = []
             began = cursor.offset
-            for endpoint in sorted(self._roster.candidates(), key=self._quitters.__contains__):
+            for endpoint in self._candidates():
                 try:
                     async with aclosing(self._read(endpoint, cursor)) as chunks:
                         async for chunk in chunks:
@@ -76,17 +88,37 @@ class BlobTransfer:
                             yield chunk
                 except (Unknown, UpstreamError) as error:
                     failures.append(error)
+                    self._doubt(endpoint, error)
+                    if cursor.is_done:
+                        break
                 else:
                     return
-            if cursor.offset - began >= WORTHWHILE:
-                continue
-            verdict = weigh(failures)
-            retry_after = verdict.retry_after if isinstance(verdict, UpstreamError) else None
-            wait = patience.next_wait(self._roster.now(), retry_after)
-            is_final = isinstance(verdict, Unknown) or not (self._givers or may_pass(verdict))
-            if is_final or wait is None:
-                raise verdict
-            await asyncio.sleep(wait)
+            if not self._candidates():
+                raise next(reversed(self._faulty.values()))
+            if not cursor.is_done and cursor.offset - began < WORTHWHILE:
+                await asyncio.sleep(self._wait_after(failures, patience))
+
+    def _wait_after(self, failures: list[Unknown | UpstreamError], patience: Patience) -> float:
+        """Return the seconds to wait before the next round; raises when there shall be none."""
+        verdict = weigh(failures)
+        retry_after = verdict.retry_after if isinstance(verdict, UpstreamError) else None
+        wait = patience.next_wait(self._roster.now(), retry_after)
+        is_final = isinstance(verdict, Unknown) or not (self._givers or may_pass(verdict))
+        if is_final or wait is None:
+            # Who sent nonsense and is asked no more has left the question open all the same.
+            raise weigh([*self._faulty.values(), *failures])
+        return wait
+
+    def _doubt(self, endpoint: Endpoint, error: Unknown | UpstreamError) -> None:
+        if not isinstance(error, UpstreamFaulty):
+            return
+        if isinstance(error, WrongSize) or endpoint in self._doubted:
+            self._faulty[endpoint] = error
+        self._doubted.add(endpoint)
+
+    def _candidates(self) -> list[Endpoint]:
+        left = self._roster.candidates(without=self._faulty)
+        return sorted(left, key=self._quitters.__contains__)
 
     async def _read(self, endpoint: Endpoint, cursor: _Cursor) -> AsyncGenerator[bytes, None]:
         shortcut = self._find_shortcut(endpoint)
@@ -97,7 +129,7 @@ class BlobTransfer:
             async with endpoint.request(call) as answer:
                 skip = self._place(answer, cursor)
                 is_giving = True
-                self._givers.add(endpoint)
+                self._givers[endpoint] = None
                 self.endpoint = endpoint.origin
                 if answer.origin != endpoint.origin and shortcut is None:
                     until = self._roster.now() + SHORTCUT_LIFE
@@ -108,15 +140,10 @@ class BlobTransfer:
                         yield chunk
                 if cursor.stop is not None and cursor.room > 0:
                     raise UpstreamUnreachable(answer.origin, "ended the body early")
-        except (Unknown, UpstreamError) as error:
+        except (Unknown, UpstreamError):
             self._shortcuts.pop(endpoint, None)
             if is_giving:
                 self._quitters.add(endpoint)
-            if shortcut is not None and isinstance(error, Unknown):
-                # Only the registry itself can say that it has no such blob.
-                raise UpstreamUnreachable(
-                    endpoint.origin, "what it redirected to is gone"
-                ) from error
             raise
 
     def _find_shortcut(self, endpoint: Endpoint) -> _Shortcut | None:
@@ -131,7 +158,7 @@ class BlobTransfer:
             if found is None or found[0].start != cursor.offset:
                 raise UpstreamFaulty(answer.origin, "sends another range than was asked for")
             self._agree(answer, found[1])
-            self.has_ranges = True
+            self.has_ranges = self.has_ranges is not False  # once lost, they are not relied on
             return 0
         length = answer.header("content-length") or ""
         self._agree(answer, int(length) if length.isascii() and length.isdigit() else None)
@@ -145,7 +172,7 @@ class BlobTransfer:
         if self.size is None:
             self.size = size
         elif size is not None and size != self.size:
-            raise UpstreamFaulty(
+            raise WrongSize(
                 answer.origin, f"has {size} bytes where the descriptor says {self.size}"
             )
 
@@ -170,7 +197,7 @@ async def _take(
         chunk = piece[skip:] if skip else piece
         skip = max(0, skip - len(piece))
         if len(chunk) > cursor.room and not is_longer:
-            raise UpstreamFaulty(answer.origin, "sends more bytes than there are")
+            raise WrongSize(answer.origin, "sends more bytes than there are")
         chunk = chunk[: cursor.room]
         if chunk:
             cursor.offset += len(chunk)

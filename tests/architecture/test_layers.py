@@ -25,11 +25,10 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
         "mirror": "store catalog upstream settings metrics oci errors",
         "api": "mirror metrics oci errors",
         "console": "mirror catalog metrics oci errors",
+        "berth": "store upstream heartbeats settings quantities errors",
         "app": "api console mirror bundle store catalog upstream settings metrics oci errors",
-        "serving": "app api console mirror store catalog heartbeats settings metrics errors",
-        "processes": (
-            "serving app store catalog heartbeats logs configuration quantities settings errors"
-        ),
+        "serving": "berth app api console mirror heartbeats metrics errors",
+        "processes": "serving berth store catalog heartbeats logs quantities settings errors",
         "cli": "app processes configuration settings quantities logs oci errors",
         "__main__": "cli",
     }

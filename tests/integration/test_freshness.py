@@ -71,10 +71,10 @@ def test_a_crowd_costs_one_head(
 ) -> None:
     """However many ask for a tag past its freshness, over two workers: one HEAD, no GET."""
     image = hub.add_image("team/fresh", "crowd", [b"crowd"])
-    mirror = start(make_mirror, workers=2, fresh_for="6s")
+    mirror = start(make_mirror, workers=2, fresh_for="4s")
     urls = [f"{mirror.url}/v2/team/fresh/manifests/crowd"] * 40
     fetch_all(urls, at_once=20)
-    age(6.2)
+    age(4.2)
     hub.journal.clear()
     hub.faults.add(Fault("manifest", Delay(0.5), method="HEAD"))
 

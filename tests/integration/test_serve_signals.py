@@ -17,7 +17,7 @@ from tests.harness.mirror import MirrorProcess
 from tests.integration.wire import PATIENCE, fetch, wait_until
 
 MIB = 1 << 20
-SIZE = 24 * MIB
+SIZE = 16 * MIB
 
 
 class Download:
@@ -60,7 +60,7 @@ def big(hub: FakeUpstream) -> str:
 def download(
     request: pytest.FixtureRequest, hub: FakeUpstream, big: str
 ) -> Callable[[MirrorProcess], Download]:
-    """Begins a download that takes about three seconds, of a blob that is here or still comes."""
+    """Begins a download that takes about two seconds, of a blob that is here or still comes."""
 
     def begin(mirror: MirrorProcess) -> Download:
         if request.param == "stored":

@@ -9,6 +9,8 @@ from typing import Any
 
 from registry.catalog.blobs import BlobCatalog
 from registry.errors import EntrepotError, StoreError
+from registry.mirror.absence import AbsenceMemory
+from registry.mirror.blob_inquiries import BlobInquiries
 from registry.mirror.blobs import ArrivingBlob, Blobs, StoredBlob
 from registry.mirror.flights import Flights
 from registry.mirror.tasks import Tasks
@@ -108,6 +110,9 @@ class Process:
             store=store,
             spool=spool,
             flights=self.flights,
+            inquiries=BlobInquiries(
+                {REPOSITORY.registry: source}, AbsenceMemory(0.0), self._tasks, lambda: 0.0
+            ),
         )
         self._context = contextvars.copy_context()
         self._context.run(RUNNING.set, self.victim)

@@ -1,14 +1,15 @@
 """Laws of flights, one at a time: two processes on one spool, an upstream in memory."""
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from registry.errors import BlobUnknown, DigestMismatch, UpstreamUnreachable
-from registry.mirror.flights import Flight, Flights, Order
+from registry.errors import BlobUnknown, DigestMismatch, StoreError, UpstreamUnreachable
+from registry.mirror.flights import POLL, Flight, Flights, Order
 from registry.mirror.tasks import Tasks
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
@@ -208,3 +209,67 @@ async def test_nothing_is_left_in_the_spool(site: Site) -> None:
     """When a blob is stored, the spool holds nothing of it."""
     await finish((await site.open_process()).join(site.order())[0])
     assert list(site.folder.spool.iterdir()) == []
+
+
+async def test_followers_wake_nobody_without_news(site: Site) -> None:
+    """A follower looks often; its readers are woken only when the file has changed."""
+    _, follower = await open_follower(site)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(10 * POLL):
+            await follower.changed()
+
+    site.tap.give(1000)
+    async with asyncio.timeout(20):
+        await follower.changed()
+        await follower.opened()
+    site.tap.flow()
+    await finish(follower)
+
+
+async def test_lock_is_let_go_when_the_part_cannot_be(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A spool from which nothing can be taken away does not keep its locks for ever."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    flights, spool = await site.open_process(), Spool(site.folder.spool)
+    site.source.blobs.clear()
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.unlink", refuse)
+        flight = await finish(flights.join(site.order())[0])
+
+    assert isinstance(flight.failure, StoreError)
+    writer = spool.take(DIGEST)
+    assert writer is not None
+    writer.close()
+
+
+async def test_unrecorded_blob_is_stored_all_the_same(site: Site) -> None:
+    """A catalog that refuses costs no blob: it is whole, in its place, and the flight is right."""
+
+    async def refuse(_: Digest, size: int) -> None:
+        raise StoreError("catalog.db", f"full, no row for {size} bytes")
+
+    async with Tasks() as tasks:
+        spool, store = Spool(site.folder.spool), DiskStore(site.folder.blobs)
+        flights = Flights(spool, store, refuse, tasks, lambda: 0.0)
+        flight = await finish(flights.join(site.order())[0])
+
+    assert flight.failure is None
+    assert site.is_stored()
+
+
+async def test_flight_that_is_over_is_joined_by_nobody(site: Site) -> None:
+    """Who comes as a flight has failed begins another at once."""
+    flights = await site.open_process()
+    site.tap.is_down = True
+    failed, _ = flights.join(site.order())
+    await finish(failed)
+    site.tap.is_down = False
+
+    second, is_joined = flights.join(site.order())
+
+    assert not is_joined
+    assert (await finish(second)).failure is None

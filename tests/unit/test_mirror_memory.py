@@ -43,16 +43,19 @@ def test_newer_one_replaces() -> None:
     assert newer is memory.get(HERE, Tag("1"))
 
 
-def test_clear_forgets_everything() -> None:
-    """After clearing there is nothing, and room for as much as before."""
-    memory = ManifestMemory(2 * ENTRY)
-    for _ in range(3):
-        memory.put(HERE, Tag("1"), make())
-        memory.clear()
-        assert memory.get(HERE, Tag("1")) is None
-    memory.put(HERE, Tag("1"), make())
-    memory.put(HERE, Tag("2"), make())
-    assert memory.get(HERE, Tag("1")) is not None
+def test_doubt_keeps_what_was_read() -> None:
+    """After a doubt everything is still there, and nothing is trusted until it is put again."""
+    memory, known = ManifestMemory(10**6), make()
+    memory.put(HERE, Tag("1"), known)
+    assert memory.trusts(HERE, Tag("1"))
+
+    memory.doubt()
+    assert known is memory.get(HERE, Tag("1"))
+    assert not memory.trusts(HERE, Tag("1"))
+
+    memory.put(HERE, Tag("1"), known)
+    assert memory.trusts(HERE, Tag("1"))
+    assert not memory.trusts(HERE, Tag("2"))
 
 
 def test_least_recently_asked_goes_first() -> None:

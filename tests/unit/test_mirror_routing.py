@@ -134,3 +134,10 @@ def test_segment_with_a_dot_inside_is_no_registry() -> None:
     assert Repository("docker.io", "acme/quay.io/app") == TABLE.resolve(
         RepositoryRequest("acme/quay.io/app")
     )
+
+
+def test_dotless_alias_gives_way_to_ns() -> None:
+    """A user's name that is another upstream's dotless alias stays a user where `ns` is known."""
+    assert resolve("localhost/app", ns="ghcr.io") == "ghcr.io/localhost/app"
+    assert resolve("registry.lan:5000/app", ns="ghcr.io") == "registry.lan:5000/app"
+    assert resolve("localhost/app", ns="quay.io") == "localhost/app"

@@ -61,7 +61,7 @@ def test_image(content_type: str) -> None:
 @pytest.mark.parametrize("content_type", [media.OCI_INDEX, media.DOCKER_LIST])
 def test_index(content_type: str) -> None:
     """Of an index, manifests are its children, and it has no blobs."""
-    manifest = parse_manifest(encode(index()), content_type)
+    manifest = parse_manifest(encode(index(mediaType=content_type)), content_type)
 
     assert manifest.children == (expect("amd64", media.OCI_MANIFEST),)
     assert manifest.blobs == ()
@@ -69,7 +69,11 @@ def test_index(content_type: str) -> None:
 
 def test_artifact_manifest() -> None:
     """An artifact manifest's blobs are those it names so."""
-    document = {"blobs": [describe("sbom")], "artifactType": "application/spdx+json"}
+    document = {
+        "mediaType": media.OCI_ARTIFACT,
+        "blobs": [describe("sbom")],
+        "artifactType": "application/spdx+json",
+    }
 
     manifest = parse_manifest(encode(document), media.OCI_ARTIFACT)
 
@@ -196,6 +200,21 @@ def test_annotations_may_be_called_anything(name: str) -> None:
 def test_media_type_must_not_contradict(declared: object) -> None:
     """A document that calls itself something else than its header does is refused."""
     assert "mediaType" in refuse(image(mediaType=declared))
+
+
+@pytest.mark.parametrize(
+    ("document", "content_type"),
+    [
+        (image(), media.DOCKER_MANIFEST),
+        (image(mediaType=""), media.DOCKER_MANIFEST),
+        (index(), media.DOCKER_LIST),
+        ({"schemaVersion": 2, "blobs": []}, media.OCI_ARTIFACT),
+        ({"schemaVersion": 2}, media.OCI_ARTIFACT),
+    ],
+)
+def test_whoever_is_first_decides_no_type(document: object, content_type: str) -> None:
+    """Without `mediaType` bytes are an OCI index or manifest, whatever an upstream calls them."""
+    assert "no mediaType" in refuse(document, content_type)
 
 
 @pytest.mark.parametrize(

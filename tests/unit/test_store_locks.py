@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from registry.store.locks import Locks, leads_to, take_lock
+from registry.store.locks import POLL, Locks, leads_to, take_lock
 
 HOLDER = """
 import sys, pathlib
@@ -17,15 +17,27 @@ print(take_lock(pathlib.Path(sys.argv[1])) is not None, flush=True)
 sys.stdin.read()
 """
 
+NAMED_HOLDER = """
+import asyncio, sys, pathlib
+from registry.store.locks import Locks
 
-def list_names(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()]
+async def hold():
+    async with Locks(pathlib.Path(sys.argv[1])).hold("a question"):
+        print(True, flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+asyncio.run(hold())
+"""
 
 
-def start_holder(path: Path) -> "subprocess.Popen[str]":
+def list_sizes(folder: Path) -> list[int]:
+    return [path.stat().st_size for path in folder.iterdir()]
+
+
+def start_holder(path: Path, program: str = HOLDER) -> "subprocess.Popen[str]":
     """Start another process that takes the lock and keeps it until its input ends."""
     return subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path)],
+        [sys.executable, "-c", program, str(path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -109,14 +121,37 @@ async def test_holders_take_turns(tmp_path: Path) -> None:
     await asyncio.gather(*[hold(Locks(tmp_path)) for _ in range(20)])
 
     assert (most, turns) == (1, 20)
-    assert list_names(tmp_path) == [], "locks leave nothing behind"
+    assert list_sizes(tmp_path) == [0], "however many locks there were, they leave one empty file"
 
 
 async def test_other_locks_do_not_wait(tmp_path: Path) -> None:
     """Locks of different names have nothing to do with each other, whatever they are called."""
     locks = Locks(tmp_path)
     async with asyncio.timeout(10), locks.hold("docker.io/a:b"), locks.hold("../../x" * 100):
-        assert len(list_names(tmp_path)) == 2
+        assert list_sizes(tmp_path) == [0]
+
+
+async def test_named_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
+    """A named lock holds against another process, and ends with it, however it ends."""
+    is_inside = False
+
+    async def hold() -> None:
+        nonlocal is_inside
+        async with Locks(tmp_path).hold("a question"):
+            is_inside = True
+
+    with start_holder(tmp_path, NAMED_HOLDER) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline().strip() == "True"
+        waiting = asyncio.create_task(hold())
+        await asyncio.sleep(10 * POLL)
+        assert not is_inside
+
+        holder.kill()
+        holder.wait(10)
+        async with asyncio.timeout(10):
+            await waiting
+    assert is_inside
 
 
 async def test_lock_is_freed_by_a_failure(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from registry.settings import UpstreamSettings
 from registry.upstream.auth import Login, TokenCache
 from registry.upstream.budget import Budget
 from registry.upstream.endpoint import Call, Endpoint
+from registry.upstream.failures import Stumbled
 from registry.upstream.health import FAILURES, FIRST_REST, THROTTLED_REST
 from registry.upstream.redirects import MAX_HOPS
 from registry.upstream.transport import open_client
@@ -76,9 +77,9 @@ async def test_blob_comes_through_login_and_redirect(bench: Bench) -> None:
         (Status(403), UpstreamDenied),
         (Status(401), UpstreamDenied),
         (Status(429), UpstreamThrottled),
-        (Status(500), UpstreamUnreachable),
+        (Status(500), Stumbled),
         (Status(503), UpstreamUnreachable),
-        (Status(408), UpstreamUnreachable),
+        (Status(408), Stumbled),
         (Status(416), UpstreamFaulty),
         (Status(400), UpstreamFaulty),
         (RedirectLoop(), UpstreamFaulty),
@@ -103,7 +104,7 @@ async def test_redirects_end_after_five(bench: Bench) -> None:
 
 async def test_breaker_opens(bench: Bench) -> None:
     """After three failures in a row nothing is sent, and the error says for how long."""
-    bench.spoil(Status(500), times=FAILURES)
+    bench.spoil(Status(503), times=FAILURES)
     for _ in range(FAILURES):
         await bench.fail()
     bench.hub.journal.clear()
@@ -117,7 +118,7 @@ async def test_breaker_opens(bench: Bench) -> None:
 
 async def test_breaker_closes(bench: Bench) -> None:
     """When the rest is over and a trial succeeds, everybody may ask again."""
-    bench.spoil(Status(500), times=FAILURES)
+    bench.spoil(Status(503), times=FAILURES)
     for _ in range(FAILURES):
         await bench.fail()
     bench.now += FIRST_REST
@@ -129,7 +130,7 @@ async def test_breaker_closes(bench: Bench) -> None:
 @pytest.mark.parametrize("answer", [Status(404), Status(403)])
 async def test_clear_no_closes_the_breaker(bench: Bench, answer: object) -> None:
     """An endpoint that says no is well: the trial is over, and the others need not wait."""
-    bench.spoil(Status(500), times=FAILURES)
+    bench.spoil(Status(503), times=FAILURES)
     for _ in range(FAILURES):
         await bench.fail()
     bench.now += FIRST_REST
@@ -142,7 +143,7 @@ async def test_clear_no_closes_the_breaker(bench: Bench, answer: object) -> None
 
 async def test_absences_separate_failures(bench: Bench) -> None:
     """Failures with a clear answer between them are not in a row."""
-    for answer in (Status(500), Status(500), Status(404), Status(500), Status(500)):
+    for answer in (Status(503), Status(503), Status(404), Status(503), Status(503)):
         bench.spoil(answer)
         await bench.fail()
 

@@ -17,12 +17,13 @@ from registry.errors import (
 )
 from registry.upstream.auth import Login, TokenCache
 from registry.upstream.endpoint import Endpoint
+from registry.upstream.failures import Resting
 from registry.upstream.roster import ROUNDS, Roster, may_pass, weigh
 
 ABSENT = BlobUnknown("r", "d")
 DENIED = UpstreamDenied("o", "no")
 DOWN = UpstreamUnreachable("o", "down")
-RESTING = UpstreamUnreachable("o", "left alone", 5.0)
+RESTING = Resting("o", "left alone", 5.0)
 THROTTLED = UpstreamThrottled("o", "429")
 FAULTY = UpstreamFaulty("o", "nonsense")
 Failure = Unknown | UpstreamError

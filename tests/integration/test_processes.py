@@ -1,0 +1,204 @@
+"""Laws of the supervisor and its children where signals, deaths and disks are unkind."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from registry.berth import Berth
+from registry.heartbeats import Heartbeats
+from registry.serving import run_worker
+from registry.settings import Settings
+from registry.store.folder import DataFolder, open_folder
+from tests.conftest import MirrorMaker
+from tests.fakes.upstream import FakeUpstream
+from tests.harness.mirror import MirrorProcess
+from tests.harness.processes import list_children
+from tests.integration.wire import PATIENCE, fetch, wait_until
+
+SERVE = (sys.executable, "-m", "registry", "serve", "--config")
+STILLBORN = """
+import os, socket, sys
+from pathlib import Path
+from registry.berth import Berth
+from registry.heartbeats import Heartbeats
+from registry.logs import configure_logs
+from registry.processes import Supervisor, signal, _WATCHED
+from registry.settings import Settings
+from registry.store.folder import DataFolder
+
+async def die(berth, number):
+    if number >= 0:
+        raise OSError("no room")
+
+configure_logs()
+signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+pulls, console = socket.socketpair()
+lifeline, own_end = os.pipe()
+folder = DataFolder(Path(sys.argv[1]))
+berth = Berth(Settings(), folder, pulls, console, Heartbeats(2), lifeline)
+sys.exit(0 if Supervisor(die, lambda former: former, own_end).run(berth, 2) else 1)
+"""
+
+
+@pytest.fixture
+def config(make_mirror: MirrorMaker) -> Path:
+    """The settings of a mirror that has run and is stopped."""
+    mirror = make_mirror(workers=1)
+    assert mirror.stop() == 0
+    return mirror.config
+
+
+@pytest.fixture
+def berth(tmp_path: Path) -> Iterator[Berth]:
+    """What a child would be handed, its sockets listening."""
+    folder = open_folder(tmp_path / "data")
+    (folder.root / "metrics").mkdir()
+    lifeline, own_end = os.pipe()
+    settings = Settings(offline=True)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as pulls,
+        socket.create_server(("127.0.0.1", 0)) as console,
+    ):
+        yield Berth(settings, folder, pulls, console, Heartbeats(1), lifeline)
+    os.close(lifeline)
+    os.close(own_end)
+
+
+def is_refused(host: str) -> bool:
+    name, _, port = host.rpartition(":")
+    with socket.socket() as client:
+        client.settimeout(PATIENCE)
+        return client.connect_ex((name, int(port))) != 0
+
+
+def test_who_comes_during_the_drain_is_refused(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+    """While an answer under way is finished, a new client hears at once that nobody is here."""
+    digest = hub.add_big_blob(4 << 20, repository="team/slow")
+    hub.rate = 1 << 20
+    mirror = make_mirror(workers=2)
+    process = mirror._process
+    assert process is not None
+    name, _, port = mirror.host.rpartition(":")
+    with socket.create_connection((name, int(port)), timeout=PATIENCE) as client:
+        client.sendall(f"GET /v2/team/slow/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert client.recv(1024)
+
+        os.kill(mirror.pid, signal.SIGTERM)
+
+        wait_until(lambda: is_refused(mirror.host), "the kernel refuses")
+        assert process.poll() is None
+        received = sum(map(len, iter(lambda: client.recv(1 << 16), b"")))
+    assert received > 3 << 20
+    assert process.wait(PATIENCE) == 0
+
+
+def test_children_of_others_are_reaped(config: Path) -> None:
+    """As PID 1 of a container, the supervisor survives the death of a child it did not start."""
+    command = ["sh", "-c", 'sleep 3 & exec "$@"', "sh", *SERVE, str(config)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        stranger = min(wait_for_serving(process))
+
+        wait_until(lambda: stranger not in list_children(process.pid), "the stranger is reaped")
+
+        process.terminate()
+        assert process.stderr.read().count("Traceback") == 0
+        assert process.wait(PATIENCE) == 0
+
+
+def wait_for_serving(process: subprocess.Popen[str]) -> list[int]:
+    """The children of a supervisor that has just said that it serves."""
+    assert process.stderr is not None
+    assert any('"event": "serving"' in line for line in process.stderr)
+    return list_children(process.pid)
+
+
+def test_a_signal_right_after_the_first_line(config: Path) -> None:
+    """SIGTERM in the very moment the mirror says that it serves is a drain, not a death."""
+    with subprocess.Popen([*SERVE, config], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any('"event": "serving"' in line for line in process.stderr)
+
+        process.terminate()
+
+        assert process.wait(PATIENCE) == 0
+
+
+def test_a_worker_that_cannot_accept_crashes(berth: Berth) -> None:
+    """When accepting ends by an error the worker ends with it, rather than beating on."""
+    berth.pulls.close()
+
+    with pytest.raises(ValueError, match="file descriptor"):
+        asyncio.run(asyncio.wait_for(run_worker(berth, 0), PATIENCE))
+
+
+def test_metrics_live_in_the_data_folder(make_mirror: MirrorMaker) -> None:
+    """Counters are files of the data folder, and after a kill the next start empties it."""
+    mirror = make_mirror(workers=1)
+    wait_until(lambda: fetch(f"{mirror.console}/readyz").status == 200, "readiness")
+    former = set((mirror.data / "metrics").iterdir())
+    mirror.kill()
+
+    mirror.start()
+
+    assert {path.suffix for path in former} == {".db"}
+    assert [path for path in former if path.exists()] == []
+
+
+def test_a_newer_data_folder_is_not_touched(config: Path) -> None:
+    """Not even its counters are: the start is refused before."""
+    data = config.parent / "data"
+    (data / "LAYOUT").write_text("99\n")
+    (data / "metrics" / "mark").touch()
+
+    done = subprocess.run([*SERVE, config], capture_output=True, timeout=PATIENCE, check=False)
+
+    assert done.returncode == 2
+    assert (data / "metrics" / "mark").exists()
+
+
+def break_catalog(mirror: MirrorProcess) -> None:
+    """Who has the catalog open keeps it; who opens it now cannot."""
+    catalog = DataFolder(mirror.data).catalog
+    catalog.rename(catalog.with_suffix(".away"))
+    catalog.mkdir()
+
+
+def test_a_reload_that_cannot_start_keeps_the_former(
+    make_mirror: MirrorMaker, hub: FakeUpstream
+) -> None:
+    """When no new worker comes to life the former ones go on, and the log says so."""
+    image = hub.add_image("team/kept", "1", [b"kept"])
+    mirror = make_mirror(workers=1)
+    url = f"{mirror.url}/v2/team/kept/manifests/1"
+    assert fetch(url).status == 200
+    former = list_children(mirror.pid)
+    break_catalog(mirror)
+
+    os.kill(mirror.pid, signal.SIGHUP)
+
+    said = "not reloaded: the former settings stay"
+    wait_until(lambda: mirror.events(said), "a line that says so")
+    wait_until(lambda: list_children(mirror.pid) == former, "the new ones are gone")
+    assert fetch(url).body == image.manifest
+
+
+def test_workers_that_never_live_end_the_start(tmp_path: Path) -> None:
+    """When workers die again and again before any lived, the mirror exits with 1 and says so."""
+    done = subprocess.run(
+        [sys.executable, "-c", STILLBORN, tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE * 2,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.count("cannot start: every worker died at once") == 1
