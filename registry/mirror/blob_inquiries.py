@@ -34,23 +34,31 @@ class BlobInquiries:
             BlobUnknown: the repository does not have it, or (offline, private) not for us.
             UpstreamError: the upstream does not say.
         """
-        key = ("blob", repository, digest)  # the memory is shared with manifests of that name
-        absent = self._absences.find(key, self._clock())
+        absent = self._absences.find(_key(repository, digest), self._clock())
         if absent is not None:
             raise absent
-        try:
-            return await asyncio.shield(self._begin(repository, digest))
-        except UpstreamOffline as error:
-            raise BlobUnknown(str(repository), str(digest)) from error
-        except (Unknown, UpstreamDenied) as error:
-            unknown = BlobUnknown(str(repository), str(digest))
-            self._absences.note(key, unknown, self._clock())
-            raise unknown from error
+        return await asyncio.shield(self._begin(repository, digest))
 
     def _begin(self, repository: Repository, digest: Digest) -> "asyncio.Task[int | None]":
         key = (repository, digest)
         if key not in self._running:
-            work = self._sources[repository.registry].head_blob(repository.name, digest)
-            self._running[key] = self._tasks.start(work)
+            self._running[key] = self._tasks.start(self._inquire(repository, digest))
             self._running[key].add_done_callback(lambda _: self._running.pop(key, None))
         return self._running[key]
+
+    async def _inquire(self, repository: Repository, digest: Digest) -> int | None:
+        source = self._sources[repository.registry]
+        try:
+            return await source.head_blob(repository.name, digest)
+        except UpstreamOffline as error:
+            raise BlobUnknown(str(repository), str(digest)) from error
+        except (Unknown, UpstreamDenied) as error:
+            # Noted here, not by who waits: the next to ask may come before they wake up.
+            unknown = BlobUnknown(str(repository), str(digest))
+            self._absences.note(_key(repository, digest), unknown, self._clock())
+            raise unknown from error
+
+
+def _key(repository: Repository, digest: Digest) -> tuple[str, Repository, Digest]:
+    # The memory is shared with manifests, which a digest may name as well.
+    return ("blob", repository, digest)

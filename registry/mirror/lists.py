@@ -116,9 +116,6 @@ class Lists:
             raise absent
         try:
             entries = await asyncio.shield(self._ask(key, ask))
-        except Unknown as error:
-            self._absences.note(key, error, self._clock())
-            raise
         except UpstreamError as error:
             if record is None:
                 raise
@@ -136,7 +133,12 @@ class Lists:
     async def _fetch(
         self, repository: Repository, subject: str, ask: Callable[[], Awaitable[list[Any]]]
     ) -> list[Any]:
-        entries = await ask()
+        try:
+            entries = await ask()
+        except Unknown as error:
+            # Noted here, not by who waits: the next to ask may come before they wake up.
+            self._absences.note((repository, subject), error, self._clock())
+            raise
         try:
             await self._lists.record(repository, subject, entries, self._clock())
         except StoreError as error:  # the upstream will be asked again: that is all

@@ -203,22 +203,8 @@ def test_media_type_must_not_contradict(declared: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "content_type"),
-    [
-        (image(), media.DOCKER_MANIFEST),
-        (image(mediaType=""), media.DOCKER_MANIFEST),
-        (index(), media.DOCKER_LIST),
-        ({"schemaVersion": 2, "blobs": []}, media.OCI_ARTIFACT),
-        ({"schemaVersion": 2}, media.OCI_ARTIFACT),
-    ],
-)
-def test_whoever_is_first_decides_no_type(document: object, content_type: str) -> None:
-    """Without `mediaType` bytes are an OCI index or manifest, whatever an upstream calls them."""
-    assert "no mediaType" in refuse(document, content_type)
-
-
-@pytest.mark.parametrize(
-    "content_type", ["", "text/html", "application/json", "*/*", LAYER, *media.DOCKER_SCHEMA1]
+    "content_type",
+    ["", "text/html", "application/json", "*/*", LAYER, *sorted(media.DOCKER_SCHEMA1)],
 )
 def test_other_content_types_are_refused(content_type: str) -> None:
     """What did not arrive as a manifest is none."""
