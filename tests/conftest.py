@@ -16,6 +16,7 @@ TOGETHER = frozenset({"clients", "conformance"})
 ALONE = frozenset({"test_flights_crowd.py", "test_stale.py"})
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say which tests stay in one process, and which measure time and so run alone."""
     for item in items:
