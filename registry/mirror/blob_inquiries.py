@@ -25,7 +25,6 @@ class BlobInquiries:
         self._absences = absences
         self._tasks = tasks
         self._clock = clock
-        self._running: dict[tuple[Repository, Digest], asyncio.Task[int | None]] = {}
 
     async def ask(self, repository: Repository, digest: Digest) -> int | None:
         """Return the size in bytes, None where the upstream has the blob and does not tell.
@@ -37,14 +36,9 @@ class BlobInquiries:
         absent = self._absences.find(_key(repository, digest), self._clock())
         if absent is not None:
             raise absent
-        return await asyncio.shield(self._begin(repository, digest))
-
-    def _begin(self, repository: Repository, digest: Digest) -> "asyncio.Task[int | None]":
-        key = (repository, digest)
-        if key not in self._running:
-            self._running[key] = self._tasks.start(self._inquire(repository, digest))
-            self._running[key].add_done_callback(lambda _: self._running.pop(key, None))
-        return self._running[key]
+        key = _key(repository, digest)
+        inquiry = self._tasks.share(key, lambda: self._inquire(repository, digest))
+        return await asyncio.shield(inquiry)
 
     async def _inquire(self, repository: Repository, digest: Digest) -> int | None:
         source = self._sources[repository.registry]
@@ -60,5 +54,5 @@ class BlobInquiries:
 
 
 def _key(repository: Repository, digest: Digest) -> tuple[str, Repository, Digest]:
-    # The memory is shared with manifests, which a digest may name as well.
+    # The memory and the tasks are shared with others, which a digest may name as well.
     return ("blob", repository, digest)

@@ -60,7 +60,6 @@ class Lists:
         self._tags = tags
         self._clock = clock
         self._log = structlog.get_logger("registry.mirror")
-        self._running: dict[tuple[Repository, str], asyncio.Task[list[Any]]] = {}
 
     async def list_tags(self, repository: Repository) -> ServedList:
         """Return the tags of a repository in ASCII order.
@@ -115,20 +114,14 @@ class Lists:
         if (absent := self._absences.find(key, now)) is not None:
             raise absent
         try:
-            entries = await asyncio.shield(self._ask(key, ask))
+            entries = await asyncio.shield(
+                self._tasks.share(key, lambda: self._fetch(repository, subject, ask))
+            )
         except UpstreamError as error:
             if record is None:
                 raise
             return ServedList(record.entries, Origin.STALE, f"stale: {error}")
         return ServedList(entries, Origin.MISS)
-
-    def _ask(
-        self, key: tuple[Repository, str], ask: Callable[[], Awaitable[list[Any]]]
-    ) -> asyncio.Task[list[Any]]:
-        if key not in self._running:
-            self._running[key] = self._tasks.start(self._fetch(*key, ask))
-            self._running[key].add_done_callback(lambda _: self._running.pop(key, None))
-        return self._running[key]
 
     async def _fetch(
         self, repository: Repository, subject: str, ask: Callable[[], Awaitable[list[Any]]]

@@ -1,7 +1,7 @@
 """Work that belongs to the mirror, not to the request that caused it."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, ParamSpec, Self, TypeVar
 
 T = TypeVar("T")
@@ -26,6 +26,7 @@ class Tasks:
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
+        self._shared: dict[Hashable, asyncio.Task[Any]] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -42,4 +43,12 @@ class Tasks:
         task.add_done_callback(self._running.discard)
         # Reading the exception here keeps "never retrieved" out of the log when all askers left.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
+
+    def share(self, key: Hashable, begin: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+        """Return the running work called `key`, beginning it if there is none."""
+        task = self._shared.get(key)
+        if task is None:
+            task = self._shared[key] = self.start(begin())
+            task.add_done_callback(lambda _: self._shared.pop(key, None))
         return task
