@@ -188,13 +188,11 @@ class Flight:
                     self._announce(transfer, accused)
                 await in_thread(writer.append, batch)
                 self._notify()
-        try:
-            await in_thread(writer.verify)
-        except DigestMismatch:
-            # A prefix from before a crash may be what was wrong: then nobody is to blame.
-            if not resumed:
-                self._announce(transfer, (*accused, *transfer.accuse()))
-            raise
+        # Before the verdict: whoever reads that the bytes are wrong may die, or ask again, at once.
+        # A prefix from before a crash may be what is wrong: then nobody is to blame.
+        if not writer.is_right and not resumed:
+            self._announce(transfer, (*accused, *transfer.accuse()))
+        await in_thread(writer.verify)
 
     def _announce(self, transfer: Transfer, accused: Sequence[str]) -> None:
         """Tell the other processes; an accusation stays for them until the blob is whole."""

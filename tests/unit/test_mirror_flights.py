@@ -2,7 +2,7 @@
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.store.disk import DiskStore
 from registry.store.folder import DataFolder, open_folder
+from registry.store.part import PartWriter
 from registry.store.spool import Spool
-from tests.fakes.source import MemorySource, Tap
+from tests.fakes.source import ORIGIN, MemorySource, Tap
 
 REPOSITORY = Repository("docker.io", "library/a")
 CONTENT = bytes(range(256)) * 1000
@@ -203,6 +204,26 @@ async def test_liar_is_found_out(site: Site) -> None:
 
     assert second.failure is None
     assert site.is_stored()
+
+
+async def test_liar_is_named_before_the_verdict(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who learns of wrong bytes may die at once: by then the accusation is already on disk."""
+    named: list[Sequence[str]] = []
+    condemn = PartWriter.condemn
+
+    def look(writer: PartWriter) -> None:
+        waybill = Spool(site.folder.spool).waybill(DIGEST)
+        named.append(waybill.accused if waybill is not None else ())
+        condemn(writer)
+
+    monkeypatch.setattr(PartWriter, "condemn", look)
+    site.tap.is_lying = True
+
+    await finish((await site.open_process()).join(site.order())[0])
+
+    assert [list(accused) for accused in named] == [[ORIGIN]]
 
 
 async def test_nothing_is_left_in_the_spool(site: Site) -> None:
