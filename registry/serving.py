@@ -11,6 +11,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from registry.api.observe import Handler
 from registry.api.routes import build_api
 from registry.app import open_services
 from registry.berth import BACKLOG, DRAIN, STEWARD, Berth, load_tls
@@ -46,7 +47,7 @@ async def run_worker(berth: Berth, number: int) -> None:
         mirror = await stack.enter_async_context(
             open_services(berth.settings, berth.folder, metrics)
         )
-        runner = await _open_runner(stack, build_api(mirror, metrics))
+        runner = await _open_api(stack, build_api(mirror, metrics))
         # They outlive the accepting, so that nobody who was accepted is turned away.
         door = _Door(runner, berth, await stack.enter_async_context(Tasks()))
         tasks = await stack.enter_async_context(Tasks())
@@ -76,7 +77,7 @@ def _open_metrics(berth: Berth) -> Metrics:
 class _Door:
     """Lets clients in from the socket that all workers share."""
 
-    def __init__(self, runner: web.AppRunner, berth: Berth, greetings: Tasks) -> None:
+    def __init__(self, runner: web.ServerRunner, berth: Berth, greetings: Tasks) -> None:
         if runner.server is None:
             raise RuntimeError("the runner has to be set up before")
         self.pulls = berth.pulls
@@ -150,7 +151,9 @@ async def run_steward(berth: Berth) -> None:
         return "" if berth.heartbeats.count_living() else "no pull worker answers"
 
     async with AsyncExitStack() as stack:
-        runner = await _open_runner(stack, build_console(find_trouble, _collect_all))
+        console = build_console(find_trouble, _collect_all)
+        runner = web.AppRunner(console, access_log=None, shutdown_timeout=DRAIN / 2)
+        await _open_runner(stack, runner)
         await web.SockSite(runner, berth.console, backlog=BACKLOG).start()
         await _wait_for_end(berth.lifeline)
 
@@ -161,19 +164,18 @@ def _collect_all() -> CollectorRegistry:
     return collected
 
 
-async def _open_runner(stack: AsyncExitStack, app: web.Application) -> web.AppRunner:
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        handler_cancellation=True,
-        keepalive_timeout=IDLE,
-        # aiohttp waits that long twice: for the answers, then for them again after it has cut off
-        # what their requests still bring, which for pulls is nothing.
-        shutdown_timeout=DRAIN / 2,
-    )
+async def _open_api(stack: AsyncExitStack, answer: Handler) -> web.ServerRunner:
+    server = web.Server(answer, access_log=None, handler_cancellation=True, keepalive_timeout=IDLE)
+    # aiohttp waits that long twice: for the answers, then for them again after it has cut off what
+    # their requests still bring, which for pulls is nothing.
+    runner = web.ServerRunner(server, shutdown_timeout=DRAIN / 2)
+    await _open_runner(stack, runner)
+    return runner
+
+
+async def _open_runner(stack: AsyncExitStack, runner: web.BaseRunner) -> None:
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    return runner
 
 
 async def _keep_beating(heartbeats: Heartbeats, number: int) -> None:

@@ -7,7 +7,7 @@ from contextlib import closing
 from aiohttp import web
 
 from registry.api.headers import content_headers, is_unchanged
-from registry.api.observe import observation
+from registry.api.observe import observation, sign
 from registry.api.ranges import Multipart, content_range, describe_parts
 from registry.api.sending import send_file
 from registry.errors import EntrepotError, StoreError
@@ -25,7 +25,7 @@ Sender = Callable[[web.StreamResponse, int, int | None], Awaitable[None]]
 
 
 async def answer_blob(
-    request: web.Request, blobs: Blobs, repository: Repository, digest: Digest
+    request: web.BaseRequest, blobs: Blobs, repository: Repository, digest: Digest
 ) -> web.StreamResponse:
     """Answer a blob, or the part of it that `Range` asks for; a HEAD fetches nothing."""
     if is_unchanged(request.headers.getall("If-None-Match", ()), digest):
@@ -52,7 +52,7 @@ def _headers(digest: Digest, origin: Origin) -> dict[str, str]:
 
 
 async def _answer_stored(
-    request: web.Request, digest: Digest, blob: StoredBlob
+    request: web.BaseRequest, digest: Digest, blob: StoredBlob
 ) -> web.StreamResponse:
     try:
         descriptor = os.open(blob.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -68,7 +68,7 @@ async def _answer_stored(
         os.close(descriptor)
 
 
-def _send_arriving(request: web.Request, blob: ArrivingBlob) -> Sender:
+def _send_arriving(request: web.BaseRequest, blob: ArrivingBlob) -> Sender:
     async def send(response: web.StreamResponse, start: int, stop: int | None) -> None:
         offset = start
         try:
@@ -88,7 +88,7 @@ def _send_arriving(request: web.Request, blob: ArrivingBlob) -> Sender:
 
 
 async def _answer(
-    request: web.Request, digest: Digest, size: int | None, origin: Origin, send: Sender
+    request: web.BaseRequest, digest: Digest, size: int | None, origin: Origin, send: Sender
 ) -> web.StreamResponse:
     response = web.StreamResponse(headers=_headers(digest, origin))
     if size is None:
@@ -109,7 +109,7 @@ async def _answer(
     return await _ship(request, response, lambda: send(response, span.start, span.stop))
 
 
-def _read_spans(request: web.Request, digest: Digest, size: int) -> tuple[Span, ...]:
+def _read_spans(request: web.BaseRequest, digest: Digest, size: int) -> tuple[Span, ...]:
     condition = request.headers.get("If-Range")
     if condition is not None and not is_unchanged([condition], digest):
         return ()
@@ -126,9 +126,10 @@ async def _send_parts(response: web.StreamResponse, multipart: Multipart, send: 
 
 
 async def _ship(
-    request: web.Request, response: web.StreamResponse, send: Callable[[], Awaitable[None]]
+    request: web.BaseRequest, response: web.StreamResponse, send: Callable[[], Awaitable[None]]
 ) -> web.StreamResponse:
     """Send headers and body; a body that cannot be completed ends in a cut, never cleanly."""
+    sign(request, response)
     await response.prepare(request)
     try:
         await send()

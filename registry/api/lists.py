@@ -17,7 +17,9 @@ from registry.oci.page import Page, cut_page, parse_count
 CATALOG_PAGE = 1000  # entries where the client names no number
 
 
-async def answer_tags(request: web.Request, lists: Lists, repository: Repository) -> web.Response:
+async def answer_tags(
+    request: web.BaseRequest, lists: Lists, repository: Repository
+) -> web.Response:
     """Answer one page of a repository's tags (distribution-spec, "Listing Tags")."""
     count = parse_count(request.query.get("n"))
     served = await lists.list_tags(repository)
@@ -28,7 +30,7 @@ async def answer_tags(request: web.Request, lists: Lists, repository: Repository
     return response
 
 
-async def answer_catalog(request: web.Request, lists: Lists) -> web.Response:
+async def answer_catalog(request: web.BaseRequest, lists: Lists) -> web.Response:
     """Answer one page of the repositories kept here, named as they can be pulled from here."""
     count = parse_count(request.query.get("n"))
     count = CATALOG_PAGE if count is None else count
@@ -37,7 +39,7 @@ async def answer_catalog(request: web.Request, lists: Lists) -> web.Response:
 
 
 async def answer_referrers(
-    request: web.Request, lists: Lists, repository: Repository, digest: Digest
+    request: web.BaseRequest, lists: Lists, repository: Repository, digest: Digest
 ) -> web.Response:
     """Answer what refers to `digest` (distribution-spec, "Listing Referrers")."""
     served = await lists.list_referrers(repository, digest)
@@ -54,7 +56,7 @@ async def answer_referrers(
 
 
 def _answer_page(
-    request: web.Request, page: Page, document: dict[str, Any], count: int | None
+    request: web.BaseRequest, page: Page, document: dict[str, Any], count: int | None
 ) -> web.Response:
     headers = {"Content-Type": media.JSON}
     if page.next_last is not None:

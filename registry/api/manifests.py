@@ -13,7 +13,7 @@ from registry.oci.names import Reference, Repository
 
 
 async def answer_manifest(
-    request: web.Request, manifests: Manifests, repository: Repository, reference: Reference
+    request: web.BaseRequest, manifests: Manifests, repository: Repository, reference: Reference
 ) -> web.Response:
     """Answer a manifest; a HEAD gets the same headers without the body."""
     served = await manifests.get(repository, reference)

@@ -1,16 +1,18 @@
-"""From a request to its handler: the pull API as one aiohttp application."""
+"""From a request to its handler: the pull API as one function.
 
-from collections.abc import Awaitable, Callable
+It is served without aiohttp's `Application`, router and signals: paths are read by `parse_target`
+anyway, and every layer that is not there is time for each of a crowd's manifests (record 0012).
+"""
+
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from registry import __version__
 from registry.api import errors
 from registry.api.blobs import answer_blob
 from registry.api.lists import answer_catalog, answer_referrers, answer_tags
 from registry.api.manifests import answer_manifest
-from registry.api.observe import build_observer, observation
+from registry.api.observe import Handler, Observer, observation
 from registry.api.target import Kind, Target, is_upload, parse_target
 from registry.metrics import Metrics
 from registry.mirror.blobs import Blobs
@@ -32,47 +34,31 @@ class Mirror:
     lists: Lists
 
 
-def build_api(mirror: Mirror, metrics: Metrics) -> web.Application:
-    """Make the application; it opens nothing."""
+def build_api(mirror: Mirror, metrics: Metrics) -> Handler:
+    """Make the function that answers every request of the pull API; it opens nothing."""
 
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
         return await dispatch(request, mirror)
 
-    app = web.Application(middlewares=[build_observer(metrics)])
-    app.router.add_route("*", "/{path:.*}", answer)
-    app.on_response_prepare.append(_build_signer(mirror.table))
-    return app
+    return Observer(metrics, answer).observe
 
 
-def _build_signer(
-    table: UpstreamTable,
-) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """Make the hook that adds the headers which every answer has."""
-
-    async def sign(request: web.Request, response: web.StreamResponse) -> None:
-        response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
-        response.headers["Server"] = f"Entrepot/{__version__}"
-        namespace = request.query.get("ns", "")
-        if table.find(namespace):
-            # distribution-spec (main), "Registry Proxying": the answer is scoped by it.
-            response.headers["OCI-Namespace"] = namespace
-
-    return sign
-
-
-async def dispatch(request: web.Request, mirror: Mirror) -> web.StreamResponse:
+async def dispatch(request: web.BaseRequest, mirror: Mirror) -> web.StreamResponse:
     """Answer one request of the pull API.
 
     Raises:
         EntrepotError: rendered by the observer.
     """
-    raw_path = request.raw_path.partition("?")[0]
-    target = parse_target(raw_path, request.query.get("ns", ""), _read_host(request))
-    if request.method not in ("GET", "HEAD") or is_upload(raw_path):
+    notes = observation(request)
+    namespace = request.query.get("ns", "") if notes.has_query else ""
+    if mirror.table.find(namespace):
+        notes.namespace = namespace
+    target = parse_target(notes.path, namespace, _read_host(request))
+    if request.method not in ("GET", "HEAD") or is_upload(notes.path):
         return errors.refuse_write()
     if target is None:
         return errors.refuse_address()
-    observation(request).kind = target.kind.value
+    notes.kind = target.kind.value
     if target.repository.prefix:
         mirror.table.require(target.repository.prefix)  # a wrong mirror URL shows at the ping
     match target.kind:
@@ -85,13 +71,13 @@ async def dispatch(request: web.Request, mirror: Mirror) -> web.StreamResponse:
             return await _answer_content(request, mirror, target)
 
 
-def _read_host(request: web.Request) -> str:
+def _read_host(request: web.BaseRequest) -> str:
     # Not `request.host`: without a Host header that would look up this machine's name in the DNS.
     return request.headers.get("Host", "")
 
 
 async def _answer_content(
-    request: web.Request, mirror: Mirror, target: Target
+    request: web.BaseRequest, mirror: Mirror, target: Target
 ) -> web.StreamResponse:
     repository = mirror.table.resolve(target.repository)
     match target.kind:

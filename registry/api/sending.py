@@ -21,7 +21,7 @@ class OpenFile:
 
 
 async def send_file(
-    request: web.Request, response: web.StreamResponse, descriptor: int, start: int, stop: int
+    request: web.BaseRequest, response: web.StreamResponse, descriptor: int, start: int, stop: int
 ) -> None:
     """Send the bytes from `start` to `stop`, which must be in the file; headers have been sent.
 

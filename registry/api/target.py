@@ -7,12 +7,14 @@ right. Everything is decoded exactly once, and what could be read in two ways is
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from urllib.parse import unquote
 
 from registry.errors import NameInvalid
 from registry.mirror.routing import RepositoryRequest
 
 MAX_PATH = 2048  # characters; the longest legal one is far below
+REMEMBERED = 4096  # request lines: a team asks for the same ones again and again
 _PLACE = re.compile(r"(?P<name>.+)/(?P<kind>manifests|blobs|referrers)/(?P<reference>[^/]+)")
 _TAGS = re.compile(r"(?P<name>.+)/tags/list")
 _TRICKS = re.compile(r"%(?:2f|5c|00)", re.IGNORECASE)
@@ -38,6 +40,7 @@ class Target:
     reference: str = ""
 
 
+@lru_cache(REMEMBERED)
 def parse_target(raw_path: str, namespace: str, host: str) -> Target | None:
     """Read the path of a request line, its `ns` parameter and its Host header.
 

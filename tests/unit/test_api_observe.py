@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from registry.api.observe import build_observer
+from registry.api.observe import Observer
 from registry.metrics import Metrics
 
 
@@ -23,11 +23,11 @@ async def test_only_who_left_counts_as_such(error: BaseException, status: str) -
     """A cancelled or reset request counts as 499, every other exception as 500."""
     metrics = Metrics()
 
-    async def fail(_: web.Request) -> web.StreamResponse:
+    async def fail(_: web.BaseRequest) -> web.StreamResponse:
         raise error
 
     with pytest.raises(type(error)):
-        await build_observer(metrics)(make_mocked_request("GET", "/v2/"), fail)
+        await Observer(metrics, fail).observe(make_mocked_request("GET", "/v2/"))
 
     labels = {"kind": "other", "status": status, "origin": ""}
     assert metrics.registry.get_sample_value("entrepot_requests_total", labels) == 1.0
