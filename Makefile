@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check format soak bench lock clean
+.PHONY: run test check format soak bench report peers lock clean
 
 run: $(VENV)/run.stamp            ## start the mirror on 127.0.0.1:5000
 	$(BIN)/entrepot serve
@@ -25,8 +25,15 @@ format: $(VENV)/test.stamp        ## rewrite the sources in the one style
 soak: $(VENV)/test.stamp          ## the full measurements behind docs/evidence/
 	$(BIN)/python -m pytest -m soak
 
-bench: $(VENV)/test.stamp         ## measure beside the peers (about 40 minutes on a quiet machine)
+bench: $(VENV)/test.stamp peers   ## measure beside the peers (about 40 minutes on a quiet machine)
 	$(BIN)/python -m benchmarks
+
+report: $(VENV)/test.stamp peers  ## every case of the bench once, reduced (about 4 minutes)
+	$(BIN)/python -m benchmarks --quick
+
+peers:                            ## install what the bench measures; the table names who is missing
+	-.ci/install-packages nginx-light docker-registry wrk
+	-.ci/install-packages docker.io containerd iproute2
 
 lock: $(VENV)/test.stamp          ## renew the locked dependencies from the bounds in pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

@@ -11,6 +11,7 @@ import httpx
 from registry import __version__
 from registry.errors import SettingsError, UpstreamUnreachable
 from registry.settings import UpstreamSettings
+from registry.upstream.pools import PooledTransport
 from registry.upstream.redirects import target_of
 
 CONNECT = 10.0  # seconds
@@ -31,18 +32,17 @@ def open_client(
     Raises:
         SettingsError: `ca_file` cannot be read.
     """
+    trust = system if system and not settings.ca_file else load_trust(name, settings.ca_file)
     return httpx.AsyncClient(
-        proxy=settings.proxy or None,
+        transport=PooledTransport(trust, settings.proxy),
         # Without a proxy in the settings it is "directly", whatever the environment says.
         trust_env=False,
         # Nobody's cookies are kept: an upstream must not tell two clients of ours together.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        verify=system if system and not settings.ca_file else load_trust(name, settings.ca_file),
         # Redirects are followed by hand: the next host must never see our Authorization, and
         # signed queries must arrive byte for byte.
         follow_redirects=False,
         timeout=httpx.Timeout(connect=CONNECT, read=STALL, write=STALL, pool=None),
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
         headers={"User-Agent": f"entrepot/{__version__}", "Accept-Encoding": "identity"},
     )
 

@@ -39,6 +39,7 @@ HOMES: Mapping[str, str] = MappingProxyType(
     {
         "aiofiles": "store bundle",
         "aiohttp": "api console app serving processes",
+        "httpcore": "upstream",
         "httpx": "upstream app",
         "jinja2": "console",
         "prometheus_client": "metrics console serving",
