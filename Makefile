@@ -28,7 +28,7 @@ soak: $(VENV)/test.stamp          ## the full measurements behind docs/evidence/
 bench: $(VENV)/test.stamp peers   ## measure beside the peers (about 40 minutes on a quiet machine)
 	$(BIN)/python -m benchmarks
 
-report: $(VENV)/test.stamp peers  ## every case of the bench once, reduced (about 4 minutes)
+report: $(VENV)/test.stamp peers  ## every case of the bench once, reduced (about 3 minutes)
 	$(BIN)/python -m benchmarks --quick
 
 peers:                            ## install what the bench measures; the table names who is missing

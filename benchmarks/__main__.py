@@ -1,7 +1,7 @@
 """One command: start everyone, run every case in turns, print and save the table.
 
     python -m benchmarks                               the whole table, into docs/evidence/bench
-    python -m benchmarks --quick                       a minute, as a report without judgement
+    python -m benchmarks --quick                       every case once, reduced: three minutes
     python -m benchmarks --case hot --scale 0.1        one case, reduced
     python -m benchmarks growth                        how cost grows with clients and content
 
@@ -21,7 +21,6 @@ from benchmarks.report import print_report, save_report
 from benchmarks.results import US, Outcome
 
 EVIDENCE = Path("docs/evidence/bench")
-QUICK = ("hot", "ranges", "manifests", "cold", "concurrent")
 QUICK_SCALE = 0.04
 QUICK_SECONDS = 1.0
 ENOUGH = 3  # rounds, for a median that is worth keeping
@@ -41,7 +40,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="at most, of each case (5)")
     parser.add_argument("--scale", type=float, default=1.0, help="of sizes and counts (1.0)")
     parser.add_argument("--seconds", type=float, default=5.0, help="that wrk asks (5)")
-    parser.add_argument("--quick", action="store_true", help="a few cases, once, reduced")
+    parser.add_argument("--quick", action="store_true", help="once, reduced, as a report")
     parser.add_argument(
         "--out",
         type=Path,
@@ -49,7 +48,6 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     )
     chosen = parser.parse_args(arguments)
     if chosen.quick:
-        chosen.case = chosen.case or list(QUICK)
         chosen.rounds, chosen.scale, chosen.seconds = 1, QUICK_SCALE, QUICK_SECONDS
     if chosen.out is None and chosen.scale == 1 and chosen.rounds >= ENOUGH:
         chosen.out = EVIDENCE

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.drayage import DrayageMissing, find_drayage
-from benchmarks.processes import Server, free_port
+from benchmarks.processes import DoesNotStart, Server, free_port
 from tests.harness.mirror import MirrorProcess
 
 NGINX = """
@@ -114,7 +114,7 @@ class Nginx(Contender):
 
     def find_lack(self) -> str:
         """Look for the program."""
-        return _lack("nginx")
+        return _lack("nginx", "nginx-light")
 
     def tell_version(self) -> str:
         """Ask it."""
@@ -137,7 +137,7 @@ class DockerRegistry(Contender):
 
     def find_lack(self) -> str:
         """Look for the program."""
-        return _lack("docker-registry")
+        return _lack("docker-registry", "docker-registry")
 
     def tell_version(self) -> str:
         """Ask it."""
@@ -206,6 +206,9 @@ class Entrepot(Contender):
 
 def start_registry(name: str, folder: Path, proxy: str = "") -> Place:
     """Start a docker-registry; without a `proxy` section it serves what is in its folder."""
+    lack = _lack("docker-registry", "docker-registry")
+    if lack:
+        raise DoesNotStart(lack)
     port = free_port()
     configuration = folder / "config.yml"
     configuration.write_text(REGISTRY.format(folder=folder, port=port, proxy=proxy))
@@ -224,8 +227,8 @@ def _find(program: str) -> str:
     return shutil.which(program, path=path) or ""
 
 
-def _lack(program: str) -> str:
-    return "" if _find(program) else f"{program} is not installed (Debian's package {program})"
+def _lack(program: str, package: str) -> str:
+    return "" if _find(program) else f"{program} is not installed (Debian's package {package})"
 
 
 def _ask(program: str, *arguments: str) -> str:

@@ -6,10 +6,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from benchmarks.client import ACCEPT
@@ -17,7 +18,7 @@ from benchmarks.contenders import Place
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 180.0  # seconds that a measured pull may take before it counts as failed
-UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
+UNITS: Mapping[str, float] = MappingProxyType({"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0})
 
 
 class LoadFailed(Exception):

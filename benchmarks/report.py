@@ -4,12 +4,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmarks.bench import Case
 from benchmarks.chart import draw_bars
 from benchmarks.results import MEASURES, US, Outcome, Spread, State, Verdict, judge
 
-MARKS = {State.MET: "✔ met", State.MISSED: "✘ missed", State.UNKNOWN: "? unknown"}
+MARKS: Mapping[State, str] = MappingProxyType(
+    {
+        State.MET: "✔ met",
+        State.MISSED: "✘ missed",
+        State.UNKNOWN: "? unknown",
+        State.PENDING: "… pending",
+    }
+)
 CAPTION = """\
 Medians of interleaved rounds, and in parentheses the least and the most. A ratio is ours over the
 other's within a round; the median of the rounds is held against the bar. Everyone ran on this
@@ -41,11 +49,11 @@ def _judge_all(case: Case, outcome: Outcome) -> list[Verdict]:
 
 
 def _found(outcome: Outcome, verdict: Verdict) -> str:
-    # A small blob is all start-up: what it says of a bar is a hint, not a verdict.
     mark = MARKS[verdict.state]
-    mark = mark if outcome.scale == 1 else f"reduced: would be {mark}"
     if verdict.found is None:
         return f"{verdict.why} | {mark}"
+    # A small blob is all start-up: what it says of a bar is a hint, not a verdict.
+    mark = mark if outcome.scale == 1 else f"reduced: would be {mark}"
     times = " x" if verdict.bar.against else ""
     spread = verdict.found
     return f"{spread.median:.4g}{times} ({spread.least:.4g} to {spread.most:.4g}) | {mark}"

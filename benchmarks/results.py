@@ -29,6 +29,7 @@ MEASURES: Mapping[str, tuple[str, int]] = MappingProxyType(
         "slowdown": ("beside slow readers, x alone", 2),
         "alone": ("alone, s", 3),
         "ready": ("ready, s", 2),
+        "plan": ("eviction plan, s", 2),
     }
 )
 
@@ -39,19 +40,22 @@ class State(Enum):
     MET = "met"
     MISSED = "missed"
     UNKNOWN = "unknown"
+    PENDING = "pending"
 
 
 @dataclass(frozen=True)
 class Bar:
     """What our measure must reach: at most or at least `factor` times another's, or absolutely.
 
-    `against` is a contender, or empty where `factor` is the bound itself.
+    `against` is a contender, or empty where `factor` is the bound itself. `pending` says why nobody
+    can measure it yet.
     """
 
     measure: str
     relation: str  # "<=" or ">="
     factor: float
     against: str = ""
+    pending: str = ""
 
     def __str__(self) -> str:
         head = MEASURES[self.measure][0]
@@ -109,7 +113,7 @@ class Outcome:
     @property
     def headline(self) -> str:
         """The title; says so when the run was a reduced one."""
-        reduced = "" if self.scale == 1 else f" (reduced: sizes x {self.scale:g})"
+        reduced = "" if self.scale == 1 else f" (reduced: scale {self.scale:g})"
         return self.title + reduced
 
     def spread(self, contender: str, measure: str) -> Spread | None:
@@ -135,6 +139,8 @@ class Outcome:
 
 def judge(outcome: Outcome, bar: Bar) -> Verdict:
     """Hold an outcome against one of its bars."""
+    if bar.pending:
+        return Verdict(bar, State.PENDING, why=bar.pending)
     if US in outcome.failures:
         return Verdict(bar, State.MISSED, why=outcome.failures[US])
     found = (

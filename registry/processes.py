@@ -26,6 +26,7 @@ from registry.logs import configure_logs
 from registry.quantities import Address
 from registry.settings import Settings
 from registry.store.folder import DataFolder, open_folder
+from registry.upstream.transport import preload
 
 RESPAWN = 1.0  # seconds before a dead process is replaced, so that a broken one does not spin
 GRACE = DRAIN + 5.0  # seconds after which a process that does not drain is killed
@@ -70,6 +71,8 @@ def serve_forever(settings: Settings, reload: Callable[[], Settings]) -> bool:
     _open_metrics(berth.metrics)
     # Imported only now: prometheus_client decides at import whether it counts in that folder.
     from registry.serving import run_child  # noqa: PLC0415
+
+    preload()
 
     def reload_berth(former: Berth) -> Berth:
         renewed = reload()

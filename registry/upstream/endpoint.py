@@ -52,6 +52,11 @@ class Call:
         return f"{self.method} {self.path}"
 
     @property
+    def is_bulk(self) -> bool:
+        """Whether the answer may be large: a blob."""
+        return self.method == "GET" and isinstance(self.absent, BlobUnknown)
+
+    @property
     def scope(self) -> str:
         """The token scope that this call needs."""
         return f"repository:{self.repository}:pull"
@@ -224,7 +229,7 @@ class Endpoint:
             # Only this endpoint's own origin ever sees our login, on whichever hop.
             if header is not None and origin_of(url) == self.origin:
                 headers["Authorization"] = header
-            response = await self._send_once(call.method, url, headers)
+            response = await self._send_once(call, url, headers)
             if response.status_code not in REDIRECTS:
                 return Answer(response, url)
             location = response.headers.get("location", "")
@@ -232,9 +237,11 @@ class Endpoint:
             url = follow(url, location)
         raise UpstreamFaulty(self.origin, f"redirects more than {MAX_HOPS} times")
 
-    async def _send_once(self, method: str, url: str, headers: Mapping[str, str]) -> httpx.Response:
+    async def _send_once(self, call: Call, url: str, headers: Mapping[str, str]) -> httpx.Response:
         origin = origin_of(url)
-        request = write_request(self._client, method, url, headers, connect=self.connect)
+        request = write_request(
+            self._client, call.method, url, headers, connect=self.connect, is_bulk=call.is_bulk
+        )
         try:
             with translate_errors(origin):
                 return await self._client.send(request, stream=True)

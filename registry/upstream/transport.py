@@ -6,19 +6,26 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
+import anyio
 import httpx
 
 from registry import __version__
 from registry.errors import SettingsError, UpstreamUnreachable
 from registry.settings import UpstreamSettings
-from registry.upstream.pools import PooledTransport
+from registry.upstream.bulk import BulkTransport
 from registry.upstream.redirects import target_of
 
 CONNECT = 10.0  # seconds
 HASTY_CONNECT = 3.0  # seconds, where another endpoint may be asked instead
 DISCARD = 2.0  # seconds to read what nobody wants
 SHORT = 64 * 1024  # bytes that are sooner read than a new connection is made
+BULK = "bulk"  # the extension that marks a request whose answer may be large
 STALL = 20.0  # seconds without a byte after which a transfer counts as broken
+
+
+def preload() -> None:
+    """Import what httpx imports at a process's first request; before forking it costs once."""
+    anyio.run(anyio.sleep, 0)
 
 
 def open_client(
@@ -34,7 +41,7 @@ def open_client(
     """
     trust = system if system and not settings.ca_file else load_trust(name, settings.ca_file)
     return httpx.AsyncClient(
-        transport=PooledTransport(trust, settings.proxy),
+        transport=_Transport(trust, settings.proxy),
         # Without a proxy in the settings it is "directly", whatever the environment says.
         trust_env=False,
         # Nobody's cookies are kept: an upstream must not tell two clients of ours together.
@@ -66,6 +73,27 @@ def load_trust(name: str, ca_file: str) -> ssl.SSLContext:
     return context
 
 
+class _Transport(httpx.AsyncBaseTransport):
+    """httpx's own for what is small, another for what is large; see `registry.upstream.bulk`."""
+
+    def __init__(self, trust: ssl.SSLContext, proxy: str) -> None:
+        self._bulk = BulkTransport(trust, proxy)
+        self._small = httpx.AsyncHTTPTransport(
+            verify=trust,
+            proxy=proxy or None,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        chosen = self._bulk if request.extensions.get(BULK) else self._small
+        return await chosen.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._bulk.aclose()
+        await self._small.aclose()
+
+
 class _WrittenURL(httpx.URL):
     """A URL that goes over the wire as it was written; httpx would normalise its escapes."""
 
@@ -86,16 +114,19 @@ def write_request(
     headers: Mapping[str, str],
     *,
     connect: float = CONNECT,
+    is_bulk: bool = False,
 ) -> httpx.Request:
     """Make a request that carries the path and query of `url` byte for byte.
 
-    `connect` is how many seconds a new connection may take.
+    `connect` is how many seconds a new connection may take; `is_bulk` says that the answer may be
+    large.
 
     Not by httpx's extension `target`: that also replaces what a proxy is asked for.
     """
     timeout = httpx.Timeout(connect=connect, read=STALL, write=STALL, pool=None)
     request = client.build_request(method, url, headers=headers, timeout=timeout)
     request.url = _WrittenURL(url)
+    request.extensions[BULK] = is_bulk
     return request
 
 

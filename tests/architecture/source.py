@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+FOLDERS = ("registry", "tests", "benchmarks")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def _read(path: Path) -> Source:
 
 def find_imports(source: Source) -> list[Import]:
     """Return what a file imports; `from a import b` means `a.b` where that is a module of ours."""
-    ours = {each.module for each in read_sources("registry", "tests")}
+    ours = {each.module for each in read_sources(*FOLDERS)}
     found = []
     for node in source.nodes():
         if isinstance(node, ast.Import):

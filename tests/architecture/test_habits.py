@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from tests.architecture.source import ROOT, Source, read_sources
+from tests.architecture.source import FOLDERS, ROOT, Source, read_sources
 
 MAX_LINES = 300
 MAX_FUNCTION = 50
@@ -21,7 +21,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 def test_files_are_short() -> None:
     """A file has at most 300 lines: beyond that a second noun is hiding in it."""
-    sources = read_sources("registry", "tests")
+    sources = read_sources(*FOLDERS)
     long = {each.place: len(each.text.splitlines()) for each in sources}
     assert {place: count for place, count in long.items() if count > MAX_LINES} == {}
 
@@ -30,7 +30,7 @@ def test_functions_are_short() -> None:
     """A function has at most 50 lines: beyond that it does two things."""
     long = [
         f"{source.place}:{node.lineno} {node.name}"
-        for source in read_sources("registry", "tests")
+        for source in read_sources(*FOLDERS)
         for node in source.nodes()
         if isinstance(node, Function) and (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION
     ]
@@ -39,13 +39,13 @@ def test_functions_are_short() -> None:
 
 def test_files_are_nouns() -> None:
     """No file has a name that says nothing of what is in it."""
-    named = [each.place for each in read_sources("registry", "tests") if each.path.stem in NAMELESS]
+    named = [each.place for each in read_sources(*FOLDERS) if each.path.stem in NAMELESS]
     assert named == []
 
 
 def test_nothing_is_left_undecided() -> None:
     """What is shipped is finished; what is open stands in the issues."""
-    texts = {each.place: each.text for each in read_sources("registry", "tests")}
+    texts = {each.place: each.text for each in read_sources(*FOLDERS)}
     for folder, kind in (("config", "*.toml"), ("registry", "*.sql"), ("docs", "*.md")):
         texts |= {
             str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
@@ -76,7 +76,7 @@ def test_public_names_have_docstrings() -> None:
     """Every public module, class, function and method says what it promises."""
     silent = [
         f"{source.place}: {name}"
-        for source in read_sources("registry")
+        for source in read_sources("registry", "benchmarks")
         for name, node in list_public(source)
         if not ast.get_docstring(node)  # type: ignore[arg-type]
     ]
@@ -105,7 +105,8 @@ def list_state(source: Source) -> Iterator[str]:
 
 def test_modules_hold_no_state() -> None:
     """What changes lives in an object that somebody opened, never in a module or class."""
-    state = [found for source in read_sources("registry") for found in list_state(source)]
+    sources = read_sources("registry", "benchmarks")
+    state = [found for source in sources for found in list_state(source)]
     assert state == []
 
 

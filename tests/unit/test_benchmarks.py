@@ -95,6 +95,14 @@ def test_a_bar_without_its_peer_is_unknown() -> None:
     assert (verdict.state, verdict.why) == (State.UNKNOWN, "nginx is not installed")
 
 
+def test_what_nobody_can_measure_yet_is_pending() -> None:
+    """A bar ahead of its feature is a row of the table with the reason, neither met nor missed."""
+    bar = Bar("plan", "<=", 1.0, pending="there is no plan")
+    case = Case("hot", "hot blob", lambda _: nullcontext({}), (bar,))
+    report = print_report([case], {"hot": make_outcome([1.0], [1.0])}, {})
+    assert "| hot blob | eviction plan, s ≤ 1 | there is no plan | … pending |" in report
+
+
 def test_what_we_cannot_do_is_missed() -> None:
     """A failure of our own misses the bar even where earlier rounds were good."""
     outcome = make_outcome([0.1], [1.0])
@@ -176,6 +184,11 @@ def test_reduced_runs_are_not_evidence() -> None:
     ]
     expected = [None, None, None, EVIDENCE]
     assert expected == outs
+
+
+def test_the_quick_run_has_every_case() -> None:
+    """CI reports on all that the table holds."""
+    assert list(CASES) == choose_cases(parse_arguments(["--quick"]).case)
 
 
 def test_cases_have_names_of_their_own() -> None:
