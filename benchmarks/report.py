@@ -61,19 +61,16 @@ def _found(outcome: Outcome, verdict: Verdict) -> str:
 
 def _table(outcome: Outcome) -> list[str]:
     measures = outcome.measures()
-    heads = [MEASURES[name][0] for name in measures]
-    lines = [
-        f"| | {' | '.join(heads)} | rounds |",
-        "| --- |" + " --- |" * (len(heads) + 1),
-    ]
+    heads = [*(MEASURES[name][0] for name in measures), "rounds"]
+    lines = [f"| | {' | '.join(heads)} |", "| --- |" + " --- |" * len(heads)]
     for name in dict.fromkeys([*outcome.samples, *outcome.missing, *outcome.failures]):
-        rounds = len(outcome.samples.get(name, ()))
         cells = [_cell(outcome.spread(name, measure), measure) for measure in measures]
+        cells.append(str(len(outcome.samples.get(name, ()))))
         trouble = outcome.failures.get(name) or outcome.missing.get(name)
         why = "" if trouble is None else f": {'missing' if name in outcome.missing else 'failed'}"
         reason = f"{why}, {trouble}" if trouble else ""
         label = f"**{name}**" if name == US else name
-        lines.append(f"| {label}{reason.replace('|', '/')} | {' | '.join(cells)} | {rounds} |")
+        lines.append(f"| {label}{reason.replace('|', '/')} | {' | '.join(cells)} |")
     return [line.replace("\n", " ") for line in lines]
 
 

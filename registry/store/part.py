@@ -13,7 +13,7 @@ A crash at any point leaves a file that the next writer can go on from, or nothi
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -26,6 +26,9 @@ from registry.store.locks import leads_to, take_lock
 _WHOLE = 0o444  # its owner can still read, and so lock, what a crash left behind a verdict
 _CONDEMNED = 0o400
 _GROWING = 0o600
+# Bytes hashed and then written in one call. Larger writes make the kernel look for larger pages,
+# which every so often takes it longer than all the rest (docs/evidence/0003-speed.md).
+_PORTION = 256 * 1024
 _REHASH = 1024 * 1024  # bytes read at a time when a prefix is hashed again
 
 
@@ -94,6 +97,23 @@ class PartReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _cut(chunks: Sequence[bytes]) -> Iterator[list[memoryview]]:
+    """Yield the chunks in portions that are written while they are still in the core's cache."""
+    portion: list[memoryview] = []
+    room = _PORTION
+    for chunk in chunks:
+        rest = memoryview(chunk)
+        while rest:
+            piece, rest = rest[:room], rest[room:]
+            portion.append(piece)
+            room -= piece.nbytes
+            if not room:
+                yield portion
+                portion, room = [], _PORTION
+    if portion:
+        yield portion
 
 
 class PartWriter:
@@ -174,12 +194,13 @@ class PartWriter:
         Raises:
             StoreError: the disk refused (full, gone); nothing was lost of what readers have.
         """
-        for chunk in chunks:
-            self._hasher.update(chunk)
-        pieces = [memoryview(piece) for piece in (self._held, *chunks)]
-        self._held = bytes(pieces[-1][-1:])
-        pieces[-1] = pieces[-1][:-1]
-        self._write([piece for piece in pieces if piece.nbytes])
+        for portion in _cut(chunks):
+            for piece in portion:
+                self._hasher.update(piece)
+            last = portion[-1]
+            pieces = [memoryview(self._held), *portion[:-1], last[:-1]]
+            self._held = bytes(last[-1:])
+            self._write([piece for piece in pieces if piece.nbytes])
 
     def _write(self, pieces: list[memoryview]) -> None:
         try:

@@ -1,12 +1,13 @@
-"""Several connections for one large blob, joined in order within bounded memory.
+"""Several connections for one large blob where one is slow, joined in order in bounded memory.
 
 A link that gives every connection a small share, as throttled and far links do, is used fully by
-asking for several ranges at once. Every byte is still asked for once.
+asking for several ranges at once. A near one is full with one connection, and every further one
+only costs. Every byte is asked for once either way.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 from registry.oci.span import Span
@@ -15,6 +16,9 @@ from registry.upstream.source import Transfer
 SMALLEST = 1024 * 1024  # bytes of a segment
 LARGEST = 8 * 1024 * 1024  # bytes; times the connections, this bounds the memory of a transfer
 PER_CONNECTION = 4  # segments each connection gets, so that a slow one holds up little
+STRIDE = 64 * 1024 * 1024  # bytes that one connection alone is asked for at a time
+FAST = 64 * 1024 * 1024  # bytes a second from one connection, with which it stays alone
+PROBE = 0.1  # seconds until that is judged
 
 GLANCE = 0.1  # seconds between two looks whether there still are ranges
 
@@ -33,35 +37,21 @@ async def read_in_order(
 ) -> AsyncGenerator[bytes, None]:
     """Yield the blob from `start` to its end, over up to `connections` ranged requests at once.
 
-    The first request goes alone: only its answer shows whether the endpoint knows ranges. Raises
-    as `Transfer.stream` does.
+    The first request goes alone: its answer shows whether the endpoint knows ranges, and its pace
+    whether others would help. Raises as `Transfer.stream` does.
     """
-    if transfer.size is None:
-        segments = []
-        first = transfer.stream(start, None)
-    else:
-        head, *segments = plan_segments(start, transfer.size, connections)
-        first = transfer.stream(head.start, head.stop, may_extend=bool(segments))
-    ahead: deque[_Segment] = deque()
+    spread = _Spread(transfer, connections)
     try:
-        async with aclosing(first) as chunks:
+        async with aclosing(_read_alone(transfer, start, spread)) as chunks:
             async for chunk in chunks:
-                if transfer.has_ranges and segments and not ahead:
-                    ahead.extend(_Segment(transfer, span) for span in segments[: connections - 1])
                 start += len(chunk)
                 yield chunk
-        waiting = deque(segments[len(ahead) :])
-        while ahead and transfer.has_ranges:
-            async with aclosing(ahead[0].read()) as chunks:
-                async for chunk in chunks:
-                    start += len(chunk)
-                    yield chunk
-            if ahead[0].is_read:
-                ahead.popleft()
-            while waiting and len(ahead) < connections:
-                ahead.append(_Segment(transfer, waiting.popleft()))
+        async with aclosing(spread.read()) as chunks:
+            async for chunk in chunks:
+                start += len(chunk)
+                yield chunk
     finally:
-        await _stop(ahead)
+        await spread.stop()
     if transfer.size is not None and start < transfer.size:
         # Ranges went away on the way. Every range would now cost all the bytes before it.
         async with aclosing(transfer.stream(start, transfer.size)) as chunks:
@@ -69,10 +59,88 @@ async def read_in_order(
                 yield chunk
 
 
-async def _stop(segments: Collection["_Segment"]) -> None:
-    for segment in segments:
-        segment.cancel()
-    await asyncio.gather(*(segment.ended() for segment in segments))
+async def _read_alone(
+    transfer: Transfer, start: int, spread: "_Spread"
+) -> AsyncGenerator[bytes, None]:
+    """Yield from one connection, to the end or to where it was found slow and `spread` begins."""
+    if transfer.size is None:
+        stop, is_first_of_many = None, False
+    else:
+        stop = plan_segments(start, transfer.size, spread.connections)[0].stop
+        is_first_of_many = stop < transfer.size
+    while True:
+        pace = _Pace()
+        async with aclosing(transfer.stream(start, stop, may_extend=is_first_of_many)) as chunks:
+            async for chunk in chunks:
+                start += len(chunk)
+                yield chunk
+                if transfer.has_ranges and pace.is_slow(len(chunk)):
+                    spread.begin(stop)
+        if transfer.size is None or start >= transfer.size:
+            return
+        if spread.has_begun or not transfer.has_ranges:
+            return
+        stop, is_first_of_many = min(start + STRIDE, transfer.size), False
+
+
+class _Pace:
+    """How fast one connection is, from its first bytes on."""
+
+    def __init__(self) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._began: float | None = None
+        self._count = 0
+
+    def is_slow(self, count: int) -> bool:
+        """Note `count` more bytes; whether more connections might be faster."""
+        if self._began is None:
+            self._began = self._clock()
+            return False  # what waited for us already says nothing of the link
+        self._count += count
+        elapsed = self._clock() - self._began
+        return elapsed >= PROBE and self._count < FAST * elapsed
+
+
+class _Spread:
+    """Segments being fetched side by side, from where `begin` says."""
+
+    def __init__(self, transfer: Transfer, connections: int) -> None:
+        self.connections = connections
+        self.has_begun = False
+        self._transfer = transfer
+        self._waiting: deque[Span] = deque()
+        self._ahead: deque[_Segment] = deque()
+
+    def begin(self, start: int | None) -> None:
+        """Fetch what follows `start`, beside the one connection there is; once only."""
+        size = self._transfer.size
+        if self.has_begun or self.connections < 2 or start is None or size is None or start >= size:
+            return
+        self.has_begun = True
+        self._waiting.extend(plan_segments(start, size, self.connections))
+        self._refill(self.connections - 1)
+
+    def _refill(self, most: int) -> None:
+        while self._waiting and len(self._ahead) < most:
+            self._ahead.append(_Segment(self._transfer, self._waiting.popleft()))
+
+    async def read(self) -> AsyncGenerator[bytes, None]:
+        """Yield the segments in order, while there are ranges."""
+        while self._transfer.has_ranges:
+            self._refill(self.connections)
+            if not self._ahead:
+                return
+            async with aclosing(self._ahead[0].read()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            if self._ahead[0].is_read:
+                self._ahead.popleft()
+
+    async def stop(self) -> None:
+        """Stop fetching; what has come is dropped."""
+        for segment in self._ahead:
+            segment.cancel()
+        await asyncio.gather(*(segment.ended() for segment in self._ahead))
 
 
 class _Segment:

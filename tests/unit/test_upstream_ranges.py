@@ -1,6 +1,7 @@
 """Laws of fetching one blob in several ranges."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ from registry.upstream.ranges import (
     LARGEST,
     PER_CONNECTION,
     SMALLEST,
+    STRIDE,
     plan_segments,
     read_in_order,
 )
@@ -72,6 +74,53 @@ async def test_blob_comes_in_order(
 
     assert CONTENT[start:] == got
     assert len(CONTENT) - start == tap.given
+
+
+class Paced(MemoryTransfer):
+    """Remembers what was asked for; each of its connections pauses after every chunk."""
+
+    def __init__(self, content: bytes, pause: float) -> None:
+        super().__init__(Tap(), content, BlobUnknown("r", "d"), len(content))
+        self.asked: list[Span] = []
+        self.at_once = 0
+        self._pause = pause
+        self._open = 0
+
+    async def stream(
+        self, start: int, stop: int | None, *, may_extend: bool = False
+    ) -> AsyncGenerator[bytes, None]:
+        self.asked.append(Span(start, stop or len(CONTENT)))
+        self._open += 1
+        self.at_once = max(self.at_once, self._open)
+        try:
+            async for chunk in super().stream(start, stop, may_extend=may_extend):
+                yield chunk
+                await asyncio.sleep(self._pause)
+        finally:
+            self._open -= 1
+
+
+async def test_slow_link_gets_every_connection() -> None:
+    """Where one connection crawls, all of them fetch, and nothing is asked for twice."""
+    transfer = Paced(CONTENT, pause=0.03)
+
+    got = await read(transfer, 0, 4)
+
+    assert got == CONTENT
+    assert transfer.at_once == 4
+    assert sum(span.length for span in transfer.asked) == len(CONTENT)
+
+
+async def test_fast_link_gets_one_connection() -> None:
+    """Where one connection is as fast as we are, the others would only cost."""
+    content = bytes(3 * STRIDE)
+    transfer = Paced(content, pause=0)
+
+    got = await read(transfer, 0, 4)
+
+    assert got == content
+    assert transfer.at_once == 1
+    assert len(transfer.asked) == 4, "a short one first, then stride by stride"
 
 
 async def test_failure_comes_through() -> None:
