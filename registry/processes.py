@@ -6,6 +6,7 @@ heartbeats; a worker needs no message from another. Why not gunicorn: decision r
 """
 
 import asyncio
+import gc
 import os
 import shutil
 import signal
@@ -72,7 +73,7 @@ def serve_forever(settings: Settings, reload: Callable[[], Settings]) -> bool:
     # Imported only now: prometheus_client decides at import whether it counts in that folder.
     from registry.serving import run_child  # noqa: PLC0415
 
-    preload()
+    _settle()
 
     def reload_berth(former: Berth) -> Berth:
         renewed = reload()
@@ -115,6 +116,14 @@ def _open_metrics(path: Path) -> None:
     except OSError as error:
         raise StoreError(str(path), error.strerror or str(error)) from error
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(path)
+
+
+def _settle() -> None:
+    """Do once before forking what every child would do for itself."""
+    preload()
+    # What is here by now stays: no child's collector need look at it, and so copy its pages.
+    gc.collect()
+    gc.freeze()
 
 
 def _spell(listening: socket.socket) -> str:

@@ -203,6 +203,7 @@ class Flight:
         if not self._is_open:
             self._log.info("fill started", size=transfer.size, endpoint=endpoint)
         self._open(transfer.size)
+        self._notify()  # clients get their headers while the first bytes go to disk
 
     def _open(self, size: int | None) -> None:
         self._is_open = True

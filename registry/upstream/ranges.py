@@ -18,7 +18,7 @@ LARGEST = 8 * 1024 * 1024  # bytes; times the connections, this bounds the memor
 PER_CONNECTION = 4  # segments each connection gets, so that a slow one holds up little
 STRIDE = 64 * 1024 * 1024  # bytes that one connection alone is asked for at a time
 FAST = 64 * 1024 * 1024  # bytes a second from one connection, with which it stays alone
-PROBE = 0.1  # seconds until that is judged
+PROBE = 0.1  # seconds until that is judged, if not all was sent before
 
 GLANCE = 0.1  # seconds between two looks whether there still are ranges
 
@@ -74,11 +74,14 @@ async def _read_alone(
             async for chunk in chunks:
                 start += len(chunk)
                 yield chunk
-                if transfer.has_ranges and pace.is_slow(len(chunk)):
+                pace.note(len(chunk))
+                if transfer.has_ranges and pace.is_slow(after=PROBE):
                     spread.begin(stop)
-        if transfer.size is None or start >= transfer.size:
+        if transfer.size is None or start >= transfer.size or not transfer.has_ranges:
             return
-        if spread.has_begun or not transfer.has_ranges:
+        if pace.is_slow():
+            spread.begin(stop)
+        if spread.has_begun:
             return
         stop, is_first_of_many = min(start + STRIDE, transfer.size), False
 
@@ -91,14 +94,19 @@ class _Pace:
         self._began: float | None = None
         self._count = 0
 
-    def is_slow(self, count: int) -> bool:
-        """Note `count` more bytes; whether more connections might be faster."""
+    def note(self, count: int) -> None:
+        """Note that `count` more bytes came."""
         if self._began is None:
-            self._began = self._clock()
-            return False  # what waited for us already says nothing of the link
-        self._count += count
+            self._began = self._clock()  # what waited for us already says nothing of the link
+        else:
+            self._count += count
+
+    def is_slow(self, *, after: float = 0.0) -> bool:
+        """Whether more connections might be faster; not before `after` seconds."""
+        if self._began is None:
+            return False
         elapsed = self._clock() - self._began
-        return elapsed >= PROBE and self._count < FAST * elapsed
+        return elapsed >= after and self._count < FAST * elapsed
 
 
 class _Spread:

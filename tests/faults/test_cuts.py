@@ -76,6 +76,7 @@ def test_expired_urls_are_asked_for_again(
     hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path
 ) -> None:
     """Signed URLs that expire in the middle of a blob are renewed at the registry."""
+    hub.rate = 16 * MIB  # slow enough for several connections
     cargo = publish(tmp_path, 24 * MIB, hub)
     expired = hub.faults.add(Fault("cdn", ExpireUrl(), skip=4, times=6))
 
