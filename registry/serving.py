@@ -11,7 +11,10 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from registry.api.observe import Handler
+from registry.api.connection import IDLE, Connection
+from registry.api.observe import Handler, Observer
+from registry.api.replays import Replays
+from registry.api.reports import Reporter
 from registry.api.routes import build_api
 from registry.app import open_services
 from registry.berth import BACKLOG, DRAIN, STEWARD, Berth, load_tls
@@ -23,7 +26,7 @@ from registry.mirror.tasks import Tasks
 COURTESY = 0.002  # seconds a busier worker leaves a new connection to the others
 SCARCITY = 0.5  # seconds to wait for descriptors when there are none left
 LAST_CALL = 0.25  # seconds in which a connection accepted last may still bring its request
-IDLE = 75.0  # seconds an idle connection is kept
+INBOX = 64 * 1024  # bytes read from a client at a time
 
 
 async def run_child(berth: Berth, number: int) -> None:
@@ -47,9 +50,12 @@ async def run_worker(berth: Berth, number: int) -> None:
         mirror = await stack.enter_async_context(
             open_services(berth.settings, berth.folder, metrics)
         )
-        runner = await _open_api(stack, build_api(mirror, metrics))
+        reporter = Reporter(metrics)
+        observer = Observer(reporter, build_api(mirror))
+        runner = await _open_api(stack, observer.observe)
         # They outlive the accepting, so that nobody who was accepted is turned away.
-        door = _Door(runner, berth, await stack.enter_async_context(Tasks()))
+        greetings = await stack.enter_async_context(Tasks())
+        door = _Door(runner, Replays(reporter), berth, greetings)
         tasks = await stack.enter_async_context(Tasks())
         accepting = tasks.start(_keep_accepting(door, berth.heartbeats, number))
         tasks.start(_keep_beating(berth.heartbeats, number))
@@ -77,11 +83,15 @@ def _open_metrics(berth: Berth) -> Metrics:
 class _Door:
     """Lets clients in from the socket that all workers share."""
 
-    def __init__(self, runner: web.ServerRunner, berth: Berth, greetings: Tasks) -> None:
+    def __init__(
+        self, runner: web.ServerRunner, replays: Replays, berth: Berth, greetings: Tasks
+    ) -> None:
         if runner.server is None:
             raise RuntimeError("the runner has to be set up before")
         self.pulls = berth.pulls
         self._server = runner.server
+        self._replays = replays
+        self._inbox = bytearray(INBOX)
         self._tls = load_tls(berth.settings.server)
         self._greetings = greetings
 
@@ -99,7 +109,10 @@ class _Door:
         connection.setblocking(False)
         loop = asyncio.get_running_loop()
         # In a task of its own: a slow TLS handshake must not keep the next client waiting.
-        self._greetings.start(loop.connect_accepted_socket(self._server, connection, ssl=self._tls))
+        self._greetings.start(loop.connect_accepted_socket(self._greet, connection, ssl=self._tls))
+
+    def _greet(self) -> Connection:
+        return Connection(self._server(), self._replays, self._inbox)
 
     def close(self) -> None:
         """Let in those who wait already; whoever comes later is refused by the kernel at once.

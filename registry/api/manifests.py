@@ -5,10 +5,14 @@ would change the digest, and a client that cannot read a type fails with a clear
 own than any 404 of ours.
 """
 
+from functools import partial
+
 from aiohttp import web
 
 from registry.api.headers import content_headers, is_unchanged, warning_headers
+from registry.api.observe import observation
 from registry.mirror.manifests import Manifests
+from registry.mirror.origin import Origin
 from registry.oci.names import Reference, Repository
 
 
@@ -18,6 +22,10 @@ async def answer_manifest(
     """Answer a manifest; a HEAD gets the same headers without the body."""
     served = await manifests.get(repository, reference)
     manifest = served.manifest
+    if served.origin is Origin.HIT:
+        observation(request).is_current = partial(
+            manifests.is_fresh, repository, reference, manifest
+        )
     headers = content_headers(manifest.digest, manifest.media_type, served.origin)
     headers |= warning_headers(served.warning)
     if is_unchanged(request.headers.getall("If-None-Match", ()), manifest.digest):

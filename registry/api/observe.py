@@ -1,35 +1,40 @@
-"""Annotate, then report once: handlers note what they learn, the observer logs and counts it."""
+"""Annotate, then report once: handlers note what they learn, the observer tells of it."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 
-import structlog
 from aiohttp import web
 
 from registry import __version__
 from registry.api import errors
+from registry.api.connection import Connection
 from registry.api.headers import ORIGIN
+from registry.api.replays import Answer
+from registry.api.reports import BROKEN, Report, Reporter
 from registry.errors import EntrepotError
-from registry.metrics import Metrics
 
 LEFT = 499  # what nginx writes for a client that did not wait for its answer
-BROKEN = 500  # what aiohttp answers to a mistake of ours, which it logs with its trace
 SERVER = f"Entrepot/{__version__}"
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 @dataclass(slots=True)
 class Observation:
-    """What is known of a request by its end; `namespace` is an upstream that `ns` named."""
+    """What is known of a request by its end.
+
+    `namespace` is an upstream that `ns` named; `is_current` says, at any later time, whether the
+    same request would get the same answer, where a handler knows that.
+    """
 
     path: str
     has_query: bool
     kind: str = "other"
     namespace: str = ""
     failure: str = ""
+    is_current: Callable[[], bool] | None = None
 
 
 OBSERVATION = web.RequestKey("observation", Observation)
@@ -52,15 +57,11 @@ def sign(request: web.BaseRequest, response: web.StreamResponse) -> None:
 
 
 class Observer:
-    """Stands before `handler`: renders its errors, signs, writes one log line and counts."""
+    """Stands before `handler`: renders its errors, signs, and has each answer told of once."""
 
-    def __init__(self, metrics: Metrics, handler: Handler) -> None:
+    def __init__(self, reporter: Reporter, handler: Handler) -> None:
         self._handler = handler
-        # Bound here: to look up a logger and its processors for each line takes as long as writing.
-        self._log = structlog.get_logger("registry.api").bind()
-        self._sent_bytes = metrics.sent_bytes
-        self._count = cache(metrics.requests.labels)
-        self._time = cache(metrics.request_seconds.labels)
+        self._reporter = reporter
 
     async def observe(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -80,37 +81,34 @@ class Observer:
             status = LEFT
             raise
         finally:
-            self._report(request, notes, (response, status), time.monotonic() - began)
+            report = _describe(request, response, status)
+            self._reporter.prepare(report)(request.remote, time.monotonic() - began)
         if not response.prepared:
             sign(request, response)
+        _settle_later(request, response, report)
         return response
 
-    def _report(
-        self,
-        request: web.BaseRequest,
-        notes: Observation,
-        outcome: tuple[web.StreamResponse | None, int],
-        seconds: float,
-    ) -> None:
-        response, status = outcome
-        origin = "" if response is None else response.headers.get(ORIGIN, "")
-        is_sent = response is not None and request.method == "GET" and not notes.failure
-        sent = (response.content_length or 0) if response is not None and is_sent else 0
-        # Only labels from our own vocabulary: whatever a client sends must not fill the memory.
-        self._count(notes.kind, str(status), origin).inc()
-        self._time(notes.kind).observe(seconds)
-        self._sent_bytes.inc(sent)
-        write = self._log.warning if notes.failure and status >= BROKEN else self._log.info
-        write(
-            "request",
-            method=request.method,
-            path=notes.path[:300],
-            ns=request.query.get("ns", "")[:100] if notes.has_query else "",
-            status=status,
-            origin=origin,
-            bytes=sent,
-            seconds=round(seconds, 4),
-            client=request.remote,
-            agent=request.headers.get("User-Agent", "")[:100],
-            failure=notes.failure[:300],
-        )
+
+def _describe(request: web.BaseRequest, response: web.StreamResponse | None, status: int) -> Report:
+    notes = observation(request)
+    is_sent = response is not None and request.method == "GET" and not notes.failure
+    return Report(
+        method=request.method,
+        path=notes.path,
+        namespace=request.query.get("ns", "") if notes.has_query else "",
+        agent=request.headers.get("User-Agent", ""),
+        kind=notes.kind,
+        status=status,
+        origin="" if response is None else response.headers.get(ORIGIN, ""),
+        sent=(response.content_length or 0) if response is not None and is_sent else 0,
+        failure=notes.failure,
+    )
+
+
+def _settle_later(request: web.BaseRequest, response: web.StreamResponse, report: Report) -> None:
+    """Tell the connection when this answer is out, which is when aiohttp's task for it ends."""
+    connection = None if request.transport is None else request.transport.get_protocol()
+    task = asyncio.current_task()
+    if isinstance(connection, Connection) and task is not None:
+        answer = Answer(response, report, observation(request).is_current)
+        task.add_done_callback(partial(connection.settle, answer))

@@ -12,9 +12,8 @@ from registry.api import errors
 from registry.api.blobs import answer_blob
 from registry.api.lists import answer_catalog, answer_referrers, answer_tags
 from registry.api.manifests import answer_manifest
-from registry.api.observe import Handler, Observer, observation
+from registry.api.observe import Handler, observation
 from registry.api.target import Kind, Target, is_upload, parse_target
-from registry.metrics import Metrics
 from registry.mirror.blobs import Blobs
 from registry.mirror.lists import Lists
 from registry.mirror.manifests import Manifests
@@ -34,13 +33,13 @@ class Mirror:
     lists: Lists
 
 
-def build_api(mirror: Mirror, metrics: Metrics) -> Handler:
+def build_api(mirror: Mirror) -> Handler:
     """Make the function that answers every request of the pull API; it opens nothing."""
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         return await dispatch(request, mirror)
 
-    return Observer(metrics, answer).observe
+    return answer
 
 
 async def dispatch(request: web.BaseRequest, mirror: Mirror) -> web.StreamResponse:

@@ -20,6 +20,6 @@ def judge(tags: TagSettings, tag: str, checked: float, now: float, *, offline: b
     so that a record from the future cannot stay unasked for ever. Offline there is nobody to ask.
     """
     age = abs(now - checked)
-    if offline or tags.is_immutable(tag) or age <= tags.fresh_for:
+    if offline or age <= tags.fresh_for or tags.is_immutable(tag):
         return Freshness.FRESH
     return Freshness.STALE if age <= tags.stale_for else Freshness.EXPIRED

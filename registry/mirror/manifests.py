@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 import structlog
 
-from registry.errors import ManifestUnknown, Unknown, UpstreamDenied, UpstreamError, UpstreamOffline
+from registry.errors import (
+    ManifestUnknown,
+    StoreError,
+    Unknown,
+    UpstreamDenied,
+    UpstreamError,
+    UpstreamOffline,
+)
 from registry.mirror.absence import AbsenceMemory
 from registry.mirror.freshness import Freshness, judge
 from registry.mirror.inquiries import Finding, Inquiries, Inquiry
@@ -62,8 +69,8 @@ class Manifests:
             StoreError: the disk or the catalog refused.
         """
         now = self._clock()
-        known = self._shelf.remember(repository, reference, now)
-        if known is None or self._judge(reference, known, now) is not Freshness.FRESH:
+        known = self._remember_fresh(repository, reference, now)
+        if known is None:
             # The disk may be ahead of this process's memory: another one may have asked.
             known = await self._shelf.recall(repository, reference)
         freshness = Freshness.EXPIRED if known is None else self._judge(reference, known, now)
@@ -80,6 +87,22 @@ class Manifests:
             if isinstance(error, UpstreamOffline):
                 raise _as_unknown(repository, reference, error) from error
             raise
+
+    def is_fresh(self, repository: Repository, reference: Reference, manifest: Manifest) -> bool:
+        """Whether `get` would return this very manifest, from memory and without a doubt."""
+        try:
+            known = self._remember_fresh(repository, reference, self._clock())
+        except StoreError:
+            return False
+        return known is not None and known.manifest.digest == manifest.digest
+
+    def _remember_fresh(
+        self, repository: Repository, reference: Reference, now: float
+    ) -> Known | None:
+        known = self._shelf.remember(repository, reference, now)
+        if known is None or self._judge(reference, known, now) is not Freshness.FRESH:
+            return None
+        return known
 
     def _judge(self, reference: Reference, known: Known, now: float) -> Freshness:
         if not isinstance(reference, Tag):

@@ -50,8 +50,8 @@ class Shelf:
             if version != self._version:
                 self._version = version
                 self._memory.doubt()
-        known = self._memory.get(repository, reference)
-        if known is None or self._memory.trusts(repository, reference):
+        known = self._memory.get_trusted(repository, reference)
+        if known is not None or self._memory.get(repository, reference) is None:
             return known
         entry = self._look_up(repository, reference)
         return self._recollect(repository, reference, entry) if entry else None

@@ -45,6 +45,7 @@ HOMES: Mapping[str, str] = MappingProxyType(
         "httpx": "upstream app",
         "jinja2": "console",
         "prometheus_client": "metrics console serving",
+        "orjson": "logs",
         "pydantic": "settings configuration",
         "rich": "cli",
         "sqlite3": "catalog",

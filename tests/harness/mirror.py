@@ -101,7 +101,7 @@ class MirrorProcess:
         deadline = time.monotonic() + START
         while time.monotonic() < deadline:
             for line in self.log_path.read_bytes()[seen:].splitlines():
-                if b'"event": "serving"' in line:
+                if b'"event":"serving"' in line:
                     said = json.loads(line)
                     return {
                         "listen": int(said["pulls"].rpartition(":")[2]),

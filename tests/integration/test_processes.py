@@ -116,7 +116,7 @@ def test_children_of_others_are_reaped(config: Path) -> None:
 def wait_for_serving(process: subprocess.Popen[str]) -> list[int]:
     """The children of a supervisor that has just said that it serves."""
     assert process.stderr is not None
-    assert any('"event": "serving"' in line for line in process.stderr)
+    assert any('"event":"serving"' in line for line in process.stderr)
     return list_children(process.pid)
 
 
@@ -124,7 +124,7 @@ def test_a_signal_right_after_the_first_line(config: Path) -> None:
     """SIGTERM in the very moment the mirror says that it serves is a drain, not a death."""
     with subprocess.Popen([*SERVE, config], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        assert any('"event": "serving"' in line for line in process.stderr)
+        assert any('"event":"serving"' in line for line in process.stderr)
 
         process.terminate()
 

@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from registry.api.observe import Observer
+from registry.api.reports import Reporter
 from registry.metrics import Metrics
 
 
@@ -27,7 +28,7 @@ async def test_only_who_left_counts_as_such(error: BaseException, status: str) -
         raise error
 
     with pytest.raises(type(error)):
-        await Observer(metrics, fail).observe(make_mocked_request("GET", "/v2/"))
+        await Observer(Reporter(metrics), fail).observe(make_mocked_request("GET", "/v2/"))
 
     labels = {"kind": "other", "status": status, "origin": ""}
     assert metrics.registry.get_sample_value("entrepot_requests_total", labels) == 1.0

@@ -47,15 +47,15 @@ def test_doubt_keeps_what_was_read() -> None:
     """After a doubt everything is still there, and nothing is trusted until it is put again."""
     memory, known = ManifestMemory(10**6), make()
     memory.put(HERE, Tag("1"), known)
-    assert memory.trusts(HERE, Tag("1"))
+    assert known is memory.get_trusted(HERE, Tag("1"))
 
     memory.doubt()
     assert known is memory.get(HERE, Tag("1"))
-    assert not memory.trusts(HERE, Tag("1"))
+    assert memory.get_trusted(HERE, Tag("1")) is None
 
     memory.put(HERE, Tag("1"), known)
-    assert memory.trusts(HERE, Tag("1"))
-    assert not memory.trusts(HERE, Tag("2"))
+    assert known is memory.get_trusted(HERE, Tag("1"))
+    assert memory.get_trusted(HERE, Tag("2")) is None
 
 
 def test_least_recently_asked_goes_first() -> None:

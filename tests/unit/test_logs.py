@@ -1,0 +1,121 @@
+"""Laws of the log: whole lines from everybody, and never a pull that fails because of it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+BEGIN = """
+import asyncio, os, structlog
+from registry.logs import configure_logs
+configure_logs()
+log = structlog.get_logger("test").bind()
+"""
+
+
+def run(program: str, stderr: Path | None = None) -> list[str]:
+    """The lines that a program logs."""
+    with (stderr or Path("/dev/null")).open("wb") as file:
+        done = subprocess.run(
+            [sys.executable, "-c", BEGIN + program],
+            stdout=subprocess.PIPE,
+            stderr=file if stderr else subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    said = (done.stderr or b"").decode()
+    assert done.returncode == 0, said
+    return said.splitlines()
+
+
+def test_lines_keep_their_order() -> None:
+    """What was logged before, in, and after a loop, informative or alarming, stays in order."""
+    lines = run(
+        """
+async def talk():
+    log.info("1"); log.info("2"); log.error("3"); log.info("4")
+    await asyncio.sleep(0)
+    log.info("5"); log.warning("6"); log.info("7")
+log.info("0")
+asyncio.run(talk())
+log.info("8")
+"""
+    )
+    assert [json.loads(line)["event"] for line in lines] == list("012345678")
+
+
+def test_lines_of_processes_never_mix() -> None:
+    """Several processes that share a pipe write thousands of lines, and each can be read."""
+    lines = run(
+        """
+async def talk():
+    for number in range(200):
+        for size in (10, 200, 700):
+            log.info("x", pid=os.getpid(), text="y" * size)
+        await asyncio.sleep(0)
+children = []
+for _ in range(3):
+    child = os.fork()
+    if not child:
+        asyncio.run(talk())
+        os._exit(0)
+    children.append(child)
+for child in children:
+    assert os.waitpid(child, 0)[1] == 0
+"""
+    )
+    told = [json.loads(line) for line in lines]
+    assert len(told) == 3 * 600
+    assert len({each["pid"] for each in told}) == 3
+
+
+def test_lines_of_threads_are_not_lost() -> None:
+    """A thread that logs while the loop does takes nothing away from it."""
+    lines = run(
+        """
+def shout():
+    for number in range(500):
+        log.info("thread")
+async def talk():
+    task = asyncio.create_task(asyncio.to_thread(shout))
+    while not task.done():
+        log.info("loop")
+        await asyncio.sleep(0)
+    log.info("count", lines=0)
+asyncio.run(talk())
+"""
+    )
+    events = [json.loads(line)["event"] for line in lines]
+    assert events.count("thread") == 500
+    assert events[-1] == "count"
+
+
+def test_a_log_that_is_full_breaks_nothing() -> None:
+    """Logging to a full disk, or to a reader that has left, raises nothing."""
+    assert run('log.info("x"); log.error("y")', Path("/dev/full")) == []
+    run('r, w = os.pipe(); os.dup2(w, 2); os.close(r); os.close(w); log.error("y")')
+
+
+def test_any_text_can_be_logged() -> None:
+    """Bytes that are no text, as clients send them, and things that JSON does not know."""
+    lines = run('log.info("x", path=b"/\\xff".decode(errors="surrogateescape"), odd=object)')
+    told = json.loads(lines[0])
+    assert told["path"] == "/\udcff"
+    assert "object" in told["odd"]
+
+
+def test_exceptions_are_told() -> None:
+    """A trace is in the line that reports it, and the line has level and time."""
+    (line,) = run(
+        """
+try:
+    1 / 0
+except ZeroDivisionError:
+    log.exception("crashed")
+"""
+    )
+    told = json.loads(line)
+    assert "ZeroDivisionError" in told["exception"]
+    assert told["level"] == "error"
+    assert told["timestamp"].startswith("20")
+    assert told["timestamp"].endswith(("Z", "+00:00"))
