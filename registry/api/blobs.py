@@ -1,6 +1,5 @@
 """Blobs: `GET` and `HEAD /v2/<name>/blobs/<digest>`, whole, in ranges, and while they arrive."""
 
-import os
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 
@@ -9,7 +8,7 @@ from aiohttp import web
 from registry.api.headers import content_headers, is_unchanged
 from registry.api.observe import observation, sign
 from registry.api.ranges import Multipart, content_range, describe_parts
-from registry.api.sending import send_file
+from registry.api.sending import cork, send_file
 from registry.errors import EntrepotError, StoreError
 from registry.mirror.blobs import ArrivingBlob, Blobs, StoredBlob
 from registry.mirror.origin import Origin
@@ -32,16 +31,16 @@ async def answer_blob(
         await blobs.stat(repository, digest)  # raises where this repository may not have it
         return web.Response(status=304, headers=_headers(digest, Origin.HIT))
     if request.method == "HEAD":
-        origin = Origin.HIT if blobs.is_here(digest) else Origin.MISS
+        origin = Origin.HIT if await blobs.is_here(digest) else Origin.MISS
         response = web.StreamResponse(headers=_headers(digest, origin))
         response.content_length = await blobs.stat(repository, digest)
         return response
-    blob = await blobs.get(repository, digest)
-    if isinstance(blob, ArrivingBlob):
-        with closing(blob):
+    with closing(await blobs.get(repository, digest)) as blob:
+        if isinstance(blob, ArrivingBlob):
             send = _send_arriving(request, blob)
-            return await _answer(request, digest, blob.size, blob.origin, send)
-    return await _answer_stored(request, digest, blob)
+        else:
+            send = _send_stored(request, blob)
+        return await _answer(request, digest, blob.size, blob.origin, send)
 
 
 def _headers(digest: Digest, origin: Origin) -> dict[str, str]:
@@ -51,21 +50,12 @@ def _headers(digest: Digest, origin: Origin) -> dict[str, str]:
     }
 
 
-async def _answer_stored(
-    request: web.BaseRequest, digest: Digest, blob: StoredBlob
-) -> web.StreamResponse:
-    try:
-        descriptor = os.open(blob.path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise StoreError(str(blob.path), error.strerror or str(error)) from error
-
+def _send_stored(request: web.BaseRequest, blob: StoredBlob) -> Sender:
     async def send(response: web.StreamResponse, start: int, stop: int | None) -> None:
-        await send_file(request, response, descriptor, start, blob.size if stop is None else stop)
+        upto = blob.size if stop is None else stop
+        await send_file(request, response, blob.fileno(), start, upto)
 
-    try:
-        return await _answer(request, digest, blob.size, blob.origin, send)
-    finally:
-        os.close(descriptor)
+    return send
 
 
 def _send_arriving(request: web.BaseRequest, blob: ArrivingBlob) -> Sender:
@@ -81,6 +71,7 @@ def _send_arriving(request: web.BaseRequest, blob: ArrivingBlob) -> Sender:
                 offset = upto
         except StoreError:
             # The disk is of no more use to this blob: the rest comes straight from upstream.
+            cork(request, is_corked=False)
             async for chunk in blob.relay(Span(start, offset), stop):
                 await response.write(chunk)
 
@@ -130,6 +121,7 @@ async def _ship(
 ) -> web.StreamResponse:
     """Send headers and body; a body that cannot be completed ends in a cut, never cleanly."""
     sign(request, response)
+    cork(request, is_corked=True)
     await response.prepare(request)
     try:
         await send()

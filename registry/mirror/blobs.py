@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
@@ -24,7 +23,7 @@ from registry.mirror.retelling import retell
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.oci.span import Span
-from registry.store.blobs import BlobStore
+from registry.store.blobs import BlobFile, BlobStore
 from registry.store.part import Fate, PartReader
 from registry.store.spool import Spool
 from registry.upstream.source import Source
@@ -32,11 +31,23 @@ from registry.upstream.source import Source
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
-    """A whole blob in a file; `size` in bytes."""
+    """A whole blob in a file. Close it after use."""
 
-    path: Path
-    size: int
+    file: BlobFile
     origin: Origin = Origin.HIT
+
+    @property
+    def size(self) -> int:
+        """The size in bytes."""
+        return self.file.size
+
+    def fileno(self) -> int:
+        """Return the descriptor that has all of it."""
+        return self.file.descriptor
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self.file.close()
 
 
 class ArrivingBlob:
@@ -126,9 +137,9 @@ class Blobs:
         self._inquiries = inquiries
         self._log = structlog.get_logger("registry.mirror")
 
-    def is_here(self, digest: Digest) -> bool:
+    async def is_here(self, digest: Digest) -> bool:
         """Whether the bytes are stored, whoever may have them."""
-        return self._store.local_path(digest) is not None
+        return await self._store.stat(digest) is not None
 
     async def stat(self, repository: Repository, digest: Digest) -> int | None:
         """Return the size in bytes of a blob this repository has; None where nobody tells it.
@@ -162,9 +173,9 @@ class Blobs:
             UpstreamError: it is not here, and the upstream does not give it.
         """
         size = await self.stat(repository, digest)
-        path = self._store.local_path(digest)
-        if path is not None:
-            return StoredBlob(path, path.stat().st_size)
+        file = self._store.open_file(digest)
+        if file is not None:
+            return StoredBlob(file)
         order = Order(
             repository,
             digest,
@@ -179,12 +190,12 @@ class Blobs:
         if isinstance(flight.failure, StoreError):
             return ArrivingBlob(order, flight, None, Origin.MISS)
         reader = self._spool.open(digest)
-        path = self._store.local_path(digest)
-        if path is None:
+        file = self._store.open_file(digest)
+        if file is None:
             return ArrivingBlob(order, flight, reader, origin)
         if reader is not None:
             reader.close()  # what its next writer takes away as soon as it sees the stored blob
-        return StoredBlob(path, path.stat().st_size, origin)
+        return StoredBlob(file, origin)
 
     async def _board(self, order: Order) -> tuple[Flight, Origin]:
         """Wait for the first bytes, or until the disk has refused them.

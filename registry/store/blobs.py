@@ -4,13 +4,26 @@ Any implementation passes `tests/contract/test_blob_store.py`. Six methods on pu
 would have to pretend (a symlink, a partial file) shows that the contract is wrong.
 """
 
+import os
 from collections.abc import AsyncIterator
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Protocol
 
 from registry.oci.digest import Digest
 from registry.oci.span import Span
 from registry.store.part import SealedPart
+
+
+@dataclass(frozen=True, slots=True)
+class BlobFile:
+    """A whole blob to send from, `size` in bytes; it stays readable when it is deleted."""
+
+    descriptor: int
+    size: int
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self.descriptor)
 
 
 class BlobStore(Protocol):
@@ -44,6 +57,10 @@ class BlobStore(Protocol):
         """Yield every blob here with its size in bytes, in no order."""
         ...
 
-    def local_path(self, digest: Digest) -> Path | None:
-        """Return a file to send from, where the store has files; None otherwise."""
+    def open_file(self, digest: Digest) -> BlobFile | None:
+        """Return the open file of a blob; None when it is not here, or the store has no files.
+
+        Raises:
+            StoreError: the disk refused.
+        """
         ...

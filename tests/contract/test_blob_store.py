@@ -1,5 +1,6 @@
 """The contract of `registry.store.blobs.BlobStore`, for the real store and for the fake."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,7 +59,7 @@ async def test_empty_store_has_nothing(store: BlobStore) -> None:
     digest = Digest.of(CONTENT)
 
     assert await store.stat(digest) is None
-    assert store.local_path(digest) is None
+    assert store.open_file(digest) is None
     assert await scan(store) == []
 
 
@@ -148,7 +149,7 @@ async def test_deleted_blob_is_gone(store: BlobStore, seal: Sealer) -> None:
     assert await store.delete(part.digest)
     assert not await store.delete(part.digest)
     assert await store.stat(part.digest) is None
-    assert store.local_path(part.digest) is None
+    assert store.open_file(part.digest) is None
     assert await scan(store) == []
 
 
@@ -176,9 +177,13 @@ async def test_reader_goes_on_when_the_blob_is_deleted(store: BlobStore, seal: S
     assert content == got + b"".join([piece async for piece in pieces])
 
 
-async def test_local_path_leads_to_the_blob(store: BlobStore, seal: Sealer) -> None:
-    """Where a store has files, the path it tells holds exactly the blob."""
+async def test_open_file_holds_the_blob(store: BlobStore, seal: Sealer) -> None:
+    """Where a store has files, the one it opens holds exactly the blob, even once it is deleted."""
     part = seal()
     await store.adopt(part)
-    path = store.local_path(part.digest)
-    assert path is None or path.read_bytes() == CONTENT
+    file = store.open_file(part.digest)
+    await store.delete(part.digest)
+    if file is not None:
+        assert os.pread(file.descriptor, 2 * len(CONTENT), 0) == CONTENT
+        assert file.size == len(CONTENT)
+        file.close()

@@ -1,11 +1,11 @@
 """A blob store without a disk; it keeps the same contract as the real one."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 from registry.errors import StoreError
 from registry.oci.digest import Digest
 from registry.oci.span import Span
+from registry.store.blobs import BlobFile
 from registry.store.part import SealedPart
 
 PIECE = 1024 * 1024
@@ -42,5 +42,5 @@ class MemoryStore:
         for digest, blob in tuple(self._blobs.items()):
             yield digest, len(blob)
 
-    def local_path(self, digest: Digest) -> Path | None:
+    def open_file(self, digest: Digest) -> BlobFile | None:
         return None

@@ -48,11 +48,11 @@ class Reader:
     async def pull(self, blobs: Blobs, digest: Digest) -> None:
         """Read to the end; `error` is what broke the connection."""
         try:
-            blob = await blobs.get(REPOSITORY, digest)
-            if isinstance(blob, StoredBlob):
-                self.got += blob.path.read_bytes()[self.start : self.stop]
-            else:
-                with closing(blob):
+            with closing(await blobs.get(REPOSITORY, digest)) as blob:
+                if isinstance(blob, StoredBlob):
+                    whole = os.pread(blob.fileno(), blob.size, 0)
+                    self.got += whole[self.start : self.stop]
+                else:
                     await self._follow(blob)
             self.is_done = True
         except EntrepotError as error:
