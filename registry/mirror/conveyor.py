@@ -64,8 +64,11 @@ class Conveyor:
         if not self._waiting and not self._task.done():
             self._came.clear()
             await self._came.wait()
-        if not self._task.done():
+        loop = asyncio.get_running_loop()
+        if self._ready_at and not self._task.done():
             await self._linger()
+        self._filled.clear()
+        self._ready_at = loop.time() + LINGER
         batch, self._waiting, self._depth = self._waiting, [], 0
         self._taken.set()
         if not batch:
@@ -73,9 +76,6 @@ class Conveyor:
         return batch
 
     async def _linger(self) -> None:
-        loop = asyncio.get_running_loop()
         with suppress(TimeoutError):
             async with asyncio.timeout_at(self._ready_at):
                 await self._filled.wait()
-        self._filled.clear()
-        self._ready_at = loop.time() + LINGER

@@ -156,7 +156,8 @@ class Flight:
                 writer.close()
 
     async def _fill(self, writer: PartWriter) -> None:
-        await in_thread(writer.resume)
+        if not writer.is_fresh:  # else there is nothing to read, and clients wait
+            await in_thread(writer.resume)
         if not writer.is_right:  # else its former writer died between the last byte and the end
             await self._fetch(writer)
         self._open(writer.received)
@@ -173,7 +174,8 @@ class Flight:
     async def _fetch(self, writer: PartWriter) -> None:
         order = self._order
         # Without a size there is no telling whether the rest is missing, or nothing is.
-        if not writer.is_growing or order.size is None or writer.landed >= order.size:
+        is_useless = not writer.is_growing or order.size is None or writer.landed >= order.size
+        if is_useless and not writer.is_fresh:
             await in_thread(writer.restart)
         resumed = writer.landed
         transfer = order.source.open_blob(order.repository.name, order.digest, order.size)
@@ -184,10 +186,15 @@ class Flight:
         chunks = read_in_order(transfer, resumed, order.connections)
         async with Conveyor(chunks) as conveyor:
             while batch := await conveyor.take():
-                if not self._is_open:
-                    self._announce(transfer, accused)
-                await in_thread(writer.append, batch)
-                self._notify()
+                if self._is_open:
+                    await in_thread(writer.append, batch)
+                    self._notify()
+                else:
+                    writer.append(batch)  # the first bytes are few, and clients wait for them
+                    self._open(transfer.size)
+                    self._notify()
+                    await in_thread(self._announce, transfer, accused)
+                    self._log.info("fill started", size=transfer.size, endpoint=transfer.endpoint)
         # Before the verdict: whoever reads that the bytes are wrong may die, or ask again, at once.
         # A prefix from before a crash may be what is wrong: then nobody is to blame.
         if not writer.is_right and not resumed:
@@ -200,10 +207,6 @@ class Flight:
         self._spool.announce(
             self._digest, Waybill(transfer.size, repository, endpoint, self._clock(), accused)
         )
-        if not self._is_open:
-            self._log.info("fill started", size=transfer.size, endpoint=endpoint)
-        self._open(transfer.size)
-        self._notify()  # clients get their headers while the first bytes go to disk
 
     def _open(self, size: int | None) -> None:
         self._is_open = True

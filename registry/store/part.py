@@ -142,6 +142,12 @@ class PartWriter:
         return self._hasher.hexdigest() == self._digest.encoded
 
     @property
+    def is_fresh(self) -> bool:
+        """Whether the file is as good as new: growing, and empty."""
+        state = os.fstat(self._descriptor)
+        return not state.st_size and state.st_mode & 0o777 == _GROWING
+
+    @property
     def is_growing(self) -> bool:
         """Whether the file may be written to; false where a verdict on it was left behind."""
         return os.fstat(self._descriptor).st_mode & 0o777 == _GROWING

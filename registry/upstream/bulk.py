@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
+from typing import Self
 
 import aiohttp
 import httpx
@@ -42,7 +43,12 @@ class BulkTransport(httpx.AsyncBaseTransport):
         self._trust = trust
         self._is_socks = proxy.startswith("socks")
         self._proxy = proxy
-        self._session: aiohttp.ClientSession | None = None
+        self._session: aiohttp.ClientSession
+
+    async def __aenter__(self) -> Self:
+        """Open the session, which needs a running loop; it connects to nobody."""
+        self._session = self._open_session()
+        return self
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request without a body; the answer's body is unread, and as it was sent.
@@ -50,8 +56,6 @@ class BulkTransport(httpx.AsyncBaseTransport):
         Raises:
             httpx.TransportError: as httpx's own transport does.
         """
-        if self._session is None:  # it needs a running loop
-            self._session = self._open_session()
         patience = request.extensions["timeout"]
         timeout = aiohttp.ClientTimeout(
             total=None, connect=patience["connect"], sock_read=patience["read"]
@@ -88,8 +92,7 @@ class BulkTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
+        await self._session.close()
 
 
 class _Body(httpx.AsyncByteStream):

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Self
 
 import anyio
 import httpx
@@ -84,6 +85,11 @@ class _Transport(httpx.AsyncBaseTransport):
             trust_env=False,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
         )
+
+    async def __aenter__(self) -> Self:
+        await self._bulk.__aenter__()
+        await self._small.__aenter__()
+        return self
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         chosen = self._bulk if request.extensions.get(BULK) else self._small
