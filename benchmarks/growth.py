@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.bench import Bench, say
-from benchmarks.cases.stores import filled, make_mirror, measure_lookups, measure_start
+from benchmarks.cases.stores import AGAIN, fill_mirror, make_mirror, measure_lookups, measure_start
 from benchmarks.contenders import Place
 from benchmarks.curves import Curve, draw_curves, print_table
 from benchmarks.load import Request, pull, storm
@@ -65,7 +65,9 @@ def _curves(rows: Sequence[Row], axis: str, told: str) -> list[Curve]:
 
 
 def _measure_clients(bench: Bench, count: int) -> Row:
-    with filled(bench, 4000, 1000) as (mirror, _):
+    mirror, _ = fill_mirror(bench, 4000, 1000)
+    with mirror:
+        await_calm(mirror.pid)
         place = _place(mirror)
         pull(place.port, [[Request(TAG)]] * 8).require()
         before = read_usage(place.session)
@@ -98,7 +100,7 @@ def _measure_blobs(bench: Bench, count: int) -> Row:
         "ready, s": ready,
         "lookup, ms": times["lookup"],
         "hit, ms": times["latency"],
-        "CPU, µs each": (after.cpu - before.cpu) / (2 * len(asked)) * 1e6,
+        "CPU, µs each": (after.cpu - before.cpu) / (len(asked) + AGAIN) * 1e6,
         "peak RSS, MiB": after.peaks[0],
     }
     say(f"growth: {row}")

@@ -13,6 +13,7 @@ from tests.harness.mirror import MirrorProcess
 
 BLOBS, MANIFESTS = 200_000, 50_000
 SMALL = 500  # manifests of the store that stands for an empty one: each is asked for once
+AGAIN = 4000  # times that one of them is asked for then
 EMPTY = "entrepot, empty store"
 PENDING = "there is no eviction yet, so no plan to measure: issue 4"
 UPSTREAM = "http://127.0.0.1:9"  # nobody is asked: everything is known
@@ -47,31 +48,34 @@ def measure_start(mirror: MirrorProcess) -> dict[str, float]:
 @contextmanager
 def _prepare_lookup(bench: Bench) -> Iterator[Mapping[str, Measure]]:
     manifests = bench.count(MANIFESTS, least=4 * SMALL)
-    with (
-        filled(bench, 4 * SMALL, SMALL) as (small, few),
-        filled(bench, 4 * manifests, manifests) as (large, many),
-    ):
-        yield {
-            EMPTY: lambda: measure_lookups(small, few.sample(SMALL)),
-            US: lambda: measure_lookups(large, many.sample(SMALL)),
-        }
+    small, few = fill_mirror(bench, 4 * SMALL, SMALL)
+    large, many = fill_mirror(bench, 4 * manifests, manifests)
+    yield {
+        EMPTY: lambda: _measure_started(small, few.sample(SMALL)),
+        US: lambda: _measure_started(large, many.sample(SMALL)),
+    }
 
 
-@contextmanager
-def filled(bench: Bench, blobs: int, manifests: int) -> Iterator[tuple[MirrorProcess, Store]]:
-    """Start a mirror over a store that has so much in it."""
+def fill_mirror(bench: Bench, blobs: int, manifests: int) -> tuple[MirrorProcess, Store]:
+    """Make a mirror that has so much in its store, not started."""
     mirror = make_mirror(bench)
-    store = fill_store(mirror.data, blobs, manifests)
+    return mirror, fill_store(mirror.data, blobs, manifests)
+
+
+def _measure_started(mirror: MirrorProcess, paths: list[str]) -> dict[str, float]:
     with mirror:
         await_calm(mirror.pid)
-        yield mirror, store
+        return measure_lookups(mirror, paths)
 
 
 def measure_lookups(mirror: MirrorProcess, paths: list[str]) -> dict[str, float]:
-    """Ask for manifests one by one: first where no memory can have them, then where it has."""
+    """Ask for manifests one by one: first where no memory can have them, then where it has.
+
+    The mirror has to be freshly started.
+    """
     port = int(mirror.url.rpartition(":")[2])
     first = pull(port, [[Request(path) for path in paths]]).require()
-    again = pull(port, [[Request(paths[0])] * len(paths)]).require()
+    again = pull(port, [[Request(paths[0])] * AGAIN]).require()
     return {
         "latency": sorted(again.times)[len(again.times) // 2] * 1e3,
         "lookup": sorted(first.times)[len(first.times) // 2] * 1e3,
