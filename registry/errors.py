@@ -29,7 +29,7 @@
 HTTP: `registry/api/errors.py` holds the one table that does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 class EntrepotError(Exception):
@@ -135,6 +135,11 @@ class UpstreamError(EntrepotError):
     def __init__(self, endpoint: str, why: str, retry_after: float | None = None) -> None:
         self.endpoint, self.why, self.retry_after = endpoint, why, retry_after
         super().__init__(f"{endpoint}: {why}")
+
+    def tell_with(self, failures: Iterable["UpstreamError"]) -> None:
+        """Tell of the other endpoints' failures too, in the order in which they were asked."""
+        told = {each.endpoint: each.why for each in (*failures, self)}
+        self.args = ("; ".join(f"{endpoint}: {why}" for endpoint, why in told.items()),)
 
 
 class UpstreamUnreachable(UpstreamError):

@@ -43,10 +43,11 @@ def count_workers(configured: int) -> int:
     return configured or min(4, len(os.sched_getaffinity(0)))
 
 
-def serve_forever(settings: Settings, reload: Callable[[], Settings]) -> bool:
+def serve_forever(settings: Settings, source: str, reload: Callable[[], Settings]) -> bool:
     """Open what all processes share, run them, and return when told to stop.
 
-    `reload` loads the settings again, on SIGHUP; addresses, workers and storage stay as they were.
+    `source` is where the settings are from, for the log. `reload` loads them again, on SIGHUP;
+    addresses, workers and storage stay as they were.
     Returns whether the mirror could run at all; if not, the log says why.
 
     Raises:
@@ -84,15 +85,20 @@ def serve_forever(settings: Settings, reload: Callable[[], Settings]) -> bool:
     # Blocked rather than handled: sigtimedwait takes them one at a time, race-free. And before
     # anybody is told that we serve: from then on a signal means what operators expect.
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+    _tell_start(berth, workers, source)
+    return Supervisor(run_child, reload_berth, own_end).run(berth, workers)
+
+
+def _tell_start(berth: Berth, workers: int, source: str) -> None:
     structlog.get_logger("registry.processes").info(
         "serving",
         pulls=_spell(berth.pulls),
         console=_spell(berth.console),
         workers=workers,
-        data=str(folder.root),
-        offline=settings.offline,
+        data=str(berth.folder.root),
+        offline=berth.settings.offline,
+        settings=source,
     )
-    return Supervisor(run_child, reload_berth, own_end).run(berth, workers)
 
 
 def _open_storage(path: Path) -> DataFolder:

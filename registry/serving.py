@@ -11,7 +11,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from registry.api.connection import IDLE, Connection
+from registry.api.connection import IDLE, REST, Connection
 from registry.api.observe import Handler, Observer
 from registry.api.replays import Replays
 from registry.api.reports import Reporter
@@ -91,7 +91,7 @@ class _Door:
         self.pulls = berth.pulls
         self._server = runner.server
         self._replays = replays
-        self._inbox = bytearray(INBOX)
+        self._inbox = memoryview(bytearray(INBOX))
         self._tls = load_tls(berth.settings.server)
         self._greetings = greetings
 
@@ -178,7 +178,9 @@ def _collect_all() -> CollectorRegistry:
 
 
 async def _open_api(stack: AsyncExitStack, answer: Handler) -> web.ServerRunner:
-    server = web.Server(answer, access_log=None, handler_cancellation=True, keepalive_timeout=IDLE)
+    server = web.Server(
+        answer, access_log=None, handler_cancellation=True, keepalive_timeout=IDLE + REST
+    )
     # aiohttp waits that long twice: for the answers, then for them again after it has cut off what
     # their requests still bring, which for pulls is nothing.
     runner = web.ServerRunner(server, shutdown_timeout=DRAIN / 2)

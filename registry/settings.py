@@ -184,9 +184,19 @@ class UpstreamSettings(_Section):
 
 
 class AccessSettings(_Section):
-    """Who may pull: `open` means everybody, `users` those added with `entrepot users add`."""
+    """Who may pull: `open` means everybody; `users` is refused (decision record 0010)."""
 
     mode: Literal["open", "users"] = "open"
+
+    @field_validator("mode")
+    @classmethod
+    def _can_be_kept(cls, mode: str) -> str:
+        if mode == "users":
+            raise Refusal(
+                '"users" is not available in this version, and pulls would be open to everybody',
+                'write mode = "open" and restrict who can reach server.listen',
+            )
+        return mode
 
 
 def builtin_upstreams() -> dict[str, dict[str, Any]]:

@@ -61,6 +61,7 @@ def _send_stored(request: web.BaseRequest, blob: StoredBlob) -> Sender:
 def _send_arriving(request: web.BaseRequest, blob: ArrivingBlob) -> Sender:
     async def send(response: web.StreamResponse, start: int, stop: int | None) -> None:
         offset = start
+        cork(request, is_corked=False)  # the first bytes may have to be waited for
         try:
             while stop is None or offset < stop:
                 landed = await blob.advance(offset)
@@ -71,7 +72,6 @@ def _send_arriving(request: web.BaseRequest, blob: ArrivingBlob) -> Sender:
                 offset = upto
         except StoreError:
             # The disk is of no more use to this blob: the rest comes straight from upstream.
-            cork(request, is_corked=False)
             async for chunk in blob.relay(Span(start, offset), stop):
                 await response.write(chunk)
 
@@ -129,4 +129,6 @@ async def _ship(
         observation(request).failure = str(error)
         if request.transport is not None:
             request.transport.abort()
+    finally:
+        cork(request, is_corked=False)
     return response

@@ -7,7 +7,7 @@ manifest that it has in memory; and a crowd that asks for the same image sends t
 import asyncio
 import re
 import time
-from typing import cast
+from typing import Any, cast
 
 from registry.api.replays import Answer, Replays
 
@@ -16,7 +16,7 @@ REST = IDLE / 3  # seconds in which aiohttp may hear nothing of a connection tha
 # A head alone: nothing behind it, and nothing in it that says what comes next is not a request.
 _HEAD = re.compile(
     rb"(?:GET|HEAD) [!-~]+ HTTP/1\.1\r\n"
-    rb"(?:(?!content-length|transfer-encoding|expect|upgrade|connection)"
+    rb"(?:(?!content-length|transfer-encoding|expect|upgrade|connection(?!: keep-alive\r\n))"
     rb"[!-9;-~]+:[ -~\t]*\r\n)+\r\n",
     re.IGNORECASE,
 )
@@ -33,20 +33,20 @@ class Connection(asyncio.BufferedProtocol):
     know, and it gets everything from there on.
     """
 
-    def __init__(self, inner: asyncio.Protocol, replays: Replays, inbox: bytearray) -> None:
+    def __init__(self, inner: asyncio.Protocol, replays: Replays, inbox: memoryview) -> None:
         self._inner = inner
         self._inbox = inbox
         self._replays = replays
         self._is_quiet = True  # every request that came has been answered
         self._is_clogged = False  # the client does not read its answers
         self._request = b""  # the one that `inner` is busy with
-        self._rests_until = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.BaseProtocol."""
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self._client = str(peer[0]) if isinstance(peer, tuple) else None
+        self._rests_until = time.monotonic() + REST
         self._inner.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -67,13 +67,16 @@ class Connection(asyncio.BufferedProtocol):
         """See asyncio.BufferedProtocol."""
         return self._inner.eof_received()
 
-    def get_buffer(self, _: int) -> bytearray:
-        """See asyncio.BufferedProtocol."""
+    def get_buffer(self, _: int) -> memoryview:
+        """See asyncio.BufferedProtocol.
+
+        A view, as TLS reads into slices of it: those of a bytearray are copies that nobody sees.
+        """
         return self._inbox
 
     def buffer_updated(self, nbytes: int) -> None:
         """See asyncio.BufferedProtocol."""
-        data = bytes(memoryview(self._inbox)[:nbytes])
+        data = bytes(self._inbox[:nbytes])
         if self._is_quiet and self._repeat(data):
             return
         # Whoever sent more before the answer: only `inner` knows where that request ends.
@@ -91,9 +94,10 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.write(answer)
         return bool(answer)
 
-    def settle(self, answer: Answer, _: object) -> None:
+    def settle(self, answer: Answer, sending: asyncio.Task[Any]) -> None:
         """Note that `answer` is out; called when the task that sent it has ended."""
-        if self._request and answer.response.keep_alive:
+        is_out = not sending.cancelled() and sending.exception() is None
+        if is_out and self._request and answer.response.keep_alive:
             self._replays.learn(self._request, answer)
             self._is_quiet = True
             self._rests_until = time.monotonic() + REST

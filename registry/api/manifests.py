@@ -24,7 +24,7 @@ async def answer_manifest(
     manifest = served.manifest
     if served.origin is Origin.HIT:
         observation(request).is_current = partial(
-            manifests.is_fresh, repository, reference, manifest
+            manifests.is_fresh, repository, reference, manifest.digest
         )
     headers = content_headers(manifest.digest, manifest.media_type, served.origin)
     headers |= warning_headers(served.warning)

@@ -13,6 +13,8 @@ from registry.api.reports import Report, Reporter, Tell
 MAX_REQUEST = 4096  # bytes of a request that is worth remembering
 MAX_BODY = 64 * 1024  # bytes of an answer that is
 LIMIT = 8 * 1024 * 1024  # bytes of requests and answers that one worker remembers
+OVERHEAD = 4096  # bytes an entry costs beside these, roughly: what is told of it, above all
+UNCHANGED = 304
 _BETWEEN = b"\r\nDate: "
 
 
@@ -33,7 +35,7 @@ class _Replay:
     is_current: Callable[[], bool]
 
     def __len__(self) -> int:
-        return len(self.head) + len(self.body)
+        return OVERHEAD + len(self.head) + len(self.body)
 
 
 class Replays:
@@ -68,7 +70,8 @@ class Replays:
         response = answer.response
         if answer.is_current is None or not isinstance(response, web.Response):
             return
-        body = response.body if answer.report.method == "GET" else b""
+        has_body = answer.report.method == "GET" and response.status != UNCHANGED
+        body = response.body if has_body else b""
         if not isinstance(body, bytes) or max(len(request) - MAX_REQUEST, len(body) - MAX_BODY) > 0:
             return
         self._forget(request)

@@ -48,12 +48,14 @@ async def send_file(
     if transport is None or transport.is_closing():
         raise ConnectionResetError("the client has left")
     cork(request, is_corked=True)
-    # A chunked body needs a frame around every piece.
-    if transport.get_extra_info("sslcontext") is None and not response.chunked:
-        await _send_by_kernel(transport, descriptor, start, stop)
-    else:
-        await _send_in_pieces(response, descriptor, start, stop)
-    cork(request, is_corked=False)
+    try:
+        # A chunked body needs a frame around every piece.
+        if transport.get_extra_info("sslcontext") is None and not response.chunked:
+            await _send_by_kernel(transport, descriptor, start, stop)
+        else:
+            await _send_in_pieces(response, descriptor, start, stop)
+    finally:
+        cork(request, is_corked=False)
 
 
 async def _send_by_kernel(

@@ -12,22 +12,24 @@ def build_cli() -> typer.Typer:
     cli = typer.Typer(
         name="entrepot",
         help="A private container-image mirror: every blob crosses the slow link once.",
-        no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
     )
     cli.command()(serve)
     cli.add_typer(build_app(), name="config")
-    cli.callback()(_describe)
+    cli.callback(invoke_without_command=True)(_describe)
     return cli
 
 
 def _describe(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True),
 ) -> None:
     if version:
         typer.echo(f"entrepot {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def run() -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from registry.configuration import load_settings
+from registry.configuration import find_config, load_settings
 from registry.errors import SettingsError, StoreError
 from registry.settings import Settings
 
@@ -29,7 +29,9 @@ def serve(config: _Config = None, offline: _Offline = False) -> None:
         # Imported only now: the other commands start faster without a server's libraries.
         from registry.processes import serve_forever  # noqa: PLC0415
 
-        could_run = serve_forever(settings, lambda: _load(config, offline=offline))
+        source = find_config(config, os.environ)
+        told = str(source.absolute()) if source else "defaults"
+        could_run = serve_forever(settings, told, lambda: _load(config, offline=offline))
     except (SettingsError, StoreError) as error:
         typer.echo(f"entrepot: {error}", err=True)
         raise typer.Exit(2) from error
@@ -39,10 +41,4 @@ def serve(config: _Config = None, offline: _Offline = False) -> None:
 
 def _load(config: Path | None, *, offline: bool) -> Settings:
     settings = load_settings(config, os.environ)
-    if settings.access.mode == "users":
-        raise SettingsError(
-            "access.mode",
-            '"users" is not available in this version, and pulls would be open to everybody',
-            'write mode = "open" and restrict who can reach server.listen',
-        )
     return settings.model_copy(update={"offline": True}) if offline else settings

@@ -1,9 +1,16 @@
-"""Probes: `/livez`, `/readyz` and `/metrics`."""
+"""Probes: `/livez`, `/readyz` and `/metrics`, and what there is at `/`."""
 
 from collections.abc import Callable
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+INDEX = """Entrepôt
+
+/livez    200 as long as the steward answers
+/readyz   200 when pulls can be answered, else 503 and why
+/metrics  for Prometheus
+"""
 
 
 def build_console(
@@ -26,7 +33,11 @@ def build_console(
         body = generate_latest(build_collector())
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    async def answer_index(_: web.Request) -> web.Response:
+        return web.Response(text=INDEX)
+
     app = web.Application()
+    app.router.add_get("/", answer_index)
     app.router.add_get("/livez", answer_livez)
     app.router.add_get("/readyz", answer_readyz)
     app.router.add_get("/metrics", answer_metrics)

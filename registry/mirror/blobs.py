@@ -1,6 +1,7 @@
 """The journey of a blob: who may have it, is it here, and if not, the flight that brings it."""
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import structlog
@@ -189,13 +190,16 @@ class Blobs:
             raise BlobUnknown(str(repository), str(digest)) from error
         if isinstance(flight.failure, StoreError):
             return ArrivingBlob(order, flight, None, Origin.MISS)
-        reader = self._spool.open(digest)
-        file = self._store.open_file(digest)
-        if file is None:
-            return ArrivingBlob(order, flight, reader, origin)
-        if reader is not None:
-            reader.close()  # what its next writer takes away as soon as it sees the stored blob
-        return StoredBlob(file, origin)
+        # In this order: between the two the part may become the stored blob, never the reverse.
+        with ExitStack() as unused:
+            reader = self._spool.open(digest)
+            if reader is not None:
+                unused.enter_context(reader)
+            file = self._store.open_file(digest)
+            if file is None:
+                unused.pop_all()
+                return ArrivingBlob(order, flight, reader, origin)
+            return StoredBlob(file, origin)
 
     async def _board(self, order: Order) -> tuple[Flight, Origin]:
         """Wait for the first bytes, or until the disk has refused them.

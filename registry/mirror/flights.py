@@ -190,11 +190,16 @@ class Flight:
                     await in_thread(writer.append, batch)
                     self._notify()
                 else:
-                    writer.append(batch)  # the first bytes are few, and clients wait for them
+                    if waybill is not None:  # what it says of the size may be wrong
+                        await in_thread(self._announce, transfer, accused)
+                    # Clients wait for the first bytes, which are few: no thread is waited for.
+                    writer.append(batch[:1])
                     self._open(transfer.size)
                     self._notify()
                     await in_thread(self._announce, transfer, accused)
                     self._log.info("fill started", size=transfer.size, endpoint=transfer.endpoint)
+                    await in_thread(writer.append, batch[1:])
+                    self._notify()
         # Before the verdict: whoever reads that the bytes are wrong may die, or ask again, at once.
         # A prefix from before a crash may be what is wrong: then nobody is to blame.
         if not writer.is_right and not resumed:

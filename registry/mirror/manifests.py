@@ -21,6 +21,7 @@ from registry.mirror.memory import Known
 from registry.mirror.origin import Origin
 from registry.mirror.retelling import retell
 from registry.mirror.shelf import Shelf
+from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository, Tag
 from registry.settings import TagSettings
@@ -88,13 +89,13 @@ class Manifests:
                 raise _as_unknown(repository, reference, error) from error
             raise
 
-    def is_fresh(self, repository: Repository, reference: Reference, manifest: Manifest) -> bool:
-        """Whether `get` would return this very manifest, from memory and without a doubt."""
+    def is_fresh(self, repository: Repository, reference: Reference, digest: Digest) -> bool:
+        """Whether `get` would return the manifest with this digest from memory, undoubted."""
         try:
             known = self._remember_fresh(repository, reference, self._clock())
         except StoreError:
             return False
-        return known is not None and known.manifest.digest == manifest.digest
+        return known is not None and known.manifest.digest == digest
 
     def _remember_fresh(
         self, repository: Repository, reference: Reference, now: float

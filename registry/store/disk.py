@@ -102,7 +102,11 @@ class DiskStore:
             return None
         except OSError as error:
             raise StoreError(path, error.strerror or str(error)) from error
-        return BlobFile(descriptor, os.fstat(descriptor).st_size)
+        try:
+            return BlobFile(descriptor, os.fstat(descriptor).st_size)
+        except OSError as error:
+            os.close(descriptor)
+            raise StoreError(path, error.strerror or str(error)) from error
 
     def _path(self, digest: Digest) -> Path:
         return self._folder / digest.algorithm / digest.encoded[:2] / digest.encoded

@@ -119,7 +119,8 @@ def _cut(chunks: Sequence[bytes]) -> Iterator[list[memoryview]]:
 class PartWriter:
     """The one writer of a part; holds its lock as long as `descriptor` is open.
 
-    All methods block (disk, hashing): call them in a thread, one at a time. The last byte received
+    All methods block (disk, hashing): call them in a thread, one at a time; a few bytes may be
+    appended where a thread hop would take longer. The last byte received
     is always held back in memory, so that it can only land after the digest agreed.
     """
 

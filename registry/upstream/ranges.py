@@ -16,8 +16,7 @@ from registry.upstream.source import Transfer
 SMALLEST = 1024 * 1024  # bytes of a segment
 LARGEST = 8 * 1024 * 1024  # bytes; times the connections, this bounds the memory of a transfer
 PER_CONNECTION = 4  # segments each connection gets, so that a slow one holds up little
-STRIDE = 64 * 1024 * 1024  # bytes that one connection alone is asked for at a time, at first
-GROWTH = 4  # and how much more after each, as every request costs an answer's delay
+STRIDE = 128 * 1024 * 1024  # bytes that one connection alone is asked for at a time
 FAST = 64 * 1024 * 1024  # bytes a second from one connection, with which it stays alone
 PROBE = 0.1  # seconds until that is judged, if not all was sent before
 
@@ -69,7 +68,6 @@ async def _read_alone(
     else:
         stop = plan_segments(start, transfer.size, spread.connections)[0].stop
         is_first_of_many = stop < transfer.size
-    stride = STRIDE
     while True:
         pace = _Pace()
         async with aclosing(transfer.stream(start, stop, may_extend=is_first_of_many)) as chunks:
@@ -85,8 +83,7 @@ async def _read_alone(
             spread.begin(stop)
         if spread.has_begun:
             return
-        stop, is_first_of_many = min(start + stride, transfer.size), False
-        stride *= GROWTH
+        stop, is_first_of_many = min(start + STRIDE, transfer.size), False
 
 
 class _Pace:

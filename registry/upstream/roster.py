@@ -5,6 +5,8 @@ import random
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeGuard, TypeVar
 
+import structlog
+
 from registry.errors import (
     Unknown,
     UpstreamDenied,
@@ -35,6 +37,7 @@ class Roster:
         self._endpoints = tuple(endpoints)
         self._clock = clock
         self._chance = chance
+        self._log = structlog.get_logger("registry.upstream")
         # Whoever was accused last comes last: when all are suspect, it is not always the same one
         # who may go on lying.
         self._accused: dict[Endpoint, None] = {}
@@ -73,6 +76,16 @@ class Roster:
                     self._accused.pop(endpoint, None)
                     self._accused[endpoint] = None
 
+    def tell_failure(self, endpoint: Endpoint, error: Unknown | UpstreamError) -> None:
+        """Log what an endpoint failed with: another one may make up for it, unnoticed."""
+        is_news = isinstance(error, UpstreamError) and not isinstance(
+            error, Resting | UpstreamDenied
+        )
+        if is_news:
+            self._log.warning(
+                "endpoint failed", upstream=self._name, endpoint=endpoint.origin, why=str(error)
+            )
+
     async def ask(self, question: Callable[[Endpoint], Awaitable[T]], *, counts: bool = False) -> T:
         """Put one question to one endpoint after the other until one settles it.
 
@@ -90,6 +103,7 @@ class Roster:
                             return await question(endpoint)
                         except (Unknown, UpstreamError) as error:
                             failures.append(error)
+                            self.tell_failure(endpoint, error)
                     verdict = weigh(failures)
                     retry_after = verdict.retry_after if may_pass(verdict) else None
                     wait = patience.next_wait(self._clock(), retry_after)
@@ -104,13 +118,19 @@ class Roster:
 
 
 def weigh(failures: Sequence[Unknown | UpstreamError]) -> Unknown | UpstreamError:
-    """Return the failure that stands for all: absent only if nobody left the question open."""
+    """Return the failure that stands for all, and tells of all.
+
+    Content is absent only if nobody left the question open.
+    """
     unsettled = [
         each
         for each in failures
         if isinstance(each, UpstreamError) and not isinstance(each, UpstreamDenied)
     ]
-    return (unsettled or failures)[-1]
+    verdict = (unsettled or failures)[-1]
+    if isinstance(verdict, UpstreamError):
+        verdict.tell_with(unsettled)
+    return verdict
 
 
 def may_pass(failure: Unknown | UpstreamError) -> TypeGuard[UpstreamUnreachable]:

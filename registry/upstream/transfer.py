@@ -88,6 +88,7 @@ class BlobTransfer:
                             yield chunk
                 except (Unknown, UpstreamError) as error:
                     failures.append(error)
+                    self._roster.tell_failure(endpoint, error)
                     self._doubt(endpoint, error)
                     if cursor.is_done:
                         break

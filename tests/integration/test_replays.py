@@ -103,6 +103,22 @@ def test_a_moved_tag_is_seen_on_the_same_connection(
         assert {line.ask(path)[1] for _ in range(5)} == {second.manifest}
 
 
+def test_nothing_is_held_back_after_an_empty_blob(
+    shared_mirror: MirrorProcess, shared_hub: FakeUpstream
+) -> None:
+    """A blob without a byte leaves its connection as quick as it was."""
+    image = shared_hub.add_image("library/empty", "1", [b""])
+    base = f"/v2/{image.repository}"
+    with Line(shared_mirror) as line:
+        line.ask(f"{base}/manifests/1")
+        began = time.monotonic()
+        assert line.ask(f"{base}/blobs/{image.layers[0]}")[1] == b""
+        for _ in range(20):
+            assert line.ask(f"{base}/manifests/1")[1] == image.manifest
+        # The kernel lets go of what is held back after 0.2 s each time: that would be four seconds.
+        assert time.monotonic() - began < 2
+
+
 def send_some(chance: random.Random, line: Line, kinds: list[tuple[str, str, bytes]]) -> None:
     """Send a few requests at once, cut anywhere, and read their answers."""
     asked = chance.choices(kinds, k=chance.choice([1, 1, 1, 2, 5]))

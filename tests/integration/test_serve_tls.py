@@ -1,5 +1,6 @@
 """The mirror over TLS: the same answers through `tls_cert` and `tls_key`."""
 
+import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ import pytest
 from tests.fakes.certificates import make_authority
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.mirror import MirrorProcess
-from tests.integration.wire import fetch, send_raw
+from tests.integration.wire import PATIENCE, fetch, send_raw
 
 LAYER = b"over TLS" * 100_000
 
@@ -69,3 +70,47 @@ def test_plain_http_gets_nothing(secure: SecureMirror) -> None:
     """A client that does not speak TLS gets no answer, and the mirror goes on."""
     assert send_raw(secure.process.host, b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n") == b""
     assert fetch(f"{secure.url}/v2/", tls=secure.trust).status == 200
+
+
+def test_requests_in_several_records_are_read_whole(
+    secure: SecureMirror, shared_hub: FakeUpstream
+) -> None:
+    """Records that arrive together are one client's own bytes, all of them, and nobody else's."""
+    image = shared_hub.add_image("team/records", "1", [b"records"])
+    path = "/v2/team/records/manifests/1"
+    fetch(f"{secure.url}{path}", {"Authorization": "Bearer s3cr3t"}, tls=secure.trust)
+    request = f"GET {path} HTTP/1.1\r\nHost: mirror\r\nConnection: close\r\n\r\n".encode()
+
+    for cut in (1, 20, len(request) - 1):
+        heard = send_records(secure, [request[:cut], request[cut:]])
+        head, _, body = heard.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK"), heard
+        assert body == image.manifest
+
+
+def send_records(mirror: SecureMirror, records: list[bytes]) -> bytes:
+    """Send TLS records in one segment, and return what comes back until the other side closes."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    speaker = mirror.trust.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    name, _, port = mirror.process.host.rpartition(":")
+    with socket.create_connection((name, int(port)), timeout=PATIENCE) as wire:
+        while True:
+            try:
+                speaker.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                wire.sendall(outgoing.read())
+                incoming.write(wire.recv(65536))
+        for record in records:
+            speaker.write(record)
+        wire.sendall(outgoing.read())
+        heard = b""
+        while True:
+            try:
+                piece = speaker.read(65536)
+            except ssl.SSLWantReadError:
+                incoming.write(wire.recv(65536))
+                continue
+            if not piece:  # it says goodbye
+                return heard
+            heard += piece

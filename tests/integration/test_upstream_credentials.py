@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import MirrorMaker
 from tests.fakes.client import basic
 from tests.fakes.upstream import FakeUpstream
-from tests.integration.wire import fetch
+from tests.integration.wire import fetch, wait_until
 
 LOGIN = ("ann", "s3cret:with:colons")
 BASIC = basic(*LOGIN)
@@ -90,9 +90,12 @@ def test_a_wrong_password_is_an_absence(
 
     assert (answer.status, answer.code) == (404, "MANIFEST_UNKNOWN")
     assert "WWW-Authenticate" not in answer.headers
-    assert [event for event in mirror.events("request") if "refuse" in event["failure"]] or [
-        event for event in mirror.events("request") if "login" in event["failure"]
-    ]
+
+    def told() -> list[str]:
+        whys = [event["failure"] for event in mirror.events("request")]
+        return [why for why in whys if "refuse" in why or "login" in why]
+
+    wait_until(told, "the reason in the log")
 
 
 def test_a_foreign_realm_is_not_told_the_password(

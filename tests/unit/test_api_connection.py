@@ -46,7 +46,7 @@ class Place:
 
     def __init__(self) -> None:
         self.metrics = Metrics()
-        self.wire, self.inner, self.inbox = Wire(), Inner(), bytearray(4096)
+        self.wire, self.inner, self.inbox = Wire(), Inner(), memoryview(bytearray(4096))
         self.is_current = True
         replays = Replays(Reporter(self.metrics))
         self.connection = Connection(self.inner, replays, self.inbox)
@@ -57,10 +57,16 @@ class Place:
         buffer[: len(data)] = data
         self.connection.buffer_updated(len(data))
 
-    def settle(self, *, keep_alive: bool = True) -> None:
+    async def settle(self, *, keep_alive: bool = True, failure: Exception | None = None) -> None:
+        async def send() -> None:
+            if failure is not None:
+                raise failure
+
         response = web.Response(body=b"body", headers={"X-A": "b"})
         response._keep_alive = keep_alive
-        self.connection.settle(Answer(response, REPORT, lambda: self.is_current), None)
+        sending = asyncio.create_task(send())
+        await asyncio.wait([sending])
+        self.connection.settle(Answer(response, REPORT, lambda: self.is_current), sending)
 
     def is_repeated(self, data: bytes = ASKED) -> bool:
         given, written = len(self.inner.given), len(self.wire.written)
@@ -71,11 +77,11 @@ class Place:
 
 
 @pytest.fixture
-def place() -> Place:
+async def place() -> Place:
     """A connection whose first request was answered."""
     place = Place()
     place.hear(ASKED)
-    place.settle()
+    await place.settle()
     return place
 
 
@@ -98,12 +104,12 @@ def test_other_bytes_do_not(place: Place) -> None:
     assert not place.is_repeated(ASKED.replace(b"a/b", b"a/c"))
 
 
-def test_only_what_is_current_is_repeated(place: Place) -> None:
+async def test_only_what_is_current_is_repeated(place: Place) -> None:
     """What is no longer so is forgotten, and asked for anew."""
     place.is_current = False
     assert not place.is_repeated()
     place.is_current = True
-    place.settle()
+    await place.settle()
     assert place.is_repeated()
 
 
@@ -130,13 +136,13 @@ def test_a_client_that_reads_again_is_answered(place: Place) -> None:
     assert place.is_repeated()
 
 
-def test_borders_that_are_unknown_stay_unknown() -> None:
+async def test_borders_that_are_unknown_stay_unknown() -> None:
     """Requests that came together are never taken for one, however often they come."""
     place = Place()
     for _ in range(3):
         place.hear(ASKED + ASKED)
-        place.settle()
-        place.settle()
+        await place.settle()
+        await place.settle()
         assert place.inner.given[-1] == ASKED + ASKED
     assert not place.is_repeated()
 
@@ -157,17 +163,41 @@ def test_borders_that_are_unknown_stay_unknown() -> None:
         b"GET / HTTP/1.1\r\nHost: a\r\nX: \x01\r\n\r\n",
     ],
 )
-def test_only_plain_heads_are_learnt(request_line_and_headers: bytes) -> None:
+async def test_only_plain_heads_are_learnt(request_line_and_headers: bytes) -> None:
     """Whatever could carry a body, close, or be read in two ways, is never learnt."""
     place = Place()
     place.hear(request_line_and_headers)
-    place.settle()
+    await place.settle()
     assert not place.is_repeated(request_line_and_headers)
 
 
-def test_a_connection_that_ends_is_not_settled() -> None:
+async def test_a_connection_that_ends_is_not_settled() -> None:
     """After an answer that closes, nothing is repeated."""
     place = Place()
     place.hear(ASKED)
-    place.settle(keep_alive=False)
+    await place.settle(keep_alive=False)
     assert not place.is_repeated()
+
+
+async def test_an_answer_that_was_not_sent_is_not_learnt() -> None:
+    """What aiohttp refused to send is never sent by us."""
+    place = Place()
+    place.hear(ASKED)
+    await place.settle(failure=ValueError("header injection"))
+    assert not place.is_repeated()
+
+
+async def test_clients_that_say_keep_alive_are_learnt() -> None:
+    """Saying the obvious changes nothing."""
+    place = Place()
+    asked = ASKED.replace(b"Accept: a/b", b"Connection: keep-alive")
+    place.hear(asked)
+    await place.settle()
+    assert place.is_repeated(asked)
+
+
+def test_slices_of_the_inbox_are_the_inbox() -> None:
+    """TLS reads its second record into a slice of what it was given."""
+    place = Place()
+    place.connection.get_buffer(-1)[100:104] = b"here"
+    assert bytes(place.inbox[100:104]) == b"here"

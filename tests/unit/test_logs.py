@@ -50,8 +50,9 @@ def test_lines_of_processes_never_mix() -> None:
         """
 async def talk():
     for number in range(200):
-        for size in (10, 200, 700):
+        for size in (10, 200, 700, 250, 250, 700, 700, 700, 250):
             log.info("x", pid=os.getpid(), text="y" * size)
+        log.error("x", pid=os.getpid(), text="z" * 300)
         await asyncio.sleep(0)
 children = []
 for _ in range(3):
@@ -65,7 +66,7 @@ for child in children:
 """
     )
     told = [json.loads(line) for line in lines]
-    assert len(told) == 3 * 600
+    assert len(told) == 3 * 2000
     assert len({each["pid"] for each in told}) == 3
 
 
@@ -86,8 +87,54 @@ asyncio.run(talk())
 """
     )
     events = [json.loads(line)["event"] for line in lines]
-    assert events.count("thread") == 500
+    assert events.count("thread") == 500, len(events)
     assert events[-1] == "count"
+
+
+def test_a_thread_silences_nobody() -> None:
+    """A line of a thread, between any two of the loop, keeps none of the later ones back."""
+    lines = run(
+        """
+import threading
+async def talk():
+    for number in range(20):
+        log.info("loop")
+        thread = threading.Thread(target=log.info, args=("thread",))
+        thread.start(); thread.join()
+        await asyncio.sleep(0)
+    os._exit(0)  # nothing is left to be written at the end
+asyncio.run(talk())
+"""
+    )
+    events = [json.loads(line)["event"] for line in lines]
+    assert events.count("loop") >= 19
+    assert events.count("thread") == 20
+
+
+def test_a_reader_that_is_slow_gets_all() -> None:
+    """Lines longer than a pipe holds arrive whole, also where writing would not wait."""
+    lines = run(
+        """
+os.set_blocking(2, False)
+for number in range(200):
+    log.warning("x", text="y" * 9000)
+"""
+    )
+    assert [len(json.loads(line)["text"]) for line in lines] == [9000] * 200
+
+
+def test_loggers_share_one_order() -> None:
+    """What two parts of the program say in one turn stays in order."""
+    lines = run(
+        """
+other = structlog.get_logger("other").bind()
+async def talk():
+    for number in range(4):
+        (log if number % 2 else other).info(str(number))
+asyncio.run(talk())
+"""
+    )
+    assert [json.loads(line)["event"] for line in lines] == list("0123")
 
 
 def test_a_log_that_is_full_breaks_nothing() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from registry.catalog.blobs import BlobCatalog
 from registry.catalog.database import Database
-from registry.errors import BlobUnknown, UpstreamUnreachable
+from registry.errors import BlobUnknown, StoreError, UpstreamUnreachable
 from registry.mirror.absence import AbsenceMemory
 from registry.mirror.blob_inquiries import BlobInquiries
 from registry.mirror.blobs import ArrivingBlob, Blobs
@@ -143,3 +143,28 @@ async def test_joiners_do_not_inherit_a_failure(site: Site) -> None:
         with pytest.raises(UpstreamUnreachable):
             await first
         assert len(CONTENT) == await read_all(await second)
+
+
+async def test_a_disk_that_refuses_leaves_nothing_open(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the store cannot open a blob that has just arrived, no descriptor stays behind."""
+    calls = iter([None, StoreError("blobs", "no descriptors left")] * 20)
+
+    def open_file(_: Digest) -> None:
+        failure = next(calls)
+        if failure is not None:
+            raise failure
+
+    monkeypatch.setattr(site.store, "open_file", open_file)
+    site.here.tap.allowance = 1000
+    before = None
+    for _ in range(20):
+        with pytest.raises(StoreError):
+            await site.blobs.get(HERE, DIGEST)
+        before = before or count_descriptors()
+    assert count_descriptors() == before
+
+
+def count_descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())

@@ -120,7 +120,7 @@ async def test_fast_link_gets_one_connection() -> None:
 
     assert got == content
     assert transfer.at_once == 1
-    assert len(transfer.asked) == 3, "a short one first, then ever longer strides"
+    assert len(transfer.asked) == 4, "a short one first, then stride by stride"
 
 
 async def test_failure_comes_through() -> None:
