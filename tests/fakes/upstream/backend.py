@@ -9,8 +9,8 @@ import aiohttp
 from yarl import URL
 
 from tests.fakes.upstream.content import Content, Held
+from tests.fakes.upstream.holdings import Holdings, Manifest
 from tests.fakes.upstream.images import INDEX, MANIFEST
-from tests.fakes.upstream.library import Library, Manifest
 
 ACCEPT = ", ".join([*MANIFEST.values(), *INDEX.values()])
 
@@ -86,32 +86,32 @@ class Backend:
 class Source:
     """Memory first, then the backend."""
 
-    library: Library
+    holdings: Holdings
     backend: Backend | None = field(default=None)
 
     async def find_manifest(self, repository: str, reference: str) -> Manifest | None:
         """The manifest behind a tag or digest."""
-        found = self.library.find_manifest(repository, reference)
+        found = self.holdings.find_manifest(repository, reference)
         if found is None and self.backend is not None:
             return await self.backend.find_manifest(repository, reference)
         return found
 
     async def has_blob(self, repository: str, digest: str) -> bool:
         """Whether the repository has the blob, without fetching it."""
-        if self.library.find_blob(repository, digest) is not None:
+        if self.holdings.find_blob(repository, digest) is not None:
             return True
         return self.backend is not None and await self.backend.has_blob(repository, digest)
 
     async def find_blob(self, repository: str, digest: str) -> Content | None:
         """The blob, if it may be had in this repository."""
-        found = self.library.find_blob(repository, digest)
+        found = self.holdings.find_blob(repository, digest)
         if found is None and self.backend is not None:
             return await self.backend.find_blob(repository, digest)
         return found
 
     async def list_tags(self, repository: str) -> list[str] | None:
         """The tags in lexical order; None for an unknown repository."""
-        held = self.library.list_tags(repository)
+        held = self.holdings.list_tags(repository)
         behind = await self.backend.list_tags(repository) if self.backend is not None else None
         if held is None and behind is None:
             return None

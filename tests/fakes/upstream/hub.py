@@ -12,9 +12,9 @@ from tests.fakes.upstream.conduct import Conduct
 from tests.fakes.upstream.engine import Engine
 from tests.fakes.upstream.exchange import Exchange, Line, Refusal
 from tests.fakes.upstream.faults import Faults
+from tests.fakes.upstream.holdings import Holdings
 from tests.fakes.upstream.hosts import DATA, ContentHost, TokenService
 from tests.fakes.upstream.journal import Entry, Journal, Kind
-from tests.fakes.upstream.library import Library
 from tests.fakes.upstream.pace import Pace
 from tests.fakes.upstream.registry import Registry, sort_path
 from tests.fakes.upstream.signing import Signer
@@ -24,10 +24,10 @@ from tests.fakes.upstream.tokens import Tokens
 Part = Literal["registry", "cdn", "token"]
 
 
-class FakeUpstream(Library, Conduct):
+class FakeUpstream(Holdings, Conduct):
     """A registry, its content host and its token service, each on a port of its own.
 
-    The content methods are those of `Library`, the switches those of `Conduct`.
+    The content methods are those of `Holdings`, the switches those of `Conduct`.
     `port` 0 takes any three ports; otherwise it takes `port`, `port` + 1 and `port` + 2.
     """
 
@@ -38,7 +38,7 @@ class FakeUpstream(Library, Conduct):
         auth: Literal["bearer", "basic", "none"] = "bearer",
         port: int = 0,
     ) -> None:
-        Library.__init__(self)
+        Holdings.__init__(self)
         Conduct.__init__(self, auth=auth)
         self._port = port
         self._engine = Engine()

@@ -11,9 +11,9 @@ from tests.fakes.upstream.backend import Source
 from tests.fakes.upstream.conduct import Conduct
 from tests.fakes.upstream.content import Held
 from tests.fakes.upstream.exchange import Exchange, Refusal
+from tests.fakes.upstream.holdings import Manifest
 from tests.fakes.upstream.images import INDEX
 from tests.fakes.upstream.journal import Kind
-from tests.fakes.upstream.library import Manifest
 from tests.fakes.upstream.signing import Signer
 from tests.fakes.upstream.tokens import Tokens, may_read, parse_basic, write_challenge
 
@@ -183,7 +183,7 @@ class Registry:
             )
         if DIGEST.fullmatch(digest) is None:
             raise Refusal(400, "DIGEST_INVALID", "provided digest is not a digest")
-        found = self._source.library.list_referrers(repository, digest)
+        found = self._source.holdings.list_referrers(repository, digest)
         headers = {"Content-Type": INDEX["oci"]}
         wanted = parse_qs(exchange.entry.query).get("artifactType")
         if wanted:

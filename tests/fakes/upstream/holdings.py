@@ -36,7 +36,7 @@ class Repository:
     blobs: set[str] = field(default_factory=set)
 
 
-class Library:
+class Holdings:
     """The content methods of the fake. A blob is served only where it was granted."""
 
     def __init__(self) -> None:
