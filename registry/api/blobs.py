@@ -61,14 +61,16 @@ def _send_stored(request: web.BaseRequest, blob: StoredBlob) -> Sender:
 def _send_arriving(request: web.BaseRequest, blob: ArrivingBlob) -> Sender:
     async def send(response: web.StreamResponse, start: int, stop: int | None) -> None:
         offset = start
-        cork(request, is_corked=False)  # the first bytes may have to be waited for
+        cork(request, is_corked=False)
         try:
             while stop is None or offset < stop:
                 landed = await blob.advance(offset)
                 if landed == offset:
                     return
                 upto = landed if stop is None else min(landed, stop)
+                cork(request, is_corked=True)
                 await send_file(request, response, blob.fileno(), offset, upto)
+                cork(request, is_corked=False)  # the next bytes may have to be waited for
                 offset = upto
         except StoreError:
             # The disk is of no more use to this blob: the rest comes straight from upstream.

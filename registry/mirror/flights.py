@@ -196,7 +196,8 @@ class Flight:
                     writer.append(batch[:1])
                     self._open(transfer.size)
                     self._notify()
-                    await in_thread(self._announce, transfer, accused)
+                    if waybill is None:
+                        await in_thread(self._announce, transfer, accused)
                     self._log.info("fill started", size=transfer.size, endpoint=transfer.endpoint)
                     await in_thread(writer.append, batch[1:])
                     self._notify()

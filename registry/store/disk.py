@@ -94,8 +94,7 @@ class DiskStore:
     def open_file(self, digest: Digest) -> BlobFile | None:
         """Return the open file of a blob, or None. No thread: as for `stat`."""
         # Not by pathlib, which takes longer than opening: every request for a blob comes by here.
-        name = digest.encoded
-        path = f"{self._folder}/{digest.algorithm}/{name[:2]}/{name}"
+        path = self._spell(digest)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -109,4 +108,7 @@ class DiskStore:
             raise StoreError(path, error.strerror or str(error)) from error
 
     def _path(self, digest: Digest) -> Path:
-        return self._folder / digest.algorithm / digest.encoded[:2] / digest.encoded
+        return Path(self._spell(digest))
+
+    def _spell(self, digest: Digest) -> str:
+        return f"{self._folder}/{digest.algorithm}/{digest.encoded[:2]}/{digest.encoded}"

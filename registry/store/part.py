@@ -120,8 +120,8 @@ class PartWriter:
     """The one writer of a part; holds its lock as long as `descriptor` is open.
 
     All methods block (disk, hashing): call them in a thread, one at a time; a few bytes may be
-    appended where a thread hop would take longer. The last byte received
-    is always held back in memory, so that it can only land after the digest agreed.
+    appended where a thread hop would take longer. The last byte received is always held back in
+    memory, so that it can only land after the digest agreed.
     """
 
     def __init__(self, path: Path, digest: Digest, descriptor: int) -> None:
@@ -170,7 +170,7 @@ class PartWriter:
         Raises:
             StoreError: the disk refuses new files.
         """
-        if os.fstat(self._descriptor).st_size or not self.is_growing:
+        if not self.is_fresh:
             try:
                 self._replace_file()
             except OSError as error:

@@ -78,10 +78,7 @@ class Roster:
 
     def tell_failure(self, endpoint: Endpoint, error: Unknown | UpstreamError) -> None:
         """Log what an endpoint failed with: another one may make up for it, unnoticed."""
-        is_news = isinstance(error, UpstreamError) and not isinstance(
-            error, Resting | UpstreamDenied
-        )
-        if is_news:
+        if _leaves_open(error) and not isinstance(error, Resting):
             self._log.warning(
                 "endpoint failed", upstream=self._name, endpoint=endpoint.origin, why=str(error)
             )
@@ -122,15 +119,15 @@ def weigh(failures: Sequence[Unknown | UpstreamError]) -> Unknown | UpstreamErro
 
     Content is absent only if nobody left the question open.
     """
-    unsettled = [
-        each
-        for each in failures
-        if isinstance(each, UpstreamError) and not isinstance(each, UpstreamDenied)
-    ]
+    unsettled = [each for each in failures if _leaves_open(each)]
     verdict = (unsettled or failures)[-1]
     if isinstance(verdict, UpstreamError):
         verdict.tell_with(unsettled)
     return verdict
+
+
+def _leaves_open(failure: Unknown | UpstreamError) -> TypeGuard[UpstreamError]:
+    return isinstance(failure, UpstreamError) and not isinstance(failure, UpstreamDenied)
 
 
 def may_pass(failure: Unknown | UpstreamError) -> TypeGuard[UpstreamUnreachable]:
