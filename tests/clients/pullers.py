@@ -95,8 +95,11 @@ class Ctr:
     def read(self, image: Image) -> str:
         """Run it."""
         self._runs += 1
-        root = ("--runc-root", str(self._runc_root))
-        return self._ctr("run", "--rm", *root, str(image), f"run-{self._runs}").strip()
+        # To a file: what it prints to `ctr` is lost when it ends before `ctr` begins to listen.
+        printed = self._runc_root.with_name(f"printed-{self._runs}")
+        options = ("--rm", "--runc-root", str(self._runc_root), "--log-uri", f"file://{printed}")
+        self._ctr("run", *options, str(image), f"run-{self._runs}")
+        return printed.read_text().strip()
 
     def forget(self) -> None:
         """Remove every image; its content goes with it."""
