@@ -15,7 +15,6 @@ MARKS: Mapping[State, str] = MappingProxyType(
         State.MET: "✔ met",
         State.MISSED: "✘ missed",
         State.UNKNOWN: "? unknown",
-        State.PENDING: "… pending",
     }
 )
 CAPTION = """\

@@ -40,22 +40,19 @@ class State(Enum):
     MET = "met"
     MISSED = "missed"
     UNKNOWN = "unknown"
-    PENDING = "pending"
 
 
 @dataclass(frozen=True)
 class Bar:
     """What our measure must reach: at most or at least `factor` times another's, or absolutely.
 
-    `against` is a contender, or empty where `factor` is the bound itself. `pending` says why nobody
-    can measure it yet.
+    `against` is a contender, or empty where `factor` is the bound itself.
     """
 
     measure: str
     relation: str  # "<=" or ">="
     factor: float
     against: str = ""
-    pending: str = ""
 
     def __str__(self) -> str:
         head = MEASURES[self.measure][0]
@@ -139,8 +136,6 @@ class Outcome:
 
 def judge(outcome: Outcome, bar: Bar) -> Verdict:
     """Hold an outcome against one of its bars."""
-    if bar.pending:
-        return Verdict(bar, State.PENDING, why=bar.pending)
     if US in outcome.failures:
         return Verdict(bar, State.MISSED, why=outcome.failures[US])
     found = (

@@ -78,6 +78,7 @@ def fill_store(data: Path, blobs: int, manifests: int) -> Store:
                 _write(folder.blobs, one.digest, one.raw)
         for number in range(min(blobs, MOST_FILES)):
             _write(folder.blobs, _name_blob(number), None)
+        connection.execute("UPDATE usage SET bytes = (SELECT SUM(size) FROM blobs)")
         connection.commit()
     finally:
         connection.close()
@@ -106,6 +107,9 @@ def _record(connection: sqlite3.Connection, known: list[Known]) -> None:
     connection.executemany(
         f"{insert} blobs VALUES (?, ?, ?)",
         ((digest, BLOB, now) for one in known for digest in one.blobs),
+    )
+    connection.executemany(
+        f"{insert} blobs VALUES (?, ?, ?)", ((one.digest, len(one.raw), now) for one in known)
     )
 
 

@@ -14,6 +14,7 @@ from registry.catalog.budgets import BudgetCatalog
 from registry.catalog.database import Database
 from registry.catalog.lists import ListCatalog
 from registry.catalog.manifests import ManifestCatalog
+from registry.catalog.room import RoomCatalog
 from registry.metrics import Metrics
 from registry.mirror.absence import AbsenceMemory
 from registry.mirror.blob_inquiries import BlobInquiries
@@ -24,10 +25,12 @@ from registry.mirror.intake import Intake
 from registry.mirror.lists import Lists
 from registry.mirror.manifests import Manifests
 from registry.mirror.memory import ManifestMemory
+from registry.mirror.pulls import Pulls
+from registry.mirror.recovery import recover
+from registry.mirror.room import Room
 from registry.mirror.routing import UpstreamTable
 from registry.mirror.shelf import Shelf
 from registry.mirror.tasks import Tasks
-from registry.oci.digest import Digest
 from registry.settings import Settings, UpstreamSettings
 from registry.store.disk import DiskStore
 from registry.store.folder import DataFolder
@@ -77,6 +80,55 @@ async def open_services(
                 client = await stack.enter_async_context(open_client(name, upstream, system))
                 sources[name] = build_source(name, upstream, client, note_budget)
         yield _compose(settings, folder, metrics, database, sources=sources, tasks=tasks)
+
+
+@asynccontextmanager
+async def open_room(
+    settings: Settings, folder: DataFolder, metrics: Metrics
+) -> AsyncIterator[Room]:
+    """Open what the steward keeps tidy.
+
+    Raises:
+        StoreError: the catalog cannot be opened.
+    """
+    async with Database(folder.catalog) as database:
+        yield _build_room(settings, folder, metrics, database)
+
+
+async def recover_catalog(settings: Settings, folder: DataFolder, metrics: Metrics) -> None:
+    """Make a lost catalog again from the files.
+
+    Raises:
+        StoreError: the disk or the catalog refused.
+    """
+    async with Database(folder.catalog) as database:
+        store, manifests = DiskStore(folder.blobs), ManifestCatalog(database)
+        references = ReferenceFiles(folder.tags)
+        room = _build_room(settings, folder, metrics, database)
+        intake = Intake(Spool(folder.spool), store, references, manifests, room)
+        await recover(
+            references,
+            store,
+            intake,
+            manifests=manifests,
+            room=RoomCatalog(database),
+            now=time.time(),
+        )
+
+
+def _build_room(
+    settings: Settings, folder: DataFolder, metrics: Metrics, database: Database
+) -> Room:
+    return Room(
+        RoomCatalog(database),
+        DiskStore(folder.blobs),
+        Spool(folder.spool),
+        Locks(folder.locks),
+        folder=folder.root,
+        storage=settings.storage,
+        metrics=metrics,
+        clock=time.time,
+    )
 
 
 def _budget_keeper(
@@ -143,21 +195,20 @@ def _compose(
     clock = time.time
     spool, store = Spool(folder.spool), DiskStore(folder.blobs)
     manifests, blobs = ManifestCatalog(database), BlobCatalog(database)
-    intake = Intake(spool, store, ReferenceFiles(folder.tags), manifests)
+    room = _build_room(settings, folder, metrics, database)
+    pulls = Pulls(RoomCatalog(database), clock)
+    tasks.start(pulls.keep_flushing())
+    intake = Intake(spool, store, ReferenceFiles(folder.tags), manifests, room)
     shelf = Shelf(ManifestMemory(MEMORY), manifests, intake)
     inquiries = Inquiries(
         sources, shelf, Locks(folder.locks), tasks, tags=settings.tags, clock=clock
     )
     absences = AbsenceMemory(settings.tags.missing_for)
 
-    async def record(digest: Digest, size: int) -> None:
-        metrics.stored_bytes.inc(size)
-        await blobs.record(digest, size, clock())
-
     return Mirror(
         table=build_table(settings),
         manifests=Manifests(
-            shelf, inquiries, absences, settings.tags, clock, offline=settings.offline
+            shelf, inquiries, absences, settings.tags, clock, pulls=pulls, offline=settings.offline
         ),
         blobs=Blobs(
             sources,
@@ -165,8 +216,9 @@ def _compose(
             catalog=blobs,
             store=store,
             spool=spool,
-            flights=Flights(spool, store, record, tasks, clock),
+            flights=Flights(spool, store, room, tasks, clock),
             inquiries=BlobInquiries(sources, absences, tasks, clock),
+            metrics=metrics,
         ),
         lists=Lists(
             sources,

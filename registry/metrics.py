@@ -61,7 +61,17 @@ class Metrics:
         )
         self.stored_bytes = Counter(
             "entrepot_stored_bytes",
-            "Bytes of blobs that became whole on disk.",
+            "Bytes of blobs and manifests that became whole on disk.",
+            registry=self.registry,
+        )
+        self.evicted_bytes = Counter(
+            "entrepot_evicted_bytes",
+            "Bytes of blobs that were deleted to make room for others.",
+            registry=self.registry,
+        )
+        self.passed_through = Counter(
+            "entrepot_passed_through",
+            "Blobs that went to a client and could not be kept.",
             registry=self.registry,
         )
         self.pulls_remaining = Gauge(

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import structlog
 
 from registry.berth import DRAIN, STEWARD, Berth, bind, check_files
-from registry.catalog.database import migrate
+from registry.catalog.database import prepare
 from registry.errors import EntrepotError, SettingsError, StoreError, StoreTooNew
 from registry.heartbeats import Heartbeats
 from registry.logs import configure_logs
@@ -58,7 +58,7 @@ def serve_forever(settings: Settings, source: str, reload: Callable[[], Settings
     configure_logs()
     check_files(settings)
     folder = _open_storage(settings.storage.path)
-    migrate(folder.catalog)
+    is_lost = prepare(folder.catalog) and any(folder.tags.iterdir())
     workers = count_workers(settings.server.workers)
     # Its write end stays open in this process alone: whatever ends it, the children notice.
     lifeline, own_end = os.pipe()
@@ -72,8 +72,10 @@ def serve_forever(settings: Settings, source: str, reload: Callable[[], Settings
     )
     _open_metrics(berth.metrics)
     # Imported only now: prometheus_client decides at import whether it counts in that folder.
-    from registry.serving import run_child  # noqa: PLC0415
+    from registry.serving import recover, run_child  # noqa: PLC0415
 
+    if is_lost:
+        recover(berth)
     _settle()
 
     def reload_berth(former: Berth) -> Berth:

@@ -16,7 +16,7 @@ from registry.api.observe import Handler, Observer
 from registry.api.replays import Replays
 from registry.api.reports import Reporter
 from registry.api.routes import build_api
-from registry.app import open_services
+from registry.app import open_room, open_services, recover_catalog
 from registry.berth import BACKLOG, DRAIN, STEWARD, Berth, load_tls
 from registry.console.probes import build_console
 from registry.heartbeats import INTERVAL, Heartbeats
@@ -27,6 +27,15 @@ COURTESY = 0.002  # seconds a busier worker leaves a new connection to the other
 SCARCITY = 0.5  # seconds to wait for descriptors when there are none left
 LAST_CALL = 0.25  # seconds in which a connection accepted last may still bring its request
 INBOX = 64 * 1024  # bytes read from a client at a time
+
+
+def recover(berth: Berth) -> None:
+    """Make a lost catalog again, before anybody forks or is served.
+
+    Raises:
+        StoreError: the disk or the catalog refused.
+    """
+    asyncio.run(recover_catalog(berth.settings, berth.folder, Metrics()))
 
 
 async def run_child(berth: Berth, number: int) -> None:
@@ -168,7 +177,14 @@ async def run_steward(berth: Berth) -> None:
         runner = web.AppRunner(console, access_log=None, shutdown_timeout=DRAIN / 2)
         await _open_runner(stack, runner)
         await web.SockSite(runner, berth.console, backlog=BACKLOG).start()
-        await _wait_for_end(berth.lifeline)
+        metrics = _open_metrics(berth)
+        room = await stack.enter_async_context(open_room(berth.settings, berth.folder, metrics))
+        tasks = await stack.enter_async_context(Tasks())
+        tidying = tasks.start(room.keep_tidy())
+        ending = tasks.start(_wait_for_end(berth.lifeline))
+        await asyncio.wait([tidying, ending], return_when=asyncio.FIRST_COMPLETED)
+        if tidying.done():
+            tidying.result()  # whatever it died of: a steward that does not tidy is of no use
 
 
 def _collect_all() -> CollectorRegistry:

@@ -35,11 +35,3 @@ class BlobCatalog:
                 (str(repository), str(digest), size),
             )
         )
-
-    async def record(self, digest: Digest, size: int, now: float) -> None:
-        """Record a blob that has just become whole on disk."""
-        await self._database.write(
-            lambda rows: rows.execute(
-                "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?)", (str(digest), size, now)
-            )
-        )

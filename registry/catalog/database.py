@@ -11,12 +11,14 @@ import re
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from registry.errors import StoreError, StoreTooNew
 
 T = TypeVar("T")
+_TABLES = frozenset({"manifests", "links", "holdings", "tags", "blobs"})
 BUSY = 10.0  # seconds a writer waits for the writer of another process
 
 
@@ -61,6 +63,21 @@ class Database:
         except sqlite3.Error as error:
             raise StoreError(str(self._path), str(error)) from error
 
+    async def survey(self, query: str) -> list[tuple[Any, ...]]:
+        """Run a SELECT that reads much: in a thread, on a connection that nobody else waits for.
+
+        Raises:
+            StoreError: SQLite could not.
+        """
+        return await asyncio.to_thread(self._survey, query)
+
+    def _survey(self, query: str) -> list[tuple[Any, ...]]:
+        try:
+            with closing(_connect(self._path)) as connection:
+                return connection.execute(query).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(str(self._path), str(error)) from error
+
     async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
         """Run `change` in a transaction of its own, after the changes before it.
 
@@ -80,6 +97,46 @@ class Database:
     def version(self) -> int:
         """Return a number that changes whenever any other connection commits."""
         return int(self.read("PRAGMA data_version")[0][0])
+
+
+def prepare(path: Path) -> bool:
+    """Have a catalog that can be used; return whether it is a new one, which knows nothing yet.
+
+    What cannot be used is put aside as `catalog.db.broken`: the files it was an index of are there.
+
+    Raises:
+        StoreError: the disk refuses.
+        StoreTooNew: a newer version has migrated it; it was not touched.
+    """
+    is_new = not path.exists() or not path.stat().st_size
+    if not is_new and not _is_sound(path):
+        for suffix in ("", "-wal", "-shm"):
+            aside = path.with_name(f"{path.name}.broken{suffix}")
+            with suppress(FileNotFoundError):
+                path.with_name(f"{path.name}{suffix}").replace(aside)
+        is_new = True
+    migrate(path)
+    return is_new
+
+
+def _is_sound(path: Path) -> bool:
+    """Whether the file is a catalog, whole and with its tables; not whether each row is right."""
+    with path.open("rb") as file:
+        head = file.read(100)
+    # The file format's header: the size of a page at 16, the number of pages at 28.
+    page = int.from_bytes(head[16:18]) if head[16:18] != b"\0\1" else 65_536
+    if path.stat().st_size < page * int.from_bytes(head[28:32]):
+        return False
+    try:
+        with closing(_connect(path)) as connection:
+            reached = connection.execute("PRAGMA user_version").fetchone()[0]
+            names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+            for table in _TABLES if reached else ():
+                connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchall()  # noqa: S608
+    except sqlite3.DatabaseError as error:
+        # Locked, or a disk that cannot be read, says nothing of the file.
+        return isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error)
+    return not reached or names >= _TABLES
 
 
 def migrate(path: Path) -> None:

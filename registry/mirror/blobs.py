@@ -16,6 +16,7 @@ from registry.errors import (
     UpstreamError,
     UpstreamOffline,
 )
+from registry.metrics import Metrics
 from registry.mirror.blob_inquiries import BlobInquiries
 from registry.mirror.flights import Flight, Flights, Order
 from registry.mirror.origin import Origin
@@ -55,13 +56,19 @@ class ArrivingBlob:
     """A blob in flight; `size` is None where nobody told it. Close it after use."""
 
     def __init__(
-        self, order: Order, flight: Flight, reader: PartReader | None, origin: Origin
+        self,
+        order: Order,
+        flight: Flight,
+        reader: PartReader | None,
+        origin: Origin,
+        metrics: Metrics,
     ) -> None:
         self.size = flight.size if flight.size is not None else order.size
         self.origin = origin
         self._order = order
         self._flight = flight
         self._reader = reader
+        self._metrics = metrics
 
     def fileno(self) -> int:
         """Return the descriptor that has the bytes which `advance` promised."""
@@ -98,6 +105,7 @@ class ArrivingBlob:
     async def relay(self, sent: Span, stop: int | None) -> AsyncGenerator[bytes, None]:
         """Yield what follows `sent` up to `stop` straight from upstream; see `relay.relay`."""
         order = self._order
+        self._metrics.passed_through.inc()
         structlog.get_logger("registry.mirror").error(
             "passed through, not kept",
             blob=str(order.digest),
@@ -127,6 +135,7 @@ class Blobs:
         spool: Spool,
         flights: Flights,
         inquiries: BlobInquiries,
+        metrics: Metrics,
     ) -> None:
         """`connections` is how many may fetch one large blob, by upstream."""
         self._sources = sources
@@ -136,6 +145,7 @@ class Blobs:
         self._spool = spool
         self._flights = flights
         self._inquiries = inquiries
+        self._metrics = metrics
         self._log = structlog.get_logger("registry.mirror")
 
     async def is_here(self, digest: Digest) -> bool:
@@ -189,7 +199,7 @@ class Blobs:
         except (UpstreamDenied, UpstreamOffline) as error:
             raise BlobUnknown(str(repository), str(digest)) from error
         if isinstance(flight.failure, StoreError):
-            return ArrivingBlob(order, flight, None, Origin.MISS)
+            return ArrivingBlob(order, flight, None, Origin.MISS, self._metrics)
         # In this order: between the two the part may become the stored blob, never the reverse.
         with ExitStack() as unused:
             reader = self._spool.open(digest)
@@ -198,7 +208,7 @@ class Blobs:
             file = self._store.open_file(digest)
             if file is None:
                 unused.pop_all()
-                return ArrivingBlob(order, flight, reader, origin)
+                return ArrivingBlob(order, flight, reader, origin, self._metrics)
             return StoredBlob(file, origin)
 
     async def _board(self, order: Order) -> tuple[Flight, Origin]:

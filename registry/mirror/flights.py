@@ -6,7 +6,7 @@ writer of the part, or it follows the writer of another process and stands ready
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -15,6 +15,7 @@ import structlog
 from registry.errors import DigestMismatch, EntrepotError, StoreError
 from registry.mirror.conveyor import Conveyor
 from registry.mirror.retelling import retell
+from registry.mirror.room import RoomKeeper
 from registry.mirror.tasks import Tasks, in_thread
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
@@ -25,6 +26,7 @@ from registry.upstream.ranges import read_in_order
 from registry.upstream.source import Source, Transfer
 
 POLL = 0.02  # seconds between two looks at a part that another process writes
+STEP = 64 * 1024 * 1024  # bytes reserved at a time where nobody tells the size
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Flight:
         order: Order,
         spool: Spool,
         store: BlobStore,
-        record: Callable[[Digest, int], Awaitable[None]],
+        room: RoomKeeper,
         clock: Callable[[], float],
     ) -> None:
         self.size = order.size
@@ -58,7 +60,8 @@ class Flight:
         self._digest = order.digest
         self._spool = spool
         self._store = store
-        self._record = record
+        self._room = room
+        self._reserved = 0
         self._clock = clock
         self._is_open = False
         self._seen: Progress | None = None
@@ -154,6 +157,7 @@ class Flight:
                     writer.abandon()
             finally:
                 writer.close()
+                await self._settle()
 
     async def _fill(self, writer: PartWriter) -> None:
         if not writer.is_fresh:  # else there is nothing to read, and clients wait
@@ -167,7 +171,8 @@ class Flight:
         self._notify()
         await self._store.adopt(sealed)
         try:
-            await self._record(sealed.digest, sealed.size)
+            await self._room.record(sealed.digest, sealed.size)
+            self._reserved = 0
         except StoreError as error:  # the blob is whole and in its place: the files are the truth
             self._log.error("blob not recorded", why=str(error))
 
@@ -185,7 +190,13 @@ class Flight:
             transfer.accuse(*accused)
         chunks = read_in_order(transfer, resumed, order.connections)
         async with Conveyor(chunks) as conveyor:
+            # While the upstream has not answered yet.
+            await self._reserve(order.size or 0)
             while batch := await conveyor.take():
+                # Where nobody tells the size, a step more than has come.
+                come = writer.received + sum(map(len, batch))
+                if come > self._reserved:
+                    await self._reserve(transfer.size or come + STEP)
                 if self._is_open:
                     await in_thread(writer.append, batch)
                     self._notify()
@@ -206,6 +217,18 @@ class Flight:
         if not writer.is_right and not resumed:
             self._announce(transfer, (*accused, *transfer.accuse()))
         await in_thread(writer.verify)
+
+    async def _reserve(self, size: int) -> None:
+        if size > self._reserved:
+            await self._room.reserve(self._digest, size)
+            self._reserved = size
+
+    async def _settle(self) -> None:
+        if self._reserved:
+            try:
+                await self._room.settle(self._digest)
+            except StoreError as error:  # the steward will find out
+                self._log.error("reservation not settled", why=str(error))
 
     def _announce(self, transfer: Transfer, accused: Sequence[str]) -> None:
         """Tell the other processes; an accusation stays for them until the blob is whole."""
@@ -230,13 +253,13 @@ class Flights:
         self,
         spool: Spool,
         store: BlobStore,
-        record: Callable[[Digest, int], Awaitable[None]],
+        room: RoomKeeper,
         tasks: Tasks,
         clock: Callable[[], float],
     ) -> None:
         self._spool = spool
         self._store = store
-        self._record = record
+        self._room = room
         self._tasks = tasks
         self._clock = clock
         self._flying: dict[Digest, Flight] = {}
@@ -246,7 +269,7 @@ class Flights:
         flight = self._flying.get(order.digest)
         if flight is not None and not flight.is_over:
             return flight, True
-        flight = Flight(order, self._spool, self._store, self._record, self._clock)
+        flight = Flight(order, self._spool, self._store, self._room, self._clock)
         self._flying[order.digest] = flight
         task = self._tasks.start(flight.run())
         task.add_done_callback(lambda _: self._leave(order.digest, flight))

@@ -6,6 +6,7 @@ import structlog
 
 from registry.catalog.manifests import ManifestCatalog
 from registry.errors import ManifestInvalid, StoreError
+from registry.mirror.room import RoomKeeper
 from registry.mirror.tasks import in_thread
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
@@ -20,12 +21,18 @@ class Intake:
     """Keeps manifests, and brings them back."""
 
     def __init__(
-        self, spool: Spool, store: BlobStore, files: ReferenceFiles, catalog: ManifestCatalog
+        self,
+        spool: Spool,
+        store: BlobStore,
+        files: ReferenceFiles,
+        catalog: ManifestCatalog,
+        room: RoomKeeper,
     ) -> None:
         self._spool = spool
         self._store = store
         self._files = files
         self._catalog = catalog
+        self._room = room
         self._log = structlog.get_logger("registry.mirror")
 
     async def keep(
@@ -54,12 +61,15 @@ class Intake:
         if writer is None:
             return  # another process is storing the very same bytes
         try:
+            await self._room.reserve(manifest.digest, len(manifest.raw))
             writer.restart()
             await in_thread(writer.append, [manifest.raw])
             sealed = await in_thread(writer.seal)
             await self._store.adopt(sealed)
+            await self._room.record(sealed.digest, sealed.size)
         except StoreError:
             writer.abandon()
+            await self._room.settle(manifest.digest)
             raise
         finally:
             writer.close()

@@ -19,6 +19,7 @@ from registry.mirror.freshness import Freshness, judge
 from registry.mirror.inquiries import Finding, Inquiries, Inquiry
 from registry.mirror.memory import Known
 from registry.mirror.origin import Origin
+from registry.mirror.pulls import Pulls
 from registry.mirror.retelling import retell
 from registry.mirror.shelf import Shelf
 from registry.oci.digest import Digest
@@ -50,6 +51,7 @@ class Manifests:
         tags: TagSettings,
         clock: Callable[[], float],
         *,
+        pulls: Pulls,
         offline: bool,
     ) -> None:
         self._shelf = shelf
@@ -57,18 +59,24 @@ class Manifests:
         self._absences = absences
         self._tags = tags
         self._clock = clock
+        self._pulls = pulls
         self._offline = offline
         self._sluggish_until: dict[str, float] = {}
         self._log = structlog.get_logger("registry.mirror")
 
     async def get(self, repository: Repository, reference: Reference) -> ServedManifest:
-        """Return the manifest that `reference` leads to.
+        """Return the manifest that `reference` leads to, and note that it was pulled.
 
         Raises:
             ManifestUnknown: it is not there, or (offline, private) not to be had.
             UpstreamError: it is not known here, and the upstream does not say.
             StoreError: the disk or the catalog refused.
         """
+        served = await self._find(repository, reference)
+        self._pulls.note(repository, served.manifest.digest)
+        return served
+
+    async def _find(self, repository: Repository, reference: Reference) -> ServedManifest:
         now = self._clock()
         known = self._remember_fresh(repository, reference, now)
         if known is None:
@@ -90,12 +98,18 @@ class Manifests:
             raise
 
     def is_fresh(self, repository: Repository, reference: Reference, digest: Digest) -> bool:
-        """Whether `get` would return the manifest with this digest from memory, undoubted."""
+        """Whether `get` would return the manifest with this digest from memory, undoubted.
+
+        If so, that counts as a pull of it.
+        """
         try:
             known = self._remember_fresh(repository, reference, self._clock())
         except StoreError:
             return False
-        return known is not None and known.manifest.digest == digest
+        is_same = known is not None and known.manifest.digest == digest
+        if is_same:
+            self._pulls.note(repository, digest)
+        return is_same
 
     def _remember_fresh(
         self, repository: Repository, reference: Reference, now: float

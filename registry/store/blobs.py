@@ -1,11 +1,12 @@
 """The contract of a blob store: whole, verified content by digest, and nothing else.
 
-Any implementation passes `tests/contract/test_blob_store.py`. Six methods on purpose: a store that
+Any implementation passes `tests/contract/test_blob_store.py`. Few methods on purpose: a store that
 would have to pretend (a symlink, a partial file) shows that the contract is wrong.
 """
 
 import os
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,8 +58,17 @@ class BlobStore(Protocol):
         """Yield every blob here with its size in bytes, in no order."""
         ...
 
+    def claim(self, digest: Digest) -> AbstractContextManager[bool]:
+        """Ask, before deleting, whether nobody reads the blob; at once, and of every process.
+
+        Who opens it from then on may be reading what is deleted, and reads it to the end.
+        """
+        ...
+
     def open_file(self, digest: Digest) -> BlobFile | None:
         """Return the open file of a blob; None when it is not here, or the store has no files.
+
+        As long as it is open the blob is claimed in vain.
 
         Raises:
             StoreError: the disk refused.

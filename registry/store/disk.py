@@ -1,7 +1,9 @@
 """Blobs as files: `blobs/<algorithm>/<2 hex>/<hex>`, read-only, never rewritten."""
 
+import fcntl
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import aiofiles
@@ -102,13 +104,38 @@ class DiskStore:
         except OSError as error:
             raise StoreError(path, error.strerror or str(error)) from error
         try:
+            # Held by the writer that sealed it a moment ago, or by whoever is deleting it: what is
+            # open can be read to its end all the same.
+            with suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return BlobFile(descriptor, os.fstat(descriptor).st_size)
         except OSError as error:
             os.close(descriptor)
             raise StoreError(path, error.strerror or str(error)) from error
+
+    @contextmanager
+    def claim(self, digest: Digest) -> Iterator[bool]:
+        """Yield whether nobody reads or writes the blob: the kernel keeps who does."""
+        try:
+            descriptor = os.open(self._path(digest), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            yield True  # nothing to read
+            return
+        try:
+            yield _lock_alone(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _path(self, digest: Digest) -> Path:
         return Path(self._spell(digest))
 
     def _spell(self, digest: Digest) -> str:
         return f"{self._folder}/{digest.algorithm}/{digest.encoded[:2]}/{digest.encoded}"
+
+
+def _lock_alone(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

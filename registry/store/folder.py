@@ -56,6 +56,10 @@ def open_folder(root: Path) -> DataFolder:
         folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if marker.exists():
             _check_layout(folder.root, marker.read_text(encoding="ascii"))
+        elif folder.catalog.exists():  # somebody else's: it would be put aside as spoilt
+            raise StoreError(
+                str(folder.root), "has a catalog.db, but no LAYOUT file; is this a data folder?"
+            )
         for room in (folder.blobs, folder.spool, folder.tags, folder.locks):
             room.mkdir(parents=True, exist_ok=True)
         if not marker.exists():

@@ -5,14 +5,15 @@ JSON object. `@` cannot occur in a repository name, so a tag never clashes with 
 """
 
 import json
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import aiofiles.os
 
-from registry.errors import StoreError
+from registry.errors import InvalidInput, StoreError
 from registry.oci.digest import Digest
-from registry.oci.names import Reference, Repository
+from registry.oci.names import Reference, Repository, Tag
 from registry.store.folder import write_durably
 
 
@@ -54,6 +55,33 @@ class ReferenceFiles:
         except FileNotFoundError:
             return None
         return Pointer(**json.loads(content))
+
+    async def scan(self) -> AsyncIterator[tuple[Repository, Reference, Pointer]]:
+        """Yield everything that is recorded, in no order; strangers' files are passed over."""
+        for registry in await aiofiles.os.wrap(self._list_registries)():
+            for path in await aiofiles.os.wrap(self._list)(registry):
+                found = await aiofiles.os.wrap(self._read_file)(path)
+                if found is not None:
+                    yield found
+
+    def _list_registries(self) -> list[Path]:
+        return [path for path in self._folder.glob("*") if path.is_dir()]
+
+    def _list(self, registry: Path) -> list[Path]:
+        return list(registry.glob("**/@/*"))
+
+    def _read_file(self, path: Path) -> tuple[Repository, Reference, Pointer] | None:
+        registry, *names = path.parent.parent.relative_to(self._folder).parts
+        kind, _, name = path.name.partition("-")
+        try:
+            pointer = Pointer(**json.loads(path.read_bytes()))
+            Digest.parse(pointer.digest)
+            reference = Digest.parse(name.replace("-", ":", 1)) if kind == "digest" else Tag(name)
+        except (OSError, ValueError, TypeError, InvalidInput):
+            return None
+        if kind not in ("digest", "tag"):
+            return None
+        return Repository(registry, "/".join(names)), reference, pointer
 
     def _path(self, repository: Repository, reference: Reference) -> Path:
         if isinstance(reference, Digest):

@@ -1,6 +1,7 @@
 """The spool: blobs still arriving, found by digest, from any process."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -47,6 +48,32 @@ class Spool:
             return PartReader(self._path(digest, "part"))
         except FileNotFoundError:
             return None
+
+    def measure(self, digest: Digest) -> int:
+        """Return the bytes that the part of a blob takes; 0 when there is none."""
+        try:
+            return self._path(digest, "part").stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def is_written(self, digest: Digest) -> bool:
+        """Whether some process is writing the part of a blob."""
+        path = self._path(digest, "part")
+        if not path.exists():
+            return False
+        descriptor = take_lock(path)
+        if descriptor is not None:
+            os.close(descriptor)
+        return descriptor is None
+
+    def drop(self, digest: Digest) -> None:
+        """Throw a part away that nobody writes; whoever begins to just now keeps it."""
+        path = self._path(digest, "part")
+        descriptor = take_lock(path)
+        if descriptor is not None:
+            path.unlink(missing_ok=True)
+            self.forget(digest)
+            os.close(descriptor)
 
     def announce(self, digest: Digest, waybill: Waybill) -> None:
         """Tell the other processes what is arriving.

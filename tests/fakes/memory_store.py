@@ -1,6 +1,7 @@
 """A blob store without a disk; it keeps the same contract as the real one."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 from registry.errors import StoreError
 from registry.oci.digest import Digest
@@ -41,6 +42,10 @@ class MemoryStore:
     async def scan(self) -> AsyncIterator[tuple[Digest, int]]:
         for digest, blob in tuple(self._blobs.items()):
             yield digest, len(blob)
+
+    @contextmanager
+    def claim(self, digest: Digest) -> Iterator[bool]:
+        yield True  # nobody has it open
 
     def open_file(self, digest: Digest) -> BlobFile | None:
         return None

@@ -146,7 +146,7 @@ def test_a_catalog_of_a_newer_version(refuse: Callable[..., str], tmp_path: Path
 
 @pytest.mark.parametrize(
     ("name", "content", "why"),
-    [("LAYOUT", b"hello", "not a number"), ("catalog.db", b"hello" * 1000, "not a database")],
+    [("LAYOUT", b"hello", "not a number"), ("catalog.db", b"hello" * 1000, "no LAYOUT")],
 )
 def test_a_folder_that_is_something_else(
     refuse: Callable[..., str], tmp_path: Path, name: str, content: bytes, why: str

@@ -9,6 +9,7 @@ from typing import Any
 
 from registry.catalog.blobs import BlobCatalog
 from registry.errors import EntrepotError, StoreError
+from registry.metrics import Metrics
 from registry.mirror.absence import AbsenceMemory
 from registry.mirror.blob_inquiries import BlobInquiries
 from registry.mirror.blobs import ArrivingBlob, Blobs, StoredBlob
@@ -20,6 +21,7 @@ from registry.oci.span import Span
 from registry.store.disk import DiskStore
 from registry.store.folder import DataFolder
 from registry.store.spool import Spool
+from tests.fakes.room import AmpleRoom
 from tests.fakes.source import MemorySource, Tap
 from tests.property.faulty_disk import RUNNING, FaultyDisk, Victim
 
@@ -99,10 +101,7 @@ class Process:
         self._tasks = Tasks()
         spool, store = Spool(folder.spool), DiskStore(folder.blobs)
 
-        async def record(digest: Digest, size: int) -> None:
-            await catalog.record(digest, size, 0.0)
-
-        self.flights = Flights(spool, store, record, self._tasks, lambda: 0.0)
+        self.flights = Flights(spool, store, AmpleRoom(), self._tasks, lambda: 0.0)
         self.blobs = Blobs(
             {REPOSITORY.registry: source},
             {REPOSITORY.registry: 3},
@@ -113,6 +112,7 @@ class Process:
             inquiries=BlobInquiries(
                 {REPOSITORY.registry: source}, AbsenceMemory(0.0), self._tasks, lambda: 0.0
             ),
+            metrics=Metrics(),
         )
         self._context = contextvars.copy_context()
         self._context.run(RUNNING.set, self.victim)

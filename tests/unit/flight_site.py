@@ -10,6 +10,7 @@ from registry.oci.names import Repository
 from registry.store.disk import DiskStore
 from registry.store.folder import DataFolder
 from registry.store.spool import Spool
+from tests.fakes.room import AmpleRoom
 from tests.fakes.source import MemorySource, Tap
 
 REPOSITORY = Repository("docker.io", "library/a")
@@ -24,16 +25,13 @@ class Site:
         self.folder = folder
         self.tap = Tap()
         self.source = MemorySource(self.tap, blobs={(REPOSITORY.name, str(DIGEST)): CONTENT})
-        self.recorded: list[int] = []
+        self.room = AmpleRoom()
         self._stack = stack
 
     async def open_process(self) -> Flights:
-        async def record(_: Digest, size: int) -> None:
-            self.recorded.append(size)
-
         tasks = await self._stack.enter_async_context(Tasks())
         spool, store = Spool(self.folder.spool), DiskStore(self.folder.blobs)
-        return Flights(spool, store, record, tasks, lambda: 0.0)
+        return Flights(spool, store, self.room, tasks, lambda: 0.0)
 
     def order(self, size: int | None = len(CONTENT)) -> Order:
         return Order(REPOSITORY, DIGEST, size, self.source, 1)

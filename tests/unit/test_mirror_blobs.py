@@ -11,6 +11,7 @@ import pytest
 from registry.catalog.blobs import BlobCatalog
 from registry.catalog.database import Database
 from registry.errors import BlobUnknown, StoreError, UpstreamUnreachable
+from registry.metrics import Metrics
 from registry.mirror.absence import AbsenceMemory
 from registry.mirror.blob_inquiries import BlobInquiries
 from registry.mirror.blobs import ArrivingBlob, Blobs
@@ -21,6 +22,7 @@ from registry.oci.names import Repository
 from registry.store.disk import DiskStore
 from registry.store.folder import open_folder
 from registry.store.spool import Spool
+from tests.fakes.room import AmpleRoom
 from tests.fakes.source import MemorySource, Tap
 
 HERE, THERE = Repository("docker.io", "library/a"), Repository("quay.io", "team/a")
@@ -54,9 +56,6 @@ class Site:
         tasks = await stack.enter_async_context(Tasks())
         self.spool, self.store = Spool(folder.spool), DiskStore(folder.blobs)
 
-        async def record(digest: Digest, size: int) -> None:
-            await catalog.record(digest, size, self.now)
-
         sources = {HERE.registry: self.here, THERE.registry: self.there}
         self.blobs = Blobs(
             sources,
@@ -64,8 +63,9 @@ class Site:
             catalog=catalog,
             store=self.store,
             spool=self.spool,
-            flights=Flights(self.spool, self.store, record, tasks, lambda: self.now),
+            flights=Flights(self.spool, self.store, AmpleRoom(), tasks, lambda: self.now),
             inquiries=BlobInquiries(sources, AbsenceMemory(MISSING_FOR), tasks, lambda: self.now),
+            metrics=Metrics(),
         )
         return self.blobs
 

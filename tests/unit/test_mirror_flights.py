@@ -9,10 +9,7 @@ from pathlib import Path
 import pytest
 
 from registry.errors import BlobUnknown, DigestMismatch, StoreError, UpstreamUnreachable
-from registry.mirror.flights import POLL, Flights
-from registry.mirror.tasks import Tasks
-from registry.oci.digest import Digest
-from registry.store.disk import DiskStore
+from registry.mirror.flights import POLL
 from registry.store.folder import open_folder
 from registry.store.part import PartWriter
 from registry.store.spool import Spool
@@ -38,7 +35,7 @@ async def test_blob_is_brought_once(site: Site) -> None:
     assert (is_joined, is_joined_later) == (False, True)
     assert first.failure is None
     assert site.is_stored()
-    assert site.recorded == [len(CONTENT)]
+    assert site.room.recorded == [len(CONTENT)]
     assert site.tap.given == len(CONTENT)
 
 
@@ -210,14 +207,8 @@ async def test_lock_is_let_go_when_the_part_cannot_be(
 
 async def test_unrecorded_blob_is_stored_all_the_same(site: Site) -> None:
     """A catalog that refuses costs no blob: it is whole, in its place, and the flight is right."""
-
-    async def refuse(_: Digest, size: int) -> None:
-        raise StoreError("catalog.db", f"full, no row for {size} bytes")
-
-    async with Tasks() as tasks:
-        spool, store = Spool(site.folder.spool), DiskStore(site.folder.blobs)
-        flights = Flights(spool, store, refuse, tasks, lambda: 0.0)
-        flight = await finish(flights.join(site.order())[0])
+    site.room.refuses_records = True
+    flight = await finish((await site.open_process()).join(site.order())[0])
 
     assert flight.failure is None
     assert site.is_stored()
@@ -235,3 +226,23 @@ async def test_flight_that_is_over_is_joined_by_nobody(site: Site) -> None:
 
     assert not is_joined
     assert (await finish(second)).failure is None
+
+
+async def test_without_room_nothing_is_written(site: Site) -> None:
+    """A fill that gets no room fails like one whose disk is full, and leaves no part."""
+    site.room.refuses_room = True
+    flight = await finish((await site.open_process()).join(site.order())[0])
+
+    assert isinstance(flight.failure, StoreError)
+    assert list(site.folder.spool.iterdir()) == []
+
+
+async def test_what_a_failed_fill_leaves_is_settled(site: Site) -> None:
+    """A fill that ends without its blob says so, so that its room is not lost."""
+    site.tap.allowance = 1000
+    flight, _ = (await site.open_process()).join(site.order())
+    await flight.opened()
+    site.tap.cut()
+    await finish(flight)
+
+    assert site.room.settled == [DIGEST]

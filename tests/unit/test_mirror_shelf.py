@@ -21,6 +21,7 @@ from registry.store.disk import DiskStore
 from registry.store.folder import DataFolder, open_folder
 from registry.store.references import ReferenceFiles
 from registry.store.spool import Spool
+from tests.fakes.room import AmpleRoom
 
 HERE, TAG = Repository("docker.io", "library/a"), Tag("1")
 
@@ -45,7 +46,11 @@ class Site:
     def open_shelf(self) -> Shelf:
         catalog = ManifestCatalog(self._database)
         intake = Intake(
-            Spool(self.folder.spool), self.store, ReferenceFiles(self.folder.tags), catalog
+            Spool(self.folder.spool),
+            self.store,
+            ReferenceFiles(self.folder.tags),
+            catalog,
+            AmpleRoom(),
         )
         return Shelf(ManifestMemory(10**6), catalog, intake)
 
