@@ -4,7 +4,6 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -21,24 +20,23 @@ from registry.mirror.blob_inquiries import BlobInquiries
 from registry.mirror.blobs import Blobs
 from registry.mirror.flights import Flights
 from registry.mirror.inquiries import Inquiries
-from registry.mirror.intake import Intake
 from registry.mirror.lists import Lists
 from registry.mirror.manifests import Manifests
 from registry.mirror.memory import ManifestMemory
 from registry.mirror.pulls import Pulls
-from registry.mirror.recovery import recover
-from registry.mirror.room import Room
 from registry.mirror.routing import UpstreamTable
 from registry.mirror.shelf import Shelf
 from registry.mirror.tasks import Tasks
+from registry.mirror.warming import Warming
 from registry.settings import Settings, UpstreamSettings
 from registry.store.disk import DiskStore
 from registry.store.folder import DataFolder
 from registry.store.locks import Locks
-from registry.store.references import ReferenceFiles
 from registry.store.spool import Spool
-from registry.upstream.auth import Credentials, Login, TokenCache
+from registry.storehouse import build_storehouse, find_storage
+from registry.upstream.auth import Login, TokenCache
 from registry.upstream.budget import Budget
+from registry.upstream.credentials import find_credentials
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.offline import OfflineSource
 from registry.upstream.registry import RegistrySource
@@ -83,52 +81,15 @@ async def open_services(
 
 
 @asynccontextmanager
-async def open_room(
-    settings: Settings, folder: DataFolder, metrics: Metrics
-) -> AsyncIterator[Room]:
-    """Open what the steward keeps tidy.
+async def open_warming(settings: Settings) -> AsyncIterator[Warming]:
+    """Open what fetches images ahead of pulls, in a data folder that is there already.
 
     Raises:
         StoreError: the catalog cannot be opened.
+        SettingsError: there is no data folder, or a file that is named cannot be read.
     """
-    async with Database(folder.catalog) as database:
-        yield _build_room(settings, folder, metrics, database)
-
-
-async def recover_catalog(settings: Settings, folder: DataFolder, metrics: Metrics) -> None:
-    """Make a lost catalog again from the files.
-
-    Raises:
-        StoreError: the disk or the catalog refused.
-    """
-    async with Database(folder.catalog) as database:
-        store, manifests = DiskStore(folder.blobs), ManifestCatalog(database)
-        references = ReferenceFiles(folder.tags)
-        room = _build_room(settings, folder, metrics, database)
-        intake = Intake(Spool(folder.spool), store, references, manifests, room)
-        await recover(
-            references,
-            store,
-            intake,
-            manifests=manifests,
-            room=RoomCatalog(database),
-            now=time.time(),
-        )
-
-
-def _build_room(
-    settings: Settings, folder: DataFolder, metrics: Metrics, database: Database
-) -> Room:
-    return Room(
-        RoomCatalog(database),
-        DiskStore(folder.blobs),
-        Spool(folder.spool),
-        Locks(folder.locks),
-        folder=folder.root,
-        storage=settings.storage,
-        metrics=metrics,
-        clock=time.time,
-    )
+    async with open_services(settings, find_storage(settings), Metrics()) as mirror:
+        yield Warming(mirror.manifests, mirror.blobs)
 
 
 def _budget_keeper(
@@ -166,23 +127,6 @@ def build_source(
     return RegistrySource(name, Roster(name, endpoints, time.monotonic, random.SystemRandom()))
 
 
-def find_credentials(name: str, settings: UpstreamSettings) -> Credentials | None:
-    """Return who we are to an upstream, and which hosts may be told; None when anonymous.
-
-    Told are the registry itself under any of its names, and the realms that are configured for it.
-    An accelerator that stands before it is not, unless it is the only endpoint: then the operator
-    wrote the credentials for it.
-    """
-    if not settings.username:
-        return None
-    hosts = {urlsplit(f"//{host}").hostname or "" for host in (name, *settings.aliases)}
-    hosts |= {urlsplit(f"//{host}").hostname or "" for host in settings.auth_realms}
-    if len(settings.endpoints) == 1:
-        hosts.add(urlsplit(settings.endpoints[0]).hostname or "")
-    password = settings.password.get_secret_value()
-    return Credentials(settings.username, password, frozenset(hosts - {""}))
-
-
 def _compose(
     settings: Settings,
     folder: DataFolder,
@@ -193,13 +137,13 @@ def _compose(
     tasks: Tasks,
 ) -> Mirror:
     clock = time.time
-    spool, store = Spool(folder.spool), DiskStore(folder.blobs)
+    spool, store = Spool(folder.spool), DiskStore(folder.blobs, folder.quarantine)
     manifests, blobs = ManifestCatalog(database), BlobCatalog(database)
-    room = _build_room(settings, folder, metrics, database)
+    storehouse = build_storehouse(settings, folder, metrics, database)
+    room = storehouse.room
     pulls = Pulls(RoomCatalog(database), clock)
     tasks.start(pulls.keep_flushing())
-    intake = Intake(spool, store, ReferenceFiles(folder.tags), manifests, room)
-    shelf = Shelf(ManifestMemory(MEMORY), manifests, intake)
+    shelf = Shelf(ManifestMemory(MEMORY), manifests, storehouse.intake)
     inquiries = Inquiries(
         sources, shelf, Locks(folder.locks), tasks, tags=settings.tags, clock=clock
     )
@@ -217,6 +161,7 @@ def _compose(
             store=store,
             spool=spool,
             flights=Flights(spool, store, room, tasks, clock),
+            room=room,
             inquiries=BlobInquiries(sources, absences, tasks, clock),
             metrics=metrics,
         ),

@@ -27,11 +27,7 @@ class Berth:
     console: socket.socket
     heartbeats: Heartbeats
     lifeline: int  # a pipe that ends when the supervisor does
-
-    @property
-    def metrics(self) -> Path:
-        """Where the processes count; what is in it is worth nothing after a restart."""
-        return self.folder.root / "metrics"
+    metrics: Path  # where the processes count
 
 
 def check_files(settings: Settings) -> None:

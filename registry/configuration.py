@@ -16,7 +16,7 @@ from typing import Any, get_origin
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from registry.errors import SettingsError
-from registry.quantities import MASK, Refusal, format_key, parse_list
+from registry.quantities import MASK, Refusal, format_key, parse_list, parse_table
 from registry.settings import (
     AccessSettings,
     ServerSettings,
@@ -198,6 +198,8 @@ def _flatten(name: str) -> str:
 
 def _read_variable(place: Place, text: str) -> object:
     annotation = _model_at(place[:-1]).model_fields[place[-1]].annotation
+    if get_origin(annotation) is Mapping:
+        return parse_table(text)
     return parse_list(text) if get_origin(annotation) is tuple else text
 
 

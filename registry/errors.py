@@ -5,11 +5,13 @@
     │   ├── NameInvalid           repository name outside the grammar
     │   ├── TagInvalid            tag outside the grammar
     │   ├── DigestInvalid         digest outside the grammar, or an unsupported algorithm
+    │   ├── PlatformInvalid       not os/architecture[/variant]
     │   ├── PaginationInvalid     `n` is not a number
     │   └── RangeUnsatisfiable    the byte range lies behind the end
     ├── Unknown                   surely not here, and surely not there
     │   ├── NameUnknown           no such repository, or no such upstream
     │   ├── ManifestUnknown       no such tag or manifest in this repository
+    │   ├── PlatformUnknown       the image has no manifest for this platform
     │   ├── BlobUnknown           no such blob in this repository
     │   └── ReferrersUnsupported  the upstream has no referrers API
     ├── UpstreamError             we could not tell: the other side did not say
@@ -20,6 +22,8 @@
     │   └── UpstreamOffline       this mirror was told to open no connection
     ├── ManifestInvalid           a document that no client should be given
     ├── DigestMismatch            bytes that are not what their name says
+    ├── ImagePinned               a pin forbids what was asked
+    ├── NotPinned                 there is no such pin to take away
     ├── StoreError                the disk refused
     │   └── StoreTooNew           the data folder belongs to a newer version
     └── SettingsError             the configuration cannot be used
@@ -73,6 +77,16 @@ class DigestInvalid(InvalidInput):
         )
 
 
+class PlatformInvalid(InvalidInput):
+    """A platform that is not os/architecture[/variant]."""
+
+    def __init__(self, platform: str) -> None:
+        self.platform = platform
+        super().__init__(
+            f"invalid platform {platform[:100]!r}: os/architecture[/variant], such as linux/arm64"
+        )
+
+
 class PaginationInvalid(InvalidInput):
     """`n` of a list is not a non-negative whole number."""
 
@@ -108,6 +122,14 @@ class ManifestUnknown(Unknown):
     def __init__(self, repository: str, reference: str, why: str = "") -> None:
         self.repository, self.reference, self.why = repository, reference, why
         super().__init__(f"no manifest {reference} in {repository}" + (f": {why}" if why else ""))
+
+
+class PlatformUnknown(Unknown):
+    """An image without a manifest for `platform`; `found` are those it has."""
+
+    def __init__(self, image: str, platform: str, found: Sequence[str]) -> None:
+        self.image, self.platform, self.found = image, platform, tuple(found)
+        super().__init__(f"{image} is not for {platform}, but for {', '.join(found) or 'none'}")
 
 
 class BlobUnknown(Unknown):
@@ -179,6 +201,22 @@ class DigestMismatch(EntrepotError):
     def __init__(self, digest: str, why: str) -> None:
         self.digest, self.why = digest, why
         super().__init__(f"{digest}: {why}")
+
+
+class ImagePinned(EntrepotError):
+    """What `image` pins is to stay until it is unpinned."""
+
+    def __init__(self, image: str) -> None:
+        self.image = image
+        super().__init__(f"{image} is pinned; first: entrepot images unpin {image}")
+
+
+class NotPinned(EntrepotError):
+    """There is no pin of this name."""
+
+    def __init__(self, image: str) -> None:
+        self.image = image
+        super().__init__(f"{image} is not pinned; see: entrepot images ls")
 
 
 class StoreError(EntrepotError):

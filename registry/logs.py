@@ -20,13 +20,16 @@ ATOMIC = 4096  # bytes that a pipe takes whole or not at all (PIPE_BUF)
 PATIENCE = 0.1  # seconds to wait for a reader where writing does not wait by itself
 
 
-def configure_logs() -> None:
-    """Set up structlog, and the libraries that log by `logging`, for this process and its forks."""
+def configure_logs(least: int = logging.INFO) -> None:
+    """Set up structlog, and the libraries that log by `logging`, for this process and its forks.
+
+    What is below the level `least` is not written.
+    """
     lines = _Lines()
     rendering = _render_for_people() if os.isatty(STDERR) else _render_for_machines()
     structlog.configure(
         processors=[structlog.processors.add_log_level, *rendering, _encode],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )

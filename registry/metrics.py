@@ -59,6 +59,16 @@ class Metrics:
         self.sent_bytes = Counter(
             "entrepot_sent_bytes", "Bytes of content sent to clients.", registry=self.registry
         )
+        self.pulls_remaining = Gauge(
+            "entrepot_upstream_pulls_remaining",
+            "Pulls left in the budget that an upstream endpoint last told.",
+            ("endpoint", "identity"),
+            registry=self.registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._count_storage()
+
+    def _count_storage(self) -> None:
         self.stored_bytes = Counter(
             "entrepot_stored_bytes",
             "Bytes of blobs and manifests that became whole on disk.",
@@ -74,10 +84,14 @@ class Metrics:
             "Blobs that went to a client and could not be kept.",
             registry=self.registry,
         )
-        self.pulls_remaining = Gauge(
-            "entrepot_upstream_pulls_remaining",
-            "Pulls left in the budget that an upstream endpoint last told.",
-            ("endpoint", "identity"),
+        self.quarantined = Counter(
+            "entrepot_quarantined",
+            "Blobs that were set aside, as their bytes had changed on disk.",
+            registry=self.registry,
+        )
+        self.used_bytes = Gauge(
+            "entrepot_used_bytes",
+            "Bytes that count for storage.limit: blobs, fills, and what is set aside.",
             registry=self.registry,
             multiprocess_mode="mostrecent",
         )

@@ -8,7 +8,6 @@ heartbeats; a worker needs no message from another. Why not gunicorn: decision r
 import asyncio
 import gc
 import os
-import shutil
 import signal
 import socket
 import time
@@ -26,7 +25,8 @@ from registry.heartbeats import Heartbeats
 from registry.logs import configure_logs
 from registry.quantities import Address
 from registry.settings import Settings
-from registry.store.folder import DataFolder, open_folder
+from registry.store.folder import DataFolder, open_folder, write_durably
+from registry.store.scratch import open_scratch
 from registry.upstream.transport import preload
 
 RESPAWN = 1.0  # seconds before a dead process is replaced, so that a broken one does not spin
@@ -47,7 +47,7 @@ def serve_forever(settings: Settings, source: str, reload: Callable[[], Settings
     """Open what all processes share, run them, and return when told to stop.
 
     `source` is where the settings are from, for the log. `reload` loads them again, on SIGHUP;
-    addresses, workers and storage stay as they were.
+    addresses, workers and the data folder stay as they were.
     Returns whether the mirror could run at all; if not, the log says why.
 
     Raises:
@@ -58,7 +58,9 @@ def serve_forever(settings: Settings, source: str, reload: Callable[[], Settings
     configure_logs()
     check_files(settings)
     folder = _open_storage(settings.storage.path)
-    is_lost = prepare(folder.catalog) and any(folder.tags.iterdir())
+    if not settings.offline:  # else it may be a backup that is only being tried
+        folder.backup.unlink(missing_ok=True)
+    prepare(folder.catalog, lambda: _mark_lost(folder))
     workers = count_workers(settings.server.workers)
     # Its write end stays open in this process alone: whatever ends it, the children notice.
     lifeline, own_end = os.pipe()
@@ -69,18 +71,21 @@ def serve_forever(settings: Settings, source: str, reload: Callable[[], Settings
         console=bind("server.console", settings.server.console),
         heartbeats=Heartbeats(workers),
         lifeline=lifeline,
+        metrics=open_scratch(folder.root / "metrics"),
     )
-    _open_metrics(berth.metrics)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(berth.metrics)
     # Imported only now: prometheus_client decides at import whether it counts in that folder.
     from registry.serving import recover, run_child  # noqa: PLC0415
 
-    if is_lost:
+    if folder.lost.exists():
         recover(berth)
     _settle()
 
     def reload_berth(former: Berth) -> Berth:
         renewed = reload()
         check_files(renewed)
+        path = {"path": former.settings.storage.path}
+        renewed = renewed.model_copy(update={"storage": renewed.storage.model_copy(update=path)})
         # A page of its own, so that the former generation's beats are not taken for the new one's.
         return replace(former, settings=renewed, heartbeats=Heartbeats(workers))
 
@@ -89,6 +94,12 @@ def serve_forever(settings: Settings, source: str, reload: Callable[[], Settings
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     _tell_start(berth, workers, source)
     return Supervisor(run_child, reload_berth, own_end).run(berth, workers)
+
+
+def _mark_lost(folder: DataFolder) -> None:
+    """Have the catalog made again, also by the next start if this one does not come to its end."""
+    if folder.has_content:
+        write_durably(folder.lost, b"")
 
 
 def _tell_start(berth: Berth, workers: int, source: str) -> None:
@@ -105,7 +116,7 @@ def _tell_start(berth: Berth, workers: int, source: str) -> None:
 
 def _open_storage(path: Path) -> DataFolder:
     try:
-        return open_folder(path)
+        folder = open_folder(path)
     except StoreTooNew:
         raise  # says by itself what to do
     except StoreError as error:
@@ -114,16 +125,7 @@ def _open_storage(path: Path) -> DataFolder:
             f"{error.path} cannot be used ({error.why})",
             "name a folder that the user who runs entrepot may write to",
         ) from error
-
-
-def _open_metrics(path: Path) -> None:
-    """Make the folder, empty: a counter begins at 0 with its process."""
-    try:
-        shutil.rmtree(path, ignore_errors=True)
-        path.mkdir(exist_ok=True)
-    except OSError as error:
-        raise StoreError(str(path), error.strerror or str(error)) from error
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(path)
+    return folder
 
 
 def _settle() -> None:

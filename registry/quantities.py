@@ -212,6 +212,14 @@ def parse_list(text: str) -> list[object]:
     return [part.strip() for part in re.split(r",(?![^{]*\})", text) if part.strip()]
 
 
+def parse_table(text: str) -> object:
+    """Read a table from an environment variable: a JSON object; anything else stays as it is."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
 def format_key(parts: Iterable[str]) -> str:
     """Print the name of a setting as TOML has it: `upstreams."docker.io".proxy`."""
     return ".".join(part if _BARE_KEY.fullmatch(part) else json.dumps(part) for part in parts)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from contextlib import AsyncExitStack, suppress
 
 import structlog
@@ -16,12 +17,14 @@ from registry.api.observe import Handler, Observer
 from registry.api.replays import Replays
 from registry.api.reports import Reporter
 from registry.api.routes import build_api
-from registry.app import open_room, open_services, recover_catalog
+from registry.app import open_services
 from registry.berth import BACKLOG, DRAIN, STEWARD, Berth, load_tls
 from registry.console.probes import build_console
 from registry.heartbeats import INTERVAL, Heartbeats
 from registry.metrics import Metrics, reserve_files
+from registry.mirror.steward import Steward
 from registry.mirror.tasks import Tasks
+from registry.storehouse import open_storehouse
 
 COURTESY = 0.002  # seconds a busier worker leaves a new connection to the others
 SCARCITY = 0.5  # seconds to wait for descriptors when there are none left
@@ -35,7 +38,13 @@ def recover(berth: Berth) -> None:
     Raises:
         StoreError: the disk or the catalog refused.
     """
-    asyncio.run(recover_catalog(berth.settings, berth.folder, Metrics()))
+    asyncio.run(_recover(berth))
+
+
+async def _recover(berth: Berth) -> None:
+    async with open_storehouse(berth.settings, is_lost=True) as storehouse:
+        await storehouse.recovery.recover(time.time())
+    berth.folder.lost.unlink()
 
 
 async def run_child(berth: Berth, number: int) -> None:
@@ -178,9 +187,15 @@ async def run_steward(berth: Berth) -> None:
         await _open_runner(stack, runner)
         await web.SockSite(runner, berth.console, backlog=BACKLOG).start()
         metrics = _open_metrics(berth)
-        room = await stack.enter_async_context(open_room(berth.settings, berth.folder, metrics))
+        storehouse = await stack.enter_async_context(open_storehouse(berth.settings, metrics))
         tasks = await stack.enter_async_context(Tasks())
-        tidying = tasks.start(room.keep_tidy())
+        steward = Steward(
+            storehouse.room,
+            storehouse.retention,
+            storehouse.audit,
+            berth.settings.storage.audit_rate,
+        )
+        tidying = tasks.start(steward.keep_tidy())
         ending = tasks.start(_wait_for_end(berth.lifeline))
         await asyncio.wait([tidying, ending], return_when=asyncio.FIRST_COMPLETED)
         if tidying.done():

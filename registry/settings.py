@@ -85,8 +85,7 @@ _Proxy = Annotated[str, AfterValidator(parse_proxy), PlainSerializer(mask_proxy,
 _Registry = Annotated[str, AfterValidator(_check_registry)]
 _Pattern = Annotated[re.Pattern[str], BeforeValidator(_compile_pattern)]
 _Secret = Annotated[
-    SecretStr,
-    PlainSerializer(lambda secret: MASK if secret else "", when_used="json"),
+    SecretStr, PlainSerializer(lambda secret: MASK if secret else "", when_used="json")
 ]
 
 
@@ -125,11 +124,17 @@ class ServerSettings(_Section):
 
 
 class StorageSettings(_Section):
-    """The data folder `path`; blobs take at most `limit` bytes, and `reserve` bytes stay free."""
+    """The data folder `path`; blobs take at most `limit` bytes, and `reserve` bytes stay free.
+
+    The background audit reads `audit_rate` bytes a second (0: never). `keep_for` says for how many
+    seconds after their last pull images are kept, by pattern of repository.
+    """
 
     path: Path = Path("data")
     limit: _Size = Field(default=50 * 1024**3, gt=0)
     reserve: _Size = 1024**3
+    audit_rate: _Size = 8 * 1024**2
+    keep_for: Mapping[str, _Duration] = Field(default_factory=dict)
 
     @field_validator("path", mode="before")
     @classmethod
@@ -137,6 +142,17 @@ class StorageSettings(_Section):
         if path == "" or not isinstance(path, str | Path):
             raise Refusal(f"{str(path)[:80]!r} is not the name of a folder", 'write path = "data"')
         return path
+
+    @field_validator("keep_for")
+    @classmethod
+    def _outlasts_a_pull(cls, keep_for: Mapping[str, float]) -> Mapping[str, float]:
+        for pattern, period in keep_for.items():
+            if period < 3600:
+                raise Refusal(
+                    f"{format_duration(period)} for {pattern[:80]!r} is less than an hour",
+                    'write "1h" or more: what is being pulled must not expire',
+                )
+        return keep_for
 
 
 class TagSettings(_Section):
@@ -220,8 +236,7 @@ def builtin_upstreams() -> dict[str, dict[str, Any]]:
 
 
 def _build_upstreams() -> dict[str, UpstreamSettings]:
-    tables = builtin_upstreams()
-    return {name: UpstreamSettings.model_validate(table) for name, table in tables.items()}
+    return {name: UpstreamSettings(**table) for name, table in builtin_upstreams().items()}
 
 
 class Settings(_Section):

@@ -38,6 +38,8 @@ _TABLE = MappingProxyType(
         errors.DigestMismatch: (502, "DIGEST_INVALID"),
         errors.InvalidInput: (400, "UNKNOWN"),  # *
         errors.Unknown: (404, "UNKNOWN"),  # *
+        errors.ImagePinned: (409, "DENIED"),
+        errors.NotPinned: (404, "UNKNOWN"),  # *
         errors.StoreError: (500, "UNKNOWN"),  # *
         errors.EntrepotError: (500, "UNKNOWN"),  # *
     }

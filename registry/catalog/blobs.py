@@ -4,6 +4,18 @@ from registry.catalog.database import Database
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 
+# Most blobs are in few images; but the empty layer, say, is in nearly all, and then it is the
+# repository's manifests that are few.
+_NEAR = """
+    SELECT size FROM (SELECT parent, size FROM links WHERE child = ?1 AND NOT is_manifest LIMIT 64)
+        JOIN holdings ON holdings.digest = parent AND repository = ?2 LIMIT 1
+"""
+_GRANTED = "SELECT size FROM grants WHERE digest = ?1 AND repository = ?2"
+_FAR = """
+    SELECT size FROM holdings CROSS JOIN links ON parent = holdings.digest AND child = ?1
+        WHERE repository = ?2 AND NOT is_manifest LIMIT 1
+"""
+
 
 class BlobCatalog:
     """Rows about blobs; the bytes are in the blob store."""
@@ -18,14 +30,11 @@ class BlobCatalog:
         was never heard to say it has it: others may hold the bytes, this repository may not.
         """
         values = (str(digest), str(repository))
-        rows = self._database.read(
-            "SELECT size FROM links JOIN holdings ON holdings.digest = links.parent"
-            " WHERE child = ? AND NOT is_manifest AND repository = ? LIMIT 1",
-            values,
-        ) or self._database.read(
-            "SELECT size FROM grants WHERE digest = ? AND repository = ?", values
-        )
-        return int(rows[0][0]) if rows else None
+        for query in (_NEAR, _GRANTED, _FAR):
+            rows = self._database.read(query, values)
+            if rows:
+                return int(rows[0][0])
+        return None
 
     async def grant(self, repository: Repository, digest: Digest, size: int) -> None:
         """Record that the upstream says `repository` has this blob."""

@@ -63,20 +63,36 @@ class Database:
         except sqlite3.Error as error:
             raise StoreError(str(self._path), str(error)) from error
 
-    async def survey(self, query: str) -> list[tuple[Any, ...]]:
-        """Run a SELECT that reads much: in a thread, on a connection that nobody else waits for.
+    async def survey(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        """Read much, at one moment: in a thread, on a connection that nobody else waits for.
 
         Raises:
             StoreError: SQLite could not.
         """
-        return await asyncio.to_thread(self._survey, query)
+        return await asyncio.to_thread(self._survey, read)
 
-    def _survey(self, query: str) -> list[tuple[Any, ...]]:
+    def _survey(self, read: Callable[[sqlite3.Connection], T]) -> T:
         try:
             with closing(_connect(self._path)) as connection:
-                return connection.execute(query).fetchall()
+                connection.execute("BEGIN")
+                return read(connection)
         except sqlite3.Error as error:
             raise StoreError(str(self._path), str(error)) from error
+
+    async def copy(self, path: Path) -> None:
+        """Copy the whole catalog as it is at one moment to a new file.
+
+        Raises:
+            StoreError: SQLite could not.
+        """
+        await asyncio.to_thread(self._copy, path)
+
+    def _copy(self, path: Path) -> None:
+        try:
+            with closing(_connect(self._path)) as source, closing(_connect(path)) as target:
+                source.backup(target)
+        except sqlite3.Error as error:
+            raise StoreError(str(path), str(error)) from error
 
     async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
         """Run `change` in a transaction of its own, after the changes before it.
@@ -99,8 +115,8 @@ class Database:
         return int(self.read("PRAGMA data_version")[0][0])
 
 
-def prepare(path: Path) -> bool:
-    """Have a catalog that can be used; return whether it is a new one, which knows nothing yet.
+def prepare(path: Path, mark_lost: Callable[[], None]) -> None:
+    """Have a catalog that can be used; if it is a new one, which knows nothing yet, say so before.
 
     What cannot be used is put aside as `catalog.db.broken`: the files it was an index of are there.
 
@@ -108,35 +124,54 @@ def prepare(path: Path) -> bool:
         StoreError: the disk refuses.
         StoreTooNew: a newer version has migrated it; it was not touched.
     """
-    is_new = not path.exists() or not path.stat().st_size
+    is_new = is_missing(path)
     if not is_new and not _is_sound(path):
+        mark_lost()
         for suffix in ("", "-wal", "-shm"):
             aside = path.with_name(f"{path.name}.broken{suffix}")
             with suppress(FileNotFoundError):
                 path.with_name(f"{path.name}{suffix}").replace(aside)
-        is_new = True
+    elif is_new:
+        mark_lost()
     migrate(path)
-    return is_new
+
+
+def is_missing(path: Path) -> bool:
+    """Whether there is no catalog."""
+    return not path.exists() or not path.stat().st_size
 
 
 def _is_sound(path: Path) -> bool:
     """Whether the file is a catalog, whole and with its tables; not whether each row is right."""
-    with path.open("rb") as file:
-        head = file.read(100)
-    # The file format's header: the size of a page at 16, the number of pages at 28.
-    page = int.from_bytes(head[16:18]) if head[16:18] != b"\0\1" else 65_536
-    if path.stat().st_size < page * int.from_bytes(head[28:32]):
+    is_short = _is_short(path)
+    log = path.with_name(f"{path.name}-wal")
+    if is_short and not (log.exists() and log.stat().st_size):
         return False
     try:
         with closing(_connect(path)) as connection:
+            # Who died while the log was copied into the file leaves it short, and the whole log.
+            if is_short and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                return False
             reached = connection.execute("PRAGMA user_version").fetchone()[0]
             names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+            if reached > max(_read_migrations()):
+                return True  # of a newer version: who is to know what it needs
+            if reached and not names >= _TABLES:
+                return False
             for table in _TABLES if reached else ():
                 connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchall()  # noqa: S608
     except sqlite3.DatabaseError as error:
         # Locked, or a disk that cannot be read, says nothing of the file.
         return isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error)
-    return not reached or names >= _TABLES
+    return True
+
+
+def _is_short(path: Path) -> bool:
+    """Whether the file has fewer bytes than its header says (file format, 1.3)."""
+    with path.open("rb") as file:
+        head = file.read(100)
+    page = int.from_bytes(head[16:18]) if head[16:18] != b"\0\1" else 65_536
+    return path.stat().st_size < page * int.from_bytes(head[28:32])
 
 
 def migrate(path: Path) -> None:
@@ -175,7 +210,8 @@ def _transact(connection: sqlite3.Connection, change: Callable[[sqlite3.Connecti
     try:
         result = change(connection)
     except BaseException:
-        connection.execute("ROLLBACK")
+        with suppress(sqlite3.Error):  # SQLite may have done so itself, on a full disk
+            connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
     return result

@@ -1,14 +1,16 @@
-"""What takes room: blobs, fills that were promised some, and files that are about to go.
+"""What takes room: blobs, fills that were promised some, and files that are set aside or to go.
 
 Every change keeps the row of `usage` right in its own transaction, so that two processes can never
 promise the same bytes twice.
 """
 
+import math
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from registry.catalog.database import Database
+from registry.catalog.pins import KEPT
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 
@@ -20,6 +22,42 @@ class StoredBlobRecord:
     digest: Digest
     size: int
     used: float
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Bytes by what takes them: `blobs` are whole, `fills` arriving, `quarantined` set aside.
+
+    `count` is the number of blobs, `pinned` the bytes of those among them that pins keep.
+    """
+
+    blobs: int
+    count: int
+    pinned: int
+    fills: int
+    quarantined: int
+
+
+_PINNED = f"{KEPT} SELECT COALESCE(SUM(size), 0) FROM blobs JOIN kept USING (digest)"  # noqa: S608
+_LOOSE = f"{KEPT} SELECT COALESCE(SUM(size), 0) FROM blobs WHERE digest NOT IN kept"  # noqa: S608
+# A manifest outlives its layers: it is small, and spares the pull budget.
+_COLDEST = f"""
+    {KEPT} SELECT digest, size, used FROM blobs
+        WHERE digest NOT IN (SELECT digest FROM kept)
+        ORDER BY used, digest IN (SELECT digest FROM manifests)
+"""  # noqa: S608
+_WARM = """
+    WITH RECURSIVE below (digest) AS (
+        SELECT ?2 UNION SELECT child FROM below JOIN links ON links.parent = below.digest
+    ) UPDATE blobs SET used = MAX(used, ?1) WHERE digest IN (SELECT digest FROM below)
+"""
+# A manifest is as warm as the last of its layers to come, and an index as its manifests.
+_OUTLIVE = """
+    WITH RECURSIVE above (digest) AS (
+        SELECT parent FROM links WHERE child = ?2
+        UNION SELECT parent FROM above JOIN links ON links.child = above.digest
+    ) UPDATE blobs SET used = MAX(used, ?1) WHERE digest IN (SELECT digest FROM above)
+"""
 
 
 class RoomCatalog:
@@ -48,9 +86,26 @@ class RoomCatalog:
 
         return await self._database.write(change)
 
-    async def settle(self, digest: Digest, size: int) -> None:
-        """Note what the part of a fill that has ended still takes; 0 when it is gone."""
-        await self._database.write(lambda rows: _promise(rows, digest, size))
+    async def settle(self, digest: Digest, size: int) -> int:
+        """Note what the part of a fill that has ended still takes; 0 when it is gone.
+
+        Returns how many bytes of what it was promised are free again.
+        """
+        return -await self._database.write(lambda rows: _promise(rows, digest, size))
+
+    def count_promised(self, without: Digest) -> int:
+        """Return the bytes that all fills but one were promised, or have left behind."""
+        query = "SELECT COALESCE(SUM(size), 0) FROM reservations WHERE digest != ?"
+        return int(self._database.read(query, (str(without),))[0][0])
+
+    async def count_evictable(self) -> int:
+        """Return the bytes of the blobs that no pin keeps."""
+        return int(await self._database.survey(lambda rows: rows.execute(_LOOSE).fetchone()[0]))
+
+    def is_promised(self, digest: Digest) -> bool:
+        """Whether a fill was promised room, or has left a part."""
+        query = "SELECT 1 FROM reservations WHERE digest = ?"
+        return bool(self._database.read(query, (str(digest),)))
 
     async def record(self, digest: Digest, size: int, now: float) -> None:
         """Record a blob that has just become whole on disk; its reservation is used up."""
@@ -59,6 +114,7 @@ class RoomCatalog:
             _promise(rows, digest, 0)
             _count(rows, size - _find(rows, "blobs", digest))
             rows.execute("INSERT OR REPLACE INTO blobs VALUES (?, ?, ?)", (str(digest), size, now))
+            rows.execute(_OUTLIVE, (now, str(digest)))
 
         await self._database.write(change)
 
@@ -73,57 +129,154 @@ class RoomCatalog:
 
         await self._database.write(change)
 
+    async def record_orphan(self, digest: Digest, size: int, now: float) -> bool:
+        """Record a blob found on disk, unless it is recorded, being filled, or about to go."""
+
+        def change(rows: sqlite3.Connection) -> bool:
+            tables = ("blobs", "reservations", "doomed", "quarantine")
+            if any(_find(rows, table, digest) for table in tables):
+                return False
+            rows.execute("INSERT OR REPLACE INTO blobs VALUES (?, ?, ?)", (str(digest), size, now))
+            _count(rows, size)
+            return True
+
+        return await self._database.write(change)
+
     def list_reservations(self) -> list[Digest]:
         """Return whose fills were promised room."""
         rows = self._database.read("SELECT digest FROM reservations")
         return [Digest.parse(row[0]) for row in rows]
 
-    async def list_blobs(self) -> list[StoredBlobRecord]:
-        """Return every stored blob, those that were not used for longest first."""
-        rows = await self._database.survey(
-            "WITH warmth AS (SELECT child AS digest, MAX(pulled) AS used FROM links"
-            " JOIN pulls ON pulls.digest = links.parent GROUP BY child"
-            " UNION ALL SELECT digest, MAX(pulled) FROM pulls GROUP BY digest)"
-            " SELECT blobs.digest, size, MAX(stored, COALESCE(MAX(used), 0)) AS last FROM blobs"
-            " LEFT JOIN warmth USING (digest) GROUP BY blobs.digest"
-            # A manifest outlives its layers: it is small, and spares the pull budget.
-            " ORDER BY last, blobs.digest IN (SELECT digest FROM manifests)"
+    async def list_coldest(
+        self, wanted: float = math.inf, without: Collection[Digest] = ()
+    ) -> list[StoredBlobRecord]:
+        """Return blobs that no pin keeps, those not used for longest first, of `wanted` bytes.
+
+        That is fewer where there are no more, and none of those in `without`.
+        """
+        return await self._database.survey(lambda rows: _list_coldest(rows, wanted, without))
+
+    async def break_down(self) -> Use:
+        """Add up what takes room."""
+
+        def add_up(rows: sqlite3.Connection) -> Use:
+            query = "SELECT COALESCE(SUM(size), 0), COUNT(*) FROM"
+            (blobs, count), (fills, _), (quarantined, _) = (
+                rows.execute(f"{query} {table}").fetchone()
+                for table in ("blobs", "reservations", "quarantine")
+            )
+            pinned = rows.execute(_PINNED).fetchone()[0]
+            return Use(blobs, count, pinned, fills, quarantined)
+
+        return await self._database.survey(add_up)
+
+    def find_size(self, digest: Digest) -> int | None:
+        """Return the size in bytes that a stored blob was recorded with; None when it was not."""
+        rows = self._database.read("SELECT size FROM blobs WHERE digest = ?", (str(digest),))
+        return int(rows[0][0]) if rows else None
+
+    def list_after(self, position: str, most: int) -> list[tuple[Digest, float]]:
+        """Return the next stored blobs in the order of digests, and when each was last used."""
+        rows = self._database.read(
+            "SELECT digest, used FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?",
+            (position, most),
         )
-        return [StoredBlobRecord(Digest.parse(name), size, used) for name, size, used in rows]
+        return [(Digest.parse(digest), used) for digest, used in rows]
 
-    async def doom(self, digest: Digest) -> None:
-        """Forget a stored blob, whose file is deleted next."""
+    async def drop(self, digest: Digest, used: float | None = None) -> bool:
+        """Forget a blob whose file is gone, unless it has been recorded again since `used`."""
 
-        def change(rows: sqlite3.Connection) -> None:
+        def change(rows: sqlite3.Connection) -> bool:
             size = _find(rows, "blobs", digest)
-            rows.execute("DELETE FROM blobs WHERE digest = ?", (str(digest),))
-            rows.execute("INSERT OR IGNORE INTO doomed VALUES (?, ?)", (str(digest), size))
+            query = "DELETE FROM blobs WHERE digest = ?1 AND used = COALESCE(?2, used)"
+            is_gone = rows.execute(query, (str(digest), used)).rowcount > 0
+            _count(rows, -size if is_gone else 0)
+            return is_gone
 
-        await self._database.write(change)
+        return await self._database.write(change)
+
+    async def doom(self, digest: Digest) -> int:
+        """Forget a stored blob, whose file is deleted next, and return its size in bytes."""
+        return await self._move(digest, "doomed")
 
     async def bury(self, digest: Digest) -> None:
         """Note that the file of a doomed blob is gone."""
-
-        def change(rows: sqlite3.Connection) -> None:
-            _count(rows, -_find(rows, "doomed", digest))
-            rows.execute("DELETE FROM doomed WHERE digest = ?", (str(digest),))
-
-        await self._database.write(change)
+        await self._strike(digest, "doomed")
 
     def list_doomed(self) -> list[Digest]:
         """Return the blobs whose deletion was begun and, by a crash, perhaps not ended."""
         return [Digest.parse(row[0]) for row in self._database.read("SELECT digest FROM doomed")]
 
+    async def quarantine(self, digest: Digest, size: int) -> None:
+        """Forget a stored blob of `size` bytes on disk, whose file is set aside next."""
+        await self._move(digest, "quarantine", size)
+
+    async def release(self, digest: Digest) -> None:
+        """Note that a file that was set aside is gone."""
+        await self._strike(digest, "quarantine")
+
+    def list_quarantined(self) -> list[tuple[Digest, int]]:
+        """Return what was set aside, with its size in bytes."""
+        rows = self._database.read("SELECT digest, size FROM quarantine")
+        return [(Digest.parse(name), size) for name, size in rows]
+
+    async def _move(self, digest: Digest, table: str, size: int | None = None) -> int:
+        def change(rows: sqlite3.Connection) -> int:
+            former = _find(rows, "blobs", digest)
+            after = former if size is None else size
+            rows.execute("DELETE FROM blobs WHERE digest = ?", (str(digest),))
+            _count(rows, after - former - _find(rows, table, digest))
+            query = f"INSERT OR REPLACE INTO {table} VALUES (?, ?)"  # noqa: S608
+            rows.execute(query, (str(digest), after))
+            return after
+
+        return await self._database.write(change)
+
+    async def _strike(self, digest: Digest, table: str) -> None:
+        def change(rows: sqlite3.Connection) -> None:
+            _count(rows, -_find(rows, table, digest))
+            query = f"DELETE FROM {table} WHERE digest = ?"  # noqa: S608
+            rows.execute(query, (str(digest),))
+
+        await self._database.write(change)
+
+    async def forget_work(self) -> None:
+        """Forget fills, deletions and quarantine, whose files a backup has not; count again."""
+
+        def change(rows: sqlite3.Connection) -> None:
+            for table in ("reservations", "doomed", "quarantine"):
+                rows.execute(f"DELETE FROM {table}")  # noqa: S608
+            rows.execute("UPDATE usage SET bytes = (SELECT COALESCE(SUM(size), 0) FROM blobs)")
+
+        await self._database.write(change)
+
     async def note_pulls(self, pulls: Sequence[tuple[Repository, Digest, float]]) -> None:
-        """Record when images were last pulled (epoch seconds)."""
+        """Record when images were last pulled (epoch seconds), and warm all that is in them."""
         values = [(str(digest), str(repository), pulled) for repository, digest, pulled in pulls]
-        await self._database.write(
-            lambda rows: rows.executemany(
+
+        def change(rows: sqlite3.Connection) -> None:
+            rows.executemany(
                 "INSERT INTO pulls VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
                 " SET pulled = MAX(pulled, excluded.pulled)",
                 values,
             )
-        )
+            rows.executemany(_WARM, [(pulled, digest) for digest, _, pulled in values])
+
+        await self._database.write(change)
+
+
+def _list_coldest(
+    rows: sqlite3.Connection, wanted: float, without: Collection[Digest]
+) -> list[StoredBlobRecord]:
+    found: list[StoredBlobRecord] = []
+    for name, size, used in rows.execute(_COLDEST):
+        if wanted <= 0:
+            break
+        digest = Digest.parse(name)
+        if digest not in without:
+            found.append(StoredBlobRecord(digest, size, used))
+            wanted -= size
+    return found
 
 
 def _find(rows: sqlite3.Connection, table: str, digest: Digest) -> int:
@@ -133,12 +286,14 @@ def _find(rows: sqlite3.Connection, table: str, digest: Digest) -> int:
     return int(found[0]) if found else 0
 
 
-def _promise(rows: sqlite3.Connection, digest: Digest, size: int) -> None:
-    _count(rows, size - _find(rows, "reservations", digest))
+def _promise(rows: sqlite3.Connection, digest: Digest, size: int) -> int:
+    more = size - _find(rows, "reservations", digest)
+    _count(rows, more)
     if size:
         rows.execute("INSERT OR REPLACE INTO reservations VALUES (?, ?)", (str(digest), size))
     else:
         rows.execute("DELETE FROM reservations WHERE digest = ?", (str(digest),))
+    return more
 
 
 def _count(rows: sqlite3.Connection, more: int) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from registry.configuration import find_config, load_settings
 from registry.errors import SettingsError
+from registry.quantities import format_key
 
 _Config = Annotated[
     Path | None,
@@ -76,12 +77,12 @@ def _print_toml(table: Mapping[str, Any], head: str = "") -> list[str]:
     The strings, numbers, booleans and lists of JSON are those of TOML, except for one character.
     """
     lines = [
-        f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
+        f"{format_key([key])} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
         for key, value in table.items()
         if not isinstance(value, dict)
     ]
     for key, value in table.items():
         if isinstance(value, dict):
-            name = f"{head}{key if key.isalnum() else json.dumps(key)}"
+            name = f"{head}{format_key([key])}"
             lines += ["", f"[{name}]", *_print_toml(value, f"{name}.")]
     return lines

@@ -3,7 +3,9 @@
 import typer
 
 from registry import __version__
+from registry.cli.cache import build_cache_app
 from registry.cli.config import build_app
+from registry.cli.images import build_images_app
 from registry.cli.serve import serve
 
 
@@ -17,6 +19,8 @@ def build_cli() -> typer.Typer:
     )
     cli.command()(serve)
     cli.add_typer(build_app(), name="config")
+    cli.add_typer(build_images_app(), name="images")
+    cli.add_typer(build_cache_app(), name="cache")
     cli.callback(invoke_without_command=True)(_describe)
     return cli
 

@@ -22,7 +22,9 @@ from registry.mirror.flights import Flight, Flights, Order
 from registry.mirror.origin import Origin
 from registry.mirror.relay import relay
 from registry.mirror.retelling import retell
+from registry.mirror.room import RoomKeeper
 from registry.oci.digest import Digest
+from registry.oci.manifest import Descriptor
 from registry.oci.names import Repository
 from registry.oci.span import Span
 from registry.store.blobs import BlobFile, BlobStore
@@ -134,6 +136,7 @@ class Blobs:
         store: BlobStore,
         spool: Spool,
         flights: Flights,
+        room: RoomKeeper,
         inquiries: BlobInquiries,
         metrics: Metrics,
     ) -> None:
@@ -144,6 +147,7 @@ class Blobs:
         self._store = store
         self._spool = spool
         self._flights = flights
+        self._room = room
         self._inquiries = inquiries
         self._metrics = metrics
         self._log = structlog.get_logger("registry.mirror")
@@ -185,15 +189,9 @@ class Blobs:
         """
         size = await self.stat(repository, digest)
         file = self._store.open_file(digest)
-        if file is not None:
+        if file is not None and (size in (None, file.size) or not await self._doubt(digest, file)):
             return StoredBlob(file)
-        order = Order(
-            repository,
-            digest,
-            size,
-            self._sources[repository.registry],
-            self._connections[repository.registry],
-        )
+        order = self._order(repository, digest, size)
         try:
             flight, origin = await self._board(order)
         except (UpstreamDenied, UpstreamOffline) as error:
@@ -210,6 +208,36 @@ class Blobs:
                 unused.pop_all()
                 return ArrivingBlob(order, flight, reader, origin, self._metrics)
             return StoredBlob(file, origin)
+
+    async def fetch(self, repository: Repository, descriptor: Descriptor) -> bool:
+        """Have a blob stored; false where it was already.
+
+        Raises:
+            Unknown, UpstreamError, DigestMismatch: the upstream does not give it.
+            StoreError: the disk refused.
+        """
+        if await self._store.stat(descriptor.digest) is not None:
+            return False
+        order = self._order(repository, descriptor.digest, descriptor.size)
+        flight, _ = self._flights.join(order)
+        await flight.ended()
+        return True
+
+    def _order(self, repository: Repository, digest: Digest, size: int | None) -> Order:
+        source = self._sources[repository.registry]
+        return Order(repository, digest, size, source, self._connections[repository.registry])
+
+    async def _doubt(self, digest: Digest, file: BlobFile) -> bool:
+        """Whether a file of another size than was expected is damaged; then it is closed."""
+        is_damaged = True
+        try:
+            is_damaged = await self._room.doubt(digest, file.size)
+        except StoreError as error:
+            self._log.error("damaged blob not set aside", blob=str(digest), why=str(error))
+        finally:
+            if is_damaged:
+                file.close()
+        return is_damaged
 
     async def _board(self, order: Order) -> tuple[Flight, Origin]:
         """Wait for the first bytes, or until the disk has refused them.

@@ -62,6 +62,7 @@ class Flight:
         self._store = store
         self._room = room
         self._reserved = 0
+        self._is_recorded = False
         self._clock = clock
         self._is_open = False
         self._seen: Progress | None = None
@@ -77,6 +78,17 @@ class Flight:
             EntrepotError: what the flight failed with.
         """
         while not self._is_open and not self.is_over:
+            await self.changed()
+        if self.failure is not None:
+            raise retell(self.failure)
+
+    async def ended(self) -> None:
+        """Wait until the flight is over.
+
+        Raises:
+            EntrepotError: what the flight failed with.
+        """
+        while not self.is_over:
             await self.changed()
         if self.failure is not None:
             raise retell(self.failure)
@@ -172,7 +184,7 @@ class Flight:
         await self._store.adopt(sealed)
         try:
             await self._room.record(sealed.digest, sealed.size)
-            self._reserved = 0
+            self._is_recorded = True
         except StoreError as error:  # the blob is whole and in its place: the files are the truth
             self._log.error("blob not recorded", why=str(error))
 
@@ -190,10 +202,9 @@ class Flight:
             transfer.accuse(*accused)
         chunks = read_in_order(transfer, resumed, order.connections)
         async with Conveyor(chunks) as conveyor:
-            # While the upstream has not answered yet.
-            await self._reserve(order.size or 0)
             while batch := await conveyor.take():
-                # Where nobody tells the size, a step more than has come.
+                # Not before something has come: what a manifest says of a size may be a lie, for
+                # which everything else would be evicted. Where nobody tells it, step by step.
                 come = writer.received + sum(map(len, batch))
                 if come > self._reserved:
                     await self._reserve(transfer.size or come + STEP)
@@ -224,11 +235,12 @@ class Flight:
             self._reserved = size
 
     async def _settle(self) -> None:
-        if self._reserved:
-            try:
-                await self._room.settle(self._digest)
-            except StoreError as error:  # the steward will find out
-                self._log.error("reservation not settled", why=str(error))
+        if self._is_recorded:
+            return
+        try:
+            await self._room.settle(self._digest)
+        except StoreError as error:  # the steward will find out
+            self._log.error("reservation not settled", why=str(error))
 
     def _announce(self, transfer: Transfer, accused: Sequence[str]) -> None:
         """Tell the other processes; an accusation stays for them until the blob is whole."""

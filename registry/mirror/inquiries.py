@@ -54,8 +54,12 @@ class Inquiries:
         self._clock = clock
         self._running: dict[tuple[Repository, Reference], Inquiry] = {}
 
-    def begin(self, repository: Repository, reference: Reference) -> Inquiry:
+    def begin(
+        self, repository: Repository, reference: Reference, *, is_doubted: bool = False
+    ) -> Inquiry:
         """Return the running inquiry about `reference`, starting it if there is none.
+
+        What is known and fresh is not asked for, unless `is_doubted`.
 
         Its task raises Unknown or UpstreamError when nothing was found, StoreError when the disk
         or the catalog refused.
@@ -64,24 +68,29 @@ class Inquiries:
         running = self._running.get(key)
         if running is not None:
             return replace(running, is_joined=True)
-        inquiry = Inquiry(self._tasks.start(self._inquire(repository, reference)), self._clock())
+        asking = self._inquire(repository, reference, is_doubted=is_doubted)
+        inquiry = Inquiry(self._tasks.start(asking), self._clock())
         self._running[key] = inquiry
         inquiry.task.add_done_callback(lambda _: self._running.pop(key, None))
         return inquiry
 
-    async def _inquire(self, repository: Repository, reference: Reference) -> Finding:
+    async def _inquire(
+        self, repository: Repository, reference: Reference, *, is_doubted: bool
+    ) -> Finding:
         # The same question from another process: only one of us asks, the other finds it answered.
         async with self._locks.hold(f"{repository}:{reference}"):
             known = await self._shelf.recall(repository, reference)
-            if known is not None and self._is_settled(reference, known):
+            if known is not None and self._is_settled(reference, known, is_doubted=is_doubted):
                 return Finding(known, Origin.HIT)
             if isinstance(reference, Digest):
                 return await self._fetch(repository, reference)
             return await self._follow(repository, reference, known)
 
-    def _is_settled(self, reference: Reference, known: Known) -> bool:
+    def _is_settled(self, reference: Reference, known: Known, *, is_doubted: bool) -> bool:
         if isinstance(reference, Digest):
             return True
+        if is_doubted:
+            return False
         found = judge(self._tags, reference.name, known.checked, self._clock(), offline=False)
         return found is Freshness.FRESH
 

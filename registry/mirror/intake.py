@@ -1,5 +1,6 @@
 """How a verified manifest becomes known: bytes first, then what points to them, then the index."""
 
+import asyncio
 from contextlib import suppress
 
 import structlog
@@ -13,8 +14,12 @@ from registry.oci.manifest import Manifest, parse_manifest
 from registry.oci.names import Repository, Tag
 from registry.oci.span import Span
 from registry.store.blobs import BlobStore
+from registry.store.part import PartWriter
 from registry.store.references import Pointer, ReferenceFiles
 from registry.store.spool import Spool
+
+POLL = 0.02  # seconds between two looks whether the bytes are here
+ATTEMPTS = 250
 
 
 class Intake:
@@ -55,11 +60,10 @@ class Intake:
             )
 
     async def _store_bytes(self, manifest: Manifest) -> None:
-        if await self._store.stat(manifest.digest) is not None:
-            return
-        writer = self._spool.take(manifest.digest)
+        writer = await self._take(manifest.digest)
         if writer is None:
-            return  # another process is storing the very same bytes
+            return
+        is_kept = False
         try:
             await self._room.reserve(manifest.digest, len(manifest.raw))
             writer.restart()
@@ -67,29 +71,50 @@ class Intake:
             sealed = await in_thread(writer.seal)
             await self._store.adopt(sealed)
             await self._room.record(sealed.digest, sealed.size)
-        except StoreError:
-            writer.abandon()
-            await self._room.settle(manifest.digest)
-            raise
+            is_kept = True
         finally:
+            if not is_kept:
+                writer.abandon()
             writer.close()
+            if not is_kept:
+                await self._room.settle(manifest.digest)
+
+    async def _take(self, digest: Digest) -> PartWriter | None:
+        """Become the writer of a manifest's bytes; None when they are here.
+
+        Whoever has them in hand is done in a moment: another process that stores the same, or one
+        that looks what the dead have left.
+        """
+        for _ in range(ATTEMPTS):
+            if await self._store.stat(digest) is not None:
+                return None
+            writer = self._spool.take(digest)
+            if writer is not None:
+                return writer
+            await asyncio.sleep(POLL)
+        raise StoreError(str(digest), "another process has held its part for too long")
 
     async def recall(self, digest: Digest, media_type: str) -> Manifest | None:
         """Bring back a stored manifest; None when its bytes are not here (any more).
 
-        What a disk has spoilt is taken away, so that it is fetched and written again.
+        What a disk has spoilt is set aside, so that it is fetched and written again.
         """
         size = await self._store.stat(digest)
         if size is None:
             return None
-        raw = b"".join([piece async for piece in self._store.read(digest, Span(0, size))])
         try:
-            if digest.matches(raw):
-                return parse_manifest(raw, media_type, digest)
-            why = "its bytes have changed on disk"
+            raw = b"".join([piece async for piece in self._store.read(digest, Span(0, size))])
+        except StoreError as error:
+            if await self._store.stat(digest) is not None:  # else it was evicted meanwhile
+                with suppress(OSError, StoreError):
+                    await self._room.quarantine(digest, str(error))
+            return None
+        if not digest.matches(raw):
+            with suppress(OSError, StoreError):  # what cannot be taken away is found out again
+                await self._room.quarantine(digest, "its bytes have changed on disk")
+            return None
+        try:
+            return parse_manifest(raw, media_type, digest)
         except ManifestInvalid as error:
-            why = str(error)
-        self._log.error("stored manifest thrown away", manifest=str(digest), why=why)
-        with suppress(OSError):  # what cannot be taken away is found out again the next time
-            await self._store.delete(digest)
-        return None
+            self._log.error("manifest of another kind", manifest=str(digest), why=str(error))
+            return None

@@ -76,6 +76,19 @@ class Manifests:
         self._pulls.note(repository, served.manifest.digest)
         return served
 
+    async def refresh(self, repository: Repository, reference: Reference) -> ServedManifest:
+        """Return what the upstream says that `reference` leads to now; that is no pull.
+
+        Raises:
+            ManifestUnknown: it is not there, or (offline, private) not to be had.
+            UpstreamError: the upstream does not say.
+            StoreError: the disk or the catalog refused.
+        """
+        try:
+            return await self._ask(repository, reference, may_wait=True, is_doubted=True)
+        except UpstreamOffline as error:
+            raise _as_unknown(repository, reference, error) from error
+
     async def _find(self, repository: Repository, reference: Reference) -> ServedManifest:
         now = self._clock()
         known = self._remember_fresh(repository, reference, now)
@@ -125,9 +138,14 @@ class Manifests:
         return judge(self._tags, reference.name, known.checked, now, offline=self._offline)
 
     async def _ask(
-        self, repository: Repository, reference: Reference, *, may_wait: bool
+        self,
+        repository: Repository,
+        reference: Reference,
+        *,
+        may_wait: bool,
+        is_doubted: bool = False,
     ) -> ServedManifest:
-        inquiry = self._inquiries.begin(repository, reference)
+        inquiry = self._inquiries.begin(repository, reference, is_doubted=is_doubted)
         if not inquiry.is_joined:
             inquiry.task.add_done_callback(lambda task: self._forgive(repository.registry, task))
         try:

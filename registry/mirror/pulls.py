@@ -10,7 +10,7 @@ from registry.errors import StoreError
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 
-PERIOD = 20.0  # seconds of pulls that a crash forgets at most
+PERIOD = 1.0  # seconds of pulls that a crash forgets at most, and that eviction may not know yet
 
 
 class Pulls:

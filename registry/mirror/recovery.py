@@ -1,4 +1,4 @@
-"""A catalog that was lost, made again from the files that it was an index of."""
+"""What the files say and the catalog does not: it is an index, and they are the truth."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,9 @@ import structlog
 from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.room import RoomCatalog
 from registry.mirror.intake import Intake
+from registry.mirror.pins import Pins
 from registry.oci.digest import Digest
-from registry.oci.names import Tag
+from registry.oci.names import Reference, Repository, Tag
 from registry.store.blobs import BlobStore
 from registry.store.references import ReferenceFiles
 
@@ -17,54 +18,81 @@ BATCH = 1000  # blobs recorded in one transaction
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """How much is known again; `lost` are names whose manifests are not on disk any more."""
+    """How many names are known again; `lost` are those whose manifests are not on disk any more."""
 
     names: int
-    blobs: int
     lost: int
 
 
-async def recover(
-    references: ReferenceFiles,
-    store: BlobStore,
-    intake: Intake,
-    *,
-    manifests: ManifestCatalog,
-    room: RoomCatalog,
-    now: float,
-) -> Recovered:
-    """Record what is on disk, where the catalog does not know it; harmless where it does.
+class Recovery:
+    """Makes the catalog know what is on disk; harmless where it does."""
 
-    What upstreams said repositories have, and when images were pulled, is not on disk: the first is
-    asked again, the second begins `now`.
+    def __init__(
+        self,
+        references: ReferenceFiles,
+        store: BlobStore,
+        intake: Intake,
+        *,
+        manifests: ManifestCatalog,
+        room: RoomCatalog,
+        pins: Pins,
+    ) -> None:
+        self._references = references
+        self._store = store
+        self._intake = intake
+        self._manifests = manifests
+        self._room = room
+        self._pins = pins
+        self._log = structlog.get_logger("registry.mirror")
 
-    Raises:
-        StoreError: the disk or the catalog refused.
-    """
-    log = structlog.get_logger("registry.mirror")
-    log.warning("recovering the catalog from the files")
-    blobs = await _recover_blobs(store, room, now)
-    names = lost = 0
-    async for repository, reference, pointer in references.scan():
-        manifest = await intake.recall(Digest.parse(pointer.digest), pointer.media_type)
-        if manifest is None:
-            lost += 1
-            continue
-        tag = reference if isinstance(reference, Tag) else None
-        await manifests.record(repository, manifest, tag, pointer.seen)
-        names += 1
-    recovered = Recovered(names, blobs, lost)
-    log.warning("catalog recovered", names=names, blobs=blobs, lost=lost)
-    return recovered
+    async def recover(self, now: float) -> None:
+        """Make a lost catalog again.
 
+        What upstreams said repositories have, and when images were pulled, is not on disk: the
+        first is asked again, the second begins `now`.
 
-async def _recover_blobs(store: BlobStore, room: RoomCatalog, now: float) -> int:
-    count = 0
-    batch: list[tuple[Digest, int]] = []
-    async for found in store.scan():
-        batch.append(found)
-        if len(batch) == BATCH:
-            await room.record_found(batch, now)
-            count, batch = count + BATCH, []
-    await room.record_found(batch, now)
-    return count + len(batch)
+        Raises:
+            StoreError: the disk or the catalog refused.
+        """
+        self._log.warning("recovering the catalog from the files")
+        pins = await self._pins.restore()  # first: what is pinned must not make room for others
+        blobs = await self._recover_blobs(now)
+        names = await self.adopt_names()
+        self._log.warning(
+            "catalog recovered", names=names.names, blobs=blobs, lost=names.lost, pins=pins
+        )
+
+    async def _recover_blobs(self, now: float) -> int:
+        count = 0
+        batch: list[tuple[Digest, int]] = []
+        async for found in self._store.scan():
+            batch.append(found)
+            if len(batch) == BATCH:
+                await self._room.record_found(batch, now)
+                count, batch = count + BATCH, []
+        await self._room.record_found(batch, now)
+        return count + len(batch)
+
+    async def adopt_names(self) -> Recovered:
+        """Record what names lead to, where the catalog does not know them.
+
+        Raises:
+            StoreError: the disk or the catalog refused.
+        """
+        names = lost = 0
+        async for repository, reference, pointer in self._references.scan():
+            if self._is_known(repository, reference):
+                continue
+            manifest = await self._intake.recall(Digest.parse(pointer.digest), pointer.media_type)
+            if manifest is None:
+                lost += 1
+                continue
+            tag = reference if isinstance(reference, Tag) else None
+            await self._manifests.record(repository, manifest, tag, pointer.seen)
+            names += 1
+        return Recovered(names, lost)
+
+    def _is_known(self, repository: Repository, reference: Reference) -> bool:
+        if isinstance(reference, Tag):
+            return self._manifests.find_tag(repository, reference) is not None
+        return self._manifests.find_held(repository, reference) is not None

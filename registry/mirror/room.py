@@ -5,18 +5,16 @@ file system. Whoever cannot be given room is told so by a StoreError: its client
 straight from the upstream, and nothing is kept.
 """
 
-import asyncio
+import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-import structlog
-
-from registry.catalog.room import RoomCatalog, StoredBlobRecord
+from registry.catalog.room import RoomCatalog
 from registry.errors import StoreError
 from registry.metrics import Metrics
-from registry.mirror.eviction import plan_eviction
+from registry.mirror.evictor import EVICTION, Evictor
 from registry.oci.digest import Digest
 from registry.settings import StorageSettings
 from registry.store.blobs import BlobStore
@@ -24,9 +22,8 @@ from registry.store.locks import Locks
 from registry.store.spool import Spool
 
 HIGH, LOW = 0.98, 0.95  # of the limit: the steward evicts when above the one, down to the other
-TURN = 5.0  # seconds between two looks of the steward
+RESPITE = 2.0  # seconds for which nobody looks for as much room again, when there is too little
 ATTEMPTS = 3  # to evict and reserve, while others take the room that was made
-_LOCK = "eviction"
 
 
 class RoomKeeper(Protocol):
@@ -41,6 +38,15 @@ class RoomKeeper(Protocol):
     async def record(self, digest: Digest, size: int) -> None:
         """Record a blob that has become whole."""
 
+    async def doubt(self, digest: Digest, found: int) -> bool:
+        """Whether a stored blob of `found` bytes is not what was recorded; then it is set aside."""
+
+    async def quarantine(self, digest: Digest, why: str) -> None:
+        """Set a blob aside whose bytes are not what they were."""
+
+    async def mend(self) -> None:
+        """End what a crash interrupted, and count what it left."""
+
 
 class Room:
     """Gives out room, in any process."""
@@ -50,6 +56,7 @@ class Room:
         catalog: RoomCatalog,
         store: BlobStore,
         spool: Spool,
+        evictor: Evictor,
         locks: Locks,
         *,
         folder: Path,
@@ -60,124 +67,118 @@ class Room:
         self._catalog = catalog
         self._store = store
         self._spool = spool
+        self._evictor = evictor
         self._locks = locks
         self._folder = folder
         self._storage = storage
         self._metrics = metrics
         self._clock = clock
-        self._log = structlog.get_logger("registry.mirror")
+        self._hopeless = (0, 0.0)  # so many bytes cannot be had until then
 
     async def reserve(self, digest: Digest, size: int) -> None:
         """Promise a fill that it may take `size` bytes in all; asking again changes the promise.
 
+        Nothing is evicted for what could not be kept all the same. The part has to be the asker's.
+
         Raises:
-            StoreError: there is no such room, and nothing (more) can be evicted for it.
+            StoreError: there is no such room, and too little can be evicted for it.
         """
-        if await self._lack(digest, size) <= 0:
+        lack = await self._lack(digest, size)
+        if lack <= 0:
             return
-        async with self._locks.hold(_LOCK):
+        is_hopeless = lack >= self._hopeless[0] and self._clock() < self._hopeless[1]
+        if size > self._storage.limit or is_hopeless:
+            raise await self._refuse(digest, size)
+        async with self._locks.hold(EVICTION):
             # Again, as others may have made room meanwhile; and again after what was made is taken.
             for _ in range(ATTEMPTS):
                 lack = await self._lack(digest, size)
                 if lack <= 0:
                     return
-                if not await self._evict(lack, digest):
+                freed = await self._evictor.free(lack, digest)
+                if freed is None:
+                    self._hopeless = lack, self._clock() + RESPITE
+                if not freed:
                     break
-        await self.settle(digest)
-        raise StoreError(
+        raise await self._refuse(digest, size)
+
+    async def _refuse(self, digest: Digest, size: int) -> StoreError:
+        await self._settle(digest)
+        return StoreError(
             str(self._folder),
-            f"no room for {size} bytes within storage.limit and storage.reserve, and nothing left"
-            " to evict; raise storage.limit or free disk space",
+            f"no room for {size} bytes within storage.limit and storage.reserve, and too little to"
+            " evict; raise storage.limit, unpin images, or free disk space",
         )
 
     async def _lack(self, digest: Digest, size: int) -> int:
         """Reserve, and return how many bytes have to be freed before that holds."""
         missing = await self._catalog.reserve(digest, size, self._storage.limit)
-        ahead = size - self._spool.measure(digest)
-        return max(missing, self._storage.reserve + ahead - _measure_free(self._folder))
+        # What all fills together have been promised and have not written yet is as good as taken.
+        ahead = self._catalog.count_promised(digest) + size - self._spool.measure_all()
+        return max(missing, self._storage.reserve + ahead - measure_free(self._folder))
 
     async def settle(self, digest: Digest) -> None:
-        """Note what a fill that has ended left: the rest of its part, or an unrecorded blob."""
+        """Note what a fill has left: the rest of its part, or an unrecorded blob.
+
+        Its writer has to have let go of the part. Who has taken it since settles later.
+        """
+        with self._spool.hold(digest) as is_left:
+            if is_left:
+                await self._settle(digest)
+
+    async def _settle(self, digest: Digest) -> None:
         size = await self._store.stat(digest)
         if size is None:
             await self._catalog.settle(digest, self._spool.measure(digest))
-        else:
-            await self.record(digest, size)
+            return
+        await self.record(digest, size)
+        if await self._store.stat(digest) is None:  # evicted just now
+            await self._catalog.drop(digest)
 
     async def record(self, digest: Digest, size: int) -> None:
         """Record a blob that has become whole."""
         self._metrics.stored_bytes.inc(size)
         await self._catalog.record(digest, size, self._clock())
 
-    async def _evict(self, wanted: int, filling: Digest) -> int:
-        """Delete the coldest blobs that nobody reads, then parts that nobody writes.
+    async def doubt(self, digest: Digest, found: int) -> bool:
+        """Whether a stored blob of `found` bytes is not what was recorded; then it is set aside.
 
-        Returns how many bytes that made free.
+        A manifest may lie about a size; what was recorded when the digest was checked does not.
         """
-        freed = 0
-        tried: set[Digest] = set()
-        blobs = await self._catalog.list_blobs()
-        while victims := plan_eviction(blobs, wanted - freed, kept=tried):
-            tried.update(victim.digest for victim in victims)
-            freed += await self._delete(victims)
-        if freed < wanted:
-            freed += await self._drop_parts(filling)
-        return freed
+        recorded = self._catalog.find_size(digest)
+        if recorded in (None, found):
+            return False
+        await self.quarantine(digest, f"it has {found} bytes, and had {recorded}")
+        return True
 
-    async def _evict_some(self, most: int) -> None:
-        """Delete the coldest blobs that nobody reads, up to `most` bytes."""
-        blobs = await self._catalog.list_blobs()
-        await self._delete(plan_eviction(blobs, most, kept=(), most=most))
+    async def quarantine(self, digest: Digest, why: str) -> None:
+        """Set a blob aside whose bytes are not what they were; the next pull fetches it again."""
+        await self._evictor.quarantine(digest, why)
 
-    async def _drop_parts(self, filling: Digest) -> int:
-        freed = 0
-        for digest in self._catalog.list_reservations():
-            if digest != filling and not self._spool.is_written(digest):
-                freed += self._spool.measure(digest)
-                self._spool.drop(digest)
-                await self.settle(digest)
-        return freed
+    async def keep_ready(self) -> None:
+        """Evict down to the low mark when above the high one, so that few fills have to wait."""
+        used = self._catalog.used()
+        self._metrics.used_bytes.set(used)
+        if used > self._storage.limit * HIGH:
+            async with self._locks.hold(EVICTION):
+                wanted = used - int(self._storage.limit * LOW)
+                # Within the limit a large one stays, and with it all that is warmer.
+                most = math.inf if used > self._storage.limit else wanted
+                await self._evictor.delete(await self._evictor.plan(wanted, most))
 
-    async def _delete(self, victims: Iterable[StoredBlobRecord]) -> int:
-        freed = 0
-        for victim in victims:
-            with self._store.claim(victim.digest) as is_free:
-                if is_free:
-                    # The row first: whatever a crash leaves, no row promises what is not there.
-                    await self._catalog.doom(victim.digest)
-                    await self._store.delete(victim.digest)
-                    await self._catalog.bury(victim.digest)
-                    freed += victim.size
-        self._metrics.evicted_bytes.inc(freed)
-        if freed:
-            self._log.info("evicted", bytes=freed)
-        return freed
+    async def shrink(self, wanted: int) -> int:
+        """Evict the coldest, as an operator asks, and return how many bytes that freed."""
+        async with self._locks.hold(EVICTION):
+            return await self._evictor.evict(wanted)
 
-    async def keep_tidy(self) -> None:
-        """Be the steward: mend what crashes left behind, and keep a little room ready."""
-        is_mended = False
-        while True:
-            try:
-                if not is_mended:
-                    await self._mend()
-                    is_mended = True
-                used = self._catalog.used()
-                if used > self._storage.limit * HIGH:
-                    async with self._locks.hold(_LOCK):
-                        await self._evict_some(used - int(self._storage.limit * LOW))
-            except (StoreError, OSError) as error:  # a disk that refuses may do so for a while
-                self._log.error("not tidied", why=str(error))
-            await asyncio.sleep(TURN)
-
-    async def _mend(self) -> None:
-        for digest in self._catalog.list_doomed():
-            await self._store.delete(digest)
-            await self._catalog.bury(digest)
-        for digest in self._catalog.list_reservations():
-            if not self._spool.is_written(digest):
-                await self.settle(digest)
+    async def mend(self) -> None:
+        """End what a crash interrupted, and count what it left."""
+        await self._evictor.mend()
+        for digest in {*self._catalog.list_reservations(), *self._spool.list_parts()}:
+            await self.settle(digest)
 
 
-def _measure_free(folder: Path) -> int:
+def measure_free(folder: Path) -> int:
+    """Return how many bytes of the file system are free for us."""
     state = os.statvfs(folder)
     return state.f_bavail * state.f_frsize

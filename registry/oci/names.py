@@ -62,6 +62,16 @@ def parse_registry(text: str) -> str:
     return text
 
 
+def parse_repository(text: str) -> Repository:
+    """Read a repository as `str` spells it, the registry first.
+
+    Raises:
+        NameInvalid: a part of it is outside its grammar, or missing.
+    """
+    registry, _, name = text.partition("/")
+    return Repository(parse_registry(registry), parse_name(name))
+
+
 def parse_reference(text: str) -> Reference:
     """Read a tag or a digest; a tag cannot contain ':', so that decides.
 
@@ -74,3 +84,8 @@ def parse_reference(text: str) -> Reference:
     if _TAG.fullmatch(text) is None:
         raise TagInvalid(text)
     return Tag(text)
+
+
+def spell_image(repository: Repository, reference: Reference) -> str:
+    """Write an image as people do: `registry/name:tag`, or `registry/name@digest`."""
+    return f"{repository}{':' if isinstance(reference, Tag) else '@'}{reference}"

@@ -54,12 +54,27 @@ class BlobStore(Protocol):
         """Forget a blob; whoever is reading it goes on. False when it was not here."""
         ...
 
-    def scan(self) -> AsyncIterator[tuple[Digest, int]]:
-        """Yield every blob here with its size in bytes, in no order."""
+    async def set_aside(self, digest: Digest) -> None:
+        """Take a blob out of the store without deleting its bytes; harmless when it is not here.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        ...
+
+    async def discard(self, digest: Digest) -> None:
+        """Delete the bytes of a blob that was set aside; harmless when there are none."""
+        ...
+
+    def scan(self, after: str = "") -> AsyncIterator[tuple[Digest, int]]:
+        """Yield every blob here with its size in bytes, in the order of digests (as text).
+
+        Those up to `after`, a digest in text, are left out.
+        """
         ...
 
     def claim(self, digest: Digest) -> AbstractContextManager[bool]:
-        """Ask, before deleting, whether nobody reads the blob; at once, and of every process.
+        """Ask, before deleting, whether the blob is here and nobody reads it, in any process.
 
         Who opens it from then on may be reading what is deleted, and reads it to the end.
         """

@@ -13,7 +13,8 @@ from registry.errors import DigestInvalid, StoreError
 from registry.oci.digest import Digest
 from registry.oci.span import Span
 from registry.store.blobs import BlobFile
-from registry.store.folder import sync_folder
+from registry.store.folder import make_folder, sync_folder
+from registry.store.locks import leads_to
 from registry.store.part import SealedPart
 
 _PIECE = 1024 * 1024  # bytes per read
@@ -22,8 +23,9 @@ _PIECE = 1024 * 1024  # bytes per read
 class DiskStore:
     """A `BlobStore` in a folder of one file system together with its spool."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, quarantine: Path) -> None:
         self._folder = folder
+        self._quarantine = quarantine
 
     async def stat(self, digest: Digest) -> int | None:
         """Return the size in bytes, or None. No thread: the inode is nearly always in memory."""
@@ -55,12 +57,9 @@ class DiskStore:
     def _adopt(self, part: SealedPart) -> None:
         path = self._path(part.digest)
         try:
-            is_new_folder = not path.parent.exists()
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             part.path.replace(path)
             sync_folder(path.parent)
-            if is_new_folder:
-                sync_folder(path.parent.parent)
         except OSError as error:
             raise StoreError(str(path), error.strerror or str(error)) from error
 
@@ -72,14 +71,28 @@ class DiskStore:
             return False
         return True
 
-    async def scan(self) -> AsyncIterator[tuple[Digest, int]]:
+    async def set_aside(self, digest: Digest) -> None:
+        """Move a blob into quarantine."""
+        await aiofiles.os.makedirs(self._quarantine, exist_ok=True)
+        with suppress(FileNotFoundError):
+            await aiofiles.os.replace(self._path(digest), self._quarantined(digest))
+
+    async def discard(self, digest: Digest) -> None:
+        """Delete a blob that was moved into quarantine."""
+        with suppress(FileNotFoundError):
+            await aiofiles.os.remove(self._quarantined(digest))
+
+    async def scan(self, after: str = "") -> AsyncIterator[tuple[Digest, int]]:
         """Yield (digest, size) of every well-named file; strangers' files are passed over."""
         for shard in await aiofiles.os.wrap(self._list_shards)():
+            if f"{shard.parent.name}:{shard.name}~" < after:
+                continue
             for digest, size in await aiofiles.os.wrap(self._list)(shard):
-                yield digest, size
+                if str(digest) > after:
+                    yield digest, size
 
     def _list_shards(self) -> list[Path]:
-        return [path for path in self._folder.glob("*/??") if path.is_dir()]
+        return sorted(path for path in self._folder.glob("*/??") if path.is_dir())
 
     def _list(self, shard: Path) -> list[tuple[Digest, int]]:
         found = []
@@ -91,7 +104,7 @@ class DiskStore:
                         found.append((digest, entry.stat().st_size))
                 except (DigestInvalid, FileNotFoundError):
                     continue
-        return found
+        return sorted(found, key=lambda each: each[0].encoded)
 
     def open_file(self, digest: Digest) -> BlobFile | None:
         """Return the open file of a blob, or None. No thread: as for `stat`."""
@@ -119,12 +132,15 @@ class DiskStore:
         try:
             descriptor = os.open(self._path(digest), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            yield True  # nothing to read
+            yield False  # not here, and perhaps arriving just now
             return
         try:
-            yield _lock_alone(descriptor)
+            yield _lock_alone(descriptor) and leads_to(self._path(digest), descriptor)
         finally:
             os.close(descriptor)
+
+    def _quarantined(self, digest: Digest) -> Path:
+        return self._quarantine / f"{digest.algorithm}-{digest.encoded}"
 
     def _path(self, digest: Digest) -> Path:
         return Path(self._spell(digest))

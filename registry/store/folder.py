@@ -27,9 +27,35 @@ class DataFolder:
         return self.root / "spool"
 
     @property
+    def quarantine(self) -> Path:
+        """Blobs whose bytes have changed on disk, for whoever wants to know how."""
+        return self.root / "quarantine"
+
+    @property
     def tags(self) -> Path:
         """What names point to, one small file each."""
         return self.root / "tags"
+
+    @property
+    def pins(self) -> Path:
+        """What stays for ever, in one file."""
+        return self.root / "pins.json"
+
+    @property
+    def lost(self) -> Path:
+        """A mark: the catalog was lost, and has not been made again yet."""
+        return self.root / "CATALOG-LOST"
+
+    @property
+    def backup(self) -> Path:
+        """A mark: this is a backup, and nobody serves from it."""
+        return self.root / "BACKUP"
+
+    @property
+    def has_content(self) -> bool:
+        """Whether there is anything that a catalog would know."""
+        found = (self.tags.glob("*/*"), self.blobs.glob("*/*/*"))
+        return self.pins.exists() or any(next(each, None) is not None for each in found)
 
     @property
     def locks(self) -> Path:
@@ -60,11 +86,29 @@ def open_folder(root: Path) -> DataFolder:
             raise StoreError(
                 str(folder.root), "has a catalog.db, but no LAYOUT file; is this a data folder?"
             )
-        for room in (folder.blobs, folder.spool, folder.tags, folder.locks):
+        rooms = (folder.blobs, folder.spool, folder.quarantine, folder.tags, folder.locks)
+        for room in rooms:
             room.mkdir(parents=True, exist_ok=True)
         if not marker.exists():
             write_durably(marker, f"{LAYOUT}\n".encode())
         _prove_writable(folder.root)
+    except OSError as error:
+        raise StoreError(str(folder.root), error.strerror or str(error)) from error
+    return folder
+
+
+def find_folder(root: Path) -> DataFolder:
+    """Return the data folder that is there already.
+
+    Raises:
+        StoreTooNew: it belongs to a newer version.
+        StoreError: there is none, or it cannot be read.
+    """
+    folder = DataFolder(root.absolute())
+    try:
+        _check_layout(folder.root, (folder.root / "LAYOUT").read_text(encoding="ascii"))
+    except FileNotFoundError as error:
+        raise StoreError(str(folder.root), "is no data folder (it has no LAYOUT file)") from error
     except OSError as error:
         raise StoreError(str(folder.root), error.strerror or str(error)) from error
     return folder
@@ -104,6 +148,18 @@ def write_durably(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, durably.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_folder(path.parent)
 
 
 def sync_folder(path: Path) -> None:

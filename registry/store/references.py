@@ -13,8 +13,8 @@ import aiofiles.os
 
 from registry.errors import InvalidInput, StoreError
 from registry.oci.digest import Digest
-from registry.oci.names import Reference, Repository, Tag
-from registry.store.folder import write_durably
+from registry.oci.names import Reference, Repository, Tag, parse_reference, parse_repository
+from registry.store.folder import make_folder, write_durably
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class ReferenceFiles:
 
     def _write(self, path: Path, pointer: Pointer) -> None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             write_durably(path, json.dumps(asdict(pointer)).encode())
         except OSError as error:
             raise StoreError(str(path), error.strerror or str(error)) from error
@@ -55,6 +55,18 @@ class ReferenceFiles:
         except FileNotFoundError:
             return None
         return Pointer(**json.loads(content))
+
+    async def remove(self, repository: Repository, reference: Reference) -> None:
+        """Forget what `reference` led to; harmless when nothing is recorded.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        path = self._path(repository, reference)
+        try:
+            await aiofiles.os.wrap(path.unlink)(missing_ok=True)
+        except OSError as error:
+            raise StoreError(str(path), error.strerror or str(error)) from error
 
     async def scan(self) -> AsyncIterator[tuple[Repository, Reference, Pointer]]:
         """Yield everything that is recorded, in no order; strangers' files are passed over."""
@@ -76,12 +88,12 @@ class ReferenceFiles:
         try:
             pointer = Pointer(**json.loads(path.read_bytes()))
             Digest.parse(pointer.digest)
-            reference = Digest.parse(name.replace("-", ":", 1)) if kind == "digest" else Tag(name)
+            repository = parse_repository("/".join((registry, *names)))
+            reference = parse_reference(name.replace("-", ":", 1) if kind == "digest" else name)
         except (OSError, ValueError, TypeError, InvalidInput):
             return None
-        if kind not in ("digest", "tag"):
-            return None
-        return Repository(registry, "/".join(names)), reference, pointer
+        is_right = kind == ("tag" if isinstance(reference, Tag) else "digest")
+        return (repository, reference, pointer) if is_right else None
 
     def _path(self, repository: Repository, reference: Reference) -> Path:
         if isinstance(reference, Digest):

@@ -2,13 +2,15 @@
 
 import json
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from registry.errors import StoreError
+from registry.errors import DigestInvalid, StoreError
 from registry.oci.digest import Digest
-from registry.store.locks import take_lock
+from registry.store.locks import leads_to, take_lock
 from registry.store.part import PartReader, PartWriter
 
 
@@ -56,24 +58,46 @@ class Spool:
         except FileNotFoundError:
             return 0
 
-    def is_written(self, digest: Digest) -> bool:
-        """Whether some process is writing the part of a blob."""
+    def measure_all(self) -> int:
+        """Return the bytes that all parts take."""
+        return sum(self.measure(digest) for digest in self.list_parts())
+
+    def idle(self, digest: Digest) -> float:
+        """Return the seconds since a part was last written; 0 when there is none."""
+        try:
+            return max(0.0, time.time() - self._path(digest, "part").stat().st_mtime)
+        except FileNotFoundError:
+            return 0.0
+
+    def list_parts(self) -> list[Digest]:
+        """Return whose parts there are, arriving or left behind."""
+        found = []
+        for path in self._folder.glob("*.part"):
+            with suppress(DigestInvalid):  # a stranger's file
+                found.append(Digest.parse(path.stem.replace("-", ":", 1)))
+        return found
+
+    @contextmanager
+    def hold(self, digest: Digest) -> Iterator[bool]:
+        """Keep a part, or its place, from whoever would write it; false while somebody does."""
         path = self._path(digest, "part")
-        if not path.exists():
-            return False
         descriptor = take_lock(path)
-        if descriptor is not None:
-            os.close(descriptor)
-        return descriptor is None
+        if descriptor is None:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            try:
+                if not os.fstat(descriptor).st_size and leads_to(path, descriptor):
+                    path.unlink()
+            finally:
+                os.close(descriptor)
 
     def drop(self, digest: Digest) -> None:
-        """Throw a part away that nobody writes; whoever begins to just now keeps it."""
-        path = self._path(digest, "part")
-        descriptor = take_lock(path)
-        if descriptor is not None:
-            path.unlink(missing_ok=True)
-            self.forget(digest)
-            os.close(descriptor)
+        """Throw a part away that one holds."""
+        self._path(digest, "part").unlink(missing_ok=True)
+        self.forget(digest)
 
     def announce(self, digest: Digest, waybill: Waybill) -> None:
         """Tell the other processes what is arriving.

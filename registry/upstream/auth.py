@@ -1,7 +1,6 @@
 """Logging in to an upstream: Basic, and Bearer tokens (distribution's token authentication)."""
 
 import asyncio
-import base64
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import structlog
 from registry.errors import UpstreamDenied, UpstreamFaulty, UpstreamThrottled, UpstreamUnreachable
 from registry.upstream.budget import read_retry_after
 from registry.upstream.challenge import Challenge, parse_challenges
+from registry.upstream.credentials import Credentials
 from registry.upstream.redirects import leads_inside, origin_of
 from registry.upstream.transport import translate_errors
 
@@ -20,20 +20,6 @@ MAX_TOKEN_BODY = 1024 * 1024  # bytes
 SHORTEST_LIFE = 60.0  # seconds; the default and the minimum that the token specification names
 MAX_TOKENS = 1000  # in the cache: one per repository, and names are any client's to invent
 RENEW_AT = 0.8  # of a token's life
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Who we are to an upstream, and the host names that may be told."""
-
-    username: str
-    password: str
-    hosts: frozenset[str]
-
-    def basic(self) -> str:
-        """Return the value of a Basic `Authorization` header."""
-        pair = f"{self.username}:{self.password}".encode()
-        return f"Basic {base64.b64encode(pair).decode('ascii')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,11 +26,13 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
         "api": "mirror metrics oci errors",
         "console": "mirror catalog metrics oci errors",
         "berth": "store upstream heartbeats settings quantities errors",
-        "app": "api console mirror bundle store catalog upstream settings metrics oci errors",
-        "serving": "berth app api console mirror heartbeats metrics errors",
+        "storehouse": "mirror bundle store catalog settings metrics oci errors",
+        "app": "storehouse api console mirror bundle store catalog upstream settings metrics oci"
+        " errors",
+        "serving": "berth app storehouse api console mirror heartbeats metrics errors",
         "processes": "serving berth upstream store catalog heartbeats logs settings quantities"
         " errors",
-        "cli": "app processes configuration settings quantities logs oci errors",
+        "cli": "app storehouse processes mirror configuration settings quantities logs oci errors",
         "__main__": "cli",
     }
 )

@@ -24,7 +24,7 @@ Sealer = Callable[..., SealedPart]
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
     folder = tmp_path / "blobs"
     folder.mkdir()
-    return DiskStore(folder) if request.param == "disk" else MemoryStore()
+    return DiskStore(folder, tmp_path) if request.param == "disk" else MemoryStore()
 
 
 @pytest.fixture
@@ -187,3 +187,108 @@ async def test_open_file_holds_the_blob(store: BlobStore, seal: Sealer) -> None:
         assert os.pread(file.descriptor, 2 * len(CONTENT), 0) == CONTENT
         assert file.size == len(CONTENT)
         file.close()
+
+
+async def fill(store: BlobStore, seal: Sealer) -> list[str]:
+    """Adopt some blobs of both algorithms, and return their digests in the order of a scan."""
+    parts = [seal(f"{number}".encode()) for number in range(6)]
+    parts += [seal(f"{number}".encode(), "sha512") for number in range(3)]
+    for part in parts:
+        await store.adopt(part)
+    return sorted(str(part.digest) for part in parts)
+
+
+async def test_scan_is_in_the_order_of_digests(store: BlobStore, seal: Sealer) -> None:
+    """Blobs come in the order of their digests' text, whatever the order in which they came."""
+    ordered = await fill(store, seal)
+    assert [str(digest) async for digest, _ in store.scan()] == ordered
+
+
+async def test_scan_goes_on_after_a_digest(store: BlobStore, seal: Sealer) -> None:
+    """What a scan has not told yet comes after any digest, be it here or not, without that one."""
+    ordered = await fill(store, seal)
+    absent = [str(Digest.of(f"absent {number}".encode())) for number in range(9)]
+    for after in (*ordered, *absent, f"sha256:{'0' * 64}", f"sha512:{'f' * 128}"):
+        found = [str(digest) async for digest, _ in store.scan(after)]
+        assert found == [each for each in ordered if each > after]
+
+
+async def test_what_is_set_aside_is_not_here(store: BlobStore, seal: Sealer) -> None:
+    """A blob that is set aside is neither told of, nor listed, nor opened; the others are."""
+    kept, gone = seal(b"kept"), seal(b"gone")
+    for part in (kept, gone):
+        await store.adopt(part)
+
+    await store.set_aside(gone.digest)
+
+    assert await store.stat(gone.digest) is None
+    assert store.open_file(gone.digest) is None
+    assert await scan(store) == [(kept.digest, 4)]
+    with pytest.raises(StoreError):
+        await read(store, gone.digest, 0, 1)
+    assert not await store.delete(gone.digest)
+
+
+async def test_what_was_set_aside_may_come_back(store: BlobStore, seal: Sealer) -> None:
+    """A blob that is adopted anew is here, and stays when its former self is discarded."""
+    first, second = seal(), seal()
+    await store.adopt(first)
+    await store.set_aside(first.digest)
+    await store.adopt(second)
+    await store.discard(first.digest)
+    assert await read(store, first.digest, 0, len(CONTENT)) == CONTENT
+
+
+async def test_setting_aside_and_discarding_twice_is_harmless(
+    store: BlobStore, seal: Sealer
+) -> None:
+    """What is not here is set aside, and what was not set aside is discarded, without a word."""
+    part = seal()
+    await store.adopt(part)
+    await store.discard(part.digest)
+    assert await store.stat(part.digest) == len(CONTENT)
+    for _ in range(2):
+        await store.set_aside(part.digest)
+    for _ in range(2):
+        await store.discard(part.digest)
+    assert await scan(store) == []
+
+
+async def test_reader_goes_on_when_the_blob_is_set_aside(store: BlobStore, seal: Sealer) -> None:
+    """Whoever has a blob open can read it to the end, though it is set aside and discarded."""
+    part = seal()
+    await store.adopt(part)
+    file = store.open_file(part.digest)
+    await store.set_aside(part.digest)
+    await store.discard(part.digest)
+    if file is not None:
+        assert os.pread(file.descriptor, len(CONTENT), 0) == CONTENT
+        file.close()
+
+
+async def test_open_file_is_claimed_in_vain(store: BlobStore, seal: Sealer) -> None:
+    """As long as a blob is open nobody may claim it, and then anybody may."""
+    part = seal()
+    await store.adopt(part)
+    file = store.open_file(part.digest)
+    if file is not None:
+        with store.claim(part.digest) as is_free:
+            assert not is_free
+        file.close()
+    for _ in range(2):
+        with store.claim(part.digest) as is_free:
+            assert is_free
+
+
+async def test_claimed_blob_can_be_deleted_and_read(store: BlobStore, seal: Sealer) -> None:
+    """Who opens a blob while it is claimed and deleted has all of it; then it is gone."""
+    part = seal()
+    await store.adopt(part)
+    with store.claim(part.digest) as is_free:
+        assert is_free
+        file = store.open_file(part.digest)
+        assert await store.delete(part.digest)
+    if file is not None:
+        assert os.pread(file.descriptor, len(CONTENT), 0) == CONTENT
+        file.close()
+    assert await store.stat(part.digest) is None

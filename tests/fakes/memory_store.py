@@ -39,13 +39,20 @@ class MemoryStore:
     async def delete(self, digest: Digest) -> bool:
         return self._blobs.pop(digest, None) is not None
 
-    async def scan(self) -> AsyncIterator[tuple[Digest, int]]:
-        for digest, blob in tuple(self._blobs.items()):
-            yield digest, len(blob)
+    async def set_aside(self, digest: Digest) -> None:
+        self._blobs.pop(digest, None)
+
+    async def discard(self, _digest: Digest) -> None:
+        """What was set aside is gone already."""
+
+    async def scan(self, after: str = "") -> AsyncIterator[tuple[Digest, int]]:
+        for digest, blob in sorted(self._blobs.items()):
+            if str(digest) > after:
+                yield digest, len(blob)
 
     @contextmanager
     def claim(self, digest: Digest) -> Iterator[bool]:
-        yield True  # nobody has it open
+        yield digest in self._blobs  # nobody has it open
 
     def open_file(self, digest: Digest) -> BlobFile | None:
         return None

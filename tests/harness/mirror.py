@@ -13,13 +13,15 @@ from typing import Any, Self
 
 START = 20.0  # seconds a mirror has to say that it serves, on a busy machine
 STOP = 40.0  # seconds it has to drain
+COMMAND = 60.0  # seconds an operator's command has
 
 
 class MirrorProcess:
     """A mirror on free ports of the loopback; `with` starts and stops it.
 
     `upstreams` maps registries to endpoint URLs or to whole tables; the first is the default one.
-    `settings` are further tables, e.g. `{"tags": {"fresh_for": "0s"}}`.
+    `settings` are further tables, e.g. `{"tags": {"fresh_for": "0s"}}`; with `storage.path` it
+    serves another's data folder.
     """
 
     def __init__(
@@ -31,7 +33,7 @@ class MirrorProcess:
         workers: int = 2,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.data = folder / "data"
+        self.data = Path((settings or {}).get("storage", {}).get("path", folder / "data"))
         self.config = folder / "entrepot.toml"
         self.log_path = folder / "mirror.log"
         self._upstreams = upstreams
@@ -72,10 +74,14 @@ class MirrorProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={key: value for key, value in os.environ.items() if "ENTREPOT" not in key},
+                env=_clean_environment(),
             )
         self._ports = self._wait_for_ports(seen)
         return self
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of `entrepot` with this mirror's configuration, as operators do."""
+        return run_command(*arguments, "--config", str(self.config))
 
     def _write_config(self) -> None:
         server = {name: f"127.0.0.1:{port}" for name, port in self._ports.items()}
@@ -145,6 +151,23 @@ class MirrorProcess:
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
             self.stop()
+
+
+def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of `entrepot` in a process of its own, and wait for its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "registry", *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND,
+        check=False,
+        env=_clean_environment(),
+    )
+
+
+def _clean_environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if "ENTREPOT" not in key}
 
 
 def _print_toml(table: Mapping[str, Any], head: str = "") -> list[str]:

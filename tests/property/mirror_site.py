@@ -99,7 +99,7 @@ class Process:
         self.readers: list[Reader] = []
         self._loop = loop
         self._tasks = Tasks()
-        spool, store = Spool(folder.spool), DiskStore(folder.blobs)
+        spool, store = Spool(folder.spool), DiskStore(folder.blobs, folder.quarantine)
 
         self.flights = Flights(spool, store, AmpleRoom(), self._tasks, lambda: 0.0)
         self.blobs = Blobs(
@@ -109,6 +109,7 @@ class Process:
             store=store,
             spool=spool,
             flights=self.flights,
+            room=AmpleRoom(),
             inquiries=BlobInquiries(
                 {REPOSITORY.registry: source}, AbsenceMemory(0.0), self._tasks, lambda: 0.0
             ),

@@ -30,7 +30,10 @@ class Site:
 
     async def open_process(self) -> Flights:
         tasks = await self._stack.enter_async_context(Tasks())
-        spool, store = Spool(self.folder.spool), DiskStore(self.folder.blobs)
+        spool, store = (
+            Spool(self.folder.spool),
+            DiskStore(self.folder.blobs, self.folder.quarantine),
+        )
         return Flights(spool, store, self.room, tasks, lambda: 0.0)
 
     def order(self, size: int | None = len(CONTENT)) -> Order:

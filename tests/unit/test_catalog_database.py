@@ -169,3 +169,49 @@ async def test_closed_catalog_refuses(path: Path) -> None:
     """A catalog that is not open is an error, not a crash."""
     with pytest.raises(StoreError, match="not open"):
         Database(path).read("SELECT 1")
+
+
+async def test_a_survey_is_of_one_moment(path: Path) -> None:
+    """What others write while much is read is not seen in the middle of it."""
+    async with Database(path) as here, Database(path) as there:
+        await insert(there, "before")
+        loop = asyncio.get_running_loop()
+
+        def read(rows: sqlite3.Connection) -> list[tuple[object, ...]]:
+            first = rows.execute("SELECT digest FROM blobs").fetchall()
+            asyncio.run_coroutine_threadsafe(insert(there, "meanwhile"), loop).result(timeout=30)
+            assert rows.execute("SELECT digest FROM blobs").fetchall() == first
+            return first
+
+        assert await here.survey(read) == [("before",)]
+        assert (
+            len(await here.survey(lambda rows: rows.execute("SELECT 1 FROM blobs").fetchall())) == 2
+        )
+
+
+async def test_an_impossible_survey_is_a_store_error(path: Path) -> None:
+    """What SQLite cannot read is a store error, and the next survey goes on."""
+    async with Database(path) as database:
+        with pytest.raises(StoreError, match="no such table"):
+            await database.survey(lambda rows: rows.execute("SELECT * FROM strangers"))
+        assert await database.survey(lambda rows: rows.execute("SELECT 1").fetchone()) == (1,)
+
+
+async def test_a_copy_has_what_there_was(path: Path) -> None:
+    """A copy is a catalog of its own: whole, with what was in the log, and what comes later not."""
+    other = path.with_name("copy.db")
+    async with Database(path) as database:
+        await insert(database, "a")
+        await database.copy(other)
+        await insert(database, "b")
+        async with Database(other) as copy:
+            assert copy.read("SELECT digest FROM blobs") == [("a",)]
+            assert copy.read("PRAGMA integrity_check") == [("ok",)]
+
+
+async def test_a_copy_to_nowhere_is_a_store_error(path: Path) -> None:
+    """A copy that cannot be made is told, and the catalog goes on."""
+    async with Database(path) as database:
+        with pytest.raises(StoreError):
+            await database.copy(path.parent / "missing" / "copy.db")
+        await insert(database, "a")

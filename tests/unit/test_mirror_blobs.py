@@ -54,7 +54,7 @@ class Site:
         folder = self.folder = open_folder(path)
         catalog = BlobCatalog(await stack.enter_async_context(Database(folder.catalog)))
         tasks = await stack.enter_async_context(Tasks())
-        self.spool, self.store = Spool(folder.spool), DiskStore(folder.blobs)
+        self.spool, self.store = Spool(folder.spool), DiskStore(folder.blobs, folder.quarantine)
 
         sources = {HERE.registry: self.here, THERE.registry: self.there}
         self.blobs = Blobs(
@@ -64,6 +64,7 @@ class Site:
             store=self.store,
             spool=self.spool,
             flights=Flights(self.spool, self.store, AmpleRoom(), tasks, lambda: self.now),
+            room=AmpleRoom(),
             inquiries=BlobInquiries(sources, AbsenceMemory(MISSING_FOR), tasks, lambda: self.now),
             metrics=Metrics(),
         )

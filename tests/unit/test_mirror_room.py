@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from registry.catalog.database import Database
 from registry.catalog.room import RoomCatalog
 from registry.errors import StoreError
 from registry.metrics import Metrics
+from registry.mirror.evictor import Evictor
 from registry.mirror.room import Room
 from registry.oci.digest import Digest
 from registry.settings import StorageSettings
@@ -31,7 +32,7 @@ class Site:
         self.folder = folder
         self.now = 0.0
         self.catalog = RoomCatalog(database)
-        self.store, self.spool = DiskStore(folder.blobs), Spool(folder.spool)
+        self.store, self.spool = DiskStore(folder.blobs, folder.quarantine), Spool(folder.spool)
         self.metrics = Metrics()
         self.room = self.open_room(StorageSettings(limit=LIMIT, reserve=0))
 
@@ -40,6 +41,7 @@ class Site:
             self.catalog,
             self.store,
             self.spool,
+            Evictor(self.catalog, self.store, self.spool, self.metrics),
             Locks(self.folder.locks),
             folder=self.folder.root,
             storage=storage,
@@ -66,9 +68,8 @@ class Site:
 
     async def tidy(self) -> None:
         """Let the steward take one turn."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(0.3):
-                await self.room.keep_tidy()
+        await self.room.mend()
+        await self.room.keep_ready()
 
 
 @pytest.fixture
@@ -106,6 +107,39 @@ async def test_what_can_never_fit_is_refused(site: Site) -> None:
     with pytest.raises(StoreError, match=r"storage\.limit"):
         await site.fill("x", LIMIT + 1)
     assert site.catalog.list_reservations() == []
+
+
+async def test_what_can_never_fit_costs_nobody_anything(site: Site) -> None:
+    """For a size that cannot be kept nothing is evicted, be it the truth or a lie."""
+    for name in "abc":
+        await site.fill(name)
+    for size in (LIMIT + 1, 2**62):
+        with pytest.raises(StoreError):
+            await site.room.reserve(Digest.of(b"x"), size)
+    assert len(site.names()) == 3
+
+
+async def test_fills_share_the_reserve(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others were promised and have not written yet is not free any more."""
+    monkeypatch.setattr("registry.mirror.room.measure_free", lambda _: 2500)
+    site.room = site.open_room(StorageSettings(limit=LIMIT, reserve=500))
+    writers = [site.spool.take(Digest.of(name)) for name in (b"1", b"2")]
+    for name in (b"1", b"2"):
+        await site.room.reserve(Digest.of(name), SIZE)
+    with pytest.raises(StoreError, match=r"storage\.reserve"):
+        await site.room.reserve(Digest.of(b"3"), SIZE)
+    for writer in writers:
+        assert writer is not None
+        writer.close()
+
+
+async def test_above_the_limit_the_coldest_goes_however_large(site: Site) -> None:
+    """When the limit was lowered the steward gets below it, whatever it has to begin with."""
+    await site.fill("a", 3000)
+    await site.fill("b", 500)
+    site.room = site.open_room(StorageSettings(limit=3000, reserve=0))
+    await site.tidy()
+    assert site.catalog.used() == 500
 
 
 async def test_the_file_system_keeps_its_reserve(site: Site) -> None:
@@ -147,7 +181,10 @@ async def test_parts_that_are_written_stay(site: Site) -> None:
 
 async def test_fills_at_once_stay_within_the_limit(site: Site) -> None:
     """Many that need room at the same time get it one after the other, or not at all."""
-    await asyncio.gather(*[site.fill(name) for name in "abcdefghijkl"])
+    fills = [site.fill(name) for name in "abcdefghijkl"]
+    ended = await asyncio.gather(*fills, return_exceptions=True)
+    assert sum(isinstance(each, Digest) for each in ended) >= LIMIT / SIZE
+    assert {type(each) for each in ended} <= {Digest, StoreError}
     assert site.catalog.used() <= LIMIT
     assert len(site.names()) * SIZE == site.catalog.used()
 
@@ -216,5 +253,5 @@ async def test_a_blob_that_died_unrecorded_is_counted(site: Site) -> None:
     await site.tidy()
 
     assert site.catalog.list_reservations() == []
-    assert [blob.digest for blob in await site.catalog.list_blobs()] == [digest]
+    assert [blob.digest for blob in await site.catalog.list_coldest()] == [digest]
     assert site.catalog.used() == SIZE

@@ -40,7 +40,7 @@ class Site:
 
     def __init__(self, folder: DataFolder, database: Database) -> None:
         self.folder = folder
-        self.store = DiskStore(folder.blobs)
+        self.store = DiskStore(folder.blobs, folder.quarantine)
         self._database = database
 
     def open_shelf(self) -> Shelf:
@@ -50,7 +50,7 @@ class Site:
             self.store,
             ReferenceFiles(self.folder.tags),
             catalog,
-            AmpleRoom(),
+            AmpleRoom(self.store),
         )
         return Shelf(ManifestMemory(10**6), catalog, intake)
 

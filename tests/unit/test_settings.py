@@ -154,7 +154,13 @@ def test_dump_is_for_people() -> None:
     """Sizes and durations are dumped as people write them."""
     tables = Settings().dump()
 
-    assert tables["storage"] == {"path": "data", "limit": "50GiB", "reserve": "1GiB"}
+    assert tables["storage"] == {
+        "path": "data",
+        "limit": "50GiB",
+        "reserve": "1GiB",
+        "audit_rate": "8MiB",
+        "keep_for": {},
+    }
     assert tables["tags"]["stale_for"] == "forever"
     assert tables["server"]["listen"] == "127.0.0.1:5000"
     assert "password" not in tables["upstreams"]["docker.io"]

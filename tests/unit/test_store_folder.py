@@ -11,7 +11,7 @@ from registry.errors import StoreError, StoreTooNew
 from registry.oci.digest import Digest
 from registry.oci.names import Repository, Tag
 from registry.store.disk import DiskStore
-from registry.store.folder import LAYOUT, open_folder, write_durably
+from registry.store.folder import LAYOUT, find_folder, open_folder, write_durably
 from registry.store.references import Pointer, ReferenceFiles
 
 REPOSITORY = Repository("registry.lan:5000", "a/b")
@@ -27,7 +27,9 @@ def test_new_folder_has_its_rooms(tmp_path: Path) -> None:
     """A folder is made with its rooms and the version of its layout, and nothing else."""
     open_folder(tmp_path / "data")
 
-    assert list_all(tmp_path / "data") == ["LAYOUT", "blobs", "locks", "spool", "tags"]
+    assert list_all(tmp_path / "data") == [
+        *("LAYOUT", "blobs", "locks", "quarantine", "spool", "tags")
+    ]
     assert f"{LAYOUT}\n" == (tmp_path / "data" / "LAYOUT").read_text()
 
 
@@ -192,9 +194,44 @@ async def test_scan_passes_strangers_over(tmp_path: Path, stranger: str) -> None
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"manifest")
 
-    assert [found async for found in DiskStore(tmp_path).scan()] == [(DIGEST, 8)]
+    assert [found async for found in DiskStore(tmp_path, tmp_path).scan()] == [(DIGEST, 8)]
 
 
 async def test_scan_of_an_empty_store(tmp_path: Path) -> None:
     """A folder that was never used holds no blob."""
-    assert [found async for found in DiskStore(tmp_path).scan()] == []
+    assert [found async for found in DiskStore(tmp_path, tmp_path).scan()] == []
+
+
+def test_a_folder_is_found_as_it_is(tmp_path: Path) -> None:
+    """A data folder that is there is found, relative or not, and nothing is made in it."""
+    made = open_folder(tmp_path)
+    made.quarantine.rmdir()
+    before = list_all(tmp_path)
+    assert find_folder(tmp_path) == made
+    assert list_all(tmp_path) == before
+
+
+def test_what_is_no_data_folder_is_not_found(tmp_path: Path) -> None:
+    """Where there is no folder, or one without a layout, there is an error, and nothing is made."""
+    for root in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(StoreError, match="no data folder"):
+            find_folder(root)
+    assert list_all(tmp_path) == []
+
+
+def test_a_strange_or_newer_folder_is_not_found(tmp_path: Path) -> None:
+    """A layout that is newer, or no number, is refused where a folder is looked for too."""
+    (tmp_path / "LAYOUT").write_text(f"{LAYOUT + 1}\n")
+    with pytest.raises(StoreTooNew):
+        find_folder(tmp_path)
+    (tmp_path / "LAYOUT").write_text("one")
+    with pytest.raises(StoreError, match="number"):
+        find_folder(tmp_path)
+
+
+def test_a_strangers_catalog_is_not_taken_over(tmp_path: Path) -> None:
+    """A folder with a catalog and no layout is somebody else's, and is left as it is."""
+    (tmp_path / "catalog.db").write_bytes(b"mine")
+    with pytest.raises(StoreError, match="LAYOUT"):
+        open_folder(tmp_path)
+    assert list_all(tmp_path) == ["catalog.db"]

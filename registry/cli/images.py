@@ -1,0 +1,276 @@
+"""`entrepot images`: what images are here, and which of them are to stay or to go."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from registry.cli.refresh import refresh
+from registry.cli.session import Config, DryRun, Json, Session, operate
+from registry.cli.words import make_table, print_table, tell_age, tell_size
+from registry.errors import ImagePinned, NameUnknown, NotPinned
+from registry.oci.names import (
+    Reference,
+    Repository,
+    parse_reference,
+    parse_repository,
+    spell_image,
+)
+from registry.oci.patterns import ImagePattern, is_pattern, parse_image
+from registry.oci.platform import parse_platform
+
+if TYPE_CHECKING:
+    from registry.mirror.inventory import ImageReport
+
+_Listed = Annotated[
+    list[str] | None, typer.Argument(metavar="[IMAGE]...", help="Names or globs; all without.")
+]
+_Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Names or globs.")]
+_Platforms = Annotated[
+    list[str] | None,
+    typer.Option("--platform", metavar="OS/ARCH", help="Only this platform; may be repeated."),
+]
+
+
+def build_images_app() -> typer.Typer:
+    """Return the sub-command `images`."""
+    app = typer.Typer(
+        help="List, describe, pin and remove images. A glob's * matches any characters. No tag"
+        " means latest; in lists and globs, every tag.",
+        no_args_is_help=True,
+    )
+    app.command("ls")(list_images)
+    app.command("show")(show_images)
+    app.command("pin")(pin)
+    app.command("unpin")(unpin)
+    app.command("refresh")(refresh)
+    app.command("rm")(remove)
+    return app
+
+
+async def find_names(session: Session, names: list[str]) -> list[tuple[Repository, Reference]]:
+    """Return the images that are meant: globs mean several, a name without a tag `latest`.
+
+    Raises:
+        InvalidInput: not a name.
+        ManifestUnknown: one of them means nothing that is here.
+    """
+    found: dict[tuple[Repository, Reference], None] = {}
+    for name in names:
+        if is_pattern(name):
+            found |= dict.fromkeys(await _find_all(session, name))
+            continue
+        image = parse_image(name, session.settings.default_upstream)
+        await session.storehouse.images.plan_pins([image], [])  # raises where it is not here
+        found[image] = None
+    return list(found)
+
+
+async def _find_all(session: Session, glob: str) -> list[tuple[Repository, Reference]]:
+    pattern = ImagePattern.parse(glob, session.settings.default_upstream)
+    reports = await session.storehouse.images.describe([pattern])
+    if not reports:
+        raise NameUnknown(f"{pattern.names}:{pattern.references}")
+    return [
+        (parse_repository(each.repository), parse_reference(each.reference)) for each in reports
+    ]
+
+
+def list_images(images: _Listed = None, config: Config = None, as_json: Json = False) -> None:
+    """List images: how much of them is here, when they were last pulled, what is pinned.
+
+    Example: entrepot images ls 'ghcr.io/*' --json
+    """
+
+    async def work(session: Session) -> bool:
+        default = session.settings.default_upstream
+        patterns = [ImagePattern.parse(name, default) for name in images or []]
+        reports = await session.storehouse.images.describe(patterns)
+        if as_json:
+            typer.echo(json.dumps([_list_facts(report) for report in reports]))
+            return True
+        table = make_table("IMAGE", "DIGEST", "SIZE", "HERE", "PULLED", "PINNED", numbers=("SIZE",))
+        for report in reports:
+            table.add_row(
+                report.name if ":" not in report.reference else f"{report.name[:-52]}…",
+                report.digest.partition(":")[2][:12],
+                tell_size(report.size),
+                _tell_completeness(report),
+                tell_age(report.pulled),
+                "pinned" if report.pins else "",
+            )
+        print_table(table)
+        return True
+
+    operate(config, work)
+
+
+def _tell_completeness(report: "ImageReport") -> str:
+    complete = [each for each in report.platforms if each.is_complete]
+    names = ", ".join(each.platform for each in complete if each.platform)
+    if len(complete) == len(report.platforms):
+        return names or "complete"
+    if not report.size:
+        return "evicted"
+    if len(report.platforms) == 1:
+        return "incomplete"
+    told = f"{len(complete)} of {len(report.platforms)}"
+    return f"{told}: {names}" if names else told
+
+
+def _list_facts(report: "ImageReport") -> dict[str, Any]:
+    platforms = [asdict(each) | {"complete": each.is_complete} for each in report.platforms]
+    derived = {"name": report.name, "size": report.size, "complete": report.is_complete}
+    return derived | asdict(report) | {"platforms": platforms}
+
+
+def show_images(images: _Images, config: Config = None, as_json: Json = False) -> None:
+    """Describe images: bytes of their own and shared ones, platforms and what lacks, who pins them.
+
+    Example: entrepot images show nginx:1.27
+    """
+
+    async def work(session: Session) -> bool:
+        names = await find_names(session, images)
+        patterns = [ImagePattern(str(where), str(what)) for where, what in names]
+        reports = await session.storehouse.images.describe(patterns)
+        if as_json:
+            typer.echo(json.dumps([_list_facts(report) for report in reports]))
+        else:
+            typer.echo("\n\n".join(map(_describe, reports)))
+        return True
+
+    operate(config, work)
+
+
+def _describe(report: "ImageReport") -> str:
+    lines = [
+        report.name,
+        f"  digest     {report.digest}",
+        f"  type       {report.media_type or 'unknown'}",
+        f"  size       {tell_size(report.size)}",
+        f"    own      {tell_size(report.unique)}",
+        f"    shared   {tell_size(report.shared)} with other images",
+        f"  pulled     {tell_age(report.pulled)}",
+        f"  pinned by  {', '.join(report.pins) or 'nobody'}",
+    ]
+    for each in report.platforms:
+        name = each.platform or "platform unknown"
+        if each.is_complete:
+            lines.append(f"  {name}: complete")
+        elif each.missing_bytes is None:
+            lines.append(f"  {name}: not here")
+        else:
+            lacking = f"{len(each.missing)} blobs, {tell_size(each.missing_bytes)}"
+            lines.append(f"  {name}: lacks {lacking}")
+    return "\n".join(lines)
+
+
+def pin(
+    images: _Images,
+    platform: _Platforms = None,
+    config: Config = None,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Keep images as they are now for ever, with all under them, whatever room is wanted.
+
+    What of them is not here yet stays from when it is pulled. A tag that moves on leaves its pin
+    behind, until it is refreshed.
+
+    Example: entrepot images pin nginx:1.27 --platform linux/amd64
+    """
+
+    async def work(session: Session) -> bool:
+        platforms = [parse_platform(name) for name in platform or []]
+        names = await find_names(session, images)
+        planned = await session.storehouse.images.plan_pins(names, platforms)
+        for repository, reference, roots in () if dry_run else planned:
+            await session.storehouse.images.pin(repository, reference, roots)
+        told = [spell_image(repository, reference) for repository, reference, _ in planned]
+        _tell("pinned", told, as_json=as_json, dry_run=dry_run)
+        patterns = [ImagePattern(str(where), str(what)) for where, what, _ in planned]
+        for report in await session.storehouse.images.describe(patterns):
+            if not any(each.is_complete for each in report.platforms):
+                why = f"{report.name} is not whole here; entrepot images refresh fetches what lacks"
+                typer.echo(f"entrepot: {why}", err=True)
+        return True
+
+    operate(config, work)
+
+
+def unpin(
+    images: _Images, config: Config = None, as_json: Json = False, dry_run: DryRun = False
+) -> None:
+    """Let pinned images go again when room is wanted; nothing is deleted now.
+
+    Example: entrepot images unpin 'docker.io/library/*'
+    """
+
+    async def work(session: Session) -> bool:
+        default = session.settings.default_upstream
+        gone = []
+        for name in images:
+            pattern = ImagePattern.parse(name, default)
+            if not is_pattern(name):
+                repository, reference = parse_image(name, default)
+                pattern = ImagePattern(str(repository), str(reference))
+            pins = session.storehouse.images.list_pins()
+            meant = [p for p in pins if pattern.matches(str(p.repository), str(p.reference))]
+            if not meant:
+                raise NotPinned(name)
+            for each in meant:
+                if not dry_run:
+                    await session.storehouse.images.unpin(each.repository, each.reference)
+                gone.append(each.name)
+        _tell("unpinned", gone, as_json=as_json, dry_run=dry_run)
+        return True
+
+    operate(config, work)
+
+
+def _tell(what: str, names: list[str], *, as_json: bool, dry_run: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({what: names, "dry_run": dry_run}))
+    else:
+        for name in names:
+            typer.echo(f"{'would be ' if dry_run else ''}{what}: {name}")
+
+
+def remove(
+    images: _Images, config: Config = None, as_json: Json = False, dry_run: DryRun = False
+) -> None:
+    """Remove images, and the bytes that no other image needs. Pinned ones are refused.
+
+    Example: entrepot images rm 'docker.io/team/app:*' --dry-run
+    """
+
+    async def work(session: Session) -> bool:
+        removals = session.storehouse.removals
+        names, refused = [], []
+        for name in await find_names(session, images):
+            try:
+                for removal in await removals.plan_all([name]):
+                    await removals.refuse_pinned(removal)
+            except ImagePinned as error:
+                refused.append(str(error))
+                continue
+            names.append(name)
+        planned = await removals.plan_all(names)
+        freed = sum(sum(removal.blobs.values()) for removal in planned)
+        if not dry_run:
+            freed = sum([await removals.carry_out(removal) for removal in planned])
+        removed = [spell_image(repository, reference) for repository, reference in names]
+        if as_json:
+            facts = {"removed": removed, "freed": freed, "refused": refused, "dry_run": dry_run}
+            typer.echo(json.dumps(facts))
+        else:
+            for spelled in removed:
+                typer.echo(f"{'would be ' if dry_run else ''}removed: {spelled}")
+            typer.echo(f"{'would free' if dry_run else 'freed'} {tell_size(freed)}")
+        for why in refused:
+            typer.echo(f"entrepot: {why}", err=True)
+        return not refused
+
+    operate(config, work)

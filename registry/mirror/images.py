@@ -1,0 +1,149 @@
+"""Images as operators handle them: listed, described, pinned and unpinned."""
+
+from collections.abc import Iterable, Sequence
+
+from registry.catalog.images import Graph, ImageCatalog, NamedImage
+from registry.catalog.pins import Pin, Root
+from registry.errors import ManifestInvalid, ManifestUnknown, PlatformUnknown, StoreError
+from registry.mirror.inventory import ImageReport, Inventory
+from registry.mirror.pins import Pins
+from registry.oci import media, platform
+from registry.oci.digest import Digest
+from registry.oci.manifest import parse_manifest
+from registry.oci.names import Reference, Repository, spell_image
+from registry.oci.patterns import ImagePattern
+from registry.oci.span import Span
+from registry.store.blobs import BlobStore
+
+
+class Images:
+    """Answers operators from the catalog and the disk; asks no upstream."""
+
+    def __init__(
+        self,
+        catalog: ImageCatalog,
+        pins: Pins,
+        store: BlobStore,
+    ) -> None:
+        self._catalog = catalog
+        self._pins = pins
+        self._store = store
+
+    async def describe(self, patterns: Sequence[ImagePattern]) -> list[ImageReport]:
+        """Describe the images that any of the patterns means; without patterns, all.
+
+        Raises:
+            StoreError: the catalog or the disk refused.
+        """
+        graph = await self._catalog.draw()
+        inventory = Inventory(
+            graph, {pin.name: _reach(graph, pin) for pin in self._pins.list_all()}
+        )
+        return [
+            inventory.describe(image, await self._find_platforms(graph, image.digest))
+            for image in graph.images
+            if not patterns or any(_means(pattern, image) for pattern in patterns)
+        ]
+
+    async def plan_pins(
+        self, names: Iterable[tuple[Repository, Reference]], platforms: Sequence[str]
+    ) -> list[tuple[Repository, Reference, list[Root]]]:
+        """Return what has to be pinned to keep images, for all their platforms or only these.
+
+        Raises:
+            ManifestUnknown: one of them is not here.
+            PlatformUnknown: one of them is not for one of these platforms.
+            StoreError: the catalog or the disk refused.
+        """
+        graph = await self._catalog.draw()
+        planned = []
+        for repository, reference in names:
+            digest = _find(graph, repository, reference)
+            roots = [Root(Digest.parse(digest), is_deep=True)]
+            if platforms:
+                found = await self._find_platforms(graph, digest)
+                name = spell_image(repository, reference)
+                roots = _choose_roots(name, digest, platforms, found)
+            planned.append((repository, reference, roots))
+        return planned
+
+    async def pin(
+        self, repository: Repository, reference: Reference, roots: Sequence[Root]
+    ) -> None:
+        """Keep an image for ever, as planned.
+
+        Raises:
+            StoreError: the catalog or the disk refused.
+        """
+        await self._pins.put(repository, reference, roots)
+
+    async def unpin(self, repository: Repository, reference: Reference) -> bool:
+        """Let an image go again when room is wanted; false when it was not pinned."""
+        return await self._pins.remove(repository, reference)
+
+    def list_pins(self) -> list[Pin]:
+        """Return every pin."""
+        return self._pins.list_all()
+
+    async def _find_platforms(self, graph: Graph, digest: str) -> dict[str, str]:
+        """Return which manifests of an image are for which platforms; "" where nobody knows."""
+        raw = await self._read(digest)
+        if raw is None:
+            return {digest: ""}
+        if graph.media_types.get(digest) in media.INDEXES:
+            return platform.read_platforms(raw) or {digest: ""}
+        try:
+            manifest = parse_manifest(raw, graph.media_types[digest])
+        except ManifestInvalid:
+            return {digest: ""}
+        config = await self._read(str(manifest.blobs[0].digest)) if manifest.blobs else None
+        return {digest: platform.read_platform(config) if config else ""}
+
+    async def _read(self, name: str) -> bytes | None:
+        digest = Digest.parse(name)
+        size = await self._store.stat(digest)
+        if size is None or size > _LARGEST:
+            return None
+        try:
+            return b"".join([piece async for piece in self._store.read(digest, Span(0, size))])
+        except StoreError:
+            return None  # evicted meanwhile
+
+
+_LARGEST = 8 * 1024 * 1024  # bytes of a document that is read; a layer that poses as one is not
+
+
+def _find(graph: Graph, repository: Repository, reference: Reference) -> str:
+    """Return the digest of what a repository has by a name, be it a manifest of an index."""
+    for image in graph.images:
+        if image.repository != str(repository):
+            continue
+        if str(reference) in (image.reference, image.digest):
+            return image.digest
+        if str(reference) in graph.media_types and str(reference) in graph.reach(image.digest):
+            return str(reference)
+    why = "it is not in this cache; pull it through the mirror, or refresh it, and pin then"
+    raise ManifestUnknown(str(repository), str(reference), why)
+
+
+def _means(pattern: ImagePattern, image: NamedImage) -> bool:
+    names = (image.reference, image.digest)
+    return any(pattern.matches(image.repository, name) for name in names)
+
+
+def _reach(graph: Graph, pin: Pin) -> set[str]:
+    shallow = {str(root.digest) for root in pin.roots}
+    return shallow | set(graph.reach(*(str(root.digest) for root in pin.roots if root.is_deep)))
+
+
+def _choose_roots(
+    image: str, digest: str, wanted: Sequence[str], found: dict[str, str]
+) -> list[Root]:
+    roots = {}
+    for name in wanted:
+        chosen = [child for child, known in found.items() if platform.matches(name, known)]
+        if not chosen:
+            raise PlatformUnknown(image, name, sorted(filter(None, found.values())))
+        roots.update({child: Root(Digest.parse(child), True, name) for child in chosen})
+    roots.setdefault(digest, Root(Digest.parse(digest), is_deep=False))
+    return list(roots.values())

@@ -1,0 +1,99 @@
+"""What there is of each image: how much, for which platforms, and what lacks. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from registry.catalog.images import Graph, NamedImage
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformReport:
+    """One platform of an image; `missing` are the digests that are known to lack.
+
+    `missing_bytes` is None where the manifest itself lacks, which says how many there are.
+    """
+
+    platform: str
+    digest: str
+    missing: tuple[str, ...]
+    missing_bytes: int | None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of it is stored."""
+        return not self.missing
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReport:
+    """An image as operators see it. Sizes are bytes that are stored here.
+
+    `unique` is what no image of another name uses, `shared` the rest. `pulled` is when a client
+    last asked for it (epoch seconds, 0: never), `pins` the names of the pins that keep it.
+    """
+
+    repository: str
+    reference: str
+    digest: str
+    media_type: str
+    unique: int
+    shared: int
+    pulled: float
+    platforms: tuple[PlatformReport, ...]
+    pins: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The image as people write it."""
+        return f"{self.repository}{'@' if ':' in self.reference else ':'}{self.reference}"
+
+    @property
+    def size(self) -> int:
+        """All the bytes of it that are stored."""
+        return self.unique + self.shared
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every platform of it is stored."""
+        return bool(self.platforms) and all(each.is_complete for each in self.platforms)
+
+
+class Inventory:
+    """Describes images of one graph."""
+
+    def __init__(self, graph: Graph, pinned: Mapping[str, Iterable[str]]) -> None:
+        """`pinned` has the digests that each pin keeps, by the pin's name."""
+        self._graph = graph
+        self._pinned = {name: frozenset(digests) for name, digests in pinned.items()}
+        self._users: Counter[str] = Counter()
+        for root in {image.digest for image in graph.images}:
+            self._users.update(digest for digest in graph.reach(root) if digest in graph.stored)
+
+    def describe(self, image: NamedImage, platforms: Mapping[str, str]) -> ImageReport:
+        """Return all about an image; `platforms` has the manifests to report on, by digest."""
+        graph = self._graph
+        here = [digest for digest in graph.reach(image.digest) if digest in graph.stored]
+        unique = sum(graph.stored[digest] for digest in here if self._users[digest] == 1)
+        return ImageReport(
+            image.repository,
+            image.reference,
+            image.digest,
+            graph.media_types.get(image.digest, ""),
+            unique,
+            sum(graph.stored[digest] for digest in here) - unique,
+            image.pulled,
+            tuple(self._check(digest, name) for digest, name in platforms.items()),
+            tuple(name for name, kept in self._pinned.items() if image.digest in kept),
+        )
+
+    def _check(self, digest: str, platform: str) -> PlatformReport:
+        graph = self._graph
+        if digest not in graph.media_types or digest not in graph.stored:
+            return PlatformReport(platform, digest, (digest,), None)
+        missing = {
+            link.digest: link.size
+            for link in graph.links.get(digest, ())
+            if not link.is_manifest and link.digest not in graph.stored
+        }
+        return PlatformReport(platform, digest, tuple(missing), sum(missing.values()))

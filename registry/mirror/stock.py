@@ -1,0 +1,60 @@
+"""How full the store is, and of what."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.catalog.audits import AuditCatalog, Pass
+from registry.catalog.images import ImageCatalog
+from registry.catalog.room import RoomCatalog, Use
+from registry.mirror.room import measure_free
+from registry.settings import StorageSettings
+
+
+@dataclass(frozen=True, slots=True)
+class StockReport:
+    """Bytes by what has them, all that count for the limit, allowed, and free.
+
+    `images` is how many names there are; `audits` are the last passes by auditor.
+    """
+
+    use: Use
+    used: int
+    limit: int
+    reserve: int
+    free: int
+    images: int
+    audits: dict[str, Pass]
+
+
+class Stock:
+    """Takes stock."""
+
+    def __init__(
+        self,
+        room: RoomCatalog,
+        images: ImageCatalog,
+        audits: AuditCatalog,
+        folder: Path,
+        storage: StorageSettings,
+    ) -> None:
+        self._room = room
+        self._images = images
+        self._audits = audits
+        self._folder = folder
+        self._storage = storage
+
+    async def take(self) -> StockReport:
+        """Add up everything.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        return StockReport(
+            use=await self._room.break_down(),
+            used=self._room.used(),
+            limit=self._storage.limit,
+            reserve=self._storage.reserve,
+            free=measure_free(self._folder),
+            images=len((await self._images.draw()).images),
+            audits={name: self._audits.find(name) for name in ("command", "steward")},
+        )

@@ -1,0 +1,82 @@
+"""Platforms: what an image runs on (image-spec, image-index.md, "platform")."""
+
+import json
+import platform
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from registry.errors import PlatformInvalid
+
+# What Python calls machines, as the specification (GOARCH) does.
+_MACHINES = MappingProxyType(
+    {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7", "i686": "386"}
+)
+
+# What is printed on terminals: nothing that a terminal would obey.
+_PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9.]+)?")
+
+
+def read_platforms(index: bytes) -> dict[str, str]:
+    """Return the platform of each manifest of an index that has one, by digest.
+
+    Left out are manifests for no platform (`unknown/unknown`): they describe other manifests. A
+    document that is no index has none.
+    """
+    entries = _read(index).get("manifests")
+    found = {}
+    for entry in entries if isinstance(entries, list) else ():
+        name = _spell(entry.get("platform")) if isinstance(entry, dict) else ""
+        if name and not name.startswith("unknown/") and isinstance(entry.get("digest"), str):
+            found[entry["digest"]] = name
+    return found
+
+
+def read_platform(config: bytes) -> str:
+    """Return the platform that an image's config names (config.md); empty when it names none."""
+    return _spell(_read(config))
+
+
+def _read(document: bytes) -> Mapping[str, Any]:
+    try:
+        fields = json.loads(document)
+    except (ValueError, RecursionError):  # of a disk or of a stranger
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _spell(fields: Any) -> str:
+    if not isinstance(fields, Mapping):
+        return ""
+    named = [fields.get(key) or "" for key in ("os", "architecture", "variant")]
+    text = "/".join(named) if all(isinstance(part, str) for part in named) else ""
+    return text.rstrip("/") if _PLATFORM.fullmatch(text.rstrip("/")) else ""
+
+
+def parse_platform(text: str) -> str:
+    """Read `os/architecture[/variant]`, or an architecture alone, which means Linux.
+
+    Raises:
+        PlatformInvalid: anything else.
+    """
+    name = text if "/" in text else f"linux/{text}"
+    if _PLATFORM.fullmatch(name) is None:
+        raise PlatformInvalid(text)
+    return name
+
+
+def matches(wanted: str, found: str) -> bool:
+    """Whether a manifest for `found` is for `wanted`; a variant counts where it is asked for.
+
+    `arm64` and `arm64/v8` are the same, as containerd has it.
+    """
+    if wanted == "linux/arm64/v8":
+        wanted = "linux/arm64"
+    return found == wanted or found.startswith(f"{wanted}/")
+
+
+def own_platform() -> str:
+    """Return the platform of this machine's containers."""
+    machine = platform.machine()
+    return f"linux/{_MACHINES.get(machine, machine)}"

@@ -1,0 +1,147 @@
+"""What looks after the store, made of its parts; `app.py` makes what pulls are answered from."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.catalog.audits import AuditCatalog
+from registry.catalog.database import Database, is_missing
+from registry.catalog.images import ImageCatalog
+from registry.catalog.manifests import ManifestCatalog
+from registry.catalog.pins import PinCatalog
+from registry.catalog.removal import RemovalCatalog
+from registry.catalog.room import RoomCatalog
+from registry.catalog.uses import UseCatalog
+from registry.errors import SettingsError, StoreError, StoreTooNew
+from registry.metrics import Metrics
+from registry.mirror.audit import Audit
+from registry.mirror.backup import Backup, Shelves
+from registry.mirror.evictor import Evictor
+from registry.mirror.images import Images
+from registry.mirror.intake import Intake
+from registry.mirror.pins import Pins
+from registry.mirror.recovery import Recovery
+from registry.mirror.removals import Removals
+from registry.mirror.retention import Retention
+from registry.mirror.room import Room
+from registry.mirror.stock import Stock
+from registry.settings import Settings
+from registry.store.disk import DiskStore
+from registry.store.folder import DataFolder, find_folder, open_folder
+from registry.store.locks import Locks
+from registry.store.pins import PinFile
+from registry.store.references import ReferenceFiles
+from registry.store.spool import Spool
+
+
+@dataclass(frozen=True, slots=True)
+class Storehouse:
+    """What looks after the store, and what operators do with it; no upstream is asked."""
+
+    room: Room
+    evictor: Evictor
+    audit: Audit
+    retention: Retention
+    recovery: Recovery
+    images: Images
+    removals: Removals
+    intake: Intake
+    stock: Stock
+    backup: Backup
+
+
+@asynccontextmanager
+async def open_storehouse(
+    settings: Settings, metrics: Metrics | None = None, *, is_lost: bool = False
+) -> AsyncIterator[Storehouse]:
+    """Open the data folder, which has to be there, beside any number of other processes.
+
+    Raises:
+        StoreError: the catalog cannot be opened, or was lost (then only `is_lost` opens it).
+        SettingsError: there is no data folder.
+    """
+    folder = find_storage(settings)
+    if not is_lost and (folder.lost.exists() or is_missing(folder.catalog)):
+        raise StoreError(str(folder.catalog), "is lost; start `entrepot serve`: it makes it again")
+    async with Database(folder.catalog) as database:
+        yield build_storehouse(settings, folder, metrics or Metrics(), database)
+
+
+def build_storehouse(
+    settings: Settings, folder: DataFolder, metrics: Metrics, database: Database
+) -> Storehouse:
+    """Make what looks after a data folder, with an open catalog."""
+    clock = time.time
+    shelves, manifests = open_shelves(folder), ManifestCatalog(database)
+    store, spool, references = shelves.store, shelves.spool, shelves.references
+    catalog, pins, audits = RoomCatalog(database), PinCatalog(database), AuditCatalog(database)
+    evictor = Evictor(catalog, store, spool, metrics)
+    room = Room(
+        catalog,
+        store,
+        spool,
+        evictor,
+        Locks(folder.locks),
+        folder=folder.root,
+        storage=settings.storage,
+        metrics=metrics,
+        clock=clock,
+    )
+    intake = Intake(spool, store, references, manifests, room)
+    kept = Pins(pins, shelves.pins, Locks(folder.locks), clock)
+    recovery = Recovery(references, store, intake, manifests=manifests, room=catalog, pins=kept)
+    removals = Removals(RemovalCatalog(database), pins, references, evictor)
+    return Storehouse(
+        room=room,
+        evictor=evictor,
+        audit=Audit(audits, catalog, store, room, recovery, clock=clock),
+        retention=Retention(UseCatalog(database), removals, settings.storage.keep_for, clock),
+        recovery=recovery,
+        images=Images(ImageCatalog(database), kept, store),
+        removals=removals,
+        intake=intake,
+        stock=Stock(catalog, ImageCatalog(database), audits, folder.root, settings.storage),
+        backup=Backup(database, shelves),
+    )
+
+
+def find_storage(settings: Settings) -> DataFolder:
+    """Return the data folder that commands work on: it has to be there.
+
+    Raises:
+        SettingsError: it is not there, or cannot be used.
+    """
+    try:
+        return find_folder(settings.storage.path)
+    except StoreTooNew:
+        raise
+    except StoreError as error:
+        raise SettingsError(
+            "storage.path",
+            f"{error.path} {error.why}",
+            "start `entrepot serve` once, or name its configuration with --config",
+        ) from error
+
+
+def open_backup(path: Path) -> Shelves:
+    """Make a data folder for a backup, or open that of a former one.
+
+    Raises:
+        StoreError: it is anything else, cannot be made or written, or is of a newer version.
+    """
+    former = DataFolder(path.absolute())
+    if path.exists() and any(path.iterdir()) and not former.backup.exists():
+        raise StoreError(str(path), "is neither empty nor a backup; name another folder")
+    folder = open_folder(path)
+    folder.backup.touch()
+    return open_shelves(folder)
+
+
+def open_shelves(folder: DataFolder) -> Shelves:
+    """Return the files of a data folder."""
+    store = DiskStore(folder.blobs, folder.quarantine)
+    return Shelves(
+        folder, store, Spool(folder.spool), ReferenceFiles(folder.tags), PinFile(folder.pins)
+    )

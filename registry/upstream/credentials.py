@@ -1,0 +1,38 @@
+"""Who we are to an upstream, and who may be told (decision record 0009)."""
+
+import base64
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from registry.settings import UpstreamSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who we are to an upstream, and the host names that may be told."""
+
+    username: str
+    password: str
+    hosts: frozenset[str]
+
+    def basic(self) -> str:
+        """Return the value of a Basic `Authorization` header."""
+        pair = f"{self.username}:{self.password}".encode()
+        return f"Basic {base64.b64encode(pair).decode('ascii')}"
+
+
+def find_credentials(name: str, settings: UpstreamSettings) -> Credentials | None:
+    """Return who we are to an upstream, and which hosts may be told; None when anonymous.
+
+    Told are the registry itself under any of its names, and the realms that are configured for it.
+    An accelerator that stands before it is not, unless it is the only endpoint: then the operator
+    wrote the credentials for it.
+    """
+    if not settings.username:
+        return None
+    hosts = {urlsplit(f"//{host}").hostname or "" for host in (name, *settings.aliases)}
+    hosts |= {urlsplit(f"//{host}").hostname or "" for host in settings.auth_realms}
+    if len(settings.endpoints) == 1:
+        hosts.add(urlsplit(settings.endpoints[0]).hostname or "")
+    password = settings.password.get_secret_value()
+    return Credentials(settings.username, password, frozenset(hosts - {""}))

@@ -1,0 +1,143 @@
+"""A store in memory's time: little room, images that share it, and processes that may crash."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+from registry import storehouse
+from registry.catalog.database import Database
+from registry.catalog.images import ImageCatalog
+from registry.catalog.room import RoomCatalog
+from registry.errors import StoreError
+from registry.metrics import Metrics
+from registry.mirror.tasks import in_thread
+from registry.oci import media
+from registry.oci.digest import Digest
+from registry.oci.manifest import Manifest, parse_manifest
+from registry.oci.names import Repository, Tag
+from registry.settings import Settings, StorageSettings
+from registry.store.folder import DataFolder
+from tests.property.virtual_loop import InlineExecutor
+
+LIMIT = 6000  # bytes, of some 9000 that all images take
+LAYERS = tuple(bytes([number]) * size for number, size in enumerate((1, 300, 500, 900, 1600, 2500)))
+
+
+@dataclass(frozen=True)
+class Image:
+    """What a tag leads to at one time or another."""
+
+    repository: Repository
+    tag: Tag
+    manifest: Manifest
+    layers: tuple[bytes, ...]
+
+
+def make_image(repository: str, tag: str, *numbers: int) -> Image:
+    layers = tuple(LAYERS[number] for number in numbers)
+    described = [
+        {"mediaType": "x", "digest": str(Digest.of(each)), "size": len(each)} for each in layers
+    ]
+    document = json.dumps({"config": described[0], "layers": described[1:]}).encode()
+    manifest = parse_manifest(document, media.OCI_MANIFEST)
+    return Image(Repository("docker.io", repository), Tag(tag), manifest, layers)
+
+
+# One tag moves, one image has two names, one is in two repositories; most share a layer.
+IMAGES = (
+    make_image("team/a", "1", 1, 2),
+    make_image("team/a", "1", 1, 3),
+    make_image("team/a", "old", 1, 2),
+    make_image("team/b", "1", 0, 4, 2),
+    make_image("team/c", "1", 0, 5),
+    make_image("team/b", "2", 0, 5),
+)
+
+
+class Crash(BaseException):
+    """The process ends here; what it would have done next is not done."""
+
+
+class Fuse:
+    """Runs what goes to the disk or the catalog, until it blows: then nothing runs any more."""
+
+    def __init__(self) -> None:
+        self.is_blown = False
+        self._left = 0
+
+    def arm(self, steps: int) -> None:
+        """Blow before the step so far from here; 0: never."""
+        self.is_blown, self._left = False, steps
+
+    def execute(self, work: Callable[[], Any], future: "Future[Any]") -> None:
+        if self._left:
+            self._left -= 1
+            self.is_blown = not self._left
+        if self.is_blown:
+            future.set_exception(Crash())
+            return
+        try:
+            future.set_result(work())
+        except Exception as error:  # noqa: BLE001 - whoever awaits the thread gets it
+            future.set_exception(error)
+
+
+class Process:
+    """What looks after the store in one process, and pulls as flights do."""
+
+    def __init__(self, folder: DataFolder, fuse: Fuse, clock: Callable[[], float]) -> None:
+        self.database = Database(folder.catalog)
+        # Its own thread would run beside the virtual time.
+        self.database._writing.shutdown()
+        self.database._writing = InlineExecutor(fuse.execute)
+        sizes = Settings(storage=StorageSettings(limit=LIMIT, reserve=0))
+        with patch.object(storehouse, "time", SimpleNamespace(time=clock)):
+            self.house = storehouse.build_storehouse(sizes, folder, Metrics(), self.database)
+        self.catalog, self.images = RoomCatalog(self.database), ImageCatalog(self.database)
+        self.shelves = storehouse.open_shelves(folder)
+        self._clock = clock
+
+    async def put(self, image: Image) -> None:
+        """Have an image stored, as a client does that asks for all of it."""
+        manifest = image.manifest
+        await self.house.intake.keep(image.repository, manifest, image.tag, self._clock())
+        for layer in image.layers:
+            with suppress(StoreError):  # no room: the client gets it all the same
+                await self.fill(layer, len(layer))
+
+    async def fill(self, content: bytes, stop: int) -> None:
+        """Fill a blob; one that has more than `stop` bytes breaks off there."""
+        digest, room, writer = Digest.of(content), self.house.room, None
+        if await self.shelves.store.stat(digest) is not None:
+            return
+        try:
+            writer = self.shelves.spool.take(digest)
+            assert writer is not None
+            await in_thread(writer.resume)
+            if not writer.is_right:
+                if not writer.is_growing:
+                    await in_thread(writer.restart)
+                await room.reserve(digest, len(content))
+                if rest := content[writer.received : stop]:
+                    await in_thread(writer.append, [rest])
+            if writer.is_right:
+                sealed = await in_thread(writer.seal)
+                await self.shelves.store.adopt(sealed)
+                await room.record(digest, len(content))
+        except StoreError:
+            if writer is not None:
+                writer.abandon()
+            raise
+        finally:
+            if writer is not None:
+                writer.close()
+            await room.settle(digest)
+
+    async def close(self) -> None:
+        """End, in order or after a crash: what was committed is committed either way."""
+        await self.database.__aexit__()

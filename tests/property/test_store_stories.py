@@ -1,0 +1,257 @@
+"""Laws of the store under everything that is done to it, and under crashes at every step."""
+
+import gc
+import os
+import shutil
+import tempfile
+from collections.abc import Coroutine
+from contextlib import ExitStack, closing, suppress
+from itertools import count
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+import structlog
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from registry.errors import ImagePinned, ManifestUnknown, StoreError
+from registry.oci.digest import Digest
+from registry.store.folder import open_folder
+from tests.property.store_site import IMAGES, LAYERS, LIMIT, Crash, Fuse, Process
+from tests.property.virtual_loop import InlineExecutor, VirtualLoop
+
+# Where a sync costs nothing: power never fails here, only processes do.
+FAST = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+TAKING = ("blobs", "reservations", "doomed", "quarantine")
+# Hypothesis chooses the first ones when it looks for the shortest story.
+ACTIONS = (
+    *("put", "put", "put", "pull", "pin", "pin", "unpin", "remove"),
+    *("evict", "make_room", "break_off", "audit", "flip", "set_aside"),
+)
+
+CUT = MappingProxyType({"put": 4, "unpin": 0})  # what is not here yet, and what is pinned
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """One data folder with little room, and one process after the other on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        self.stack.enter_context(structlog.testing.capture_logs())
+        self.root = Path(tempfile.mkdtemp(prefix="stories-", dir=FAST))
+        self.stack.callback(shutil.rmtree, self.root)
+        self.loop = self.stack.enter_context(closing(VirtualLoop()))
+        self.fuse = Fuse()
+        self.loop.set_default_executor(InlineExecutor(self.fuse.execute))
+        self.folder = open_folder(self.root / "data")
+        self.moments = count(1000)
+        self.flipped: set[str] = set()
+        self.is_cut = False  # whether the last action was
+        self.start()
+
+    def start(self) -> None:
+        self.process = Process(self.folder, self.fuse, lambda: float(next(self.moments)))
+        self.run(self.process.database.__aenter__())
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.loop.run_until_complete(work)
+
+    # One rule for all of it: hypothesis would leave out half of many rules.
+
+    @rule(
+        action=st.sampled_from(ACTIONS),
+        number=st.integers(0, len(IMAGES) - 1),
+        crash=st.just(0) | st.integers(1, 8) | st.integers(1, 25),
+        again=st.just(0) | st.integers(1, 6),
+    )
+    def act(self, action: str, number: int, crash: int, again: int) -> None:
+        kept = self.list_kept()
+        self.fuse.arm(crash)
+        with suppress(Crash, ManifestUnknown, ImagePinned, StoreError):
+            self.run(getattr(self, action)(number))
+        self.is_cut = self.fuse.is_blown
+        if self.is_cut:
+            self.mend(again)
+        self.fuse.arm(0)
+        after = self.list_kept()
+        for name in kept.keys() & after.keys():
+            assert kept[name] <= after[name] | self.flipped, f"{name} lost what it keeps"
+
+    def mend(self, again: int) -> None:
+        """Do what the next process does first, which may crash too."""
+        for steps in (again, 0):
+            self.fuse.arm(0)
+            self.run(self.process.close())
+            self.start()
+            self.fuse.arm(steps)
+            with suppress(Crash):
+                self.run(self.process.house.room.mend())
+
+    async def put(self, number: int) -> None:
+        await self.process.put(IMAGES[number])
+
+    async def pull(self, number: int) -> None:
+        image = IMAGES[number]
+        used = (image.repository, image.manifest.digest, float(next(self.moments)))
+        await self.process.catalog.note_pulls([used])
+
+    async def pin(self, number: int) -> None:
+        images, name = self.process.house.images, (IMAGES[number].repository, IMAGES[number].tag)
+        for planned in await images.plan_pins([name], []):
+            await images.pin(*planned)
+
+    async def unpin(self, number: int) -> None:
+        await self.process.house.images.unpin(IMAGES[number].repository, IMAGES[number].tag)
+
+    async def remove(self, number: int) -> None:
+        image, removals = IMAGES[number], self.process.house.removals
+        await removals.carry_out(await removals.plan(image.repository, [image.tag]))
+
+    async def make_room(self, number: int) -> None:
+        digest, room = Digest.of(b"large"), self.process.house.room
+        await room.reserve(digest, (number + 1) * LIMIT // len(IMAGES))
+        await room.settle(digest)
+
+    async def evict(self, number: int) -> None:
+        evictor = self.process.house.evictor
+        await evictor.delete(await evictor.plan(number * 500))
+
+    async def break_off(self, number: int) -> None:
+        await self.process.fill(LAYERS[number], len(LAYERS[number]) // 2)
+
+    async def audit(self, number: int) -> None:
+        wrong = {name for name, content in self.read_files().items() if not is_right(name, content)}
+        findings = await self.process.house.audit.go_on("steward", is_new=bool(number))
+        assert {str(digest) for digest in findings.rotten} == wrong
+        assert findings.orphans + findings.ghosts + findings.unread == []
+
+    async def flip(self, number: int) -> str:
+        """Spoil a file, and return whose it is; empty when there is none."""
+        files = sorted((self.folder.blobs).glob("*/*/*"))
+        if not files:
+            return ""
+        path = files[number * len(files) // len(IMAGES)]
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.chmod(0o600)
+        path.write_bytes(content)
+        self.flipped.add(f"sha256:{path.name}")
+        return f"sha256:{path.name}"
+
+    async def set_aside(self, number: int) -> None:
+        if name := await self.flip(number):
+            await self.process.house.room.quarantine(Digest.parse(name), "as a pull found out")
+
+    def read_files(self) -> dict[str, bytes]:
+        files = self.folder.blobs.glob("*/*/*")
+        return {f"sha256:{path.name}": path.read_bytes() for path in files}
+
+    def list_kept(self) -> dict[str, set[str]]:
+        """What each pin keeps, of what is here."""
+        graph = self.run(self.process.images.draw())
+        kept = {}
+        for pin in self.process.house.images.list_pins():
+            roots = [str(root.digest) for root in pin.roots]
+            here = set(graph.reach(*roots)) & self.read_files().keys()
+            kept[f"{pin.name} at {roots}"] = here
+        return kept
+
+    def list_rows(self, table: str) -> dict[str, int]:
+        return dict(self.process.database.read(f"SELECT digest, size FROM {table}"))
+
+    @invariant()
+    def what_is_recorded_is_there(self) -> None:
+        """Rows and files agree, and what has not been spoilt since is right."""
+        files = self.read_files()
+        assert self.list_rows("blobs") == {name: len(content) for name, content in files.items()}
+        assert {name for name in files if not is_right(name, files[name])} <= self.flipped
+        assert self.list_rows("doomed") == {}
+
+    @invariant()
+    def what_is_used_is_counted(self) -> None:
+        """The one row is the sum of all, is what the disk has, and never more than is allowed."""
+        used = self.process.catalog.used()
+        parts = {
+            path.stem.replace("-", ":"): path.stat().st_size
+            for path in self.folder.spool.glob("*.part")
+            if path.stat().st_size
+        }
+        aside = sum(path.stat().st_size for path in self.folder.quarantine.iterdir())
+        whole = sum(map(len, self.read_files().values()))
+        assert used == sum(sum(self.list_rows(table).values()) for table in TAKING)
+        assert self.list_rows("reservations") == parts
+        assert used == whole + sum(parts.values()) + aside
+        assert used <= LIMIT
+
+    def teardown(self) -> None:
+        self.fuse.arm(0)
+        self.run(self.process.close())
+        self.stack.close()
+
+
+def is_right(name: str, content: bytes) -> bool:
+    return Digest.parse(name).matches(content)
+
+
+def tell(examples: int, steps: int) -> None:
+    run_state_machine_as_test(
+        StoreMachine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    gc.collect()  # what crashes left open is closed here, where that is expected
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+def test_store_stories() -> None:
+    """Whatever is done in whatever order, wherever it is cut off, the laws of the store hold."""
+    tell(examples=25, steps=20)
+
+
+def cut_off(action: str, step: int) -> bool:
+    """Have an action end before that step, if it has so many; and go on as if nothing had been."""
+    machine = StoreMachine()
+    try:
+        for each, number in (("put", 0), ("put", 3), ("pin", 0), ("break_off", 5), ("flip", 3)):
+            machine.act(each, number, 0, 0)
+        machine.act(action, CUT.get(action, 3), step, step % 3)
+        is_cut = machine.is_cut
+        for each, number in (("put", 3), ("put", 4), ("audit", 1), ("remove", 3), ("evict", 5)):
+            machine.what_is_recorded_is_there()
+            machine.what_is_used_is_counted()
+            machine.act(each, number, 0, 0)
+    finally:
+        machine.teardown()
+    return is_cut
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+@pytest.mark.parametrize("action", sorted({*ACTIONS} - {"flip"}))
+def test_a_crash_at_every_step(action: str) -> None:
+    """Wherever an action is cut off, the next process ends it, or nothing of it was done."""
+    assert cut_off(action, 1)
+    assert any(not cut_off(action, step) for step in range(2, 200))
+    gc.collect()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+def test_store_stories_for_long() -> None:
+    """The same with many more and longer stories."""
+    tell(examples=3000, steps=50)
