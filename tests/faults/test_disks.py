@@ -1,15 +1,18 @@
 """The disk refuses: every client still gets its blob, and the log says why it is not kept."""
 
 import os
+import sqlite3
 import subprocess
+import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import MirrorMaker
-from tests.fakes.upstream import FakeUpstream
+from tests.fakes.upstream import FakeUpstream, Image
+from tests.fakes.upstream.content import digest_bytes
 from tests.harness.cargo import MIB, Cargo, publish
 from tests.harness.crowd import Crowd, Pull
 from tests.harness.mirror import MirrorProcess
@@ -37,9 +40,39 @@ def room(tmp_path: Path) -> Iterator[Path]:
 
 def fill_up(hog: Path) -> None:
     """Write until not another byte can be written."""
-    with hog.open("wb", buffering=0) as file, suppress(OSError):
+    with hog.open("ab", buffering=0) as file, suppress(OSError):
         while file.write(bytes(4096)):
             pass
+
+
+@contextmanager
+def kept_full(hog: Path) -> Iterator[None]:
+    """Whatever room there is, or comes to be, another program takes at once."""
+    fill_up(hog)
+    ended = threading.Event()
+
+    def take_on() -> None:
+        while not ended.wait(0.005):
+            fill_up(hog)
+
+    taking = threading.Thread(target=take_on)
+    taking.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        taking.join()
+        hog.unlink()
+
+
+def check_catalog(data: Path) -> None:
+    """The catalog is whole, and what it says is used is the sum of what takes room."""
+    with closing(sqlite3.connect(f"file:{data}/catalog.db?mode=ro", uri=True)) as rows:
+        assert rows.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        rows.execute("BEGIN")
+        tables = ("blobs", "reservations", "doomed", "quarantine")
+        sums = [rows.execute(f"SELECT TOTAL(size) FROM {table}").fetchone()[0] for table in tables]
+        assert rows.execute("SELECT bytes FROM usage").fetchall() == [(sum(sums),)]
 
 
 def read_count(mirror: MirrorProcess, name: str) -> float:
@@ -118,6 +151,73 @@ def test_another_program_takes_the_room_during_a_fill(
     assert read_count(mirror, "entrepot_passed_through_total") == 4
     assert roomy.is_right, roomy
     assert cargo.await_file(mirror) == cargo.truth.read_bytes()
+
+
+@pytest.fixture
+def roomy_mirror(make_mirror: MirrorMaker, room: Path) -> MirrorProcess:
+    """A mirror whose data folder is a file system of 256 MiB."""
+    mount("-o", "remount,size=256m", str(room))
+    return make_mirror(NO_RESERVE)
+
+
+def test_a_disk_that_is_filled_to_the_last_byte_again_and_again(
+    hub: FakeUpstream, roomy_mirror: MirrorProcess, tmp_path: Path, room: Path
+) -> None:
+    """Full during fills, then with room, twice: all bytes right, kept when they can be, no harm."""
+    for turn in "ab":
+        large = [
+            publish(tmp_path, SIZE + ord(turn) * 2 + n, hub, repository=f"large/{turn}{n}")
+            for n in range(2)
+        ]
+        small = [hub.add_image(f"small/{turn}{n}", "1", [f"{turn}{n}".encode()]) for n in range(4)]
+        hub.rate = 16 * MIB
+        seen = pull_while_full(roomy_mirror, large, small)
+        hub.rate = None
+        assert [each.is_right for each in seen] == [True] * 6, seen
+        expect_caching(roomy_mirror, large, small)
+        check_catalog(room)
+    reasons = {event["why"] for event in roomy_mirror.events("passed through, not kept")}
+    assert any("No space left" in why for why in reasons), roomy_mirror.log()
+    roomy_mirror.kill()
+    roomy_mirror.start()
+    check_catalog(room)
+    assert roomy_mirror.events("catalog recovered") == []
+
+
+def pull_while_full(mirror: MirrorProcess, large: list[Cargo], small: list[Image]) -> list[Pull]:
+    """Begin to pull large blobs, and let another program take the disk; what their clients saw."""
+    with ExitStack() as stack:
+        crowds = [
+            stack.enter_context(Crowd(cargo.introduce(mirror), cargo.truth, 3)) for cargo in large
+        ]
+        parts = [cargo.part(mirror) for cargo in large]
+        wait_until(lambda: all(part.exists() for part in parts), "all fills have begun")
+        with kept_full(mirror.data / "hog"):
+            pull_small(mirror, small)
+            seen = [each for crowd in crowds for each in crowd.join()]
+            check_catalog(mirror.data)
+    return seen
+
+
+def expect_caching(mirror: MirrorProcess, large: list[Cargo], small: list[Image]) -> None:
+    """With room again, what is pulled is kept."""
+    for cargo in large:
+        assert pull(cargo, mirror, 1)[0].is_right
+        assert cargo.await_file(mirror) == cargo.truth.read_bytes()
+    wait_until(lambda: set(pull_small(mirror, small)) == {"hit"}, "they are kept")
+
+
+def pull_small(mirror: MirrorProcess, images: list[Image]) -> list[str | None]:
+    """Pull images of a few bytes, and tell where they came from."""
+    origins = []
+    for image in images:
+        base = f"{mirror.url}/v2/{image.repository}"
+        manifest = fetch(f"{base}/manifests/1")
+        assert manifest.body == image.manifest
+        blobs = [fetch(f"{base}/blobs/{digest}") for digest in image.blobs]
+        assert [digest_bytes(blob.body) for blob in blobs] == list(image.blobs)
+        origins += [answer.origin for answer in (manifest, *blobs)]
+    return origins
 
 
 def test_a_spool_that_cannot_be_written(

@@ -77,7 +77,7 @@ def test_a_spoilt_manifest_is_fetched_again(make_mirror: MirrorMaker, hub: FakeU
 
     assert (answer.status, answer.body) == (200, image.manifest)
     assert file.read_bytes() == image.manifest
-    assert mirror.events("stored manifest thrown away")
+    assert mirror.events("blob quarantined")
 
 
 def test_offline_no_empty_list_hides_signatures(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from registry.catalog.database import migrate
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.mirror import MirrorProcess
@@ -91,3 +92,30 @@ def test_a_sound_catalog_is_left_alone(make_mirror: MirrorMaker, hub: FakeUpstre
     mirror.start()
     assert mirror.events("catalog recovered") == []
     assert not (mirror.data / "catalog.db.broken").exists()
+
+
+def test_a_recovery_that_was_cut_short_is_begun_again(
+    make_mirror: MirrorMaker, hub: FakeUpstream
+) -> None:
+    """As long as it has not come to its end the catalog counts as lost, and commands refuse it."""
+    image = hub.add_image("team/lost", "1", [b"layer"])
+    mirror = make_mirror({"tags": {"fresh_for": "1h"}})
+    pull_all(mirror, [("1", image.manifest)])
+    assert mirror.run("images", "pin", "team/lost:1").returncode == 0
+    mirror.stop()
+    forget(mirror.data / "catalog.db")
+
+    refused = mirror.run("images", "ls")
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "start `entrepot serve`" in refused.stderr
+    assert not (mirror.data / "catalog.db").exists()
+    # As a kill in the middle leaves it: a new catalog that knows nothing, and the mark.
+    migrate(mirror.data / "catalog.db")
+    (mirror.data / "CATALOG-LOST").touch()
+    mirror.start()
+    (told,) = mirror.events("catalog recovered")
+    assert (told["names"], told["pins"]) == (2, 1)
+    assert not (mirror.data / "CATALOG-LOST").exists()
+    listed = mirror.run("images", "ls", "--json")
+    assert '"pins": ["docker.io/team/lost:1"]' in listed.stdout

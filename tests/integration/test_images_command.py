@@ -1,0 +1,300 @@
+"""`entrepot images` beside a running mirror: what it tells, what it changes, what it refuses."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MirrorMaker
+from tests.fakes.upstream import FakeUpstream
+from tests.harness.cargo import KIB, MIB
+from tests.harness.mirror import MirrorProcess, run_command
+from tests.integration.images import (
+    add_platforms,
+    ask,
+    is_here,
+    keep,
+    make_layer,
+    pull,
+    read_knowledge,
+    read_sizes,
+    read_stored,
+    run_json,
+)
+from tests.integration.wire import fetch, list_tree, wait_until
+
+GLANCE = 1.0  # seconds after which a worker sees what another process changed
+ALL = ("cache", "evict", "--to", "1")
+
+
+def test_lists_tell_what_is_here(shared_mirror: MirrorProcess, shared_hub: FakeUpstream) -> None:
+    """A glob lists the images it means: how much of each is here, and for which platforms."""
+    index, amd, arm = add_platforms(shared_hub, "listed/multi")
+    whole = shared_hub.add_image("listed/whole", "1.0", [make_layer(1)])
+    keep(shared_mirror, index, amd, whole)
+
+    plain = shared_mirror.run("images", "ls", "*/listed/*")
+    multi, single = run_json(shared_mirror, "images", "ls", "*/listed/*")
+
+    lines = plain.stdout.splitlines()
+    assert (plain.returncode, plain.stderr, len(lines)) == (0, "", 3)
+    assert "docker.io/listed/multi:1" in lines[1]
+    assert "1 of 2: linux/amd64" in lines[1]
+    assert single["name"] == "docker.io/listed/whole:1.0"
+    assert (single["size"], single["complete"]) == (whole.total + len(whole.manifest), True)
+    lacking = {each["platform"]: each["missing"] for each in multi["platforms"]}
+    assert lacking == {"linux/amd64": [], "linux/arm64": [arm.digest]}
+
+
+def test_familiar_names_mean_full_ones(
+    shared_mirror: MirrorProcess, shared_hub: FakeUpstream
+) -> None:
+    """However an image is spelt it is the same one, and it is described once."""
+    image = shared_hub.add_image("library/app", "1.0", [make_layer(2)])
+    keep(shared_mirror, image)
+    spelt = ("app:1.0", "library/app:1.0", "docker.io/library/app:1.0", "ap?:1.*")
+
+    shown = shared_mirror.run("images", "show", *spelt)
+    (facts,) = run_json(shared_mirror, "images", "show", *spelt)
+
+    assert shown.stdout.startswith(f"docker.io/library/app:1.0\n  digest     {image.digest}\n")
+    assert "linux/amd64: complete" in shown.stdout
+    assert (facts["digest"], facts["pins"]) == (image.digest, [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (
+            ("show", "nosuch:1"),
+            1,
+            "no manifest 1 in docker.io/library/nosuch: it is not in this cache",
+        ),
+        (("pin", "nosuch"), 1, "no manifest latest in docker.io/library/nosuch"),
+        (("rm", "nosuch/*"), 1, "docker.io/nosuch/*"),
+        (("unpin", "known:1"), 1, "known:1 is not pinned"),
+        (("refresh", "nowhere.example:1/a:1"), 1, "configured upstreams: docker.io"),
+        (("pin", "known:1", "--platform", "Amd64"), 2, "such as linux/arm64"),
+        (("pin", "known:1", "--platform", "s390x"), 1, "but for linux/amd64"),
+        (("pin", "known:1", "--platform", "s390x", "--dry-run"), 1, "but for linux/amd64"),
+        (("show", "UPPER:1"), 2, "invalid repository name"),
+        (("rm",), 2, "IMAGE"),
+        (("ls", "--bogus"), 2, "--bogus"),
+    ],
+)
+def test_mistakes_are_one_helpful_line(
+    shared_mirror: MirrorProcess,
+    shared_hub: FakeUpstream,
+    arguments: tuple[str, ...],
+    code: int,
+    words: str,
+) -> None:
+    """What cannot be done is said on stderr, with the exit code of its kind; nothing is done."""
+    keep(shared_mirror, shared_hub.add_image("library/known", "1", [b"known"]))
+
+    result = shared_mirror.run("images", *arguments)
+
+    assert (result.returncode, result.stdout) == (code, "")
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+    assert ask(shared_mirror.data, "SELECT * FROM pins WHERE repository GLOB '*/known'") == []
+
+
+def test_without_a_data_folder_nothing_is_made(tmp_path: Path) -> None:
+    """A command that finds no data folder says how there would be one, and makes none."""
+    config = tmp_path / "entrepot.toml"
+    config.write_text(f'storage.path = "{tmp_path}/data"')
+
+    result = run_command("images", "ls", "--config", str(config))
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "storage.path" in result.stderr
+    assert "start `entrepot serve` once" in result.stderr
+    assert list_tree(tmp_path) == ["entrepot.toml"]
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("pin", "would be pinned: docker.io/dry/pin:1"),
+        ("unpin", "would be unpinned: docker.io/dry/unpin:1"),
+        ("refresh", "would refresh docker.io/dry/refresh:1 for linux/amd64"),
+        ("rm", "would be removed: docker.io/dry/rm:1\nwould free"),
+    ],
+)
+def test_dry_runs_change_nothing(
+    shared_mirror: MirrorProcess, shared_hub: FakeUpstream, command: str, told: str
+) -> None:
+    """With --dry-run a command says what it would do; no row and no file changes."""
+    name = f"dry/{command}"
+    keep(shared_mirror, shared_hub.add_image(name, "1", [make_layer(3), name.encode()]))
+    if command == "unpin":
+        assert shared_mirror.run("images", "pin", f"{name}:1").returncode == 0
+    before = read_knowledge(shared_mirror.data)
+
+    result = shared_mirror.run("images", command, f"{name}:1", "--dry-run")
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert told in result.stdout
+    assert before == read_knowledge(shared_mirror.data)
+
+
+def test_a_dry_run_foresees_what_removing_frees(
+    shared_mirror: MirrorProcess, shared_hub: FakeUpstream
+) -> None:
+    """Several names together free what they share among them, in the dry run as in earnest."""
+    base = make_layer(4)
+    one = shared_hub.add_image("foreseen/app", "1", [base])
+    shared_hub.tag("foreseen/app", "latest", one.digest)
+    other = shared_hub.add_image("foreseen/other", "1", [base, make_layer(5)])
+    keep(shared_mirror, one, other)
+    fetch(f"{shared_mirror.url}/v2/foreseen/app/manifests/latest")
+
+    foreseen = run_json(shared_mirror, "images", "rm", "foreseen/*", "--dry-run")
+    removed = run_json(shared_mirror, "images", "rm", "foreseen/*")
+
+    assert foreseen == removed | {"dry_run": True}
+    assert len(removed["removed"]) == 3
+    assert removed["freed"] == sum(read_sizes(one, other).values())
+
+
+def test_a_pin_outlasts_a_storm(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+    """Whatever is pulled beyond the limit, all of a pinned image stays, upstream or not."""
+    mirror = make_mirror({"storage": {"limit": MIB, "reserve": 0}, "tags": {"fresh_for": "1h"}})
+    pinned = hub.add_image("team/kept", "1", [make_layer(6, 150 * KIB), make_layer(7, 150 * KIB)])
+    keep(mirror, pinned)
+    assert mirror.run("images", "pin", "team/kept:1").stdout == "pinned: docker.io/team/kept:1\n"
+    others = [hub.add_image(f"storm/i{n}", "1", [make_layer(n, 200 * KIB)]) for n in range(8, 32)]
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda image: pull(mirror, image), others))
+    hub.stop()
+
+    assert pull(mirror, pinned) == ["hit"] * 3
+    assert not is_here(mirror, [layer for image in others for layer in image.layers])
+
+
+def test_a_pin_of_a_platform_keeps_just_that(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+    """With --platform the index and that platform's image stay; the others may go."""
+    index, amd, arm = add_platforms(hub, "team/multi")
+    mirror = make_mirror()
+    keep(mirror, index, amd, arm)
+
+    assert mirror.run("images", "pin", "team/multi:1", "--platform", "amd64").returncode == 0
+    evicted = mirror.run(*ALL)
+    hub.stop()
+
+    assert (evicted.returncode, "the rest is pinned" in evicted.stderr) == (1, True)
+    assert pull(mirror, index, amd) == ["hit"] * 2
+    stored = read_sizes(amd) | {index.digest: len(index.manifest)}
+    assert read_stored(mirror.data) == stored
+
+
+def test_a_pin_follows_a_moved_tag_when_refreshed(
+    make_mirror: MirrorMaker, hub: FakeUpstream
+) -> None:
+    """A pin keeps what a tag led to until a refresh: that fetches the new, the old may go."""
+    mirror = make_mirror({"tags": {"fresh_for": "0s"}})
+    old = hub.add_image("team/app", "1", [make_layer(40)])
+    keep(mirror, old)
+    mirror.run("images", "pin", "team/app:1")
+    new = hub.add_image("team/app", "1", [make_layer(41)])
+    keep(mirror, new)
+    mirror.run(*ALL)
+    assert read_stored(mirror.data) == read_sizes(old)
+
+    refreshed = mirror.run("images", "refresh", "team/app:1")
+    evicted = run_json(mirror, *ALL, code=1)
+    hub.stop()
+
+    assert (refreshed.returncode, refreshed.stderr) == (0, "")
+    assert refreshed.stdout.startswith("docker.io/team/app:1: ")
+    assert evicted["freed"] == old.total + len(old.manifest)
+    assert read_stored(mirror.data) == read_sizes(new)
+    assert pull(mirror, new) == ["hit"] * 2
+
+
+def test_removing_frees_what_nobody_shares(
+    shared_mirror: MirrorProcess, shared_hub: FakeUpstream
+) -> None:
+    """What is removed frees its own bytes and no shared ones; the next pull fetches it again."""
+    base, own = make_layer(50), make_layer(51)
+    image = shared_hub.add_image("removed/app", "1", [base, own])
+    other = shared_hub.add_image("removed/other", "1", [base])
+    keep(shared_mirror, image, other)
+    before = read_stored(shared_mirror.data)
+    ((used,),) = ask(shared_mirror.data, "SELECT bytes FROM usage")
+
+    removed = run_json(shared_mirror, "images", "rm", "removed/app:1")
+
+    gone = read_sizes(image).keys() - read_sizes(other).keys()
+    freed = sum(read_sizes(image)[digest] for digest in gone)
+    assert (removed["removed"], removed["freed"]) == (["docker.io/removed/app:1"], freed)
+    assert before.keys() - read_stored(shared_mirror.data).keys() == gone
+    assert ask(shared_mirror.data, "SELECT bytes FROM usage") == [(used - freed,)]
+    assert not any(is_here(shared_mirror, [digest]) for digest in gone)
+    # The worker had it in memory.
+    shared_hub.journal.clear()
+    url = f"{shared_mirror.url}/v2/removed/app/manifests/1"
+    wait_until(lambda: fetch(url).origin == "miss", "it is fetched again", 2 * GLANCE)
+    assert pull(shared_mirror, image) == ["miss", "hit", "miss"]
+    assert shared_hub.journal.count("manifest", "GET", image.digest) == 1
+
+
+def test_removing_one_of_two_names_keeps_the_image(
+    shared_mirror: MirrorProcess, shared_hub: FakeUpstream
+) -> None:
+    """A tag goes alone as long as another one leads to the same image; by digest all go."""
+    image = shared_hub.add_image("named/app", "1", [make_layer(52)])
+    shared_hub.tag("named/app", "latest", image.digest)
+    keep(shared_mirror, image)
+    fetch(f"{shared_mirror.url}/v2/named/app/manifests/latest")
+
+    first = shared_mirror.run("images", "rm", "named/app")
+    left = run_json(shared_mirror, "images", "ls", "named/app")
+    last = run_json(shared_mirror, "images", "rm", f"named/app@{image.digest}")
+
+    assert first.stdout == "removed: docker.io/named/app:latest\nfreed 0 B\n"
+    assert [each["name"] for each in left] == ["docker.io/named/app:1"]
+    assert last["freed"] == sum(read_sizes(image).values())
+    assert ask(shared_mirror.data, "SELECT * FROM tags WHERE repository GLOB '*/named/*'") == []
+
+
+def test_the_pinned_is_refused_and_the_rest_removed(
+    shared_mirror: MirrorProcess, shared_hub: FakeUpstream
+) -> None:
+    """A glob pins, refuses and unpins all it means; what is unpinned can be removed."""
+    images = [shared_hub.add_image("globbed/app", tag, [tag.encode()]) for tag in ("1", "2", "dev")]
+    keep(shared_mirror, *images)
+    names = ["docker.io/globbed/app:1", "docker.io/globbed/app:2"]
+
+    pinned = run_json(shared_mirror, "images", "pin", "globbed/app:[0-9]")
+    shown = run_json(shared_mirror, "images", "show", "globbed/app:1")
+    refused = run_json(shared_mirror, "images", "rm", "globbed/*", code=1)
+    unpinned = run_json(shared_mirror, "images", "unpin", "globbed/*")
+    removed = run_json(shared_mirror, "images", "rm", "globbed/*")
+
+    assert pinned == {"pinned": names, "dry_run": False}
+    assert shown[0]["pins"] == names[:1]
+    assert list(refused["removed"]) == ["docker.io/globbed/app:dev"]
+    assert [why.rpartition(" ")[2] for why in refused["refused"]] == names
+    assert unpinned == {"unpinned": names, "dry_run": False}
+    assert list(removed["removed"]) == names
+
+
+def test_refreshing_fetches_what_lacks(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+    """A platform can be fetched before anybody pulls it; a refresh that fails loses nothing."""
+    index, amd, arm = add_platforms(hub, "team/multi")
+    mirror = make_mirror()
+    keep(mirror, index, amd)
+
+    (fetched,) = run_json(mirror, "images", "refresh", "team/multi:1", "--platform", "arm64")[
+        "images"
+    ]
+    hub.stop()
+    failed = mirror.run("images", "refresh", "team/multi:1")
+
+    assert (fetched["fetched"], fetched["failures"]) == (arm.total, [])
+    assert failed.returncode == 1
+    assert "docker.io/team/multi:1" in failed.stdout + failed.stderr
+    assert pull(mirror, index, amd, arm) == ["hit"] * 4
