@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,8 +65,10 @@ def measure(mirror: MirrorProcess) -> int:
     """The bytes of all blobs and parts, at one moment: nobody moves meanwhile."""
     os.killpg(mirror.pid, signal.SIGSTOP)
     try:
-        files = [*(mirror.data / "blobs").glob("*/*/*"), *(mirror.data / "spool").iterdir()]
-        return sum(path.stat().st_size for path in files if path.suffix != ".json")
+        while True:
+            files = [*(mirror.data / "blobs").glob("*/*/*"), *(mirror.data / "spool").iterdir()]
+            with suppress(FileNotFoundError):  # the last of them is only just stopping
+                return sum(path.stat().st_size for path in files if path.suffix != ".json")
     finally:
         os.killpg(mirror.pid, signal.SIGCONT)
 
@@ -112,10 +115,12 @@ def test_a_storm_stays_within_the_limit(
     with ThreadPoolExecutor(CLIENTS) as pool:
         clients = [pool.submit(storm, seed) for seed in range(CLIENTS)]
         until = time.monotonic() + seconds
-        while time.monotonic() < until and not any(client.done() for client in clients):
-            samples.append(measure(mirror))
-            time.sleep(0.05)
-        ending.set()
+        try:
+            while time.monotonic() < until and not any(client.done() for client in clients):
+                samples.append(measure(mirror))
+                time.sleep(0.05)
+        finally:
+            ending.set()
         for client in clients:
             client.result()
 
