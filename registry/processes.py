@@ -13,7 +13,6 @@ import socket
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NoReturn
 
 import structlog
@@ -57,9 +56,7 @@ def serve_forever(settings: Settings, source: str, reload: Callable[[], Settings
     """
     configure_logs()
     check_files(settings)
-    folder = _open_storage(settings.storage.path)
-    if not settings.offline:  # else it may be a backup that is only being tried
-        folder.backup.unlink(missing_ok=True)
+    folder = _open_storage(settings)
     prepare(folder.catalog, lambda: _mark_lost(folder))
     workers = count_workers(settings.server.workers)
     # Its write end stays open in this process alone: whatever ends it, the children notice.
@@ -114,9 +111,11 @@ def _tell_start(berth: Berth, workers: int, source: str) -> None:
     )
 
 
-def _open_storage(path: Path) -> DataFolder:
+def _open_storage(settings: Settings) -> DataFolder:
     try:
-        folder = open_folder(path)
+        folder = open_folder(settings.storage.path)
+        if not settings.offline:  # else it may be a backup that is only being tried
+            folder.backup.unlink(missing_ok=True)
     except StoreTooNew:
         raise  # says by itself what to do
     except StoreError as error:
