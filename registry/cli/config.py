@@ -3,20 +3,14 @@
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
 import typer
 
+from registry.cli.session import Config, Json
 from registry.configuration import find_config, load_settings
 from registry.errors import SettingsError
 from registry.quantities import format_key
-
-_Config = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="The TOML file, instead of the usual places."),
-]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def build_app() -> typer.Typer:
@@ -30,7 +24,7 @@ def build_app() -> typer.Typer:
     return app
 
 
-def check_config(config: _Config = None, as_json: _Json = False) -> None:
+def check_config(config: Config = None, as_json: Json = False) -> None:
     """Say whether the configuration can be used; exit 2 with one line if not.
 
     Example: entrepot config check --config /etc/entrepot/entrepot.toml
@@ -48,7 +42,7 @@ def check_config(config: _Config = None, as_json: _Json = False) -> None:
         typer.echo(f"ok: {path or 'defaults (no file)'}, {count} upstreams")
 
 
-def show_config(config: _Config = None, as_json: _Json = False) -> None:
+def show_config(config: Config = None, as_json: Json = False) -> None:
     """Print every setting as it applies, with passwords as asterisks.
 
     But for a proxy's password, the output can be used as a configuration file.

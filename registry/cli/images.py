@@ -212,10 +212,7 @@ def unpin(
         default = session.settings.default_upstream
         gone = []
         for name in images:
-            pattern = ImagePattern.parse(name, default)
-            if not is_pattern(name):
-                repository, reference = parse_image(name, default)
-                pattern = ImagePattern(str(repository), str(reference))
+            pattern = ImagePattern.parse_exact(name, default)
             pins = session.storehouse.images.list_pins()
             meant = [p for p in pins if pattern.matches(str(p.repository), str(p.reference))]
             if not meant:

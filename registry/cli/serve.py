@@ -6,20 +6,17 @@ from typing import Annotated
 
 import typer
 
+from registry.cli.session import Config
 from registry.configuration import find_config, load_settings
 from registry.errors import SettingsError, StoreError
 from registry.settings import Settings
 
-_Config = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="The TOML file, instead of the usual places."),
-]
 _Offline = Annotated[
     bool, typer.Option("--offline", help="Open no connection: serve only what is here.")
 ]
 
 
-def serve(config: _Config = None, offline: _Offline = False) -> None:
+def serve(config: Config = None, offline: _Offline = False) -> None:
     """Run the mirror until SIGTERM or Ctrl-C.
 
     Example: entrepot serve --config /etc/entrepot/entrepot.toml

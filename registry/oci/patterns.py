@@ -44,6 +44,18 @@ class ImagePattern:
             bare = _complete(bare, default_registry)
         return cls(bare, digest or tag or "*")
 
+    @classmethod
+    def parse_exact(cls, text: str, default_registry: str) -> "ImagePattern":
+        """Read what was typed where a name without a tag means `latest`, unless it is a glob.
+
+        Raises:
+            InvalidInput: a name that is no glob is outside the grammar.
+        """
+        if is_pattern(text):
+            return cls.parse(text, default_registry)
+        repository, reference = parse_image(text, default_registry)
+        return cls(str(repository), str(reference))
+
     def matches(self, repository: str, reference: str) -> bool:
         """Whether an image of this name is meant."""
         return fnmatchcase(repository, self.names) and fnmatchcase(reference, self.references)
