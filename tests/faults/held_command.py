@@ -6,6 +6,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from tests.harness.commands import clean_environment
 from tests.harness.deadline import await_truth
 
 
@@ -23,7 +24,7 @@ class HeldCommand:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={key: value for key, value in os.environ.items() if "ENTREPOT" not in key},
+            env=clean_environment(),
         )
 
     def release(self, catalog: Path) -> None:

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from tests.harness.commands import clean_environment, run_command
+
 START = 20.0  # seconds a mirror has to say that it serves, on a busy machine
 STOP = 40.0  # seconds it has to drain
-COMMAND = 60.0  # seconds an operator's command has
 
 
 class MirrorProcess:
@@ -74,7 +75,7 @@ class MirrorProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env=_clean_environment(),
+                env=clean_environment(),
             )
         self._ports = self._wait_for_ports(seen)
         return self
@@ -151,23 +152,6 @@ class MirrorProcess:
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
             self.stop()
-
-
-def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of `entrepot` in a process of its own, and wait for its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "registry", *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=COMMAND,
-        check=False,
-        env=_clean_environment(),
-    )
-
-
-def _clean_environment() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if "ENTREPOT" not in key}
 
 
 def _print_toml(table: Mapping[str, Any], head: str = "") -> list[str]:
