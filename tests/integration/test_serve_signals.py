@@ -149,6 +149,32 @@ def test_a_bad_reload_changes_nothing(make_mirror: MirrorMaker, hub: FakeUpstrea
     assert fetch(f"{mirror.url}/v2/team/kept/manifests/1").body == image.manifest
 
 
+def test_a_reload_moves_no_data_folder(
+    make_mirror: MirrorMaker, hub: FakeUpstream, tmp_path: Path
+) -> None:
+    """With another storage.path all else is reloaded, and the folder stays until a restart."""
+    image = hub.add_image("team/kept", "1", [b"kept"])
+    mirror = make_mirror({"tags": {"fresh_for": "1h"}}, workers=1)
+    url = f"{mirror.url}/v2/team/kept/manifests/1"
+    assert fetch(url).body == image.manifest
+    added = f'\n[upstreams."new.test"]\nendpoints = ["{hub.url}"]\n'
+    moved = mirror.config.read_text().replace(str(mirror.data), str(tmp_path / "elsewhere"))
+    mirror.config.write_text(moved + added)
+
+    os.kill(mirror.pid, signal.SIGHUP)
+
+    new = f"{mirror.url}/v2/new.test/team/kept/manifests/1"
+    wait_until(lambda: fetch(new).status == 200, "the new upstream")
+    hub.stop()
+    assert fetch(url).body == image.manifest
+    assert (mirror.data / "tags" / "new.test" / "team" / "kept" / "@" / "tag-1").exists()
+    assert not (tmp_path / "elsewhere").exists()
+    # The steward, too, is still at home where it was.
+    wait_until(lambda: fetch(f"{mirror.console}/readyz").status == 200, "readiness")
+    wait_until(lambda: len(list_children(mirror)) == 2, "the former processes end")
+    assert mirror.events("a process died and is replaced") == []
+
+
 def test_a_killed_worker_is_replaced(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
     """Whichever process dies, a new one takes its place, and pulls go on."""
     image = hub.add_image("team/kept", "1", [b"kept"])

@@ -1,7 +1,9 @@
 """Laws of what the catalog knows: manifests, tags, and who may have which blob."""
 
 import json
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -164,6 +166,39 @@ async def test_grant_is_for_one_repository(blobs: BlobCatalog) -> None:
 
     assert blobs.find_size(HERE, LAYER) == 66
     assert blobs.find_size(THERE, LAYER) is None
+
+
+async def test_a_blob_of_many_images_is_found_at_once(
+    database: Database, manifests: ManifestCatalog, blobs: BlobCatalog
+) -> None:
+    """However many images of others share a blob, it is ours, no stranger's, and found cheaply."""
+    mine = image(LAYER)
+    await manifests.record(HERE, mine, LATEST, 1.0)
+
+    def share(rows: sqlite3.Connection) -> None:
+        # On both sides of ours, in the order in which SQLite comes by them.
+        parents = [f"sha256:{number:02x}{number:062x}" for number in range(256)] * 8
+        for number, parent in enumerate(parents):
+            name = f"{parent[:-4]}{number:04x}"
+            rows.execute("INSERT INTO links VALUES (?, ?, 0, 'x', 100)", (name, str(LAYER)))
+            rows.execute("INSERT INTO holdings VALUES ('r.test/other', ?, 1.0)", (name,))
+
+    await database.write(share)
+
+    with count_steps(database) as steps:
+        assert blobs.find_size(HERE, LAYER) == 100
+        assert blobs.find_size(THERE, LAYER) is None
+    assert len(steps) < 50, "some thousand instructions"
+
+
+@contextmanager
+def count_steps(database: Database) -> Iterator[list[None]]:
+    """An entry for each hundred instructions that SQLite runs for readers."""
+    steps: list[None] = []
+    assert database._reader is not None
+    database._reader.set_progress_handler(lambda: steps.append(None), 100)
+    yield steps
+    database._reader.set_progress_handler(None, 0)
 
 
 async def test_lists_are_kept(database: Database) -> None:

@@ -169,6 +169,25 @@ async def test_a_disk_that_refuses_leaves_nothing_open(
         await wait_until(lambda: len(list_open_files(site.folder.spool)) == 1)  # the flight's own
 
 
+async def test_a_refused_doubt_leaves_nothing_open(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of the wrong size that cannot be set aside does not stay open for its doubt."""
+    encoded = DIGEST.encoded
+    path = site.folder.blobs / "sha256" / encoded[:2] / encoded
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT[:-1])
+
+    async def refuse(*_: object) -> bool:
+        raise StoreError("quarantine", "read-only file system")
+
+    monkeypatch.setattr(AmpleRoom, "doubt", refuse)
+    blob = await site.blobs.get(HERE, DIGEST)
+    blob.close()
+
+    assert list_open_files(site.folder.blobs) == []
+
+
 def list_open_files(folder: Path) -> list[str]:
     """The files under this folder that this process holds open (proc(5), ``/proc/pid/fd``)."""
     held = []
