@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from registry.oci.digest import Digest
+from registry.upstream import transport
 from registry.upstream.auth import Login, TokenCache
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.ranges import read_in_order
@@ -24,8 +25,9 @@ SIZE = 8 * MIB
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
+async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
     """The client of an upstream, less patient than ours."""
+    monkeypatch.setattr(transport, "STALL", STALL)  # a request says it again
     headers = {"Accept-Encoding": "identity"}
     async with httpx.AsyncClient(timeout=httpx.Timeout(10, read=STALL), headers=headers) as made:
         yield made

@@ -102,11 +102,12 @@ def test_who_comes_during_the_drain_is_refused(make_mirror: MirrorMaker, hub: Fa
 
 def test_children_of_others_are_reaped(config: Path) -> None:
     """As PID 1 of a container, the supervisor survives the death of a child it did not start."""
-    command = ["sh", "-c", 'sleep 3 & exec "$@"', "sh", *SERVE, str(config)]
+    command = ["sh", "-c", 'sleep 300 & exec "$@"', "sh", *SERVE, str(config)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         stranger = min(wait_for_serving(process))
 
+        os.kill(stranger, signal.SIGKILL)
         wait_until(lambda: stranger not in list_children(process.pid), "the stranger is reaped")
 
         process.terminate()
