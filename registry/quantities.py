@@ -4,7 +4,7 @@ import ipaddress
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -102,6 +102,18 @@ def parse_duration(value: object) -> float:
     if not (0 <= seconds <= MAX_DURATION or seconds == math.inf):
         raise Refusal(f"{_quote(value)} is not between 0 and 100 years", cure)
     return seconds
+
+
+def check_periods(value: object) -> object:
+    """Return a table of durations as it is.
+
+    Raises:
+        Refusal: anything else, such as one duration, which does not say of what.
+    """
+    if not isinstance(value, Mapping):
+        cure = 'write { "*" = "30d" }, or a pattern of your images instead of "*"'
+        raise Refusal(f"{_quote(value)} is no table of durations", cure)
+    return value
 
 
 def format_duration(seconds: float) -> str:

@@ -28,6 +28,7 @@ from registry.quantities import (
     MASK,
     Address,
     Refusal,
+    check_periods,
     format_duration,
     format_size,
     mask_proxy,
@@ -77,6 +78,7 @@ _Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size,
 _Duration = Annotated[
     float, BeforeValidator(parse_duration), PlainSerializer(format_duration, when_used="json")
 ]
+_Periods = Annotated[Mapping[str, _Duration], BeforeValidator(check_periods)]
 _Address = Annotated[
     Address, BeforeValidator(parse_address), PlainSerializer(str, when_used="json")
 ]
@@ -134,7 +136,7 @@ class StorageSettings(_Section):
     limit: _Size = Field(default=50 * 1024**3, gt=0)
     reserve: _Size = 1024**3
     audit_rate: _Size = 8 * 1024**2
-    keep_for: Mapping[str, _Duration] = Field(default_factory=dict)
+    keep_for: _Periods = Field(default_factory=dict)
 
     @field_validator("path", mode="before")
     @classmethod
@@ -148,10 +150,8 @@ class StorageSettings(_Section):
     def _outlasts_a_pull(cls, keep_for: Mapping[str, float]) -> Mapping[str, float]:
         for pattern, period in keep_for.items():
             if period < 3600:
-                raise Refusal(
-                    f"{format_duration(period)} for {pattern[:80]!r} is less than an hour",
-                    'write "1h" or more: what is being pulled must not expire',
-                )
+                why = f"{format_duration(period)} for {pattern[:80]!r} is less than an hour"
+                raise Refusal(why, 'write "1h" or more: what is being pulled must not expire')
         return keep_for
 
 

@@ -61,6 +61,7 @@ def test_unknown_key_names_the_nearest(text: str, key: str, words: str) -> None:
         ("storage.limit = '50 apples'", "storage.limit", "50GiB"),
         ("storage.limit = 0", "storage.limit", "write for example limit"),
         ("storage.path = ''", "storage.path", 'write path = "data"'),
+        ("storage.keep_for = '30d'", "storage.keep_for", 'write { "*" = "30d" }'),
         ("storage.path = 5", "storage.path", 'write path = "data"'),
         ("tags.fresh_for = '1 fortnight'", "tags.fresh_for", "60s"),
         ("tags.immutable = ['ok', 'v[']", "tags.immutable", "'v['"),
