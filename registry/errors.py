@@ -5,8 +5,10 @@
     │   ├── NameInvalid           repository name outside the grammar
     │   ├── TagInvalid            tag outside the grammar
     │   ├── DigestInvalid         digest outside the grammar, or an unsupported algorithm
+    │   ├── KeyInvalid            not a key that signs bundles
     │   ├── PlatformInvalid       not os/architecture[/variant]
     │   ├── PaginationInvalid     `n` is not a number
+    │   ├── ListInvalid           a list of images, or a file that names some, cannot be read
     │   └── RangeUnsatisfiable    the byte range lies behind the end
     ├── Unknown                   surely not here, and surely not there
     │   ├── NameUnknown           no such repository, or no such upstream
@@ -23,6 +25,7 @@
     ├── ManifestInvalid           a document that no client should be given
     ├── DigestMismatch            bytes that are not what their name says
     ├── ImagePinned               a pin forbids what was asked
+    ├── BundleInvalid             a bundle that is damaged, or was never one
     ├── NotPinned                 there is no such pin to take away
     ├── StoreError                the disk refused
     │   └── StoreTooNew           the data folder belongs to a newer version
@@ -77,6 +80,17 @@ class DigestInvalid(InvalidInput):
         )
 
 
+class KeyInvalid(InvalidInput):
+    """A file that holds no usable Ed25519 key."""
+
+    def __init__(self, path: str, why: str) -> None:
+        self.path, self.why = path, why
+        super().__init__(
+            f"{path} cannot be used as a key ({why}); make one with: openssl genpkey -algorithm"
+            " ed25519 -out key.pem, and its public half with: openssl pkey -in key.pem -pubout"
+        )
+
+
 class PlatformInvalid(InvalidInput):
     """A platform that is not os/architecture[/variant]."""
 
@@ -93,6 +107,14 @@ class PaginationInvalid(InvalidInput):
     def __init__(self, n: str) -> None:
         self.n = n
         super().__init__(f"invalid n {n[:100]!r}: a whole number, 0 or more")
+
+
+class ListInvalid(InvalidInput):
+    """A list of images that cannot be used: `source`, its `line` (0: all of it), why, the cure."""
+
+    def __init__(self, source: str, line: int, why: str, cure: str) -> None:
+        self.source, self.line, self.why, self.cure = source, line, why, cure
+        super().__init__(f"{source}:{line}: {why}; {cure}" if line else f"{source}: {why}; {cure}")
 
 
 class RangeUnsatisfiable(InvalidInput):
@@ -209,6 +231,14 @@ class ImagePinned(EntrepotError):
     def __init__(self, image: str) -> None:
         self.image = image
         super().__init__(f"{image} is pinned; first: entrepot images unpin {image}")
+
+
+class BundleInvalid(EntrepotError):
+    """A bundle that cannot be trusted: `place` is the file or blob, `why` says what is wrong."""
+
+    def __init__(self, place: str, why: str) -> None:
+        self.place, self.why = place, why
+        super().__init__(f"{place}: {why}")
 
 
 class NotPinned(EntrepotError):

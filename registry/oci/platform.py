@@ -3,7 +3,7 @@
 import json
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -24,13 +24,31 @@ def read_platforms(index: bytes) -> dict[str, str]:
     Left out are manifests for no platform (`unknown/unknown`): they describe other manifests. A
     document that is no index has none.
     """
-    entries = _read(index).get("manifests")
     found = {}
-    for entry in entries if isinstance(entries, list) else ():
-        name = _spell(entry.get("platform")) if isinstance(entry, dict) else ""
-        if name and not name.startswith("unknown/") and isinstance(entry.get("digest"), str):
-            found[entry["digest"]] = name
+    for digest, entry in _list_entries(index):
+        name = _spell(entry.get("platform"))
+        if name and not name.startswith("unknown/"):
+            found[digest] = name
     return found
+
+
+def find_attestations(index: bytes, subjects: Collection[str]) -> set[str]:
+    """Return the digests of those manifests of an index that BuildKit made about `subjects`."""
+    found = set()
+    for digest, entry in _list_entries(index):
+        notes = entry.get("annotations")
+        if isinstance(notes, dict) and notes.get("vnd.docker.reference.digest") in subjects:
+            found.add(digest)
+    return found
+
+
+def _list_entries(index: bytes) -> list[tuple[str, Mapping[str, Any]]]:
+    entries = _read(index).get("manifests")
+    return [
+        (entry["digest"], entry)
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict) and isinstance(entry.get("digest"), str)
+    ]
 
 
 def read_platform(config: bytes) -> str:

@@ -21,6 +21,7 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
         "store": "oci errors",
         "catalog": "oci errors",
         "upstream": "settings metrics oci errors",
+        "lists": "oci errors",
         "bundle": "store catalog oci errors",
         "mirror": "store catalog upstream settings metrics oci errors",
         "api": "mirror metrics oci errors",
@@ -32,7 +33,8 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
         "serving": "berth app storehouse api console mirror heartbeats metrics errors",
         "processes": "serving berth upstream store catalog heartbeats logs settings quantities"
         " errors",
-        "cli": "app storehouse processes mirror configuration settings quantities logs oci errors",
+        "cli": "app storehouse processes bundle lists mirror configuration settings quantities logs"
+        " oci errors",
         "__main__": "cli",
     }
 )
@@ -42,6 +44,7 @@ HOMES: Mapping[str, str] = MappingProxyType(
     {
         "aiofiles": "store bundle",
         "anyio": "upstream",
+        "cryptography": "bundle",
         "aiohttp": "api upstream console app serving processes",
         "aiohttp_socks": "upstream",
         "httpx": "upstream app",
@@ -52,6 +55,7 @@ HOMES: Mapping[str, str] = MappingProxyType(
         "rich": "cli",
         "sqlite3": "catalog",
         "typer": "cli",
+        "yaml": "lists",
         "yarl": "upstream",
     }
 )

@@ -1,0 +1,1 @@
+"""Which images do people want, by the files that say so?"""

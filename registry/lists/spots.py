@@ -1,0 +1,45 @@
+"""Where something stands in a text that somebody gave us."""
+
+from dataclasses import dataclass
+
+from registry.errors import ListInvalid
+
+MAX_LINES = 100_000
+RENDER_FIRST = "render the template first: helm template ... | entrepot ..."
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A line of a source, counted from 1; 0 means the source as a whole."""
+
+    source: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}" if self.line else self.source
+
+    def refuse(self, why: str, cure: str) -> ListInvalid:
+        """Make the error that points here."""
+        return ListInvalid(self.source, self.line, _spell(why), _spell(cure))
+
+    def place(self, who: str) -> str:
+        """Say who stands here, as one printable line: `a.yaml:14 service web`."""
+        return f"{self} {_spell(who)}".rstrip()
+
+
+def split_lines(text: str, source: str) -> list[str]:
+    """Return the lines as an editor counts them: any line ends, no byte-order mark.
+
+    Raises:
+        ListInvalid: more than 100,000 lines.
+    """
+    # Not `splitlines`, which also breaks at form feeds and at separators that only Unicode knows.
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if len(lines) > MAX_LINES:
+        raise Spot(source, 0).refuse(f"more than {MAX_LINES} lines", "give it in parts")
+    return lines
+
+
+def _spell(text: str) -> str:
+    # Names in a file may contain what moves the cursor or ends a line.
+    return "".join(each if each.isprintable() else "\ufffd" for each in text)
