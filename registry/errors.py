@@ -6,6 +6,7 @@
     │   ├── TagInvalid            tag outside the grammar
     │   ├── DigestInvalid         digest outside the grammar, or an unsupported algorithm
     │   ├── KeyInvalid            not a key that signs bundles
+    │   ├── VolumeTooSmall        no bundle can be cut that small
     │   ├── PlatformInvalid       not os/architecture[/variant]
     │   ├── PaginationInvalid     `n` is not a number
     │   ├── ListInvalid           a list of images, or a file that names some, cannot be read
@@ -89,6 +90,14 @@ class KeyInvalid(InvalidInput):
             f"{path} cannot be used as a key ({why}); make one with: openssl genpkey -algorithm"
             " ed25519 -out key.pem, and its public half with: openssl pkey -in key.pem -pubout"
         )
+
+
+class VolumeTooSmall(InvalidInput):
+    """A size of volumes, in bytes, that has no room beside what every volume repeats."""
+
+    def __init__(self, limit: int, least: int) -> None:
+        self.limit, self.least = limit, least
+        super().__init__(f"volumes of {limit} bytes are too small; this bundle needs {least}")
 
 
 class PlatformInvalid(InvalidInput):

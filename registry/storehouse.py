@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from registry.bundle.importing import Importer
+from registry.bundle.plan import Planner
 from registry.catalog.audits import AuditCatalog
 from registry.catalog.database import Database, is_missing
 from registry.catalog.images import ImageCatalog
@@ -50,6 +52,8 @@ class Storehouse:
     intake: Intake
     stock: Stock
     backup: Backup
+    planner: Planner
+    importer: Importer
 
 
 @asynccontextmanager
@@ -104,6 +108,8 @@ def build_storehouse(
         intake=intake,
         stock=Stock(catalog, ImageCatalog(database), audits, folder.root, settings.storage),
         backup=Backup(database, shelves),
+        planner=Planner(manifests, store),
+        importer=Importer(store, spool, room, intake, manifests, clock=clock),
     )
 
 

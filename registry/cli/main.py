@@ -3,6 +3,7 @@
 import typer
 
 from registry import __version__
+from registry.cli.bundles import build_bundle_app
 from registry.cli.cache import build_cache_app
 from registry.cli.config import build_app
 from registry.cli.images import build_images_app
@@ -21,6 +22,7 @@ def build_cli() -> typer.Typer:
     cli.add_typer(build_app(), name="config")
     cli.add_typer(build_images_app(), name="images")
     cli.add_typer(build_cache_app(), name="cache")
+    cli.add_typer(build_bundle_app(), name="bundle")
     cli.callback(invoke_without_command=True)(_describe)
     return cli
 

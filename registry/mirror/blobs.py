@@ -45,6 +45,11 @@ class StoredBlob:
         """The size in bytes."""
         return self.file.size
 
+    @property
+    def start(self) -> int:
+        """Where in the file it begins."""
+        return self.file.start
+
     def fileno(self) -> int:
         """Return the descriptor that has all of it."""
         return self.file.descriptor

@@ -17,10 +17,14 @@ from registry.store.part import SealedPart
 
 @dataclass(frozen=True, slots=True)
 class BlobFile:
-    """A whole blob to send from, `size` in bytes; it stays readable when it is deleted."""
+    """A whole blob to send from; it stays readable when it is deleted.
+
+    Its `size` bytes begin at byte `start` of the file.
+    """
 
     descriptor: int
     size: int
+    start: int = 0
 
     def close(self) -> None:
         """Give the descriptor back."""

@@ -1,0 +1,66 @@
+"""Who made a bundle: an Ed25519 signature over `bundle.json` (RFC 8032), checked offline.
+
+`bundle.json` names every byte of the bundle, so its signature is the bundle's. Keys are PEM files,
+as `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout` make them.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+from registry.errors import BundleInvalid, KeyInvalid
+
+
+def sign(raw: bytes, key: Path) -> bytes:
+    """Return the 64 bytes of a signature.
+
+    Raises:
+        KeyInvalid: `key` is no private Ed25519 key in PEM, or needs a password.
+    """
+    try:
+        private = load_pem_private_key(key.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        raise KeyInvalid(str(key), str(error)) from error
+    if not isinstance(private, Ed25519PrivateKey):
+        raise KeyInvalid(str(key), "it is no Ed25519 key")
+    return private.sign(raw)
+
+
+def load_keys(paths: Sequence[Path]) -> list[tuple[Path, Ed25519PublicKey]]:
+    """Read public keys.
+
+    Raises:
+        KeyInvalid: one of them is no public Ed25519 key in PEM.
+    """
+    keys = []
+    for path in paths:
+        try:
+            public = load_pem_public_key(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise KeyInvalid(str(path), str(error)) from error
+        if not isinstance(public, Ed25519PublicKey):
+            raise KeyInvalid(str(path), "it is no Ed25519 key")
+        keys.append((path, public))
+    return keys
+
+
+def find_signer(
+    raw: bytes, signature: bytes, keys: Sequence[tuple[Path, Ed25519PublicKey]]
+) -> Path:
+    """Return the file of the key that made a signature.
+
+    Raises:
+        BundleInvalid: there is none, or none of these keys made it.
+    """
+    if not signature:
+        raise BundleInvalid("bundle.json.sig", "the bundle is not signed")
+    for path, key in keys:
+        try:
+            key.verify(signature, raw)
+        except InvalidSignature:
+            continue
+        return path
+    raise BundleInvalid("bundle.json.sig", "none of the trusted keys has signed this bundle")

@@ -1,0 +1,91 @@
+"""The small files at the head of a bundle, each the way in for other people's tools. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from registry.bundle.archive import spell_blob
+from registry.bundle.canonical import encode
+from registry.bundle.lock import Lock, LockedImage, describe_descriptor
+from registry.oci import media
+from registry.oci.digest import Digest
+from registry.oci.manifest import Manifest
+from registry.oci.names import Tag
+
+LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+_README = """\
+This is a bundle of container images: an OCI image layout in a tar file. {id}
+
+With Entrepot:   entrepot bundle verify FILE; entrepot bundle import FILE
+                 entrepot bundle serve FILE          (without importing)
+Without it:      docker load -i FILE                 skopeo inspect oci-archive:FILE:NAME
+                 ctr images import FILE              podman load -i FILE
+{note}
+Images inside:
+{names}
+"""
+
+
+def write_head(lock: Lock, manifests: Mapping[Digest, Manifest]) -> dict[str, bytes]:
+    """Return the files that come before the blobs, by name and in order."""
+    plain = [image for image in lock.images if not image.is_extra]
+    extras = [image for image in lock.images if image.is_extra]
+    return {
+        "oci-layout": LAYOUT,
+        "index.json": _write_index([_enter(image) for image in plain]),
+        "manifest.json": encode(_list_for_docker(lock, manifests)),
+        "bundle.json": lock.raw,
+        "extras.json": _write_index([*map(_enter, extras), *_list_referrers(lock)]),
+        "README.txt": _write_readme(lock, plain),
+    }
+
+
+def _write_index(entries: list[dict[str, Any]]) -> bytes:
+    return encode({"schemaVersion": 2, "mediaType": media.OCI_INDEX, "manifests": entries})
+
+
+def _enter(image: LockedImage) -> dict[str, Any]:
+    """Describe an image under its full name: where skopeo looks for it, and where containerd."""
+    keys = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
+    return describe_descriptor(image.root) | {"annotations": dict.fromkeys(keys, image.name)}
+
+
+def _list_referrers(lock: Lock) -> list[dict[str, Any]]:
+    found = {each.digest: each for image in lock.images for each in image.referrers}
+    return [describe_descriptor(found[digest]) for digest in sorted(found)]
+
+
+def _list_for_docker(lock: Lock, manifests: Mapping[Digest, Manifest]) -> list[dict[str, Any]]:
+    """List what `docker load` and `podman load` read: of each image its first platform.
+
+    Nothing of a bundle that leaves out layers, which they could not load.
+    """
+    entries: dict[Digest, dict[str, Any]] = {}
+    for image in lock.images if not lock.omitted else ():
+        manifest = _choose_platform(manifests[image.root.digest], manifests)
+        if image.is_extra or not isinstance(image.reference, Tag) or manifest is None:
+            continue
+        config, *layers = [spell_blob(blob.digest) for blob in manifest.blobs]
+        entry = {"Config": config, "RepoTags": [], "Layers": layers}
+        entries.setdefault(manifest.digest, entry)["RepoTags"].append(_shorten(image))
+    return list(entries.values())
+
+
+def _choose_platform(root: Manifest, manifests: Mapping[Digest, Manifest]) -> Manifest | None:
+    inside = [manifests[child.digest] for child in root.children if child.digest in manifests]
+    return next((each for each in [root, *inside] if each.blobs), None)
+
+
+def _shorten(image: LockedImage) -> str:
+    """Write a name as docker shows it."""
+    name = image.name.removeprefix("docker.io/")
+    return name.removeprefix("library/") if image.repository.registry == "docker.io" else name
+
+
+def _write_readme(lock: Lock, images: list[LockedImage]) -> bytes:
+    note = ""
+    if lock.omitted:
+        note = (
+            f"\n{len(lock.omitted)} layers are left out: import it with Entrepot, where they are.\n"
+        )
+    names = "\n".join(f"  {image.name}  {', '.join(image.platforms)}".rstrip() for image in images)
+    return _README.format(id=lock.bundle_id, note=note, names=names).encode()

@@ -1,0 +1,55 @@
+"""A bundle from one data folder to another, and everything that can be done with it on the way."""
+
+from pathlib import Path
+
+from registry.bundle.contents import Contents, list_whole
+from registry.bundle.opening import open_paths
+from registry.bundle.plan import Choice, Want
+from registry.bundle.reading import verify
+from registry.bundle.store import BundleStore
+from registry.bundle.views import write_head
+from registry.bundle.writing import write_file, write_folder
+from registry.store.folder import open_folder
+from registry.storehouse import open_shelves
+from tests.harness.depot import open_depot, split
+
+LAYER = bytes(range(256)) * 1000
+
+
+async def test_what_is_written_arrives(tmp_path: Path) -> None:
+    """An image of two platforms is planned, written, verified, imported, and is there."""
+    async with open_depot(tmp_path / "here") as here:
+        amd = await here.put_image("docker.io/library/app", [LAYER, b"amd"])
+        arm = await here.put_image("docker.io/library/app", [LAYER, b"arm"], platform="linux/arm64")
+        await here.put_index("docker.io/library/app:1", {"linux/amd64": amd, "linux/arm64": arm})
+        repository, tag = split("docker.io/library/app:1")
+        plan = await here.storehouse.planner.plan(
+            [Want(repository, tag)], Choice("subset", ("linux/amd64",))
+        )
+        assert plan.failures == {}
+        store = open_shelves(open_folder(here.path)).store
+        contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
+        told: list[int] = []
+        await write_file(contents, tmp_path / "b.tar", told.append)
+        await write_folder(contents, tmp_path / "b", told.append)
+        assert (tmp_path / "b.tar").stat().st_size == contents.measure()
+        assert sum(told) == 2 * plan.lock.size
+
+    for path in ("b.tar", "b"):
+        with open_paths([tmp_path / path]) as opened:
+            assert opened.lock == plan.lock
+            verdict = verify(opened)
+            assert verdict.is_whole, verdict
+
+    async with open_depot(tmp_path / "there") as there:
+        with open_paths([tmp_path / "b.tar"]) as opened:
+            done = await there.storehouse.importer.load(opened, lambda _: None)
+        assert done.is_whole, done
+        assert done.new == plan.lock.size
+        with open_paths([tmp_path / "b"]) as opened:
+            done = await there.storehouse.importer.load(opened, lambda _: None)
+        assert (done.is_whole, done.new) == (True, 0)
+    with open_paths([tmp_path / "b.tar"]) as opened:
+        store = BundleStore.over(opened)
+    async for _, size in store.scan():
+        assert size
