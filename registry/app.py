@@ -13,7 +13,7 @@ from registry.catalog.budgets import BudgetCatalog
 from registry.catalog.database import Database
 from registry.catalog.lists import ListCatalog
 from registry.catalog.manifests import ManifestCatalog
-from registry.catalog.room import RoomCatalog
+from registry.catalog.pulls import PullCatalog
 from registry.metrics import Metrics
 from registry.mirror.absence import AbsenceMemory
 from registry.mirror.blob_inquiries import BlobInquiries
@@ -141,7 +141,7 @@ def _compose(
     manifests, blobs = ManifestCatalog(database), BlobCatalog(database)
     storehouse = build_storehouse(settings, folder, metrics, database)
     room = storehouse.room
-    pulls = Pulls(RoomCatalog(database), clock)
+    pulls = Pulls(PullCatalog(database), clock)
     tasks.start(pulls.keep_flushing())
     shelf = Shelf(ManifestMemory(MEMORY), manifests, storehouse.intake)
     inquiries = Inquiries(

@@ -8,6 +8,7 @@
     │   ├── KeyInvalid            not a key that signs bundles
     │   ├── VolumeTooSmall        no bundle can be cut that small
     │   ├── PlatformInvalid       not os/architecture[/variant]
+    │   ├── ClientInvalid         not an address, a network or a glob of addresses
     │   ├── PaginationInvalid     `n` is not a number
     │   ├── ListInvalid           a list of images, or a file that names some, cannot be read
     │   └── RangeUnsatisfiable    the byte range lies behind the end
@@ -107,6 +108,17 @@ class PlatformInvalid(InvalidInput):
         self.platform = platform
         super().__init__(
             f"invalid platform {platform[:100]!r}: os/architecture[/variant], such as linux/arm64"
+        )
+
+
+class ClientInvalid(InvalidInput):
+    """Clients that are named by nothing that an address could match."""
+
+    def __init__(self, client: str) -> None:
+        self.client = client
+        super().__init__(
+            f"invalid client {client[:100]!r}: an address such as 10.0.0.7, a network such as"
+            " 10.1.0.0/16, or a glob such as '10.1.*'"
         )
 
 

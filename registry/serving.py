@@ -192,6 +192,7 @@ async def run_steward(berth: Berth) -> None:
         steward = Steward(
             storehouse.room,
             storehouse.retention,
+            storehouse.history,
             storehouse.audit,
             berth.settings.storage.audit_rate,
         )

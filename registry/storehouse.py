@@ -13,6 +13,7 @@ from registry.catalog.database import Database, is_missing
 from registry.catalog.images import ImageCatalog
 from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.pins import PinCatalog
+from registry.catalog.pulls import PullCatalog
 from registry.catalog.removal import RemovalCatalog
 from registry.catalog.room import RoomCatalog
 from registry.catalog.uses import UseCatalog
@@ -21,6 +22,7 @@ from registry.metrics import Metrics
 from registry.mirror.audit import Audit
 from registry.mirror.backup import Backup, Shelves
 from registry.mirror.evictor import Evictor
+from registry.mirror.history import History
 from registry.mirror.images import Images
 from registry.mirror.intake import Intake
 from registry.mirror.pins import Pins
@@ -46,6 +48,7 @@ class Storehouse:
     evictor: Evictor
     audit: Audit
     retention: Retention
+    history: History
     recovery: Recovery
     images: Images
     removals: Removals
@@ -102,6 +105,7 @@ def build_storehouse(
         evictor=evictor,
         audit=Audit(audits, catalog, store, room, recovery, clock=clock),
         retention=Retention(UseCatalog(database), removals, settings.storage.keep_for, clock),
+        history=History(PullCatalog(database), clock),
         recovery=recovery,
         images=Images(ImageCatalog(database), kept, store),
         removals=removals,

@@ -20,7 +20,7 @@ async def answer_manifest(
     request: web.BaseRequest, manifests: Manifests, repository: Repository, reference: Reference
 ) -> web.Response:
     """Answer a manifest; a HEAD gets the same headers without the body."""
-    served = await manifests.get(repository, reference)
+    served = await manifests.get(repository, reference, request.remote)
     manifest = served.manifest
     if served.origin is Origin.HIT:
         observation(request).is_current = partial(

@@ -26,7 +26,7 @@ class Observation:
     """What is known of a request by its end.
 
     `namespace` is an upstream that `ns` named; `is_current` says, at any later time, whether the
-    same request would get the same answer, where a handler knows that.
+    same request from a client (its address) would get the same answer, where a handler knows that.
     """
 
     path: str
@@ -34,7 +34,7 @@ class Observation:
     kind: str = "other"
     namespace: str = ""
     failure: str = ""
-    is_current: Callable[[], bool] | None = None
+    is_current: Callable[[str | None], bool] | None = None
 
 
 OBSERVATION = web.RequestKey("observation", Observation)

@@ -24,7 +24,7 @@ class Answer:
 
     response: web.StreamResponse
     report: Report
-    is_current: Callable[[], bool] | None
+    is_current: Callable[[str | None], bool] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class _Replay:
     head: bytes  # status line and headers but for `Date`, without the last line's end
     body: bytes
     tell: Tell
-    is_current: Callable[[], bool]
+    is_current: Callable[[str | None], bool]
 
     def __len__(self) -> int:
         return OVERHEAD + len(self.head) + len(self.body)
@@ -58,7 +58,7 @@ class Replays:
         if replay is None:
             return b""
         began = time.monotonic()
-        if not replay.is_current():
+        if not replay.is_current(client):
             self._forget(request)
             return b""
         answer = b"".join((replay.head, _BETWEEN, self._tell_date(), b"\r\n\r\n", replay.body))

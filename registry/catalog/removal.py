@@ -200,7 +200,7 @@ def _apply(rows: sqlite3.Connection, removal: Removal) -> None:
     tags = [(here, tag.name) for tag in removal.tags]
     rows.executemany("DELETE FROM tags WHERE repository = ? AND tag = ?", tags)
     manifests = [(here, str(digest)) for digest in removal.manifests]
-    for table in ("holdings", "pulls"):
+    for table in ("holdings", "pulls", "clients"):
         query = f"DELETE FROM {table} WHERE repository = ? AND digest = ?"  # noqa: S608
         rows.executemany(query, manifests)
     grants = [(here, str(digest)) for digest in removal.blobs]

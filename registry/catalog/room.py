@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from registry.catalog.database import Database
 from registry.catalog.pins import KEPT
 from registry.oci.digest import Digest
-from registry.oci.names import Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +45,6 @@ _COLDEST = f"""
         WHERE digest NOT IN (SELECT digest FROM kept)
         ORDER BY used, digest IN (SELECT digest FROM manifests)
 """  # noqa: S608
-_WARM = """
-    WITH RECURSIVE below (digest) AS (
-        SELECT ?2 UNION SELECT child FROM below JOIN links ON links.parent = below.digest
-    ) UPDATE blobs SET used = MAX(used, ?1) WHERE digest IN (SELECT digest FROM below)
-"""
 # A manifest is as warm as the last of its layers to come, and an index as its manifests.
 _OUTLIVE = """
     WITH RECURSIVE above (digest) AS (
@@ -247,20 +241,6 @@ class RoomCatalog:
             for table in ("reservations", "doomed", "quarantine"):
                 rows.execute(f"DELETE FROM {table}")  # noqa: S608
             rows.execute("UPDATE usage SET bytes = (SELECT COALESCE(SUM(size), 0) FROM blobs)")
-
-        await self._database.write(change)
-
-    async def note_pulls(self, pulls: Sequence[tuple[Repository, Digest, float]]) -> None:
-        """Record when images were last pulled (epoch seconds), and warm all that is in them."""
-        values = [(str(digest), str(repository), pulled) for repository, digest, pulled in pulls]
-
-        def change(rows: sqlite3.Connection) -> None:
-            rows.executemany(
-                "INSERT INTO pulls VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
-                " SET pulled = MAX(pulled, excluded.pulled)",
-                values,
-            )
-            rows.executemany(_WARM, [(pulled, digest) for digest, _, pulled in values])
 
         await self._database.write(change)
 

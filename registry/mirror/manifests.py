@@ -64,8 +64,10 @@ class Manifests:
         self._sluggish_until: dict[str, float] = {}
         self._log = structlog.get_logger("registry.mirror")
 
-    async def get(self, repository: Repository, reference: Reference) -> ServedManifest:
-        """Return the manifest that `reference` leads to, and note that it was pulled.
+    async def get(
+        self, repository: Repository, reference: Reference, client: str | None
+    ) -> ServedManifest:
+        """Return the manifest that `reference` leads to, and note that a client pulled it.
 
         Raises:
             ManifestUnknown: it is not there, or (offline, private) not to be had.
@@ -73,7 +75,7 @@ class Manifests:
             StoreError: the disk or the catalog refused.
         """
         served = await self._find(repository, reference)
-        self._pulls.note(repository, served.manifest.digest)
+        self._pulls.note(repository, reference, served.manifest.digest, client)
         return served
 
     async def refresh(self, repository: Repository, reference: Reference) -> ServedManifest:
@@ -110,10 +112,12 @@ class Manifests:
                 raise _as_unknown(repository, reference, error) from error
             raise
 
-    def is_fresh(self, repository: Repository, reference: Reference, digest: Digest) -> bool:
+    def is_fresh(
+        self, repository: Repository, reference: Reference, digest: Digest, client: str | None
+    ) -> bool:
         """Whether `get` would return the manifest with this digest from memory, undoubted.
 
-        If so, that counts as a pull of it.
+        If so, that counts as a pull of it by this client.
         """
         try:
             known = self._remember_fresh(repository, reference, self._clock())
@@ -121,7 +125,7 @@ class Manifests:
             return False
         is_same = known is not None and known.manifest.digest == digest
         if is_same:
-            self._pulls.note(repository, digest)
+            self._pulls.note(repository, reference, digest, client)
         return is_same
 
     def _remember_fresh(

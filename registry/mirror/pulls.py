@@ -5,26 +5,28 @@ from collections.abc import Callable
 
 import structlog
 
-from registry.catalog.room import RoomCatalog
+from registry.catalog.pulls import Pull, PullCatalog
 from registry.errors import StoreError
 from registry.oci.digest import Digest
-from registry.oci.names import Repository
+from registry.oci.names import Reference, Repository
 
 PERIOD = 1.0  # seconds of pulls that a crash forgets at most, and that eviction may not know yet
 
 
 class Pulls:
-    """The last pull of each image, as this process saw it."""
+    """The last pull of each image by each client, as this process saw it."""
 
-    def __init__(self, catalog: RoomCatalog, clock: Callable[[], float]) -> None:
+    def __init__(self, catalog: PullCatalog, clock: Callable[[], float]) -> None:
         self._catalog = catalog
         self._clock = clock
-        self._noted: dict[tuple[Repository, Digest], float] = {}
+        self._noted: dict[tuple[Repository, Reference, Digest, str], float] = {}
         self._log = structlog.get_logger("registry.mirror")
 
-    def note(self, repository: Repository, digest: Digest) -> None:
-        """Note that a client asked for this manifest, and got it."""
-        self._noted[repository, digest] = self._clock()
+    def note(
+        self, repository: Repository, reference: Reference, digest: Digest, client: str | None
+    ) -> None:
+        """Note that a client (its address) asked for a manifest, and got this one."""
+        self._noted[repository, reference, digest, client or ""] = self._clock()
 
     async def flush(self) -> None:
         """Write what was noted since the last time."""
@@ -32,7 +34,7 @@ class Pulls:
         if not noted:
             return
         try:
-            await self._catalog.note_pulls([(*image, pulled) for image, pulled in noted.items()])
+            await self._catalog.note([Pull(*pull, pulled) for pull, pulled in noted.items()])
         except StoreError as error:
             self._noted = noted | self._noted
             self._log.error("pulls not noted", why=str(error))

@@ -8,6 +8,7 @@ import structlog
 
 from registry.errors import StoreError
 from registry.mirror.audit import Audit
+from registry.mirror.history import History
 from registry.mirror.retention import Retention
 from registry.mirror.room import Room
 
@@ -18,12 +19,15 @@ LULL = 60.0  # seconds between two looks whether an audit is due
 
 
 class Steward:
-    """Keeps room ready, lets images go that are kept long enough, and looks for rot."""
+    """Keeps room ready, lets images and history go that are kept long enough, looks for rot."""
 
-    def __init__(self, room: Room, retention: Retention, audit: Audit, rate: float) -> None:
+    def __init__(
+        self, room: Room, retention: Retention, history: History, audit: Audit, rate: float
+    ) -> None:
         """`rate` is how many bytes a second the audit may read; 0 for none."""
         self._room = room
         self._retention = retention
+        self._history = history
         self._audit = audit
         self._rate = rate
         self._log = structlog.get_logger("registry.mirror")
@@ -35,6 +39,7 @@ class Steward:
             rounds.create_task(self._repeat("tidied", self._room.keep_ready, TURN))
             if self._retention.is_wanted:
                 rounds.create_task(self._repeat("expired", self._retention.expire, HOUR))
+            rounds.create_task(self._repeat("forgotten", self._history.forget, HOUR))
             if self._rate:
                 rounds.create_task(self._repeat("audited", self._audit_slowly, LULL))
 

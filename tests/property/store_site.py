@@ -12,6 +12,7 @@ from unittest.mock import patch
 from registry import storehouse
 from registry.catalog.database import Database
 from registry.catalog.images import ImageCatalog
+from registry.catalog.pulls import PullCatalog
 from registry.catalog.room import RoomCatalog
 from registry.errors import StoreError
 from registry.metrics import Metrics
@@ -99,6 +100,7 @@ class Process:
         with patch.object(storehouse, "time", SimpleNamespace(time=clock)):
             self.house = storehouse.build_storehouse(sizes, folder, Metrics(), self.database)
         self.catalog, self.images = RoomCatalog(self.database), ImageCatalog(self.database)
+        self.pulls = PullCatalog(self.database)
         self.shelves = storehouse.open_shelves(folder)
         self._clock = clock
 

@@ -22,6 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from registry.catalog.pulls import Pull
 from registry.errors import ImagePinned, ManifestUnknown, StoreError
 from registry.oci.digest import Digest
 from registry.store.folder import open_folder
@@ -101,8 +102,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     async def pull(self, number: int) -> None:
         image = IMAGES[number]
-        used = (image.repository, image.manifest.digest, float(next(self.moments)))
-        await self.process.catalog.note_pulls([used])
+        name, digest = image.tag, image.manifest.digest
+        used = Pull(image.repository, name, digest, "", float(next(self.moments)))
+        await self.process.pulls.note([used])
 
     async def pin(self, number: int) -> None:
         images, name = self.process.house.images, (IMAGES[number].repository, IMAGES[number].tag)

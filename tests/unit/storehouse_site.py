@@ -14,6 +14,7 @@ from registry.catalog.database import Database
 from registry.catalog.images import ImageCatalog
 from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.pins import PinCatalog
+from registry.catalog.pulls import Pull, PullCatalog
 from registry.catalog.removal import RemovalCatalog
 from registry.catalog.room import RoomCatalog
 from registry.catalog.uses import UseCatalog
@@ -84,7 +85,7 @@ class Site:
         self.catalog, self.pins = RoomCatalog(database), PinCatalog(database)
         self.manifests, self.images = ManifestCatalog(database), ImageCatalog(database)
         self.removal, self.uses = RemovalCatalog(database), UseCatalog(database)
-        self.audits = AuditCatalog(database)
+        self.audits, self.pulls = AuditCatalog(database), PullCatalog(database)
         self.settings = Settings(storage=StorageSettings(limit=limit, reserve=0))
         self.metrics = Metrics()
         # What is built takes its clock along.
@@ -128,6 +129,10 @@ class Site:
             name = Tag(tag) if tag else None
             await self.house.intake.keep(repository, image.manifest, name, self.now)
         return image.digest
+
+    async def note_pulls(self, *pulls: tuple[Repository, Digest, float]) -> None:
+        """Have it noted that clients pulled manifests by digest."""
+        await self.pulls.note([Pull(where, what, what, "", when) for where, what, when in pulls])
 
     async def pin(
         self, repository: Repository, reference: Reference, platforms: Sequence[str] = ()

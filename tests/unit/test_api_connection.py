@@ -66,7 +66,7 @@ class Place:
         response._keep_alive = keep_alive
         sending = asyncio.create_task(send())
         await asyncio.wait([sending])
-        self.connection.settle(Answer(response, REPORT, lambda: self.is_current), sending)
+        self.connection.settle(Answer(response, REPORT, lambda _: self.is_current), sending)
 
     def is_repeated(self, data: bytes = ASKED) -> bool:
         given, written = len(self.inner.given), len(self.wire.written)

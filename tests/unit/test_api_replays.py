@@ -17,7 +17,7 @@ def make(limit: int = 100_000) -> Replays:
 
 def answer(body: bytes = b"body", method: str = "GET") -> Answer:
     report = Report(method, "/", "", "", "manifests", 200, "hit", len(body), "")
-    return Answer(web.Response(body=body), report, lambda: True)
+    return Answer(web.Response(body=body), report, lambda _: True)
 
 
 def test_a_head_has_no_body() -> None:
@@ -55,7 +55,7 @@ def test_what_is_remembered_is_bounded() -> None:
     [
         (b"x" * (MAX_REQUEST + 1), answer()),
         (b"x", answer(b"y" * (MAX_BODY + 1))),
-        (b"x", Answer(web.StreamResponse(), answer().report, lambda: True)),
+        (b"x", Answer(web.StreamResponse(), answer().report, lambda _: True)),
         (b"x", Answer(web.Response(body=b""), answer().report, None)),
     ],
 )
@@ -69,6 +69,6 @@ def test_what_does_not_pay_is_not_learnt(request_: bytes, given: Answer) -> None
 def test_unchanged_is_repeated() -> None:
     """A 304 has no body, and can be said again."""
     replays = make()
-    unchanged = Answer(web.Response(status=304), answer().report, lambda: True)
+    unchanged = Answer(web.Response(status=304), answer().report, lambda _: True)
     replays.learn(b"x", unchanged)
     assert replays.replay(b"x", None).startswith(b"HTTP/1.1 304 Not Modified\r\n")

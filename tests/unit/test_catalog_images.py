@@ -68,7 +68,7 @@ async def test_pulls_are_of_one_repository(site: Site) -> None:
         site.now = now
         await site.pull(repository, AMD, "1")
         await site.pull(repository, ARM)
-    await site.catalog.note_pulls([(HERE, AMD.digest, 3000.0), (THERE, ARM.digest, 4000.0)])
+    await site.note_pulls((HERE, AMD.digest, 3000.0), (THERE, ARM.digest, 4000.0))
 
     by_tag, by_digest = str(AMD.digest), str(ARM.digest)
     assert (await site.images.draw()).images == (

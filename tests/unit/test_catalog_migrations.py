@@ -112,6 +112,27 @@ def test_an_empty_old_catalog_uses_nothing(tmp_path: Path) -> None:
     assert ask(path, "SELECT bytes FROM usage") == [(0,)]
 
 
+def test_pulls_of_before_keep_the_names_of_today(old: Path) -> None:
+    """Who pulled was not known: what it was is named by its tags, and else by its digest."""
+    with closing(sqlite3.connect(old, isolation_level=None)) as rows:
+        rows.executescript(read_script(2))
+        rows.execute("PRAGMA user_version = 2")
+        rows.execute("INSERT INTO tags VALUES (?, 'new', ?, 1.0)", spell((HERE, INDEX)))
+        pulled = [(INDEX, HERE, 9.5), (IMAGE, HERE, 8.5), (IMAGE, THERE, 7.5)]
+        rows.executemany("INSERT INTO pulls VALUES (?, ?, ?)", map(spell, pulled))
+
+    migrate(old)
+
+    wanted = [
+        (INDEX, HERE, "1.0", "", 9.5),
+        (INDEX, HERE, "new", "", 9.5),
+        (IMAGE, HERE, IMAGE, "", 8.5),
+        (IMAGE, THERE, "latest", "", 7.5),
+    ]
+    assert sorted(ask(old, "SELECT * FROM clients")) == sorted(map(spell, wanted))
+    assert sorted(ask(old, "SELECT * FROM pulls")) == sorted(map(spell, pulled))
+
+
 async def test_what_was_known_can_be_asked_for(old: Path) -> None:
     """The nouns of the catalog read old rows as if they had written them."""
     async with Database(old) as opened:

@@ -210,7 +210,7 @@ async def test_applying_forgets_every_row(site: Site) -> None:
     before = await site.images.draw()
     await site.pull(HERE, INDEX, "1")
     await site.pull(HERE, AMD)
-    await site.catalog.note_pulls([(HERE, INDEX.digest, 9.0)])
+    await site.note_pulls((HERE, INDEX.digest, 9.0))
     removal = await plan(site, "1")
 
     await site.removal.apply(removal)
@@ -219,7 +219,8 @@ async def test_applying_forgets_every_row(site: Site) -> None:
     after = await site.images.draw()
     assert (after.images, after.links) == (before.images, before.links)
     assert after.media_types == before.media_types
-    assert site.database.read("SELECT * FROM pulls") == []
+    for table in ("pulls", "clients"):
+        assert site.database.read(f"SELECT * FROM {table}") == []
     assert sorted(await site.removal.list_unneeded(removal)) == sorted(removal.blobs)
 
 

@@ -3,12 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from registry.catalog.database import Database
 from registry.catalog.manifests import ManifestCatalog
+from registry.catalog.pulls import Pull, PullCatalog
 from registry.catalog.room import RoomCatalog, Use
 from registry.oci import media
 from registry.oci.digest import Digest
@@ -99,8 +101,10 @@ async def test_blobs_are_as_warm_as_their_warmest_image(
         await room.record(manifest.digest, len(manifest.raw), 1.0)
     for blob in (A, B, C):
         await room.record(blob, 10, 1.0)
-    await room.note_pulls([(HERE, old.digest, 100.0), (HERE, new.digest, 200.0)])
-    await room.note_pulls([(HERE, new.digest, 150.0)])  # written late: not younger than it is
+    pulls = PullCatalog(database)
+    one, two = (Pull(HERE, each.digest, each.digest, "", 200.0) for each in (old, new))
+    await pulls.note([replace(one, pulled=100.0), two])
+    await pulls.note([replace(two, pulled=150.0)])  # written late: not younger than it is
 
     found = [(blob.digest, blob.used) for blob in await room.list_coldest()]
 

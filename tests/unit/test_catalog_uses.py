@@ -28,7 +28,7 @@ async def test_the_later_of_seen_and_pulled_counts(site: Site) -> None:
     site.now = 100.0
     for image in (AMD, ARM):
         await site.pull(HERE, image)
-    await site.catalog.note_pulls([(HERE, AMD.digest, 200.0), (HERE, ARM.digest, 50.0)])
+    await site.note_pulls((HERE, AMD.digest, 200.0), (HERE, ARM.digest, 50.0))
     last = (await site.uses.list_all()).last
     assert last == {(HERE, AMD.digest): 200.0, (HERE, ARM.digest): 100.0}
 
@@ -37,7 +37,7 @@ async def test_uses_are_of_one_repository(site: Site) -> None:
     """A pull from one repository is no use of another's, though the bytes are the same."""
     for repository in (HERE, THERE):
         await site.pull(repository, AMD)
-    await site.catalog.note_pulls([(THERE, AMD.digest, 5000.0)])
+    await site.note_pulls((THERE, AMD.digest, 5000.0))
     last = (await site.uses.list_all()).last
     assert last == {(HERE, AMD.digest): 1000.0, (THERE, AMD.digest): 5000.0}
 

@@ -29,7 +29,7 @@ async def test_an_index_warms_all_that_is_under_it(site: Site) -> None:
     for image in (AMD, ARM, INDEX):
         await site.pull(HERE, image, "1")
     other = await site.fill(b"pulled after them, and never again")
-    await site.catalog.note_pulls([(HERE, INDEX.digest, site.now + 100)])
+    await site.note_pulls((HERE, INDEX.digest, site.now + 100))
 
     assert (await list_coldest(site))[0] == other
     assert {blob.used for blob in await site.catalog.list_coldest() if blob.digest != other} == {

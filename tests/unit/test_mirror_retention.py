@@ -37,7 +37,7 @@ async def expire(site: Site, keep_for: Mapping[str, float] = ALL) -> set[str]:
 
 
 async def pull_again(site: Site, image: Image) -> None:
-    await site.catalog.note_pulls([(HERE, image.digest, site.now)])
+    await site.note_pulls((HERE, image.digest, site.now))
 
 
 @pytest.mark.parametrize(("age", "is_expired"), [(9.9, False), (10.0, False), (10.1, True)])

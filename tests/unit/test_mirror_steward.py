@@ -39,6 +39,9 @@ class Parts:
     async def expire(self) -> None:
         self._note("expire")
 
+    async def forget(self) -> None:
+        self._note("forget")
+
     def is_due(self, auditor: str) -> bool:
         assert auditor == "steward"
         return self.due
@@ -52,11 +55,12 @@ class Clock:
     """Sleeps that cost no time; the round ends when they reach `END`."""
 
     def __init__(self) -> None:
-        self.naps: list[float] = []
+        self.naps: list[tuple[object, float]] = []
 
     async def sleep(self, seconds: float) -> None:
-        self.naps.append(seconds)
-        if self.naps.count(seconds) * seconds >= END or len(self.naps) > 10_000:
+        nap = (asyncio.current_task(), seconds)
+        self.naps.append(nap)
+        if self.naps.count(nap) * seconds >= END or len(self.naps) > 10_000:
             await asyncio.get_running_loop().create_future()
         await asyncio.sleep(0)
 
@@ -76,7 +80,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 async def go_round(parts: Parts, clock: Clock, rate: float = RATE) -> None:
     """Let the steward work until `END`."""
-    steward = Steward(parts, parts, parts, rate)  # type: ignore[arg-type]
+    steward = Steward(parts, parts, parts, parts, rate)  # type: ignore[arg-type]
     keep: Callable[[], Coroutine[Any, Any, None]] = steward.keep_tidy
     running = asyncio.create_task(keep())
     for _ in range(4000):
@@ -88,11 +92,12 @@ async def go_round(parts: Parts, clock: Clock, rate: float = RATE) -> None:
 
 
 async def test_each_has_its_time(parts: Parts, clock: Clock) -> None:
-    """Room is looked after every few seconds, audits every minute, retention every hour."""
+    """Room is looked after every few seconds, audits every minute, what is old every hour."""
     await go_round(parts, clock)
     assert parts.calls.count("ready") == END / TURN
     assert parts.calls.count("audit") == END / LULL
     assert parts.calls.count("expire") == END / HOUR
+    assert parts.calls.count("forget") == END / HOUR
     assert set(parts.rates) == {RATE}
 
 
@@ -103,19 +108,20 @@ async def test_what_the_dead_have_left_is_mended_first(parts: Parts, clock: Cloc
     assert parts.calls.index("mend") < parts.calls.index("ready")
 
 
-@pytest.mark.parametrize("what", ["mend", "ready", "expire", "audit"])
+@pytest.mark.parametrize("what", ["mend", "ready", "expire", "forget", "audit"])
 async def test_a_refusing_disk_ends_no_round(parts: Parts, clock: Clock, what: str) -> None:
     """What failed is told and done again the next time; the others do not notice."""
     parts.failures[what] = [StoreError("data", "full")]
     await go_round(parts, clock)
-    expected = {"mend": END / SWEEP, "ready": END / TURN, "expire": END / HOUR, "audit": END / LULL}
+    expected = {"mend": END / SWEEP, "ready": END / TURN, "audit": END / LULL}
+    expected |= dict.fromkeys(("expire", "forget"), END / HOUR)
     assert {name: parts.calls.count(name) for name in expected} == expected
 
 
 async def test_a_bug_is_no_refusal(parts: Parts, clock: Clock) -> None:
     """An error that no disk makes ends the steward, so that the supervisor hears of it."""
     parts.failures["expire"] = [ZeroDivisionError()]
-    steward = Steward(parts, parts, parts, RATE)  # type: ignore[arg-type]
+    steward = Steward(parts, parts, parts, parts, RATE)  # type: ignore[arg-type]
     with pytest.raises(ExceptionGroup) as caught:
         await steward.keep_tidy()
     assert caught.group_contains(ZeroDivisionError)
@@ -132,4 +138,4 @@ async def test_what_is_not_wanted_is_not_done(parts: Parts, clock: Clock) -> Non
     """Without `keep_for` nothing expires, with a rate of zero nothing is audited."""
     parts.is_wanted = False
     await go_round(parts, clock, rate=0.0)
-    assert set(parts.calls) == {"mend", "ready"}
+    assert set(parts.calls) == {"mend", "ready", "forget"}
