@@ -16,9 +16,11 @@ from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.pulls import PullCatalog
 from registry.metrics import Metrics
 from registry.mirror.absence import AbsenceMemory
+from registry.mirror.attachments import Attachments
 from registry.mirror.blob_inquiries import BlobInquiries
 from registry.mirror.blobs import Blobs
 from registry.mirror.flights import Flights
+from registry.mirror.foresight import Foresight
 from registry.mirror.inquiries import Inquiries
 from registry.mirror.lists import Lists
 from registry.mirror.manifests import Manifests
@@ -39,6 +41,7 @@ from registry.upstream.budget import Budget
 from registry.upstream.credentials import find_credentials
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.offline import OfflineSource
+from registry.upstream.redirects import origin_of
 from registry.upstream.registry import RegistrySource
 from registry.upstream.roster import Roster
 from registry.upstream.source import Source
@@ -67,29 +70,50 @@ async def open_services(
     """
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(folder.catalog))
-        tasks = await stack.enter_async_context(Tasks())
-        note_budget = _budget_keeper(BudgetCatalog(database), tasks, metrics)
-        sources: dict[str, Source] = {}
-        system = None if settings.offline else load_trust("", "")
-        for name, upstream in settings.upstreams.items():
-            if settings.offline:
-                sources[name] = OfflineSource(name)
-            else:
-                client = await stack.enter_async_context(open_client(name, upstream, system))
-                sources[name] = build_source(name, upstream, client, note_budget)
-        yield _compose(settings, folder, metrics, database, sources=sources, tasks=tasks)
+        yield await _open_mirror(stack, settings, folder, metrics, database=database)
 
 
 @asynccontextmanager
-async def open_warming(settings: Settings) -> AsyncIterator[Warming]:
+async def open_warming(settings: Settings) -> AsyncIterator[tuple[Warming, Foresight]]:
     """Open what fetches images ahead of pulls, in a data folder that is there already.
 
     Raises:
         StoreError: the catalog cannot be opened.
         SettingsError: there is no data folder, or a file that is named cannot be read.
     """
-    async with open_services(settings, find_storage(settings), Metrics()) as mirror:
-        yield Warming(mirror.manifests, mirror.blobs)
+    folder = find_storage(settings)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database(folder.catalog))
+        mirror = await _open_mirror(stack, settings, folder, Metrics(), database=database)
+        manifests, blobs = mirror.manifests, mirror.blobs
+        warming = Warming(manifests, blobs, Attachments(manifests, mirror.lists))
+        origins = {
+            name: [origin_of(url) for url in upstream.endpoints]
+            for name, upstream in settings.upstreams.items()
+        }
+        budgets = BudgetCatalog(database)
+        yield warming, Foresight(manifests, blobs, budgets, origins, time.time)
+
+
+async def _open_mirror(
+    stack: AsyncExitStack,
+    settings: Settings,
+    folder: DataFolder,
+    metrics: Metrics,
+    *,
+    database: Database,
+) -> Mirror:
+    tasks = await stack.enter_async_context(Tasks())
+    note_budget = _budget_keeper(BudgetCatalog(database), tasks, metrics)
+    sources: dict[str, Source] = {}
+    system = None if settings.offline else load_trust("", "")
+    for name, upstream in settings.upstreams.items():
+        if settings.offline:
+            sources[name] = OfflineSource(name)
+        else:
+            client = await stack.enter_async_context(open_client(name, upstream, system))
+            sources[name] = build_source(name, upstream, client, note_budget)
+    return _compose(settings, folder, metrics, database, sources=sources, tasks=tasks)
 
 
 def _budget_keeper(

@@ -1,6 +1,24 @@
 """What upstream endpoints last told of their pull budgets."""
 
+from dataclasses import dataclass
+
 from registry.catalog.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRecord:
+    """What an endpoint told `identity`: `remaining` of `allowed` in `period` seconds.
+
+    `seen` is when it did (epoch seconds), `source` whom it counts.
+    """
+
+    endpoint: str
+    identity: str
+    allowed: int
+    remaining: int
+    period: float
+    source: str
+    seen: float
 
 
 class BudgetCatalog:
@@ -25,4 +43,15 @@ class BudgetCatalog:
             lambda rows: rows.execute(
                 "INSERT OR REPLACE INTO budgets VALUES (?, ?, ?, ?, ?, ?, ?)", row
             )
+        )
+
+    async def list_all(self) -> list[BudgetRecord]:
+        """Return all budgets, those included that are just being recorded by this process.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        # Read where it is written, so behind what has been told before.
+        return await self._database.write(
+            lambda rows: [BudgetRecord(*row) for row in rows.execute("SELECT * FROM budgets")]
         )

@@ -51,7 +51,7 @@ def refresh(
         from registry.app import open_warming  # noqa: PLC0415
 
         results: list[dict[str, object]] = []
-        async with open_warming(session.settings) as warming:
+        async with open_warming(session.settings) as (warming, _):
             for repository, reference, known in await _find_names(session, images):
                 platforms = _choose_platforms(session, (repository, reference), known, wanted)
                 name = spell_image(repository, reference)
@@ -111,7 +111,7 @@ async def _refresh(
     try:
         if name[0].registry not in session.settings.upstreams:
             raise NameUnknown(name[0].registry, tuple(session.settings.upstreams))
-        warmed = await warming.warm(*name, platforms, lambda _: None)
+        warmed = await warming.warm(*name, platforms)
         if not warmed.failures:
             await _move_pin(session, name)
     except EntrepotError as error:

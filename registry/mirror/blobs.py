@@ -161,6 +161,10 @@ class Blobs:
         """Whether the bytes are stored, whoever may have them."""
         return await self._store.stat(digest) is not None
 
+    def measure(self, digest: Digest) -> int:
+        """Return how many bytes of an arriving blob have landed."""
+        return self._spool.measure(digest)
+
     async def stat(self, repository: Repository, digest: Digest) -> int | None:
         """Return the size in bytes of a blob this repository has; None where nobody tells it.
 

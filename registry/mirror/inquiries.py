@@ -10,6 +10,7 @@ from registry.mirror.origin import Origin
 from registry.mirror.shelf import Shelf
 from registry.mirror.tasks import Tasks
 from registry.oci.digest import Digest
+from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository, Tag
 from registry.settings import TagSettings
 from registry.store.locks import Locks
@@ -73,6 +74,21 @@ class Inquiries:
         self._running[key] = inquiry
         inquiry.task.add_done_callback(lambda _: self._running.pop(key, None))
         return inquiry
+
+    async def peek(self, repository: Repository, reference: Reference) -> Manifest | None:
+        """Return what `reference` leads to if its bytes are here; a HEAD asks, nothing is kept.
+
+        Raises:
+            Unknown, UpstreamError, StoreError: the upstream, or the disk, does not say.
+        """
+        digest: Digest | None
+        if isinstance(reference, Digest):
+            digest = reference
+        else:
+            digest = await self._sources[repository.registry].head_manifest(
+                repository.name, reference
+            )
+        return None if digest is None else await self._shelf.recall_bytes(digest)
 
     async def _inquire(
         self, repository: Repository, reference: Reference, *, is_doubted: bool

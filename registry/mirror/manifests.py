@@ -91,6 +91,19 @@ class Manifests:
         except UpstreamOffline as error:
             raise _as_unknown(repository, reference, error) from error
 
+    async def peek(self, repository: Repository, reference: Reference) -> Manifest | None:
+        """Return what `reference` leads to now if it is here, without any effect.
+
+        Raises:
+            ManifestUnknown: it is not there, or (offline, private) not to be had.
+            UpstreamError: the upstream does not say.
+            StoreError: the disk or the catalog refused.
+        """
+        try:
+            return await self._inquiries.peek(repository, reference)
+        except (Unknown, UpstreamDenied, UpstreamOffline) as error:
+            raise _as_unknown(repository, reference, error) from error
+
     async def _find(self, repository: Repository, reference: Reference) -> ServedManifest:
         now = self._clock()
         known = self._remember_fresh(repository, reference, now)

@@ -1,10 +1,12 @@
 """Fetching whole images, before anybody asks for them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from registry.errors import EntrepotError, PlatformUnknown
+from registry.errors import EntrepotError, PlatformUnknown, UpstreamError
+from registry.mirror.attachments import Attachments
 from registry.mirror.blobs import Blobs
 from registry.mirror.manifests import Manifests
 from registry.oci import media, platform
@@ -17,26 +19,47 @@ AT_ONCE = 4  # blobs of one image
 
 @dataclass(slots=True)
 class Warmed:
-    """What a name leads to now; `fetched` bytes were not here; `failures` say what could not be."""
+    """What a name leads to now; `fetched` bytes were not here; `failures` say what could not be.
+
+    `attached` is how many signatures, SBOMs and attestations of it are here too.
+    """
 
     digest: Digest
     fetched: int = 0
+    attached: int = 0
     failures: list[str] = field(default_factory=list)
+
+
+class Watch(Protocol):
+    """Who looks on while blobs that are not here are fetched."""
+
+    def expect(self, blobs: Iterable[Descriptor]) -> None:
+        """Hear which are going to be fetched."""
+
+    def begin(self, blob: Descriptor) -> None:
+        """Hear that the fetching of one begins."""
+
+    def end(self, blob: Descriptor, *, is_whole: bool) -> None:
+        """Hear that it is over."""
 
 
 class Warming:
     """Has images stored, whole."""
 
-    def __init__(self, manifests: Manifests, blobs: Blobs) -> None:
+    def __init__(self, manifests: Manifests, blobs: Blobs, attachments: Attachments) -> None:
         self._manifests = manifests
         self._blobs = blobs
+        self._attachments = attachments
 
     async def warm(
         self,
         repository: Repository,
         reference: Reference,
         platforms: Sequence[str],
-        tell: Callable[[Descriptor], None],
+        tell: Callable[[Descriptor], None] = lambda _: None,
+        *,
+        watch: Watch | None = None,
+        with_attached: bool = False,
     ) -> Warmed:
         """Ask what `reference` leads to now, and fetch what of it is not here.
 
@@ -48,31 +71,83 @@ class Warming:
         """
         served = await self._manifests.refresh(repository, reference)
         warmed = Warmed(served.manifest.digest)
-        blobs: dict[Digest, Descriptor] = {}
         image = spell_image(repository, reference)
-        for child in _choose(image, served.manifest, platforms):
+        chosen = choose_manifests(image, served.manifest, platforms)
+        manifests = await self._follow(repository, chosen, warmed)
+        if with_attached:
+            attached = await self._attach(repository, served.manifest, chosen, warmed)
+            warmed.attached = len(attached)
+            manifests += attached
+        blobs = {blob.digest: blob for manifest in manifests for blob in manifest.blobs}
+        await self._fetch(repository, list(blobs.values()), warmed, tell, watch=watch)
+        return warmed
+
+    def measure(self, blob: Descriptor) -> int:
+        """Return how many bytes of a blob that is being fetched have landed."""
+        return self._blobs.measure(blob.digest)
+
+    async def _follow(
+        self, repository: Repository, digests: Iterable[Digest], warmed: Warmed
+    ) -> list[Manifest]:
+        found = []
+        for digest in digests:
             try:
-                manifest = (await self._manifests.refresh(repository, child)).manifest
+                found.append((await self._manifests.refresh(repository, digest)).manifest)
             except EntrepotError as error:
-                warmed.failures.append(str(error))
-                continue
-            blobs |= {blob.digest: blob for blob in manifest.blobs}
+                warmed.failures.append(tell_failure(error))
+        return found
+
+    async def _attach(
+        self, repository: Repository, root: Manifest, chosen: Sequence[Digest], warmed: Warmed
+    ) -> list[Manifest]:
+        proofs = await self._follow(repository, find_attestations(root, chosen), warmed)
+        subjects = dict.fromkeys((root.digest, *chosen))
+        found, failures = await self._attachments.fetch(repository, list(subjects))
+        warmed.failures += map(tell_failure, failures)
+        return [*proofs, *found]
+
+    async def _fetch(
+        self,
+        repository: Repository,
+        blobs: Sequence[Descriptor],
+        warmed: Warmed,
+        tell: Callable[[Descriptor], None],
+        *,
+        watch: Watch | None,
+    ) -> None:
+        missing = [blob for blob in blobs if not await self._blobs.is_here(blob.digest)]
+        for blob in blobs:
+            if blob not in missing:
+                tell(blob)
+        if watch is not None:
+            watch.expect(missing)
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def fetch(blob: Descriptor) -> None:
             async with gate:
+                is_whole = False
+                if watch is not None:
+                    watch.begin(blob)
                 try:
                     if await self._blobs.fetch(repository, blob):
                         warmed.fetched += blob.size
+                    is_whole = True
                     tell(blob)
                 except EntrepotError as error:
-                    warmed.failures.append(str(error))
+                    warmed.failures.append(tell_failure(error))
+                finally:
+                    if watch is not None:
+                        watch.end(blob, is_whole=is_whole)
 
-        await asyncio.gather(*map(fetch, blobs.values()))
-        return warmed
+        await asyncio.gather(*map(fetch, missing))
 
 
-def _choose(image: str, manifest: Manifest, platforms: Sequence[str]) -> list[Digest]:
+def choose_manifests(image: str, manifest: Manifest, platforms: Sequence[str]) -> list[Digest]:
+    """Return the manifests of an index for these platforms (all when empty), or the image itself.
+
+    Raises:
+        PlatformUnknown: it has none for one of them.
+    """
     if manifest.media_type not in media.INDEXES:
         return [manifest.digest]
     if not platforms:
@@ -85,3 +160,26 @@ def _choose(image: str, manifest: Manifest, platforms: Sequence[str]) -> list[Di
             raise PlatformUnknown(image, wanted, sorted(set(found.values())))
         chosen += for_it
     return [Digest.parse(digest) for digest in dict.fromkeys(chosen)]
+
+
+def find_attestations(root: Manifest, chosen: Sequence[Digest]) -> list[Digest]:
+    """Return what BuildKit put into an index about these of its manifests, without themselves."""
+    if root.media_type not in media.INDEXES:
+        return []
+    proofs = platform.find_attestations(root.raw, set(map(str, chosen)))
+    return [
+        child.digest
+        for child in root.children
+        if str(child.digest) in proofs and child.digest not in chosen
+    ]
+
+
+def tell_failure(error: EntrepotError) -> str:
+    """Say what went wrong, and when to come again where that is known."""
+    wait = error.retry_after if isinstance(error, UpstreamError) else None
+    if not wait:
+        return str(error)
+    for length, unit in ((3600, "h"), (60, "min")):
+        if wait >= 1.5 * length:
+            return f"{error}; come again in {wait / length:.0f} {unit}"
+    return f"{error}; come again in {wait:.0f} s"

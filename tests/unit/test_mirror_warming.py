@@ -55,6 +55,9 @@ class Upstream:
             raise ManifestUnknown(str(repository), str(reference))
         return ServedManifest(self.names[reference].manifest, Origin.MISS)
 
+    async def is_here(self, digest: Digest) -> bool:
+        return digest in self.here
+
     async def fetch(self, repository: Repository, descriptor: Descriptor) -> bool:
         self.running += 1
         self.most = max(self.most, self.running)
@@ -82,7 +85,7 @@ async def warm(
 ) -> tuple[Warmed, set[Digest]]:
     """Warm, and return what came of it and which blobs were told."""
     told: list[Descriptor] = []
-    warming = Warming(upstream, upstream)  # type: ignore[arg-type]
+    warming = Warming(upstream, upstream, upstream)  # type: ignore[arg-type]
     warmed = await warming.warm(HERE, reference, platforms, told.append)
     assert len(told) == len(set(told))
     return warmed, {blob.digest for blob in told}

@@ -1,0 +1,102 @@
+"""What warming would cost, before it is begun; nothing is kept of what is asked for that."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from registry.catalog.budgets import BudgetCatalog, BudgetRecord
+from registry.mirror.blobs import Blobs
+from registry.mirror.manifests import Manifests
+from registry.mirror.warming import choose_manifests, find_attestations
+from registry.oci.manifest import Manifest
+from registry.oci.names import Reference, Repository, spell_image
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """How many requests an image takes from the pull budget, and the bytes to fetch.
+
+    What is not here yet says neither what it consists of nor how large it is: `most` is then a
+    guess (infinity for all platforms), and `missing` None.
+    """
+
+    least: int
+    most: float
+    missing: int | None
+
+
+class Foresight:
+    """Foresees costs, and what there is to pay them from."""
+
+    def __init__(
+        self,
+        manifests: Manifests,
+        blobs: Blobs,
+        budgets: BudgetCatalog,
+        endpoints: Mapping[str, Sequence[str]],
+        clock: Callable[[], float],
+    ) -> None:
+        """`endpoints` are the origins of each upstream."""
+        self._manifests = manifests
+        self._blobs = blobs
+        self._budgets = budgets
+        self._endpoints = endpoints
+        self._clock = clock
+
+    async def foresee(
+        self,
+        repository: Repository,
+        reference: Reference,
+        platforms: Sequence[str],
+        *,
+        with_attached: bool,
+    ) -> Forecast:
+        """Ask by HEAD, which is free, what a name leads to, and look what of that is here.
+
+        What refers to the image (signatures, SBOMs) comes on top, where there is any.
+
+        Raises:
+            Unknown, UpstreamError, StoreError: the name leads nowhere, as far as can be told.
+            PlatformUnknown: it is an index that has none for one of these platforms.
+        """
+        root = await self._manifests.peek(repository, reference)
+        if root is None:
+            each = 2 if with_attached else 1
+            most = 1 + len(platforms) * each if platforms else math.inf
+            return Forecast(1, most, None)
+        chosen = choose_manifests(spell_image(repository, reference), root, platforms)
+        if with_attached:
+            chosen += find_attestations(root, chosen)
+        found = [
+            root if digest == root.digest else await self._manifests.peek(repository, digest)
+            for digest in chosen
+        ]
+        lacking = found.count(None)
+        known = [manifest for manifest in found if manifest is not None]
+        missing = None if lacking else await self._add_up(known)
+        return Forecast(lacking, lacking, missing)
+
+    async def _add_up(self, manifests: Sequence[Manifest]) -> int:
+        blobs = {blob.digest: blob for manifest in manifests for blob in manifest.blobs}
+        return sum(
+            [blob.size for blob in blobs.values() if not await self._blobs.is_here(blob.digest)]
+        )
+
+    async def list_budgets(self) -> dict[str, BudgetRecord]:
+        """Return what upstreams last told of their budgets, where that is not out of date.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        now = self._clock()
+        told = [each for each in await self._budgets.list_all() if now < each.seen + each.period]
+        newest = {each.endpoint: each for each in sorted(told, key=lambda each: each.seen)}
+        found = {
+            registry: [newest[origin] for origin in origins if origin in newest]
+            for registry, origins in self._endpoints.items()
+        }
+        return {
+            registry: max(budgets, key=lambda each: each.seen)
+            for registry, budgets in found.items()
+            if budgets
+        }
