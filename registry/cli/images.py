@@ -8,6 +8,7 @@ import typer
 
 from registry.cli.refresh import refresh
 from registry.cli.session import Config, DryRun, Json, Session, operate
+from registry.cli.warm import warm
 from registry.cli.words import make_table, print_table, tell_age, tell_size
 from registry.errors import ImagePinned, NameUnknown, NotPinned
 from registry.oci.names import (
@@ -45,6 +46,7 @@ def build_images_app() -> typer.Typer:
     app.command("pin")(pin)
     app.command("unpin")(unpin)
     app.command("refresh")(refresh)
+    app.command("warm")(warm)
     app.command("rm")(remove)
     return app
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from registry.catalog.budgets import BudgetCatalog, BudgetRecord
+from registry.catalog.budgets import BudgetCatalog
 from registry.mirror.blobs import Blobs
 from registry.mirror.manifests import Manifests
 from registry.mirror.warming import choose_manifests, find_attestations
@@ -23,6 +23,16 @@ class Forecast:
     least: int
     most: float
     missing: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """`remaining` of `allowed` requests in `period` seconds, as an upstream said when `seen`."""
+
+    allowed: int
+    remaining: int
+    period: float
+    seen: float
 
 
 class Foresight:
@@ -82,21 +92,18 @@ class Foresight:
             [blob.size for blob in blobs.values() if not await self._blobs.is_here(blob.digest)]
         )
 
-    async def list_budgets(self) -> dict[str, BudgetRecord]:
+    async def list_budgets(self) -> dict[str, Budget]:
         """Return what upstreams last told of their budgets, where that is not out of date.
 
         Raises:
             StoreError: the catalog refused.
         """
         now = self._clock()
-        told = [each for each in await self._budgets.list_all() if now < each.seen + each.period]
-        newest = {each.endpoint: each for each in sorted(told, key=lambda each: each.seen)}
-        found = {
-            registry: [newest[origin] for origin in origins if origin in newest]
-            for registry, origins in self._endpoints.items()
-        }
-        return {
-            registry: max(budgets, key=lambda each: each.seen)
-            for registry, budgets in found.items()
-            if budgets
-        }
+        found: dict[str, Budget] = {}
+        for each in sorted(await self._budgets.list_all(), key=lambda each: each.seen):
+            if now < each.seen + each.period:
+                budget = Budget(each.allowed, each.remaining, each.period, each.seen)
+                for registry, origins in self._endpoints.items():
+                    if each.endpoint in origins:
+                        found[registry] = budget
+        return found

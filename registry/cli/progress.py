@@ -1,0 +1,95 @@
+"""What is being fetched, while it is: bars on a terminal, nothing anywhere else."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from registry.oci.manifest import Descriptor
+
+LOOK = 0.2  # seconds between two looks at what has landed
+
+
+class Board:
+    """Bars for the blobs under way and for all together; it is a `Watch` of warming.
+
+    A blob that several images need is one bar, and counts once.
+    """
+
+    def __init__(self, measure: Callable[[Descriptor], int]) -> None:
+        self._measure = measure
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(binary_units=True),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+            transient=True,
+            # What goes to a file or a pipe must not turn up on the terminal instead.
+            redirect_stdout=sys.stdout.isatty(),
+        )
+        self._all = self._progress.add_task("all", total=0)
+        self._expected: dict[Descriptor, int] = {}
+        self._bars: dict[Descriptor, TaskID] = {}
+        self._begun: dict[Descriptor, int] = {}
+        self._landed: set[Descriptor] = set()
+
+    @property
+    def fetched(self) -> int:
+        """The bytes of the blobs that came, each counted once."""
+        return sum(blob.size for blob in self._landed)
+
+    def expect(self, blobs: Iterable[Descriptor]) -> None:
+        """See `Watch`."""
+        self._expected |= {blob: blob.size for blob in blobs}
+
+    def begin(self, blob: Descriptor) -> None:
+        """See `Watch`."""
+        self._begun[blob] = self._begun.get(blob, 0) + 1
+        if blob not in self._bars:
+            name = f"  {blob.digest.encoded[:12]}"
+            self._bars[blob] = self._progress.add_task(name, total=blob.size)
+
+    def end(self, blob: Descriptor, *, is_whole: bool) -> None:
+        """See `Watch`."""
+        if is_whole:
+            self._landed.add(blob)
+        self._begun[blob] -= 1
+        if not self._begun[blob] and blob in self._bars:
+            self._progress.remove_task(self._bars.pop(blob))
+
+    @asynccontextmanager
+    async def show(self) -> AsyncIterator[None]:
+        """Show the bars until leaving, where there is a terminal."""
+        if not self._console.is_terminal:
+            yield
+            return
+        with self._progress:
+            looking = asyncio.create_task(self._look())
+            try:
+                yield
+            finally:
+                looking.cancel()
+
+    async def _look(self) -> None:
+        while True:
+            arriving = {blob: self._measure(blob) for blob in self._bars}
+            for blob, landed in arriving.items():
+                self._progress.update(self._bars[blob], completed=landed)
+            landed = self.fetched + sum(arriving.values())
+            self._progress.update(self._all, completed=landed, total=sum(self._expected.values()))
+            await asyncio.sleep(LOOK)
