@@ -32,14 +32,14 @@ def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run_command(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run a command of `entrepot` in a process of its own, and wait for its end."""
     assert not _NEVER & set(arguments[:1]), "start it with MirrorProcess or run_program"
     request = json.dumps([arguments, clean_environment(), str(Path.cwd())]).encode()
     here, there = socket.socketpair()
-    with here, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with here, _open_file(stdin) as into, _open_file() as out, _open_file() as err:
         with there:
-            given = [out.fileno(), err.fileno(), there.fileno()]
+            given = [file.fileno() for file in (into, out, err, there)]
             socket.send_fds(_open_nursery(), [request], given)
         code = _wait(here, arguments)
         return subprocess.CompletedProcess(arguments, code, _read(out), _read(err))
@@ -59,6 +59,13 @@ def _wait(told: socket.socket, arguments: tuple[str, ...]) -> int:
         except TimeoutError:
             os.kill(pid, signal.SIGKILL)
             raise subprocess.TimeoutExpired(arguments, PATIENCE) from None
+
+
+def _open_file(content: str = "") -> IO[bytes]:
+    file = tempfile.TemporaryFile()
+    file.write(content.encode())
+    file.seek(0)
+    return file
 
 
 def _read(file: IO[bytes]) -> str:

@@ -80,9 +80,9 @@ class MirrorProcess:
         self._ports = self._wait_for_ports(seen)
         return self
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command of `entrepot` with this mirror's configuration, as operators do."""
-        return run_command(*arguments, "--config", str(self.config))
+        return run_command(*arguments, "--config", str(self.config), stdin=stdin)
 
     def _write_config(self) -> None:
         server = {name: f"127.0.0.1:{port}" for name, port in self._ports.items()}

@@ -21,14 +21,14 @@ LONGEST = 128 * 1024  # bytes of a request, environment included
 def serve() -> None:
     """Fork a process for each request until nobody can ask any more.
 
-    A request is the arguments, the environment and the working directory in JSON, and three
-    descriptors: two to print on, and one that is told the process id and then how it ended.
+    A request is the arguments, the environment and the working directory in JSON, and four
+    descriptors: what to read, two to print on, and one that is told the process id and then how it ended.
     """
     gc.freeze()  # else the end of each command would look at, and so copy, all of it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait for commands
     requests = socket.socket(fileno=os.dup(0))
     while True:
-        request, given, _, _ = socket.recv_fds(requests, LONGEST, 3)
+        request, given, _, _ = socket.recv_fds(requests, LONGEST, 4)
         if not request:
             return
         if os.fork() == 0:
@@ -37,11 +37,11 @@ def serve() -> None:
             os.close(descriptor)
     requests.close()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    out, err, told = given
+    into, out, err, told = given
     if command := os.fork():
         tell_end(command, told)
     os.close(told)
-    become(request, out, err)
+    become(request, into, out, err)
 
 
 def tell_end(command: int, told: int) -> NoReturn:
@@ -51,10 +51,10 @@ def tell_end(command: int, told: int) -> NoReturn:
     os._exit(0)
 
 
-def become(request: bytes, out: int, err: int) -> None:
+def become(request: bytes, into: int, out: int, err: int) -> None:
     """Be the command from here to the end of the interpreter, as `python -m registry` is."""
     arguments, environment, folder = json.loads(request)
-    for descriptor, place in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (err, 2)):
+    for place, descriptor in enumerate((into, out, err)):
         os.dup2(descriptor, place)
         os.close(descriptor)
     os.chdir(folder)

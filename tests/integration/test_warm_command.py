@@ -1,0 +1,273 @@
+"""`entrepot images warm` beside a running mirror: what it reads, fetches, spends and tells."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import MirrorMaker
+from tests.fakes.upstream import FakeUpstream, Image
+from tests.harness.cargo import MIB
+from tests.harness.mirror import MirrorProcess
+from tests.integration.images import (
+    add_platforms,
+    ask,
+    is_here,
+    keep,
+    make_layer,
+    pull,
+    read_knowledge,
+    run_json,
+)
+from tests.integration.wire import wait_until
+
+POD = (
+    "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: app, image: %s}]}"
+)
+
+
+def warm(mirror: MirrorProcess, *arguments: str, code: int = 0) -> dict[str, Any]:
+    """What `images warm` tells of its images by name, and all of it."""
+    told = run_json(mirror, "images", "warm", "--platform", "amd64", *arguments, code=code)
+    return {each["image"]: each for each in told["images"]} | {"": told}
+
+
+def is_warm(mirror: MirrorProcess, *images: Image) -> bool:
+    return is_here(mirror, [digest for image in images for digest in (image.digest, *image.blobs)])
+
+
+def test_sources_of_every_kind_are_mixed(
+    shared_mirror: MirrorProcess, shared_hub: FakeUpstream, tmp_path: Path
+) -> None:
+    """Arguments, lists, compose files, YAML from stdin and Dockerfiles become one list."""
+    names = ("named", "listed", "composed", "deployed", "built")
+    images = [shared_hub.add_image(f"mix/{name}", "1", [name.encode()]) for name in names]
+    (tmp_path / "images.txt").write_text("mix/listed:1  # by hand\ndocker.io/mix/named:1\n")
+    (tmp_path / ".env").write_text("TAG=1\n")
+    (tmp_path / "compose.yaml").write_text("services: {web: {image: 'mix/composed:$TAG'}}")
+    (tmp_path / "Dockerfile").write_text("ARG V=9\nFROM mix/built:$V\n")
+    files = [f"-f{tmp_path / name}" for name in ("images.txt", "compose.yaml", "Dockerfile")]
+    arguments = ("images", "warm", "mix/named:1", *files, "-f", "-", "--build-arg", "V=1")
+
+    explained = shared_mirror.run(*arguments, "--explain", stdin=POD % "mix/deployed:1")
+    before = is_here(shared_mirror, [images[0].digest])
+    result = shared_mirror.run(*arguments, stdin=POD % "mix/deployed:1")
+
+    assert (explained.returncode, before) == (0, False)
+    assert f"{tmp_path}/images.txt:1 by hand" in explained.stdout
+    assert "stdin:4 Pod/web container app" in explained.stdout
+    assert "the command line" in explained.stdout
+    assert result.returncode == 0, result.stderr
+    assert is_warm(shared_mirror, *images)
+    lines = result.stdout.splitlines()
+    assert len(lines) == len(images) + 1
+    assert lines[-1].startswith("5 images are here, ")
+    assert "\x1b" not in result.stdout + result.stderr
+
+
+def test_one_that_fails_stops_no_other(
+    shared_mirror: MirrorProcess, shared_hub: FakeUpstream, tmp_path: Path
+) -> None:
+    """What cannot be had is told last, with why and where it is wanted, and the exit code is 1."""
+    good = [shared_hub.add_image("partly/app", tag, [tag.encode()]) for tag in ("a", "z")]
+    (tmp_path / "images.txt").write_text(
+        "partly/app:a\npartly/nosuch:1 # for tests\nnowhere.example:1/a:1\npartly/app:z\n"
+    )
+
+    result = shared_mirror.run("images", "warm", "-f", str(tmp_path / "images.txt"))
+
+    assert (result.returncode, is_warm(shared_mirror, *good)) == (1, True)
+    told = result.stderr.splitlines()
+    assert any("partly/nosuch:1 failed: no manifest 1" in line for line in told)
+    assert f"  wanted by {tmp_path}/images.txt:2 for tests" in told
+    assert "configured upstreams: docker.io" in result.stderr
+    assert told[-1] == "entrepot: 2 of 4 images failed"
+
+
+def test_a_guess_that_is_none_is_no_failure(
+    shared_mirror: MirrorProcess, shared_hub: FakeUpstream
+) -> None:
+    """A field that looks like an image, and leads nowhere, is told and passed over."""
+    image = shared_hub.add_image("guessed/app", "1", [b"guessed"])
+    text = "kind: Operator\nspec: {one: {image: guessed/app:1}, two: {image: guessed/nosuch:1}}"
+
+    result = shared_mirror.run("images", "warm", "-f", "-", stdin=text)
+
+    assert result.returncode == 0, result.stderr
+    assert is_warm(shared_mirror, image)
+    assert "guessed/nosuch:1 looked like an image, and is none" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ((), 2, "name images, a file with --file"),
+        (("-f", "no.txt"), 2, "no.txt: cannot be read (No such file or directory)"),
+        (("library/*",), 2, "--pulled 'library/*'"),
+        (("--client", "alice"), 2, "a network such as"),
+        (("--pulled-since", "often"), 2, "is not a duration"),
+        (("a:1", "--platform", "Amd64"), 2, "such as linux/arm64"),
+        (("a:1", "--build-arg", "=1"), 2, "write NAME=VALUE"),
+    ],
+)
+def test_mistakes_are_told_with_the_cure(
+    shared_mirror: MirrorProcess, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    """What cannot be read is said on stderr, and nothing is fetched."""
+    result = shared_mirror.run("images", "warm", *arguments)
+    assert (result.returncode, result.stdout) == (code, "")
+    assert words in " ".join(result.stderr.replace("│", " ").split())
+    assert "Traceback" not in result.stderr
+
+
+def test_a_dry_run_changes_nothing(shared_mirror: MirrorProcess, shared_hub: FakeUpstream) -> None:
+    """It asks by HEAD alone, tells what it would cost, and no row and no file changes."""
+    known = shared_hub.add_image("dried/known", "1", [b"known"])
+    shared_hub.add_image("dried/new", "1", [b"new"])
+    keep(shared_mirror, known)
+    before = read_knowledge(shared_mirror.data)
+    shared_hub.journal.clear()
+
+    told = warm(shared_mirror, "dried/known:1", "dried/new:1", "--dry-run")
+
+    assert told["docker.io/dried/known:1"]["forecast"] == {"least": 0, "most": 0, "missing": 0}
+    assert told["docker.io/dried/new:1"]["forecast"] == {"least": 1, "most": 3, "missing": None}
+    assert before == read_knowledge(shared_mirror.data)
+    assert shared_hub.journal.count("manifest", "GET") == 0
+
+
+def test_interrupted_it_goes_on(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+    """Killed in the middle of a blob, the next one fetches what is missing of it only."""
+    image = hub.add_image("large/app", "1", [hub.add_big_blob(4 * MIB)])
+    mirror = make_mirror(workers=1)
+    command = [sys.executable, "-m", "registry", "images", "warm", "large/app:1"]
+    hub.rate = MIB
+    with subprocess.Popen([*command, "--config", mirror.config]) as running:
+        wait_until(lambda: measure_parts(mirror.data) > MIB, "a part of it is here")
+        running.kill()
+    hub.rate = None
+
+    told = warm(mirror, "large/app:1")
+
+    assert told[""]["images"][0]["failures"] == []
+    assert is_warm(mirror, image)
+    assert hub.journal.bytes_sent(image.layers[0]) < 6 * MIB
+
+
+def measure_parts(data: Path) -> int:
+    return sum(path.stat().st_size for path in (data / "spool").glob("*.part"))
+
+
+def test_the_budget_is_told_and_kept(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+    """What is needed and what is left is said first; what is beyond it fails, and is not begun."""
+    for number in range(4):
+        hub.add_image("counted/app", str(number), [make_layer(number)])
+    hub.pulls_left, hub.pulls_limit = 2, 100
+    mirror = make_mirror(workers=1)
+    names = [f"counted/app:{number}" for number in range(4)]
+
+    result = mirror.run("images", "warm", *names, "--concurrency", "1")
+
+    assert result.returncode == 1
+    first = result.stderr.splitlines()[0]
+    assert first.startswith("docker.io: needs 4 to 12 counted manifest requests, 2 of 100 in 6h")
+    assert "warm again later" in first
+    assert result.stderr.count("and 0 are left of its budget; come again in 6 h") == 2
+    assert hub.journal.count("manifest", "GET") == 2
+    hub.pulls_left = 50
+    told = warm(mirror, *names)
+    assert [each["forecast"]["least"] for each in told[""]["images"]] == [0, 0, 1, 1]
+
+
+def test_what_refers_to_an_image_comes_along(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+    """Referrers and cosign's signatures are fetched with the image, those of others are not."""
+    index, amd, arm = add_platforms(hub, "team/multi")
+    sbom = hub.add_image("team/multi", None, [b"sbom"], subject=amd, artifact_type="a/sbom")
+    other = hub.add_image("team/multi", None, [b"other"], subject=arm, artifact_type="a/sbom")
+    tag = index.digest.replace(":", "-")
+    signature = hub.add_image("team/multi", f"{tag}.sig", [b"signature"])
+    mirror = make_mirror(workers=1)
+
+    bare = warm(mirror, "team/multi:1", "--no-attached")
+    before = is_here(mirror, [sbom.digest])
+    told = warm(mirror, "team/multi:1")
+    hub.stop()
+
+    assert (bare["docker.io/team/multi:1"]["attached"], before) == (0, False)
+    assert told["docker.io/team/multi:1"]["attached"] == 2
+    assert is_warm(mirror, index, amd, sbom, signature)
+    assert not is_here(mirror, [arm.digest, other.digest])
+    pull(mirror, sbom)
+
+
+def test_the_tag_scheme_is_followed(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+    """Where an upstream has no referrers API, the list under the digest's tag is read."""
+    hub.referrers_supported = False
+    image = hub.add_image("team/app", "1", [b"app"])
+    sbom = hub.add_image("team/app", None, [b"sbom"], subject=image, artifact_type="a/sbom")
+    hub.add_index("team/app", image.digest.replace(":", "-"), [sbom])
+    mirror = make_mirror(workers=1)
+
+    warm(mirror, "team/app:1")
+
+    assert is_warm(mirror, image, sbom)
+
+
+def test_attestations_of_the_platform_come_along(
+    make_mirror: MirrorMaker, hub: FakeUpstream
+) -> None:
+    """What BuildKit attests of a chosen platform is fetched, of the others it is not."""
+    _, amd, arm = add_platforms(hub, "team/multi")
+    proofs = [hub.add_image("team/multi", None, [f"proof {n}".encode()]) for n in range(2)]
+    entries = [image.describe() for image in (amd, arm)] + [
+        proof.describe()
+        | {"platform": {"os": "unknown", "architecture": "unknown"}}
+        | {"annotations": {"vnd.docker.reference.digest": image.digest}}
+        for image, proof in zip((amd, arm), proofs, strict=True)
+    ]
+    kind = "application/vnd.oci.image.index.v1+json"
+    raw = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": entries}).encode()
+    hub.add_manifest("team/multi", "proved", raw, kind)
+    mirror = make_mirror(workers=1)
+
+    warm(mirror, "team/multi:proved")
+
+    assert is_warm(mirror, amd, proofs[0])
+    assert not is_here(mirror, [arm.digest, proofs[1].digest])
+
+
+def test_what_was_pulled_is_a_source(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+    """What clients pulled lately comes back by their names, narrowed by client and image."""
+    index, amd, _ = add_platforms(hub, "team/multi")
+    single = hub.add_image("other/app", "2", [b"app"])
+    mirror = make_mirror(workers=1)
+    for _ in range(3):  # the later ones are repeated from memory
+        keep(mirror, index, amd, single)
+    wait_until(lambda: len(ask(mirror.data, "SELECT * FROM clients")) == 3, "pulls are noted")
+    assert {row[0] for row in ask(mirror.data, "SELECT client FROM clients")} == {"127.0.0.1"}
+    mirror.run("cache", "evict", "--to", "1")
+    explain = ("images", "warm", "--explain")
+
+    both = run_json(mirror, *explain, "--pulled-since", "1h", "--client", "127.*")
+    one = run_json(mirror, *explain, "--pulled", "other/*")
+    none = run_json(mirror, *explain, "--pulled-since", "30d", "--client", "10.0.0.0/8")
+    warmed = warm(mirror, "--pulled-since", "30d")
+
+    names = {"docker.io/team/multi:1", "docker.io/other/app:2"}
+    assert {each["image"] for each in both["images"]} == names
+    assert [each["image"] for each in one["images"]] == ["docker.io/other/app:2"]
+    assert one["images"][0]["places"] == ["pulled just now by 127.0.0.1"]
+    assert none["images"] == []
+    assert {each["image"] for each in warmed[""]["images"]} == names
+    assert is_warm(mirror, index, amd, single)
+
+
+def test_offline_it_is_refused(make_mirror: MirrorMaker) -> None:
+    """A mirror that may ask nobody says so at once."""
+    mirror = make_mirror({"offline": True}, workers=1)
+    result = mirror.run("images", "warm", "team/app:1")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "offline: is true, so nothing can be fetched" in result.stderr
