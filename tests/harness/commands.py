@@ -10,9 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO
 
 PATIENCE = 60.0  # seconds an operator's command has
@@ -37,7 +37,9 @@ def run_command(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess
     assert not _NEVER & set(arguments[:1]), "start it with MirrorProcess or run_program"
     request = json.dumps([arguments, clean_environment(), str(Path.cwd())]).encode()
     here, there = socket.socketpair()
-    with here, _open_file(stdin) as into, _open_file() as out, _open_file() as err:
+    with here, TemporaryFile() as into, TemporaryFile() as out, TemporaryFile() as err:
+        into.write(stdin.encode())
+        into.seek(0)
         with there:
             given = [file.fileno() for file in (into, out, err, there)]
             socket.send_fds(_open_nursery(), [request], given)
@@ -59,13 +61,6 @@ def _wait(told: socket.socket, arguments: tuple[str, ...]) -> int:
         except TimeoutError:
             os.kill(pid, signal.SIGKILL)
             raise subprocess.TimeoutExpired(arguments, PATIENCE) from None
-
-
-def _open_file(content: str = "") -> IO[bytes]:
-    file = tempfile.TemporaryFile()
-    file.write(content.encode())
-    file.seek(0)
-    return file
 
 
 def _read(file: IO[bytes]) -> str:

@@ -22,7 +22,8 @@ def serve() -> None:
     """Fork a process for each request until nobody can ask any more.
 
     A request is the arguments, the environment and the working directory in JSON, and four
-    descriptors: what to read, two to print on, and one that is told the process id and then how it ended.
+    descriptors: what to read, two to print on, and one that is told the process id and then how it
+    ended.
     """
     gc.freeze()  # else the end of each command would look at, and so copy, all of it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait for commands

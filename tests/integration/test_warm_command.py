@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Image
-from tests.harness.cargo import MIB
+from tests.harness.cargo import KIB, MIB
 from tests.harness.mirror import MirrorProcess
 from tests.integration.images import (
     add_platforms,
@@ -154,7 +154,8 @@ def test_interrupted_it_goes_on(make_mirror: MirrorMaker, hub: FakeUpstream) -> 
 
     assert told[""]["images"][0]["failures"] == []
     assert is_warm(mirror, image)
-    assert hub.journal.bytes_sent(image.layers[0]) < 6 * MIB
+    # What was on its way to the killed one may still be counted after its end.
+    assert hub.journal.bytes_sent(image.layers[0]) - sent <= 4 * MIB - landed + 512 * KIB
 
 
 def measure_parts(data: Path) -> int:
