@@ -43,6 +43,11 @@ class Member:
         return self.name.startswith("blobs/")
 
 
+def is_known(name: str) -> bool:
+    """Whether a bundle can have a file of this name."""
+    return _NAME.fullmatch(name) is not None
+
+
 def spell_blob(digest: Digest, part: int = 0) -> str:
     """Return the name of a blob's file (image-spec, image-layout.md), or of its part 1, 2, ..."""
     name = f"blobs/{digest.algorithm}/{digest.encoded}"
@@ -95,7 +100,7 @@ def read_member(file: BinaryIO, position: int, label: str) -> Member | None:
         for number in range(1, 1 + _PAX_BLOCKS):
             header += _read_block(file, position + number * BLOCK, label)
     name, size = _parse(header, position, label)
-    if _NAME.fullmatch(name) is None:
+    if not is_known(name):
         raise BundleInvalid(label, f"byte {position}: a bundle has no file called {name[:200]!r}")
     if write_header(name, size) != header:
         raise BundleInvalid(label, f"byte {position}: the header of {name} is not as it was made")

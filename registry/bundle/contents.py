@@ -1,14 +1,20 @@
 """What a container of a bundle is made of: small files that are known, and bytes of a store."""
 
-from collections.abc import AsyncIterator, Iterator
+import hashlib
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 
-from registry.bundle.archive import END, Member, lay_out, spell_blob
+from registry.bundle.archive import END, Member, lay_out, measure, spell_blob
 from registry.bundle.lock import Lock
+from registry.bundle.views import add_signature, write_head
+from registry.bundle.volume import Part, Piece, Volume, cut
 from registry.errors import BundleInvalid
 from registry.oci.digest import Digest
+from registry.oci.manifest import Manifest, parse_manifest
 from registry.oci.span import Span
 from registry.store.blobs import BlobStore
+
+_REPEATED = ("bundle.json", "bundle.json.sig", "README.txt")  # in every volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +73,86 @@ class Contents:
             held = piece
         if hasher.hexdigest() != item.check.encoded:
             raise BundleInvalid(
-                str(item.blob), "its bytes have changed on disk; run: entrepot cache audit"
+                str(item.blob),
+                "its bytes have changed on disk; run: entrepot cache audit",
             )
         if held:
             yield held
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """A bundle that can be written: its lock, the small files of its head, and where blobs are.
+
+    `first` is how many of its blobs are manifests and configs, which all others need.
+    """
+
+    lock: Lock
+    head: dict[str, bytes]
+    store: BlobStore
+    first: int
+
+    async def fill(self, limit: int | None = None) -> list[Contents]:
+        """Return what goes into the one archive or folder, or into volumes of `limit` bytes.
+
+        Blobs that are larger than a volume are read, for the digests of their parts.
+
+        Raises:
+            VolumeTooSmall: there would be no room beside what every volume repeats.
+            StoreError: a blob that is cut could not be read.
+        """
+        if limit is None:
+            return [Contents(self.head, list_whole(self.lock), self.store)]
+        repeated = {name: self.head[name] for name in _REPEATED if name in self.head}
+        cost = sum(measure(name, len(content)) for name, content in repeated.items())
+        volumes = cut(self.lock.blobs, self.first, cost, limit)
+        filled = []
+        for number, pieces in enumerate(volumes, 1):
+            items = [await self._fill(piece) for piece in pieces]
+            parts = {
+                item.name: Part(item.check, item.start, item.size, self.lock.sizes[item.blob])
+                for item, piece in zip(items, pieces, strict=True)
+                if piece.part
+            }
+            label = Volume(self.lock.bundle_id, number, len(volumes), parts)
+            filled.append(Contents({"volume.json": label.raw} | repeated, tuple(items), self.store))
+        return filled
+
+    async def _fill(self, piece: Piece) -> Item:
+        check = piece.digest
+        if piece.part:
+            hasher = hashlib.sha256()
+            span = Span(piece.start, piece.start + piece.size)
+            async for content in self.store.read(piece.digest, span):
+                hasher.update(content)
+            check = Digest("sha256", hasher.hexdigest())
+        return Item(piece.name, piece.digest, piece.start, piece.size, check)
+
+
+def pack(
+    lock: Lock, manifests: Mapping[Digest, Manifest], store: BlobStore, signature: bytes = b""
+) -> Shipment:
+    """Make a bundle ready to be written; `manifests` are all those of the lock."""
+    head = write_head(lock, manifests)
+    configs = {manifest.blobs[0].digest for manifest in manifests.values() if manifest.blobs}
+    early = configs | manifests.keys()
+    first = sum(digest in early for digest, _ in lock.blobs)
+    return Shipment(lock, add_signature(head, signature) if signature else head, store, first)
+
+
+async def read_manifests(lock: Lock, store: BlobStore) -> dict[Digest, Manifest]:
+    """Read all manifests of a bundle, each checked.
+
+    Raises:
+        StoreError, BundleInvalid: one is not there, or not as its digest says.
+        ManifestInvalid: one is none.
+    """
+    found = {}
+    for digest, kind in lock.manifests.items():
+        item = Item(spell_blob(digest), digest, 0, lock.sizes[digest], digest)
+        raw = b"".join([piece async for piece in Contents({}, (), store).read(item)])
+        found[digest] = parse_manifest(raw, kind, digest)
+    return found
 
 
 def list_whole(lock: Lock) -> tuple[Item, ...]:

@@ -4,11 +4,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from registry.bundle.lock import Lock, LockedImage, Mode
+from registry.bundle.views import is_runnable
 from registry.catalog.manifests import ManifestCatalog
 from registry.errors import EntrepotError, ManifestUnknown, PlatformUnknown
 from registry.oci import media, platform
 from registry.oci.digest import Digest
-from registry.oci.manifest import Descriptor, Manifest, parse_manifest
+from registry.oci.manifest import MAX_MANIFEST, Descriptor, Manifest, parse_manifest
 from registry.oci.names import Reference, Repository, Tag, spell_image
 from registry.oci.span import Span
 from registry.store.blobs import BlobStore
@@ -25,11 +26,22 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which of an index's manifests to take; `have` are layers that the other side has."""
+    """Which of an index's manifests to take, and which layers to leave out.
+
+    `have` are layers that the other side has; `only`, if it is not None, are all that it lacks.
+    Without `platforms`, those are taken that need something of `only`. `requires` are the ids of
+    the documents that said so.
+    """
 
     mode: Mode
     platforms: tuple[str, ...]
     have: frozenset[Digest] = frozenset()
+    only: frozenset[Digest] | None = None
+    requires: tuple[str, ...] = ()
+
+    def leaves_out(self, layer: Digest) -> bool:
+        """Whether the other side is said to have a layer."""
+        return layer in self.have or (self.only is not None and layer not in self.only)
 
 
 @dataclass(slots=True)
@@ -85,13 +97,17 @@ class _Walk:
     async def go(self) -> "_Walk":
         root = await self._find(self._want.reference)
         found = platform.read_platforms(root.raw) if root.media_type in media.INDEXES else {}
-        children = self._choose(root, found)
+        children = await self._choose(root, found)
+        reference = self._want.reference
         inside: set[str] = set()
         if self._choice.mode == "flat" and found:
             del self.manifests[root.digest]  # the name leads straight to the one platform
             (root,) = [await self._read(child) for child in children]
             inside = {found[str(root.digest)]}
             children = []
+            reference = reference if isinstance(reference, Tag) else root.digest
+        elif is_runnable(root):
+            inside = await self._read_platform(root)
         for child in children:
             await self._read(child)
         subjects = [root.digest, *(child.digest for child in children)]
@@ -100,12 +116,12 @@ class _Walk:
         self.images.append(
             LockedImage(
                 self._repository,
-                self._want.reference,
+                reference,
                 root.descriptor,
                 platforms=tuple(sorted(inside)),
                 missing=tuple(sorted(set(found.values()) - inside)) if children else (),
                 referrers=tuple(referrers),
-                sources=self._want.sources,
+                sources=tuple(sorted(self._want.sources)),
             )
         )
         for subject in subjects:
@@ -131,16 +147,16 @@ class _Walk:
             size = await self._store.stat(digest)
             if kind is None or size is None:
                 raise self._lacking(f"the manifest {digest} is not in this cache")
-            raw = b"".join([piece async for piece in self._store.read(digest, Span(0, size))])
+            raw = await self._read_whole(digest, size)
             if not digest.matches(raw):
                 raise self._lacking(f"the manifest {digest} has changed on disk")
             self.manifests[digest] = parse_manifest(raw, kind, digest)
         return self.manifests[digest]
 
-    def _choose(self, root: Manifest, found: dict[str, str]) -> list[Descriptor]:
+    async def _choose(self, root: Manifest, found: dict[str, str]) -> list[Descriptor]:
         if self._choice.mode == "complete" or not found:
             return list(root.children)
-        wanted = self._choice.platforms
+        wanted = self._choice.platforms or await self._find_lacking(root, found)
         chosen = {
             digest
             for digest, name in found.items()
@@ -153,6 +169,28 @@ class _Walk:
             platform.find_attestations(root.raw, chosen) if self._choice.mode == "subset" else set()
         )
         return [child for child in root.children if str(child.digest) in chosen]
+
+    async def _find_lacking(self, root: Manifest, found: dict[str, str]) -> tuple[str, ...]:
+        """Return the platforms of which the other side lacks something, as far as it is here."""
+        lacking = set()
+        for child in root.children:
+            name = found.get(str(child.digest), "")
+            if name and await self._store.stat(child.digest) is not None:
+                manifest = await self._read_digest(child.digest)
+                needed = {child.digest, *(blob.digest for blob in manifest.blobs)}
+                lacking |= {name} if needed & (self._choice.only or frozenset()) else set()
+                del self.manifests[child.digest]
+        return tuple(sorted(lacking)) or (platform.own_platform(),)
+
+    async def _read_platform(self, image: Manifest) -> set[str]:
+        config = image.blobs[0]
+        if config.size > MAX_MANIFEST or await self._store.stat(config.digest) != config.size:
+            return set()
+        found = platform.read_platform(await self._read_whole(config.digest, config.size))
+        return {found} if found else set()
+
+    async def _read_whole(self, digest: Digest, size: int) -> bytes:
+        return b"".join([piece async for piece in self._store.read(digest, Span(0, size))])
 
     async def _add_referrers(self, subject: Digest) -> list[Descriptor]:
         """Take along what refers to a manifest, as far as it is here."""
@@ -169,7 +207,10 @@ class _Walk:
         for name in self._catalog.list_tags(self._repository):
             prefix = str(subject).replace(":", "-", 1)
             if name == prefix or name.startswith(f"{prefix}."):
-                manifest = await self._find(Tag(name))
+                record = self._catalog.find_tag(self._repository, Tag(name))
+                if record is None or await self._store.stat(record.digest) is None:
+                    continue  # as far as it is here, like a referrer
+                manifest = await self._read_digest(record.digest)
                 for child in manifest.children:
                     await self._read(child)
                 image = LockedImage(self._repository, Tag(name), manifest.descriptor, is_extra=True)
@@ -177,8 +218,8 @@ class _Walk:
 
     async def _refuse_incomplete(self) -> None:
         for manifest in self.manifests.values():
-            for blob in manifest.blobs:
-                if blob.digest in self._choice.have:
+            for number, blob in enumerate(manifest.blobs):
+                if number and self._choice.leaves_out(blob.digest):
                     continue
                 if await self._store.stat(blob.digest) is None:
                     raise self._lacking(f"the blob {blob.digest} is not in this cache")
@@ -198,14 +239,15 @@ def _lock(choice: Choice, images: Sequence[LockedImage], manifests: dict[Digest,
         config, *others = manifest.blobs or (None,)
         heads |= {config.digest: config.size} if config is not None else {}
         layers |= {blob.digest: blob.size for blob in others}
-    omitted = _sorted(layers, choice.have & layers.keys())
-    kept = _sorted(layers, layers.keys() - choice.have - heads.keys())
+    pure = layers.keys() - heads.keys()
+    left_out = {digest for digest in pure if choice.leaves_out(digest)}
     return Lock(
         mode=choice.mode,
         images=tuple(unique[key] for key in sorted(unique)),
         manifests={digest: manifests[digest].media_type for digest in sorted(manifests)},
-        blobs=(*_sorted(heads, heads), *kept),
-        omitted=omitted,
+        blobs=(*_sorted(heads, heads), *_sorted(layers, pure - left_out)),
+        omitted=_sorted(layers, left_out),
+        requires=tuple(sorted(choice.requires)),
     )
 
 

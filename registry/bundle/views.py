@@ -11,6 +11,10 @@ from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Tag
 
+_CONFIGS = frozenset(
+    {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
+)
+_LAYERS = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _README = """\
 This is a bundle of container images: an OCI image layout in a tar file. {id}
@@ -39,6 +43,16 @@ def write_head(lock: Lock, manifests: Mapping[Digest, Manifest]) -> dict[str, by
     }
 
 
+def add_signature(head: Mapping[str, bytes], signature: bytes) -> dict[str, bytes]:
+    """Return a head with a signature right behind what it signs."""
+    names = [*head]
+    behind = names.index("bundle.json") + 1
+    return {
+        name: head.get(name, signature)
+        for name in (*names[:behind], "bundle.json.sig", *names[behind:])
+    }
+
+
 def _write_index(entries: list[dict[str, Any]]) -> bytes:
     return encode({"schemaVersion": 2, "mediaType": media.OCI_INDEX, "manifests": entries})
 
@@ -64,15 +78,24 @@ def _list_for_docker(lock: Lock, manifests: Mapping[Digest, Manifest]) -> list[d
         manifest = _choose_platform(manifests[image.root.digest], manifests)
         if image.is_extra or not isinstance(image.reference, Tag) or manifest is None:
             continue
-        config, *layers = [spell_blob(blob.digest) for blob in manifest.blobs]
-        entry = {"Config": config, "RepoTags": [], "Layers": layers}
+        entry = {
+            "Config": spell_blob(manifest.blobs[0].digest),
+            "RepoTags": [],
+            "Layers": [spell_blob(digest) for digest in manifest.layers],
+        }
         entries.setdefault(manifest.digest, entry)["RepoTags"].append(_shorten(image))
     return list(entries.values())
 
 
 def _choose_platform(root: Manifest, manifests: Mapping[Digest, Manifest]) -> Manifest | None:
     inside = [manifests[child.digest] for child in root.children if child.digest in manifests]
-    return next((each for each in [root, *inside] if each.blobs), None)
+    return next((each for each in [root, *inside] if is_runnable(each)), None)
+
+
+def is_runnable(manifest: Manifest) -> bool:
+    """Whether it is an image, rather than an index, a chart, an attestation or a signature."""
+    kinds = [blob.media_type for blob in manifest.blobs]
+    return bool(kinds) and kinds[0] in _CONFIGS and all(k.startswith(_LAYERS) for k in kinds[1:])
 
 
 def _shorten(image: LockedImage) -> str:

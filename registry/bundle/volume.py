@@ -17,6 +17,7 @@ from registry.oci.digest import Digest
 MAX_COUNT = 9999
 LABEL = 512  # bytes of `volume.json` besides its parts, at most
 _ENTRY = 512  # bytes that a part takes in it, at most
+_CRUMB = 2048  # bytes; a volume that has less room is full
 _SMALLEST = 64 * 1024  # bytes of blobs for which a volume is worth its head
 
 
@@ -122,24 +123,27 @@ def cut(
         VolumeTooSmall: there would be no room beside the heads, or there would be too many.
     """
     room = limit - head - measure("volume.json", LABEL) - len(END)
-    if room < _SMALLEST:
-        raise VolumeTooSmall(limit, limit - room + _SMALLEST)
+    least = max(_SMALLEST, sum(size for _, size in blobs) // MAX_COUNT)
+    if room < least:  # said before the work, which would be endless
+        raise VolumeTooSmall(limit, limit - room + least)
     order = {digest: number for number, (digest, _) in enumerate(blobs)}
     pieces = [piece for digest, size in blobs for piece in _cut_blob(digest, size, room)]
     early = {digest for digest, _ in blobs[:first]}
     pieces.sort(key=lambda each: (each.digest not in early, -each.size, order[each.digest]))
     volumes: list[list[Piece]] = []
-    left: list[int] = []
+    left: dict[int, int] = {}  # of those volumes that are not full
     for piece in pieces:
         cost = _cost(piece)
-        number = next((n for n, space in enumerate(left) if space >= cost), len(left))
-        if number == len(left):
+        number = next((n for n, space in left.items() if space >= cost), len(volumes))
+        if number == len(volumes):
             volumes.append([])
-            left.append(room)
+            left[number] = room
         volumes[number].append(piece)
         left[number] -= cost
+        if left[number] < _CRUMB:
+            del left[number]
     if len(volumes) > MAX_COUNT:
-        raise VolumeTooSmall(limit, sum(size for _, size in blobs) // MAX_COUNT + limit - room)
+        raise VolumeTooSmall(limit, limit + room)
     for volume in volumes:
         volume.sort(key=lambda each: (order[each.digest], each.part))
     return volumes or [[]]

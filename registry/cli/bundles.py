@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from registry.cli.creation import create_bundle, join_volumes
 from registry.cli.session import Config, DryRun, Json, Session, fail, operate
 from registry.cli.words import open_progress, tell_size
 from registry.errors import EntrepotError
@@ -27,6 +28,8 @@ _Keys = Annotated[
 def build_bundle_app() -> typer.Typer:
     """Return the sub-command `bundle`."""
     app = typer.Typer(help="Carry images across a gap.", no_args_is_help=True)
+    app.command("create")(create_bundle)
+    app.command("join")(join_volumes)
     app.command("verify")(verify_bundle)
     app.command("import")(import_bundle)
     return app

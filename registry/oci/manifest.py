@@ -46,7 +46,8 @@ class Manifest:
     """A manifest as stored: its bytes, and what they refer to.
 
     `children` are manifests (of an index), `blobs` the config and layers (of an image), in order
-    and without repeats. `artifact_type` and `annotations` are those a referrers list shows.
+    and without repeats; `layers` are the layers as they are stacked, some of them several times.
+    `artifact_type` and `annotations` are those a referrers list shows.
     """
 
     raw: bytes
@@ -57,6 +58,7 @@ class Manifest:
     subject: Descriptor | None
     artifact_type: str
     annotations: Mapping[str, str]
+    layers: tuple[Digest, ...] = ()
 
     @property
     def descriptor(self) -> Descriptor:
@@ -94,6 +96,7 @@ def parse_manifest(raw: bytes, content_type: str, digest: Digest | None = None) 
         subject=_read_descriptor(subject) if subject is not None else None,
         artifact_type=_artifact_type(document),
         annotations=_read_annotations(document.get("annotations")),
+        layers=tuple(_read_descriptor(each).digest for each in _as_list(document.get("layers"))),
     )
 
 

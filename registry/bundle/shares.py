@@ -1,0 +1,91 @@
+"""What each image of a bundle costs, and who can read the bundle. Pure."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from registry.bundle.lock import Lock, LockedImage
+from registry.bundle.views import is_runnable
+from registry.oci.digest import Digest
+from registry.oci.manifest import Manifest
+
+_READERS = (
+    "entrepot",
+    "docker load",
+    "podman load",
+    "ctr images import",
+    "skopeo (oci-archive:, docker-archive:)",
+    "oras",
+)
+_WHOLE_READERS = (
+    "ctr images import --all-platforms",
+    "kind load",
+    "k3s images folder",
+    "skopeo copy --all",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The bytes that an image brings into a bundle; `unique` are those that no other one needs."""
+
+    image: LockedImage
+    size: int
+    unique: int
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """The programs that can read a bundle as it is, and those that cannot, with reason and cure."""
+
+    able: tuple[str, ...]
+    unable: tuple[str, ...] = ()
+    why: str = ""
+
+    def __str__(self) -> str:
+        able = f"readable by: {', '.join(self.able)}"
+        return f"{able}; not by: {', '.join(self.unable)} ({self.why})" if self.unable else able
+
+
+def share_out(lock: Lock, manifests: Mapping[Digest, Manifest]) -> list[Share]:
+    """Return what each image costs, in the order of the lock; signatures count as images."""
+    needs = [set(_list_needs(image, manifests)) & lock.sizes.keys() for image in lock.images]
+    users = Counter(digest for need in needs for digest in need)
+    return [
+        Share(
+            image,
+            sum(lock.sizes[digest] for digest in need),
+            sum(lock.sizes[digest] for digest in need if users[digest] == 1),
+        )
+        for image, need in zip(lock.images, needs, strict=True)
+    ]
+
+
+def _list_needs(image: LockedImage, manifests: Mapping[Digest, Manifest]) -> Iterator[Digest]:
+    waiting = [image.root.digest, *(each.digest for each in image.referrers)]
+    for digest in waiting:
+        yield digest
+        if digest in manifests:
+            waiting += [child.digest for child in manifests[digest].children]
+            yield from (blob.digest for blob in manifests[digest].blobs)
+
+
+def find_readers(lock: Lock, manifests: Mapping[Digest, Manifest]) -> Readers:
+    """Say which programs can read a bundle; `tests/clients/test_bundle_tools.py` shows it.
+
+    An index is sparse where it names manifests that the bundle has not: who wants all fails.
+    """
+    if lock.omitted:
+        others = ("docker load", "podman load", "ctr images import", "skopeo", "oras")
+        return Readers(("entrepot bundle import",), others, "layers are left out")
+    is_sparse = any(
+        child.digest not in manifests
+        for manifest in manifests.values()
+        for child in manifest.children
+    )
+    runnable = [each for each in manifests.values() if is_runnable(each)]
+    if not runnable:
+        return Readers(("entrepot", "oras"), ("docker load",), "no image is inside that runs")
+    if is_sparse:
+        return Readers(_READERS, _WHOLE_READERS, "sparse index: use --mode flat or complete")
+    return Readers((*_READERS, *_WHOLE_READERS))

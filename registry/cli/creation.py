@@ -1,0 +1,170 @@
+"""`entrepot bundle create` and `join`: from what is in the store, or in volumes, to files."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from registry.cli.delivery import (
+    Order,
+    Target,
+    deliver,
+    list_facts,
+    parse_limit,
+    parse_target,
+    tell_facts,
+)
+from registry.cli.requests import find_wants, read_gaps, read_lists
+from registry.cli.session import Config, DryRun, Json, Session, fail, operate
+from registry.errors import BundleInvalid, EntrepotError
+from registry.oci.platform import own_platform, parse_platform
+
+if TYPE_CHECKING:
+    from registry.bundle.plan import Choice, Plan
+
+_Images = Annotated[
+    list[str] | None, typer.Argument(metavar="[IMAGE]...", help="Names or globs of what is here.")
+]
+_Output = Annotated[
+    str, typer.Option("--output", "-o", help="A file, a folder (ends in /), or - for stdout.")
+]
+_Files = Annotated[
+    list[Path] | None,
+    typer.Option("--file", "-f", help="A file that names images; - reads stdin. Repeatable."),
+]
+_Platforms = Annotated[
+    list[str] | None,
+    typer.Option("--platform", metavar="OS/ARCH", help="Only this platform; may be repeated."),
+]
+_Mode = Annotated[
+    Literal["subset", "complete", "flat"],
+    typer.Option("--mode", help="Some platforms, all of them, or one without its index."),
+]
+_Limit = Annotated[
+    str, typer.Option("--volume-size", metavar="SIZE", help="Cut: 4GB, 25GiB, fat32, dvd.")
+]
+_Have = Annotated[
+    list[Path] | None,
+    typer.Option("--have", metavar="JSON", help="Leave out layers of this inventory. Repeatable."),
+]
+_Since = Annotated[
+    list[Path] | None,
+    typer.Option("--since", metavar="BUNDLE", help="Leave out layers of it. Repeatable."),
+]
+_Need = Annotated[
+    Path | None, typer.Option("--need", metavar="JSON", help="Just what an import lacked.")
+]
+_Key = Annotated[
+    Path | None, typer.Option("--sign", metavar="PEM", help="A private Ed25519 key to sign with.")
+]
+
+
+def create_bundle(
+    output: _Output,
+    images: _Images = None,
+    file: _Files = None,
+    *,
+    platform: _Platforms = None,
+    mode: _Mode = "subset",
+    volume_size: _Limit = "",
+    have: _Have = None,
+    since: _Since = None,
+    need: _Need = None,
+    sign: _Key = None,
+    config: Config = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Write images of the store into a bundle; the same images give the same bytes.
+
+    Interrupted: run it again, it goes on. An image that is not whole here is told at the end (exit
+    1); the others are written. Without --platform: this machine's.
+
+    Example: entrepot bundle create -o images.tar nginx:1.27 'ghcr.io/team/*'
+    """
+    if not (images or file or need):
+        fail("name images or globs, a file with --file, or an import's gap with --need", 2)
+
+    async def work(session: Session) -> bool:
+        target = parse_target(output, parse_limit(volume_size))
+        gaps = read_gaps(have or [], since or [], need)
+        listed = read_lists(file or [], session.settings.default_upstream)
+        wants = await find_wants(session, [*(images or []), *gaps.images], listed)
+        names = [parse_platform(name) for each in platform or [] for name in each.split(",")]
+        choice = _choose(mode, names or ([] if need else [own_platform()]), gaps.facts)
+        plan = await session.storehouse.planner.plan(wants, choice)
+        return await _carry_out(session, plan, Order(target, sign, dry_run, as_json))
+
+    operate(config, work)
+
+
+def _choose(mode: Literal["subset", "complete", "flat"], names: list[str], gaps: Any) -> "Choice":
+    from registry.bundle.plan import Choice  # noqa: PLC0415
+
+    return Choice(mode, tuple(dict.fromkeys(names)), **gaps)
+
+
+async def _carry_out(session: Session, plan: "Plan", order: Order) -> bool:
+    from registry.bundle.contents import pack  # noqa: PLC0415
+    from registry.bundle.signing import sign  # noqa: PLC0415
+    from registry.storehouse import find_storage, open_shelves  # noqa: PLC0415
+
+    facts: dict[str, Any] = {"images": [], "files": []}
+    if plan.lock.images:
+        store = open_shelves(find_storage(session.settings)).store
+        signature = sign(plan.lock.raw, order.key) if order.key else b""
+        shipment = pack(plan.lock, plan.manifests, store, signature)
+        archives = await shipment.fill(order.target.limit)
+        files = [] if order.is_dry else await deliver(archives, order.target)
+        facts = list_facts(plan.lock, plan.manifests, [each.measure() for each in archives])
+        facts["files"] = [str(path) for path in files]
+        if not order.as_json:
+            tell_facts(facts, order, files)
+    if order.as_json:
+        told = json.dumps(facts | {"failures": plan.failures, "dry_run": order.is_dry})
+        typer.echo(told, err=order.target.is_stdout and not order.is_dry)
+    for why in plan.failures.values():
+        typer.echo(f"entrepot: left out: {why}", err=True)
+    if plan.failures and plan.lock.images:
+        told = "the bundle is planned" if order.is_dry else "the bundle is written"
+        typer.echo(f"entrepot: {told} without {len(plan.failures)} images", err=True)
+    return not plan.failures
+
+
+def join_volumes(
+    volumes: Annotated[
+        list[Path], typer.Argument(metavar="VOLUME...", help="All volumes, or their folder.")
+    ],
+    output: _Output,
+) -> None:
+    """Put volumes together to the one file that docker, podman and ctr read. Needs no store.
+
+    Interrupted: run it again, it goes on.
+
+    Example: entrepot bundle join images-*.tar -o whole.tar
+    """
+    import asyncio  # noqa: PLC0415
+
+    try:
+        asyncio.run(_join(volumes, parse_target(output, None)))
+    except (EntrepotError, OSError) as error:
+        fail(str(error), 1)
+
+
+async def _join(volumes: list[Path], target: Target) -> None:
+    from registry.bundle.contents import pack, read_manifests  # noqa: PLC0415
+    from registry.bundle.medium import VolumesMedium  # noqa: PLC0415
+    from registry.bundle.opening import open_paths  # noqa: PLC0415
+    from registry.bundle.store import BundleStore  # noqa: PLC0415
+
+    with open_paths(volumes) as opened:
+        medium = opened.medium
+        if isinstance(medium, VolumesMedium) and medium.missing:
+            numbers = ", ".join(map(str, medium.missing))
+            raise BundleInvalid(medium.label, f"volumes {numbers} of {medium.count} are missing")
+        store = BundleStore.over(opened)
+        manifests = await read_manifests(opened.lock, store)
+        shipment = pack(opened.lock, manifests, store, opened.signature)
+        for path in await deliver(await shipment.fill(target.limit), target):
+            typer.echo(path)

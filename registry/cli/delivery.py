@@ -1,0 +1,227 @@
+"""Where a bundle goes: a file, a stream, a folder or volumes; and what is told of it."""
+
+import hashlib
+import re
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from registry.cli.words import make_table, open_progress, print_table, tell_size
+from registry.errors import SettingsError, StoreError
+from registry.quantities import Refusal, parse_size
+
+if TYPE_CHECKING:
+    from registry.bundle.contents import Contents
+    from registry.bundle.lock import Lock
+    from registry.oci.digest import Digest
+    from registry.oci.manifest import Manifest
+
+STDOUT = "-"
+SUMS = "SHA256SUMS"
+# What fits: FAT32's largest file; a DVD+R less what its file system takes.
+_PRESETS = MappingProxyType({"fat32": 2**32 - 1, "dvd": 4_700_372_992 - 2**24})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to write; `limit` in bytes is None for one piece."""
+
+    path: Path
+    is_folder: bool = False
+    limit: int | None = None
+
+    @property
+    def is_stdout(self) -> bool:
+        """Whether to write to stdout, where then nothing else goes."""
+        return str(self.path) == STDOUT
+
+    def name_volumes(self, count: int) -> list[Path]:
+        """Return the paths of `count` volumes, whose names sort by number."""
+        path = self.path / "bundle.tar" if self.is_folder else self.path
+        stem = path.name.removesuffix(".tar")
+        names = [f"{stem}-{number:04}-of-{count:04}.tar" for number in range(1, count + 1)]
+        return [path.with_name(name) for name in names]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was asked for beside the images: where to, signed with what, told how."""
+
+    target: Target
+    key: Path | None = None
+    is_dry: bool = False
+    as_json: bool = False
+
+
+def parse_limit(text: str) -> int | None:
+    """Read `--volume-size`: fat32, dvd, or a size in bytes; None where nothing is to be cut.
+
+    Raises:
+        SettingsError: it is no size.
+    """
+    try:
+        return (_PRESETS.get(text) or parse_size(text)) if text else None
+    except Refusal as error:
+        raise SettingsError("--volume-size", error.why, f"{error.cure}, fat32 or dvd") from error
+
+
+def parse_target(output: str, limit: int | None) -> Target:
+    """Read `--output`: `-`, a folder that exists or ends in `/`, or a file.
+
+    Raises:
+        SettingsError: volumes cannot go there.
+    """
+    if output == STDOUT and limit is not None:
+        raise SettingsError("--output", "stdout is one stream", "name a file for volumes")
+    return Target(Path(output), output.endswith("/") or Path(output).is_dir(), limit)
+
+
+async def deliver(archives: "list[Contents]", target: Target) -> list[Path]:
+    """Write a bundle, or its volumes, to where it goes, and return the files; none for stdout.
+
+    Raises:
+        StoreError, BundleInvalid: a blob cannot be read, or the target cannot be written.
+        OSError: the disk refused.
+    """
+    from registry.bundle.writing import write_folder, write_stream  # noqa: PLC0415
+
+    total = sum(item.size for archive in archives for item in archive.items)
+    with open_progress("writing", total) as progress:
+
+        def tell(size: int) -> None:
+            progress.advance(progress.task_ids[0], size)
+
+        if target.is_stdout:
+            await write_stream(archives[0], sys.stdout.buffer, tell)
+            return []
+        if target.is_folder and target.limit is None:
+            _refuse_full(target.path, [(target.path, archives[0])])
+            await write_folder(archives[0], target.path, tell)
+            return [target.path]
+        return await _write_files(archives, target, tell)
+
+
+async def _write_files(
+    archives: "list[Contents]", target: Target, tell: Callable[[int], None]
+) -> list[Path]:
+    from registry.bundle.writing import write_file  # noqa: PLC0415
+
+    paths = [target.path]
+    if target.limit is not None:
+        paths = target.name_volumes(len(archives))
+        _refuse_others(target, set(paths))
+    files = list(zip(paths, archives, strict=True))
+    folder = files[0][0].parent
+    if not folder.is_dir():
+        raise StoreError(str(folder), "is no folder; make it first")
+    _refuse_full(folder, files)
+    for path, contents in files:
+        await write_file(contents, path, tell)
+    if target.limit is not None:
+        paths.append(_write_sums(folder, paths))
+    return paths
+
+
+def _refuse_others(target: Target, planned: set[Path]) -> None:
+    """Leave no volumes of two bundles side by side under the same name."""
+    first = target.name_volumes(1)[0]
+    stem = first.name.removesuffix("-0001-of-0001.tar")
+    name = re.compile(rf"{re.escape(stem)}-[0-9]{{4}}-of-[0-9]{{4}}\.tar")
+    folder = first.parent
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if name.fullmatch(path.name) and path not in planned:
+            raise StoreError(str(path), "is a volume of another bundle; remove it, or name another")
+
+
+def _refuse_full(folder: Path, files: "list[tuple[Path, Contents]]") -> None:
+    """Say before the first byte that the disk has no room; what is there already counts."""
+    here = next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
+    wanted = sum(contents.measure() - _measure_written(path) for path, contents in files)
+    free = shutil.disk_usage(here).free
+    if wanted > free:
+        why = f"has {tell_size(free)} free, and the bundle needs {tell_size(wanted)} more"
+        raise StoreError(str(folder), why)
+
+
+def _measure_written(path: Path) -> int:
+    if path.is_dir():
+        return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
+    part = path.with_name(f"{path.name}.part")
+    return sum(each.stat().st_size for each in (path, part) if each.is_file())
+
+
+def _write_sums(folder: Path, paths: list[Path]) -> Path:
+    """Write what `sha256sum -c` reads, from the bytes that are on the disk now."""
+    lines = []
+    for path in paths:
+        with path.open("rb") as file:
+            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n")
+    part = folder / f"{SUMS}.part"
+    part.write_text("".join(lines))
+    part.replace(folder / SUMS)
+    return folder / SUMS
+
+
+def list_facts(
+    lock: "Lock", manifests: "Mapping[Digest, Manifest]", sizes: list[int]
+) -> dict[str, Any]:
+    """Return what is in a bundle whose archive, or volumes, have these sizes in bytes."""
+    from registry.bundle.shares import find_readers, share_out  # noqa: PLC0415
+
+    readers, shares = find_readers(lock, manifests), share_out(lock, manifests)
+    return {
+        "bundle": lock.bundle_id,
+        "mode": lock.mode,
+        "images": [
+            {
+                "name": each.image.name,
+                "digest": str(each.image.root.digest),
+                "platforms": list(each.image.platforms),
+                "missing": list(each.image.missing),
+                "extra": each.image.is_extra,
+                "size": each.size,
+                "unique": each.unique,
+            }
+            for each in shares
+        ],
+        "blobs": len(lock.blobs),
+        "size": sum(sizes),
+        "volumes": sizes,
+        "omitted": {"blobs": len(lock.omitted), "size": sum(size for _, size in lock.omitted)},
+        "readers": str(readers),
+    }
+
+
+def tell_facts(facts: dict[str, Any], order: Order, files: list[Path]) -> None:
+    """Print what was, or would be, written: to stderr where stdout has the bundle itself."""
+    if order.is_dry:
+        _print_images(facts)
+    told = [_summarize(facts, order), facts["readers"], *map(str, files)]
+    typer.echo("\n".join(told), err=order.target.is_stdout and not order.is_dry)
+
+
+def _print_images(facts: dict[str, Any]) -> None:
+    table = make_table("IMAGE", "PLATFORMS", "SIZE", "UNIQUE", numbers=("SIZE", "UNIQUE"))
+    for each in facts["images"]:
+        platforms = ", ".join(each["platforms"]) or ("signature" if each["extra"] else "")
+        table.add_row(each["name"], platforms, tell_size(each["size"]), tell_size(each["unique"]))
+    print_table(table)
+
+
+def _summarize(facts: dict[str, Any], order: Order) -> str:
+    verb = "would write" if order.is_dry else "wrote"
+    images = sum(not each["extra"] for each in facts["images"])
+    told = f"{verb} {facts['bundle']}: {images} images, {facts['blobs']} blobs"
+    told += f", {tell_size(facts['size'])}"
+    if order.target.limit is not None:
+        told += f" in {len(facts['volumes'])} volumes"
+    if facts["omitted"]["blobs"]:
+        omitted = facts["omitted"]
+        told += f"; left out: {omitted['blobs']} layers, {tell_size(omitted['size'])}"
+    return told + (", signed" if order.key else "")

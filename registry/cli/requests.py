@@ -1,0 +1,101 @@
+"""What people ask to have in a bundle: names, globs, lists, and what the other side has."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from registry.cli.images import find_names
+from registry.cli.session import Session
+from registry.errors import BundleInvalid
+from registry.lists.sources import STDIN, find_images
+from registry.lists.wanted import Entry, Wanted, merge
+from registry.oci.digest import Digest
+from registry.oci.names import Reference, Repository
+from registry.oci.patterns import is_pattern, parse_image
+
+if TYPE_CHECKING:
+    from registry.bundle.lock import Lock
+    from registry.bundle.plan import Want
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """What the other side has and lacks: `facts` are the fields of a Choice; `images` lack some."""
+
+    facts: dict[str, Any]
+    images: tuple[str, ...]
+
+
+def read_lists(files: list[Path], default_registry: str) -> tuple[Entry, ...]:
+    """Return the images that files name; what gave none is told on stderr.
+
+    Raises:
+        ListInvalid: one of them cannot be read.
+        OSError: likewise.
+    """
+    wanted: list[Wanted] = []
+    for file in files:
+        data = sys.stdin.buffer.read() if str(file) == STDIN else file.read_bytes()
+        findings = find_images(data, str(file))
+        wanted += findings.wanted
+        for note in findings.notes:
+            typer.echo(f"entrepot: {note}", err=True)
+    return merge(wanted, default_registry)
+
+
+async def find_wants(session: Session, names: list[str], listed: tuple[Entry, ...]) -> "list[Want]":
+    """Return the images that are meant, each once; globs mean what is here.
+
+    Raises:
+        InvalidInput: not a name.
+        NameUnknown: a glob means nothing that is here.
+    """
+    from registry.bundle.plan import Want  # noqa: PLC0415
+
+    found: dict[tuple[Repository, Reference], tuple[str, ...]] = {}
+    for name in names:
+        if is_pattern(name):
+            found |= dict.fromkeys(await find_names(session, [name]), ())
+        else:  # where it is not here, the plan says so and goes on
+            found[parse_image(name, session.settings.default_upstream)] = ()
+    found |= {(entry.repository, entry.reference): entry.places for entry in listed}
+    return [Want(*image, sources) for image, sources in found.items()]
+
+
+def read_gaps(have: list[Path], since: list[Path], need: Path | None) -> Gaps:
+    """Read what says which layers the other side has, or lacks.
+
+    Raises:
+        BundleInvalid: one of them is not what it should be.
+        OSError: one of them cannot be read.
+    """
+    from registry.bundle.inventory import read_inventory  # noqa: PLC0415
+
+    inventories = [read_inventory(path.read_bytes(), str(path)) for path in have]
+    locks = [_read_lock(path) for path in since]
+    there = [each.blobs for each in inventories]
+    there += [(*lock.blobs, *lock.omitted) for lock in locks]
+    requires = [each.id for each in inventories] + [lock.bundle_id for lock in locks]
+    facts = {"have": frozenset(digest for blobs in there for digest, _ in blobs)}
+    if need is None:
+        return Gaps(facts | {"requires": tuple(requires)}, ())
+    gap = read_inventory(need.read_bytes(), str(need))
+    if not gap.images:
+        raise BundleInvalid(str(need), "it is no need but an inventory; use it with --have")
+    only: frozenset[Digest] = frozenset(digest for digest, _ in gap.blobs)
+    return Gaps(facts | {"only": only, "requires": (*requires, gap.id)}, gap.images)
+
+
+def _read_lock(path: Path) -> "Lock":
+    from registry.bundle.lock import MAX_LOCK, parse_lock  # noqa: PLC0415
+    from registry.bundle.opening import open_paths  # noqa: PLC0415
+
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(1) == b"{":
+                return parse_lock(b"{" + file.read(MAX_LOCK))
+    with open_paths([path]) as opened:
+        return opened.lock
