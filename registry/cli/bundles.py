@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from registry.cli.creation import create_bundle, join_volumes
+from registry.cli.coverage import check_bundle
+from registry.cli.inspection import compare_bundles, inspect_bundle
 from registry.cli.session import Config, DryRun, Json, Session, fail, operate
 from registry.cli.words import open_progress, tell_size
 from registry.errors import EntrepotError
@@ -32,6 +34,9 @@ def build_bundle_app() -> typer.Typer:
     app.command("join")(join_volumes)
     app.command("verify")(verify_bundle)
     app.command("import")(import_bundle)
+    app.command("info")(inspect_bundle)
+    app.command("diff")(compare_bundles)
+    app.command("check")(check_bundle)
     return app
 
 

@@ -1,0 +1,150 @@
+"""`entrepot bundle check`: is everything inside that a deployment is going to pull?"""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from registry.cli.session import Config, Json, fail
+from registry.configuration import load_settings
+from registry.errors import BundleInvalid, EntrepotError, InvalidInput, SettingsError
+from registry.oci.platform import parse_platform
+
+if TYPE_CHECKING:
+    from registry.bundle.coverage import Gap
+    from registry.lists.wanted import Entry
+
+_Inputs = Annotated[
+    list[str],
+    typer.Argument(metavar="BUNDLE... [IMAGE]...", help="Files and folders; the rest are images."),
+]
+_Files = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--file",
+        "-f",
+        metavar="FILE",
+        help="A list, compose file, Kubernetes YAML or Dockerfile; may be repeated; - reads stdin.",
+    ),
+]
+_Platforms = Annotated[
+    list[str] | None,
+    typer.Option("--platform", metavar="OS/ARCH", help="Has to be inside; may be repeated."),
+]
+
+
+def check_bundle(
+    inputs: _Inputs,
+    file: _Files = None,
+    platform: _Platforms = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a deployment needs and a bundle has not; exit 1 if there is anything.
+
+    What only looks like an image is told, and does not count.
+
+    Example: entrepot bundle check images.tar -f deploy.yaml --platform linux/amd64
+    """
+    bundle = [Path(each) for each in inputs if _is_path(each)]
+    images = [each for each in inputs if not _is_path(each)]
+    try:
+        entries = _read_entries(file or [], images, config)
+        platforms = [parse_platform(name) for name in platform or []]
+        if not (bundle and entries):
+            what = "a bundle" if not bundle else "an image, or -f FILE"
+            fail(f"nothing to check: name {what}", 2)
+        gaps = _find_gaps(bundle, entries, platforms)
+    except (InvalidInput, SettingsError) as error:
+        fail(str(error), 2)
+    except (EntrepotError, OSError) as error:
+        fail(str(error), 1)
+    guesses = {(each.repository, each.reference) for each in entries if each.is_guess}
+    sure = [each for each in gaps if (each.want.repository, each.want.reference) not in guesses]
+    if as_json:
+        facts = [_list_facts(gap, is_guess=gap not in sure) for gap in gaps]
+        typer.echo(json.dumps({"checked": len(entries), "lacking": facts}))
+    else:
+        for gap in gaps:
+            typer.echo(_tell(gap, is_guess=gap not in sure))
+        if not sure:
+            typer.echo(f"{len(entries)} images: nothing lacks")
+    if sure:
+        raise typer.Exit(1)
+
+
+def _is_path(text: str) -> bool:
+    """Whether a bundle is meant; a misspelt one shall not be taken for an image."""
+    return (
+        text == "-" or text.startswith(("/", ".")) or text.endswith(".tar") or Path(text).exists()
+    )
+
+
+def _read_entries(
+    files: Sequence[Path], images: Sequence[str], config: Path | None
+) -> "tuple[Entry, ...]":
+    """Read what is wanted, and tell what was passed over."""
+    from registry.lists.sources import MAX_SIZE, find_images  # noqa: PLC0415
+    from registry.lists.wanted import Wanted, merge  # noqa: PLC0415
+
+    wanted = [Wanted(image, "the command line") for image in images]
+    for path in files:
+        variables = _read_variables(path)
+        if str(path) == "-":
+            found = find_images(sys.stdin.buffer.read(MAX_SIZE + 1), "-", variables=variables)
+        else:
+            with path.open("rb") as file:
+                data = file.read(MAX_SIZE + 1)
+            found = find_images(data, str(path), variables=variables)
+        wanted += found.wanted
+        for note in found.notes:
+            typer.echo(f"entrepot: {note}", err=True)
+    return merge(wanted, load_settings(config, os.environ).default_upstream)
+
+
+def _read_variables(path: Path) -> Any:
+    """Return what a compose file's variables are: those of the .env beside it, and ours."""
+    from registry.lists.variables import gather_variables  # noqa: PLC0415
+
+    env = path.with_name(".env") if path.name else Path(".env")
+    text = env.read_text(encoding="utf-8") if env.is_file() else ""
+    return gather_variables(os.environ, text, str(env))
+
+
+def _find_gaps(
+    bundle: Sequence[Path], entries: "Sequence[Entry]", platforms: Sequence[str]
+) -> "list[Gap]":
+    from registry.bundle.coverage import find_gaps  # noqa: PLC0415
+    from registry.bundle.medium import VolumesMedium  # noqa: PLC0415
+    from registry.bundle.opening import open_paths  # noqa: PLC0415
+    from registry.bundle.plan import Want  # noqa: PLC0415
+    from registry.bundle.survey import Survey, read_manifests  # noqa: PLC0415
+
+    with open_paths(bundle) as opened:
+        medium = opened.medium
+        if isinstance(medium, VolumesMedium) and medium.missing:
+            told = ", ".join(map(str, medium.missing))
+            why = f"volumes {told} of {medium.count} are not among them; give all"
+            raise BundleInvalid(medium.label, why)
+        survey = Survey(opened.lock, read_manifests(opened))
+    wants = [Want(each.repository, each.reference, each.places) for each in entries]
+    return find_gaps(opened.lock, survey, wants, platforms)
+
+
+def _tell(gap: "Gap", *, is_guess: bool) -> str:
+    perhaps = " (if it is an image)" if is_guess else ""
+    places = "".join(f"\n    wanted at {place}" for place in gap.want.sources)
+    return f"{gap.name}{perhaps}: {'; '.join(gap.lacks)}{places}"
+
+
+def _list_facts(gap: "Gap", *, is_guess: bool) -> dict[str, Any]:
+    return {
+        "image": gap.name,
+        "places": list(gap.want.sources),
+        "lacks": list(gap.lacks),
+        "guess": is_guess,
+    }

@@ -1,0 +1,224 @@
+"""`entrepot bundle info|diff`: what is in a bundle, and what the next one changes."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from registry.cli.session import Json, fail
+from registry.cli.words import make_table, print_table, tell_size
+from registry.errors import EntrepotError
+
+if TYPE_CHECKING:
+    from registry.bundle.difference import Difference
+    from registry.bundle.lock import Lock, LockedImage
+    from registry.bundle.reading import Opened
+    from registry.bundle.survey import Heavy, Share
+
+_Bundle = Annotated[
+    list[Path],
+    typer.Argument(metavar="BUNDLE...", help="A bundle's file, folder, or volumes; - reads stdin."),
+]
+_One = Annotated[Path, typer.Argument(help="A bundle's file or folder, or a bundle.json.")]
+
+
+def inspect_bundle(
+    bundle: _Bundle,
+    *,
+    top: Annotated[int, typer.Option("--top", min=0, help="How many of the largest blobs.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Say what is in a bundle, why it is that large, and which programs can read it.
+
+    Reads the manifests, and no layer: of a stream, only its beginning. What is damaged behind it is
+    for `bundle verify` to find.
+
+    Example: entrepot bundle info images.tar
+    """
+    from registry.bundle.opening import open_paths  # noqa: PLC0415
+    from registry.bundle.readers import list_readers  # noqa: PLC0415
+    from registry.bundle.survey import Survey, read_manifests  # noqa: PLC0415
+
+    try:
+        with open_paths(bundle) as opened:
+            survey = Survey(opened.lock, read_manifests(opened))
+    except (EntrepotError, OSError) as error:
+        fail(str(error), 1)
+    shares = [survey.weigh(image) for image in opened.lock.images]
+    heavy = survey.list_heavy(top)
+    readers = list_readers(opened.lock)
+    if as_json:
+        facts = _list_facts(opened, shares, heavy)
+        facts["readers"] = [
+            {"command": each.command, "canRead": each.can_read, "why": each.why} for each in readers
+        ]
+        typer.echo(json.dumps(facts))
+        return
+    typer.echo("\n".join(_describe(opened)))
+    typer.echo("")
+    _print_shares(shares)
+    if heavy:
+        typer.echo("")
+        _print_heavy(heavy)
+    typer.echo("\n" + "\n".join(map(str, readers)))
+
+
+def _list_facts(
+    opened: "Opened", shares: Sequence["Share"], heavy: Sequence["Heavy"]
+) -> dict[str, Any]:
+    lock = opened.lock
+    missing = _list_missing(opened)
+    return {
+        "bundleId": lock.bundle_id,
+        "mode": lock.mode,
+        "signed": bool(opened.signature),
+        "size": lock.size,
+        "blobs": len(lock.blobs),
+        "omitted": {"blobs": len(lock.omitted), "size": sum(size for _, size in lock.omitted)},
+        "requires": list(lock.requires),
+        "missingVolumes": missing,
+        "images": [
+            {
+                "name": each.image.name,
+                "digest": str(each.image.root.digest),
+                "platforms": list(each.image.platforms),
+                "missing": list(each.image.missing),
+                "referrers": [str(referrer.digest) for referrer in each.image.referrers],
+                "sources": list(each.image.sources),
+                "extra": each.image.is_extra,
+                "size": each.size,
+                "unique": each.unique,
+                "shared": each.shared,
+                "leftOut": each.left_out,
+                "known": each.is_known,
+            }
+            for each in shares
+        ],
+        "largest": [
+            {"digest": str(each.digest), "size": each.size, "users": list(each.users)}
+            for each in heavy
+        ],
+    }
+
+
+def _list_missing(opened: "Opened") -> list[int]:
+    from registry.bundle.medium import VolumesMedium  # noqa: PLC0415
+
+    return opened.medium.missing if isinstance(opened.medium, VolumesMedium) else []
+
+
+def _describe(opened: "Opened") -> list[str]:
+    lock = opened.lock
+    plain = [image for image in lock.images if not image.is_extra]
+    extras = len(lock.images) - len(plain)
+    also = f", {extras} signature tags" if extras else ""
+    lines = [
+        lock.bundle_id,
+        f"  images     {len(plain)}{also}",
+        f"  size       {tell_size(lock.size)} in {len(lock.blobs)} blobs",
+        f"  mode       {lock.mode}",
+        f"  signature  {'there; bundle verify --key checks it' if opened.signature else 'none'}",
+    ]
+    if lock.omitted:
+        size = sum(size for _, size in lock.omitted)
+        lines.append(f"  left out   {tell_size(size)} in {len(lock.omitted)} layers")
+    lines += [f"  requires   {each}" for each in lock.requires]
+    if missing := _list_missing(opened):
+        lines.append(f"  volumes    {', '.join(map(str, missing))} not given")
+    return lines
+
+
+def _print_shares(shares: Sequence["Share"]) -> None:
+    numbers = ("SIZE", "UNIQUE", "SHARED", "LEFT OUT")
+    table = make_table("IMAGE", "INSIDE", "NOT INSIDE", "REFERRERS", *numbers, numbers=numbers)
+    for each in sorted(shares, key=lambda each: (-each.unique, each.image.name)):
+        image, least = each.image, "" if each.is_known else "at least "
+        if not image.is_extra:
+            table.add_row(
+                image.name,
+                ", ".join(image.platforms) or "all",
+                ", ".join(image.missing),
+                str(len(image.referrers) or ""),
+                f"{least}{tell_size(each.size)}",
+                tell_size(each.unique),
+                tell_size(each.shared),
+                tell_size(each.left_out) if each.left_out else "",
+            )
+    print_table(table)
+
+
+def _print_heavy(heavy: Sequence["Heavy"]) -> None:
+    table = make_table("LARGEST BLOBS", "SIZE", "NEEDED BY", numbers=("SIZE",))
+    for each in heavy:
+        table.add_row(str(each.digest), tell_size(each.size), ", ".join(each.users))
+    print_table(table)
+
+
+def compare_bundles(former: _One, latter: _One, as_json: Json = False) -> None:
+    """Say what LATTER brings that FORMER does not, and the other way round.
+
+    Exit codes are those of diff: 0 nothing, 1 something, 2 one of them cannot be read.
+
+    Example: entrepot bundle diff may.tar june.tar
+    """
+    from registry.bundle.difference import compare  # noqa: PLC0415
+
+    try:
+        found = compare(_load_lock(former), _load_lock(latter))
+    except (EntrepotError, OSError) as error:
+        fail(str(error), 2)
+    if as_json:
+        typer.echo(json.dumps(_list_changes(found)))
+    else:
+        typer.echo("\n".join(_tell_changes(found)))
+    if not found.is_none:
+        raise typer.Exit(1)
+
+
+def _load_lock(path: Path) -> "Lock":
+    from registry.bundle.lock import MAX_LOCK, parse_lock  # noqa: PLC0415
+    from registry.bundle.opening import open_paths  # noqa: PLC0415
+
+    if path.suffix == ".json":
+        with path.open("rb") as file:
+            return parse_lock(file.read(MAX_LOCK + 1))
+    with open_paths([path]) as opened:
+        return opened.lock
+
+
+def _list_changes(found: "Difference") -> dict[str, Any]:
+    def spell(image: "LockedImage") -> dict[str, Any]:
+        return {"name": image.name, "digest": str(image.root.digest)}
+
+    return {
+        "same": found.is_none,
+        "added": [spell(image) for image in found.added],
+        "removed": [spell(image) for image in found.removed],
+        "changed": [
+            {
+                "name": each.latter.name,
+                "from": str(each.former.root.digest),
+                "to": str(each.latter.root.digest),
+                "gained": each.gained,
+                "lost": each.lost,
+            }
+            for each in found.changed
+        ],
+        "new": {"blobs": len(found.new), "size": sum(found.new.values())},
+        "gone": {"blobs": len(found.gone), "size": sum(found.gone.values())},
+    }
+
+
+def _tell_changes(found: "Difference") -> list[str]:
+    lines = [f"+ {image.name}  {image.root.digest}" for image in found.added]
+    lines += [f"- {image.name}  {image.root.digest}" for image in found.removed]
+    for each in found.changed:
+        parts = [f"{each.former.root.digest} -> {each.latter.root.digest}"] * each.has_moved
+        parts += [f"+{name}" for name in each.gained] + [f"-{name}" for name in each.lost]
+        lines.append(f"~ {each.latter.name}  {', '.join(parts) or 'other referrers'}")
+    for sign, blobs in (("+", found.new), ("-", found.gone)):
+        if blobs:
+            lines.append(f"{sign} {len(blobs)} blobs, {tell_size(sum(blobs.values()))}")
+    return lines or ["no difference"]
