@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from registry.cli.readiness import Inventory, Offline, print_inventory, print_readiness
 from registry.cli.refresh import refresh
 from registry.cli.session import Config, DryRun, Json, Session, operate
 from registry.cli.warm import warm
@@ -79,8 +80,19 @@ async def _find_all(session: Session, glob: str) -> list[tuple[Repository, Refer
     ]
 
 
-def list_images(images: _Listed = None, config: Config = None, as_json: Json = False) -> None:
+def list_images(
+    images: _Listed = None,
+    *,
+    offline: Offline = False,
+    platform: _Platforms = None,
+    inventory: Inventory = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
     """List images: how much of them is here, when they were last pulled, what is pinned.
+
+    With --offline, what of each could be pulled with no upstream, and what lacks; exit 1 if
+    anything does. A platform counts if it is asked for, or else if somebody here has pulled it.
 
     Example: entrepot images ls 'ghcr.io/*' --json
     """
@@ -88,7 +100,12 @@ def list_images(images: _Listed = None, config: Config = None, as_json: Json = F
     async def work(session: Session) -> bool:
         default = session.settings.default_upstream
         patterns = [ImagePattern.parse(name, default) for name in images or []]
+        if inventory:
+            return await print_inventory(session, patterns)
         reports = await session.storehouse.images.describe(patterns)
+        if offline:
+            platforms = [parse_platform(name) for name in platform or []]
+            return print_readiness(reports, platforms, as_json=as_json)
         if as_json:
             typer.echo(json.dumps([_list_facts(report) for report in reports]))
             return True

@@ -45,6 +45,15 @@ class Images:
             if not patterns or any(_means(pattern, image) for pattern in patterns)
         ]
 
+    async def list_stored(self) -> list[tuple[Digest, int]]:
+        """Return every blob that is whole here, manifests included, and its size in bytes.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        graph = await self._catalog.draw()
+        return [(Digest.parse(digest), size) for digest, size in graph.stored.items()]
+
     async def plan_pins(
         self, names: Iterable[tuple[Repository, Reference]], platforms: Sequence[str]
     ) -> list[tuple[Repository, Reference, list[Root]]]:

@@ -11,13 +11,20 @@ from registry.catalog.images import Graph, NamedImage
 class PlatformReport:
     """One platform of an image; `missing` are the digests that are known to lack.
 
-    `missing_bytes` is None where the manifest itself lacks, which says how many there are.
+    `missing_sizes` are theirs in bytes, and `missing_bytes` the sum; nothing and None where the
+    manifest itself lacks, which says how many there are.
     """
 
     platform: str
     digest: str
     missing: tuple[str, ...]
     missing_bytes: int | None
+    missing_sizes: tuple[int, ...] = ()
+
+    @property
+    def has_manifest(self) -> bool:
+        """Whether its manifest is stored."""
+        return self.missing_bytes is not None
 
     @property
     def is_complete(self) -> bool:
@@ -96,4 +103,5 @@ class Inventory:
             for link in graph.links.get(digest, ())
             if not link.is_manifest and link.digest not in graph.stored
         }
-        return PlatformReport(platform, digest, tuple(missing), sum(missing.values()))
+        sizes = tuple(missing.values())
+        return PlatformReport(platform, digest, tuple(missing), sum(sizes), sizes)

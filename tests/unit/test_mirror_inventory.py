@@ -71,7 +71,7 @@ def test_what_lacks_is_told_with_its_size() -> None:
     found = report(draw(name("1", "index"), without=("arm-layer",)), BOTH)
     assert found.platforms == (
         PlatformReport("linux/amd64", "amd", (), 0),
-        PlatformReport("linux/arm64", "arm", ("arm-layer",), 16),
+        PlatformReport("linux/arm64", "arm", ("arm-layer",), 16, (16,)),
     )
     assert not found.is_complete
     assert found.size == 63 - 16

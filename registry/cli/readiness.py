@@ -1,0 +1,96 @@
+"""`entrepot images ls --offline` and `--inventory`: what is here, for a journey to begin or end."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from registry.cli.session import Session, fail
+from registry.cli.words import tell_size
+from registry.oci.patterns import ImagePattern
+
+if TYPE_CHECKING:
+    from registry.mirror.inventory import ImageReport, PlatformReport
+    from registry.mirror.readiness import Readiness
+
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Say what would lack without any upstream.")
+]
+Inventory = Annotated[
+    bool,
+    typer.Option("--inventory", help="Print all stored blobs, for: entrepot bundle create --have."),
+]
+
+
+async def print_inventory(session: Session, patterns: Sequence[ImagePattern]) -> bool:
+    """Print the canonical JSON of everything that is stored (docs/bundle-format.md)."""
+    from registry.bundle.inventory import write_inventory  # noqa: PLC0415
+
+    if patterns:
+        fail("an inventory is of everything that is here; leave the names out", 2)
+    sys.stdout.buffer.write(write_inventory(await session.storehouse.images.list_stored()))
+    sys.stdout.buffer.write(b"\n")
+    return True
+
+
+def print_readiness(
+    reports: "Sequence[ImageReport]", platforms: Sequence[str], *, as_json: bool
+) -> bool:
+    """Print what of each image works offline; false when anything lacks."""
+    from registry.mirror.readiness import judge  # noqa: PLC0415
+
+    judged = [judge(report, platforms) for report in reports]
+    if as_json:
+        typer.echo(json.dumps([_list_facts(each) for each in judged]))
+    else:
+        for each in judged:
+            typer.echo("\n".join(_describe(each)))
+    return all(each.is_ready for each in judged)
+
+
+def _spell_warming(readiness: "Readiness", platform: str) -> str:
+    chosen = f" --platform {platform}" if platform else ""
+    return f"entrepot images warm {readiness.image.name}{chosen}"
+
+
+def _list_facts(readiness: "Readiness") -> dict[str, Any]:
+    return {
+        "name": readiness.image.name,
+        "digest": readiness.image.digest,
+        "ready": readiness.is_ready,
+        "complete": [each.platform for each in readiness.complete],
+        "lacking": [
+            {
+                "platform": each.platform,
+                "digest": each.digest,
+                "blobs": _list_missing(each),
+                "bytes": each.missing_bytes,
+                "fetch": _spell_warming(readiness, each.platform),
+            }
+            for each in readiness.lacking
+        ],
+        "absent": list(readiness.absent),
+    }
+
+
+def _list_missing(platform: "PlatformReport") -> list[tuple[str, int | None]]:
+    """Pair what lacks with its size; nobody knows that of a manifest."""
+    sizes = platform.missing_sizes or [None] * len(platform.missing)
+    return list(zip(platform.missing, sizes, strict=True))
+
+
+def _describe(readiness: "Readiness") -> list[str]:
+    lines = [readiness.image.name]
+    lines += [f"  {each.platform or 'all of it'}: complete" for each in readiness.complete]
+    for each in readiness.lacking:
+        what = "the manifest, and what it names"
+        if each.missing_bytes is not None:
+            what = f"{len(each.missing)} blobs, {tell_size(each.missing_bytes)}"
+        lines.append(f"  {each.platform or 'all of it'}: lacks {what}")
+        for digest, size in _list_missing(each):
+            lines.append(f"    {digest}" + ("" if size is None else f"  {tell_size(size)}"))
+        lines.append(f"    fetched by: {_spell_warming(readiness, each.platform)}")
+    lines += [f"  {name}: the image is not for it" for name in readiness.absent]
+    return lines

@@ -1,0 +1,75 @@
+"""`images ls --offline` and `--inventory` on a data folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from registry.bundle.inventory import read_inventory
+from registry.cli.main import build_cli
+from registry.oci.digest import Digest
+from tests.harness.depot import open_depot
+
+APP = "docker.io/library/app:1"
+TORN = "docker.io/library/torn:1"
+ABSENT = Digest.of(b"absent")
+
+
+@pytest.fixture
+async def data(tmp_path: Path) -> Path:
+    """A data folder with a whole image, and one that lacks a layer."""
+    async with open_depot(tmp_path) as depot:
+        amd = await depot.put_image("docker.io/library/app", [b"layer"])
+        arm = await depot.put_image("docker.io/library/app", [b"arm"], platform="linux/arm64")
+        await depot.put_index(APP, {"linux/amd64": amd, "linux/arm64": arm})
+        layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": str(ABSENT)}
+        whole = await depot.put_image("docker.io/library/torn", [])
+        await depot.put_document(TORN, json.loads(whole.raw) | {"layers": [layer | {"size": 7}]})
+    return tmp_path
+
+
+def ls(data: Path, *arguments: str) -> Result:
+    settings = {"ENTREPOT_STORAGE__PATH": str(data)}
+    return CliRunner().invoke(build_cli(), ["images", "ls", *arguments], env=settings)
+
+
+def find(done: Result, name: str) -> Any:
+    return next(each for each in json.loads(done.stdout) if each["name"] == name)
+
+
+def test_what_lacks_is_told_with_its_cure(data: Path) -> None:
+    """Digest, size and the command that fetches it; the exit code is 1."""
+    done = ls(data, "--offline")
+    assert done.exit_code == 1
+    assert f"{APP}\n  linux/amd64: complete\n  linux/arm64: complete\n" in done.stdout
+    assert f"{TORN}\n  linux/amd64: lacks 1 blobs, 7 B\n    {ABSENT}  7 B\n" in done.stdout
+    assert f"fetched by: entrepot images warm {TORN} --platform linux/amd64\n" in done.stdout
+
+    facts = ls(data, "--offline", "--json")
+    assert facts.exit_code == 1
+    assert find(facts, APP)["ready"]
+    (lacking,) = find(facts, TORN)["lacking"]
+    assert lacking["blobs"] == [[str(ABSENT), 7]]
+
+
+def test_what_is_whole_is_well(data: Path) -> None:
+    """Of the images and platforms that are asked for, none lacks anything: 0."""
+    assert ls(data, "app", "--offline", "--platform", "amd64").exit_code == 0
+    missing = ls(data, "app", "--offline", "--platform", "s390x")
+    assert (missing.exit_code, "linux/s390x: the image is not for it" in missing.stdout) == (
+        1,
+        True,
+    )
+
+
+def test_an_inventory_is_of_every_blob(data: Path) -> None:
+    """It is read back as what is stored, and is the same each time."""
+    done = ls(data, "--inventory")
+    assert done.exit_code == 0
+    found = read_inventory(done.stdout_bytes, "inventory.json")
+    stored = {path.name for path in (data / "blobs").glob("sha256/*/*")}
+    assert {digest.encoded for digest, _ in found.blobs} == stored
+    assert done.stdout_bytes == ls(data, "--inventory").stdout_bytes
+    assert ls(data, "app", "--inventory").exit_code == 2
