@@ -19,6 +19,7 @@ from registry.errors import SettingsError
 from registry.quantities import MASK, Refusal, format_key, parse_list, parse_table
 from registry.settings import (
     AccessSettings,
+    BundleSettings,
     ServerSettings,
     Settings,
     StorageSettings,
@@ -210,6 +211,7 @@ def _model_at(place: Place) -> type[BaseModel]:
         "tags": TagSettings,
         "upstreams": UpstreamSettings,
         "access": AccessSettings,
+        "bundles": BundleSettings,
     }
     return models[place[0]] if place else Settings
 
@@ -266,6 +268,8 @@ def _read_files(settings: Settings) -> Settings:
     server = settings.server
     for key, path in (("server.tls_cert", server.tls_cert), ("server.tls_key", server.tls_key)):
         _check_file(key, path)
+    for path in settings.bundles.keys:
+        _check_file("bundles.keys", path)
     upstreams = {name: _read_secret(name, found) for name, found in settings.upstreams.items()}
     return settings.model_copy(update={"upstreams": upstreams})
 

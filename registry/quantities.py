@@ -11,6 +11,9 @@ from fractions import Fraction
 from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
 
+from registry.errors import NameInvalid
+from registry.oci.names import parse_registry
+
 MAX_SIZE = 2**63 - 1  # bytes; the catalog's integers end here
 MAX_DURATION = 36_500 * 86_400.0  # seconds; beyond a century "forever" is meant
 MASK = "********"
@@ -252,3 +255,35 @@ def _split_url(text: str, schemes: tuple[str, ...], cure: str) -> SplitResult:
 def _quote(value: object) -> str:
     # repr keeps the message on one line, whatever the value holds.
     return repr(value)[:80]
+
+
+def check_registry(text: str) -> str:
+    """Return the name of a registry as it stands.
+
+    Raises:
+        Refusal: it is none.
+    """
+    try:
+        return parse_registry(text)
+    except NameInvalid as error:
+        raise Refusal(
+            f"{text[:80]!r} is not a registry's name",
+            'write host or host:port in lower case, such as "registry.example.net:5000"',
+        ) from error
+
+
+def compile_pattern(value: object) -> object:
+    """Return text as a regular expression; anything else as it is, for pydantic to judge.
+
+    Raises:
+        Refusal: it is none.
+    """
+    if not isinstance(value, str):
+        return value  # an already compiled pattern; anything else pydantic refuses
+    try:
+        return re.compile(value)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise Refusal(
+            f"{value[:80]!r} is not a regular expression ({error})",
+            r"write one that matches whole tags, such as 'v\d+\.\d+\.\d+'",
+        ) from error

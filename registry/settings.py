@@ -22,13 +22,13 @@ from pydantic import (
     field_validator,
 )
 
-from registry.errors import NameInvalid
-from registry.oci.names import parse_registry
 from registry.quantities import (
     MASK,
     Address,
     Refusal,
     check_periods,
+    check_registry,
+    compile_pattern,
     format_duration,
     format_size,
     mask_proxy,
@@ -42,6 +42,7 @@ from registry.quantities import (
 __all__ = [
     "AccessSettings",
     "Address",
+    "BundleSettings",
     "ServerSettings",
     "Settings",
     "StorageSettings",
@@ -49,28 +50,6 @@ __all__ = [
     "UpstreamSettings",
     "builtin_upstreams",
 ]
-
-
-def _check_registry(text: str) -> str:
-    try:
-        return parse_registry(text)
-    except NameInvalid as error:
-        raise Refusal(
-            f"{text[:80]!r} is not a registry's name",
-            'write host or host:port in lower case, such as "registry.example.net:5000"',
-        ) from error
-
-
-def _compile_pattern(value: object) -> object:
-    if not isinstance(value, str):
-        return value  # an already compiled pattern; anything else pydantic refuses
-    try:
-        return re.compile(value)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise Refusal(
-            f"{value[:80]!r} is not a regular expression ({error})",
-            r"write one that matches whole tags, such as 'v\d+\.\d+\.\d+'",
-        ) from error
 
 
 # Each type is read from what people write, and printed (in JSON mode) so that it reads the same.
@@ -84,8 +63,8 @@ _Address = Annotated[
 ]
 _Endpoint = Annotated[str, AfterValidator(parse_endpoint)]
 _Proxy = Annotated[str, AfterValidator(parse_proxy), PlainSerializer(mask_proxy, when_used="json")]
-_Registry = Annotated[str, AfterValidator(_check_registry)]
-_Pattern = Annotated[re.Pattern[str], BeforeValidator(_compile_pattern)]
+_Registry = Annotated[str, AfterValidator(check_registry)]
+_Pattern = Annotated[re.Pattern[str], BeforeValidator(compile_pattern)]
 _Secret = Annotated[
     SecretStr, PlainSerializer(lambda secret: MASK if secret else "", when_used="json")
 ]
@@ -215,6 +194,23 @@ class AccessSettings(_Section):
         return mode
 
 
+class BundleSettings(_Section):
+    """Which bundles are imported: with `require_signature` those signed by one of `keys` (PEM).
+
+    Without it unsigned ones are too, and those signed by strangers only if there are no `keys`.
+    """
+
+    keys: tuple[str, ...] = ()
+    require_signature: bool = False
+
+    @field_validator("require_signature")
+    @classmethod
+    def _has_keys(cls, is_required: bool, info: ValidationInfo) -> bool:
+        if is_required and not info.data.get("keys"):
+            raise Refusal("there is no key to check with", 'write keys = ["/.../maker.pub.pem"]')
+        return is_required
+
+
 def builtin_upstreams() -> dict[str, dict[str, Any]]:
     """Return a new table per upstream that is there without being configured, Docker Hub first."""
     docker_hub: dict[str, Any] = {
@@ -252,6 +248,7 @@ class Settings(_Section):
     tags: TagSettings = TagSettings()
     upstreams: Mapping[_Registry, UpstreamSettings] = Field(default_factory=_build_upstreams)
     access: AccessSettings = AccessSettings()
+    bundles: BundleSettings = BundleSettings()
 
     @field_validator("upstreams")
     @classmethod

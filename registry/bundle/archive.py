@@ -10,7 +10,7 @@ import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Protocol
 
 from registry.errors import BundleInvalid
 from registry.oci.digest import Digest
@@ -22,6 +22,14 @@ _NAME = re.compile(
     r"|blobs/sha(?:256/[0-9a-f]{64}|512/[0-9a-f]{128})(?:\.[0-9]{4})?"
 )
 _PAX_BLOCKS = 2  # behind the header that says that there are records: they, and the file's header
+
+
+class Source(Protocol):
+    """What an archive is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read up to `size` bytes; fewer only at the end."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +51,8 @@ class Member:
         return self.name.startswith("blobs/")
 
 
-def is_known(name: str) -> bool:
-    """Whether a bundle can have a file of this name."""
+def is_file_name(name: str) -> bool:
+    """Whether a file of a bundle may have this name."""
     return _NAME.fullmatch(name) is not None
 
 
@@ -86,7 +94,7 @@ def lay_out(files: Iterable[tuple[str, int]]) -> Iterator[Member]:
         yield member
 
 
-def read_member(file: BinaryIO, position: int, label: str) -> Member | None:
+def read_member(file: Source, position: int, label: str) -> Member | None:
     """Read the header at `position`, where the file has been left; None at the end of the archive.
 
     Raises:
@@ -100,21 +108,21 @@ def read_member(file: BinaryIO, position: int, label: str) -> Member | None:
         for number in range(1, 1 + _PAX_BLOCKS):
             header += _read_block(file, position + number * BLOCK, label)
     name, size = _parse(header, position, label)
-    if not is_known(name):
+    if not is_file_name(name):
         raise BundleInvalid(label, f"byte {position}: a bundle has no file called {name[:200]!r}")
     if write_header(name, size) != header:
         raise BundleInvalid(label, f"byte {position}: the header of {name} is not as it was made")
     return Member(name, position + len(header), size)
 
 
-def _read_block(file: BinaryIO, position: int, label: str) -> bytes:
+def _read_block(file: Source, position: int, label: str) -> bytes:
     block = file.read(BLOCK)
     if len(block) < BLOCK:
         raise BundleInvalid(label, f"it ends at byte {position + len(block)}, in the middle")
     return block
 
 
-def _check_end(file: BinaryIO, position: int, label: str) -> None:
+def _check_end(file: Source, position: int, label: str) -> None:
     """Accept a second block of zeros, and as many more as tapes and tools like to add."""
     found = _read_block(file, position, label)
     while found:
@@ -129,7 +137,7 @@ def _parse(header: bytes, position: int, label: str) -> tuple[str, int]:
         info = tarfile.TarInfo.frombuf(header[-BLOCK:], "utf-8", "strict")
         records = _read_records(header[BLOCK : 2 * BLOCK]) if len(header) > BLOCK else {}
         name, size = records.get("path", info.name), int(records.get("size", info.size))
-    except (tarfile.HeaderError, ValueError) as error:
+    except (tarfile.HeaderError, ValueError, IndexError) as error:
         raise BundleInvalid(label, f"byte {position} begins no file ({error})") from error
     if size < 0:
         raise BundleInvalid(label, f"byte {position} says a size of {size}")

@@ -1,79 +1,78 @@
 """Importing a bundle: bytes first, each checked; then manifests; then what names lead to."""
 
-import asyncio
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol
 
-from registry.bundle.archive import Member, read_blob_name
 from registry.bundle.lock import Lock, LockedImage
-from registry.bundle.medium import Medium
-from registry.bundle.reading import Opened
+from registry.bundle.reading import Opened, find_above, find_contradictions, list_users, sketch
+from registry.bundle.unloading import Keeper, Unloaded, Unloader
+from registry.bundle.volume_set import VolumesMedium
 from registry.catalog.manifests import ManifestCatalog
-from registry.errors import BundleInvalid, DigestMismatch, ManifestInvalid
+from registry.errors import BundleInvalid, ManifestInvalid, StoreError
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor, Manifest, parse_manifest
 from registry.oci.names import Repository, Tag
 from registry.oci.span import Span
 from registry.store.blobs import BlobStore
-from registry.store.part import PartWriter
 from registry.store.spool import Spool
-
-POLL = 0.05  # seconds between two looks at a blob that another process is storing
-CHUNKS = 4  # pieces of 1 MiB hashed and written in one thread hop
-
-
-class Keeper(Protocol):
-    """Who gives out room on the disk (`mirror.room.Room`)."""
-
-    async def reserve(self, digest: Digest, size: int) -> None:
-        """Promise `size` bytes, or raise StoreError."""
-
-    async def settle(self, digest: Digest) -> None:
-        """Note what a fill that has ended without a blob left behind."""
-
-    async def record(self, digest: Digest, size: int) -> None:
-        """Record a blob that has become whole."""
 
 
 class Shelver(Protocol):
     """Who keeps manifests and names (`mirror.intake.Intake`)."""
 
-    async def keep(
-        self, repository: Repository, manifest: Manifest, tag: Tag | None, now: float
+    async def put(
+        self,
+        repository: Repository,
+        manifest: Manifest,
+        tag: Tag | None,
+        now: float,
+        *,
+        bundle: str = "",
+        signer: str = "",
     ) -> None:
-        """Keep a manifest of `repository`, and that `tag` leads to it."""
+        """Keep a manifest of `repository`, and that `tag` leads to it by what a bundle says."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A tag that led elsewhere before."""
+    """A tag that led elsewhere before; backwards, if what it leads to now was made earlier."""
 
     image: str
     former: Digest
     now: Digest
+    is_backwards: bool
 
 
 @dataclass(slots=True)
 class Imported:
-    """What an import did: `new` and `known` bytes; `damaged` blobs were not as their names say.
+    """What an import did.
 
-    `incomplete` are images by name with what they lack; their tags were not set. `moved` are tags
-    that led elsewhere before.
+    `incomplete` are images by name with what they lack: their tags stay as they were. `refused` are
+    those that contradict `bundle.json`, with why. `damaged` are blobs with the names of the images
+    that need them. `flaws` is what else is not as it was made, and harmed nothing.
     """
 
-    new: int = 0
-    known: int = 0
-    damaged: list[Digest] = field(default_factory=list)
+    blobs: Unloaded
     images: list[LockedImage] = field(default_factory=list)
     incomplete: dict[str, list[Descriptor]] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
     moved: list[Moved] = field(default_factory=list)
-    why: str = ""
+    damaged: dict[Digest, list[str]] = field(default_factory=dict)
+    flaws: list[str] = field(default_factory=list)
+    volumes: list[int] = field(default_factory=list)
 
     @property
     def is_whole(self) -> bool:
-        """Whether everything that the bundle promises is here now."""
-        return not (self.damaged or self.incomplete or self.why)
+        """Whether all images that the bundle promises are here now."""
+        return not (self.incomplete or self.refused)
+
+    @property
+    def need(self) -> dict[Digest, int]:
+        """What images lack, with sizes in bytes."""
+        return {each.digest: each.size for lacks in self.incomplete.values() for each in lacks}
 
 
 class Importer:
@@ -101,128 +100,174 @@ class Importer:
         sizes = [s for digest, s in lock.blobs if await self._store.stat(digest) is None]
         return sum(sizes)
 
-    async def load(self, opened: Opened, tell: Callable[[int], None]) -> Imported:
-        """Import what is right of a bundle; each blob's size in bytes is told when it is here.
+    async def load(
+        self, opened: Opened, tell: Callable[[int], None], *, signer: str = ""
+    ) -> Imported:
+        """Import what is right of a bundle; each blob's size in bytes is told when it was read.
+
+        `signer` is the name of the key that signed it, which is kept with its tags.
 
         Raises:
             StoreError: the disk refused, or there is no room; importing again goes on.
         """
-        result = Imported()
+        unloader, medium = Unloader(self._store, self._spool, self._keeper), opened.medium
+        result = Imported(unloader.result)
         try:
-            for member in opened.rest:
-                await self._load_blob(opened.medium, member, result)
-                tell(member.size)
-        except BundleInvalid as error:  # what came before it may be all that some images need
-            result.why = str(error)
-        for image in opened.lock.images:
-            await self._load_image(opened.lock, image, result)
+            try:
+                for member in opened.rest:
+                    await unloader.unload(medium, member)
+                    tell(member.size)
+                if isinstance(medium, VolumesMedium):
+                    result.volumes = medium.missing
+                    await unloader.unload_parts(medium.lone_parts)
+            except BundleInvalid as error:  # what came before may be all that some images need
+                result.flaws.append(str(error))
+        finally:
+            await unloader.finish()
+        result.flaws[:0] = medium.flaws.told
+        await self._load_images(opened.lock, result, signer)
         return result
 
-    async def _load_blob(self, medium: Medium, member: Member, result: Imported) -> None:
-        digest = read_blob_name(member.name)
-        if await self._store.stat(digest) == member.size:
-            result.known += member.size
-            return
-        writer = await self._take(digest)
-        is_kept = False
-        try:
-            if await self._store.stat(digest) is not None:
-                writer.abandon()  # stored by a pull while we waited
-                result.known += member.size
-            else:
-                await self._fill(medium, member, digest, writer)
-                result.new += member.size
-            is_kept = True
-        except DigestMismatch:
-            result.damaged.append(digest)
-        finally:
-            writer.close()
-            if not is_kept:
-                await self._keeper.settle(digest)
+    async def _load_images(self, lock: Lock, result: Imported, signer: str) -> None:
+        manifests: dict[Digest, Manifest] = {}
+        lies: dict[Digest, list[str]] = {}
+        for digest, kind in lock.manifests.items():
+            raw = await self._read(digest)
+            try:
+                if raw is not None:
+                    manifests[digest] = sketch(raw, kind, digest)
+            except ManifestInvalid as error:
+                lies[digest] = [error.why]
+        for digest, why in find_contradictions(lock, manifests).items():
+            lies.setdefault(digest, []).extend(why)
+        above = {digest: find_above(manifests, [digest]) for digest in list(lies)[:100]}
+        lacks: dict[Digest, list[Descriptor]] = {}
+        for image in lock.images:
+            roots = {image.root.digest, *(each.digest for each in image.referrers)}
+            liar = next((digest for digest in lies if roots & above.get(digest, {digest})), None)
+            if liar is not None:
+                result.refused[image.name] = f"manifest {liar}: {lies[liar][0]}"
+                continue
+            await self._load_image(_Parcel(lock, image, manifests, lacks, signer), result)
+        for digest in list(result.blobs.damaged)[:100]:
+            result.damaged[digest] = list_users(lock, manifests, digest)
 
-    async def _take(self, digest: Digest) -> PartWriter:
-        while True:
-            writer = self._spool.take(digest)
-            if writer is not None:
-                return writer
-            await asyncio.sleep(POLL)  # a pull is storing it just now
-
-    async def _fill(
-        self, medium: Medium, member: Member, digest: Digest, writer: PartWriter
-    ) -> None:
-        await self._keeper.reserve(digest, member.size)
-        await asyncio.to_thread(_copy, medium.read(member), writer)
-        sealed = await asyncio.to_thread(writer.seal)
-        await self._store.adopt(sealed)
-        await self._keeper.record(digest, sealed.size)
-
-    async def _load_image(self, lock: Lock, image: LockedImage, result: Imported) -> None:
-        """Make a name lead to an image, if all of it is here."""
-        manifests: list[Manifest] = []
-        lacking: list[Descriptor] = []
+    async def _load_image(self, parcel: "_Parcel", result: Imported) -> None:
+        """Keep an image's manifests, and make its name lead to it, if all of it is here."""
+        image, lacking = parcel.image, []
+        found: dict[Digest, None] = {}
         for descriptor in (image.root, *image.referrers):
-            await self._gather(lock, descriptor, manifests, lacking)
+            if descriptor.digest not in parcel.lacks:
+                parcel.lacks[descriptor.digest] = await self._find_lacking(parcel, descriptor)
+            lacking += parcel.lacks[descriptor.digest]
+            found |= dict.fromkeys(_reach(parcel, descriptor.digest))
+        is_tag = isinstance(image.reference, Tag) and not lacking
+        if is_tag:
+            await self._note_move(parcel, result)
+        # Referrers and children first, and the name last: who finds it finds all of it.
+        for digest in reversed(found):
+            await self._put(parcel, digest, is_named=is_tag and digest == image.root.digest)
         if lacking:
             result.incomplete[image.name] = lacking
-            return
-        now = self._clock()
-        if isinstance(image.reference, Tag):
-            former = self._catalog.find_tag(image.repository, image.reference)
-            if former is not None and former.digest != image.root.digest:
-                result.moved.append(Moved(image.name, former.digest, image.root.digest))
-        # Referrers and children first, and the name last: who finds it finds all of it.
-        for manifest in reversed(manifests):
-            is_root = manifest.digest == image.root.digest
-            tag = image.reference if is_root and isinstance(image.reference, Tag) else None
-            await self._shelver.keep(image.repository, manifest, tag, now)
-        result.images.append(image)
+        else:
+            result.images.append(image)
 
-    async def _gather(
-        self,
-        lock: Lock,
-        descriptor: Descriptor,
-        manifests: list[Manifest],
-        lacking: list[Descriptor],
-    ) -> None:
-        manifest = await self._read(lock, descriptor)
-        if manifest is None:
-            lacking.append(descriptor)
-            return
-        manifests.append(manifest)
-        lacking += [b for b in manifest.blobs if await self._store.stat(b.digest) is None]
-        for child in manifest.children:
-            if child.digest in lock.manifests:  # the others are not promised by this bundle
-                await self._gather(lock, child, manifests, lacking)
+    async def _find_lacking(self, parcel: "_Parcel", root: Descriptor) -> list[Descriptor]:
+        lacking: dict[Digest, Descriptor] = {}
+        if root.digest not in parcel.manifests:
+            lacking[root.digest] = root
+        for digest in _reach(parcel, root.digest):
+            manifest = parcel.manifests[digest]
+            for blob in manifest.blobs:
+                if await self._store.stat(blob.digest) != blob.size:
+                    lacking[blob.digest] = blob
+            lacking |= {
+                child.digest: child
+                for child in manifest.children  # those outside the lock are not promised
+                if child.digest in parcel.lock.manifests and child.digest not in parcel.manifests
+            }
+        return list(lacking.values())
 
-    async def _read(self, lock: Lock, descriptor: Descriptor) -> Manifest | None:
-        digest, kind = descriptor.digest, lock.manifests.get(descriptor.digest)
+    async def _put(self, parcel: "_Parcel", digest: Digest, *, is_named: bool) -> None:
+        raw, image = await self._read(digest), parcel.image
+        if raw is None:
+            raise StoreError(str(digest), "was here a moment ago; import again")
+        manifest = parse_manifest(raw, parcel.lock.manifests[digest], digest)
+        tag = image.reference if is_named and isinstance(image.reference, Tag) else None
+        await self._shelver.put(
+            image.repository,
+            manifest,
+            tag,
+            self._clock(),
+            bundle=parcel.lock.bundle_id if tag else "",
+            signer=parcel.signer if tag else "",
+        )
+
+    async def _note_move(self, parcel: "_Parcel", result: Imported) -> None:
+        image = parcel.image
+        assert isinstance(image.reference, Tag)  # noqa: S101 (of the caller)
+        former = self._catalog.find_tag(image.repository, image.reference)
+        if former is None or former.digest == image.root.digest:
+            return
+        kind = self._catalog.find_media_type(former.digest)
+        known = {former.digest: kind} if kind else {}
+        before = await self._find_age(former.digest, known)
+        now = await self._find_age(image.root.digest, parcel.lock.manifests)
+        is_backwards = before is not None and now is not None and now < before
+        moved = Moved(image.name, former.digest, image.root.digest, is_backwards)
+        result.moved.append(moved)
+
+    async def _find_age(self, root: Digest, kinds: Mapping[Digest, str]) -> datetime | None:
+        """Return when an image was made, by the youngest of its configs that are here."""
+        ages, waiting = [], [(root, kinds.get(root, ""))]
+        while waiting:
+            digest, kind = waiting.pop()
+            raw = await self._read(digest)
+            try:
+                manifest = parse_manifest(raw or b"", kind, digest)
+            except ManifestInvalid:
+                continue
+            if digest == root:  # no deeper: an index of images is as deep as indexes are
+                waiting += [(child.digest, child.media_type) for child in manifest.children]
+            config = await self._read(manifest.blobs[0].digest) if manifest.blobs else None
+            ages += [age] if config and (age := read_created(config)) else []
+        return max(ages, default=None)
+
+    async def _read(self, digest: Digest) -> bytes | None:
+        """Return a small blob of the store; None where it is not here, or not what it was."""
         size = await self._store.stat(digest)
-        if kind is None or size is None or size > MAX_MANIFEST:
+        if size is None or size > MAX_MANIFEST:
             return None
         raw = b"".join([piece async for piece in self._store.read(digest, Span(0, size))])
-        try:
-            return parse_manifest(raw, kind, digest) if digest.matches(raw) else None
-        except ManifestInvalid:
-            return None
+        return raw if digest.matches(raw) else None
 
 
-def _copy(pieces: Iterator[bytes], writer: PartWriter) -> None:
-    """Append what a former import of the same bundle has not; its part is hashed again first."""
-    done = writer.resume() if writer.is_growing else 0
-    if not writer.is_growing:
-        writer.restart()
-    skip = done
-    for piece in pieces:
-        rest, skip = piece[skip:], max(0, skip - len(piece))
-        if rest:
-            writer.append([rest])
+@dataclass(frozen=True, slots=True)
+class _Parcel:
+    """An image of a lock, and what is known of the manifests; `lacks` by root."""
+
+    lock: Lock
+    image: LockedImage
+    manifests: Mapping[Digest, Manifest]
+    lacks: dict[Digest, list[Descriptor]]
+    signer: str
 
 
-def list_need(results: Sequence[Imported]) -> dict[Digest, int]:
-    """Return what images of these imports lack, with sizes in bytes."""
-    return {
-        each.digest: each.size
-        for result in results
-        for lacking in result.incomplete.values()
-        for each in lacking
-    }
+def _reach(parcel: _Parcel, root: Digest) -> list[Digest]:
+    """Return the manifests under one that are here, that one first, each before its children."""
+    found: dict[Digest, None] = {}
+    level = [root]
+    while level:
+        level = [d for d in dict.fromkeys(level) if d in parcel.manifests and d not in found]
+        found |= dict.fromkeys(level)
+        level = [child.digest for digest in level for child in parcel.manifests[digest].children]
+    return list(found)
+
+
+def read_created(config: bytes) -> datetime | None:
+    """Return when an image was made, as its config says (image-spec, config.md, "created")."""
+    try:
+        created = datetime.fromisoformat(json.loads(config)["created"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return created if created.tzinfo else created.replace(tzinfo=UTC)

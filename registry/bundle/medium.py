@@ -1,19 +1,33 @@
-"""Where the files of a bundle are: in a tar, a stream, a folder, or volumes."""
+"""Where the files of a bundle are: in a tar, a stream, or a folder (`volume_set`: in volumes).
+
+What is damaged is noted in `flaws`, and reading goes on behind it: the rest may be all that
+somebody needs. Nothing is believed of what is read: names and sizes are compared, bytes hashed.
+"""
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from registry.bundle.archive import Member, pad, read_blob_name, read_member, spell_blob
-from registry.bundle.volume import Part, Volume, parse_volume
+from registry.bundle.archive import BLOCK, Member, is_file_name, pad, read_member
 from registry.errors import BundleInvalid
 
 PIECE = 1024 * 1024  # bytes read at a time
 MAX_SMALL = 16 * 1024 * 1024  # bytes of each file that is no blob
+MAX_FLAWS = 100  # after so many nobody wants to know what else is wrong
+MAX_MEMBERS = 250_000  # more than a lock can name
+_MAGIC = slice(257, 263)  # where a header says that it is one
+_SMALL = (
+    "bundle.json",
+    "bundle.json.sig",
+    "oci-layout",
+    "index.json",
+    "manifest.json",
+    "extras.json",
+    "README.txt",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +39,36 @@ class Extent:
     size: int
 
 
+class Flaws:
+    """What is wrong with a medium, a sentence each; only so many."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def note(self, error: BundleInvalid) -> None:
+        """Note what is wrong, and go on.
+
+        Raises:
+            BundleInvalid: this was one too many.
+        """
+        self.told.append(str(error))
+        if len(self.told) >= MAX_FLAWS:
+            raise BundleInvalid(
+                error.place, f"more than {MAX_FLAWS} things are wrong; last: {error.why}"
+            )
+
+
 class Medium(Protocol):
     """The files of a bundle, in the order in which they are best read."""
 
     label: str
+    flaws: Flaws
 
     def list_members(self) -> Iterator[Member]:
-        """Yield every file; its bytes have to be read before the next one is asked for.
+        """Yield every file that can be found; read it before the next one is asked for.
 
         Raises:
-            BundleInvalid: what is there is not (the whole of) a bundle.
-            OSError: it cannot be read.
+            BundleInvalid: too much is wrong.
         """
         ...
 
@@ -43,8 +76,7 @@ class Medium(Protocol):
         """Yield the bytes of a file in pieces of at most 1 MiB.
 
         Raises:
-            BundleInvalid: it ends early.
-            OSError: it cannot be read.
+            BundleInvalid: it ends early, or cannot be read.
         """
         ...
 
@@ -53,197 +85,187 @@ class Medium(Protocol):
         ...
 
 
+class _Stream:
+    """A file read on and on, that may be gone about in if it is no pipe."""
+
+    def __init__(self, file: BinaryIO, label: str) -> None:
+        self.can_seek = file.seekable()
+        self.position = 0
+        self._file = file
+        self._label = label
+        self._ahead = b""
+
+    def read(self, size: int) -> bytes:
+        """Read up to `size` bytes; fewer only at the end.
+
+        Raises:
+            BundleInvalid: the disk refused.
+        """
+        piece, self._ahead = self._ahead[:size], self._ahead[size:]
+        try:
+            piece += self._file.read(size - len(piece))
+        except OSError as error:
+            why = f"byte {self.position} cannot be read ({error.strerror or error})"
+            raise BundleInvalid(self._label, why) from error
+        self.position += len(piece)
+        return piece
+
+    def unread(self, piece: bytes) -> None:
+        """Have bytes that were read before them once more."""
+        self._ahead = piece + self._ahead
+        self.position -= len(piece)
+
+    def go(self, position: int) -> None:
+        """Go on at a position; behind the end nothing can be read.
+
+        Raises:
+            BundleInvalid: the disk refused.
+        """
+        if self.can_seek:
+            self._ahead, self.position = b"", position
+            self._file.seek(position)
+        while self.position < position and self.read(min(PIECE, position - self.position)):
+            pass
+
+
 class TarMedium:
     """A tar file that can be gone about in, or a stream that can only be read on."""
 
     def __init__(self, file: BinaryIO, label: str) -> None:
         self.label = label
-        self._file = file
-        self._position = 0
-        self._can_seek = file.seekable()
+        self.flaws = Flaws()
+        self._stream = _Stream(file, label)
 
     def list_members(self) -> Iterator[Member]:
-        """Yield the files in the order of the tar."""
+        """Yield the files in the order of the tar; behind a damaged header the next right one."""
         position = 0
-        while (member := self._read_header(position)) is not None:
+        while (member := self._find_member(position)) is not None:
             yield member
             position = member.end
 
-    def _read_header(self, position: int) -> Member | None:
-        self._go(position)
-        member = read_member(self._file, position, self.label)
-        if member is not None:
-            self._position = member.offset
-        return member
+    def _find_member(self, position: int) -> Member | None:
+        is_lost = False
+        try:
+            self._stream.go(position)
+            while True:
+                if is_lost and not self._skip_content():
+                    return None
+                position = self._stream.position
+                try:
+                    return read_member(self._stream, position, self.label)
+                except BundleInvalid as error:
+                    if not is_lost:
+                        self.flaws.note(error)
+                    is_lost = True
+                    self._stream.go(max(position + BLOCK, self._stream.position))
+        except BundleInvalid as error:
+            self.flaws.note(error)
+            return None
 
-    def _go(self, position: int) -> None:
-        if self._can_seek:
-            self._file.seek(position)
-            self._position = position
-        while self._position < position:
-            self._position += len(self._take(min(PIECE, position - self._position), "a file"))
-
-    def _take(self, size: int, name: str) -> bytes:
-        piece = self._file.read(size)
-        if not piece:
-            raise BundleInvalid(self.label, f"it ends at byte {self._position}, within {name}")
-        return piece
+    def _skip_content(self) -> bool:
+        """Read on to what looks like a header; false at the end."""
+        while len(block := self._stream.read(BLOCK)) == BLOCK:
+            if block[_MAGIC] == b"ustar\0":
+                self._stream.unread(block)
+                return True
+        return False
 
     def read(self, member: Member) -> Iterator[bytes]:
-        """Yield the bytes of a file of the tar; what fills its last block has to be empty."""
-        self._go(member.offset)
+        """Yield the bytes of a file of the tar; what fills its last block should be empty."""
+        if self._stream.position != member.offset:
+            self._stream.go(member.offset)
         left = member.size
         while left:
-            piece = self._take(min(PIECE, left), member.name)
-            self._position += len(piece)
+            piece = self._stream.read(min(PIECE, left))
+            if not piece:
+                why = f"it ends at byte {self._stream.position}, within {member.name}"
+                raise BundleInvalid(self.label, why)
             left -= len(piece)
             yield piece
-        left = pad(member.size) - member.size
-        while left:
-            piece = self._take(left, member.name)
-            if piece.strip(b"\0"):
-                raise BundleInvalid(self.label, f"byte {self._position}: not as it was made")
-            self._position += len(piece)
-            left -= len(piece)
+        if self._stream.read(pad(member.size) - member.size).strip(b"\0"):
+            why = f"what follows {member.name}, before byte {member.end}, is not as it was made"
+            self.flaws.note(BundleInvalid(self.label, why))
 
     def locate(self, member: Member) -> list[Extent]:
         """Return the one place of a file in the tar."""
-        return [Extent(Path(self.label), member.offset, member.size)] if self._can_seek else []
+        is_file = self._stream.can_seek
+        return [Extent(Path(self.label), member.offset, member.size)] if is_file else []
 
 
 class FolderMedium:
-    """A folder with the same names."""
+    """A folder with the same names; no link in it is followed."""
 
     def __init__(self, folder: Path) -> None:
         self.label = str(folder)
+        self.flaws = Flaws()
         self._folder = folder
 
     def list_members(self) -> Iterator[Member]:
         """Yield the small files, `bundle.json` first, then the blobs that are here."""
-        small = [path for path in self._folder.iterdir() if path.name != "blobs"]
-        small.sort(key=lambda path: (path.name != "bundle.json", path.name))
-        for path in (*small, *sorted(self._folder.glob("blobs/*/*"))):
-            if not path.name.endswith(".part"):  # of a writing that was interrupted
-                with self._open(path) as file:
+        for name in (*_SMALL, *self._list_blobs()):
+            try:
+                with self._open(name) as file:
                     size = os.fstat(file.fileno()).st_size
-                yield Member(str(path.relative_to(self._folder)), 0, size)
+            except FileNotFoundError:
+                continue  # what has to be here is asked for by the lock
+            except BundleInvalid as error:
+                self.flaws.note(error)
+                continue
+            yield Member(name, 0, size)
 
-    def _open(self, path: Path) -> BinaryIO:
-        """Open a file that is no link, no pipe, and in no folder that is a link."""
-        if path.parent.resolve() != (
-            self._folder.resolve() / path.parent.relative_to(self._folder)
-        ):
-            raise BundleInvalid(str(path.parent), "it is no folder of the bundle's own")
+    def _list_blobs(self) -> list[str]:
+        found: list[str] = []
+        for folder in ("blobs/sha256", "blobs/sha512"):
+            if not self._is_own(folder):
+                continue
+            with os.scandir(self._folder / folder) as entries:
+                for entry in entries:
+                    if is_file_name(name := f"{folder}/{entry.name}"):
+                        found.append(name)
+                        if len(found) > MAX_MEMBERS:
+                            raise BundleInvalid(folder, f"more than {MAX_MEMBERS} files are in it")
+        return sorted(found)
+
+    def _is_own(self, folder: str) -> bool:
+        path = self._folder / folder
+        if not path.is_dir():
+            return False
+        if path.resolve() != self._folder.resolve() / folder:
+            self.flaws.note(BundleInvalid(str(path), "it is no folder of the bundle's own"))
+            return False
+        return True
+
+    def _open(self, name: str) -> BinaryIO:
+        """Open a regular file, not what a link or a pipe of its name leads to."""
+        path = self._folder / name
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = os.open(path, flags)
+        except FileNotFoundError:
+            raise
         except OSError as error:
             raise BundleInvalid(str(path), error.strerror or str(error)) from error
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise BundleInvalid(str(path), "it is no regular file")
-        return os.fdopen(descriptor, "rb")
+        return os.fdopen(descriptor, "rb", buffering=0)
 
     def read(self, member: Member) -> Iterator[bytes]:
         """Yield the bytes of a file of the folder."""
         left = member.size
-        with self._open(self._folder / member.name) as file:
-            while left and (piece := file.read(min(PIECE, left))):
-                left -= len(piece)
-                yield piece
+        try:
+            with self._open(member.name) as file:
+                while left and (piece := file.read(min(PIECE, left))):
+                    left -= len(piece)
+                    yield piece
+        except OSError as error:
+            raise BundleInvalid(member.name, error.strerror or str(error)) from error
+        if left:
+            raise BundleInvalid(member.name, "it is shorter than it was")
 
     def locate(self, member: Member) -> list[Extent]:
         """Return the one file."""
         return [Extent(self._folder / member.name, 0, member.size)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Tape:
-    """A volume, and the files in it by name."""
-
-    volume: Volume
-    medium: TarMedium
-    members: dict[str, Member]
-
-
-class VolumesMedium:
-    """Volumes of one bundle, in any order, some of which may be missing.
-
-    Blobs that were cut are put together again, if all their parts are here.
-    """
-
-    def __init__(self, media: Sequence[TarMedium]) -> None:
-        """Read what the volumes are.
-
-        Raises:
-            BundleInvalid: one is none, is there twice, or is of another bundle.
-        """
-        tapes = sorted(map(_load_tape, media), key=lambda each: each.volume.number)
-        first = tapes[0].volume
-        for former, tape in pairwise(tapes):
-            volume, label = tape.volume, tape.medium.label
-            if (volume.bundle_id, volume.count) != (first.bundle_id, first.count):
-                raise BundleInvalid(label, f"it is of another bundle than {media[0].label}")
-            if volume.number == former.volume.number:
-                raise BundleInvalid(label, f"it is volume {volume.number}, which is there twice")
-        self._tapes = tapes
-        self.bundle_id = first.bundle_id
-        self.count = first.count
-        self.missing = sorted({*range(1, first.count + 1)} - {t.volume.number for t in tapes})
-        self.label = tapes[0].medium.label if len(tapes) == 1 else f"{len(tapes)} volumes"
-        self._extents: dict[str, list[tuple[_Tape, Member]]] = {}
-        self.lone_parts: list[tuple[str, Part]] = []  # of blobs that are not all here
-
-    def list_members(self) -> Iterator[Member]:
-        """Yield the small files once, then the blobs by volume."""
-        seen: set[str] = set()
-        parts: dict[str, list[tuple[Part, _Tape, Member]]] = {}
-        for tape in self._tapes:
-            for member in tape.members.values():
-                part = tape.volume.parts.get(member.name)
-                if part is not None:
-                    whole = spell_blob(read_blob_name(member.name))
-                    parts.setdefault(whole, []).append((part, tape, member))
-                elif member.is_blob or member.name not in seen:
-                    seen.add(member.name)
-                    self._extents[member.name] = [(tape, member)]
-                    yield member
-        for name, found in parts.items():
-            yield from self._join(name, found)
-
-    def _join(self, name: str, found: list[tuple[Part, _Tape, Member]]) -> Iterator[Member]:
-        found.sort(key=lambda each: each[0].start)
-        size = 0
-        for part, _, member in found:
-            size += part.size if (part.start, part.size) == (size, member.size) else 0
-        if size != found[0][0].whole:
-            self.lone_parts += [(member.name, part) for part, _, member in found]
-            return
-        self._extents[name] = [(tape, member) for _, tape, member in found]
-        yield Member(name, 0, size)
-
-    def read(self, member: Member) -> Iterator[bytes]:
-        """Yield the bytes of a file, part by part."""
-        for tape, each in self._extents[member.name]:
-            yield from tape.medium.read(each)
-
-    def locate(self, member: Member) -> list[Extent]:
-        """Return the places of a file's parts."""
-        found = self._extents[member.name]
-        return [extent for tape, each in found for extent in tape.medium.locate(each)]
-
-
-def _load_tape(medium: TarMedium) -> _Tape:
-    members: dict[str, Member] = {}
-    volume = None
-    for member in medium.list_members():
-        if member.name in members:
-            raise BundleInvalid(medium.label, f"{member.name} is there twice")
-        if member.name == "volume.json":
-            volume = parse_volume(read_small(medium, member), medium.label)
-        members[member.name] = member
-    if volume is None:
-        raise BundleInvalid(medium.label, "it is no volume: it has no volume.json")
-    return _Tape(volume, medium, members)
 
 
 def read_small(medium: Medium, member: Member) -> bytes:

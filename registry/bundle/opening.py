@@ -6,8 +6,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from registry.bundle.archive import read_member
-from registry.bundle.medium import FolderMedium, Medium, TarMedium, VolumesMedium
+from registry.bundle.medium import FolderMedium, Medium, TarMedium
 from registry.bundle.reading import Opened, open_bundle
+from registry.bundle.volume_set import VolumesMedium
 from registry.errors import BundleInvalid
 
 STDIN = "-"
@@ -31,20 +32,24 @@ def _find_medium(paths: Sequence[Path], stack: ExitStack) -> Medium:
     if len(paths) == 1 and paths[0].is_dir():
         if (paths[0] / "bundle.json").exists():
             return FolderMedium(paths[0])
-        paths = sorted(paths[0].glob("*.tar"))
-        if not paths:
-            raise BundleInvalid("the folder", "it has neither a bundle.json nor volumes")
+        found = sorted(paths[0].glob("*.tar"))
+        if not found:
+            raise BundleInvalid(str(paths[0]), "it has neither a bundle.json nor volumes (*.tar)")
+        paths = found
     media = [_open_tar(path, stack) for path in paths]
-    if all(is_volume for _, is_volume in media):
-        return VolumesMedium([medium for medium, _ in media])
-    if len(media) > 1:
-        whole = next(medium.label for medium, is_volume in media if not is_volume)
-        raise BundleInvalid(whole, "it is no volume; give one bundle, or volumes of one")
-    return media[0][0]
+    if len(media) == 1 and not media[0][1]:
+        return media[0][0]
+    return VolumesMedium([medium for medium, _ in media])
 
 
 def _open_tar(path: Path, stack: ExitStack) -> tuple[TarMedium, bool]:
     """Open an archive, and tell whether it is a volume: those begin with `volume.json`."""
-    file = stack.enter_context(path.open("rb"))
-    first = read_member(file, 0, str(path)) if file.seekable() else None
-    return TarMedium(file, str(path)), first is not None and first.name == "volume.json"
+    file = stack.enter_context(path.open("rb", buffering=0))
+    is_volume = False
+    if file.seekable():
+        try:
+            first = read_member(file, 0, str(path))
+            is_volume = first is not None and first.name == "volume.json"
+        except BundleInvalid:
+            is_volume = False
+    return TarMedium(file, str(path)), is_volume

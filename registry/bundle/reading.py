@@ -1,17 +1,20 @@
-"""Reading a bundle, from whoever it comes."""
+"""Reading a bundle, from whoever it comes: its head, and then whether it tells the truth."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from registry.bundle.archive import Member, read_blob_name
 from registry.bundle.lock import Lock, parse_lock
-from registry.bundle.medium import Medium, VolumesMedium, read_small
-from registry.bundle.views import write_head
-from registry.errors import BundleInvalid, ManifestInvalid
+from registry.bundle.medium import Medium, read_small
+from registry.bundle.views import write_head, write_readme
+from registry.bundle.volume_set import VolumesMedium
+from registry.errors import BundleInvalid
 from registry.oci.digest import Digest
-from registry.oci.manifest import MAX_MANIFEST, Manifest, parse_manifest
+from registry.oci.manifest import MAX_MANIFEST, Descriptor, Manifest, parse_manifest
 
 MAX_HEAD = 64 * 1024 * 1024  # bytes of the small files together
+MAX_MANIFESTS = 64 * 1024 * 1024  # bytes of all manifests together, which are kept in memory
+MAX_DEPTH = 8  # indexes of indexes; real ones have one level
 SIGNATURE = "bundle.json.sig"
 
 
@@ -35,13 +38,18 @@ class Opened:
     def find_lies(self, manifests: Mapping[Digest, Manifest]) -> list[str]:
         """Return the small files that do not say what the lock and the manifests say.
 
-        `manifests` have to be those of the lock; of volumes, those files that they have count.
+        Those that need manifests are only compared where all of the lock's are given.
         """
-        right = write_head(self.lock, manifests)
+        head = self.head.keys() - {SIGNATURE, "volume.json"}
         if isinstance(self.medium, VolumesMedium):
-            right = {name: content for name, content in right.items() if name in self.head}
-        extra = self.head.keys() - right.keys() - {SIGNATURE, "volume.json"}
-        return sorted({name for name in right if self.head.get(name) != right[name]} | extra)
+            right = {"bundle.json": self.lock.raw, "README.txt": write_readme(self.lock)}
+        elif manifests.keys() >= self.lock.manifests.keys():
+            right = write_head(self.lock, manifests)
+        else:
+            return []
+        return sorted(
+            {name for name in right if self.head.get(name) != right[name]} | (head - right.keys())
+        )
 
 
 def open_bundle(medium: Medium) -> Opened:
@@ -64,78 +72,48 @@ def open_bundle(medium: Medium) -> Opened:
         if sum(map(len, head.values())) > MAX_HEAD:
             raise BundleInvalid(medium.label, f"its small files have more than {MAX_HEAD} bytes")
     if "bundle.json" not in head:
+        told = "".join(f" ({why})" for why in medium.flaws.told[:1])
         raise BundleInvalid(
-            medium.label, "it is no bundle: there is no bundle.json before its blobs"
+            medium.label, f"it is no bundle: there is no bundle.json before its blobs{told}"
         )
     lock = parse_lock(head["bundle.json"])
-    if isinstance(medium, VolumesMedium) and medium.bundle_id != lock.bundle_id:
-        raise BundleInvalid(medium.label, "its volumes are not of the bundle that they name")
-    blobs = _check(medium.label, lock, first, members)
-    return Opened(medium, lock, head, blobs)
+    refuse_bomb(lock)
+    return Opened(medium, lock, head, _check(medium, lock, first, members))
+
+
+def refuse_bomb(lock: Lock) -> None:
+    """Refuse a lock whose manifests would fill the memory.
+
+    Raises:
+        BundleInvalid: one manifest, or all of them together, are larger than any honest one.
+    """
+    sizes = [lock.sizes.get(digest, 0) for digest in lock.manifests]
+    if max(sizes, default=0) > MAX_MANIFEST:
+        raise BundleInvalid(
+            "bundle.json", f"a manifest of more than {MAX_MANIFEST} bytes is listed"
+        )
+    if sum(sizes) > MAX_MANIFESTS:
+        raise BundleInvalid("bundle.json", f"its manifests have more than {MAX_MANIFESTS} bytes")
 
 
 def _check(
-    label: str, lock: Lock, first: Member | None, others: Iterator[Member]
+    medium: Medium, lock: Lock, first: Member | None, others: Iterator[Member]
 ) -> Iterator[Member]:
-    """Yield the blobs, which are those of the lock, each once, and of the size that it says."""
+    """Yield the blobs which are those of the lock, each once, and of the size that it says."""
     seen: set[str] = set()
     member = first
     while member is not None:
         size = lock.sizes.get(read_blob_name(member.name)) if member.is_blob else None
-        if size is None or member.name in seen:
-            raise BundleInvalid(label, f"{member.name} is not in bundle.json, or is there twice")
-        if size != member.size:
-            raise BundleInvalid(label, f"{member.name} has {member.size} bytes instead of {size}")
-        seen.add(member.name)
-        yield member
+        if size is None or member.name in seen or "." in member.name:
+            why = f"{member.name} is not in bundle.json, or is there twice"
+            medium.flaws.note(BundleInvalid(medium.label, why))
+        elif size != member.size:
+            why = f"{member.name} has {member.size} bytes instead of {size}"
+            medium.flaws.note(BundleInvalid(medium.label, why))
+        else:
+            seen.add(member.name)
+            yield member
         member = next(others, None)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What verifying found: damaged and missing blobs, and what else is wrong."""
-
-    damaged: tuple[Digest, ...] = ()
-    missing: tuple[Digest, ...] = ()
-    wrong: tuple[str, ...] = ()
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether everything was right."""
-        return not (self.damaged or self.missing or self.wrong)
-
-
-def verify(opened: Opened) -> Verdict:
-    """Read every byte; a container that cannot be read on to its end ends the reading."""
-    right: set[Digest] = set()
-    damaged: list[Digest] = []
-    manifests: dict[Digest, Manifest] = {}
-    wrong: list[str] = []
-    try:
-        for member in opened.rest:
-            digest = read_blob_name(member.name)
-            kind = opened.lock.manifests.get(digest)
-            is_right, raw = _read_blob(opened.medium, member, digest, kind is not None)
-            (right.add if is_right else damaged.append)(digest)
-            if kind is not None and is_right:
-                manifests[digest] = sketch(raw, kind, digest)
-    except (BundleInvalid, ManifestInvalid, OSError) as error:
-        wrong.append(str(error))
-    missing = tuple(digest for digest, _ in opened.lock.blobs if digest not in {*right, *damaged})
-    if manifests.keys() == opened.lock.manifests.keys():
-        wrong += [f"{name} is not as it was made" for name in opened.find_lies(manifests)]
-    return Verdict(tuple(damaged), missing, tuple(wrong))
-
-
-def _read_blob(
-    medium: Medium, member: Member, digest: Digest, is_wanted: bool
-) -> tuple[bool, bytes]:
-    hasher, kept = digest.hasher(), []
-    for piece in medium.read(member):
-        hasher.update(piece)
-        if is_wanted and member.size <= MAX_MANIFEST:
-            kept.append(piece)
-    return hasher.hexdigest() == digest.encoded, b"".join(kept)
 
 
 def sketch(raw: bytes, kind: str, digest: Digest) -> Manifest:
@@ -147,19 +125,72 @@ def sketch(raw: bytes, kind: str, digest: Digest) -> Manifest:
     return replace(parse_manifest(raw, kind, digest), raw=b"")
 
 
-def list_users(lock: Lock, manifests: Mapping[Digest, Manifest], digest: Digest) -> Sequence[str]:
+def find_contradictions(
+    lock: Lock, manifests: Mapping[Digest, Manifest]
+) -> dict[Digest, list[str]]:
+    """Return what manifests say that the lock denies, by the digest of the manifest that says it.
+
+    What a lock says of the root of an image stands under the root's digest. Children of an index
+    that the lock does not have are no contradiction: nobody promised them.
+    """
+    sizes = lock.sizes | dict(lock.omitted)
+    said = [
+        (each.digest, each, True)
+        for image in lock.images
+        for each in (image.root, *image.referrers)
+    ]
+    for digest, manifest in manifests.items():
+        said += [(digest, each, False) for each in manifest.blobs]
+        said += [(digest, each, True) for each in manifest.children if each.digest in sizes]
+    found: dict[Digest, list[str]] = {}
+    for owner, each, is_manifest in said:
+        kind = lock.manifests.get(each.digest) if is_manifest else each.media_type
+        why = _deny(each, sizes.get(each.digest), kind)
+        if why:
+            found.setdefault(owner, []).append(why)
+    for digest in _find_deep(manifests):
+        found.setdefault(digest, []).append(f"indexes lie more than {MAX_DEPTH} deep in each other")
+    return found
+
+
+def _deny(said: Descriptor, size: int | None, kind: str | None) -> str:
+    if size is None:
+        return f"{said.digest} is not in bundle.json"
+    if size != said.size:
+        return f"{said.digest} is said to have {said.size} bytes, and {size} by bundle.json"
+    if kind != said.media_type:
+        return f"{said.digest} is called {said.media_type!r:.99}, and {kind!r:.99} by bundle.json"
+    return ""
+
+
+def _find_deep(manifests: Mapping[Digest, Manifest]) -> set[Digest]:
+    """Return the manifests that have too many levels below them, level by level."""
+    level = set(manifests)
+    for _ in range(MAX_DEPTH):
+        level = {d for d in level if any(each.digest in level for each in manifests[d].children)}
+    return level
+
+
+def list_users(lock: Lock, manifests: Mapping[Digest, Manifest], digest: Digest) -> list[str]:
     """Return the names of the images that need a blob, as far as their manifests are known."""
-
-    def needs(root: Digest) -> bool:
-        manifest = manifests.get(root)
-        if root == digest or manifest is None:
-            return root == digest
-        return any(each.digest == digest for each in manifest.blobs) or any(
-            needs(child.digest) for child in manifest.children
-        )
-
+    reached = find_above(manifests, [digest])
     return [
         image.name
         for image in lock.images
-        if any(needs(each.digest) for each in (image.root, *image.referrers))
+        if any(each.digest in reached for each in (image.root, *image.referrers))
     ]
+
+
+def find_above(manifests: Mapping[Digest, Manifest], digests: Collection[Digest]) -> set[Digest]:
+    """Return these digests, and those of all manifests that lead to any of them."""
+    reached, is_growing = {*digests}, True
+    while is_growing:
+        more = {
+            digest
+            for digest, manifest in manifests.items()
+            if digest not in reached
+            and any(each.digest in reached for each in (*manifest.blobs, *manifest.children))
+        }
+        reached |= more
+        is_growing = bool(more)
+    return reached

@@ -5,6 +5,7 @@ as `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout` make them.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -56,7 +57,7 @@ def find_signer(
         BundleInvalid: there is none, or none of these keys made it.
     """
     if not signature:
-        raise BundleInvalid("bundle.json.sig", "the bundle is not signed")
+        raise BundleInvalid("bundle.json.sig", "the bundle is not signed; ask its maker to sign it")
     for path, key in keys:
         try:
             key.verify(signature, raw)
@@ -64,3 +65,24 @@ def find_signer(
             continue
         return path
     raise BundleInvalid("bundle.json.sig", "none of the trusted keys has signed this bundle")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Whose bundles are taken: those signed by `keys`, and unsigned ones unless `is_required`."""
+
+    keys: tuple[Path, ...] = ()
+    is_required: bool = False
+
+    def judge(self, raw: bytes, signature: bytes) -> str:
+        """Return the file name of the key that signed a bundle; empty where that is not known.
+
+        `raw` has to be the bytes of `bundle.json` that are used afterwards.
+
+        Raises:
+            BundleInvalid: a signature lacks, or is by none of the keys.
+            KeyInvalid: one of them is no key.
+        """
+        if not (self.is_required or (self.keys and signature)):
+            return ""
+        return find_signer(raw, signature, load_keys(self.keys)).name

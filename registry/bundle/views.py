@@ -39,7 +39,7 @@ def write_head(lock: Lock, manifests: Mapping[Digest, Manifest]) -> dict[str, by
         "manifest.json": encode(_list_for_docker(lock, manifests)),
         "bundle.json": lock.raw,
         "extras.json": _write_index([*map(_enter, extras), *_list_referrers(lock)]),
-        "README.txt": _write_readme(lock, plain),
+        "README.txt": write_readme(lock),
     }
 
 
@@ -104,7 +104,9 @@ def _shorten(image: LockedImage) -> str:
     return name.removeprefix("library/") if image.repository.registry == "docker.io" else name
 
 
-def _write_readme(lock: Lock, images: list[LockedImage]) -> bytes:
+def write_readme(lock: Lock) -> bytes:
+    """Return what people read who have nothing but the bundle."""
+    images = [image for image in lock.images if not image.is_extra]
     note = ""
     if lock.omitted:
         note = (

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import aiofiles.os
 
-from registry.bundle.archive import END, Member, is_known, pad, write_header
+from registry.bundle.archive import END, Member, is_file_name, pad, write_header
 from registry.bundle.contents import Contents, Item
 from registry.errors import StoreError
 from registry.store.folder import sync_folder
@@ -147,7 +147,7 @@ def _clear_folder(contents: Contents, folder: Path) -> None:
     strays = [path for path in sorted(folder.rglob("*")) if not path.is_dir() or path.is_symlink()]
     strays = [path for path in strays if str(path.relative_to(folder)) not in names]
     for path in strays:
-        if not is_known(str(path.relative_to(folder)).removesuffix(".part")):
+        if not is_file_name(str(path.relative_to(folder)).removesuffix(".part")):
             raise StoreError(str(path), "is of no bundle; name an empty folder with --output")
     lock = folder / "bundle.json"
     if lock.exists() and lock.read_bytes() != contents.head["bundle.json"]:

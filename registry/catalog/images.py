@@ -12,7 +12,8 @@ class NamedImage:
     """An image by a name that clients know: a tag, or where nothing else leads to it, its digest.
 
     `seen` is when an upstream last said that the name leads there, `pulled` when a client last
-    asked for it (epoch seconds; 0: never).
+    asked for it (epoch seconds; 0: never). `bundle` is the id of the bundle that said so instead,
+    and `signer` the name of the key that had signed it.
     """
 
     repository: str
@@ -20,6 +21,8 @@ class NamedImage:
     digest: str
     seen: float
     pulled: float
+    bundle: str = ""
+    signer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,10 @@ class Graph:
 # A manifest is a name of its own when no tag of its repository and no index there leads to it.
 _IMAGES = """
     WITH used AS (SELECT repository, digest, MAX(pulled) AS pulled FROM pulls GROUP BY 1, 2)
-    SELECT tags.repository, tag, tags.digest, checked, COALESCE(pulled, 0)
+    SELECT tags.repository, tag, tags.digest, checked, COALESCE(pulled, 0), bundle, signer
         FROM tags LEFT JOIN used USING (repository, digest)
     UNION ALL
-    SELECT held.repository, held.digest, held.digest, seen, COALESCE(pulled, 0)
+    SELECT held.repository, held.digest, held.digest, seen, COALESCE(pulled, 0), '', ''
         FROM holdings AS held LEFT JOIN used USING (repository, digest)
         WHERE NOT EXISTS (
             SELECT 1 FROM tags WHERE repository = held.repository AND digest = held.digest

@@ -12,10 +12,15 @@ from registry.oci.names import Repository, Tag
 
 @dataclass(frozen=True, slots=True)
 class TagRecord:
-    """What a tag led to, and when an upstream last said so (epoch seconds)."""
+    """What a tag led to, and when an upstream last said so (epoch seconds).
+
+    `bundle` is the id of the bundle that said so instead, and `signer` the name of its key.
+    """
 
     digest: Digest
     checked: float
+    bundle: str = ""
+    signer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +45,10 @@ class ManifestCatalog:
     def find_tag(self, repository: Repository, tag: Tag) -> TagRecord | None:
         """Return what `tag` led to; None when never seen."""
         rows = self._database.read(
-            "SELECT digest, checked FROM tags WHERE repository = ? AND tag = ?",
+            "SELECT digest, checked, bundle, signer FROM tags WHERE repository = ? AND tag = ?",
             (str(repository), tag.name),
         )
-        return TagRecord(Digest.parse(rows[0][0]), rows[0][1]) if rows else None
+        return TagRecord(Digest.parse(rows[0][0]), *rows[0][1:]) if rows else None
 
     def find_held(self, repository: Repository, digest: Digest) -> str | None:
         """Return the media type of a manifest that `repository` has; None when it is not known."""
@@ -72,9 +77,19 @@ class ManifestCatalog:
         )
 
     async def record(
-        self, repository: Repository, manifest: Manifest, tag: Tag | None, now: float
+        self,
+        repository: Repository,
+        manifest: Manifest,
+        tag: Tag | None,
+        now: float,
+        *,
+        bundle: str = "",
+        signer: str = "",
     ) -> None:
-        """Record that `repository` has `manifest`, and that `tag` leads to it now."""
+        """Record that `repository` has `manifest`, and that `tag` leads to it now.
+
+        With `bundle` it is that bundle which says so, not an upstream; `signer` is its key's name.
+        """
 
         def change(rows: sqlite3.Connection) -> None:
             _insert_manifest(rows, manifest)
@@ -84,8 +99,8 @@ class ManifestCatalog:
             )
             if tag is not None:
                 rows.execute(
-                    "INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?)",
-                    (str(repository), tag.name, str(manifest.digest), now),
+                    "INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?, ?, ?)",
+                    (str(repository), tag.name, str(manifest.digest), now, bundle, signer),
                 )
 
         await self._database.write(change)
@@ -94,7 +109,8 @@ class ManifestCatalog:
         """Record that an upstream said the tag has not moved."""
         await self._database.write(
             lambda rows: rows.execute(
-                "UPDATE tags SET checked = ? WHERE repository = ? AND tag = ?",
+                "UPDATE tags SET checked = ?, bundle = '', signer = ''"
+                " WHERE repository = ? AND tag = ?",
                 (now, str(repository), tag.name),
             )
         )

@@ -11,11 +11,12 @@ from registry.cli.coverage import check_bundle
 from registry.cli.inspection import compare_bundles, inspect_bundle
 from registry.cli.session import Config, DryRun, Json, Session, fail, operate
 from registry.cli.words import open_progress, tell_size
-from registry.errors import EntrepotError
+from registry.errors import EntrepotError, InvalidInput
 
 if TYPE_CHECKING:
     from registry.bundle.importing import Imported
     from registry.bundle.reading import Opened
+    from registry.bundle.verification import Verdict
 
 _Bundle = Annotated[
     list[Path],
@@ -40,52 +41,58 @@ def build_bundle_app() -> typer.Typer:
     return app
 
 
-def check_signer(opened: "Opened", keys: list[Path]) -> Path | None:
-    """Return the key that signed a bundle; None where none was asked for.
+def check_signer(opened: "Opened", keys: list[Path]) -> str:
+    """Return the file name of the key that signed a bundle; empty where none was asked for.
 
     Raises:
         BundleInvalid: it was signed by none of them.
         KeyInvalid: one of them is no key.
     """
-    from registry.bundle.signing import find_signer, load_keys  # noqa: PLC0415
+    from registry.bundle.signing import Policy  # noqa: PLC0415
 
-    return find_signer(opened.lock.raw, opened.signature, load_keys(keys)) if keys else None
+    return Policy(tuple(keys), is_required=bool(keys)).judge(opened.lock.raw, opened.signature)
 
 
 def verify_bundle(bundle: _Bundle, key: _Keys = None, as_json: Json = False) -> None:
     """Read every byte of a bundle and say what is wrong; exit 1 if anything is. Needs no store.
 
+    A volume alone is verified alone; with several, all of them have to be there.
+
     Example: entrepot bundle verify images.tar --key maker.pub.pem
     """
     from registry.bundle.opening import open_paths  # noqa: PLC0415
-    from registry.bundle.reading import verify  # noqa: PLC0415
+    from registry.bundle.verification import list_facts, list_lines, verify  # noqa: PLC0415
 
     try:
         with open_paths(bundle) as opened:
             signer = check_signer(opened, key or [])
-            verdict = verify(opened)
+            with open_progress("verifying", opened.lock.size) as progress:
+                task = progress.task_ids[0]
+                verdict = verify(opened, lambda size: progress.advance(task, size))
+    except InvalidInput as error:
+        fail(str(error), 2)
     except (EntrepotError, OSError) as error:
         fail(str(error), 1)
+    signature = {"signed": bool(opened.signature), "signer": signer or None}
     if as_json:
-        facts = {
-            "bundle": opened.lock.bundle_id,
-            "whole": verdict.is_whole,
-            "damaged": [str(digest) for digest in verdict.damaged],
-            "missing": [str(digest) for digest in verdict.missing],
-            "wrong": list(verdict.wrong),
-            "signer": str(signer) if signer else None,
-        }
+        facts = {"bundle": opened.lock.bundle_id} | list_facts(verdict) | signature
         typer.echo(json.dumps(facts))
+    elif verdict.is_whole:
+        typer.echo(_praise(opened, verdict, signer))
     else:
-        lines = [f"{digest}  damaged" for digest in verdict.damaged]
-        lines += [f"{digest}  missing" for digest in verdict.missing]
-        lines += verdict.wrong
-        if verdict.is_whole:
-            told = f", signed by {signer}" if signer else ""
-            lines = [f"{opened.lock.bundle_id}: {len(opened.lock.blobs)} blobs are right{told}"]
-        typer.echo("\n".join(lines))
+        typer.echo("\n".join(list_lines(verdict)))
     if not verdict.is_whole:
         raise typer.Exit(1)
+
+
+def _praise(opened: "Opened", verdict: "Verdict", signer: str) -> str:
+    what = opened.lock.bundle_id
+    if verdict.number:
+        what = f"volume {verdict.number} of {verdict.count} of {what}"
+    told = f", signed by {signer}" if signer else ""
+    if opened.signature and not signer:
+        told = ", signed (by whom, says --key)"
+    return f"{what}: {verdict.right} blobs right, {tell_size(verdict.size)}{told}"
 
 
 def import_bundle(
@@ -93,45 +100,67 @@ def import_bundle(
     key: _Keys = None,
     *,
     no_pin: Annotated[bool, typer.Option("--no-pin", help="Do not pin the images.")] = False,
+    need: Annotated[
+        Path, typer.Option(metavar="FILE", help="Where to write what lacks, if anything does.")
+    ] = Path("need.json"),
     config: Config = None,
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
     """Bring a bundle's images into the store: each byte checked, names last, pinned.
 
-    Interrupted, or with another copy of a damaged one: import again, it goes on.
+    Interrupted, or with another copy of a damaged one: import again, it goes on. Volumes may be
+    given together, or one after the other; a blob that is cut over some wants those in order.
 
     Example: entrepot bundle import images.tar
     """
-    from registry.bundle.opening import open_paths  # noqa: PLC0415
 
     async def work(session: Session) -> bool:
+        from registry.bundle.opening import open_paths  # noqa: PLC0415
+
+        storehouse = session.storehouse
         with open_paths(bundle) as opened:
-            check_signer(opened, key or [])
-            new = await session.storehouse.importer.count_new(opened.lock)
+            signer = _judge(session, opened, key or [])
+            new = await storehouse.importer.count_new(opened.lock)
             await _refuse_too_large(session, new)
             if dry_run:
-                typer.echo(f"would import {tell_size(new)} for {len(opened.lock.images)} images")
+                _tell_plan(opened, new, signer, as_json=as_json)
                 return True
-            total = sum(size for _, size in opened.lock.blobs)
-            with open_progress("importing", total) as progress:
-
-                def tell(size: int) -> None:
-                    progress.advance(progress.task_ids[0], size)
-
-                done = await session.storehouse.importer.load(opened, tell)
+            with open_progress("importing", opened.lock.size) as progress:
+                task = progress.task_ids[0]
+                done = await storehouse.importer.load(
+                    opened, lambda size: progress.advance(task, size), signer=signer
+                )
         names = [(each.repository, each.reference) for each in done.images if not no_pin]
-        for planned in await session.storehouse.images.plan_pins(names, []):
-            await session.storehouse.images.pin(*planned)
-        typer.echo(json.dumps(_list_facts(done)) if as_json else _tell(done))
+        for planned in await storehouse.images.plan_pins(names, []):
+            await storehouse.images.pin(*planned)
+        facts = _list_facts(done) | {"bundle": opened.lock.bundle_id, "signer": signer or None}
+        facts["need"] = _write_need(opened, done, need)
+        typer.echo(json.dumps(facts) if as_json else _tell(done, facts["need"]))
         return done.is_whole
 
     operate(config, work)
 
 
+def _judge(session: Session, opened: "Opened", keys: list[Path]) -> str:
+    """Return who signed a bundle: by the keys of the configuration, and by those that were named.
+
+    Raises:
+        BundleInvalid: not who has to.
+        KeyInvalid: one of them is no key.
+    """
+    from registry.bundle.signing import Policy  # noqa: PLC0415
+
+    settings = session.settings.bundles
+    policy = Policy(tuple(map(Path, settings.keys)), settings.require_signature)
+    pinned = policy.judge(opened.lock.raw, opened.signature)
+    return check_signer(opened, keys) or pinned
+
+
 async def _refuse_too_large(session: Session, new: int) -> None:
     stock = await session.storehouse.stock.take()
-    room = min(stock.limit - stock.use.pinned, stock.free - stock.reserve + stock.use.blobs)
+    evictable = stock.use.blobs - stock.use.pinned
+    room = min(stock.limit - stock.use.pinned, stock.free - stock.reserve + evictable)
     if new > room:
         fail(
             f"the bundle has {tell_size(new)} that are not here, and only {tell_size(room)} can be"
@@ -140,32 +169,79 @@ async def _refuse_too_large(session: Session, new: int) -> None:
         )
 
 
+def _tell_plan(opened: "Opened", new: int, signer: str, *, as_json: bool) -> None:
+    names = [image.name for image in opened.lock.images]
+    if as_json:
+        facts = {"bundle": opened.lock.bundle_id, "images": names, "new": new, "dry_run": True}
+        typer.echo(json.dumps(facts | {"signer": signer or None}))
+        return
+    for name in names:
+        typer.echo(f"would be imported: {name}")
+    typer.echo(f"{tell_size(new)} of {tell_size(opened.lock.size)} are not here yet")
+
+
+def _write_need(opened: "Opened", done: "Imported", path: Path) -> str | None:
+    """Write what images lack, and return where; None when nothing does."""
+    from registry.bundle.inventory import write_need  # noqa: PLC0415
+
+    if not done.incomplete:
+        return None
+    path.write_bytes(write_need(opened.lock.bundle_id, done.incomplete, done.need.items()))
+    return str(path)
+
+
 def _list_facts(done: "Imported") -> dict[str, Any]:
     return {
+        "whole": done.is_whole,
         "images": [image.name for image in done.images],
-        "new": done.new,
-        "known": done.known,
-        "damaged": [str(digest) for digest in done.damaged],
+        "new": done.blobs.new,
+        "known": done.blobs.known,
+        "damaged": {
+            str(digest): {"in": place, "images": done.damaged.get(digest, [])}
+            for digest, place in done.blobs.damaged.items()
+        },
         "incomplete": {
             name: [str(each.digest) for each in lacking]
             for name, lacking in done.incomplete.items()
         },
+        "refused": done.refused,
         "moved": [
-            {"image": each.image, "from": str(each.former), "to": str(each.now)}
+            {
+                "image": each.image,
+                "from": str(each.former),
+                "to": str(each.now),
+                "backwards": each.is_backwards,
+            }
             for each in done.moved
         ],
-        "why": done.why,
+        "wrong": done.flaws,
+        "waiting": done.blobs.waiting,
+        "missing_volumes": done.volumes,
     }
 
 
-def _tell(done: "Imported") -> str:
-    lines = [f"{image.name}  {', '.join(image.platforms)}".rstrip() for image in done.images]
-    lines += [f"moved: {each.image} from {each.former} to {each.now}" for each in done.moved]
-    lines += [f"damaged: {digest}" for digest in done.damaged]
+def _tell(done: "Imported", need: str | None) -> str:
+    lines = [
+        f"imported: {image.name}  {', '.join(image.platforms)}".rstrip() for image in done.images
+    ]
+    for moved in done.moved:
+        how = "moves back" if moved.is_backwards else "moved"
+        lines.append(f"{how}: {moved.image} from {moved.former} to {moved.now}")
+    for digest, place in done.blobs.damaged.items():
+        needed = ", ".join(done.damaged.get(digest, []))
+        lines.append(f"damaged: {place}" + (f", needed by {needed}" if needed else ""))
+    lines += [f"wrong: {why}" for why in done.flaws]
+    lines += [f"refused: {name}: {why}" for name, why in done.refused.items()]
     for name, lacking in done.incomplete.items():
-        size = sum(each.size for each in lacking)
-        lines.append(f"incomplete: {name} lacks {len(lacking)} blobs, {tell_size(size)}")
-    if done.why:
-        lines.append(done.why)
-    lines.append(f"{tell_size(done.new)} imported, {tell_size(done.known)} were here")
+        size = tell_size(sum(each.size for each in lacking))
+        lines.append(f"incomplete: {name} lacks {len(lacking)} blobs, {size}")
+    lines += [f"waiting: {why}" for why in done.blobs.waiting]
+    if done.volumes:
+        lines.append(f"not given: volumes {', '.join(map(str, done.volumes))}")
+    if need:
+        lines.append(
+            f"what lacks is in {need}: import again with the volumes or another copy that has it,"
+            f" or carry it back: entrepot bundle create --need {need} makes the gap a bundle"
+        )
+    lines.append(f"{tell_size(done.blobs.new)} new, {tell_size(done.blobs.known)} were here")
     return "\n".join(lines)

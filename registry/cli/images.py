@@ -174,6 +174,10 @@ def _describe(report: "ImageReport") -> str:
         f"  pulled     {tell_age(report.pulled)}",
         f"  pinned by  {', '.join(report.pins) or 'nobody'}",
     ]
+    if report.bundle:
+        signed = f"signed by {report.signer}" if report.signer else "not signed"
+        came = f"{report.bundle}, {signed}, {tell_age(report.imported)}"
+        lines.append(f"  bundle     {came}")
     for each in report.platforms:
         name = each.platform or "platform unknown"
         if each.is_complete:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
 import structlog
 
@@ -48,16 +49,47 @@ class Intake:
         A disk that refuses is logged, not raised: the client has its manifest either way.
         """
         try:
-            await self._store_bytes(manifest)
-            pointer = Pointer(str(manifest.digest), manifest.media_type, now)
-            await self._files.write(repository, manifest.digest, pointer)
-            if tag is not None:
-                await self._files.write(repository, tag, pointer)
-            await self._catalog.record(repository, manifest, tag, now)
+            await self.put(repository, manifest, tag, now)
         except (StoreError, OSError) as error:
             self._log.error(
                 "manifest not kept", image=f"{repository}@{manifest.digest}", why=str(error)
             )
+
+    async def put(
+        self,
+        repository: Repository,
+        manifest: Manifest,
+        tag: Tag | None,
+        now: float,
+        *,
+        bundle: str = "",
+        signer: str = "",
+    ) -> None:
+        """Keep a manifest, and that `tag` leads to it by what an upstream or a `bundle` says.
+
+        Raises:
+            StoreError, OSError: the disk or the catalog refused.
+        """
+        await self._store_bytes(manifest)
+        pointer = Pointer(str(manifest.digest), manifest.media_type, now)
+        await self._files.write(repository, manifest.digest, pointer)
+        if tag is not None:
+            await self._files.write(repository, tag, replace(pointer, bundle=bundle, signer=signer))
+        await self._catalog.record(repository, manifest, tag, now, bundle=bundle, signer=signer)
+
+    async def confirm(self, repository: Repository, tag: Tag, now: float) -> None:
+        """Note that an upstream said that the tag has not moved; no bundle is behind it any more.
+
+        Raises:
+            StoreError: the disk or the catalog refused.
+        """
+        record = self._catalog.find_tag(repository, tag)
+        if record is not None and record.bundle:
+            pointer = await self._files.read(repository, tag)
+            if pointer is not None:
+                pointer = replace(pointer, seen=now, bundle="", signer="")
+                await self._files.write(repository, tag, pointer)
+        await self._catalog.confirm_tag(repository, tag, now)
 
     async def _store_bytes(self, manifest: Manifest) -> None:
         writer = await self._take(manifest.digest)

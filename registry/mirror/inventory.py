@@ -38,6 +38,8 @@ class ImageReport:
 
     `unique` is what no image of another name uses, `shared` the rest. `pulled` is when a client
     last asked for it (epoch seconds, 0: never), `pins` the names of the pins that keep it.
+    `bundle` is the id of the bundle that its name came by, `signer` the name of the key that had
+    signed it, and `imported` when that was (epoch seconds); empty and 0 where an upstream said it.
     """
 
     repository: str
@@ -49,6 +51,9 @@ class ImageReport:
     pulled: float
     platforms: tuple[PlatformReport, ...]
     pins: tuple[str, ...]
+    bundle: str = ""
+    signer: str = ""
+    imported: float = 0.0
 
     @property
     def name(self) -> str:
@@ -92,6 +97,9 @@ class Inventory:
             image.pulled,
             tuple(self._check(digest, name) for digest, name in platforms.items()),
             tuple(name for name, kept in self._pinned.items() if image.digest in kept),
+            bundle=image.bundle,
+            signer=image.signer,
+            imported=image.seen if image.bundle else 0.0,
         )
 
     def _check(self, digest: str, platform: str) -> PlatformReport:

@@ -88,7 +88,14 @@ class Recovery:
                 lost += 1
                 continue
             tag = reference if isinstance(reference, Tag) else None
-            await self._manifests.record(repository, manifest, tag, pointer.seen)
+            await self._manifests.record(
+                repository,
+                manifest,
+                tag,
+                pointer.seen,
+                bundle=pointer.bundle,
+                signer=pointer.signer,
+            )
             names += 1
         return Recovered(names, lost)
 

@@ -126,7 +126,7 @@ class Shelf:
         known = Known(manifest, now)
         self._memory.put(repository, tag, known)
         try:
-            await self._catalog.confirm_tag(repository, tag, now)
+            await self._intake.confirm(repository, tag, now)
         except StoreError as error:  # the upstream will be asked again: that is all
             self._log.error("check not kept", image=f"{repository}:{tag}", why=str(error))
         return known

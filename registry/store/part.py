@@ -221,6 +221,17 @@ class PartWriter:
         except OSError as error:
             raise StoreError(str(self._path), error.strerror or str(error)) from error
 
+    def release(self) -> None:
+        """Let the byte held back land: more is to come, later and from another writer.
+
+        Only who knows that it is not the last byte of the blob may.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        last, self._held = self._held, b""
+        self._write([memoryview(last)] if last else [])
+
     def verify(self) -> None:
         """Let the last byte land if everything received is right; waits for no disk.
 

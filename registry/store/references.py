@@ -19,11 +19,17 @@ from registry.store.folder import make_folder, write_durably
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """What a reference led to: `digest` and `media_type` of the manifest, and when (epoch s)."""
+    """What a reference led to: `digest` and `media_type` of the manifest, and when (epoch s).
+
+    `bundle` is the id of the bundle that said so, and `signer` the name of the key that had signed
+    it; both are empty where an upstream said so.
+    """
 
     digest: str
     media_type: str
     seen: float
+    bundle: str = ""
+    signer: str = ""
 
 
 class ReferenceFiles:
@@ -43,7 +49,8 @@ class ReferenceFiles:
     def _write(self, path: Path, pointer: Pointer) -> None:
         try:
             make_folder(path.parent)
-            write_durably(path, json.dumps(asdict(pointer)).encode())
+            fields = {key: value for key, value in asdict(pointer).items() if value != ""}
+            write_durably(path, json.dumps(fields).encode())
         except OSError as error:
             raise StoreError(str(path), error.strerror or str(error)) from error
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from registry.bundle.contents import Contents, list_whole
 from registry.bundle.opening import open_paths
 from registry.bundle.plan import Choice, Want
-from registry.bundle.reading import verify
 from registry.bundle.store import BundleStore
+from registry.bundle.verification import verify
 from registry.bundle.views import write_head
 from registry.bundle.writing import write_file, write_folder
 from registry.store.folder import open_folder
@@ -45,10 +45,10 @@ async def test_what_is_written_arrives(tmp_path: Path) -> None:
         with open_paths([tmp_path / "b.tar"]) as opened:
             done = await there.storehouse.importer.load(opened, lambda _: None)
         assert done.is_whole, done
-        assert done.new == plan.lock.size
+        assert done.blobs.new == plan.lock.size
         with open_paths([tmp_path / "b"]) as opened:
             done = await there.storehouse.importer.load(opened, lambda _: None)
-        assert (done.is_whole, done.new) == (True, 0)
+        assert (done.is_whole, done.blobs.new) == (True, 0)
     with open_paths([tmp_path / "b.tar"]) as opened:
         store = BundleStore.over(opened)
     async for _, size in store.scan():

@@ -1,0 +1,174 @@
+"""A bundle that was damaged anywhere: it is told what is wrong, and nothing wrong gets in."""
+
+import hashlib
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from registry.bundle.archive import BLOCK
+from registry.bundle.importing import Imported
+from registry.bundle.opening import open_paths
+from registry.bundle.verification import Verdict, verify
+from registry.errors import BundleInvalid
+from tests.harness.bundles import write_bundle, write_volumes
+from tests.harness.depot import Depot, open_depot
+
+SEED = 25
+NAMES = ("docker.io/library/app:1", "ghcr.io/team/tool:2")
+FULL = [pytest.mark.soak, pytest.mark.timeout(1800)]
+FLIPS = [300, pytest.param(2000, marks=FULL)]
+
+
+@asynccontextmanager
+async def open_source(path: Path) -> AsyncIterator[Depot]:
+    """A depot with an index of two platforms, and an image that shares a layer with it."""
+    chance = random.Random(SEED)
+    shared = chance.randbytes(3000)
+    async with open_depot(path) as depot:
+        app = "docker.io/library/app"
+        amd = await depot.put_image(app, [shared, chance.randbytes(150_000)])
+        arm = await depot.put_image(app, [shared, chance.randbytes(700)], platform="linux/arm64")
+        await depot.put_index(f"{app}:1", {"linux/amd64": amd, "linux/arm64": arm})
+        await depot.put_image("ghcr.io/team/tool:2", [shared, chance.randbytes(90_000)])
+        yield depot
+
+
+def examine(*paths: Path) -> Verdict | str:
+    """Verify; what is wrong as a whole as text."""
+    try:
+        with open_paths(paths) as opened:
+            return verify(opened)
+    except BundleInvalid as error:
+        return str(error)
+
+
+async def load(depot: Depot, *paths: Path) -> Imported | None:
+    """Import; None where the bundle was refused."""
+    try:
+        with open_paths(paths) as opened:
+            return await depot.storehouse.importer.load(opened, lambda _: None)
+    except BundleInvalid:
+        return None
+
+
+def find_wrong(depot: Depot) -> list[Path]:
+    """Return what is stored and is not what its name says."""
+    return [
+        path
+        for path in (depot.path / "blobs").glob("*/*/*")
+        if hashlib.sha256(path.read_bytes()).hexdigest() != path.name
+    ]
+
+
+def read_tags(depot: Depot) -> list[str]:
+    return sorted(p.name for p in (depot.path / "tags").glob("**/@/tag-*"))
+
+
+async def check(tmp_path: Path, number: int, good: Sequence[Path], bad: Sequence[Path]) -> None:
+    """What is damaged is told and harms nothing, and the good one completes it."""
+    verdict = examine(*bad)
+    assert isinstance(verdict, str) or not verdict.is_whole, bad
+    async with open_depot(tmp_path / f"there-{number}") as there:
+        done = await load(there, *bad)
+        assert find_wrong(there) == []
+        if done is not None:
+            assert done.is_whole or done.blobs.damaged or done.flaws or done.volumes
+        done = await load(there, *good)
+        assert done is not None
+        assert done.is_whole, done
+        assert find_wrong(there) == []
+        assert read_tags(there) == ["tag-1", "tag-2"]
+
+
+@pytest.mark.parametrize("count", FLIPS)
+async def test_every_flipped_byte_is_told(tmp_path: Path, count: int) -> None:
+    """Whichever byte of a bundle is wrong, verifying says so; importing takes nothing wrong."""
+    async with open_source(tmp_path / "here") as here:
+        whole = await write_bundle(here, NAMES)
+    good, bad = tmp_path / "good.tar", tmp_path / "bad.tar"
+    good.write_bytes(whole)
+    verdict = examine(good)
+    assert isinstance(verdict, Verdict)
+    assert verdict.is_whole, verdict
+    chance = random.Random(SEED)
+    for number in range(count):
+        place = chance.randrange(len(whole))
+        # As many in headers and small files, which are few, as in blobs.
+        place = place if number % 2 else chance.randrange(min(len(whole), 24 * BLOCK))
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << chance.randrange(8)
+        bad.write_bytes(damaged)
+        verdict = examine(bad)
+        assert isinstance(verdict, str) or not verdict.is_whole, (place, verdict)
+        if number % 10 == 0:
+            await check(tmp_path, number, [good], [bad])
+
+
+async def test_every_end_before_the_end_is_told(tmp_path: Path) -> None:
+    """A bundle that ends at any block is not whole, and what it has is imported."""
+    async with open_source(tmp_path / "here") as here:
+        whole = await write_bundle(here, NAMES)
+    good, bad = tmp_path / "good.tar", tmp_path / "bad.tar"
+    good.write_bytes(whole)
+    ends = range(0, len(whole), BLOCK)
+    for number, end in enumerate(ends):
+        bad.write_bytes(whole[:end])
+        verdict = examine(bad)
+        assert isinstance(verdict, str) or not verdict.is_whole, (end, verdict)
+        if number % 40 == 0:
+            await check(tmp_path, number, [good], [bad])
+
+
+async def test_each_volume_may_be_missing_or_damaged(tmp_path: Path) -> None:
+    """Without any of the volumes, or with one that is damaged, its number or name is told."""
+    async with open_source(tmp_path / "here") as here:
+        good = await write_volumes(here, NAMES, tmp_path, 96 * 1024)
+    assert len(good) == 3
+    verdict = examine(*good)
+    assert isinstance(verdict, Verdict)
+    assert verdict.is_whole, verdict
+    chance = random.Random(SEED)
+    for number, path in enumerate(good, 1):
+        alone = examine(path)
+        assert isinstance(alone, Verdict)
+        assert (number, True) == (alone.number, alone.is_whole), alone
+
+        others = [each for each in good if each != path]
+        verdict = examine(*others)
+        assert isinstance(verdict, Verdict)
+        assert [number] == verdict.volumes
+        await check(tmp_path, number, good, others)
+
+        content = bytearray(path.read_bytes())
+        for turn in range(20):
+            damaged, place = bytearray(content), chance.randrange(len(content))
+            damaged[place] ^= 1
+            bad = tmp_path / f"bad-{number}.tar"
+            bad.write_bytes(damaged)
+            told = examine(bad)
+            assert isinstance(told, str) or not told.is_whole, place
+            verdict = examine(*others, bad)
+            assert isinstance(verdict, Verdict)
+            assert not verdict.is_whole, place
+            if turn == 0:
+                assert bad.name in str(verdict), verdict
+                await check(tmp_path, 100 + number, good, [*others, bad])
+            bad.unlink()
+
+
+async def test_volumes_one_after_the_other(tmp_path: Path) -> None:
+    """Volumes that are given one by one, in order, bring the same as all of them together."""
+    async with open_source(tmp_path / "here") as here:
+        volumes = await write_volumes(here, NAMES, tmp_path, 96 * 1024)
+    async with open_depot(tmp_path / "there") as there:
+        for path in volumes:
+            done = await load(there, path)
+        for path in volumes:
+            done = await load(there, path)
+        assert done is not None
+        assert done.is_whole, done
+        assert find_wrong(there) == []
+        assert read_tags(there) == ["tag-1", "tag-2"]

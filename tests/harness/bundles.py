@@ -1,0 +1,73 @@
+"""Bundles made of what a depot has: as a file, and cut into volumes."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from registry.bundle.archive import END, pad, spell_blob, write_header
+from registry.bundle.contents import Contents, list_whole
+from registry.bundle.plan import Choice, Plan, Want
+from registry.bundle.views import write_head
+from registry.bundle.volume import Part, Volume, cut
+from registry.bundle.writing import write_stream
+from registry.oci.digest import Digest
+from registry.store.folder import open_folder
+from registry.storehouse import open_shelves
+from tests.harness.depot import Depot, split
+
+
+async def plan_bundle(
+    depot: Depot, names: Sequence[str], have: frozenset[Digest] = frozenset()
+) -> Plan:
+    """Plan a bundle of whole images."""
+    wants = [Want(*split(name)) for name in names]
+    plan = await depot.storehouse.planner.plan(wants, Choice("complete", (), have))
+    assert plan.failures == {}
+    return plan
+
+
+async def write_bundle(
+    depot: Depot, names: Sequence[str], have: frozenset[Digest] = frozenset()
+) -> bytes:
+    """Return the bytes of a bundle of images."""
+    plan = await plan_bundle(depot, names, have)
+    store = open_shelves(open_folder(depot.path)).store
+    stream = io.BytesIO()
+    contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
+    await write_stream(contents, stream, lambda _: None)
+    return stream.getvalue()
+
+
+def write_tar(files: Sequence[tuple[str, bytes]]) -> bytes:
+    """Return an archive of these files, as bundles are written."""
+    blocks = [
+        write_header(name, len(content)) + content.ljust(pad(len(content)), b"\0")
+        for name, content in files
+    ]
+    return b"".join(blocks) + END
+
+
+async def write_volumes(depot: Depot, names: Sequence[str], folder: Path, limit: int) -> list[Path]:
+    """Write a bundle as volumes of at most `limit` bytes."""
+    plan = await plan_bundle(depot, names)
+    lock, views = plan.lock, write_head(plan.lock, plan.manifests)
+    head = [(name, views[name]) for name in ("bundle.json", "README.txt")]
+    taken = sum(len(write_tar([file])) for file in head)
+    volumes = cut(lock.blobs, len(lock.manifests), taken, limit)
+    paths = []
+    for number, pieces in enumerate(volumes, 1):
+        parts, files = {}, []
+        for piece in pieces:
+            path = depot.path / "blobs" / piece.digest.algorithm / piece.digest.encoded[:2]
+            content = (path / piece.digest.encoded).read_bytes()
+            cutting = content[piece.start : piece.start + piece.size]
+            name = spell_blob(piece.digest, piece.part)
+            files.append((name, cutting))
+            if piece.part:
+                whole = len(content)
+                parts[name] = Part(Digest.of(cutting), piece.start, piece.size, whole)
+        label = Volume(lock.bundle_id, number, len(volumes), parts).raw
+        path = folder / f"b.{number:04}.tar"
+        path.write_bytes(write_tar([("volume.json", label), *head, *files]))
+        paths.append(path)
+    return paths
