@@ -43,12 +43,13 @@ def inspect_bundle(
 
     try:
         with open_paths(bundle) as opened:
-            survey = Survey(opened.lock, read_manifests(opened))
+            manifests = read_manifests(opened)
     except (EntrepotError, OSError) as error:
         fail(str(error), 1)
+    survey = Survey(opened.lock, manifests)
     shares = [survey.weigh(image) for image in opened.lock.images]
     heavy = survey.list_heavy(top)
-    readers = list_readers(opened.lock)
+    readers = list_readers(opened.lock, manifests)
     if as_json:
         facts = _list_facts(opened, shares, heavy)
         facts["readers"] = [

@@ -11,11 +11,16 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from registry.bundle.plan import Choice
+from registry.bundle.contents import Contents, list_whole
+from registry.bundle.plan import Choice, Want
+from registry.bundle.views import write_head
+from registry.bundle.writing import write_file
 from registry.cli.main import build_cli
 from registry.oci.digest import Digest
-from tests.harness.depot import Depot, open_depot
-from tests.harness.parcels import pack
+from registry.store.folder import open_folder
+from registry.storehouse import open_shelves
+from tests.harness.bundles import write_volumes
+from tests.harness.depot import Depot, open_depot, split
 
 BASE, OWN, ARM = bytes(300_000), b"own" * 1000, b"arm" * 100
 APP, TOOL = "docker.io/library/app:1", "ghcr.io/team/tool:2"
@@ -38,9 +43,19 @@ async def fill(depot: Depot) -> None:
     await depot.put_image(TOOL, [BASE])
 
 
+async def pack(depot: Depot, path: Path, *names: str, choice: Choice | None = None) -> None:
+    """Write a bundle of images, of linux/amd64 without a choice."""
+    wants = [Want(*split(name)) for name in names]
+    plan = await depot.storehouse.planner.plan(wants, choice or Choice("subset", AMD64))
+    assert plan.failures == {}
+    store = open_shelves(open_folder(depot.path)).store
+    contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
+    await write_file(contents, path, lambda _: None)
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with bundles: `both.tar`, `app.tar`, `complete.tar` and `delta.tar`."""
+    """A folder with bundles: `both.tar`, `app.tar`, `complete.tar`, `delta.tar`, volumes."""
     folder = tmp_path_factory.mktemp("bundles")
 
     async def make() -> None:
@@ -49,6 +64,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
             await pack(depot, folder / "both.tar", APP, TOOL)
             await pack(depot, folder / "app.tar", APP)
             await pack(depot, folder / "complete.tar", APP, choice=Choice("complete", ()))
+            (folder / "volumes").mkdir()
+            await write_volumes(depot, [APP, TOOL], folder / "volumes", 150_000)
             have = frozenset({Digest.of(BASE)})
             await pack(depot, folder / "delta.tar", APP, TOOL, choice=Choice("subset", AMD64, have))
 
@@ -200,3 +217,24 @@ def test_check_wants_something_to_check(site: Path) -> None:
     assert run("check", str(site / "app.tar")).exit_code == 2
     assert run("check", "app:1").exit_code == 2
     assert run("check", str(site / "misspelt.tar"), "app:1").exit_code == 1
+
+
+def test_volumes_are_told_like_the_whole(site: Path) -> None:
+    """All volumes of a bundle are that bundle; of one alone, which others there are is told."""
+    volumes = sorted((site / "volumes").iterdir())
+    facts = run_json("info", str(site / "volumes"))
+    alone = run_json("info", str(volumes[-1]))
+    assert len(volumes) > 2
+    assert facts["missingVolumes"] == []
+    assert facts["images"][0]["known"]
+    assert alone["bundleId"] == facts["bundleId"]
+    assert alone["missingVolumes"] == list(range(1, len(volumes)))
+    assert run("check", str(site / "volumes"), "app:1").exit_code == 0
+
+
+def test_check_wants_all_volumes(site: Path) -> None:
+    """Nobody is told that all is well while a part of it was not looked at."""
+    volumes = sorted((site / "volumes").iterdir())
+    done = run("check", *map(str, volumes[1:]), "app:1")
+    assert done.exit_code == 1
+    assert f"volumes 1 of {len(volumes)} are not among them; give all" in done.stderr

@@ -1,12 +1,13 @@
 """Which programs can read which bundle."""
 
+import json
 from dataclasses import replace
 
 from registry.bundle.lock import Lock, LockedImage
 from registry.bundle.readers import is_sparse, list_readers
 from registry.oci import media
 from registry.oci.digest import Digest
-from registry.oci.manifest import Descriptor
+from registry.oci.manifest import Descriptor, parse_manifest
 from registry.oci.names import parse_reference, parse_repository
 
 ROOT = Descriptor(media.OCI_INDEX, Digest.of(b"index"), 5)
@@ -69,3 +70,12 @@ def test_signatures_count_for_nothing() -> None:
     """A tag that holds a signature is no image that anybody loads."""
     extra = replace(SPARSE, is_extra=True, root=replace(ROOT, digest=Digest.of(b"sig")))
     assert list_unable(make_lock(IMAGE, extra)) == []
+
+
+def test_what_is_for_no_platform_makes_an_index_sparse_too() -> None:
+    """An index may list what names no platform; who takes all of it asks for that as well."""
+    child = {"mediaType": media.OCI_MANIFEST, "digest": str(Digest.of(b"child")), "size": 5}
+    document = {"schemaVersion": 2, "mediaType": media.OCI_INDEX, "manifests": [child]}
+    index = parse_manifest(json.dumps(document).encode(), media.OCI_INDEX, ROOT.digest)
+    assert not is_sparse(make_lock(IMAGE))
+    assert is_sparse(make_lock(IMAGE), {ROOT.digest: index})
