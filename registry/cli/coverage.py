@@ -79,9 +79,8 @@ def check_bundle(
 
 def _is_path(text: str) -> bool:
     """Whether a bundle is meant; a misspelt one shall not be taken for an image."""
-    return (
-        text == "-" or text.startswith(("/", ".")) or text.endswith(".tar") or Path(text).exists()
-    )
+    is_spelt = text == "-" or text.startswith(("/", ".")) or text.endswith((".tar", "/"))
+    return is_spelt or Path(text).exists()
 
 
 def _read_entries(
