@@ -112,6 +112,7 @@ class Importer:
         """
         unloader, medium = Unloader(self._store, self._spool, self._keeper), opened.medium
         result = Imported(unloader.result)
+        await self._warm(opened.lock)
         try:
             try:
                 for member in opened.rest:
@@ -127,6 +128,12 @@ class Importer:
         result.flaws[:0] = medium.flaws.told
         await self._load_images(opened.lock, result, signer)
         return result
+
+    async def _warm(self, lock: Lock) -> None:
+        """Have what is here already count as used just now, so that no room is made from it."""
+        for digest, _ in (*lock.blobs, *lock.omitted):
+            if await self._store.stat(digest) is not None:
+                await self._keeper.settle(digest)
 
     async def _load_images(self, lock: Lock, result: Imported, signer: str) -> None:
         manifests: dict[Digest, Manifest] = {}

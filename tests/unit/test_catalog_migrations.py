@@ -89,7 +89,9 @@ def dump(path: Path) -> list[str]:
 def test_every_row_comes_along(old: Path, table: str) -> None:
     """What the oldest version knew is known afterwards, to the last column."""
     migrate(old)
-    assert sorted(ask(old, f"SELECT * FROM {table}")) == sorted(map(spell, ROWS[table]))
+    width = len(ROWS[table][0])
+    found = [row[:width] for row in ask(old, f"SELECT * FROM {table}")]
+    assert sorted(found) == sorted(map(spell, ROWS[table]))
 
 
 def test_manifests_are_counted_as_blobs(old: Path) -> None:

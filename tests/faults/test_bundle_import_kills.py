@@ -1,0 +1,82 @@
+"""kill -9 of an import at any moment: the next one goes on, and the end is the same."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.harness.bundles import write_bundle
+from tests.harness.depot import open_depot
+from tests.harness.mirror import run_command
+
+SEED = 26
+NAMES = ("docker.io/library/app:1", "docker.io/library/tool:2")
+SPAN = 0.4  # seconds of work within which it is killed
+FULL = pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])
+
+
+def read_content(data: Path) -> dict[str, str]:
+    """What is stored: every blob with the digest of its bytes, and what each tag leads to."""
+    blobs = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (data / "blobs").glob("*/*/*")
+    }
+    tags = {
+        str(path.relative_to(data)): json.loads(path.read_bytes())["digest"]
+        for path in (data / "tags").glob("**/@/tag-*")
+    }
+    return blobs | tags
+
+
+def kill_import(bundle: Path, config: Path, data: Path, delay: float) -> bool:
+    """Start an import, and kill it so many seconds after its first bytes; whether that hit it."""
+    before = {*(data / "spool").iterdir(), *(data / "blobs").glob("*/*/*")}
+    started = subprocess.Popen(
+        [sys.executable, "-m", "registry", "bundle", "import", bundle, "--config", config],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while started.poll() is None:
+        if before != {*(data / "spool").iterdir(), *(data / "blobs").glob("*/*/*")}:
+            time.sleep(delay)
+            break
+        time.sleep(0.001)
+    os.kill(started.pid, signal.SIGKILL)
+    return started.wait() == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("kills", [3, FULL])
+async def test_an_import_survives_kills(tmp_path: Path, kills: int) -> None:
+    """Whenever it is killed nothing wrong is stored, and importing again brings all of it."""
+    chance = random.Random(SEED)
+    async with open_depot(tmp_path / "here") as here:
+        shared = chance.randbytes(2_000_000)
+        for name in NAMES:
+            await here.put_image(name, [shared, *(chance.randbytes(3_000_000) for _ in range(4))])
+        bundle = tmp_path / "b.tar"
+        bundle.write_bytes(await write_bundle(here, NAMES))
+    wanted = read_content(tmp_path / "here")
+    hits = 0
+    for number in range(kills):
+        data = tmp_path / f"there-{number}"
+        async with open_depot(data):
+            pass
+        config = tmp_path / "entrepot.toml"
+        config.write_text(f'[storage]\npath = "{data}"\n')
+        for _ in range(2):
+            hits += kill_import(bundle, config, data, chance.random() * SPAN)
+            found = read_content(data)
+            assert found.items() <= wanted.items()
+        done = run_command("bundle", "import", str(bundle), "--config", str(config), "--json")
+        assert done.returncode == 0, done.stderr
+        assert wanted == read_content(data)
+        assert not [*(data / "spool").iterdir()]
+    assert hits

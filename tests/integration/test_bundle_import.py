@@ -1,0 +1,272 @@
+"""`entrepot bundle verify` and `import`: what they take, what they tell, and what they refuse."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from registry.bundle.archive import read_member
+from registry.bundle.inventory import read_inventory
+from registry.bundle.signing import sign
+from registry.oci.digest import Digest
+from registry.oci.names import Tag, parse_repository
+from registry.store.folder import open_folder
+from registry.storehouse import open_shelves
+from tests.harness.bundles import write_bundle, write_tar, write_volumes
+from tests.harness.depot import open_depot
+from tests.harness.mirror import run_command
+
+APP = "docker.io/library/app:1"
+BASE, LAYER = b"base" * 20_000, b"layer" * 1000
+
+
+async def make_bundle(path: Path, *layers: bytes, have: frozenset[Digest] = frozenset()) -> bytes:
+    """A bundle of an image with these layers."""
+    async with open_depot(path) as depot:
+        await depot.put_image(APP, layers)
+        return await write_bundle(depot, [APP], have)
+
+
+async def make_far_side(path: Path, extra: str = "") -> Path:
+    """The configuration of an empty data folder; where it is."""
+    async with open_depot(path / "data"):
+        pass
+    config = path / "entrepot.toml"
+    config.write_text(f'[storage]\npath = "{path / "data"}"\n{extra}')
+    return config
+
+
+def run(config: Path, *words: str, code: int = 0) -> dict[str, Any]:
+    done = run_command("bundle", *words, "--config", str(config), "--json")
+    assert done.returncode == code, done.stderr + done.stdout
+    found = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def show(config: Path) -> Mapping[str, Any]:
+    (found,) = json.loads(
+        run_command("images", "show", APP, "--config", str(config), "--json").stdout
+    )
+    return found  # type: ignore[no-any-return]
+
+
+def read_files(raw: bytes, path: Path) -> dict[str, bytes]:
+    path.write_bytes(raw)
+    found, position = {}, 0
+    with path.open("rb") as file:
+        while True:
+            file.seek(position)
+            member = read_member(file, position, "")
+            if member is None:
+                return found
+            found[member.name] = raw[member.offset : member.offset + member.size]
+            position = member.end
+
+
+def sign_bundle(raw: bytes, path: Path) -> tuple[bytes, Path]:
+    """The same bundle, signed; and the file of the public key."""
+    key = Ed25519PrivateKey.generate()
+    private, public = path.with_suffix(".pem"), path.with_suffix(".pub.pem")
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(
+        key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    files = list(read_files(raw, path.with_suffix(".tmp")).items())
+    place = [name for name, _ in files].index("bundle.json") + 1
+    files.insert(place, ("bundle.json.sig", sign(files[place - 1][1], private)))
+    return write_tar(files), public
+
+
+async def test_a_stick_that_cannot_be_written_is_read(tmp_path: Path) -> None:
+    """Nothing is written beside a bundle, in which form it may be; again, nothing is new."""
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    (stick / "b.tar").write_bytes(await make_bundle(tmp_path / "here", BASE, LAYER))
+    config = await make_far_side(tmp_path)
+    (stick / "b.tar").chmod(0o444)
+    stick.chmod(0o555)
+
+    before = stick.stat().st_mtime_ns
+    plan = run(config, "import", str(stick / "b.tar"), "--dry-run")
+    first = run(config, "import", str(stick / "b.tar"))
+    second = run(config, "import", str(stick / "b.tar"))
+
+    assert plan["new"] == first["new"] == second["known"] > len(BASE)
+    assert (first["images"], second["new"]) == ([APP], 0)
+    assert (stick.stat().st_mtime_ns, [*stick.iterdir()]) == (before, [stick / "b.tar"])
+    shown = show(config)
+    assert shown["complete"]
+    assert (shown["bundle"], shown["signer"], shown["pins"]) == (first["bundle"], "", [APP])
+
+
+async def test_a_bundle_comes_through_a_pipe(tmp_path: Path) -> None:
+    """Both commands read stdin once, from the beginning to the end."""
+    raw = await make_bundle(tmp_path / "here", BASE)
+    config = await make_far_side(tmp_path)
+    for words in (("verify", "-"), ("import", "-", "--config", str(config))):
+        done = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "registry", "bundle", *words),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        await done.communicate(raw)
+        assert done.returncode == 0
+    assert show(config)["complete"]
+
+
+async def test_verifying_names_the_blob_and_who_needs_it(tmp_path: Path) -> None:
+    """A damaged layer is told with its file and the images that need it; exit 1."""
+    raw = await make_bundle(tmp_path / "here", BASE)
+    path = tmp_path / "b.tar"
+    path.write_bytes(raw.replace(BASE, BASE[:-1] + b"!"))
+
+    done = run_command("bundle", "verify", str(path))
+    facts = json.loads(run_command("bundle", "verify", str(path), "--json").stdout)
+
+    assert done.returncode == 1
+    name = f"blobs/sha256/{Digest.of(BASE).encoded}"
+    assert done.stdout == f"damaged: {name} in {path}, needed by {APP}\n"
+    (damage,) = facts["damaged"]
+    assert (damage["digest"], damage["images"]) == (str(Digest.of(BASE)), [APP])
+
+
+async def test_a_volume_is_verified_alone(tmp_path: Path) -> None:
+    """Each volume says which it is and that it is right, without the others."""
+    async with open_depot(tmp_path / "here") as here:
+        await here.put_image(APP, [os.urandom(200_000)])
+        first, *others = await write_volumes(here, [APP], tmp_path, 96 * 1024)
+
+    alone = run_command("bundle", "verify", str(first)).stdout
+    most = run_command("bundle", "verify", *map(str, others))
+
+    assert alone.startswith(f"volume 1 of {1 + len(others)} of sha256:")
+    assert most.returncode == 1
+    assert f"missing: volumes 1 of {1 + len(others)}" in most.stdout
+
+
+async def test_a_gap_is_told_and_written_down(tmp_path: Path) -> None:
+    """Without the base of a delta the tag stays as it was, and need.json has what lacks."""
+    have = frozenset({Digest.of(BASE)})
+    (tmp_path / "b.tar").write_bytes(await make_bundle(tmp_path / "here", BASE, LAYER, have=have))
+    config = await make_far_side(tmp_path)
+    need = tmp_path / "need.json"
+
+    done = run(config, "import", str(tmp_path / "b.tar"), "--need", str(need), code=1)
+
+    assert done["incomplete"] == {APP: [str(Digest.of(BASE))]}
+    assert done["images"] == []
+    found = read_inventory(need.read_bytes(), str(need))
+    assert (found.blobs, found.images) == (((Digest.of(BASE), len(BASE)),), (APP,))
+    async with open_depot(tmp_path / "data") as there:
+        store = open_shelves(open_folder(there.path)).store
+        assert await store.stat(Digest.of(LAYER)) == len(LAYER)
+        await there.put_blob(BASE)
+    assert run(config, "import", str(tmp_path / "b.tar"))["images"] == [APP]
+
+
+@pytest.mark.parametrize(("former", "is_backwards"), [("2030", True), ("2020", False)])
+async def test_a_tag_that_moves_is_told(tmp_path: Path, former: str, is_backwards: bool) -> None:
+    """A tag moves back when what it led to was made later than what it leads to now."""
+
+    async def put(path: Path, year: str) -> bytes:
+        async with open_depot(path) as depot:
+            config = {"os": "linux", "architecture": "amd64", "created": f"{year}-01-01T00:00:00Z"}
+            raw = json.dumps(config).encode()
+            manifest = {
+                "schemaVersion": 2,
+                "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "config": {"mediaType": "application/vnd.oci.image.config.v1+json"}
+                | await depot.put_blob(raw),
+                "layers": [],
+            }
+            await depot.put_document(APP, manifest)
+            return await write_bundle(depot, [APP])
+
+    (tmp_path / "b.tar").write_bytes(await put(tmp_path / "here", "2025"))
+    config = await make_far_side(tmp_path)
+    await put(tmp_path / "data", former)
+
+    (moved,) = run(config, "import", str(tmp_path / "b.tar"))["moved"]
+
+    assert (moved["image"], moved["backwards"]) == (APP, is_backwards)
+
+
+async def test_what_cannot_fit_is_refused_before(tmp_path: Path) -> None:
+    """A bundle larger than the store may become is refused at once, with the cure."""
+    (tmp_path / "b.tar").write_bytes(await make_bundle(tmp_path / "here", os.urandom(3_000_000)))
+    config = await make_far_side(tmp_path, 'limit = "1MB"\n')
+
+    done = run_command("bundle", "import", str(tmp_path / "b.tar"), "--config", str(config))
+
+    assert done.returncode == 1
+    assert "raise storage.limit" in done.stderr
+    assert not [*(tmp_path / "data" / "blobs").glob("*/*/*")]
+
+
+async def test_pinned_keys_decide(tmp_path: Path) -> None:
+    """With keys a stranger's signature is refused; where it is required, none is as well."""
+    plain = await make_bundle(tmp_path / "here", BASE)
+    ours, key = sign_bundle(plain, tmp_path / "ours")
+    theirs, _ = sign_bundle(plain, tmp_path / "theirs")
+    codes = {}
+    for required in ("true", "false"):
+        folder = tmp_path / required
+        folder.mkdir()
+        policy = f'[bundles]\nkeys = ["{key}"]\nrequire_signature = {required}\n'
+        config = await make_far_side(folder, policy)
+        for name, raw in (("theirs", theirs), ("plain", plain), ("ours", ours)):
+            (tmp_path / "b.tar").write_bytes(raw)
+            done = run_command("bundle", "import", str(tmp_path / "b.tar"), "--config", str(config))
+            codes[required, name] = done.returncode
+        assert show(config)["signer"] == key.name
+
+    assert codes == {
+        ("true", "theirs"): 1,
+        ("true", "plain"): 1,
+        ("true", "ours"): 0,
+        ("false", "theirs"): 1,
+        ("false", "plain"): 0,
+        ("false", "ours"): 0,
+    }
+    (tmp_path / "b.tar").write_bytes(ours)
+    assert (
+        "signed by ours.pub.pem"
+        in run_command("bundle", "verify", str(tmp_path / "b.tar"), "--key", str(key)).stdout
+    )
+
+
+async def test_provenance_outlives_the_catalog_and_not_an_upstream(tmp_path: Path) -> None:
+    """Which bundle a tag came by stands in the files, until an upstream says what it leads to."""
+    (tmp_path / "b.tar").write_bytes(await make_bundle(tmp_path / "here", BASE))
+    config = await make_far_side(tmp_path)
+    bundle = run(config, "import", str(tmp_path / "b.tar"))["bundle"]
+    for path in (tmp_path / "data").glob("catalog.db*"):
+        path.unlink()
+    async with open_depot(tmp_path / "data") as there:
+        await there.storehouse.recovery.recover(1.0)
+    assert show(config)["bundle"] == bundle
+
+    async with open_depot(tmp_path / "data") as there:
+        await there.storehouse.intake.confirm(
+            parse_repository("docker.io/library/app"), Tag("1"), 2.0
+        )
+
+    assert (show(config)["bundle"], show(config)["imported"]) == ("", 0.0)
+    files = open_shelves(open_folder(tmp_path / "data")).references
+    pointer = await files.read(parse_repository("docker.io/library/app"), Tag("1"))
+    assert pointer is not None
+    assert pointer.bundle == ""

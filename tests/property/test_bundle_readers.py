@@ -1,0 +1,161 @@
+"""Whatever is given as a bundle is read, or refused with a reason; nothing else ever happens."""
+
+import io
+import json
+import tempfile
+import time
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from registry.bundle.archive import BLOCK, write_header
+from registry.bundle.canonical import stamp
+from registry.bundle.lock import Lock, LockedImage, parse_lock
+from registry.bundle.medium import TarMedium
+from registry.bundle.opening import open_paths
+from registry.bundle.reading import find_contradictions, open_bundle, sketch
+from registry.bundle.verification import verify
+from registry.bundle.volume import parse_volume
+from registry.errors import BundleInvalid
+from registry.oci import media
+from registry.oci.digest import Digest
+from registry.oci.manifest import Descriptor
+from registry.oci.names import Tag, parse_repository
+from tests.harness.bundles import write_tar
+
+LOCK = Lock("complete", (), {}, ((Digest.of(b"x"), 1),))
+GOOD = write_tar([("bundle.json", LOCK.raw), (f"blobs/sha256/{Digest.of(b'x').encoded}", b"x")])
+DEEP = b"[" * 1_000_000
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
+FIELDS = st.sampled_from([*json.loads(LOCK.raw), "number", "count", "parts"])
+
+
+def read(raw: bytes) -> str:
+    """Verify it as a stream; what is wrong with it, as text."""
+    try:
+        return str(verify(open_bundle(TarMedium(io.BytesIO(raw), "fuzz"))).wrong)
+    except BundleInvalid as error:
+        return str(error)
+
+
+@given(st.binary(max_size=4 * BLOCK))
+@example(bytes(BLOCK))
+def test_any_bytes_are_no_bundle(raw: bytes) -> None:
+    """Bytes that nobody made a bundle of are refused, in one line."""
+    assert "\n" not in read(raw)
+    assert read(raw)
+
+
+@given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), max_size=8))
+@settings(max_examples=300)
+def test_bytes_changed_anywhere_are_read(changes: list[tuple[int, int]]) -> None:
+    """A bundle with some other bytes is verified or refused."""
+    raw = bytearray(GOOD)
+    for place, value in changes:
+        raw[place] = value
+    read(bytes(raw))
+
+
+@given(st.dictionaries(FIELDS, JSON, max_size=5))
+@settings(suppress_health_check=[HealthCheck.too_slow])
+def test_any_document_is_a_lock_or_refused(changes: dict[str, object]) -> None:
+    """Whatever JSON is in its place, the document is read or refused."""
+    fields = json.loads(LOCK.raw) | changes
+    fields.pop("bundleId")
+    for parse, key in ((parse_lock, "bundleId"), (lambda raw: parse_volume(raw, ""), "volumeId")):
+        try:
+            parse(stamp(key, fields))  # type: ignore[operator]
+        except (BundleInvalid, UnicodeEncodeError):  # halves of characters are none of ours
+            continue
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(write_tar([("bundle.json", DEEP)]), id="deep JSON"),
+        pytest.param(write_header("bundle.json", 1 << 40), id="a head of a TiB"),
+        pytest.param(write_tar([("README.txt", b"")] * 100_000), id="a hundred thousand members"),
+        pytest.param(
+            write_tar([("bundle.json", LOCK.raw), *[("blobs/sha256/" + "0" * 64, b"")] * 100_000]),
+            id="a hundred thousand strangers",
+        ),
+        pytest.param(write_tar([("bundle.json", LOCK.raw), ("../evil", b"x")]), id="a way out"),
+        pytest.param(write_tar([("/etc/passwd", b"x")]), id="an absolute way"),
+    ],
+)
+def test_bombs_are_refused_quickly(raw: bytes) -> None:
+    """What would take for ever or all memory is refused in a moment and a few MiB."""
+    tracemalloc.start()
+    began = time.monotonic()
+    try:
+        assert read(raw) != "[]"
+        assert time.monotonic() - began < 5
+        assert tracemalloc.get_traced_memory()[1] < 100 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+
+
+def test_too_many_manifests_are_refused() -> None:
+    """A lock whose manifests would fill the memory is refused before any is read."""
+    blobs = [(Digest.of(str(number).encode()), 4 * 1024 * 1024) for number in range(100)]
+    kinds = {digest: media.OCI_MANIFEST for digest, _ in blobs}
+    lock = Lock("complete", (), dict(sorted(kinds.items())), tuple(blobs))
+    assert "manifests have more than" in read(write_tar([("bundle.json", lock.raw)]))
+
+
+def test_links_in_a_folder_are_not_followed(tmp_path: Path) -> None:
+    """A bundle's folder gives nothing of what is outside of it."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"x")
+    folder = tmp_path / "bundle"
+    (folder / "blobs" / "sha256").mkdir(parents=True)
+    (folder / "bundle.json").write_bytes(LOCK.raw)
+    (folder / "blobs" / "sha256" / Digest.of(b"x").encoded).symlink_to(secret)
+
+    with open_paths([folder]) as opened:
+        verdict = verify(opened)
+
+    assert [str(each.digest) for each in verdict.missing] == [str(Digest.of(b"x"))]
+    assert verdict.wrong
+
+
+def make_index(child: Descriptor) -> bytes:
+    entry = {"mediaType": child.media_type, "digest": str(child.digest), "size": child.size}
+    fields = {"schemaVersion": 2, "mediaType": media.OCI_INDEX, "manifests": [entry]}
+    return json.dumps(fields).encode()
+
+
+def test_manifests_may_not_contradict_the_lock() -> None:
+    """A size, a kind or a depth that bundle.json denies is told of the manifest that says it."""
+    inner = Descriptor(media.OCI_MANIFEST, Digest.of(b"inner"), 5)
+    raws = [make_index(inner)]
+    for _ in range(10):
+        raws.append(make_index(Descriptor(media.OCI_INDEX, Digest.of(raws[-1]), len(raws[-1]))))
+    manifests = {Digest.of(raw): sketch(raw, media.OCI_INDEX, Digest.of(raw)) for raw in raws}
+    root = Descriptor(media.OCI_INDEX, Digest.of(raws[-1]), len(raws[-1]) + 1)
+    image = LockedImage(parse_repository("docker.io/library/a"), Tag("1"), root)
+    blobs = [(Digest.of(raw), len(raw)) for raw in raws]
+    kinds = dict.fromkeys(manifests, media.OCI_INDEX)
+    lock = Lock("complete", (image,), kinds, tuple(blobs))
+
+    found = find_contradictions(lock, manifests)
+
+    assert "is said to have" in found[root.digest][0]
+    assert "deep" in found[root.digest][-1]
+
+
+@given(st.binary(min_size=1, max_size=200))
+@settings(max_examples=30)
+def test_any_file_is_refused_by_path(raw: bytes) -> None:
+    """A file that is no bundle is refused by its name."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(raw)
+        file.flush()
+        with pytest.raises(BundleInvalid, match=file.name), open_paths([Path(file.name)]):
+            pass
