@@ -17,6 +17,7 @@ from registry.catalog.pulls import PullCatalog
 from registry.metrics import Metrics
 from registry.mirror.absence import AbsenceMemory
 from registry.mirror.attachments import Attachments
+from registry.mirror.backup import Shelves
 from registry.mirror.blob_inquiries import BlobInquiries
 from registry.mirror.blobs import Blobs
 from registry.mirror.flights import Flights
@@ -31,11 +32,8 @@ from registry.mirror.shelf import Shelf
 from registry.mirror.tasks import Tasks
 from registry.mirror.warming import Warming
 from registry.settings import Settings, UpstreamSettings
-from registry.store.disk import DiskStore
-from registry.store.folder import DataFolder
 from registry.store.locks import Locks
-from registry.store.spool import Spool
-from registry.storehouse import build_storehouse, find_storage
+from registry.storehouse import build_storehouse, find_storage, open_shelves
 from registry.upstream.auth import Login, TokenCache
 from registry.upstream.budget import Budget
 from registry.upstream.credentials import find_credentials
@@ -58,7 +56,7 @@ def build_table(settings: Settings) -> UpstreamTable:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, folder: DataFolder, metrics: Metrics
+    settings: Settings, shelves: Shelves, metrics: Metrics
 ) -> AsyncIterator[Mirror]:
     """Open everything one worker answers from; leaving closes it in reverse.
 
@@ -69,8 +67,8 @@ async def open_services(
         SettingsError: a file that the settings name cannot be read.
     """
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(folder.catalog))
-        yield await _open_mirror(stack, settings, folder, metrics, database=database)
+        database = await stack.enter_async_context(Database(shelves.folder.catalog))
+        yield await _open_mirror(stack, settings, shelves, metrics, database=database)
 
 
 @asynccontextmanager
@@ -81,10 +79,10 @@ async def open_warming(settings: Settings) -> AsyncIterator[tuple[Warming, Fores
         StoreError: the catalog cannot be opened.
         SettingsError: there is no data folder, or a file that is named cannot be read.
     """
-    folder = find_storage(settings)
+    shelves = open_shelves(find_storage(settings))
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(folder.catalog))
-        mirror = await _open_mirror(stack, settings, folder, Metrics(), database=database)
+        database = await stack.enter_async_context(Database(shelves.folder.catalog))
+        mirror = await _open_mirror(stack, settings, shelves, Metrics(), database=database)
         manifests, blobs = mirror.manifests, mirror.blobs
         warming = Warming(manifests, blobs, Attachments(manifests, mirror.lists))
         origins = {
@@ -98,7 +96,7 @@ async def open_warming(settings: Settings) -> AsyncIterator[tuple[Warming, Fores
 async def _open_mirror(
     stack: AsyncExitStack,
     settings: Settings,
-    folder: DataFolder,
+    shelves: Shelves,
     metrics: Metrics,
     *,
     database: Database,
@@ -113,7 +111,7 @@ async def _open_mirror(
         else:
             client = await stack.enter_async_context(open_client(name, upstream, system))
             sources[name] = build_source(name, upstream, client, note_budget)
-    return _compose(settings, folder, metrics, database, sources=sources, tasks=tasks)
+    return _compose(settings, shelves, metrics, database, sources=sources, tasks=tasks)
 
 
 def _budget_keeper(
@@ -153,7 +151,7 @@ def build_source(
 
 def _compose(
     settings: Settings,
-    folder: DataFolder,
+    shelves: Shelves,
     metrics: Metrics,
     database: Database,
     *,
@@ -161,15 +159,15 @@ def _compose(
     tasks: Tasks,
 ) -> Mirror:
     clock = time.time
-    spool, store = Spool(folder.spool), DiskStore(folder.blobs, folder.quarantine)
+    spool, store = shelves.spool, shelves.store
     manifests, blobs = ManifestCatalog(database), BlobCatalog(database)
-    storehouse = build_storehouse(settings, folder, metrics, database)
+    storehouse = build_storehouse(settings, shelves, metrics, database)
     room = storehouse.room
     pulls = Pulls(PullCatalog(database), clock)
     tasks.start(pulls.keep_flushing())
     shelf = Shelf(ManifestMemory(MEMORY), manifests, storehouse.intake)
     inquiries = Inquiries(
-        sources, shelf, Locks(folder.locks), tasks, tags=settings.tags, clock=clock
+        sources, shelf, Locks(shelves.folder.locks), tasks, tags=settings.tags, clock=clock
     )
     absences = AbsenceMemory(settings.tags.missing_for)
 

@@ -5,7 +5,10 @@ import os
 import signal
 import socket
 import time
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -16,7 +19,7 @@ from registry.api.connection import IDLE, REST, Connection
 from registry.api.observe import Handler, Observer
 from registry.api.replays import Replays
 from registry.api.reports import Reporter
-from registry.api.routes import build_api
+from registry.api.routes import Mirror, build_api
 from registry.app import open_services
 from registry.berth import BACKLOG, DRAIN, STEWARD, Berth, load_tls
 from registry.console.probes import build_console
@@ -24,7 +27,7 @@ from registry.heartbeats import INTERVAL, Heartbeats
 from registry.metrics import Metrics, reserve_files
 from registry.mirror.steward import Steward
 from registry.mirror.tasks import Tasks
-from registry.storehouse import open_storehouse
+from registry.storehouse import open_shelves, open_storehouse
 
 COURTESY = 0.002  # seconds a busier worker leaves a new connection to the others
 SCARCITY = 0.5  # seconds to wait for descriptors when there are none left
@@ -47,17 +50,28 @@ async def _recover(berth: Berth) -> None:
     berth.folder.lost.unlink()
 
 
-async def run_child(berth: Berth, number: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """What a server lives by: workers answer from what they `open`, the steward has to `tend` it.
+
+    Tending goes on until it is cancelled.
+    """
+
+    open: Callable[[Berth, Metrics], AbstractAsyncContextManager[Mirror]]
+    tend: Callable[[Berth, Metrics], Coroutine[Any, Any, None]]
+
+
+async def run_child(trade: Trade, berth: Berth, number: int) -> None:
     """Be worker `number`, or the steward, until told to stop."""
     if number == STEWARD:
         berth.pulls.close()  # held open here, it would keep clients waiting when all else drains
-        await run_steward(berth)
+        await run_steward(trade, berth)
     else:
         berth.console.close()
-        await run_worker(berth, number)
+        await run_worker(trade, berth, number)
 
 
-async def run_worker(berth: Berth, number: int) -> None:
+async def run_worker(trade: Trade, berth: Berth, number: int) -> None:
     """Answer pulls until told to stop.
 
     Raises:
@@ -65,9 +79,7 @@ async def run_worker(berth: Berth, number: int) -> None:
     """
     async with AsyncExitStack() as stack:
         metrics = _open_metrics(berth)
-        mirror = await stack.enter_async_context(
-            open_services(berth.settings, berth.folder, metrics)
-        )
+        mirror = await stack.enter_async_context(trade.open(berth, metrics))
         reporter = Reporter(metrics)
         observer = Observer(reporter, build_api(mirror))
         runner = await _open_api(stack, observer.observe)
@@ -173,7 +185,7 @@ async def _wait_readable(listening: socket.socket) -> None:
         loop.remove_reader(listening)
 
 
-async def run_steward(berth: Berth) -> None:
+async def run_steward(trade: Trade, berth: Berth) -> None:
     """Show people and probes how things are, until told to stop."""
 
     def find_trouble() -> str:
@@ -187,20 +199,25 @@ async def run_steward(berth: Berth) -> None:
         await _open_runner(stack, runner)
         await web.SockSite(runner, berth.console, backlog=BACKLOG).start()
         metrics = _open_metrics(berth)
-        storehouse = await stack.enter_async_context(open_storehouse(berth.settings, metrics))
         tasks = await stack.enter_async_context(Tasks())
-        steward = Steward(
-            storehouse.room,
-            storehouse.retention,
-            storehouse.history,
-            storehouse.audit,
-            berth.settings.storage.audit_rate,
-        )
-        tidying = tasks.start(steward.keep_tidy())
+        tending = tasks.start(trade.tend(berth, metrics))
         ending = tasks.start(_wait_for_end(berth.lifeline))
-        await asyncio.wait([tidying, ending], return_when=asyncio.FIRST_COMPLETED)
-        if tidying.done():
-            tidying.result()  # whatever it died of: a steward that does not tidy is of no use
+        await asyncio.wait([tending, ending], return_when=asyncio.FIRST_COMPLETED)
+        if tending.done():
+            tending.result()  # whatever it died of: a steward that does not tend is of no use
+
+
+def _open_mirror(berth: Berth, metrics: Metrics) -> AbstractAsyncContextManager[Mirror]:
+    return open_services(berth.settings, open_shelves(berth.folder), metrics)
+
+
+async def _tend_store(berth: Berth, metrics: Metrics) -> None:
+    async with open_storehouse(berth.settings, metrics) as house:
+        rate = berth.settings.storage.audit_rate
+        await Steward(house.room, house.retention, house.history, house.audit, rate).keep_tidy()
+
+
+MIRROR = Trade(_open_mirror, _tend_store)
 
 
 def _collect_all() -> CollectorRegistry:

@@ -73,15 +73,15 @@ async def open_storehouse(
     if not is_lost and (folder.lost.exists() or is_missing(folder.catalog)):
         raise StoreError(str(folder.catalog), "is lost; start `entrepot serve`: it makes it again")
     async with Database(folder.catalog) as database:
-        yield build_storehouse(settings, folder, metrics or Metrics(), database)
+        yield build_storehouse(settings, open_shelves(folder), metrics or Metrics(), database)
 
 
 def build_storehouse(
-    settings: Settings, folder: DataFolder, metrics: Metrics, database: Database
+    settings: Settings, shelves: Shelves, metrics: Metrics, database: Database
 ) -> Storehouse:
     """Make what looks after a data folder, with an open catalog."""
     clock = time.time
-    shelves, manifests = open_shelves(folder), ManifestCatalog(database)
+    folder, manifests = shelves.folder, ManifestCatalog(database)
     store, spool, references = shelves.store, shelves.spool, shelves.references
     catalog, pins, audits = RoomCatalog(database), PinCatalog(database), AuditCatalog(database)
     evictor = Evictor(catalog, store, spool, metrics)

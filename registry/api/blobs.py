@@ -53,7 +53,8 @@ def _headers(digest: Digest, origin: Origin) -> dict[str, str]:
 def _send_stored(request: web.BaseRequest, blob: StoredBlob) -> Sender:
     async def send(response: web.StreamResponse, start: int, stop: int | None) -> None:
         upto = blob.size if stop is None else stop
-        await send_file(request, response, blob.fileno(), blob.start + start, blob.start + upto)
+        for descriptor, first, last in blob.locate(start, upto):
+            await send_file(request, response, descriptor, first, last)
 
     return send
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from registry.cli.creation import create_bundle, join_volumes
 from registry.cli.coverage import check_bundle
+from registry.cli.creation import create_bundle, join_volumes
 from registry.cli.inspection import compare_bundles, inspect_bundle
 from registry.cli.session import Config, DryRun, Json, Session, fail, operate
+from registry.cli.showcase import serve_bundle
 from registry.cli.words import open_progress, tell_size
 from registry.errors import EntrepotError, InvalidInput
 
@@ -38,6 +39,7 @@ def build_bundle_app() -> typer.Typer:
     app.command("info")(inspect_bundle)
     app.command("diff")(compare_bundles)
     app.command("check")(check_bundle)
+    app.command("serve")(serve_bundle)
     return app
 
 

@@ -118,10 +118,10 @@ def _find_gaps(
     bundle: Sequence[Path], entries: "Sequence[Entry]", platforms: Sequence[str]
 ) -> "list[Gap]":
     from registry.bundle.coverage import find_gaps  # noqa: PLC0415
-    from registry.bundle.medium import VolumesMedium  # noqa: PLC0415
     from registry.bundle.opening import open_paths  # noqa: PLC0415
     from registry.bundle.plan import Want  # noqa: PLC0415
     from registry.bundle.survey import Survey, read_manifests  # noqa: PLC0415
+    from registry.bundle.volume_set import VolumesMedium  # noqa: PLC0415
 
     with open_paths(bundle) as opened:
         medium = opened.medium

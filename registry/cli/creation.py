@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -154,16 +155,16 @@ def join_volumes(
 
 async def _join(volumes: list[Path], target: Target) -> None:
     from registry.bundle.contents import pack, read_manifests  # noqa: PLC0415
-    from registry.bundle.medium import VolumesMedium  # noqa: PLC0415
     from registry.bundle.opening import open_paths  # noqa: PLC0415
     from registry.bundle.store import BundleStore  # noqa: PLC0415
+    from registry.bundle.volume_set import VolumesMedium  # noqa: PLC0415
 
-    with open_paths(volumes) as opened:
+    with open_paths(volumes) as opened, TemporaryDirectory(prefix="entrepot-") as proofs:
         medium = opened.medium
         if isinstance(medium, VolumesMedium) and medium.missing:
             numbers = ", ".join(map(str, medium.missing))
             raise BundleInvalid(medium.label, f"volumes {numbers} of {medium.count} are missing")
-        store = BundleStore.over(opened)
+        store = BundleStore.over(opened, Path(proofs))
         manifests = await read_manifests(opened.lock, store)
         shipment = pack(opened.lock, manifests, store, opened.signature)
         for path in await deliver(await shipment.fill(target.limit), target):

@@ -105,7 +105,7 @@ def _list_facts(
 
 
 def _list_missing(opened: "Opened") -> list[int]:
-    from registry.bundle.medium import VolumesMedium  # noqa: PLC0415
+    from registry.bundle.volume_set import VolumesMedium  # noqa: PLC0415
 
     return opened.medium.missing if isinstance(opened.medium, VolumesMedium) else []
 

@@ -1,6 +1,6 @@
 """The journey of a blob: who may have it, is it here, and if not, the flight that brings it."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -45,17 +45,12 @@ class StoredBlob:
         """The size in bytes."""
         return self.file.size
 
-    @property
-    def start(self) -> int:
-        """Where in the file it begins."""
-        return self.file.start
-
-    def fileno(self) -> int:
-        """Return the descriptor that has all of it."""
-        return self.file.descriptor
+    def locate(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """Yield where the bytes `start` to `stop` of it are: a descriptor, from and to."""
+        return self.file.locate(start, stop)
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Give the descriptors back."""
         self.file.close()
 
 
@@ -197,7 +192,7 @@ class Blobs:
             UpstreamError: it is not here, and the upstream does not give it.
         """
         size = await self.stat(repository, digest)
-        file = self._store.open_file(digest)
+        file = await self._store.open_file(digest)
         if file is not None and (size in (None, file.size) or not await self._doubt(digest, file)):
             return StoredBlob(file)
         order = self._order(repository, digest, size)
@@ -212,7 +207,7 @@ class Blobs:
             reader = self._spool.open(digest)
             if reader is not None:
                 unused.enter_context(reader)
-            file = self._store.open_file(digest)
+            file = await self._store.open_file(digest)
             if file is None:
                 unused.pop_all()
                 return ArrivingBlob(order, flight, reader, origin, self._metrics)

@@ -5,7 +5,7 @@ would have to pretend (a symlink, a partial file) shows that the contract is wro
 """
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,16 +19,28 @@ from registry.store.part import SealedPart
 class BlobFile:
     """A whole blob to send from; it stays readable when it is deleted.
 
-    Its `size` bytes begin at byte `start` of the file.
+    Its `size` bytes begin at byte `start` of the file; those that are not in it any more, where a
+    blob is cut, are in `rest`.
     """
 
     descriptor: int
     size: int
     start: int = 0
+    rest: "BlobFile | None" = None
+
+    def locate(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """Yield where the bytes `start` to `stop` of the blob are: a descriptor, from and to."""
+        own = self.size - (self.rest.size if self.rest is not None else 0)
+        if start < own:
+            yield self.descriptor, self.start + start, self.start + min(stop, own)
+        if self.rest is not None and stop > own:
+            yield from self.rest.locate(max(start - own, 0), stop - own)
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Give the descriptors back."""
         os.close(self.descriptor)
+        if self.rest is not None:
+            self.rest.close()
 
 
 class BlobStore(Protocol):
@@ -84,7 +96,7 @@ class BlobStore(Protocol):
         """
         ...
 
-    def open_file(self, digest: Digest) -> BlobFile | None:
+    async def open_file(self, digest: Digest) -> BlobFile | None:
         """Return the open file of a blob; None when it is not here, or the store has no files.
 
         As long as it is open the blob is claimed in vain.

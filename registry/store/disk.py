@@ -106,7 +106,7 @@ class DiskStore:
                     continue
         return sorted(found, key=lambda each: each[0].encoded)
 
-    def open_file(self, digest: Digest) -> BlobFile | None:
+    async def open_file(self, digest: Digest) -> BlobFile | None:
         """Return the open file of a blob, or None. No thread: as for `stat`."""
         # Not by pathlib, which takes longer than opening: every request for a blob comes by here.
         path = self._spell(digest)

@@ -31,10 +31,13 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
         "app": "storehouse api console mirror bundle store catalog upstream settings metrics oci"
         " errors",
         "serving": "berth app storehouse api console mirror heartbeats metrics errors",
-        "processes": "serving berth upstream store catalog heartbeats logs settings quantities"
-        " errors",
-        "cli": "app storehouse processes bundle lists mirror configuration settings quantities logs"
-        " oci errors",
+        "supervisor": "berth errors",
+        "showcase": "processes serving berth app api storehouse bundle mirror metrics catalog store"
+        " settings quantities logs errors",
+        "processes": "serving supervisor berth upstream store catalog heartbeats logs settings"
+        " quantities errors",
+        "cli": "app storehouse processes showcase bundle lists mirror configuration settings"
+        " quantities logs oci errors",
         "__main__": "cli",
     }
 )

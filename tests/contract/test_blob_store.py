@@ -59,7 +59,7 @@ async def test_empty_store_has_nothing(store: BlobStore) -> None:
     digest = Digest.of(CONTENT)
 
     assert await store.stat(digest) is None
-    assert store.open_file(digest) is None
+    assert await store.open_file(digest) is None
     assert await scan(store) == []
 
 
@@ -149,7 +149,7 @@ async def test_deleted_blob_is_gone(store: BlobStore, seal: Sealer) -> None:
     assert await store.delete(part.digest)
     assert not await store.delete(part.digest)
     assert await store.stat(part.digest) is None
-    assert store.open_file(part.digest) is None
+    assert await store.open_file(part.digest) is None
     assert await scan(store) == []
 
 
@@ -181,7 +181,7 @@ async def test_open_file_holds_the_blob(store: BlobStore, seal: Sealer) -> None:
     """Where a store has files, the one it opens holds exactly the blob, even once it is deleted."""
     part = seal()
     await store.adopt(part)
-    file = store.open_file(part.digest)
+    file = await store.open_file(part.digest)
     await store.delete(part.digest)
     if file is not None:
         assert os.pread(file.descriptor, 2 * len(CONTENT), 0) == CONTENT
@@ -222,7 +222,7 @@ async def test_what_is_set_aside_is_not_here(store: BlobStore, seal: Sealer) -> 
     await store.set_aside(gone.digest)
 
     assert await store.stat(gone.digest) is None
-    assert store.open_file(gone.digest) is None
+    assert await store.open_file(gone.digest) is None
     assert await scan(store) == [(kept.digest, 4)]
     with pytest.raises(StoreError):
         await read(store, gone.digest, 0, 1)
@@ -258,7 +258,7 @@ async def test_reader_goes_on_when_the_blob_is_set_aside(store: BlobStore, seal:
     """Whoever has a blob open can read it to the end, though it is set aside and discarded."""
     part = seal()
     await store.adopt(part)
-    file = store.open_file(part.digest)
+    file = await store.open_file(part.digest)
     await store.set_aside(part.digest)
     await store.discard(part.digest)
     if file is not None:
@@ -270,7 +270,7 @@ async def test_open_file_is_claimed_in_vain(store: BlobStore, seal: Sealer) -> N
     """As long as a blob is open nobody may claim it, and then anybody may."""
     part = seal()
     await store.adopt(part)
-    file = store.open_file(part.digest)
+    file = await store.open_file(part.digest)
     if file is not None:
         with store.claim(part.digest) as is_free:
             assert not is_free
@@ -286,7 +286,7 @@ async def test_claimed_blob_can_be_deleted_and_read(store: BlobStore, seal: Seal
     await store.adopt(part)
     with store.claim(part.digest) as is_free:
         assert is_free
-        file = store.open_file(part.digest)
+        file = await store.open_file(part.digest)
         assert await store.delete(part.digest)
     if file is not None:
         assert os.pread(file.descriptor, len(CONTENT), 0) == CONTENT

@@ -54,5 +54,5 @@ class MemoryStore:
     def claim(self, digest: Digest) -> Iterator[bool]:
         yield digest in self._blobs  # nobody has it open
 
-    def open_file(self, digest: Digest) -> BlobFile | None:
+    async def open_file(self, _digest: Digest) -> BlobFile | None:
         return None

@@ -70,7 +70,7 @@ class MirrorProcess:
         seen = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "registry", "serve", "--config", self.config, *arguments],
+                self.command(*arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -79,6 +79,11 @@ class MirrorProcess:
             )
         self._ports = self._wait_for_ports(seen)
         return self
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return what is run."""
+        serve = [sys.executable, "-m", "registry", "serve"]
+        return [*serve, "--config", str(self.config), *arguments]
 
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command of `entrepot` with this mirror's configuration, as operators do."""

@@ -13,7 +13,7 @@ import pytest
 
 from registry.berth import Berth
 from registry.heartbeats import Heartbeats
-from registry.serving import run_worker
+from registry.serving import MIRROR, run_worker
 from registry.settings import Settings
 from registry.store.folder import DataFolder, open_folder
 from tests.conftest import MirrorMaker
@@ -29,7 +29,7 @@ from pathlib import Path
 from registry.berth import Berth
 from registry.heartbeats import Heartbeats
 from registry.logs import configure_logs
-from registry.processes import Supervisor, signal, _WATCHED
+from registry.supervisor import Supervisor, signal, WATCHED
 from registry.settings import Settings
 from registry.store.folder import DataFolder
 
@@ -38,7 +38,7 @@ async def die(berth, number):
         raise OSError("no room")
 
 configure_logs()
-signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
 pulls, console = socket.socketpair()
 lifeline, own_end = os.pipe()
 folder = DataFolder(Path(sys.argv[1]))
@@ -138,7 +138,7 @@ def test_a_worker_that_cannot_accept_crashes(berth: Berth) -> None:
     berth.pulls.close()
 
     with pytest.raises(ValueError, match="file descriptor"):
-        asyncio.run(asyncio.wait_for(run_worker(berth, 0), PATIENCE))
+        asyncio.run(asyncio.wait_for(run_worker(MIRROR, berth, 0), PATIENCE))
 
 
 def test_metrics_live_in_the_data_folder(make_mirror: MirrorMaker) -> None:

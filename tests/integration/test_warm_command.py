@@ -148,6 +148,8 @@ def test_interrupted_it_goes_on(make_mirror: MirrorMaker, hub: FakeUpstream) -> 
     with subprocess.Popen([*command, "--config", mirror.config]) as running:
         wait_until(lambda: measure_parts(mirror.data) > MIB, "a part of it is here")
         running.kill()
+        running.wait()
+    landed, sent = measure_parts(mirror.data), hub.journal.bytes_sent(image.layers[0])
     hub.rate = None
 
     told = warm(mirror, "large/app:1")

@@ -97,11 +97,11 @@ class Process:
         self.database._writing.shutdown()
         self.database._writing = InlineExecutor(fuse.execute)
         sizes = Settings(storage=StorageSettings(limit=LIMIT, reserve=0))
+        self.shelves = storehouse.open_shelves(folder)
         with patch.object(storehouse, "time", SimpleNamespace(time=clock)):
-            self.house = storehouse.build_storehouse(sizes, folder, Metrics(), self.database)
+            self.house = storehouse.build_storehouse(sizes, self.shelves, Metrics(), self.database)
         self.catalog, self.images = RoomCatalog(self.database), ImageCatalog(self.database)
         self.pulls = PullCatalog(self.database)
-        self.shelves = storehouse.open_shelves(folder)
         self._clock = clock
 
     async def put(self, image: Image) -> None:

@@ -90,8 +90,10 @@ class Site:
         self.metrics = Metrics()
         # What is built takes its clock along.
         with patch.object(storehouse, "time", SimpleNamespace(time=self.clock)):
-            self.house = storehouse.build_storehouse(self.settings, folder, self.metrics, database)
-        self.shelves = storehouse.open_shelves(folder)
+            self.shelves = storehouse.open_shelves(folder)
+            self.house = storehouse.build_storehouse(
+                self.settings, self.shelves, self.metrics, database
+            )
         self.references, self.spool = self.shelves.references, self.shelves.spool
         self.room, self.evictor = self.house.room, self.house.evictor
         # The very store that the others have, so that a test can make it refuse.

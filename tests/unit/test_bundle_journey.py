@@ -50,6 +50,6 @@ async def test_what_is_written_arrives(tmp_path: Path) -> None:
             done = await there.storehouse.importer.load(opened, lambda _: None)
         assert (done.is_whole, done.blobs.new) == (True, 0)
     with open_paths([tmp_path / "b.tar"]) as opened:
-        store = BundleStore.over(opened)
+        store = BundleStore.over(opened, tmp_path)
     async for _, size in store.scan():
         assert size

@@ -153,7 +153,7 @@ async def test_a_disk_that_refuses_leaves_nothing_open(
     """When the store cannot open a blob that has just arrived, no descriptor stays behind."""
     calls = iter([None, StoreError("blobs", "no descriptors left")] * 20)
 
-    def open_file(_: Digest) -> None:
+    async def open_file(_: Digest) -> None:
         failure = next(calls)
         if failure is not None:
             raise failure

@@ -1,0 +1,113 @@
+"""`entrepot bundle serve`: a registry straight from a bundle's files."""
+
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from registry.cli.session import fail
+from registry.cli.words import tell_size
+from registry.errors import EntrepotError, InvalidInput, SettingsError
+from registry.quantities import Address, Refusal, parse_address
+from registry.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from registry.bundle.importing import Imported
+    from registry.bundle.reading import Opened
+
+EVERYWHERE = ("0.0.0.0", "[::]")  # noqa: S104 (told apart, not bound)
+_CLIENTS = """\
+Clients pull by the images' own names, with:
+
+Docker: /etc/docker/daemon.json, for Docker Hub's images
+  {{ "registry-mirrors": ["http://{address}"] }}
+
+containerd: /etc/containerd/certs.d/_default/hosts.toml
+  server = "http://{address}"
+  [host."http://{address}"]
+    capabilities = ["pull", "resolve"]
+
+Podman: /etc/containers/registries.conf.d/entrepot.conf
+{podman}"""
+_PODMAN = """\
+  [[registry]]
+  prefix = "{name}"
+  location = "{address}/{name}"
+  insecure = true
+"""
+
+
+def _read_address(text: str) -> Address:
+    try:
+        return parse_address(text)
+    except Refusal as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+_Bundle = Annotated[
+    list[Path],
+    typer.Argument(metavar="BUNDLE...", help="A bundle's file, folder, or volumes."),
+]
+_Keys = Annotated[
+    list[Path] | None,
+    typer.Option("--key", metavar="PEM", help="A public key to trust; may be repeated."),
+]
+_Listen = Annotated[
+    Address, typer.Option(parser=_read_address, metavar="HOST:PORT", help="Where clients connect.")
+]
+_Console = Annotated[
+    Address, typer.Option(parser=_read_address, metavar="HOST:PORT", help="Probes and metrics.")
+]
+_Workers = Annotated[
+    int, typer.Option(min=0, max=64, help="Pull processes; 0 for one per core, at most 4.")
+]
+
+
+def serve_bundle(
+    bundle: _Bundle,
+    listen: _Listen = "127.0.0.1:5000",  # type: ignore[assignment]
+    console: _Console = "127.0.0.1:5001",  # type: ignore[assignment]
+    workers: _Workers = 0,
+    key: _Keys = None,
+) -> None:
+    """Serve a bundle's images until SIGTERM or Ctrl-C, without importing; nothing is copied.
+
+    Example: entrepot bundle serve /media/usb/images.tar --listen 0.0.0.0:5000
+    """
+    from registry.bundle.opening import open_paths  # noqa: PLC0415
+    from registry.bundle.signing import find_signer, load_keys  # noqa: PLC0415
+    from registry.showcase import serve_bundle as run  # noqa: PLC0415
+
+    try:
+        server = ServerSettings(listen=listen, console=console, workers=workers)
+        with open_paths(bundle) as opened:
+            if key:
+                find_signer(opened.lock.raw, opened.signature, load_keys(key))
+            could_run = run(opened, server, lambda done, at: _tell(opened, done, at))
+    except SettingsError as error:
+        fail(f"{error.key.replace('server.', '--')}: {error.why}; {error.cure}", 2)
+    except (InvalidInput, ValueError) as error:
+        fail(str(error), 2)
+    except (EntrepotError, OSError) as error:
+        fail(str(error), 1)
+    if not could_run:
+        raise typer.Exit(1)
+
+
+def _tell(opened: "Opened", done: "Imported", listening: str) -> None:
+    """Say what is served, what is not, and how clients are told."""
+    host, _, port = listening.rpartition(":")
+    address = f"{socket.gethostname()}:{port}" if host in EVERYWHERE else listening
+    size = tell_size(opened.lock.size)
+    lines = [f"{opened.lock.bundle_id}: {len(done.images)} images, {size}"]
+    lines += [
+        f"  {image.name}  {', '.join(image.platforms)}".rstrip()
+        for image in done.images
+        if not image.is_extra
+    ]
+    for name, lacking in done.incomplete.items():
+        lines.append(f"not served, as {len(lacking)} of its blobs are not here or damaged: {name}")
+    names = sorted({image.repository.registry for image in done.images})
+    podman = "\n".join(_PODMAN.format(name=name, address=address) for name in names)
+    typer.echo("\n".join([*lines, "", _CLIENTS.format(address=address, podman=podman)]))

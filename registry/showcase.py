@@ -1,0 +1,147 @@
+"""A bundle served from its own files: a mirror without upstreams, over a folder for the moment.
+
+Catalog and names are made from the bundle, as an import would make them; blobs stay where they are.
+"""
+
+import asyncio
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from registry.berth import Berth
+from registry.bundle.importing import Imported
+from registry.bundle.lock import Lock
+from registry.bundle.reading import Opened
+from registry.bundle.store import BundleStore
+from registry.catalog.database import Database, prepare
+from registry.errors import StoreError
+from registry.logs import configure_logs
+from registry.processes import run_processes
+from registry.settings import ServerSettings, Settings, builtin_upstreams
+from registry.store.folder import DataFolder, open_folder
+from registry.store.scratch import open_scratch
+
+# Imported only when it is said where things are counted (see `processes.run_processes`).
+if TYPE_CHECKING:
+    from registry.api.routes import Mirror
+    from registry.metrics import Metrics
+    from registry.serving import Trade
+
+REST = 3.0  # times as long as it took to verify a blob nothing is read in the background
+LULL = 10.0  # seconds before the background tries again what could not be read
+Tell = Callable[[Imported, str], None]
+
+
+def serve_bundle(opened: Opened, server: ServerSettings, tell: Tell) -> bool:
+    """Serve a bundle until told to stop; `tell` is told what, and at which address.
+
+    Returns whether it could be served at all; if not, the log says why.
+
+    Raises:
+        BundleInvalid: it cannot be read to its end, or is a stream.
+        SettingsError: an address cannot be listened on.
+        StoreError, OSError: the folder for temporary files cannot be used, or the bundle not read.
+    """
+    configure_logs()
+    with _open_folder() as folder:
+        prepare(folder.catalog, lambda: None)
+        proofs = folder.root / "proofs"
+        proofs.mkdir()
+        store = BundleStore.over(opened, proofs)
+        settings = _build_settings(opened.lock, server, folder.root)
+
+        def begin(berth: Berth) -> "Trade":
+            tell(asyncio.run(_enter(opened, berth, store)), _spell_address(berth))
+            return _make_trade(store)
+
+        return run_processes(settings, folder, opened.medium.label, begin, lambda: settings)
+
+
+@contextmanager
+def _open_folder() -> Iterator[DataFolder]:
+    """Make a data folder for as long as we run; those of runs that were killed go first."""
+    parent = Path(tempfile.gettempdir()) / f"entrepot-{os.geteuid()}"
+    parent.mkdir(mode=0o700, exist_ok=True)
+    if parent.lstat().st_uid != os.geteuid():  # whoever owns it could give us another catalog
+        raise StoreError(str(parent), "belongs to somebody else; set TMPDIR to another folder")
+    root = open_scratch(parent)
+    try:
+        yield open_folder(root)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _build_settings(lock: Lock, server: ServerSettings, root: Path) -> Settings:
+    """Know every upstream that is in the bundle, and those that everybody knows; ask none."""
+    upstreams = builtin_upstreams()
+    for image in lock.images:
+        name = image.repository.registry
+        upstreams.setdefault(name, {"endpoints": [f"https://{name}"]})
+    tables = {"offline": True, "storage": {"path": root}, "upstreams": upstreams}
+    return Settings.model_validate(tables | {"server": server})
+
+
+def _spell_address(berth: Berth) -> str:
+    host, port = berth.pulls.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def _enter(opened: Opened, berth: Berth, store: BundleStore) -> Imported:
+    """Import the bundle into a store that has all its blobs: what is left are manifests and names.
+
+    So an image that lacks anything gets no name here either.
+    """
+    from registry.metrics import Metrics  # noqa: PLC0415
+    from registry.storehouse import build_storehouse, open_shelves  # noqa: PLC0415
+
+    shelves = replace(open_shelves(berth.folder), store=store)
+    for digest in opened.lock.manifests:
+        if await store.stat(digest) is not None:
+            await store.is_right(digest)  # from now on a damaged one counts as not here
+    async with Database(berth.folder.catalog) as database:
+        house = build_storehouse(berth.settings, shelves, Metrics(), database)
+        return await house.importer.load(opened, lambda _: None)
+
+
+def _make_trade(store: BundleStore) -> "Trade":
+    from registry.app import open_services  # noqa: PLC0415
+    from registry.serving import Trade  # noqa: PLC0415
+    from registry.storehouse import open_shelves  # noqa: PLC0415
+
+    def open_mirror(berth: Berth, metrics: "Metrics") -> AbstractAsyncContextManager["Mirror"]:
+        shelves = replace(open_shelves(berth.folder), store=store)
+        return open_services(berth.settings, shelves, metrics)
+
+    async def verify(_: Berth, __: "Metrics") -> None:
+        await verify_slowly(store)
+
+    return Trade(open_mirror, verify)
+
+
+async def verify_slowly(store: BundleStore) -> None:
+    """Verify what nobody has asked for yet, and say how it went; then wait to be cancelled.
+
+    A pull that wants the blob which is just being read waits for that one only.
+    """
+    log = structlog.get_logger("registry.showcase")
+    pending = [digest async for digest, _ in store.scan()]
+    damaged = 0
+    while pending:
+        began = time.monotonic()
+        try:
+            damaged += not await store.is_right(pending[-1])
+            pending.pop()
+        except StoreError as error:  # a medium that was pulled out may come back
+            log.error("not verified", blob=str(pending[-1]), why=str(error))  # noqa: TRY400
+            await asyncio.sleep(LULL)
+        await asyncio.sleep(REST * (time.monotonic() - began))
+    log.info("verified", damaged=damaged)
+    await asyncio.Event().wait()
