@@ -1,6 +1,7 @@
 """The cases of the table, in its order."""
 
 from benchmarks.bench import Case
+from benchmarks.cases.bundle import BUNDLE, BUNDLE_CROWD
 from benchmarks.cases.cold import COLD
 from benchmarks.cases.concurrent import CONCURRENT
 from benchmarks.cases.docker import DOCKER
@@ -15,6 +16,8 @@ from benchmarks.cases.stores import LOOKUP, START
 CASES: tuple[Case, ...] = (
     HOT,
     HOT_CROWD,
+    BUNDLE,
+    BUNDLE_CROWD,
     RANGES,
     MANIFESTS,
     COLD,

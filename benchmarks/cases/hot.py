@@ -47,13 +47,15 @@ def measure_pulls(place: Place, blob: Blob, clients: int, processes: int) -> dic
 
 
 @contextmanager
-def _prepare_one(bench: Bench) -> Iterator[Mapping[str, Measure]]:
+def prepare_one(bench: Bench) -> Iterator[Mapping[str, Measure]]:
+    """Have one client pull the blob from each in turn."""
     with warm_blob(bench, bench.size(GIB)) as (places, blob):
         yield {name: _measure(place, blob, 1, 1) for name, place in places.items()}
 
 
 @contextmanager
-def _prepare_crowd(bench: Bench) -> Iterator[Mapping[str, Measure]]:
+def prepare_crowd(bench: Bench) -> Iterator[Mapping[str, Measure]]:
+    """Have sixteen clients pull it at once."""
     with warm_blob(bench, bench.size(GIB)) as (places, blob):
         yield {name: _measure(place, blob, CLIENTS, 2) for name, place in places.items()}
 
@@ -67,14 +69,14 @@ def _measure(
 HOT = Case(
     "hot",
     "hot 1 GiB blob, one client",
-    _prepare_one,
+    prepare_one,
     (Bar("wall", "<=", 1.15, "nginx"), Bar("cpu", "<=", 1.0, "nginx")),
     picture="wall",
 )
 HOT_CROWD = Case(
     "hot-16",
     "hot 1 GiB blob, 16 clients",
-    _prepare_crowd,
+    prepare_crowd,
     (
         Bar("throughput", ">=", 0.95, "nginx"),
         Bar("throughput", ">=", 1.0, "docker-registry"),

@@ -1,0 +1,93 @@
+"""The large blob again, straight from the file of a bundle."""
+
+import asyncio
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.bench import Bench, Case, Measure
+from benchmarks.cases.hot import REPOSITORY, prepare_crowd, prepare_one
+from benchmarks.contenders import Contender, Entrepot, Place
+from benchmarks.load import Request, pull
+from benchmarks.results import US, Bar
+from tests.harness.depot import open_depot
+from tests.harness.parcels import BundleProcess, plan, write_tar
+
+IMAGE = f"docker.io/{REPOSITORY}:1"
+
+
+class Showcase(Contender):
+    """`entrepot bundle serve` with a bundle of what the upstream has."""
+
+    name = US
+
+    def find_lack(self) -> str:
+        """It is always here."""
+        return ""
+
+    def tell_version(self) -> str:
+        """Name the commit."""
+        return Entrepot().tell_version()
+
+    def start(self, folder: Path, upstream: str) -> Place:
+        """Pull the image, write the bundle, and serve it."""
+        source = Entrepot().start(folder / "source", upstream)
+        try:
+            _pull_all(source)
+        finally:
+            source.stop()
+        path = folder / "image.tar"
+        asyncio.run(_pack(folder / "source" / "data", path))
+        (folder / "served").mkdir()
+        served = BundleProcess(folder / "served", [path], workers=0).start()
+        return Place(self.name, int(served.url.rpartition(":")[2]), served.pid, served.stop)
+
+
+def _pull_all(place: Place) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", place.port)
+    connection.request("GET", place.manifest(REPOSITORY, "1"))
+    manifest = json.loads(connection.getresponse().read())
+    connection.close()
+    blobs = [manifest["config"], *manifest["layers"]]
+    requests = [Request(place.blob(REPOSITORY, each["digest"]), each["size"]) for each in blobs]
+    pull(place.port, [requests]).require()
+
+
+async def _pack(data: Path, path: Path) -> None:
+    async with open_depot(data) as depot:
+        await write_tar(depot, await plan(depot, [IMAGE]), path)
+
+
+def _serve(bench: Bench) -> Bench:
+    """Have the bundle's server take our place."""
+    return replace(bench, present=bench.present | {US: Showcase()})
+
+
+@contextmanager
+def _prepare_one(bench: Bench) -> Iterator[Mapping[str, Measure]]:
+    with prepare_one(_serve(bench)) as measures:
+        yield measures
+
+
+@contextmanager
+def _prepare_crowd(bench: Bench) -> Iterator[Mapping[str, Measure]]:
+    with prepare_crowd(_serve(bench)) as measures:
+        yield measures
+
+
+BUNDLE = Case(
+    "bundle",
+    "hot 1 GiB blob from a bundle, one client",
+    _prepare_one,
+    (Bar("wall", "<=", 1.15, "nginx"), Bar("cpu", "<=", 1.0, "nginx")),
+)
+BUNDLE_CROWD = Case(
+    "bundle-16",
+    "hot 1 GiB blob from a bundle, 16 clients",
+    _prepare_crowd,
+    (Bar("throughput", ">=", 0.95, "nginx"),),
+    most_rounds=3,
+)
