@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from registry.catalog.database import Database
@@ -10,7 +10,6 @@ from registry.oci.digest import Digest
 from registry.oci.names import (
     Reference,
     Repository,
-    Tag,
     parse_reference,
     parse_repository,
     spell_image,
@@ -44,16 +43,33 @@ class Pin:
         return spell_image(self.repository, self.reference)
 
 
+@dataclass(frozen=True, slots=True)
+class Keepers:
+    """Which pins keep what of some repositories, at one moment."""
+
+    pins: Mapping[tuple[str, str], str]  # their references, by repository, and a tag or digest
+
+    def find(
+        self, repository: Repository, tags: Iterable[str], manifests: Iterable[str]
+    ) -> str | None:
+        """Return the name of a pin of this repository that is named so, or keeps a manifest."""
+        for each in (*tags, *manifests):
+            pin = self.pins.get((str(repository), each))
+            if pin is not None:
+                return spell_image(repository, parse_reference(pin))
+        return None
+
+
 # From some manifests to all that stays with them: what they refer to, and what their repository has
 # that refers to them, by `subject` or, as cosign does it, by a tag made of their digest. Another
-# repository's must not: everybody could then have their images kept.
+# repository's must not: everybody could then have their images kept. `pin` is what is asked for.
 _SPREAD = """
-        UNION SELECT child, repository FROM deep JOIN links ON links.parent = deep.digest
-        UNION SELECT manifests.digest, deep.repository FROM deep
+        UNION SELECT child, repository, pin FROM deep JOIN links ON links.parent = deep.digest
+        UNION SELECT manifests.digest, deep.repository, pin FROM deep
             JOIN manifests ON subject = deep.digest
             JOIN holdings ON holdings.repository = deep.repository
                 AND holdings.digest = manifests.digest
-        UNION SELECT signed.digest, deep.repository FROM deep
+        UNION SELECT signed.digest, deep.repository, pin FROM deep
             JOIN signed ON signed.subject = deep.digest AND signed.repository = deep.repository
 """
 _SIGNED = """
@@ -62,17 +78,29 @@ _SIGNED = """
             WHERE tag GLOB 'sha256-*'
     )
 """
-_REACH = f"""
-    WITH RECURSIVE {_SIGNED}, deep (digest, repository) AS (
-        SELECT value, ?2 FROM json_each(?1) {_SPREAD}
-    ) SELECT digest FROM deep
+# What each pin of some repositories keeps; a pin keeps its own tag too, wherever that leads now.
+_KEEPERS = f"""
+    WITH RECURSIVE {_SIGNED}, asked AS (
+        SELECT * FROM pins WHERE repository IN (SELECT value FROM json_each(?))
+    ), deep (digest, repository, pin) AS (
+        SELECT digest, repository, reference FROM asked WHERE is_deep {_SPREAD}
+    ) SELECT repository, digest, pin FROM deep
+        UNION ALL SELECT repository, digest, reference FROM asked
+        UNION ALL SELECT repository, reference, reference FROM asked
 """  # noqa: S608
 # A table `kept` of all that pins keep, to begin a query with.
 KEPT = f"""
-    WITH RECURSIVE {_SIGNED}, deep (digest, repository) AS (
-        SELECT digest, repository FROM pins WHERE is_deep {_SPREAD}
+    WITH RECURSIVE {_SIGNED}, deep (digest, repository, pin) AS (
+        SELECT digest, repository, NULL FROM pins WHERE is_deep {_SPREAD}
     ), kept (digest) AS (SELECT digest FROM deep UNION SELECT digest FROM pins)
 """  # noqa: S608
+
+
+def list_keepers(rows: sqlite3.Connection, repositories: Iterable[Repository]) -> Keepers:
+    """Walk once through all that the pins of these repositories keep."""
+    asked = json.dumps([str(repository) for repository in repositories])
+    found = rows.execute(_KEEPERS, (asked,))
+    return Keepers({(repository, kept): pin for repository, kept, pin in found})
 
 
 class PinCatalog:
@@ -81,49 +109,34 @@ class PinCatalog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def put(
-        self, repository: Repository, reference: Reference, roots: Sequence[Root], now: float
-    ) -> None:
-        """Pin an image to what it is now; whatever it was pinned to before is pinned no more."""
-        name = (str(repository), str(reference))
-        values = [(*name, str(root.digest), root.is_deep, root.platform, now) for root in roots]
+    async def put(self, pins: Iterable[Pin]) -> None:
+        """Pin images to what they are now; what they were pinned to before is pinned no more."""
+        wanted = list(pins)
 
         def change(rows: sqlite3.Connection) -> None:
-            rows.execute("DELETE FROM pins WHERE repository = ? AND reference = ?", name)
-            rows.executemany("INSERT INTO pins VALUES (?, ?, ?, ?, ?, ?)", values)
+            for pin in wanted:
+                name = (str(pin.repository), str(pin.reference))
+                rows.execute("DELETE FROM pins WHERE repository = ? AND reference = ?", name)
+                roots = [
+                    (*name, str(root.digest), root.is_deep, root.platform, pin.made)
+                    for root in pin.roots
+                ]
+                rows.executemany("INSERT INTO pins VALUES (?, ?, ?, ?, ?, ?)", roots)
 
         await self._database.write(change)
 
-    async def remove(self, repository: Repository, reference: Reference) -> bool:
-        """Unpin an image; false when it was not pinned under this name."""
-        name = (str(repository), str(reference))
+    async def remove(self, names: Iterable[tuple[Repository, Reference]]) -> int:
+        """Unpin images, and return how many of them were pinned under these names."""
+        values = [(str(repository), str(reference)) for repository, reference in names]
         query = "DELETE FROM pins WHERE repository = ? AND reference = ?"
-        return await self._database.write(lambda rows: rows.execute(query, name).rowcount > 0)
+        return await self._database.write(
+            lambda rows: sum(rows.execute(query, name).rowcount > 0 for name in values)
+        )
 
-    def find(self, repository: Repository, reference: Reference) -> Pin | None:
-        """Return the pin of this name."""
-        named = (pin for pin in self.list_all() if pin.repository == repository)
-        return next((pin for pin in named if pin.reference == reference), None)
-
-    async def find_keeper(
-        self, repository: Repository, tags: Iterable[Tag], manifests: Iterable[Digest]
-    ) -> Pin | None:
-        """Return a pin of this repository that is named so, or keeps one of these manifests."""
-        wanted = {str(digest) for digest in manifests}
-        named = {tag.name for tag in tags}
-        for pin in self.list_all():
-            if pin.repository != repository:
-                continue
-            if str(pin.reference) in named or wanted & await self._reach(pin):
-                return pin
-        return None
-
-    async def _reach(self, pin: Pin) -> set[str]:
-        """Return the digests that a pin keeps."""
-        deep = json.dumps([str(root.digest) for root in pin.roots if root.is_deep])
-        values = (deep, str(pin.repository))
-        found = await self._database.survey(lambda rows: rows.execute(_REACH, values).fetchall())
-        return {str(root.digest) for root in pin.roots} | {row[0] for row in found}
+    async def find_keepers(self, repositories: Iterable[Repository]) -> Keepers:
+        """Return what the pins of these repositories keep."""
+        asked = list(repositories)
+        return await self._database.survey(lambda rows: list_keepers(rows, asked))
 
     def list_all(self) -> list[Pin]:
         """Return every pin, by name."""

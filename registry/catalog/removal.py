@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from registry.catalog.database import Database
-from registry.catalog.pins import KEPT
+from registry.catalog.pins import KEPT, list_keepers
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, Tag
+
+Image = tuple[Repository, Reference]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,59 +26,74 @@ class Removal:
     blobs: dict[Digest, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What removing some images would remove; `refused` are those that a pin keeps, by its name."""
+
+    removals: list[Removal]
+    refused: dict[Image, str]
+
+
 class RemovalCatalog:
     """Plans and carries out removals; the files are others' to delete."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def plan(self, repository: Repository, tags: Iterable[Tag]) -> Removal:
-        """Say what removing these tags would remove."""
-        wanted = {repository: list(tags)}
-        return (await self._database.survey(lambda rows: _plan_all(rows, wanted)))[0]
+    async def plan(self, images: Iterable[Image]) -> Plan:
+        """Say what removing all these images one after the other would remove.
 
-    async def plan_manifest(self, repository: Repository, digest: Digest) -> Removal:
-        """Say what removing a manifest and every tag that leads to it would remove."""
-        return await self._database.survey(lambda rows: _plan_manifest(rows, repository, digest))
-
-    async def plan_all(self, images: Iterable[tuple[Repository, Reference]]) -> list[Removal]:
-        """Say what removing all these images one after the other would remove."""
-        wanted: dict[Repository, list[Reference]] = {}
-        for repository, reference in images:
-            wanted.setdefault(repository, []).append(reference)
-        return await self._database.survey(lambda rows: _plan_all(rows, wanted))
+        Whatever a pin of its repository keeps any of is refused, and the others are planned.
+        """
+        wanted = list(images)
+        return await self._database.survey(lambda rows: _plan(rows, wanted))
 
     async def apply(self, removal: Removal) -> None:
         """Forget all that `removal` names; a blob that has become needed since is kept."""
         await self._database.write(lambda rows: _apply(rows, removal))
 
-    async def list_unneeded(self, removal: Removal) -> list[Digest]:
-        """Return the blobs of an applied removal that still nothing refers to."""
-        return await self._database.survey(lambda rows: _list_unneeded(rows, removal))
+    async def list_unneeded(self, removals: Sequence[Removal]) -> dict[Digest, int]:
+        """Return the blobs of applied removals that still nothing refers to, with their sizes."""
+        return await self._database.survey(lambda rows: _list_unneeded(rows, removals))
 
 
-def _list_unneeded(rows: sqlite3.Connection, removal: Removal) -> list[Digest]:
+def _list_unneeded(rows: sqlite3.Connection, removals: Sequence[Removal]) -> dict[Digest, int]:
     kept = _list_kept(rows)
-    return [
-        digest
-        for digest in removal.blobs
+    return {
+        digest: size
+        for removal in removals
+        for digest, size in removal.blobs.items()
         if str(digest) not in kept and not _is_needed(rows, digest)
-    ]
+    }
 
 
-def _plan_all(
-    rows: sqlite3.Connection, wanted: Mapping[Repository, Sequence[Reference]]
-) -> list[Removal]:
-    gone: dict[str, set[str]] = {}
+def _plan(rows: sqlite3.Connection, images: Sequence[Image]) -> Plan:
+    keepers = list_keepers(rows, {repository for repository, _ in images})
+    wanted: dict[Repository, list[Reference]] = {}
+    refused = {}
+    for repository, reference in images:
+        pin = keepers.find(repository, *_spread(rows, repository, [reference]))
+        if pin is not None:
+            refused[repository, reference] = pin
+        else:
+            wanted.setdefault(repository, []).append(reference)
+    # Once for all: what pins keep is the same whatever is removed, and takes a walk to find out.
+    kept = _list_kept(rows) if wanted else set()
+    gone: dict[str, frozenset[str]] = {}
     removals = []
     for repository, references in wanted.items():
-        tags = {each.name for each in references if isinstance(each, Tag)}
-        roots = [str(each) for each in references if isinstance(each, Digest)]
-        for digest in roots:
-            tags |= _list_tags(rows, repository, digest)
-        roots += _list_roots(rows, repository, tags)
-        removals.append(_plan(rows, repository, tags, roots, gone=gone))
-    return removals
+        tags, manifests = _spread(rows, repository, references)
+        gone[str(repository)] = manifests
+        blobs = _list_freed(rows, manifests, kept, gone)
+        removals.append(
+            Removal(
+                repository,
+                frozenset(map(Tag, tags)),
+                frozenset(map(Digest.parse, manifests)),
+                blobs,
+            )
+        )
+    return Plan(removals, refused)
 
 
 def _list_tags(rows: sqlite3.Connection, repository: Repository, digest: str) -> set[str]:
@@ -89,38 +106,43 @@ def _list_roots(rows: sqlite3.Connection, repository: Repository, tags: Iterable
     return [row[0] for tag in tags for row in rows.execute(query, (str(repository), tag))]
 
 
-def _plan_manifest(rows: sqlite3.Connection, repository: Repository, digest: Digest) -> Removal:
-    return _plan_all(rows, {repository: [digest]})[0]
-
-
-def _plan(
-    rows: sqlite3.Connection,
-    repository: Repository,
-    tags: Iterable[str],
-    roots: Iterable[str],
-    *,
-    gone: dict[str, set[str]],
-) -> Removal:
-    """Plan one repository's removal, `gone` being what others have lost before; it is added to."""
-    going = set(tags)
+def _spread(
+    rows: sqlite3.Connection, repository: Repository, references: Iterable[Reference]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the tags and the manifests that go from a repository with these."""
+    going, waiting = set(), []
+    for reference in references:
+        if isinstance(reference, Tag):
+            going.add(reference.name)
+        else:
+            waiting.append(str(reference))
+            going |= _list_tags(rows, repository, str(reference))
+    waiting += _list_roots(rows, repository, going)
     manifests: set[str] = set()
-    waiting = list(roots)
     while waiting:
         digest = waiting.pop()
         if digest in manifests or not _may_go(rows, repository, digest, going, manifests):
             continue
         manifests.add(digest)
-        going |= _list_signatures(rows, repository, digest)
-        waiting += _list_followers(rows, repository, digest, going)
-    gone[str(repository)] = manifests
+        signatures = _list_signatures(rows, repository, digest)
+        going |= signatures
+        waiting += _list_followers(rows, repository, digest, signatures)
+    return frozenset(going), frozenset(manifests)
+
+
+def _list_freed(
+    rows: sqlite3.Connection,
+    manifests: Collection[str],
+    kept: Collection[str],
+    gone: Mapping[str, Collection[str]],
+) -> dict[Digest, int]:
+    """Return the blobs, with their sizes, that nothing needs without the manifests in `gone`."""
     freed: dict[Digest, int] = {}
-    for name in _list_blobs(rows, manifests) - _list_kept(rows):
+    for name in _list_blobs(rows, manifests).difference(kept):
         size = rows.execute("SELECT size FROM blobs WHERE digest = ?", (name,)).fetchone()
         if size and not _is_needed(rows, Digest.parse(name), gone):
             freed[Digest.parse(name)] = size[0]
-    return Removal(
-        repository, frozenset(map(Tag, going)), frozenset(map(Digest.parse, manifests)), freed
-    )
+    return freed
 
 
 def _may_go(
@@ -148,8 +170,12 @@ def _may_go(
 def _list_signatures(rows: sqlite3.Connection, repository: Repository, digest: str) -> set[str]:
     """Return the tags by which cosign and the tag scheme of referrers name what belongs to it."""
     prefix = digest.replace(":", "-", 1)
-    query = "SELECT tag FROM tags WHERE repository = ? AND (tag = ? OR tag GLOB ?)"
-    return {row[0] for row in rows.execute(query, (str(repository), prefix, f"{prefix}.*"))}
+    # Between, as a GLOB alone would look at every tag of the repository.
+    query = (
+        "SELECT tag FROM tags WHERE repository = ?1 AND tag BETWEEN ?2 AND ?2 || '/'"
+        " AND (tag = ?2 OR tag GLOB ?2 || '.*')"
+    )
+    return {row[0] for row in rows.execute(query, (str(repository), prefix))}
 
 
 def _list_followers(
@@ -165,9 +191,10 @@ def _list_followers(
     return found
 
 
-def _list_blobs(rows: sqlite3.Connection, manifests: set[str]) -> set[str]:
+def _list_blobs(rows: sqlite3.Connection, manifests: Collection[str]) -> set[str]:
     query = "SELECT child FROM links WHERE parent = ? AND NOT is_manifest"
-    return manifests | {row[0] for each in manifests for row in rows.execute(query, (each,))}
+    found = {row[0] for each in manifests for row in rows.execute(query, (each,))}
+    return found.union(manifests)
 
 
 def _list_kept(rows: sqlite3.Connection) -> set[str]:

@@ -6,20 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from registry.cli.names import find_known, find_names, match_exactly
 from registry.cli.readiness import Inventory, Offline, print_inventory, print_readiness
 from registry.cli.refresh import refresh
 from registry.cli.session import Config, DryRun, Json, Session, operate
 from registry.cli.warm import warm
 from registry.cli.words import make_table, print_table, tell_age, tell_size
-from registry.errors import ImagePinned, NameUnknown, NotPinned
-from registry.oci.names import (
-    Reference,
-    Repository,
-    parse_reference,
-    parse_repository,
-    spell_image,
-)
-from registry.oci.patterns import ImagePattern, is_pattern, parse_image
+from registry.errors import ImagePinned, NotPinned
+from registry.oci.names import Reference, Repository, spell_image
+from registry.oci.patterns import ImagePattern
 from registry.oci.platform import parse_platform
 
 if TYPE_CHECKING:
@@ -50,34 +45,6 @@ def build_images_app() -> typer.Typer:
     app.command("warm")(warm)
     app.command("rm")(remove)
     return app
-
-
-async def find_names(session: Session, names: list[str]) -> list[tuple[Repository, Reference]]:
-    """Return the images that are meant: globs mean several, a name without a tag `latest`.
-
-    Raises:
-        InvalidInput: not a name.
-        ManifestUnknown: one of them means nothing that is here.
-    """
-    found: dict[tuple[Repository, Reference], None] = {}
-    for name in names:
-        if is_pattern(name):
-            found |= dict.fromkeys(await _find_all(session, name))
-            continue
-        image = parse_image(name, session.settings.default_upstream)
-        await session.storehouse.images.plan_pins([image], [])  # raises where it is not here
-        found[image] = None
-    return list(found)
-
-
-async def _find_all(session: Session, glob: str) -> list[tuple[Repository, Reference]]:
-    pattern = ImagePattern.parse(glob, session.settings.default_upstream)
-    reports = await session.storehouse.images.describe([pattern])
-    if not reports:
-        raise NameUnknown(f"{pattern.names}:{pattern.references}")
-    return [
-        (parse_repository(each.repository), parse_reference(each.reference)) for each in reports
-    ]
 
 
 def list_images(
@@ -151,9 +118,8 @@ def show_images(images: _Images, config: Config = None, as_json: Json = False) -
     """
 
     async def work(session: Session) -> bool:
-        names = await find_names(session, images)
-        patterns = [ImagePattern(str(where), str(what)) for where, what in names]
-        reports = await session.storehouse.images.describe(patterns)
+        names = await find_known(session, images)
+        reports = await session.storehouse.images.describe(match_exactly(names))
         if as_json:
             typer.echo(json.dumps([_list_facts(report) for report in reports]))
         else:
@@ -209,12 +175,11 @@ def pin(
         platforms = [parse_platform(name) for name in platform or []]
         names = await find_names(session, images)
         planned = await session.storehouse.images.plan_pins(names, platforms)
-        for repository, reference, roots in () if dry_run else planned:
-            await session.storehouse.images.pin(repository, reference, roots)
-        told = [spell_image(repository, reference) for repository, reference, _ in planned]
+        if not dry_run:
+            await session.storehouse.images.pin(planned)
+        told = [spell_image(repository, reference) for repository, reference in names]
         _tell("pinned", told, as_json=as_json, dry_run=dry_run)
-        patterns = [ImagePattern(str(where), str(what)) for where, what, _ in planned]
-        for report in await session.storehouse.images.describe(patterns):
+        for report in await session.storehouse.images.describe(match_exactly(names)):
             if not any(each.is_complete for each in report.platforms):
                 why = f"{report.name} is not whole here; entrepot images refresh fetches what lacks"
                 typer.echo(f"entrepot: {why}", err=True)
@@ -233,18 +198,19 @@ def unpin(
 
     async def work(session: Session) -> bool:
         default = session.settings.default_upstream
-        gone = []
+        pins = session.storehouse.images.list_pins()
+        gone: dict[tuple[Repository, Reference], None] = {}
         for name in images:
             pattern = ImagePattern.parse_exact(name, default)
-            pins = session.storehouse.images.list_pins()
-            meant = [p for p in pins if pattern.matches(str(p.repository), str(p.reference))]
+            pinned = ((pin.repository, pin.reference) for pin in pins)
+            meant = [each for each in pinned if pattern.matches(*map(str, each))]
             if not meant:
                 raise NotPinned(name)
-            for each in meant:
-                if not dry_run:
-                    await session.storehouse.images.unpin(each.repository, each.reference)
-                gone.append(each.name)
-        _tell("unpinned", gone, as_json=as_json, dry_run=dry_run)
+            gone |= dict.fromkeys(meant)
+        if not dry_run:
+            await session.storehouse.images.unpin(gone)
+        told = [spell_image(repository, reference) for repository, reference in gone]
+        _tell("unpinned", told, as_json=as_json, dry_run=dry_run)
         return True
 
     operate(config, work)
@@ -268,20 +234,13 @@ def remove(
 
     async def work(session: Session) -> bool:
         removals = session.storehouse.removals
-        names, refused = [], []
-        for name in await find_names(session, images):
-            try:
-                for removal in await removals.plan_all([name]):
-                    await removals.refuse_pinned(removal)
-            except ImagePinned as error:
-                refused.append(str(error))
-                continue
-            names.append(name)
-        planned = await removals.plan_all(names)
-        freed = sum(sum(removal.blobs.values()) for removal in planned)
+        names = await find_known(session, images)
+        plan = await removals.plan(names)
+        freed = sum(sum(removal.blobs.values()) for removal in plan.removals)
         if not dry_run:
-            freed = sum([await removals.carry_out(removal) for removal in planned])
-        removed = [spell_image(repository, reference) for repository, reference in names]
+            freed = await removals.carry_out(plan.removals)
+        removed = [spell_image(*name) for name in names if name not in plan.refused]
+        refused = [str(ImagePinned(pin)) for pin in plan.refused.values()]
         if as_json:
             facts = {"removed": removed, "freed": freed, "refused": refused, "dry_run": dry_run}
             typer.echo(json.dumps(facts))

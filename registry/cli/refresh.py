@@ -5,17 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from registry.cli.names import find_names, match_exactly
 from registry.cli.session import Config, DryRun, Json, Session, operate
 from registry.cli.words import tell_size
 from registry.errors import EntrepotError, NameUnknown
-from registry.oci.names import (
-    Reference,
-    Repository,
-    parse_reference,
-    parse_repository,
-    spell_image,
-)
-from registry.oci.patterns import ImagePattern, is_pattern, parse_image
+from registry.oci.names import Reference, Repository, spell_image
 from registry.oci.platform import own_platform, parse_platform
 
 if TYPE_CHECKING:
@@ -52,8 +46,11 @@ def refresh(
 
         results: list[dict[str, object]] = []
         async with open_warming(session.settings) as (warming, _):
-            for repository, reference, known in await _find_names(session, images):
-                platforms = _choose_platforms(session, (repository, reference), known, wanted)
+            names = await find_names(session, images)
+            known = await _describe(session, names)
+            for repository, reference in names:
+                here = known.get((str(repository), str(reference)))
+                platforms = _choose_platforms(session, (repository, reference), here, wanted)
                 name = spell_image(repository, reference)
                 if dry_run:
                     results.append({"image": name, "platforms": platforms})
@@ -69,23 +66,14 @@ def refresh(
     operate(config, work)
 
 
-async def _find_names(
-    session: Session, names: list[str]
-) -> list[tuple[Repository, Reference, "ImageReport | None"]]:
-    default = session.settings.default_upstream
-    found: list[tuple[Repository, Reference, ImageReport | None]] = []
-    for name in names:
-        if is_pattern(name):
-            reports = await session.storehouse.images.describe([ImagePattern.parse(name, default)])
-            for each in reports:
-                repository = parse_repository(each.repository)
-                found.append((repository, parse_reference(each.reference), each))
-        else:
-            repository, reference = parse_image(name, default)
-            pattern = ImagePattern(str(repository), str(reference))
-            known = await session.storehouse.images.describe([pattern])
-            found.append((repository, reference, known[0] if known else None))
-    return found
+async def _describe(
+    session: Session, names: list[tuple[Repository, Reference]]
+) -> dict[tuple[str, str], "ImageReport"]:
+    """Return what is here of images before they are refreshed, by tag and by digest."""
+    reports = await session.storehouse.images.describe(match_exactly(names))
+    return {
+        (each.repository, name): each for each in reports for name in (each.digest, each.reference)
+    }
 
 
 def _choose_platforms(
@@ -126,8 +114,7 @@ async def _move_pin(session: Session, name: tuple[Repository, Reference]) -> Non
         if (pin.repository, pin.reference) == name:
             platforms = {root.platform for root in pin.roots if root.is_deep} - {""}
             planned = await session.storehouse.images.plan_pins([name], sorted(platforms))
-            for moved in planned:
-                await session.storehouse.images.pin(*moved)
+            await session.storehouse.images.pin(planned)
 
 
 def _list_facts(warmed: "Warmed") -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from registry.cli.images import find_names
+from registry.cli.names import find_names
 from registry.cli.session import Session
 from registry.errors import BundleInvalid
 from registry.lists.sources import STDIN, find_images

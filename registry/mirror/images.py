@@ -1,6 +1,6 @@
 """Images as operators handle them: listed, described, pinned and unpinned."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from registry.catalog.images import Graph, ImageCatalog, NamedImage
 from registry.catalog.pins import Pin, Root
@@ -10,7 +10,13 @@ from registry.mirror.pins import Pins
 from registry.oci import media, platform
 from registry.oci.digest import Digest
 from registry.oci.manifest import parse_manifest
-from registry.oci.names import Reference, Repository, spell_image
+from registry.oci.names import (
+    Reference,
+    Repository,
+    parse_reference,
+    parse_repository,
+    spell_image,
+)
 from registry.oci.patterns import ImagePattern
 from registry.oci.span import Span
 from registry.store.blobs import BlobStore
@@ -29,6 +35,18 @@ class Images:
         self._pins = pins
         self._store = store
 
+    async def find(self, patterns: Sequence[ImagePattern]) -> list[tuple[Repository, Reference]]:
+        """Return the images that any of the patterns means; without patterns, all.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        graph = await self._catalog.draw()
+        return [
+            (parse_repository(image.repository), parse_reference(image.reference))
+            for image in _choose(graph, patterns)
+        ]
+
     async def describe(self, patterns: Sequence[ImagePattern]) -> list[ImageReport]:
         """Describe the images that any of the patterns means; without patterns, all.
 
@@ -41,8 +59,7 @@ class Images:
         )
         return [
             inventory.describe(image, await self._find_platforms(graph, image.digest))
-            for image in graph.images
-            if not patterns or any(_means(pattern, image) for pattern in patterns)
+            for image in _choose(graph, patterns)
         ]
 
     async def list_stored(self) -> list[tuple[Digest, int]]:
@@ -65,9 +82,16 @@ class Images:
             StoreError: the catalog or the disk refused.
         """
         graph = await self._catalog.draw()
+        named = {
+            (image.repository, name): image.digest
+            for image in graph.images
+            for name in (image.reference, image.digest)
+        }
         planned = []
         for repository, reference in names:
-            digest = _find(graph, repository, reference)
+            digest = named.get((str(repository), str(reference)))
+            if digest is None:
+                digest = _find_below(graph, repository, reference)
             roots = [Root(Digest.parse(digest), is_deep=True)]
             if platforms:
                 found = await self._find_platforms(graph, digest)
@@ -76,19 +100,17 @@ class Images:
             planned.append((repository, reference, roots))
         return planned
 
-    async def pin(
-        self, repository: Repository, reference: Reference, roots: Sequence[Root]
-    ) -> None:
-        """Keep an image for ever, as planned.
+    async def pin(self, planned: Iterable[tuple[Repository, Reference, Sequence[Root]]]) -> None:
+        """Keep images for ever, as planned.
 
         Raises:
             StoreError: the catalog or the disk refused.
         """
-        await self._pins.put(repository, reference, roots)
+        await self._pins.put(planned)
 
-    async def unpin(self, repository: Repository, reference: Reference) -> bool:
-        """Let an image go again when room is wanted; false when it was not pinned."""
-        return await self._pins.remove(repository, reference)
+    async def unpin(self, names: Iterable[tuple[Repository, Reference]]) -> int:
+        """Let images go again when room is wanted; returns how many of them were pinned."""
+        return await self._pins.remove(names)
 
     def list_pins(self) -> list[Pin]:
         """Return every pin."""
@@ -122,22 +144,27 @@ class Images:
 _LARGEST = 8 * 1024 * 1024  # bytes of a document that is read; a layer that poses as one is not
 
 
-def _find(graph: Graph, repository: Repository, reference: Reference) -> str:
-    """Return the digest of what a repository has by a name, be it a manifest of an index."""
-    for image in graph.images:
-        if image.repository != str(repository):
-            continue
-        if str(reference) in (image.reference, image.digest):
-            return image.digest
-        if str(reference) in graph.media_types and str(reference) in graph.reach(image.digest):
-            return str(reference)
+def _find_below(graph: Graph, repository: Repository, reference: Reference) -> str:
+    """Return the digest of a manifest that only an index of this repository leads to."""
+    roots = [image.digest for image in graph.images if image.repository == str(repository)]
+    if str(reference) in graph.media_types and str(reference) in graph.reach(*roots):
+        return str(reference)
     why = "it is not in this cache; pull it through the mirror, or refresh it, and pin then"
     raise ManifestUnknown(str(repository), str(reference), why)
 
 
-def _means(pattern: ImagePattern, image: NamedImage) -> bool:
-    names = (image.reference, image.digest)
-    return any(pattern.matches(image.repository, name) for name in names)
+def _choose(graph: Graph, patterns: Sequence[ImagePattern]) -> Iterator[NamedImage]:
+    """Yield the images that any of the patterns means; without patterns, all."""
+    exact = {(each.names, each.references) for each in patterns if each.is_exact}
+    globs = [each for each in patterns if not each.is_exact]
+    for image in graph.images:
+        names = [(image.repository, name) for name in (image.reference, image.digest)]
+        if (
+            not patterns
+            or not exact.isdisjoint(names)
+            or any(glob.matches(*name) for glob in globs for name in names)
+        ):
+            yield image
 
 
 def _reach(graph: Graph, pin: Pin) -> set[str]:

@@ -77,7 +77,10 @@ class Inventory:
     def __init__(self, graph: Graph, pinned: Mapping[str, Iterable[str]]) -> None:
         """`pinned` has the digests that each pin keeps, by the pin's name."""
         self._graph = graph
-        self._pinned = {name: frozenset(digests) for name, digests in pinned.items()}
+        self._keepers: dict[str, list[str]] = {}
+        for name, digests in pinned.items():
+            for digest in set(digests):
+                self._keepers.setdefault(digest, []).append(name)
         self._users: Counter[str] = Counter()
         for root in {image.digest for image in graph.images}:
             self._users.update(digest for digest in graph.reach(root) if digest in graph.stored)
@@ -96,7 +99,7 @@ class Inventory:
             sum(graph.stored[digest] for digest in here) - unique,
             image.pulled,
             tuple(self._check(digest, name) for digest, name in platforms.items()),
-            tuple(name for name, kept in self._pinned.items() if image.digest in kept),
+            tuple(self._keepers.get(image.digest, ())),
             bundle=image.bundle,
             signer=image.signer,
             imported=image.seen if image.bundle else 0.0,

@@ -1,6 +1,6 @@
 """Pins, in the catalog and in a file from which a lost catalog gets them back."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -31,27 +31,27 @@ class Pins:
         """Return every pin, by name."""
         return self._catalog.list_all()
 
-    async def put(
-        self, repository: Repository, reference: Reference, roots: Sequence[Root]
-    ) -> None:
-        """Pin an image to these manifests, and to no others under this name.
+    async def put(self, wanted: Iterable[tuple[Repository, Reference, Sequence[Root]]]) -> None:
+        """Pin images to these manifests, and to no others under these names.
 
         Raises:
             StoreError: the catalog or the disk refused.
         """
+        now = self._clock()
+        pins = [Pin(where, what, tuple(roots), now) for where, what, roots in wanted]
         async with self._locks.hold(EVICTION):  # what is pinned now is in nobody's plan any more
-            await self._catalog.put(repository, reference, roots, self._clock())
+            await self._catalog.put(pins)
         await self._write()
 
-    async def remove(self, repository: Repository, reference: Reference) -> bool:
-        """Unpin an image; false when it was not pinned under this name.
+    async def remove(self, names: Iterable[tuple[Repository, Reference]]) -> int:
+        """Unpin images, and return how many of them were pinned under these names.
 
         Raises:
             StoreError: the catalog or the disk refused.
         """
-        was_pinned = await self._catalog.remove(repository, reference)
+        count = await self._catalog.remove(names)
         await self._write()
-        return was_pinned
+        return count
 
     async def _write(self) -> None:
         async with self._locks.hold("pins"):  # else another process's older list could be the last
@@ -63,16 +63,14 @@ class Pins:
         Raises:
             StoreError: the catalog refused.
         """
-        count = 0
+        pins = []
         for fields in await in_thread(self._file.read):
             try:
-                pin = _read(fields)
+                pins.append(_read(fields))
             except (InvalidInput, AttributeError, KeyError, TypeError, ValueError) as error:
                 self._log.error("pin not restored", why=repr(error))
-                continue
-            await self._catalog.put(pin.repository, pin.reference, pin.roots, pin.made)
-            count += 1
-        return count
+        await self._catalog.put(pins)
+        return len(pins)
 
 
 def _describe(pin: Pin) -> dict[str, Any]:

@@ -1,14 +1,13 @@
 """Removing images: their names, their manifests, and what nothing else needs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from registry.catalog.pins import PinCatalog
-from registry.catalog.removal import Removal, RemovalCatalog
+from registry.catalog.removal import Image, Plan, Removal, RemovalCatalog
 from registry.catalog.room import StoredBlobRecord
 from registry.errors import ImagePinned
 from registry.mirror.evictor import Evictor
-from registry.oci.digest import Digest
-from registry.oci.names import Reference, Repository, Tag
+from registry.oci.names import Reference
 from registry.store.references import ReferenceFiles
 
 
@@ -27,25 +26,11 @@ class Removals:
         self._references = references
         self._evictor = evictor
 
-    async def plan(self, repository: Repository, tags: Iterable[Tag]) -> Removal:
-        """Say what removing these tags would remove; nothing is changed."""
-        return await self._catalog.plan(repository, tags)
-
-    async def plan_manifest(self, repository: Repository, digest: Digest) -> Removal:
-        """Say what removing a manifest and all its tags would remove; nothing is changed."""
-        return await self._catalog.plan_manifest(repository, digest)
-
-    async def plan_all(self, images: Iterable[tuple[Repository, Reference]]) -> list[Removal]:
+    async def plan(self, images: Iterable[Image]) -> Plan:
         """Say what removing these images one after the other would remove; nothing is changed."""
-        return await self._catalog.plan_all(images)
+        return await self._catalog.plan(images)
 
-    async def refuse_pinned(self, removal: Removal) -> None:
-        """Raise ImagePinned when a pin of this repository keeps any of it."""
-        pin = await self._pins.find_keeper(removal.repository, removal.tags, removal.manifests)
-        if pin is not None:
-            raise ImagePinned(pin.name)
-
-    async def carry_out(self, removal: Removal) -> int:
+    async def carry_out(self, removals: Sequence[Removal]) -> int:
         """Remove, and return how many bytes that freed; but not what is being read.
 
         Raises:
@@ -53,13 +38,23 @@ class Removals:
             StoreError, OSError: the disk or the catalog refused. Removing again ends what was
                 begun; blobs that nothing refers to any more may wait until room is wanted.
         """
-        await self.refuse_pinned(removal)
-        # The files first: they are the truth, from which a row would be made again.
-        gone: list[Reference] = [*removal.tags, *removal.manifests]
-        for reference in gone:
-            await self._references.remove(removal.repository, reference)
-        await self._catalog.apply(removal)
-        unneeded = await self._catalog.list_unneeded(removal)
+        await self._refuse_pinned(removals)  # again: it may have been pinned since it was planned
+        for removal in removals:
+            # The files first: they are the truth, from which a row would be made again.
+            gone: list[Reference] = [*removal.tags, *removal.manifests]
+            for reference in gone:
+                await self._references.remove(removal.repository, reference)
+            await self._catalog.apply(removal)
+        unneeded = await self._catalog.list_unneeded(removals)
         return await self._evictor.delete(
-            StoredBlobRecord(digest, removal.blobs[digest], 0.0) for digest in unneeded
+            StoredBlobRecord(digest, size, 0.0) for digest, size in unneeded.items()
         )
+
+    async def _refuse_pinned(self, removals: Sequence[Removal]) -> None:
+        """Raise ImagePinned when a pin of its repository keeps any of it."""
+        keepers = await self._pins.find_keepers({removal.repository for removal in removals})
+        for removal in removals:
+            tags, manifests = (tag.name for tag in removal.tags), map(str, removal.manifests)
+            pin = keepers.find(removal.repository, tags, manifests)
+            if pin is not None:
+                raise ImagePinned(pin)

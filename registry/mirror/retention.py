@@ -76,13 +76,14 @@ class Retention:
         uses, now = await self._uses.list_all(), self._clock()
         for repository, digest in find_expired(uses, self._keep_for, now):
             period = choose_period(self._keep_for, repository)
-            removal = await self._removals.plan_manifest(repository, digest)
-            if not removal.manifests:
-                continue  # gone with its index, or an index that stays refers to it
-            if self._uses.find_last_pull(repository, removal.manifests) > now - period:
+            removals = (await self._removals.plan([(repository, digest)])).removals
+            manifests = [each for removal in removals for each in removal.manifests]
+            if not manifests:
+                continue  # pinned, or gone with its index, or an index that stays refers to it
+            if self._uses.find_last_pull(repository, manifests) > now - period:
                 continue  # pulled since we looked
             try:
-                freed = await self._removals.carry_out(removal)
+                freed = await self._removals.carry_out(removals)
             except ImagePinned:
                 continue
             self._log.info("expired", image=f"{repository}@{digest}", bytes=freed)

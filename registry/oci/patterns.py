@@ -56,6 +56,11 @@ class ImagePattern:
         repository, reference = parse_image(text, default_registry)
         return cls(str(repository), str(reference))
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether it means one name only."""
+        return not is_pattern(self.names + self.references)
+
     def matches(self, repository: str, reference: str) -> bool:
         """Whether an image of this name is meant."""
         return fnmatchcase(repository, self.names) and fnmatchcase(reference, self.references)

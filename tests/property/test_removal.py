@@ -106,9 +106,9 @@ class Site:
     async def _remove(self, world: World, tags: list[Tag]) -> tuple[Removal, set[Digest], set[str]]:
         await self._database.write(lambda rows: insert(rows, world))
         catalog = RemovalCatalog(self._database)
-        removal = await catalog.plan(HERE, tags)
+        (removal,) = (await catalog.plan((HERE, tag) for tag in tags)).removals
         await catalog.apply(removal)
-        unneeded = await catalog.list_unneeded(removal)
+        unneeded = await catalog.list_unneeded([removal])
         query = "SELECT digest FROM holdings WHERE repository = ?"
         held = self._database.read(query, (str(HERE),))
         return removal, set(unneeded), {row[0] for row in held}

@@ -108,15 +108,18 @@ class StoreMachine(RuleBasedStateMachine):
 
     async def pin(self, number: int) -> None:
         images, name = self.process.house.images, (IMAGES[number].repository, IMAGES[number].tag)
-        for planned in await images.plan_pins([name], []):
-            await images.pin(*planned)
+        await images.pin(await images.plan_pins([name], []))
 
     async def unpin(self, number: int) -> None:
-        await self.process.house.images.unpin(IMAGES[number].repository, IMAGES[number].tag)
+        name = (IMAGES[number].repository, IMAGES[number].tag)
+        await self.process.house.images.unpin([name])
 
     async def remove(self, number: int) -> None:
         image, removals = IMAGES[number], self.process.house.removals
-        await removals.carry_out(await removals.plan(image.repository, [image.tag]))
+        plan = await removals.plan([(image.repository, image.tag)])
+        if plan.refused:
+            raise ImagePinned(*plan.refused.values())
+        await removals.carry_out(plan.removals)
 
     async def make_room(self, number: int) -> None:
         digest, room = Digest.of(b"large"), self.process.house.room

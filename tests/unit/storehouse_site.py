@@ -13,7 +13,7 @@ from registry.catalog.audits import AuditCatalog
 from registry.catalog.database import Database
 from registry.catalog.images import ImageCatalog
 from registry.catalog.manifests import ManifestCatalog
-from registry.catalog.pins import PinCatalog
+from registry.catalog.pins import Pin, PinCatalog, Root
 from registry.catalog.pulls import Pull, PullCatalog
 from registry.catalog.removal import RemovalCatalog
 from registry.catalog.room import RoomCatalog
@@ -141,8 +141,13 @@ class Site:
     ) -> None:
         """Pin an image as the command does."""
         images = self.house.images
-        for planned in await images.plan_pins([(repository, reference)], platforms):
-            await images.pin(*planned)
+        await images.pin(await images.plan_pins([(repository, reference)], platforms))
+
+    async def put_pin(
+        self, repository: Repository, reference: Reference, roots: Sequence[Root], made: float
+    ) -> None:
+        """Have a pin in the catalog, whatever is here."""
+        await self.pins.put([Pin(repository, reference, tuple(roots), made)])
 
     def path_of(self, digest: Digest) -> Path:
         return self.folder.blobs / digest.algorithm / digest.encoded[:2] / digest.encoded

@@ -118,7 +118,8 @@ async def test_a_former_version_is_migrated_not_replaced(path: Path) -> None:
     newer = ("pulls", "reservations", "doomed", "pins", "quarantine", "audits", "usage", "clients")
     for table in newer:
         ask(path, f"DROP TABLE {table}")
-    ask(path, "DROP INDEX blobs_by_use")
+    for index in ("blobs_by_use", "holdings_by_digest", "tags_by_digest"):
+        ask(path, f"DROP INDEX {index}")
     ask(path, "ALTER TABLE blobs RENAME COLUMN used TO stored")
     ask(path, INSERT.replace("1, 0.0", "7, 0.0"))
     ask(path, "PRAGMA user_version = 1")

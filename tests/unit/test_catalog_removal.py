@@ -7,7 +7,7 @@ import pytest
 
 from registry.catalog.removal import Removal
 from registry.oci.digest import Digest
-from registry.oci.names import Tag
+from registry.oci.names import Repository, Tag
 from tests.unit.storehouse_site import HERE, THERE, Image, Site, make_image, make_index, open_site
 
 AMD, ARM = (
@@ -42,8 +42,12 @@ def tags_of(names: Iterable[str]) -> set[Tag]:
     return set(map(Tag, names))
 
 
-async def plan(site: Site, *tags: str) -> Removal:
-    return await site.removal.plan(HERE, map(Tag, tags))
+async def plan(site: Site, *names: str | Digest, repository: Repository = HERE) -> Removal:
+    """Plan the removal of some tags and digests of one repository."""
+    references = [Tag(name) if isinstance(name, str) else name for name in names]
+    plan = await site.removal.plan((repository, reference) for reference in references)
+    (removal,) = plan.removals
+    return removal
 
 
 async def test_an_image_goes_with_its_blobs(site: Site) -> None:
@@ -68,8 +72,8 @@ async def test_a_tag_nobody_knows_removes_only_itself(site: Site) -> None:
     await site.pull(HERE, AMD, "1")
     removal = await plan(site, "2")
     assert (removal.manifests, removal.blobs) == (frozenset(), {})
-    assert (await site.removal.plan(THERE, [Tag("1")])).manifests == frozenset()
-    assert (await site.removal.plan_manifest(THERE, AMD.digest)).manifests == frozenset()
+    assert (await plan(site, "1", repository=THERE)).manifests == frozenset()
+    assert (await plan(site, AMD.digest, repository=THERE)).manifests == frozenset()
 
 
 async def test_a_manifest_with_another_tag_stays(site: Site) -> None:
@@ -88,7 +92,7 @@ async def test_a_manifest_goes_with_all_its_tags(site: Site) -> None:
     """Removing by digest removes every name of it, and no other name."""
     await site.pull(HERE, AMD, "1", "2")
     await site.pull(HERE, OTHER, "3")
-    removal = await site.removal.plan_manifest(HERE, AMD.digest)
+    removal = await plan(site, AMD.digest)
     assert removal.tags == tags_of(["1", "2"])
     assert removal.manifests == digests_of(AMD)
 
@@ -100,7 +104,7 @@ async def test_shared_layers_stay(site: Site) -> None:
     shared = Digest.of(b"shared")
     assert shared not in (await plan(site, "1")).blobs
     await site.pull(HERE, OTHER, "2")
-    await site.removal.apply(await site.removal.plan(THERE, [Tag("1")]))
+    await site.removal.apply(await plan(site, "1", repository=THERE))
     assert shared not in (await plan(site, "1")).blobs
     assert shared in (await plan(site, "1", "2")).blobs
 
@@ -133,7 +137,7 @@ async def test_a_child_stays_with_its_index(site: Site) -> None:
     await site.pull(HERE, INDEX, "1")
     await site.pull(HERE, AMD, "amd")
     by_tag = await plan(site, "amd")
-    by_digest = await site.removal.plan_manifest(HERE, AMD.digest)
+    by_digest = await plan(site, AMD.digest)
     for removal in (by_tag, by_digest):
         assert (removal.manifests, removal.blobs) == (frozenset(), {})
 
@@ -193,7 +197,7 @@ async def test_another_repository_keeps_the_bytes(site: Site) -> None:
 
     assert site.manifests.find_held(HERE, AMD.digest) is None
     assert site.manifests.find_held(THERE, AMD.digest) is not None
-    last = await site.removal.plan(THERE, [Tag("1")])
+    last = await plan(site, "1", repository=THERE)
     assert last.blobs == sizes_of(INDEX, AMD)
 
 
@@ -221,7 +225,7 @@ async def test_applying_forgets_every_row(site: Site) -> None:
     assert after.media_types == before.media_types
     for table in ("pulls", "clients"):
         assert site.database.read(f"SELECT * FROM {table}") == []
-    assert sorted(await site.removal.list_unneeded(removal)) == sorted(removal.blobs)
+    assert await site.removal.list_unneeded([removal]) == removal.blobs
 
 
 async def test_what_was_pulled_meanwhile_is_needed_again(site: Site) -> None:
@@ -231,6 +235,6 @@ async def test_what_was_pulled_meanwhile_is_needed_again(site: Site) -> None:
     await site.pull(THERE, OTHER, "1")
     await site.removal.apply(removal)
 
-    unneeded = await site.removal.list_unneeded(removal)
+    unneeded = await site.removal.list_unneeded([removal])
 
     assert set(unneeded) == set(removal.blobs) - {Digest.of(b"shared")}

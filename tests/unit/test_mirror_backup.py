@@ -96,7 +96,7 @@ async def test_renewing_deletes_what_is_gone(pair: Pair) -> None:
     """What was removed from the store is removed from its backup: bytes and names."""
     await pair.back_up()
     removals = pair.site.house.removals
-    await removals.carry_out(await removals.plan(HERE, [Tag("1")]))
+    await removals.carry_out((await removals.plan([(HERE, Tag("1"))])).removals)
     await pair.back_up()
     assert pair.list_blobs() == contents(pair.site)
     references = pair.target.references
@@ -109,7 +109,7 @@ async def test_a_removed_name_does_not_come_back(pair: Pair) -> None:
     await pair.site.pull(HERE, ARM, "old")
     await pair.back_up()
     removals = pair.site.house.removals
-    await removals.carry_out(await removals.plan(HERE, [Tag("old")]))
+    await removals.carry_out((await removals.plan([(HERE, Tag("old"))])).removals)
     await pair.back_up()
     assert await pair.is_whole()
     async with open_site(pair.path) as copy:
@@ -150,7 +150,7 @@ async def test_an_interrupted_renewal_leaves_the_former(
     """Until a renewal has ended the former backup is one: its catalog promises nothing in vain."""
     await pair.back_up()
     removals = pair.site.house.removals
-    await removals.carry_out(await removals.plan(HERE, [Tag("arm"), Tag("1")]))
+    await removals.carry_out((await removals.plan([(HERE, Tag("arm")), (HERE, Tag("1"))])).removals)
     await pair.site.fill(b"new")
     target = pair.target
 

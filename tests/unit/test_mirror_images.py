@@ -146,7 +146,7 @@ async def test_a_pin_keeps_what_the_name_leads_to(site: Site) -> None:
     (pin,) = site.house.images.list_pins()
     assert (pin.roots, pin.made) == ((Root(INDEX.digest, True),), site.now)
     await site.pull(HERE, AMD, "1")
-    assert site.pins.find(HERE, TAG) == pin
+    assert site.pins.list_all() == [pin]
 
 
 async def test_a_pin_of_platforms_keeps_only_those(site: Site) -> None:
@@ -214,8 +214,8 @@ async def test_unpinned_it_may_go(site: Site) -> None:
     await site.pull(HERE, AMD, "1")
     await site.pin(HERE, TAG, [])
     before = site.list_files()
-    assert await site.house.images.unpin(HERE, TAG)
-    assert not await site.house.images.unpin(HERE, TAG)
+    assert await site.house.images.unpin([(HERE, TAG)])
+    assert not await site.house.images.unpin([(HERE, TAG)])
     assert site.list_files() == before == {each.encoded for each in await site.list_evictable()}
 
 
@@ -224,7 +224,7 @@ async def test_pins_outlive_the_catalog(site: Site) -> None:
     await pull_index(site)
     await site.pin(HERE, TAG, ["linux/amd64"])
     await site.pin(HERE, INDEX.digest, [])
-    await site.house.images.unpin(HERE, INDEX.digest)
+    await site.house.images.unpin([(HERE, INDEX.digest)])
     before = site.house.images.list_pins()
     await site.database.write(lambda rows: rows.execute("DELETE FROM pins"))
     await site.house.recovery.recover(9.0)

@@ -36,9 +36,9 @@ async def lose(site: Site) -> None:
 
 async def test_pins_come_back_as_they_were(site: Site, pins: Pins) -> None:
     """Names, roots, platforms and times of all pins are restored from the file."""
-    await pins.put(HERE, Tag("1"), ROOTS)
+    await pins.put([(HERE, Tag("1"), ROOTS)])
     site.now += 1
-    await pins.put(THERE, A, [Root(A, True)])
+    await pins.put([(THERE, A, [Root(A, True)])])
     before = pins.list_all()
     await lose(site)
     assert await pins.restore() == 2
@@ -48,11 +48,11 @@ async def test_pins_come_back_as_they_were(site: Site, pins: Pins) -> None:
 
 async def test_the_unpinned_do_not_come_back(site: Site, pins: Pins) -> None:
     """What was unpinned, or pinned to something else since, is in the file no more."""
-    await pins.put(HERE, Tag("1"), ROOTS)
-    await pins.put(HERE, Tag("1"), [Root(B, True)])
-    await pins.put(HERE, Tag("2"), ROOTS)
-    assert await pins.remove(HERE, Tag("2"))
-    assert not await pins.remove(HERE, Tag("2"))
+    await pins.put([(HERE, Tag("1"), ROOTS)])
+    await pins.put([(HERE, Tag("1"), [Root(B, True)])])
+    await pins.put([(HERE, Tag("2"), ROOTS)])
+    assert await pins.remove([(HERE, Tag("2"))])
+    assert not await pins.remove([(HERE, Tag("2"))])
     await lose(site)
     assert await pins.restore() == 1
     assert [pin.roots for pin in pins.list_all()] == [(Root(B, True),)]
@@ -60,7 +60,7 @@ async def test_the_unpinned_do_not_come_back(site: Site, pins: Pins) -> None:
 
 async def test_restoring_twice_is_harmless(pins: Pins) -> None:
     """Where every pin is known, restoring changes none."""
-    await pins.put(HERE, Tag("1"), ROOTS)
+    await pins.put([(HERE, Tag("1"), ROOTS)])
     before = pins.list_all()
     await pins.restore()
     assert pins.list_all() == before
@@ -90,7 +90,7 @@ async def test_one_spoilt_pin_spoils_no_other(
     site: Site, pins: Pins, change: dict[str, object]
 ) -> None:
     """A pin that cannot be read is left out, and the others are restored."""
-    await pins.put(HERE, Tag("1"), ROOTS)
+    await pins.put([(HERE, Tag("1"), ROOTS)])
     fields = json.loads(site.folder.pins.read_bytes())[0]
     site.folder.pins.write_text(json.dumps([fields | change, fields]))
     await lose(site)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from registry.catalog.pins import Root
+from registry.catalog.removal import Plan
 from registry.errors import ImagePinned, StoreError
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Tag
@@ -41,9 +42,7 @@ async def crash(*_: object) -> None:
 
 async def remove(site: Site, reference: Reference = TAG) -> int:
     removals = site.house.removals
-    if isinstance(reference, Tag):
-        return await removals.carry_out(await removals.plan(HERE, [reference]))
-    return await removals.carry_out(await removals.plan_manifest(HERE, reference))
+    return await removals.carry_out((await removals.plan([(HERE, reference)])).removals)
 
 
 async def list_pointers(site: Site) -> list[Reference]:
@@ -95,21 +94,37 @@ async def test_the_pinned_is_not_removed(site: Site, pinned: str) -> None:
         "platform": [Root(INDEX.digest, False), Root(AMD.digest, True, "linux/amd64")],
         "signature": [Root(signature.digest, True)],
     }[pinned]
-    await site.pins.put(HERE, Tag("pinned"), roots, 1.0)
+    planned = (await site.house.removals.plan([(HERE, TAG)])).removals
+    await site.put_pin(HERE, Tag("pinned"), roots, 1.0)
     before = (site.list_files(), await list_pointers(site), await site.images.draw())
 
+    plan = await site.house.removals.plan([(HERE, TAG)])
     with pytest.raises(ImagePinned, match="library/a:pinned"):
-        await remove(site)
+        await site.house.removals.carry_out(planned)
 
+    assert plan == Plan([], {(HERE, TAG): f"{HERE}:pinned"})
     assert before == (site.list_files(), await list_pointers(site), await site.images.draw())
+
+
+async def test_the_pinned_is_refused_and_the_rest_planned(site: Site) -> None:
+    """Of several images those that pins keep are refused, each by its pin, and the others go."""
+    others = [make_image(name.encode()) for name in ("one", "two")]
+    for image, tag in zip(others, ("one", "two"), strict=True):
+        await site.pull(HERE, image, tag)
+    await site.put_pin(HERE, Tag("kept"), [Root(others[0].digest, True)], 1.0)
+
+    plan = await site.house.removals.plan([(HERE, Tag("one")), (HERE, Tag("two")), (HERE, TAG)])
+    await site.house.removals.carry_out(plan.removals)
+
+    assert plan.refused == {(HERE, Tag("one")): f"{HERE}:kept"}
+    assert [image.reference for image in (await site.images.draw()).images] == ["one"]
 
 
 async def test_unpinned_it_goes(site: Site) -> None:
     """What was refused is removed as soon as nothing pins it."""
-    await site.pins.put(HERE, TAG, [Root(INDEX.digest, True)], 1.0)
-    with pytest.raises(ImagePinned):
-        await remove(site)
-    await site.pins.remove(HERE, TAG)
+    await site.put_pin(HERE, TAG, [Root(INDEX.digest, True)], 1.0)
+    assert await remove(site) == 0
+    await site.pins.remove([(HERE, TAG)])
     assert await remove(site) > 0
     assert site.measure() == 0
 
@@ -117,7 +132,7 @@ async def test_unpinned_it_goes(site: Site) -> None:
 async def test_another_repositorys_pin_forbids_nothing_and_loses_nothing(site: Site) -> None:
     """A pin elsewhere does not hold a name here, and the bytes that it keeps stay."""
     await site.pull(THERE, AMD, "1")
-    await site.pins.put(THERE, TAG, [Root(AMD.digest, True)], 1.0)
+    await site.put_pin(THERE, TAG, [Root(AMD.digest, True)], 1.0)
     await remove(site)
     assert {Digest.of(each).encoded for each in (AMD.manifest.raw, *AMD.blobs)} <= site.list_files()
 
@@ -125,7 +140,7 @@ async def test_another_repositorys_pin_forbids_nothing_and_loses_nothing(site: S
 async def test_bytes_that_a_pin_elsewhere_keeps_stay(site: Site) -> None:
     """What a pinned index of another repository leads to stays, whoever has pulled it."""
     await site.pull(THERE, INDEX, "1")
-    await site.pins.put(THERE, TAG, [Root(INDEX.digest, True)], 1.0)
+    await site.put_pin(THERE, TAG, [Root(INDEX.digest, True)], 1.0)
     await remove(site)
     assert {Digest.of(each).encoded for each in AMD.blobs} <= site.list_files()
 
@@ -203,9 +218,9 @@ async def test_the_removed_is_not_recovered(site: Site) -> None:
 async def test_what_was_needed_meanwhile_stays(site: Site) -> None:
     """Bytes that another image came to need between plan and removal stay."""
     removals = site.house.removals
-    removal = await removals.plan(HERE, [TAG])
+    planned = (await removals.plan([(HERE, TAG)])).removals
     await site.pull(THERE, ARM, "1")
-    await removals.carry_out(removal)
+    await removals.carry_out(planned)
     assert site.is_here(Digest.of(b"shared"))
     assert not site.is_here(Digest.of(b"amd"))
 
@@ -213,9 +228,9 @@ async def test_what_was_needed_meanwhile_stays(site: Site) -> None:
 async def test_evicted_blobs_free_nothing(site: Site) -> None:
     """Of a removal only bytes that were there are told as freed."""
     removals = site.house.removals
-    removal = await removals.plan(HERE, [TAG])
+    planned = (await removals.plan([(HERE, TAG)])).removals
     layer = Digest.of(b"amd")
     victims = [blob for blob in await site.catalog.list_coldest() if blob.digest == layer]
     await site.evictor.delete(victims)
     before = site.measure()
-    assert await removals.carry_out(removal) == before
+    assert await removals.carry_out(planned) == before

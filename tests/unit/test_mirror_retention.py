@@ -138,7 +138,7 @@ async def test_what_is_pinned_stays(site: Site) -> None:
     """A pin keeps an image though nobody pulls it, and hinders no other from going."""
     for number, image in enumerate((AMD, OTHER)):
         await site.pull(HERE, image, str(number))
-    await site.pins.put(HERE, Tag("0"), [Root(AMD.digest, True)], 1.0)
+    await site.put_pin(HERE, Tag("0"), [Root(AMD.digest, True)], 1.0)
     site.now += 2 * WEEK
     assert await expire(site) == {"0"}
     assert site.catalog.used() == site.measure() > 0
@@ -149,7 +149,7 @@ async def test_a_pinned_platform_keeps_its_index(site: Site) -> None:
     for image in (INDEX, AMD, ARM):
         await site.pull(HERE, image, *(["1"] if image is INDEX else []))
     roots = [Root(INDEX.digest, False), Root(AMD.digest, True, "linux/amd64")]
-    await site.pins.put(HERE, Tag("1"), roots, 1.0)
+    await site.put_pin(HERE, Tag("1"), roots, 1.0)
     site.now += 2 * WEEK
     assert await expire(site) == {"1"}
     assert site.is_here(Digest.of(b"amd"))
