@@ -10,6 +10,7 @@ from registry.bundle.importing import Importer
 from registry.bundle.plan import Planner
 from registry.catalog.audits import AuditCatalog
 from registry.catalog.database import Database, is_missing
+from registry.catalog.found import FoundCatalog
 from registry.catalog.images import ImageCatalog
 from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.pins import PinCatalog
@@ -98,7 +99,15 @@ def build_storehouse(
     )
     intake = Intake(spool, store, references, manifests, room)
     kept = Pins(pins, shelves.pins, Locks(folder.locks), clock)
-    recovery = Recovery(references, store, intake, manifests=manifests, room=catalog, pins=kept)
+    recovery = Recovery(
+        references,
+        store,
+        intake,
+        manifests=manifests,
+        found=FoundCatalog(database),
+        evictor=evictor,
+        pins=kept,
+    )
     removals = Removals(RemovalCatalog(database), pins, references, evictor)
     return Storehouse(
         room=room,

@@ -6,7 +6,7 @@ promise the same bytes twice.
 
 import math
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from registry.catalog.database import Database
@@ -106,20 +106,9 @@ class RoomCatalog:
 
         def change(rows: sqlite3.Connection) -> None:
             _promise(rows, digest, 0)
-            _count(rows, size - _find(rows, "blobs", digest))
+            count(rows, size - _find(rows, "blobs", digest))
             rows.execute("INSERT OR REPLACE INTO blobs VALUES (?, ?, ?)", (str(digest), size, now))
             rows.execute(_OUTLIVE, (now, str(digest)))
-
-        await self._database.write(change)
-
-    async def record_found(self, blobs: Sequence[tuple[Digest, int]], now: float) -> None:
-        """Record blobs that are on disk, where they are not recorded yet."""
-
-        def change(rows: sqlite3.Connection) -> None:
-            for digest, size in blobs:
-                values = (str(digest), size, now)
-                if rows.execute("INSERT OR IGNORE INTO blobs VALUES (?, ?, ?)", values).rowcount:
-                    _count(rows, size)
 
         await self._database.write(change)
 
@@ -131,7 +120,7 @@ class RoomCatalog:
             if any(_find(rows, table, digest) for table in tables):
                 return False
             rows.execute("INSERT OR REPLACE INTO blobs VALUES (?, ?, ?)", (str(digest), size, now))
-            _count(rows, size)
+            count(rows, size)
             return True
 
         return await self._database.write(change)
@@ -184,7 +173,7 @@ class RoomCatalog:
             size = _find(rows, "blobs", digest)
             query = "DELETE FROM blobs WHERE digest = ?1 AND used = COALESCE(?2, used)"
             is_gone = rows.execute(query, (str(digest), used)).rowcount > 0
-            _count(rows, -size if is_gone else 0)
+            count(rows, -size if is_gone else 0)
             return is_gone
 
         return await self._database.write(change)
@@ -219,7 +208,7 @@ class RoomCatalog:
             former = _find(rows, "blobs", digest)
             after = former if size is None else size
             rows.execute("DELETE FROM blobs WHERE digest = ?", (str(digest),))
-            _count(rows, after - former - _find(rows, table, digest))
+            count(rows, after - former - _find(rows, table, digest))
             query = f"INSERT OR REPLACE INTO {table} VALUES (?, ?)"  # noqa: S608
             rows.execute(query, (str(digest), after))
             return after
@@ -228,7 +217,7 @@ class RoomCatalog:
 
     async def _strike(self, digest: Digest, table: str) -> None:
         def change(rows: sqlite3.Connection) -> None:
-            _count(rows, -_find(rows, table, digest))
+            count(rows, -_find(rows, table, digest))
             query = f"DELETE FROM {table} WHERE digest = ?"  # noqa: S608
             rows.execute(query, (str(digest),))
 
@@ -268,7 +257,7 @@ def _find(rows: sqlite3.Connection, table: str, digest: Digest) -> int:
 
 def _promise(rows: sqlite3.Connection, digest: Digest, size: int) -> int:
     more = size - _find(rows, "reservations", digest)
-    _count(rows, more)
+    count(rows, more)
     if size:
         rows.execute("INSERT OR REPLACE INTO reservations VALUES (?, ?)", (str(digest), size))
     else:
@@ -276,5 +265,6 @@ def _promise(rows: sqlite3.Connection, digest: Digest, size: int) -> int:
     return more
 
 
-def _count(rows: sqlite3.Connection, more: int) -> None:
+def count(rows: sqlite3.Connection, more: int) -> None:
+    """Count `more` bytes as taken, in the transaction that has them taken."""
     rows.execute("UPDATE usage SET bytes = bytes + ?", (more,))

@@ -134,8 +134,7 @@ def import_bundle(
                     opened, lambda size: progress.advance(task, size), signer=signer
                 )
         names = [(each.repository, each.reference) for each in done.images if not no_pin]
-        for planned in await storehouse.images.plan_pins(names, []):
-            await storehouse.images.pin(*planned)
+        await storehouse.images.pin(await storehouse.images.plan_pins(names, []))
         facts = _list_facts(done) | {"bundle": opened.lock.bundle_id, "signer": signer or None}
         facts["need"] = _write_need(opened, done, need)
         typer.echo(json.dumps(facts) if as_json else _tell(done, facts["need"]))

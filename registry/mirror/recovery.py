@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import structlog
 
+from registry.catalog.found import FoundCatalog
 from registry.catalog.manifests import ManifestCatalog
-from registry.catalog.room import RoomCatalog
+from registry.mirror.evictor import Evictor
 from registry.mirror.intake import Intake
 from registry.mirror.pins import Pins
 from registry.oci.digest import Digest
@@ -34,14 +35,16 @@ class Recovery:
         intake: Intake,
         *,
         manifests: ManifestCatalog,
-        room: RoomCatalog,
+        found: FoundCatalog,
+        evictor: Evictor,
         pins: Pins,
     ) -> None:
         self._references = references
         self._store = store
         self._intake = intake
         self._manifests = manifests
-        self._room = room
+        self._found = found
+        self._evictor = evictor
         self._pins = pins
         self._log = structlog.get_logger("registry.mirror")
 
@@ -57,9 +60,16 @@ class Recovery:
         self._log.warning("recovering the catalog from the files")
         pins = await self._pins.restore()  # first: what is pinned must not make room for others
         blobs = await self._recover_blobs(now)
+        await self._found.record_aside([each async for each in self._store.scan_aside()])
         names = await self.adopt_names()
+        misfits = await self._set_misfits_aside()
         self._log.warning(
-            "catalog recovered", names=names.names, blobs=blobs, lost=names.lost, pins=pins
+            "catalog recovered",
+            names=names.names,
+            blobs=blobs - misfits,
+            lost=names.lost,
+            pins=pins,
+            misfits=misfits,
         )
 
     async def _recover_blobs(self, now: float) -> int:
@@ -68,10 +78,20 @@ class Recovery:
         async for found in self._store.scan():
             batch.append(found)
             if len(batch) == BATCH:
-                await self._room.record_found(batch, now)
+                await self._found.record_blobs(batch, now)
                 count, batch = count + BATCH, []
-        await self._room.record_found(batch, now)
+        await self._found.record_blobs(batch, now)
         return count + len(batch)
+
+    async def _set_misfits_aside(self) -> int:
+        """Set aside what the disk has cut off: its size was recorded as it is, and so not doubted.
+
+        What a manifest lies about goes too, and comes back with the next pull.
+        """
+        misfits = await self._found.list_misfits()
+        for digest, size in misfits:
+            await self._evictor.quarantine(digest, f"it has {size} bytes, and no manifest says so")
+        return len(misfits)
 
     async def adopt_names(self) -> Recovered:
         """Record what names lead to, where the catalog does not know them.

@@ -82,6 +82,10 @@ class BlobStore(Protocol):
         """Delete the bytes of a blob that was set aside; harmless when there are none."""
         ...
 
+    def scan_aside(self) -> AsyncIterator[tuple[Digest, int]]:
+        """Yield every blob that was set aside and not discarded, with its size in bytes."""
+        ...
+
     def scan(self, after: str = "") -> AsyncIterator[tuple[Digest, int]]:
         """Yield every blob here with its size in bytes, in the order of digests (as text).
 

@@ -82,6 +82,18 @@ class DiskStore:
         with suppress(FileNotFoundError):
             await aiofiles.os.remove(self._quarantined(digest))
 
+    async def scan_aside(self) -> AsyncIterator[tuple[Digest, int]]:
+        """Yield (digest, size) of every blob in quarantine; strangers' files are passed over."""
+        for each in await aiofiles.os.wrap(self._list_aside)():
+            yield each
+
+    def _list_aside(self) -> list[tuple[Digest, int]]:
+        found = []
+        for path in self._quarantine.glob("*-*"):
+            with suppress(DigestInvalid, FileNotFoundError):
+                found.append((Digest.parse(path.name.replace("-", ":", 1)), path.stat().st_size))
+        return found
+
     async def scan(self, after: str = "") -> AsyncIterator[tuple[Digest, int]]:
         """Yield (digest, size) of every well-named file; strangers' files are passed over."""
         for shard in await aiofiles.os.wrap(self._list_shards)():

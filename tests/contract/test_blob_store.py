@@ -221,6 +221,7 @@ async def test_what_is_set_aside_is_not_here(store: BlobStore, seal: Sealer) -> 
 
     await store.set_aside(gone.digest)
 
+    assert [each async for each in store.scan_aside()] == [(gone.digest, 4)]
     assert await store.stat(gone.digest) is None
     assert await store.open_file(gone.digest) is None
     assert await scan(store) == [(kept.digest, 4)]
@@ -251,6 +252,7 @@ async def test_setting_aside_and_discarding_twice_is_harmless(
         await store.set_aside(part.digest)
     for _ in range(2):
         await store.discard(part.digest)
+    assert [each async for each in store.scan_aside()] == []
     assert await scan(store) == []
 
 

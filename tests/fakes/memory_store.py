@@ -17,6 +17,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._blobs: dict[Digest, bytes] = {}
+        self._aside: dict[Digest, bytes] = {}
 
     async def stat(self, digest: Digest) -> int | None:
         blob = self._blobs.get(digest)
@@ -40,10 +41,15 @@ class MemoryStore:
         return self._blobs.pop(digest, None) is not None
 
     async def set_aside(self, digest: Digest) -> None:
-        self._blobs.pop(digest, None)
+        if digest in self._blobs:
+            self._aside[digest] = self._blobs.pop(digest)
 
-    async def discard(self, _digest: Digest) -> None:
-        """What was set aside is gone already."""
+    async def discard(self, digest: Digest) -> None:
+        self._aside.pop(digest, None)
+
+    async def scan_aside(self) -> AsyncIterator[tuple[Digest, int]]:
+        for digest, blob in self._aside.items():
+            yield digest, len(blob)
 
     async def scan(self, after: str = "") -> AsyncIterator[tuple[Digest, int]]:
         for digest, blob in sorted(self._blobs.items()):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from registry.catalog.database import Database
+from registry.catalog.found import FoundCatalog
 from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.pulls import Pull, PullCatalog
 from registry.catalog.room import RoomCatalog, Use
@@ -135,10 +136,12 @@ async def test_an_orphan_is_recorded_once(room: RoomCatalog) -> None:
     assert room.used() == 50 + 7 + 10
 
 
-async def test_found_blobs_are_recorded_where_they_are_not(room: RoomCatalog) -> None:
+async def test_found_blobs_are_recorded_where_they_are_not(
+    room: RoomCatalog, database: Database
+) -> None:
     """Of many found at once only the unknown are counted, and the known keep their time."""
     await room.record(A, 50, 1.0)
-    await room.record_found([(A, 50), (B, 7), (B, 7)], 9.0)
+    await FoundCatalog(database).record_blobs([(A, 50), (B, 7), (B, 7)], 9.0)
     assert sorted(room.list_after("", 9)) == sorted([(A, 1.0), (B, 9.0)])
     assert room.used() == 57
 

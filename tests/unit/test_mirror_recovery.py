@@ -10,16 +10,17 @@ from registry.mirror import recovery as module
 from registry.mirror.recovery import Recovered
 from registry.oci import media
 from registry.oci.digest import Digest
+from registry.oci.manifest import parse_manifest
 from registry.oci.names import Tag
 from registry.store.references import Pointer
-from tests.unit.storehouse_site import HERE, THERE, Site, make_image, make_index, open_site
+from tests.unit.storehouse_site import HERE, THERE, Image, Site, make_image, make_index, open_site
 
 AMD, ARM = (
     make_image(b"amd-config", b"shared", b"amd"),
     make_image(b"arm-config", b"shared", b"arm"),
 )
 INDEX = make_index(AMD, ARM)
-TABLES = ("manifests", "links", "holdings", "tags", "blobs", "pulls")
+TABLES = ("manifests", "links", "holdings", "tags", "blobs", "pulls", "quarantine")
 
 
 @pytest.fixture
@@ -141,3 +142,43 @@ async def test_layers_without_names_are_blobs(site: Site) -> None:
     await site.house.recovery.recover(5000.0)
     assert orphan in await site.list_evictable()
     assert site.catalog.find_size(Digest.of(b"orphan")) == 6
+
+
+@pytest.mark.parametrize("content", [b"", b"am", b"amd and more"])
+async def test_a_blob_of_another_size_is_set_aside(site: Site, content: bytes) -> None:
+    """What the disk has cut off or let grow is not adopted as it is: the next pull fetches it."""
+    layer = Digest.of(b"amd")
+    await lose(site)
+    site.spoil(layer, content)
+    await site.house.recovery.recover(5000.0)
+    assert site.catalog.find_size(layer) is None
+    assert not site.is_here(layer)
+    assert site.catalog.list_quarantined() == [(layer, len(content))]
+    assert site.is_here(Digest.of(b"shared"))
+    assert site.catalog.used() == site.measure()
+
+
+async def test_one_manifest_that_says_its_size_is_enough(site: Site) -> None:
+    """A manifest that lies about a size costs no blob that another one is right about."""
+    raw = AMD.manifest.raw.replace(b'"size": 3', b'"size": 4')
+    assert raw != AMD.manifest.raw
+    await site.pull(THERE, Image(parse_manifest(raw, media.OCI_MANIFEST)), "lie")
+    await lose(site)
+    await site.house.recovery.recover(5000.0)
+    assert site.catalog.list_quarantined() == []
+    assert site.is_here(Digest.of(b"amd"))
+
+
+async def test_what_was_set_aside_counts_again(site: Site) -> None:
+    """What is in quarantine takes room, goes first for others, and is counted once."""
+    layer = Digest.of(b"amd")
+    await site.evictor.quarantine(layer, "rotten")
+    await site.fill(b"amd")
+    (site.folder.quarantine / "stranger-file").touch()
+    used = site.catalog.used()
+    await lose(site)
+    for _ in range(2):
+        await site.house.recovery.recover(5000.0)
+        assert site.catalog.list_quarantined() == [(layer, 3)]
+        assert site.catalog.used() == used == site.measure()
+    assert site.catalog.find_size(layer) == 3
