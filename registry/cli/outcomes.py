@@ -88,7 +88,8 @@ def conclude(
     elif failed:
         typer.echo(f"entrepot: {len(failed)} of {len(outcomes)} images failed", err=True)
     elif not dry_run:
-        typer.echo(f"{len(outcomes)} images are here, {tell_size(fetched)} fetched")
+        here = "1 image is" if len(outcomes) == 1 else f"{len(outcomes)} images are"
+        typer.echo(f"{here} here, {tell_size(fetched)} fetched")
 
 
 def _list_facts(outcome: Outcome) -> dict[str, object]:

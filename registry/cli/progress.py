@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
+import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -39,8 +40,9 @@ class Board:
             console=self._console,
             disable=not self._console.is_terminal,
             transient=True,
-            # What goes to a file or a pipe must not turn up on the terminal instead.
-            redirect_stdout=sys.stdout.isatty(),
+            # What goes to a file or a pipe must not turn up on the terminal instead: see `tell`.
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
         self._all = self._progress.add_task("all", total=0)
         self._expected: dict[Descriptor, int] = {}
@@ -71,6 +73,13 @@ class Board:
         self._begun[blob] -= 1
         if not self._begun[blob] and blob in self._bars:
             self._progress.remove_task(self._bars.pop(blob))
+
+    def tell(self, line: str, *, err: bool) -> None:
+        """Print a line, above the bars where it goes to the same terminal as they do."""
+        if self._console.is_terminal and (err or sys.stdout.isatty()):
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            typer.echo(line, err=err)
 
     @asynccontextmanager
     async def show(self) -> AsyncIterator[None]:

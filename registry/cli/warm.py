@@ -190,7 +190,7 @@ class _Errand:
                 if outcome.forecast is not None:
                     await self._fetch(outcome, outcome.forecast, board)
                 if not outcome.failures and not outcome.absent:
-                    typer.echo(tell(outcome), err=self._manner.as_json)
+                    board.tell(tell(outcome), err=self._manner.as_json)
 
         await asyncio.gather(*map(fetch, outcomes))
 

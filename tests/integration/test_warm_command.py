@@ -1,6 +1,10 @@
 """`entrepot images warm` beside a running mirror: what it reads, fetches, spends and tells."""
 
+import contextlib
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +26,7 @@ from tests.integration.images import (
     read_knowledge,
     run_json,
 )
-from tests.integration.wire import wait_until
+from tests.integration.wire import PATIENCE, wait_until
 
 POD = (
     "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: app, image: %s}]}"
@@ -274,3 +278,39 @@ def test_offline_it_is_refused(make_mirror: MirrorMaker) -> None:
     result = mirror.run("images", "warm", "team/app:1")
     assert (result.returncode, result.stdout) == (2, "")
     assert "offline: is true, so nothing can be fetched" in result.stderr
+
+
+def test_on_a_terminal_bars_tell_what_arrives(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+    """There is a bar for all and one for each blob under way, and lines of their own above them."""
+    image = hub.add_image("large/app", "1", [hub.add_big_blob(2 * MIB)])
+    mirror = make_mirror(workers=1)
+    hub.rate = MIB
+    command = [sys.executable, "-m", "registry", "images", "warm", "large/app:1"]
+    terminal, inside = pty.openpty()
+    running = subprocess.Popen(
+        [*command, "--config", mirror.config],
+        stdin=subprocess.DEVNULL,
+        stdout=inside,
+        stderr=inside,
+    )
+    os.close(inside)
+    text = read_terminal(terminal)
+    code = running.wait(PATIENCE)
+
+    bare = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
+    lines = bare.replace("\r\n", "\n").replace("\r", "\n").splitlines()
+    assert code == 0
+    assert any(line.startswith("all ") and "/2.0 MiB" in line for line in lines)
+    assert any(line.startswith(f"  {image.layers[0][7:19]} ") for line in lines)
+    assert "docker.io/large/app:1: 2 MiB fetched" in lines
+    assert lines[-1] == "1 image is here, 2 MiB fetched"
+
+
+def read_terminal(terminal: int) -> str:
+    """All that is printed on a terminal until its last program has left."""
+    shown = b""
+    with contextlib.suppress(OSError):  # how Linux tells of the end
+        while piece := os.read(terminal, 65_536):
+            shown += piece
+    os.close(terminal)
+    return shown.decode()
