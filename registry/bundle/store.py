@@ -147,6 +147,12 @@ class BundleStore:
     async def discard(self, digest: Digest) -> None:
         """Discard nothing."""
 
+    async def scan_aside(self) -> AsyncIterator[tuple[Digest, int]]:
+        """Yield nothing: nothing is set aside."""
+        empty: tuple[tuple[Digest, int], ...] = ()
+        for blob in empty:
+            yield blob
+
     async def scan(self, after: str = "") -> AsyncIterator[tuple[Digest, int]]:
         """Yield every blob with its size in bytes, in the order of digests (as text)."""
         for digest in sorted(self._extents, key=str):
