@@ -90,3 +90,13 @@ def read_sizes(*images: Image) -> dict[str, int]:
     for image in images:
         sizes |= image.sizes
     return sizes
+
+
+def warm(mirror: MirrorProcess, *arguments: str, code: int = 0) -> dict[str, Any]:
+    """What `images warm` tells of its images by name, and all of it."""
+    told = run_json(mirror, "images", "warm", "--platform", "amd64", *arguments, code=code)
+    return {each["image"]: each for each in told["images"]} | {"": told}
+
+
+def is_warm(mirror: MirrorProcess, *images: Image) -> bool:
+    return is_here(mirror, [digest for image in images for digest in (image.digest, *image.blobs)])
