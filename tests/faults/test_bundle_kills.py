@@ -1,0 +1,67 @@
+"""kill -9 in the middle of writing a bundle: it goes on, and the bytes are the same."""
+
+import asyncio
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.harness.cargo import MIB
+from tests.harness.deadline import await_truth
+from tests.harness.depot import open_depot
+
+SEED = 50
+SPAN = 0.2  # seconds of writing within which it is killed
+FULL = pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(900)])
+
+
+async def put_images(data: Path, chance: random.Random) -> None:
+    async with open_depot(data) as depot:
+        for number in range(6):
+            layers = [chance.randbytes(8 * MIB), chance.randbytes(100)]
+            await depot.put_image(f"docker.io/team/i{number}:1", layers)
+
+
+def is_open(pid: int, path: Path) -> bool:
+    with suppress(OSError):  # it ended, or closed one just now
+        return any(each.readlink() == path for each in Path(f"/proc/{pid}/fd").iterdir())
+    return False
+
+
+@pytest.mark.parametrize("kills", [5, FULL])
+def test_writing_survives_kills(tmp_path: Path, note: Callable[[str], None], kills: int) -> None:
+    """Whenever it is killed, no half bundle has the name, and the last run makes the same bytes."""
+    chance = random.Random(SEED)
+    asyncio.run(put_images(tmp_path / "data", chance))
+    config = tmp_path / "entrepot.toml"
+    config.write_text(f"storage.path = {json.dumps(str(tmp_path / 'data'))}\n")
+    whole, tar = tmp_path / "whole.tar", tmp_path / "b.tar"
+    part = tmp_path / "b.tar.part"
+    start = [sys.executable, "-m", "registry", "bundle", "create", "docker.io/team/*"]
+    start += ["--config", str(config), "-o"]
+    subprocess.run([*start, str(whole)], check=True, capture_output=True, timeout=60)
+    expected = whole.read_bytes()
+
+    found = []
+    for _ in range(kills):
+        with subprocess.Popen([*start, str(tar)], stdout=subprocess.DEVNULL) as process:
+            await_truth(lambda p=process: p.poll() is not None or is_open(p.pid, part))
+            time.sleep(chance.random() * SPAN)
+            process.kill()
+        if tar.exists():
+            assert expected == tar.read_bytes()
+            found.append("whole")
+            tar.unlink()
+        elif part.exists():
+            found.append(f"{part.stat().st_size / MIB:.1f}")
+    subprocess.run([*start, str(tar)], check=True, capture_output=True, timeout=60)
+
+    note(f"seed {SEED}, {kills} kills, found then (MiB): {' '.join(found)}")
+    assert expected == tar.read_bytes()
+    assert not part.exists()
