@@ -13,6 +13,7 @@ from benchmarks.cases.hot import REPOSITORY, prepare_crowd, prepare_one
 from benchmarks.contenders import Contender, Entrepot, Place
 from benchmarks.load import Request, pull
 from benchmarks.results import US, Bar
+from tests.harness.deadline import await_truth
 from tests.harness.depot import open_depot
 from tests.harness.parcels import BundleProcess, plan, write_tar
 
@@ -37,6 +38,8 @@ class Showcase(Contender):
         source = Entrepot().start(folder / "source", upstream)
         try:
             _pull_all(source)
+            # Whoever pulls has the last byte before the disk has all of them.
+            await_truth(lambda: not any((folder / "source" / "data" / "spool").iterdir()))
         finally:
             source.stop()
         path = folder / "image.tar"
