@@ -209,3 +209,11 @@ def test_a_migrated_catalog_is_like_a_new_one(old: Path, tmp_path: Path) -> None
     query = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
     assert ask(old, query) == ask(new, query)
     assert ask(old, "PRAGMA user_version") == ask(new, "PRAGMA user_version")
+
+
+def test_migrations_are_numbered_without_gap_or_twin() -> None:
+    """Of two with one number only one would ever be carried out."""
+    names = sorted(file.name for file in (files("registry.catalog") / "migrations").iterdir())
+    numbers = [int(name.partition("_")[0]) for name in names if name.endswith(".sql")]
+
+    assert numbers == list(range(1, len(numbers) + 1))
