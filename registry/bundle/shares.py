@@ -14,9 +14,12 @@ _READERS = (
     "docker load",
     "podman load",
     "ctr images import",
-    "skopeo (oci-archive:, docker-archive:)",
+    "skopeo (docker-archive:)",
     "oras",
 )
+# They look past manifests of docker's own media types, which Docker Hub still has.
+_OCI_READERS = ("skopeo (oci-archive:)", "umoci")
+_DOCKER = "application/vnd.docker."
 _WHOLE_READERS = (
     "ctr images import --all-platforms",
     "kind load",
@@ -86,6 +89,8 @@ def find_readers(lock: Lock, manifests: Mapping[Digest, Manifest]) -> Readers:
     runnable = [each for each in manifests.values() if is_runnable(each)]
     if not runnable:
         return Readers(("entrepot", "oras"), ("docker load",), "no image is inside that runs")
+    of_docker = any(image.root.media_type.startswith(_DOCKER) for image in lock.images)
+    readers = _READERS if of_docker else (*_READERS, *_OCI_READERS)
     if is_sparse:
-        return Readers(_READERS, _WHOLE_READERS, "sparse index: use --mode flat or complete")
-    return Readers((*_READERS, *_WHOLE_READERS))
+        return Readers(readers, _WHOLE_READERS, "sparse index: use --mode flat or complete")
+    return Readers((*readers, *_WHOLE_READERS))

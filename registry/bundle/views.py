@@ -21,7 +21,7 @@ This is a bundle of container images: an OCI image layout in a tar file. {id}
 
 With Entrepot:   entrepot bundle verify FILE; entrepot bundle import FILE
                  entrepot bundle serve FILE          (without importing)
-Without it:      docker load -i FILE                 skopeo inspect oci-archive:FILE:NAME
+Without it:      docker load -i FILE                 skopeo inspect docker-archive:FILE:NAME
                  ctr images import FILE              podman load -i FILE
 {note}
 Images inside:
@@ -71,6 +71,9 @@ def _list_referrers(lock: Lock) -> list[dict[str, Any]]:
 def _list_for_docker(lock: Lock, manifests: Mapping[Digest, Manifest]) -> list[dict[str, Any]]:
     """List what `docker load` and `podman load` read: of each image its first platform.
 
+    Names are whole: docker shortens them as it does its own, and podman would put `localhost/`
+    before short ones.
+
     Nothing of a bundle that leaves out layers, which they could not load.
     """
     entries: dict[Digest, dict[str, Any]] = {}
@@ -83,7 +86,7 @@ def _list_for_docker(lock: Lock, manifests: Mapping[Digest, Manifest]) -> list[d
             "RepoTags": [],
             "Layers": [spell_blob(digest) for digest in manifest.layers],
         }
-        entries.setdefault(manifest.digest, entry)["RepoTags"].append(_shorten(image))
+        entries.setdefault(manifest.digest, entry)["RepoTags"].append(image.name)
     return list(entries.values())
 
 
@@ -96,12 +99,6 @@ def is_runnable(manifest: Manifest) -> bool:
     """Whether it is an image, rather than an index, a chart, an attestation or a signature."""
     kinds = [blob.media_type for blob in manifest.blobs]
     return bool(kinds) and kinds[0] in _CONFIGS and all(k.startswith(_LAYERS) for k in kinds[1:])
-
-
-def _shorten(image: LockedImage) -> str:
-    """Write a name as docker shows it."""
-    name = image.name.removeprefix("docker.io/")
-    return name.removeprefix("library/") if image.repository.registry == "docker.io" else name
 
 
 def write_readme(lock: Lock) -> bytes:

@@ -21,6 +21,7 @@ PLACES = {
     "skopeo": ("/usr/bin/skopeo", "skopeo"),
     "docker-registry": ("/usr/bin/docker-registry", "docker-registry"),
     "busybox": ("/usr/bin/busybox", "busybox-static"),
+    "umoci": ("/usr/bin/umoci", "umoci"),
     "ip": ("/usr/bin/ip", "iproute2"),
 }
 BUILT = {
