@@ -100,7 +100,7 @@ def _record(connection: sqlite3.Connection, known: list[Known]) -> None:
         f"{insert} holdings VALUES (?, ?, ?)", ((_holder(one), one.digest, now) for one in known)
     )
     connection.executemany(
-        f"{insert} tags VALUES (?, ?, ?, ?)",
+        f"{insert} tags (repository, tag, digest, checked) VALUES (?, ?, ?, ?)",
         ((_holder(one), one.tag, one.digest, now) for one in known),
     )
     connection.executemany(f"{insert} links VALUES (?, ?, 0, ?, ?)", _list_links(known))

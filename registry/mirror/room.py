@@ -14,7 +14,8 @@ from typing import Protocol
 from registry.catalog.room import RoomCatalog
 from registry.errors import StoreError
 from registry.metrics import Metrics
-from registry.mirror.evictor import EVICTION, Evictor
+from registry.mirror.evictor import EVICTION, STALE, Evictor
+from registry.mirror.tasks import in_thread
 from registry.oci.digest import Digest
 from registry.settings import StorageSettings
 from registry.store.blobs import BlobStore
@@ -176,6 +177,10 @@ class Room:
         await self._evictor.mend()
         for digest in {*self._catalog.list_reservations(), *self._spool.list_parts()}:
             await self.settle(digest)
+
+    async def sweep(self) -> None:
+        """Delete what crashes left beside parts that are gone."""
+        await in_thread(self._spool.sweep, STALE)
 
 
 def measure_free(folder: Path) -> int:

@@ -13,7 +13,7 @@ from registry.mirror.retention import Retention
 from registry.mirror.room import Room
 
 TURN = 5.0  # seconds between two looks at how much room is left
-HOUR = 3600.0  # seconds between two looks for images that have been kept long enough
+HOUR = 3600.0  # seconds between two looks for images kept long enough, and two sweeps of the spool
 SWEEP = 30.0  # seconds between two looks at what the dead have left
 LULL = 60.0  # seconds between two looks whether an audit is due
 
@@ -37,6 +37,7 @@ class Steward:
         async with asyncio.TaskGroup() as rounds:
             rounds.create_task(self._repeat("mended", self._room.mend, SWEEP))
             rounds.create_task(self._repeat("tidied", self._room.keep_ready, TURN))
+            rounds.create_task(self._repeat("swept", self._room.sweep, HOUR))
             if self._retention.is_wanted:
                 rounds.create_task(self._repeat("expired", self._retention.expire, HOUR))
             rounds.create_task(self._repeat("forgotten", self._history.forget, HOUR))

@@ -28,6 +28,9 @@ class Waybill:
     accused: Sequence[str] = ()
 
 
+_LEFT = frozenset({".json", ".new", ".fresh"})  # what a writer has beside its part
+
+
 class Spool:
     """The folder of parts. Methods block for a moment only (open, lock, stat)."""
 
@@ -76,6 +79,23 @@ class Spool:
             with suppress(DigestInvalid):  # a stranger's file
                 found.append(Digest.parse(path.stem.replace("-", ":", 1)))
         return found
+
+    def sweep(self, age: float) -> int:
+        """Delete what crashes left of parts that are gone, `age` seconds old; return how much."""
+        count = 0
+        for path in self._folder.iterdir():
+            try:
+                digest = Digest.parse(path.stem.replace("-", ":", 1))
+                is_left = path.suffix in _LEFT and time.time() - path.stat().st_mtime >= age
+            except (DigestInvalid, FileNotFoundError):
+                continue  # a stranger's, or gone just now
+            if not is_left or self._path(digest, "part").exists():
+                continue
+            with self.hold(digest) as is_free:  # else who begins it just now would lose its own
+                if is_free:
+                    path.unlink(missing_ok=True)
+                    count += 1
+        return count
 
     @contextmanager
     def hold(self, digest: Digest) -> Iterator[bool]:

@@ -1,6 +1,7 @@
 """Laws of the steward's round: it mends, tidies, and a refusing disk does not end it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
 from typing import Any
@@ -36,6 +37,9 @@ class Parts:
     async def keep_ready(self) -> None:
         self._note("ready")
 
+    async def sweep(self) -> None:
+        self._note("sweep")
+
     async def expire(self) -> None:
         self._note("expire")
 
@@ -52,15 +56,15 @@ class Parts:
 
 
 class Clock:
-    """Sleeps that cost no time; the round ends when they reach `END`."""
+    """Sleeps that cost no time; each task of the round ends when its own reach `END`."""
 
     def __init__(self) -> None:
-        self.naps: list[tuple[object, float]] = []
+        self.naps: Counter[asyncio.Task[Any] | None] = Counter()
 
     async def sleep(self, seconds: float) -> None:
-        nap = (asyncio.current_task(), seconds)
-        self.naps.append(nap)
-        if self.naps.count(nap) * seconds >= END or len(self.naps) > 10_000:
+        task = asyncio.current_task()
+        self.naps[task] += 1
+        if self.naps[task] * seconds >= END:
             await asyncio.get_running_loop().create_future()
         await asyncio.sleep(0)
 
@@ -92,12 +96,12 @@ async def go_round(parts: Parts, clock: Clock, rate: float = RATE) -> None:
 
 
 async def test_each_has_its_time(parts: Parts, clock: Clock) -> None:
-    """Room is looked after every few seconds, audits every minute, what is old every hour."""
+    """Room is looked after every few seconds, audits every minute, images and spool every hour."""
     await go_round(parts, clock)
     assert parts.calls.count("ready") == END / TURN
     assert parts.calls.count("audit") == END / LULL
     assert parts.calls.count("expire") == END / HOUR
-    assert parts.calls.count("forget") == END / HOUR
+    assert parts.calls.count("forget") == parts.calls.count("sweep") == END / HOUR
     assert set(parts.rates) == {RATE}
 
 
@@ -108,13 +112,13 @@ async def test_what_the_dead_have_left_is_mended_first(parts: Parts, clock: Cloc
     assert parts.calls.index("mend") < parts.calls.index("ready")
 
 
-@pytest.mark.parametrize("what", ["mend", "ready", "expire", "forget", "audit"])
+@pytest.mark.parametrize("what", ["mend", "ready", "sweep", "expire", "forget", "audit"])
 async def test_a_refusing_disk_ends_no_round(parts: Parts, clock: Clock, what: str) -> None:
     """What failed is told and done again the next time; the others do not notice."""
     parts.failures[what] = [StoreError("data", "full")]
     await go_round(parts, clock)
     expected = {"mend": END / SWEEP, "ready": END / TURN, "audit": END / LULL}
-    expected |= dict.fromkeys(("expire", "forget"), END / HOUR)
+    expected |= dict.fromkeys(("sweep", "expire", "forget"), END / HOUR)
     assert {name: parts.calls.count(name) for name in expected} == expected
 
 
@@ -138,4 +142,4 @@ async def test_what_is_not_wanted_is_not_done(parts: Parts, clock: Clock) -> Non
     """Without `keep_for` nothing expires, with a rate of zero nothing is audited."""
     parts.is_wanted = False
     await go_round(parts, clock, rate=0.0)
-    assert set(parts.calls) == {"mend", "ready", "forget"}
+    assert set(parts.calls) == {"mend", "ready", "sweep", "forget"}

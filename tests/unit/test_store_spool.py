@@ -1,5 +1,7 @@
 """Laws of the spool: whose parts there are, what they take, and who is writing them."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,42 @@ def test_what_is_held_can_be_dropped(spool: Spool) -> None:
     assert spool.list_parts() == [TWO]
     assert spool.waybill(ONE) is None
     assert spool.waybill(TWO) is not None
+
+
+KINDS = ("json", "new", "fresh")
+
+
+def leave(folder: Path, digest: Digest, age: float) -> list[Path]:
+    """Have all files beside a part, so many seconds old."""
+    paths = [folder / f"{digest.algorithm}-{digest.encoded}.{kind}" for kind in KINDS]
+    for path in paths:
+        path.touch()
+        os.utime(path, (time.time() - age,) * 2)
+    return paths
+
+
+def test_what_is_left_of_gone_parts_is_swept(spool: Spool, tmp_path: Path) -> None:
+    """Beside no part old files go, new ones stay; beside a part, and a stranger's, all stay."""
+    old, new, kept = ONE, Digest.of(b"new"), TWO
+    for digest, age in ((old, 100.0), (new, 10.0), (kept, 100.0)):
+        leave(tmp_path, digest, age)
+    take(spool, kept).close()
+    strangers = [tmp_path / name for name in ("README", "x.json", f"sha256-{old.encoded}.txt")]
+    for path in strangers:
+        path.touch()
+        os.utime(path, (1.0, 1.0))
+    before = set(tmp_path.iterdir())
+
+    assert spool.sweep(60.0) == len(KINDS)
+
+    gone = {tmp_path / f"sha256-{old.encoded}.{kind}" for kind in KINDS}
+    assert before - set(tmp_path.iterdir()) == gone
+    assert spool.sweep(60.0) == 0
+
+
+def test_what_somebody_begins_is_not_swept(spool: Spool, tmp_path: Path) -> None:
+    """Where a part is held just now, what is beside it is its writer's."""
+    leave(tmp_path, ONE, 100.0)
+    with Spool(tmp_path).hold(ONE):
+        assert spool.sweep(60.0) == 0
+    assert spool.sweep(60.0) == len(KINDS)
