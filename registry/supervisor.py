@@ -53,8 +53,8 @@ class Supervisor:
         """
         for number in (STEWARD, *range(workers)):
             self._spawn(berth, number)
-        # Who ended before SIGCHLD was blocked has told nobody, and would stay a zombie: as the first
-        # process of a container we inherit children of others.
+        # Who ended before SIGCHLD was blocked has told nobody, and would stay a zombie: as the
+        # first process of a container we inherit children of others.
         self._replace_dead(berth)
         while self._stillborn < STILLBORN:
             received = signal.sigwaitinfo(WATCHED).si_signo
