@@ -172,9 +172,10 @@ def list_facts(
     lock: "Lock", manifests: "Mapping[Digest, Manifest]", sizes: list[int]
 ) -> dict[str, Any]:
     """Return what is in a bundle whose archive, or volumes, have these sizes in bytes."""
-    from registry.bundle.shares import find_readers, share_out  # noqa: PLC0415
+    from registry.bundle.readers import find_readers  # noqa: PLC0415
+    from registry.bundle.survey import Survey  # noqa: PLC0415
 
-    readers, shares = find_readers(lock, manifests), share_out(lock, manifests)
+    survey = Survey(lock, manifests)
     return {
         "bundle": lock.bundle_id,
         "mode": lock.mode,
@@ -188,13 +189,13 @@ def list_facts(
                 "size": each.size,
                 "unique": each.unique,
             }
-            for each in shares
+            for each in map(survey.weigh, lock.images)
         ],
         "blobs": len(lock.blobs),
         "size": sum(sizes),
         "volumes": sizes,
         "omitted": {"blobs": len(lock.omitted), "size": sum(size for _, size in lock.omitted)},
-        "readers": str(readers),
+        "readers": str(find_readers(lock, manifests)),
     }
 
 

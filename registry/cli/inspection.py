@@ -38,7 +38,7 @@ def inspect_bundle(
     Example: entrepot bundle info images.tar
     """
     from registry.bundle.opening import open_paths  # noqa: PLC0415
-    from registry.bundle.readers import list_readers  # noqa: PLC0415
+    from registry.bundle.readers import find_readers  # noqa: PLC0415
     from registry.bundle.survey import Survey, read_manifests  # noqa: PLC0415
 
     try:
@@ -49,13 +49,10 @@ def inspect_bundle(
     survey = Survey(opened.lock, manifests)
     shares = [survey.weigh(image) for image in opened.lock.images]
     heavy = survey.list_heavy(top)
-    readers = list_readers(opened.lock, manifests)
+    readers = str(find_readers(opened.lock, manifests))
     if as_json:
         facts = _list_facts(opened, shares, heavy)
-        facts["readers"] = [
-            {"command": each.command, "canRead": each.can_read, "why": each.why} for each in readers
-        ]
-        typer.echo(json.dumps(facts))
+        typer.echo(json.dumps(facts | {"readers": readers}))
         return
     typer.echo("\n".join(_describe(opened)))
     typer.echo("")
@@ -63,7 +60,7 @@ def inspect_bundle(
     if heavy:
         typer.echo("")
         _print_heavy(heavy)
-    typer.echo("\n" + "\n".join(map(str, readers)))
+    typer.echo(f"\n{readers}")
 
 
 def _list_facts(

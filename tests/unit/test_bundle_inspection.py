@@ -108,7 +108,7 @@ def test_info_reads_a_stream_as_it_reads_a_file(site: Path) -> None:
 def test_info_says_who_can_read_it(site: Path) -> None:
     """The lines about other programs are part of what is told."""
     told = run("info", str(site / "both.tar")).stdout
-    assert "docker load: yes" in told
+    assert "readable by: entrepot, docker load" in told
     assert "ctr images import --all-platforms: no" in told
     assert run("info", str(site / "delta.tar")).stdout.count(": no, layers are left out") == 10
 
