@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 
 from registry.bundle.archive import END, Member, lay_out, measure, spell_blob
-from registry.bundle.lock import Lock
+from registry.bundle.lock import Lock, refuse_bomb
 from registry.bundle.views import add_signature, write_head
 from registry.bundle.volume import Part, Piece, Volume, cut
 from registry.errors import BundleInvalid
@@ -132,7 +132,12 @@ class Shipment:
 def pack(
     lock: Lock, manifests: Mapping[Digest, Manifest], store: BlobStore, signature: bytes = b""
 ) -> Shipment:
-    """Make a bundle ready to be written; `manifests` are all those of the lock."""
+    """Make a bundle ready to be written; `manifests` are all those of the lock.
+
+    Raises:
+        BundleInvalid: it would be larger than a reader accepts.
+    """
+    refuse_bomb(lock)
     head = write_head(lock, manifests)
     configs = {manifest.blobs[0].digest for manifest in manifests.values() if manifest.blobs}
     early = configs | manifests.keys()

@@ -9,12 +9,14 @@ from typing import Any, Literal, get_args
 from registry.bundle.canonical import identify, read_size, read_text, stamp
 from registry.errors import BundleInvalid, InvalidInput
 from registry.oci.digest import Digest
-from registry.oci.manifest import Descriptor
+from registry.oci.manifest import MAX_MANIFEST, Descriptor
 from registry.oci.names import Reference, Repository, parse_reference, parse_repository, spell_image
 
 FORMAT = 1  # raised when a former version could no longer read what this one writes
+MAX_MANIFESTS = 64 * 1024 * 1024  # bytes of all manifests together, which are kept in memory
 MAX_LOCK = 16 * 1024 * 1024  # bytes; a hundred thousand blobs take half of it
 
+_SPLIT = "make several bundles of fewer images"
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidInput)
 Mode = Literal["subset", "complete", "flat"]
 
@@ -184,3 +186,22 @@ def read_sizes(pairs: Sequence[Any]) -> tuple[tuple[Digest, int], ...]:
     if len(dict(read)) != len(read):
         raise ValueError("a blob is named twice")
     return read
+
+
+def refuse_bomb(lock: Lock) -> None:
+    """Refuse a lock that, or whose manifests, would fill the memory of who reads it.
+
+    Raises:
+        BundleInvalid: it, a manifest, or all of them together are larger than a bundle's may be.
+    """
+    if len(lock.raw) > MAX_LOCK:
+        raise BundleInvalid("bundle.json", f"it has more than {MAX_LOCK} bytes; {_SPLIT}")
+    sizes = [lock.sizes.get(digest, 0) for digest in lock.manifests]
+    if max(sizes, default=0) > MAX_MANIFEST:
+        raise BundleInvalid(
+            "bundle.json", f"a manifest of more than {MAX_MANIFEST} bytes is listed"
+        )
+    if sum(sizes) > MAX_MANIFESTS:
+        raise BundleInvalid(
+            "bundle.json", f"its manifests have more than {MAX_MANIFESTS} bytes; {_SPLIT}"
+        )

@@ -4,16 +4,15 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from registry.bundle.archive import Member, read_blob_name
-from registry.bundle.lock import Lock, parse_lock
+from registry.bundle.lock import Lock, parse_lock, refuse_bomb
 from registry.bundle.medium import Medium, read_small
 from registry.bundle.views import write_head, write_readme
 from registry.bundle.volume_set import VolumesMedium
 from registry.errors import BundleInvalid
 from registry.oci.digest import Digest
-from registry.oci.manifest import MAX_MANIFEST, Descriptor, Manifest, parse_manifest
+from registry.oci.manifest import Descriptor, Manifest, parse_manifest
 
 MAX_HEAD = 64 * 1024 * 1024  # bytes of the small files together
-MAX_MANIFESTS = 64 * 1024 * 1024  # bytes of all manifests together, which are kept in memory
 MAX_DEPTH = 8  # indexes of indexes; real ones have one level
 SIGNATURE = "bundle.json.sig"
 
@@ -79,21 +78,6 @@ def open_bundle(medium: Medium) -> Opened:
     lock = parse_lock(head["bundle.json"])
     refuse_bomb(lock)
     return Opened(medium, lock, head, _check(medium, lock, first, members))
-
-
-def refuse_bomb(lock: Lock) -> None:
-    """Refuse a lock whose manifests would fill the memory.
-
-    Raises:
-        BundleInvalid: one manifest, or all of them together, are larger than any honest one.
-    """
-    sizes = [lock.sizes.get(digest, 0) for digest in lock.manifests]
-    if max(sizes, default=0) > MAX_MANIFEST:
-        raise BundleInvalid(
-            "bundle.json", f"a manifest of more than {MAX_MANIFEST} bytes is listed"
-        )
-    if sum(sizes) > MAX_MANIFESTS:
-        raise BundleInvalid("bundle.json", f"its manifests have more than {MAX_MANIFESTS} bytes")
 
 
 def _check(

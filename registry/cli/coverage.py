@@ -2,34 +2,27 @@
 
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from registry.cli import sources
 from registry.cli.session import Config, Json, fail
 from registry.configuration import load_settings
 from registry.errors import BundleInvalid, EntrepotError, InvalidInput, SettingsError
+from registry.lists.wanted import Entry, Wanted, merge
+from registry.oci.names import spell_image
+from registry.oci.patterns import parse_image
 from registry.oci.platform import parse_platform
 
 if TYPE_CHECKING:
     from registry.bundle.coverage import Gap
-    from registry.lists.wanted import Entry
 
 _Inputs = Annotated[
     list[str],
     typer.Argument(metavar="BUNDLE... [IMAGE]...", help="Files and folders; the rest are images."),
-]
-_Files = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--file",
-        "-f",
-        metavar="FILE",
-        help="A list, compose file, Kubernetes YAML or Dockerfile; may be repeated; - reads stdin.",
-    ),
 ]
 _Platforms = Annotated[
     list[str] | None,
@@ -39,7 +32,11 @@ _Platforms = Annotated[
 
 def check_bundle(
     inputs: _Inputs,
-    file: _Files = None,
+    *,
+    file: sources.Files = None,
+    kind: sources.FileKind = None,
+    env_file: sources.EnvFile = None,
+    build_arg: sources.BuildArgs = None,
     platform: _Platforms = None,
     config: Config = None,
     as_json: Json = False,
@@ -51,9 +48,15 @@ def check_bundle(
     Example: entrepot bundle check images.tar -f deploy.yaml --platform linux/amd64
     """
     bundle = [Path(each) for each in inputs if _is_path(each)]
-    images = [each for each in inputs if not _is_path(each)]
+    named = sources.Sources(
+        images=[each for each in inputs if not _is_path(each)],
+        files=file or (),
+        kind=kind,
+        env_file=env_file,
+        build_args=build_arg or (),
+    )
     try:
-        entries = _read_entries(file or [], images, config)
+        entries = _read_entries(named, config)
         platforms = [parse_platform(name) for name in platform or []]
         if not (bundle and entries):
             what = "a bundle" if not bundle else "an image, or -f FILE"
@@ -83,39 +86,22 @@ def _is_path(text: str) -> bool:
     return is_spelt or Path(text).exists()
 
 
-def _read_entries(
-    files: Sequence[Path], images: Sequence[str], config: Path | None
-) -> "tuple[Entry, ...]":
+def _read_entries(named: sources.Sources, config: Path | None) -> tuple[Entry, ...]:
     """Read what is wanted, and tell what was passed over."""
-    from registry.lists.sources import MAX_SIZE, find_images  # noqa: PLC0415
-    from registry.lists.wanted import Wanted, merge  # noqa: PLC0415
-
-    wanted = [Wanted(image, "the command line") for image in images]
-    for path in files:
-        variables = _read_variables(path)
-        if str(path) == "-":
-            found = find_images(sys.stdin.buffer.read(MAX_SIZE + 1), "-", variables=variables)
-        else:
-            with path.open("rb") as file:
-                data = file.read(MAX_SIZE + 1)
-            found = find_images(data, str(path), variables=variables)
+    default = load_settings(config, os.environ).default_upstream
+    wanted = [
+        Wanted(spell_image(*parse_image(image, default)), "the command line")
+        for image in named.images
+    ]
+    for found in sources.read_files(named):
         wanted += found.wanted
         for note in found.notes:
             typer.echo(f"entrepot: {note}", err=True)
-    return merge(wanted, load_settings(config, os.environ).default_upstream)
-
-
-def _read_variables(path: Path) -> Any:
-    """Return what a compose file's variables are: those of the .env beside it, and ours."""
-    from registry.lists.variables import gather_variables  # noqa: PLC0415
-
-    env = path.with_name(".env") if path.name else Path(".env")
-    text = env.read_text(encoding="utf-8") if env.is_file() else ""
-    return gather_variables(os.environ, text, str(env))
+    return merge(wanted)
 
 
 def _find_gaps(
-    bundle: Sequence[Path], entries: "Sequence[Entry]", platforms: Sequence[str]
+    bundle: Sequence[Path], entries: Sequence[Entry], platforms: Sequence[str]
 ) -> "list[Gap]":
     from registry.bundle.coverage import find_gaps  # noqa: PLC0415
     from registry.bundle.opening import open_paths  # noqa: PLC0415

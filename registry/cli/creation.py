@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from registry.cli import sources
 from registry.cli.delivery import (
     Order,
     Target,
@@ -16,9 +17,10 @@ from registry.cli.delivery import (
     parse_target,
     tell_facts,
 )
-from registry.cli.requests import find_wants, read_gaps, read_lists
+from registry.cli.requests import find_wants, read_gaps
 from registry.cli.session import Config, DryRun, Json, Session, fail, operate
 from registry.errors import BundleInvalid, EntrepotError
+from registry.lists.wanted import Entry
 from registry.oci.platform import own_platform, parse_platform
 
 if TYPE_CHECKING:
@@ -29,10 +31,6 @@ _Images = Annotated[
 ]
 _Output = Annotated[
     str, typer.Option("--output", "-o", help="A file, a folder (ends in /), or - for stdout.")
-]
-_Files = Annotated[
-    list[Path] | None,
-    typer.Option("--file", "-f", help="A file that names images; - reads stdin. Repeatable."),
 ]
 _Platforms = Annotated[
     list[str] | None,
@@ -64,8 +62,14 @@ _Key = Annotated[
 def create_bundle(
     output: _Output,
     images: _Images = None,
-    file: _Files = None,
     *,
+    file: sources.Files = None,
+    kind: sources.FileKind = None,
+    env_file: sources.EnvFile = None,
+    build_arg: sources.BuildArgs = None,
+    pulled_since: sources.PulledSince = None,
+    client: sources.Clients = None,
+    pulled: sources.Pulled = None,
     platform: _Platforms = None,
     mode: _Mode = "subset",
     volume_size: _Limit = "",
@@ -84,13 +88,16 @@ def create_bundle(
 
     Example: entrepot bundle create -o images.tar nginx:1.27 'ghcr.io/team/*'
     """
-    if not (images or file or need):
+    named = sources.Sources(
+        (), file or (), kind, env_file, build_arg or (), pulled_since, client or (), pulled or ()
+    )
+    if named.is_empty and not (images or need):
         fail("name images or globs, a file with --file, or an import's gap with --need", 2)
 
     async def work(session: Session) -> bool:
         target = parse_target(output, parse_limit(volume_size))
         gaps = read_gaps(have or [], since or [], need)
-        listed = read_lists(file or [], session.settings.default_upstream)
+        listed = await _gather(session, named)
         wants = await find_wants(session, [*(images or []), *gaps.images], listed)
         names = [parse_platform(name) for each in platform or [] for name in each.split(",")]
         choice = _choose(mode, names or ([] if need else [own_platform()]), gaps.facts)
@@ -98,6 +105,14 @@ def create_bundle(
         return await _carry_out(session, plan, Order(target, sign, dry_run, as_json))
 
     operate(config, work)
+
+
+async def _gather(session: Session, named: sources.Sources) -> tuple[Entry, ...]:
+    if named.is_empty:
+        return ()
+    gathered = await sources.gather(session, named)
+    sources.tell_notes(gathered)
+    return gathered.entries
 
 
 def _choose(mode: Literal["subset", "complete", "flat"], names: list[str], gaps: Any) -> "Choice":

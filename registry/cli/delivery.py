@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 STDOUT = "-"
 SUMS = "SHA256SUMS"
+_UNIT = re.compile(r"([KMGT]i?)$")  # 4G, as other programs have it, is 4GB
 # What fits: FAT32's largest file; a DVD+R less what its file system takes.
 _PRESETS = MappingProxyType({"fat32": 2**32 - 1, "dvd": 4_700_372_992 - 2**24})
 
@@ -66,7 +67,7 @@ def parse_limit(text: str) -> int | None:
         SettingsError: it is no size.
     """
     try:
-        return (_PRESETS.get(text) or parse_size(text)) if text else None
+        return (_PRESETS.get(text) or parse_size(_UNIT.sub(r"\1B", text))) if text else None
     except Refusal as error:
         raise SettingsError("--volume-size", error.why, f"{error.cure}, fat32 or dvd") from error
 

@@ -1,17 +1,13 @@
 """What people ask to have in a bundle: names, globs, lists, and what the other side has."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from registry.cli.names import find_names
 from registry.cli.session import Session
 from registry.errors import BundleInvalid
-from registry.lists.sources import STDIN, find_images
-from registry.lists.wanted import Entry, Wanted, merge
+from registry.lists.wanted import Entry
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository
 from registry.oci.patterns import is_pattern, parse_image
@@ -27,23 +23,6 @@ class Gaps:
 
     facts: dict[str, Any]
     images: tuple[str, ...]
-
-
-def read_lists(files: list[Path], default_registry: str) -> tuple[Entry, ...]:
-    """Return the images that files name; what gave none is told on stderr.
-
-    Raises:
-        ListInvalid: one of them cannot be read.
-        OSError: likewise.
-    """
-    wanted: list[Wanted] = []
-    for file in files:
-        data = sys.stdin.buffer.read() if str(file) == STDIN else file.read_bytes()
-        findings = find_images(data, str(file))
-        wanted += findings.wanted
-        for note in findings.notes:
-            typer.echo(f"entrepot: {note}", err=True)
-    return merge(wanted, default_registry)
 
 
 async def find_wants(session: Session, names: list[str], listed: tuple[Entry, ...]) -> "list[Want]":

@@ -99,6 +99,16 @@ class Sources:
     clients: Sequence[str] = ()
     pulled: Sequence[str] = ()
 
+    @property
+    def has_history(self) -> bool:
+        """Whether what was pulled is a source."""
+        return self.period is not None or bool(self.clients or self.pulled)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was named."""
+        return not (self.images or self.files or self.has_history)
+
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
@@ -115,17 +125,25 @@ async def gather(session: Session, sources: Sources) -> Gathered:
         InvalidInput: one of them cannot be read; the sentence says where and the cure.
         StoreError: the catalog refused.
     """
-    has_history = sources.period is not None or bool(sources.clients or sources.pulled)
-    if not (sources.images or sources.files or has_history):
+    if sources.is_empty:
         cure = "name images, a file with --file (- is stdin), or a time with --pulled-since"
         raise ListInvalid("no images", 0, "nothing was named", cure)
-    arguments = _read_build_args(sources.build_args)
-    findings = [_read_file(name, sources, arguments) for name in sources.files]
+    findings = read_files(sources)
     wanted = [_read_name(name, session) for name in sources.images]
     wanted += [each for found in findings for each in found.wanted]
-    if has_history:
+    if sources.has_history:
         wanted += await _list_pulled(session, sources)
     return Gathered(merge(wanted), tuple(note for found in findings for note in found.notes))
+
+
+def read_files(sources: Sources) -> list[Findings]:
+    """Read the files alone, for commands that have no store.
+
+    Raises:
+        ListInvalid: one of them cannot be read; the sentence says where and the cure.
+    """
+    arguments = _read_build_args(sources.build_args)
+    return [_read_file(name, sources, arguments) for name in sources.files]
 
 
 def _read_name(name: str, session: Session) -> Wanted:

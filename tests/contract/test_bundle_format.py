@@ -66,6 +66,8 @@ def test_limits_are_those_of_the_code() -> None:
         "`bundle.json`, and each other small file": lock.MAX_LOCK,
         "small files together": reading.MAX_HEAD,
         "a manifest": manifest.MAX_MANIFEST,
+        "all manifests together": lock.MAX_MANIFESTS,
+        "indexes within indexes": reading.MAX_DEPTH,
         "descriptors of a manifest": manifest.MAX_DESCRIPTORS,
         "volumes": volume.MAX_COUNT,
         "`inventory.json`, `need.json`": inventory.MAX_SIZE,

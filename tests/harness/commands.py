@@ -75,7 +75,7 @@ def _open_nursery() -> socket.socket:
     with there:
         nursery = subprocess.Popen(
             [sys.executable, "-m", "tests.harness.nursery"],
-            stdin=there,
+            stdin=there.fileno(),
             start_new_session=True,
             env=clean_environment(),
         )

@@ -203,7 +203,7 @@ def test_volumes_of_two_bundles_do_not_mix(place: Place, volumes: list[Path]) ->
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (("--volume-size", "10KiB"), 2, "volumes of 10240 bytes are too small"),
+        (("--volume-size", "10K"), 2, "volumes of 10000 bytes are too small"),
         (("--volume-size", "big"), 2, "fat32 or dvd"),
         (("--platform", "Windows"), 2, "such as linux/arm64"),
         (("--platform", "linux/s390x"), 1, "but for linux/amd64, linux/arm64"),

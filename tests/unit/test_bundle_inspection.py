@@ -109,8 +109,8 @@ def test_info_says_who_can_read_it(site: Path) -> None:
     """The lines about other programs are part of what is told."""
     told = run("info", str(site / "both.tar")).stdout
     assert "readable by: entrepot, docker load" in told
-    assert "ctr images import --all-platforms: no" in told
-    assert run("info", str(site / "delta.tar")).stdout.count(": no, layers are left out") == 10
+    assert "not by: ctr images import --all-platforms" in told
+    assert "(layers are left out)" in run("info", str(site / "delta.tar")).stdout
 
 
 def test_info_says_what_a_delta_leaves_out(site: Path) -> None:
