@@ -94,6 +94,22 @@ def test_stdout_gets_the_same_bytes(place: Place) -> None:
     assert b"readable by: " in done.stderr
 
 
+def test_files_name_images_as_they_do_for_warm(place: Place) -> None:
+    """A compose file with a variable of the .env beside it names the same image as a plain word."""
+    (place.out / ".env").write_text("VERSION=1\n")
+    compose = place.out / "compose.yaml"
+    compose.write_text('services: {web: {image: "app:${VERSION}"}}')
+    expected = json.loads(place.create("-o", f"{place.out}/a/", "app:1", "--json", *AMD).stdout)
+    found = json.loads(
+        place.create("-o", f"{place.out}/b/", "-f", str(compose), "--json", *AMD).stdout
+    )
+    assert [each["name"] for each in expected["images"]] == [
+        each["name"] for each in found["images"]
+    ]
+    (first, *_) = json.loads((place.out / "b" / "bundle.json").read_text())["images"]
+    assert first["sources"] == [f"{compose}:1 service web"]
+
+
 def test_a_folder_has_the_same_files(place: Place) -> None:
     """The folder is the tar unpacked; a second bundle in it leaves nothing of the first."""
     place.create("-o", f"{place.out}/folder/", "app:1", *AMD)
