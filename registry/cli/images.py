@@ -18,7 +18,7 @@ from registry.oci.patterns import ImagePattern
 from registry.oci.platform import parse_platform
 
 if TYPE_CHECKING:
-    from registry.mirror.inventory import ImageReport
+    from registry.mirror.inventory import ImageReport, PlatformReport
 
 _Listed = Annotated[
     list[str] | None, typer.Argument(metavar="[IMAGE]...", help="Names or globs; all without.")
@@ -84,7 +84,7 @@ def list_images(
                 tell_size(report.size),
                 _tell_completeness(report),
                 tell_age(report.pulled),
-                "pinned" if report.pins else "",
+                _tell_pins(report),
             )
         print_table(table)
         return True
@@ -105,8 +105,19 @@ def _tell_completeness(report: "ImageReport") -> str:
     return f"{told}: {names}" if names else told
 
 
+def _tell_pins(report: "ImageReport") -> str:
+    pinned = [each.platform for each in report.platforms if each.is_pinned]
+    if not report.pins or len(pinned) == len(report.platforms):
+        return "pinned" if report.pins else ""
+    return f"pinned: {', '.join(pinned)}"
+
+
 def _list_facts(report: "ImageReport") -> dict[str, Any]:
-    platforms = [asdict(each) | {"complete": each.is_complete} for each in report.platforms]
+    platforms = [
+        {key: value for key, value in asdict(each).items() if key != "is_pinned"}
+        | {"complete": each.is_complete, "pinned": each.is_pinned}
+        for each in report.platforms
+    ]
     derived = {"name": report.name, "size": report.size, "complete": report.is_complete}
     return derived | asdict(report) | {"platforms": platforms}
 
@@ -145,15 +156,17 @@ def _describe(report: "ImageReport") -> str:
         came = f"{report.bundle}, {signed}, {tell_age(report.imported)}"
         lines.append(f"  bundle     {came}")
     for each in report.platforms:
-        name = each.platform or "platform unknown"
-        if each.is_complete:
-            lines.append(f"  {name}: complete")
-        elif each.missing_bytes is None:
-            lines.append(f"  {name}: not here")
-        else:
-            lacking = f"{len(each.missing)} blobs, {tell_size(each.missing_bytes)}"
-            lines.append(f"  {name}: lacks {lacking}")
+        pinned = ", pinned" if each.is_pinned else ""
+        lines.append(f"  {each.platform or 'platform unknown'}: {_tell_lack(each)}{pinned}")
     return "\n".join(lines)
+
+
+def _tell_lack(platform: "PlatformReport") -> str:
+    if platform.is_complete:
+        return "complete"
+    if platform.missing_bytes is None:
+        return "not here"
+    return f"lacks {len(platform.missing)} blobs, {tell_size(platform.missing_bytes)}"
 
 
 def pin(

@@ -20,6 +20,7 @@ class PlatformReport:
     missing: tuple[str, ...]
     missing_bytes: int | None
     missing_sizes: tuple[int, ...] = ()
+    is_pinned: bool = False
 
     @property
     def has_manifest(self) -> bool:
@@ -106,13 +107,13 @@ class Inventory:
         )
 
     def _check(self, digest: str, platform: str) -> PlatformReport:
-        graph = self._graph
+        graph, is_pinned = self._graph, digest in self._keepers
         if digest not in graph.media_types or digest not in graph.stored:
-            return PlatformReport(platform, digest, (digest,), None)
+            return PlatformReport(platform, digest, (digest,), None, is_pinned=is_pinned)
         missing = {
             link.digest: link.size
             for link in graph.links.get(digest, ())
             if not link.is_manifest and link.digest not in graph.stored
         }
         sizes = tuple(missing.values())
-        return PlatformReport(platform, digest, tuple(missing), sum(sizes), sizes)
+        return PlatformReport(platform, digest, tuple(missing), sum(sizes), sizes, is_pinned)
