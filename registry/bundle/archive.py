@@ -21,6 +21,7 @@ _NAME = re.compile(
     r"oci-layout|(?:index|manifest|bundle|extras|volume)\.json|bundle\.json\.sig|README\.txt"
     r"|blobs/sha(?:256/[0-9a-f]{64}|512/[0-9a-f]{128})(?:\.[0-9]{4})?"
 )
+_MAX_SIZE = 2**60  # bytes; beyond it no file system could be gone about in
 _PAX_BLOCKS = 2  # behind the header that says that there are records: they, and the file's header
 
 
@@ -139,7 +140,7 @@ def _parse(header: bytes, position: int, label: str) -> tuple[str, int]:
         name, size = records.get("path", info.name), int(records.get("size", info.size))
     except (tarfile.HeaderError, ValueError, IndexError) as error:
         raise BundleInvalid(label, f"byte {position} begins no file ({error})") from error
-    if size < 0:
+    if not 0 <= size <= _MAX_SIZE:
         raise BundleInvalid(label, f"byte {position} says a size of {size}")
     return name, size
 

@@ -24,14 +24,19 @@ def stamp(key: str, document: Mapping[str, Any]) -> bytes:
 
 
 def read_text(value: object) -> str:
-    """Accept text.
+    """Accept text that a terminal prints and does not obey.
 
     Raises:
         TypeError: anything else.
     """
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.isprintable():
         raise TypeError(f"{value!r:.80} is not text")
     return value
+
+
+def clean_text(text: str) -> str:
+    """Return text as `read_text` accepts it."""
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def read_size(value: object) -> int:

@@ -134,12 +134,22 @@ def parse_lock(raw: bytes) -> Lock:
                 "bundle.json", f"it is of format {found!r}, and this version reads {FORMAT}"
             )
         lock = _read(document)
+        _refuse_gaps(lock)
         is_right = lock.raw == raw
     except _UNREADABLE as error:
         raise BundleInvalid("bundle.json", f"it cannot be read ({error!r:.200})") from error
     if not is_right:
         raise BundleInvalid("bundle.json", "it is not as its bundleId says")
     return lock
+
+
+def _refuse_gaps(lock: Lock) -> None:
+    """Refuse a lock that names manifests which it has not."""
+    named = {each.digest for image in lock.images for each in (image.root, *image.referrers)}
+    if lacking := sorted(map(str, named - lock.manifests.keys())):
+        raise ValueError(f"{lacking[0]} is named and is no manifest")
+    if lacking := sorted(map(str, lock.manifests.keys() - lock.sizes.keys())):
+        raise ValueError(f"the manifest {lacking[0]} is not inside")
 
 
 def _read(document: Mapping[str, Any]) -> Lock:

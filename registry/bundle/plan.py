@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from registry.bundle.canonical import clean_text
 from registry.bundle.lock import Lock, LockedImage, Mode
 from registry.bundle.views import is_runnable
 from registry.catalog.manifests import ManifestCatalog
@@ -121,7 +122,7 @@ class _Walk:
                 platforms=tuple(sorted(inside)),
                 missing=tuple(sorted(set(found.values()) - inside)) if children else (),
                 referrers=tuple(referrers),
-                sources=tuple(sorted(self._want.sources)),
+                sources=tuple(sorted(map(clean_text, self._want.sources))),
             )
         )
         for subject in subjects:
