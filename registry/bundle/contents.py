@@ -1,7 +1,7 @@
 """What a container of a bundle is made of: small files that are known, and bytes of a store."""
 
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from registry.bundle.archive import END, Member, lay_out, measure, spell_blob
@@ -72,12 +72,13 @@ class Contents:
                 yield held
             held = piece
         if hasher.hexdigest() != item.check.encoded:
-            raise BundleInvalid(
-                str(item.blob),
-                "its bytes have changed on disk; run: entrepot cache audit",
-            )
+            raise _refuse(item.blob)
         if held:
             yield held
+
+
+def _refuse(digest: Digest) -> BundleInvalid:
+    return BundleInvalid(str(digest), "its bytes have changed on disk; run: entrepot cache audit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +101,20 @@ class Shipment:
         Raises:
             VolumeTooSmall: there would be no room beside what every volume repeats.
             StoreError: a blob that is cut could not be read.
+            BundleInvalid: its bytes have changed on disk.
         """
         if limit is None:
             return [Contents(self.head, list_whole(self.lock), self.store)]
         repeated = {name: self.head[name] for name in _REPEATED if name in self.head}
         cost = sum(measure(name, len(content)) for name, content in repeated.items())
         volumes = cut(self.lock.blobs, self.first, cost, limit)
+        checks = await self._hash_parts(piece for pieces in volumes for piece in pieces)
         filled = []
         for number, pieces in enumerate(volumes, 1):
-            items = [await self._fill(piece) for piece in pieces]
+            items = [
+                Item(each.name, each.digest, each.start, each.size, checks.get(each, each.digest))
+                for each in pieces
+            ]
             parts = {
                 item.name: Part(item.check, item.start, item.size, self.lock.sizes[item.blob])
                 for item, piece in zip(items, pieces, strict=True)
@@ -118,15 +124,22 @@ class Shipment:
             filled.append(Contents({"volume.json": label.raw} | repeated, tuple(items), self.store))
         return filled
 
-    async def _fill(self, piece: Piece) -> Item:
-        check = piece.digest
-        if piece.part:
+    async def _hash_parts(self, pieces: Iterable[Piece]) -> dict[Piece, Digest]:
+        """Return the digests of the parts of blobs that are cut, each checked as a whole."""
+        found: dict[Piece, Digest] = {}
+        parts = sorted((each for each in pieces if each.part), key=lambda each: each.start)
+        wholes = {each.digest: each.digest.hasher() for each in parts}
+        for piece in parts:
             hasher = hashlib.sha256()
             span = Span(piece.start, piece.start + piece.size)
             async for content in self.store.read(piece.digest, span):
                 hasher.update(content)
-            check = Digest("sha256", hasher.hexdigest())
-        return Item(piece.name, piece.digest, piece.start, piece.size, check)
+                wholes[piece.digest].update(content)
+            found[piece] = Digest("sha256", hasher.hexdigest())
+        for digest, whole in wholes.items():
+            if whole.hexdigest() != digest.encoded:
+                raise _refuse(digest)
+        return found
 
 
 def pack(

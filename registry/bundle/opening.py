@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from io import BufferedReader
 from pathlib import Path
 
 from registry.bundle.archive import read_member
@@ -30,9 +31,10 @@ def _find_medium(paths: Sequence[Path], stack: ExitStack) -> Medium:
     if [str(path) for path in paths] == [STDIN]:
         return TarMedium(sys.stdin.buffer, "stdin")
     if len(paths) == 1 and paths[0].is_dir():
-        if (paths[0] / "bundle.json").exists():
+        # Whoever looked into a volume may have left its bundle.json beside the volumes.
+        has_lock, found = (paths[0] / "bundle.json").exists(), sorted(paths[0].glob("*.tar"))
+        if has_lock and (not found or (paths[0] / "blobs").exists()):
             return FolderMedium(paths[0])
-        found = sorted(paths[0].glob("*.tar"))
         if not found:
             raise BundleInvalid(str(paths[0]), "it has neither a bundle.json nor volumes (*.tar)")
         paths = found
@@ -45,11 +47,10 @@ def _find_medium(paths: Sequence[Path], stack: ExitStack) -> Medium:
 def _open_tar(path: Path, stack: ExitStack) -> tuple[TarMedium, bool]:
     """Open an archive, and tell whether it is a volume: those begin with `volume.json`."""
     file = stack.enter_context(path.open("rb", buffering=0))
-    is_volume = False
-    if file.seekable():
-        try:
-            first = read_member(file, 0, str(path))
-            is_volume = first is not None and first.name == "volume.json"
-        except BundleInvalid:
-            is_volume = False
-    return TarMedium(file, str(path)), is_volume
+    if not file.seekable():  # a pipe gives less than is asked for
+        return TarMedium(BufferedReader(file), str(path)), False
+    try:
+        first = read_member(file, 0, str(path))
+    except BundleInvalid:
+        first = None
+    return TarMedium(file, str(path)), first is not None and first.name == "volume.json"

@@ -13,6 +13,7 @@ from registry.oci.digest import Digest
 from registry.store.blobs import BlobStore
 from registry.store.part import PartWriter
 from registry.store.spool import Spool
+from registry.store.threads import in_thread
 
 POLL = 0.05  # seconds between two looks at a blob that another process is storing
 
@@ -75,11 +76,11 @@ class Unloader:
             return
         try:
             await self._keeper.reserve(digest, member.size)
-            resumed = await asyncio.to_thread(_copy, medium.read(member), writer)
+            resumed = await in_thread(_copy, medium.read(member), writer)
             if resumed and not writer.is_right and medium.locate(member):
                 # What a crash of the machine left may be none of these bytes: once more, all.
                 writer.restart()
-                await asyncio.to_thread(_copy, medium.read(member), writer)
+                await in_thread(_copy, medium.read(member), writer)
         except BundleInvalid as error:
             self.result.damaged[digest] = f"{member.name}: {error}"
             await self._let_go(digest, writer)
@@ -121,7 +122,7 @@ class Unloader:
     async def _land(self, place: str, member: Member, writer: PartWriter) -> None:
         digest, is_kept = read_blob_name(member.name), False
         try:
-            sealed = await asyncio.to_thread(writer.seal)
+            sealed = await in_thread(writer.seal)
             await self._store.adopt(sealed)
             await self._keeper.record(digest, sealed.size)
             self.result.new += member.size
@@ -160,10 +161,10 @@ class Unloader:
             for each in parts:
                 if each.part.start > writer.received:
                     break
-                if not await asyncio.to_thread(_is_right, each):
+                if not await in_thread(_is_right, each):
                     self.result.damaged[digest] = each.label
                     break
-                await asyncio.to_thread(_append, each, writer)
+                await in_thread(_append, each, writer)
             received = writer.received
             if received < whole:
                 writer.release()

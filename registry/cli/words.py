@@ -49,10 +49,8 @@ def make_table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:
 
 def print_table(table: Table) -> None:
     """Print to stdout; where that is no terminal, nothing is cut to fit a width."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=1000)
-    console.print(table)
+    width = None if Console().is_terminal else 1000
+    Console(width=width, markup=False, emoji=False).print(table)  # names are not ours: no codes
 
 
 def open_progress(what: str, total: int) -> Progress:

@@ -12,7 +12,6 @@ from pathlib import Path
 from registry.catalog.database import Database
 from registry.catalog.room import RoomCatalog
 from registry.errors import DigestMismatch, StoreError
-from registry.mirror.tasks import in_thread
 from registry.oci.digest import Digest
 from registry.oci.span import Span
 from registry.store.blobs import BlobStore
@@ -21,6 +20,7 @@ from registry.store.part import PartWriter
 from registry.store.pins import PinFile
 from registry.store.references import ReferenceFiles
 from registry.store.spool import Spool
+from registry.store.threads import in_thread
 
 PAGE = 1000  # rows read at a time
 

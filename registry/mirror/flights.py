@@ -16,12 +16,13 @@ from registry.errors import DigestMismatch, EntrepotError, StoreError
 from registry.mirror.conveyor import Conveyor
 from registry.mirror.retelling import retell
 from registry.mirror.room import RoomKeeper
-from registry.mirror.tasks import Tasks, in_thread
+from registry.mirror.tasks import Tasks
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.store.blobs import BlobStore
 from registry.store.part import Fate, PartReader, PartWriter, Progress
 from registry.store.spool import Spool, Waybill
+from registry.store.threads import in_thread
 from registry.upstream.ranges import read_in_order
 from registry.upstream.source import Source, Transfer
 

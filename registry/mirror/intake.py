@@ -9,7 +9,6 @@ import structlog
 from registry.catalog.manifests import ManifestCatalog
 from registry.errors import ManifestInvalid, StoreError
 from registry.mirror.room import RoomKeeper
-from registry.mirror.tasks import in_thread
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
 from registry.oci.names import Repository, Tag
@@ -18,6 +17,7 @@ from registry.store.blobs import BlobStore
 from registry.store.part import PartWriter
 from registry.store.references import Pointer, ReferenceFiles
 from registry.store.spool import Spool
+from registry.store.threads import in_thread
 
 POLL = 0.02  # seconds between two looks whether the bytes are here
 ATTEMPTS = 250

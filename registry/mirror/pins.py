@@ -8,11 +8,11 @@ import structlog
 from registry.catalog.pins import Pin, PinCatalog, Root
 from registry.errors import InvalidInput
 from registry.mirror.evictor import EVICTION
-from registry.mirror.tasks import in_thread
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, parse_reference, parse_repository
 from registry.store.locks import Locks
 from registry.store.pins import PinFile
+from registry.store.threads import in_thread
 
 
 class Pins:

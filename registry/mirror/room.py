@@ -15,12 +15,12 @@ from registry.catalog.room import RoomCatalog
 from registry.errors import StoreError
 from registry.metrics import Metrics
 from registry.mirror.evictor import EVICTION, STALE, Evictor
-from registry.mirror.tasks import in_thread
 from registry.oci.digest import Digest
 from registry.settings import StorageSettings
 from registry.store.blobs import BlobStore
 from registry.store.locks import Locks
 from registry.store.spool import Spool
+from registry.store.threads import in_thread
 
 HIGH, LOW = 0.98, 0.95  # of the limit: the steward evicts when above the one, down to the other
 RESPITE = 2.0  # seconds for which nobody looks for as much room again, when there is too little

@@ -16,13 +16,13 @@ from registry.catalog.pulls import PullCatalog
 from registry.catalog.room import RoomCatalog
 from registry.errors import StoreError
 from registry.metrics import Metrics
-from registry.mirror.tasks import in_thread
 from registry.oci import media
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
 from registry.oci.names import Repository, Tag
 from registry.settings import Settings, StorageSettings
 from registry.store.folder import DataFolder
+from registry.store.threads import in_thread
 from tests.property.virtual_loop import InlineExecutor
 
 LIMIT = 6000  # bytes, of some 9000 that all images take

@@ -5,7 +5,8 @@ import threading
 
 import pytest
 
-from registry.mirror.tasks import Tasks, in_thread
+from registry.mirror.tasks import Tasks
+from registry.store.threads import in_thread
 
 
 async def wait_for_ever() -> None:
