@@ -1,7 +1,7 @@
 """Importing a bundle: bytes first, each checked; then manifests; then what names lead to."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
@@ -97,8 +97,14 @@ class Importer:
 
     async def count_new(self, lock: Lock) -> int:
         """Return how many bytes of a bundle are not here yet."""
-        sizes = [s for digest, s in lock.blobs if await self._store.stat(digest) is None]
-        return sum(sizes)
+        return await self._count_absent(lock.blobs)
+
+    async def count_lacking(self, lock: Lock) -> int:
+        """Return how many bytes that a bundle leaves out are not here either."""
+        return await self._count_absent(lock.omitted)
+
+    async def _count_absent(self, blobs: Iterable[tuple[Digest, int]]) -> int:
+        return sum([size for digest, size in blobs if await self._store.stat(digest) is None])
 
     async def load(
         self, opened: Opened, tell: Callable[[int], None], *, signer: str = ""

@@ -126,8 +126,9 @@ def import_bundle(
             new = await storehouse.importer.count_new(opened.lock)
             await _refuse_too_large(session, new)
             if dry_run:
-                _tell_plan(opened, new, signer, as_json=as_json)
-                return True
+                lacking = await storehouse.importer.count_lacking(opened.lock)
+                _tell_plan(opened, (new, lacking), signer, as_json=as_json)
+                return not lacking
             with open_progress("importing", opened.lock.size) as progress:
                 task = progress.task_ids[0]
                 done = await storehouse.importer.load(
@@ -170,15 +171,21 @@ async def _refuse_too_large(session: Session, new: int) -> None:
         )
 
 
-def _tell_plan(opened: "Opened", new: int, signer: str, *, as_json: bool) -> None:
+def _tell_plan(opened: "Opened", sizes: tuple[int, int], signer: str, *, as_json: bool) -> None:
+    new, lacking = sizes
     names = [image.name for image in opened.lock.images]
     if as_json:
         facts = {"bundle": opened.lock.bundle_id, "images": names, "new": new, "dry_run": True}
-        typer.echo(json.dumps(facts | {"signer": signer or None}))
+        typer.echo(json.dumps(facts | {"lacking": lacking, "signer": signer or None}))
         return
     for name in names:
         typer.echo(f"would be imported: {name}")
     typer.echo(f"{tell_size(new)} of {tell_size(opened.lock.size)} are not here yet")
+    if lacking:
+        typer.echo(
+            f"{tell_size(lacking)} that it leaves out are not here either: images with them would"
+            " stay incomplete"
+        )
 
 
 def _write_need(opened: "Opened", done: "Imported", path: Path) -> str | None:

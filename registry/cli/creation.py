@@ -17,7 +17,7 @@ from registry.cli.delivery import (
     parse_target,
     tell_facts,
 )
-from registry.cli.requests import find_wants, read_gaps
+from registry.cli.requests import Gaps, count_unmet, find_wants, read_gaps
 from registry.cli.session import Config, DryRun, Json, Session, fail, operate
 from registry.errors import BundleInvalid, EntrepotError
 from registry.lists.wanted import Entry
@@ -102,9 +102,21 @@ def create_bundle(
         names = [parse_platform(name) for each in platform or [] for name in each.split(",")]
         choice = _choose(mode, names or ([] if need else [own_platform()]), gaps.facts)
         plan = await session.storehouse.planner.plan(wants, choice)
-        return await _carry_out(session, plan, Order(target, sign, dry_run, as_json))
+        is_whole = await _carry_out(session, plan, Order(target, sign, dry_run, as_json))
+        return _meets(gaps, plan) and is_whole
 
     operate(config, work)
+
+
+def _meets(gaps: Gaps, plan: "Plan") -> bool:
+    unmet = count_unmet(gaps, plan.lock)
+    if unmet:
+        typer.echo(
+            f"entrepot: {unmet} of the blobs that lack are in none of these images: their tags lead"
+            " elsewhere by now; create without --need, or name the former images by digest too",
+            err=True,
+        )
+    return not unmet
 
 
 async def _gather(session: Session, named: sources.Sources) -> tuple[Entry, ...]:

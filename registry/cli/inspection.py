@@ -50,6 +50,8 @@ def inspect_bundle(
     shares = [survey.weigh(image) for image in opened.lock.images]
     heavy = survey.list_heavy(top)
     readers = str(find_readers(opened.lock, manifests))
+    if _is_cut(opened):
+        readers = "readable by: entrepot; by others when bundle join has made one file of it"
     if as_json:
         facts = _list_facts(opened, shares, heavy)
         typer.echo(json.dumps(facts | {"readers": readers}))
@@ -99,6 +101,12 @@ def _list_facts(
             for each in heavy
         ],
     }
+
+
+def _is_cut(opened: "Opened") -> bool:
+    from registry.bundle.volume_set import VolumesMedium  # noqa: PLC0415
+
+    return isinstance(opened.medium, VolumesMedium)
 
 
 def _list_missing(opened: "Opened") -> list[int]:

@@ -54,6 +54,9 @@ def read_gaps(have: list[Path], since: list[Path], need: Path | None) -> Gaps:
     from registry.bundle.inventory import read_inventory  # noqa: PLC0415
 
     inventories = [read_inventory(path.read_bytes(), str(path)) for path in have]
+    for path, inventory in zip(have, inventories, strict=True):
+        if inventory.images:
+            raise BundleInvalid(str(path), "it is what an import lacked; use it with --need")
     locks = [_read_lock(path) for path in since]
     there = [each.blobs for each in inventories]
     there += [(*lock.blobs, *lock.omitted) for lock in locks]
@@ -66,6 +69,11 @@ def read_gaps(have: list[Path], since: list[Path], need: Path | None) -> Gaps:
         raise BundleInvalid(str(need), "it is no need but an inventory; use it with --have")
     only: frozenset[Digest] = frozenset(digest for digest, _ in gap.blobs)
     return Gaps(facts | {"only": only, "requires": (*requires, gap.id)}, gap.images)
+
+
+def count_unmet(gaps: Gaps, lock: "Lock") -> int:
+    """Return how many blobs that the other side lacks are in none of the bundle's images."""
+    return len(gaps.facts.get("only", frozenset()) - lock.sizes.keys())
 
 
 def _read_lock(path: Path) -> "Lock":

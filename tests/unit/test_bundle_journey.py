@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
-from registry.bundle.contents import Contents, list_whole
+import pytest
+
+from registry.bundle.contents import Contents, list_whole, pack
 from registry.bundle.opening import open_paths
 from registry.bundle.plan import Choice, Want
 from registry.bundle.store import BundleStore
 from registry.bundle.verification import verify
 from registry.bundle.views import write_head
 from registry.bundle.writing import write_file, write_folder
+from registry.errors import BundleInvalid
+from registry.oci.digest import Digest
 from registry.store.folder import open_folder
 from registry.storehouse import open_shelves
 from tests.harness.depot import open_depot, split
@@ -53,3 +57,22 @@ async def test_what_is_written_arrives(tmp_path: Path) -> None:
         store = BundleStore.over(opened, tmp_path)
     async for _, size in store.scan():
         assert size
+
+
+async def test_what_has_rotted_is_not_cut(tmp_path: Path) -> None:
+    """A blob whose parts would each be right, and together wrong, gets into no volume."""
+    large = b"large" * 1_000_000
+    async with open_depot(tmp_path / "here") as here:
+        await here.put_image("docker.io/library/app:1", [large])
+        repository, tag = split("docker.io/library/app:1")
+        assert tag is not None
+        plan = await here.storehouse.planner.plan(
+            [Want(repository, tag)], Choice("subset", ("linux/amd64",))
+        )
+        digest = Digest.of(large)
+        file = here.path / "blobs" / "sha256" / digest.encoded[:2] / digest.encoded
+        file.chmod(0o644)
+        file.write_bytes(b"X" + large[1:])
+        store = open_shelves(open_folder(here.path)).store
+        with pytest.raises(BundleInvalid, match="changed on disk"):
+            await pack(plan.lock, plan.manifests, store).fill(1_000_000)
