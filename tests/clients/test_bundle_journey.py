@@ -149,10 +149,10 @@ def run_all(puller: Puller, images: tuple[Image, ...], island: Island) -> None:
     for image in images:
         puller.pull(image)
         assert image.message == puller.read(image), puller.name
-    # Not of docker: `docker pull` of an image of Docker Hub is counted. What was seen under strace, of
-    # one pull that counted four: dockerd called connect() four times for port 53 of the machine's
-    # name server, and otherwise only for its mirror. The names it would have looked up were not
-    # seen. An image by the mirror's own address, and `docker run`, counted nothing.
+    # Not of docker: `docker pull` of an image of Docker Hub is counted. Seen under strace, of one
+    # pull that counted four: dockerd called connect() four times for port 53 of the machine's name
+    # server, and otherwise only for its mirror. The names it would have looked up were not seen.
+    # One image by the mirror's own address, and `docker run`, counted nothing.
     assert island.count_attempts() == before or puller.name == "docker"
 
 
