@@ -23,6 +23,7 @@ PLACES = {
     "busybox": ("/usr/bin/busybox", "busybox-static"),
     "umoci": ("/usr/bin/umoci", "umoci"),
     "ip": ("/usr/bin/ip", "iproute2"),
+    "openssl": ("/usr/bin/openssl", "openssl"),
 }
 BUILT = {
     "crane": ("github.com/google/go-containerregistry/cmd/crane", "v0.22.1"),
