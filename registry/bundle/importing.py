@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from registry.bundle.lock import Lock, LockedImage
-from registry.bundle.reading import Opened, find_above, find_contradictions, list_users, sketch
+from registry.bundle.reading import (
+    Opened,
+    find_above,
+    find_contradictions,
+    list_users,
+    map_parents,
+    sketch,
+)
 from registry.bundle.unloading import Keeper, Unloaded, Unloader
 from registry.bundle.volume_set import VolumesMedium
 from registry.catalog.manifests import ManifestCatalog
@@ -153,7 +160,8 @@ class Importer:
                 lies[digest] = [error.why]
         for digest, why in find_contradictions(lock, manifests).items():
             lies.setdefault(digest, []).extend(why)
-        above = {digest: find_above(manifests, [digest]) for digest in list(lies)[:100]}
+        parents = map_parents(manifests)
+        above = {digest: find_above(parents, digest) for digest in list(lies)[:100]}
         lacks: dict[Digest, list[Descriptor]] = {}
         for image in lock.images:
             roots = {image.root.digest, *(each.digest for each in image.referrers)}
@@ -163,7 +171,7 @@ class Importer:
                 continue
             await self._load_image(_Parcel(lock, image, manifests, lacks, signer), result)
         for digest in list(result.blobs.damaged)[:100]:
-            result.damaged[digest] = list_users(lock, manifests, digest)
+            result.damaged[digest] = list_users(lock, parents, digest)
 
     async def _load_image(self, parcel: "_Parcel", result: Imported) -> None:
         """Keep an image's manifests, and make its name lead to it, if all of it is here."""

@@ -1,6 +1,6 @@
 """Reading a bundle, from whoever it comes: its head, and then whether it tells the truth."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from registry.bundle.archive import Member, read_blob_name
@@ -155,26 +155,33 @@ def _find_deep(manifests: Mapping[Digest, Manifest]) -> set[Digest]:
     return level
 
 
-def list_users(lock: Lock, manifests: Mapping[Digest, Manifest], digest: Digest) -> list[str]:
+Parents = Mapping[Digest, Sequence[Digest]]
+
+
+def map_parents(manifests: Mapping[Digest, Manifest]) -> Parents:
+    """Return which manifests refer to a blob or manifest, by its digest."""
+    found: dict[Digest, list[Digest]] = {}
+    for digest, manifest in manifests.items():
+        for each in (*manifest.blobs, *manifest.children):
+            found.setdefault(each.digest, []).append(digest)
+    return found
+
+
+def find_above(parents: Parents, digest: Digest) -> set[Digest]:
+    """Return a digest, and those of all manifests that lead to it."""
+    reached, waiting = {digest}, [digest]
+    while waiting:
+        above = {*parents.get(waiting.pop(), ())} - reached
+        reached |= above
+        waiting += above
+    return reached
+
+
+def list_users(lock: Lock, parents: Parents, digest: Digest) -> list[str]:
     """Return the names of the images that need a blob, as far as their manifests are known."""
-    reached = find_above(manifests, [digest])
+    reached = find_above(parents, digest)
     return [
         image.name
         for image in lock.images
         if any(each.digest in reached for each in (image.root, *image.referrers))
     ]
-
-
-def find_above(manifests: Mapping[Digest, Manifest], digests: Collection[Digest]) -> set[Digest]:
-    """Return these digests, and those of all manifests that lead to any of them."""
-    reached, is_growing = {*digests}, True
-    while is_growing:
-        more = {
-            digest
-            for digest, manifest in manifests.items()
-            if digest not in reached
-            and any(each.digest in reached for each in (*manifest.blobs, *manifest.children))
-        }
-        reached |= more
-        is_growing = bool(more)
-    return reached

@@ -1,12 +1,12 @@
 """Verifying a bundle: every byte of it read, and everything told that is wrong. Needs no store."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from registry.bundle.archive import Member, read_blob_name, spell_blob
 from registry.bundle.medium import Medium
-from registry.bundle.reading import Opened, find_contradictions, list_users, sketch
+from registry.bundle.reading import Opened, find_contradictions, list_users, map_parents, sketch
 from registry.bundle.volume_set import VolumesMedium
 from registry.errors import BundleInvalid, ManifestInvalid
 from registry.oci.digest import Digest
@@ -32,8 +32,9 @@ class Damage:
 class Verdict:
     """What verifying found.
 
-    `right` blobs and parts of `size` bytes; `damaged` and `missing` ones; `volumes` are the numbers
-    of those that were not given, of `count`; `wrong` is what else is not as it was made.
+    `right` blobs and parts of `size` bytes, of which `parts` are parts without the others: they are
+    as `volume.json` says, which nobody has signed; `damaged` and `missing` ones; `volumes` are the
+    numbers of those that were not given, of `count`; `wrong` is what else is not as it was made.
     """
 
     right: int = 0
@@ -44,6 +45,7 @@ class Verdict:
     volumes: list[int] = field(default_factory=list)
     number: int = 0
     count: int = 0
+    parts: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -89,13 +91,13 @@ class _Verification:
         verdict.wrong += [
             f"{name} is not as it was made" for name in opened.find_lies(self._manifests)
         ]
+        parents = map_parents(self._manifests)
         for found in (verdict.damaged, verdict.missing):
-            found[:MAX_USERS] = [self._name_users(each) for each in found[:MAX_USERS]]
+            found[:MAX_USERS] = [
+                replace(each, images=tuple(list_users(opened.lock, parents, each.digest)))
+                for each in found[:MAX_USERS]
+            ]
         return verdict
-
-    def _name_users(self, damage: Damage) -> Damage:
-        users = list_users(self._opened.lock, self._manifests, damage.digest)
-        return Damage(damage.digest, damage.name, damage.place, tuple(users))
 
     def _read_blob(self, member: Member) -> None:
         digest = read_blob_name(member.name)
@@ -118,6 +120,7 @@ class _Verification:
         verdict.volumes, verdict.count = medium.missing, medium.count
         if len(medium.numbers) == 1 and medium.count > 1:
             (verdict.number,) = medium.numbers
+        verdict.parts = len(medium.lone_parts)
         for each in medium.lone_parts:
             digest = read_blob_name(each.member.name)
             self._seen.add(digest)

@@ -94,6 +94,8 @@ def _praise(opened: "Opened", verdict: "Verdict", signer: str) -> str:
     told = f", signed by {signer}" if signer else ""
     if opened.signature and not signer:
         told = ", signed (by whom, says --key)"
+    if opened.signature and verdict.parts:
+        told += f"; {verdict.parts} parts of cut blobs are only proven with all volumes together"
     return f"{what}: {verdict.right} blobs right, {tell_size(verdict.size)}{told}"
 
 

@@ -108,6 +108,8 @@ def _tell(opened: "Opened", done: "Imported", listening: str) -> None:
     ]
     for name, lacking in done.incomplete.items():
         lines.append(f"not served, as {len(lacking)} of its blobs are not here or damaged: {name}")
+    lines += [f"not served: {name}: {why}" for name, why in done.refused.items()]
+    lines += opened.medium.flaws.told
     names = sorted({image.repository.registry for image in done.images})
     podman = "\n".join(_PODMAN.format(name=name, address=address) for name in names)
     typer.echo("\n".join([*lines, "", _CLIENTS.format(address=address, podman=podman)]))
