@@ -141,6 +141,7 @@ async def verify_slowly(store: BundleStore) -> None:
             pending.pop()
         except StoreError as error:  # a medium that was pulled out may come back
             log.error("not verified", blob=str(pending[-1]), why=str(error))  # noqa: TRY400
+            pending.insert(0, pending.pop())  # the others first
             await asyncio.sleep(LULL)
         await asyncio.sleep(REST * (time.monotonic() - began))
     log.info("verified", damaged=damaged)

@@ -144,7 +144,12 @@ def parse_lock(raw: bytes) -> Lock:
 
 
 def _refuse_gaps(lock: Lock) -> None:
-    """Refuse a lock that names manifests which it has not."""
+    """Refuse a lock that names manifests which it has not, or one thing for another."""
+    if len({image.name for image in lock.images}) != len(lock.images):
+        raise ValueError("an image is named twice")
+    for image in lock.images:
+        if isinstance(image.reference, Digest) and image.reference != image.root.digest:
+            raise ValueError(f"{image.name} is said to be {image.root.digest}")
     named = {each.digest for image in lock.images for each in (image.root, *image.referrers)}
     if lacking := sorted(map(str, named - lock.manifests.keys())):
         raise ValueError(f"{lacking[0]} is named and is no manifest")

@@ -32,7 +32,7 @@ def _find_medium(paths: Sequence[Path], stack: ExitStack) -> Medium:
         return TarMedium(sys.stdin.buffer, "stdin")
     if len(paths) == 1 and paths[0].is_dir():
         # Whoever looked into a volume may have left its bundle.json beside the volumes.
-        has_lock, found = (paths[0] / "bundle.json").exists(), sorted(paths[0].glob("*.tar"))
+        has_lock, found = (paths[0] / "bundle.json").exists(), sorted(paths[0].glob("[!.]*.tar"))
         if has_lock and (not found or (paths[0] / "blobs").exists()):
             return FolderMedium(paths[0])
         if not found:

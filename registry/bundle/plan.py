@@ -213,7 +213,8 @@ class _Walk:
                     continue  # as far as it is here, like a referrer
                 manifest = await self._read_digest(record.digest)
                 for child in manifest.children:
-                    await self._read(child)
+                    if await self._store.stat(child.digest) is not None:
+                        await self._read(child)
                 image = LockedImage(self._repository, Tag(name), manifest.descriptor, is_extra=True)
                 self.images.append(image)
 
@@ -222,8 +223,11 @@ class _Walk:
             for number, blob in enumerate(manifest.blobs):
                 if number and self._choice.leaves_out(blob.digest):
                     continue
-                if await self._store.stat(blob.digest) is None:
+                size = await self._store.stat(blob.digest)
+                if size is None:
                     raise self._lacking(f"the blob {blob.digest} is not in this cache")
+                if size != blob.size:
+                    raise self._lacking(f"the blob {blob.digest} has {size} bytes, not {blob.size}")
 
     def _lacking(self, why: str) -> ManifestUnknown:
         name = spell_image(self._repository, self._want.reference)

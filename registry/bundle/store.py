@@ -20,7 +20,7 @@ from registry.store.blobs import BlobFile
 from registry.store.part import SealedPart
 
 PIECE = 1024 * 1024  # bytes
-_State = tuple[int, int, int]
+_State = tuple[int, int]
 
 
 class BundleStore:
@@ -167,4 +167,5 @@ class BundleStore:
 
 
 def _tell_state(found: os.stat_result) -> _State:
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    # No inode: FAT makes new numbers when a medium is plugged in again.
+    return found.st_size, found.st_mtime_ns

@@ -161,7 +161,10 @@ def _load_tape(medium: TarMedium) -> _Tape:
             raise BundleInvalid(medium.label, f"{member.name} is there twice")
         head[member.name] = read_small(medium, member)
     if "volume.json" not in head:
-        raise BundleInvalid(medium.label, "it is no volume: it has no volume.json")
+        raise BundleInvalid(
+            medium.label,
+            "it is no volume: it has no volume.json; give one bundle, or volumes of one",
+        )
     return _Tape(parse_volume(head["volume.json"], medium.label), medium, head, rest)
 
 

@@ -16,6 +16,7 @@ from registry.errors import EntrepotError, InvalidInput
 
 if TYPE_CHECKING:
     from registry.bundle.importing import Imported
+    from registry.bundle.lock import Lock
     from registry.bundle.reading import Opened
     from registry.bundle.verification import Verdict
 
@@ -126,7 +127,7 @@ def import_bundle(
         with open_paths(bundle) as opened:
             signer = _judge(session, opened, key or [])
             new = await storehouse.importer.count_new(opened.lock)
-            await _refuse_too_large(session, new)
+            await _refuse_too_large(session, opened.lock, new)
             if dry_run:
                 lacking = await storehouse.importer.count_lacking(opened.lock)
                 _tell_plan(opened, (new, lacking), signer, as_json=as_json)
@@ -139,8 +140,9 @@ def import_bundle(
         names = [(each.repository, each.reference) for each in done.images if not no_pin]
         await storehouse.images.pin(await storehouse.images.plan_pins(names, []))
         facts = _list_facts(done) | {"bundle": opened.lock.bundle_id, "signer": signer or None}
-        facts["need"] = _write_need(opened, done, need)
+        facts["need"] = str(need) if done.incomplete else None
         typer.echo(json.dumps(facts) if as_json else _tell(done, facts["need"]))
+        _write_need(opened, done, need)
         return done.is_whole
 
     operate(config, work)
@@ -161,10 +163,10 @@ def _judge(session: Session, opened: "Opened", keys: list[Path]) -> str:
     return check_signer(opened, keys) or pinned
 
 
-async def _refuse_too_large(session: Session, new: int) -> None:
-    stock = await session.storehouse.stock.take()
-    evictable = stock.use.blobs - stock.use.pinned
-    room = min(stock.limit - stock.use.pinned, stock.free - stock.reserve + evictable)
+async def _refuse_too_large(session: Session, lock: "Lock", new: int) -> None:
+    # What its images need and is here must not make room for the rest of it.
+    needed = {digest for digest, _ in (*lock.blobs, *lock.omitted)}
+    room = await session.storehouse.stock.measure_room(needed)
     if new > room:
         fail(
             f"the bundle has {tell_size(new)} that are not here, and only {tell_size(room)} can be"
@@ -190,14 +192,18 @@ def _tell_plan(opened: "Opened", sizes: tuple[int, int], signer: str, *, as_json
         )
 
 
-def _write_need(opened: "Opened", done: "Imported", path: Path) -> str | None:
-    """Write what images lack, and return where; None when nothing does."""
+def _write_need(opened: "Opened", done: "Imported", path: Path) -> None:
+    """Write what images lack, if they do."""
     from registry.bundle.inventory import write_need  # noqa: PLC0415
 
     if not done.incomplete:
-        return None
-    path.write_bytes(write_need(opened.lock.bundle_id, done.incomplete, done.need.items()))
-    return str(path)
+        return
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_bytes(write_need(opened.lock.bundle_id, done.incomplete, done.need.items()))
+        part.replace(path)
+    except OSError as error:
+        fail(f"{path} cannot be written ({error.strerror}); name another place with --need", 1)
 
 
 def _list_facts(done: "Imported") -> dict[str, Any]:

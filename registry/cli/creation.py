@@ -21,6 +21,7 @@ from registry.cli.requests import Gaps, count_unmet, find_wants, read_gaps
 from registry.cli.session import Config, DryRun, Json, Session, fail, operate
 from registry.errors import BundleInvalid, EntrepotError
 from registry.lists.wanted import Entry
+from registry.oci.names import spell_image
 from registry.oci.platform import own_platform, parse_platform
 
 if TYPE_CHECKING:
@@ -101,11 +102,21 @@ def create_bundle(
         wants = await find_wants(session, [*(images or []), *gaps.images], listed)
         names = [parse_platform(name) for each in platform or [] for name in each.split(",")]
         choice = _choose(mode, names or ([] if need else [own_platform()]), gaps.facts)
-        plan = await session.storehouse.planner.plan(wants, choice)
+        plan = _forgive(await session.storehouse.planner.plan(wants, choice), listed)
         is_whole = await _carry_out(session, plan, Order(target, sign, dry_run, as_json))
         return _meets(gaps, plan) and is_whole
 
     operate(config, work)
+
+
+def _forgive(plan: "Plan", listed: tuple[Entry, ...]) -> "Plan":
+    """Take what only looks like an image from the failures, with a remark."""
+    for entry in listed:
+        name = spell_image(entry.repository, entry.reference)
+        if entry.is_guess and name in plan.failures:
+            del plan.failures[name]
+            typer.echo(f"entrepot: {name} is not here, and may be no image", err=True)
+    return plan
 
 
 def _meets(gaps: Gaps, plan: "Plan") -> bool:

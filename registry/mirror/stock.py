@@ -1,5 +1,6 @@
 """How full the store is, and of what."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from registry.catalog.audits import AuditCatalog, Pass
 from registry.catalog.images import ImageCatalog
 from registry.catalog.room import RoomCatalog, Use
 from registry.mirror.room import measure_free
+from registry.oci.digest import Digest
 from registry.settings import StorageSettings
 
 
@@ -58,3 +60,16 @@ class Stock:
             images=len((await self._images.draw()).images),
             audits={name: self._audits.find(name) for name in ("command", "steward")},
         )
+
+    async def measure_room(self, without: Collection[Digest]) -> int:
+        """Return how many bytes could be stored, if all goes that nothing keeps.
+
+        Blobs in `without` are kept too.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        cold = await self._room.list_coldest(without=without)
+        evictable = sum(each.size for each in cold)
+        free = measure_free(self._folder) - self._storage.reserve
+        return max(0, min(self._storage.limit - self._room.used(), free) + evictable)

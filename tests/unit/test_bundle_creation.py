@@ -110,6 +110,14 @@ def test_files_name_images_as_they_do_for_warm(place: Place) -> None:
     assert first["sources"] == [f"{compose}:1 service web"]
 
 
+def test_what_only_looks_like_an_image_is_no_failure(place: Place) -> None:
+    """A field of a custom resource that leads nowhere is remarked upon, and the rest is whole."""
+    custom = place.out / "custom.yaml"
+    custom.write_text("apiVersion: x/v1\nkind: Thing\nspec: {image: 'nowhere/to/be:found'}\n")
+    done = place.create("-o", f"{place.out}/a.tar", "app:1", "-f", str(custom), *AMD)
+    assert "docker.io/nowhere/to/be:found is not here, and may be no image" in done.stderr
+
+
 def test_a_folder_has_the_same_files(place: Place) -> None:
     """The folder is the tar unpacked; a second bundle in it leaves nothing of the first."""
     place.create("-o", f"{place.out}/folder/", "app:1", *AMD)
