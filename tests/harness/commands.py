@@ -42,7 +42,7 @@ def run_command(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess
         into.seek(0)
         with there:
             given = [file.fileno() for file in (into, out, err, there)]
-            socket.send_fds(_open_nursery(), [request], given)
+            socket.send_fds(_open_nursery(_find_network()), [request], given)
         code = _wait(here, arguments)
         return subprocess.CompletedProcess(arguments, code, _read(out), _read(err))
 
@@ -68,9 +68,13 @@ def _read(file: IO[bytes]) -> str:
     return file.read().decode()
 
 
+def _find_network() -> str:
+    return str(Path("/proc/thread-self/ns/net").readlink())
+
+
 @cache
-def _open_nursery() -> socket.socket:
-    """Start the nursery of this process; it ends when its socket is closed."""
+def _open_nursery(_network: str) -> socket.socket:
+    """Start the nursery of this process and network; it ends when its socket is closed."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with there:
         nursery = subprocess.Popen(

@@ -52,7 +52,10 @@ class Reader:
         try:
             with closing(await blobs.get(REPOSITORY, digest)) as blob:
                 if isinstance(blob, StoredBlob):
-                    whole = os.pread(blob.fileno(), blob.size, 0)
+                    whole = b"".join(
+                        os.pread(descriptor, stop - start, start)
+                        for descriptor, start, stop in blob.locate(0, blob.size)
+                    )
                     self.got += whole[self.start : self.stop]
                 else:
                     await self._follow(blob)
