@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from tests.fakes.upstream import FakeUpstream, Image
 from tests.fakes.upstream.content import digest_bytes
 from tests.harness.cargo import KIB, MIB, publish
 from tests.harness.crowd import Crowd
+from tests.harness.deadline import await_truth
 from tests.harness.mirror import MirrorProcess
 from tests.integration.images import ask, keep, make_layer, pull, read_stored
 from tests.integration.wire import fetch, wait_until
@@ -190,12 +191,24 @@ def test_a_server_takes_over_from_another_that_is_killed(
     assert_sound(first.data)
 
 
+def is_still(group: int) -> bool:
+    """Whether every thread of a process group has stopped, or ended."""
+    states = []
+    for path in Path("/proc").glob("[0-9]*/task/*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            state, _, of = path.read_text().rpartition(")")[2].split()[:3]
+            states += [state] if of == str(group) else []
+    return set(states) <= {"T", "Z"}
+
+
 @contextmanager
 def frozen(*mirrors: MirrorProcess) -> Iterator[None]:
     """Nobody moves meanwhile."""
     try:
         for mirror in mirrors:
             os.killpg(mirror.pid, signal.SIGSTOP)
+        # Whoever is in a system call stops only when that is over.
+        await_truth(lambda: all(is_still(mirror.pid) for mirror in mirrors))
         yield
     finally:
         for mirror in mirrors:
