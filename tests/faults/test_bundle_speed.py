@@ -41,7 +41,8 @@ async def make_bundle(folder: Path, size: int) -> Path:
     path = folder / "b.tar"
     async with open_depot(folder / "here") as here:
         chance = random.Random(size)
-        await here.put_image(APP, [chance.randbytes(size * MIB // 8) for _ in range(8)])
+        layers = [b"".join(chance.randbytes(MIB) for _ in range(size // 8)) for _ in range(8)]
+        await here.put_image(APP, layers)
         plan = await plan_bundle(here, [APP])
         store = open_shelves(open_folder(here.path)).store
         contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
