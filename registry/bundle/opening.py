@@ -7,6 +7,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from registry.bundle.archive import read_member
+from registry.bundle.lock import MAX_LOCK, Lock, parse_lock
 from registry.bundle.medium import FolderMedium, Medium, TarMedium
 from registry.bundle.reading import Opened, open_bundle
 from registry.bundle.volume_set import VolumesMedium
@@ -25,6 +26,22 @@ def open_paths(paths: Sequence[Path]) -> Iterator[Opened]:
     """
     with ExitStack() as stack:
         yield open_bundle(_find_medium(paths, stack))
+
+
+def load_lock(path: Path) -> Lock:
+    """Read what is in a bundle, from any of its forms or from a bare `bundle.json`.
+
+    Raises:
+        BundleInvalid: it is none of them.
+        OSError: it cannot be read.
+    """
+    if path.is_file():
+        with path.open("rb") as file:
+            first = file.read(1)
+            if first == b"{" or path.suffix == ".json":
+                return parse_lock(first + file.read(MAX_LOCK))
+    with open_paths([path]) as opened:
+        return opened.lock
 
 
 def _find_medium(paths: Sequence[Path], stack: ExitStack) -> Medium:

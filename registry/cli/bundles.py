@@ -9,6 +9,7 @@ import typer
 from registry.cli.coverage import check_bundle
 from registry.cli.creation import create_bundle, join_volumes
 from registry.cli.inspection import compare_bundles, inspect_bundle
+from registry.cli.media import Bundle, Keys, check_signer
 from registry.cli.session import Config, DryRun, Json, Session, fail, operate
 from registry.cli.showcase import serve_bundle
 from registry.cli.words import open_progress, tell_size
@@ -19,15 +20,6 @@ if TYPE_CHECKING:
     from registry.bundle.lock import Lock
     from registry.bundle.reading import Opened
     from registry.bundle.verification import Verdict
-
-_Bundle = Annotated[
-    list[Path],
-    typer.Argument(metavar="BUNDLE...", help="A bundle's file, folder, or volumes; - reads stdin."),
-]
-_Keys = Annotated[
-    list[Path] | None,
-    typer.Option("--key", metavar="PEM", help="A public key to trust; may be repeated."),
-]
 
 
 def build_bundle_app() -> typer.Typer:
@@ -44,19 +36,7 @@ def build_bundle_app() -> typer.Typer:
     return app
 
 
-def check_signer(opened: "Opened", keys: list[Path]) -> str:
-    """Return the file name of the key that signed a bundle; empty where none was asked for.
-
-    Raises:
-        BundleInvalid: it was signed by none of them.
-        KeyInvalid: one of them is no key.
-    """
-    from registry.bundle.signing import Policy  # noqa: PLC0415
-
-    return Policy(tuple(keys), is_required=bool(keys)).judge(opened.lock.raw, opened.signature)
-
-
-def verify_bundle(bundle: _Bundle, key: _Keys = None, as_json: Json = False) -> None:
+def verify_bundle(bundle: Bundle, key: Keys = None, as_json: Json = False) -> None:
     """Read every byte of a bundle and say what is wrong; exit 1 if anything is. Needs no store.
 
     A volume alone is verified alone; with several, all of them have to be there.
@@ -101,8 +81,8 @@ def _praise(opened: "Opened", verdict: "Verdict", signer: str) -> str:
 
 
 def import_bundle(
-    bundle: _Bundle,
-    key: _Keys = None,
+    bundle: Bundle,
+    key: Keys = None,
     *,
     no_pin: Annotated[bool, typer.Option("--no-pin", help="Do not pin the images.")] = False,
     need: Annotated[

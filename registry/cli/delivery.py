@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from registry.cli.inspection import describe_share
 from registry.cli.words import make_table, open_progress, print_table, tell_size
 from registry.errors import SettingsError, StoreError
 from registry.quantities import Refusal, parse_size
@@ -180,18 +181,7 @@ def list_facts(
     return {
         "bundle": lock.bundle_id,
         "mode": lock.mode,
-        "images": [
-            {
-                "name": each.image.name,
-                "digest": str(each.image.root.digest),
-                "platforms": list(each.image.platforms),
-                "missing": list(each.image.missing),
-                "extra": each.image.is_extra,
-                "size": each.size,
-                "unique": each.unique,
-            }
-            for each in map(survey.weigh, lock.images)
-        ],
+        "images": [describe_share(survey.weigh(image)) for image in lock.images],
         "blobs": len(lock.blobs),
         "size": sum(sizes),
         "volumes": sizes,

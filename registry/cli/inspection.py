@@ -7,25 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from registry.cli.media import Bundle
 from registry.cli.session import Json, fail
 from registry.cli.words import make_table, print_table, tell_size
 from registry.errors import EntrepotError
 
 if TYPE_CHECKING:
     from registry.bundle.difference import Difference
-    from registry.bundle.lock import Lock, LockedImage
+    from registry.bundle.lock import LockedImage
     from registry.bundle.reading import Opened
     from registry.bundle.survey import Heavy, Share
 
-_Bundle = Annotated[
-    list[Path],
-    typer.Argument(metavar="BUNDLE...", help="A bundle's file, folder, or volumes; - reads stdin."),
-]
 _One = Annotated[Path, typer.Argument(help="A bundle's file or folder, or a bundle.json.")]
 
 
 def inspect_bundle(
-    bundle: _Bundle,
+    bundle: Bundle,
     *,
     top: Annotated[int, typer.Option("--top", min=0, help="How many of the largest blobs.")] = 10,
     as_json: Json = False,
@@ -65,6 +62,19 @@ def inspect_bundle(
     typer.echo(f"\n{readers}")
 
 
+def describe_share(share: "Share") -> dict[str, Any]:
+    """Return what an image of a bundle is, and what it takes of it, as JSON has it."""
+    return {
+        "name": share.image.name,
+        "digest": str(share.image.root.digest),
+        "platforms": list(share.image.platforms),
+        "missing": list(share.image.missing),
+        "extra": share.image.is_extra,
+        "size": share.size,
+        "unique": share.unique,
+    }
+
+
 def _list_facts(
     opened: "Opened", shares: Sequence["Share"], heavy: Sequence["Heavy"]
 ) -> dict[str, Any]:
@@ -80,16 +90,10 @@ def _list_facts(
         "requires": list(lock.requires),
         "missingVolumes": missing,
         "images": [
-            {
-                "name": each.image.name,
-                "digest": str(each.image.root.digest),
-                "platforms": list(each.image.platforms),
-                "missing": list(each.image.missing),
+            describe_share(each)
+            | {
                 "referrers": [str(referrer.digest) for referrer in each.image.referrers],
                 "sources": list(each.image.sources),
-                "extra": each.image.is_extra,
-                "size": each.size,
-                "unique": each.unique,
                 "shared": each.shared,
                 "leftOut": each.left_out,
                 "known": each.is_known,
@@ -170,9 +174,10 @@ def compare_bundles(former: _One, latter: _One, as_json: Json = False) -> None:
     Example: entrepot bundle diff may.tar june.tar
     """
     from registry.bundle.difference import compare  # noqa: PLC0415
+    from registry.bundle.opening import load_lock  # noqa: PLC0415
 
     try:
-        found = compare(_load_lock(former), _load_lock(latter))
+        found = compare(load_lock(former), load_lock(latter))
     except (EntrepotError, OSError) as error:
         fail(str(error), 2)
     if as_json:
@@ -181,17 +186,6 @@ def compare_bundles(former: _One, latter: _One, as_json: Json = False) -> None:
         typer.echo("\n".join(_tell_changes(found)))
     if not found.is_none:
         raise typer.Exit(1)
-
-
-def _load_lock(path: Path) -> "Lock":
-    from registry.bundle.lock import MAX_LOCK, parse_lock  # noqa: PLC0415
-    from registry.bundle.opening import open_paths  # noqa: PLC0415
-
-    if path.suffix == ".json":
-        with path.open("rb") as file:
-            return parse_lock(file.read(MAX_LOCK + 1))
-    with open_paths([path]) as opened:
-        return opened.lock
 
 
 def _list_changes(found: "Difference") -> dict[str, Any]:

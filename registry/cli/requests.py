@@ -52,12 +52,13 @@ def read_gaps(have: list[Path], since: list[Path], need: Path | None) -> Gaps:
         OSError: one of them cannot be read.
     """
     from registry.bundle.inventory import read_inventory  # noqa: PLC0415
+    from registry.bundle.opening import load_lock  # noqa: PLC0415
 
     inventories = [read_inventory(path.read_bytes(), str(path)) for path in have]
     for path, inventory in zip(have, inventories, strict=True):
         if inventory.images:
             raise BundleInvalid(str(path), "it is what an import lacked; use it with --need")
-    locks = [_read_lock(path) for path in since]
+    locks = [load_lock(path) for path in since]
     there = [each.blobs for each in inventories]
     there += [(*lock.blobs, *lock.omitted) for lock in locks]
     requires = [each.id for each in inventories] + [lock.bundle_id for lock in locks]
@@ -74,15 +75,3 @@ def read_gaps(have: list[Path], since: list[Path], need: Path | None) -> Gaps:
 def count_unmet(gaps: Gaps, lock: "Lock") -> int:
     """Return how many blobs that the other side lacks are in none of the bundle's images."""
     return len(gaps.facts.get("only", frozenset()) - lock.sizes.keys())
-
-
-def _read_lock(path: Path) -> "Lock":
-    from registry.bundle.lock import MAX_LOCK, parse_lock  # noqa: PLC0415
-    from registry.bundle.opening import open_paths  # noqa: PLC0415
-
-    if path.is_file():
-        with path.open("rb") as file:
-            if file.read(1) == b"{":
-                return parse_lock(b"{" + file.read(MAX_LOCK))
-    with open_paths([path]) as opened:
-        return opened.lock

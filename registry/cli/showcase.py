@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from registry.cli.media import Keys, check_signer
 from registry.cli.session import fail
 from registry.cli.words import tell_size
 from registry.errors import EntrepotError, InvalidInput, SettingsError
@@ -49,10 +50,6 @@ _Bundle = Annotated[
     list[Path],
     typer.Argument(metavar="BUNDLE...", help="A bundle's file, folder, or volumes."),
 ]
-_Keys = Annotated[
-    list[Path] | None,
-    typer.Option("--key", metavar="PEM", help="A public key to trust; may be repeated."),
-]
 _Listen = Annotated[
     Address, typer.Option(parser=_read_address, metavar="HOST:PORT", help="Where clients connect.")
 ]
@@ -69,21 +66,19 @@ def serve_bundle(
     listen: _Listen = "127.0.0.1:5000",  # type: ignore[assignment]
     console: _Console = "127.0.0.1:5001",  # type: ignore[assignment]
     workers: _Workers = 0,
-    key: _Keys = None,
+    key: Keys = None,
 ) -> None:
     """Serve a bundle's images until SIGTERM or Ctrl-C, without importing; nothing is copied.
 
     Example: entrepot bundle serve /media/usb/images.tar --listen 0.0.0.0:5000
     """
     from registry.bundle.opening import open_paths  # noqa: PLC0415
-    from registry.bundle.signing import find_signer, load_keys  # noqa: PLC0415
     from registry.showcase import serve_bundle as run  # noqa: PLC0415
 
     try:
         server = ServerSettings(listen=listen, console=console, workers=workers)
         with open_paths(bundle) as opened:
-            if key:
-                find_signer(opened.lock.raw, opened.signature, load_keys(key))
+            check_signer(opened, key or ())
             could_run = run(opened, server, lambda done, at: _tell(opened, done, at))
     except SettingsError as error:
         fail(f"{error.key.replace('server.', '--')}: {error.why}; {error.cure}", 2)
