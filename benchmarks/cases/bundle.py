@@ -17,6 +17,7 @@ from tests.harness.deadline import await_truth
 from tests.harness.depot import open_depot
 from tests.harness.parcels import BundleProcess, plan, write_tar
 
+RIVAL = "nginx"
 IMAGE = f"docker.io/{REPOSITORY}:1"
 
 
@@ -65,8 +66,9 @@ async def _pack(data: Path, path: Path) -> None:
 
 
 def _serve(bench: Bench) -> Bench:
-    """Have the bundle's server take our place."""
-    return replace(bench, present=bench.present | {US: Showcase()})
+    """Have the bundle's server take our place, beside the one that its bars name."""
+    rival = {name: each for name, each in bench.present.items() if name == RIVAL}
+    return replace(bench, present=rival | {US: Showcase()})
 
 
 @contextmanager
@@ -85,12 +87,12 @@ BUNDLE = Case(
     "bundle",
     "hot 1 GiB blob from a bundle, one client",
     _prepare_one,
-    (Bar("wall", "<=", 1.15, "nginx"), Bar("cpu", "<=", 1.0, "nginx")),
+    (Bar("wall", "<=", 1.15, RIVAL), Bar("cpu", "<=", 1.0, RIVAL)),
 )
 BUNDLE_CROWD = Case(
     "bundle-16",
     "hot 1 GiB blob from a bundle, 16 clients",
     _prepare_crowd,
-    (Bar("throughput", ">=", 0.95, "nginx"),),
+    (Bar("throughput", ">=", 0.95, RIVAL),),
     most_rounds=3,
 )

@@ -29,8 +29,8 @@ def find_gaps(
 ) -> list[Gap]:
     """Return what lacks of what is wanted, for all of these platforms (none: for any).
 
-    An image without an index has one platform, which the lock does not name: it is taken as right.
-    So is a manifest that is wanted by its own digest.
+    What the lock says of platforms is what counts: `verify` and `import` hold it against the
+    indexes. A manifest that is wanted by its own digest is right, for whatever it is.
     """
     found = ((want, _find_lacks(lock, survey, want, platforms)) for want in wants)
     return [Gap(want, tuple(lacks)) for want, lacks in found if lacks]

@@ -8,7 +8,7 @@ from registry.bundle.lock import Lock, LockedImage, Mode
 from registry.bundle.views import is_runnable
 from registry.catalog.manifests import ManifestCatalog
 from registry.errors import EntrepotError, ManifestUnknown, PlatformUnknown
-from registry.oci import media, platform
+from registry.oci import platform
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor, Manifest, parse_manifest
 from registry.oci.names import Reference, Repository, Tag, spell_image
@@ -47,11 +47,16 @@ class Choice:
 
 @dataclass(slots=True)
 class Plan:
-    """A bundle that can be written; `failures` are the images that are left out, and why."""
+    """A bundle that can be written.
+
+    `failures` are the images that are left out, and why; `absent` has those of the platforms asked
+    for that an image is not made for, by its name.
+    """
 
     lock: Lock
     manifests: dict[Digest, Manifest]
     failures: dict[str, str] = field(default_factory=dict)
+    absent: dict[str, list[str]] = field(default_factory=dict)
 
 
 class Planner:
@@ -70,15 +75,19 @@ class Planner:
         images: list[LockedImage] = []
         manifests: dict[Digest, Manifest] = {}
         failures: dict[str, str] = {}
+        absent: dict[str, list[str]] = {}
         for want in sorted(wants, key=lambda each: spell_image(each.repository, each.reference)):
+            name = spell_image(want.repository, want.reference)
             try:
                 found = await _Walk(self._catalog, self._store, want, choice).go()
             except EntrepotError as error:
-                failures[spell_image(want.repository, want.reference)] = str(error)
+                failures[name] = str(error)
                 continue
+            if found.absent:
+                absent[name] = found.absent
             images += found.images
             manifests |= found.manifests
-        return Plan(_lock(choice, images, manifests), manifests, failures)
+        return Plan(_lock(choice, images, manifests), manifests, failures, absent)
 
 
 class _Walk:
@@ -94,11 +103,12 @@ class _Walk:
         self._repository = want.repository
         self.images: list[LockedImage] = []
         self.manifests: dict[Digest, Manifest] = {}
+        self.absent: list[str] = []
 
     async def go(self) -> "_Walk":
         root = await self._find(self._want.reference)
-        found = platform.read_platforms(root.raw) if root.media_type in media.INDEXES else {}
-        children = await self._choose(root, found)
+        found = root.platforms
+        children = await self._choose(root)
         reference = self._want.reference
         inside: set[str] = set()
         if self._choice.mode == "flat" and found:
@@ -154,10 +164,12 @@ class _Walk:
             self.manifests[digest] = parse_manifest(raw, kind, digest)
         return self.manifests[digest]
 
-    async def _choose(self, root: Manifest, found: dict[str, str]) -> list[Descriptor]:
+    async def _choose(self, root: Manifest) -> list[Descriptor]:
+        found = root.platforms
         if self._choice.mode == "complete" or not found:
             return list(root.children)
-        wanted = self._choice.platforms or await self._find_lacking(root, found)
+        self.absent = platform.list_absent(self._choice.platforms, found.values())
+        wanted = self._choice.platforms or await self._find_lacking(root)
         chosen = {
             digest
             for digest, name in found.items()
@@ -171,11 +183,11 @@ class _Walk:
         )
         return [child for child in root.children if str(child.digest) in chosen]
 
-    async def _find_lacking(self, root: Manifest, found: dict[str, str]) -> tuple[str, ...]:
+    async def _find_lacking(self, root: Manifest) -> tuple[str, ...]:
         """Return the platforms of which the other side lacks something, as far as it is here."""
         lacking = set()
         for child in root.children:
-            name = found.get(str(child.digest), "")
+            name = root.platforms.get(str(child.digest), "")
             if name and await self._store.stat(child.digest) is not None:
                 manifest = await self._read_digest(child.digest)
                 needed = {child.digest, *(blob.digest for blob in manifest.blobs)}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from registry.bundle.archive import Member, read_blob_name
-from registry.bundle.lock import Lock, parse_lock, refuse_bomb
+from registry.bundle.lock import Lock, LockedImage, parse_lock, refuse_bomb
 from registry.bundle.medium import Medium, read_small
 from registry.bundle.views import write_head, write_readme
 from registry.bundle.volume_set import VolumesMedium
@@ -132,9 +132,26 @@ def find_contradictions(
         why = _deny(each, sizes.get(each.digest), kind)
         if why:
             found.setdefault(owner, []).append(why)
+    for image in lock.images:
+        index = manifests.get(image.root.digest)
+        if index is not None and index.children:
+            lies = _find_false_platforms(lock, image, index)
+            if lies:
+                found.setdefault(index.digest, []).append(lies)
     for digest in _find_deep(manifests):
         found.setdefault(digest, []).append(f"indexes lie more than {MAX_DEPTH} deep in each other")
     return found
+
+
+def _find_false_platforms(lock: Lock, image: LockedImage, index: Manifest) -> str:
+    """Say which platforms the lock claims to be inside that are not, by the index itself."""
+    inside = {
+        index.platforms.get(str(child.digest))
+        for child in index.children
+        if child.digest in lock.manifests
+    }
+    false = [name for name in image.platforms if name not in inside]
+    return f"{', '.join(false)} is inside by bundle.json, and not by the index" if false else ""
 
 
 def _deny(said: Descriptor, size: int | None, kind: str | None) -> str:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from registry.cli import sources
+from registry.cli.platforms import read_platforms
 from registry.cli.session import Config, Json, fail
 from registry.configuration import load_settings
 from registry.errors import BundleInvalid, EntrepotError, InvalidInput, SettingsError
 from registry.lists.wanted import Entry, Wanted, merge
 from registry.oci.names import spell_image
 from registry.oci.patterns import parse_image
-from registry.oci.platform import parse_platform
 
 if TYPE_CHECKING:
     from registry.bundle.coverage import Gap
@@ -26,7 +26,9 @@ _Inputs = Annotated[
 ]
 _Platforms = Annotated[
     list[str] | None,
-    typer.Option("--platform", metavar="OS/ARCH", help="Has to be inside; may be repeated."),
+    typer.Option(
+        "--platform", metavar="OS/ARCH", help="These (a,b or repeated) have to be inside."
+    ),
 ]
 
 
@@ -57,7 +59,7 @@ def check_bundle(
     )
     try:
         entries = _read_entries(named, config)
-        platforms = [parse_platform(name) for name in platform or []]
+        platforms = read_platforms(platform)
         if not (bundle and entries):
             what = "a bundle" if not bundle else "an image, or -f FILE"
             fail(f"nothing to check: name {what}", 2)

@@ -17,12 +17,12 @@ from registry.cli.delivery import (
     parse_target,
     tell_facts,
 )
+from registry.cli.platforms import read_wished, tell_absent, wishes_all
 from registry.cli.requests import Gaps, count_unmet, find_wants, read_gaps
 from registry.cli.session import Config, DryRun, Json, Session, fail, operate
 from registry.errors import BundleInvalid, EntrepotError
 from registry.lists.wanted import Entry
 from registry.oci.names import spell_image
-from registry.oci.platform import own_platform, parse_platform
 
 if TYPE_CHECKING:
     from registry.bundle.plan import Choice, Plan
@@ -35,10 +35,11 @@ _Output = Annotated[
 ]
 _Platforms = Annotated[
     list[str] | None,
-    typer.Option("--platform", metavar="OS/ARCH", help="Only this platform; may be repeated."),
+    typer.Option("--platform", metavar="OS/ARCH", help="Only these (a,b or repeated), or all."),
 ]
+_Modes = Literal["subset", "complete", "flat"]
 _Mode = Annotated[
-    Literal["subset", "complete", "flat"],
+    _Modes,
     typer.Option("--mode", help="Some platforms, all of them, or one without its index."),
 ]
 _Limit = Annotated[
@@ -100,8 +101,7 @@ def create_bundle(
         gaps = read_gaps(have or [], since or [], need)
         listed = await _gather(session, named)
         wants = await find_wants(session, [*(images or []), *gaps.images], listed)
-        names = [parse_platform(name) for each in platform or [] for name in each.split(",")]
-        choice = _choose(mode, names or ([] if need else [own_platform()]), gaps.facts)
+        choice = _choose(mode, platform, gaps)
         plan = _forgive(await session.storehouse.planner.plan(wants, choice), listed)
         is_whole = await _carry_out(session, plan, Order(target, sign, dry_run, as_json))
         return _meets(gaps, plan) and is_whole
@@ -138,10 +138,16 @@ async def _gather(session: Session, named: sources.Sources) -> tuple[Entry, ...]
     return gathered.entries
 
 
-def _choose(mode: Literal["subset", "complete", "flat"], names: list[str], gaps: Any) -> "Choice":
+def _choose(mode: _Modes, named: list[str] | None, gaps: Gaps) -> "Choice":
     from registry.bundle.plan import Choice  # noqa: PLC0415
 
-    return Choice(mode, tuple(dict.fromkeys(names)), **gaps)
+    if wishes_all(named):
+        if mode == "flat":
+            fail("--mode flat takes one platform, not all", 2)
+        return Choice("complete", (), **gaps.facts)
+    # What lacks says by itself for which platform.
+    is_told = named or "only" not in gaps.facts
+    return Choice(mode, tuple(read_wished(named)) if is_told else (), **gaps.facts)
 
 
 async def _carry_out(session: Session, plan: "Plan", order: Order) -> bool:
@@ -161,8 +167,12 @@ async def _carry_out(session: Session, plan: "Plan", order: Order) -> bool:
         if not order.as_json:
             tell_facts(facts, order, files)
     if order.as_json:
-        told = json.dumps(facts | {"failures": plan.failures, "dry_run": order.is_dry})
+        told = json.dumps(
+            facts | {"absent": plan.absent, "failures": plan.failures, "dry_run": order.is_dry}
+        )
         typer.echo(told, err=order.target.is_stdout and not order.is_dry)
+    for name, absent in plan.absent.items():
+        typer.echo(f"entrepot: {tell_absent(name, absent)}", err=True)
     for why in plan.failures.values():
         typer.echo(f"entrepot: left out: {why}", err=True)
     if plan.failures and plan.lock.images:

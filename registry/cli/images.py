@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from registry.cli.names import find_known, find_names, match_exactly
+from registry.cli.platforms import read_platforms
 from registry.cli.readiness import Inventory, Offline, print_inventory, print_readiness
 from registry.cli.refresh import refresh
 from registry.cli.session import Config, DryRun, Json, Session, operate
@@ -15,7 +16,6 @@ from registry.cli.words import make_table, print_table, tell_age, tell_size
 from registry.errors import ImagePinned, NotPinned
 from registry.oci.names import Reference, Repository, spell_image
 from registry.oci.patterns import ImagePattern
-from registry.oci.platform import parse_platform
 
 if TYPE_CHECKING:
     from registry.mirror.inventory import ImageReport, PlatformReport
@@ -26,7 +26,7 @@ _Listed = Annotated[
 _Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Names or globs.")]
 _Platforms = Annotated[
     list[str] | None,
-    typer.Option("--platform", metavar="OS/ARCH", help="Only this platform; may be repeated."),
+    typer.Option("--platform", metavar="OS/ARCH", help="Only these (a,b or repeated)."),
 ]
 
 
@@ -71,8 +71,7 @@ def list_images(
             return await print_inventory(session, patterns)
         reports = await session.storehouse.images.describe(patterns)
         if offline:
-            platforms = [parse_platform(name) for name in platform or []]
-            return print_readiness(reports, platforms, as_json=as_json)
+            return print_readiness(reports, read_platforms(platform), as_json=as_json)
         if as_json:
             typer.echo(json.dumps([_list_facts(report) for report in reports]))
             return True
@@ -185,7 +184,7 @@ def pin(
     """
 
     async def work(session: Session) -> bool:
-        platforms = [parse_platform(name) for name in platform or []]
+        platforms = read_platforms(platform)
         names = await find_names(session, images)
         planned = await session.storehouse.images.plan_pins(names, platforms)
         if not dry_run:

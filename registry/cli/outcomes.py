@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import typer
 
+from registry.cli.platforms import tell_absent
 from registry.cli.sources import Gathered
 from registry.cli.words import tell_size
 from registry.errors import EntrepotError, Unknown
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of one image; `forecast` is what it would cost, `absent` a guess that was none."""
+    """What came of one image.
+
+    `forecast` is what it would cost, `no_image` a guess that was none, `absent` the platforms asked
+    for that it is not made for.
+    """
 
     entry: Entry
     forecast: "Forecast | None" = None
@@ -27,7 +32,8 @@ class Outcome:
     fetched: int = 0
     attached: int = 0
     failures: list[str] = field(default_factory=list)
-    absent: str = ""
+    absent: list[str] = field(default_factory=list)
+    no_image: str = ""
 
     @property
     def name(self) -> str:
@@ -39,7 +45,7 @@ class Outcome:
         from registry.mirror.warming import tell_failure  # noqa: PLC0415
 
         if self.entry.is_guess and isinstance(error, Unknown):
-            self.absent = f"{self.name} looked like an image, and is none: {error}"
+            self.no_image = f"{self.name} looked like an image, and is none: {error}"
         else:
             self.failures.append(tell_failure(error))
 
@@ -74,8 +80,10 @@ def conclude(
     """Say what failed and where it is wanted, and how much came in all."""
     failed = [each for each in outcomes if each.failures]
     for each in outcomes:
+        if each.no_image:
+            typer.echo(f"entrepot: {each.no_image}", err=True)
         if each.absent:
-            typer.echo(f"entrepot: {each.absent}", err=True)
+            typer.echo(f"entrepot: {tell_absent(each.name, each.absent)}", err=True)
     for each in failed:
         for why in each.failures:
             typer.echo(f"entrepot: {each.name} failed: {why}", err=True)
@@ -98,7 +106,7 @@ def _list_facts(outcome: Outcome) -> dict[str, object]:
     if forecast is not None:
         # JSON has no infinity.
         most = int(forecast.most) if forecast.most < 2**31 else None
-        costs = asdict(forecast) | {"most": most}
+        costs = {"least": forecast.least, "most": most, "missing": forecast.missing}
     return {
         "image": outcome.name,
         "digest": outcome.digest,
@@ -107,5 +115,6 @@ def _list_facts(outcome: Outcome) -> dict[str, object]:
         "fetched": outcome.fetched,
         "attached": outcome.attached,
         "forecast": costs,
+        "absent": outcome.absent,
         "failures": outcome.failures,
     }

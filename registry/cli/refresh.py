@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.cli.names import find_names, match_exactly
+from registry.cli.platforms import read_platforms
 from registry.cli.session import Config, DryRun, Json, Session, operate
 from registry.cli.words import tell_size
 from registry.errors import EntrepotError, NameUnknown
 from registry.oci.names import Reference, Repository, spell_image
-from registry.oci.platform import own_platform, parse_platform
+from registry.oci.platform import own_platform
 
 if TYPE_CHECKING:
     from registry.mirror.inventory import ImageReport
@@ -22,7 +23,7 @@ _Platforms = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="Fetch this platform too; may be repeated. Fetched are always those that are here or"
+        help="Fetch these (a,b or repeated) too. Fetched are always those that are here or"
         " pinned, and if there are none, this machine's.",
     ),
 ]
@@ -41,7 +42,7 @@ def refresh(
     """
 
     async def work(session: Session) -> bool:
-        wanted = [parse_platform(name) for name in platform or []]
+        wanted = read_platforms(platform)
         from registry.app import open_warming  # noqa: PLC0415
 
         results: list[dict[str, object]] = []
@@ -100,6 +101,8 @@ async def _refresh(
         if name[0].registry not in session.settings.upstreams:
             raise NameUnknown(name[0].registry, tuple(session.settings.upstreams))
         warmed = await warming.warm(*name, platforms)
+        if warmed.absent:
+            warmed.failures.append(f"it is no longer made for {', '.join(warmed.absent)}")
         if not warmed.failures:
             await _move_pin(session, name)
     except EntrepotError as error:

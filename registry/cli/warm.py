@@ -11,17 +11,16 @@ import typer
 from registry.cli import sources
 from registry.cli.budgets import Purse, tell_budgets
 from registry.cli.outcomes import Outcome, conclude, foretell, tell
+from registry.cli.platforms import read_wished
 from registry.cli.progress import Board
 from registry.cli.session import Config, DryRun, Json, Session, operate
 from registry.errors import EntrepotError, NameUnknown, SettingsError
 from registry.lists.wanted import Entry
-from registry.oci.platform import own_platform, parse_platform
 
 if TYPE_CHECKING:
     from registry.mirror.foresight import Forecast, Foresight
     from registry.mirror.warming import Warming
 
-ALL = "all"
 LOOKS = 8  # images that are asked about at once before anything is fetched
 
 _Platforms = Annotated[
@@ -29,7 +28,7 @@ _Platforms = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="For this platform, or all; may be repeated. Without, for this machine's.",
+        help="For these (a,b or repeated), or all. Without, for this machine's.",
     ),
 ]
 _AtOnce = Annotated[
@@ -133,17 +132,6 @@ async def _warm(session: Session, gathered: sources.Gathered, manner: _Manner) -
     return not any(each.failures for each in outcomes)
 
 
-def read_platforms(names: Sequence[str]) -> list[str]:
-    """Return the platforms that were asked for: none means all of them.
-
-    Raises:
-        PlatformInvalid: one of them is none.
-    """
-    if ALL in names:
-        return []
-    return [parse_platform(name) for name in names] or [own_platform()]
-
-
 class _Errand:
     """The images of one command, on their way."""
 
@@ -151,7 +139,7 @@ class _Errand:
         self._warming = warming
         self._foresight = foresight
         self._manner = manner
-        self._platforms = read_platforms(manner.platforms)
+        self._platforms = read_wished(manner.platforms)
         self._purse = Purse({})
 
     async def foresee(self, entries: Sequence[Entry], upstreams: Sequence[str]) -> list[Outcome]:
@@ -170,6 +158,7 @@ class _Errand:
                         self._platforms,
                         with_attached=self._manner.with_attached,
                     )
+                    outcome.absent = outcome.forecast.absent
             except EntrepotError as error:
                 outcome.fail(error)
             return outcome
@@ -189,7 +178,7 @@ class _Errand:
             async with gate:
                 if outcome.forecast is not None:
                     await self._fetch(outcome, outcome.forecast, board)
-                if not outcome.failures and not outcome.absent:
+                if not outcome.failures and not outcome.no_image:
                     board.tell(tell(outcome), err=self._manner.as_json)
 
         await asyncio.gather(*map(fetch, outcomes))
@@ -210,6 +199,7 @@ class _Errand:
             return
         outcome.digest, outcome.fetched = str(warmed.digest), warmed.fetched
         outcome.attached, outcome.failures = warmed.attached, warmed.failures
+        outcome.absent = warmed.absent
 
 
 def _explain(gathered: sources.Gathered, *, as_json: bool) -> None:

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from registry.catalog.budgets import BudgetCatalog
 from registry.mirror.blobs import Blobs
 from registry.mirror.manifests import Manifests
-from registry.mirror.warming import choose_manifests, find_attestations
+from registry.mirror.warming import choose_manifests, find_absent, find_attestations
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository, spell_image
 
@@ -17,12 +17,14 @@ class Forecast:
     """How many requests an image takes from the pull budget, and the bytes to fetch.
 
     What is not here yet says neither what it consists of nor how large it is: `most` is then a
-    guess (infinity for all platforms), and `missing` None.
+    guess (infinity for all platforms), and `missing` None. `absent` are the platforms asked for
+    that it is not made for.
     """
 
     least: int
     most: float
     missing: int | None
+    absent: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Foresight:
 
         Raises:
             Unknown, UpstreamError, StoreError: the name leads nowhere, as far as can be told.
-            PlatformUnknown: it is an index that has none for one of these platforms.
+            PlatformUnknown: it is an index that has none for any of these platforms.
         """
         root = await self._manifests.peek(repository, reference)
         if root is None:
@@ -84,7 +86,7 @@ class Foresight:
         lacking = found.count(None)
         known = [manifest for manifest in found if manifest is not None]
         missing = None if lacking else await self._add_up(known)
-        return Forecast(lacking, lacking, missing)
+        return Forecast(lacking, lacking, missing, find_absent(root, platforms))
 
     async def _add_up(self, manifests: Sequence[Manifest]) -> int:
         blobs = {blob.digest: blob for manifest in manifests for blob in manifest.blobs}

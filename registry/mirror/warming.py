@@ -21,12 +21,14 @@ AT_ONCE = 4  # blobs of one image
 class Warmed:
     """What a name leads to now; `fetched` bytes were not here; `failures` say what could not be.
 
-    `attached` is how many signatures, SBOMs and attestations of it are here too.
+    `attached` is how many signatures, SBOMs and attestations of it are here too; `absent` are the
+    platforms asked for that it is not made for, while it is for others of them.
     """
 
     digest: Digest
     fetched: int = 0
     attached: int = 0
+    absent: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
 
@@ -67,12 +69,13 @@ class Warming:
 
         Raises:
             Unknown, UpstreamError, StoreError: the name leads nowhere, as far as can be told.
-            PlatformUnknown: it is an index that has none for one of these platforms.
+            PlatformUnknown: it is an index that has none for any of these platforms.
         """
         served = await self._manifests.refresh(repository, reference)
         warmed = Warmed(served.manifest.digest)
         image = spell_image(repository, reference)
         chosen = choose_manifests(image, served.manifest, platforms)
+        warmed.absent = find_absent(served.manifest, platforms)
         manifests = await self._follow(repository, chosen, warmed)
         if with_attached:
             attached = await self._attach(repository, served.manifest, chosen, warmed)
@@ -146,20 +149,29 @@ def choose_manifests(image: str, manifest: Manifest, platforms: Sequence[str]) -
     """Return the manifests of an index for these platforms (all when empty), or the image itself.
 
     Raises:
-        PlatformUnknown: it has none for one of them.
+        PlatformUnknown: it has none for any of them.
     """
     if manifest.media_type not in media.INDEXES:
         return [manifest.digest]
     if not platforms:
         return [child.digest for child in manifest.children]
-    found = platform.read_platforms(manifest.raw)
-    chosen = []
-    for wanted in platforms:
-        for_it = [digest for digest, name in found.items() if platform.matches(wanted, name)]
-        if not for_it:
-            raise PlatformUnknown(image, wanted, sorted(set(found.values())))
-        chosen += for_it
+    found = manifest.platforms
+    chosen = [
+        digest
+        for wanted in platforms
+        for digest, name in found.items()
+        if platform.matches(wanted, name)
+    ]
+    if not chosen:
+        raise PlatformUnknown(image, ", ".join(platforms), sorted(set(found.values())))
     return [Digest.parse(digest) for digest in dict.fromkeys(chosen)]
+
+
+def find_absent(manifest: Manifest, platforms: Sequence[str]) -> list[str]:
+    """Return those of the platforms that an index has no manifest for."""
+    if manifest.media_type not in media.INDEXES:
+        return []
+    return platform.list_absent(platforms, manifest.platforms.values())
 
 
 def find_attestations(root: Manifest, chosen: Sequence[Digest]) -> list[Digest]:

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from registry.errors import DigestInvalid, ManifestInvalid
 from registry.oci import media
 from registry.oci.digest import Digest
+from registry.oci.platform import map_platforms
 
 MAX_MANIFEST = 4 * 1024 * 1024  # bytes; what the specification asks registries to accept
 MAX_DESCRIPTORS = 10_000  # far beyond any image; stops bombs of descriptors
@@ -47,6 +48,7 @@ class Manifest:
 
     `children` are manifests (of an index), `blobs` the config and layers (of an image), in order
     and without repeats; `layers` are the layers as they are stacked, some of them several times.
+    `platforms` has the platform of each child that has one, by its digest as text.
     `artifact_type` and `annotations` are those a referrers list shows.
     """
 
@@ -59,6 +61,7 @@ class Manifest:
     artifact_type: str
     annotations: Mapping[str, str]
     layers: tuple[Digest, ...] = ()
+    platforms: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def descriptor(self) -> Descriptor:
@@ -97,6 +100,7 @@ def parse_manifest(raw: bytes, content_type: str, digest: Digest | None = None) 
         artifact_type=_artifact_type(document),
         annotations=_read_annotations(document.get("annotations")),
         layers=tuple(_read_descriptor(each).digest for each in _as_list(document.get("layers"))),
+        platforms=map_platforms(document) if children else {},
     )
 
 

@@ -3,7 +3,7 @@
 import json
 import platform
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -14,11 +14,18 @@ _MACHINES = MappingProxyType(
     {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7", "i686": "386"}
 )
 
+ALL = "all"  # what people write who want every platform
+
 # What is printed on terminals: nothing that a terminal would obey.
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9.]+)?")
 
 
 def read_platforms(index: bytes) -> dict[str, str]:
+    """Return what `map_platforms` does, of the bytes of whoever; what is no document has none."""
+    return map_platforms(_read(index))
+
+
+def map_platforms(index: Mapping[str, Any]) -> dict[str, str]:
     """Return the platform of each manifest of an index that has one, by digest.
 
     Left out are manifests for no platform (`unknown/unknown`): they describe other manifests. A
@@ -35,15 +42,15 @@ def read_platforms(index: bytes) -> dict[str, str]:
 def find_attestations(index: bytes, subjects: Collection[str]) -> set[str]:
     """Return the digests of those manifests of an index that BuildKit made about `subjects`."""
     found = set()
-    for digest, entry in _list_entries(index):
+    for digest, entry in _list_entries(_read(index)):
         notes = entry.get("annotations")
         if isinstance(notes, dict) and notes.get("vnd.docker.reference.digest") in subjects:
             found.add(digest)
     return found
 
 
-def _list_entries(index: bytes) -> list[tuple[str, Mapping[str, Any]]]:
-    entries = _read(index).get("manifests")
+def _list_entries(index: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    entries = index.get("manifests")
     return [
         (entry["digest"], entry)
         for entry in (entries if isinstance(entries, list) else ())
@@ -76,10 +83,10 @@ def parse_platform(text: str) -> str:
     """Read `os/architecture[/variant]`, or an architecture alone, which means Linux.
 
     Raises:
-        PlatformInvalid: anything else.
+        PlatformInvalid: anything else; `all` too, which is none.
     """
     name = text if "/" in text else f"linux/{text}"
-    if _PLATFORM.fullmatch(name) is None:
+    if text == ALL or _PLATFORM.fullmatch(name) is None:
         raise PlatformInvalid(text)
     return name
 
@@ -92,6 +99,11 @@ def matches(wanted: str, found: str) -> bool:
     if wanted == "linux/arm64/v8":
         wanted = "linux/arm64"
     return found == wanted or found.startswith(f"{wanted}/")
+
+
+def list_absent(wanted: Iterable[str], found: Collection[str]) -> list[str]:
+    """Return what is wanted and not found, in order."""
+    return [name for name in wanted if not any(matches(name, each) for each in found)]
 
 
 def own_platform() -> str:

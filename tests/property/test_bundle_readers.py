@@ -125,8 +125,14 @@ def test_links_in_a_folder_are_not_followed(tmp_path: Path) -> None:
     assert verdict.wrong
 
 
-def make_index(child: Descriptor) -> bytes:
-    entry = {"mediaType": child.media_type, "digest": str(child.digest), "size": child.size}
+def make_index(child: Descriptor, architecture: str = "") -> bytes:
+    entry: dict[str, object] = {
+        "mediaType": child.media_type,
+        "digest": str(child.digest),
+        "size": child.size,
+    }
+    if architecture:
+        entry["platform"] = {"os": "linux", "architecture": architecture}
     fields = {"schemaVersion": 2, "mediaType": media.OCI_INDEX, "manifests": [entry]}
     return json.dumps(fields).encode()
 
@@ -148,6 +154,34 @@ def test_manifests_may_not_contradict_the_lock() -> None:
 
     assert "is said to have" in found[root.digest][0]
     assert "deep" in found[root.digest][-1]
+
+
+@pytest.mark.parametrize(
+    ("claimed", "is_there", "lies"),
+    [
+        ("linux/arm64", True, 0),
+        ("linux/amd64", True, 1),
+        ("linux/arm64", False, 1),
+    ],
+)
+def test_the_lock_may_not_claim_other_platforms(claimed: str, is_there: bool, lies: int) -> None:
+    """What bundle.json says is inside the index names, and its manifest is in the bundle."""
+    child = Descriptor(media.OCI_MANIFEST, Digest.of(b"child"), 5)
+    raw = make_index(child, "arm64")
+    index = sketch(raw, media.OCI_INDEX, Digest.of(raw))
+    root = Descriptor(media.OCI_INDEX, index.digest, len(raw))
+    image = LockedImage(parse_repository("docker.io/library/a"), Tag("1"), root, (claimed,))
+    kinds = {index.digest: media.OCI_INDEX}
+    blobs = [(index.digest, len(raw))]
+    if is_there:
+        kinds[child.digest] = child.media_type
+        blobs.append((child.digest, child.size))
+    lock = Lock("subset", (image,), kinds, tuple(blobs))
+
+    found = find_contradictions(lock, {index.digest: index})
+
+    told = [why for whys in found.values() for why in whys]
+    assert told == [f"{claimed} is inside by bundle.json, and not by the index"] * lies
 
 
 @given(st.binary(min_size=1, max_size=200))

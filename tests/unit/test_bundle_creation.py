@@ -110,6 +110,26 @@ def test_files_name_images_as_they_do_for_warm(place: Place) -> None:
     assert first["sources"] == [f"{compose}:1 service web"]
 
 
+def test_platforms_that_an_image_is_not_made_for_are_told(place: Place) -> None:
+    """The image comes for those that it is made for; only one for none of them is left out."""
+    two = place.write("two.tar", "app:1", "--platform", "linux/amd64,linux/arm64")
+    done = place.create(
+        "-o", f"{place.out}/three.tar", "app:1", "--platform", "s390x,amd64", "--platform", "arm64"
+    )
+    assert "docker.io/library/app:1 is not made for linux/s390x: taken without" in done.stderr
+    assert (place.out / "three.tar").read_bytes() == two
+    alone = place.create("-o", f"{place.out}/none.tar", "app:1", "--platform", "s390x", code=1)
+    assert "is not for linux/s390x, but for linux/amd64, linux/arm64" in alone.stderr
+
+
+def test_all_platforms_are_a_complete_bundle(place: Place) -> None:
+    """`--platform all` means here what it means for warm; a flat one cannot have all."""
+    complete = place.write("complete.tar", "app:1", "--mode", "complete")
+    assert place.write("all.tar", "app:1", "--platform", "all") == complete
+    words = ("app:1", "--platform", "all", "--mode", "flat", "-o", f"{place.out}/flat.tar")
+    assert "--mode flat takes one platform" in place.create(*words, code=2).stderr
+
+
 def test_what_only_looks_like_an_image_is_no_failure(place: Place) -> None:
     """A field of a custom resource that leads nowhere is remarked upon, and the rest is whole."""
     custom = place.out / "custom.yaml"

@@ -127,10 +127,17 @@ async def test_only_the_platforms_are_fetched(
     assert told == blobs_of(*images)
 
 
-async def test_a_platform_that_lacks_is_refused_before_anything(upstream: Upstream) -> None:
-    """Where one of the platforms is not there nothing is fetched, and those there are are told."""
+async def test_a_platform_that_lacks_is_told(upstream: Upstream) -> None:
+    """One platform that the image is not made for does not keep the others from being fetched."""
+    warmed, told = await warm(upstream, "linux/s390x", "linux/amd64")
+    assert (warmed.absent, warmed.failures) == (["linux/s390x"], [])
+    assert told == blobs_of(AMD)
+
+
+async def test_an_image_for_none_of_the_platforms_is_refused(upstream: Upstream) -> None:
+    """Then nothing is fetched, and the platforms that there are are told."""
     with pytest.raises(PlatformUnknown) as caught:
-        await warm(upstream, "linux/amd64", "linux/s390x")
+        await warm(upstream, "linux/ppc64le", "linux/s390x")
     assert caught.value.found == ("linux/amd64", "linux/arm/v7", "linux/arm64/v8")
     assert upstream.fetched == []
 
