@@ -1,6 +1,7 @@
 """Where a bundle goes: a file, a stream, a folder or volumes; and what is told of it."""
 
 import hashlib
+import os
 import re
 import shutil
 import sys
@@ -16,6 +17,7 @@ from registry.cli.inspection import describe_share
 from registry.cli.words import make_table, open_progress, print_table, tell_size
 from registry.errors import SettingsError, StoreError
 from registry.quantities import Refusal, parse_size
+from registry.store.folder import sync_folder
 
 if TYPE_CHECKING:
     from registry.bundle.contents import Contents
@@ -144,30 +146,46 @@ def _refuse_others(target: Target, planned: set[Path]) -> None:
 def _refuse_full(folder: Path, files: "list[tuple[Path, Contents]]") -> None:
     """Say before the first byte that the disk has no room; what is there already counts."""
     here = next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
-    wanted = sum(contents.measure() - _measure_written(path) for path, contents in files)
+    lacking = [contents.measure() - _measure_written(path, contents) for path, contents in files]
+    wanted = sum(max(0, each) for each in lacking)
     free = shutil.disk_usage(here).free
     if wanted > free:
         why = f"has {tell_size(free)} free, and the bundle needs {tell_size(wanted)} more"
         raise StoreError(str(folder), why)
 
 
-def _measure_written(path: Path) -> int:
+def _measure_written(path: Path, contents: "Contents") -> int:
     if path.is_dir():
         return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
-    part = path.with_name(f"{path.name}.part")
-    return sum(each.stat().st_size for each in (path, part) if each.is_file())
+    # A file of another size is of another bundle, and stays until this one is whole.
+    part, whole = path.with_name(f"{path.name}.part"), contents.measure()
+    if path.is_file() and path.stat().st_size == whole:
+        return whole
+    return part.stat().st_size if part.is_file() else 0
 
 
 def _write_sums(folder: Path, paths: list[Path]) -> Path:
-    """Write what `sha256sum -c` reads, from the bytes that are on the disk now."""
-    lines = []
+    """Write what `sha256sum -c` reads, from the bytes that are on the disk now.
+
+    What it said of other files that are still there it goes on saying.
+    """
+    sums, lines = folder / SUMS, []
     for path in paths:
         with path.open("rb") as file:
             lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n")
+    ours = {path.name for path in paths}
+    for line in sums.read_text().splitlines(keepends=True) if sums.is_file() else ():
+        name = line.rstrip("\n").partition("  ")[2]
+        if name and name not in ours and (folder / name).is_file():
+            lines.append(line)
     part = folder / f"{SUMS}.part"
-    part.write_text("".join(lines))
-    part.replace(folder / SUMS)
-    return folder / SUMS
+    with part.open("w") as written:
+        written.write("".join(sorted(lines, key=lambda each: each.partition("  ")[2])))
+        written.flush()
+        os.fsync(written.fileno())
+    part.replace(sums)
+    sync_folder(folder)
+    return sums
 
 
 def list_facts(
