@@ -55,7 +55,8 @@ def open_bundle(medium: Medium) -> Opened:
     """Read a bundle up to its first blob.
 
     Raises:
-        BundleInvalid: it has no `bundle.json` before its blobs, or one that cannot be used.
+        BundleInvalid: it has no `bundle.json` before its blobs, or one that cannot be used; or it
+            is a volume that is not read as one.
         OSError: it cannot be read.
     """
     head: dict[str, bytes] = {}
@@ -70,6 +71,10 @@ def open_bundle(medium: Medium) -> Opened:
         head[member.name] = read_small(medium, member)
         if sum(map(len, head.values())) > MAX_HEAD:
             raise BundleInvalid(medium.label, f"its small files have more than {MAX_HEAD} bytes")
+    if "volume.json" in head and not isinstance(medium, VolumesMedium):
+        raise BundleInvalid(
+            medium.label, "it is a volume, which cannot be read from a stream; give its file"
+        )
     if "bundle.json" not in head:
         told = "".join(f" ({why})" for why in medium.flaws.told[:1])
         raise BundleInvalid(

@@ -158,6 +158,24 @@ async def test_a_volume_is_verified_alone(tmp_path: Path) -> None:
     assert f"missing: volumes 1 of {1 + len(others)}" in most.stdout
 
 
+async def test_a_volume_from_a_pipe_is_not_called_damaged(tmp_path: Path) -> None:
+    """Its parts lie where a stream cannot go back to: that is said, with the cure."""
+    async with open_depot(tmp_path / "here") as here:
+        await here.put_image(APP, [os.urandom(200_000)])
+        first, *_ = await write_volumes(here, [APP], tmp_path, 96 * 1024)
+    os.mkfifo(tmp_path / "pipe")
+    for path, words in (
+        ("-", f"< {first}"),
+        (tmp_path / "pipe", f"& cat {first} > {tmp_path}/pipe; wait $!"),
+    ):
+        script = f"{sys.executable} -m registry bundle verify {path} {words}"
+        done = await asyncio.to_thread(
+            subprocess.run, ["sh", "-c", script], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 1
+        assert "it is a volume, which cannot be read from a stream; give its file" in done.stderr
+
+
 async def test_a_gap_is_told_and_written_down(tmp_path: Path) -> None:
     """Without the base of a delta the tag stays as it was, and need.json has what lacks."""
     have = frozenset({Digest.of(BASE)})
