@@ -9,7 +9,7 @@ run: $(VENV)/run.stamp            ## start the mirror on 127.0.0.1:5000
 	$(BIN)/entrepot serve
 
 test: $(VENV)/test.stamp          ## run every test (reduced sizes, at most 8 minutes on 2 cores)
-	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not soak and not alone"
+	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "not soak and not alone"
 	$(BIN)/python -m pytest -m "alone and not soak" || [ $$? -eq 5 ]  # 5: none was selected
 
 check: $(VENV)/test.stamp         ## format, lint, types, architecture

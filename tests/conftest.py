@@ -14,17 +14,25 @@ MirrorMaker = Callable[..., MirrorProcess]
 # Folders whose tests share daemons: one process runs a folder. Elsewhere one runs a file.
 TOGETHER = frozenset({"clients", "conformance"})
 ALONE = frozenset({"test_flights_crowd.py", "test_stale.py"})
+# Folders whose files take longest, the longest first: begun last, they would be waited for.
+LONGEST = ("packaging", "clients", "conformance", "faults")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests stay in one process, and which measure time and so run alone."""
+    """Say which tests stay in one process, which run alone, and what begins first."""
     for item in items:
         folder = item.path.parent.name
         group = folder if folder in TOGETHER else f"{folder}/{item.path.name}"
         item.add_marker(pytest.mark.xdist_group(group))
         if item.path.name in ALONE:
             item.add_marker("alone")
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    folder = item.path.parent.name
+    return LONGEST.index(folder) if folder in LONGEST else len(LONGEST)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from registry.store.blobs import BlobStore
 
 REST = 7 * 86_400.0  # seconds between the beginnings of two passes in the background
 STRIDE = 64 * 1024 * 1024  # bytes after which it is written down how far a pass is
+LULL = 1.0  # seconds in which whoever keeps or removes an image has done so
 PAGE = 1000  # rows read at a time when files are looked for
 
 
@@ -100,7 +101,7 @@ class Audit:
                 state, since = replace(state, position=str(digest)), 0
                 await self._audits.note(auditor, state)
         await self._drop_ghosts(findings)
-        findings.names = (await self._recovery.adopt_names()).names
+        findings.names = (await self._recovery.adopt_names(lull=LULL)).names
         await self._audits.note(auditor, replace(state, position="", ended=self._clock()))
         self._report(auditor, findings)
         return findings

@@ -1,5 +1,6 @@
 """What the files say and the catalog does not: it is an index, and they are the truth."""
 
+import asyncio
 from dataclasses import dataclass
 
 import structlog
@@ -93,15 +94,25 @@ class Recovery:
             await self._evictor.quarantine(digest, f"it has {size} bytes, and no manifest says so")
         return len(misfits)
 
-    async def adopt_names(self) -> Recovered:
+    async def adopt_names(self, *, lull: float = 0.0) -> Recovered:
         """Record what names lead to, where the catalog does not know them.
+
+        Whoever keeps or removes an image has the file in hand first: beside others, what is not
+        known is looked at again after a `lull` in seconds.
 
         Raises:
             StoreError: the disk or the catalog refused.
         """
         names = lost = 0
-        async for repository, reference, pointer in self._references.scan():
+        strangers = [
+            each async for each in self._references.scan() if not self._is_known(each[0], each[1])
+        ]
+        if strangers:
+            await asyncio.sleep(lull)
+        for repository, reference, pointer in strangers:
             if self._is_known(repository, reference):
+                continue
+            if lull and await self._references.read(repository, reference) != pointer:
                 continue
             manifest = await self._intake.recall(Digest.parse(pointer.digest), pointer.media_type)
             if manifest is None:

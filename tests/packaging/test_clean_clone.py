@@ -14,14 +14,22 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.timeout(900)
 @pytest.mark.skipif("CLEAN_CLONE" in os.environ, reason="this already runs inside a clean clone")
-def test_a_clean_clone_runs_and_tests(capsys: pytest.CaptureFixture[str]) -> None:
-    """What is committed, and nothing else, is enough to run the mirror and its unit tests."""
+@pytest.mark.parametrize(
+    "tests",
+    [
+        "tests/unit/test_oci_names.py",  # those that are run beside it need not be run twice
+        pytest.param("tests/unit", marks=pytest.mark.soak),
+    ],
+)
+def test_a_clean_clone_runs_and_tests(tests: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is committed, and nothing else, is enough to run the mirror and its tests."""
     if not committed():
         pytest.skip("not a checkout with a commit: there is nothing to clone")
     done = subprocess.run(
         [ROOT / ".ci" / "clean-clone", ROOT],
         capture_output=True,
         text=True,
+        env=os.environ | {"CLEAN_CLONE_TESTS": tests},
         timeout=840,
         check=False,
     )

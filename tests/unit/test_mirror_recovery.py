@@ -1,5 +1,6 @@
 """Laws of recovery: whatever the files say is known again, and nothing that they do not say."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -102,6 +103,24 @@ async def test_one_lost_name_is_found(site: Site) -> None:
     record = site.manifests.find_tag(THERE, Tag("2"))
     assert record is not None
     assert (record.digest, record.checked) == (AMD.digest, 1000.0)
+
+
+async def test_who_keeps_or_removes_an_image_just_now_is_let_be(site: Site) -> None:
+    """A file is written before its row, and removed before it: neither is a name that was lost."""
+    stranger = Pointer(str(AMD.digest), media.OCI_MANIFEST, 1.0)
+    for name in ("new", "old", "lost"):
+        await site.references.write(HERE, Tag(name), stranger)
+    adopting = asyncio.create_task(site.house.recovery.adopt_names(lull=0.3))
+    await asyncio.sleep(0.1)
+    await site.manifests.record(HERE, AMD.manifest, Tag("new"), 2.0)
+    await site.references.remove(HERE, Tag("old"))
+
+    assert await adopting == Recovered(names=1, lost=0)
+
+    new, old, lost = (site.manifests.find_tag(HERE, Tag(name)) for name in ("new", "old", "lost"))
+    assert new is not None
+    assert lost is not None
+    assert (new.checked, old, lost.checked) == (2.0, None, 1.0)
 
 
 async def test_what_the_catalog_knows_is_newer(site: Site) -> None:
