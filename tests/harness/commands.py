@@ -1,22 +1,25 @@
 """Commands of `entrepot` as operators run them, without their half second of imports.
 
-`run_command` has the nursery fork each command; `run_program` really starts one.
+`run_command` and `start_server` have a nursery fork them; `run_program` really starts one.
 """
 
 import atexit
+import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
 PATIENCE = 60.0  # seconds an operator's command has
-_NEVER = frozenset({"serve"})  # counts where it says before it imports what counts
+METRICS = "PROMETHEUS_MULTIPROC_DIR"  # has to be there when what counts is imported
 
 
 def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -34,33 +37,82 @@ def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def run_command(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run a command of `entrepot` in a process of its own, and wait for its end."""
-    assert not _NEVER & set(arguments[:1]), "start it with MirrorProcess or run_program"
-    request = json.dumps([arguments, clean_environment(), str(Path.cwd())]).encode()
-    here, there = socket.socketpair()
-    with here, TemporaryFile() as into, TemporaryFile() as out, TemporaryFile() as err:
+    assert "serve" not in arguments[:1], "start it with start_server or run_program"
+    with TemporaryFile() as into, TemporaryFile() as out, TemporaryFile() as err:
         into.write(stdin.encode())
         into.seek(0)
-        with there:
-            given = [file.fileno() for file in (into, out, err, there)]
-            socket.send_fds(_open_nursery(_find_network()), [request], given)
-        code = _wait(here, arguments)
+        nursery = _open_nursery(_find_network(), is_of_servers=False)
+        running = Nursling(nursery, arguments, (into, out, err), clean_environment())
+        try:
+            code = running.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            running.send_signal(signal.SIGKILL)
+            raise
         return subprocess.CompletedProcess(arguments, code, _read(out), _read(err))
+
+
+def start_server(
+    arguments: Sequence[str], log: IO[bytes], environment: Mapping[str, str]
+) -> "Nursling":
+    """Start a server in a session of its own, which prints to `log`."""
+    nursery = _open_nursery(_find_network(), is_of_servers=True)
+    with Path(os.devnull).open("rb") as nothing:
+        given = (nothing, log, log)
+        return Nursling(nursery, arguments, given, environment, has_session=True)
+
+
+class Nursling:
+    """A process that a nursery forked; like a `Popen` as far as tests need one."""
+
+    def __init__(
+        self,
+        nursery: socket.socket,
+        arguments: Sequence[str],
+        given: tuple[IO[bytes], IO[bytes], IO[bytes]],
+        environment: Mapping[str, str],
+        *,
+        has_session: bool = False,
+    ) -> None:
+        """Have it forked: `given` are what it reads, and what it prints on."""
+        self._arguments = arguments
+        fields = [list(arguments), dict(environment), str(Path.cwd()), has_session]
+        self._told, there = socket.socketpair()
+        with there:
+            descriptors = [*(file.fileno() for file in given), there.fileno()]
+            socket.send_fds(nursery, [json.dumps(fields).encode()], descriptors)
+        self._lines = self._told.makefile()
+        self.pid = int(self._lines.readline())
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """Return how it ended; None while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.wait(0.001)
+        return None
+
+    def wait(self, timeout: float = PATIENCE) -> int:
+        """Return how it ended, as `Popen` does.
+
+        Raises:
+            subprocess.TimeoutExpired: it still runs.
+        """
+        if self._code is None:
+            if not select.select([self._told], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self._arguments, timeout)
+            self._code = os.waitstatus_to_exitcode(int(self._lines.readline()))
+            self._lines.close()
+            self._told.close()
+        return self._code
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if it runs."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
 
 
 def clean_environment() -> dict[str, str]:
     """The environment, less what would be settings of the mirror."""
     return {key: value for key, value in os.environ.items() if "ENTREPOT" not in key}
-
-
-def _wait(told: socket.socket, arguments: tuple[str, ...]) -> int:
-    with told.makefile() as lines:
-        pid = int(lines.readline())
-        told.settimeout(PATIENCE)
-        try:
-            return os.waitstatus_to_exitcode(int(lines.readline()))
-        except TimeoutError:
-            os.kill(pid, signal.SIGKILL)
-            raise subprocess.TimeoutExpired(arguments, PATIENCE) from None
 
 
 def _read(file: IO[bytes]) -> str:
@@ -73,15 +125,15 @@ def _find_network() -> str:
 
 
 @cache
-def _open_nursery(_network: str) -> socket.socket:
-    """Start the nursery of this process and network; it ends when its socket is closed."""
+def _open_nursery(_network: str, *, is_of_servers: bool) -> socket.socket:
+    """Start a nursery of this process and network; it ends when its socket is closed."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with there:
         nursery = subprocess.Popen(
             [sys.executable, "-m", "tests.harness.nursery"],
             stdin=there.fileno(),
             start_new_session=True,
-            env=clean_environment(),
+            env=clean_environment() | ({METRICS: os.devnull} if is_of_servers else {}),
         )
 
     def close() -> None:

@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from tests.harness.commands import clean_environment, run_command
+from tests.harness.commands import Nursling, clean_environment, run_command, start_server
 
 START = 20.0  # seconds a mirror has to say that it serves, on a busy machine
 STOP = 40.0  # seconds it has to drain
@@ -41,7 +41,7 @@ class MirrorProcess:
         self._settings = dict(settings or {})
         self._workers = workers
         self._ports = {"listen": 0, "console": 0}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Nursling | subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -64,26 +64,37 @@ class MirrorProcess:
         assert self._process is not None, "the mirror is not running"
         return self._process.pid
 
-    def start(self, *arguments: str) -> Self:
-        """Start and wait until it serves; the ports of the first start are kept."""
+    def start(self, *arguments: str, under: Sequence[str] = ()) -> Self:
+        """Start and wait until it serves; the ports of the first start are kept.
+
+        `under` is a program that starts another, such as a tracer.
+        """
         self._write_config()
         seen = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                self.command(*arguments),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env=clean_environment(),
-            )
+            command = self.command(*arguments)
+            if under:
+                self._process = subprocess.Popen(
+                    [*under, sys.executable, "-m", "registry", *command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    env=self.environment,
+                )
+            else:
+                self._process = start_server(command, log, self.environment)
         self._ports = self._wait_for_ports(seen)
         return self
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What it runs with."""
+        return clean_environment()
+
     def command(self, *arguments: str) -> list[str]:
-        """Return what is run."""
-        serve = [sys.executable, "-m", "registry", "serve"]
-        return [*serve, "--config", str(self.config), *arguments]
+        """Return what is run of `entrepot`."""
+        return ["serve", "--config", str(self.config), *arguments]
 
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command of `entrepot` with this mirror's configuration, as operators do."""

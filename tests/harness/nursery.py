@@ -9,21 +9,23 @@ import os
 import signal
 import socket
 import sys
+from importlib import import_module
 from typing import NoReturn
 
 import registry.__main__ as program
 import registry.app
 import registry.storehouse  # noqa: F401 - commands import both when they need them
 
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
 LONGEST = 128 * 1024  # bytes of a request, environment included
 
 
 def serve() -> None:
     """Fork a process for each request until nobody can ask any more.
 
-    A request is the arguments, the environment and the working directory in JSON, and four
-    descriptors: what to read, two to print on, and one that is told the process id and then how it
-    ended.
+    A request is the arguments, the environment, the working directory and whether to be a session
+    in JSON, and four descriptors: what to read, two to print on, and one that is told the process
+    id and then how it ended.
     """
     gc.freeze()  # else the end of each command would look at, and so copy, all of it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait for commands
@@ -54,7 +56,9 @@ def tell_end(command: int, told: int) -> NoReturn:
 
 def become(request: bytes, into: int, out: int, err: int) -> None:
     """Be the command from here to the end of the interpreter, as `python -m registry` is."""
-    arguments, environment, folder = json.loads(request)
+    arguments, environment, folder, has_session = json.loads(request)
+    if has_session:
+        os.setsid()
     for place, descriptor in enumerate((into, out, err)):
         os.dup2(descriptor, place)
         os.close(descriptor)
@@ -67,4 +71,6 @@ def become(request: bytes, into: int, out: int, err: int) -> None:
 
 
 if __name__ == "__main__":
+    if METRICS in os.environ:  # it decides at import where all that is forked counts
+        import_module("registry.serving")
     serve()

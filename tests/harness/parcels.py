@@ -31,17 +31,24 @@ class BundleProcess(MirrorProcess):
         self.scratch = folder / "tmp"
         self.scratch.mkdir()
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What it runs with, so that its temporary files are below `scratch`."""
+        return super().environment | {"TMPDIR": str(self.scratch)}
+
     def command(self, *arguments: str) -> list[str]:
-        """Return what is run, so that its temporary files are below `scratch`."""
+        """Return what is run of `entrepot`."""
         ports = [f"--{name}=127.0.0.1:{port}" for name, port in self._ports.items()]
-        serve = [sys.executable, "-m", "registry", "bundle", "serve", *map(str, self._bundle)]
-        environment = ["env", f"TMPDIR={self.scratch}"]
-        return [*environment, *serve, *ports, f"--workers={self._workers}", *arguments]
+        served = map(str, self._bundle)
+        return ["bundle", "serve", *served, *ports, f"--workers={self._workers}", *arguments]
 
     def refuse(self, *arguments: str) -> str:
         """Start it, see it fail, and return what it says."""
-        command = self.command(*arguments)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        command = [sys.executable, "-m", "registry", *self.command(*arguments)]
+        environment = self.environment
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
         assert done.returncode != 0, done.stdout
         return done.stderr
 

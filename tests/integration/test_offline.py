@@ -2,8 +2,6 @@
 
 import re
 import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -76,30 +74,21 @@ def test_offline_serves_what_is_here(make_mirror: MirrorMaker, hub: FakeUpstream
 
 
 @pytest.fixture
-def trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Path]:
-    """Lets the mirrors started from now on run under strace, which notes every connect()."""
-    strace = shutil.which("strace")
-    if strace is None:
+def trace(tmp_path: Path) -> Path:
+    """Where a tracer is to note every connect()."""
+    if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
-
-    def begin() -> Path:
-        noted, wrapper = tmp_path / "trace", tmp_path / "traced-python"
-        options = f"-f -qq -e trace=connect -o {noted}"
-        wrapper.write_text(f'#!/bin/sh\nexec {strace} {options} {sys.executable} "$@"\n')
-        wrapper.chmod(0o755)
-        monkeypatch.setattr(sys, "executable", str(wrapper))
-        return noted
-
-    return begin
+    return tmp_path / "trace"
 
 
-def test_offline_opens_no_socket(
-    make_mirror: MirrorMaker, hub: FakeUpstream, trace: Callable[[], Path]
-) -> None:
+def trace_to(path: Path) -> list[str]:
+    return ["strace", "-f", "-qq", "-e", "trace=connect", "-o", str(path)]
+
+
+def test_offline_opens_no_socket(make_mirror: MirrorMaker, hub: FakeUpstream, trace: Path) -> None:
     """The system calls of every process, from start to end, show no connection to any address."""
     mirror, image, index = know(make_mirror, hub)
-    noted = trace()
-    mirror.start("--offline")
+    mirror.start("--offline", under=trace_to(trace))
 
     check_known(mirror, image, index)
     check_unknown(mirror)
@@ -107,18 +96,19 @@ def test_offline_opens_no_socket(
     assert status_of(nameless) == 200
     mirror.kill()
 
-    assert CONNECTED.findall(noted.read_text()) == []
+    assert CONNECTED.findall(trace.read_text()) == []
 
 
 def test_the_trace_would_show_a_connection(
-    make_mirror: MirrorMaker, hub: FakeUpstream, trace: Callable[[], Path]
+    make_mirror: MirrorMaker, hub: FakeUpstream, trace: Path
 ) -> None:
     """The proof above proves something: online, the same trace does show the upstream."""
     hub.add_image("team/gap", "1", [LAYER])
-    noted = trace()
     mirror = make_mirror(workers=1)
+    mirror.stop()
+    mirror.start(under=trace_to(trace))
 
     assert fetch(f"{mirror.url}/v2/team/gap/manifests/1").status == 200
     mirror.kill()
 
-    assert "AF_INET" in CONNECTED.findall(noted.read_text())
+    assert "AF_INET" in CONNECTED.findall(trace.read_text())
