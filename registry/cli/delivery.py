@@ -1,7 +1,5 @@
 """Where a bundle goes: a file, a stream, a folder or volumes; and what is told of it."""
 
-import hashlib
-import os
 import re
 import shutil
 import sys
@@ -17,7 +15,6 @@ from registry.cli.inspection import describe_share
 from registry.cli.words import make_table, open_progress, print_table, tell_size
 from registry.errors import SettingsError, StoreError
 from registry.quantities import Refusal, parse_size
-from registry.store.folder import sync_folder
 
 if TYPE_CHECKING:
     from registry.bundle.contents import Contents
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
     from registry.oci.manifest import Manifest
 
 STDOUT = "-"
-SUMS = "SHA256SUMS"
 _UNIT = re.compile(r"([KMGT]i?)$")  # 4G, as other programs have it, is 4GB
 # What fits: FAT32's largest file; a DVD+R less what its file system takes.
 _PRESETS = MappingProxyType({"fat32": 2**32 - 1, "dvd": 4_700_372_992 - 2**24})
@@ -114,7 +110,7 @@ async def deliver(archives: "list[Contents]", target: Target) -> list[Path]:
 async def _write_files(
     archives: "list[Contents]", target: Target, tell: Callable[[int], None]
 ) -> list[Path]:
-    from registry.bundle.writing import write_file  # noqa: PLC0415
+    from registry.bundle.writing import write_file, write_sums  # noqa: PLC0415
 
     paths = [target.path]
     if target.limit is not None:
@@ -128,7 +124,7 @@ async def _write_files(
     for path, contents in files:
         await write_file(contents, path, tell)
     if target.limit is not None:
-        paths.append(_write_sums(folder, paths))
+        paths.append(write_sums(folder, paths))
     return paths
 
 
@@ -162,30 +158,6 @@ def _measure_written(path: Path, contents: "Contents") -> int:
     if path.is_file() and path.stat().st_size == whole:
         return whole
     return part.stat().st_size if part.is_file() else 0
-
-
-def _write_sums(folder: Path, paths: list[Path]) -> Path:
-    """Write what `sha256sum -c` reads, from the bytes that are on the disk now.
-
-    What it said of other files that are still there it goes on saying.
-    """
-    sums, lines = folder / SUMS, []
-    for path in paths:
-        with path.open("rb") as file:
-            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n")
-    ours = {path.name for path in paths}
-    for line in sums.read_text().splitlines(keepends=True) if sums.is_file() else ():
-        name = line.rstrip("\n").partition("  ")[2]
-        if name and name not in ours and (folder / name).is_file():
-            lines.append(line)
-    part = folder / f"{SUMS}.part"
-    with part.open("w") as written:
-        written.write("".join(sorted(lines, key=lambda each: each.partition("  ")[2])))
-        written.flush()
-        os.fsync(written.fileno())
-    part.replace(sums)
-    sync_folder(folder)
-    return sums
 
 
 def list_facts(
