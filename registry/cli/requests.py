@@ -40,7 +40,8 @@ async def find_wants(session: Session, names: list[str], listed: tuple[Entry, ..
             found |= dict.fromkeys(await find_names(session, [name]), ())
         else:  # where it is not here, the plan says so and goes on
             found[parse_image(name, session.settings.default_upstream)] = ()
-    found |= {(entry.repository, entry.reference): entry.places for entry in listed}
+    # Not who pulled an image and when: the same images shall be the same bundle tomorrow.
+    found |= {(entry.repository, entry.reference): entry.origins for entry in listed}
     return [Want(*image, sources) for image, sources in found.items()]
 
 
