@@ -11,6 +11,7 @@ from registry.cli import sources
 from registry.cli.delivery import (
     Order,
     Target,
+    assign,
     deliver,
     list_facts,
     parse_limit,
@@ -169,6 +170,8 @@ async def _carry_out(session: Session, plan: "Plan", order: Order) -> bool:
         )
         typer.echo(told, err=order.target.is_stdout and not order.is_dry)
     _tell_remarks(plan, order)
+    if archives and order.is_dry:
+        assign(archives, order.target)  # a plan that would be refused is none
     return not plan.failures
 
 
