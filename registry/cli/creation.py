@@ -30,10 +30,18 @@ if TYPE_CHECKING:
     from registry.bundle.plan import Choice, Plan
 
 _Images = Annotated[
-    list[str] | None, typer.Argument(metavar="[IMAGE]...", help="Names or globs of what is here.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[IMAGE]...", help="Names, or globs of the tags here (of digests: app@*)."
+    ),
 ]
 _Output = Annotated[
-    str, typer.Option("--output", "-o", help="A file, a folder (ends in /), or - for stdout.")
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        help="A file, a folder (ends in /), or - for stdout. Overwrites no other bundle.",
+    ),
 ]
 _Platforms = Annotated[
     list[str] | None,
@@ -45,7 +53,13 @@ _Mode = Annotated[
     typer.Option("--mode", help="Some platforms, all of them, or one without its index."),
 ]
 _Limit = Annotated[
-    str, typer.Option("--volume-size", metavar="SIZE", help="Cut: 4GB, 25GiB, fat32, dvd.")
+    str,
+    typer.Option(
+        "--volume-size",
+        metavar="SIZE",
+        help="Cut: 4GB, 25GiB, fat32, dvd. Of z.tar come z-0001-of-0002.tar and so on, of a folder"
+        " bundle-0001-of-0002.tar, with SHA256SUMS beside.",
+    ),
 ]
 _Have = Annotated[
     list[Path] | None,
@@ -158,7 +172,9 @@ async def _carry_out(session: Session, plan: "Plan", order: Order) -> bool:
     archives = await _pack(session, plan, order) if plan.lock.images else []
     if archives:
         files = [] if order.is_dry else await deliver(archives, order.target)
-        facts = list_facts(plan.lock, plan.manifests, [each.measure() for each in archives])
+        sizes = [each.measure() for each in archives]
+        is_cut = order.target.limit is not None
+        facts = list_facts(plan.lock, plan.manifests, sizes, is_cut=is_cut)
         facts["files"] = [str(path) for path in files]
         if not order.as_json:
             tell_facts(facts, order, files)

@@ -186,10 +186,10 @@ def _measure_written(path: Path, contents: "Contents") -> int:
 
 
 def list_facts(
-    lock: "Lock", manifests: "Mapping[Digest, Manifest]", sizes: list[int]
+    lock: "Lock", manifests: "Mapping[Digest, Manifest]", sizes: list[int], *, is_cut: bool
 ) -> dict[str, Any]:
     """Return what is in a bundle whose archive, or volumes, have these sizes in bytes."""
-    from registry.bundle.readers import find_readers  # noqa: PLC0415
+    from registry.bundle.readers import tell_readers  # noqa: PLC0415
     from registry.bundle.survey import Survey  # noqa: PLC0415
 
     survey = Survey(lock, manifests)
@@ -201,7 +201,7 @@ def list_facts(
         "size": sum(sizes),
         "volumes": sizes,
         "omitted": {"blobs": len(lock.omitted), "size": sum(size for _, size in lock.omitted)},
-        "readers": str(find_readers(lock, manifests)),
+        "readers": tell_readers(lock, manifests, is_cut=is_cut),
     }
 
 

@@ -101,6 +101,14 @@ def test_sums_of_other_bundles_stay(create: Create, tmp_path: Path) -> None:
     assert "small" not in (tmp_path / "SHA256SUMS").read_text()
 
 
+def test_create_and_info_say_the_same_readers(create: Create, config: Path, tmp_path: Path) -> None:
+    """Of volumes both say that others have to have them joined."""
+    words = ("-o", f"{tmp_path}/out/", "--volume-size", "1MiB", "small:1", "--json")
+    done = CliRunner().invoke(build_cli(), ["bundle", "create", *words, "--config", str(config)])
+    told = CliRunner().invoke(build_cli(), ["bundle", "info", f"{tmp_path}/out/", "--json"])
+    assert json.loads(done.stdout)["readers"] == json.loads(told.stdout)["readers"]
+
+
 def test_a_folder_for_volumes_is_made(create: Create, tmp_path: Path) -> None:
     """`-o out/` makes the folder, for volumes as without; a misspelt one of a file is told."""
     out = tmp_path / "new" / "out"
