@@ -94,3 +94,24 @@ def test_an_image_for_another_platform_is_told(create: Create, tmp_path: Path) -
     assert "only for" not in create("single:1", "--platform", "linux/amd64").stderr
     (tmp_path / "a.tar").unlink()
     assert "only for" not in create("single:1", "--mode", "complete").stderr
+
+
+def test_globs_mean_tags(create: Create, tmp_path: Path) -> None:
+    """What no tag leads to any more comes along where digests are asked for, and only there."""
+
+    def list_names(glob: str) -> list[str]:
+        words = (glob, "--platform", "amd64", "--dry-run", "--json")
+        return [each["name"] for each in json.loads(create(*words).stdout)["images"]]
+
+    assert list_names("*") == ["docker.io/library/multi:1", "docker.io/library/single:1"]
+    (former,) = list_names("former@*")
+    assert former.startswith("docker.io/library/former@sha256:")
+    assert "a tag for former* is not known here" in create("former*", code=1).stderr
+    assert "entrepot: nothing* is not known here" in create("nothing*", code=1).stderr
+
+
+def test_the_readme_is_of_every_form(create: Create, tmp_path: Path) -> None:
+    """It is the same file in a tar, a folder and volumes, and speaks of each."""
+    create("single:1", "--platform", "amd64")
+    text = (tmp_path / "a.tar").read_bytes()
+    assert b"as one tar file, as a folder, or cut" in text
