@@ -50,13 +50,15 @@ class Plan:
     """A bundle that can be written.
 
     `failures` are the images that are left out, and why; `absent` has those of the platforms asked
-    for that an image is not made for, by its name.
+    for that an image is not made for, by its name; `foreign` the one platform of those without an
+    index that are not for all that was asked for, and are taken all the same.
     """
 
     lock: Lock
     manifests: dict[Digest, Manifest]
     failures: dict[str, str] = field(default_factory=dict)
     absent: dict[str, list[str]] = field(default_factory=dict)
+    foreign: dict[str, str] = field(default_factory=dict)
 
 
 class Planner:
@@ -76,6 +78,7 @@ class Planner:
         manifests: dict[Digest, Manifest] = {}
         failures: dict[str, str] = {}
         absent: dict[str, list[str]] = {}
+        foreign: dict[str, str] = {}
         for want in sorted(wants, key=lambda each: spell_image(each.repository, each.reference)):
             name = spell_image(want.repository, want.reference)
             try:
@@ -85,9 +88,12 @@ class Planner:
                 continue
             if found.absent:
                 absent[name] = found.absent
+            if found.foreign:
+                foreign[name] = found.foreign
             images += found.images
             manifests |= found.manifests
-        return Plan(_lock(choice, images, manifests), manifests, failures, absent)
+        lock = _lock(choice, images, manifests)
+        return Plan(lock, manifests, failures, absent, foreign)
 
 
 class _Walk:
@@ -103,7 +109,9 @@ class _Walk:
         self._repository = want.repository
         self.images: list[LockedImage] = []
         self.manifests: dict[Digest, Manifest] = {}
+        self._wanted = choice.platforms
         self.absent: list[str] = []
+        self.foreign = ""
 
     async def go(self) -> "_Walk":
         root = await self._find(self._want.reference)
@@ -119,6 +127,7 @@ class _Walk:
             reference = reference if isinstance(reference, Tag) else root.digest
         elif is_runnable(root):
             inside = await self._read_platform(root)
+            self.foreign = self._find_foreign(inside)
         for child in children:
             await self._read(child)
         subjects = [root.digest, *(child.digest for child in children)]
@@ -169,15 +178,15 @@ class _Walk:
         if self._choice.mode == "complete" or not found:
             return list(root.children)
         self.absent = platform.list_absent(self._choice.platforms, found.values())
-        wanted = self._choice.platforms or await self._find_lacking(root)
+        self._wanted = self._choice.platforms or await self._find_lacking(root)
         chosen = {
             digest
             for digest, name in found.items()
-            if any(platform.matches(each, name) for each in wanted)
+            if any(platform.matches(each, name) for each in self._wanted)
         }
         if not chosen or (self._choice.mode == "flat" and len(chosen) > 1):
             name = spell_image(self._repository, self._want.reference)
-            raise PlatformUnknown(name, ", ".join(wanted), sorted(set(found.values())))
+            raise PlatformUnknown(name, ", ".join(self._wanted), sorted(set(found.values())))
         chosen |= (
             platform.find_attestations(root.raw, chosen) if self._choice.mode == "subset" else set()
         )
@@ -201,6 +210,12 @@ class _Walk:
             return set()
         found = platform.read_platform(await self._read_whole(config.digest, config.size))
         return {found} if found else set()
+
+    def _find_foreign(self, inside: set[str]) -> str:
+        """Return the platform of an image without an index if it is not all that was asked for."""
+        if self._choice.mode == "complete":
+            return ""
+        return next((each for each in inside if platform.is_foreign(each, self._wanted)), "")
 
     async def _read_whole(self, digest: Digest, size: int) -> bytes:
         return b"".join([piece async for piece in self._store.read(digest, Span(0, size))])
@@ -243,7 +258,9 @@ class _Walk:
 
     def _lacking(self, why: str) -> ManifestUnknown:
         name = spell_image(self._repository, self._want.reference)
-        cure = f"{why}; entrepot images warm {name} fetches it"
+        wanted = ["all"] if self._choice.mode == "complete" else self._wanted
+        option = f" --platform {','.join(wanted)}" if wanted else ""
+        cure = f"{why}; entrepot images warm {name}{option} fetches it"
         return ManifestUnknown(str(self._repository), str(self._want.reference), cure)
 
 

@@ -17,12 +17,14 @@ _CONFIGS = frozenset(
 _LAYERS = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _README = """\
-This is a bundle of container images: an OCI image layout in a tar file. {id}
+This is a bundle of container images: an OCI image layout, as one tar file, as a folder, or cut
+into volumes. {id}
 
-With Entrepot:   entrepot bundle verify FILE; entrepot bundle import FILE
-                 entrepot bundle serve FILE          (without importing)
+With Entrepot:   entrepot bundle verify PATH...      entrepot bundle import PATH...
+                 entrepot bundle serve PATH...       (without importing)
 Without it:      docker load -i FILE                 skopeo inspect docker-archive:FILE:NAME
-                 ctr images import FILE              podman load -i FILE
+(of one file)    ctr images import FILE              podman load -i FILE
+Volumes first:   entrepot bundle join PATH... -o FILE
 {note}
 Images inside:
 {names}

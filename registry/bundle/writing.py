@@ -1,9 +1,8 @@
 """Writing a bundle: as one tar to a file or a stream, or as a folder."""
 
 import fcntl
-import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,7 +13,6 @@ from registry.bundle.contents import Contents, Item
 from registry.errors import StoreError
 from registry.store.folder import sync_folder
 
-SUMS = "SHA256SUMS"
 PIECE = 1024 * 1024  # bytes read and written at a time
 Tell = Callable[[int], None]
 
@@ -122,32 +120,6 @@ def _finish(file: BinaryIO) -> None:
     file.write(END)
     file.truncate()
     _sync(file)
-
-
-def write_sums(folder: Path, paths: Sequence[Path]) -> Path:
-    """Write what `sha256sum -c` reads, from the bytes that are on the disk now.
-
-    What it said of other files that are still there it goes on saying.
-
-    Raises:
-        OSError: a file cannot be read, or the disk refused.
-    """
-    sums, lines = folder / SUMS, []
-    for path in paths:
-        with path.open("rb") as file:
-            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n")
-    ours = {path.name for path in paths}
-    for line in sums.read_text().splitlines(keepends=True) if sums.is_file() else ():
-        name = line.rstrip("\n").partition("  ")[2]
-        if name and name not in ours and (folder / name).is_file():
-            lines.append(line)
-    part = folder / f"{SUMS}.part"
-    with part.open("wb") as file:
-        file.write("".join(sorted(lines, key=lambda each: each.partition("  ")[2])).encode())
-        _sync(file)
-    part.replace(sums)
-    sync_folder(folder)
-    return sums
 
 
 async def write_folder(contents: Contents, folder: Path, tell: Tell) -> None:

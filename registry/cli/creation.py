@@ -11,13 +11,14 @@ from registry.cli import sources
 from registry.cli.delivery import (
     Order,
     Target,
+    assign,
     deliver,
     list_facts,
     parse_limit,
     parse_target,
     tell_facts,
 )
-from registry.cli.platforms import read_wished, tell_absent, wishes_all
+from registry.cli.platforms import read_wished, tell_absent, tell_foreign, wishes_all
 from registry.cli.requests import Gaps, count_unmet, find_wants, read_gaps
 from registry.cli.session import Config, DryRun, Json, Session, fail, operate
 from registry.errors import BundleInvalid, EntrepotError
@@ -25,13 +26,22 @@ from registry.lists.wanted import Entry
 from registry.oci.names import spell_image
 
 if TYPE_CHECKING:
+    from registry.bundle.contents import Contents
     from registry.bundle.plan import Choice, Plan
 
 _Images = Annotated[
-    list[str] | None, typer.Argument(metavar="[IMAGE]...", help="Names or globs of what is here.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[IMAGE]...", help="Names, or globs of the tags here (of digests: app@*)."
+    ),
 ]
 _Output = Annotated[
-    str, typer.Option("--output", "-o", help="A file, a folder (ends in /), or - for stdout.")
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        help="A file, a folder (ends in /), or - for stdout. Overwrites no other bundle.",
+    ),
 ]
 _Platforms = Annotated[
     list[str] | None,
@@ -43,7 +53,13 @@ _Mode = Annotated[
     typer.Option("--mode", help="Some platforms, all of them, or one without its index."),
 ]
 _Limit = Annotated[
-    str, typer.Option("--volume-size", metavar="SIZE", help="Cut: 4GB, 25GiB, fat32, dvd.")
+    str,
+    typer.Option(
+        "--volume-size",
+        metavar="SIZE",
+        help="Cut: 4GB, 25GiB, fat32, dvd. Of z.tar come z-0001-of-0002.tar and so on, of a folder"
+        " bundle-0001-of-0002.tar, with SHA256SUMS beside.",
+    ),
 ]
 _Have = Annotated[
     list[Path] | None,
@@ -100,7 +116,8 @@ def create_bundle(
         target = parse_target(output, parse_limit(volume_size))
         gaps = read_gaps(have or [], since or [], need)
         listed = await _gather(session, named)
-        wants = await find_wants(session, [*(images or []), *gaps.images], listed)
+        asked = [*(images or []), *gaps.images]
+        wants = await find_wants(session, asked, listed) or sources.refuse_nothing(named)
         choice = _choose(mode, platform, gaps)
         plan = _forgive(await session.storehouse.planner.plan(wants, choice), listed)
         is_whole = await _carry_out(session, plan, Order(target, sign, dry_run, as_json))
@@ -151,34 +168,49 @@ def _choose(mode: _Modes, named: list[str] | None, gaps: Gaps) -> "Choice":
 
 
 async def _carry_out(session: Session, plan: "Plan", order: Order) -> bool:
-    from registry.bundle.contents import pack  # noqa: PLC0415
-    from registry.bundle.signing import sign  # noqa: PLC0415
-    from registry.storehouse import find_storage, open_shelves  # noqa: PLC0415
-
     facts: dict[str, Any] = {"images": [], "files": []}
-    if plan.lock.images:
-        store = open_shelves(find_storage(session.settings)).store
-        signature = sign(plan.lock.raw, order.key) if order.key else b""
-        shipment = pack(plan.lock, plan.manifests, store, signature)
-        archives = await shipment.fill(order.target.limit)
+    archives = await _pack(session, plan, order) if plan.lock.images else []
+    if archives:
         files = [] if order.is_dry else await deliver(archives, order.target)
-        facts = list_facts(plan.lock, plan.manifests, [each.measure() for each in archives])
+        sizes = [each.measure() for each in archives]
+        is_cut = order.target.limit is not None
+        facts = list_facts(plan.lock, plan.manifests, sizes, is_cut=is_cut)
         facts["files"] = [str(path) for path in files]
         if not order.as_json:
             tell_facts(facts, order, files)
     if order.as_json:
         told = json.dumps(
-            facts | {"absent": plan.absent, "failures": plan.failures, "dry_run": order.is_dry}
+            facts
+            | {"absent": plan.absent, "foreign": plan.foreign, "failures": plan.failures}
+            | {"dry_run": order.is_dry}
         )
         typer.echo(told, err=order.target.is_stdout and not order.is_dry)
+    _tell_remarks(plan, order)
+    if archives and order.is_dry:
+        assign(archives, order.target)  # a plan that would be refused is none
+    return not plan.failures
+
+
+async def _pack(session: Session, plan: "Plan", order: Order) -> "list[Contents]":
+    from registry.bundle.contents import pack  # noqa: PLC0415
+    from registry.bundle.signing import sign  # noqa: PLC0415
+    from registry.storehouse import find_storage, open_shelves  # noqa: PLC0415
+
+    store = open_shelves(find_storage(session.settings)).store
+    signature = sign(plan.lock.raw, order.key) if order.key else b""
+    return await pack(plan.lock, plan.manifests, store, signature).fill(order.target.limit)
+
+
+def _tell_remarks(plan: "Plan", order: Order) -> None:
     for name, absent in plan.absent.items():
         typer.echo(f"entrepot: {tell_absent(name, absent)}", err=True)
+    for name, only in plan.foreign.items():
+        typer.echo(f"entrepot: {tell_foreign(name, only)}", err=True)
     for why in plan.failures.values():
         typer.echo(f"entrepot: left out: {why}", err=True)
     if plan.failures and plan.lock.images:
         told = "the bundle is planned" if order.is_dry else "the bundle is written"
         typer.echo(f"entrepot: {told} without {len(plan.failures)} images", err=True)
-    return not plan.failures
 
 
 def join_volumes(

@@ -3,7 +3,7 @@
 import re
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +13,7 @@ import typer
 
 from registry.cli.inspection import describe_share
 from registry.cli.words import make_table, open_progress, print_table, tell_size
-from registry.errors import SettingsError, StoreError
+from registry.errors import BundleInvalid, SettingsError, StoreError
 from registry.quantities import Refusal, parse_size
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from registry.oci.manifest import Manifest
 
 STDOUT = "-"
+_CURE = "remove it, or name another"
 _UNIT = re.compile(r"([KMGT]i?)$")  # 4G, as other programs have it, is 4GB
 # What fits: FAT32's largest file; a DVD+R less what its file system takes.
 _PRESETS = MappingProxyType({"fat32": 2**32 - 1, "dvd": 4_700_372_992 - 2**24})
@@ -89,8 +90,10 @@ async def deliver(archives: "list[Contents]", target: Target) -> list[Path]:
         StoreError, BundleInvalid: a blob cannot be read, or the target cannot be written.
         OSError: the disk refused.
     """
-    from registry.bundle.writing import write_folder, write_stream  # noqa: PLC0415
+    from registry.bundle.sums import write_sums  # noqa: PLC0415
+    from registry.bundle.writing import write_file, write_folder, write_stream  # noqa: PLC0415
 
+    files = assign(archives, target)
     total = sum(item.size for archive in archives for item in archive.items)
     with open_progress("writing", total) as progress:
 
@@ -99,44 +102,66 @@ async def deliver(archives: "list[Contents]", target: Target) -> list[Path]:
 
         if target.is_stdout:
             await write_stream(archives[0], sys.stdout.buffer, tell)
-            return []
-        if target.is_folder and target.limit is None:
-            _refuse_full(target.path, [(target.path, archives[0])])
+        elif target.is_folder and target.limit is None:
             await write_folder(archives[0], target.path, tell)
-            return [target.path]
-        return await _write_files(archives, target, tell)
-
-
-async def _write_files(
-    archives: "list[Contents]", target: Target, tell: Callable[[int], None]
-) -> list[Path]:
-    from registry.bundle.writing import write_file, write_sums  # noqa: PLC0415
-
-    paths = [target.path]
+        else:
+            files[0][0].parent.mkdir(parents=True, exist_ok=True)
+            for path, contents in files:
+                await write_file(contents, path, tell)
+    paths = [path for path, _ in files]
     if target.limit is not None:
-        paths = target.name_volumes(len(archives))
-        _refuse_others(target, set(paths))
-    files = list(zip(paths, archives, strict=True))
-    folder = files[0][0].parent
-    if not folder.is_dir():
-        raise StoreError(str(folder), "is no folder; make it first")
-    _refuse_full(folder, files)
-    for path, contents in files:
-        await write_file(contents, path, tell)
-    if target.limit is not None:
-        paths.append(write_sums(folder, paths))
+        paths.append(write_sums(paths[0].parent, paths))
     return paths
 
 
+def assign(archives: "list[Contents]", target: Target) -> "list[tuple[Path, Contents]]":
+    """Return what goes to which path (a file, or the one folder); writes nothing yet.
+
+    Raises:
+        StoreError: another bundle stands there, there is no folder for it, or no room.
+    """
+    if target.is_stdout:
+        return []
+    paths = [target.path] if target.limit is None else target.name_volumes(len(archives))
+    if target.limit is not None:
+        _refuse_others(target, set(paths))
+    folder = target.path if target.is_folder else target.path.parent
+    if not (folder.is_dir() or target.is_folder):
+        raise StoreError(str(folder), "is no folder; make it first")
+    files = list(zip(paths, archives, strict=True))
+    for path, contents in files:
+        _refuse_other(path, contents)
+    _refuse_full(folder, files)
+    return files
+
+
+def _refuse_other(path: Path, contents: "Contents") -> None:
+    """Leave alone what stands there finished, unless it is of this very bundle."""
+    from registry.bundle.opening import load_lock  # noqa: PLC0415
+
+    finished = path / "bundle.json" if path.is_dir() else path
+    if not finished.is_file():
+        return
+    try:
+        found = load_lock(finished).raw
+    except BundleInvalid:
+        found = b""
+    if found != contents.head["bundle.json"]:
+        what = "another bundle" if found else "there, and no bundle"
+        raise StoreError(str(path), f"is {what}; {_CURE}")
+
+
 def _refuse_others(target: Target, planned: set[Path]) -> None:
-    """Leave no volumes of two bundles side by side under the same name."""
+    """Leave no volumes of two bundles under the same name, nor any within a bundle's folder."""
     first = target.name_volumes(1)[0]
     stem = first.name.removesuffix("-0001-of-0001.tar")
     name = re.compile(rf"{re.escape(stem)}-[0-9]{{4}}-of-[0-9]{{4}}\.tar")
     folder = first.parent
+    if (folder / "bundle.json").is_file() and (folder / "blobs").is_dir():
+        raise StoreError(str(folder), f"is a bundle's folder; {_CURE}")
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if name.fullmatch(path.name) and path not in planned:
-            raise StoreError(str(path), "is a volume of another bundle; remove it, or name another")
+            raise StoreError(str(path), f"is a volume of another bundle, or cut; {_CURE}")
 
 
 def _refuse_full(folder: Path, files: "list[tuple[Path, Contents]]") -> None:
@@ -161,10 +186,10 @@ def _measure_written(path: Path, contents: "Contents") -> int:
 
 
 def list_facts(
-    lock: "Lock", manifests: "Mapping[Digest, Manifest]", sizes: list[int]
+    lock: "Lock", manifests: "Mapping[Digest, Manifest]", sizes: list[int], *, is_cut: bool
 ) -> dict[str, Any]:
     """Return what is in a bundle whose archive, or volumes, have these sizes in bytes."""
-    from registry.bundle.readers import find_readers  # noqa: PLC0415
+    from registry.bundle.readers import tell_readers  # noqa: PLC0415
     from registry.bundle.survey import Survey  # noqa: PLC0415
 
     survey = Survey(lock, manifests)
@@ -176,7 +201,7 @@ def list_facts(
         "size": sum(sizes),
         "volumes": sizes,
         "omitted": {"blobs": len(lock.omitted), "size": sum(size for _, size in lock.omitted)},
-        "readers": str(find_readers(lock, manifests)),
+        "readers": tell_readers(lock, manifests, is_cut=is_cut),
     }
 
 

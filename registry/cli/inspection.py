@@ -35,7 +35,7 @@ def inspect_bundle(
     Example: entrepot bundle info images.tar
     """
     from registry.bundle.opening import open_paths  # noqa: PLC0415
-    from registry.bundle.readers import find_readers  # noqa: PLC0415
+    from registry.bundle.readers import tell_readers  # noqa: PLC0415
     from registry.bundle.survey import Survey, read_manifests  # noqa: PLC0415
 
     try:
@@ -46,9 +46,7 @@ def inspect_bundle(
     survey = Survey(opened.lock, manifests)
     shares = [survey.weigh(image) for image in opened.lock.images]
     heavy = survey.list_heavy(top)
-    readers = str(find_readers(opened.lock, manifests))
-    if _is_cut(opened):
-        readers = "readable by: entrepot; by others when bundle join has made one file of it"
+    readers = tell_readers(opened.lock, manifests, is_cut=_is_cut(opened))
     if as_json:
         facts = _list_facts(opened, shares, heavy)
         typer.echo(json.dumps(facts | {"readers": readers}))

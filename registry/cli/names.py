@@ -22,7 +22,7 @@ async def find_names(session: Session, names: list[str]) -> list[tuple[Repositor
         pattern = ImagePattern.parse(name, default)
         meant = await session.storehouse.images.find([pattern])
         if not meant:
-            raise NameUnknown(f"{pattern.names}:{pattern.references}")
+            raise NameUnknown(name)
         found |= dict.fromkeys(meant)
     return list(found)
 

@@ -1,13 +1,13 @@
 """What comes of each image that is warmed, and how it is told."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import typer
 
-from registry.cli.platforms import tell_absent
+from registry.cli.platforms import tell_absent, tell_foreign
 from registry.cli.sources import Gathered
 from registry.cli.words import tell_size
 from registry.errors import EntrepotError, Unknown
@@ -23,7 +23,7 @@ class Outcome:
     """What came of one image.
 
     `forecast` is what it would cost, `no_image` a guess that was none, `absent` the platforms asked
-    for that it is not made for.
+    for that it is not made for, `foreign` the only one of an image without an index.
     """
 
     entry: Entry
@@ -33,6 +33,7 @@ class Outcome:
     attached: int = 0
     failures: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
+    foreign: str = ""
     no_image: str = ""
 
     @property
@@ -63,10 +64,20 @@ def foretell(outcome: Outcome) -> str:
     if forecast is None:
         return f"{outcome.name}: cannot be warmed"
     if forecast.missing is None:
-        return f"would warm {outcome.name}: its size is not known yet"
+        return f"would warm {outcome.name}"
     if not forecast.missing:
         return f"{outcome.name}: is here"
     return f"would warm {outcome.name}: {tell_size(forecast.missing)}"
+
+
+def _foretell_all(outcomes: Sequence[Outcome]) -> str:
+    """Add up what would come; layers that several images share are in it more than once."""
+    sizes = [each.forecast.missing for each in outcomes if each.forecast is not None]
+    known, unknown = sum(size or 0 for size in sizes), sizes.count(None)
+    lacking = len(sizes) - sizes.count(0)
+    told = [f"up to {tell_size(known)}"] if known else []
+    told += [f"{unknown} of a size that is not known yet"] if unknown else []
+    return f"would warm {lacking} of {len(sizes)} images" + f": {', and '.join(told)}" * bool(told)
 
 
 def conclude(
@@ -79,11 +90,8 @@ def conclude(
 ) -> None:
     """Say what failed and where it is wanted, and how much came in all."""
     failed = [each for each in outcomes if each.failures]
-    for each in outcomes:
-        if each.no_image:
-            typer.echo(f"entrepot: {each.no_image}", err=True)
-        if each.absent:
-            typer.echo(f"entrepot: {tell_absent(each.name, each.absent)}", err=True)
+    for remark in _list_remarks(outcomes):
+        typer.echo(f"entrepot: {remark}", err=True)
     for each in failed:
         for why in each.failures:
             typer.echo(f"entrepot: {each.name} failed: {why}", err=True)
@@ -93,11 +101,23 @@ def conclude(
         facts: dict[str, object] = {"images": [_list_facts(each) for each in outcomes]}
         facts |= {"notes": list(map(str, gathered.notes)), "fetched": fetched, "dry_run": dry_run}
         typer.echo(json.dumps(facts))
-    elif failed:
+    elif dry_run:
+        typer.echo(_foretell_all(outcomes))
+    if failed and not as_json:
         typer.echo(f"entrepot: {len(failed)} of {len(outcomes)} images failed", err=True)
-    elif not dry_run:
+    elif not (as_json or dry_run):
         here = "1 image is" if len(outcomes) == 1 else f"{len(outcomes)} images are"
         typer.echo(f"{here} here, {tell_size(fetched)} fetched")
+
+
+def _list_remarks(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    for each in outcomes:
+        if each.no_image:
+            yield each.no_image
+        if each.absent:
+            yield tell_absent(each.name, each.absent)
+        if each.foreign:
+            yield tell_foreign(each.name, each.foreign)
 
 
 def _list_facts(outcome: Outcome) -> dict[str, object]:
@@ -116,5 +136,6 @@ def _list_facts(outcome: Outcome) -> dict[str, object]:
         "attached": outcome.attached,
         "forecast": costs,
         "absent": outcome.absent,
+        "foreign": outcome.foreign,
         "failures": outcome.failures,
     }

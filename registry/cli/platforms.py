@@ -35,5 +35,10 @@ def tell_absent(image: str, absent: Sequence[str]) -> str:
     return f"{image} is not made for {', '.join(absent)}: taken without"
 
 
+def tell_foreign(image: str, platform: str) -> str:
+    """Say for which platform an image is that has no index to choose from."""
+    return f"{image} is only for {platform}: taken as it is"
+
+
 def _split(named: Sequence[str] | None) -> list[str]:
     return [name.strip() for each in named or () for name in each.split(",")]

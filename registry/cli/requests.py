@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from registry.cli.names import find_names
 from registry.cli.session import Session
-from registry.errors import BundleInvalid
+from registry.errors import BundleInvalid, NameUnknown
 from registry.lists.wanted import Entry
 from registry.oci.digest import Digest
-from registry.oci.names import Reference, Repository
+from registry.oci.names import Reference, Repository, Tag
 from registry.oci.patterns import is_pattern, parse_image
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class Gaps:
 async def find_wants(session: Session, names: list[str], listed: tuple[Entry, ...]) -> "list[Want]":
     """Return the images that are meant, each once; globs mean what is here.
 
+    What no tag leads to any more is meant only by a glob with an `@`: it would travel for nothing.
+
     Raises:
         InvalidInput: not a name.
         NameUnknown: a glob means nothing that is here.
@@ -37,11 +39,21 @@ async def find_wants(session: Session, names: list[str], listed: tuple[Entry, ..
     found: dict[tuple[Repository, Reference], tuple[str, ...]] = {}
     for name in names:
         if is_pattern(name):
-            found |= dict.fromkeys(await find_names(session, [name]), ())
+            found |= dict.fromkeys(await _find_globbed(session, name), ())
         else:  # where it is not here, the plan says so and goes on
             found[parse_image(name, session.settings.default_upstream)] = ()
-    found |= {(entry.repository, entry.reference): entry.places for entry in listed}
+    # Not who pulled an image and when: the same images shall be the same bundle tomorrow.
+    found |= {(entry.repository, entry.reference): entry.origins for entry in listed}
     return [Want(*image, sources) for image, sources in found.items()]
+
+
+async def _find_globbed(session: Session, glob: str) -> list[tuple[Repository, Reference]]:
+    meant = await find_names(session, [glob])
+    if "@" not in glob:
+        meant = [(where, reference) for where, reference in meant if isinstance(reference, Tag)]
+    if not meant:
+        raise NameUnknown(f"a tag for {glob}")
+    return meant
 
 
 def read_gaps(have: list[Path], since: list[Path], need: Path | None) -> Gaps:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -146,6 +146,26 @@ def read_files(sources: Sources) -> list[Findings]:
     return [_read_file(name, sources, arguments) for name in sources.files]
 
 
+def refuse_nothing(sources: Sources) -> NoReturn:
+    """Say that nothing of what was named has an image: success would hide a pipe that broke.
+
+    Raises:
+        ListInvalid: always.
+    """
+    whys, cures = [], []
+    if sources.files:
+        whys.append(", ".join(map(_spell_source, sources.files)))
+        cures.append("see whether what wrote it failed")
+    if sources.has_history:
+        whys.append("what clients pulled")
+        cures.append("take a longer --pulled-since, or other clients and globs")
+    raise ListInvalid("no images", 0, f"none in {' or '.join(whys)}", ", or ".join(cures))
+
+
+def _spell_source(name: str) -> str:
+    return "stdin" if name == STDIN else name
+
+
 def _read_name(name: str, session: Session) -> Wanted:
     if is_pattern(name):
         cure = f"to have what was pulled of it, say --pulled '{name}'"
@@ -162,7 +182,10 @@ def _read_file(name: str, sources: Sources, arguments: Mapping[str, str]) -> Fin
     data = sys.stdin.buffer.read() if name == STDIN else _read_bytes(Path(name))
     kind = sources.kind or detect(name, decode(data, name))
     variables = _read_variables(name, sources) if kind is Kind.COMPOSE else {}
-    return find_images(data, name, kind=kind, variables=variables, arguments=arguments)
+    found = find_images(data, name, kind=kind, variables=variables, arguments=arguments)
+    if found.wanted or found.notes:
+        return found
+    return Findings(notes=(Note(_spell_source(name), "it names no image"),))
 
 
 def _read_bytes(path: Path) -> bytes:

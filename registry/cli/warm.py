@@ -90,9 +90,7 @@ def warm(
     )
 
     async def work(session: Session) -> bool:
-        gathered = await sources.gather(session, named)
-        sources.tell_notes(gathered)
-        return await _warm(session, gathered, manner)
+        return await _warm(session, named, manner)
 
     operate(config, work)
 
@@ -109,10 +107,14 @@ class _Manner:
     dry_run: bool
 
 
-async def _warm(session: Session, gathered: sources.Gathered, manner: _Manner) -> bool:
+async def _warm(session: Session, named: sources.Sources, manner: _Manner) -> bool:
+    gathered = await sources.gather(session, named)
+    sources.tell_notes(gathered)
     if manner.is_explaining:
         _explain(gathered, as_json=manner.as_json)
         return True
+    if not gathered.entries:
+        sources.refuse_nothing(named)
     if session.settings.offline:
         cure = "warm where the upstreams can be reached"
         raise SettingsError("offline", "is true, so nothing can be fetched", cure)
@@ -199,7 +201,7 @@ class _Errand:
             return
         outcome.digest, outcome.fetched = str(warmed.digest), warmed.fetched
         outcome.attached, outcome.failures = warmed.attached, warmed.failures
-        outcome.absent = warmed.absent
+        outcome.absent, outcome.foreign = warmed.absent, warmed.foreign
 
 
 def _explain(gathered: sources.Gathered, *, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """Where something stands in a text that somebody gave us."""
 
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from registry.errors import ListInvalid
 
@@ -17,6 +18,10 @@ class Spot:
 
     def __str__(self) -> str:
         return f"{self.source}:{self.line}" if self.line else self.source
+
+    def without_folder(self) -> "Spot":
+        """Return the same spot, wherever the file lies."""
+        return Spot(PurePath(self.source).name, self.line)
 
     def refuse(self, why: str, cure: str) -> ListInvalid:
         """Make the error that points here."""

@@ -1,7 +1,7 @@
 """What somebody wants to have, where it is written that they do, and what was passed over."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from registry.errors import InvalidInput, ListInvalid, TagInvalid
@@ -18,12 +18,14 @@ _WRITE = "write it as registry/name:tag or registry/name@sha256:<64 hexadecimal 
 class Wanted:
     """An image as it is written at one place, such as `a.yaml:14 Deployment/web container app`.
 
-    `is_guess`: it looks like an image, but only the program that reads the source knows.
+    `is_guess`: it looks like an image, but only the program that reads the source knows. `origin`
+    is the place without its folder, for what travels; empty where no file names the image.
     """
 
     image: str
     place: str
     is_guess: bool = False
+    origin: str = field(default="", compare=False)  # follows from the place
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Entry:
     reference: Reference
     places: tuple[str, ...]
     is_guess: bool
+    origins: tuple[str, ...] = ()
 
 
 def check_image(image: str) -> None:
@@ -93,7 +96,7 @@ def want(image: str, spot: Spot, who: str = "", *, is_guess: bool = False) -> Wa
         check_image(bare)
     except InvalidInput as error:
         raise _refuse(bare, spot, str(error)) from None
-    return Wanted(bare, spot.place(who), is_guess)
+    return Wanted(bare, spot.place(who), is_guess, spot.without_folder().place(who))
 
 
 def merge(wanted: Iterable[Wanted], default_registry: str = DOCKER_HUB) -> tuple[Entry, ...]:
@@ -115,6 +118,7 @@ def merge(wanted: Iterable[Wanted], default_registry: str = DOCKER_HUB) -> tuple
             reference=reference,
             places=tuple(dict.fromkeys(each.place for each in same)),
             is_guess=all(each.is_guess for each in same),
+            origins=tuple(sorted({each.origin for each in same} - {""})),
         )
         for (repository, reference), same in entries.items()
     )

@@ -24,7 +24,7 @@ from registry.mirror.relay import relay
 from registry.mirror.retelling import retell
 from registry.mirror.room import RoomKeeper
 from registry.oci.digest import Digest
-from registry.oci.manifest import Descriptor
+from registry.oci.manifest import MAX_MANIFEST, Descriptor
 from registry.oci.names import Repository
 from registry.oci.span import Span
 from registry.store.blobs import BlobFile, BlobStore
@@ -159,6 +159,19 @@ class Blobs:
     def measure(self, digest: Digest) -> int:
         """Return how many bytes of an arriving blob have landed."""
         return self._spool.measure(digest)
+
+    async def read_small(self, blob: Descriptor) -> bytes:
+        """Return the bytes of a document that is here, such as a config.
+
+        Nothing where it is not here, is not as large as it is said to be, or over 4 MiB.
+        """
+        if blob.size > MAX_MANIFEST or await self._store.stat(blob.digest) != blob.size:
+            return b""
+        try:
+            pieces = [piece async for piece in self._store.read(blob.digest, Span(0, blob.size))]
+        except StoreError:
+            return b""  # evicted meanwhile
+        return b"".join(pieces)
 
     async def stat(self, repository: Repository, digest: Digest) -> int | None:
         """Return the size in bytes of a blob this repository has; None where nobody tells it.

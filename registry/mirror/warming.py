@@ -22,13 +22,15 @@ class Warmed:
     """What a name leads to now; `fetched` bytes were not here; `failures` say what could not be.
 
     `attached` is how many signatures, SBOMs and attestations of it are here too; `absent` are the
-    platforms asked for that it is not made for, while it is for others of them.
+    platforms asked for that it is not made for, while it is for others of them. `foreign` is the
+    platform of an image without an index, where not all that was asked for is that.
     """
 
     digest: Digest
     fetched: int = 0
     attached: int = 0
     absent: list[str] = field(default_factory=list)
+    foreign: str = ""
     failures: list[str] = field(default_factory=list)
 
 
@@ -83,11 +85,18 @@ class Warming:
             manifests += attached
         blobs = {blob.digest: blob for manifest in manifests for blob in manifest.blobs}
         await self._fetch(repository, list(blobs.values()), warmed, tell, watch=watch)
+        warmed.foreign = await self._find_foreign(served.manifest, platforms)
         return warmed
 
     def measure(self, blob: Descriptor) -> int:
         """Return how many bytes of a blob that is being fetched have landed."""
         return self._blobs.measure(blob.digest)
+
+    async def _find_foreign(self, root: Manifest, platforms: Sequence[str]) -> str:
+        if root.media_type in media.INDEXES or not root.blobs:
+            return ""
+        found = platform.read_platform(await self._blobs.read_small(root.blobs[0]))
+        return found if found and platform.is_foreign(found, platforms) else ""
 
     async def _follow(
         self, repository: Repository, digests: Iterable[Digest], warmed: Warmed

@@ -106,6 +106,14 @@ def list_absent(wanted: Iterable[str], found: Collection[str]) -> list[str]:
     return [name for name in wanted if not any(matches(name, each) for each in found)]
 
 
+def is_foreign(config: str, wanted: Iterable[str]) -> bool:
+    """Whether an image whose config names this platform is not for one of those wanted.
+
+    Configs often name no variant, and the image may be for any.
+    """
+    return any(not (matches(name, config) or name.startswith(f"{config}/")) for name in wanted)
+
+
 def own_platform() -> str:
     """Return the platform of this machine's containers."""
     machine = platform.machine()

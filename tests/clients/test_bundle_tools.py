@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,7 @@ def test_the_line_says_what_is_sparse(sample: Sample) -> None:
     """Who wants every platform is named as unable exactly where some are left out."""
     able, _, unable = sample.readers.partition("; not by: ")
     assert "docker load" in able
+    assert "skopeo (oci-archive:), umoci, skopeo copy --all (images of docker's own" in unable
     assert ("ctr images import --all-platforms" in unable) == (sample.mode == "subset")
 
 
@@ -84,7 +86,7 @@ def test_skopeo_reads_the_archive(sample: Sample, tmp_path: Path) -> None:
     finish([*SKOPEO, "copy", source, f"dir:{tmp_path}/copy"], isolate(tmp_path))
     source = f"oci-archive:{sample.tar}:{HELLO_NAME}"
     assert "no descriptor found" in fails([*SKOPEO, "inspect", "--raw", source], tmp_path)
-    assert "skopeo (oci-archive:)" not in sample.readers
+    assert "skopeo (oci-archive:)" not in sample.readers.partition("; not by: ")[0]
 
 
 def test_skopeo_reads_the_folder(sample: Sample, tmp_path: Path) -> None:
@@ -95,6 +97,19 @@ def test_skopeo_reads_the_folder(sample: Sample, tmp_path: Path) -> None:
         assert "no such file" in fails(command, tmp_path)
     else:
         finish(command, isolate(tmp_path))
+
+
+def test_what_is_of_docker_is_not_in_the_layout_for_others(sample: Sample, tmp_path: Path) -> None:
+    """Of the folder too, skopeo and umoci read the other images only."""
+    require(missing("skopeo", "umoci"))
+    source = f"oci:{sample.folder}:{HELLO_NAME}"
+    assert "no descriptor found" in fails([*SKOPEO, "inspect", "--raw", source], tmp_path)
+    layout = tmp_path / "layout"
+    shutil.copytree(sample.folder, layout)
+    index = (layout / "index.json").read_text()
+    (layout / "index.json").write_text(index.replace(f'"{HELLO_NAME}"', '"hello"'))
+    told = fails(["umoci", "stat", "--image", f"{layout}:hello"], tmp_path)
+    assert "vnd.docker.distribution.manifest" in told
 
 
 def test_skopeo_reads_it_as_of_docker(sample: Sample, tmp_path: Path) -> None:

@@ -99,6 +99,8 @@ def test_a_guess_that_is_none_is_no_failure(
     [
         ((), 2, "name images, a file with --file"),
         (("-f", "no.txt"), 2, "no.txt: cannot be read (No such file or directory)"),
+        (("-f", "-"), 2, "no images: none in stdin; see whether what wrote it failed"),
+        (("--pulled", "no/*"), 2, "no images: none in what clients pulled; take a longer"),
         (("library/*",), 2, "--pulled 'library/*'"),
         (("--client", "alice"), 2, "a network such as"),
         (("--pulled-since", "often"), 2, "is not a duration"),
@@ -130,6 +132,34 @@ def test_a_dry_run_changes_nothing(shared_mirror: MirrorProcess, shared_hub: Fak
     assert told["docker.io/dried/new:1"]["forecast"] == {"least": 1, "most": 3, "missing": None}
     assert before == read_knowledge(shared_mirror.data)
     assert shared_hub.journal.count("manifest", "GET") == 0
+
+
+def test_a_dry_run_adds_up(shared_mirror: MirrorProcess, shared_hub: FakeUpstream) -> None:
+    """What nobody knows the size of yet is counted once, in the last line."""
+    keep(shared_mirror, shared_hub.add_image("added/known", "1", [b"known"]))
+    names = [f"added/new:{number}" for number in range(3)]
+    for number in range(3):
+        shared_hub.add_image("added/new", str(number), [make_layer(number)])
+
+    lines = shared_mirror.run("images", "warm", "added/known:1", *names, "--dry-run").stdout
+
+    assert lines.splitlines() == [
+        "docker.io/added/known:1: is here",
+        *(f"would warm docker.io/{name}" for name in names),
+        "would warm 3 of 4 images: 3 of a size that is not known yet",
+    ]
+
+
+def test_an_image_for_another_platform_is_told(
+    shared_mirror: MirrorProcess, shared_hub: FakeUpstream
+) -> None:
+    """One without an index is fetched as it is, with a remark, and it is no failure."""
+    shared_hub.add_image("foreign/app", "1", [b"arm"], platform=("linux", "arm64"))
+
+    result = shared_mirror.run("images", "warm", "foreign/app:1", "--platform", "linux/amd64")
+
+    assert result.returncode == 0
+    assert "foreign/app:1 is only for linux/arm64: taken as it is" in result.stderr
 
 
 def test_interrupted_it_goes_on(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:

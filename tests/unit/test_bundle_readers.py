@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from registry.bundle.plan import Choice, Want
-from registry.bundle.readers import find_readers
+from registry.bundle.readers import find_readers, tell_readers
 from registry.oci.digest import Digest
+from tests.harness.bundles import plan_bundle
 from tests.harness.depot import open_depot, split
 
 
@@ -40,3 +41,30 @@ async def test_a_delta_is_read_by_entrepot_alone(tmp_path: Path) -> None:
     """What lacks layers would be refused by the others, each in its own words."""
     told = await tell(tmp_path, "complete", have=b"amd")
     assert told.startswith("readable by: entrepot bundle import; not by: docker load")
+
+
+async def test_images_of_docker_are_not_for_all_who_read_layouts(tmp_path: Path) -> None:
+    """Who knows OCI's media types alone is told as unable, with what does work."""
+    async with open_depot(tmp_path) as depot:
+        config = {"mediaType": "application/vnd.docker.container.image.v1+json"}
+        config |= await depot.put_blob(b'{"os": "linux", "architecture": "amd64"}')
+        kind = "application/vnd.docker.distribution.manifest.v2+json"
+        document = {"schemaVersion": 2, "mediaType": kind, "config": config, "layers": []}
+        await depot.put_document("docker.io/library/redis:7", document)
+        plan = await plan_bundle(depot, ["docker.io/library/redis:7"])
+    able, _, unable = str(find_readers(plan.lock, plan.manifests)).partition("; not by: ")
+    assert "skopeo (docker-archive:)" in able
+    assert "umoci" not in able
+    assert unable.startswith("skopeo (oci-archive:), umoci, skopeo copy --all (images of docker's")
+    assert "kind load" in able
+
+
+async def test_volumes_are_joined_first(tmp_path: Path) -> None:
+    """Whatever is inside; unless nobody but Entrepot could read the one file either."""
+    async with open_depot(tmp_path) as depot:
+        image = await depot.put_image("docker.io/library/app:1", [b"layer"])
+        plan = await plan_bundle(depot, ["docker.io/library/app:1"])
+        delta = await plan_bundle(depot, ["docker.io/library/app:1"], frozenset(image.layers))
+    told = tell_readers(plan.lock, plan.manifests, is_cut=True)
+    assert told == "readable by: entrepot; by others when bundle join has made one file of it"
+    assert "layers are left out" in tell_readers(delta.lock, delta.manifests, is_cut=True)

@@ -58,6 +58,10 @@ class Upstream:
     async def is_here(self, digest: Digest) -> bool:
         return digest in self.here
 
+    async def read_small(self, blob: Descriptor) -> bytes:
+        blobs = [each for image in self.names.values() for each in image.blobs]
+        return next(each for each in blobs if Digest.of(each) == blob.digest)
+
     async def fetch(self, repository: Repository, descriptor: Descriptor) -> bool:
         self.running += 1
         self.most = max(self.most, self.running)
@@ -150,6 +154,17 @@ async def test_a_single_image_is_fetched(upstream: Upstream) -> None:
         warmed, told = await warm(upstream, reference=reference)
         assert warmed == Warmed(AMD.digest, size_of(AMD))
         assert told == blobs_of(AMD)
+
+
+async def test_a_single_image_for_another_platform_is_told(upstream: Upstream) -> None:
+    """It is fetched all the same, since there is nothing to choose from."""
+    config = b'{"os": "linux", "architecture": "amd64"}'
+    image = make_image(config, b"layer")
+    upstream.names |= {TAG: image, image.digest: image}
+    warmed, told = await warm(upstream, "linux/arm64")
+    assert (warmed.foreign, warmed.failures, len(told)) == ("linux/amd64", [], 2)
+    warmed, _ = await warm(upstream, "linux/amd64")
+    assert warmed.foreign == ""
 
 
 async def test_what_is_here_costs_nothing(upstream: Upstream) -> None:

@@ -8,6 +8,7 @@ import pytest
 from registry.errors import PlatformInvalid
 from registry.oci.digest import Digest
 from registry.oci.platform import (
+    is_foreign,
     matches,
     own_platform,
     parse_platform,
@@ -167,3 +168,22 @@ def test_this_machine_is_named_as_images_do(
     monkeypatch.setattr(machines, "machine", lambda: machine)
     assert own_platform() == expected
     assert parse_platform(own_platform()) == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "wanted", "expected"),
+    [
+        ("linux/amd64", ["linux/amd64"], False),
+        ("linux/amd64", ["linux/arm64"], True),
+        ("linux/amd64", ["linux/amd64", "linux/arm64"], True),
+        ("linux/arm64/v8", ["linux/arm64"], False),
+        ("linux/arm", ["linux/arm/v7"], False),
+        ("linux/arm/v6", ["linux/arm/v7"], True),
+        ("linux/amd64", [], False),
+    ],
+)
+def test_an_image_may_be_for_another_platform(
+    config: str, wanted: list[str], expected: bool
+) -> None:
+    """One platform that is not the config's is enough; a config without a variant is for any."""
+    assert is_foreign(config, wanted) == expected
