@@ -10,7 +10,16 @@ from registry.cli.coverage import check_bundle
 from registry.cli.creation import create_bundle, join_volumes
 from registry.cli.inspection import compare_bundles, inspect_bundle
 from registry.cli.media import Bundle, Keys, check_signer
-from registry.cli.session import Config, DryRun, Json, Session, fail, operate
+from registry.cli.session import (
+    Config,
+    DryRun,
+    Json,
+    Session,
+    fail,
+    lent_ground,
+    new_ground,
+    operate,
+)
 from registry.cli.showcase import serve_bundle
 from registry.cli.words import open_progress, tell_size
 from registry.errors import EntrepotError, InvalidInput
@@ -125,7 +134,7 @@ def import_bundle(
         _write_need(opened, done, need)
         return done.is_whole
 
-    operate(config, work)
+    operate(config, work, lent_ground if dry_run else new_ground)
 
 
 def _judge(session: Session, opened: "Opened", keys: list[Path]) -> str:
