@@ -77,7 +77,7 @@ def operate(
     except (SettingsError, InvalidInput) as error:
         fail(str(error), 2)
     except (EntrepotError, OSError) as error:
-        fail(str(error), 1)
+        fail(spell_error(error), 1)
     except KeyboardInterrupt:
         fail("interrupted; what was done stays done", 130)
     if not is_well:
@@ -100,6 +100,13 @@ def _refuse_other_user(path: Path) -> None:
             f"{path} belongs to user {owner}",
             f"run this as that user, such as: sudo -u '#{owner}' entrepot ...",
         )
+
+
+def spell_error(error: EntrepotError | OSError) -> str:
+    """Return the sentence of an error; the system's as `file: its words`, without a number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 def fail(why: str, code: int) -> NoReturn:
