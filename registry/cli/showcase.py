@@ -104,7 +104,7 @@ def _tell(opened: "Opened", done: "Imported", listening: str) -> None:
     ]
     for name, lacking in done.incomplete.items():
         told = tell_count(len(lacking), "blob")
-        lines.append(f"not served: {name}: {told} of it not here or damaged")
+        lines.append(f"not served, {told} of it not here or damaged: {name}")
     lines += [f"not served: {name}: {why}" for name, why in done.refused.items()]
     lines += opened.medium.flaws.told
     names = sorted({image.repository.registry for image in done.images})

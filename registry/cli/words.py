@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Collection, Sequence
+from datetime import timedelta
 from typing import Literal
 
 import typer
@@ -11,11 +12,13 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
 )
+from rich.table import Column
 from rich.table import Table as RichTable
+from rich.text import Text
 
 PIPE = 100_000  # columns where nobody reads them
 _DIGEST = re.compile(r"(sha(?:256|512):[0-9a-f]{12})[0-9a-f]{20,}")
@@ -85,31 +88,52 @@ def print_table(table: Table) -> None:
 
 
 def shorten(text: str) -> str:
-    """Leave 12 digits of each digest in a text."""
-    return _DIGEST.sub(r"\1…", text)
+    """Leave 12 digits of each digest in a text; within a longer one, that is shown."""
+    return _DIGEST.sub(r"\1" if _DIGEST.fullmatch(text) else r"\1…", text)
 
 
 def _draw(table: Table, spell: Callable[[str], str]) -> RichTable:
     drawn = RichTable(box=None, pad_edge=False, header_style="bold")
-    for column in table.columns:
+    for place, column in enumerate(table.columns):
         is_number = column in table.numbers
+        is_whole = is_number or all(_DIGEST.fullmatch(row[place]) for row in table.rows)
         justify: Literal["left", "right"] = "right" if is_number else "left"
         # What is too long goes on in the next line, rather than being cut.
-        drawn.add_column(column, justify=justify, no_wrap=is_number, overflow="fold")
+        drawn.add_column(column, justify=justify, no_wrap=is_whole, overflow="fold")
     for row in table.rows:
         drawn.add_row(*map(spell, row))
     return drawn
+
+
+class _Pace(ProgressColumn):
+    """How fast it goes and how long it will take, as soon as either is known."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        if not speed:
+            return Text("")
+        told = f"{tell_size(int(speed))}/s"
+        if task.remaining and task.time_remaining is not None:
+            told += f" {timedelta(seconds=int(task.time_remaining))}"
+        return Text(told)
+
+
+def list_columns() -> list[ProgressColumn]:
+    """Return what a bar over bytes shows: its name, how much of it there is, and the pace.
+
+    The bar takes what is left of a line, if its `Progress` is told to expand.
+    """
+    text = TextColumn("{task.description}", markup=False)
+    amount = DownloadColumn(binary_units=True, table_column=Column(no_wrap=True))
+    return [text, BarColumn(bar_width=None), amount, _Pace(Column(no_wrap=True))]
 
 
 def open_progress(what: str, total: int) -> Progress:
     """Return a bar over `total` bytes, on stderr and only where that is a terminal."""
     console = Console(stderr=True)
     progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
+        *list_columns(),
+        expand=True,
         console=console,
         disable=not console.is_terminal,
         transient=True,

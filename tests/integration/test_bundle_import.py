@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from registry.bundle.archive import read_member
-from registry.bundle.inventory import read_inventory, write_inventory, write_need
+from registry.bundle.inventory import read_inventory
 from registry.bundle.signing import sign
 from registry.oci.digest import Digest
 from registry.oci.names import Tag, parse_repository
@@ -196,25 +196,6 @@ async def test_a_gap_is_told_and_written_down(tmp_path: Path) -> None:
     whole = run(config, "import", str(tmp_path / "b.tar"), "--need", str(need))
     assert whole["images"] == [APP]
     assert not need.exists(), "nobody shall carry it back"
-
-
-async def test_a_need_of_something_else_stays(tmp_path: Path) -> None:
-    """What still lacks, and what is no need at all, outlives an import that was complete."""
-    config = await make_far_side(tmp_path)
-    (tmp_path / "b.tar").write_bytes(await make_bundle(tmp_path / "here", LAYER))
-    need, other = tmp_path / "need.json", tmp_path / "other.json"
-    lacks = [(Digest.of(BASE), len(BASE))]
-    need.write_bytes(write_need("sha256:" + "0" * 64, ["docker.io/library/other:1"], lacks))
-    other.write_bytes(write_inventory(lacks))
-    for path in (need, other):
-        words = ("import", str(tmp_path / "b.tar"), "--need", str(path), "--config", str(config))
-        done = run_command("bundle", *words)
-        assert (done.returncode, path.exists()) == (0, True)
-        assert ("is of another import; not here of it: 1 blob" in done.stderr) == (path == need)
-    async with open_depot(tmp_path / "data") as there:
-        await there.put_blob(BASE)
-    run(config, "import", str(tmp_path / "b.tar"), "--need", str(need))
-    assert not need.exists()
 
 
 @pytest.mark.parametrize(("former", "is_backwards"), [("2030", True), ("2020", False)])
