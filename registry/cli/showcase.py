@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.cli.media import Keys, check_signer
-from registry.cli.session import fail
+from registry.cli.session import fail, spell_error
 from registry.cli.words import tell_count, tell_size
 from registry.errors import EntrepotError, InvalidInput, SettingsError
 from registry.quantities import Address, Refusal, parse_address
@@ -86,7 +86,7 @@ def serve_bundle(
     except (InvalidInput, ValueError) as error:
         fail(str(error), 2)
     except (EntrepotError, OSError) as error:
-        fail(str(error), 1)
+        fail(spell_error(error), 1)
     if not could_run:
         raise typer.Exit(1)
 
