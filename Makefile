@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 run: $(VENV)/run.stamp            ## start the mirror on 127.0.0.1:5000
 	$(BIN)/entrepot serve
 
-test: $(VENV)/test.stamp          ## run every test (reduced sizes, at most 8 minutes on 2 cores)
+test: $(VENV)/test.stamp          ## run every test (reduced sizes, about 10 minutes on 2 cores)
 	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "not soak and not alone"
 	$(BIN)/python -m pytest -m "alone and not soak" || [ $$? -eq 5 ]  # 5: none was selected
 
@@ -45,6 +45,7 @@ clean:                            ## forget the environment; keep data/
 
 # A stamp is renewed when the bounds or the locks change, so a second call costs nothing.
 $(VENV)/run.stamp: pyproject.toml locks/run.txt
+	@echo "installing into $(VENV), about half a minute; later calls start at once"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r locks/run.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from registry.berth import Berth, bind, check_files
-from registry.catalog.database import prepare
-from registry.errors import SettingsError, StoreError, StoreTooNew
 from registry.heartbeats import Heartbeats
 from registry.logs import configure_logs
+from registry.premises import open_premises
 from registry.quantities import Address
 from registry.settings import Settings
-from registry.store.folder import DataFolder, open_folder, write_durably
+from registry.store.folder import DataFolder
 from registry.store.scratch import open_scratch
 from registry.supervisor import WATCHED, Supervisor
 from registry.upstream.transport import preload
@@ -50,8 +49,9 @@ def serve_forever(settings: Settings, source: str, reload: Callable[[], Settings
     """
     configure_logs()
     check_files(settings)
-    folder = _open_storage(settings)
-    prepare(folder.catalog, lambda: _mark_lost(folder))
+    folder = open_premises(settings)
+    if not settings.offline:  # else it may be a backup that is only being tried
+        folder.backup.unlink(missing_ok=True)
     return run_processes(settings, folder, source, _begin_mirror, reload)
 
 
@@ -113,12 +113,6 @@ def run_processes(
     return Supervisor(partial(run_child, trade), reload_berth, own_end).run(berth, workers)
 
 
-def _mark_lost(folder: DataFolder) -> None:
-    """Have the catalog made again, also by the next start if this one does not come to its end."""
-    if folder.has_content:
-        write_durably(folder.lost, b"")
-
-
 def _tell_start(berth: Berth, workers: int, source: str) -> None:
     structlog.get_logger("registry.processes").info(
         "serving",
@@ -129,22 +123,6 @@ def _tell_start(berth: Berth, workers: int, source: str) -> None:
         offline=berth.settings.offline,
         settings=source,
     )
-
-
-def _open_storage(settings: Settings) -> DataFolder:
-    try:
-        folder = open_folder(settings.storage.path)
-        if not settings.offline:  # else it may be a backup that is only being tried
-            folder.backup.unlink(missing_ok=True)
-    except StoreTooNew:
-        raise  # says by itself what to do
-    except StoreError as error:
-        raise SettingsError(
-            "storage.path",
-            f"{error.path} cannot be used ({error.why})",
-            "name a folder that the user who runs entrepot may write to",
-        ) from error
-    return folder
 
 
 def _settle() -> None:

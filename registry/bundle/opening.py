@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
 
 from registry.bundle.archive import read_member
@@ -36,7 +36,7 @@ def load_lock(path: Path) -> Lock:
         OSError: it cannot be read.
     """
     if path.is_file():
-        with path.open("rb") as file:
+        with BufferedReader(_open(path)) as file:
             first = file.read(1)
             if first == b"{" or path.suffix == ".json":
                 return parse_lock(first + file.read(MAX_LOCK))
@@ -55,6 +55,12 @@ def _find_medium(paths: Sequence[Path], stack: ExitStack) -> Medium:
         if not found:
             raise BundleInvalid(str(paths[0]), "it has neither a bundle.json nor volumes (*.tar)")
         paths = found
+    if len(paths) > 1:
+        for path in paths:
+            if path.is_dir() or str(path) == STDIN:
+                what = "a folder" if path.is_dir() else "stdin"
+                why = f"{what} cannot be given together with others; give one after the other"
+                raise BundleInvalid(str(path), why)
     media = [_open_tar(path, stack) for path in paths]
     if len(media) == 1 and not media[0][1]:
         return media[0][0]
@@ -63,7 +69,7 @@ def _find_medium(paths: Sequence[Path], stack: ExitStack) -> Medium:
 
 def _open_tar(path: Path, stack: ExitStack) -> tuple[TarMedium, bool]:
     """Open an archive, and tell whether it is a volume: those begin with `volume.json`."""
-    file = stack.enter_context(path.open("rb", buffering=0))
+    file = stack.enter_context(_open(path))
     if not file.seekable():  # a pipe gives less than is asked for
         return TarMedium(BufferedReader(file), str(path)), False
     try:
@@ -71,3 +77,13 @@ def _open_tar(path: Path, stack: ExitStack) -> tuple[TarMedium, bool]:
     except BundleInvalid:
         first = None
     return TarMedium(file, str(path)), first is not None and first.name == "volume.json"
+
+
+def _open(path: Path) -> FileIO:
+    try:
+        return path.open("rb", buffering=0)
+    except FileNotFoundError:
+        why = "is not there; name a bundle's file, folder or volumes"
+    except OSError as error:
+        why = f"cannot be opened ({error.strerror})"
+    raise BundleInvalid(str(path), why)

@@ -10,9 +10,20 @@ from registry.cli.coverage import check_bundle
 from registry.cli.creation import create_bundle, join_volumes
 from registry.cli.inspection import compare_bundles, inspect_bundle
 from registry.cli.media import Bundle, Keys, check_signer
-from registry.cli.session import Config, DryRun, Json, Session, fail, operate
+from registry.cli.needs import clear_need
+from registry.cli.session import (
+    Config,
+    DryRun,
+    Json,
+    Session,
+    fail,
+    lent_ground,
+    new_ground,
+    operate,
+    spell_error,
+)
 from registry.cli.showcase import serve_bundle
-from registry.cli.words import open_progress, tell_size
+from registry.cli.words import open_progress, tell_count, tell_size, tell_volumes
 from registry.errors import EntrepotError, InvalidInput
 
 if TYPE_CHECKING:
@@ -55,7 +66,7 @@ def verify_bundle(bundle: Bundle, key: Keys = None, as_json: Json = False) -> No
     except InvalidInput as error:
         fail(str(error), 2)
     except (EntrepotError, OSError) as error:
-        fail(str(error), 1)
+        fail(spell_error(error), 1)
     signature = {"signed": bool(opened.signature), "signer": signer or None}
     if as_json:
         facts = {"bundle": opened.lock.bundle_id} | list_facts(verdict) | signature
@@ -76,8 +87,9 @@ def _praise(opened: "Opened", verdict: "Verdict", signer: str) -> str:
     if opened.signature and not signer:
         told = ", signed (by whom, says --key)"
     if opened.signature and verdict.parts:
-        told += f"; {verdict.parts} parts of cut blobs are only proven with all volumes together"
-    return f"{what}: {verdict.right} blobs right, {tell_size(verdict.size)}{told}"
+        parts = tell_count(verdict.parts, "part")
+        told += f"; proven only with all volumes together: {parts} of cut blobs"
+    return f"{what}: {tell_count(verdict.right, 'blob')} right, {tell_size(verdict.size)}{told}"
 
 
 def import_bundle(
@@ -123,9 +135,11 @@ def import_bundle(
         facts["need"] = str(need) if done.incomplete else None
         typer.echo(json.dumps(facts) if as_json else _tell(done, facts["need"]))
         _write_need(opened, done, need)
+        if done.is_whole:
+            await clear_need(session, need, {image.name for image in done.images})
         return done.is_whole
 
-    operate(config, work)
+    operate(config, work, lent_ground if dry_run else new_ground)
 
 
 def _judge(session: Session, opened: "Opened", keys: list[Path]) -> str:
@@ -238,12 +252,12 @@ def _tell(done: "Imported", need: str | None) -> str:
     lines += [f"refused: {name}: {why}" for name, why in done.refused.items()]
     for name, lacking in done.incomplete.items():
         size = tell_size(sum(each.size for each in lacking))
-        lines.append(f"incomplete: {name} lacks {len(lacking)} blobs, {size}")
+        lines.append(f"incomplete: {name} lacks {tell_count(len(lacking), 'blob')}, {size}")
     for each in done.blobs.waiting:
         told = f"{tell_size(each.lacking)} of {tell_size(each.size)}"
         lines.append(f"waiting: {each.digest} is cut over volumes, and {told} lack")
     if done.volumes and not done.is_whole:
-        lines.append(f"not among these: volumes {', '.join(map(str, done.volumes))}")
+        lines.append(f"not among these: {tell_volumes(done.volumes)}")
     if need:
         lines.append(
             f"what lacks is in {need}: import again with the volumes or another copy that has it,"

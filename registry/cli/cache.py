@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.cli.session import Config, DryRun, Json, Session, fail, operate
-from registry.cli.words import open_progress, tell_age, tell_size
+from registry.cli.words import open_progress, tell_age, tell_count, tell_size
 from registry.oci.digest import Digest
 from registry.quantities import Refusal, parse_size
 
@@ -143,7 +143,7 @@ def _list_findings(findings: "Findings") -> dict[str, object]:
 
 
 def _tell_findings(findings: "Findings") -> str:
-    lines = [f"checked {findings.checked} blobs, {tell_size(findings.size)}"]
+    lines = [f"checked {tell_count(findings.checked, 'blob')}, {tell_size(findings.size)}"]
     for digests, what in (
         (findings.rotten, "rotten, set aside: the next pull fetches it again"),
         (findings.orphans, "was not recorded, and is now"),
@@ -152,7 +152,7 @@ def _tell_findings(findings: "Findings") -> str:
     ):
         lines += [f"{digest}  {what}" for digest in digests]
     if findings.names:
-        lines.append(f"{findings.names} names were not recorded, and are now")
+        lines.append(f"not recorded, and recorded now: {tell_count(findings.names, 'name')}")
     return "\n".join(lines) + ("\nall is well" if findings.is_clean else "")
 
 

@@ -12,7 +12,7 @@ from registry.cli.readiness import Inventory, Offline, print_inventory, print_re
 from registry.cli.refresh import refresh
 from registry.cli.session import Config, DryRun, Json, Session, operate
 from registry.cli.warm import warm
-from registry.cli.words import make_table, print_table, tell_age, tell_size
+from registry.cli.words import make_table, print_table, tell_age, tell_count, tell_size
 from registry.errors import ImagePinned, NotPinned
 from registry.oci.names import Reference, Repository, spell_image
 from registry.oci.patterns import ImagePattern
@@ -71,15 +71,15 @@ def list_images(
             return await print_inventory(session, patterns)
         reports = await session.storehouse.images.describe(patterns)
         if offline:
-            return print_readiness(reports, read_platforms(platform), as_json=as_json)
+            return print_readiness(session, reports, read_platforms(platform), as_json=as_json)
         if as_json:
             typer.echo(json.dumps([_list_facts(report) for report in reports]))
             return True
         table = make_table("IMAGE", "DIGEST", "SIZE", "HERE", "PULLED", "PINNED", numbers=("SIZE",))
         for report in reports:
             table.add_row(
-                report.name if ":" not in report.reference else f"{report.name[:-52]}…",
-                report.digest.partition(":")[2][:12],
+                report.name,
+                report.digest,
                 tell_size(report.size),
                 _tell_completeness(report),
                 tell_age(report.pulled),
@@ -165,7 +165,7 @@ def _tell_lack(platform: "PlatformReport") -> str:
         return "complete"
     if platform.missing_bytes is None:
         return "not here"
-    return f"lacks {len(platform.missing)} blobs, {tell_size(platform.missing_bytes)}"
+    return f"lacks {tell_count(len(platform.missing), 'blob')}, {tell_size(platform.missing_bytes)}"
 
 
 def pin(

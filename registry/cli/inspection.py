@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from registry.cli.media import Bundle
-from registry.cli.session import Json, fail
-from registry.cli.words import make_table, print_table, tell_size
+from registry.cli.session import Json, fail, spell_error
+from registry.cli.words import make_table, print_table, tell_count, tell_size, tell_volumes
 from registry.errors import EntrepotError
 
 if TYPE_CHECKING:
@@ -18,13 +18,18 @@ if TYPE_CHECKING:
     from registry.bundle.reading import Opened
     from registry.bundle.survey import Heavy, Share
 
-_One = Annotated[Path, typer.Argument(help="A bundle's file or folder, or a bundle.json.")]
+_ONE = "A bundle's file or folder, or a bundle.json."
+_Former = Annotated[Path, typer.Argument(metavar="FORMER", help=_ONE)]
+_Top = Annotated[
+    int, typer.Option("--top", metavar="N", min=0, help="How many of the largest blobs.")
+]
+_Latter = Annotated[Path, typer.Argument(metavar="LATTER", help=_ONE)]
 
 
 def inspect_bundle(
     bundle: Bundle,
     *,
-    top: Annotated[int, typer.Option("--top", min=0, help="How many of the largest blobs.")] = 10,
+    top: _Top = 10,
     as_json: Json = False,
 ) -> None:
     """Say what is in a bundle, why it is that large, and which programs can read it.
@@ -42,7 +47,7 @@ def inspect_bundle(
         with open_paths(bundle) as opened:
             manifests = read_manifests(opened)
     except (EntrepotError, OSError) as error:
-        fail(str(error), 1)
+        fail(spell_error(error), 1)
     survey = Survey(opened.lock, manifests)
     shares = [survey.weigh(image) for image in opened.lock.images]
     heavy = survey.list_heavy(top)
@@ -79,21 +84,21 @@ def _list_facts(
     lock = opened.lock
     missing = _list_missing(opened)
     return {
-        "bundleId": lock.bundle_id,
+        "bundle": lock.bundle_id,
         "mode": lock.mode,
         "signed": bool(opened.signature),
         "size": lock.size,
         "blobs": len(lock.blobs),
         "omitted": {"blobs": len(lock.omitted), "size": sum(size for _, size in lock.omitted)},
         "requires": list(lock.requires),
-        "missingVolumes": missing,
+        "missing_volumes": missing,
         "images": [
             describe_share(each)
             | {
                 "referrers": [str(referrer.digest) for referrer in each.image.referrers],
                 "sources": list(each.image.sources),
                 "shared": each.shared,
-                "leftOut": each.left_out,
+                "left_out": each.left_out,
                 "known": each.is_known,
             }
             for each in shares
@@ -121,20 +126,20 @@ def _describe(opened: "Opened") -> list[str]:
     lock = opened.lock
     plain = [image for image in lock.images if not image.is_extra]
     extras = len(lock.images) - len(plain)
-    also = f", {extras} signature tags" if extras else ""
+    also = f", {tell_count(extras, 'signature tag')}" if extras else ""
     lines = [
         lock.bundle_id,
         f"  images     {len(plain)}{also}",
-        f"  size       {tell_size(lock.size)} in {len(lock.blobs)} blobs",
+        f"  size       {tell_size(lock.size)} in {tell_count(len(lock.blobs), 'blob')}",
         f"  mode       {lock.mode}",
         f"  signature  {'there; bundle verify --key checks it' if opened.signature else 'none'}",
     ]
     if lock.omitted:
         size = sum(size for _, size in lock.omitted)
-        lines.append(f"  left out   {tell_size(size)} in {len(lock.omitted)} layers")
+        lines.append(f"  left out   {tell_size(size)} in {tell_count(len(lock.omitted), 'layer')}")
     lines += [f"  requires   {each}" for each in lock.requires]
     if missing := _list_missing(opened):
-        lines.append(f"  volumes    {', '.join(map(str, missing))} not given")
+        lines.append(f"  not given  {tell_volumes(missing)}")
     return lines
 
 
@@ -164,7 +169,7 @@ def _print_heavy(heavy: Sequence["Heavy"]) -> None:
     print_table(table)
 
 
-def compare_bundles(former: _One, latter: _One, as_json: Json = False) -> None:
+def compare_bundles(former: _Former, latter: _Latter, as_json: Json = False) -> None:
     """Say what LATTER brings that FORMER does not, and the other way round.
 
     Exit codes are those of diff: 0 nothing, 1 something, 2 one of them cannot be read.
@@ -177,7 +182,7 @@ def compare_bundles(former: _One, latter: _One, as_json: Json = False) -> None:
     try:
         found = compare(load_lock(former), load_lock(latter))
     except (EntrepotError, OSError) as error:
-        fail(str(error), 2)
+        fail(spell_error(error), 2)
     if as_json:
         typer.echo(json.dumps(_list_changes(found)))
     else:
@@ -218,5 +223,6 @@ def _tell_changes(found: "Difference") -> list[str]:
         lines.append(f"~ {each.latter.name}  {', '.join(parts) or 'other referrers'}")
     for sign, blobs in (("+", found.new), ("-", found.gone)):
         if blobs:
-            lines.append(f"{sign} {len(blobs)} blobs, {tell_size(sum(blobs.values()))}")
+            count, size = tell_count(len(blobs), "blob"), tell_size(sum(blobs.values()))
+            lines.append(f"{sign} {count}, {size}")
     return lines or ["no difference"]

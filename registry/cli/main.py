@@ -7,6 +7,7 @@ from registry.cli.bundles import build_bundle_app
 from registry.cli.cache import build_cache_app
 from registry.cli.config import build_app
 from registry.cli.images import build_images_app
+from registry.cli.manual import dress
 from registry.cli.serve import serve
 
 
@@ -17,12 +18,14 @@ def build_cli() -> typer.Typer:
         help="A private container-image mirror: every blob crosses the slow link once.",
         add_completion=False,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # which would break paragraphs where the source does
     )
     cli.command()(serve)
     cli.add_typer(build_app(), name="config")
     cli.add_typer(build_images_app(), name="images")
     cli.add_typer(build_cache_app(), name="cache")
     cli.add_typer(build_bundle_app(), name="bundle")
+    dress(cli)
     cli.callback(invoke_without_command=True)(_describe)
     return cli
 

@@ -7,18 +7,12 @@ from contextlib import asynccontextmanager
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import Progress, TaskID
 
+from registry.cli.words import list_columns
 from registry.oci.manifest import Descriptor
 
+WIDTH = 16  # characters of an image's name beside a bar
 LOOK = 0.2  # seconds between two looks at what has landed
 
 
@@ -32,11 +26,8 @@ class Board:
         self._measure = measure
         self._console = Console(stderr=True)
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
+            *list_columns(),
+            expand=True,
             console=self._console,
             disable=not self._console.is_terminal,
             transient=True,
@@ -46,6 +37,7 @@ class Board:
         )
         self._all = self._progress.add_task("all", total=0)
         self._expected: dict[Descriptor, int] = {}
+        self._images: dict[Descriptor, str] = {}  # the first that needs it
         self._bars: dict[Descriptor, TaskID] = {}
         self._begun: dict[Descriptor, int] = {}
         self._landed: set[Descriptor] = set()
@@ -55,15 +47,19 @@ class Board:
         """The bytes of the blobs that came, each counted once."""
         return sum(blob.size for blob in self._landed)
 
-    def expect(self, blobs: Iterable[Descriptor]) -> None:
+    def expect(self, image: str, blobs: Iterable[Descriptor]) -> None:
         """See `Watch`."""
-        self._expected |= {blob: blob.size for blob in blobs}
+        for blob in blobs:
+            self._expected[blob] = blob.size
+            self._images.setdefault(blob, image)
 
     def begin(self, blob: Descriptor) -> None:
         """See `Watch`."""
         self._begun[blob] = self._begun.get(blob, 0) + 1
         if blob not in self._bars:
-            name = f"  {blob.digest.encoded[:12]}"
+            # The end of a name says most, and a line has room for no more.
+            image = self._images.get(blob, "").rpartition("/")[2][:WIDTH]
+            name = f"  {image} {blob.digest.encoded[:12]}"
             self._bars[blob] = self._progress.add_task(name, total=blob.size)
 
     def end(self, blob: Descriptor, *, is_whole: bool) -> None:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from registry.cli.session import Session, fail
-from registry.cli.words import tell_size
+from registry.cli.words import tell_count, tell_size
 from registry.oci.patterns import ImagePattern
 
 if TYPE_CHECKING:
     from registry.mirror.inventory import ImageReport, PlatformReport
     from registry.mirror.readiness import Readiness
 
+_CARRIED = "comes by the next bundle: carry back the need.json of the import, or a new inventory"
 Offline = Annotated[
     bool, typer.Option("--offline", help="Say what would lack without any upstream.")
 ]
@@ -36,17 +37,23 @@ async def print_inventory(session: Session, patterns: Sequence[ImagePattern]) ->
 
 
 def print_readiness(
-    reports: "Sequence[ImageReport]", platforms: Sequence[str], *, as_json: bool
+    session: Session, reports: "Sequence[ImageReport]", platforms: Sequence[str], *, as_json: bool
 ) -> bool:
     """Print what of each image works offline; false when anything lacks."""
     from registry.mirror.readiness import judge  # noqa: PLC0415
 
     judged = [judge(report, platforms) for report in reports]
+    # Of an image that lacks something only its digest is known, whose bundle nobody wrote down.
+    carried = {report.repository for report in reports if report.bundle}
+    can_ask = [
+        not session.settings.offline and each.image.repository not in carried for each in judged
+    ]
     if as_json:
-        typer.echo(json.dumps([_list_facts(each) for each in judged]))
+        facts = [_list_facts(each, can_ask=can) for each, can in zip(judged, can_ask, strict=True)]
+        typer.echo(json.dumps(facts))
     else:
-        for each in judged:
-            typer.echo("\n".join(_describe(each)))
+        for each, can in zip(judged, can_ask, strict=True):
+            typer.echo("\n".join(_describe(each, can_ask=can)))
     return all(each.is_ready for each in judged)
 
 
@@ -55,7 +62,7 @@ def _spell_warming(readiness: "Readiness", platform: str) -> str:
     return f"entrepot images warm {readiness.image.name}{chosen}"
 
 
-def _list_facts(readiness: "Readiness") -> dict[str, Any]:
+def _list_facts(readiness: "Readiness", *, can_ask: bool) -> dict[str, Any]:
     return {
         "name": readiness.image.name,
         "digest": readiness.image.digest,
@@ -67,7 +74,7 @@ def _list_facts(readiness: "Readiness") -> dict[str, Any]:
                 "digest": each.digest,
                 "blobs": _list_missing(each),
                 "bytes": each.missing_bytes,
-                "fetch": _spell_warming(readiness, each.platform),
+                "fetch": _spell_warming(readiness, each.platform) if can_ask else None,
             }
             for each in readiness.lacking
         ],
@@ -81,16 +88,17 @@ def _list_missing(platform: "PlatformReport") -> list[tuple[str, int | None]]:
     return list(zip(platform.missing, sizes, strict=True))
 
 
-def _describe(readiness: "Readiness") -> list[str]:
+def _describe(readiness: "Readiness", *, can_ask: bool) -> list[str]:
     lines = [readiness.image.name]
     lines += [f"  {each.platform or 'all of it'}: complete" for each in readiness.complete]
     for each in readiness.lacking:
         what = "the manifest, and what it names"
         if each.missing_bytes is not None:
-            what = f"{len(each.missing)} blobs, {tell_size(each.missing_bytes)}"
+            what = f"{tell_count(len(each.missing), 'blob')}, {tell_size(each.missing_bytes)}"
         lines.append(f"  {each.platform or 'all of it'}: lacks {what}")
         for digest, size in _list_missing(each):
             lines.append(f"    {digest}" + ("" if size is None else f"  {tell_size(size)}"))
-        lines.append(f"    fetched by: {_spell_warming(readiness, each.platform)}")
+        cure = f"fetched by: {_spell_warming(readiness, each.platform)}"
+        lines.append(f"    {cure if can_ask else _CARRIED}")
     lines += [f"  {name}: the image is not for it" for name in readiness.absent]
     return lines

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -35,17 +36,48 @@ class Session:
     storehouse: "Storehouse"
 
 
-def operate(config: Path | None, work: Callable[[Session], Coroutine[Any, Any, bool]]) -> None:
-    """Run `work` on the configured data folder; exit with 1 when it failed or says false."""
+Ground = Callable[[Settings], AbstractContextManager[Settings]]
+
+
+@contextmanager
+def new_ground(settings: Settings) -> Iterator[Settings]:
+    """Make the data folder where it is missing or empty: for commands that bring content in."""
+    from registry.premises import found_premises  # noqa: PLC0415
+
+    if not (settings.storage.path / "catalog.db").exists():
+        _refuse_other_user(settings.storage.path)
+    if found_premises(settings):
+        typer.echo(f"entrepot: made the data folder {settings.storage.path}", err=True)
+    yield settings
+
+
+def lent_ground(settings: Settings) -> AbstractContextManager[Settings]:
+    """Have an empty data folder for the moment where there is none: for what such would do."""
+    from registry.premises import lend_premises  # noqa: PLC0415
+
+    return lend_premises(settings)
+
+
+def operate(
+    config: Path | None,
+    work: Callable[[Session], Coroutine[Any, Any, bool]],
+    ground: Ground = nullcontext,
+) -> None:
+    """Run `work` on the configured data folder; exit with 1 when it failed or says false.
+
+    `ground` says what is to be done where there is no data folder; without it, that is an error, as
+    its path may be misspelt.
+    """
     from registry.logs import configure_logs  # noqa: PLC0415
 
     configure_logs(logging.CRITICAL)  # commands say themselves what went wrong
     try:
-        is_well = asyncio.run(_open(load_settings(config, os.environ), work))
+        with ground(load_settings(config, os.environ)) as settings:
+            is_well = asyncio.run(_open(settings, work))
     except (SettingsError, InvalidInput) as error:
         fail(str(error), 2)
     except (EntrepotError, OSError) as error:
-        fail(str(error), 1)
+        fail(spell_error(error), 1)
     except KeyboardInterrupt:
         fail("interrupted; what was done stays done", 130)
     if not is_well:
@@ -60,14 +92,21 @@ async def _open(settings: Settings, work: Callable[[Session], Coroutine[Any, Any
         return await work(Session(settings, storehouse))
 
 
-def _refuse_other_user(catalog: Path) -> None:
+def _refuse_other_user(path: Path) -> None:
     """Leave no files behind that the server's user could not write to."""
-    if catalog.exists() and (owner := catalog.stat().st_uid) != os.geteuid():
+    if path.exists() and (owner := path.stat().st_uid) != os.geteuid():
         raise SettingsError(
             "storage.path",
-            f"{catalog} belongs to user {owner}",
+            f"{path} belongs to user {owner}",
             f"run this as that user, such as: sudo -u '#{owner}' entrepot ...",
         )
+
+
+def spell_error(error: EntrepotError | OSError) -> str:
+    """Return the sentence of an error; the system's as `file: its words`, without a number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 def fail(why: str, code: int) -> NoReturn:

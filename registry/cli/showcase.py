@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.cli.media import Keys, check_signer
-from registry.cli.session import fail
-from registry.cli.words import tell_size
+from registry.cli.session import fail, spell_error
+from registry.cli.words import tell_count, tell_size
 from registry.errors import EntrepotError, InvalidInput, SettingsError
 from registry.quantities import Address, Refusal, parse_address
 from registry.settings import ServerSettings
@@ -57,7 +57,8 @@ _Console = Annotated[
     Address, typer.Option(parser=_read_address, metavar="HOST:PORT", help="Probes and metrics.")
 ]
 _Workers = Annotated[
-    int, typer.Option(min=0, max=64, help="Pull processes; 0 for one per core, at most 4.")
+    int,
+    typer.Option(metavar="N", min=0, max=64, help="Processes; 0 for one per core, at most 4."),
 ]
 
 
@@ -85,7 +86,7 @@ def serve_bundle(
     except (InvalidInput, ValueError) as error:
         fail(str(error), 2)
     except (EntrepotError, OSError) as error:
-        fail(str(error), 1)
+        fail(spell_error(error), 1)
     if not could_run:
         raise typer.Exit(1)
 
@@ -95,14 +96,15 @@ def _tell(opened: "Opened", done: "Imported", listening: str) -> None:
     host, _, port = listening.rpartition(":")
     address = f"{socket.gethostname()}:{port}" if host in EVERYWHERE else listening
     size = tell_size(opened.lock.size)
-    lines = [f"{opened.lock.bundle_id}: {len(done.images)} images, {size}"]
+    lines = [f"{opened.lock.bundle_id}: {tell_count(len(done.images), 'image')}, {size}"]
     lines += [
         f"  {image.name}  {', '.join(image.platforms)}".rstrip()
         for image in done.images
         if not image.is_extra
     ]
     for name, lacking in done.incomplete.items():
-        lines.append(f"not served, as {len(lacking)} of its blobs are not here or damaged: {name}")
+        told = tell_count(len(lacking), "blob")
+        lines.append(f"not served, {told} of it not here or damaged: {name}")
     lines += [f"not served: {name}: {why}" for name, why in done.refused.items()]
     lines += opened.medium.flaws.told
     names = sorted({image.repository.registry for image in done.images})

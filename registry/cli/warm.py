@@ -13,7 +13,15 @@ from registry.cli.budgets import Purse, tell_budgets
 from registry.cli.outcomes import Outcome, conclude, foretell, tell
 from registry.cli.platforms import read_wished
 from registry.cli.progress import Board
-from registry.cli.session import Config, DryRun, Json, Session, operate
+from registry.cli.session import (
+    Config,
+    DryRun,
+    Json,
+    Session,
+    lent_ground,
+    new_ground,
+    operate,
+)
 from registry.errors import EntrepotError, NameUnknown, SettingsError
 from registry.lists.wanted import Entry
 
@@ -92,7 +100,7 @@ def warm(
     async def work(session: Session) -> bool:
         return await _warm(session, named, manner)
 
-    operate(config, work)
+    operate(config, work, lent_ground if dry_run or explain else new_ground)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

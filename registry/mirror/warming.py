@@ -37,8 +37,8 @@ class Warmed:
 class Watch(Protocol):
     """Who looks on while blobs that are not here are fetched."""
 
-    def expect(self, blobs: Iterable[Descriptor]) -> None:
-        """Hear which are going to be fetched."""
+    def expect(self, image: str, blobs: Iterable[Descriptor]) -> None:
+        """Hear which are going to be fetched for an image."""
 
     def begin(self, blob: Descriptor) -> None:
         """Hear that the fetching of one begins."""
@@ -84,7 +84,10 @@ class Warming:
             warmed.attached = len(attached)
             manifests += attached
         blobs = {blob.digest: blob for manifest in manifests for blob in manifest.blobs}
-        await self._fetch(repository, list(blobs.values()), warmed, tell, watch=watch)
+        missing = await self._list_missing(list(blobs.values()), tell)
+        if watch is not None:
+            watch.expect(image, missing)
+        await self._fetch(repository, missing, warmed, tell, watch=watch)
         warmed.foreign = await self._find_foreign(served.manifest, platforms)
         return warmed
 
@@ -118,21 +121,24 @@ class Warming:
         warmed.failures += map(tell_failure, failures)
         return [*proofs, *found]
 
+    async def _list_missing(
+        self, blobs: Sequence[Descriptor], tell: Callable[[Descriptor], None]
+    ) -> list[Descriptor]:
+        missing = [blob for blob in blobs if not await self._blobs.is_here(blob.digest)]
+        for blob in blobs:
+            if blob not in missing:
+                tell(blob)
+        return missing
+
     async def _fetch(
         self,
         repository: Repository,
-        blobs: Sequence[Descriptor],
+        missing: Sequence[Descriptor],
         warmed: Warmed,
         tell: Callable[[Descriptor], None],
         *,
         watch: Watch | None,
     ) -> None:
-        missing = [blob for blob in blobs if not await self._blobs.is_here(blob.digest)]
-        for blob in blobs:
-            if blob not in missing:
-                tell(blob)
-        if watch is not None:
-            watch.expect(missing)
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def fetch(blob: Descriptor) -> None:

@@ -107,6 +107,7 @@ class Endpoint:
         self._quota = Health()
         # What got a 500 has a breaker of its own: one broken image is no broken registry.
         self._stumbled: dict[str, Health] = {}
+        self._trouble = "failed lately"  # with why, for those who find it at rest
         self.connect = CONNECT  # seconds a new connection may take
 
     def is_suspect(self) -> bool:
@@ -147,7 +148,8 @@ class Endpoint:
                 try:
                     yield answer
                 finally:
-                    await (discard if call.method == "HEAD" else _close)(answer.response)
+                    done = discard if call.method == "HEAD" else httpx.Response.aclose
+                    await done(answer.response)
         except UpstreamThrottled as error:
             self._throttle(call, error)
             raise
@@ -167,11 +169,11 @@ class Endpoint:
     def _admit(self, call: Call) -> None:
         now = self._clock()
         if self._health.is_on_trial(now):
-            raise UpstreamUnreachable(self.origin, "failed lately and is being tried")
+            raise UpstreamUnreachable(self.origin, f"{self._trouble} and is being tried")
         for health in (self._health, self._stumbled.get(call.subject, self._health)):
             if health.rests(now):
                 rest = health.rests_until - now
-                raise Resting(self.origin, "failed lately and is left alone", rest)
+                raise Resting(self.origin, f"{self._trouble} and is left alone", rest)
         if call.counts and self._quota.rests(now):
             raise UpstreamThrottled(
                 self.origin, "its pull budget is used up", self._quota.rests_until - now
@@ -187,7 +189,7 @@ class Endpoint:
     ) -> None:
         if isinstance(error, RedirectBroken):
             return
-        now = self._clock()
+        now, self._trouble = self._clock(), f"failed lately ({error.why})"
         if isinstance(error, Stumbled):
             known = self._stumbled.pop(call.subject, None)
             self._stumbled[call.subject] = (known or Health()).fail(now, began)
@@ -202,6 +204,7 @@ class Endpoint:
         if call.counts:
             self._quota = self._quota.throttle(now, error.retry_after, LONGEST_QUOTA)
         elif error.endpoint == self.origin:  # else it was a host that it redirected to
+            self._trouble = f"failed lately ({error.why})"
             self._health = self._health.throttle(now, error.retry_after)
 
     async def _exchange(self, call: Call) -> Answer:
@@ -262,10 +265,6 @@ class Endpoint:
                 raise UpstreamFaulty(origin, "encodes content although asked not to")
             return
         raise _error_of(call, origin, response, is_elsewhere=origin != self.origin)
-
-
-async def _close(response: httpx.Response) -> None:
-    await response.aclose()
 
 
 def _error_of(

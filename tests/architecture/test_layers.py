@@ -28,16 +28,17 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
         "console": "mirror catalog metrics oci errors",
         "berth": "store upstream heartbeats settings quantities errors",
         "storehouse": "mirror bundle store catalog settings metrics oci errors",
+        "premises": "store catalog settings errors",
         "app": "storehouse api console mirror bundle store catalog upstream settings metrics oci"
         " errors",
         "serving": "berth app storehouse api console mirror heartbeats metrics errors",
         "supervisor": "berth errors",
         "showcase": "processes serving berth app api storehouse bundle mirror metrics catalog store"
         " settings quantities logs errors",
-        "processes": "serving supervisor berth upstream store catalog heartbeats logs settings"
+        "processes": "serving supervisor berth premises upstream store heartbeats logs settings"
         " quantities errors",
-        "cli": "app storehouse processes showcase bundle lists mirror configuration settings"
-        " quantities logs oci errors",
+        "cli": "app storehouse premises processes showcase bundle lists mirror configuration"
+        " settings quantities logs oci errors",
         "__main__": "cli",
     }
 )

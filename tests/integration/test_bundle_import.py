@@ -193,7 +193,9 @@ async def test_a_gap_is_told_and_written_down(tmp_path: Path) -> None:
         store = open_shelves(open_folder(there.path)).store
         assert await store.stat(Digest.of(LAYER)) == len(LAYER)
         await there.put_blob(BASE)
-    assert run(config, "import", str(tmp_path / "b.tar"))["images"] == [APP]
+    whole = run(config, "import", str(tmp_path / "b.tar"), "--need", str(need))
+    assert whole["images"] == [APP]
+    assert not need.exists(), "nobody shall carry it back"
 
 
 @pytest.mark.parametrize(("former", "is_backwards"), [("2030", True), ("2020", False)])

@@ -263,7 +263,9 @@ def test_on_a_terminal_bars_tell_what_arrives(make_mirror: MirrorMaker, hub: Fak
     lines = bare.replace("\r\n", "\n").replace("\r", "\n").splitlines()
     assert code == 0
     assert any(line.startswith("all ") and "/2.0 MiB" in line for line in lines)
-    assert any(line.startswith(f"  {image.layers[0][7:19]} ") for line in lines)
+    assert any(line.startswith(f"  app:1 {image.layers[0][7:19]} ") for line in lines)
+    assert "-:--" not in bare, "what is not known yet is left out"
+    assert re.search(r"/2.0 MiB [0-9.]+ [KM]iB/s 0:00:0[0-9]", bare), "the pace, and what is left"
     assert "docker.io/large/app:1: 2 MiB fetched" in lines
     assert lines[-1] == "1 image is here, 2 MiB fetched"
 

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from registry.bundle.contents import Contents, list_whole
+from registry.bundle.inventory import write_inventory
 from registry.bundle.plan import Choice, Want
 from registry.bundle.views import write_head
 from registry.bundle.writing import write_file
@@ -117,7 +118,7 @@ def test_info_says_what_a_delta_leaves_out(site: Path) -> None:
     """What the other side is said to have is counted, for the whole and for each image."""
     facts = run_json("info", str(site / "delta.tar"))
     assert facts["omitted"] == {"blobs": 1, "size": len(BASE)}
-    assert [each["leftOut"] for each in facts["images"]] == [len(BASE)] * 2
+    assert [each["left_out"] for each in facts["images"]] == [len(BASE)] * 2
 
 
 def test_info_names_what_is_no_bundle(tmp_path: Path) -> None:
@@ -184,7 +185,7 @@ def write_deploy(folder: Path, *images: str) -> str:
         ("app.tar", ["app:1", TOOL], [], [f"{TOOL}: it is not inside"]),
         ("app.tar", ["app:1"], ["--platform", "arm64"], ["linux/arm64 is not inside, only linux"]),
         ("complete.tar", ["app:1"], ["--platform", "arm64", "--platform", "amd64"], []),
-        ("delta.tar", ["app:1"], [], ["1 layers of 300000 bytes are left out"]),
+        ("delta.tar", ["app:1"], [], ["1 layer, 293 KiB, is left out"]),
         ("app.tar", ["app:2"], [], ["docker.io/library/app:2: it is not inside"]),
     ],
 )
@@ -225,10 +226,10 @@ def test_volumes_are_told_like_the_whole(site: Path) -> None:
     facts = run_json("info", str(site / "volumes"))
     alone = run_json("info", str(volumes[-1]))
     assert len(volumes) > 2
-    assert facts["missingVolumes"] == []
+    assert facts["missing_volumes"] == []
     assert facts["images"][0]["known"]
-    assert alone["bundleId"] == facts["bundleId"]
-    assert alone["missingVolumes"] == list(range(1, len(volumes)))
+    assert alone["bundle"] == facts["bundle"]
+    assert alone["missing_volumes"] == list(range(1, len(volumes)))
     assert run("check", str(site / "volumes"), "app:1").exit_code == 0
 
 
@@ -237,4 +238,35 @@ def test_check_wants_all_volumes(site: Path) -> None:
     volumes = sorted((site / "volumes").iterdir())
     done = run("check", *map(str, volumes[1:]), "app:1")
     assert done.exit_code == 1
-    assert f"volumes 1 of {len(volumes)} are not among them; give all" in done.stderr
+    assert f"not given: volume 1 of {len(volumes)}; name all of them" in done.stderr
+
+
+def test_what_the_other_side_has_does_not_lack(site: Path, tmp_path: Path) -> None:
+    """By its inventory, or by the bundles it was given before; and only that."""
+    delta, images = str(site / "delta.tar"), ("app:1", TOOL)
+    inventory, other = tmp_path / "inventory.json", tmp_path / "other.json"
+    inventory.write_bytes(write_inventory([(Digest.of(BASE), len(BASE))]))
+    other.write_bytes(write_inventory([(Digest.of(b"else"), 4)]))
+    assert run("check", delta, *images).exit_code == 1
+    done = run("check", delta, *images, "--have", str(inventory))
+    assert (done.exit_code, done.stdout) == (0, "2 images: nothing lacks\n")
+    assert run("check", delta, *images, "--since", str(site / "both.tar")).exit_code == 0
+    both = ("--have", str(other), "--since", str(site / "both.tar"))
+    assert run("check", delta, *images, *both).exit_code == 0
+    assert run("check", delta, *images, "--have", str(other)).exit_code == 1
+    missing = run("check", delta, *images, "--have", str(tmp_path / "none.json"))
+    assert missing.stderr == f"entrepot: {tmp_path}/none.json: No such file or directory\n"
+
+
+@pytest.mark.parametrize("command", ["info", "verify", "import"])
+def test_what_cannot_be_opened_is_said_in_words(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Something that is not there, or two bundles at once: the cure instead of a number."""
+    monkeypatch.setenv("ENTREPOT_STORAGE__PATH", str(tmp_path / "data"))
+    done = run(command, str(site / "none"))
+    why = "is not there; name a bundle's file, folder or volumes"
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (1, f"entrepot: {site}/none: {why}")
+    done = run(command, str(site / "volumes"), str(site / "app.tar"))
+    assert done.exit_code == 1
+    assert "volumes: a folder cannot be given together with others; give one" in done.stderr

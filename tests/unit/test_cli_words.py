@@ -4,10 +4,19 @@ import pytest
 from rich.console import Console
 
 from registry.cli import words
-from registry.cli.words import make_table, open_progress, print_table, tell_age, tell_size
+from registry.cli.words import (
+    make_table,
+    open_progress,
+    print_table,
+    tell_age,
+    tell_count,
+    tell_size,
+    tell_volumes,
+)
 
 KIB = 1024
 NOW = 1_000_000.0
+DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 
 @pytest.mark.parametrize(
@@ -75,7 +84,42 @@ def test_nothing_is_cut_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     head, first, second = capsys.readouterr().out.splitlines()
     assert head.split() == ["IMAGE", "SIZE"]
     assert first.split() == [long, "1", "KiB"]
-    assert len(first.rstrip()) == len(second.rstrip()), "aligned to the right"
+    assert len(first) == len(second), "aligned to the right"
+
+
+def test_a_pipe_gets_no_blanks_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    """And digests whole: programs compare them."""
+    table = make_table("DIGEST", "NEEDED BY")
+    table.add_row(DIGEST, "x" * 2000)
+    table.add_row(DIGEST, "")
+
+    print_table(table)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert lines[2] == DIGEST
+
+
+def test_a_terminal_gets_short_digests(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twelve digits tell two apart, and a row stays a line."""
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    table = make_table("DIGEST", "NAME")
+    table.add_row(DIGEST, f"docker.io/library/app@{DIGEST}")
+
+    print_table(table)
+
+    row = capsys.readouterr().out.splitlines()[1].rstrip()
+    assert row.split() == ["sha256:0123456789ab", "docker.io/library/app@sha256:0123456789ab…"]
+
+
+def test_one_is_singular() -> None:
+    """Things are counted as people count them."""
+    assert [tell_count(n, "blob") for n in (0, 1, 2)] == ["0 blobs", "1 blob", "2 blobs"]
+    assert [tell_volumes(n) for n in ([3], [1, 3])] == ["volume 3", "volumes 1, 3"]
 
 
 def test_progress_is_for_terminals(capsys: pytest.CaptureFixture[str]) -> None:

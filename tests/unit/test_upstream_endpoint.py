@@ -103,7 +103,7 @@ async def test_redirects_end_after_five(bench: Bench) -> None:
 
 
 async def test_breaker_opens(bench: Bench) -> None:
-    """After three failures in a row nothing is sent, and the error says for how long."""
+    """After three failures in a row nothing is sent; the error says for how long, and why."""
     bench.spoil(Status(503), times=FAILURES)
     for _ in range(FAILURES):
         await bench.fail()
@@ -113,6 +113,7 @@ async def test_breaker_opens(bench: Bench) -> None:
 
     assert isinstance(error, UpstreamUnreachable)
     assert error.retry_after == FIRST_REST
+    assert error.why == "failed lately (answers 503) and is left alone"
     assert len(bench.hub.journal) == 0
 
 

@@ -1,0 +1,109 @@
+"""The first commands on a machine where nobody has started a server yet."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.upstream import FakeUpstream
+from tests.harness.bundles import write_bundle
+from tests.harness.commands import run_command
+from tests.harness.depot import open_depot
+from tests.integration.wire import list_tree
+
+APP = "docker.io/library/app:1"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """The configuration of a data folder that is not there."""
+    (tmp_path / "site").mkdir()
+    path = tmp_path / "site" / "entrepot.toml"
+    path.write_text(f"storage.path = {json.dumps(str(tmp_path / 'site' / 'data'))}\n")
+    return path
+
+
+@pytest.fixture
+async def bundle(tmp_path: Path) -> Path:
+    """A bundle of one image."""
+    async with open_depot(tmp_path / "other") as depot:
+        await depot.put_image(APP, [b"layer"])
+        raw = await write_bundle(depot, [APP])
+    (tmp_path / "b.tar").write_bytes(raw)
+    return tmp_path / "b.tar"
+
+
+def run(config: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return run_command(*words, "--config", str(config))
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_an_import_makes_the_data_folder(config: Path, bundle: Path, *, is_there: bool) -> None:
+    """Missing or empty, with what a new file system has in it, it is made; and that is said."""
+    data = config.parent / "data"
+    if is_there:
+        (data / "lost+found").mkdir(parents=True)
+    done = run(config, "bundle", "import", str(bundle))
+    assert done.returncode == 0, done.stderr
+    assert f"made the data folder {data}\n" in done.stderr
+    assert run(config, "images", "ls", "--offline").returncode == 0
+    again = run(config, "bundle", "import", str(bundle))
+    assert (again.returncode, again.stderr) == (0, "")
+
+
+def test_warming_makes_the_data_folder(config: Path, hub: FakeUpstream) -> None:
+    """The connected side begins with it."""
+    hub.add_image("library/app", "1", [b"layer"])
+    config.write_text(f'{config.read_text()}[upstreams."docker.io"]\nendpoints = ["{hub.url}"]\n')
+    tried = run(config, "images", "warm", "app:1", "--platform", "all", "--dry-run")
+    assert (tried.returncode, list_tree(config.parent)) == (0, ["entrepot.toml"]), tried.stderr
+    done = run(config, "images", "warm", "app:1", "--platform", "all")
+    assert done.returncode == 0, done.stderr
+    assert run(config, "images", "ls", "--offline").returncode == 0
+
+
+def test_what_only_tries_makes_none(config: Path, bundle: Path) -> None:
+    """It is told what would be done, and the disk is as before; what lists has nothing to list."""
+    tried = run(config, "bundle", "import", str(bundle), "--dry-run")
+    assert tried.returncode == 0, tried.stderr
+    assert f"would be imported: {APP}\n" in tried.stdout
+    assert run(config, "images", "warm", "app:1", "--explain").returncode == 0
+    assert run(config, "images", "ls").returncode == 2
+    assert run(config, "cache", "stats").returncode == 2
+    assert list_tree(config.parent) == ["entrepot.toml"]
+
+
+def test_a_trial_knows_the_room_of_the_disk(config: Path, bundle: Path) -> None:
+    """Where it would not fit, that is said before there is anything."""
+    config.write_text(f'{config.read_text()}storage.reserve = "100000TiB"\n')
+    tried = run(config, "bundle", "import", str(bundle), "--dry-run")
+    assert (tried.returncode, "only 0 B can be made free" in tried.stderr) == (1, True)
+
+
+def test_a_folder_of_somebody_else_is_refused(config: Path, bundle: Path) -> None:
+    """A path that was mistyped shall not be littered."""
+    data = config.parent / "data"
+    data.mkdir()
+    (data / "letters.txt").write_text("dear")
+    for words in (["bundle", "import", str(bundle)], ["images", "warm", "app:1", "--explain"]):
+        done = run(config, *words)
+        assert (done.returncode, "is no data folder" in done.stderr) == (2, True)
+    assert [path.name for path in data.iterdir()] == ["letters.txt"]
+
+
+def test_a_making_that_was_killed_is_made_good(config: Path, bundle: Path) -> None:
+    """What it left, and what a killed trial left, is no obstacle."""
+    for name in ("blobs", "spool", ".entrepot-trial-x"):
+        (config.parent / "data" / name).mkdir(parents=True)
+    (config.parent / "data" / "LAYOUT").write_text("1\n")
+    assert run(config, "bundle", "import", str(bundle)).returncode == 0
+
+
+def test_what_cannot_be_made_is_said(config: Path, bundle: Path) -> None:
+    """One line that names the setting, from the trial as from the import."""
+    config.write_text('storage.path = "/proc/entrepot"\n')
+    for words in ([], ["--dry-run"]):
+        done = run(config, "bundle", "import", str(bundle), *words)
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+        assert done.stderr.startswith("entrepot: storage.path: /proc")
