@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from registry.berth import Berth
-from registry.bundle.importing import Imported
 from registry.bundle.lock import Lock
+from registry.bundle.outcome import Imported
 from registry.bundle.reading import Opened
 from registry.bundle.store import BundleStore
 from registry.catalog.database import Database, prepare
@@ -108,7 +108,7 @@ async def _enter(opened: Opened, berth: Berth, store: BundleStore) -> Imported:
             await store.is_right(digest)  # from now on a damaged one counts as not here
     async with Database(berth.folder.catalog) as database:
         house = build_storehouse(berth.settings, shelves, Metrics(), database)
-        return await house.importer.load(opened, lambda _: None)
+        return await house.importer.shelve(opened)
 
 
 def _make_trade(store: BundleStore) -> "Trade":

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Protocol
 
-from registry.bundle.lock import Lock, LockedImage
+from registry.bundle.lock import Lock
+from registry.bundle.outcome import Imported, Moved
+from registry.bundle.parcel import Parcel
 from registry.bundle.reading import (
     Opened,
     find_above,
@@ -43,45 +45,6 @@ class Shelver(Protocol):
         """Keep a manifest of `repository`, and that `tag` leads to it by what a bundle says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """A tag that led elsewhere before; backwards, if what it leads to now was made earlier."""
-
-    image: str
-    former: Digest
-    now: Digest
-    is_backwards: bool
-
-
-@dataclass(slots=True)
-class Imported:
-    """What an import did.
-
-    `incomplete` are images by name with what they lack: their tags stay as they were. `refused` are
-    those that contradict `bundle.json`, with why. `damaged` are blobs with the names of the images
-    that need them. `flaws` is what else is not as it was made, and harmed nothing.
-    """
-
-    blobs: Unloaded
-    images: list[LockedImage] = field(default_factory=list)
-    incomplete: dict[str, list[Descriptor]] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
-    moved: list[Moved] = field(default_factory=list)
-    damaged: dict[Digest, list[str]] = field(default_factory=dict)
-    flaws: list[str] = field(default_factory=list)
-    volumes: list[int] = field(default_factory=list)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all images that the bundle promises are here now."""
-        return not (self.incomplete or self.refused)
-
-    @property
-    def need(self) -> dict[Digest, int]:
-        """What images lack, with sizes in bytes."""
-        return {each.digest: each.size for lacks in self.incomplete.values() for each in lacks}
-
-
 class Importer:
     """Brings bundles into the store, beside whatever serves from it; again is harmless."""
 
@@ -103,7 +66,7 @@ class Importer:
         self._clock = clock
 
     async def count_new(self, lock: Lock) -> int:
-        """Return how many bytes of a bundle are not here yet."""
+        """Return how many bytes of a bundle are not here yet, not even of blobs still arriving."""
         return await self._count_absent(lock.blobs)
 
     async def count_lacking(self, lock: Lock) -> int:
@@ -111,7 +74,13 @@ class Importer:
         return await self._count_absent(lock.omitted)
 
     async def _count_absent(self, blobs: Iterable[tuple[Digest, int]]) -> int:
-        return sum([size for digest, size in blobs if await self._store.stat(digest) is None])
+        return sum(
+            [
+                max(0, size - self._spool.measure(digest))
+                for digest, size in blobs
+                if await self._store.stat(digest) is None
+            ]
+        )
 
     async def load(
         self, opened: Opened, tell: Callable[[int], None], *, signer: str = ""
@@ -123,32 +92,52 @@ class Importer:
         Raises:
             StoreError: the disk refused, or there is no room; importing again goes on.
         """
-        unloader, medium = Unloader(self._store, self._spool, self._keeper), opened.medium
+        unloader = Unloader(self._store, self._spool, self._keeper)
         result = Imported(unloader.result)
-        await self._warm(opened.lock)
+        before = await self._warm(opened.lock)
         try:
-            try:
-                for member in opened.rest:
-                    await unloader.unload(medium, member)
-                    tell(member.size)
-                if isinstance(medium, VolumesMedium):
-                    result.volumes = medium.missing
-                    await unloader.unload_parts(medium.lone_parts)
-            except BundleInvalid as error:  # what came before may be all that some images need
-                result.flaws.append(str(error))
+            await _unload(opened, unloader, tell)
+        except BundleInvalid as error:  # what came before may be all that some images need
+            result.flaws.append(str(error))
         finally:
             await unloader.finish()
-        result.flaws[:0] = medium.flaws.told
-        await self._load_images(opened.lock, result, signer)
+        await self._shelve(opened, result, before, signer)
         return result
 
-    async def _warm(self, lock: Lock) -> None:
-        """Have what is here already count as used just now, so that no room is made from it."""
+    async def shelve(self, opened: Opened) -> Imported:
+        """Import a bundle whose blobs are in the store already: manifests, and what names lead to.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        result = Imported(Unloaded())
+        await self._shelve(opened, result, frozenset(), "")
+        return result
+
+    async def _shelve(
+        self, opened: Opened, result: Imported, before: AbstractSet[Digest], signer: str
+    ) -> None:
+        medium = opened.medium
+        if isinstance(medium, VolumesMedium):
+            result.volumes = medium.missing
+        result.flaws[:0] = medium.flaws.told
+        await self._load_images(opened.lock, result, before, signer)
+
+    async def _warm(self, lock: Lock) -> set[Digest]:
+        """Have what is here already count as used just now, so that no room is made from it.
+
+        Returns what that is.
+        """
+        here = set()
         for digest, _ in (*lock.blobs, *lock.omitted):
             if await self._store.stat(digest) is not None:
                 await self._keeper.settle(digest)
+                here.add(digest)
+        return here
 
-    async def _load_images(self, lock: Lock, result: Imported, signer: str) -> None:
+    async def _load_images(
+        self, lock: Lock, result: Imported, before: AbstractSet[Digest], signer: str
+    ) -> None:
         manifests: dict[Digest, Manifest] = {}
         lies: dict[Digest, list[str]] = {}
         for digest, kind in lock.manifests.items():
@@ -169,11 +158,12 @@ class Importer:
             if liar is not None:
                 result.refused[image.name] = f"manifest {liar}: {lies[liar][0]}"
                 continue
-            await self._load_image(_Parcel(lock, image, manifests, lacks, signer), result)
+            parcel = Parcel(lock, image, manifests, lacks, before, signer)
+            await self._load_image(parcel, result)
         for digest in list(result.blobs.damaged)[:100]:
             result.damaged[digest] = list_users(lock, parents, digest)
 
-    async def _load_image(self, parcel: "_Parcel", result: Imported) -> None:
+    async def _load_image(self, parcel: Parcel, result: Imported) -> None:
         """Keep an image's manifests, and make its name lead to it, if all of it is here."""
         image, lacking = parcel.image, []
         found: dict[Digest, None] = {}
@@ -181,8 +171,10 @@ class Importer:
             if descriptor.digest not in parcel.lacks:
                 parcel.lacks[descriptor.digest] = await self._find_lacking(parcel, descriptor)
             lacking += parcel.lacks[descriptor.digest]
-            found |= dict.fromkeys(_reach(parcel, descriptor.digest))
+            found |= dict.fromkeys(parcel.reach(descriptor.digest))
         is_tag = isinstance(image.reference, Tag) and not lacking
+        if not lacking and self._is_known(parcel, found):
+            result.known.add(image.name)
         if is_tag:
             await self._note_move(parcel, result)
         # Referrers and children first, and the name last: who finds it finds all of it.
@@ -193,11 +185,22 @@ class Importer:
         else:
             result.images.append(image)
 
-    async def _find_lacking(self, parcel: "_Parcel", root: Descriptor) -> list[Descriptor]:
+    def _is_known(self, parcel: Parcel, found: Iterable[Digest]) -> bool:
+        """Whether a whole image was here by its name, before this import."""
+        image = parcel.image
+        if isinstance(image.reference, Tag):
+            tag = self._catalog.find_tag(image.repository, image.reference)
+            is_named = tag is not None and tag.digest == image.root.digest
+        else:
+            is_named = self._catalog.find_held(image.repository, image.reference) is not None
+        blobs = {each.digest for digest in found for each in parcel.manifests[digest].blobs}
+        return is_named and parcel.before >= {*found, *blobs}
+
+    async def _find_lacking(self, parcel: Parcel, root: Descriptor) -> list[Descriptor]:
         lacking: dict[Digest, Descriptor] = {}
         if root.digest not in parcel.manifests:
             lacking[root.digest] = root
-        for digest in _reach(parcel, root.digest):
+        for digest in parcel.reach(root.digest):
             manifest = parcel.manifests[digest]
             for blob in manifest.blobs:
                 if await self._store.stat(blob.digest) != blob.size:
@@ -209,7 +212,7 @@ class Importer:
             }
         return list(lacking.values())
 
-    async def _put(self, parcel: "_Parcel", digest: Digest, *, is_named: bool) -> None:
+    async def _put(self, parcel: Parcel, digest: Digest, *, is_named: bool) -> None:
         raw, image = await self._read(digest), parcel.image
         if raw is None:
             raise StoreError(str(digest), "was here a moment ago; import again")
@@ -224,7 +227,7 @@ class Importer:
             signer=parcel.signer if tag else "",
         )
 
-    async def _note_move(self, parcel: "_Parcel", result: Imported) -> None:
+    async def _note_move(self, parcel: Parcel, result: Imported) -> None:
         image = parcel.image
         assert isinstance(image.reference, Tag)  # noqa: S101 (of the caller)
         former = self._catalog.find_tag(image.repository, image.reference)
@@ -263,26 +266,16 @@ class Importer:
         return raw if digest.matches(raw) else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Parcel:
-    """An image of a lock, and what is known of the manifests; `lacks` by root."""
-
-    lock: Lock
-    image: LockedImage
-    manifests: Mapping[Digest, Manifest]
-    lacks: dict[Digest, list[Descriptor]]
-    signer: str
-
-
-def _reach(parcel: _Parcel, root: Digest) -> list[Digest]:
-    """Return the manifests under one that are here, that one first, each before its children."""
-    found: dict[Digest, None] = {}
-    level = [root]
-    while level:
-        level = [d for d in dict.fromkeys(level) if d in parcel.manifests and d not in found]
-        found |= dict.fromkeys(level)
-        level = [child.digest for digest in level for child in parcel.manifests[digest].children]
-    return list(found)
+async def _unload(opened: Opened, unloader: Unloader, tell: Callable[[int], None]) -> None:
+    medium = opened.medium
+    cut = medium.cut if isinstance(medium, VolumesMedium) else {}
+    for member in opened.rest:
+        if member.name not in cut:
+            await unloader.unload(medium, member)
+            tell(member.size)
+    for parts in cut.values():
+        await unloader.unload_parts(parts)
+        tell(sum(each.part.size for each in parts))
 
 
 def read_created(config: bytes) -> datetime | None:

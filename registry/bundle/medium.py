@@ -279,3 +279,9 @@ def read_small(medium: Medium, member: Member) -> bytes:
             medium.label, f"{member.name} has {member.size} bytes, more than {MAX_SMALL}"
         )
     return b"".join(medium.read(member))
+
+
+def spell_place(medium: Medium, member: Member) -> str:
+    """Return the files that a member is in, as people are told; what the medium is, if in none."""
+    paths = dict.fromkeys(str(each.path) for each in medium.locate(member))
+    return ", ".join(paths) or medium.label

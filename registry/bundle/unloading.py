@@ -1,20 +1,22 @@
 """Bringing a bundle's blobs into the store: each byte hashed, and written once."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from registry.bundle.archive import Member, read_blob_name
-from registry.bundle.medium import Medium
-from registry.bundle.volume_set import LonePart
+from registry.bundle.archive import Member, read_blob_name, spell_blob
+from registry.bundle.medium import Medium, spell_place
+from registry.bundle.volume_set import CutPart
 from registry.errors import BundleInvalid, DigestMismatch
 from registry.oci.digest import Digest
+from registry.store.assembly import Assembly
 from registry.store.blobs import BlobStore
-from registry.store.part import PartWriter
+from registry.store.part import PartWriter, SealedPart
 from registry.store.spool import Spool
 from registry.store.threads import in_thread
 
+W = TypeVar("W", PartWriter, Assembly)
 POLL = 0.05  # seconds between two looks at a blob that another process is storing
 
 
@@ -34,18 +36,27 @@ class Keeper(Protocol):
         """Whether a stored blob of `found` bytes is not what was recorded; then it is set aside."""
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A blob of `size` bytes that is cut over volumes, of which `lacking` bytes have not come."""
+
+    digest: Digest
+    lacking: int
+    size: int
+
+
 @dataclass(slots=True)
 class Unloaded:
-    """What came of a bundle's blobs: `new` and `known` bytes.
+    """What came of a bundle's blobs: `new` and `known` bytes, those of parts included.
 
     `damaged` are files whose bytes are not as their names say, and where they are. `waiting` are
-    blobs that are cut over volumes not all of which were given.
+    blobs of which parts have come.
     """
 
     new: int = 0
     known: int = 0
     damaged: dict[Digest, str] = field(default_factory=dict)
-    waiting: list[str] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
 
 
 class Unloader:
@@ -68,7 +79,7 @@ class Unloader:
         if await self._is_here(digest, member.size):
             self.result.known += member.size
             return
-        writer = await self._take(digest)
+        writer = await _take(lambda: self._spool.take(digest))
         if await self._store.stat(digest) is not None:  # stored by a pull while we waited
             writer.abandon()
             writer.close()
@@ -82,14 +93,15 @@ class Unloader:
                 writer.restart()
                 await in_thread(_copy, medium.read(member), writer)
         except BundleInvalid as error:
-            self.result.damaged[digest] = f"{member.name}: {error}"
+            self._note_damage(digest, member.name, spell_place(medium, member))
             await self._let_go(digest, writer)
+            medium.flaws.note(error)
             return
         except BaseException:
             await self._let_go(digest, writer)
             raise
         await self.finish()
-        self._landing = asyncio.create_task(self._land(medium.label, member, writer))
+        self._landing = asyncio.create_task(self._land(spell_place(medium, member), member, writer))
 
     async def finish(self) -> None:
         """Wait until all that was unloaded is durable.
@@ -108,12 +120,10 @@ class Unloader:
             return found == size
         return not await self._keeper.doubt(digest, found)
 
-    async def _take(self, digest: Digest) -> PartWriter:
-        while True:
-            writer = self._spool.take(digest)
-            if writer is not None:
-                return writer
-            await asyncio.sleep(POLL)  # a pull is storing it just now
+    def _note_damage(self, digest: Digest, name: str, place: str) -> None:
+        former = self.result.damaged.get(digest)
+        told = f"{name} in {place}"
+        self.result.damaged[digest] = f"{former}, {told}" if former else told
 
     async def _let_go(self, digest: Digest, writer: PartWriter) -> None:
         writer.close()
@@ -122,64 +132,77 @@ class Unloader:
     async def _land(self, place: str, member: Member, writer: PartWriter) -> None:
         digest, is_kept = read_blob_name(member.name), False
         try:
-            sealed = await in_thread(writer.seal)
-            await self._store.adopt(sealed)
-            await self._keeper.record(digest, sealed.size)
+            await self._adopt(await in_thread(writer.seal))
             self.result.new += member.size
             is_kept = True
         except DigestMismatch:
-            self.result.damaged[digest] = f"{member.name} in {place}"
+            self._note_damage(digest, member.name, place)
         finally:
             writer.close()
             if not is_kept:
                 await self._keeper.settle(digest)
 
-    async def unload_parts(self, parts: Iterable[LonePart]) -> None:
-        """Go on with blobs that are cut over volumes, as far as their parts follow each other.
+    async def _adopt(self, sealed: SealedPart) -> None:
+        await self._store.adopt(sealed)
+        self._spool.forget(sealed.digest)
+        await self._keeper.record(sealed.digest, sealed.size)
 
-        Each part is read twice, first to be checked: what was appended cannot be taken back.
+    async def unload_parts(self, parts: Sequence[CutPart]) -> None:
+        """Keep parts of one blob, whichever come first; with the last of them it is stored.
 
         Raises:
             StoreError: the disk refused, or there is no room; what has arrived is kept.
         """
-        blobs: dict[Digest, list[LonePart]] = {}
-        for each in parts:
-            blobs.setdefault(read_blob_name(each.member.name), []).append(each)
-        for digest, found in blobs.items():
-            await self.finish()
-            await self._unload_cut(digest, sorted(found, key=lambda each: each.part.start))
-
-    async def _unload_cut(self, digest: Digest, parts: list[LonePart]) -> None:
-        whole = parts[0].part.whole
+        await self.finish()
+        digest, whole = read_blob_name(parts[0].member.name), parts[0].part.whole
         if await self._is_here(digest, whole):
             self.result.known += sum(each.part.size for each in parts)
             return
-        writer = await self._take(digest)
+        assembly, is_kept = await _take(lambda: self._spool.assemble(digest, whole)), False
         try:
+            if await self._store.stat(digest) is not None:  # stored by a pull while we waited
+                self.result.known += sum(each.part.size for each in parts)
+                return
             await self._keeper.reserve(digest, whole)
-            _begin(writer)
-            for each in parts:
-                if each.part.start > writer.received:
-                    break
-                if not await in_thread(_is_right, each):
-                    self.result.damaged[digest] = each.label
-                    break
-                await in_thread(_append, each, writer)
-            received = writer.received
-            if received < whole:
-                writer.release()
-        except BaseException:
-            await self._let_go(digest, writer)
-            raise
-        if received == whole:
-            label = ", ".join(each.label for each in parts)
-            await self._land(label, Member(parts[0].member.name, 0, whole), writer)
-            return
-        await self._let_go(digest, writer)
-        self.result.waiting.append(
-            f"{digest} is cut over volumes, of which {received} of {whole} bytes are here; import"
-            " all volumes together, or the one with the next part of it and then this again"
-        )
+            new = await self._add(digest, parts, assembly)
+            if assembly.lacking:
+                self.result.waiting.append(Waiting(digest, assembly.lacking, whole))
+            else:
+                await self._adopt(await in_thread(assembly.seal))
+                is_kept = True
+            self.result.new += new
+        except DigestMismatch:
+            why = "the volumes that its parts came from: import all of them again"
+            self._note_damage(digest, spell_blob(digest), why)
+        finally:
+            assembly.close()
+            if not is_kept:
+                await self._keeper.settle(digest)
+
+    async def _add(self, digest: Digest, parts: Sequence[CutPart], assembly: Assembly) -> int:
+        """Keep those parts that are right, and return how many bytes of them were not here."""
+        new = 0
+        for each in parts:
+            pieces, part = each.medium.read(each.member), each.part
+            try:
+                count = await in_thread(assembly.add, part.start, part.digest, pieces)
+                new += count
+                self.result.known += part.size - count
+            except DigestMismatch:
+                self._note_damage(digest, each.member.name, each.medium.label)
+            except BundleInvalid as error:
+                self._note_damage(digest, each.member.name, each.medium.label)
+                each.medium.flaws.note(error)
+        return new
+
+
+async def _take(take: Callable[[], W | None]) -> W:
+    """Become a blob's writer, as soon as no pull is any more."""
+    while True:
+        writer = take()
+        if writer is not None:
+            return writer
+        await asyncio.sleep(POLL)
 
 
 def _begin(writer: PartWriter) -> int:
@@ -198,18 +221,3 @@ def _copy(pieces: Iterator[bytes], writer: PartWriter) -> int:
         if rest:
             writer.append([rest])
     return done
-
-
-def _is_right(lone: LonePart) -> bool:
-    hasher = lone.part.digest.hasher()
-    for piece in lone.medium.read(lone.member):
-        hasher.update(piece)
-    return hasher.hexdigest() == lone.part.digest.encoded
-
-
-def _append(lone: LonePart, writer: PartWriter) -> None:
-    skip = writer.received - lone.part.start
-    for piece in lone.medium.read(lone.member):
-        rest, skip = piece[skip:], max(0, skip - len(piece))
-        if rest:
-            writer.append([rest])

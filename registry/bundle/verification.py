@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from registry.bundle.archive import Member, read_blob_name, spell_blob
-from registry.bundle.medium import Medium
+from registry.bundle.medium import Medium, spell_place
 from registry.bundle.reading import Opened, find_contradictions, list_users, map_parents, sketch
 from registry.bundle.volume_set import VolumesMedium
 from registry.errors import BundleInvalid, ManifestInvalid
@@ -105,9 +105,7 @@ class _Verification:
         raw = self._hash(self._opened.medium, member, digest, is_kept=kind is not None)
         self._seen.add(digest)
         if raw is None:
-            places = self._opened.medium.locate(member)
-            place = ", ".join(dict.fromkeys(str(each.path) for each in places))
-            damage = Damage(digest, member.name, place or self._opened.medium.label)
+            damage = Damage(digest, member.name, spell_place(self._opened.medium, member))
             self._verdict.damaged.append(damage)
         elif kind is not None:
             try:

@@ -12,8 +12,8 @@ from registry.errors import BundleInvalid
 
 
 @dataclass(frozen=True, slots=True)
-class LonePart:
-    """A part of a blob of which others are not here, and the volume that it is in."""
+class CutPart:
+    """A part of a blob that was cut, and the volume that it is in."""
 
     part: Part
     member: Member
@@ -38,8 +38,9 @@ class _Tape:
 class VolumesMedium:
     """Volumes as if they were one bundle; of those that are damaged, what is right of them.
 
-    Blobs that were cut are put together again, if all their parts are here; else their parts are
-    `lone_parts`, once everything was listed.
+    Blobs that were cut are put together again, if all their parts are here. Once everything was
+    listed, `cut` has the parts of all of them by the names of the blobs, and `lone_parts` are
+    those of which others lack.
     """
 
     def __init__(self, media: Sequence[TarMedium]) -> None:
@@ -71,7 +72,8 @@ class VolumesMedium:
         self.count = self._tapes[0].volume.count
         self.numbers = [tape.volume.number for tape in self._tapes]
         self.missing = sorted({*range(1, self.count + 1)} - {*self.numbers})
-        self.lone_parts: list[LonePart] = []
+        self.lone_parts: list[CutPart] = []
+        self.cut: dict[str, list[CutPart]] = {}
 
     def _add(self, tape: _Tape, lock: Lock) -> None:
         """Add a volume; the small files of the first one are all that is kept of such."""
@@ -93,13 +95,13 @@ class VolumesMedium:
         for name, content in head.items():
             self._places[name] = []
             yield Member(name, 0, len(content))
-        parts: dict[str, list[LonePart]] = {}
+        parts: dict[str, list[CutPart]] = {}
         for tape in self._tapes:
             for member in tape.rest:
                 part = tape.volume.parts.get(member.name)
                 if part is not None:
                     blob = spell_blob(read_blob_name(member.name))
-                    parts.setdefault(blob, []).append(LonePart(part, member, tape.medium))
+                    parts.setdefault(blob, []).append(CutPart(part, member, tape.medium))
                 elif member.name in self._places:
                     why = f"{member.name} is there twice"
                     self.flaws.note(BundleInvalid(tape.medium.label, why))
@@ -109,8 +111,8 @@ class VolumesMedium:
         for name, found in parts.items():
             yield from self._join(name, found)
 
-    def _join(self, name: str, found: list[LonePart]) -> Iterator[Member]:
-        """Yield a blob of which all parts are here; keep the others, as far as they fit."""
+    def _join(self, name: str, found: list[CutPart]) -> Iterator[Member]:
+        """Yield a blob of which all parts are here; note its parts in any case."""
         whole = self._lock.sizes.get(read_blob_name(name))
         found.sort(key=lambda each: each.part.start)
         right = []
@@ -124,6 +126,7 @@ class VolumesMedium:
         end = 0
         for each in right:
             end += each.part.size if each.part.start == end else 0
+        self.cut |= {name: right} if right else {}
         if not right or end != whole:
             self.lone_parts += right
             return

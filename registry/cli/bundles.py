@@ -16,8 +16,8 @@ from registry.cli.words import open_progress, tell_size
 from registry.errors import EntrepotError, InvalidInput
 
 if TYPE_CHECKING:
-    from registry.bundle.importing import Imported
     from registry.bundle.lock import Lock
+    from registry.bundle.outcome import Imported
     from registry.bundle.reading import Opened
     from registry.bundle.verification import Verdict
 
@@ -95,7 +95,7 @@ def import_bundle(
     """Bring a bundle's images into the store: each byte checked, names last, pinned.
 
     Interrupted, or with another copy of a damaged one: import again, it goes on. Volumes may be
-    given together, or one after the other; a blob that is cut over some wants those in order.
+    given together, or one after the other in any order.
 
     Example: entrepot bundle import images.tar
     """
@@ -190,6 +190,7 @@ def _list_facts(done: "Imported") -> dict[str, Any]:
     return {
         "whole": done.is_whole,
         "images": [image.name for image in done.images],
+        "known_images": sorted(done.known),
         "new": done.blobs.new,
         "known": done.blobs.known,
         "damaged": {
@@ -211,15 +212,22 @@ def _list_facts(done: "Imported") -> dict[str, Any]:
             for each in done.moved
         ],
         "wrong": done.flaws,
-        "waiting": done.blobs.waiting,
+        "waiting": [
+            {"digest": str(each.digest), "lacking": each.lacking, "size": each.size}
+            for each in done.blobs.waiting
+        ],
         "missing_volumes": done.volumes,
     }
 
 
 def _tell(done: "Imported", need: str | None) -> str:
     lines = [
-        f"imported: {image.name}  {', '.join(image.platforms)}".rstrip() for image in done.images
+        f"imported: {image.name}  {', '.join(image.platforms)}".rstrip()
+        for image in done.images
+        if image.name not in done.known
     ]
+    if done.known:
+        lines.append(f"here already: {len(done.known)} images")
     for moved in done.moved:
         how = "moves back" if moved.is_backwards else "moved"
         lines.append(f"{how}: {moved.image} from {moved.former} to {moved.now}")
@@ -231,9 +239,11 @@ def _tell(done: "Imported", need: str | None) -> str:
     for name, lacking in done.incomplete.items():
         size = tell_size(sum(each.size for each in lacking))
         lines.append(f"incomplete: {name} lacks {len(lacking)} blobs, {size}")
-    lines += [f"waiting: {why}" for why in done.blobs.waiting]
-    if done.volumes:
-        lines.append(f"not given: volumes {', '.join(map(str, done.volumes))}")
+    for each in done.blobs.waiting:
+        told = f"{tell_size(each.lacking)} of {tell_size(each.size)}"
+        lines.append(f"waiting: {each.digest} is cut over volumes, and {told} lack")
+    if done.volumes and not done.is_whole:
+        lines.append(f"not among these: volumes {', '.join(map(str, done.volumes))}")
     if need:
         lines.append(
             f"what lacks is in {need}: import again with the volumes or another copy that has it,"

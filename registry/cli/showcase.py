@@ -14,7 +14,7 @@ from registry.quantities import Address, Refusal, parse_address
 from registry.settings import ServerSettings
 
 if TYPE_CHECKING:
-    from registry.bundle.importing import Imported
+    from registry.bundle.outcome import Imported
     from registry.bundle.reading import Opened
 
 EVERYWHERE = ("0.0.0.0", "[::]")  # noqa: S104 (told apart, not bound)

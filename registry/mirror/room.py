@@ -132,6 +132,7 @@ class Room:
         if size is None:
             await self._catalog.settle(digest, self._spool.measure(digest))
             return
+        self._spool.forget(digest)
         await self.record(digest, size)
         if await self._store.stat(digest) is None:  # evicted just now
             await self._catalog.drop(digest)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from registry.errors import DigestInvalid, StoreError
 from registry.oci.digest import Digest
+from registry.store.assembly import Assembly
 from registry.store.locks import leads_to, take_lock
 from registry.store.part import PartReader, PartWriter
 
@@ -28,7 +29,9 @@ class Waybill:
     accused: Sequence[str] = ()
 
 
-_LEFT = frozenset({".json", ".new", ".fresh"})  # what a writer has beside its part
+_LEFT = frozenset({".json", ".new", ".fresh", ".ranges"})  # what a writer has beside its part
+_ARRIVING = ("part", "pieces")  # what has the bytes: without holes, and with
+_BLOCK = 512  # bytes that the kernel counts of a file with holes
 
 
 class Spool:
@@ -47,6 +50,25 @@ class Spool:
         descriptor = take_lock(path)
         return None if descriptor is None else PartWriter(path, digest, descriptor)
 
+    def assemble(self, digest: Digest, whole: int) -> Assembly | None:
+        """Become the writer of a blob of `whole` bytes that comes in parts, new or left behind.
+
+        What a pull has left of it is thrown away: all of it comes again. None while someone else
+        is its writer.
+
+        Raises:
+            OSError, StoreError: the disk refuses files.
+        """
+        place = self.take(digest)
+        if place is None:
+            return None
+        try:
+            place.restart()
+            return Assembly(self._path(digest, "pieces"), digest, whole, place)
+        except BaseException:
+            place.close()
+            raise
+
     def open(self, digest: Digest) -> PartReader | None:
         """Open a part for reading; None when there is none."""
         try:
@@ -55,11 +77,13 @@ class Spool:
             return None
 
     def measure(self, digest: Digest) -> int:
-        """Return the bytes that the part of a blob takes; 0 when there is none."""
-        try:
-            return self._path(digest, "part").stat().st_size
-        except FileNotFoundError:
-            return 0
+        """Return the bytes that what has come of a blob takes; 0 when there is nothing."""
+        size = 0
+        with suppress(FileNotFoundError):
+            size += self._path(digest, "part").stat().st_size
+        with suppress(FileNotFoundError):
+            size += self._path(digest, "pieces").stat().st_blocks * _BLOCK
+        return size
 
     def measure_all(self) -> int:
         """Return the bytes that all parts take."""
@@ -67,18 +91,19 @@ class Spool:
 
     def idle(self, digest: Digest) -> float:
         """Return the seconds since a part was last written; 0 when there is none."""
-        try:
-            return max(0.0, time.time() - self._path(digest, "part").stat().st_mtime)
-        except FileNotFoundError:
-            return 0.0
+        written = []
+        for kind in _ARRIVING:
+            with suppress(FileNotFoundError):
+                written.append(self._path(digest, kind).stat().st_mtime)
+        return max(0.0, time.time() - max(written)) if written else 0.0
 
     def list_parts(self) -> list[Digest]:
         """Return whose parts there are, arriving or left behind."""
-        found = []
-        for path in self._folder.glob("*.part"):
+        found: dict[Digest, None] = {}
+        for path in (path for kind in _ARRIVING for path in self._folder.glob(f"*.{kind}")):
             with suppress(DigestInvalid):  # a stranger's file
-                found.append(Digest.parse(path.stem.replace("-", ":", 1)))
-        return found
+                found[Digest.parse(path.stem.replace("-", ":", 1))] = None
+        return list(found)
 
     def sweep(self, age: float) -> int:
         """Delete what crashes left of parts that are gone, `age` seconds old; return how much."""
@@ -89,7 +114,7 @@ class Spool:
                 is_left = path.suffix in _LEFT and time.time() - path.stat().st_mtime >= age
             except (DigestInvalid, FileNotFoundError):
                 continue  # a stranger's, or gone just now
-            if not is_left or self._path(digest, "part").exists():
+            if not is_left or any(self._path(digest, kind).exists() for kind in _ARRIVING):
                 continue
             with self.hold(digest) as is_free:  # else who begins it just now would lose its own
                 if is_free:
@@ -141,8 +166,12 @@ class Spool:
             return None
 
     def forget(self, digest: Digest) -> None:
-        """Drop the announcement of a part that is whole; only its writer may."""
-        self._path(digest, "json").unlink(missing_ok=True)
+        """Drop what is beside a part that is whole, and parts of it that came otherwise.
+
+        Only its writer may.
+        """
+        for kind in ("json", "ranges", "pieces"):
+            self._path(digest, kind).unlink(missing_ok=True)
 
     def _path(self, digest: Digest, kind: str) -> Path:
         return self._folder / f"{digest.algorithm}-{digest.encoded}.{kind}"

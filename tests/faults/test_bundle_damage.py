@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from registry.bundle.archive import BLOCK
-from registry.bundle.importing import Imported
 from registry.bundle.opening import open_paths
+from registry.bundle.outcome import Imported
 from registry.bundle.verification import Verdict, verify
 from registry.errors import BundleInvalid
 from tests.harness.bundles import write_bundle, write_volumes
@@ -159,16 +159,69 @@ async def test_each_volume_may_be_missing_or_damaged(tmp_path: Path) -> None:
             bad.unlink()
 
 
-async def test_volumes_one_after_the_other(tmp_path: Path) -> None:
-    """Volumes that are given one by one, in order, bring the same as all of them together."""
+@asynccontextmanager
+async def open_large(path: Path) -> AsyncIterator[Depot]:
+    """A depot with two images, of which layers are larger than some volumes."""
+    chance = random.Random(SEED)
+    shared = chance.randbytes(3000)
+    async with open_depot(path) as depot:
+        for name, size in zip(NAMES, (450_000, 230_000), strict=True):
+            await depot.put_image(name, [shared, chance.randbytes(size), chance.randbytes(40_000)])
+        yield depot
+
+
+@pytest.mark.parametrize("order", ["in order", "reversed", *range(6)])
+async def test_volumes_one_after_the_other(tmp_path: Path, order: str | int) -> None:
+    """Each volume given once and alone, in any order, brings the same as all of them together."""
+    async with open_large(tmp_path / "here") as here:
+        volumes = await write_volumes(here, NAMES, tmp_path, 96 * 1024)
+    assert len(volumes) > 6
+    if order == "reversed":
+        volumes.reverse()
+    elif isinstance(order, int):
+        random.Random(order).shuffle(volumes)
+    total = known = 0
+    for number, path in enumerate(volumes, 1):
+        async with open_depot(tmp_path / "there") as there:  # as a new process does
+            done = await load(there, path)
+            assert done is not None
+            total, known = total + done.blobs.new, known + done.blobs.known
+            assert done.is_whole == (number == len(volumes)), done
+            assert find_wrong(there) == []
+    with open_paths(volumes) as opened:
+        assert (total, known) == (opened.lock.size, 0)
+    assert read_tags(there) == ["tag-1", "tag-2"]
+    assert [*(tmp_path / "there" / "spool").iterdir()] == []
+
+
+async def test_only_the_damaged_volume_is_copied_again(tmp_path: Path) -> None:
+    """All volumes but one are right: its right copy alone completes what the others brought."""
+    async with open_large(tmp_path / "here") as here:
+        good = await write_volumes(here, NAMES, tmp_path, 96 * 1024)
+    for number, path in enumerate(good):
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        (bad := tmp_path / "bad.tar").write_bytes(content)
+        async with open_depot(tmp_path / f"there-{number}") as there:
+            done = await load(there, *good[:number], bad, *good[number + 1 :])
+            assert done is not None
+            assert all(place.endswith(str(bad)) for place in done.blobs.damaged.values())
+            assert len(done.blobs.damaged) == 1
+            assert not done.is_whole
+            done = await load(there, path)
+            assert done is not None
+            assert done.is_whole, done
+            assert find_wrong(there) == []
+
+
+async def test_what_was_whole_before_is_not_imported_again(tmp_path: Path) -> None:
+    """An image is known when it was here by its name before, and else it is new."""
     async with open_source(tmp_path / "here") as here:
         volumes = await write_volumes(here, NAMES, tmp_path, 96 * 1024)
+    known = []
     async with open_depot(tmp_path / "there") as there:
-        for path in volumes:
+        for path in [*volumes, volumes[0]]:
             done = await load(there, path)
-        for path in volumes:
-            done = await load(there, path)
-        assert done is not None
-        assert done.is_whole, done
-        assert find_wrong(there) == []
-        assert read_tags(there) == ["tag-1", "tag-2"]
+            assert done is not None
+            known.append((len(done.images), len(done.known)))
+    assert known[-2:] == [(2, known[-3][0]), (2, 2)]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.bundles import write_bundle
+from tests.harness.bundles import write_bundle, write_volumes
 from tests.harness.depot import open_depot
 from tests.harness.mirror import run_command
 
@@ -80,3 +80,26 @@ async def test_an_import_survives_kills(tmp_path: Path, kills: int) -> None:
         assert wanted == read_content(data)
         assert not [*(data / "spool").iterdir()]
     assert hits
+
+
+@pytest.mark.parametrize("seed", [1, 2, pytest.param(range(3, 20), marks=FULL.marks)])
+async def test_volumes_in_any_order_survive_kills(tmp_path: Path, seed: int | range) -> None:
+    """One volume after the other, each killed once on its way: with the last all is here."""
+    for number in [seed] if isinstance(seed, int) else seed:
+        chance, folder = random.Random(number), tmp_path / str(number)
+        folder.mkdir()
+        async with open_depot(folder / "here") as here:
+            await here.put_image(NAMES[0], [chance.randbytes(size) for size in (9_000_000, 1000)])
+            volumes = await write_volumes(here, NAMES[:1], folder, 4_000_000)
+        chance.shuffle(volumes)
+        wanted, data, config = read_content(folder / "here"), folder / "there", folder / "e.toml"
+        async with open_depot(data):
+            pass
+        config.write_text(f'[storage]\npath = "{data}"\n')
+        for path in volumes:
+            kill_import(path, config, data, chance.random() * SPAN)
+            assert read_content(data).items() <= wanted.items()
+            done = run_command("bundle", "import", str(path), "--config", str(config), "--json")
+            assert (done.returncode == 0) == (path == volumes[-1]), done.stderr + done.stdout
+        assert wanted == read_content(data)
+        assert not [*(data / "spool").iterdir()]

@@ -74,7 +74,7 @@ def test_what_is_held_can_be_dropped(spool: Spool) -> None:
     assert spool.waybill(TWO) is not None
 
 
-KINDS = ("json", "new", "fresh")
+KINDS = ("json", "new", "fresh", "ranges")
 
 
 def leave(folder: Path, digest: Digest, age: float) -> list[Path]:
