@@ -39,7 +39,9 @@ def build_bundle_app() -> typer.Typer:
 def verify_bundle(bundle: Bundle, key: Keys = None, as_json: Json = False) -> None:
     """Read every byte of a bundle and say what is wrong; exit 1 if anything is. Needs no store.
 
-    A volume alone is verified alone; with several, all of them have to be there.
+    A volume alone is verified alone; with several, all of them have to be there. What finds damage
+    in a part of a cut blob stands in volume.json, which no signature covers: against a forger only
+    all of its volumes together prove a cut blob, and import stores none that is not proven.
 
     Example: entrepot bundle verify images.tar --key maker.pub.pem
     """
@@ -76,7 +78,7 @@ def _praise(opened: "Opened", verdict: "Verdict", signer: str) -> str:
     if opened.signature and not signer:
         told = ", signed (by whom, says --key)"
     if opened.signature and verdict.parts:
-        told += f"; {verdict.parts} parts of cut blobs are only proven with all volumes together"
+        told += f"; {verdict.parts} parts of cut blobs are as volume.json says, which is not signed"
     return f"{what}: {verdict.right} blobs right, {tell_size(verdict.size)}{told}"
 
 
