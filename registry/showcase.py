@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from registry.bundle.outcome import Imported
 from registry.bundle.reading import Opened
 from registry.bundle.store import BundleStore
 from registry.catalog.database import Database, prepare
-from registry.errors import StoreError
+from registry.errors import BundleInvalid, StoreError
 from registry.logs import configure_logs
 from registry.processes import run_processes
 from registry.settings import ServerSettings, Settings, builtin_upstreams
@@ -37,16 +37,16 @@ if TYPE_CHECKING:
 
 REST = 3.0  # times as long as it took to verify a blob nothing is read in the background
 LULL = 10.0  # seconds before the background tries again what could not be read
-Tell = Callable[[Imported, str], None]
+Tell = Callable[[Imported, int, str], None]
 
 
 def serve_bundle(opened: Opened, server: ServerSettings, tell: Tell) -> bool:
-    """Serve a bundle until told to stop; `tell` is told what, and at which address.
+    """Serve a bundle until told to stop; `tell` is told what, of how many bytes, and where.
 
     Returns whether it could be served at all; if not, the log says why.
 
     Raises:
-        BundleInvalid: it cannot be read to its end, or is a stream.
+        BundleInvalid: it cannot be read to its end, or is a stream, or no image in it is whole.
         SettingsError: an address cannot be listened on.
         StoreError, OSError: the folder for temporary files cannot be used, or the bundle not read.
     """
@@ -59,7 +59,10 @@ def serve_bundle(opened: Opened, server: ServerSettings, tell: Tell) -> bool:
         settings = _build_settings(opened.lock, server, folder.root)
 
         def begin(berth: Berth) -> "Trade":
-            tell(asyncio.run(_enter(opened, berth, store)), _spell_address(berth))
+            done = asyncio.run(_enter(opened, berth, store))
+            tell(done, store.size, _spell_address(berth))
+            if not done.images:
+                raise BundleInvalid(opened.medium.label, _tell_cure(done.volumes))
             return _make_trade(store)
 
         return run_processes(settings, folder, opened.medium.label, begin, lambda: settings)
@@ -109,6 +112,12 @@ async def _enter(opened: Opened, berth: Berth, store: BundleStore) -> Imported:
     async with Database(berth.folder.catalog) as database:
         house = build_storehouse(berth.settings, shelves, Metrics(), database)
         return await house.importer.shelve(opened)
+
+
+def _tell_cure(volumes: Sequence[int]) -> str:
+    if volumes:
+        return f"no image in it can be served; give volumes {', '.join(map(str, volumes))} too"
+    return "no image in it can be served; bundle verify says what is damaged or left out"
 
 
 def _make_trade(store: BundleStore) -> "Trade":

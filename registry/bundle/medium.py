@@ -51,6 +51,8 @@ class Flaws:
         Raises:
             BundleInvalid: this was one too many.
         """
+        if str(error) in self.told:  # found once more, by reading it again
+            return
         self.told.append(str(error))
         if len(self.told) >= MAX_FLAWS:
             raise BundleInvalid(
@@ -116,14 +118,14 @@ class _Stream:
         self.position -= len(piece)
 
     def go(self, position: int) -> None:
-        """Go on at a position; behind the end nothing can be read.
+        """Go on at a position, or at the end where that comes before it.
 
         Raises:
             BundleInvalid: the disk refused.
         """
         if self.can_seek:
-            self._ahead, self.position = b"", position
-            self._file.seek(position)
+            end = self._file.seek(0, os.SEEK_END)
+            self._ahead, self.position = b"", self._file.seek(min(position, end))
         while self.position < position and self.read(min(PIECE, position - self.position)):
             pass
 
@@ -138,15 +140,19 @@ class TarMedium:
 
     def list_members(self) -> Iterator[Member]:
         """Yield the files in the order of the tar; behind a damaged header the next right one."""
-        position = 0
-        while (member := self._find_member(position)) is not None:
+        member = None
+        while (member := self._find_member(member)) is not None:
             yield member
-            position = member.end
 
-    def _find_member(self, position: int) -> Member | None:
+    def _find_member(self, former: Member | None) -> Member | None:
         is_lost = False
         try:
-            self._stream.go(position)
+            if former is not None:
+                self._stream.go(former.end)
+                if self._stream.position < former.end:
+                    raise self._tell_end(former)
+            else:
+                self._stream.go(0)
             while True:
                 if is_lost and not self._skip_content():
                     return None
@@ -178,13 +184,16 @@ class TarMedium:
         while left:
             piece = self._stream.read(min(PIECE, left))
             if not piece:
-                why = f"it ends at byte {self._stream.position}, within {member.name}"
-                raise BundleInvalid(self.label, why)
+                raise self._tell_end(member)
             left -= len(piece)
             yield piece
         if self._stream.read(pad(member.size) - member.size).strip(b"\0"):
             why = f"what follows {member.name}, before byte {member.end}, is not as it was made"
             self.flaws.note(BundleInvalid(self.label, why))
+
+    def _tell_end(self, member: Member) -> BundleInvalid:
+        why = f"it ends at byte {self._stream.position}, within {member.name}"
+        return BundleInvalid(self.label, why)
 
     def locate(self, member: Member) -> list[Extent]:
         """Return the one place of a file in the tar."""

@@ -6,10 +6,11 @@ from contextlib import ExitStack, contextmanager
 from io import BufferedReader, FileIO
 from pathlib import Path
 
-from registry.bundle.archive import read_member
+from registry.bundle.archive import BLOCK, read_member
 from registry.bundle.lock import MAX_LOCK, Lock, parse_lock
-from registry.bundle.medium import FolderMedium, Medium, TarMedium
+from registry.bundle.medium import MAX_SMALL, FolderMedium, Medium, TarMedium
 from registry.bundle.reading import Opened, open_bundle
+from registry.bundle.volume import parse_volume
 from registry.bundle.volume_set import VolumesMedium
 from registry.errors import BundleInvalid
 
@@ -74,9 +75,21 @@ def _open_tar(path: Path, stack: ExitStack) -> tuple[TarMedium, bool]:
         return TarMedium(BufferedReader(file), str(path)), False
     try:
         first = read_member(file, 0, str(path))
+        is_volume = first is not None and first.name == "volume.json"
     except BundleInvalid:
-        first = None
-    return TarMedium(file, str(path)), first is not None and first.name == "volume.json"
+        is_volume = _begins_like_volume(file, str(path))
+    return TarMedium(file, str(path)), is_volume
+
+
+def _begins_like_volume(file: FileIO, label: str) -> bool:
+    """Whether a `volume.json` follows a header that is damaged: then it is no whole bundle."""
+    file.seek(BLOCK)
+    content, _, _ = file.read(MAX_SMALL).partition(b"\0")
+    try:
+        parse_volume(content[: content.rfind(b"}") + 1], label)  # without a header that follows
+    except BundleInvalid:
+        return False
+    return True
 
 
 def _open(path: Path) -> FileIO:

@@ -50,6 +50,11 @@ class BundleStore:
                 raise BundleInvalid(opened.medium.label, "a stream cannot be served; give a file")
         return cls(extents, Proofs(folder))
 
+    @property
+    def size(self) -> int:
+        """How many bytes the blobs that are here have."""
+        return sum(place.size for places in self._extents.values() for place in places)
+
     async def stat(self, digest: Digest) -> int | None:
         """Return the size in bytes; None means surely not here, or not right."""
         places = self._extents.get(digest)

@@ -149,7 +149,8 @@ class _Verification:
 
 
 def list_lines(verdict: Verdict) -> Iterator[str]:
-    """Yield what is wrong, a line each, as people read it."""
+    """Yield what is wrong, a line each, as people read it: first what may be why all else lacks."""
+    yield from verdict.wrong
     for kind, found in (("damaged", verdict.damaged), ("missing", verdict.missing)):
         for each in found:
             needed = f", needed by {', '.join(each.images)}" if each.images else ""
@@ -157,7 +158,6 @@ def list_lines(verdict: Verdict) -> Iterator[str]:
     if verdict.volumes and not verdict.number:
         numbers = ", ".join(map(str, verdict.volumes))
         yield f"missing: volumes {numbers} of {verdict.count}"
-    yield from verdict.wrong
 
 
 def list_facts(verdict: Verdict) -> dict[str, Any]:

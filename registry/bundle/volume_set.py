@@ -154,7 +154,7 @@ class VolumesMedium:
 
 def _load_tape(medium: TarMedium) -> _Tape:
     head: dict[str, bytes] = {}
-    members = medium.list_members()
+    members, former = medium.list_members(), len(medium.flaws.told)
     rest: Iterator[Member] = iter(())
     for member in members:
         if member.is_blob:
@@ -164,10 +164,10 @@ def _load_tape(medium: TarMedium) -> _Tape:
             raise BundleInvalid(medium.label, f"{member.name} is there twice")
         head[member.name] = read_small(medium, member)
     if "volume.json" not in head:
-        raise BundleInvalid(
-            medium.label,
-            "it is no volume: it has no volume.json; give one bundle, or volumes of one",
-        )
+        why = "it is no volume: it has no volume.json; give one bundle, or volumes of one"
+        if damage := medium.flaws.told[former:]:
+            why = f"its volume.json cannot be found; copy this volume again ({damage[0]})"
+        raise BundleInvalid(medium.label, why)
     return _Tape(parse_volume(head["volume.json"], medium.label), medium, head, rest)
 
 

@@ -50,7 +50,9 @@ def build_bundle_app() -> typer.Typer:
 def verify_bundle(bundle: Bundle, key: Keys = None, as_json: Json = False) -> None:
     """Read every byte of a bundle and say what is wrong; exit 1 if anything is. Needs no store.
 
-    A volume alone is verified alone; with several, all of them have to be there.
+    A volume alone is verified alone; with several, all of them have to be there. What finds damage
+    in a part of a cut blob stands in volume.json, which no signature covers: against a forger only
+    all of its volumes together prove a cut blob, and import stores none that is not proven.
 
     Example: entrepot bundle verify images.tar --key maker.pub.pem
     """
@@ -88,7 +90,7 @@ def _praise(opened: "Opened", verdict: "Verdict", signer: str) -> str:
         told = ", signed (by whom, says --key)"
     if opened.signature and verdict.parts:
         parts = tell_count(verdict.parts, "part")
-        told += f"; proven only with all volumes together: {parts} of cut blobs"
+        told += f"; {parts} of cut blobs judged by volume.json, which is not signed"
     return f"{what}: {tell_count(verdict.right, 'blob')} right, {tell_size(verdict.size)}{told}"
 
 

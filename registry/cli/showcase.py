@@ -1,6 +1,7 @@
 """`entrepot bundle serve`: a registry straight from a bundle's files."""
 
 import socket
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +9,7 @@ import typer
 
 from registry.cli.media import Keys, check_signer
 from registry.cli.session import fail, spell_error
-from registry.cli.words import tell_count, tell_size
+from registry.cli.words import tell_count, tell_size, tell_volumes
 from registry.errors import EntrepotError, InvalidInput, SettingsError
 from registry.quantities import Address, Refusal, parse_address
 from registry.settings import ServerSettings
@@ -71,6 +72,8 @@ def serve_bundle(
 ) -> None:
     """Serve a bundle's images until SIGTERM or Ctrl-C, without importing; nothing is copied.
 
+    Of a bundle in volumes all that an image needs have to be given; exit 1 if no image is whole.
+
     Example: entrepot bundle serve /media/usb/images.tar --listen 0.0.0.0:5000
     """
     from registry.bundle.opening import open_paths  # noqa: PLC0415
@@ -80,7 +83,7 @@ def serve_bundle(
         server = ServerSettings(listen=listen, console=console, workers=workers)
         with open_paths(bundle) as opened:
             check_signer(opened, key or ())
-            could_run = run(opened, server, lambda done, at: _tell(opened, done, at))
+            could_run = run(opened, server, partial(_tell, opened))
     except SettingsError as error:
         fail(f"{error.key.replace('server.', '--')}: {error.why}; {error.cure}", 2)
     except (InvalidInput, ValueError) as error:
@@ -91,12 +94,13 @@ def serve_bundle(
         raise typer.Exit(1)
 
 
-def _tell(opened: "Opened", done: "Imported", listening: str) -> None:
+def _tell(opened: "Opened", done: "Imported", size: int, listening: str) -> None:
     """Say what is served, what is not, and how clients are told."""
-    host, _, port = listening.rpartition(":")
-    address = f"{socket.gethostname()}:{port}" if host in EVERYWHERE else listening
-    size = tell_size(opened.lock.size)
-    lines = [f"{opened.lock.bundle_id}: {tell_count(len(done.images), 'image')}, {size}"]
+    lines = [f"{opened.lock.bundle_id}: {tell_count(len(done.images), 'image')}, {tell_size(size)}"]
+    if size < opened.lock.size:
+        lines[0] += f" of {tell_size(opened.lock.size)}"
+    if done.volumes:
+        lines.append(f"not given: {tell_volumes(done.volumes)}")
     lines += [
         f"  {image.name}  {', '.join(image.platforms)}".rstrip()
         for image in done.images
@@ -107,6 +111,14 @@ def _tell(opened: "Opened", done: "Imported", listening: str) -> None:
         lines.append(f"not served, {told} of it not here or damaged: {name}")
     lines += [f"not served: {name}: {why}" for name, why in done.refused.items()]
     lines += opened.medium.flaws.told
+    if done.images:
+        lines += ["", _tell_clients(done, listening)]
+    typer.echo("\n".join(lines))
+
+
+def _tell_clients(done: "Imported", listening: str) -> str:
+    host, _, port = listening.rpartition(":")
+    address = f"{socket.gethostname()}:{port}" if host in EVERYWHERE else listening
     names = sorted({image.repository.registry for image in done.images})
     podman = "\n".join(_PODMAN.format(name=name, address=address) for name in names)
-    typer.echo("\n".join([*lines, "", _CLIENTS.format(address=address, podman=podman)]))
+    return _CLIENTS.format(address=address, podman=podman)

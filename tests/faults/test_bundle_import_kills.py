@@ -38,8 +38,9 @@ def read_content(data: Path) -> dict[str, str]:
 def kill_import(bundle: Path, config: Path, data: Path, delay: float) -> bool:
     """Start an import, and kill it so many seconds after its first bytes; whether that hit it."""
     before = {*(data / "spool").iterdir(), *(data / "blobs").glob("*/*/*")}
+    words = ("--config", config, "--need", config.with_name("need.json"))
     started = subprocess.Popen(
-        [sys.executable, "-m", "registry", "bundle", "import", bundle, "--config", config],
+        [sys.executable, "-m", "registry", "bundle", "import", bundle, *words],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -99,7 +100,8 @@ async def test_volumes_in_any_order_survive_kills(tmp_path: Path, seed: int | ra
         for path in volumes:
             kill_import(path, config, data, chance.random() * SPAN)
             assert read_content(data).items() <= wanted.items()
-            done = run_command("bundle", "import", str(path), "--config", str(config), "--json")
+            words = ("--config", str(config), "--need", str(folder / "need.json"), "--json")
+            done = run_command("bundle", "import", str(path), *words)
             assert (done.returncode == 0) == (path == volumes[-1]), done.stderr + done.stdout
         assert wanted == read_content(data)
         assert not [*(data / "spool").iterdir()]

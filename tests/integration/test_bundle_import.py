@@ -10,51 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
 
-from registry.bundle.archive import read_member
 from registry.bundle.inventory import read_inventory
-from registry.bundle.signing import sign
 from registry.oci.digest import Digest
 from registry.oci.names import Tag, parse_repository
 from registry.store.folder import open_folder
 from registry.storehouse import open_shelves
-from tests.harness.bundles import write_bundle, write_tar, write_volumes
+from tests.harness.bundles import write_bundle
 from tests.harness.depot import open_depot
+from tests.harness.far_side import APP, BASE, LAYER, make_bundle, make_far_side, run, sign_bundle
 from tests.harness.mirror import run_command
-
-APP = "docker.io/library/app:1"
-BASE, LAYER = b"base" * 20_000, b"layer" * 1000
-
-
-async def make_bundle(path: Path, *layers: bytes, have: frozenset[Digest] = frozenset()) -> bytes:
-    """A bundle of an image with these layers."""
-    async with open_depot(path) as depot:
-        await depot.put_image(APP, layers)
-        return await write_bundle(depot, [APP], have)
-
-
-async def make_far_side(path: Path, extra: str = "") -> Path:
-    """The configuration of an empty data folder; where it is."""
-    async with open_depot(path / "data"):
-        pass
-    config = path / "entrepot.toml"
-    config.write_text(f'[storage]\npath = "{path / "data"}"\n{extra}')
-    return config
-
-
-def run(config: Path, *words: str, code: int = 0) -> dict[str, Any]:
-    done = run_command("bundle", *words, "--config", str(config), "--json")
-    assert done.returncode == code, done.stderr + done.stdout
-    found = json.loads(done.stdout)
-    assert isinstance(found, dict)
-    return found
 
 
 def show(config: Path) -> Mapping[str, Any]:
@@ -62,33 +27,6 @@ def show(config: Path) -> Mapping[str, Any]:
         run_command("images", "show", APP, "--config", str(config), "--json").stdout
     )
     return found  # type: ignore[no-any-return]
-
-
-def read_files(raw: bytes, path: Path) -> dict[str, bytes]:
-    path.write_bytes(raw)
-    found, position = {}, 0
-    with path.open("rb") as file:
-        while True:
-            file.seek(position)
-            member = read_member(file, position, "")
-            if member is None:
-                return found
-            found[member.name] = raw[member.offset : member.offset + member.size]
-            position = member.end
-
-
-def sign_bundle(raw: bytes, path: Path) -> tuple[bytes, Path]:
-    """The same bundle, signed; and the file of the public key."""
-    key = Ed25519PrivateKey.generate()
-    private, public = path.with_suffix(".pem"), path.with_suffix(".pub.pem")
-    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    public.write_bytes(
-        key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    )
-    files = list(read_files(raw, path.with_suffix(".tmp")).items())
-    place = [name for name, _ in files].index("bundle.json") + 1
-    files.insert(place, ("bundle.json.sig", sign(files[place - 1][1], private)))
-    return write_tar(files), public
 
 
 async def test_a_stick_that_cannot_be_written_is_read(tmp_path: Path) -> None:
@@ -142,38 +80,6 @@ async def test_verifying_names_the_blob_and_who_needs_it(tmp_path: Path) -> None
     assert done.stdout == f"damaged: {name} in {path}, needed by {APP}\n"
     (damage,) = facts["damaged"]
     assert (damage["digest"], damage["images"]) == (str(Digest.of(BASE)), [APP])
-
-
-async def test_a_volume_is_verified_alone(tmp_path: Path) -> None:
-    """Each volume says which it is and that it is right, without the others."""
-    async with open_depot(tmp_path / "here") as here:
-        await here.put_image(APP, [os.urandom(200_000)])
-        first, *others = await write_volumes(here, [APP], tmp_path, 96 * 1024)
-
-    alone = run_command("bundle", "verify", str(first)).stdout
-    most = run_command("bundle", "verify", *map(str, others))
-
-    assert alone.startswith(f"volume 1 of {1 + len(others)} of sha256:")
-    assert most.returncode == 1
-    assert f"missing: volumes 1 of {1 + len(others)}" in most.stdout
-
-
-async def test_a_volume_from_a_pipe_is_not_called_damaged(tmp_path: Path) -> None:
-    """Its parts lie where a stream cannot go back to: that is said, with the cure."""
-    async with open_depot(tmp_path / "here") as here:
-        await here.put_image(APP, [os.urandom(200_000)])
-        first, *_ = await write_volumes(here, [APP], tmp_path, 96 * 1024)
-    os.mkfifo(tmp_path / "pipe")
-    for path, words in (
-        ("-", f"< {first}"),
-        (tmp_path / "pipe", f"& cat {first} > {tmp_path}/pipe; wait $!"),
-    ):
-        script = f"{sys.executable} -m registry bundle verify {path} {words}"
-        done = await asyncio.to_thread(
-            subprocess.run, ["sh", "-c", script], capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == 1
-        assert "it is a volume, which cannot be read from a stream; give its file" in done.stderr
 
 
 async def test_a_gap_is_told_and_written_down(tmp_path: Path) -> None:

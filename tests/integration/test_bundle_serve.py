@@ -1,8 +1,10 @@
 """`entrepot bundle serve`: a registry straight from a bundle's files."""
 
+import asyncio
 import json
 import os
 import signal
+import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +125,25 @@ async def test_volumes_are_served(site: Site) -> None:
             assert (answer.status, answer.body) == (206, LAYER[first : last + 1])
         ranges = ask(url, Range="bytes=0-1,200000-300000")
         assert LAYER[200_000:300_001] in ranges.body
+
+
+async def test_what_some_volumes_lack_is_told(site: Site) -> None:
+    """A server of nothing does not start; of some images it says which volumes and bytes lack."""
+    planned, _ = await site.pack()
+    first, *others = await write_volumes(site.depot, planned, site.folder, 256 * 1024)
+    numbers = ", ".join(str(n) for n in range(2, len(others) + 2))
+    server = site.serve(others[0])
+    said = await asyncio.to_thread(
+        subprocess.run, server.command(), capture_output=True, text=True, timeout=60
+    )
+    assert said.returncode == 1
+    assert f"{others[0]}: no image in it can be served; give volumes 1, 3" in said.stderr
+    assert "0 images, 0 B of 7" in said.stdout
+    assert [*server.scratch.glob("*/*")] == []
+    served = BundleProcess(site.folder / "first", [first], workers=1)
+    with served:
+        assert fetch(f"{served.url}/v2/ghcr.io/team/tool/manifests/2").status == 200
+    assert f"not given: volumes {numbers}\n" in served.log()
 
 
 async def test_an_image_that_is_not_whole_is_not_served(site: Site) -> None:

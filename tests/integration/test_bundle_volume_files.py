@@ -1,0 +1,146 @@
+"""What is told of volumes and of files that are damaged, in the order in which it matters."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from registry.oci.digest import Digest
+from tests.harness.bundles import write_volumes
+from tests.harness.depot import open_depot
+from tests.harness.far_side import APP, BASE, LAYER, make_bundle, make_far_side, run, sign_bundle
+from tests.harness.mirror import run_command
+
+
+async def test_a_volume_is_verified_alone(tmp_path: Path) -> None:
+    """Each volume says which it is and that it is right, without the others."""
+    async with open_depot(tmp_path / "here") as here:
+        await here.put_image(APP, [os.urandom(200_000)])
+        first, *others = await write_volumes(here, [APP], tmp_path, 96 * 1024)
+
+    alone = run_command("bundle", "verify", str(first)).stdout
+    most = run_command("bundle", "verify", *map(str, others))
+
+    assert alone.startswith(f"volume 1 of {1 + len(others)} of sha256:")
+    assert most.returncode == 1
+    assert f"missing: volumes 1 of {1 + len(others)}" in most.stdout
+
+
+async def test_a_volume_from_a_pipe_is_not_called_damaged(tmp_path: Path) -> None:
+    """Its parts lie where a stream cannot go back to: that is said, with the cure."""
+    async with open_depot(tmp_path / "here") as here:
+        await here.put_image(APP, [os.urandom(200_000)])
+        first, *_ = await write_volumes(here, [APP], tmp_path, 96 * 1024)
+    os.mkfifo(tmp_path / "pipe")
+    for path, words in (
+        ("-", f"< {first}"),
+        (tmp_path / "pipe", f"& cat {first} > {tmp_path}/pipe; wait $!"),
+    ):
+        script = f"{sys.executable} -m registry bundle verify {path} {words}"
+        done = await asyncio.to_thread(
+            subprocess.run, ["sh", "-c", script], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 1
+        assert "it is a volume, which cannot be read from a stream; give its file" in done.stderr
+
+
+async def test_a_part_alone_is_not_proven_by_the_signature(tmp_path: Path) -> None:
+    """What a signed volume alone shows of a part is said as the format has it."""
+    async with open_depot(tmp_path / "here") as here:
+        await here.put_image(APP, [os.urandom(200_000)])
+        _, second, *_ = await write_volumes(here, [APP], tmp_path, 96 * 1024)
+    signed, key = sign_bundle(second.read_bytes(), tmp_path / "ours")
+    second.write_bytes(signed)
+    done = run_command("bundle", "verify", str(second), "--key", str(key)).stdout
+    assert "1 part of cut blobs judged by volume.json, which is not signed" in done
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_a_file_that_was_cut_off_says_where_once(tmp_path: Path, is_known: bool) -> None:
+    """Verify and import say the real length, whether the last blob was read or was here."""
+    raw = await make_bundle(tmp_path / "here", BASE)
+    cut = tmp_path / "cut.tar"
+    cut.write_bytes(raw[: raw.index(BASE) + 4567])
+    config = await make_far_side(tmp_path)
+    if is_known:
+        async with open_depot(tmp_path / "data") as there:
+            await there.put_blob(BASE)
+    name = f"blobs/sha256/{Digest.of(BASE).encoded}"
+    why = f"{cut}: it ends at byte {cut.stat().st_size}, within {name}"
+
+    verified = run_command("bundle", "verify", str(cut)).stdout
+    need = ("--need", str(tmp_path / "need.json"), "--config", str(config))
+    imported = run_command("bundle", "import", str(cut), *need).stdout
+
+    assert verified.splitlines()[0] == why
+    assert f"wrong: {why}\n" in imported
+    for said in (verified, imported):
+        assert said.count("it ends at byte") == 1
+
+
+async def test_a_volume_without_its_beginning_is_no_bundle(tmp_path: Path) -> None:
+    """Nothing is called missing: the one thing that is wrong is said, and what to do."""
+    async with open_depot(tmp_path / "here") as here:
+        await here.put_image(APP, [os.urandom(200_000)])
+        first, *others = await write_volumes(here, [APP], tmp_path, 96 * 1024)
+    damaged = bytearray(first.read_bytes())
+    damaged[5] ^= 1
+    first.write_bytes(damaged)
+
+    alone = run_command("bundle", "verify", str(first))
+    together = run_command("bundle", "verify", str(first), *map(str, others))
+
+    why = f"{first}: its volume.json cannot be found; copy this volume again"
+    assert (alone.returncode, alone.stdout) == (1, "")
+    assert f"{why} ({first}: byte 0 begins no file (bad checksum))" in alone.stderr
+    assert together.returncode == 1
+    assert why in "".join(together.stdout.splitlines(keepends=True)[:2])
+    assert together.stdout.endswith(f"missing: volumes 1 of {1 + len(others)}\n")
+
+
+async def test_a_bundle_without_its_beginning_is_read_on(tmp_path: Path) -> None:
+    """What is wrong as a whole comes first, and what follows it is used."""
+    raw = bytearray(await make_bundle(tmp_path / "here", BASE))
+    raw[5] ^= 1
+    (tmp_path / "b.tar").write_bytes(raw)
+    config = await make_far_side(tmp_path)
+    verified = run_command("bundle", "verify", str(tmp_path / "b.tar"))
+    assert verified.returncode == 1
+    assert "byte 0 begins no file" in verified.stdout.splitlines()[0]
+    assert run(config, "import", str(tmp_path / "b.tar"))["images"] == [APP]
+
+
+async def test_volumes_one_by_one_fit_where_all_of_it_fits(tmp_path: Path) -> None:
+    """What came of a blob is not asked room for twice; and each volume tells what is new."""
+    async with open_depot(tmp_path / "here") as here:
+        await here.put_image(APP, [os.urandom(3_000_000), LAYER])
+        volumes = await write_volumes(here, [APP], tmp_path, 1_100_000)
+    config = await make_far_side(tmp_path, 'limit = "3200KB"\n')
+    last, need = len(volumes) - 1, ("--need", str(tmp_path / "need.json"))
+    assert last > 1
+    for number, path in enumerate(reversed(volumes)):
+        plan = run(config, "import", str(path), "--dry-run")
+        done = run(config, "import", str(path), *need, code=int(number != last))
+        left = sum(each["lacking"] for each in done["waiting"])
+        assert abs(plan["new"] - done["new"] - left) < 8192  # the disk counts in blocks
+    again = run_command("bundle", "import", str(volumes[0]), "--config", str(config)).stdout
+    assert "here already: 1 images" in again
+    assert "not among these" not in again
+
+
+async def test_what_lacks_of_a_cut_blob_is_told(tmp_path: Path) -> None:
+    """In bytes as people read them, with what was kept, and the volumes not among those given."""
+    async with open_depot(tmp_path / "here") as here:
+        await here.put_image(APP, [os.urandom(3_000_000)])
+        volumes = await write_volumes(here, [APP], tmp_path, 1_100_000)
+    config = await make_far_side(tmp_path)
+    need = ("--need", str(tmp_path / "need.json"))
+    done = run_command("bundle", "import", str(volumes[1]), "--config", str(config), *need)
+    others = ", ".join(str(n) for n in range(1, len(volumes) + 1) if n != 2)
+    assert "is cut over volumes, and 1.8" in done.stdout
+    assert f" of 2.86 MiB lack\nnot among these: volumes {others}\n" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("1.0")
+    assert done.stdout.endswith(" MiB new, 0 B were here\n")
