@@ -68,7 +68,7 @@ def test_familiar_names_mean_full_ones(
     [
         (("show", "nosuch:1"), 1, "no manifest 1 in docker.io/library/nosuch: it is not in this"),
         (("pin", "nosuch"), 1, "no manifest latest in docker.io/library/nosuch"),
-        (("rm", "nosuch/*"), 1, "docker.io/nosuch/*"),
+        (("rm", "nosuch/*"), 1, "nosuch/*"),
         (("unpin", "known:1"), 1, "known:1 is not pinned"),
         (("refresh", "nowhere.example:1/a:1"), 1, "configured upstreams: docker.io"),
         (("pin", "known:1", "--platform", "Amd64"), 2, "such as linux/arm64"),
