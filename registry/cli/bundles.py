@@ -243,7 +243,7 @@ def _tell(done: "Imported", need: str | None) -> str:
         if image.name not in done.known
     ]
     if done.known:
-        lines.append(f"here already: {len(done.known)} images")
+        lines.append(f"here already: {tell_count(len(done.known), 'image')}")
     for moved in done.moved:
         how = "moves back" if moved.is_backwards else "moved"
         lines.append(f"{how}: {moved.image} from {moved.former} to {moved.now}")

@@ -182,8 +182,9 @@ def back_up(folder: _Folder, config: Config = None, as_json: Json = False) -> No
             typer.echo(json.dumps(asdict(done) | {"rotten": rotten}))
         else:
             typer.echo(
-                f"{done.blobs} blobs, {tell_size(done.size)}, {done.names} names;"
-                f" {done.copied} blobs copied"
+                f"{tell_count(done.blobs, 'blob')}, {tell_size(done.size)},"
+                f" {tell_count(done.names, 'name')};"
+                f" {tell_count(done.copied, 'blob')} copied"
             )
         for digest in rotten:
             typer.echo(f"entrepot: {digest} is rotten, run: entrepot cache audit", err=True)

@@ -21,6 +21,7 @@ from registry.cli.delivery import (
 from registry.cli.platforms import read_wished, tell_absent, tell_foreign, wishes_all
 from registry.cli.requests import Gaps, count_unmet, find_wants, read_gaps
 from registry.cli.session import Config, DryRun, Json, Session, fail, operate
+from registry.cli.words import tell_count
 from registry.errors import BundleInvalid, EntrepotError
 from registry.lists.wanted import Entry
 from registry.oci.names import spell_image
@@ -40,6 +41,7 @@ _Output = Annotated[
     typer.Option(
         "--output",
         "-o",
+        metavar="PATH",
         help="A file, a folder (ends in /), or - for stdout. Overwrites no other bundle.",
     ),
 ]
@@ -210,7 +212,7 @@ def _tell_remarks(plan: "Plan", order: Order) -> None:
         typer.echo(f"entrepot: left out: {why}", err=True)
     if plan.failures and plan.lock.images:
         told = "the bundle is planned" if order.is_dry else "the bundle is written"
-        typer.echo(f"entrepot: {told} without {len(plan.failures)} images", err=True)
+        typer.echo(f"entrepot: {told} without {tell_count(len(plan.failures), 'image')}", err=True)
 
 
 def join_volumes(

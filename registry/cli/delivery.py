@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from registry.cli.inspection import describe_share
-from registry.cli.words import make_table, open_progress, print_table, tell_size
+from registry.cli.words import make_table, open_progress, print_table, tell_count, tell_size
 from registry.errors import BundleInvalid, SettingsError, StoreError
 from registry.quantities import Refusal, parse_size
 
@@ -224,11 +224,12 @@ def _print_images(facts: dict[str, Any]) -> None:
 def _summarize(facts: dict[str, Any], order: Order) -> str:
     verb = "would write" if order.is_dry else "wrote"
     images = sum(not each["extra"] for each in facts["images"])
-    told = f"{verb} {facts['bundle']}: {images} images, {facts['blobs']} blobs"
+    told = f"{verb} {facts['bundle']}: {tell_count(images, 'image')}"
+    told += f", {tell_count(facts['blobs'], 'blob')}"
     told += f", {tell_size(facts['size'])}"
     if order.target.limit is not None:
-        told += f" in {len(facts['volumes'])} volumes"
+        told += f" in {tell_count(len(facts['volumes']), 'volume')}"
     if facts["omitted"]["blobs"]:
         omitted = facts["omitted"]
-        told += f"; left out: {omitted['blobs']} layers, {tell_size(omitted['size'])}"
+        told += f"; left out: {tell_count(omitted['blobs'], 'layer')}, {tell_size(omitted['size'])}"
     return told + (", signed" if order.key else "")

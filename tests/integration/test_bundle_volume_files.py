@@ -127,7 +127,7 @@ async def test_volumes_one_by_one_fit_where_all_of_it_fits(tmp_path: Path) -> No
         left = sum(each["lacking"] for each in done["waiting"])
         assert abs(plan["new"] - done["new"] - left) < 8192  # the disk counts in blocks
     again = run_command("bundle", "import", str(volumes[0]), "--config", str(config)).stdout
-    assert "here already: 1 images" in again
+    assert "here already: 1 image" in again
     assert "not among these" not in again
 
 

@@ -152,7 +152,7 @@ def test_what_is_not_here_is_told_and_the_rest_is_written(place: Place) -> None:
     """One image that lacks costs an exit code and a line with the cure, not the others."""
     done = place.create("-o", str(place.out / "a.tar"), "nosuch:1", "app:1", *AMD, code=1)
     assert "entrepot images warm docker.io/library/nosuch:1" in done.stderr
-    assert "written without 1 images" in done.stderr
+    assert "written without 1 image" in done.stderr
     assert place.write("b.tar", "app:1", *AMD) == (place.out / "a.tar").read_bytes()
 
 
