@@ -44,17 +44,18 @@ class Flaws:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self._count = 0
 
     def note(self, error: BundleInvalid) -> None:
-        """Note what is wrong, and go on.
+        """Note what is wrong, the same once, and go on.
 
         Raises:
             BundleInvalid: this was one too many.
         """
-        if str(error) in self.told:  # found once more, by reading it again
-            return
-        self.told.append(str(error))
-        if len(self.told) >= MAX_FLAWS:
+        self._count += 1  # also what is told already: somebody may repeat it for ever
+        if str(error) not in self.told:
+            self.told.append(str(error))
+        if self._count >= MAX_FLAWS:
             raise BundleInvalid(
                 error.place, f"more than {MAX_FLAWS} things are wrong; last: {error.why}"
             )
