@@ -108,6 +108,6 @@ def write_readme(lock: Lock) -> bytes:
     images = [image for image in lock.images if not image.is_extra]
     note = ""
     if lock.omitted:
-        note = f"\nLayers are left out ({len(lock.omitted)}): import it with Entrepot, where they are.\n"
+        note = f"\nLayers left out: {len(lock.omitted)}. Import it with Entrepot, where they are.\n"
     names = "\n".join(f"  {image.name}  {', '.join(image.platforms)}".rstrip() for image in images)
     return _README.format(id=lock.bundle_id, note=note, names=names).encode()
