@@ -42,15 +42,15 @@ class BundleProcess(MirrorProcess):
         served = map(str, self._bundle)
         return ["bundle", "serve", *served, *ports, f"--workers={self._workers}", *arguments]
 
-    def refuse(self, *arguments: str) -> str:
-        """Start it, see it fail, and return what it says."""
+    def refuse(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Start it, see it fail, and return how."""
         command = [sys.executable, "-m", "registry", *self.command(*arguments)]
         environment = self.environment
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=60, check=False
         )
         assert done.returncode != 0, done.stdout
-        return done.stderr
+        return done
 
 
 async def plan(depot: Depot, names: Sequence[str], choice: Choice = WHOLE) -> Plan:

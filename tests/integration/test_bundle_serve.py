@@ -1,10 +1,8 @@
 """`entrepot bundle serve`: a registry straight from a bundle's files."""
 
-import asyncio
 import json
 import os
 import signal
-import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,9 +131,7 @@ async def test_what_some_volumes_lack_is_told(site: Site) -> None:
     first, *others = await write_volumes(site.depot, planned, site.folder, 256 * 1024)
     numbers = ", ".join(str(n) for n in range(2, len(others) + 2))
     server = site.serve(others[0])
-    said = await asyncio.to_thread(
-        subprocess.run, server.command(), capture_output=True, text=True, timeout=60
-    )
+    said = server.refuse()
     assert said.returncode == 1
     assert f"{others[0]}: no image in it can be served; give volumes 1, 3" in said.stderr
     assert "0 images, 0 B of 7" in said.stdout
@@ -283,9 +279,9 @@ async def test_what_cannot_be_served_is_refused(site: Site) -> None:
     )
     torn = site.folder / "torn.tar"
     torn.write_bytes(path.read_bytes()[:-5000])
-    said = site.serve(path, torn).refuse("--key", str(key))
+    said = site.serve(path, torn).refuse("--key", str(key)).stderr
     assert "give one bundle" in said
     served = BundleProcess(site.folder / "unsigned", [path])
-    assert "the bundle is not signed" in served.refuse("--key", str(key))
+    assert "the bundle is not signed" in served.refuse("--key", str(key)).stderr
     torn.write_bytes(path.read_bytes()[:700])
-    assert "it ends at byte" in BundleProcess(site.folder / "torn", [torn]).refuse()
+    assert "it ends at byte" in BundleProcess(site.folder / "torn", [torn]).refuse().stderr

@@ -193,12 +193,13 @@ def test_a_server_takes_over_from_another_that_is_killed(
 
 def is_still(group: int) -> bool:
     """Whether every thread of a process group has stopped, or ended."""
-    states = []
-    for path in Path("/proc").glob("[0-9]*/task/*/stat"):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            state, _, of = path.read_text().rpartition(")")[2].split()[:3]
-            states += [state] if of == str(group) else []
-    return set(states) <= {"T", "Z"}
+    states = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # of anybody's who ends meanwhile
+            for path in process.glob("task/*/stat"):
+                state, _, of = path.read_text().rpartition(")")[2].split()[:3]
+                states |= {state} if of == str(group) else set()
+    return states <= {"T", "Z"}
 
 
 @contextmanager
