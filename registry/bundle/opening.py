@@ -7,6 +7,7 @@ from io import BufferedReader, FileIO
 from pathlib import Path
 
 from registry.bundle.archive import BLOCK, read_member
+from registry.bundle.inventory import MAX_SIZE, Inventory, read_inventory
 from registry.bundle.lock import MAX_LOCK, Lock, parse_lock
 from registry.bundle.medium import MAX_SMALL, FolderMedium, Medium, TarMedium
 from registry.bundle.reading import Opened, open_bundle
@@ -43,6 +44,17 @@ def load_lock(path: Path) -> Lock:
                 return parse_lock(first + file.read(MAX_LOCK))
     with open_paths([path]) as opened:
         return opened.lock
+
+
+def load_inventory(path: Path) -> Inventory:
+    """Read an inventory or a need; of a file that is too large, no more than says so.
+
+    Raises:
+        BundleInvalid: it is neither, or is not there.
+        OSError: it cannot be read.
+    """
+    with BufferedReader(_open(path)) as file:
+        return read_inventory(file.read(MAX_SIZE + 1), str(path))
 
 
 def _find_medium(paths: Sequence[Path], stack: ExitStack) -> Medium:

@@ -33,10 +33,10 @@ async def clear_need(session: Session, path: Path, complete: AbstractSet[str]) -
 
 
 def _read_need(path: Path) -> "Inventory | None":
-    from registry.bundle.inventory import read_inventory  # noqa: PLC0415
+    from registry.bundle.opening import load_inventory  # noqa: PLC0415
 
     try:
-        found = read_inventory(path.read_bytes(), str(path))
+        found = load_inventory(path)
     except (BundleInvalid, OSError):
         return None
     return found if found.images else None

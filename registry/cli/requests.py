@@ -63,10 +63,9 @@ def read_gaps(have: list[Path], since: list[Path], need: Path | None) -> Gaps:
         BundleInvalid: one of them is not what it should be.
         OSError: one of them cannot be read.
     """
-    from registry.bundle.inventory import read_inventory  # noqa: PLC0415
-    from registry.bundle.opening import load_lock  # noqa: PLC0415
+    from registry.bundle.opening import load_inventory, load_lock  # noqa: PLC0415
 
-    inventories = [read_inventory(path.read_bytes(), str(path)) for path in have]
+    inventories = [load_inventory(path) for path in have]
     for path, inventory in zip(have, inventories, strict=True):
         if inventory.images:
             raise BundleInvalid(str(path), "it is what an import lacked; use it with --need")
@@ -77,7 +76,7 @@ def read_gaps(have: list[Path], since: list[Path], need: Path | None) -> Gaps:
     facts = {"have": frozenset(digest for blobs in there for digest, _ in blobs)}
     if need is None:
         return Gaps(facts | {"requires": tuple(requires)}, ())
-    gap = read_inventory(need.read_bytes(), str(need))
+    gap = load_inventory(need)
     if not gap.images:
         raise BundleInvalid(str(need), "it is no need but an inventory; use it with --have")
     only: frozenset[Digest] = frozenset(digest for digest, _ in gap.blobs)

@@ -1,12 +1,14 @@
 """Inventories and needs: what crosses the gap backwards."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.bundle.inventory import read_inventory, write_inventory, write_need
+from registry.bundle.opening import load_inventory
 from registry.errors import BundleInvalid
 from registry.oci.digest import Digest
 
@@ -61,3 +63,9 @@ def test_anything_else_is_refused(raw: bytes) -> None:
     """One line says which file it was."""
     with pytest.raises(BundleInvalid, match=r"^need\.json: "):
         read_inventory(raw, "need.json")
+
+
+def test_a_file_without_end_is_refused() -> None:
+    """No more is read than what shows that it is too large."""
+    with pytest.raises(BundleInvalid, match=r"^/dev/zero: 67108865 bytes are more than 67108864"):
+        load_inventory(Path("/dev/zero"))
