@@ -200,7 +200,7 @@ class Entrepot(Contender):
         table: dict[str, object] = {"endpoints": [f"http://{upstream}"]}
         if self._connections is not None:
             table["connections"] = self._connections
-        mirror = MirrorProcess(folder, {"docker.io": table}, workers=0).start()
+        mirror = MirrorProcess(folder, {"docker.io": table}, workers=0).start_anew()
         return Place(self.name, int(mirror.url.rpartition(":")[2]), mirror.pid, mirror.stop)
 
 

@@ -66,7 +66,7 @@ def _curves(rows: Sequence[Row], axis: str, told: str) -> list[Curve]:
 
 def _measure_clients(bench: Bench, count: int) -> Row:
     mirror, _ = fill_mirror(bench, 4000, 1000)
-    with mirror:
+    with mirror.start_anew():
         await_calm(mirror.pid)
         place = _place(mirror)
         pull(place.port, [[Request(TAG)]] * 8).require()
@@ -89,7 +89,7 @@ def _measure_blobs(bench: Bench, count: int) -> Row:
     mirror = make_mirror(bench)
     store = fill_store(mirror.data, count, count // PER_MANIFEST)
     ready = measure_start(mirror)["ready"]
-    with mirror:
+    with mirror.start_anew():
         await_calm(mirror.pid)
         before = read_usage(mirror.pid)
         asked = store.sample(min(ASKED, store.manifests))

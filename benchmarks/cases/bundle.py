@@ -46,7 +46,7 @@ class Showcase(Contender):
         path = folder / "image.tar"
         asyncio.run(_pack(folder / "source" / "data", path))
         (folder / "served").mkdir()
-        served = BundleProcess(folder / "served", [path], workers=0).start()
+        served = BundleProcess(folder / "served", [path], workers=0).start_anew()
         return Place(self.name, int(served.url.rpartition(":")[2]), served.pid, served.stop)
 
 

@@ -21,6 +21,7 @@ SMALL = 500  # manifests of the store that stands for an empty one: each is aske
 AGAIN = 4000  # times that one of them is asked for then
 EMPTY = "entrepot, empty store"
 UPSTREAM = "http://127.0.0.1:9"  # nobody is asked: everything is known
+LIMIT = "2TiB"  # more than a million blobs of 1 MiB seem to take
 
 
 @contextmanager
@@ -34,16 +35,18 @@ def _prepare_start(bench: Bench) -> Iterator[Mapping[str, Measure]]:
 def make_mirror(bench: Bench) -> MirrorProcess:
     """Make a mirror with default settings, not started.
 
-    But for the audit, which would find that the store's blobs are not what their names say.
+    But for the audit, which would find that the store's blobs are not what their names say, and the
+    limit, within which what they seem to take would have to go.
     """
-    upstreams, settings = {"docker.io": UPSTREAM}, {"storage": {"audit_rate": 0}}
+    upstreams = {"docker.io": UPSTREAM}
+    settings = {"storage": {"audit_rate": 0, "limit": LIMIT}}
     return MirrorProcess(bench.make_folder("store"), upstreams, settings, workers=0)
 
 
 def measure_start(mirror: MirrorProcess) -> dict[str, float]:
     """Start a mirror until `/v2/` is answered, and stop it."""
     began = time.monotonic()
-    mirror.start()
+    mirror.start_anew()
     port = int(mirror.url.rpartition(":")[2])
     while not answers(port, "/v2/"):
         time.sleep(0.002)
@@ -70,7 +73,7 @@ def fill_mirror(bench: Bench, blobs: int, manifests: int) -> tuple[MirrorProcess
 
 
 def _measure_started(mirror: MirrorProcess, paths: list[str]) -> dict[str, float]:
-    with mirror:
+    with mirror.start_anew():
         await_calm(mirror.pid)
         lookups = measure_lookups(mirror, paths)
     return lookups | {"plan": asyncio.run(_measure_plan(mirror.data))}

@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from tests.harness.commands import Nursling, clean_environment, run_command, start_server
 
@@ -64,26 +64,36 @@ class MirrorProcess:
         assert self._process is not None, "the mirror is not running"
         return self._process.pid
 
-    def start(self, *arguments: str, under: Sequence[str] = ()) -> Self:
-        """Start and wait until it serves; the ports of the first start are kept.
+    def start(self, *arguments: str) -> Self:
+        """Have it forked, its imports done, and wait until it serves.
+
+        The ports of the first start are kept.
+        """
+        command = self.command(*arguments)
+        return self._begin(lambda log: start_server(command, log, self.environment))
+
+    def start_anew(self, *arguments: str, under: Sequence[str] = ()) -> Self:
+        """Start it as a shell does, and wait until it serves.
 
         `under` is a program that starts another, such as a tracer.
         """
+        command = [*under, sys.executable, "-m", "registry", *self.command(*arguments)]
+        return self._begin(
+            lambda log: subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=self.environment,
+            )
+        )
+
+    def _begin(self, spawn: Callable[[IO[bytes]], "Nursling | subprocess.Popen[bytes]"]) -> Self:
         self._write_config()
         seen = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self.log_path.open("ab") as log:
-            command = self.command(*arguments)
-            if under:
-                self._process = subprocess.Popen(
-                    [*under, sys.executable, "-m", "registry", *command],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                    env=self.environment,
-                )
-            else:
-                self._process = start_server(command, log, self.environment)
+            self._process = spawn(log)
         self._ports = self._wait_for_ports(seen)
         return self
 

@@ -88,7 +88,7 @@ def trace_to(path: Path) -> list[str]:
 def test_offline_opens_no_socket(make_mirror: MirrorMaker, hub: FakeUpstream, trace: Path) -> None:
     """The system calls of every process, from start to end, show no connection to any address."""
     mirror, image, index = know(make_mirror, hub)
-    mirror.start("--offline", under=trace_to(trace))
+    mirror.start_anew("--offline", under=trace_to(trace))
 
     check_known(mirror, image, index)
     check_unknown(mirror)
@@ -106,7 +106,7 @@ def test_the_trace_would_show_a_connection(
     hub.add_image("team/gap", "1", [LAYER])
     mirror = make_mirror(workers=1)
     mirror.stop()
-    mirror.start(under=trace_to(trace))
+    mirror.start_anew(under=trace_to(trace))
 
     assert fetch(f"{mirror.url}/v2/team/gap/manifests/1").status == 200
     mirror.kill()
