@@ -13,7 +13,7 @@ from registry.errors import SettingsError
 from registry.quantities import format_key
 
 
-def build_app() -> typer.Typer:
+def build_config_app() -> typer.Typer:
     """Return the sub-command `config` with `check` and `show`."""
     app = typer.Typer(
         help="Check and show the configuration: defaults, file, environment and secrets together.",

@@ -1,6 +1,8 @@
 """Laws of `--help`, of every command: it reads as text, and shows what is typed."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -14,11 +16,14 @@ from registry.cli.main import build_cli
 
 def list_commands(command: Any, *words: str) -> Iterator[tuple[str, ...]]:
     yield words
-    for name, inner in getattr(command, "commands", {}).items():
-        yield from list_commands(inner, *words, name)
+    if hasattr(command, "commands"):
+        for name in command.list_commands(CONTEXT):
+            yield from list_commands(command.get_command(CONTEXT, name), *words, name)
 
 
-COMMANDS = list(list_commands(typer.main.get_command(build_cli())))
+CLI: Any = typer.main.get_command(build_cli())
+CONTEXT: Any = CLI.make_context("entrepot", [])
+COMMANDS = list(list_commands(CLI))
 
 
 def show(words: tuple[str, ...], columns: int = 80) -> str:
@@ -57,3 +62,13 @@ def test_groups_tell_whole_sentences() -> None:
     """What a command does is not cut off in a list."""
     told = " ".join(show(("bundle",)).split())
     assert "Put volumes together to the one file that docker, podman and ctr read." in told
+
+
+def test_serve_imports_no_other_command() -> None:
+    """What the groups of commands need is imported for those who call them."""
+    code = "import sys, registry.cli.main; print(*sys.modules)"
+    told = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+    assert "registry.cli.serve" in told
+    assert {"registry.cli.bundles", "registry.cli.images", "yaml", "cryptography"} & {
+        *told
+    } == set()
