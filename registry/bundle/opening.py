@@ -50,10 +50,10 @@ def load_inventory(path: Path) -> Inventory:
     """Read an inventory or a need; of a file that is too large, no more than says so.
 
     Raises:
-        BundleInvalid: it is neither, or is not there.
+        BundleInvalid: it is neither.
         OSError: it cannot be read.
     """
-    with BufferedReader(_open(path)) as file:
+    with path.open("rb") as file:
         return read_inventory(file.read(MAX_SIZE + 1), str(path))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from registry.cli.config import build_app
+from registry.cli.config import build_config_app
 from registry.configuration import load_settings
 from registry.settings import Settings
 
@@ -20,7 +20,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*words: str, **environ: str) -> Result:
-    return CliRunner().invoke(build_app(), words, env=environ)
+    return CliRunner().invoke(build_config_app(), words, env=environ)
 
 
 def test_check_accepts() -> None:
