@@ -1,10 +1,9 @@
 """`SHA256SUMS` beside volumes: for who has nothing but sha256sum."""
 
 import hashlib
-import os
 from pathlib import Path
 
-from registry.store.folder import sync_folder
+from registry.store.folder import write_durably
 
 _SUMS = "SHA256SUMS"
 
@@ -23,11 +22,6 @@ def write_sums(folder: Path, paths: list[Path]) -> Path:
         name = line.rstrip("\n").partition("  ")[2]
         if name and name not in ours and (folder / name).is_file():
             lines.append(line)
-    part = folder / f"{_SUMS}.part"
-    with part.open("w") as written:
-        written.write("".join(sorted(lines, key=lambda each: each.partition("  ")[2])))
-        written.flush()
-        os.fsync(written.fileno())
-    part.replace(sums)
-    sync_folder(folder)
+    lines.sort(key=lambda each: each.partition("  ")[2])
+    write_durably(sums, "".join(lines).encode())
     return sums

@@ -15,8 +15,8 @@ from typing import NoReturn
 import registry.__main__ as program
 import registry.app
 import registry.storehouse  # noqa: F401 - commands import both when they need them
+from tests.harness.commands import METRICS
 
-METRICS = "PROMETHEUS_MULTIPROC_DIR"
 LONGEST = 128 * 1024  # bytes of a request, environment included
 
 
