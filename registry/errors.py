@@ -39,10 +39,18 @@ HTTP: `registry/api/errors.py` holds the one table that does.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Self
 
 
 class EntrepotError(Exception):
     """Root of the tree; `str()` is a sentence an operator or a client may read."""
+
+    def copy(self) -> Self:
+        """Return this error without its traceback, which would keep every catcher's frames."""
+        again = type(self).__new__(type(self))
+        again.args = self.args
+        again.__dict__.update(self.__dict__)
+        return again
 
 
 class InvalidInput(EntrepotError):
@@ -54,10 +62,8 @@ class NameInvalid(InvalidInput):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        super().__init__(
-            f"invalid repository name {name[:300]!r}: lower-case letters, digits and single "
-            "separators (. _ __ -) in segments joined by /, at most 255 characters"
-        )
+        rule = "lower-case letters, digits and single separators (. _ __ -) in segments joined by /"
+        super().__init__(f"invalid repository name {name[:300]!r}: {rule}, at most 255 characters")
 
 
 class TagInvalid(InvalidInput):
@@ -65,10 +71,8 @@ class TagInvalid(InvalidInput):
 
     def __init__(self, tag: str) -> None:
         self.tag = tag
-        super().__init__(
-            f"invalid tag {tag[:300]!r}: at most 128 letters, digits, '_', '.' or '-', "
-            "not beginning with '.' or '-'"
-        )
+        rule = "at most 128 letters, digits, '_', '.' or '-', not beginning with '.' or '-'"
+        super().__init__(f"invalid tag {tag[:300]!r}: {rule}")
 
 
 class DigestInvalid(InvalidInput):
@@ -76,10 +80,8 @@ class DigestInvalid(InvalidInput):
 
     def __init__(self, digest: str) -> None:
         self.digest = digest
-        super().__init__(
-            f"invalid digest {digest[:300]!r}: sha256 with 64 or sha512 with 128 lower-case "
-            "hexadecimal digits"
-        )
+        rule = "sha256 with 64 or sha512 with 128 lower-case hexadecimal digits"
+        super().__init__(f"invalid digest {digest[:300]!r}: {rule}")
 
 
 class KeyInvalid(InvalidInput):
@@ -106,9 +108,8 @@ class PlatformInvalid(InvalidInput):
 
     def __init__(self, platform: str) -> None:
         self.platform = platform
-        super().__init__(
-            f"invalid platform {platform[:100]!r}: os/architecture[/variant], such as linux/arm64"
-        )
+        rule = "os/architecture[/variant], such as linux/arm64"
+        super().__init__(f"invalid platform {platform[:100]!r}: {rule}")
 
 
 class ClientInvalid(InvalidInput):

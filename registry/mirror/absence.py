@@ -4,7 +4,6 @@ from collections import OrderedDict
 from collections.abc import Hashable
 
 from registry.errors import Unknown
-from registry.mirror.retelling import retell
 
 MOST = 10_000  # entries; somebody asking for random names must not fill the memory
 
@@ -18,7 +17,7 @@ class AbsenceMemory:
 
     def note(self, key: Hashable, absent: Unknown, now: float) -> None:
         """Remember that `key` is absent."""
-        self._entries[key] = (now + self._missing_for, retell(absent))
+        self._entries[key] = (now + self._missing_for, absent.copy())
         self._entries.move_to_end(key)
         while self._entries and (len(self._entries) > MOST or self._is_over(now)):
             self._entries.popitem(last=False)
@@ -33,4 +32,4 @@ class AbsenceMemory:
         if absent is not None and now >= until:
             del self._entries[key]
             return None
-        return None if absent is None else retell(absent)
+        return None if absent is None else absent.copy()

@@ -21,7 +21,6 @@ from registry.mirror.blob_inquiries import BlobInquiries
 from registry.mirror.flights import Flight, Flights, Order
 from registry.mirror.origin import Origin
 from registry.mirror.relay import relay
-from registry.mirror.retelling import retell
 from registry.mirror.room import RoomKeeper
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor
@@ -98,7 +97,7 @@ class ArrivingBlob:
             if progress.fate is Fate.ABANDONED or was_over:
                 failure = self._flight.failure
                 raise (
-                    retell(failure)
+                    failure.copy()
                     if failure is not None
                     else StoreError(str(self._order.digest), "the fill ended early")
                 )

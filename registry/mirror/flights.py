@@ -14,7 +14,6 @@ import structlog
 
 from registry.errors import DigestMismatch, EntrepotError, StoreError
 from registry.mirror.conveyor import Conveyor
-from registry.mirror.retelling import retell
 from registry.mirror.room import RoomKeeper
 from registry.mirror.tasks import Tasks
 from registry.oci.digest import Digest
@@ -81,7 +80,7 @@ class Flight:
         while not self._is_open and not self.is_over:
             await self.changed()
         if self.failure is not None:
-            raise retell(self.failure)
+            raise self.failure.copy()
 
     async def ended(self) -> None:
         """Wait until the flight is over.
@@ -92,7 +91,7 @@ class Flight:
         while not self.is_over:
             await self.changed()
         if self.failure is not None:
-            raise retell(self.failure)
+            raise self.failure.copy()
 
     async def changed(self) -> None:
         """Wait for the next change: more bytes, or the end."""
@@ -103,7 +102,7 @@ class Flight:
         try:
             await self._fly()
         except EntrepotError as error:
-            self.failure = retell(error)
+            self.failure = error.copy()
         except OSError as error:
             self.failure = StoreError(str(error.filename), error.strerror or str(error))
         except Exception:

@@ -20,7 +20,6 @@ from registry.mirror.inquiries import Finding, Inquiries, Inquiry
 from registry.mirror.memory import Known
 from registry.mirror.origin import Origin
 from registry.mirror.pulls import Pulls
-from registry.mirror.retelling import retell
 from registry.mirror.shelf import Shelf
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
@@ -207,5 +206,5 @@ def _as_unknown(
 ) -> Unknown:
     """Make a refusal an absence: to this mirror's clients there is no such image."""
     if isinstance(error, Unknown):
-        return retell(error)
+        return error.copy()
     return ManifestUnknown(str(repository), str(reference), str(error))
