@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry.catalog.database import migrate
-from registry.store.folder import open_folder
+from registry.store.data_folder import open_folder
 from tests.fakes.upstream.images import CONFIG, GZIP_LAYER, MANIFEST, build_manifest, describe
 
 PER_REPOSITORY = 10  # manifests

@@ -1,8 +1,8 @@
 """What is counted. Workers write into files of one folder; the console reads them all together.
 
 prometheus_client decides at import, by the environment variable `PROMETHEUS_MULTIPROC_DIR`, whether
-values live in such files. `registry.processes` sets it, and only then imports `registry.serving`
-and with it this module.
+values live in such files. `registry.server.master` sets it, and only then imports
+`registry.server.worker` and with it this module.
 """
 
 import os

@@ -13,9 +13,9 @@ from benchmarks.cases.hot import REPOSITORY, prepare_crowd, prepare_one
 from benchmarks.contenders import Contender, Entrepot, Place
 from benchmarks.load import Request, pull
 from benchmarks.results import US, Bar
+from tests.harness.bundle_files import BundleProcess, plan, write_tar
 from tests.harness.deadline import await_truth
-from tests.harness.depot import open_depot
-from tests.harness.parcels import BundleProcess, plan, write_tar
+from tests.harness.filled_folder import open_depot
 
 RIVAL = "nginx"
 IMAGE = f"docker.io/{REPOSITORY}:1"

@@ -12,8 +12,8 @@ from benchmarks.processes import answers, await_calm
 from benchmarks.results import US, Bar
 from benchmarks.store import Store, fill_store
 from registry.catalog.database import Database
-from registry.catalog.room import RoomCatalog
-from registry.mirror.eviction import plan_eviction
+from registry.catalog.usage import RoomCatalog
+from registry.content.eviction_plan import plan_eviction
 from tests.harness.mirror import MirrorProcess
 
 BLOBS, MANIFESTS = 200_000, 50_000

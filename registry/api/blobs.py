@@ -6,16 +6,16 @@ from contextlib import closing
 from aiohttp import web
 
 from registry.api.headers import content_headers, is_unchanged
-from registry.api.observe import observation, sign
-from registry.api.ranges import Multipart, content_range, describe_parts
-from registry.api.sending import cork, send_file
+from registry.api.middleware import observation, sign
+from registry.api.multipart import Multipart, content_range, describe_parts
+from registry.api.sendfile import cork, send_file
 from registry.errors import EntrepotError, StoreError
 from registry.mirror.blobs import ArrivingBlob, Blobs, StoredBlob
-from registry.mirror.origin import Origin
-from registry.oci import media
+from registry.mirror.cache_status import Origin
+from registry.oci import media_types
+from registry.oci.byte_ranges import Span, parse_range
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
-from registry.oci.span import Span, parse_range
 
 YEAR = 31_536_000  # seconds; content by digest never changes
 
@@ -44,7 +44,7 @@ async def answer_blob(
 
 
 def _headers(digest: Digest, origin: Origin) -> dict[str, str]:
-    return content_headers(digest, media.BLOB, origin) | {
+    return content_headers(digest, media_types.BLOB, origin) | {
         "Accept-Ranges": "bytes",
         "Cache-Control": f"private, max-age={YEAR}, immutable",
     }

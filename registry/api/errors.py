@@ -11,7 +11,7 @@ from types import MappingProxyType
 from aiohttp import web
 
 from registry import errors
-from registry.oci import media
+from registry.oci import media_types
 
 UNSUPPORTED = "UNSUPPORTED"
 
@@ -80,4 +80,4 @@ def _refuse(status: int, code: str, message: str) -> web.Response:
     # `message` is shown to people by docker and others.
     entry = {"code": code, "message": message, "detail": None}
     body = json.dumps({"errors": [entry]}).encode()
-    return web.Response(status=status, body=body, headers={"Content-Type": media.JSON})
+    return web.Response(status=status, body=body, headers={"Content-Type": media_types.JSON})

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from registry.mirror.origin import Origin
+from registry.mirror.cache_status import Origin
 from registry.oci.digest import Digest
 
 ORIGIN = "X-Entrepot-Origin"

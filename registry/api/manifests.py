@@ -10,9 +10,9 @@ from functools import partial
 from aiohttp import web
 
 from registry.api.headers import content_headers, is_unchanged, warning_headers
-from registry.api.observe import observation
+from registry.api.middleware import observation
+from registry.mirror.cache_status import Origin
 from registry.mirror.manifests import Manifests
-from registry.mirror.origin import Origin
 from registry.oci.names import Reference, Repository
 
 

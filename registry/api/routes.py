@@ -10,15 +10,15 @@ from aiohttp import web
 
 from registry.api import errors
 from registry.api.blobs import answer_blob
-from registry.api.lists import answer_catalog, answer_referrers, answer_tags
 from registry.api.manifests import answer_manifest
-from registry.api.observe import Handler, observation
-from registry.api.target import Kind, Target, is_upload, parse_target
+from registry.api.middleware import Handler, observation
+from registry.api.paths import Kind, Target, is_upload, parse_target
+from registry.api.tags_and_referrers import answer_catalog, answer_referrers, answer_tags
 from registry.mirror.blobs import Blobs
-from registry.mirror.lists import Lists
 from registry.mirror.manifests import Manifests
 from registry.mirror.routing import UpstreamTable
-from registry.oci import media
+from registry.mirror.tags_and_referrers import Lists
+from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.names import parse_reference
 
@@ -63,7 +63,7 @@ async def dispatch(request: web.BaseRequest, mirror: Mirror) -> web.StreamRespon
     match target.kind:
         case Kind.BASE:
             # From memory, and never a challenge: dockerd would send its user's Hub password.
-            return web.Response(body=b"{}", headers={"Content-Type": media.JSON})
+            return web.Response(body=b"{}", headers={"Content-Type": media_types.JSON})
         case Kind.CATALOG:
             return await answer_catalog(request, mirror.lists)
         case _:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.cli.session import Config, DryRun, Json, Session, fail, operate
-from registry.cli.words import open_progress, tell_age, tell_count, tell_size
+from registry.cli.terminal import open_progress, tell_age, tell_count, tell_size
 from registry.oci.digest import Digest
-from registry.quantities import Refusal, parse_size
+from registry.settings.values import Refusal, parse_size
 
 if TYPE_CHECKING:
-    from registry.mirror.audit import Findings
-    from registry.mirror.stock import StockReport
+    from registry.content.audit import Findings
+    from registry.content.usage import StockReport
 
 _To = Annotated[
     str | None,
@@ -165,7 +165,7 @@ def back_up(folder: _Folder, config: Config = None, as_json: Json = False) -> No
     """
 
     async def work(session: Session) -> bool:
-        from registry.storehouse import open_backup  # noqa: PLC0415
+        from registry.wiring.content import open_backup  # noqa: PLC0415
 
         store = session.settings.storage.path.resolve()
         if folder.resolve().is_relative_to(store):

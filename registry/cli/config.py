@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 import typer
 
 from registry.cli.session import Config, Json
-from registry.configuration import find_config, load_settings
 from registry.errors import SettingsError
-from registry.quantities import format_key
+from registry.settings.loading import find_config, load_settings
+from registry.settings.values import format_key
 
 
 def build_config_app() -> typer.Typer:

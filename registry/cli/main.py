@@ -7,16 +7,16 @@ from typing import Any
 import typer
 
 from registry import __version__
-from registry.cli.manual import Group, dress
+from registry.cli.help import Group, dress
 from registry.cli.serve import serve
 
 # Imported only when one of their commands is run: that is a third of what `serve` takes to start.
 _GROUPS = MappingProxyType(
     {
         "config": ("registry.cli.config", "build_config_app"),
-        "images": ("registry.cli.images", "build_images_app"),
+        "images": ("registry.cli.images.commands", "build_images_app"),
         "cache": ("registry.cli.cache", "build_cache_app"),
-        "bundle": ("registry.cli.bundles", "build_bundle_app"),
+        "bundle": ("registry.cli.bundle.commands", "build_bundle_app"),
     }
 )
 

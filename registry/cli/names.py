@@ -2,8 +2,8 @@
 
 from registry.cli.session import Session
 from registry.errors import NameUnknown
+from registry.oci.image_patterns import ImagePattern, is_pattern, parse_image
 from registry.oci.names import Reference, Repository
-from registry.oci.patterns import ImagePattern, is_pattern, parse_image
 
 
 async def find_names(session: Session, names: list[str]) -> list[tuple[Repository, Reference]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from registry.oci.platform import ALL, own_platform, parse_platform
+from registry.oci.platforms import ALL, own_platform, parse_platform
 
 
 def read_platforms(named: Sequence[str] | None) -> list[str]:

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from registry.cli.session import Config
-from registry.configuration import find_config, load_settings
 from registry.errors import SettingsError, StoreError
-from registry.settings import Settings
+from registry.settings.loading import find_config, load_settings
+from registry.settings.model import Settings
 
 _Offline = Annotated[
     bool, typer.Option("--offline", help="Open no connection: serve only what is here.")
@@ -24,7 +24,7 @@ def serve(config: Config = None, offline: _Offline = False) -> None:
     try:
         settings = _load(config, offline=offline)
         # Imported only now: the other commands start faster without a server's libraries.
-        from registry.processes import serve_forever  # noqa: PLC0415
+        from registry.server.master import serve_forever  # noqa: PLC0415
 
         source = find_config(config, os.environ)
         told = str(source.absolute()) if source else "defaults"

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from registry.configuration import load_settings
 from registry.errors import EntrepotError, InvalidInput, SettingsError
-from registry.settings import Settings
+from registry.settings.loading import load_settings
+from registry.settings.model import Settings
 
 # The server's libraries are imported only by what runs: that starts the other commands faster, and
 # `serve` has to say where things are counted before anything that counts is imported.
 if TYPE_CHECKING:
-    from registry.storehouse import Storehouse
+    from registry.wiring.content import Storehouse
 
 Config = Annotated[
     Path | None,
@@ -42,7 +42,7 @@ Ground = Callable[[Settings], AbstractContextManager[Settings]]
 @contextmanager
 def new_ground(settings: Settings) -> Iterator[Settings]:
     """Make the data folder where it is missing or empty: for commands that bring content in."""
-    from registry.premises import found_premises  # noqa: PLC0415
+    from registry.wiring.data_folder import found_premises  # noqa: PLC0415
 
     if not (settings.storage.path / "catalog.db").exists():
         _refuse_other_user(settings.storage.path)
@@ -53,7 +53,7 @@ def new_ground(settings: Settings) -> Iterator[Settings]:
 
 def lent_ground(settings: Settings) -> AbstractContextManager[Settings]:
     """Have an empty data folder for the moment where there is none: for what such would do."""
-    from registry.premises import lend_premises  # noqa: PLC0415
+    from registry.wiring.data_folder import lend_premises  # noqa: PLC0415
 
     return lend_premises(settings)
 
@@ -85,7 +85,7 @@ def operate(
 
 
 async def _open(settings: Settings, work: Callable[[Session], Coroutine[Any, Any, bool]]) -> bool:
-    from registry.storehouse import open_storehouse  # noqa: PLC0415
+    from registry.wiring.content import open_storehouse  # noqa: PLC0415
 
     _refuse_other_user(settings.storage.path / "catalog.db")
     async with open_storehouse(settings) as storehouse:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from registry.catalog.blobs import BlobCatalog
+from registry.catalog.blob_access import BlobCatalog
+from registry.content.space import RoomKeeper
 from registry.errors import (
     BlobUnknown,
     DigestMismatch,
@@ -17,19 +18,18 @@ from registry.errors import (
     UpstreamOffline,
 )
 from registry.metrics import Metrics
-from registry.mirror.blob_inquiries import BlobInquiries
-from registry.mirror.flights import Flight, Flights, Order
-from registry.mirror.origin import Origin
-from registry.mirror.relay import relay
-from registry.mirror.room import RoomKeeper
+from registry.mirror.blob_checks import BlobInquiries
+from registry.mirror.cache_status import Origin
+from registry.mirror.downloads import Flight, Flights, Order
+from registry.mirror.passthrough import relay
+from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor
 from registry.oci.names import Repository
-from registry.oci.span import Span
-from registry.store.blobs import BlobFile, BlobStore
-from registry.store.part import Fate, PartReader
-from registry.store.spool import Spool
-from registry.upstream.source import Source
+from registry.store.contract import BlobFile, BlobStore
+from registry.store.ingests import Spool
+from registry.store.partial import Fate, PartReader
+from registry.upstream.contract import Source
 
 
 @dataclass(frozen=True, slots=True)

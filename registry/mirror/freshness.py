@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from registry.settings import TagSettings
+from registry.settings.model import TagSettings
 
 
 class Freshness(Enum):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from registry.content.pull_log import Pulls
 from registry.errors import (
     ManifestUnknown,
     StoreError,
@@ -14,17 +15,16 @@ from registry.errors import (
     UpstreamError,
     UpstreamOffline,
 )
-from registry.mirror.absence import AbsenceMemory
+from registry.mirror.cache_status import Origin
 from registry.mirror.freshness import Freshness, judge
-from registry.mirror.inquiries import Finding, Inquiries, Inquiry
-from registry.mirror.memory import Known
-from registry.mirror.origin import Origin
-from registry.mirror.pulls import Pulls
-from registry.mirror.shelf import Shelf
+from registry.mirror.manifest_cache import Shelf
+from registry.mirror.manifest_memory import Known
+from registry.mirror.negative_cache import AbsenceMemory
+from registry.mirror.revalidation import Finding, Inquiries, Inquiry
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository, Tag
-from registry.settings import TagSettings
+from registry.settings.model import TagSettings
 
 PATIENCE = 1.5  # seconds an upstream has to say whether a known tag moved, before it is served
 SLUGGISH = 10.0  # seconds for which an upstream that took longer is not waited for again

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from registry.errors import DigestInvalid, ManifestInvalid
-from registry.oci import media
+from registry.oci import media_types
 from registry.oci.digest import Digest
-from registry.oci.platform import map_platforms
+from registry.oci.platforms import map_platforms
 
 MAX_MANIFEST = 4 * 1024 * 1024  # bytes; what the specification asks registries to accept
 MAX_DESCRIPTORS = 10_000  # far beyond any image; stops bombs of descriptors
@@ -83,10 +83,10 @@ def parse_manifest(raw: bytes, content_type: str, digest: Digest | None = None) 
     if len(raw) > MAX_MANIFEST:
         raise ManifestInvalid(f"{len(raw)} bytes, more than {MAX_MANIFEST}")
     document = _read_document(raw)
-    media_type = _decide_media_type(document, media.bare(content_type))
+    media_type = _decide_media_type(document, media_types.bare(content_type))
     _refuse_ambiguity(document, media_type)
     children = tuple(_unique(document.get("manifests")))
-    blobs = () if media_type in media.INDEXES else tuple(_image_blobs(document, media_type))
+    blobs = () if media_type in media_types.INDEXES else tuple(_image_blobs(document, media_type))
     if len(children) + len(blobs) > MAX_DESCRIPTORS:
         raise ManifestInvalid(f"more than {MAX_DESCRIPTORS} descriptors")
     subject = document.get("subject")
@@ -146,7 +146,7 @@ def _decide_media_type(document: dict[str, Any], content_type: str) -> str:
     declared = document.get("mediaType")
     if declared is not None and not isinstance(declared, str):
         raise ManifestInvalid("mediaType is not a string")
-    if content_type not in media.MANIFESTS:
+    if content_type not in media_types.MANIFESTS:
         raise ManifestInvalid(f"content type {content_type[:100]!r} is not that of a manifest")
     if declared and declared != content_type:
         raise ManifestInvalid(f"mediaType {declared[:100]!r} arrived as {content_type!r}")
@@ -158,15 +158,15 @@ def _refuse_ambiguity(document: dict[str, Any], media_type: str) -> None:
     is_image = "layers" in document or "config" in document or "blobs" in document
     if is_index and is_image:
         raise ManifestInvalid("it could be read as an index and as an image")
-    if (media_type in media.INDEXES) is not is_index:
+    if (media_type in media_types.INDEXES) is not is_index:
         raise ManifestInvalid(f"its fields are not those of {media_type}")
-    if not document.get("mediaType") and media_type not in media.SILENT:
+    if not document.get("mediaType") and media_type not in media_types.SILENT:
         # Else the same bytes would be of whatever type the first to serve them called them.
         raise ManifestInvalid(f"no mediaType, which {media_type} must have")
 
 
 def _image_blobs(document: dict[str, Any], media_type: str) -> Iterator[Descriptor]:
-    if media_type == media.OCI_ARTIFACT:
+    if media_type == media_types.OCI_ARTIFACT:
         return _unique(document.get("blobs"))
     return _unique([document.get("config"), *_as_list(document.get("layers"))])
 

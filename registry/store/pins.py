@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from registry.errors import StoreError
-from registry.store.folder import write_durably
+from registry.store.data_folder import write_durably
 
 
 class PinFile:

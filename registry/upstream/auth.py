@@ -10,11 +10,11 @@ import httpx
 import structlog
 
 from registry.errors import UpstreamDenied, UpstreamFaulty, UpstreamThrottled, UpstreamUnreachable
-from registry.upstream.budget import read_retry_after
-from registry.upstream.challenge import Challenge, parse_challenges
+from registry.upstream.client import translate_errors
 from registry.upstream.credentials import Credentials
+from registry.upstream.rate_limit import read_retry_after
 from registry.upstream.redirects import leads_inside, origin_of
-from registry.upstream.transport import translate_errors
+from registry.upstream.www_authenticate import Challenge, parse_challenges
 
 MAX_TOKEN_BODY = 1024 * 1024  # bytes
 SHORTEST_LIFE = 60.0  # seconds; the default and the minimum that the token specification names

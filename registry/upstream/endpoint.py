@@ -20,11 +20,11 @@ from registry.errors import (
     UpstreamUnreachable,
 )
 from registry.upstream.auth import Login
-from registry.upstream.budget import Budget, read_budget, read_retry_after
+from registry.upstream.circuit_breaker import LONGEST_QUOTA, Health
+from registry.upstream.client import CONNECT, discard, translate_errors, write_request
 from registry.upstream.failures import HeadRefused, RedirectBroken, Resting, Stumbled
-from registry.upstream.health import LONGEST_QUOTA, Health
+from registry.upstream.rate_limit import Budget, read_budget, read_retry_after
 from registry.upstream.redirects import MAX_HOPS, follow, origin_of
-from registry.upstream.transport import CONNECT, discard, translate_errors, write_request
 
 MAX_STUMBLED = 1000  # questions answered 500 that are remembered
 REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 from registry.errors import UpstreamOffline
 from registry.oci.digest import Digest
 from registry.oci.names import Reference
-from registry.upstream.source import Transfer
+from registry.upstream.contract import Transfer
 
 
 class OfflineSource:

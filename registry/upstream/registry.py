@@ -11,16 +11,16 @@ from registry.errors import (
     ReferrersUnsupported,
     UpstreamFaulty,
 )
-from registry.oci import media
+from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Manifest, parse_manifest
 from registry.oci.names import Reference
-from registry.upstream.body import read_body
+from registry.upstream.blob_download import BlobTransfer
 from registry.upstream.endpoint import Answer, Call, Endpoint
+from registry.upstream.failover import Roster
 from registry.upstream.failures import HeadRefused
-from registry.upstream.listing import collect_pages
-from registry.upstream.roster import Roster
-from registry.upstream.transfer import BlobTransfer
+from registry.upstream.pagination import collect_pages
+from registry.upstream.response_body import read_body
 
 
 class RegistrySource:
@@ -67,7 +67,7 @@ class RegistrySource:
             path=f"{repository}/manifests/{reference}",
             repository=repository,
             absent=ManifestUnknown(f"{self.name}/{repository}", str(reference)),
-            headers={"Accept": media.ACCEPT_MANIFESTS},
+            headers={"Accept": media_types.ACCEPT_MANIFESTS},
             counts=method == "GET",
         )
 
@@ -102,7 +102,7 @@ class RegistrySource:
         """Fetch every page of the referrers list, unfiltered: filtering is ours to do."""
         absent = ReferrersUnsupported(f"{self.name}/{repository}")
         call = Call("GET", f"{repository}/referrers/{digest}", repository, absent)
-        referrers = await self._collect(call, "manifests", media.OCI_INDEX)
+        referrers = await self._collect(call, "manifests", media_types.OCI_INDEX)
         return [each for each in referrers if isinstance(each, dict)]
 
     async def _collect(self, call: Call, key: str, media_type: str = "") -> list[Any]:
@@ -115,7 +115,7 @@ class RegistrySource:
 def _refuse_page(answer: Answer) -> None:
     # A HEAD has no body to verify, so a portal's 200 would pass for the registry's: its length for
     # the blob's, and its silence about a digest for a reason to spend a counted GET elsewhere.
-    if media.bare(answer.header("content-type") or "") == "text/html":
+    if media_types.bare(answer.header("content-type") or "") == "text/html":
         raise UpstreamFaulty(answer.origin, "answers with a web page (a portal?)")
 
 

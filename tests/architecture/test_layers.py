@@ -12,33 +12,25 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
     {
         "errors": "",
         "metrics": "",
-        "heartbeats": "",
         "logs": "",
+        "tasks": "",
         "oci": "errors",
-        "quantities": "oci errors",
-        "settings": "quantities oci errors",
-        "configuration": "settings quantities oci errors",
+        "settings": "oci errors",
         "store": "oci errors",
         "catalog": "oci errors",
-        "upstream": "settings metrics oci errors",
-        "lists": "oci errors",
-        "bundle": "store catalog oci errors",
-        "mirror": "store catalog upstream settings metrics oci errors",
-        "api": "mirror metrics oci errors",
-        "console": "mirror catalog metrics oci errors",
-        "berth": "store upstream heartbeats settings quantities errors",
-        "storehouse": "mirror bundle store catalog settings metrics oci errors",
-        "premises": "store catalog settings errors",
-        "app": "storehouse api console mirror bundle store catalog upstream settings metrics oci"
+        "upstream": "settings oci errors",
+        "image_lists": "oci errors",
+        "content": "store catalog settings metrics oci errors",
+        "bundle": "content store catalog oci errors",
+        "mirror": "content upstream store catalog settings metrics tasks oci errors",
+        "api": "mirror metrics tasks oci errors",
+        "console": "errors",
+        "wiring": "api mirror bundle content upstream store catalog settings metrics tasks oci"
         " errors",
-        "serving": "berth app storehouse api console mirror heartbeats metrics errors",
-        "supervisor": "berth errors",
-        "showcase": "processes serving berth app api storehouse bundle mirror metrics catalog store"
-        " settings quantities logs errors",
-        "processes": "serving supervisor berth premises upstream store heartbeats logs settings"
-        " quantities errors",
-        "cli": "app storehouse premises processes showcase bundle lists mirror configuration"
-        " settings quantities logs oci errors",
+        "server": "wiring console api mirror bundle content upstream store catalog settings metrics"
+        " logs tasks errors",
+        "cli": "server wiring bundle image_lists mirror content catalog store settings logs oci"
+        " errors",
         "__main__": "cli",
     }
 )
@@ -49,17 +41,17 @@ HOMES: Mapping[str, str] = MappingProxyType(
         "aiofiles": "store bundle",
         "anyio": "upstream",
         "cryptography": "bundle",
-        "aiohttp": "api upstream console app serving processes",
+        "aiohttp": "api upstream console server",
         "aiohttp_socks": "upstream",
-        "httpx": "upstream app",
+        "httpx": "upstream wiring",
         "jinja2": "console",
-        "prometheus_client": "metrics console serving",
         "orjson": "logs",
-        "pydantic": "settings configuration",
+        "prometheus_client": "metrics console server",
+        "pydantic": "settings",
         "rich": "cli",
         "sqlite3": "catalog",
         "typer": "cli",
-        "yaml": "lists",
+        "yaml": "image_lists",
         "yarl": "upstream",
     }
 )

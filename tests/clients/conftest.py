@@ -10,8 +10,8 @@ import pytest
 
 from tests.clients import engines, programs, site
 from tests.clients.images import Image
-from tests.clients.ledger import Ledger, Pull
 from tests.clients.programs import GoMissing
+from tests.clients.pull_table import Ledger, Pull
 from tests.clients.pullers import Ctr, Docker, Podman, Puller, Skopeo
 from tests.clients.site import Site
 from tests.harness.daemons import tail, temporary_folder

@@ -16,16 +16,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients import engines, freight, programs
+from tests.clients import bundled_images, engines, programs
+from tests.clients.bundled_images import SIGNED, Freight, succeed
 from tests.clients.conftest import require
-from tests.clients.freight import SIGNED, Freight, succeed
 from tests.clients.images import Image
 from tests.clients.pullers import Ctr, Docker, Podman, Puller
 from tests.fakes.client import ask
+from tests.harness.bundle_files import BundleProcess
+from tests.harness.closed_network import Island, enter_island
 from tests.harness.commands import run_program
-from tests.harness.island import Island, enter_island
 from tests.harness.mirror import MirrorProcess
-from tests.harness.parcels import BundleProcess
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -49,7 +49,7 @@ def packed(folder: Path) -> Freight:
     require(programs.missing("busybox", "openssl"))
     place = folder / "packed"
     place.mkdir()
-    return freight.pack(place)
+    return bundled_images.pack(place)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_clients_pull_where_no_network_goes(
         for image in sent.images:
             assert find_missing(source, image) == []
         found = ask(f"{source.url}/v2/{SIGNED.repository}/referrers/{SIGNED.digest}")
-        assert freight.SIGNATURE.encode() in found.body
+        assert bundled_images.SIGNATURE.encode() in found.body
     assert island.count_callers() == callers
     assert "sa_family=AF_INET" not in trace.read_text()
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.clients.ledger import Pull
+from tests.clients.pull_table import Pull
 from tests.clients.pullers import Puller
 from tests.clients.site import IMAGES, Site
 

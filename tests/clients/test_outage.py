@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.clients.images import Image
-from tests.clients.ledger import Pull
+from tests.clients.pull_table import Pull
 from tests.clients.pullers import Puller
 from tests.clients.site import IMAGES, Site
 

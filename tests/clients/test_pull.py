@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.images import Image
-from tests.clients.ledger import Pull
+from tests.clients.pull_table import Pull
 from tests.clients.pullers import Docker, Puller
 from tests.clients.site import HELLO, IMAGES
 

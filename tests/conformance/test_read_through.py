@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance import suite
-from tests.conformance.two_doors import TwoDoors
+from tests.conformance.split_proxy import TwoDoors
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("conformance")]
 

@@ -1,4 +1,4 @@
-"""The contract of `registry.store.blobs.BlobStore`, for the real store and for the fake."""
+"""The contract of `registry.store.contract.BlobStore`, for the real store and for the fake."""
 
 import os
 from collections.abc import Callable
@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from registry.errors import StoreError
+from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.oci.span import Span
-from registry.store.blobs import BlobStore
-from registry.store.disk import DiskStore
-from registry.store.part import SealedPart
-from registry.store.spool import Spool
+from registry.store.contract import BlobStore
+from registry.store.ingests import Spool
+from registry.store.local import DiskStore
+from registry.store.partial import SealedPart
 from tests.fakes.memory_store import MemoryStore
 
 MIB = 1024 * 1024

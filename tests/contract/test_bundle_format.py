@@ -5,10 +5,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from registry.bundle import inventory, lock, medium, reading, volume
-from registry.bundle.archive import write_header
-from registry.bundle.canonical import encode
-from registry.bundle.views import write_head
+from registry.bundle.format import inventory, lock, volumes
+from registry.bundle.format.canonical_json import encode
+from registry.bundle.format.head_files import write_head
+from registry.bundle.format.tar import write_header
+from registry.bundle.read import head, sources
 from registry.oci import manifest
 from registry.oci.digest import Digest
 
@@ -44,7 +45,7 @@ def test_the_lock_is_as_it_is_described() -> None:
 
 def test_volumes_are_as_they_are_described() -> None:
     """The example of `volume.json` is one of the bundle of the other example."""
-    found = volume.parse_volume(read_example("volume.json"), "the example")
+    found = volumes.parse_volume(read_example("volume.json"), "the example")
     bundle = lock.parse_lock(read_example("bundle.json"))
     (part,) = found.parts.values()
     assert found.bundle_id == bundle.bundle_id
@@ -64,15 +65,15 @@ def test_limits_are_those_of_the_code() -> None:
     """Nobody has to find out by trying."""
     assert read_limits() == {
         "`bundle.json`, and each other small file": lock.MAX_LOCK,
-        "small files together": reading.MAX_HEAD,
+        "small files together": head.MAX_HEAD,
         "a manifest": manifest.MAX_MANIFEST,
         "all manifests together": lock.MAX_MANIFESTS,
-        "indexes within indexes": reading.MAX_DEPTH,
+        "indexes within indexes": head.MAX_DEPTH,
         "descriptors of a manifest": manifest.MAX_DESCRIPTORS,
-        "volumes": volume.MAX_COUNT,
+        "volumes": volumes.MAX_COUNT,
         "`inventory.json`, `need.json`": inventory.MAX_SIZE,
     }
-    assert medium.MAX_SMALL == lock.MAX_LOCK
+    assert sources.MAX_SMALL == lock.MAX_LOCK
 
 
 def test_headers_say_name_and_size_and_nothing_else() -> None:

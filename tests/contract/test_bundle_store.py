@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from registry.bundle.opening import open_paths
-from registry.bundle.store import BundleStore
+from registry.bundle.read.blob_store import BundleStore
+from registry.bundle.read.open import open_paths
 from registry.errors import StoreError
+from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.oci.span import Span
-from tests.harness.depot import open_depot
-from tests.harness.parcels import plan, write_tar, write_volumes
+from tests.harness.bundle_files import plan, write_tar, write_volumes
+from tests.harness.filled_folder import open_depot
 
 MIB = 1024 * 1024
 LARGE = bytes(range(256)) * (3 * MIB // 256) + b"end"

@@ -1,4 +1,4 @@
-"""The contract of `registry.upstream.source.Source`, for a real registry and for the fake."""
+"""The contract of `registry.upstream.contract.Source`, for a real registry and for the fake."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from registry.app import build_source
 from registry.errors import (
     BlobUnknown,
     ManifestUnknown,
@@ -18,9 +17,10 @@ from registry.errors import (
 from registry.oci.digest import Digest
 from registry.oci.manifest import parse_manifest
 from registry.oci.names import Tag
-from registry.settings import UpstreamSettings
-from registry.upstream.source import Source, Transfer
-from registry.upstream.transport import open_client
+from registry.settings.model import UpstreamSettings
+from registry.upstream.client import open_client
+from registry.upstream.contract import Source, Transfer
+from registry.wiring.pulls import build_source
 from tests.fakes.source import MemorySource, Tap
 from tests.fakes.upstream import FakeUpstream, Image
 

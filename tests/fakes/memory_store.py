@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 from registry.errors import StoreError
+from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.oci.span import Span
-from registry.store.blobs import BlobFile
-from registry.store.part import SealedPart
+from registry.store.contract import BlobFile
+from registry.store.partial import SealedPart
 
 PIECE = 1024 * 1024
 

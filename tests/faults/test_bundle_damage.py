@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from registry.bundle.archive import BLOCK
-from registry.bundle.opening import open_paths
-from registry.bundle.outcome import Imported
-from registry.bundle.verification import Verdict, verify
+from registry.bundle.format.tar import BLOCK
+from registry.bundle.load.result import Imported
+from registry.bundle.read.open import open_paths
+from registry.bundle.read.verify import Verdict, verify
 from registry.errors import BundleInvalid
 from tests.harness.bundles import write_bundle, write_volumes
-from tests.harness.depot import Depot, open_depot
+from tests.harness.filled_folder import Depot, open_depot
 
 SEED = 25
 NAMES = ("docker.io/library/app:1", "ghcr.io/team/tool:2")

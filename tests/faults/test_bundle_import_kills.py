@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.bundles import write_bundle, write_volumes
-from tests.harness.depot import open_depot
+from tests.harness.filled_folder import open_depot
 from tests.harness.mirror import run_command
 
 SEED = 26

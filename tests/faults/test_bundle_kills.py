@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.cargo import MIB
 from tests.harness.deadline import await_truth
-from tests.harness.depot import open_depot
+from tests.harness.filled_folder import open_depot
+from tests.harness.large_layer import MIB
 
 SEED = 50
 SPAN = 0.2  # seconds of writing within which it is killed

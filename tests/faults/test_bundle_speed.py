@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from registry.bundle.contents import Contents, list_whole
-from registry.bundle.views import write_head
-from registry.bundle.writing import write_file
-from registry.store.folder import open_folder
-from registry.storehouse import open_shelves
+from registry.bundle.format.head_files import write_head
+from registry.bundle.write.layout import Contents, list_whole
+from registry.bundle.write.writer import write_file
+from registry.store.data_folder import open_folder
+from registry.wiring.content import open_shelves
 from tests.harness.bundles import plan_bundle
-from tests.harness.depot import open_depot
+from tests.harness.filled_folder import open_depot
 
 MIB = 1024 * 1024
 APP = "docker.io/library/app:1"

@@ -10,9 +10,9 @@ import pytest
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import Cut, ExpireUrl, FakeUpstream, Fault, IgnoreRange, NoLength
 from tests.fakes.upstream import WrongRange as OtherRange
-from tests.harness.cargo import KIB, MIB, Cargo, publish
-from tests.harness.crowd import Crowd, Pull
 from tests.harness.deadline import await_truth
+from tests.harness.large_layer import KIB, MIB, Cargo, publish
+from tests.harness.many_clients import Crowd, Pull
 from tests.harness.mirror import MirrorProcess
 
 SOAK = [pytest.mark.soak, pytest.mark.timeout(300)]

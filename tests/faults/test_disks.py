@@ -13,8 +13,8 @@ import pytest
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Image
 from tests.fakes.upstream.content import digest_bytes
-from tests.harness.cargo import MIB, Cargo, publish
-from tests.harness.crowd import Crowd, Pull
+from tests.harness.large_layer import MIB, Cargo, publish
+from tests.harness.many_clients import Crowd, Pull
 from tests.harness.mirror import MirrorProcess
 from tests.integration.wire import fetch, wait_until
 

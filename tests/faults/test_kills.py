@@ -10,9 +10,9 @@ import pytest
 
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
-from tests.harness.cargo import MIB, Cargo, publish
-from tests.harness.crowd import Crowd, Pull
 from tests.harness.deadline import await_truth
+from tests.harness.large_layer import MIB, Cargo, publish
+from tests.harness.many_clients import Crowd, Pull
 from tests.harness.mirror import MirrorProcess
 from tests.harness.processes import count_served, find_lock_holder
 

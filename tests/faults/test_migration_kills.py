@@ -18,10 +18,10 @@ import pytest
 
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
-from tests.faults.books import await_truth_in, list_rows, read_books
+from tests.faults.consistency import await_truth_in, list_rows, read_books
 from tests.faults.load import pull
-from tests.harness.cargo import KIB
 from tests.harness.deadline import await_truth
+from tests.harness.large_layer import KIB
 from tests.harness.mirror import MirrorProcess
 
 SEED = 16

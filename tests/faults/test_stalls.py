@@ -9,16 +9,16 @@ import httpx
 import pytest
 
 from registry.oci.digest import Digest
-from registry.upstream import transport
+from registry.upstream import client as upstream_client
 from registry.upstream.auth import Login, TokenCache
 from registry.upstream.endpoint import Endpoint
-from registry.upstream.ranges import read_in_order
+from registry.upstream.failover import Roster
+from registry.upstream.parallel_ranges import read_in_order
 from registry.upstream.registry import RegistrySource
-from registry.upstream.roster import Roster
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Fault, Stall
-from tests.harness.cargo import MIB, Cargo, publish
-from tests.harness.crowd import Crowd
+from tests.harness.large_layer import MIB, Cargo, publish
+from tests.harness.many_clients import Crowd
 
 STALL = 0.5  # seconds; a real mirror waits 20
 SIZE = 8 * MIB
@@ -27,7 +27,7 @@ SIZE = 8 * MIB
 @pytest.fixture
 async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
     """The client of an upstream, less patient than ours."""
-    monkeypatch.setattr(transport, "STALL", STALL)  # a request says it again
+    monkeypatch.setattr(upstream_client, "STALL", STALL)  # a request says it again
     headers = {"Accept-Encoding": "identity"}
     async with httpx.AsyncClient(timeout=httpx.Timeout(10, read=STALL), headers=headers) as made:
         yield made

@@ -12,10 +12,10 @@ import pytest
 
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Image
-from tests.faults.books import await_truth_in
+from tests.faults.consistency import await_truth_in
 from tests.faults.held_command import HeldCommand
 from tests.faults.load import Load
-from tests.harness.cargo import KIB, MIB
+from tests.harness.large_layer import KIB, MIB
 from tests.harness.mirror import MirrorProcess
 from tests.integration.wire import wait_until
 

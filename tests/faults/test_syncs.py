@@ -11,11 +11,11 @@ import pytest
 
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
-from tests.faults.books import await_truth_in, blob_file, list_rows, read_books
+from tests.faults.consistency import await_truth_in, blob_file, list_rows, read_books
 from tests.faults.load import pull, pull_blob
 from tests.faults.tracer import Call, Tracer
-from tests.harness.cargo import MIB
 from tests.harness.deadline import await_truth
+from tests.harness.large_layer import MIB
 from tests.harness.mirror import MirrorProcess
 from tests.harness.processes import list_children
 from tests.integration.wire import fetch

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Image
 from tests.faults.load import pull_blob
-from tests.harness.cargo import KIB, MIB
+from tests.harness.large_layer import KIB, MIB
 from tests.harness.mirror import MirrorProcess
 from tests.harness.processes import count_served
 from tests.integration.wire import PATIENCE, fetch, wait_until

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterator
 
-from registry.bundle.archive import BLOCK, is_file_name, pad
-from registry.bundle.canonical import stamp
+from registry.bundle.format.canonical_json import stamp
+from registry.bundle.format.tar import BLOCK, is_file_name, pad
 from registry.errors import EntrepotError
 from tests.harness.bundles import write_tar
 

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from tests.harness.bundles import write_bundle, write_volumes
-from tests.harness.depot import Depot, open_depot
+from tests.harness.filled_folder import Depot, open_depot
 
 IMAGE, OTHER = "docker.io/library/a:1", "ghcr.io/b/c:2"
 DIGEST = "sha256:" + "0" * 64

@@ -9,21 +9,21 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.bundle.inventory import read_inventory, write_inventory, write_need
-from registry.bundle.lock import parse_lock
-from registry.bundle.medium import TarMedium
-from registry.bundle.opening import open_paths
-from registry.bundle.reading import open_bundle
-from registry.bundle.verification import verify
-from registry.bundle.volume import parse_volume
+from registry.bundle.format.inventory import read_inventory, write_inventory, write_need
+from registry.bundle.format.lock import parse_lock
+from registry.bundle.format.volumes import parse_volume
+from registry.bundle.read.head import open_bundle
+from registry.bundle.read.open import open_paths
+from registry.bundle.read.sources import TarMedium
+from registry.bundle.read.verify import verify
 from registry.errors import EntrepotError
-from registry.lists.sources import Kind, find_images
-from registry.oci import media
+from registry.image_lists.detection import Kind, find_images
+from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import parse_manifest
 from tests.fuzz.rebuilding import rebuild, restamp
 from tests.fuzz.seeds import LISTS, make_archives, make_manifests
-from tests.harness.depot import open_depot
+from tests.harness.filled_folder import open_depot
 
 Look = Callable[[bytes], None]
 
@@ -53,7 +53,7 @@ def read_documents() -> Iterator[Look]:
     """Read every document of a bundle, with ids that fit."""
 
     def look(raw: bytes) -> None:
-        for kind in (media.OCI_INDEX, media.OCI_MANIFEST, media.DOCKER_LIST):
+        for kind in (media_types.OCI_INDEX, media_types.OCI_MANIFEST, media_types.DOCKER_LIST):
             with refused():
                 parse_manifest(raw, kind)
         with refused():

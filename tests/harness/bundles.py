@@ -4,16 +4,16 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from registry.bundle.archive import END, pad, spell_blob, write_header
-from registry.bundle.contents import Contents, list_whole
-from registry.bundle.plan import Choice, Plan, Want
-from registry.bundle.views import write_head
-from registry.bundle.volume import Part, Volume, cut
-from registry.bundle.writing import write_stream
+from registry.bundle.format.head_files import write_head
+from registry.bundle.format.tar import END, pad, spell_blob, write_header
+from registry.bundle.format.volumes import Part, Volume, cut
+from registry.bundle.write.layout import Contents, list_whole
+from registry.bundle.write.plan import Choice, Plan, Want
+from registry.bundle.write.writer import write_stream
 from registry.oci.digest import Digest
-from registry.store.folder import open_folder
-from registry.storehouse import open_shelves
-from tests.harness.depot import Depot, split
+from registry.store.data_folder import open_folder
+from registry.wiring.content import open_shelves
+from tests.harness.filled_folder import Depot, split
 
 
 async def plan_bundle(

@@ -130,7 +130,7 @@ def _open_nursery(_network: str, *, is_of_servers: bool) -> socket.socket:
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with there:
         nursery = subprocess.Popen(
-            [sys.executable, "-m", "tests.harness.nursery"],
+            [sys.executable, "-m", "tests.harness.fork_server"],
             stdin=there.fileno(),
             start_new_session=True,
             env=clean_environment() | ({METRICS: os.devnull} if is_of_servers else {}),

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.fakes.upstream import FakeUpstream, Image
 from tests.fakes.upstream.content import digest_bytes
-from tests.harness.cargo import KIB
+from tests.harness.large_layer import KIB
 from tests.harness.mirror import MirrorProcess
 from tests.integration.wire import fetch, list_tree, wait_until
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from registry.bundle.inventory import read_inventory
+from registry.bundle.format.inventory import read_inventory
 from registry.oci.digest import Digest
 from registry.oci.names import Tag, parse_repository
-from registry.store.folder import open_folder
-from registry.storehouse import open_shelves
+from registry.store.data_folder import open_folder
+from registry.wiring.content import open_shelves
 from tests.harness.bundles import write_bundle
-from tests.harness.depot import open_depot
-from tests.harness.far_side import APP, BASE, LAYER, make_bundle, make_far_side, run, sign_bundle
+from tests.harness.filled_folder import open_depot
+from tests.harness.import_side import APP, BASE, LAYER, make_bundle, make_far_side, run, sign_bundle
 from tests.harness.mirror import run_command
 
 

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from registry.bundle.inventory import write_inventory, write_need
+from registry.bundle.format.inventory import write_inventory, write_need
 from registry.oci.digest import Digest
 from tests.harness.bundles import write_bundle
 from tests.harness.commands import run_command
-from tests.harness.depot import open_depot
+from tests.harness.filled_folder import open_depot
 
 APP, OTHER = "docker.io/library/app:1", "docker.io/library/other:1"
 BASE = b"base" * 20_000

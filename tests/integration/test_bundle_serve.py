@@ -11,11 +11,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from registry.bundle.plan import Choice, Plan
+from registry.bundle.write.plan import Choice, Plan
 from registry.oci.manifest import Manifest
 from tests.fakes.client import ask
-from tests.harness.depot import Depot, open_depot
-from tests.harness.parcels import BundleProcess, plan, write_tar, write_volumes
+from tests.harness.bundle_files import BundleProcess, plan, write_tar, write_volumes
+from tests.harness.filled_folder import Depot, open_depot
 from tests.integration.wire import fetch, wait_until
 
 LAYER = bytes(range(256)) * 3000

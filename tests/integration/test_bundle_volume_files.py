@@ -10,8 +10,8 @@ import pytest
 
 from registry.oci.digest import Digest
 from tests.harness.bundles import write_volumes
-from tests.harness.depot import open_depot
-from tests.harness.far_side import APP, BASE, LAYER, make_bundle, make_far_side, run, sign_bundle
+from tests.harness.filled_folder import open_depot
+from tests.harness.import_side import APP, BASE, LAYER, make_bundle, make_far_side, run, sign_bundle
 from tests.harness.mirror import run_command
 
 

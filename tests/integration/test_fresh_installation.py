@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.bundles import write_bundle
 from tests.harness.commands import run_command
-from tests.harness.depot import open_depot
+from tests.harness.filled_folder import open_depot
 from tests.integration.wire import list_tree
 
 APP = "docker.io/library/app:1"

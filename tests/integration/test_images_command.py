@@ -7,8 +7,8 @@ import pytest
 
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
-from tests.harness.cargo import KIB, MIB
 from tests.harness.commands import run_program
+from tests.harness.large_layer import KIB, MIB
 from tests.harness.mirror import MirrorProcess
 from tests.integration.images import (
     add_platforms,

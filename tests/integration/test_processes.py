@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from registry.berth import Berth
-from registry.heartbeats import Heartbeats
-from registry.serving import MIRROR, run_worker
-from registry.settings import Settings
-from registry.store.folder import DataFolder, open_folder
+from registry.server.heartbeats import Heartbeats
+from registry.server.shared import Berth
+from registry.server.worker import MIRROR, run_worker
+from registry.settings.model import Settings
+from registry.store.data_folder import DataFolder, open_folder
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.mirror import MirrorProcess
@@ -26,12 +26,12 @@ SERVE = (sys.executable, "-m", "registry", "serve", "--config")
 STILLBORN = """
 import os, socket, sys
 from pathlib import Path
-from registry.berth import Berth
-from registry.heartbeats import Heartbeats
+from registry.server.shared import Berth
+from registry.server.heartbeats import Heartbeats
 from registry.logs import configure_logs
-from registry.supervisor import Supervisor, signal, WATCHED
-from registry.settings import Settings
-from registry.store.folder import DataFolder
+from registry.server.supervisor import Supervisor, signal, WATCHED
+from registry.settings.model import Settings
+from registry.store.data_folder import DataFolder
 
 async def die(berth, number):
     if number >= 0:

@@ -17,7 +17,7 @@ import pytest
 
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Image
-from tests.harness.cargo import MIB
+from tests.harness.large_layer import MIB
 from tests.harness.mirror import MirrorProcess
 from tests.integration.wire import fetch, wait_until
 

@@ -16,9 +16,9 @@ import pytest
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Image
 from tests.fakes.upstream.content import digest_bytes
-from tests.harness.cargo import KIB, MIB, publish
-from tests.harness.crowd import Crowd
 from tests.harness.deadline import await_truth
+from tests.harness.large_layer import KIB, MIB, publish
+from tests.harness.many_clients import Crowd
 from tests.harness.mirror import MirrorProcess
 from tests.integration.images import ask, keep, make_layer, pull, read_stored
 from tests.integration.wire import fetch, wait_until

@@ -7,7 +7,6 @@ from contextlib import aclosing, asynccontextmanager, closing
 
 import pytest
 
-from registry.app import build_source
 from registry.errors import (
     BlobUnknown,
     ManifestUnknown,
@@ -17,12 +16,13 @@ from registry.errors import (
 )
 from registry.oci.digest import Digest
 from registry.oci.names import Tag
-from registry.settings import UpstreamSettings
-from registry.upstream.health import FAILURES
-from registry.upstream.ranges import SMALLEST, read_in_order
+from registry.settings.model import UpstreamSettings
+from registry.upstream.circuit_breaker import FAILURES
+from registry.upstream.client import open_client
+from registry.upstream.contract import Transfer
+from registry.upstream.parallel_ranges import SMALLEST, read_in_order
 from registry.upstream.registry import RegistrySource
-from registry.upstream.source import Transfer
-from registry.upstream.transport import open_client
+from registry.wiring.pulls import build_source
 from tests.fakes.upstream import (
     Cut,
     Delay,

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(
     "tests",
     [
-        "tests/unit/test_oci_names.py",  # those that are run beside it need not be run twice
+        "tests/unit/oci/test_names.py",  # those that are run beside it need not be run twice
         pytest.param("tests/unit", marks=pytest.mark.soak),
     ],
 )

@@ -7,22 +7,22 @@ from collections.abc import Coroutine
 from contextlib import closing
 from typing import Any
 
-from registry.catalog.blobs import BlobCatalog
+from registry.catalog.blob_access import BlobCatalog
 from registry.errors import EntrepotError, StoreError
 from registry.metrics import Metrics
-from registry.mirror.absence import AbsenceMemory
-from registry.mirror.blob_inquiries import BlobInquiries
+from registry.mirror.blob_checks import BlobInquiries
 from registry.mirror.blobs import ArrivingBlob, Blobs, StoredBlob
-from registry.mirror.flights import Flights
-from registry.mirror.tasks import Tasks
+from registry.mirror.downloads import Flights
+from registry.mirror.negative_cache import AbsenceMemory
+from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
-from registry.oci.span import Span
-from registry.store.disk import DiskStore
-from registry.store.folder import DataFolder
-from registry.store.spool import Spool
-from tests.fakes.room import AmpleRoom
+from registry.store.data_folder import DataFolder
+from registry.store.ingests import Spool
+from registry.store.local import DiskStore
+from registry.tasks import Tasks
 from tests.fakes.source import MemorySource, Tap
+from tests.fakes.space import AmpleRoom
 from tests.property.faulty_disk import RUNNING, FaultyDisk, Victim
 
 REPOSITORY = Repository("docker.io", "library/thing")
@@ -87,7 +87,7 @@ class Reader:
 
 
 class Process:
-    """One worker of the mirror: what `registry.app` makes for blobs, on a disk that may fail."""
+    """One worker of the mirror: what `wiring/pulls.py` makes for blobs, on a disk that may fail."""
 
     def __init__(
         self,

@@ -9,20 +9,20 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from registry import storehouse
 from registry.catalog.database import Database
-from registry.catalog.images import ImageCatalog
+from registry.catalog.image_graph import ImageCatalog
 from registry.catalog.pulls import PullCatalog
-from registry.catalog.room import RoomCatalog
+from registry.catalog.usage import RoomCatalog
 from registry.errors import StoreError
 from registry.metrics import Metrics
-from registry.oci import media
+from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
 from registry.oci.names import Repository, Tag
-from registry.settings import Settings, StorageSettings
-from registry.store.folder import DataFolder
-from registry.store.threads import in_thread
+from registry.settings.model import Settings, StorageSettings
+from registry.store.blocking import in_thread
+from registry.store.data_folder import DataFolder
+from registry.wiring import content
 from tests.property.virtual_loop import InlineExecutor
 
 LIMIT = 6000  # bytes, of some 9000 that all images take
@@ -45,7 +45,7 @@ def make_image(repository: str, tag: str, *numbers: int) -> Image:
         {"mediaType": "x", "digest": str(Digest.of(each)), "size": len(each)} for each in layers
     ]
     document = json.dumps({"config": described[0], "layers": described[1:]}).encode()
-    manifest = parse_manifest(document, media.OCI_MANIFEST)
+    manifest = parse_manifest(document, media_types.OCI_MANIFEST)
     return Image(Repository("docker.io", repository), Tag(tag), manifest, layers)
 
 
@@ -97,9 +97,9 @@ class Process:
         self.database._writing.shutdown()
         self.database._writing = InlineExecutor(fuse.execute)
         sizes = Settings(storage=StorageSettings(limit=LIMIT, reserve=0))
-        self.shelves = storehouse.open_shelves(folder)
-        with patch.object(storehouse, "time", SimpleNamespace(time=clock)):
-            self.house = storehouse.build_storehouse(sizes, self.shelves, Metrics(), self.database)
+        self.shelves = content.open_shelves(folder)
+        with patch.object(content, "time", SimpleNamespace(time=clock)):
+            self.house = content.build_storehouse(sizes, self.shelves, Metrics(), self.database)
         self.catalog, self.images = RoomCatalog(self.database), ImageCatalog(self.database)
         self.pulls = PullCatalog(self.database)
         self._clock = clock

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from registry.bundle.archive import BLOCK, write_header
-from registry.bundle.canonical import stamp
-from registry.bundle.lock import Lock, LockedImage, parse_lock
-from registry.bundle.medium import TarMedium
-from registry.bundle.opening import open_paths
-from registry.bundle.reading import find_contradictions, open_bundle, sketch
-from registry.bundle.verification import verify
-from registry.bundle.volume import parse_volume
+from registry.bundle.format.canonical_json import stamp
+from registry.bundle.format.lock import Lock, LockedImage, parse_lock
+from registry.bundle.format.tar import BLOCK, write_header
+from registry.bundle.format.volumes import parse_volume
+from registry.bundle.read.head import find_contradictions, open_bundle, sketch
+from registry.bundle.read.open import open_paths
+from registry.bundle.read.sources import TarMedium
+from registry.bundle.read.verify import verify
 from registry.errors import BundleInvalid
-from registry.oci import media
+from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import Descriptor
 from registry.oci.names import Tag, parse_repository
@@ -104,7 +104,7 @@ def test_bombs_are_refused_quickly(raw: bytes) -> None:
 def test_too_many_manifests_are_refused() -> None:
     """A lock whose manifests would fill the memory is refused before any is read."""
     blobs = [(Digest.of(str(number).encode()), 4 * 1024 * 1024) for number in range(100)]
-    kinds = {digest: media.OCI_MANIFEST for digest, _ in blobs}
+    kinds = {digest: media_types.OCI_MANIFEST for digest, _ in blobs}
     lock = Lock("complete", (), dict(sorted(kinds.items())), tuple(blobs))
     assert "manifests have more than" in read(write_tar([("bundle.json", lock.raw)]))
 
@@ -133,21 +133,23 @@ def make_index(child: Descriptor, architecture: str = "") -> bytes:
     }
     if architecture:
         entry["platform"] = {"os": "linux", "architecture": architecture}
-    fields = {"schemaVersion": 2, "mediaType": media.OCI_INDEX, "manifests": [entry]}
+    fields = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [entry]}
     return json.dumps(fields).encode()
 
 
 def test_manifests_may_not_contradict_the_lock() -> None:
     """A size, a kind or a depth that bundle.json denies is told of the manifest that says it."""
-    inner = Descriptor(media.OCI_MANIFEST, Digest.of(b"inner"), 5)
+    inner = Descriptor(media_types.OCI_MANIFEST, Digest.of(b"inner"), 5)
     raws = [make_index(inner)]
     for _ in range(10):
-        raws.append(make_index(Descriptor(media.OCI_INDEX, Digest.of(raws[-1]), len(raws[-1]))))
-    manifests = {Digest.of(raw): sketch(raw, media.OCI_INDEX, Digest.of(raw)) for raw in raws}
-    root = Descriptor(media.OCI_INDEX, Digest.of(raws[-1]), len(raws[-1]) + 1)
+        raws.append(
+            make_index(Descriptor(media_types.OCI_INDEX, Digest.of(raws[-1]), len(raws[-1])))
+        )
+    manifests = {Digest.of(raw): sketch(raw, media_types.OCI_INDEX, Digest.of(raw)) for raw in raws}
+    root = Descriptor(media_types.OCI_INDEX, Digest.of(raws[-1]), len(raws[-1]) + 1)
     image = LockedImage(parse_repository("docker.io/library/a"), Tag("1"), root)
     blobs = [(Digest.of(raw), len(raw)) for raw in raws]
-    kinds = dict.fromkeys(manifests, media.OCI_INDEX)
+    kinds = dict.fromkeys(manifests, media_types.OCI_INDEX)
     lock = Lock("complete", (image,), kinds, tuple(blobs))
 
     found = find_contradictions(lock, manifests)
@@ -166,12 +168,12 @@ def test_manifests_may_not_contradict_the_lock() -> None:
 )
 def test_the_lock_may_not_claim_other_platforms(claimed: str, is_there: bool, lies: int) -> None:
     """What bundle.json says is inside the index names, and its manifest is in the bundle."""
-    child = Descriptor(media.OCI_MANIFEST, Digest.of(b"child"), 5)
+    child = Descriptor(media_types.OCI_MANIFEST, Digest.of(b"child"), 5)
     raw = make_index(child, "arm64")
-    index = sketch(raw, media.OCI_INDEX, Digest.of(raw))
-    root = Descriptor(media.OCI_INDEX, index.digest, len(raw))
+    index = sketch(raw, media_types.OCI_INDEX, Digest.of(raw))
+    root = Descriptor(media_types.OCI_INDEX, index.digest, len(raw))
     image = LockedImage(parse_repository("docker.io/library/a"), Tag("1"), root, (claimed,))
-    kinds = {index.digest: media.OCI_INDEX}
+    kinds = {index.digest: media_types.OCI_INDEX}
     blobs = [(index.digest, len(raw))]
     if is_there:
         kinds[child.digest] = child.media_type

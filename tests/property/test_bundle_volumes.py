@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.bundle.archive import END, measure
-from registry.bundle.volume import LABEL, Part, Piece, Volume, cut
+from registry.bundle.format.tar import END, measure
+from registry.bundle.format.volumes import LABEL, Part, Piece, Volume, cut
 from registry.errors import VolumeTooSmall
 from registry.oci.digest import Digest
 

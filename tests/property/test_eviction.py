@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.catalog.room import StoredBlobRecord
-from registry.mirror.eviction import plan_eviction
+from registry.catalog.usage import StoredBlobRecord
+from registry.content.eviction_plan import plan_eviction
 from registry.oci.digest import Digest
 
 numbers = st.integers(0, 30)

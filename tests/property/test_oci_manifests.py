@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.errors import ManifestInvalid
-from registry.oci import media
+from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import parse_manifest
 
@@ -18,7 +18,7 @@ descriptors = st.builds(
         "size": len(content),
     },
     st.binary(max_size=4),
-    st.sampled_from(["application/x", media.OCI_MANIFEST]),
+    st.sampled_from(["application/x", media_types.OCI_MANIFEST]),
 )
 keys = st.sampled_from(
     [
@@ -42,7 +42,7 @@ leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | d
 documents = st.recursive(
     leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=6)
 )
-types = st.sampled_from(sorted(media.MANIFESTS))
+types = st.sampled_from(sorted(media_types.MANIFESTS))
 
 
 @given(st.binary(max_size=60) | documents.map(lambda found: json.dumps(found).encode()), types)
@@ -53,7 +53,7 @@ def test_nothing_else_is_raised(raw: bytes, content_type: str) -> None:
     except ManifestInvalid:
         return
     assert manifest.raw == raw
-    assert (content_type in media.INDEXES) or not manifest.children
+    assert (content_type in media_types.INDEXES) or not manifest.children
     texts = [manifest.artifact_type, *manifest.annotations, *manifest.annotations.values()]
     assert "".join(texts).encode().decode() == "".join(texts)
 
@@ -63,7 +63,7 @@ def test_blobs_are_those_named_once_each(config: dict[str, Any], layers: list[An
     """An image's blobs are its config and layers, in order, each once."""
     raw = json.dumps({"config": config, "layers": layers}).encode()
 
-    blobs = parse_manifest(raw, media.OCI_MANIFEST).blobs
+    blobs = parse_manifest(raw, media_types.OCI_MANIFEST).blobs
 
     named = [config["digest"], *(layer["digest"] for layer in layers)]
     assert list(dict.fromkeys(named)) == [str(blob.digest) for blob in blobs]

@@ -7,14 +7,14 @@ from urllib.parse import quote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.api.ranges import content_range, describe_parts
-from registry.api.target import Kind, parse_target
+from registry.api.multipart import content_range, describe_parts
+from registry.api.paths import Kind, parse_target
 from registry.errors import InvalidInput, NameUnknown, RangeUnsatisfiable, UpstreamFaulty
 from registry.mirror.routing import UpstreamTable
+from registry.oci.byte_ranges import Span, parse_range
 from registry.oci.names import Repository, parse_name, parse_reference
-from registry.oci.span import Span, parse_range
-from registry.upstream.challenge import parse_challenges
 from registry.upstream.redirects import follow, target_of
+from registry.upstream.www_authenticate import parse_challenges
 
 TABLE = UpstreamTable(
     {"docker.io": ["index.docker.io"], "ghcr.io": [], "lan:5000": []}, "docker.io"

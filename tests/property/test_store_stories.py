@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 from registry.catalog.pulls import Pull
 from registry.errors import ImagePinned, ManifestUnknown, StoreError
 from registry.oci.digest import Digest
-from registry.store.folder import open_folder
+from registry.store.data_folder import open_folder
 from tests.property.store_site import IMAGES, LAYERS, LIMIT, Crash, Fuse, Process
 from tests.property.virtual_loop import InlineExecutor, VirtualLoop
 

@@ -1,0 +1,66 @@
+"""Lists: tags, referrers, and the catalog of what is kept."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from registry.api.headers import ORIGIN, warning_headers
+from registry.mirror.tags_and_referrers import Lists
+from registry.oci import media_types
+from registry.oci.digest import Digest
+from registry.oci.names import Repository
+from registry.oci.pagination import Page, cut_page, parse_count
+
+CATALOG_PAGE = 1000  # entries where the client names no number
+
+
+async def answer_tags(
+    request: web.BaseRequest, lists: Lists, repository: Repository
+) -> web.Response:
+    """Answer one page of a repository's tags (distribution-spec, "Listing Tags")."""
+    count = parse_count(request.query.get("n"))
+    served = await lists.list_tags(repository)
+    page = cut_page(served.entries, count, request.query.get("last"))
+    response = _answer_page(request, page, {"name": repository.name, "tags": page.entries}, count)
+    response.headers.update(warning_headers(served.warning))
+    response.headers[ORIGIN] = served.origin.value
+    return response
+
+
+async def answer_catalog(request: web.BaseRequest, lists: Lists) -> web.Response:
+    """Answer one page of the repositories kept here, named as they can be pulled from here."""
+    count = parse_count(request.query.get("n"))
+    count = CATALOG_PAGE if count is None else count
+    page = cut_page(lists.list_repositories(), count, request.query.get("last"))
+    return _answer_page(request, page, {"repositories": page.entries}, count)
+
+
+async def answer_referrers(
+    request: web.BaseRequest, lists: Lists, repository: Repository, digest: Digest
+) -> web.Response:
+    """Answer what refers to `digest` (distribution-spec, "Listing Referrers")."""
+    served = await lists.list_referrers(repository, digest)
+    headers = {ORIGIN: served.origin.value} | warning_headers(served.warning)
+    entries: Sequence[Any] = served.entries
+    wanted = request.query.get("artifactType")
+    if wanted:
+        entries = [each for each in entries if each.get("artifactType") == wanted]
+        headers["OCI-Filters-Applied"] = "artifactType"
+    index = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries}
+    # Exactly this type: with a charset behind it clients take the API for unsupported.
+    headers["Content-Type"] = media_types.OCI_INDEX
+    return web.Response(body=json.dumps(index).encode(), headers=headers)
+
+
+def _answer_page(
+    request: web.BaseRequest, page: Page, document: dict[str, Any], count: int | None
+) -> web.Response:
+    headers = {"Content-Type": media_types.JSON}
+    if page.next_last is not None:
+        # Relative, with the client's own path and parameters (ns, a prefix) kept.
+        query = dict(request.query) | {"n": str(count), "last": page.next_last}
+        headers["Link"] = f'<{request.rel_url.raw_path}?{urlencode(query)}>; rel="next"'
+    return web.Response(body=json.dumps(document).encode(), headers=headers)

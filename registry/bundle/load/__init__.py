@@ -1,0 +1,1 @@
+"""How does a bundle get into the data folder?"""

@@ -1,0 +1,34 @@
+"""An image of a bundle on its way into the store."""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from registry.bundle.format.lock import Lock, LockedImage
+from registry.oci.digest import Digest
+from registry.oci.manifest import Descriptor, Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """An image of a lock, and what is known of the manifests; `lacks` by root.
+
+    `before` are those blobs of the lock that were here before the import.
+    """
+
+    lock: Lock
+    image: LockedImage
+    manifests: Mapping[Digest, Manifest]
+    lacks: dict[Digest, list[Descriptor]]
+    before: AbstractSet[Digest]
+    signer: str
+
+    def reach(self, root: Digest) -> list[Digest]:
+        """Return the manifests under one that are here, that one first, then its children."""
+        found: dict[Digest, None] = {}
+        level = [root]
+        while level:
+            level = [d for d in dict.fromkeys(level) if d in self.manifests and d not in found]
+            found |= dict.fromkeys(level)
+            level = [child.digest for digest in level for child in self.manifests[digest].children]
+        return list(found)

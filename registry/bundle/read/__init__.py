@@ -1,0 +1,1 @@
+"""What does a bundle hold, and is it right?"""

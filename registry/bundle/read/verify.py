@@ -1,0 +1,184 @@
+"""Verifying a bundle: every byte of it read, and everything told that is wrong. Needs no store."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from registry.bundle.format.tar import Member, read_blob_name, spell_blob
+from registry.bundle.read.head import Opened, find_contradictions, list_users, map_parents, sketch
+from registry.bundle.read.sources import Medium, spell_place
+from registry.bundle.read.volume_source import VolumesMedium
+from registry.errors import BundleInvalid, ManifestInvalid
+from registry.oci.digest import Digest
+from registry.oci.manifest import Manifest
+
+MAX_USERS = 100  # blobs of which it is told who needs them; more are not read by anybody
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A blob, or the part of one called `name`, that is not right, and where.
+
+    `images` are the names of those that need it, as far as that is known.
+    """
+
+    digest: Digest
+    name: str
+    place: str
+    images: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What verifying found.
+
+    `right` blobs and parts of `size` bytes, of which `parts` are parts without the others: they are
+    as `volume.json` says, which nobody has signed; `damaged` and `missing` ones; `volumes` are the
+    numbers of those that were not given, of `count`; `wrong` is what else is not as it was made.
+    """
+
+    right: int = 0
+    size: int = 0
+    damaged: list[Damage] = field(default_factory=list)
+    missing: list[Damage] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    volumes: list[int] = field(default_factory=list)
+    number: int = 0
+    count: int = 0
+    parts: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything was right; of a volume that was given alone, everything in it."""
+        is_all_here = bool(self.number) or not self.volumes
+        return is_all_here and not (self.damaged or self.missing or self.wrong)
+
+
+def verify(opened: Opened, tell: Callable[[int], None] = lambda _: None) -> Verdict:
+    """Read every byte, telling how many after each piece.
+
+    A volume alone is verified alone: its whole blobs by their digests, parts of others by theirs.
+    """
+    return _Verification(opened, tell).run()
+
+
+class _Verification:
+    def __init__(self, opened: Opened, tell: Callable[[int], None]) -> None:
+        self._opened = opened
+        self._tell = tell
+        self._verdict = Verdict()
+        self._seen: set[Digest] = set()
+        self._manifests: dict[Digest, Manifest] = {}
+
+    def run(self) -> Verdict:
+        opened, verdict, medium = self._opened, self._verdict, self._opened.medium
+        try:
+            for member in opened.rest:
+                self._read_blob(member)
+            if isinstance(medium, VolumesMedium):
+                self._read_parts(medium)
+        except BundleInvalid as error:
+            verdict.wrong.append(str(error))
+        verdict.wrong[:0] = medium.flaws.told
+        if not verdict.number:
+            verdict.missing = [
+                Damage(digest, spell_blob(digest), medium.label)
+                for digest, _ in opened.lock.blobs
+                if digest not in self._seen
+            ]
+        for digest, lies in find_contradictions(opened.lock, self._manifests).items():
+            verdict.wrong += [f"manifest {digest}: {why}" for why in lies[:10]]
+        verdict.wrong += [
+            f"{name} is not as it was made" for name in opened.find_lies(self._manifests)
+        ]
+        parents = map_parents(self._manifests)
+        for found in (verdict.damaged, verdict.missing):
+            found[:MAX_USERS] = [
+                replace(each, images=tuple(list_users(opened.lock, parents, each.digest)))
+                for each in found[:MAX_USERS]
+            ]
+        return verdict
+
+    def _read_blob(self, member: Member) -> None:
+        digest = read_blob_name(member.name)
+        kind = self._opened.lock.manifests.get(digest)
+        raw = self._hash(self._opened.medium, member, digest, is_kept=kind is not None)
+        self._seen.add(digest)
+        if raw is None:
+            damage = Damage(digest, member.name, spell_place(self._opened.medium, member))
+            self._verdict.damaged.append(damage)
+        elif kind is not None:
+            try:
+                self._manifests[digest] = sketch(raw, kind, digest)
+            except ManifestInvalid as error:
+                self._verdict.wrong.append(f"manifest {digest}: {error.why}")
+
+    def _read_parts(self, medium: VolumesMedium) -> None:
+        verdict = self._verdict
+        verdict.volumes, verdict.count = medium.missing, medium.count
+        if len(medium.numbers) == 1 and medium.count > 1:
+            (verdict.number,) = medium.numbers
+        verdict.parts = len(medium.lone_parts)
+        for each in medium.lone_parts:
+            digest = read_blob_name(each.member.name)
+            self._seen.add(digest)
+            if self._hash(each.medium, each.member, each.part.digest, is_kept=False) is None:
+                verdict.damaged.append(Damage(digest, each.member.name, each.medium.label))
+        if verdict.volumes:  # what is in those is not missing for any other reason
+            self._seen |= self._opened.lock.sizes.keys()
+
+    def _hash(
+        self, medium: Medium, member: Member, digest: Digest, *, is_kept: bool
+    ) -> bytes | None:
+        """Return the bytes, or none of them where they are not wanted; None when damaged."""
+        hasher, kept = digest.hasher(), []
+        try:
+            for piece in medium.read(member):
+                hasher.update(piece)
+                if is_kept:
+                    kept.append(piece)
+                self._tell(len(piece))
+        except BundleInvalid as error:
+            medium.flaws.note(error)
+            return None
+        if hasher.hexdigest() != digest.encoded:
+            return None
+        self._verdict.right += 1
+        self._verdict.size += member.size
+        return b"".join(kept)
+
+
+def list_lines(verdict: Verdict) -> Iterator[str]:
+    """Yield what is wrong, a line each, as people read it: first what may be why all else lacks."""
+    yield from verdict.wrong
+    for kind, found in (("damaged", verdict.damaged), ("missing", verdict.missing)):
+        for each in found:
+            needed = f", needed by {', '.join(each.images)}" if each.images else ""
+            yield f"{kind}: {each.name} in {each.place}{needed}"
+    if verdict.volumes and not verdict.number:
+        numbers = ", ".join(map(str, verdict.volumes))
+        yield f"missing: volumes {numbers} of {verdict.count}"
+
+
+def list_facts(verdict: Verdict) -> dict[str, Any]:
+    """Return the same as JSON has it."""
+
+    def describe(each: Damage) -> dict[str, Any]:
+        return {
+            "digest": str(each.digest),
+            "name": each.name,
+            "in": each.place,
+            "images": list(each.images),
+        }
+
+    return {
+        "whole": verdict.is_whole,
+        "right": verdict.right,
+        "size": verdict.size,
+        "damaged": [describe(each) for each in verdict.damaged],
+        "missing": [describe(each) for each in verdict.missing],
+        "wrong": list(verdict.wrong),
+        "volume": verdict.number or None,
+        "volumes": verdict.count or None,
+        "missing_volumes": list(verdict.volumes),
+    }

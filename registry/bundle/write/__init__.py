@@ -1,0 +1,1 @@
+"""What goes into a bundle, and how is it written?"""

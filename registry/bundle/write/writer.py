@@ -1,0 +1,192 @@
+"""Writing a bundle: as one tar to a file or a stream, or as a folder."""
+
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import aiofiles.os
+
+from registry.bundle.format.tar import END, Member, is_file_name, pad, write_header
+from registry.bundle.write.layout import Contents, Item
+from registry.errors import StoreError
+from registry.store.data_folder import sync_folder
+
+PIECE = 1024 * 1024  # bytes read and written at a time
+Tell = Callable[[int], None]
+
+
+async def write_stream(contents: Contents, stream: BinaryIO, tell: Tell) -> None:
+    """Write the tar to a pipe, a tape, or whatever cannot go back.
+
+    Raises:
+        StoreError, BundleInvalid: a blob could not be read, so the stream has ended early.
+        OSError: nobody takes it.
+    """
+    for member, item in contents.list_items():
+        await _write_member(contents, member, item, stream, tell)
+    await aiofiles.os.wrap(stream.write)(END)
+    await aiofiles.os.wrap(stream.flush)()
+
+
+async def _write_member(
+    contents: Contents, member: Member, item: Item | None, stream: BinaryIO, tell: Tell
+) -> None:
+    write = aiofiles.os.wrap(stream.write)
+    await write(write_header(member.name, member.size))
+    await _write_content(contents, member, item, stream)
+    await write(bytes(pad(member.size) - member.size))
+    if item is not None:
+        tell(member.size)
+
+
+async def write_file(contents: Contents, path: Path, tell: Tell) -> None:
+    """Write the tar to a file, which has its name only when it is whole.
+
+    What an interrupted writing of the same bundle has left in `<name>.part` is gone on with: whole
+    blobs in it are read again, and kept as long as they are right. A whole file stays.
+
+    Raises:
+        StoreError: a blob could not be read, or another process is writing this file.
+        BundleInvalid: a blob has changed on disk.
+        OSError: the disk refused.
+    """
+    if await aiofiles.os.wrap(_is_finished)(contents, path):
+        tell(sum(item.size for item in contents.items))
+        return
+    part = path.with_name(f"{path.name}.part")
+    with _open_part(part) as file:
+        for member, item in contents.list_items():
+            if not await aiofiles.os.wrap(_is_written)(contents, member, item, file):
+                await aiofiles.os.wrap(_clear)(member, file)
+                await _write_member(contents, member, item, file, tell)
+            elif item is not None:
+                tell(member.size)
+        await aiofiles.os.wrap(_finish)(file)
+        part.replace(path)
+    sync_folder(path.parent)
+
+
+def _open_part(path: Path) -> BinaryIO:
+    """Open what is being written; a lock keeps others away, and ends with the process."""
+    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+b")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise StoreError(str(path), "is being written by another process; wait for it") from error
+    return file
+
+
+def _is_finished(contents: Contents, path: Path) -> bool:
+    """Whether a file is there that is the whole archive: the first byte that differs says no."""
+    if not path.is_file() or path.stat().st_size != contents.measure():
+        return False
+    with path.open("rb") as file:
+        files = contents.list_items()
+        is_same = all(_is_written(contents, member, item, file) for member, item in files)
+        return is_same and file.read() == END
+
+
+def _is_written(contents: Contents, member: Member, item: Item | None, file: BinaryIO) -> bool:
+    header = write_header(member.name, member.size)
+    file.seek(member.offset - len(header))
+    padding = member.end - member.offset - member.size
+    return (
+        file.read(len(header)) == header
+        and _has_content(contents, member, item, file)
+        and file.read(padding) == bytes(padding)
+    )
+
+
+def _clear(member: Member, file: BinaryIO) -> None:
+    """Go to where a file of the archive begins, and leave nothing behind it."""
+    file.seek(member.offset - len(write_header(member.name, member.size)))
+    file.truncate()
+
+
+def _has_content(contents: Contents, member: Member, item: Item | None, file: BinaryIO) -> bool:
+    if item is None:
+        return file.read(member.size) == contents.head[member.name]
+    hasher, left = item.check.hasher(), member.size
+    while left and (piece := file.read(min(left, PIECE))):
+        hasher.update(piece)
+        left -= len(piece)
+    return not left and hasher.hexdigest() == item.check.encoded
+
+
+def _finish(file: BinaryIO) -> None:
+    file.write(END)
+    file.truncate()
+    _sync(file)
+
+
+async def write_folder(contents: Contents, folder: Path, tell: Tell) -> None:
+    """Write the bundle as a folder with the same names; files that are there whole are kept.
+
+    `bundle.json` comes last: without it the folder is no bundle. What a former bundle has left in
+    the folder, and this one has not, is removed.
+
+    Raises:
+        StoreError: a blob could not be read, or the folder has files that are of no bundle.
+        BundleInvalid: a blob has changed on disk.
+        OSError: the disk refused.
+    """
+    await aiofiles.os.wrap(_clear_folder)(contents, folder)
+    files = sorted(contents.list_items(), key=lambda each: each[0].name == "bundle.json")
+    for member, item in files:
+        await _write_one(contents, member, item, folder / member.name)
+        if item is not None:
+            tell(member.size)
+
+
+def _clear_folder(contents: Contents, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    names = {member.name for member in contents.list_members()}
+    strays = [path for path in sorted(folder.rglob("*")) if not path.is_dir() or path.is_symlink()]
+    strays = [path for path in strays if str(path.relative_to(folder)) not in names]
+    for path in strays:
+        if not is_file_name(str(path.relative_to(folder)).removesuffix(".part")):
+            raise StoreError(str(path), "is of no bundle; name an empty folder with --output")
+    lock = folder / "bundle.json"
+    if lock.exists() and lock.read_bytes() != contents.head["bundle.json"]:
+        lock.unlink()
+    for path in strays:
+        path.unlink()
+
+
+async def _write_one(contents: Contents, member: Member, item: Item | None, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if await aiofiles.os.wrap(_is_whole)(contents, member, item, path):
+        return
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        await _write_content(contents, member, item, file)
+        await aiofiles.os.wrap(_sync)(file)
+    part.replace(path)
+    sync_folder(path.parent)
+
+
+async def _write_content(
+    contents: Contents, member: Member, item: Item | None, file: BinaryIO
+) -> None:
+    write = aiofiles.os.wrap(file.write)
+    if item is None:
+        await write(contents.head[member.name])
+        return
+    async for piece in contents.read(item):
+        await write(piece)
+
+
+def _is_whole(contents: Contents, member: Member, item: Item | None, path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return _has_content(contents, member, item, file) and not file.read(1)
+    except FileNotFoundError:
+        return False
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,31 @@
+"""What commands that read bundles are given: the files of one, and the keys to trust."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from registry.bundle.read.head import Opened
+
+Bundle = Annotated[
+    list[Path],
+    typer.Argument(metavar="BUNDLE...", help="A bundle's file, folder, or volumes; - reads stdin."),
+]
+Keys = Annotated[
+    list[Path] | None,
+    typer.Option("--key", metavar="PEM", help="A public key to trust; may be repeated."),
+]
+
+
+def check_signer(opened: "Opened", keys: Sequence[Path]) -> str:
+    """Return the file name of the key that signed a bundle; empty where none was asked for.
+
+    Raises:
+        BundleInvalid: it was signed by none of them.
+        KeyInvalid: one of them is no key.
+    """
+    from registry.bundle.format.signature import Policy  # noqa: PLC0415
+
+    return Policy(tuple(keys), is_required=bool(keys)).judge(opened.lock.raw, opened.signature)

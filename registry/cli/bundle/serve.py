@@ -1,0 +1,124 @@
+"""`entrepot bundle serve`: a registry straight from a bundle's files."""
+
+import socket
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from registry.cli.bundle.arguments import Keys, check_signer
+from registry.cli.session import fail, spell_error
+from registry.cli.terminal import tell_count, tell_size, tell_volumes
+from registry.errors import EntrepotError, InvalidInput, SettingsError
+from registry.settings.model import ServerSettings
+from registry.settings.values import Address, Refusal, parse_address
+
+if TYPE_CHECKING:
+    from registry.bundle.load.result import Imported
+    from registry.bundle.read.head import Opened
+
+EVERYWHERE = ("0.0.0.0", "[::]")  # noqa: S104 (told apart, not bound)
+_CLIENTS = """\
+Clients pull by the images' own names, with:
+
+Docker: /etc/docker/daemon.json, for Docker Hub's images
+  {{ "registry-mirrors": ["http://{address}"] }}
+
+containerd: /etc/containerd/certs.d/_default/hosts.toml
+  server = "http://{address}"
+  [host."http://{address}"]
+    capabilities = ["pull", "resolve"]
+
+Podman: /etc/containers/registries.conf.d/entrepot.conf
+{podman}"""
+_PODMAN = """\
+  [[registry]]
+  prefix = "{name}"
+  location = "{address}/{name}"
+  insecure = true
+"""
+
+
+def _read_address(text: str) -> Address:
+    try:
+        return parse_address(text)
+    except Refusal as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+_Bundle = Annotated[
+    list[Path],
+    typer.Argument(metavar="BUNDLE...", help="A bundle's file, folder, or volumes."),
+]
+_Listen = Annotated[
+    Address, typer.Option(parser=_read_address, metavar="HOST:PORT", help="Where clients connect.")
+]
+_Console = Annotated[
+    Address, typer.Option(parser=_read_address, metavar="HOST:PORT", help="Probes and metrics.")
+]
+_Workers = Annotated[
+    int,
+    typer.Option(metavar="N", min=0, max=64, help="Processes; 0 for one per core, at most 4."),
+]
+
+
+def serve_bundle(
+    bundle: _Bundle,
+    listen: _Listen = "127.0.0.1:5000",  # type: ignore[assignment]
+    console: _Console = "127.0.0.1:5001",  # type: ignore[assignment]
+    workers: _Workers = 0,
+    key: Keys = None,
+) -> None:
+    """Serve a bundle's images until SIGTERM or Ctrl-C, without importing; nothing is copied.
+
+    Of a bundle in volumes all that an image needs have to be given; exit 1 if no image is whole.
+
+    Example: entrepot bundle serve /media/usb/images.tar --listen 0.0.0.0:5000
+    """
+    from registry.bundle.read.open import open_paths  # noqa: PLC0415
+    from registry.server.bundle_server import serve_bundle as run  # noqa: PLC0415
+
+    try:
+        server = ServerSettings(listen=listen, console=console, workers=workers)
+        with open_paths(bundle) as opened:
+            check_signer(opened, key or ())
+            could_run = run(opened, server, partial(_tell, opened))
+    except SettingsError as error:
+        fail(f"{error.key.replace('server.', '--')}: {error.why}; {error.cure}", 2)
+    except (InvalidInput, ValueError) as error:
+        fail(str(error), 2)
+    except (EntrepotError, OSError) as error:
+        fail(spell_error(error), 1)
+    if not could_run:
+        raise typer.Exit(1)
+
+
+def _tell(opened: "Opened", done: "Imported", size: int, listening: str) -> None:
+    """Say what is served, what is not, and how clients are told."""
+    lines = [f"{opened.lock.bundle_id}: {tell_count(len(done.images), 'image')}, {tell_size(size)}"]
+    if size < opened.lock.size:
+        lines[0] += f" of {tell_size(opened.lock.size)}"
+    if done.volumes:
+        lines.append(f"not given: {tell_volumes(done.volumes)}")
+    lines += [
+        f"  {image.name}  {', '.join(image.platforms)}".rstrip()
+        for image in done.images
+        if not image.is_extra
+    ]
+    for name, lacking in done.incomplete.items():
+        told = tell_count(len(lacking), "blob")
+        lines.append(f"not served, {told} of it not here or damaged: {name}")
+    lines += [f"not served: {name}: {why}" for name, why in done.refused.items()]
+    lines += opened.medium.flaws.told
+    if done.images:
+        lines += ["", _tell_clients(done, listening)]
+    typer.echo("\n".join(lines))
+
+
+def _tell_clients(done: "Imported", listening: str) -> str:
+    host, _, port = listening.rpartition(":")
+    address = f"{socket.gethostname()}:{port}" if host in EVERYWHERE else listening
+    names = sorted({image.repository.registry for image in done.images})
+    podman = "\n".join(_PODMAN.format(name=name, address=address) for name in names)
+    return _CLIENTS.format(address=address, podman=podman)

@@ -1,0 +1,266 @@
+"""Where commands get their images from: arguments, files of any kind, and what was pulled."""
+
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from registry.cli.session import Session
+from registry.cli.terminal import make_table, print_table, tell_age
+from registry.errors import ListInvalid
+from registry.image_lists.detection import STDIN, Kind, decode, detect, find_images
+from registry.image_lists.env_file import gather_variables
+from registry.image_lists.results import Entry, Findings, Note, Wanted, merge
+from registry.oci.image_patterns import ImagePattern, is_pattern, parse_image
+from registry.oci.names import spell_image
+from registry.settings.values import Refusal, parse_duration
+
+_ARGUMENT = "the command line"
+
+
+def _read_period(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except Refusal as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+Images = Annotated[
+    list[str] | None, typer.Argument(metavar="[IMAGE]...", help="Names; no tag means latest.")
+]
+Files = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--file",
+        "-f",
+        metavar="FILE",
+        help="A list, compose file, Kubernetes YAML or Dockerfile; - is stdin. May be repeated.",
+    ),
+]
+FileKind = Annotated[
+    Kind | None, typer.Option("--kind", help="What the files are, instead of a look at them.")
+]
+EnvFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--env-file",
+        metavar="FILE",
+        help="Values for compose files, instead of the .env beside each; the environment wins.",
+    ),
+]
+BuildArgs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--build-arg", metavar="NAME=VALUE", help="An ARG of Dockerfiles; may be repeated."
+    ),
+]
+PulledSince = Annotated[
+    float | None,
+    typer.Option(
+        "--pulled-since",
+        metavar="PERIOD",
+        parser=_read_period,
+        help="What clients have pulled through this mirror lately, such as 30d, 12h or forever.",
+    ),
+]
+Clients = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--client",
+        metavar="ADDRESS",
+        help="Of that, what this address, network or glob pulled; may be repeated.",
+    ),
+]
+Pulled = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pulled",
+        metavar="GLOB",
+        help="Of that, only these images; may be repeated. Without --pulled-since, of all times.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What the options above were given; `period` in seconds."""
+
+    images: Sequence[str] = ()
+    files: Sequence[str] = ()
+    kind: Kind | None = None
+    env_file: Path | None = None
+    build_args: Sequence[str] = ()
+    period: float | None = None
+    clients: Sequence[str] = ()
+    pulled: Sequence[str] = ()
+
+    @property
+    def has_history(self) -> bool:
+        """Whether what was pulled is a source."""
+        return self.period is not None or bool(self.clients or self.pulled)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was named."""
+        return not (self.images or self.files or self.has_history)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What all sources want, each image once with its places, and the notes on the rest."""
+
+    entries: tuple[Entry, ...]
+    notes: tuple[Note, ...]
+
+
+async def gather(session: Session, sources: Sources) -> Gathered:
+    """Read all sources: arguments first, then files in their order, then what was pulled.
+
+    Raises:
+        InvalidInput: one of them cannot be read; the sentence says where and the cure.
+        StoreError: the catalog refused.
+    """
+    if sources.is_empty:
+        cure = "name images, a file with --file (- is stdin), or a time with --pulled-since"
+        raise ListInvalid("no images", 0, "nothing was named", cure)
+    findings = read_files(sources)
+    wanted = [_read_name(name, session) for name in sources.images]
+    wanted += [each for found in findings for each in found.wanted]
+    if sources.has_history:
+        wanted += await _list_pulled(session, sources)
+    return Gathered(merge(wanted), tuple(note for found in findings for note in found.notes))
+
+
+def read_files(sources: Sources) -> list[Findings]:
+    """Read the files alone, for commands that have no store.
+
+    Raises:
+        ListInvalid: one of them cannot be read; the sentence says where and the cure.
+    """
+    arguments = _read_build_args(sources.build_args)
+    return [_read_file(name, sources, arguments) for name in sources.files]
+
+
+def refuse_nothing(sources: Sources) -> NoReturn:
+    """Say that nothing of what was named has an image: success would hide a pipe that broke.
+
+    Raises:
+        ListInvalid: always.
+    """
+    whys, cures = [], []
+    if sources.files:
+        whys.append(", ".join(map(_spell_source, sources.files)))
+        cures.append("see whether what wrote it failed")
+    if sources.has_history:
+        whys.append("what clients pulled")
+        cures.append("take a longer --pulled-since, or other clients and globs")
+    raise ListInvalid("no images", 0, f"none in {' or '.join(whys)}", ", or ".join(cures))
+
+
+def _spell_source(name: str) -> str:
+    return "stdin" if name == STDIN else name
+
+
+def _read_name(name: str, session: Session) -> Wanted:
+    if is_pattern(name):
+        cure = f"to have what was pulled of it, say --pulled '{name}'"
+        raise ListInvalid(name, 0, "is a glob, and upstreams cannot be asked for those", cure)
+    path = Path(name)
+    if path.suffix and path.is_file():
+        raise ListInvalid(name, 0, "is a file, not an image", f"say --file {name}")
+    # As the other commands read it; in files an image without a registry is Docker Hub's.
+    image = parse_image(name, session.settings.default_upstream)
+    return Wanted(spell_image(*image), _ARGUMENT)
+
+
+def _read_file(name: str, sources: Sources, arguments: Mapping[str, str]) -> Findings:
+    data = sys.stdin.buffer.read() if name == STDIN else _read_bytes(Path(name))
+    kind = sources.kind or detect(name, decode(data, name))
+    variables = _read_variables(name, sources) if kind is Kind.COMPOSE else {}
+    found = find_images(data, name, kind=kind, variables=variables, arguments=arguments)
+    if found.wanted or found.notes:
+        return found
+    return Findings(notes=(Note(_spell_source(name), "it names no image"),))
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        why = f"cannot be read ({error.strerror})"
+        raise ListInvalid(str(path), 0, why, "name a file, or - for stdin") from error
+
+
+def _read_variables(name: str, sources: Sources) -> Mapping[str, str]:
+    path = sources.env_file
+    if path is None:
+        path = Path() if name == STDIN else Path(name).parent
+        path /= ".env"
+        if not path.is_file():
+            return gather_variables(os.environ)
+    return gather_variables(os.environ, decode(_read_bytes(path), str(path)), str(path))
+
+
+def _read_build_args(given: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not name or not (equals or name in os.environ):
+            cure = "write NAME=VALUE, or a NAME that is in the environment"
+            raise ListInvalid("--build-arg", 0, f"{each[:100]!r} gives no value", cure)
+        found[name] = value if equals else os.environ[name]
+    return found
+
+
+async def _list_pulled(session: Session, sources: Sources) -> list[Wanted]:
+    from registry.content.pull_history import ClientPattern  # noqa: PLC0415
+
+    default = session.settings.default_upstream
+    pulled = await session.storehouse.history.list_pulled(
+        math.inf if sources.period is None else sources.period,
+        [ClientPattern.parse(each) for each in sources.clients],
+        [ImagePattern.parse(each, default) for each in sources.pulled],
+    )
+    return [
+        Wanted(
+            spell_image(each.repository, each.reference),
+            f"pulled {tell_age(each.pulled)} by {_tell_clients(each.clients)}",
+        )
+        for each in pulled
+    ]
+
+
+def _tell_clients(clients: Sequence[str]) -> str:
+    told = ", ".join(clients[:3]) or "an unknown client"
+    return f"{told} and {len(clients) - 3} more" if len(clients) > 3 else told
+
+
+def tell_notes(gathered: Gathered) -> None:
+    """Print on stderr what may need an image and gave none."""
+    for note in gathered.notes:
+        typer.echo(f"entrepot: {note}", err=True)
+
+
+def list_places(gathered: Gathered) -> list[dict[str, object]]:
+    """Return the images and their places, as JSON shows them."""
+    return [
+        {"image": spell_image(each.repository, each.reference)}
+        | {"places": list(each.places), "guess": each.is_guess}
+        for each in gathered.entries
+    ]
+
+
+def print_places(gathered: Gathered) -> None:
+    """Print a table of the images, and of where each is wanted."""
+    table = make_table("IMAGE", "WANTED BY")
+    for entry in gathered.entries:
+        name = spell_image(entry.repository, entry.reference)
+        guess = " (a guess)" if entry.is_guess else ""
+        for number, place in enumerate(entry.places):
+            table.add_row("" if number else name, f"{place}{guess}")
+    print_table(table)

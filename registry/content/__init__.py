@@ -1,0 +1,1 @@
+"""What do we hold; how does it come, stay and go?"""

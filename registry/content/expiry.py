@@ -1,0 +1,89 @@
+"""How long images are kept that nobody pulls, where `storage.keep_for` says so."""
+
+import math
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+
+import structlog
+
+from registry.catalog.last_used import UseCatalog, Uses
+from registry.content.deletion import Removals
+from registry.errors import ImagePinned
+from registry.oci.digest import Digest
+from registry.oci.names import Repository
+
+
+def find_expired(
+    uses: Uses, keep_for: Mapping[str, float], now: float
+) -> list[tuple[Repository, Digest]]:
+    """Return what has not been of use for longer than its repository's images are kept. Pure.
+
+    An index and its manifests are of use together: a client asks for one of them only.
+    """
+    last = dict(uses.last)
+    holders: dict[Digest, set[Repository]] = {}
+    for repository, digest in last:
+        holders.setdefault(digest, set()).add(repository)
+    is_settled = False
+    while not is_settled:  # twice, but for indexes of indexes
+        is_settled = True
+        for parent, child in uses.families:
+            for repository in holders.get(parent, set()) & holders.get(child, set()):
+                both = ((repository, parent), (repository, child))
+                newest = max(last[each] for each in both)
+                is_settled &= all(last[each] == newest for each in both)
+                last.update(dict.fromkeys(both, newest))
+    return [
+        (repository, digest)
+        for (repository, digest), used in last.items()
+        if now - used > choose_period(keep_for, repository)
+    ]
+
+
+def choose_period(keep_for: Mapping[str, float], repository: Repository) -> float:
+    """Return for how many seconds a repository's images are kept: the longest pattern decides."""
+    matching = [pattern for pattern in keep_for if fnmatchcase(str(repository), pattern)]
+    return keep_for[max(matching, key=len)] if matching else math.inf
+
+
+class Retention:
+    """Removes what has been kept long enough; pins and whatever is pulled again stay."""
+
+    def __init__(
+        self,
+        uses: UseCatalog,
+        removals: Removals,
+        keep_for: Mapping[str, float],
+        clock: Callable[[], float],
+    ) -> None:
+        self._uses = uses
+        self._removals = removals
+        self._keep_for = keep_for
+        self._clock = clock
+        self._log = structlog.get_logger("registry.mirror")
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anything is ever to expire."""
+        return bool(self._keep_for)
+
+    async def expire(self) -> None:
+        """Remove every image that has expired.
+
+        Raises:
+            StoreError, OSError: the disk or the catalog refused.
+        """
+        uses, now = await self._uses.list_all(), self._clock()
+        for repository, digest in find_expired(uses, self._keep_for, now):
+            period = choose_period(self._keep_for, repository)
+            removals = (await self._removals.plan([(repository, digest)])).removals
+            manifests = [each for removal in removals for each in removal.manifests]
+            if not manifests:
+                continue  # pinned, or gone with its index, or an index that stays refers to it
+            if self._uses.find_last_pull(repository, manifests) > now - period:
+                continue  # pulled since we looked
+            try:
+                freed = await self._removals.carry_out(removals)
+            except ImagePinned:
+                continue
+            self._log.info("expired", image=f"{repository}@{digest}", bytes=freed)

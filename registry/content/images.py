@@ -1,0 +1,185 @@
+"""Images as operators handle them: listed, described, pinned and unpinned."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from registry.catalog.image_graph import Graph, ImageCatalog, NamedImage
+from registry.catalog.pins import Pin, Root
+from registry.content.image_report import ImageReport, Inventory
+from registry.content.pins import Pins
+from registry.errors import ManifestInvalid, ManifestUnknown, PlatformUnknown, StoreError
+from registry.oci import media_types, platforms
+from registry.oci.byte_ranges import Span
+from registry.oci.digest import Digest
+from registry.oci.image_patterns import ImagePattern
+from registry.oci.manifest import parse_manifest
+from registry.oci.names import (
+    Reference,
+    Repository,
+    parse_reference,
+    parse_repository,
+    spell_image,
+)
+from registry.store.contract import BlobStore
+
+
+class Images:
+    """Answers operators from the catalog and the disk; asks no upstream."""
+
+    def __init__(
+        self,
+        catalog: ImageCatalog,
+        pins: Pins,
+        store: BlobStore,
+    ) -> None:
+        self._catalog = catalog
+        self._pins = pins
+        self._store = store
+
+    async def find(self, patterns: Sequence[ImagePattern]) -> list[tuple[Repository, Reference]]:
+        """Return the images that any of the patterns means; without patterns, all.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        graph = await self._catalog.draw()
+        return [
+            (parse_repository(image.repository), parse_reference(image.reference))
+            for image in _choose(graph, patterns)
+        ]
+
+    async def describe(self, patterns: Sequence[ImagePattern]) -> list[ImageReport]:
+        """Describe the images that any of the patterns means; without patterns, all.
+
+        Raises:
+            StoreError: the catalog or the disk refused.
+        """
+        graph = await self._catalog.draw()
+        inventory = Inventory(
+            graph, {pin.name: _reach(graph, pin) for pin in self._pins.list_all()}
+        )
+        return [
+            inventory.describe(image, await self._find_platforms(graph, image.digest))
+            for image in _choose(graph, patterns)
+        ]
+
+    async def list_stored(self) -> list[tuple[Digest, int]]:
+        """Return every blob that is whole here, manifests included, and its size in bytes.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        graph = await self._catalog.draw()
+        return [(Digest.parse(digest), size) for digest, size in graph.stored.items()]
+
+    async def plan_pins(
+        self, names: Iterable[tuple[Repository, Reference]], platforms: Sequence[str]
+    ) -> list[tuple[Repository, Reference, list[Root]]]:
+        """Return what has to be pinned to keep images, for all their platforms or only these.
+
+        Raises:
+            ManifestUnknown: one of them is not here.
+            PlatformUnknown: one of them is not for one of these platforms.
+            StoreError: the catalog or the disk refused.
+        """
+        graph = await self._catalog.draw()
+        named = {
+            (image.repository, name): image.digest
+            for image in graph.images
+            for name in (image.reference, image.digest)
+        }
+        planned = []
+        for repository, reference in names:
+            digest = named.get((str(repository), str(reference)))
+            if digest is None:
+                digest = _find_below(graph, repository, reference)
+            roots = [Root(Digest.parse(digest), is_deep=True)]
+            if platforms:
+                found = await self._find_platforms(graph, digest)
+                name = spell_image(repository, reference)
+                roots = _choose_roots(name, digest, platforms, found)
+            planned.append((repository, reference, roots))
+        return planned
+
+    async def pin(self, planned: Iterable[tuple[Repository, Reference, Sequence[Root]]]) -> None:
+        """Keep images for ever, as planned.
+
+        Raises:
+            StoreError: the catalog or the disk refused.
+        """
+        await self._pins.put(planned)
+
+    async def unpin(self, names: Iterable[tuple[Repository, Reference]]) -> int:
+        """Let images go again when room is wanted; returns how many of them were pinned."""
+        return await self._pins.remove(names)
+
+    def list_pins(self) -> list[Pin]:
+        """Return every pin."""
+        return self._pins.list_all()
+
+    async def _find_platforms(self, graph: Graph, digest: str) -> dict[str, str]:
+        """Return which manifests of an image are for which platforms; "" where nobody knows."""
+        raw = await self._read(digest)
+        if raw is None:
+            return {digest: ""}
+        if graph.media_types.get(digest) in media_types.INDEXES:
+            return platforms.read_platforms(raw) or {digest: ""}
+        try:
+            manifest = parse_manifest(raw, graph.media_types[digest])
+        except ManifestInvalid:
+            return {digest: ""}
+        config = await self._read(str(manifest.blobs[0].digest)) if manifest.blobs else None
+        return {digest: platforms.read_platform(config) if config else ""}
+
+    async def _read(self, name: str) -> bytes | None:
+        digest = Digest.parse(name)
+        size = await self._store.stat(digest)
+        if size is None or size > _LARGEST:
+            return None
+        try:
+            return b"".join([piece async for piece in self._store.read(digest, Span(0, size))])
+        except StoreError:
+            return None  # evicted meanwhile
+
+
+_LARGEST = 8 * 1024 * 1024  # bytes of a document that is read; a layer that poses as one is not
+
+
+def _find_below(graph: Graph, repository: Repository, reference: Reference) -> str:
+    """Return the digest of a manifest that only an index of this repository leads to."""
+    roots = [image.digest for image in graph.images if image.repository == str(repository)]
+    if str(reference) in graph.media_types and str(reference) in graph.reach(*roots):
+        return str(reference)
+    why = "it is not in this cache; pull it through the mirror, or refresh it, and pin then"
+    raise ManifestUnknown(str(repository), str(reference), why)
+
+
+def _choose(graph: Graph, patterns: Sequence[ImagePattern]) -> Iterator[NamedImage]:
+    """Yield the images that any of the patterns means; without patterns, all."""
+    exact = {(each.names, each.references) for each in patterns if each.is_exact}
+    globs = [each for each in patterns if not each.is_exact]
+    for image in graph.images:
+        names = [(image.repository, name) for name in (image.reference, image.digest)]
+        if (
+            not patterns
+            or not exact.isdisjoint(names)
+            or any(glob.matches(*name) for glob in globs for name in names)
+        ):
+            yield image
+
+
+def _reach(graph: Graph, pin: Pin) -> set[str]:
+    shallow = {str(root.digest) for root in pin.roots}
+    return shallow | set(graph.reach(*(str(root.digest) for root in pin.roots if root.is_deep)))
+
+
+def _choose_roots(
+    image: str, digest: str, wanted: Sequence[str], found: dict[str, str]
+) -> list[Root]:
+    roots = {}
+    for name in wanted:
+        chosen = [child for child, known in found.items() if platforms.matches(name, known)]
+        if not chosen:
+            raise PlatformUnknown(image, name, sorted(filter(None, found.values())))
+        roots.update({child: Root(Digest.parse(child), True, name) for child in chosen})
+    roots.setdefault(digest, Root(Digest.parse(digest), is_deep=False))
+    return list(roots.values())

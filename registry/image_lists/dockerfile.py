@@ -1,0 +1,148 @@
+"""Dockerfiles and Containerfiles: what a build pulls."""
+
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+
+from registry.errors import ListInvalid
+from registry.image_lists.dockerfile_syntax import (
+    Instruction,
+    read_directives,
+    read_instructions,
+    unquote,
+)
+from registry.image_lists.interpolation import Dialect, Expansion, expand
+from registry.image_lists.location import RENDER_FIRST, Spot, split_lines
+from registry.image_lists.results import Findings, Wanted, want
+
+_NO_IMAGE = "scratch"
+_COPYING = frozenset({"ADD", "COPY"})
+_MAX_STAGES = 1000
+_UNKNOWN = "\0"
+# Set by the builder for the platform it builds on and for; what they are cannot be known here.
+_AUTOMATIC: Mapping[str, str] = MappingProxyType(
+    {
+        f"{side}{part}": _UNKNOWN
+        for side in ("BUILD", "TARGET")
+        for part in ("PLATFORM", "OS", "ARCH", "VARIANT")
+    }
+)
+
+
+def read_dockerfile(text: str, source: str, arguments: Mapping[str, str]) -> Findings:
+    """Read what FROM, COPY --from, RUN --mount=from and `# syntax` name, stages excluded.
+
+    `arguments` are what `docker build --build-arg` would get, over the defaults of ARG. What
+    stands behind ONBUILD is a guess: the builds that use this one will want it.
+
+    Raises:
+        ListInvalid: no FROM at all, or an image that is none, perhaps because of an empty ARG.
+    """
+    return Findings.sort(_Reading(source, arguments).read(split_lines(text, source)))
+
+
+class _Reading:
+    def __init__(self, source: str, arguments: Mapping[str, str]) -> None:
+        self._source = source
+        self._arguments = arguments
+        self._values = dict(_AUTOMATIC)
+        self._stages: set[str] = set()
+        self._has_stages = False  # they need no name
+
+    def read(self, lines: list[str]) -> Iterator[Wanted]:
+        directives = read_directives(lines)
+        escape = directives["escape"].value if "escape" in directives else "\\"
+        if syntax := directives.get("syntax"):
+            yield want(syntax.value.split()[0], Spot(self._source, syntax.line), "syntax")
+        every = tuple(read_instructions(lines, self._source, "`" if escape == "`" else "\\"))
+        # A stage may copy from a later one, but be built only on an earlier one.
+        known = frozenset({_NO_IMAGE, *map(_find_stage, every)} - {""})
+        for each in every:
+            if each.keyword == "FROM":
+                yield from self._read_from(each)
+            elif each.keyword == "ARG" and not self._has_stages:
+                self._read_arg(each)
+            for name, who in _list_origins(each):
+                if not name.isdecimal() and name.lower() not in known:
+                    yield self._want_origin(name, each, who)
+        if not self._has_stages:
+            raise Spot(self._source, 0).refuse(
+                "there is no FROM", "give a Dockerfile, or name the file for what it is"
+            )
+
+    def _read_from(self, instruction: Instruction) -> Iterator[Wanted]:
+        spot, words = self._spot(instruction), instruction.words
+        if any("{{" in word for word in words):
+            raise spot.refuse("FROM is a template", RENDER_FIRST)
+        if len(words) != 1 and (len(words) != 3 or words[1].upper() != "AS"):
+            raise spot.refuse("FROM is not followed by one image", "write FROM image [AS name]")
+        if len(self._stages) == _MAX_STAGES:
+            raise spot.refuse(f"more than {_MAX_STAGES} stages", "give it in parts")
+        found = self._expand(unquote(words[0]), spot)
+        if not self._is_stage(found.text):
+            yield self._want_base(words[0], found, spot)
+        self._has_stages = True
+        if name := _find_stage(instruction):
+            self._stages.add(name)
+
+    def _is_stage(self, image: str) -> bool:
+        name = image.lower()
+        if _UNKNOWN not in name:
+            return name == _NO_IMAGE or name in self._stages
+        wild = name.replace(_UNKNOWN, "*")
+        return any(fnmatchcase(each, wild) for each in self._stages)
+
+    def _want_base(self, written: str, found: Expansion, spot: Spot) -> Wanted:
+        if _UNKNOWN in found.text:
+            raise spot.refuse(
+                f"{written[:300]} depends on the platform",
+                "write the image of each platform into a list instead",
+            )
+        try:
+            return want(found.text, spot, "FROM")
+        except ListInvalid:
+            if not found.unset:
+                raise
+            names = ", ".join(dict.fromkeys(found.unset))[:300]
+            cure = f"write a default (ARG {found.unset[0]}=...) or give it as a build argument"
+            raise spot.refuse(f"{written[:300]} needs a value for {names}", cure) from None
+
+    def _read_arg(self, instruction: Instruction) -> None:
+        for word in instruction.words:
+            name, has_default, default = word.partition("=")
+            if name in self._arguments:
+                self._values[name] = self._arguments[name]
+            elif has_default and default.startswith("'"):
+                self._values[name] = unquote(default)
+            elif has_default:
+                self._values[name] = self._expand(unquote(default), self._spot(instruction)).text
+
+    def _want_origin(self, name: str, instruction: Instruction, who: str) -> Wanted:
+        spot = self._spot(instruction)
+        if "$" in name:
+            cure = "name a stage for it (FROM ... AS name) and copy from that"
+            raise spot.refuse(f"Docker puts no variable into {who} {name[:300]}", cure)
+        return want(name, spot, who, is_guess=instruction.is_trigger)
+
+    def _expand(self, text: str, spot: Spot) -> Expansion:
+        return expand(text, self._values, spot, Dialect.DOCKERFILE)
+
+    def _spot(self, instruction: Instruction) -> Spot:
+        return Spot(self._source, instruction.line)
+
+
+def _find_stage(instruction: Instruction) -> str:
+    is_named = instruction.keyword == "FROM" and len(instruction.words) == 3
+    return instruction.words[2].lower() if is_named else ""
+
+
+def _list_origins(instruction: Instruction) -> Iterator[tuple[str, str]]:
+    for flag in instruction.flags:
+        option, _, value = flag.partition("=")
+        if instruction.keyword in _COPYING and option == "--from":
+            yield unquote(value), f"{instruction.keyword} --from"
+        elif instruction.keyword == "RUN" and option == "--mount":
+            for part in unquote(value).split(","):
+                name, _, origin = part.partition("=")
+                if name.strip().lower() == "from":
+                    yield unquote(origin), "RUN --mount"

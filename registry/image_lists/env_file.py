@@ -1,0 +1,68 @@
+"""The values for a compose file: the environment, and an .env text."""
+
+import re
+from collections import ChainMap
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from registry.errors import ListInvalid
+from registry.image_lists.interpolation import Dialect, expand
+from registry.image_lists.location import Spot, split_lines
+
+_BLANK = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
+_BARE_NAME = re.compile(r"[ \t]*(?:export[ \t]+)?[A-Za-z_][A-Za-z0-9_.-]*[ \t]*(?:\n|\Z)")
+_ASSIGNMENT = re.compile(
+    r"""[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)[ \t]*[=:][ \t]*
+    (?: '(?P<single>[^']*+)'        [ \t]*(?:\#[^\n]*)?
+      | "(?P<double>(?:\\.|[^"\\])*+)" [ \t]*(?:\#[^\n]*)?
+      | (?!['"])(?P<bare>[^\n]*)
+    )(?:\n|\Z)""",
+    re.VERBOSE | re.DOTALL,
+)
+_COMMENT = re.compile(r"(?:^|[ \t])#.*", re.DOTALL)
+_ESCAPE = re.compile(r'\\([nrt"$\\])')
+_ESCAPED = MappingProxyType({"n": "\n", "r": "\r", "t": "\t", "$": "$$"})
+
+
+def gather_variables(
+    environment: Mapping[str, str], env_text: str = "", source: str = ".env"
+) -> Mapping[str, str]:
+    """Return name -> value: those of `env_text`, and over them those of the environment.
+
+    A line of `env_text` that needs a variable without a value gives none either: the file is
+    full of things that no image asks for, and the image that does ask is refused with its line.
+
+    Raises:
+        ListInvalid: a line of `env_text` is no assignment, or a quote has no end.
+    """
+    text = "\n".join(split_lines(env_text, source))
+    shell, values = dict(environment), dict[str, str]()
+    start, line = 0, 1
+    while start < len(text):
+        found = _ASSIGNMENT.match(text, start)
+        end = found or _BLANK.match(text, start) or _BARE_NAME.match(text, start)
+        spot = Spot(source, line)
+        if end is None:
+            raise spot.refuse("not an assignment", "write NAME=value, or close the quote")
+        if found is not None:
+            value = _read_value(found, ChainMap(shell, values), spot)
+            values.pop(found["name"], None)
+            values |= {} if value is None else {found["name"]: value}
+        line += text.count("\n", start, end.end())
+        start = end.end()
+    return MappingProxyType(values | shell)
+
+
+def _read_value(found: re.Match[str], known: Mapping[str, str], spot: Spot) -> str | None:
+    if found["single"] is not None:
+        return found["single"]
+    raw = found["double"]
+    if raw is None:
+        raw = _COMMENT.sub("", found["bare"]).strip()
+    else:
+        raw = _ESCAPE.sub(lambda escape: _ESCAPED.get(escape[1], escape[1]), raw)
+    try:
+        expansion = expand(raw, known, spot, Dialect.COMPOSE)
+    except ListInvalid:
+        return None
+    return None if expansion.unset else expansion.text

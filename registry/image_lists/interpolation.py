@@ -1,0 +1,110 @@
+"""Variables inside a text: `$A`, `${A}`, and what is to stand there when A has no value."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from registry.errors import ListInvalid
+from registry.image_lists.location import Spot
+
+# No image is longer; values that name each other twice would otherwise double without end.
+MAX_LENGTH = 4096
+_MAX_DEPTH = 10
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_OPERATOR = re.compile(r":?[-+?]")
+_BRACE = re.compile(r"\$\{|\}")
+
+
+class Dialect(Enum):
+    """How a dollar sign is escaped, which is all the dialects differ in."""
+
+    COMPOSE = re.compile(rf"\$(?:(?P<literal>\$)|(?P<name>{_NAME})|\{{(?P<braced>{_NAME}))")
+    DOCKERFILE = re.compile(rf"\\(?P<literal>.)|\$(?:(?P<name>{_NAME})|\{{(?P<braced>{_NAME}))")
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """A text with its values in place; those of the `unset` variables are empty."""
+
+    text: str
+    unset: tuple[str, ...] = ()
+
+
+def expand(text: str, variables: Mapping[str, str], spot: Spot, dialect: Dialect) -> Expansion:
+    """Put values in the place of `$A`, `${A}`, `${A:-word}`, `${A-word}`, `:+`, `+`, `:?`, `?`.
+
+    The word of a default may contain variables again; a value is never expanded a second time.
+
+    Raises:
+        ListInvalid: braces without an end, another operator, nesting beyond reason, a `?` that
+            was not answered, or more than 4096 characters.
+    """
+    if len(text) > MAX_LENGTH:
+        raise _refuse_length(spot)
+    if "$" not in text and "\\" not in text:
+        return Expansion(text)
+    return _Scope(variables, spot, dialect).expand(text, _MAX_DEPTH)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    variables: Mapping[str, str]
+    spot: Spot
+    dialect: Dialect
+
+    def expand(self, text: str, depth: int) -> Expansion:
+        if not depth:
+            raise self.spot.refuse("defaults inside defaults inside defaults", "write the value")
+        parts: list[str] = []
+        unset: list[str] = []
+        start = length = 0
+        while found := self.dialect.value.search(text, start):
+            parts.append(text[start : found.start()])
+            if name := found["braced"]:
+                end = self._find_end(text, found.end())
+                value = self._resolve(name, text[found.end() : end], depth)
+                start = end + 1
+            else:
+                value = self._resolve(found["name"], "", depth) if found["name"] else Expansion("")
+                start = found.end()
+            parts.append(found["literal"] or value.text)
+            unset += value.unset
+            length += len(parts[-1]) + len(parts[-2])
+            if length > MAX_LENGTH:
+                break
+        length += len(text) - start
+        if length > MAX_LENGTH:
+            raise _refuse_length(self.spot)
+        return Expansion("".join((*parts, text[start:])), tuple(unset))
+
+    def _find_end(self, text: str, start: int) -> int:
+        opened = 1
+        for brace in _BRACE.finditer(text, start):
+            opened += 1 if brace[0] == "${" else -1
+            if not opened:
+                return brace.start()
+        raise self.spot.refuse(f"'${{' without its '}}' in {text[:300]!r}", "close the brace")
+
+    def _resolve(self, name: str, rest: str, depth: int) -> Expansion:
+        value = self.variables.get(name)
+        if not rest:
+            return Expansion("", (name,)) if value is None else Expansion(value)
+        operator = _OPERATOR.match(rest)
+        if operator is None:
+            cure = f"write ${{{name}}}, ${{{name}:-default}} or the value itself"
+            raise self.spot.refuse(f"${{{(name + rest)[:300]}}} is not understood", cure)
+        word = rest[operator.end() :]
+        has_value = value is not None and (value != "" or ":" not in operator[0])
+        if operator[0].endswith("+"):
+            return self.expand(word, depth - 1) if has_value else Expansion("")
+        if has_value:
+            return Expansion(value or "")
+        if operator[0].endswith("-"):
+            return self.expand(word, depth - 1)
+        said = f": {word[:300]}" if word else ""
+        raise self.spot.refuse(f"variable {name} has no value{said}", f"give {name} a value")
+
+
+def _refuse_length(spot: Spot) -> ListInvalid:
+    return spot.refuse(f"more than {MAX_LENGTH} characters", "write the image itself")

@@ -1,0 +1,209 @@
+"""YAML, read as a tree of texts with line numbers and nothing else.
+
+Never as objects: tags make nothing here. Aliases are counted with all that they stand for, so a
+text whose tree would be larger or deeper than any real one is refused before anybody walks it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from types import MappingProxyType
+
+import yaml
+
+from registry.errors import ListInvalid
+from registry.image_lists.location import RENDER_FIRST, Spot
+
+MAX_NODES = 500_000  # in one text; a thousand pods, as a cluster lists them, have fewer
+MAX_DEPTH = 200
+
+_TOO_LARGE = (
+    f"more than {MAX_NODES} values, or {MAX_DEPTH} inside each other, aliases counted",
+    "give it in parts",
+)
+# The same grammar, some twenty times faster where libyaml is there.
+_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_NULL_TAGS = frozenset({"tag:yaml.org,2002:null", "!reset"})  # the latter is Compose's
+_MERGE = "<<"
+_NO_FIELDS: Mapping[str, "Field"] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value: a mapping has `fields`, a sequence `items`, another one `text`, null none of them.
+
+    `line` is where the value itself stands; behind an alias that is not where it is used.
+    """
+
+    line: int
+    text: str | None = None
+    fields: Mapping[str, "Field"] = field(default_factory=lambda: _NO_FIELDS)
+    items: tuple["Node", ...] = ()
+    height: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is null, or a mapping or sequence with nothing in it."""
+        return self.text is None and not self.fields and not self.items
+
+    def find(self, *path: str) -> "Node":
+        """Return what is below these keys, or a null."""
+        node = self
+        for name in path:
+            found = node.fields.get(name)
+            if found is None:
+                return NOTHING
+            node = found.node
+        return node
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A value in a mapping, and the line of its key."""
+
+    line: int
+    node: Node
+
+
+NOTHING = Node(0)
+
+
+def read_documents(text: str, source: str) -> Iterator[Node]:
+    """Yield every document, the empty ones as null; merge keys (`<<`) are resolved.
+
+    Raises:
+        ListInvalid: not YAML, a template, or larger than anything real.
+    """
+    yield from _Text(_read_events(text, source), source).read()
+
+
+def read_top_keys(text: str, source: str) -> Iterator[tuple[str, bool]]:
+    """Yield the keys of the first mapping among the documents, and whether a mapping is below.
+
+    It reads no further than it is asked, so what is broken further down does no harm.
+
+    Raises:
+        ListInvalid: not YAML, as far as it was read.
+    """
+    depth, key, is_inside = 0, None, False
+    for event in _read_events(text, source):
+        is_start = isinstance(event, yaml.CollectionStartEvent)
+        is_value = is_start or isinstance(event, yaml.ScalarEvent | yaml.AliasEvent)
+        if is_inside and depth == 1 and is_value:
+            if key is None:
+                key = getattr(event, "value", "")
+            else:
+                yield key, isinstance(event, yaml.MappingStartEvent | yaml.AliasEvent)
+                key = None
+        is_inside = is_inside or (not depth and isinstance(event, yaml.MappingStartEvent))
+        depth += is_start - isinstance(event, yaml.CollectionEndEvent)
+        if is_inside and not depth:
+            return
+
+
+def _read_events(text: str, source: str) -> Iterator[yaml.Event]:
+    stream = yaml.parse(text.removeprefix("\ufeff"), Loader=_LOADER)
+    try:
+        yield from islice(stream, 2 * MAX_NODES)
+        if next(stream, None) is not None:
+            raise Spot(source, 0).refuse(*_TOO_LARGE)
+    # Beside its own errors PyYAML lets through those of `int` and `chr` for odd escapes.
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        mark = getattr(error, "problem_mark", None)
+        told = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        cure = "mend it there; indent with spaces, quote what begins with a special character"
+        if "{{" in text:
+            cure = f"mend it there or, if this is a template, {RENDER_FIRST}"
+        spot = Spot(source, mark.line + 1 if mark else 0)
+        raise spot.refuse(f"not YAML: {told[:300]}", cure) from None
+
+
+class _Text:
+    """A text being read: the anchors of this document, and how many nodes there were so far."""
+
+    def __init__(self, events: Iterator[yaml.Event], source: str) -> None:
+        self._events = events
+        self._source = source
+        self._anchors: dict[str, tuple[Node, int]] = {}
+        self._count = 0
+
+    def read(self) -> Iterator[Node]:
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                self._anchors = {}
+                yield self._build(next(self._events), 0)
+
+    def _build(self, event: yaml.Event, depth: int) -> Node:
+        line = _line(event)
+        if isinstance(event, yaml.AliasEvent):
+            return self._follow(event, line, depth)
+        before = self._count
+        self._add(1, line, depth)
+        if isinstance(event, yaml.ScalarEvent):
+            node = Node(line, None if _is_null(event) else event.value)
+        elif isinstance(event, yaml.MappingStartEvent):
+            node = self._build_mapping(line, depth)
+        else:
+            items = tuple(self._build(each, depth + 1) for each in self._members())
+            node = Node(line, items=items, height=_measure(items))
+        if anchor := getattr(event, "anchor", None):
+            self._anchors[anchor] = node, self._count - before
+        return node
+
+    def _build_mapping(self, line: int, depth: int) -> Node:
+        fields: dict[str, Field] = {}
+        merged: list[Node] = []
+        for event in self._members():
+            key = self._build(event, depth + 1)
+            if key.fields or key.items or isinstance(event, yaml.CollectionStartEvent):
+                raise self._refuse_key(event)
+            value = self._build(next(self._events), depth + 1)
+            if key.text == _MERGE:
+                merged += value.items or (value,)
+            else:
+                fields[key.text or ""] = Field(_line(event), value)
+        own = tuple(each.node for each in fields.values())
+        height = _measure(chain(own, merged))
+        # The first who has a field wins: the mapping itself, then what it merges, in order.
+        for other in merged:
+            fields |= {name: each for name, each in other.fields.items() if name not in fields}
+        return Node(line, fields=fields, height=height)
+
+    def _members(self) -> Iterator[yaml.Event]:
+        for event in self._events:
+            if isinstance(event, yaml.CollectionEndEvent):
+                return
+            yield event
+
+    def _follow(self, event: yaml.AliasEvent, line: int, depth: int) -> Node:
+        name = event.anchor or ""
+        if name not in self._anchors:
+            why = f"*{name[:300]} stands for nothing, or for what contains it"
+            raise Spot(self._source, line).refuse(why, f"write &{name[:300]} before it")
+        node, size = self._anchors[name]
+        self._add(size, line, depth + node.height)
+        return node
+
+    def _add(self, nodes: int, line: int, depth: int) -> None:
+        self._count += nodes
+        if self._count > MAX_NODES or depth > MAX_DEPTH:
+            raise Spot(self._source, line).refuse(*_TOO_LARGE)
+
+    def _refuse_key(self, event: yaml.Event) -> ListInvalid:
+        # `image: {{ .Values.image }}` is YAML: a mapping with a mapping as its key.
+        spot = Spot(self._source, _line(event))
+        return spot.refuse("a key that is not a word, as in a template", RENDER_FIRST)
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 0
+
+
+def _measure(nodes: Iterator[Node] | tuple[Node, ...]) -> int:
+    return 1 + max((node.height for node in nodes), default=-1)
+
+
+def _is_null(event: yaml.ScalarEvent) -> bool:
+    is_plain = event.implicit[0]
+    return event.tag in _NULL_TAGS or (is_plain and event.value in _NULLS)

@@ -1,0 +1,153 @@
+"""Lists of an upstream, kept: the tags of a repository, the referrers of a digest."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from registry.catalog.manifests import ManifestCatalog, Referrer
+from registry.catalog.upstream_lists import ListCatalog
+from registry.errors import (
+    NameUnknown,
+    ReferrersUnsupported,
+    StoreError,
+    Unknown,
+    UpstreamDenied,
+    UpstreamError,
+    UpstreamOffline,
+)
+from registry.mirror.cache_status import Origin
+from registry.mirror.negative_cache import AbsenceMemory
+from registry.oci.digest import Digest
+from registry.oci.names import Repository
+from registry.settings.model import TagSettings
+from registry.tasks import Tasks
+from registry.upstream.contract import Source
+
+TAGS = "tags"  # the subject under which the catalog keeps a repository's tags
+
+
+@dataclass(frozen=True, slots=True)
+class ServedList:
+    """A list for a client; `warning` says why it may be incomplete or old."""
+
+    entries: list[Any]
+    origin: Origin
+    warning: str = ""
+
+
+class Lists:
+    """Answers lists: fresh ones from the catalog, others from upstream, old ones when it fails."""
+
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        lists: ListCatalog,
+        manifests: ManifestCatalog,
+        absences: AbsenceMemory,
+        tasks: Tasks,
+        *,
+        tags: TagSettings,
+        clock: Callable[[], float],
+    ) -> None:
+        self._sources = sources
+        self._lists = lists
+        self._manifests = manifests
+        self._absences = absences
+        self._tasks = tasks
+        self._tags = tags
+        self._clock = clock
+        self._log = structlog.get_logger("registry.mirror")
+
+    async def list_tags(self, repository: Repository) -> ServedList:
+        """Return the tags of a repository in ASCII order.
+
+        Raises:
+            NameUnknown: there is no such repository, or (offline, private) none to be had.
+            UpstreamError: nothing is known here, and the upstream does not say.
+        """
+        source = self._sources[repository.registry]
+        try:
+            return await self._get(repository, TAGS, lambda: source.list_tags(repository.name))
+        except (UpstreamOffline, UpstreamDenied) as error:
+            seen = self._manifests.list_tags(repository)
+            if not seen:
+                raise NameUnknown(str(repository)) from error
+            return ServedList(seen, Origin.STALE, "only the tags pulled through this mirror")
+
+    async def list_referrers(self, repository: Repository, digest: Digest) -> ServedList:
+        """Return the descriptors of what refers to `digest`.
+
+        Raises:
+            ReferrersUnsupported: the upstream has no such API, or (offline) nothing was ever
+                seen of it; clients use the tag scheme.
+            UpstreamError: nothing is known here, and the upstream does not say. An empty list
+                would hide signatures.
+        """
+        source = self._sources[repository.registry]
+        try:
+            return await self._get(
+                repository, str(digest), lambda: source.list_referrers(repository.name, digest)
+            )
+        except UpstreamOffline as error:
+            seen = [_describe(each) for each in self._manifests.list_referrers(repository, digest)]
+            if not seen:
+                raise ReferrersUnsupported(str(repository)) from error
+            return ServedList(seen, Origin.STALE, "only the referrers pulled through this mirror")
+        except UpstreamDenied as error:
+            raise ReferrersUnsupported(str(repository)) from error
+
+    def list_repositories(self) -> list[str]:
+        """Return every repository of which something is kept, as registry/name."""
+        return self._manifests.list_repositories()
+
+    async def _get(
+        self, repository: Repository, subject: str, ask: Callable[[], Awaitable[list[Any]]]
+    ) -> ServedList:
+        now = self._clock()
+        record = self._lists.find(repository, subject)
+        if record is not None and abs(now - record.checked) <= self._tags.fresh_for:
+            return ServedList(record.entries, Origin.HIT)
+        key = (repository, subject)
+        if (absent := self._absences.find(key, now)) is not None:
+            raise absent
+        try:
+            entries = await asyncio.shield(
+                self._tasks.share(key, lambda: self._fetch(repository, subject, ask))
+            )
+        except UpstreamError as error:
+            if record is None:
+                raise
+            return ServedList(record.entries, Origin.STALE, f"stale: {error}")
+        return ServedList(entries, Origin.MISS)
+
+    async def _fetch(
+        self, repository: Repository, subject: str, ask: Callable[[], Awaitable[list[Any]]]
+    ) -> list[Any]:
+        try:
+            entries = await ask()
+        except Unknown as error:
+            # Noted here, not by who waits: the next to ask may come before they wake up.
+            self._absences.note((repository, subject), error, self._clock())
+            raise
+        try:
+            await self._lists.record(repository, subject, entries, self._clock())
+        except StoreError as error:  # the upstream will be asked again: that is all
+            self._log.error("list not kept", repository=str(repository), why=str(error))
+        return entries
+
+
+def _describe(referrer: Referrer) -> dict[str, Any]:
+    """Write a descriptor as a referrers list shows it (image-spec, descriptor.md)."""
+    described: dict[str, Any] = {
+        "mediaType": referrer.descriptor.media_type,
+        "digest": str(referrer.descriptor.digest),
+        "size": referrer.descriptor.size,
+    }
+    if referrer.artifact_type:
+        described["artifactType"] = referrer.artifact_type
+    if referrer.annotations:
+        described["annotations"] = referrer.annotations
+    return described

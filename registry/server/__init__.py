@@ -1,0 +1,1 @@
+"""Which processes run, and what does each of them do?"""

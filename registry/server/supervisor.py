@@ -1,0 +1,174 @@
+"""The supervisor's loop: children are started, replaced, reloaded and drained.
+
+It is small and synchronous, so that forking is safe: no threads, no event loop, no connections.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn
+
+import structlog
+
+from registry.errors import EntrepotError
+from registry.server.shared import DRAIN, STEWARD, Berth
+
+RESPAWN = 1.0  # seconds before a dead process is replaced, so that a broken one does not spin
+GRACE = DRAIN + 5.0  # seconds after which a process that does not drain is killed
+BIRTH = 10.0  # seconds in which the first of a new generation must be alive
+POLL = 0.02  # seconds between two looks at whether it is
+STILLBORN = 3  # workers that may die before any was ever alive
+_ENDS = (signal.SIGTERM, signal.SIGINT)
+WATCHED = (signal.SIGCHLD, signal.SIGHUP, *_ENDS)
+
+
+class Supervisor:
+    """Runs the children until it is told to stop."""
+
+    def __init__(
+        self,
+        run_child: Callable[[Berth, int], Coroutine[Any, Any, None]],
+        reload: Callable[[Berth], Berth],
+        own_end: int,
+    ) -> None:
+        """`run_child` is what a child does, by its number.
+
+        `reload` makes a berth of the settings as they are now; raises EntrepotError.
+        `own_end` is the end of the lifeline that no child may hold.
+        """
+        self._run_child = run_child
+        self._reload = reload
+        self._own_end = own_end
+        self._children: dict[int, int] = {}
+        self._leaving: set[int] = set()
+        self._stillborn = 0
+        self._log = structlog.get_logger("registry.server.master")
+
+    def run(self, berth: Berth, workers: int) -> bool:
+        """Start everything and wait for SIGTERM or SIGINT; then drain and return.
+
+        The signals must be blocked. Returns False when no worker ever came to life.
+        """
+        for number in (STEWARD, *range(workers)):
+            self._spawn(berth, number)
+        # Who ended before SIGCHLD was blocked has told nobody, and would stay a zombie: as the
+        # first process of a container we inherit children of others.
+        self._replace_dead(berth)
+        while self._stillborn < STILLBORN:
+            received = signal.sigwaitinfo(WATCHED).si_signo
+            if received in _ENDS:
+                break
+            if received == signal.SIGHUP:
+                berth = self._replace_all(berth, workers)
+            self._replace_dead(berth)
+        else:
+            self._log.error("cannot start: every worker died at once; the lines above say why")
+        self._drain(berth)
+        return self._stillborn < STILLBORN
+
+    def _spawn(self, berth: Berth, number: int) -> int:
+        pid = os.fork()
+        if pid == 0:
+            os.close(self._own_end)
+            _live(self._run_child(berth, number))
+        self._children[pid] = number
+        return pid
+
+    def _replace_dead(self, berth: Berth) -> None:
+        for pid, number in self._reap():
+            if pid in self._leaving:
+                self._leaving.discard(pid)
+                continue
+            if number != STEWARD and not berth.heartbeats.was_ever_alive():
+                self._stillborn += 1
+                if self._stillborn >= STILLBORN:
+                    break
+            self._log.error("a process died and is replaced", process=_name(number), pid=pid)
+            time.sleep(RESPAWN)
+            self._spawn(berth, number)
+
+    def _replace_all(self, former: Berth, workers: int) -> Berth:
+        try:
+            berth = self._reload(former)
+        except EntrepotError as error:
+            self._log.error("not reloaded: the former settings stay", why=str(error))
+            return former
+        leaving = list(self._children)
+        coming = [self._spawn(berth, number) for number in range(workers)]
+        if is_born := self._wait_for_life(berth, coming):
+            # Only now: a steward without workers would tell probes that nobody answers.
+            self._spawn(berth, STEWARD)
+            self._log.info("reloaded")
+        else:
+            leaving = coming
+            why = "no new worker came to life"
+            self._log.error("not reloaded: the former settings stay", why=why)
+        self._leaving.update(leaving)
+        for pid in leaving:
+            os.kill(pid, signal.SIGTERM)
+        return berth if is_born else former
+
+    def _wait_for_life(self, berth: Berth, pids: list[int]) -> bool:
+        """Whether a new worker lives before all are dead, BIRTH is over, or we are to end."""
+        deadline = time.monotonic() + BIRTH
+        while not berth.heartbeats.was_ever_alive():
+            is_over = time.monotonic() > deadline or signal.sigpending() & set(_ENDS)
+            if is_over or all(map(_has_ended, pids)):
+                return False
+            time.sleep(POLL)
+        return True
+
+    def _reap(self) -> list[tuple[int, int]]:
+        dead = []
+        while self._children:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            # As the first process of a container we also inherit children of others.
+            if (number := self._children.pop(pid, None)) is not None:
+                dead.append((pid, number))
+        return dead
+
+    def _drain(self, berth: Berth) -> None:
+        # Whoever comes now is refused at once, as soon as the workers have closed theirs too.
+        berth.pulls.close()
+        berth.console.close()
+        for pid in self._children:
+            os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + GRACE
+        while self._children and (left := deadline - time.monotonic()) > 0:
+            received = signal.sigtimedwait(WATCHED, left)
+            self._reap()
+            if received is not None and received.si_signo in _ENDS:
+                break  # asked a second time: no more waiting
+        for pid in self._children:
+            os.kill(pid, signal.SIGKILL)
+        while self._children:
+            pid, _ = os.waitpid(-1, 0)
+            self._children.pop(pid, None)
+
+
+def _live(body: Coroutine[Any, Any, None]) -> NoReturn:
+    """Be a child: run `body`, then leave without the parent's clean-up."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
+    code = 1
+    try:
+        asyncio.run(body)
+        code = 0
+    except EntrepotError as error:
+        structlog.get_logger("registry.server.master").error("cannot run", why=str(error))
+    except BaseException:  # noqa: BLE001 - the last place before _exit: nothing is re-raised
+        structlog.get_logger("registry.server.master").exception("crashed")
+    finally:
+        os._exit(code)
+
+
+def _name(number: int) -> str:
+    return "steward" if number == STEWARD else f"worker {number}"
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a child has; it stays to be reaped."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

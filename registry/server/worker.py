@@ -1,0 +1,259 @@
+"""What the processes do: a worker answers pulls, the steward shows how things are."""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from registry.api.access_log import Reporter
+from registry.api.middleware import Handler, Observer
+from registry.api.replaying_protocol import IDLE, REST, Connection
+from registry.api.response_cache import Replays
+from registry.api.routes import Mirror, build_api
+from registry.console.probes import build_console
+from registry.content.maintenance import Steward
+from registry.metrics import Metrics, reserve_files
+from registry.server.heartbeats import INTERVAL, Heartbeats
+from registry.server.shared import BACKLOG, DRAIN, STEWARD, Berth, load_tls
+from registry.tasks import Tasks
+from registry.wiring.content import open_shelves, open_storehouse
+from registry.wiring.pulls import open_services
+
+COURTESY = 0.002  # seconds a busier worker leaves a new connection to the others
+SCARCITY = 0.5  # seconds to wait for descriptors when there are none left
+LAST_CALL = 0.25  # seconds in which a connection accepted last may still bring its request
+INBOX = 64 * 1024  # bytes read from a client at a time
+
+
+def recover(berth: Berth) -> None:
+    """Make a lost catalog again, before anybody forks or is served.
+
+    Raises:
+        StoreError: the disk or the catalog refused.
+    """
+    asyncio.run(_recover(berth))
+
+
+async def _recover(berth: Berth) -> None:
+    async with open_storehouse(berth.settings, is_lost=True) as storehouse:
+        await storehouse.recovery.recover(time.time())
+    berth.folder.lost.unlink()
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """What a server lives by: workers answer from what they `open`, the steward has to `tend` it.
+
+    Tending goes on until it is cancelled.
+    """
+
+    open: Callable[[Berth, Metrics], AbstractAsyncContextManager[Mirror]]
+    tend: Callable[[Berth, Metrics], Coroutine[Any, Any, None]]
+
+
+async def run_child(trade: Trade, berth: Berth, number: int) -> None:
+    """Be worker `number`, or the steward, until told to stop."""
+    if number == STEWARD:
+        berth.pulls.close()  # held open here, it would keep clients waiting when all else drains
+        await run_steward(trade, berth)
+    else:
+        berth.console.close()
+        await run_worker(trade, berth, number)
+
+
+async def run_worker(trade: Trade, berth: Berth, number: int) -> None:
+    """Answer pulls until told to stop.
+
+    Raises:
+        Exception: whatever ended the accepting; a worker that only beats is of no use.
+    """
+    async with AsyncExitStack() as stack:
+        metrics = _open_metrics(berth)
+        mirror = await stack.enter_async_context(trade.open(berth, metrics))
+        reporter = Reporter(metrics)
+        observer = Observer(reporter, build_api(mirror))
+        runner = await _open_api(stack, observer.observe)
+        # They outlive the accepting, so that nobody who was accepted is turned away.
+        greetings = await stack.enter_async_context(Tasks())
+        door = _Door(runner, Replays(reporter), berth, greetings)
+        tasks = await stack.enter_async_context(Tasks())
+        accepting = tasks.start(_keep_accepting(door, berth.heartbeats, number))
+        tasks.start(_keep_beating(berth.heartbeats, number))
+        ending = tasks.start(_wait_for_end(berth.lifeline))
+        await asyncio.wait([accepting, ending], return_when=asyncio.FIRST_COMPLETED)
+        if accepting.done():
+            accepting.result()
+        accepting.cancel()
+        await asyncio.wait([accepting])
+        door.close()
+        # Clients that were accepted just now have not yet said what they want; cleaning up at once
+        # would close their connections unanswered.
+        await asyncio.sleep(LAST_CALL)
+
+
+def _open_metrics(berth: Berth) -> Metrics:
+    try:
+        reserve_files(berth.metrics)
+    except OSError as error:
+        log = structlog.get_logger("registry.server.worker")
+        log.warning("counting unseen", folder=str(berth.metrics), why=error.strerror)
+    return Metrics()
+
+
+class _Door:
+    """Lets clients in from the socket that all workers share."""
+
+    def __init__(
+        self, runner: web.ServerRunner, replays: Replays, berth: Berth, greetings: Tasks
+    ) -> None:
+        if runner.server is None:
+            raise RuntimeError("the runner has to be set up before")
+        self.pulls = berth.pulls
+        self._server = runner.server
+        self._replays = replays
+        self._inbox = memoryview(bytearray(INBOX))
+        self._tls = load_tls(berth.settings.server)
+        self._greetings = greetings
+
+    def count_inside(self) -> int:
+        return len(self._server.connections)
+
+    def accept(self) -> None:
+        """Let one client in.
+
+        Raises:
+            BlockingIOError: nobody is there.
+            OSError: there are no descriptors left, say.
+        """
+        connection, _ = self.pulls.accept()
+        connection.setblocking(False)
+        loop = asyncio.get_running_loop()
+        # In a task of its own: a slow TLS handshake must not keep the next client waiting.
+        self._greetings.start(loop.connect_accepted_socket(self._greet, connection, ssl=self._tls))
+
+    def _greet(self) -> Connection:
+        return Connection(self._server(), self._replays, self._inbox)
+
+    def close(self) -> None:
+        """Let in those who wait already; whoever comes later is refused by the kernel at once.
+
+        That is, when the other processes close theirs as well: else the others let them in.
+        """
+        with suppress(OSError):
+            for _ in range(BACKLOG):
+                self.accept()
+        self.pulls.close()
+
+
+async def _keep_accepting(door: _Door, heartbeats: Heartbeats, number: int) -> None:
+    """Accept from the socket that all workers share, so that each gets its share of a crowd.
+
+    asyncio's own server takes all that wait in one turn of the loop, so the worker that wakes
+    first would serve the whole crowd. Here whoever has more connections than another worker lets
+    that one go first, for a moment only: it may be stuck.
+    """
+    while True:
+        await _wait_readable(door.pulls)
+        heartbeats.carry(number, door.count_inside())
+        if heartbeats.is_ahead(number):
+            await asyncio.sleep(COURTESY)
+        try:
+            door.accept()
+        except BlockingIOError:  # another worker took it
+            continue
+        except OSError:  # out of descriptors, say: those who leave will free some
+            await asyncio.sleep(SCARCITY)
+
+
+async def _wait_readable(listening: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(listening, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(listening)
+
+
+async def run_steward(trade: Trade, berth: Berth) -> None:
+    """Show people and probes how things are, until told to stop."""
+
+    def find_trouble() -> str:
+        if not os.access(berth.folder.root, os.W_OK):
+            return f"{berth.folder.root} cannot be written"
+        return "" if berth.heartbeats.count_living() else "no pull worker answers"
+
+    async with AsyncExitStack() as stack:
+        console = build_console(find_trouble, _collect_all)
+        runner = web.AppRunner(console, access_log=None, shutdown_timeout=DRAIN / 2)
+        await _open_runner(stack, runner)
+        await web.SockSite(runner, berth.console, backlog=BACKLOG).start()
+        metrics = _open_metrics(berth)
+        tasks = await stack.enter_async_context(Tasks())
+        tending = tasks.start(trade.tend(berth, metrics))
+        ending = tasks.start(_wait_for_end(berth.lifeline))
+        await asyncio.wait([tending, ending], return_when=asyncio.FIRST_COMPLETED)
+        if tending.done():
+            tending.result()  # whatever it died of: a steward that does not tend is of no use
+
+
+def _open_mirror(berth: Berth, metrics: Metrics) -> AbstractAsyncContextManager[Mirror]:
+    return open_services(berth.settings, open_shelves(berth.folder), metrics)
+
+
+async def _tend_store(berth: Berth, metrics: Metrics) -> None:
+    async with open_storehouse(berth.settings, metrics) as house:
+        rate = berth.settings.storage.audit_rate
+        await Steward(house.room, house.retention, house.history, house.audit, rate).keep_tidy()
+
+
+MIRROR = Trade(_open_mirror, _tend_store)
+
+
+def _collect_all() -> CollectorRegistry:
+    collected = CollectorRegistry()
+    MultiProcessCollector(collected)  # type: ignore[no-untyped-call]
+    return collected
+
+
+async def _open_api(stack: AsyncExitStack, answer: Handler) -> web.ServerRunner:
+    server = web.Server(
+        answer, access_log=None, handler_cancellation=True, keepalive_timeout=IDLE + REST
+    )
+    # aiohttp waits that long twice: for the answers, then for them again after it has cut off what
+    # their requests still bring, which for pulls is nothing.
+    runner = web.ServerRunner(server, shutdown_timeout=DRAIN / 2)
+    await _open_runner(stack, runner)
+    return runner
+
+
+async def _open_runner(stack: AsyncExitStack, runner: web.BaseRunner) -> None:
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+
+
+async def _keep_beating(heartbeats: Heartbeats, number: int) -> None:
+    while True:
+        heartbeats.beat(number)
+        await asyncio.sleep(INTERVAL)
+
+
+async def _wait_for_end(lifeline: int) -> None:
+    """Return on SIGTERM or SIGINT, or when the supervisor is gone."""
+    loop = asyncio.get_running_loop()
+    end = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end.set)
+    loop.add_reader(lifeline, end.set)
+    await end.wait()
+    loop.remove_reader(lifeline)

@@ -1,0 +1,300 @@
+"""Loading the settings: which file, what the environment adds, secrets, and how errors read.
+
+Defaults < TOML file < environment < secret files. pydantic-settings is not used for this: it cannot
+match `ENTREPOT_UPSTREAMS__GHCR_IO__PROXY` with an upstream known only from the file, takes unknown
+variables for none of its business, and reports all errors at once without saying what to write.
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_origin
+
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from registry.errors import SettingsError
+from registry.settings.model import (
+    AccessSettings,
+    BundleSettings,
+    ServerSettings,
+    Settings,
+    StorageSettings,
+    TagSettings,
+    UpstreamSettings,
+    builtin_upstreams,
+)
+from registry.settings.values import MASK, Refusal, format_key, parse_list, parse_table
+
+PREFIX = "ENTREPOT_"
+_FILE_VARIABLE = "ENTREPOT_CONFIG"
+_USUAL_FILES = (Path("config/entrepot.toml"), Path("/etc/entrepot/entrepot.toml"))
+# Kubernetes puts these into every pod beside a Service that is called "entrepot".
+_FOREIGN = re.compile(r"ENTREPOT_(SERVICE_(HOST|PORT(_[^_].*)?)|PORT(_[0-9]+_.*)?)")
+_MAX_SECRET = 64 * 1024  # bytes; beyond it the wrong file was named
+
+# A setting's place: () is the whole, ("storage", "limit"), ("upstreams", "docker.io", "proxy").
+Place = tuple[str, ...]
+
+
+def load_settings(config: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Load the settings from `config` (else see `find_config`), `environ` and the secret files.
+
+    Raises:
+        SettingsError: the first thing that cannot be used: its key, why, and what to write.
+    """
+    path = find_config(config, environ)
+    document = _read_document(path) if path else {}
+    _check_tables(document)
+    variables = _read_environment(environ, document)
+    for place, (_, value) in variables.items():
+        table = document
+        for part in place[:-1]:
+            table = table.setdefault(part, {})
+        table[place[-1]] = value
+    document["upstreams"] = _complete_upstreams(document.get("upstreams", {}))
+    try:
+        settings = Settings.model_validate(document)
+    except ValidationError as error:
+        raise _word(error, variables) from error
+    return _read_files(settings)
+
+
+def find_config(config: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Return the file to load: `config`, else ENTREPOT_CONFIG, else the first usual one there is.
+
+    The usual ones are `config/entrepot.toml` in the current folder and
+    `/etc/entrepot/entrepot.toml`. None means that the defaults apply.
+
+    Raises:
+        SettingsError: the file that was named does not exist.
+    """
+    key, path = "--config", config
+    if path is None and environ.get(_FILE_VARIABLE):
+        key, path = _FILE_VARIABLE, Path(environ[_FILE_VARIABLE])
+    try:
+        if path is None:
+            return next((usual for usual in _USUAL_FILES if usual.exists()), None)
+        if path.exists():
+            return path
+    except OSError as error:
+        raise _unreadable(str(path or error.filename), error) from error
+    raise SettingsError(key, f"there is no file {str(path)!r}", "name an existing TOML file")
+
+
+def _read_document(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text("utf-8-sig")
+    except OSError as error:
+        raise _unreadable(str(path), error) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(str(path), "not UTF-8", "save the file as UTF-8") from error
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        end = f"at line {text.count(chr(10)) + 1}, the end of the document"
+        why = str(error).replace("at end of document", end)
+        raise SettingsError(str(path), f"not TOML: {why}", "correct this line") from error
+
+
+def _unreadable(key: str, error: OSError) -> SettingsError:
+    why = f"cannot be read ({error.strerror})"
+    return SettingsError(key, why, "let the user that runs entrepot read it, or name another file")
+
+
+def _check_tables(document: Mapping[str, Any]) -> None:
+    """Refuse values where tables belong; what is inside the tables is for the models to judge."""
+    for section in Settings.model_fields:
+        if section != "offline" and not isinstance(document.get(section, {}), dict):
+            raise SettingsError(section, "this is a table, not a value", f"write [{section}]")
+    for name, table in document.get("upstreams", {}).items():
+        key = format_key(("upstreams", name))
+        if not isinstance(table, dict):
+            raise SettingsError(key, "this is a table, not a value", f"write [{key}]")
+        dotted = _join_dotted(name, table)
+        if dotted != name:
+            cure = f"write [{format_key(('upstreams', dotted))}]"
+            raise SettingsError(f"upstreams.{dotted}", "a name with dots needs quotes", cure)
+
+
+def _join_dotted(name: str, table: Mapping[str, Any]) -> str:
+    # [upstreams.ghcr.io] without quotes is a table `io` in a table `ghcr`.
+    inner = next((key for key, value in table.items() if isinstance(value, dict)), None)
+    return name if inner is None else _join_dotted(f"{name}.{inner}", table[inner])
+
+
+def _complete_upstreams(configured: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the built-in upstreams with the `configured` tables merged over and added to them."""
+    tables = builtin_upstreams()
+    if any(_is_on(table.get("default")) for table in configured.values()):
+        tables["docker.io"]["default"] = False
+    for name, table in configured.items():
+        # Only the mask that `dump` printed may stand here; a password belongs into a file.
+        if table.pop("password", MASK) != MASK:
+            raise SettingsError(
+                format_key(("upstreams", name, "password")),
+                "passwords are not written here",
+                "put it into a file and name that in password_file",
+            )
+        tables[name] = tables.get(name, {"endpoints": [f"https://{name}"]}) | table
+    return tables
+
+
+def _is_on(value: object) -> bool:
+    # The words pydantic takes for true; the environment has only words.
+    return str(value).lower() in {"true", "t", "yes", "y", "on", "1"}
+
+
+def _read_environment(
+    environ: Mapping[str, str], document: Mapping[str, Any]
+) -> dict[Place, tuple[str, object]]:
+    """Return place -> (variable, value) of every setting in `environ`."""
+    upstreams = [*builtin_upstreams(), *document.get("upstreams", {})]
+    found: dict[Place, tuple[str, object]] = {}
+    for variable, text in sorted(environ.items()):
+        if not variable.startswith(PREFIX) or variable == _FILE_VARIABLE:
+            continue
+        if _FOREIGN.fullmatch(variable):
+            continue
+        place = _find_place(variable, upstreams)
+        if place in found:
+            raise SettingsError(
+                format_key(place),
+                f"{found[place][0]} and {variable} both set it",
+                "unset one of them",
+            )
+        found[place] = variable, _read_variable(place, text)
+    return found
+
+
+def _find_place(variable: str, upstreams: Iterable[str]) -> Place:
+    parts = variable.removeprefix(PREFIX).lower().split("__")
+    place: Place = tuple(parts)
+    if parts[0] == "upstreams" and len(parts) > 2:
+        place = "upstreams", _find_upstream(variable, "__".join(parts[1:-1]), upstreams), parts[-1]
+    if place not in {*_list_places(place)}:
+        nearest = _name_nearest(variable, map(_spell_variable, _list_places(place)))
+        raise SettingsError(variable, "no such setting", nearest)
+    return place
+
+
+def _find_upstream(variable: str, wanted: str, upstreams: Iterable[str]) -> str:
+    names = {name for name in upstreams if _flatten(name) == _flatten(wanted)}
+    if wanted in names or (not names and re.search(r"[.:]", wanted)):
+        return wanted  # with its dots, a variable may also introduce an upstream
+    if len(names) == 1:
+        return names.pop()
+    if names:
+        why = f"this may be {' or '.join(sorted(names))}"
+        raise SettingsError(variable, why, "write the name with its dots")
+    spelled = sorted({_flatten(name).upper() for name in upstreams})
+    raise SettingsError(variable, "no such upstream", _name_nearest(wanted.upper(), spelled))
+
+
+def _flatten(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "_", name.lower())
+
+
+def _read_variable(place: Place, text: str) -> object:
+    annotation = _model_at(place[:-1]).model_fields[place[-1]].annotation
+    if get_origin(annotation) is Mapping:
+        return parse_table(text)
+    return parse_list(text) if get_origin(annotation) is tuple else text
+
+
+def _model_at(place: Place) -> type[BaseModel]:
+    models: dict[str, type[BaseModel]] = {
+        "server": ServerSettings,
+        "storage": StorageSettings,
+        "tags": TagSettings,
+        "upstreams": UpstreamSettings,
+        "access": AccessSettings,
+        "bundles": BundleSettings,
+    }
+    return models[place[0]] if place else Settings
+
+
+def _list_places(near: Place) -> list[Place]:
+    """Return the place of every setting; of upstreams those of the one that `near` is in."""
+    upstream = near[1] if len(near) > 2 and near[0] == "upstreams" else "docker.io"
+    places: list[Place] = []
+    for section in Settings.model_fields:
+        head = ("upstreams", upstream) if section == "upstreams" else (section,)
+        fields = () if section == "offline" else _model_at(head).model_fields
+        places += [(*head, field) for field in fields if field != "password"] or [head]
+    return places
+
+
+def _name_nearest(wanted: str, known: Iterable[str]) -> str:
+    names = list(known)
+    longer = [name for name in names if name.startswith(wanted)]
+    return f"the nearest is {get_close_matches(wanted, longer or names, n=1, cutoff=0)[0]}"
+
+
+def _spell_variable(place: Place) -> str:
+    return PREFIX + "__".join(place).upper()
+
+
+def _word(error: ValidationError, variables: Mapping[Place, tuple[str, object]]) -> SettingsError:
+    """Say the first error in one line; the value is shown only where it cannot be a secret."""
+    first = error.errors(include_url=False)[0]
+    place = tuple(part for part in first["loc"] if isinstance(part, str) and part != "[key]")
+    refusal = first.get("ctx", {}).get("error")
+    if isinstance(refusal, Refusal):
+        why, cure = refusal.why, refusal.cure
+    elif first["type"] == "extra_forbidden":
+        sections = [(section,) for section in Settings.model_fields]
+        known = sections if len(place) == 1 else []
+        why = "no such setting"
+        cure = _name_nearest(format_key(place), map(format_key, [*known, *_list_places(place)]))
+    else:
+        shown = repr(first["input"])[:60] if isinstance(first["input"], str | int | float) else "it"
+        why = f"{shown} {first['msg'].removeprefix('Input ').replace('tuple', 'list')}"
+        cure = f"write for example {place[-1]} = {json.dumps(_find_example(place))}"
+    origin = f"{variables[place][0]}: " if place in variables else ""
+    return SettingsError(format_key(place), f"{origin}{why}", cure)
+
+
+def _find_example(place: Place) -> object:
+    example: Any = Settings().dump()
+    for part in place:
+        example = example.get(part, example.get("docker.io"))
+    return example
+
+
+def _read_files(settings: Settings) -> Settings:
+    server = settings.server
+    for key, path in (("server.tls_cert", server.tls_cert), ("server.tls_key", server.tls_key)):
+        _check_file(key, path)
+    for path in settings.bundles.keys:
+        _check_file("bundles.keys", path)
+    upstreams = {name: _read_secret(name, found) for name, found in settings.upstreams.items()}
+    return settings.model_copy(update={"upstreams": upstreams})
+
+
+def _check_file(key: str, path: str) -> None:
+    if path and not Path(path).is_file():
+        raise SettingsError(key, f"there is no file {path!r}", "name an existing PEM file")
+
+
+def _read_secret(name: str, upstream: UpstreamSettings) -> UpstreamSettings:
+    _check_file(format_key(("upstreams", name, "ca_file")), upstream.ca_file)
+    key = format_key(("upstreams", name, "password_file"))
+    if bool(upstream.username) != bool(upstream.password_file):
+        raise SettingsError(key, "username and password_file go together", "write both, or neither")
+    if not upstream.password_file:
+        return upstream
+    cure = "put the password or access token into it and let the user that runs entrepot read it"
+    try:
+        content = Path(upstream.password_file).read_bytes()
+        password = content.decode().strip()
+    except OSError as error:
+        why = f"{upstream.password_file!r} cannot be read ({error.strerror})"
+        raise SettingsError(key, why, cure) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(key, f"{upstream.password_file!r} is not text", cure) from error
+    if not password or len(content) > _MAX_SECRET:
+        raise SettingsError(key, f"{upstream.password_file!r} is empty or not a secret", cure)
+    return upstream.model_copy(update={"password": SecretStr(password)})

@@ -1,0 +1,297 @@
+"""Typed settings: what can be configured, within which bounds, and the defaults.
+
+`config/entrepot.toml` explains every setting to operators; `settings/loading.py` loads them.
+The models validate what they are given and open nothing. Relative paths are relative to the folder
+the program was started in.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
+
+from registry.settings.values import (
+    MASK,
+    Address,
+    Refusal,
+    check_periods,
+    check_registry,
+    compile_pattern,
+    format_duration,
+    format_size,
+    mask_proxy,
+    parse_address,
+    parse_duration,
+    parse_endpoint,
+    parse_proxy,
+    parse_size,
+)
+
+__all__ = [
+    "AccessSettings",
+    "Address",
+    "BundleSettings",
+    "ServerSettings",
+    "Settings",
+    "StorageSettings",
+    "TagSettings",
+    "UpstreamSettings",
+    "builtin_upstreams",
+]
+
+
+# Each type is read from what people write, and printed (in JSON mode) so that it reads the same.
+_Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size, when_used="json")]
+_Duration = Annotated[
+    float, BeforeValidator(parse_duration), PlainSerializer(format_duration, when_used="json")
+]
+_Periods = Annotated[Mapping[str, _Duration], BeforeValidator(check_periods)]
+_Address = Annotated[
+    Address, BeforeValidator(parse_address), PlainSerializer(str, when_used="json")
+]
+_Endpoint = Annotated[str, AfterValidator(parse_endpoint)]
+_Proxy = Annotated[str, AfterValidator(parse_proxy), PlainSerializer(mask_proxy, when_used="json")]
+_Registry = Annotated[str, AfterValidator(check_registry)]
+_Pattern = Annotated[re.Pattern[str], BeforeValidator(compile_pattern)]
+_Secret = Annotated[
+    SecretStr, PlainSerializer(lambda secret: MASK if secret else "", when_used="json")
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class ServerSettings(_Section):
+    """Where clients (`listen`) and people (`console`) connect.
+
+    `workers` is the number of pull processes; 0 means the number of cores, at most 4. With
+    `tls_cert` and `tls_key` (paths of PEM files) `listen` speaks TLS.
+    """
+
+    listen: _Address = Address("127.0.0.1", 5000)
+    console: _Address = Address("127.0.0.1", 5001)
+    workers: int = Field(default=0, ge=0, le=64)
+    tls_cert: str = ""
+    tls_key: str = ""
+
+    @field_validator("console")
+    @classmethod
+    def _differs_from_listen(cls, console: Address, info: ValidationInfo) -> Address:
+        if console.port and console == info.data.get("listen"):
+            raise Refusal(f"{console} is also server.listen", "write another port")
+        return console
+
+    @field_validator("tls_key")
+    @classmethod
+    def _comes_with_cert(cls, key: str, info: ValidationInfo) -> str:
+        if bool(key) != bool(info.data.get("tls_cert")):
+            raise Refusal(
+                "TLS needs both tls_cert and tls_key", "write both, or neither for plain HTTP"
+            )
+        return key
+
+
+class StorageSettings(_Section):
+    """The data folder `path`; blobs take at most `limit` bytes, and `reserve` bytes stay free.
+
+    The background audit reads `audit_rate` bytes a second (0: never). `keep_for` says for how many
+    seconds after their last pull images are kept, by pattern of repository.
+    """
+
+    path: Path = Path("data")
+    limit: _Size = Field(default=50 * 1024**3, gt=0)
+    reserve: _Size = 1024**3
+    audit_rate: _Size = 8 * 1024**2
+    keep_for: _Periods = Field(default_factory=dict)
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _is_named(cls, path: object) -> object:
+        if path == "" or not isinstance(path, str | Path):
+            raise Refusal(f"{str(path)[:80]!r} is not the name of a folder", 'write path = "data"')
+        return path
+
+    @field_validator("keep_for")
+    @classmethod
+    def _outlasts_a_pull(cls, keep_for: Mapping[str, float]) -> Mapping[str, float]:
+        for pattern, period in keep_for.items():
+            if period < 3600:
+                why = f"{format_duration(period)} for {pattern[:80]!r} is less than an hour"
+                raise Refusal(why, 'write "1h" or more: what is being pulled must not expire')
+        return keep_for
+
+
+class TagSettings(_Section):
+    """How long what is known of a tag holds, in seconds (`math.inf`: forever).
+
+    Within `fresh_for` a tag is not asked for again; within `stale_for` it is served although the
+    upstream does not answer; within `missing_for` an absent one is not asked for again.
+    """
+
+    fresh_for: _Duration = 60.0
+    stale_for: _Duration = float("inf")
+    missing_for: _Duration = 10.0
+    immutable: tuple[_Pattern, ...] = ()
+
+    def is_immutable(self, tag: str) -> bool:
+        """Whether `tag` (a name such as `v1.2.3`) is matched as a whole by an `immutable` one."""
+        return any(pattern.fullmatch(tag) for pattern in self.immutable)
+
+
+class UpstreamSettings(_Section):
+    """One registry that is mirrored.
+
+    `endpoints` are base URLs, tried in order. `auth_realms` are further hosts to which this
+    upstream's credentials may be sent, `aliases` other names clients call it by, `connections` how
+    many may fetch one large blob. `password` is what `password_file` held when it was loaded.
+    """
+
+    endpoints: tuple[_Endpoint, ...]
+    username: str = ""
+    password_file: str = ""
+    proxy: _Proxy = Field(default="", repr=False)  # may hold a password
+    connections: int = Field(default=4, ge=1, le=16)
+    default: bool = False
+    auth_realms: tuple[_Registry, ...] = ()
+    ca_file: str = ""
+    aliases: tuple[_Registry, ...] = ()
+    password: _Secret = SecretStr("")
+
+    @field_validator("endpoints")
+    @classmethod
+    def _has_one(cls, endpoints: tuple[str, ...]) -> tuple[str, ...]:
+        if not endpoints:
+            raise Refusal("there is no endpoint", 'write endpoints = ["https://..."]')
+        return endpoints
+
+
+class AccessSettings(_Section):
+    """Who may pull: `open` means everybody; `users` is refused (decision record 0010)."""
+
+    mode: Literal["open", "users"] = "open"
+
+    @field_validator("mode")
+    @classmethod
+    def _can_be_kept(cls, mode: str) -> str:
+        if mode == "users":
+            raise Refusal(
+                '"users" is not available in this version, and pulls would be open to everybody',
+                'write mode = "open" and restrict who can reach server.listen',
+            )
+        return mode
+
+
+class BundleSettings(_Section):
+    """Which bundles are imported: with `require_signature` those signed by one of `keys` (PEM).
+
+    Without it unsigned ones are too, and those signed by strangers only if there are no `keys`.
+    """
+
+    keys: tuple[str, ...] = ()
+    require_signature: bool = False
+
+    @field_validator("require_signature")
+    @classmethod
+    def _has_keys(cls, is_required: bool, info: ValidationInfo) -> bool:
+        if is_required and not info.data.get("keys"):
+            raise Refusal("there is no key to check with", 'write keys = ["/.../maker.pub.pem"]')
+        return is_required
+
+
+def builtin_upstreams() -> dict[str, dict[str, Any]]:
+    """Return a new table per upstream that is there without being configured, Docker Hub first."""
+    docker_hub: dict[str, Any] = {
+        "endpoints": ["https://registry-1.docker.io"],
+        "default": True,
+        "auth_realms": ["auth.docker.io"],
+        "aliases": ["index.docker.io", "registry-1.docker.io"],
+    }
+    others = (
+        "ghcr.io",
+        "quay.io",
+        "gcr.io",
+        "registry.k8s.io",
+        "mcr.microsoft.com",
+        "public.ecr.aws",
+        "nvcr.io",
+    )
+    return {"docker.io": docker_hub} | {name: {"endpoints": [f"https://{name}"]} for name in others}
+
+
+def _build_upstreams() -> dict[str, UpstreamSettings]:
+    return {name: UpstreamSettings(**table) for name, table in builtin_upstreams().items()}
+
+
+class Settings(_Section):
+    """Every setting. `upstreams` are by name and exactly those given; without, the built-in ones.
+
+    Raises:
+        pydantic.ValidationError: on construction, with every value that cannot be used.
+    """
+
+    offline: bool = False
+    server: ServerSettings = ServerSettings()
+    storage: StorageSettings = StorageSettings()
+    tags: TagSettings = TagSettings()
+    upstreams: Mapping[_Registry, UpstreamSettings] = Field(default_factory=_build_upstreams)
+    access: AccessSettings = AccessSettings()
+    bundles: BundleSettings = BundleSettings()
+
+    @field_validator("upstreams")
+    @classmethod
+    def _have_one_default(cls, upstreams: Mapping[str, Any]) -> Mapping[str, Any]:
+        defaults = [name for name, upstream in upstreams.items() if upstream.default]
+        if len(defaults) > 1:
+            raise Refusal(
+                f"default = true stands in {' and in '.join(defaults)}",
+                "leave it in one of them and write default = false in the others",
+            )
+        if not defaults:
+            raise Refusal(
+                "none of them has default = true",
+                "write it in the one that plain image names belong to",
+            )
+        return upstreams
+
+    @field_validator("upstreams")
+    @classmethod
+    def _share_no_name(cls, upstreams: Mapping[str, Any]) -> Mapping[str, Any]:
+        owners = {name: name for name in upstreams}
+        for name, upstream in upstreams.items():
+            for alias in upstream.aliases:
+                owner = owners.setdefault(alias, name)
+                if owner != name:
+                    raise Refusal(
+                        f"{alias} is an alias of {name}, and a name or an alias of {owner}",
+                        f'configure [upstreams."{name}"] instead, or change its aliases',
+                    )
+        return upstreams
+
+    @property
+    def default_upstream(self) -> str:
+        """The name of the upstream that plain image names belong to."""
+        return next(name for name, upstream in self.upstreams.items() if upstream.default)
+
+    def dump(self) -> dict[str, Any]:
+        """Return plain tables, lists, strings, numbers and booleans, as TOML and JSON know them.
+
+        Sizes (`50GiB`) and durations (`60s`) are as people write them, passwords are asterisks.
+        """
+        tables = self.model_dump(mode="json")
+        for upstream in tables["upstreams"].values():
+            if not upstream["password"]:
+                del upstream["password"]
+        return tables

@@ -1,0 +1,169 @@
+"""Blobs as files: `blobs/<algorithm>/<2 hex>/<hex>`, read-only, never rewritten."""
+
+import fcntl
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import aiofiles
+import aiofiles.os
+
+from registry.errors import DigestInvalid, StoreError
+from registry.oci.byte_ranges import Span
+from registry.oci.digest import Digest
+from registry.store.contract import BlobFile
+from registry.store.data_folder import make_folder, sync_folder
+from registry.store.file_locks import leads_to
+from registry.store.partial import SealedPart
+
+_PIECE = 1024 * 1024  # bytes per read
+
+
+class DiskStore:
+    """A `BlobStore` in a folder of one file system together with its spool."""
+
+    def __init__(self, folder: Path, quarantine: Path) -> None:
+        self._folder = folder
+        self._quarantine = quarantine
+
+    async def stat(self, digest: Digest) -> int | None:
+        """Return the size in bytes, or None. No thread: the inode is nearly always in memory."""
+        try:
+            return self._path(digest).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    async def read(self, digest: Digest, span: Span) -> AsyncIterator[bytes]:
+        """Yield the bytes of `span`; raises StoreError when they are not all here."""
+        path = self._path(digest)
+        left = span.length
+        try:
+            async with aiofiles.open(path, "rb") as file:
+                await file.seek(span.start)
+                while left:
+                    piece = await file.read(min(left, _PIECE))
+                    if not piece:
+                        raise StoreError(str(path), f"ends {left} bytes early")
+                    left -= len(piece)
+                    yield piece
+        except OSError as error:
+            raise StoreError(str(path), error.strerror or str(error)) from error
+
+    async def adopt(self, part: SealedPart) -> None:
+        """Rename a sealed part to its final name and make the name durable."""
+        await aiofiles.os.wrap(self._adopt)(part)
+
+    def _adopt(self, part: SealedPart) -> None:
+        path = self._path(part.digest)
+        try:
+            make_folder(path.parent)
+            part.path.replace(path)
+            sync_folder(path.parent)
+        except OSError as error:
+            raise StoreError(str(path), error.strerror or str(error)) from error
+
+    async def delete(self, digest: Digest) -> bool:
+        """Unlink a blob; False when it was not here."""
+        try:
+            await aiofiles.os.remove(self._path(digest))
+        except FileNotFoundError:
+            return False
+        return True
+
+    async def set_aside(self, digest: Digest) -> None:
+        """Move a blob into quarantine."""
+        await aiofiles.os.makedirs(self._quarantine, exist_ok=True)
+        with suppress(FileNotFoundError):
+            await aiofiles.os.replace(self._path(digest), self._quarantined(digest))
+
+    async def discard(self, digest: Digest) -> None:
+        """Delete a blob that was moved into quarantine."""
+        with suppress(FileNotFoundError):
+            await aiofiles.os.remove(self._quarantined(digest))
+
+    async def scan_aside(self) -> AsyncIterator[tuple[Digest, int]]:
+        """Yield (digest, size) of every blob in quarantine; strangers' files are passed over."""
+        for each in await aiofiles.os.wrap(self._list_aside)():
+            yield each
+
+    def _list_aside(self) -> list[tuple[Digest, int]]:
+        found = []
+        for path in self._quarantine.glob("*-*"):
+            with suppress(DigestInvalid, FileNotFoundError):
+                found.append((Digest.parse(path.name.replace("-", ":", 1)), path.stat().st_size))
+        return found
+
+    async def scan(self, after: str = "") -> AsyncIterator[tuple[Digest, int]]:
+        """Yield (digest, size) of every well-named file; strangers' files are passed over."""
+        for shard in await aiofiles.os.wrap(self._list_shards)():
+            if f"{shard.parent.name}:{shard.name}~" < after:
+                continue
+            for digest, size in await aiofiles.os.wrap(self._list)(shard):
+                if str(digest) > after:
+                    yield digest, size
+
+    def _list_shards(self) -> list[Path]:
+        return sorted(path for path in self._folder.glob("*/??") if path.is_dir())
+
+    def _list(self, shard: Path) -> list[tuple[Digest, int]]:
+        found = []
+        with os.scandir(shard) as entries:
+            for entry in entries:
+                try:
+                    digest = Digest.parse(f"{shard.parent.name}:{entry.name}")
+                    if entry.name.startswith(shard.name):
+                        found.append((digest, entry.stat().st_size))
+                except (DigestInvalid, FileNotFoundError):
+                    continue
+        return sorted(found, key=lambda each: each[0].encoded)
+
+    async def open_file(self, digest: Digest) -> BlobFile | None:
+        """Return the open file of a blob, or None. No thread: as for `stat`."""
+        # Not by pathlib, which takes longer than opening: every request for a blob comes by here.
+        path = self._spell(digest)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(path, error.strerror or str(error)) from error
+        try:
+            # Held by the writer that sealed it a moment ago, or by whoever is deleting it: what is
+            # open can be read to its end all the same.
+            with suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return BlobFile(descriptor, os.fstat(descriptor).st_size)
+        except OSError as error:
+            os.close(descriptor)
+            raise StoreError(path, error.strerror or str(error)) from error
+
+    @contextmanager
+    def claim(self, digest: Digest) -> Iterator[bool]:
+        """Yield whether nobody reads or writes the blob: the kernel keeps who does."""
+        try:
+            descriptor = os.open(self._path(digest), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            yield False  # not here, and perhaps arriving just now
+            return
+        try:
+            yield _lock_alone(descriptor) and leads_to(self._path(digest), descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _quarantined(self, digest: Digest) -> Path:
+        return self._quarantine / f"{digest.algorithm}-{digest.encoded}"
+
+    def _path(self, digest: Digest) -> Path:
+        return Path(self._spell(digest))
+
+    def _spell(self, digest: Digest) -> str:
+        return f"{self._folder}/{digest.algorithm}/{digest.encoded[:2]}/{digest.encoded}"
+
+
+def _lock_alone(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

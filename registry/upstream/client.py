@@ -1,0 +1,164 @@
+"""The HTTP client of one upstream: proxies, certificates, timeouts; foreign errors made ours."""
+
+import asyncio
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Self
+
+import anyio
+import httpx
+
+from registry import __version__
+from registry.errors import SettingsError, UpstreamUnreachable
+from registry.settings.model import UpstreamSettings
+from registry.upstream.aiohttp_transport import BulkTransport
+from registry.upstream.redirects import target_of
+
+CONNECT = 10.0  # seconds
+HASTY_CONNECT = 3.0  # seconds, where another endpoint may be asked instead
+DISCARD = 2.0  # seconds to read what nobody wants
+SHORT = 64 * 1024  # bytes that are sooner read than a new connection is made
+BULK = "bulk"  # the extension that marks a request whose answer may be large
+STALL = 20.0  # seconds without a byte after which a transfer counts as broken
+
+
+def preload() -> None:
+    """Import what httpx imports at a process's first request; before forking it costs once."""
+    anyio.run(anyio.sleep, 0)
+
+
+def open_client(
+    name: str, settings: UpstreamSettings, system: ssl.SSLContext | None = None
+) -> httpx.AsyncClient:
+    """Make the client that all requests to the upstream `name` go through; the caller closes it.
+
+    `system` trusts the system's authorities, and is shared where there is no `ca_file`: to make one
+    takes some 50 ms.
+
+    Raises:
+        SettingsError: `ca_file` cannot be read.
+    """
+    trust = system if system and not settings.ca_file else load_trust(name, settings.ca_file)
+    return httpx.AsyncClient(
+        transport=_Transport(trust, settings.proxy),
+        # Without a proxy in the settings it is "directly", whatever the environment says.
+        trust_env=False,
+        # Nobody's cookies are kept: an upstream must not tell two clients of ours together.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        # Redirects are followed by hand: the next host must never see our Authorization, and
+        # signed queries must arrive byte for byte.
+        follow_redirects=False,
+        timeout=httpx.Timeout(connect=CONNECT, read=STALL, write=STALL, pool=None),
+        headers={"User-Agent": f"entrepot/{__version__}", "Accept-Encoding": "identity"},
+    )
+
+
+def load_trust(name: str, ca_file: str) -> ssl.SSLContext:
+    """Return a TLS context that trusts the system's authorities, and those in `ca_file`.
+
+    Raises:
+        SettingsError: `ca_file` cannot be read.
+    """
+    context = ssl.create_default_context()
+    if ca_file:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            raise SettingsError(
+                f'upstreams."{name}".ca_file',
+                f"{ca_file} cannot be read as certificates ({error.strerror or error})",
+                "give a PEM file of certificate authorities",
+            ) from error
+    return context
+
+
+class _Transport(httpx.AsyncBaseTransport):
+    """httpx's own for what is small, another for what is large; see `aiohttp_transport.py`."""
+
+    def __init__(self, trust: ssl.SSLContext, proxy: str) -> None:
+        self._bulk = BulkTransport(trust, proxy)
+        self._small = httpx.AsyncHTTPTransport(
+            verify=trust,
+            proxy=proxy or None,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._bulk.__aenter__()
+        await self._small.__aenter__()
+        return self
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        chosen = self._bulk if request.extensions.get(BULK) else self._small
+        return await chosen.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._bulk.aclose()
+        await self._small.aclose()
+
+
+class _WrittenURL(httpx.URL):
+    """A URL that goes over the wire as it was written; httpx would normalise its escapes."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._target = target_of(url)
+
+    @property
+    def raw_path(self) -> bytes:
+        """Path and query."""
+        return self._target
+
+
+def write_request(
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    connect: float = CONNECT,
+    is_bulk: bool = False,
+) -> httpx.Request:
+    """Make a request that carries the path and query of `url` byte for byte.
+
+    `connect` is how many seconds a new connection may take; `is_bulk` says that the answer may be
+    large.
+
+    Not by httpx's extension `target`: that also replaces what a proxy is asked for.
+    """
+    timeout = httpx.Timeout(connect=connect, read=STALL, write=STALL, pool=None)
+    request = client.build_request(method, url, headers=headers, timeout=timeout)
+    request.url = _WrittenURL(url)
+    request.extensions[BULK] = is_bulk
+    return request
+
+
+async def discard(response: httpx.Response) -> None:
+    """Close an answer nobody reads, so that its connection can be used again where that is cheap.
+
+    Closing an unread answer throws its connection away; a short rest is sooner read.
+    """
+    length = response.headers.get("content-length", "")
+    is_short = length.isascii() and length.isdigit() and int(length) <= SHORT
+    with suppress(TimeoutError, httpx.HTTPError, httpx.StreamError):
+        if response.request.method == "HEAD" or is_short:
+            async with asyncio.timeout(DISCARD):
+                async for _ in response.aiter_raw():
+                    pass
+    await response.aclose()
+
+
+@contextmanager
+def translate_errors(endpoint: str) -> Iterator[None]:
+    """Turn what httpx raises into `UpstreamUnreachable`, without a URL in its words."""
+    try:
+        yield
+    except httpx.TimeoutException as error:
+        kind = "no connection" if isinstance(error, httpx.ConnectTimeout) else "no byte"
+        raise UpstreamUnreachable(endpoint, f"{kind} in time") from error
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        words = f"{type(error).__name__}: {error}".rstrip(": ")[:200]
+        raise UpstreamUnreachable(endpoint, words) from error

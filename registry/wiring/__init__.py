@@ -1,0 +1,1 @@
+"""What is made of what? The only room that composes."""

@@ -1,0 +1,96 @@
+"""The data folder before anything works in it: made or checked, with a catalog in it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from registry.catalog.database import prepare
+from registry.errors import SettingsError, StoreError, StoreTooNew
+from registry.settings.model import Settings
+from registry.store.data_folder import DataFolder, open_folder, write_durably
+
+_TRIAL = ".entrepot-trial-"  # how the names of folders begin that are lent
+# What a making that was killed has left, and what a new file system has.
+_BARE = frozenset({"LAYOUT", "blobs", "spool", "quarantine", "tags", "locks", "lost+found"})
+
+
+def open_premises(settings: Settings) -> DataFolder:
+    """Make or check the data folder, whatever else is in it, and have a catalog in it.
+
+    Raises:
+        SettingsError: the data folder cannot be used.
+        StoreError: the catalog cannot be used, or the data folder is of a newer version.
+    """
+    try:
+        folder = open_folder(settings.storage.path)
+    except StoreTooNew:
+        raise  # says by itself what to do
+    except StoreError as error:
+        raise _refuse(error.path, error.why) from error
+    prepare(folder.catalog, lambda: _mark_lost(folder))
+    return folder
+
+
+def found_premises(settings: Settings) -> bool:
+    """Make the data folder where it is missing or empty, and return whether that was so.
+
+    Raises:
+        SettingsError: it cannot be made.
+        StoreError: the catalog cannot be made.
+    """
+    if not _is_vacant(settings.storage.path):
+        return False
+    open_premises(settings)
+    return True
+
+
+@contextmanager
+def lend_premises(settings: Settings) -> Iterator[Settings]:
+    """Where the data folder is missing or empty, give the settings of one for the moment.
+
+    That one is empty, on the same disk, and gone afterwards: so it can be tried what would be done,
+    and whether there is room for it.
+
+    Raises:
+        SettingsError: it could not be made there.
+    """
+    path = settings.storage.path.absolute()
+    if not _is_vacant(path):
+        yield settings
+        return
+    here = next(each for each in (path, *path.parents) if each.is_dir())
+    try:
+        folder = TemporaryDirectory(prefix=_TRIAL, dir=here)
+    except OSError as error:
+        raise _refuse(str(here), error.strerror or str(error)) from error
+    with folder as lent:
+        storage = settings.storage.model_copy(update={"path": Path(lent)})
+        trial = settings.model_copy(update={"storage": storage})
+        open_premises(trial)
+        yield trial
+
+
+def _is_vacant(path: Path) -> bool:
+    """Whether nothing is there; what cannot be looked into is for whoever opens it to tell."""
+    try:
+        names = {each.name for each in path.iterdir() if not each.name.startswith(_TRIAL)}
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return names <= _BARE and not DataFolder(path.absolute()).has_content
+
+
+def _refuse(path: str, why: str) -> SettingsError:
+    return SettingsError(
+        "storage.path",
+        f"{path} cannot be used ({why})",
+        "name a folder that the user who runs entrepot may write to",
+    )
+
+
+def _mark_lost(folder: DataFolder) -> None:
+    """Have the catalog made again, also by the next start if this one does not come to its end."""
+    if folder.has_content:
+        write_durably(folder.lost, b"")

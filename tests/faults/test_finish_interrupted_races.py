@@ -1,0 +1,163 @@
+"""What the dead have left, and a steward that mends it just as others go on with it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from registry.catalog.database import Database
+from registry.catalog.usage import RoomCatalog
+from registry.content.eviction import Evictor
+from registry.content.space import Room
+from registry.errors import UpstreamError
+from registry.metrics import Metrics
+from registry.mirror.downloads import Flights, Order
+from registry.oci.digest import Digest
+from registry.oci.names import Repository
+from registry.settings.model import StorageSettings
+from registry.store.data_folder import open_folder
+from registry.store.file_locks import Locks
+from registry.store.ingests import Spool
+from registry.store.local import DiskStore
+from registry.store.partial import PartWriter
+from registry.tasks import Tasks
+from tests.fakes.source import MemorySource, Tap
+
+REPOSITORY = Repository("docker.io", "library/a")
+CONTENT = b"what is doomed, and wanted again" * 30
+DIGEST = Digest.of(CONTENT)
+SIZE = len(CONTENT)
+LIMIT = 10 * SIZE
+FIRST = Digest.parse("sha256:" + 64 * "0")  # its turn comes before
+Step = Callable[[], Awaitable[object]]
+
+
+class Meanwhile(RoomCatalog):
+    """A catalog at which others do something just before the steward does."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.before_bury: Step | None = None
+        self.before_settle: Step | None = None
+
+    async def bury(self, digest: Digest) -> None:
+        step, self.before_bury = self.before_bury, None
+        if step is not None:
+            await step()
+        await super().bury(digest)
+
+    async def settle(self, digest: Digest, size: int) -> int:
+        step, self.before_settle = self.before_settle, None
+        if step is not None:
+            await step()
+        return await super().settle(digest, size)
+
+
+class Site:
+    """A data folder, its steward, and the other processes, which use `others`."""
+
+    def __init__(self, folder: Path, database: Database) -> None:
+        paths = open_folder(folder)
+        self.successor: PartWriter | None = None
+        self.steward, self.others = Meanwhile(database), RoomCatalog(database)
+        self.store, self.spool = DiskStore(paths.blobs, paths.quarantine), Spool(paths.spool)
+        self.room = Room(
+            self.steward,
+            self.store,
+            self.spool,
+            Evictor(self.steward, self.store, self.spool, Metrics()),
+            Locks(paths.locks),
+            folder=paths.root,
+            storage=StorageSettings(limit=LIMIT, reserve=0),
+            metrics=Metrics(),
+            clock=lambda: 1.0,
+        )
+
+    async def doom(self, digest: Digest, size: int) -> None:
+        """Leave what an eviction leaves between its two steps: its file is gone, its row is not."""
+        await self.others.record(digest, size, 0.0)
+        await self.others.doom(digest)
+
+    async def succeed(self) -> None:
+        """Take the part and be given room for all of it; or wait, while somebody has the part."""
+        writer = None if self.successor else self.spool.take(DIGEST)
+        if writer is not None:
+            self.successor = writer
+            await self.others.reserve(DIGEST, SIZE, LIMIT)
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    open_folder(tmp_path)
+    async with Database(tmp_path / "catalog.db") as database:
+        opened = Site(tmp_path, database)
+        yield opened
+        if opened.successor is not None:
+            opened.successor.close()
+
+
+async def test_mending_spares_a_blob_that_has_just_come_back(site: Site) -> None:
+    """A blob evicted and fetched again while the steward mends keeps its file: its row stands."""
+    await site.doom(FIRST, 1)
+    await site.doom(DIGEST, SIZE)
+    writers = []
+
+    async def come_back() -> None:
+        await site.others.bury(DIGEST)
+        await site.others.reserve(DIGEST, SIZE, LIMIT)
+        writer = site.spool.take(DIGEST)
+        assert writer is not None
+        writers.append(writer)
+        writer.append([CONTENT])
+        await site.store.adopt(writer.seal())
+
+    site.steward.before_bury = come_back
+    await site.room.mend()
+    await site.others.record(DIGEST, SIZE, 1.0)  # what the fill does next
+    writers.pop().close()
+
+    assert site.others.find_size(DIGEST) == SIZE
+    assert await site.store.stat(DIGEST) == SIZE
+    assert site.others.used() == SIZE
+
+
+async def test_mending_takes_no_promise_back_from_a_living_fill(site: Site) -> None:
+    """A fill that goes on with a part left by the dead has all the room that it asked for."""
+    dead = site.spool.take(DIGEST)
+    assert dead is not None
+    await site.others.reserve(DIGEST, SIZE, LIMIT)
+    dead.append([CONTENT[: SIZE // 3]])
+    dead.close()
+
+    site.steward.before_settle = site.succeed
+    await site.room.mend()
+    await site.succeed()
+
+    assert site.others.used() == SIZE
+
+
+async def test_a_fill_that_gives_up_takes_nothing_from_its_successor(site: Site) -> None:
+    """Whoever takes over a part has all the room that it asked for, whatever the former settles."""
+    tap = Tap()
+    tap.give(SIZE // 3)
+    source = MemorySource(tap, blobs={(REPOSITORY.name, str(DIGEST)): CONTENT})
+    async with Tasks() as tasks:
+        flights = Flights(site.spool, site.store, site.room, tasks, lambda: 0.0)
+        flight, _ = flights.join(Order(REPOSITORY, DIGEST, SIZE, source, 1))
+        await flight.opened()
+        site.steward.before_settle = site.succeed
+        tap.cut()
+        with pytest.raises(UpstreamError):
+            await flight.ended()
+    await site.succeed()
+
+    assert site.others.used() == SIZE
+
+
+async def test_room_that_the_dead_were_promised_is_room(site: Site) -> None:
+    """What a fill was promised and never took is given to the next that lacks it, at once."""
+    await site.others.reserve(FIRST, LIMIT - SIZE, LIMIT)
+
+    await site.room.reserve(DIGEST, 2 * SIZE)
+
+    assert site.others.used() == 2 * SIZE

@@ -1,0 +1,110 @@
+"""An upstream that sends wrong bytes of the right length."""
+
+import threading
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from tests.conftest import MirrorMaker
+from tests.fakes.upstream import Cut, FakeUpstream, Fault, Lie, WrongRange
+from tests.harness.large_layer import MIB, Cargo, publish
+from tests.harness.many_clients import Crowd, Pull
+from tests.harness.mirror import MirrorProcess
+
+SIZE = 8 * MIB
+
+
+class Lookout:
+    """Watches how long a part becomes; use it with `with`."""
+
+    def __init__(self, part: Path) -> None:
+        self.longest = 0
+        self._part = part
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(0.001):
+            try:
+                self.longest = max(self.longest, self._part.stat().st_size)
+            except FileNotFoundError:
+                continue
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+
+def build(make_mirror: MirrorMaker, connections: int, *hubs: FakeUpstream) -> MirrorProcess:
+    endpoints = [hub.url for hub in hubs]
+    return make_mirror(
+        upstreams={"docker.io": {"endpoints": endpoints, "connections": connections}}
+    )
+
+
+def pull(cargo: Cargo, mirror: MirrorProcess, count: int = 1, delay: float = 0.0) -> list[Pull]:
+    with Crowd(cargo.introduce(mirror), cargo.truth, count, delay) as crowd:
+        return crowd.join()
+
+
+@pytest.mark.parametrize("connections", [4, 1])
+@pytest.mark.parametrize("flip_at", [0, SIZE // 2, -1])
+def test_no_reader_gets_a_whole_lie(
+    hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, connections: int, flip_at: int
+) -> None:
+    """Readers of both workers, early and late, are cut off before the end; then all is well."""
+    hub.rate = 8 * MIB
+    cargo = publish(tmp_path, SIZE, hub)
+    mirror = build(make_mirror, connections, hub)
+    lie = hub.faults.add(Fault("cdn", Lie(flip_at), times=None))
+
+    with Lookout(cargo.part(mirror)) as lookout:
+        deceived = pull(cargo, mirror, 8, 0.05)
+    hub.faults.clear()
+    (after,) = pull(cargo, mirror)
+
+    assert lie.applied
+    assert [pull for pull in deceived if pull.received >= SIZE] == []
+    assert 0 < lookout.longest < SIZE
+    assert after.is_right, after
+    assert cargo.await_file(mirror) == cargo.truth.read_bytes()
+    assert not cargo.part(mirror).exists()
+
+
+def test_the_next_pull_asks_another_endpoint(
+    hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path
+) -> None:
+    """After one lie every worker takes this blob from the endpoint that has not lied."""
+    with FakeUpstream() as honest:
+        cargo = publish(tmp_path, 2 * MIB, hub, honest)
+        hub.faults.add(Fault("cdn", Lie(MIB), times=None))
+        # Two mirrors of one worker each on one folder would do as well: what counts is that the
+        # process which is asked next never spoke to the liar.
+        mirror = build(make_mirror, 4, hub, honest)
+
+        (deceived,) = pull(cargo, mirror)
+        mirror.kill()
+        (after,) = pull(cargo, mirror.start())
+
+        assert deceived.received < cargo.size
+        assert after.is_right, after
+        assert honest.journal.blob_fetches(cargo.digest) > 0
+
+
+def test_shifted_bytes_are_a_lie(
+    hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path
+) -> None:
+    """A resume that claims the right range and sends another is found out at the end."""
+    cargo = publish(tmp_path, SIZE, hub)
+    hub.faults.add(Fault("cdn", Cut(3 * MIB)), Fault("cdn", WrongRange(7, honest=False)))
+    mirror = build(make_mirror, 1, hub)
+
+    (deceived,), (after,) = pull(cargo, mirror), pull(cargo, mirror)
+
+    assert deceived.received < SIZE
+    assert after.is_right, after

@@ -1,0 +1,105 @@
+"""Laws of sources under arbitrary texts: findings or a `ListInvalid`, and nothing else."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from registry.errors import ListInvalid
+from registry.image_lists.detection import Kind, find_images
+from registry.image_lists.env_file import gather_variables
+from registry.image_lists.plain import read_list
+from registry.image_lists.results import Findings, check_image, merge
+
+# The words of all four grammars, so that chance finds what only their mixtures do.
+WORDS = (
+    *("apiVersion: v1\n", "kind: ", "Pod\n", "List\n", "CronJob\n", "Widget\n", "items:\n", "- "),
+    *("spec:\n", "  ", "    ", "template:\n", "containers:\n", "image: ", "name: ", "reference: "),
+    *("services:\n", "build: .\n", "extends: ", "<<: ", "*a ", "&a ", "---\n", "...\n", "!t "),
+    *("FROM ", "ARG A=", "AS ", "COPY --from=", "RUN --mount=from=", "ONBUILD ", "<<A ", "A\n"),
+    *("# ", "# syntax=", "# escape=`\n", "\\\n", "`\n", "\n", "\r\n", "\r", "\t", " ", "\ufeff"),
+    *("nginx:1 ", "a@sha256:", "localhost:5000/a ", "${", "}", "$A", "$$", ":-", "+", "?", "$("),
+    *("{{ .x }}", "{", "[", "]", "'", '"', "|\n", ">-\n", "null ", ": ", ", ", "=", "0", "\\"),
+    *("\0", "\x85", "\u2028", "ä", "\ud800"),
+)
+
+texts = st.text() | st.lists(st.sampled_from(WORDS), max_size=60).map("".join)
+kinds = st.none() | st.sampled_from(Kind)
+names = st.sampled_from(["-", "a.yaml", "compose.yml", "Dockerfile", "images.txt"])
+
+segments = st.from_regex(r"[a-z0-9]+([._-][a-z0-9]+)?", fullmatch=True)
+paths = st.lists(segments, min_size=1, max_size=3).map("/".join)
+registries = st.sampled_from(["", "localhost/", "registry.lan:5000/", "quay.io/"])
+tags = st.just("") | st.from_regex(r":[A-Za-z0-9_][A-Za-z0-9._-]{0,9}", fullmatch=True)
+digests = st.sampled_from(["", f"@sha256:{64 * '0'}", f"@sha512:{128 * 'f'}"])
+images = st.builds("{}{}{}{}".format, registries, paths, tags, digests)
+reasons = st.text(st.characters(exclude_characters="\r\n", exclude_categories=("Cs",)), max_size=20)
+ends = st.sampled_from(["\n", "\r\n", "\r", "\n\n", "\n# x\n"])
+
+
+@given(texts, names, kinds)
+def test_any_text_is_read_or_refused(text: str, name: str, kind: Kind | None) -> None:
+    """No text makes a reader fail in another way, and what it finds are images."""
+    try:
+        found = find_images(text.encode(errors="surrogatepass"), name, kind=kind)
+    except ListInvalid as error:
+        found, told = Findings(), str(error)
+    else:
+        told = ""
+    assert told.isprintable()
+    for each in found.wanted:
+        check_image(each.image)
+    assert all(each.place.isprintable() for each in (*found.wanted, *found.notes))
+    assert len(merge(found.wanted)) <= len(found.wanted)
+
+
+@given(st.binary(), names, kinds)
+def test_any_bytes_are_read_or_refused(data: bytes, name: str, kind: Kind | None) -> None:
+    """Neither do bytes that are no text."""
+    try:
+        find_images(data, name, kind=kind)
+    except ListInvalid:
+        return
+
+
+@given(texts, st.dictionaries(st.sampled_from("ABC"), st.text()))
+def test_any_env_text_is_read_or_refused(text: str, environment: dict[str, str]) -> None:
+    """An .env text is variables over which the environment wins, or is refused."""
+    try:
+        variables = gather_variables(environment, text)
+    except ListInvalid:
+        return
+    assert environment == {name: variables[name] for name in environment}
+
+
+@given(st.lists(st.tuples(images, reasons, ends), max_size=8))
+def test_list_is_what_was_written(lines: list[tuple[str, str, str]]) -> None:
+    """Whatever the reasons and line ends, the images of a list are those that were written."""
+    text = "".join(f"  {image}  # {reason}{end}" for image, reason, end in lines)
+    assert [image for image, _, _ in lines] == [each.image for each in read_list(text, "a").wanted]
+    assert find_images(text.encode(), "a.txt") == read_list(text, "a.txt")
+
+
+@settings(deadline=None)  # four readers in one
+@given(st.lists(images, min_size=1, max_size=8))
+def test_images_are_found_in_every_kind(written: list[str]) -> None:
+    """The same images are found whatever the file that names them, and from a pipe too."""
+    pods = [f"kind: Pod\nspec: {{containers: [{{image: '{image}'}}]}}\n" for image in written]
+    services = "".join(f"  s{n}:\n    image: {image}\n" for n, image in enumerate(written))
+    sources = {
+        Kind.KUBERNETES: "---\n".join(pods),
+        Kind.COMPOSE: f"services:\n{services}",
+        Kind.DOCKERFILE: "FROM scratch\n" + "".join(f"FROM {image}\n" for image in written),
+        Kind.LIST: "\n".join(written),
+    }
+    for text in sources.values():
+        assert written == [each.image for each in find_images(text.encode(), "-").wanted]
+
+
+@pytest.mark.parametrize("kind", Kind)
+@given(st.lists(st.sampled_from("[]{}-:?&*!|>'\"%@`#, \n\ta0<"), max_size=80).map("".join))
+def test_punctuation_is_read_or_refused(kind: Kind, text: str) -> None:
+    """The characters that mean something to a parser, in any order."""
+    try:
+        find_images(text.encode(), "-", kind=kind)
+    except ListInvalid:
+        return

@@ -1,0 +1,158 @@
+"""Laws of headers, conditions, multipart layouts and error answers."""
+
+import json
+
+import pytest
+
+from registry import errors
+from registry.api.errors import find_status, refuse_address, refuse_write, render
+from registry.api.headers import MAX_WARNING, content_headers, is_unchanged, warning_headers
+from registry.api.multipart import content_range, describe_parts
+from registry.mirror.cache_status import Origin
+from registry.oci.byte_ranges import Span
+from registry.oci.digest import Digest
+
+DIGEST = Digest.of(b"content")
+
+
+def test_content_headers() -> None:
+    """Content is named by its digest, twice, and says where it came from."""
+    headers = content_headers(DIGEST, "a/b", Origin.STALE)
+
+    assert headers["Content-Type"] == "a/b"
+    assert str(DIGEST) == headers["Docker-Content-Digest"]
+    assert f'"{DIGEST}"' == headers["ETag"]
+    assert headers["X-Entrepot-Origin"] == "stale"
+
+
+def test_no_warning_no_header() -> None:
+    """Without a warning there is no header."""
+    assert warning_headers("") == {}
+
+
+@pytest.mark.parametrize(
+    ("warning", "value"),
+    [
+        ("stale: down", '299 - "stale: down"'),
+        ('say "no"', r'299 - "say \"no\""'),
+        ("back\\slash", r'299 - "back\\slash"'),
+        ("two\r\nX-Evil: lines", '299 - "two??X-Evil: lines"'),
+        ("schön\x7f", '299 - "sch?n?"'),
+    ],
+)
+def test_warning_is_quoted(warning: str, value: str) -> None:
+    """A warning is one quoted string of plain characters: it cannot end the header."""
+    assert {"Warning": value} == warning_headers(warning)
+
+
+def test_warning_is_bounded() -> None:
+    """A long warning is cut."""
+    value = warning_headers("x" * 10_000)["Warning"]
+    assert f'299 - "{"x" * MAX_WARNING}"' == value
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ([], False),
+        ([f'"{DIGEST}"'], True),
+        ([f'W/"{DIGEST}"'], True),
+        ([str(DIGEST)], True),
+        (["*"], True),
+        ([f'"other", "{DIGEST}"'], True),
+        (['"other"', f'"{DIGEST}"'], True),
+        (['"other"'], False),
+        ([f'"{DIGEST}0"'], False),
+        ([""], False),
+    ],
+)
+def test_conditions(headers: list[str], expected: bool) -> None:
+    """Content is unchanged when any of the tags names it, however it is quoted."""
+    assert expected is is_unchanged(headers, DIGEST)
+
+
+def test_content_range() -> None:
+    """A span is spelt with its last byte, not the one behind."""
+    assert content_range(Span(0, 1), 1) == "bytes 0-0/1"
+    assert content_range(Span(5, 10), 20) == "bytes 5-9/20"
+
+
+@pytest.mark.parametrize("spans", [[Span(0, 1), Span(5, 9)], [Span(0, 10)] * 3])
+def test_multipart_length_is_exact(spans: list[Span]) -> None:
+    """The length that is promised is that of what is sent."""
+    content = bytes(range(10))
+    parts = describe_parts(spans, 10)
+    body = b"".join(head + content[span.start : span.stop] for head, span in parts.parts)
+    assert parts.length == len(body + parts.end)
+
+
+def test_boundaries_differ() -> None:
+    """A boundary is not guessed, so content cannot contain it on purpose."""
+    spans = [Span(0, 1), Span(2, 3)]
+    assert describe_parts(spans, 9).content_type != describe_parts(spans, 9).content_type
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (errors.NameInvalid("X"), 400, "NAME_INVALID"),
+        (errors.DigestInvalid("X"), 400, "DIGEST_INVALID"),
+        (errors.TagInvalid("-"), 400, "TAG_INVALID"),
+        (errors.PaginationInvalid("x"), 400, "PAGINATION_NUMBER_INVALID"),
+        (errors.NameUnknown("x"), 404, "NAME_UNKNOWN"),
+        (errors.ManifestUnknown("r", "t"), 404, "MANIFEST_UNKNOWN"),
+        (errors.BlobUnknown("r", "d"), 404, "BLOB_UNKNOWN"),
+        (errors.UpstreamUnreachable("o", "w"), 503, "UNAVAILABLE"),
+        (errors.UpstreamThrottled("o", "w"), 503, "UNAVAILABLE"),
+        (errors.UpstreamFaulty("o", "w"), 502, "UNAVAILABLE"),
+        (errors.StoreTooNew("p", 9, 1), 500, "UNKNOWN"),
+    ],
+)
+def test_errors_are_answered(error: errors.EntrepotError, status: int, code: str) -> None:
+    """An error is answered in the specification's JSON, with its sentence as the message."""
+    response = render(error)
+
+    assert status == response.status
+    assert response.content_type == "application/json"
+    entry = {"code": code, "message": str(error), "detail": None}
+    assert {"errors": [entry]} == json.loads(bytes(response.body or b""))
+
+
+def test_new_error_is_answered_like_its_family() -> None:
+    """An error without a row of its own is answered as the nearest one above it."""
+
+    class Moved(errors.ManifestUnknown):
+        pass
+
+    class Odd(errors.InvalidInput):
+        pass
+
+    assert find_status(Moved("r", "t")) == (404, "MANIFEST_UNKNOWN")
+    assert find_status(Odd("odd"))[0] == 400
+
+
+def test_range_error_tells_the_size() -> None:
+    """Whose range lies outside learns how much there is."""
+    response = render(errors.RangeUnsatisfiable(10))
+    assert (response.status, response.headers["Content-Range"]) == (416, "bytes */10")
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "header"), [(None, "5"), (0.2, "1"), (7.1, "8"), (60.0, "60")]
+)
+def test_retry_is_asked_for_later(retry_after: float | None, header: str) -> None:
+    """Whoever should come back is told when, in whole seconds, never at once."""
+    response = render(errors.UpstreamThrottled("o", "w", retry_after))
+    assert header == response.headers["Retry-After"]
+
+
+@pytest.mark.parametrize("error", [errors.BlobUnknown("r", "d"), errors.UpstreamFaulty("o", "w")])
+def test_others_are_not_asked_back(error: errors.EntrepotError) -> None:
+    """What will not change in a moment asks nobody to come back."""
+    assert "Retry-After" not in render(error).headers
+
+
+def test_refusals() -> None:
+    """Pushing is not allowed and says what is; other addresses are not there."""
+    assert (refuse_write().status, refuse_write().headers["Allow"]) == (405, "GET, HEAD")
+    assert refuse_address().status == 404

@@ -1,0 +1,71 @@
+"""Inventories and needs: what crosses the gap backwards."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry.bundle.format.inventory import read_inventory, write_inventory, write_need
+from registry.bundle.read.open import load_inventory
+from registry.errors import BundleInvalid
+from registry.oci.digest import Digest
+
+A, B = (Digest.of(b"a"), 1), (Digest.of(b"b"), 2)
+digests = st.binary(max_size=8).map(Digest.of)
+lists = st.dictionaries(digests, st.integers(0, 2**40), max_size=20)
+
+
+@given(lists)
+def test_what_is_written_is_read(blobs: dict[Digest, int]) -> None:
+    """Every list of blobs comes back, in one order."""
+    assert tuple(sorted(blobs.items())) == read_inventory(write_inventory(blobs.items()), "x").blobs
+
+
+def test_order_does_not_matter() -> None:
+    """The same blobs give the same bytes."""
+    assert write_inventory([A, B]) == write_inventory([B, A, A])
+    assert write_need("id", ["b", "a"], [A, B]) == write_need("id", ["a", "b"], [B, A])
+
+
+def test_a_need_names_images() -> None:
+    """A need is read like an inventory, and says which images it is about."""
+    need = read_inventory(write_need("sha256:1", ["docker.io/library/a:1"], [A]), "need.json")
+    assert (need.blobs, need.images) == ((A,), ("docker.io/library/a:1",))
+
+
+def test_spaces_do_not_matter() -> None:
+    """Whoever prints it indented has still the same document."""
+    raw = write_inventory([A])
+    pretty = json.dumps(json.loads(raw), indent=2).encode() + b"\n"
+    assert read_inventory(raw, "x") == read_inventory(pretty, "x")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{}",
+        b"[" * 100_000,
+        b'{"formatVersion":2,"blobs":[]}',
+        b'{"formatVersion":1,"blobs":[["sha256:zz",1]]}',
+        b'{"formatVersion":1,"blobs":[[1,1]]}',
+        b'{"formatVersion":1,"blobs":[],"images":[1]}',
+        b'{"formatVersion":1,"blobs":[],"images":null}',
+        b'{"formatVersion":1,"blobs":[["sha256:' + b"a" * 64 + b'",-1]]}',
+        b'{"formatVersion":1,"blobs":[],"x":"\\ud800"}',
+    ],
+)
+def test_anything_else_is_refused(raw: bytes) -> None:
+    """One line says which file it was."""
+    with pytest.raises(BundleInvalid, match=r"^need\.json: "):
+        read_inventory(raw, "need.json")
+
+
+def test_a_file_without_end_is_refused() -> None:
+    """No more is read than what shows that it is too large."""
+    with pytest.raises(BundleInvalid, match=r"^/dev/zero: 67108865 bytes are more than 67108864"):
+        load_inventory(Path("/dev/zero"))

@@ -1,0 +1,78 @@
+"""A bundle from one data folder to another, and everything that can be done with it on the way."""
+
+from pathlib import Path
+
+import pytest
+
+from registry.bundle.format.head_files import write_head
+from registry.bundle.read.blob_store import BundleStore
+from registry.bundle.read.open import open_paths
+from registry.bundle.read.verify import verify
+from registry.bundle.write.layout import Contents, list_whole, pack
+from registry.bundle.write.plan import Choice, Want
+from registry.bundle.write.writer import write_file, write_folder
+from registry.errors import BundleInvalid
+from registry.oci.digest import Digest
+from registry.store.data_folder import open_folder
+from registry.wiring.content import open_shelves
+from tests.harness.filled_folder import open_depot, split
+
+LAYER = bytes(range(256)) * 1000
+
+
+async def test_what_is_written_arrives(tmp_path: Path) -> None:
+    """An image of two platforms is planned, written, verified, imported, and is there."""
+    async with open_depot(tmp_path / "here") as here:
+        amd = await here.put_image("docker.io/library/app", [LAYER, b"amd"])
+        arm = await here.put_image("docker.io/library/app", [LAYER, b"arm"], platform="linux/arm64")
+        await here.put_index("docker.io/library/app:1", {"linux/amd64": amd, "linux/arm64": arm})
+        repository, tag = split("docker.io/library/app:1")
+        plan = await here.storehouse.planner.plan(
+            [Want(repository, tag)], Choice("subset", ("linux/amd64",))
+        )
+        assert plan.failures == {}
+        store = open_shelves(open_folder(here.path)).store
+        contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
+        told: list[int] = []
+        await write_file(contents, tmp_path / "b.tar", told.append)
+        await write_folder(contents, tmp_path / "b", told.append)
+        assert (tmp_path / "b.tar").stat().st_size == contents.measure()
+        assert sum(told) == 2 * plan.lock.size
+
+    for path in ("b.tar", "b"):
+        with open_paths([tmp_path / path]) as opened:
+            assert opened.lock == plan.lock
+            verdict = verify(opened)
+            assert verdict.is_whole, verdict
+
+    async with open_depot(tmp_path / "there") as there:
+        with open_paths([tmp_path / "b.tar"]) as opened:
+            done = await there.storehouse.importer.load(opened, lambda _: None)
+        assert done.is_whole, done
+        assert done.blobs.new == plan.lock.size
+        with open_paths([tmp_path / "b"]) as opened:
+            done = await there.storehouse.importer.load(opened, lambda _: None)
+        assert (done.is_whole, done.blobs.new) == (True, 0)
+    with open_paths([tmp_path / "b.tar"]) as opened:
+        store = BundleStore.over(opened, tmp_path)
+    async for _, size in store.scan():
+        assert size
+
+
+async def test_what_has_rotted_is_not_cut(tmp_path: Path) -> None:
+    """A blob whose parts would each be right, and together wrong, gets into no volume."""
+    large = b"large" * 1_000_000
+    async with open_depot(tmp_path / "here") as here:
+        await here.put_image("docker.io/library/app:1", [large])
+        repository, tag = split("docker.io/library/app:1")
+        assert tag is not None
+        plan = await here.storehouse.planner.plan(
+            [Want(repository, tag)], Choice("subset", ("linux/amd64",))
+        )
+        digest = Digest.of(large)
+        file = here.path / "blobs" / "sha256" / digest.encoded[:2] / digest.encoded
+        file.chmod(0o644)
+        file.write_bytes(b"X" + large[1:])
+        store = open_shelves(open_folder(here.path)).store
+        with pytest.raises(BundleInvalid, match="changed on disk"):
+            await pack(plan.lock, plan.manifests, store).fill(1_000_000)

@@ -1,0 +1,50 @@
+"""Laws of last uses: each repository's own, the later of seen and pulled."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from registry.catalog.last_used import Uses
+from tests.unit.content.content_site import HERE, THERE, Site, make_image, make_index, open_site
+
+AMD, ARM = make_image(b"amd-config"), make_image(b"arm-config", b"layer")
+INDEX = make_index(AMD, ARM)
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with open_site(tmp_path) as site:
+        yield site
+
+
+async def test_nothing_was_used_of_nothing(site: Site) -> None:
+    """Where nothing is held there is no use."""
+    assert await site.uses.list_all() == Uses({}, [])
+
+
+async def test_the_later_of_seen_and_pulled_counts(site: Site) -> None:
+    """What was pulled after it came was used then, and whatever else when it came."""
+    site.now = 100.0
+    for image in (AMD, ARM):
+        await site.pull(HERE, image)
+    await site.note_pulls((HERE, AMD.digest, 200.0), (HERE, ARM.digest, 50.0))
+    last = (await site.uses.list_all()).last
+    assert last == {(HERE, AMD.digest): 200.0, (HERE, ARM.digest): 100.0}
+
+
+async def test_uses_are_of_one_repository(site: Site) -> None:
+    """A pull from one repository is no use of another's, though the bytes are the same."""
+    for repository in (HERE, THERE):
+        await site.pull(repository, AMD)
+    await site.note_pulls((THERE, AMD.digest, 5000.0))
+    last = (await site.uses.list_all()).last
+    assert last == {(HERE, AMD.digest): 1000.0, (THERE, AMD.digest): 5000.0}
+
+
+async def test_families_are_indexes_and_manifests(site: Site) -> None:
+    """An index is paired with each of its manifests, known or not, and with no blob."""
+    await site.pull(HERE, INDEX, "1")
+    await site.pull(HERE, ARM)
+    families = (await site.uses.list_all()).families
+    assert sorted(families) == sorted((INDEX.digest, child.digest) for child in (AMD, ARM))

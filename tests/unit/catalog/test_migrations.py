@@ -1,0 +1,219 @@
+"""Laws of migrations: from the oldest version every row comes along, or nothing happens at all."""
+
+import sqlite3
+from contextlib import closing
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from registry.catalog import database
+from registry.catalog.blob_access import BlobCatalog
+from registry.catalog.database import Database, migrate
+from registry.catalog.manifests import ManifestCatalog
+from registry.catalog.upstream_lists import ListCatalog
+from registry.catalog.usage import RoomCatalog
+from registry.errors import StoreError
+from registry.oci import media_types
+from registry.oci.digest import Digest
+from registry.oci.names import Repository, Tag
+
+HERE, THERE = Repository("docker.io", "library/app"), Repository("ghcr.io", "team/app")
+INDEX, IMAGE, CONFIG, LAYER, EVICTED, SIGNATURE, GRANTED = (
+    Digest.of(name) for name in (b"index", b"image", b"config", b"layer", b"e", b"s", b"g")
+)
+ROWS = {
+    "manifests": [
+        (INDEX, media_types.OCI_INDEX, 700, None, "", '{"made": "today"}'),
+        (IMAGE, media_types.OCI_MANIFEST, 500, None, "", "{}"),
+        (SIGNATURE, media_types.OCI_MANIFEST, 400, IMAGE, "application/sig", '{"by": "us"}'),
+    ],
+    "links": [
+        (INDEX, IMAGE, 1, media_types.OCI_MANIFEST, 500),
+        (IMAGE, CONFIG, 0, "application/config", 200),
+        (IMAGE, LAYER, 0, "application/layer", 3_000_000_000),
+        (IMAGE, EVICTED, 0, "application/layer", 50),
+    ],
+    # One is in two repositories, and what was seen last says when it was stored.
+    "holdings": [
+        (HERE, INDEX, 1000.5),
+        (HERE, IMAGE, 1001.5),
+        (THERE, IMAGE, 2000.5),
+        (HERE, SIGNATURE, 1002.5),
+    ],
+    "grants": [(THERE, GRANTED, 90)],
+    "tags": [(HERE, "1.0", INDEX, 1003.5), (THERE, "latest", IMAGE, 2001.5)],
+    "lists": [(HERE, "tags", '["1.0", "2.0"]', 1004.5), (HERE, str(IMAGE), "[]", 1005.5)],
+    "blobs": [(CONFIG, 200, 1006.5), (LAYER, 3_000_000_000, 1007.5), (GRANTED, 90, 1008.5)],
+    "budgets": [("https://registry-1.docker.io", "203.0.113.5", 100, 98, 21600.0, "ip", 1009.5)],
+}
+MANIFESTS = [(INDEX, 700, 1000.5), (IMAGE, 500, 2000.5), (SIGNATURE, 400, 1002.5)]
+
+
+def spell(row: tuple[object, ...]) -> tuple[object, ...]:
+    return tuple(str(each) if isinstance(each, Digest | Repository) else each for each in row)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A catalog as the first version left it."""
+    path = tmp_path / "catalog.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as rows:
+        rows.execute("PRAGMA journal_mode = WAL")
+        rows.executescript(read_script(1))
+        for table, values in ROWS.items():
+            marks = ", ".join("?" * len(values[0]))
+            rows.executemany(f"INSERT INTO {table} VALUES ({marks})", map(spell, values))
+        rows.execute("PRAGMA user_version = 1")
+    return path
+
+
+def read_script(number: int) -> str:
+    folder = files("registry.catalog") / "migrations"
+    (script,) = (each for each in folder.iterdir() if each.name.startswith(f"{number:04}_"))
+    return script.read_text(encoding="utf-8")
+
+
+def ask(path: Path, query: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as rows:
+        return rows.execute(query).fetchall()
+
+
+def dump(path: Path) -> list[str]:
+    """All that is in a catalog, its schema and its version."""
+    with closing(sqlite3.connect(path)) as rows:
+        return [*rows.iterdump(), str(rows.execute("PRAGMA user_version").fetchone())]
+
+
+@pytest.mark.parametrize("table", sorted(ROWS.keys() - {"blobs"}))
+def test_every_row_comes_along(old: Path, table: str) -> None:
+    """What the oldest version knew is known afterwards, to the last column."""
+    migrate(old)
+    width = len(ROWS[table][0])
+    found = [row[:width] for row in ask(old, f"SELECT * FROM {table}")]
+    assert sorted(found) == sorted(map(spell, ROWS[table]))
+
+
+def test_manifests_are_counted_as_blobs(old: Path) -> None:
+    """Manifests take room like all that is stored: since they were last seen, and only once."""
+    migrate(old)
+    wanted = sorted(map(spell, [*ROWS["blobs"], *MANIFESTS]))
+    assert sorted(ask(old, "SELECT * FROM blobs")) == wanted
+    assert ask(old, "SELECT bytes FROM usage") == [(3_000_000_000 + 200 + 90 + 700 + 500 + 400,)]
+
+
+def test_an_empty_old_catalog_uses_nothing(tmp_path: Path) -> None:
+    """A catalog that never had a row has one that says 0."""
+    path = tmp_path / "catalog.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as rows:
+        rows.executescript(read_script(1))
+        rows.execute("PRAGMA user_version = 1")
+
+    migrate(path)
+
+    assert ask(path, "SELECT bytes FROM usage") == [(0,)]
+
+
+def test_pulls_of_before_keep_the_names_of_today(old: Path) -> None:
+    """Who pulled was not known: what it was is named by its tags, and else by its digest."""
+    with closing(sqlite3.connect(old, isolation_level=None)) as rows:
+        rows.executescript(read_script(2))
+        rows.execute("PRAGMA user_version = 2")
+        rows.execute("INSERT INTO tags VALUES (?, 'new', ?, 1.0)", spell((HERE, INDEX)))
+        pulled = [(INDEX, HERE, 9.5), (IMAGE, HERE, 8.5), (IMAGE, THERE, 7.5)]
+        rows.executemany("INSERT INTO pulls VALUES (?, ?, ?)", map(spell, pulled))
+
+    migrate(old)
+
+    wanted = [
+        (INDEX, HERE, "1.0", "", 9.5),
+        (INDEX, HERE, "new", "", 9.5),
+        (IMAGE, HERE, IMAGE, "", 8.5),
+        (IMAGE, THERE, "latest", "", 7.5),
+    ]
+    assert sorted(ask(old, "SELECT * FROM clients")) == sorted(map(spell, wanted))
+    assert sorted(ask(old, "SELECT * FROM pulls")) == sorted(map(spell, pulled))
+
+
+async def test_what_was_known_can_be_asked_for(old: Path) -> None:
+    """The nouns of the catalog read old rows as if they had written them."""
+    async with Database(old) as opened:
+        manifests, blobs = ManifestCatalog(opened), BlobCatalog(opened)
+        tag = manifests.find_tag(HERE, Tag("1.0"))
+        assert tag is not None
+        assert (tag.digest, tag.checked) == (INDEX, 1003.5)
+        assert manifests.find_held(THERE, IMAGE) == media_types.OCI_MANIFEST
+        assert [each.descriptor.digest for each in manifests.list_referrers(HERE, IMAGE)] == [
+            SIGNATURE
+        ]
+        assert blobs.find_size(HERE, LAYER) == 3_000_000_000
+        assert blobs.find_size(THERE, GRANTED) == 90
+        listed = ListCatalog(opened).find(HERE, "tags")
+        assert listed is not None
+        assert listed.entries == ["1.0", "2.0"]
+
+
+async def test_old_rows_can_be_evicted_to_the_last(old: Path) -> None:
+    """Everything that was stored can go, and then nothing is used."""
+    async with Database(old) as opened:
+        room = RoomCatalog(opened)
+        coldest = await room.list_coldest()
+        assert {blob.digest for blob in coldest} == {
+            *(CONFIG, LAYER, GRANTED),
+            *(INDEX, IMAGE, SIGNATURE),
+        }
+        for blob in coldest:
+            await room.doom(blob.digest)
+            await room.bury(blob.digest)
+        assert room.used() == 0
+
+
+@pytest.mark.parametrize(
+    "harm",
+    ["INSERT INTO nowhere VALUES (1);", "CREATE TABLE blobs (x);", "SELECT no_such_function();"],
+)
+@pytest.mark.parametrize("place", [0.0, 0.5, 1.0])
+def test_a_migration_that_fails_leaves_the_old_version(
+    old: Path, monkeypatch: pytest.MonkeyPatch, harm: str, place: float
+) -> None:
+    """Wherever it fails nothing of it is kept, and the next try does all of it."""
+    before = dump(old)
+    statements = read_script(2).split(";")
+    middle = round(place * (len(statements) - 1))
+    broken = ";".join([*statements[:middle], f" {harm.rstrip(';')}", *statements[middle:]])
+
+    with monkeypatch.context() as patched:
+        steps = {1: read_script(1), 2: broken}
+        patched.setattr(database, "_read_migrations", lambda: steps)
+        with pytest.raises(StoreError, match=r"catalog\.db"):
+            migrate(old)
+
+    assert before == dump(old)
+    migrate(old)
+    assert ask(old, "SELECT COUNT(*) FROM blobs") == [(6,)]
+
+
+def test_migrating_an_old_one_twice_is_harmless(old: Path) -> None:
+    """What has been migrated is counted no second time."""
+    migrate(old)
+    before = dump(old)
+    migrate(old)
+    assert before == dump(old)
+
+
+def test_a_migrated_catalog_is_like_a_new_one(old: Path, tmp_path: Path) -> None:
+    """However a catalog came to be, its tables are the same."""
+    new = tmp_path / "new.db"
+    migrate(old)
+    migrate(new)
+    query = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
+    assert ask(old, query) == ask(new, query)
+    assert ask(old, "PRAGMA user_version") == ask(new, "PRAGMA user_version")
+
+
+def test_migrations_are_numbered_without_gap_or_twin() -> None:
+    """Of two with one number only one would ever be carried out."""
+    names = sorted(file.name for file in (files("registry.catalog") / "migrations").iterdir())
+    numbers = [int(name.partition("_")[0]) for name in names if name.endswith(".sql")]
+
+    assert numbers == list(range(1, len(numbers) + 1))

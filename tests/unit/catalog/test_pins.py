@@ -1,0 +1,171 @@
+"""Laws of pins: what is pinned stays, with all under it and all that refers to it; nothing else."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from registry.catalog.pins import Pin, Root
+from registry.oci.digest import Digest
+from registry.oci.names import Tag
+from tests.unit.content.content_site import (
+    HERE,
+    THERE,
+    Image,
+    Site,
+    make_image,
+    make_index,
+    open_site,
+)
+
+TAG = Tag("1")
+AMD, ARM = (
+    make_image(b"amd-config", b"shared", b"amd"),
+    make_image(b"arm-config", b"shared", b"arm"),
+)
+INDEX = make_index(AMD, ARM, platforms=("linux/amd64", "linux/arm64"))
+OTHER = make_image(b"other-config", b"shared")
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with open_site(tmp_path) as site:
+        yield site
+
+
+def deep(image: Image) -> Root:
+    return Root(image.digest, is_deep=True)
+
+
+def all_of(*images: Image) -> set[Digest]:
+    return {each for image in images for each in (image.digest, *map(Digest.of, image.blobs))}
+
+
+async def test_a_pin_is_found_as_it_was_put(site: Site) -> None:
+    """A pin has its name, its roots and its time."""
+    roots = (Root(AMD.digest, True, "linux/amd64"), Root(INDEX.digest, False))
+    await site.put_pin(HERE, TAG, roots, 5.0)
+
+    (found,) = site.pins.list_all()
+
+    assert found == Pin(HERE, TAG, tuple(sorted(roots, key=lambda root: str(root.digest))), 5.0)
+    assert found.name == "docker.io/library/a:1"
+
+
+async def test_pinning_again_forgets_the_former_image(site: Site) -> None:
+    """A name is pinned to one image: what it was pinned to before may go."""
+    await site.pull(HERE, AMD)
+    await site.pull(HERE, ARM)
+    await site.put_pin(HERE, TAG, [deep(AMD)], 1.0)
+    await site.put_pin(HERE, TAG, [deep(ARM)], 2.0)
+
+    assert [pin.roots for pin in site.pins.list_all()] == [(deep(ARM),)]
+    assert await site.list_evictable() == all_of(AMD) - all_of(ARM)
+
+
+async def test_unpinning_is_of_one_name(site: Site) -> None:
+    """An image that two names pin stays until both are unpinned, and then it may go."""
+    await site.pull(HERE, AMD)
+    names = [(HERE, TAG), (THERE, TAG)]
+    for name in names:
+        await site.put_pin(*name, [deep(AMD)], 1.0)
+
+    assert await site.pins.remove([names[0]])
+    assert not await site.pins.remove([names[0]])
+    assert await site.list_evictable() == set()
+    assert await site.pins.remove([names[1]])
+    assert await site.list_evictable() == all_of(AMD)
+
+
+async def test_pins_are_listed_by_name(site: Site) -> None:
+    """Pins by tag and by digest, of several repositories, come in the order of their names."""
+    for repository, reference in ((THERE, TAG), (HERE, AMD.digest), (HERE, Tag("0"))):
+        await site.put_pin(repository, reference, [deep(AMD)], 1.0)
+    assert [pin.name for pin in site.pins.list_all()] == [
+        "docker.io/library/a:0",
+        f"docker.io/library/a@{AMD.digest}",
+        "ghcr.io/team/a:1",
+    ]
+
+
+async def test_a_deep_pin_keeps_all_under_it(site: Site) -> None:
+    """Of an index that is pinned nothing is evicted: manifests, configs and layers stay."""
+    for image in (AMD, ARM, INDEX, OTHER):
+        await site.pull(HERE, image)
+    await site.put_pin(HERE, TAG, [deep(INDEX)], 1.0)
+
+    assert await site.list_evictable() == all_of(OTHER) - all_of(AMD)
+    kept = all_of(AMD, ARM, INDEX)
+    sizes = [site.path_of(digest).stat().st_size for digest in kept]
+    assert (await site.catalog.break_down()).pinned == sum(sizes), "what is shared counts once"
+
+
+async def test_a_pin_of_a_platform_keeps_only_that(site: Site) -> None:
+    """The index and one platform's image stay; the other platform may go, its shared layer not."""
+    for image in (AMD, ARM, INDEX):
+        await site.pull(HERE, image)
+    await site.put_pin(HERE, TAG, [Root(INDEX.digest, False), deep(AMD)], 1.0)
+    assert await site.list_evictable() == all_of(ARM) - all_of(AMD)
+
+
+async def test_what_comes_later_is_pinned_too(site: Site) -> None:
+    """A child that was not known when its index was pinned stays from when it is pulled."""
+    await site.pull(HERE, INDEX)
+    await site.put_pin(HERE, TAG, [deep(INDEX)], 1.0)
+    await site.pull(HERE, ARM)
+    assert await site.list_evictable() == set()
+
+
+async def test_signatures_of_the_pinned_stay(site: Site) -> None:
+    """What refers to a pinned image, and what refers to that, is not evicted."""
+    signature = make_image(b"signature", b"signed", subject=AMD)
+    proof = make_image(b"proof", subject=signature)
+    stranger = make_image(b"stranger", subject=OTHER)
+    for image in (INDEX, AMD, signature, proof, stranger):
+        await site.pull(HERE, image)
+    await site.put_pin(HERE, TAG, [deep(INDEX)], 1.0)
+    assert await site.list_evictable() == all_of(stranger)
+
+
+async def test_a_shallow_pin_keeps_no_signature(site: Site) -> None:
+    """Of an index pinned for a platform only, what describes the index itself may go."""
+    signature = make_image(b"signature", subject=INDEX)
+    for image in (INDEX, AMD, signature):
+        await site.pull(HERE, image)
+    await site.put_pin(HERE, TAG, [Root(INDEX.digest, False), deep(AMD)], 1.0)
+    assert await site.list_evictable() == all_of(signature)
+
+
+async def test_a_name_that_moved_is_kept_by_its_pin(site: Site) -> None:
+    """The pin's own tag is kept, although it leads elsewhere by then."""
+    await site.pull(HERE, AMD, "1")
+    await site.put_pin(HERE, TAG, [deep(AMD)], 1.0)
+    await site.pull(HERE, ARM, "1")
+
+    keepers = await site.pins.find_keepers([HERE])
+
+    assert keepers.find(HERE, ["1"], [str(ARM.digest)]) == f"{HERE}:1"
+    assert keepers.find(HERE, ["2"], [str(ARM.digest)]) is None
+
+
+async def test_a_keeper_is_found_by_what_it_reaches(site: Site) -> None:
+    """Roots, children and referrers have a keeper; other platforms and images have none."""
+    signature = make_image(b"signature", subject=AMD)
+    for image in (INDEX, AMD, ARM, signature, OTHER):
+        await site.pull(HERE, image)
+    await site.put_pin(HERE, TAG, [Root(INDEX.digest, False), deep(AMD)], 1.0)
+
+    keepers = await site.pins.find_keepers([HERE])
+
+    for image in (INDEX, AMD, signature):
+        assert keepers.find(HERE, [], [str(OTHER.digest), str(image.digest)]) == f"{HERE}:1"
+    assert keepers.find(HERE, [], [str(ARM.digest), str(OTHER.digest)]) is None
+
+
+async def test_a_keeper_is_of_its_repository(site: Site) -> None:
+    """What another repository pins is none of this one's business: the bytes stay for that."""
+    await site.pull(HERE, AMD)
+    await site.put_pin(THERE, TAG, [deep(AMD)], 1.0)
+    keepers = await site.pins.find_keepers([HERE, THERE])
+    assert keepers.find(HERE, ["1"], [str(AMD.digest)]) is None
+    assert keepers.find(THERE, [], [str(AMD.digest)]) == f"{THERE}:1"

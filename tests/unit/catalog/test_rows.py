@@ -1,0 +1,226 @@
+"""Laws of what the catalog knows: manifests, tags, and who may have which blob."""
+
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from registry.catalog.blob_access import BlobCatalog
+from registry.catalog.database import Database
+from registry.catalog.manifests import ManifestCatalog, TagRecord
+from registry.catalog.rate_limits import BudgetCatalog
+from registry.catalog.upstream_lists import ListCatalog, ListRecord
+from registry.oci import media_types
+from registry.oci.digest import Digest
+from registry.oci.manifest import Descriptor, Manifest, parse_manifest
+from registry.oci.names import Repository, Tag
+
+HERE = Repository("docker.io", "library/a")
+THERE = Repository("ghcr.io", "library/a")
+CONFIG, LAYER, OTHER = (Digest.of(name) for name in (b"config", b"layer", b"other"))
+LATEST = Tag("latest")
+
+
+def describe(digest: Digest, size: int = 7, media_type: str = "x") -> dict[str, object]:
+    return {"mediaType": media_type, "digest": str(digest), "size": size}
+
+
+def image(*layers: Digest, **more: object) -> Manifest:
+    described = [describe(each, 100) for each in layers]
+    document = {"config": describe(CONFIG), "layers": described} | more
+    return parse_manifest(json.dumps(document).encode(), media_types.OCI_MANIFEST)
+
+
+def index(*children: Manifest) -> Manifest:
+    described = [describe(each.digest, len(each.raw), each.media_type) for each in children]
+    return parse_manifest(json.dumps({"manifests": described}).encode(), media_types.OCI_INDEX)
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with Database(tmp_path / "catalog.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def manifests(database: Database) -> ManifestCatalog:
+    return ManifestCatalog(database)
+
+
+@pytest.fixture
+def blobs(database: Database) -> BlobCatalog:
+    return BlobCatalog(database)
+
+
+async def test_tag_leads_where_it_was_recorded(manifests: ManifestCatalog) -> None:
+    """A tag leads to what was recorded last, in its repository only."""
+    first, second = image(), image(LAYER)
+    await manifests.record(HERE, first, LATEST, 1.0)
+    await manifests.record(HERE, second, LATEST, 2.0)
+
+    assert TagRecord(second.digest, 2.0) == manifests.find_tag(HERE, LATEST)
+    assert manifests.find_tag(THERE, LATEST) is None
+    assert manifests.find_tag(HERE, Tag("other")) is None
+
+
+async def test_confirming_moves_only_the_time(manifests: ManifestCatalog) -> None:
+    """A tag that has not moved is as fresh as its last check."""
+    await manifests.record(HERE, image(), LATEST, 1.0)
+    await manifests.confirm_tag(HERE, LATEST, 9.0)
+    assert TagRecord(image().digest, 9.0) == manifests.find_tag(HERE, LATEST)
+
+
+async def test_manifest_by_digest_needs_no_tag(manifests: ManifestCatalog) -> None:
+    """A manifest pulled by digest is held, and no tag appears."""
+    await manifests.record(HERE, image(), None, 1.0)
+
+    assert manifests.find_held(HERE, image().digest) == media_types.OCI_MANIFEST
+    assert manifests.list_tags(HERE) == []
+
+
+async def test_manifest_is_held_by_its_repository_only(manifests: ManifestCatalog) -> None:
+    """Bytes are shared, permission is not: another repository does not hold it."""
+    await manifests.record(HERE, image(), LATEST, 1.0)
+
+    assert manifests.find_held(THERE, image().digest) is None
+    assert manifests.find_media_type(image().digest) == media_types.OCI_MANIFEST
+
+
+async def test_children_are_promised_to_the_repository(manifests: ManifestCatalog) -> None:
+    """The children of an index are promised where the index is held, and not held yet."""
+    child = image(LAYER)
+    await manifests.record(HERE, index(child), LATEST, 1.0)
+
+    assert manifests.names_child(HERE, child.digest)
+    assert not manifests.names_child(THERE, child.digest)
+    assert not manifests.names_child(HERE, LAYER)
+    assert manifests.find_held(HERE, child.digest) is None
+
+
+async def test_recording_again_changes_nothing(manifests: ManifestCatalog) -> None:
+    """The same manifest in a second repository keeps its rows and adds a holder."""
+    for repository in (HERE, THERE, HERE):
+        await manifests.record(repository, image(LAYER), LATEST, 1.0)
+    assert [str(HERE), str(THERE)] == manifests.list_repositories()
+
+
+async def test_tags_are_in_ascii_order(manifests: ManifestCatalog) -> None:
+    """Tags are listed as the specification orders them."""
+    for tag in ("b", "B", "a", "_", "10", "9"):
+        await manifests.record(HERE, image(), Tag(tag), 1.0)
+    assert manifests.list_tags(HERE) == ["10", "9", "B", "_", "a", "b"]
+
+
+async def test_referrers_are_found(manifests: ManifestCatalog) -> None:
+    """What names a subject is listed for it, in the repository that has it."""
+    subject = image()
+    signature = image(
+        OTHER,
+        subject=describe(subject.digest, len(subject.raw)),
+        artifactType="a/signature",
+        annotations={"by": "me"},
+    )
+    await manifests.record(HERE, signature, None, 1.0)
+
+    (found,) = manifests.list_referrers(HERE, subject.digest)
+
+    assert (
+        Descriptor(media_types.OCI_MANIFEST, signature.digest, len(signature.raw))
+        == found.descriptor
+    )
+    assert (found.artifact_type, found.annotations) == ("a/signature", {"by": "me"})
+    assert manifests.list_referrers(THERE, subject.digest) == []
+
+
+async def test_unknown_blob_has_no_size(blobs: BlobCatalog) -> None:
+    """What no manifest names is not known, though its bytes may be stored."""
+    assert blobs.find_size(HERE, LAYER) is None
+
+
+async def test_blob_is_known_through_its_manifest(
+    manifests: ManifestCatalog, blobs: BlobCatalog
+) -> None:
+    """A manifest makes its config and layers known to its own repository, with their sizes."""
+    await manifests.record(HERE, image(LAYER), LATEST, 1.0)
+
+    assert blobs.find_size(HERE, LAYER) == 100
+    assert blobs.find_size(HERE, CONFIG) == 7
+    assert blobs.find_size(THERE, LAYER) is None
+    assert blobs.find_size(HERE, OTHER) is None
+
+
+async def test_index_makes_no_blob_known(manifests: ManifestCatalog, blobs: BlobCatalog) -> None:
+    """Holding an index is not holding its children: neither they nor their layers are blobs."""
+    child = image(LAYER)
+    await manifests.record(THERE, child, None, 1.0)
+    await manifests.record(HERE, index(child), LATEST, 1.0)
+
+    assert blobs.find_size(HERE, LAYER) is None
+    assert blobs.find_size(HERE, child.digest) is None
+
+
+async def test_grant_is_for_one_repository(blobs: BlobCatalog) -> None:
+    """What the upstream says a repository has is known to it alone."""
+    await blobs.grant(HERE, LAYER, 55)
+    await blobs.grant(HERE, LAYER, 66)
+
+    assert blobs.find_size(HERE, LAYER) == 66
+    assert blobs.find_size(THERE, LAYER) is None
+
+
+async def test_a_blob_of_many_images_is_found_at_once(
+    database: Database, manifests: ManifestCatalog, blobs: BlobCatalog
+) -> None:
+    """However many images of others share a blob, it is ours, no stranger's, and found cheaply."""
+    mine = image(LAYER)
+    await manifests.record(HERE, mine, LATEST, 1.0)
+
+    def share(rows: sqlite3.Connection) -> None:
+        # On both sides of ours, in the order in which SQLite comes by them.
+        parents = [f"sha256:{number:02x}{number:062x}" for number in range(256)] * 8
+        for number, parent in enumerate(parents):
+            name = f"{parent[:-4]}{number:04x}"
+            rows.execute("INSERT INTO links VALUES (?, ?, 0, 'x', 100)", (name, str(LAYER)))
+            rows.execute("INSERT INTO holdings VALUES ('r.test/other', ?, 1.0)", (name,))
+
+    await database.write(share)
+
+    with count_steps(database) as steps:
+        assert blobs.find_size(HERE, LAYER) == 100
+        assert blobs.find_size(THERE, LAYER) is None
+    assert len(steps) < 50, "some thousand instructions"
+
+
+@contextmanager
+def count_steps(database: Database) -> Iterator[list[None]]:
+    """An entry for each hundred instructions that SQLite runs for readers."""
+    steps: list[None] = []
+    assert database._reader is not None
+    database._reader.set_progress_handler(lambda: steps.append(None), 100)
+    yield steps
+    database._reader.set_progress_handler(None, 0)
+
+
+async def test_lists_are_kept(database: Database) -> None:
+    """The newest list of a subject is kept, per repository."""
+    lists = ListCatalog(database)
+    await lists.record(HERE, "tags", ["a"], 1.0)
+    await lists.record(HERE, "tags", ["a", "b"], 2.0)
+
+    assert ListRecord(["a", "b"], 2.0) == lists.find(HERE, "tags")
+    assert lists.find(THERE, "tags") is None
+    assert lists.find(HERE, str(LAYER)) is None
+
+
+async def test_budgets_are_kept_by_identity(database: Database) -> None:
+    """The newest budget of an endpoint is kept for each identity."""
+    budgets = BudgetCatalog(database)
+    for identity, remaining in (("", 9), ("acme", 50), ("", 8)):
+        await budgets.record(
+            ("https://h", identity), allowed=100, remaining=remaining, period=6.0, source="", now=1
+        )
+    found = database.read("SELECT identity, remaining FROM budgets ORDER BY identity")
+    assert found == [("", 8), ("acme", 50)]

@@ -1,0 +1,102 @@
+"""`images ls --offline` and `--inventory` on a data folder."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from registry.bundle.format.inventory import read_inventory
+from registry.cli.main import build_cli
+from registry.oci.digest import Digest
+from tests.harness.filled_folder import NOW, open_depot, split
+
+APP = "docker.io/library/app:1"
+TORN = "docker.io/library/torn:1"
+ABSENT = Digest.of(b"absent")
+
+
+@pytest.fixture
+async def data(tmp_path: Path) -> Path:
+    """A data folder with a whole image, and one that lacks a layer."""
+    async with open_depot(tmp_path) as depot:
+        amd = await depot.put_image("docker.io/library/app", [b"layer"])
+        arm = await depot.put_image("docker.io/library/app", [b"arm"], platform="linux/arm64")
+        await depot.put_index(APP, {"linux/amd64": amd, "linux/arm64": arm})
+        layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": str(ABSENT)}
+        whole = await depot.put_image("docker.io/library/torn", [])
+        await depot.put_document(TORN, json.loads(whole.raw) | {"layers": [layer | {"size": 7}]})
+    return tmp_path
+
+
+def ls(data: Path, *arguments: str, **more: str) -> Result:
+    settings = {"ENTREPOT_STORAGE__PATH": str(data)} | more
+    return CliRunner().invoke(build_cli(), ["images", "ls", *arguments], env=settings)
+
+
+def find(done: Result, name: str) -> Any:
+    return next(each for each in json.loads(done.stdout) if each["name"] == name)
+
+
+def test_what_lacks_is_told_with_its_cure(data: Path) -> None:
+    """Digest, size and the command that fetches it; the exit code is 1."""
+    done = ls(data, "--offline")
+    assert done.exit_code == 1
+    assert f"{APP}\n  linux/amd64: complete\n  linux/arm64: complete\n" in done.stdout
+    assert f"{TORN}\n  linux/amd64: lacks 1 blob, 7 B\n    {ABSENT}  7 B\n" in done.stdout
+    assert f"fetched by: entrepot images warm {TORN} --platform linux/amd64\n" in done.stdout
+
+    facts = ls(data, "--offline", "--json")
+    assert facts.exit_code == 1
+    assert find(facts, APP)["ready"]
+    (lacking,) = find(facts, TORN)["lacking"]
+    assert lacking["blobs"] == [[str(ABSENT), 7]]
+
+
+def test_what_is_whole_is_well(data: Path) -> None:
+    """Of the images and platforms that are asked for, none lacks anything: 0."""
+    assert ls(data, "app", "--offline", "--platform", "amd64").exit_code == 0
+    missing = ls(data, "app", "--offline", "--platform", "s390x")
+    assert (missing.exit_code, "linux/s390x: the image is not for it" in missing.stdout) == (
+        1,
+        True,
+    )
+
+
+def test_an_inventory_is_of_every_blob(data: Path) -> None:
+    """It is read back as what is stored, and is the same each time."""
+    done = ls(data, "--inventory")
+    assert done.exit_code == 0
+    found = read_inventory(done.stdout_bytes, "inventory.json")
+    stored = {path.name for path in (data / "blobs").glob("sha256/*/*")}
+    assert {digest.encoded for digest, _ in found.blobs} == stored
+    assert done.stdout_bytes == ls(data, "--inventory").stdout_bytes
+    assert ls(data, "app", "--inventory").exit_code == 2
+
+
+def test_where_nobody_can_be_asked_the_next_bundle_is_the_cure(data: Path) -> None:
+    """A site without upstreams is not told to fetch from them."""
+    done = ls(data, "--offline", ENTREPOT_OFFLINE="true")
+    assert done.exit_code == 1
+    assert "images warm" not in done.stdout
+    assert "comes by the next bundle: carry back the need.json" in done.stdout
+    (lacking,) = find(ls(data, "--offline", "--json", ENTREPOT_OFFLINE="true"), TORN)["lacking"]
+    assert lacking["fetch"] is None
+
+
+def test_what_a_bundle_brought_is_cured_by_one(data: Path) -> None:
+    """Where names of a repository came by a bundle, so does what lacks of it."""
+
+    async def bring() -> None:
+        async with open_depot(data) as depot:
+            repository, tag = split("docker.io/library/torn:2")
+            whole = await depot.put_image("docker.io/library/torn", [b"whole"])
+            bundle = "sha256:" + "0" * 64
+            await depot.storehouse.intake.put(repository, whole, tag, NOW, bundle=bundle)
+
+    asyncio.run(bring())
+    done = ls(data, "torn", "--offline")
+    assert (done.exit_code, f"{TORN}\n" in done.stdout) == (1, True)
+    assert "images warm" not in done.stdout

@@ -1,0 +1,138 @@
+"""Laws of numbers for people: three digits that count, the right unit, nothing cut off."""
+
+import pytest
+from rich.console import Console
+
+from registry.cli import terminal
+from registry.cli.terminal import (
+    make_table,
+    open_progress,
+    print_table,
+    tell_age,
+    tell_count,
+    tell_size,
+    tell_volumes,
+)
+
+KIB = 1024
+NOW = 1_000_000.0
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (0, "0 B"),
+        (1, "1 B"),
+        (999, "999 B"),
+        (1000, "0.977 KiB"),
+        (KIB, "1 KiB"),
+        (1536, "1.5 KiB"),
+        (999 * KIB, "999 KiB"),
+        (1000 * KIB, "0.977 MiB"),
+        (int(1.43 * KIB**3), "1.43 GiB"),
+        (50 * KIB**3, "50 GiB"),
+        (KIB**4, "1 TiB"),
+        (3 * KIB**5, "3 PiB"),
+    ],
+)
+def test_sizes_have_three_digits(size: int, expected: str) -> None:
+    """A size is told in the unit that leaves at most three digits before the point."""
+    assert tell_size(size) == expected
+
+
+@pytest.mark.parametrize("power", range(1, 6))
+def test_sizes_never_switch_to_powers_of_ten(power: int) -> None:
+    """Just below and at each unit's end the size is told in plain digits."""
+    for size in (999 * KIB**power, KIB ** (power + 1) - 1):
+        assert "e" not in tell_size(size) if power < 5 else True
+
+
+@pytest.mark.parametrize(
+    ("age", "expected"),
+    [
+        (0, "just now"),
+        (59, "just now"),
+        (60, "1 min ago"),
+        (3600, "1 h ago"),
+        (3 * 3600 + 60, "3 h ago"),
+        (86_400, "1 d ago"),
+        (400 * 86_400, "400 d ago"),
+        (-500, "just now"),
+    ],
+)
+def test_ages_have_one_unit(monkeypatch: pytest.MonkeyPatch, age: float, expected: str) -> None:
+    """An age is told in the largest unit that fits; a clock that was set back tells no minus."""
+    monkeypatch.setattr(terminal.time, "time", lambda: NOW)
+    assert tell_age(NOW - age) == expected
+
+
+def test_what_never_was_has_no_age() -> None:
+    """A moment of zero is never, not decades ago."""
+    assert tell_age(0.0) == "never"
+
+
+def test_nothing_is_cut_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where stdout is no terminal each row is one line, however long, and numbers are right."""
+    table = make_table("IMAGE", "SIZE", numbers=("SIZE",))
+    long = "registry.example.net:5000/" + "a/" * 60 + "b:latest"
+    table.add_row(long, "1 KiB")
+    table.add_row("short", "12.5 KiB")
+
+    print_table(table)
+
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert head.split() == ["IMAGE", "SIZE"]
+    assert first.split() == [long, "1", "KiB"]
+    assert len(first) == len(second), "aligned to the right"
+
+
+def test_a_pipe_gets_no_blanks_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    """And digests whole: programs compare them."""
+    table = make_table("DIGEST", "NEEDED BY")
+    table.add_row(DIGEST, "x" * 2000)
+    table.add_row(DIGEST, "")
+
+    print_table(table)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert lines[2] == DIGEST
+
+
+def test_a_terminal_gets_short_digests(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twelve digits tell two apart, and a row stays a line."""
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    table = make_table("DIGEST", "NAME")
+    table.add_row(DIGEST, f"docker.io/library/app@{DIGEST}")
+
+    print_table(table)
+
+    row = capsys.readouterr().out.splitlines()[1].rstrip()
+    assert row.split() == ["sha256:0123456789ab", "docker.io/library/app@sha256:0123456789ab…"]
+
+
+def test_one_is_singular() -> None:
+    """Things are counted as people count them."""
+    assert [tell_count(n, "blob") for n in (0, 1, 2)] == ["0 blobs", "1 blob", "2 blobs"]
+    assert [tell_volumes(n) for n in ([3], [1, 3])] == ["volume 3", "volumes 1, 3"]
+
+
+def test_progress_is_for_terminals(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where stderr is no terminal a bar prints nothing, and can be advanced all the same."""
+    with open_progress("auditing", 10) as progress:
+        progress.advance(progress.task_ids[0], 10)
+    assert progress.finished
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_bar_counts_bytes() -> None:
+    """The one task of a bar has the total that it was opened with."""
+    progress = open_progress("auditing", 10)
+    assert [task.total for task in progress.tasks] == [10]
+    assert isinstance(progress.console, Console)
+    assert progress.console.stderr

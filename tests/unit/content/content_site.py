@@ -1,0 +1,183 @@
+"""A data folder with images in it, and all that looks after it: where storekeeping is tested."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
+
+from registry.catalog.audits import AuditCatalog
+from registry.catalog.database import Database
+from registry.catalog.deletion import RemovalCatalog
+from registry.catalog.image_graph import ImageCatalog
+from registry.catalog.last_used import UseCatalog
+from registry.catalog.manifests import ManifestCatalog
+from registry.catalog.pins import Pin, PinCatalog, Root
+from registry.catalog.pulls import Pull, PullCatalog
+from registry.catalog.usage import RoomCatalog
+from registry.metrics import Metrics
+from registry.oci import media_types
+from registry.oci.digest import Digest
+from registry.oci.manifest import Manifest, parse_manifest
+from registry.oci.names import Reference, Repository, Tag
+from registry.settings.model import Settings, StorageSettings
+from registry.store.contract import BlobStore
+from registry.store.data_folder import DataFolder, open_folder
+from registry.wiring import content
+
+HERE, THERE = Repository("docker.io", "library/a"), Repository("ghcr.io", "team/a")
+LIMIT = 1_000_000
+
+
+class Crash(Exception):
+    """The process dies here: nobody catches it, nothing is tidied."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """A manifest, and the contents of the blobs that it refers to."""
+
+    manifest: Manifest
+    blobs: tuple[bytes, ...] = ()
+
+    @property
+    def digest(self) -> Digest:
+        return self.manifest.digest
+
+
+def describe(content: bytes, media_type: str = "x", **more: object) -> dict[str, object]:
+    return {"mediaType": media_type, "digest": str(Digest.of(content)), "size": len(content)} | more
+
+
+def make_image(*blobs: bytes, subject: Image | None = None) -> Image:
+    """Make an image of a config and layers."""
+    document: dict[str, object] = {
+        "config": describe(blobs[0]),
+        "layers": [describe(each) for each in blobs[1:]],
+    }
+    if subject is not None:
+        document["subject"] = describe(subject.manifest.raw, subject.manifest.media_type)
+    return Image(parse_manifest(json.dumps(document).encode(), media_types.OCI_MANIFEST), blobs)
+
+
+def make_index(*children: Image, platforms: Sequence[str] = (), kind: str = "") -> Image:
+    """Make an index; `platforms` are those of its children, `kind` makes it another one."""
+    entries = []
+    for number, child in enumerate(children):
+        entry = describe(child.manifest.raw, child.manifest.media_type)
+        if number < len(platforms):
+            system, architecture, *variant = platforms[number].split("/")
+            entry["platform"] = {"os": system, "architecture": architecture}
+            entry["platform"] |= {"variant": variant[0]} if variant else {}  # type: ignore[operator]
+        entries.append(entry)
+    document = {"manifests": entries, "annotations": {"kind": kind}}
+    return Image(parse_manifest(json.dumps(document).encode(), media_types.OCI_INDEX))
+
+
+class Site:
+    """One process on one data folder; `now` is its clock."""
+
+    def __init__(self, folder: DataFolder, database: Database, limit: int) -> None:
+        self.folder, self.database = folder, database
+        self.now = 1000.0
+        self.catalog, self.pins = RoomCatalog(database), PinCatalog(database)
+        self.manifests, self.images = ManifestCatalog(database), ImageCatalog(database)
+        self.removal, self.uses = RemovalCatalog(database), UseCatalog(database)
+        self.audits, self.pulls = AuditCatalog(database), PullCatalog(database)
+        self.settings = Settings(storage=StorageSettings(limit=limit, reserve=0))
+        self.metrics = Metrics()
+        # What is built takes its clock along.
+        with patch.object(content, "time", SimpleNamespace(time=self.clock)):
+            self.shelves = content.open_shelves(folder)
+            self.house = content.build_storehouse(
+                self.settings, self.shelves, self.metrics, database
+            )
+        self.references, self.spool = self.shelves.references, self.shelves.spool
+        self.room, self.evictor = self.house.room, self.house.evictor
+        # The very store that the others have, so that a test can make it refuse.
+        self.store: BlobStore = self.evictor._store
+
+    def clock(self) -> float:
+        return self.now
+
+    async def fill(self, content: bytes) -> Digest:
+        """Store a blob as a flight does, unless it is here."""
+        digest = Digest.of(content)
+        if await self.store.stat(digest) is None:
+            writer = self.spool.take(digest)
+            assert writer is not None
+            await self.room.reserve(digest, len(content))
+            writer.abandon()
+            self.adopt(content)
+            await self.room.record(digest, len(content))
+            writer.close()
+        return digest
+
+    def adopt(self, content: bytes) -> Digest:
+        """Store a blob without telling the catalog."""
+        digest = Digest.of(content)
+        path = self.path_of(digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return digest
+
+    async def pull(self, repository: Repository, image: Image, *tags: str) -> Digest:
+        """Have an image kept as pulls do, with its blobs."""
+        for blob in image.blobs:
+            await self.fill(blob)
+        for tag in tags or (None,):
+            name = Tag(tag) if tag else None
+            await self.house.intake.keep(repository, image.manifest, name, self.now)
+        return image.digest
+
+    async def note_pulls(self, *pulls: tuple[Repository, Digest, float]) -> None:
+        """Have it noted that clients pulled manifests by digest."""
+        await self.pulls.note([Pull(where, what, what, "", when) for where, what, when in pulls])
+
+    async def pin(
+        self, repository: Repository, reference: Reference, platforms: Sequence[str] = ()
+    ) -> None:
+        """Pin an image as the command does."""
+        images = self.house.images
+        await images.pin(await images.plan_pins([(repository, reference)], platforms))
+
+    async def put_pin(
+        self, repository: Repository, reference: Reference, roots: Sequence[Root], made: float
+    ) -> None:
+        """Have a pin in the catalog, whatever is here."""
+        await self.pins.put([Pin(repository, reference, tuple(roots), made)])
+
+    def path_of(self, digest: Digest) -> Path:
+        return self.folder.blobs / digest.algorithm / digest.encoded[:2] / digest.encoded
+
+    def is_here(self, digest: Digest) -> bool:
+        return self.path_of(digest).exists()
+
+    def spoil(self, digest: Digest, content: bytes) -> None:
+        """Let the disk have other bytes than were written."""
+        path = self.path_of(digest)
+        path.unlink()
+        path.write_bytes(content)
+
+    def list_files(self) -> set[str]:
+        """Return the names of all blobs on disk."""
+        return {path.name for path in self.folder.blobs.glob("*/*/*")}
+
+    def measure(self) -> int:
+        """Return the bytes of all that counts for the limit, as the disk knows them."""
+        places = (self.folder.blobs, self.folder.spool, self.folder.quarantine)
+        files = [path for place in places for path in place.rglob("*") if path.is_file()]
+        return sum(path.stat().st_size for path in files)
+
+    async def list_evictable(self) -> set[Digest]:
+        return {blob.digest for blob in await self.catalog.list_coldest()}
+
+
+@asynccontextmanager
+async def open_site(path: Path, limit: int = LIMIT) -> AsyncIterator[Site]:
+    """Open a data folder at `path`."""
+    folder = open_folder(path)
+    async with Database(folder.catalog) as database:
+        yield Site(folder, database, limit)

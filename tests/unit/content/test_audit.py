@@ -1,0 +1,233 @@
+"""Laws of the audit: rot is found, what is unknown is recorded, and what is gone forgotten."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from registry.content import audit as module
+from registry.content.audit import Findings
+from registry.errors import StoreError
+from registry.oci.digest import Digest
+from registry.oci.names import Tag
+from tests.unit.content.content_site import HERE, Site, make_image, open_site
+
+CONTENTS = [bytes([number]) * 100 for number in range(5)]
+ORDERED = sorted(map(Digest.of, CONTENTS), key=str)
+A = CONTENTS[0]
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with open_site(tmp_path) as site:
+        yield site
+
+
+async def audit(site: Site) -> Findings:
+    return await site.house.audit.go_on("command")
+
+
+async def fill_all(site: Site) -> None:
+    for content in CONTENTS:
+        await site.fill(content)
+
+
+async def test_a_healthy_store_is_clean(site: Site) -> None:
+    """Where all is as it was recorded every byte is read, and nothing is found or changed."""
+    await fill_all(site)
+    await site.pull(HERE, make_image(b"config", b"layer"), "1")
+    before = (site.list_files(), site.catalog.used())
+    told: list[Digest] = []
+
+    findings = await site.house.audit.go_on("command", tell=lambda digest, _: told.append(digest))
+
+    assert findings.is_clean
+    assert (findings.checked, findings.size) == (len(told), site.measure())
+    assert {digest.encoded for digest in told} == site.list_files()
+    assert before == (site.list_files(), site.catalog.used())
+
+
+@pytest.mark.parametrize("rot", [b"\1" + A[1:], A[:-1] + b"\1", A[:-1], b"", A + A[:1]], ids=str)
+async def test_rot_is_set_aside(site: Site, rot: bytes) -> None:
+    """One wrong byte, one too few or one too many: the blob is set aside, the others stay."""
+    await fill_all(site)
+    site.spoil(Digest.of(A), rot)
+
+    findings = await audit(site)
+
+    assert findings.rotten == [Digest.of(A)]
+    assert not findings.is_clean
+    assert site.catalog.find_size(Digest.of(A)) is None
+    assert site.list_files() == {each.encoded for each in ORDERED} - {Digest.of(A).encoded}
+    aside = site.folder.quarantine / f"sha256-{Digest.of(A).encoded}"
+    assert aside.read_bytes() == rot
+    assert site.catalog.used() == site.measure()
+    assert (await audit(site)).is_clean, "what was put right stays right"
+
+
+async def test_a_rotten_orphan_is_not_adopted(site: Site) -> None:
+    """What was never recorded and is wrong is set aside, and counted there."""
+    site.spoil(site.adopt(A), b"rotten")
+    findings = await audit(site)
+    assert (findings.rotten, findings.orphans) == ([Digest.of(A)], [])
+    assert site.catalog.used() == site.measure() == len(b"rotten")
+
+
+async def test_orphans_are_recorded(site: Site) -> None:
+    """A blob that no row knows counts from then on, as what was stored just then."""
+    site.adopt(A)
+    findings = await audit(site)
+    assert findings.orphans == [Digest.of(A)]
+    assert site.catalog.list_after("", 9) == [(Digest.of(A), site.now)]
+    assert site.catalog.used() == site.measure()
+    assert (await audit(site)).is_clean
+
+
+async def test_what_crashes_left_is_no_orphan(site: Site) -> None:
+    """A deletion that was begun is ended, and a fill that was ended is recorded, before all."""
+    doomed = await site.fill(A)
+    await site.catalog.doom(doomed)
+    await site.room.reserve(Digest.of(CONTENTS[1]), 100)
+    site.adopt(CONTENTS[1])
+    findings = await audit(site)
+    assert findings.is_clean
+    assert site.list_files() == {Digest.of(CONTENTS[1]).encoded}
+    assert site.catalog.used() == 100
+
+
+async def test_what_is_arriving_is_no_orphan(site: Site) -> None:
+    """A blob that has its name already, and whose fill is about to record it, is left to that."""
+    digest = Digest.of(A)
+    writer = site.spool.take(digest)
+    assert writer is not None
+    await site.room.reserve(digest, 100)
+    site.adopt(A)
+    findings = await audit(site)
+    writer.close()
+    assert findings.is_clean
+    assert site.catalog.list_reservations() == [digest]
+
+
+async def test_ghosts_are_forgotten(site: Site) -> None:
+    """A row without a file is forgotten, and its bytes count no more."""
+    await fill_all(site)
+    for digest in ORDERED[::2]:
+        site.path_of(digest).unlink()
+    findings = await audit(site)
+    assert findings.ghosts == ORDERED[::2]
+    assert site.catalog.used() == site.measure()
+    assert (await audit(site)).is_clean
+
+
+async def test_a_ghost_that_came_back_stays(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was filled again between the look at the row and at the file is not forgotten."""
+    digest = await site.fill(A)
+    site.path_of(digest).unlink()
+    real = site.store.stat
+
+    async def stat(asked: Digest) -> int | None:
+        size = await real(asked)
+        site.adopt(A)
+        site.now += 1
+        await site.room.record(asked, 100)
+        return size
+
+    monkeypatch.setattr(site.store, "stat", stat)
+    assert (await audit(site)).ghosts == []
+    assert site.catalog.find_size(digest) == 100
+
+
+async def test_many_ghosts_are_found_page_by_page(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many rows fit into a page, every ghost is found."""
+    monkeypatch.setattr(module, "PAGE", 2)
+    await fill_all(site)
+    for digest in ORDERED[:4]:
+        site.path_of(digest).unlink()
+    assert (await audit(site)).ghosts == ORDERED[:4]
+
+
+async def test_what_is_evicted_meanwhile_is_nothing_wrong(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A blob that went between the listing and the reading is neither rotten nor unread."""
+    await fill_all(site)
+    real = site.store.read
+
+    def read(digest: Digest, span: object) -> object:
+        if digest == ORDERED[1]:
+            site.path_of(digest).unlink()
+        return real(digest, span)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(site.store, "read", read)
+    await site.catalog.doom(ORDERED[1])
+    await site.catalog.bury(ORDERED[1])
+    findings = await audit(site)
+    assert (findings.checked, findings.is_clean) == (4, True)
+
+
+async def test_an_orphan_that_goes_meanwhile_is_not_recorded(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was there when it was read and is not when it is recorded leaves no row."""
+    digest = site.adopt(A)
+    real = site.catalog.record_orphan
+
+    async def record(*values: object) -> bool:
+        site.path_of(digest).unlink()
+        return await real(*values)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(site.house.audit._catalog, "record_orphan", record)
+    findings = await audit(site)
+    assert (findings.orphans, findings.ghosts) == ([], [])
+    assert (site.catalog.find_size(digest), site.catalog.used()) == (None, 0)
+
+
+async def test_what_cannot_be_read_is_set_aside(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sector that the disk refuses is told and ends no pass; the next pull fetches the blob."""
+    await fill_all(site)
+    real = site.store.read
+
+    def read(digest: Digest, span: object) -> object:
+        if digest == ORDERED[1]:
+            raise StoreError(str(digest), "input/output error")
+        return real(digest, span)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(site.store, "read", read)
+    findings = await audit(site)
+    assert (findings.unread, findings.rotten, findings.checked) == ([ORDERED[1]], [], 4)
+    assert not findings.is_clean
+    assert len(site.list_files()) == 4
+    assert [digest for digest, _ in site.catalog.list_quarantined()] == [ORDERED[1]]
+
+
+async def test_names_are_adopted(site: Site) -> None:
+    """Names that the catalog lost are known again, and counted."""
+    image = make_image(b"config", b"layer")
+    await site.pull(HERE, image, "1")
+    await site.database.write(lambda rows: rows.execute("DELETE FROM tags"))
+    findings = await audit(site)
+    assert (findings.names, findings.is_clean) == (1, False)
+    assert site.manifests.find_tag(HERE, Tag("1")) is not None
+    assert (await audit(site)).is_clean
+
+
+async def test_blobs_may_be_pulled_during_a_pass(site: Site) -> None:
+    """What arrives and what goes while a pass is under way is nothing wrong."""
+    await fill_all(site)
+    more = [bytes([number]) * 100 for number in range(100, 110)]
+    victims = await site.catalog.list_coldest()
+
+    async def disturb() -> None:
+        await site.evictor.delete(victims)
+        for content in more:
+            await site.fill(content)
+
+    findings, _ = await asyncio.gather(audit(site), disturb())
+
+    assert findings.is_clean
+    assert site.catalog.used() == site.measure() == 100 * len(more)

@@ -1,0 +1,236 @@
+"""Laws of removing images: pins forbid it, files go before rows, and a crash undoes nothing."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from registry.catalog.deletion import Plan
+from registry.catalog.pins import Root
+from registry.errors import ImagePinned, StoreError
+from registry.oci.digest import Digest
+from registry.oci.names import Reference, Tag
+from tests.unit.content.content_site import (
+    HERE,
+    THERE,
+    Crash,
+    Site,
+    make_image,
+    make_index,
+    open_site,
+)
+
+AMD, ARM = (
+    make_image(b"amd-config", b"shared", b"amd"),
+    make_image(b"arm-config", b"shared", b"arm"),
+)
+INDEX = make_index(AMD, ARM)
+TAG = Tag("1")
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with open_site(tmp_path) as site:
+        for image in (INDEX, AMD):
+            await site.pull(HERE, image, *(["1"] if image is INDEX else []))
+        yield site
+
+
+async def crash(*_: object) -> None:
+    raise Crash
+
+
+async def remove(site: Site, reference: Reference = TAG) -> int:
+    removals = site.house.removals
+    return await removals.carry_out((await removals.plan([(HERE, reference)])).removals)
+
+
+async def list_pointers(site: Site) -> list[Reference]:
+    return [reference async for _, reference, _ in site.references.scan()]
+
+
+async def test_all_of_an_image_goes(site: Site) -> None:
+    """Pointers, rows and bytes of a removed image are gone, and the freed bytes are told."""
+    before = site.measure()
+    assert await remove(site) == before
+    assert await list_pointers(site) == []
+    assert (site.measure(), site.catalog.used()) == (0, 0)
+    assert (await site.images.draw()).images == ()
+
+
+async def test_what_others_need_stays(site: Site) -> None:
+    """Bytes of another image, and another repository's names for the same one, stay."""
+    await site.pull(HERE, ARM, "arm")
+    await site.pull(THERE, AMD, "1")
+    freed = await remove(site)
+    assert freed == len(INDEX.manifest.raw)
+    kept = {Digest.of(each) for image in (AMD, ARM) for each in (image.manifest.raw, *image.blobs)}
+    assert site.list_files() == {digest.encoded for digest in kept}
+    assert await site.references.read(THERE, TAG) is not None
+    assert site.catalog.used() == site.measure()
+
+
+async def test_what_is_read_stays_until_room_is_wanted(site: Site) -> None:
+    """A removal waits for no reader: what is being read stays a blob that may be evicted."""
+    layer = Digest.of(b"amd")
+    file = await site.store.open_file(layer)
+    assert file is not None
+    before = site.measure()
+    assert await remove(site) == before - len(b"amd")
+    file.close()
+    assert site.list_files() == {layer.encoded}
+    assert await site.list_evictable() == {layer}
+    assert site.catalog.used() == site.measure()
+
+
+@pytest.mark.parametrize("pinned", ["tag", "child", "platform", "signature"])
+async def test_the_pinned_is_not_removed(site: Site, pinned: str) -> None:
+    """What a pin of the repository keeps in any way is refused whole, and nothing of it changes."""
+    signature = make_image(b"signature", subject=AMD)
+    await site.pull(HERE, signature)
+    roots = {
+        "tag": [Root(INDEX.digest, True)],
+        "child": [Root(AMD.digest, True)],
+        "platform": [Root(INDEX.digest, False), Root(AMD.digest, True, "linux/amd64")],
+        "signature": [Root(signature.digest, True)],
+    }[pinned]
+    planned = (await site.house.removals.plan([(HERE, TAG)])).removals
+    await site.put_pin(HERE, Tag("pinned"), roots, 1.0)
+    before = (site.list_files(), await list_pointers(site), await site.images.draw())
+
+    plan = await site.house.removals.plan([(HERE, TAG)])
+    with pytest.raises(ImagePinned, match="library/a:pinned"):
+        await site.house.removals.carry_out(planned)
+
+    assert plan == Plan([], {(HERE, TAG): f"{HERE}:pinned"})
+    assert before == (site.list_files(), await list_pointers(site), await site.images.draw())
+
+
+async def test_the_pinned_is_refused_and_the_rest_planned(site: Site) -> None:
+    """Of several images those that pins keep are refused, each by its pin, and the others go."""
+    others = [make_image(name.encode()) for name in ("one", "two")]
+    for image, tag in zip(others, ("one", "two"), strict=True):
+        await site.pull(HERE, image, tag)
+    await site.put_pin(HERE, Tag("kept"), [Root(others[0].digest, True)], 1.0)
+
+    plan = await site.house.removals.plan([(HERE, Tag("one")), (HERE, Tag("two")), (HERE, TAG)])
+    await site.house.removals.carry_out(plan.removals)
+
+    assert plan.refused == {(HERE, Tag("one")): f"{HERE}:kept"}
+    assert [image.reference for image in (await site.images.draw()).images] == ["one"]
+
+
+async def test_unpinned_it_goes(site: Site) -> None:
+    """What was refused is removed as soon as nothing pins it."""
+    await site.put_pin(HERE, TAG, [Root(INDEX.digest, True)], 1.0)
+    assert await remove(site) == 0
+    await site.pins.remove([(HERE, TAG)])
+    assert await remove(site) > 0
+    assert site.measure() == 0
+
+
+async def test_another_repositorys_pin_forbids_nothing_and_loses_nothing(site: Site) -> None:
+    """A pin elsewhere does not hold a name here, and the bytes that it keeps stay."""
+    await site.pull(THERE, AMD, "1")
+    await site.put_pin(THERE, TAG, [Root(AMD.digest, True)], 1.0)
+    await remove(site)
+    assert {Digest.of(each).encoded for each in (AMD.manifest.raw, *AMD.blobs)} <= site.list_files()
+
+
+async def test_bytes_that_a_pin_elsewhere_keeps_stay(site: Site) -> None:
+    """What a pinned index of another repository leads to stays, whoever has pulled it."""
+    await site.pull(THERE, INDEX, "1")
+    await site.put_pin(THERE, TAG, [Root(INDEX.digest, True)], 1.0)
+    await remove(site)
+    assert {Digest.of(each).encoded for each in AMD.blobs} <= site.list_files()
+
+
+@pytest.mark.parametrize("steps", range(3))
+async def test_a_crash_between_pointers_is_gone_on_from(
+    site: Site, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    """Whoever dies when some pointers are gone can remove again, and then all is gone."""
+    real, left = site.references.remove, iter(range(steps))
+
+    async def remove_some(*name: object) -> None:
+        if next(left, None) is None:
+            raise Crash
+        await real(*name)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(site.house.removals._references, "remove", remove_some)
+        with pytest.raises(Crash):
+            await remove(site)
+    assert len(await list_pointers(site)) == 3 - steps
+
+    assert await remove(site) > 0
+    assert (site.measure(), site.catalog.used(), await list_pointers(site)) == (0, 0, [])
+
+
+async def test_a_crash_before_the_catalog_is_gone_on_from(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the pointers gone and the rows still there, removing again removes all."""
+    with monkeypatch.context() as patch:
+        patch.setattr(site.house.removals._catalog, "apply", crash)
+        with pytest.raises(Crash):
+            await remove(site)
+    assert (await site.images.draw()).images != ()
+    assert await remove(site) > 0
+    assert (site.measure(), (await site.images.draw()).images) == (0, ())
+
+
+async def test_a_crash_before_the_blobs_leaves_them_to_eviction(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a crash leaves of an image that is forgotten is counted, and may be evicted."""
+    with monkeypatch.context() as patch:
+        patch.setattr(site.evictor, "delete", crash)
+        with pytest.raises(Crash):
+            await remove(site)
+    assert (await site.images.draw()).images == ()
+    assert site.catalog.used() == site.measure() > 0
+    assert {digest.encoded for digest in await site.list_evictable()} == site.list_files()
+
+
+async def test_a_refusing_disk_removes_no_row(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a pointer cannot be removed nothing else is: a later recovery would bring it back."""
+
+    async def refuse(*_: object) -> None:
+        raise StoreError("tags", "read-only")
+
+    before = (site.list_files(), await site.images.draw())
+    with monkeypatch.context() as patch:
+        patch.setattr(site.house.removals._references, "remove", refuse)
+        with pytest.raises(StoreError):
+            await remove(site)
+    assert before == (site.list_files(), await site.images.draw())
+
+
+async def test_the_removed_is_not_recovered(site: Site) -> None:
+    """What was removed does not come back when names are adopted from the files."""
+    await site.pull(HERE, ARM, "kept")
+    await remove(site)
+    assert (await site.house.recovery.adopt_names()).names == 0
+    assert [image.reference for image in (await site.images.draw()).images] == ["kept"]
+
+
+async def test_what_was_needed_meanwhile_stays(site: Site) -> None:
+    """Bytes that another image came to need between plan and removal stay."""
+    removals = site.house.removals
+    planned = (await removals.plan([(HERE, TAG)])).removals
+    await site.pull(THERE, ARM, "1")
+    await removals.carry_out(planned)
+    assert site.is_here(Digest.of(b"shared"))
+    assert not site.is_here(Digest.of(b"amd"))
+
+
+async def test_evicted_blobs_free_nothing(site: Site) -> None:
+    """Of a removal only bytes that were there are told as freed."""
+    removals = site.house.removals
+    planned = (await removals.plan([(HERE, TAG)])).removals
+    layer = Digest.of(b"amd")
+    victims = [blob for blob in await site.catalog.list_coldest() if blob.digest == layer]
+    await site.evictor.delete(victims)
+    before = site.measure()
+    assert await removals.carry_out(planned) == before

@@ -1,0 +1,243 @@
+"""Laws of taking blobs away: rows before files, readers first, and crashes are mended."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from registry.catalog.usage import StoredBlobRecord
+from registry.errors import StoreError
+from registry.oci.digest import Digest
+from tests.unit.content.content_site import Crash, Site, open_site
+
+SIZE = 1000
+A, B, C = (name * SIZE for name in (b"a", b"b", b"c"))
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with open_site(tmp_path, limit=3 * SIZE) as site:
+        yield site
+
+
+async def refuse(*_: object) -> None:
+    raise OSError("the disk refuses")
+
+
+async def crash(*_: object) -> None:
+    raise Crash
+
+
+def counted(site: Site) -> int | None:
+    return site.metrics.registry.get_sample_value("entrepot_evicted_bytes_total")
+
+
+async def record_of(site: Site, content: bytes) -> StoredBlobRecord:
+    return StoredBlobRecord(await site.fill(content), len(content), 0.0)
+
+
+async def test_deleting_takes_row_and_file(site: Site) -> None:
+    """What is deleted is neither recorded nor there, and its bytes count no more."""
+    victims = [await record_of(site, A), await record_of(site, B)]
+    await site.fill(C)
+    assert await site.evictor.delete(victims) == 2 * SIZE
+    assert site.list_files() == {Digest.of(C).encoded}
+    assert (site.catalog.used(), site.catalog.list_doomed()) == (SIZE, [])
+    assert counted(site) == 2 * SIZE
+
+
+async def test_what_is_read_is_left(site: Site) -> None:
+    """A blob that somebody reads keeps its file and its row, and counts as not freed."""
+    victims = [await record_of(site, A), await record_of(site, B)]
+    file = await site.store.open_file(victims[0].digest)
+    assert file is not None
+    assert await site.evictor.delete(victims) == SIZE
+    file.close()
+    assert site.catalog.find_size(victims[0].digest) == SIZE
+    assert site.list_files() == {victims[0].digest.encoded}
+
+
+async def test_a_refusing_disk_leaves_no_row(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a file cannot be deleted no row promises it, its bytes count, and mending ends it."""
+    victim = await record_of(site, A)
+    with monkeypatch.context() as patch:
+        patch.setattr(site.store, "delete", refuse)
+        with pytest.raises(OSError, match="refuses"):
+            await site.evictor.delete([victim])
+    assert site.catalog.find_size(victim.digest) is None
+    assert site.catalog.used() == site.measure() == SIZE
+
+    await site.evictor.mend()
+
+    assert (site.catalog.used(), site.measure(), site.catalog.list_doomed()) == (0, 0, [])
+
+
+@pytest.mark.parametrize("step", ["delete", "bury"])
+async def test_a_crash_in_a_deletion_is_mended(
+    site: Site, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Whoever dies before or after the file is gone leaves what the next one ends."""
+    victim = await record_of(site, A)
+    with monkeypatch.context() as patch:
+        patch.setattr(site.store if step == "delete" else site.evictor._catalog, step, crash)
+        with pytest.raises(Crash):
+            await site.evictor.delete([victim])
+    assert site.catalog.find_size(victim.digest) is None, "no row promises what may be gone"
+    for _ in range(2):
+        await site.evictor.mend()
+    assert (site.catalog.used(), site.measure(), site.catalog.list_doomed()) == (0, 0, [])
+
+
+async def test_what_came_back_is_not_mended_away(site: Site) -> None:
+    """A blob that was pulled again, or is arriving, since its deletion began stays."""
+    digest = await site.fill(A)
+    await site.catalog.doom(digest)
+    await site.room.record(digest, SIZE)
+    arriving = await site.fill(B)
+    await site.catalog.doom(arriving)
+    await site.catalog.reserve(arriving, SIZE, 10 * SIZE)
+
+    await site.evictor.mend()
+
+    assert site.is_here(digest)
+    assert site.is_here(arriving)
+    assert (site.catalog.used(), site.catalog.list_doomed()) == (2 * SIZE, [])
+
+
+async def test_a_rotten_blob_is_set_aside(site: Site) -> None:
+    """What has rotten is served no more, lies where it can be looked at, and counts as it is."""
+    digest = await site.fill(A)
+    site.spoil(digest, b"rotten")
+    await site.evictor.quarantine(digest, "rotten")
+
+    assert not site.is_here(digest)
+    assert site.catalog.find_size(digest) is None
+    aside = site.folder.quarantine / f"sha256-{digest.encoded}"
+    assert aside.read_bytes() == b"rotten"
+    assert site.catalog.used() == site.measure() == len(b"rotten")
+
+
+async def test_a_rotten_blob_is_set_aside_though_it_is_read(site: Site) -> None:
+    """Wrong bytes are not kept for whoever reads them: the next reader must not have them."""
+    digest = await site.fill(A)
+    file = await site.store.open_file(digest)
+    assert file is not None
+    await site.evictor.quarantine(digest, "rotten")
+    file.close()
+    assert not site.is_here(digest)
+
+
+async def test_what_is_gone_is_not_set_aside(site: Site) -> None:
+    """A blob that was evicted meanwhile leaves nothing in quarantine, and nothing counted."""
+    await site.evictor.quarantine(Digest.of(A), "rotten")
+    assert (site.catalog.list_quarantined(), site.catalog.used()) == ([], 0)
+
+
+async def test_it_may_rot_again(site: Site) -> None:
+    """A blob that was fetched again and has rotten again is set aside once, and counted once."""
+    for rot in (b"rotten", b"rotten again"):
+        digest = await site.fill(A)
+        site.spoil(digest, rot)
+        await site.evictor.quarantine(digest, "rotten")
+    assert site.catalog.list_quarantined() == [(digest, len(b"rotten again"))]
+    assert site.catalog.used() == site.measure() == len(b"rotten again")
+
+
+async def test_a_crash_in_quarantining_is_mended(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever dies between the row and the file leaves a file that is set aside later."""
+    digest = await site.fill(A)
+    with monkeypatch.context() as patch:
+        patch.setattr(site.store, "set_aside", crash)
+        with pytest.raises(Crash):
+            await site.evictor.quarantine(digest, "rotten")
+    assert site.is_here(digest)
+
+    await site.evictor.mend()
+
+    assert not site.is_here(digest)
+    assert site.catalog.used() == site.measure() == SIZE
+
+
+async def test_a_healthy_blob_is_not_set_aside_for_its_former_self(site: Site) -> None:
+    """What was fetched again after it had rotten, or is arriving again, is left where it is."""
+    for content in (A, B):
+        digest = await site.fill(content)
+        await site.evictor.quarantine(digest, "rotten")
+    await site.fill(A)
+    await site.catalog.reserve(Digest.of(B), SIZE, 10 * SIZE)
+    site.adopt(B)
+    await site.evictor.mend()
+    assert site.list_files() == {Digest.of(A).encoded, Digest.of(B).encoded}
+
+
+async def test_quarantine_makes_room_first(site: Site) -> None:
+    """Before any blob is evicted, and though it is more than needed, what is set aside goes."""
+    for content in (A, B):
+        await site.evictor.quarantine(await site.fill(content), "rotten")
+    healthy = await site.fill(C)
+    await site.fill(b"d" * 500)
+    assert site.is_here(healthy)
+    assert list(site.folder.quarantine.iterdir()) == []
+    assert site.catalog.used() == site.measure() == 1500
+
+
+async def test_freeing_tells_what_it_made(site: Site) -> None:
+    """Freed is what quarantine, blobs and left parts had, and no more than there is."""
+    await site.evictor.quarantine(await site.fill(A), "rotten")
+    await site.fill(B)
+    left = Digest.of(b"left")
+    await site.room.reserve(left, 300)
+    writer = site.spool.take(left)
+    assert writer is not None
+    writer.append([b"x" * 301])
+    writer.close()
+    await site.room.settle(left)
+
+    all_there_is = 2 * SIZE + 300
+    assert await site.evictor.free(all_there_is, Digest.of(b"other")) == all_there_is
+    assert (site.catalog.used(), site.measure()) == (0, 0)
+
+
+async def test_a_fill_does_not_free_its_own_part(site: Site) -> None:
+    """Who needs room to go on keeps what has landed already."""
+    digest = Digest.of(b"mine")
+    await site.room.reserve(digest, 300)
+    writer = site.spool.take(digest)
+    assert writer is not None
+    writer.append([b"x" * 301])
+    writer.close()
+    await site.room.settle(digest)
+    assert await site.evictor.free(SIZE, digest) is None
+    assert site.spool.measure(digest) == 300
+
+
+async def test_nothing_goes_for_what_cannot_be_had(site: Site) -> None:
+    """When all that may go is too little, nothing does: a lie about a size empties no store."""
+    for name in (A, B):
+        await site.fill(name)
+    assert await site.evictor.free(2 * SIZE + 1, Digest.of(b"other")) is None
+    assert site.catalog.used() == 2 * SIZE
+
+
+async def test_a_plan_deletes_nothing(site: Site) -> None:
+    """Planned are the coldest, as many as wanted, within what may go; all stay where they are."""
+    for place, content in enumerate((A, B, C)):
+        site.now = 1000.0 + place
+        await site.fill(content)
+    planned = [blob.digest for blob in await site.evictor.plan(SIZE + 1)]
+    assert planned == [Digest.of(A), Digest.of(B)]
+    assert [blob.digest for blob in await site.evictor.plan(SIZE + 1, most=SIZE)] == planned[:1]
+    assert len(site.list_files()) == 3
+
+
+async def test_nobody_frees_what_is_pinned_or_filled(site: Site) -> None:
+    """When all that is left is being written, a fill without room is told so."""
+    busy = Digest.of(b"busy")
+    writer = site.spool.take(busy)
+    assert writer is not None
+    await site.room.reserve(busy, 3 * SIZE)
+    with pytest.raises(StoreError, match="no room"):
+        await site.fill(A)
+    writer.close()

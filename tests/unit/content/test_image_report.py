@@ -1,0 +1,118 @@
+"""Laws of the inventory: what is whose, what lacks, and what is not known to lack."""
+
+from registry.catalog.image_graph import Graph, Link, NamedImage
+from registry.content.image_report import ImageReport, Inventory, PlatformReport
+from registry.oci import media_types
+
+HERE = "docker.io/library/a"
+STORED = {"index": 1, "amd": 2, "arm": 4, "amd-layer": 8, "arm-layer": 16, "shared": 32, "junk": 64}
+
+
+def draw(*images: NamedImage, without: tuple[str, ...] = (), unknown: str = "") -> Graph:
+    """Return a graph with an index of two images that share a layer; `unknown` was never pulled."""
+    links = {
+        "index": (Link("amd", 2, True), Link("arm", 4, True)),
+        "amd": (Link("amd-layer", 8, False), Link("shared", 32, False)),
+        "arm": (Link("arm-layer", 16, False), Link("shared", 32, False)),
+    }
+    types = {
+        "index": media_types.OCI_INDEX,
+        "amd": media_types.OCI_MANIFEST,
+        "arm": media_types.OCI_MANIFEST,
+    }
+    return Graph(
+        images,
+        {name: kind for name, kind in types.items() if name != unknown},
+        {name: each for name, each in links.items() if name != unknown},
+        {name: size for name, size in STORED.items() if name not in (*without, unknown)},
+    )
+
+
+def name(reference: str, digest: str, pulled: float = 0.0) -> NamedImage:
+    return NamedImage(HERE, reference, digest, 5.0, pulled)
+
+
+def report(graph: Graph, platforms: dict[str, str], **pinned: set[str]) -> ImageReport:
+    return Inventory(graph, pinned).describe(graph.images[0], platforms)
+
+
+BOTH = {"amd": "linux/amd64", "arm": "linux/arm64"}
+
+
+def test_an_image_has_all_its_bytes() -> None:
+    """All that is stored of an image counts, what its platforms share once, and nothing else."""
+    found = report(draw(name("1", "index", 9.0)), BOTH)
+    assert (found.size, found.unique, found.shared) == (63, 63, 0)
+    assert (found.digest, found.media_type, found.pulled) == ("index", media_types.OCI_INDEX, 9.0)
+    assert found.is_complete
+    assert [(each.platform, each.missing, each.missing_bytes) for each in found.platforms] == [
+        ("linux/amd64", (), 0),
+        ("linux/arm64", (), 0),
+    ]
+
+
+def test_what_two_images_use_is_shared() -> None:
+    """A layer of another image is shared, and what only this one has is its own."""
+    graph = draw(name("arm", "arm"), name("amd", "amd"))
+    found = report(graph, {"arm": "linux/arm64"})
+    assert (found.unique, found.shared) == (4 + 16, 32)
+
+
+def test_two_tags_on_one_manifest_are_one_image() -> None:
+    """What only names of the same manifest use is nobody else's."""
+    found = report(draw(name("1", "arm"), name("latest", "arm")), {"arm": "linux/arm64"})
+    assert (found.unique, found.shared) == (52, 0)
+
+
+def test_a_child_with_a_name_of_its_own_is_shared() -> None:
+    """What an index and another name both lead to is shared by both."""
+    found = report(draw(name("1", "index"), name("amd", "amd")), BOTH)
+    assert (found.unique, found.shared) == (1 + 4 + 16, 2 + 8 + 32)
+
+
+def test_what_lacks_is_told_with_its_size() -> None:
+    """Of a known manifest the missing blobs are told, each once, and the others are complete."""
+    found = report(draw(name("1", "index"), without=("arm-layer",)), BOTH)
+    assert found.platforms == (
+        PlatformReport("linux/amd64", "amd", (), 0),
+        PlatformReport("linux/arm64", "arm", ("arm-layer",), 16, (16,)),
+    )
+    assert not found.is_complete
+    assert found.size == 63 - 16
+
+
+def test_of_an_unknown_manifest_nobody_knows_what_lacks() -> None:
+    """A child that was never pulled, or whose bytes were evicted, lacks by an unknown size."""
+    never = report(draw(name("1", "index"), unknown="arm"), BOTH)
+    evicted = report(draw(name("1", "index"), without=("arm",)), BOTH)
+    for found in (never, evicted):
+        assert found.platforms[1] == PlatformReport("linux/arm64", "arm", ("arm",), None)
+        assert found.platforms[0].is_complete
+        assert not found.is_complete
+
+
+def test_an_image_without_platforms_is_not_complete() -> None:
+    """Where no platform is known, nothing says that all is there."""
+    assert not report(draw(name("1", "index")), {}).is_complete
+
+
+def test_pins_are_told_by_name() -> None:
+    """An image has the pins that keep its manifest, whatever else they keep."""
+    graph = draw(name("1", "index"))
+    found = report(graph, BOTH, one={"index", "amd"}, two={"amd"}, three={"index"})
+    assert found.pins == ("one", "three")
+
+
+def test_names_are_written_as_people_do() -> None:
+    """A tag follows a colon, a digest an at."""
+    graph = draw(name("1", "arm"))
+    assert report(graph, {}).name == f"{HERE}:1"
+    by_digest = draw(name("sha256:abc", "arm"))
+    assert report(by_digest, {}).name == f"{HERE}@sha256:abc"
+
+
+def test_what_is_unknown_has_no_type() -> None:
+    """A tag whose manifest is not known is an image of no size, type or platform."""
+    found = report(draw(name("1", "elsewhere")), {"elsewhere": ""})
+    assert (found.media_type, found.size, found.pins) == ("", 0, ())
+    assert found.platforms == (PlatformReport("", "elsewhere", ("elsewhere",), None),)

@@ -1,0 +1,145 @@
+"""Laws of history: images come back by the names they were pulled by, and are forgotten in time."""
+
+import ipaddress
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from registry.catalog.pulls import Pull
+from registry.content.pull_history import KEPT_FOR, ClientPattern, PulledImage
+from registry.errors import ClientInvalid
+from registry.oci.image_patterns import ImagePattern
+from registry.oci.names import Reference, Repository, Tag
+from tests.unit.content.content_site import (
+    HERE,
+    THERE,
+    Image,
+    Site,
+    make_image,
+    make_index,
+    open_site,
+)
+
+AMD, ARM, OTHER = (make_image(name) for name in (b"amd", b"arm", b"other"))
+INDEX, NEXT = make_index(AMD, ARM), make_index(AMD, OTHER)
+SIGNATURE = make_image(b"signature", subject=INDEX)
+ALICE, BOB = "10.1.0.1", "10.2.0.2"
+NOW = 1000.0  # of the site's clock
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with open_site(tmp_path) as site:
+        for repository in (HERE, THERE):
+            for image in (AMD, ARM, OTHER, INDEX, NEXT, SIGNATURE):
+                await site.pull(repository, image)
+        yield site
+
+
+async def pull(site: Site, image: Image, *names: Reference, client: str = ALICE) -> None:
+    """Have pulls noted, as of now."""
+    names = names or (image.digest,)
+    await site.pulls.note([Pull(HERE, name, image.digest, client, site.now) for name in names])
+
+
+async def list_names(
+    site: Site, period: float = 100.0, *clients: str, images: str = ""
+) -> set[str]:
+    patterns = [ImagePattern.parse(images, "docker.io")] if images else []
+    meant = [ClientPattern.parse(each) for each in clients]
+    found = await site.house.history.list_pulled(period, meant, patterns)
+    return {str(each.reference) for each in found}
+
+
+async def test_a_pull_by_tag_comes_back_as_that_tag(site: Site) -> None:
+    """What a tag led to, by digest, and manifests and signatures under it are no images."""
+    await pull(site, INDEX, Tag("1"), INDEX.digest)
+    await pull(site, AMD)
+    await pull(site, SIGNATURE)
+    await pull(site, SIGNATURE, Tag(f"sha256-{INDEX.digest.encoded}.sig"))
+    assert await list_names(site) == {"1"}
+
+
+async def test_a_tag_that_moved_is_one_image(site: Site) -> None:
+    """Whatever a tag led to in the meantime, it comes back once, with its last pull."""
+    await pull(site, INDEX, Tag("1"), INDEX.digest)
+    site.now += 10
+    await pull(site, NEXT, Tag("1"), NEXT.digest, client=BOB)
+    found = await site.house.history.list_pulled(100.0)
+    assert found == [PulledImage(HERE, Tag("1"), (ALICE, BOB), NOW + 10)]
+
+
+async def test_a_pull_by_digest_comes_back_by_digest(site: Site) -> None:
+    """Where no name led there, the digest is the name; the manifest of an index too."""
+    await pull(site, ARM)
+    await pull(site, OTHER, Tag("2"), client=BOB)
+    assert await list_names(site) == {str(ARM.digest), "2"}
+
+
+async def test_time_narrows(site: Site) -> None:
+    """Only what was pulled within the period counts, and the latest comes first."""
+    await pull(site, AMD, Tag("old"))
+    site.now += 50
+    await pull(site, ARM, Tag("new"))
+    await pull(site, ARM, Tag("late"))
+    assert await list_names(site, 49.0) == {"new", "late"}
+    assert await list_names(site, 50.0) == {"new", "late", "old"}
+    assert (await site.house.history.list_pulled(50.0))[-1].reference == Tag("old")
+
+
+@pytest.mark.parametrize(
+    ("clients", "names"),
+    [
+        (("10.1.0.1",), {"a"}),
+        (("10.1.*",), {"a"}),
+        (("10.0.0.0/8",), {"a", "b", "d"}),
+        (("10.2.0.0/16", "fe80::/16"), {"b", "c", "d"}),
+        (("10.2.0.3",), {"d"}),
+        (("192.168.*",), set()),
+        (("*",), {"a", "b", "c", "d"}),
+    ],
+)
+async def test_clients_narrow(site: Site, clients: tuple[str, ...], names: set[str]) -> None:
+    """Addresses, networks and globs say whose pulls count; those of nobody known never do."""
+    for name, client in (("a", ALICE), ("b", BOB), ("c", "fe80::1"), ("d", "::ffff:10.2.0.3")):
+        await pull(site, AMD, Tag(name), client=client)
+    await pull(site, AMD, Tag("nobody"), client="")
+    assert await list_names(site, 100.0, *clients) == names
+
+
+async def test_images_narrow(site: Site) -> None:
+    """A glob, a repository or a name says of which images pulls count."""
+    await pull(site, AMD, Tag("1.0"))
+    await pull(site, ARM, Tag("2.0"))
+    await site.pulls.note([Pull(THERE, Tag("3.0"), AMD.digest, ALICE, site.now)])
+    assert await list_names(site, images="docker.io/library/*") == {"1.0", "2.0"}
+    assert await list_names(site, images="a:1.*") == {"1.0"}
+    assert await list_names(site, images="ghcr.io/team/a") == {"3.0"}
+    assert await list_names(site, images=f"a@{ARM.digest}") == {"2.0"}
+
+
+async def test_it_is_forgotten_in_time(site: Site) -> None:
+    """Pulls of more than 400 days ago go, and those of images that are gone; the others stay."""
+    await pull(site, AMD, Tag("old"))
+    site.now += KEPT_FOR + 1
+    await pull(site, ARM, Tag("new"))
+    gone = Repository("docker.io", "library/gone")
+    await site.pulls.note([Pull(gone, Tag("1"), AMD.digest, ALICE, site.now)])
+
+    await site.house.history.forget()
+
+    assert site.database.read("SELECT reference FROM clients") == [("new",)]
+    assert len(site.database.read("SELECT * FROM pulls")) == 3
+
+
+@pytest.mark.parametrize("text", ["", "alice", "10.1", "10.1.0.0/40", "fe80::/200"])
+def test_no_client_is_refused(text: str) -> None:
+    """What no address could match is a mistake, and told with the cure."""
+    with pytest.raises(ClientInvalid, match="a glob such as"):
+        ClientPattern.parse(text)
+
+
+def test_a_network_may_be_written_by_one_of_it() -> None:
+    """The bits behind the prefix do not matter, as nobody remembers which have to be zero."""
+    assert ClientPattern.parse("10.1.2.3/16").network == ipaddress.ip_network("10.1.0.0/16")

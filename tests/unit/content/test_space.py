@@ -1,0 +1,257 @@
+"""Laws of making room: the coldest go, readers are left alone, crashes are mended."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from registry.catalog.database import Database
+from registry.catalog.usage import RoomCatalog
+from registry.content.eviction import Evictor
+from registry.content.space import Room
+from registry.errors import StoreError
+from registry.metrics import Metrics
+from registry.oci.digest import Digest
+from registry.settings.model import StorageSettings
+from registry.store.data_folder import DataFolder, open_folder
+from registry.store.file_locks import Locks
+from registry.store.ingests import Spool
+from registry.store.local import DiskStore
+
+SIZE = 1000
+LIMIT = 5 * SIZE
+
+
+class Site:
+    """A data folder with a limit, and one process on it."""
+
+    def __init__(self, folder: DataFolder, database: Database) -> None:
+        self.folder = folder
+        self.now = 0.0
+        self.catalog = RoomCatalog(database)
+        self.store, self.spool = DiskStore(folder.blobs, folder.quarantine), Spool(folder.spool)
+        self.metrics = Metrics()
+        self.room = self.open_room(StorageSettings(limit=LIMIT, reserve=0))
+
+    def open_room(self, storage: StorageSettings) -> Room:
+        return Room(
+            self.catalog,
+            self.store,
+            self.spool,
+            Evictor(self.catalog, self.store, self.spool, self.metrics),
+            Locks(self.folder.locks),
+            folder=self.folder.root,
+            storage=storage,
+            metrics=self.metrics,
+            clock=lambda: self.now,
+        )
+
+    async def fill(self, name: str, size: int = SIZE) -> Digest:
+        """Store a blob as a flight does."""
+        content = name.encode() * size
+        digest = Digest.of(content[:size])
+        await self.room.reserve(digest, size)
+        writer = self.spool.take(digest)
+        assert writer is not None
+        writer.append([content[:size]])
+        await self.store.adopt(writer.seal())
+        writer.close()
+        self.now += 1
+        await self.room.record(digest, size)
+        return digest
+
+    def names(self) -> set[str]:
+        return {path.name for path in self.folder.blobs.glob("*/*/*")}
+
+    async def tidy(self) -> None:
+        """Let the steward take one turn."""
+        await self.room.mend()
+        await self.room.keep_ready()
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with AsyncExitStack() as stack:
+        folder = open_folder(tmp_path)
+        yield Site(folder, await stack.enter_async_context(Database(folder.catalog)))
+
+
+async def test_the_coldest_make_room(site: Site) -> None:
+    """Beyond the limit the first stored go first, rows and files, and only as many as needed."""
+    filled = [await site.fill(name) for name in "abcde"]
+    await site.fill("f", 1500)
+
+    assert site.names() & {digest.encoded for digest in filled[:2]} == set()
+    assert len(site.names()) == 4
+    assert site.catalog.used() == 4500
+    assert site.metrics.registry.get_sample_value("entrepot_evicted_bytes_total") == 2000
+
+
+async def test_what_is_read_stays(site: Site) -> None:
+    """A blob that somebody reads is passed over, and the next one goes."""
+    filled = [await site.fill(name) for name in "abcde"]
+    file = await site.store.open_file(filled[0])
+    assert file is not None
+    await site.fill("f")
+    file.close()
+
+    assert filled[0].encoded in site.names()
+    assert filled[1].encoded not in site.names()
+
+
+async def test_what_can_never_fit_is_refused(site: Site) -> None:
+    """A blob larger than the limit gets no room, and the error says what to change."""
+    with pytest.raises(StoreError, match=r"storage\.limit"):
+        await site.fill("x", LIMIT + 1)
+    assert site.catalog.list_reservations() == []
+
+
+async def test_what_can_never_fit_costs_nobody_anything(site: Site) -> None:
+    """For a size that cannot be kept nothing is evicted, be it the truth or a lie."""
+    for name in "abc":
+        await site.fill(name)
+    for size in (LIMIT + 1, 2**62):
+        with pytest.raises(StoreError):
+            await site.room.reserve(Digest.of(b"x"), size)
+    assert len(site.names()) == 3
+
+
+async def test_fills_share_the_reserve(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others were promised and have not written yet is not free any more."""
+    monkeypatch.setattr("registry.content.space.measure_free", lambda _: 2500)
+    site.room = site.open_room(StorageSettings(limit=LIMIT, reserve=500))
+    writers = [site.spool.take(Digest.of(name)) for name in (b"1", b"2")]
+    for name in (b"1", b"2"):
+        await site.room.reserve(Digest.of(name), SIZE)
+    with pytest.raises(StoreError, match=r"storage\.reserve"):
+        await site.room.reserve(Digest.of(b"3"), SIZE)
+    for writer in writers:
+        assert writer is not None
+        writer.close()
+
+
+async def test_above_the_limit_the_coldest_goes_however_large(site: Site) -> None:
+    """When the limit was lowered the steward gets below it, whatever it has to begin with."""
+    await site.fill("a", 3000)
+    await site.fill("b", 500)
+    site.room = site.open_room(StorageSettings(limit=3000, reserve=0))
+    await site.tidy()
+    assert site.catalog.used() == 500
+
+
+async def test_the_file_system_keeps_its_reserve(site: Site) -> None:
+    """Where too little would stay free, nothing is promised, whatever the limit says."""
+    site.room = site.open_room(StorageSettings(limit=LIMIT, reserve=1 << 60))
+    with pytest.raises(StoreError, match=r"storage\.reserve"):
+        await site.fill("a")
+    assert site.catalog.used() == 0
+
+
+async def test_parts_that_nobody_writes_go_last(site: Site) -> None:
+    """What failed fills left makes room too, when there is no blob left to evict."""
+    left = Digest.of(b"left")
+    await site.room.reserve(left, LIMIT)
+    writer = site.spool.take(left)
+    assert writer is not None
+    writer.append([b"y" * 4001])
+    writer.close()
+    await site.room.settle(left)
+    assert site.catalog.used() == 4000
+
+    await site.fill("a", 2000)
+
+    assert site.spool.measure(left) == 0
+    assert site.catalog.used() == 2000
+
+
+async def test_parts_that_are_written_stay(site: Site) -> None:
+    """Nobody's fill is taken away for another's."""
+    busy = Digest.of(b"busy")
+    writer = site.spool.take(busy)
+    assert writer is not None
+    await site.room.reserve(busy, LIMIT)
+    with pytest.raises(StoreError):
+        await site.fill("a")
+    writer.close()
+    assert site.catalog.used() == LIMIT
+
+
+async def test_fills_at_once_stay_within_the_limit(site: Site) -> None:
+    """Many that need room at the same time get it one after the other, or not at all."""
+    fills = [site.fill(name) for name in "abcdefghijkl"]
+    ended = await asyncio.gather(*fills, return_exceptions=True)
+    assert sum(isinstance(each, Digest) for each in ended) >= LIMIT / SIZE
+    assert {type(each) for each in ended} <= {Digest, StoreError}
+    assert site.catalog.used() <= LIMIT
+    assert len(site.names()) * SIZE == site.catalog.used()
+
+
+async def test_the_steward_mends_what_crashes_left(site: Site) -> None:
+    """A deletion that was begun is ended; a promise whose writer died is taken back."""
+    filled = await site.fill("a")
+    await site.catalog.doom(filled)
+    await site.room.reserve(Digest.of(b"dead"), 3000)
+
+    await site.tidy()
+
+    assert site.names() == set()
+    assert site.catalog.used() == 0
+    assert site.catalog.list_doomed() == []
+
+
+async def test_the_steward_keeps_a_little_ready(site: Site) -> None:
+    """Above the high mark the coldest go before anybody has to wait, never below the low one."""
+    filled = [await site.fill(name, size) for name, size in (("a", 100), ("b", 50), ("c", 4850))]
+    await site.tidy()
+    assert site.catalog.used() == 4850
+    assert site.names() == {filled[2].encoded}
+    await site.fill("d", 150)
+    await site.tidy()
+    assert site.catalog.used() == 5000, "the coldest alone would be too much"
+
+
+async def test_who_comes_during_a_deletion_reads_to_the_end(site: Site) -> None:
+    """A blob that is being deleted can still be opened, and what is open stays readable."""
+    filled = await site.fill("a")
+    with site.store.claim(filled) as is_free:
+        assert is_free
+        file = await site.store.open_file(filled)
+        await site.store.delete(filled)
+    assert file is not None
+    assert os.pread(file.descriptor, SIZE, 0) == b"a" * SIZE
+    file.close()
+
+
+async def test_a_blob_is_read_while_its_writer_holds_it(site: Site) -> None:
+    """Between its last byte and the end of its fill a blob is there for everybody."""
+    digest = Digest.of(b"abc")
+    writer = site.spool.take(digest)
+    assert writer is not None
+    writer.append([b"abc"])
+    await site.store.adopt(writer.seal())
+    file = await site.store.open_file(digest)
+    assert file is not None
+    file.close()
+    with site.store.claim(digest) as is_free:
+        assert not is_free
+    writer.close()
+
+
+async def test_a_blob_that_died_unrecorded_is_counted(site: Site) -> None:
+    """Who dies between the blob's name and its row leaves a promise, which becomes the row."""
+    digest = Digest.of(b"x" * SIZE)
+    await site.room.reserve(digest, SIZE)
+    writer = site.spool.take(digest)
+    assert writer is not None
+    writer.append([b"x" * SIZE])
+    await site.store.adopt(writer.seal())
+    writer.close()
+
+    await site.tidy()
+
+    assert site.catalog.list_reservations() == []
+    assert [blob.digest for blob in await site.catalog.list_coldest()] == [digest]
+    assert site.catalog.used() == SIZE

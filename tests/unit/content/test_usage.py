@@ -1,0 +1,65 @@
+"""Laws of taking stock: everything that takes room is told, and adds up to what counts."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from registry.catalog.audits import Pass
+from registry.content.usage import StockReport
+from registry.oci.digest import Digest
+from registry.oci.names import Tag
+from tests.unit.content.content_site import HERE, LIMIT, Site, make_image, open_site
+
+IMAGE = make_image(b"config", b"layer")
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with open_site(tmp_path) as site:
+        yield site
+
+
+async def take(site: Site) -> StockReport:
+    return await site.house.stock.take()
+
+
+async def test_an_empty_store_is_empty(site: Site) -> None:
+    """Where nothing was stored nothing is used, and no audit ever was."""
+    report = await take(site)
+    assert (report.used, report.images, report.use.count) == (0, 0, 0)
+    assert report.audits == {"command": Pass(), "steward": Pass()}
+    assert (report.limit, report.reserve) == (LIMIT, 0)
+    assert report.free > 0
+
+
+async def test_everything_is_told_by_kind(site: Site) -> None:
+    """Whole, arriving, set aside and pinned bytes are told, and the first three are all."""
+    await site.pull(HERE, IMAGE, "1", "2")
+    await site.fill(b"other")
+    await site.evictor.quarantine(await site.fill(b"rotten"), "rotten")
+    await site.room.reserve(Digest.of(b"arriving"), 70)
+    await site.pin(HERE, Tag("1"), [])
+
+    report = await take(site)
+
+    pinned = len(IMAGE.manifest.raw) + len(b"configlayer")
+    assert report.use.pinned == pinned
+    assert (report.use.blobs, report.use.count) == (pinned + 5, 4)
+    assert (report.use.fills, report.use.quarantined) == (70, 6)
+    assert report.used == site.catalog.used() == pinned + 5 + 70 + 6
+    assert report.images == 2
+
+
+async def test_what_is_going_counts_until_it_is_gone(site: Site) -> None:
+    """Bytes of a deletion that was interrupted count for the limit, and so are told."""
+    await site.catalog.doom(await site.fill(b"doomed"))
+    assert (await take(site)).used == site.catalog.used() == 6
+
+
+async def test_audits_are_told(site: Site) -> None:
+    """The last pass of each auditor is told."""
+    await site.audits.note("command", Pass("", 1.0, 2.0))
+    await site.audits.note("steward", Pass("sha256:a", 3.0))
+    report = await take(site)
+    assert report.audits == {"command": Pass("", 1.0, 2.0), "steward": Pass("sha256:a", 3.0)}

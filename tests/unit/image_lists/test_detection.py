@@ -1,0 +1,120 @@
+"""Laws of sources: what a text is, how it becomes one, and one entry for one image."""
+
+import pytest
+
+from registry.errors import ListInvalid
+from registry.image_lists.detection import MAX_SIZE, Kind, decode, detect, find_images
+from registry.image_lists.results import Entry, Findings, Wanted, merge
+from registry.oci.digest import Digest
+from registry.oci.names import Repository, Tag
+
+DIGEST = Digest.of(b"")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(("Dockerfile", Kind.DOCKERFILE), ("a/b/Dockerfile.dev", Kind.DOCKERFILE)),
+        *(("app.Dockerfile", Kind.DOCKERFILE), ("Containerfile", Kind.DOCKERFILE)),
+        *(("images.txt", Kind.LIST), ("k3s-images.TXT", Kind.LIST)),
+        *(("compose.yaml", Kind.COMPOSE), ("compose.prod.yml", Kind.COMPOSE)),
+        *(("docker-compose.yml", Kind.COMPOSE), ("x/docker-compose.dev.yaml", Kind.COMPOSE)),
+        *(("values.yaml", Kind.KUBERNETES), ("dockerfile-job.yaml", Kind.KUBERNETES)),
+        *(("pods.json", Kind.KUBERNETES), ("compose.d/a.yml", Kind.KUBERNETES)),
+        *(("-", Kind.LIST), ("images", Kind.LIST), ("compose", Kind.LIST)),
+    ],
+)
+def test_name_decides(name: str, kind: Kind) -> None:
+    """A name that people give only to one kind of file is believed."""
+    assert kind == detect(name, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("services:\n  web:\n    image: nginx\n", Kind.COMPOSE),
+        ("# c\nname: x\nx-a: &a {}\n'services': {a: *a}", Kind.COMPOSE),
+        ('{"name": "x", "services": {"a": {}}}', Kind.COMPOSE),
+        ("x: &s {a: {}}\nservices: *s", Kind.COMPOSE),
+        ("apiVersion: v1\nkind: Service\n", Kind.KUBERNETES),
+        ("---\n---\n# c\n---\nmetadata: {a: {services: {}}}\nkind: Pod", Kind.KUBERNETES),
+        ("\ufeff---\r\nkind: Pod\r\n", Kind.KUBERNETES),
+        ('{\n    "apiVersion": "v1",\n    "items": []}', Kind.KUBERNETES),
+        ("services: [postgres]\ntest: {image: ruby}", Kind.KUBERNETES),
+        ("{{- if .Values.on }}\napiVersion: v1\nkind: Pod\n{{- end }}", Kind.KUBERNETES),
+        ("apiVersion: v1\nkind: Pod\n{{- if .Values.on }}", Kind.KUBERNETES),
+        ("FROM nginx", Kind.DOCKERFILE),
+        ("# syntax=a\n\n  # FROM\n\targ A=b\nfrom $A", Kind.DOCKERFILE),
+        ("\ufeff\r\nFROM\tnginx", Kind.DOCKERFILE),
+        ("", Kind.LIST),
+        ("# nothing", Kind.LIST),
+        ("nginx:1.27", Kind.LIST),
+        ("nginx\nredis:7\n\nfrom/x", Kind.LIST),
+        ("registry:5000/a:1 # FROM there\nlocalhost/b # kind: of", Kind.LIST),
+        ("- nginx\n- redis", Kind.LIST),
+        ("[" * 1000, Kind.LIST),
+    ],
+)
+def test_text_decides_where_the_name_does_not(text: str, kind: Kind) -> None:
+    """What comes from a pipe says by its first words what it is."""
+    assert kind == detect("-", text)
+    assert (kind if kind == Kind.COMPOSE else Kind.KUBERNETES) == detect("a.yaml", text)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_text_is_decoded(encoding: str) -> None:
+    """UTF-8, with and without its mark, and what PowerShell writes."""
+    assert decode("a # ê\r\n".encode(encoding), "a.txt") == "a # ê\r\n"
+
+
+@pytest.mark.parametrize("data", [b"a\xff", b"\xff\xfea", b"\x1f\x8b"])
+def test_other_bytes_are_refused(data: bytes) -> None:
+    """A file that is no text is not read."""
+    with pytest.raises(ListInvalid, match="not a text in UTF-8"):
+        find_images(data, "a.txt")
+
+
+def test_large_file_is_refused() -> None:
+    """Neither is one that is larger than any list."""
+    with pytest.raises(ListInvalid, match="more than 32 MiB"):
+        find_images(b"#" * (MAX_SIZE + 1), "a.txt")
+
+
+def test_every_kind_is_read() -> None:
+    """The kind finds its reader, and each gets what it needs."""
+    compose = b"services: {a: {image: 'a:$TAG'}}"
+    assert find_images(compose, "-", variables={"TAG": "1"}).wanted[0].image == "a:1"
+    assert find_images(compose, "-", variables={"TAG": "1"}).wanted[0].place == "stdin:1 service a"
+    dockerfile = b"ARG TAG\nFROM a:$TAG"
+    assert find_images(dockerfile, "-", arguments={"TAG": "2"}).wanted[0].image == "a:2"
+    assert find_images(b"kind: X\nimage: a", "-").wanted[0].is_guess
+    assert Findings((Wanted("kind", "x.yaml:1"),)) == find_images(b"kind", "x.yaml", kind=Kind.LIST)
+
+
+def test_one_image_is_one_entry() -> None:
+    """However an image is spelt it is one entry; it is a guess only if nobody is sure."""
+    wanted = [
+        Wanted("b", "1", is_guess=True),
+        Wanted("nginx", "2", is_guess=True),
+        Wanted("docker.io/library/nginx:latest", "3"),
+        Wanted("nginx", "2"),
+        Wanted(f"a:1@{DIGEST}", "4"),
+        Wanted(f"docker.io/library/a@{DIGEST}", "5"),
+        Wanted("quay.io/library/nginx", "6"),
+    ]
+    hub = [Repository("docker.io", f"library/{name}") for name in ("b", "nginx", "a")]
+    assert (
+        Entry("b", hub[0], Tag("latest"), ("1",), is_guess=True),
+        Entry("nginx", hub[1], Tag("latest"), ("2", "3"), is_guess=False),
+        Entry(f"a:1@{DIGEST}", hub[2], DIGEST, ("4", "5"), is_guess=False),
+        Entry(
+            *("quay.io/library/nginx", Repository("quay.io", "library/nginx"), Tag("latest")),
+            *(("6",), False),
+        ),
+    ) == merge(wanted)
+
+
+def test_default_registry_completes_names() -> None:
+    """A short name means the registry that pulls of short names go to."""
+    (entry,) = merge([Wanted("a/b", "1"), Wanted("quay.io/a/b", "2")], "quay.io")
+    assert Repository("quay.io", "a/b") == entry.repository

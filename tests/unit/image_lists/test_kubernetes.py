@@ -1,0 +1,238 @@
+"""Laws of Kubernetes YAML: which images its pods need, and what may be one elsewhere."""
+
+import pytest
+
+from registry.errors import ListInvalid
+from registry.image_lists.kubernetes import read_kubernetes
+from registry.image_lists.results import Findings, Note, Wanted
+
+POD = """\
+containers:
+- name: app
+  image: nginx:1.27
+"""
+
+
+def read(text: str) -> Findings:
+    return read_kubernetes(text, "k.yaml")
+
+
+def indent(text: str, width: int) -> str:
+    return "".join(f"{' ' * width}{line}\n" for line in text.splitlines())
+
+
+def list_images(text: str) -> list[str]:
+    return [each.image for each in read(text).wanted]
+
+
+@pytest.mark.parametrize(
+    ("api", "kind", "path"),
+    [
+        ("v1", "Pod", ["spec"]),
+        ("v1", "PodTemplate", ["template", "spec"]),
+        ("v1", "ReplicationController", ["spec", "template", "spec"]),
+        ("apps/v1", "Deployment", ["spec", "template", "spec"]),
+        ("extensions/v1beta1", "Deployment", ["spec", "template", "spec"]),
+        ("apps/v1", "StatefulSet", ["spec", "template", "spec"]),
+        ("apps/v1", "DaemonSet", ["spec", "template", "spec"]),
+        ("apps/v1", "ReplicaSet", ["spec", "template", "spec"]),
+        ("batch/v1", "Job", ["spec", "template", "spec"]),
+        ("batch/v1", "CronJob", ["spec", "jobTemplate", "spec", "template", "spec"]),
+    ],
+)
+def test_every_workload_is_read(api: str, kind: str, path: list[str]) -> None:
+    """Wherever a kind has its pod, the containers are found with their line."""
+    lines = [f"apiVersion: {api}", f"kind: {kind}", "metadata: {name: web}"]
+    lines += [f"{'  ' * depth}{key}:" for depth, key in enumerate(path)]
+    text = "\n".join(lines) + "\n" + indent(POD, 2 * len(path))
+    place = f"k.yaml:{len(lines) + 3} {kind}/web container app"
+    assert Findings((Wanted("nginx:1.27", place),)) == read(text)
+
+
+def test_every_part_of_a_pod_is_read() -> None:
+    """Containers of all three sorts and image volumes are pulled, so they are wanted."""
+    text = """\
+apiVersion: v1
+kind: Pod
+metadata: {generateName: web-, annotations: {image: not/this:1}}
+spec:
+  volumes:
+  - name: model
+    image: {reference: "quay.io/models/small:1", pullPolicy: IfNotPresent}
+  - name: data
+    emptyDir: {}
+  initContainers:
+  - {name: setup, image: "registry.lan:5000/setup"}
+  containers:
+  - name: app
+    image: >-
+      nginx:1.27
+    env: [{name: image, value: "not/this:2"}]
+  - image: redis
+  ephemeralContainers:
+  - {name: debug, image: busybox}
+status:
+  containerStatuses: [{name: app, image: not/this:3}]
+"""
+    assert (
+        Wanted("registry.lan:5000/setup", "k.yaml:11 Pod/web- init container setup"),
+        Wanted("nginx:1.27", "k.yaml:14 Pod/web- container app"),
+        Wanted("redis", "k.yaml:17 Pod/web- container without a name"),
+        Wanted("busybox", "k.yaml:19 Pod/web- ephemeral container debug"),
+        Wanted("quay.io/models/small:1", "k.yaml:7 Pod/web- volume model"),
+    ) == read(text).wanted
+
+
+def test_lists_are_read() -> None:
+    """A list's items are what they say, or what the list says; lists may be in lists, or JSON."""
+    pod = '{"spec": {"containers": [{"image": "%s"}]}}'
+    deployment = '{"spec": {"template": %s}}' % (pod % "b")
+    inner = f'{{"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [{deployment}]}}'
+    named = pod.replace("{", '{"kind": "Pod", "apiVersion": "v1", ', 1) % "c"
+    text = f'{{"apiVersion": "v1",\n"kind": "List",\n"items": [{inner},\n{named}]}}'
+    assert list_images(text) == ["b", "c"]
+    assert list_images(f'{{"apiVersion": "v1", "kind": "PodList", "items": [{pod % "a"}]}}') == [
+        "a"
+    ]
+
+
+def test_anchors_are_found_where_they_are_used() -> None:
+    """Two containers with one anchored image are two places."""
+    text = "kind: Pod\nspec:\n  containers:\n  - image: &i a:1\n  - image: *i\n"
+    assert [each.place.split()[0] for each in read(text).wanted] == ["k.yaml:4", "k.yaml:5"]
+
+
+@pytest.mark.parametrize("image", ["", "null", "''", "~", "auto"])
+def test_missing_image_is_noted(image: str) -> None:
+    """An image that a webhook or an overlay is to put in cannot be known, and is told."""
+    text = (
+        f"kind: Pod\nmetadata: {{name: a}}\nspec:\n  containers:\n  - name: b\n    image: {image}"
+    )
+    why = "no image is written here; something else puts it in"
+    assert Findings((), (Note("k.yaml:6 Pod/a container b", why),)) == read(text)
+    assert read(text.rpartition("\n")[0]).notes[0].place.split()[0] == "k.yaml:5"
+
+
+@pytest.mark.parametrize(
+    ("image", "why", "cure"),
+    [
+        ('"{{ .Values.image }}:{{ .Values.tag }}"', "is a template", "helm template"),
+        ("{{ .Values.image }}", "as in a template", "helm template"),
+        ("{{ .Values.image }}:{{ .Values.tag }}", "as in a template", "helm template"),
+        ("${REGISTRY}/app:1", "contains a variable", "envsubst"),
+        ("Nginx:1.27", "is not an image", "registry/name:tag"),
+        ("[nginx]", "no image", "registry/name:tag"),
+    ],
+)
+def test_image_of_a_pod_is_one_or_refused(image: str, why: str, cure: str) -> None:
+    """What the kubelet could not pull is named with its line; a template says how to render it."""
+    with pytest.raises(ListInvalid) as error:
+        read(f"kind: Pod\nspec:\n  containers:\n  - name: app\n    image: {image}\n")
+    assert error.value.line == 5
+    assert why in error.value.why
+    assert cure in error.value.cure
+
+
+def test_braces_elsewhere_are_no_template() -> None:
+    """Alerts, dashboards and workflows have their own braces, rendered or not."""
+    text = "kind: Pod\nmetadata: {annotations: {a: '{{ $labels.pod }}'}}\nspec:\n" + indent(POD, 2)
+    assert list_images(text) == ["nginx:1.27"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kind: ConfigMap\ndata:\n  image: nginx:1.27\n  pod.yaml: |\n    image: nginx:1.27\n",
+        "kind: Secret\nstringData: {image: nginx:1.27}",
+        "kind: CustomResourceDefinition\nspec: {example: {image: nginx:1.27}}",
+        "kind: Rollout\nmetadata: {labels: {image: nginx}, annotations: {image: nginx}}",
+        "kind: Widget\nstatus: {image: nginx}",
+        "kind: Widget\nspec: {imageName: nginx, images: [nginx], text: 'image: nginx'}",
+        "",
+        "---\n---\n# nothing\n",
+        "just a text",
+        "- image\n- 1",
+        "kind: Deployment\nspec: {template: {spec: {containers: {image: nginx}}}}",
+        "kind: Pod\nspec: nginx",
+        "kind: Pod",
+        "kind: List\nitems: null",
+        "kind: [Pod]\nmetadata: 1",
+    ],
+)
+def test_nothing_is_found(text: str) -> None:
+    """Texts inside texts, labels and what was observed are not asked for."""
+    assert Findings() == read(text)
+
+
+def test_images_elsewhere_are_guesses() -> None:
+    """In other kinds, and in any other YAML, a field `image` is probably one."""
+    text = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: web}
+spec:
+  template:
+    spec:
+      containers:
+      - image: quay.io/a/b:1
+      volumes:
+      - image: {reference: quay.io/c/d:1}
+---
+apiVersion: batch.volcano.sh/v1alpha1
+kind: Job
+spec: {tasks: [{image: busybox}]}
+---
+build:
+  image: ruby:3.3
+"""
+    assert (
+        Wanted("quay.io/a/b:1", f"{place(8)}.containers[0].image", is_guess=True),
+        Wanted("quay.io/c/d:1", f"{place(10)}.volumes[0].image", is_guess=True),
+        Wanted("busybox", "k.yaml:14 Job field spec.tasks[0].image", is_guess=True),
+        Wanted("ruby:3.3", "k.yaml:17 document field build.image", is_guess=True),
+    ) == read(text).wanted
+
+
+def place(line: int) -> str:
+    return f"k.yaml:{line} Rollout/web field spec.template.spec"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("true", "'yes'", "3", "''", "null", "1.5.", "Auto", "logo.png", "/a/b.svg", "a/b.qcow2"),
+        *("https://a.b/c.png", "data:image/png;base64,AA==", "an image", "Nginx", "a" * 5000),
+        *("'nginx:'", "[nginx]", "{a: b}", "{type: string, description: the image}"),
+    ],
+)
+def test_implausible_images_are_not_guessed(value: str) -> None:
+    """Pictures, disks, switches and prose are called `image` as well."""
+    assert Findings() == read(f"kind: Widget\nspec:\n  image: {value}\n")
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("'{{inputs.parameters.image}}'", "'{{inputs.parameters.image}}' is filled in by"),
+        ("$(params.image)", "'$(params.image)' is filled in by something else"),
+        ("{repository: nginx, tag: 1}", "an image in parts (repository, tag); write it into a"),
+    ],
+)
+def test_unknowable_guesses_are_noted(value: str, why: str) -> None:
+    """What will be an image only later, or is one in parts, is told."""
+    (note,) = read(f"kind: Widget\nmetadata: {{name: w}}\nspec:\n  image: {value}\n").notes
+    assert note.place == "k.yaml:4 Widget/w field spec.image"
+    assert note.why.startswith(why)
+
+
+def test_what_must_be_rendered_is_noted() -> None:
+    """A kustomization or a chart's release stands for more than it says."""
+    (note,) = read("kind: Kustomization\nresources: [a.yaml]").notes
+    assert note.why.endswith("kustomize build ... | entrepot ...")
+
+
+def test_places_are_one_printable_line() -> None:
+    """A name in a file neither ends a line nor moves the cursor, and does not flood it."""
+    text = 'kind: Pod\nmetadata: {name: "a\\n\\e[2J"}\nspec:\n  containers: [{image: a, name: %s}]'
+    (wanted,) = read(text % ("b" * 5000)).wanted
+    assert f"k.yaml:4 Pod/a\ufffd\ufffd[2J container {'b' * 253}" == wanted.place

@@ -1,0 +1,116 @@
+"""Laws of YAML as a tree: lines, merges, templates, and what is too large to be real."""
+
+import pytest
+
+from registry.errors import ListInvalid
+from registry.image_lists.yaml_tree import MAX_DEPTH, NOTHING, read_documents
+
+
+def test_documents_are_read_one_by_one() -> None:
+    """Empty documents are null; a mark, Windows line ends and tabs after a value do no harm."""
+    text = "\ufeff---\r\n---\r\n# nothing\r\n---\r\na: 1\t# x\r\n...\r\n---\r\nb: {c: [1, 2]}\r\n"
+    *empty, first, last = read_documents(text, "a.yaml")
+    assert [each.is_empty for each in empty] == [True, True]
+    assert first.find("a").text == "1"
+    assert [each.text for each in last.find("b", "c").items] == ["1", "2"]
+    assert last.find("b", "d", "e") == NOTHING
+
+
+def test_line_is_that_of_the_key() -> None:
+    """An alias is found where it is used, a text of several lines where it begins."""
+    (node,) = read_documents("a: &x\n  - 1\nb: *x\n'c':\n  >-\n  two\n  lines\n", "a.yaml")
+    assert {name: each.line for name, each in node.fields.items()} == {"a": 1, "b": 3, "c": 4}
+    assert node.find("a") is node.find("b")
+    assert node.find("c").text == "two lines"
+
+
+def test_first_merged_wins() -> None:
+    """A mapping's own field wins over merged ones, and an earlier merged one over a later."""
+    text = "a: &a {x: 1, y: 1}\nb: &b {<<: *a, y: 2, z: 2}\nc: {<<: [*b, {z: 3, w: 3}], w: 4}\n"
+    (node,) = read_documents(text, "a.yaml")
+    fields = node.find("c").fields
+    assert {name: each.node.text for name, each in fields.items()} == {
+        "x": "1",
+        "y": "2",
+        "z": "2",
+        "w": "4",
+    }
+
+
+def test_last_of_equal_keys_wins() -> None:
+    """A key that is there twice means what every parser makes of it."""
+    (node,) = read_documents("a: 1\na: 2", "a.yaml")
+    assert (node.find("a").text, node.fields["a"].line) == ("2", 2)
+
+
+@pytest.mark.parametrize("text", ["!!python/object/apply:os.system [x]", "!Ref x", "!!binary x"])
+def test_tags_make_nothing(text: str) -> None:
+    """A tag is not followed: a text stays a text."""
+    (node,) = read_documents(f"a: {text}", "a.yaml")
+    assert (node.find("a").text or node.find("a").items[0].text) == "x"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "why"),
+    [
+        ("a: 1\n\tb: 2", 2, "not YAML"),
+        ("a: 'x", 1, "not YAML"),
+        ("a: b: c", 1, "not YAML"),
+        ("a: \x07", 0, "not YAML"),
+        ("a: @x", 1, "not YAML"),
+        ("a: \ud800", 0, "not YAML"),
+        ("a: *x", 1, "*x stands for nothing"),
+        ("a: &x\n  b: *x", 2, "*x stands for nothing, or for what contains it"),
+        ("a: &x 1\n---\na: *x", 3, "*x stands for nothing"),
+        ("[a, {b: [c]}]: d", 1, "a key that is not a word"),
+        ("a:\n  b: {{ .Values.b }}", 2, "a key that is not a word, as in a template"),
+        ("[" * 1000, 1, "more than 500000 values, or 200 inside each other"),
+        ("{a: " * 1000, 1, "inside each other"),
+        ("- " * 1000, 1, "inside each other"),
+    ],
+)
+def test_other_texts_are_refused(text: str, line: int, why: str) -> None:
+    """What is no YAML, or no tree of words that fits its length, is refused with its line."""
+    with pytest.raises(ListInvalid) as error:
+        list(read_documents(text, "a.yaml"))
+    assert line == error.value.line
+    assert why in error.value.why
+
+
+@pytest.mark.parametrize(
+    "text", ["a: {{ .x }}", "{{- if .x }}\na: 1\n{{- end }}", "a: {{ include 'b' . | quote }}x"]
+)
+def test_template_is_to_be_rendered(text: str) -> None:
+    """Whatever of a template spoils the YAML, the error says what to do."""
+    with pytest.raises(ListInvalid, match=r"helm template \.\.\. \| entrepot"):
+        list(read_documents(text, "a.yaml"))
+
+
+@pytest.mark.parametrize("line", ["- a\n", "---\n"])
+def test_large_text_is_refused(line: str) -> None:
+    """A text with more values than any real one is not read to its end."""
+    with pytest.raises(ListInvalid, match="more than 500000 values"):
+        list(read_documents(line * 500_001, "a.yaml"))
+
+
+def test_small_bomb_is_refused() -> None:
+    """Aliases are counted with what they stand for, whatever the text's own size."""
+    lines = ["a0: &a0 [1, 2, 3, 4, 5, 6, 7, 8]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 8)}]" for n in range(1, 20)]
+    with pytest.raises(ListInvalid, match="more than 500000 values"):
+        list(read_documents("\n".join(lines), "a.yaml"))
+
+
+def test_small_bomb_of_merges_is_refused() -> None:
+    """Merging copies, so what is merged counts again."""
+    many = ", ".join(f"k{n}: 1" for n in range(1000))
+    lines = [f"a: &a {{{many}}}", *(f"b{n}: {{<<: *a}}" for n in range(1000))]
+    with pytest.raises(ListInvalid, match="more than 500000 values"):
+        list(read_documents("\n".join(lines), "a.yaml"))
+
+
+def test_chain_of_aliases_is_not_deeper_than_the_rest() -> None:
+    """Depth counts through aliases as well, so that a walk over the tree never ends in one."""
+    chain = "\n".join(f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, MAX_DEPTH + 1))
+    with pytest.raises(ListInvalid, match="inside each other"):
+        list(read_documents(f"a0: &a0 []\n{chain}", "a.yaml"))

@@ -1,0 +1,197 @@
+"""Laws of blobs, asked for by many: one question, one answer each, and never another's failure."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from registry.catalog.blob_access import BlobCatalog
+from registry.catalog.database import Database
+from registry.errors import BlobUnknown, StoreError, UpstreamUnreachable
+from registry.metrics import Metrics
+from registry.mirror.blob_checks import BlobInquiries
+from registry.mirror.blobs import ArrivingBlob, Blobs
+from registry.mirror.downloads import Flights
+from registry.mirror.negative_cache import AbsenceMemory
+from registry.oci.digest import Digest
+from registry.oci.names import Repository
+from registry.store.data_folder import open_folder
+from registry.store.ingests import Spool
+from registry.store.local import DiskStore
+from registry.tasks import Tasks
+from tests.fakes.source import MemorySource, Tap
+from tests.fakes.space import AmpleRoom
+
+HERE, THERE = Repository("docker.io", "library/a"), Repository("quay.io", "team/a")
+CONTENT = bytes(range(256)) * 1000
+DIGEST = Digest.of(CONTENT)
+MISSING_FOR = 10.0
+
+
+class CountingSource(MemorySource):
+    """An upstream that takes its time for a HEAD, and counts them."""
+
+    heads = 0
+
+    async def head_blob(self, repository: str, digest: Digest) -> int | None:
+        self.heads += 1
+        await asyncio.sleep(0)
+        return await super().head_blob(repository, digest)
+
+
+class Site:
+    """Two upstreams that have the same blob, and one process before them."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.here = CountingSource(Tap(), blobs={(HERE.name, str(DIGEST)): CONTENT})
+        self.there = CountingSource(Tap(), blobs={(THERE.name, str(DIGEST)): CONTENT})
+
+    async def open(self, path: Path, stack: AsyncExitStack) -> Blobs:
+        folder = self.folder = open_folder(path)
+        catalog = BlobCatalog(await stack.enter_async_context(Database(folder.catalog)))
+        tasks = await stack.enter_async_context(Tasks())
+        self.spool, self.store = Spool(folder.spool), DiskStore(folder.blobs, folder.quarantine)
+
+        sources = {HERE.registry: self.here, THERE.registry: self.there}
+        self.blobs = Blobs(
+            sources,
+            dict.fromkeys(sources, 1),
+            catalog=catalog,
+            store=self.store,
+            spool=self.spool,
+            flights=Flights(self.spool, self.store, AmpleRoom(), tasks, lambda: self.now),
+            room=AmpleRoom(),
+            inquiries=BlobInquiries(sources, AbsenceMemory(MISSING_FOR), tasks, lambda: self.now),
+            metrics=Metrics(),
+        )
+        return self.blobs
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with AsyncExitStack() as stack:
+        site = Site()
+        await site.open(tmp_path, stack)
+        yield site
+
+
+async def wait_until(condition: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("waited in vain")
+
+
+async def read_all(blob: object) -> int:
+    """Follow an arriving blob to its end; return how much there was."""
+    assert isinstance(blob, ArrivingBlob)
+    offset = 0
+    with closing(blob):
+        while (landed := await blob.advance(offset)) != offset:
+            offset = landed
+    return offset
+
+
+async def test_a_crowd_asks_once(site: Site) -> None:
+    """However many ask for a blob that is not there, the upstream hears one question."""
+    site.here.blobs.clear()
+    answers = await asyncio.gather(
+        *(site.blobs.stat(HERE, DIGEST) for _ in range(50)), return_exceptions=True
+    )
+    assert {BlobUnknown} == {type(answer) for answer in answers}
+    assert site.here.heads == 1
+
+
+async def test_an_absent_blob_is_remembered_for_a_while(site: Site) -> None:
+    """Within `missing_for` it is not asked for again, and afterwards it is."""
+    content = dict(site.here.blobs)
+    site.here.blobs.clear()
+    for _ in range(3):
+        with pytest.raises(BlobUnknown):
+            await site.blobs.stat(HERE, DIGEST)
+    assert site.here.heads == 1
+
+    site.here.blobs.update(content)
+    site.now += MISSING_FOR
+
+    assert len(CONTENT) == await site.blobs.stat(HERE, DIGEST)
+
+
+async def test_absence_is_of_one_repository(site: Site) -> None:
+    """That one upstream has no such blob says nothing of another."""
+    site.here.blobs.clear()
+    with pytest.raises(BlobUnknown):
+        await site.blobs.stat(HERE, DIGEST)
+    assert len(CONTENT) == await site.blobs.stat(THERE, DIGEST)
+
+
+async def test_joiners_do_not_inherit_a_failure(site: Site) -> None:
+    """When the first asker's upstream fails, who asks for the same by another has its own try."""
+    site.here.tap.allowance = 0
+    first = asyncio.create_task(site.blobs.get(HERE, DIGEST))
+    async with asyncio.timeout(20):
+        await wait_until(lambda: any(site.folder.spool.glob("*.part")))
+        second = asyncio.create_task(site.blobs.get(THERE, DIGEST))
+        await wait_until(lambda: site.there.heads > 0)
+        for _ in range(200):
+            await asyncio.sleep(0)
+        site.here.tap.cut()
+
+        with pytest.raises(UpstreamUnreachable):
+            await first
+        assert len(CONTENT) == await read_all(await second)
+
+
+async def test_a_disk_that_refuses_leaves_nothing_open(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the store cannot open a blob that has just arrived, no descriptor stays behind."""
+    calls = iter([None, StoreError("blobs", "no descriptors left")] * 20)
+
+    async def open_file(_: Digest) -> None:
+        failure = next(calls)
+        if failure is not None:
+            raise failure
+
+    monkeypatch.setattr(site.store, "open_file", open_file)
+    site.here.tap.allowance = 1000
+    refusals = []  # kept, with their frames: nothing is closed by being forgotten
+    for _ in range(20):
+        with pytest.raises(StoreError) as refusal:
+            await site.blobs.get(HERE, DIGEST)
+        refusals.append(refusal.value)
+    async with asyncio.timeout(20):  # what a thread is closing just now is not left behind
+        await wait_until(lambda: len(list_open_files(site.folder.spool)) == 1)  # the flight's own
+
+
+async def test_a_refused_doubt_leaves_nothing_open(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of the wrong size that cannot be set aside does not stay open for its doubt."""
+    encoded = DIGEST.encoded
+    path = site.folder.blobs / "sha256" / encoded[:2] / encoded
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT[:-1])
+
+    async def refuse(*_: object) -> bool:
+        raise StoreError("quarantine", "read-only file system")
+
+    monkeypatch.setattr(AmpleRoom, "doubt", refuse)
+    blob = await site.blobs.get(HERE, DIGEST)
+    blob.close()
+
+    assert list_open_files(site.folder.blobs) == []
+
+
+def list_open_files(folder: Path) -> list[str]:
+    """The files under this folder that this process holds open (proc(5), ``/proc/pid/fd``)."""
+    held = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            held.append(str(entry.readlink()))
+    return [path for path in held if Path(path).is_relative_to(folder)]

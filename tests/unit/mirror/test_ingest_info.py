@@ -1,0 +1,40 @@
+"""Laws of what a flight's writer tells the other processes."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from registry.oci.digest import Digest
+from registry.store.data_folder import open_folder
+from registry.store.ingests import Spool, Waybill
+from tests.unit.mirror.download_site import CONTENT, DIGEST, Site
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with AsyncExitStack() as stack:
+        yield Site(open_folder(tmp_path), stack)
+
+
+async def test_an_old_announcement_is_believed_by_nobody(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a liar announced another size before, followers wait for the new writer's word."""
+    Spool(site.folder.spool).announce(DIGEST, Waybill(100, "a", "liar", 0.0, ("liar",)))
+    announce = Spool.announce
+
+    def announce_late(spool: Spool, digest: Digest, waybill: Waybill) -> None:
+        time.sleep(0.1)  # a busy disk
+        announce(spool, digest, waybill)
+
+    monkeypatch.setattr(Spool, "announce", announce_late)
+    site.tap.allowance = 1000
+    leader, _ = (await site.open_process()).join(site.order(None))
+    follower, _ = (await site.open_process()).join(site.order(None))
+    async with asyncio.timeout(20):
+        await follower.opened()
+    assert follower.size == len(CONTENT) == leader.size

@@ -1,0 +1,207 @@
+"""Laws of warming: all that was asked for is fetched, once, and one failure stops nothing."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from registry.errors import (
+    BlobUnknown,
+    EntrepotError,
+    ManifestUnknown,
+    PlatformUnknown,
+    UpstreamUnreachable,
+)
+from registry.mirror.cache_status import Origin
+from registry.mirror.manifests import ServedManifest
+from registry.mirror.prefetch import AT_ONCE, Warmed, Warming
+from registry.oci.digest import Digest
+from registry.oci.manifest import Descriptor
+from registry.oci.names import Reference, Repository, Tag
+from tests.unit.content.content_site import HERE, Image, make_image, make_index
+
+AMD, ARM = (
+    make_image(b"amd-config", b"shared", b"amd"),
+    make_image(b"arm-config", b"shared", b"arm"),
+)
+V7 = make_image(b"v7-config")
+PROOF = make_image(b"proof")
+INDEX = make_index(
+    AMD,
+    ARM,
+    V7,
+    PROOF,
+    platforms=("linux/amd64", "linux/arm64/v8", "linux/arm/v7", "unknown/unknown"),
+)
+TAG = Tag("1")
+
+
+@dataclass
+class Upstream:
+    """What manifests and blobs are asked for; some are here, and some fail."""
+
+    names: dict[Reference, Image] = field(default_factory=dict)
+    failures: dict[Digest, EntrepotError] = field(default_factory=dict)
+    here: set[Digest] = field(default_factory=set)
+    fetched: list[Digest] = field(default_factory=list)
+    running: int = 0
+    most: int = 0
+
+    async def refresh(self, repository: Repository, reference: Reference) -> ServedManifest:
+        if reference in self.failures:
+            raise self.failures[reference]  # type: ignore[index]
+        if reference not in self.names:
+            raise ManifestUnknown(str(repository), str(reference))
+        return ServedManifest(self.names[reference].manifest, Origin.MISS)
+
+    async def is_here(self, digest: Digest) -> bool:
+        return digest in self.here
+
+    async def read_small(self, blob: Descriptor) -> bytes:
+        blobs = [each for image in self.names.values() for each in image.blobs]
+        return next(each for each in blobs if Digest.of(each) == blob.digest)
+
+    async def fetch(self, repository: Repository, descriptor: Descriptor) -> bool:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            if descriptor.digest in self.failures:
+                raise self.failures[descriptor.digest]
+        finally:
+            self.running -= 1
+        if descriptor.digest in self.here:
+            return False
+        self.fetched.append(descriptor.digest)
+        return True
+
+
+@pytest.fixture
+def upstream() -> Upstream:
+    images = (INDEX, AMD, ARM, V7, PROOF)
+    return Upstream({TAG: INDEX} | {image.digest: image for image in images})
+
+
+async def warm(
+    upstream: Upstream, *platforms: str, reference: Reference = TAG
+) -> tuple[Warmed, set[Digest]]:
+    """Warm, and return what came of it and which blobs were told."""
+    told: list[Descriptor] = []
+    warming = Warming(upstream, upstream, upstream)  # type: ignore[arg-type]
+    warmed = await warming.warm(HERE, reference, platforms, told.append)
+    assert len(told) == len(set(told))
+    return warmed, {blob.digest for blob in told}
+
+
+def blobs_of(*images: Image) -> set[Digest]:
+    return {Digest.of(blob) for image in images for blob in image.blobs}
+
+
+def size_of(*images: Image) -> int:
+    return sum(map(len, {blob for image in images for blob in image.blobs}))
+
+
+async def test_all_platforms_are_fetched(upstream: Upstream) -> None:
+    """Without platforms all that the index names is fetched, and what is shared once."""
+    warmed, told = await warm(upstream)
+    images = (AMD, ARM, V7, PROOF)
+    assert warmed == Warmed(INDEX.digest, size_of(*images))
+    assert told == set(upstream.fetched) == blobs_of(*images)
+    assert len(upstream.fetched) == len(told)
+
+
+@pytest.mark.parametrize(
+    ("platforms", "images"),
+    [
+        (["linux/amd64"], [AMD]),
+        (["linux/arm64"], [ARM]),
+        (["linux/arm64/v8", "linux/arm64"], [ARM]),
+        (["linux/arm"], [V7]),
+        (["linux/amd64", "linux/arm/v7"], [AMD, V7]),
+    ],
+)
+async def test_only_the_platforms_are_fetched(
+    upstream: Upstream, platforms: Sequence[str], images: Sequence[Image]
+) -> None:
+    """With platforms only theirs is fetched, however often and precisely one is named."""
+    warmed, told = await warm(upstream, *platforms)
+    assert (warmed.fetched, warmed.failures) == (size_of(*images), [])
+    assert told == blobs_of(*images)
+
+
+async def test_a_platform_that_lacks_is_told(upstream: Upstream) -> None:
+    """One platform that the image is not made for does not keep the others from being fetched."""
+    warmed, told = await warm(upstream, "linux/s390x", "linux/amd64")
+    assert (warmed.absent, warmed.failures) == (["linux/s390x"], [])
+    assert told == blobs_of(AMD)
+
+
+async def test_an_image_for_none_of_the_platforms_is_refused(upstream: Upstream) -> None:
+    """Then nothing is fetched, and the platforms that there are are told."""
+    with pytest.raises(PlatformUnknown) as caught:
+        await warm(upstream, "linux/ppc64le", "linux/s390x")
+    assert caught.value.found == ("linux/amd64", "linux/arm/v7", "linux/arm64/v8")
+    assert upstream.fetched == []
+
+
+async def test_a_single_image_is_fetched(upstream: Upstream) -> None:
+    """An image that is no index is fetched whole, by its tag or its digest."""
+    for reference in (Tag("amd"), AMD.digest):
+        upstream.names[Tag("amd")] = AMD
+        upstream.fetched.clear()
+        warmed, told = await warm(upstream, reference=reference)
+        assert warmed == Warmed(AMD.digest, size_of(AMD))
+        assert told == blobs_of(AMD)
+
+
+async def test_a_single_image_for_another_platform_is_told(upstream: Upstream) -> None:
+    """It is fetched all the same, since there is nothing to choose from."""
+    config = b'{"os": "linux", "architecture": "amd64"}'
+    image = make_image(config, b"layer")
+    upstream.names |= {TAG: image, image.digest: image}
+    warmed, told = await warm(upstream, "linux/arm64")
+    assert (warmed.foreign, warmed.failures, len(told)) == ("linux/amd64", [], 2)
+    warmed, _ = await warm(upstream, "linux/amd64")
+    assert warmed.foreign == ""
+
+
+async def test_what_is_here_costs_nothing(upstream: Upstream) -> None:
+    """A blob that is here is told, and counts as not fetched."""
+    upstream.here = blobs_of(ARM)
+    warmed, told = await warm(upstream, "linux/amd64")
+    assert warmed.fetched == len(b"amd-config") + len(b"amd")
+    assert told == blobs_of(AMD)
+
+
+async def test_one_blob_that_fails_stops_no_other(upstream: Upstream) -> None:
+    """A blob that cannot be had is told as a failure, and all others are fetched."""
+    lost = Digest.of(b"amd")
+    upstream.failures[lost] = BlobUnknown(str(HERE), str(lost))
+    warmed, told = await warm(upstream)
+    assert warmed.failures == [f"no blob {lost} in {HERE}"]
+    assert told == blobs_of(AMD, ARM, V7, PROOF) - {lost}
+
+
+async def test_one_manifest_that_fails_stops_no_other(upstream: Upstream) -> None:
+    """A platform whose manifest cannot be had is told as a failure, and the others are fetched."""
+    upstream.failures[ARM.digest] = UpstreamUnreachable("https://hub.example", "no connection")
+    warmed, told = await warm(upstream)
+    assert warmed.failures == ["https://hub.example: no connection"]
+    assert told == blobs_of(AMD, V7, PROOF)
+    assert warmed.digest == INDEX.digest
+
+
+async def test_a_name_that_leads_nowhere_is_an_error(upstream: Upstream) -> None:
+    """Without a manifest there is nothing to warm."""
+    with pytest.raises(ManifestUnknown):
+        await warm(upstream, reference=Tag("missing"))
+
+
+async def test_few_blobs_are_fetched_at_once(upstream: Upstream) -> None:
+    """Of an image with many layers no more than a few are fetched at the same time."""
+    many = make_image(*[bytes([number]) for number in range(30)])
+    upstream.names = {TAG: many, many.digest: many}
+    warmed, _ = await warm(upstream)
+    assert (warmed.fetched, upstream.most, upstream.running) == (30, AT_ONCE, 0)

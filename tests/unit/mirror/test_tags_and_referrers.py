@@ -1,0 +1,85 @@
+"""Laws of lists: absence ends, a full disk costs nobody a list, and offline nothing is hidden."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from registry.catalog.database import Database
+from registry.catalog.manifests import ManifestCatalog
+from registry.catalog.upstream_lists import ListCatalog
+from registry.errors import NameUnknown, ReferrersUnsupported
+from registry.mirror.negative_cache import AbsenceMemory
+from registry.mirror.tags_and_referrers import Lists
+from registry.oci.digest import Digest
+from registry.oci.names import Repository
+from registry.settings.model import TagSettings
+from registry.tasks import Tasks
+from registry.upstream.contract import Source
+from registry.upstream.offline import OfflineSource
+from tests.fakes.source import MemorySource, Tap
+
+HERE = Repository("docker.io", "library/a")
+MISSING_FOR = 10.0
+
+
+class Site:
+    """Lists of one upstream in memory, and a clock that a test turns."""
+
+    def __init__(self, path: Path, stack: AsyncExitStack) -> None:
+        self.path = path
+        self.now = 1000.0
+        self.source = MemorySource(Tap())
+        self._stack = stack
+
+    async def open(self, source: Source | None = None) -> Lists:
+        database = await self._stack.enter_async_context(Database(self.path))
+        return Lists(
+            {HERE.registry: source or self.source},
+            ListCatalog(database),
+            ManifestCatalog(database),
+            AbsenceMemory(MISSING_FOR),
+            await self._stack.enter_async_context(Tasks()),
+            tags=TagSettings(),
+            clock=lambda: self.now,
+        )
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with AsyncExitStack() as stack:
+        yield Site(tmp_path / "catalog.db", stack)
+
+
+async def test_asking_renews_no_absence(site: Site) -> None:
+    """However often it is asked for meanwhile, an absent list is looked for again in time."""
+    lists = await site.open()
+    for _ in range(3):
+        with pytest.raises(NameUnknown):
+            await lists.list_tags(HERE)
+        site.now += MISSING_FOR * 0.45
+    site.source.tags[HERE.name] = ["1"]
+
+    assert (await lists.list_tags(HERE)).entries == ["1"]
+
+
+async def test_refusing_catalog_costs_no_list(site: Site) -> None:
+    """A list that the upstream gave is served, although the catalog cannot write it down."""
+    lists = await site.open()
+    with closing(sqlite3.connect(site.path)) as rows, rows:
+        rows.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON lists BEGIN SELECT RAISE(FAIL, 'full'); END"
+        )
+    site.source.tags[HERE.name] = ["1"]
+
+    assert (await lists.list_tags(HERE)).entries == ["1"]
+
+
+async def test_offline_nothing_seen_is_no_empty_list(site: Site) -> None:
+    """Offline, a client is sent to the tag scheme: an empty list would hide signatures."""
+    lists = await site.open(OfflineSource(HERE.registry))
+
+    with pytest.raises(ReferrersUnsupported):
+        await lists.list_referrers(HERE, Digest.of(b"image"))

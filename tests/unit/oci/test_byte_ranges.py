@@ -1,0 +1,91 @@
+"""Laws of byte ranges (RFC 9110 section 14), on ten bytes of content."""
+
+import pytest
+
+from registry.errors import RangeUnsatisfiable
+from registry.oci.byte_ranges import MAX_SPANS, Span, parse_content_range, parse_range
+
+
+@pytest.mark.parametrize(
+    ("header", "spans"),
+    [
+        ("bytes=0-0", [(0, 1)]),
+        ("bytes=0-9", [(0, 10)]),
+        ("bytes=0-99", [(0, 10)]),
+        ("bytes=4-", [(4, 10)]),
+        ("bytes=9-", [(9, 10)]),
+        ("bytes=-3", [(7, 10)]),
+        ("bytes=-99", [(0, 10)]),
+        ("Bytes=1-2", [(1, 3)]),
+        ("bytes=0-1, 4-5", [(0, 2), (4, 6)]),
+        ("bytes=0-1,,\t4-5,", [(0, 2), (4, 6)]),
+        ("bytes=4-5,0-1,0-9", [(4, 6), (0, 2), (0, 10)]),
+        ("bytes=10-,2-3,-0", [(2, 4)]),
+    ],
+)
+def test_range_is_read(header: str, spans: list[tuple[int, int]]) -> None:
+    """The spans asked for are given in the order of asking, cut to the content."""
+    assert tuple(Span(*span) for span in spans) == parse_range(header, 10)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(None, "", "bytes", "bytes=", "bytes=,", "bytes=-", "bytes=a-b", "bytes=1", "bytes=1-2-3"),
+        *("bytes=3-2", "bytes=0-1,3-2", "bytes=+1-2", "bytes=1.0-2", "bytes=٣-", "bytes 0-1"),
+        *("items=0-1", "bytes=0x1-2", "bytes=0-1;2-3", "bytes=" + "9" * 5000 + "-"),
+        "bytes=" + ",".join(["0-0"] * (MAX_SPANS + 1)),
+    ],
+)
+def test_malformed_range_means_the_whole(header: str | None) -> None:
+    """What is no range is ignored, as RFC 9110 allows: the client gets everything."""
+    assert parse_range(header, 10) == ()
+
+
+@pytest.mark.parametrize(
+    ("header", "size"),
+    [
+        ("bytes=10-", 10),
+        ("bytes=10-20,99-", 10),
+        ("bytes=-0", 10),
+        ("bytes=0-", 0),
+        ("bytes=-1", 0),
+    ],
+)
+def test_range_outside_is_unsatisfiable(header: str, size: int) -> None:
+    """A well-formed range that touches no byte is an error that knows the size."""
+    with pytest.raises(RangeUnsatisfiable) as error:
+        parse_range(header, size)
+    assert size == error.value.size
+
+
+def test_most_spans_are_accepted() -> None:
+    """As many spans as allowed are all given."""
+    assert len(parse_range("bytes=" + ",".join(["0-0"] * MAX_SPANS), 10)) == MAX_SPANS
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("bytes 0-0/1", (Span(0, 1), 1)),
+        ("bytes 5-9/10", (Span(5, 10), 10)),
+        ("bytes 5-9/*", (Span(5, 10), None)),
+        (" bytes 5-9/10 ", (Span(5, 10), 10)),
+    ],
+)
+def test_content_range_is_read(header: str, expected: tuple[Span, int | None]) -> None:
+    """A part says which bytes of how many it is."""
+    assert expected == parse_content_range(header)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("", "bytes", "bytes 0-9", "bytes */10", "bytes 9-5/10", "bytes 5-10/10", "bytes -5/10"),
+        *("bytes 0-/10", "items 0-9/10", "bytes 0-9/10, 0-1/10", "bytes=0-9/10", "bytes ٣-٣/٩"),
+        "bytes 0-" + "9" * 5000 + "/*",
+    ],
+)
+def test_contradicting_content_range_is_none(header: str) -> None:
+    """What cannot be true of a part is not believed."""
+    assert parse_content_range(header) is None

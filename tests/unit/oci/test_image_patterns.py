@@ -1,0 +1,100 @@
+"""Laws of patterns: names are read as docker reads them, and globs mean what they look like."""
+
+import pytest
+
+from registry.errors import InvalidInput
+from registry.oci.digest import Digest
+from registry.oci.image_patterns import ImagePattern, is_pattern, parse_image
+from registry.oci.names import Repository, Tag, spell_image
+
+DIGEST = Digest.of(b"manifest")
+HUB, LAN = "docker.io", "registry.lan:5000"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("nginx", "docker.io/library/nginx:latest"),
+        ("nginx:1.27", "docker.io/library/nginx:1.27"),
+        ("team/app", "docker.io/team/app:latest"),
+        ("docker.io/library/nginx:1", "docker.io/library/nginx:1"),
+        ("ghcr.io/team/app:v1", "ghcr.io/team/app:v1"),
+        ("registry.lan:5000/app", "registry.lan:5000/app:latest"),
+        ("registry.lan:5000/a/b:2", "registry.lan:5000/a/b:2"),
+        ("registry:5000/app", "registry:5000/app:latest"),
+        ("localhost/app", "localhost/app:latest"),
+        ("localhost:5000/app:1", "localhost:5000/app:1"),
+        ("localhostess/app", "docker.io/localhostess/app:latest"),
+    ],
+)
+def test_names_are_completed_as_docker_does(text: str, expected: str) -> None:
+    """A first part with a dot, a port, or `localhost` is a registry; else Docker Hub's is meant."""
+    assert spell_image(*parse_image(text, HUB)) == expected
+
+
+def test_another_default_has_no_library() -> None:
+    """Only Docker Hub keeps short names under `library`."""
+    assert parse_image("nginx", LAN) == (Repository(LAN, "nginx"), Tag("latest"))
+    assert parse_image("a/b:1", LAN) == (Repository(LAN, "a/b"), Tag("1"))
+
+
+@pytest.mark.parametrize("name", ["nginx", "nginx:1.27", "docker.io/library/nginx:old"])
+def test_a_digest_says_more_than_a_tag(name: str) -> None:
+    """With a digest, that is meant, whatever tag stands before it."""
+    expected = (Repository(HUB, "library/nginx"), DIGEST)
+    assert parse_image(f"{name}@{DIGEST}", HUB) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ":", "Nginx", "nginx:-1", "nginx:a b", "nginx@sha256:12", "a//b", "/nginx", "nginx/", "*"],
+)
+def test_what_is_no_name_is_refused(text: str) -> None:
+    """What is outside the grammar means no image."""
+    with pytest.raises(InvalidInput):
+        parse_image(text, HUB)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant", "not_meant"),
+    [
+        ("nginx", ["docker.io/library/nginx:1", "docker.io/library/nginx:2"], ["ghcr.io/nginx:1"]),
+        ("nginx:1.*", ["docker.io/library/nginx:1.27"], ["docker.io/library/nginx:2.0"]),
+        ("*", ["docker.io/a/b:1", "localhost/a:1"], []),
+        ("*:1", ["docker.io/a/b:1", "ghcr.io/x:1"], ["docker.io/a/b:2"]),
+        ("*/nginx", ["docker.io/library/nginx:1", "ghcr.io/nginx:1"], ["docker.io/nginxes:1"]),
+        ("ghcr.io/*", ["ghcr.io/a:1", "ghcr.io/a/b/c:1"], ["docker.io/ghcr.io:1"]),
+        ("team/*:v?", ["docker.io/team/app:v1"], ["docker.io/team/app:v10"]),
+        ("registry.lan:*/app", ["registry.lan:5000/app:1"], ["registry.lan/app:1"]),
+        ("localhost:5000/*", ["localhost:5000/a/b:1"], ["localhost/a:1", "localhost:50001/a:1"]),
+        ("localhost/app:[12]", ["localhost/app:1"], ["localhost/app:3"]),
+    ],
+)
+def test_globs_mean_what_they_look_like(typed: str, meant: list[str], not_meant: list[str]) -> None:
+    """A star is any characters, slashes too; a port is no tag; the registry is completed."""
+    pattern = ImagePattern.parse(typed, HUB)
+    found = [name for name in meant + not_meant if pattern.matches(*name.rsplit(":", 1))]
+    assert found == meant
+
+
+def test_a_digest_may_be_a_glob_too() -> None:
+    """By digest only that digest is meant, or those that begin so."""
+    digest = str(DIGEST)
+    for typed in (f"nginx@{digest}", f"nginx@{digest[:20]}*", f"nginx:1@{digest}"):
+        pattern = ImagePattern.parse(typed, HUB)
+        assert pattern.matches("docker.io/library/nginx", digest)
+        assert not pattern.matches("docker.io/library/nginx", "latest")
+
+
+def test_tags_have_a_case() -> None:
+    """Upper and lower case are two tags, whatever the file system thinks."""
+    pattern = ImagePattern.parse("nginx:RC*", HUB)
+    assert pattern.matches("docker.io/library/nginx", "RC1")
+    assert not pattern.matches("docker.io/library/nginx", "rc1")
+
+
+@pytest.mark.parametrize(("text", "expected"), [("nginx:1", False), ("a*", True), ("[a]", True)])
+def test_what_can_mean_several_is_a_pattern(text: str, expected: bool) -> None:
+    """Stars, question marks and brackets make a pattern, nothing else does."""
+    assert is_pattern(text) is expected
+    assert is_pattern(text.replace("*", "?")) is expected

@@ -1,0 +1,198 @@
+"""Laws of bad configuration: one line that names the key, the reason, and what to write."""
+
+from pathlib import Path
+
+import pytest
+
+from registry.errors import SettingsError
+from registry.settings.loading import load_settings
+
+HUB = '[upstreams."docker.io"]\n'
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refuse(text: str, environ: dict[str, str] | None = None) -> SettingsError:
+    Path("some.toml").write_text(text)
+    with pytest.raises(SettingsError) as error:
+        load_settings(Path("some.toml"), environ or {})
+    assert "\n" not in str(error.value)
+    assert error.value.cure
+    return error.value
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "words"),
+    [
+        ("storage.limt = 1", "storage.limt", "nearest is storage.limit"),
+        ("listen = 'h:1'", "listen", "nearest is server.listen"),
+        ("[sever]", "sever", "nearest is server"),
+        ("[upstream.'docker.io']", "upstream", "nearest is upstreams"),
+        ("'a\\nb' = 1", r'"a\\nb"', "no such setting"),
+        (HUB + "conections = 1", 'upstreams."docker.io".conections', '"docker.io".connections'),
+        (HUB + "passwd = 'x'", 'upstreams."docker.io".passwd', "password_file"),
+    ],
+)
+def test_unknown_key_names_the_nearest(text: str, key: str, words: str) -> None:
+    """A misspelled or misplaced key is told from the one that was meant."""
+    error = refuse(text)
+
+    assert key == error.key
+    assert words in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "words"),
+    [
+        ("offline = 'perhaps'", "offline", "write for example offline = false"),
+        ("server = 5", "server", "write [server]"),
+        ("upstreams = 5", "upstreams", "write [upstreams]"),
+        ("upstreams.x = 5", "upstreams.x", "this is a table"),
+        ("[upstreams.registry.k8s.io]", "upstreams.registry.k8s.io", '"registry.k8s.io"]'),
+        ("server.workers = 'many'", "server.workers", "'many'"),
+        ("server.workers = -1", "server.workers", "write for example workers = 0"),
+        ("server.listen = '::1:5000'", "server.listen", "[::1]:5000"),
+        ("server.console = '127.0.0.1:5000'", "server.console", "also server.listen"),
+        ("server.tls_key = 'k'", "server.tls_key", "both"),
+        ("storage.limit = '50 apples'", "storage.limit", "50GiB"),
+        ("storage.limit = 0", "storage.limit", "write for example limit"),
+        ("storage.path = ''", "storage.path", 'write path = "data"'),
+        ("storage.keep_for = '30d'", "storage.keep_for", 'write { "*" = "30d" }'),
+        ("storage.path = 5", "storage.path", 'write path = "data"'),
+        ("tags.fresh_for = '1 fortnight'", "tags.fresh_for", "60s"),
+        ("tags.immutable = ['ok', 'v[']", "tags.immutable", "'v['"),
+        ("tags.immutable = 'v1'", "tags.immutable", "list"),
+        ("access.mode = 'closed'", "access.mode", "'open' or 'users'"),
+        ("[upstreams.'Docker.IO']", 'upstreams."Docker.IO"', "lower case"),
+        ("[upstreams.'index.docker.io']", "upstreams", 'configure [upstreams."docker.io"]'),
+        (HUB + "endpoints = []", 'upstreams."docker.io".endpoints', "no endpoint"),
+        (HUB + "endpoints = ['h']", 'upstreams."docker.io".endpoints', "not a URL"),
+        (HUB + "proxy = 'socks4://h'", 'upstreams."docker.io".proxy', "socks5://"),
+        (HUB + "connections = 17", 'upstreams."docker.io".connections', "16"),
+        (HUB + "aliases = ['A']", 'upstreams."docker.io".aliases', "lower case"),
+        (HUB + "aliases = ['ghcr.io']", "upstreams", "ghcr.io"),
+        (HUB + "auth_realms = ['https://h']", 'upstreams."docker.io".auth_realms', "host"),
+        (HUB + "username = 'u'", 'upstreams."docker.io".password_file', "both"),
+        (HUB + "password_file = 'f'", 'upstreams."docker.io".password_file', "both"),
+        (HUB + "ca_file = 'f'", 'upstreams."docker.io".ca_file', "no file"),
+        (HUB + "default = false", "upstreams", "none of them has default = true"),
+    ],
+)
+def test_bad_value_names_its_key_and_cure(text: str, key: str, words: str) -> None:
+    """A value that cannot be used is told with its key and a usable one."""
+    error = refuse(text)
+
+    assert key == error.key
+    assert words in str(error)
+
+
+def test_two_defaults_are_refused() -> None:
+    """Plain image names belong to one upstream."""
+    error = refuse(HUB + 'default = true\n[upstreams."ghcr.io"]\ndefault = true')
+
+    assert error.key == "upstreams"
+    assert "docker.io and in ghcr.io" in error.why
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HUB + 'password = "hunter2"',
+        HUB + 'endpoints = ["https://u:hunter2@h"]',
+        HUB + 'proxy = "http:/u:hunter2@h"',
+        HUB + 'proxy = ["http://u:hunter2@h"]',
+    ],
+)
+def test_error_repeats_no_password(text: str) -> None:
+    """A password in the wrong place is refused without being printed."""
+    assert "hunter2" not in str(refuse(text))
+
+
+def test_password_is_told_where_to_go() -> None:
+    """Whoever writes a password into the file learns of password_file."""
+    error = refuse(HUB + 'password = "hunter2"')
+
+    assert error.key == 'upstreams."docker.io".password'
+    assert "password_file" in error.cure
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("offline = true\nx =\ny = 1", "line 2"),
+        ("offline = true\nx = '''", "line 2"),
+        ("offline = true\noffline = true", "line 2"),
+        ("a = " + "[" * 100_000, "not TOML"),
+        ("a = " + "1" * 5000, "not TOML"),
+    ],
+)
+def test_syntax_error_names_file_and_line(text: str, words: str) -> None:
+    """What is no TOML is told with its file and line."""
+    error = refuse(text)
+
+    assert error.key == "some.toml"
+    assert words in error.why
+
+
+@pytest.mark.parametrize("key", ["--config", "ENTREPOT_CONFIG"])
+def test_named_file_must_exist(key: str) -> None:
+    """A file that was asked for by name is not silently replaced by the defaults."""
+    config, environ = (Path("x"), {}) if key == "--config" else (None, {key: "x"})
+
+    with pytest.raises(SettingsError, match="there is no file 'x'") as error:
+        load_settings(config, environ)
+
+    assert key == error.value.key
+
+
+@pytest.mark.parametrize(
+    ("variable", "words"),
+    [
+        ("ENTREPOT_STORAGE__LIMT", "ENTREPOT_STORAGE__LIMIT"),
+        ("ENTREPOT_STORAGE", "ENTREPOT_STORAGE__"),
+        ("ENTREPOT_STORAGE__LIMIT__X", "ENTREPOT_STORAGE__LIMIT"),
+        ("ENTREPOT_STORAGE_LIMIT", "ENTREPOT_STORAGE__LIMIT"),
+        ("ENTREPOT_LISTEN", "ENTREPOT_SERVER__LISTEN"),
+        ("ENTREPOT_", "the nearest"),
+        ("ENTREPOT_UPSTREAMS", "ENTREPOT_UPSTREAMS__"),
+        ("ENTREPOT_UPSTREAMS__PROXY", "__PROXY"),
+        ("ENTREPOT_UPSTREAMS__GHRC_IO__PROXY", "GHCR_IO"),
+        ("ENTREPOT_UPSTREAMS__GHCR_IO__PASSWORD", "PASSWORD_FILE"),
+        ("ENTREPOT_UPSTREAMS__GHCR_IO__PROXIES", "GHCR.IO__PROXY"),
+    ],
+)
+def test_unknown_variable_names_the_nearest(variable: str, words: str) -> None:
+    """A misspelled variable is not silently without effect."""
+    error = refuse("", {variable: "hunter2"})
+
+    assert variable == error.key
+    assert words in error.cure
+    assert "hunter2" not in str(error)
+
+
+def test_bad_variable_is_named() -> None:
+    """A bad value that stands in no file is told with its variable."""
+    error = refuse("storage.limit = 5", {"ENTREPOT_STORAGE__LIMIT": "x"})
+
+    assert error.key == "storage.limit"
+    assert "ENTREPOT_STORAGE__LIMIT" in error.why
+
+
+def test_contradicting_variables_are_refused() -> None:
+    """Two spellings of one variable do not race."""
+    names = ("ENTREPOT_UPSTREAMS__GHCR.IO__PROXY", "ENTREPOT_UPSTREAMS__GHCR_IO__PROXY")
+
+    error = refuse("", dict.fromkeys(names, ""))
+
+    assert all(name in error.why for name in names)
+
+
+def test_ambiguous_upstream_in_a_variable_is_refused() -> None:
+    """An underscore that fits two upstreams is not guessed."""
+    error = refuse("[upstreams.'a.b']\n[upstreams.a-b]", {"ENTREPOT_UPSTREAMS__A_B__PROXY": ""})
+
+    assert "a-b or a.b" in error.why

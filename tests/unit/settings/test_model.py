@@ -1,0 +1,173 @@
+"""Laws of the settings themselves: defaults, bounds, secrecy, printing."""
+
+import json
+import math
+import pickle
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from registry.settings import model as module
+from registry.settings.loading import load_settings
+from registry.settings.model import (
+    Address,
+    ServerSettings,
+    Settings,
+    StorageSettings,
+    TagSettings,
+    UpstreamSettings,
+)
+
+SHIPPED = Path(__file__).parents[3] / "config" / "entrepot.toml"
+MODELS = [getattr(module, name) for name in module.__all__ if name.endswith("Settings")]
+
+
+def build_upstream(**values: object) -> UpstreamSettings:
+    return UpstreamSettings.model_validate({"endpoints": ["https://h.example"]} | values)
+
+
+def test_shipped_file_says_the_defaults() -> None:
+    """Starting with config/entrepot.toml is starting without a file."""
+    assert Settings() == load_settings(SHIPPED, {})
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_shipped_file_mentions_every_setting(model: type[BaseModel]) -> None:
+    """No setting is left out of config/entrepot.toml."""
+    text = SHIPPED.read_text("utf-8")
+
+    missing = [name for name in model.model_fields if not re.search(rf"\b{name}\b", text)]
+
+    assert missing == []
+
+
+def test_shipped_file_has_no_path_that_must_exist() -> None:
+    """The examples in config/entrepot.toml are comments: it loads on any machine."""
+    tables = tomllib.loads(SHIPPED.read_text("utf-8"))
+
+    assert list(tables["upstreams"]) == ["docker.io"]
+
+
+def test_commented_examples_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What config/entrepot.toml offers as an example can be uncommented."""
+    examples = re.findall(
+        r"^#     (\[upstreams.*(?:\n#     .*)*)", SHIPPED.read_text("utf-8"), re.MULTILINE
+    )
+    text = "\n".join(examples).replace("#     ", "")
+    for name in ("/run/secrets/registry.example.com", "/etc/entrepot/example-ca.pem"):
+        assert name in text
+        text = text.replace(name, str(tmp_path / "file"))
+    (tmp_path / "file").write_text("secret")
+    (tmp_path / "some.toml").write_text(text)
+
+    settings = load_settings(tmp_path / "some.toml", {})
+
+    assert settings.upstreams["registry.lan:5000"].endpoints == ("http://registry.lan:5000",)
+    assert settings.upstreams["registry.example.com"].username == "robot"
+    assert settings.upstreams["ghcr.io"].proxy == "socks5://127.0.0.1:1080"
+
+
+def test_defaults_are_those_documented() -> None:
+    """The names and defaults that other people's scripts rely on do not move."""
+    settings = Settings()
+
+    assert settings.offline is False
+    assert settings.server.listen == Address("127.0.0.1", 5000)
+    assert settings.server.console == Address("127.0.0.1", 5001)
+    assert settings.server.workers == 0
+    assert (settings.storage.path, settings.storage.limit) == (Path("data"), 50 * 1024**3)
+    assert settings.storage.reserve == 1024**3
+    assert (settings.tags.fresh_for, settings.tags.missing_for) == (60.0, 10.0)
+    assert settings.tags.stale_for == math.inf
+    assert settings.access.mode == "open"
+
+
+def test_builtin_upstreams() -> None:
+    """Eight registries are mirrored without being configured, Docker Hub by default."""
+    upstreams = Settings().upstreams
+
+    names = "docker.io ghcr.io quay.io gcr.io registry.k8s.io mcr.microsoft.com public.ecr.aws"
+    assert list(upstreams) == [*names.split(), "nvcr.io"]
+    assert Settings().default_upstream == "docker.io"
+    assert upstreams["docker.io"].endpoints == ("https://registry-1.docker.io",)
+    assert upstreams["docker.io"].auth_realms == ("auth.docker.io",)
+    assert upstreams["docker.io"].aliases == ("index.docker.io", "registry-1.docker.io")
+    assert upstreams["quay.io"] == build_upstream(endpoints=["https://quay.io"])
+
+
+def test_settings_cannot_be_changed() -> None:
+    """Settings are facts: assignment fails."""
+    with pytest.raises(ValidationError):
+        Settings().server.workers = 5
+
+
+def test_settings_reach_other_processes() -> None:
+    """Settings survive being pickled, secrets and patterns included."""
+    settings = Settings(
+        tags=TagSettings.model_validate({"immutable": [r"v\d+"]}),
+        upstreams={"h.example": build_upstream(default=True, password=SecretStr("hunter2"))},
+    )
+
+    assert settings == pickle.loads(pickle.dumps(settings))
+
+
+@pytest.mark.parametrize(
+    ("tag", "immutable"),
+    [("v1.2", True), ("v1", False), ("xv1.2", False), ("v1.2-rc", False), ("v1.2\n", False)],
+)
+def test_immutable_matches_the_whole_tag(tag: str, immutable: bool) -> None:
+    """A pattern speaks of whole tags, not of parts of them."""
+    tags = TagSettings.model_validate({"immutable": [r"sha-.*", r"v\d\.\d"]})
+
+    assert immutable is tags.is_immutable(tag)
+
+
+def test_nothing_shows_a_secret() -> None:
+    """Neither printing nor dumping settings shows a password."""
+    upstream = build_upstream(
+        default=True, proxy="http://u:hunter2@h:1", password=SecretStr("hunter2")
+    )
+    settings = Settings(upstreams={"h.example": upstream})
+
+    table = settings.dump()["upstreams"]["h.example"]
+
+    assert "hunter2" not in f"{settings!r} {settings} {settings.dump()}"
+    assert (table["password"], table["proxy"]) == ("********", "http://u:********@h:1")
+
+
+def test_dump_reads_the_same() -> None:
+    """What dump prints, as JSON, is what it was made from."""
+    settings = Settings(
+        offline=True,
+        server=ServerSettings(listen=Address("::1", 0)),
+        storage=StorageSettings(limit=500_000_001),
+        tags=TagSettings.model_validate({"immutable": [r"v\d+"], "fresh_for": 0.5}),
+    )
+
+    assert settings == Settings.model_validate(json.loads(json.dumps(settings.dump())))
+
+
+def test_dump_is_for_people() -> None:
+    """Sizes and durations are dumped as people write them."""
+    tables = Settings().dump()
+
+    assert tables["storage"] == {
+        "path": "data",
+        "limit": "50GiB",
+        "reserve": "1GiB",
+        "audit_rate": "8MiB",
+        "keep_for": {},
+    }
+    assert tables["tags"]["stale_for"] == "forever"
+    assert tables["server"]["listen"] == "127.0.0.1:5000"
+    assert "password" not in tables["upstreams"]["docker.io"]
+
+
+def test_upstreams_given_replace_the_builtin_ones() -> None:
+    """In code, the upstreams are exactly those given."""
+    settings = Settings(upstreams={"h.example": build_upstream(default=True)})
+
+    assert list(settings.upstreams) == ["h.example"]

@@ -1,0 +1,159 @@
+"""Laws of blobs as files: how they lie, who is reading them, and how they are set aside."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from registry.oci.digest import Digest
+from registry.store.local import DiskStore
+
+ABSENT = Digest.of(b"absent")
+CONTENTS = [bytes([number]) for number in range(60)]
+
+
+class Site:
+    """A store, and another process's view of the same folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.blobs, self.quarantine = root / "blobs", root / "quarantine"
+        for folder in (self.blobs, self.quarantine):
+            folder.mkdir()
+        self.store = DiskStore(self.blobs, self.quarantine)
+        self.other = DiskStore(self.blobs, self.quarantine)
+
+    def put(self, content: bytes, algorithm: str = "sha256") -> Digest:
+        digest = Digest.of(content, algorithm)
+        path = self.path_of(digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return digest
+
+    def path_of(self, digest: Digest) -> Path:
+        return self.blobs / digest.algorithm / digest.encoded[:2] / digest.encoded
+
+    async def scan(self, after: str = "") -> list[str]:
+        return [str(digest) async for digest, _ in self.store.scan(after)]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+async def test_a_scan_is_in_order_across_folders(site: Site) -> None:
+    """Digests come in the order of their text, folder by folder, both algorithms."""
+    put = [str(site.put(content, kind)) for content in CONTENTS for kind in ("sha512", "sha256")]
+    assert await site.scan() == sorted(put)
+
+
+async def test_a_scan_goes_on_after_any_digest(site: Site) -> None:
+    """From after any digest on, here or not, all that follow come, and none before."""
+    put = sorted(str(site.put(content)) for content in CONTENTS)
+    absent = [str(Digest.of(bytes([number]))) for number in range(60, 90)]
+    for after in (*put, *absent, f"sha256:{'0' * 64}", f"sha256:{'f' * 64}", "sha512:", "sha2"):
+        assert await site.scan(after) == [each for each in put if each > after]
+
+
+async def test_a_scan_looks_only_into_folders_that_follow(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Going on near the end costs no look at what was seen long ago."""
+    put = sorted(str(site.put(content)) for content in CONTENTS)
+    looked: list[str] = []
+    real = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: (looked.append(path.name), real(path))[1])
+    await site.scan(put[-1])
+    shards = [name for name in looked if len(name) == 2]
+    assert shards == [put[-1].partition(":")[2][:2]]
+
+
+async def test_what_goes_during_a_scan_is_passed_over(site: Site) -> None:
+    """A blob that is deleted while others are looked at is not listed, and breaks nothing."""
+    put = sorted((site.put(content) for content in CONTENTS), key=str)
+    found = []
+    async for digest, _ in site.store.scan():
+        if not found:
+            for gone in put[2:]:
+                await site.store.delete(gone)
+        found.append(digest)
+    assert found[0] == put[0]
+    assert set(found) <= set(put[:2]) | {
+        each for each in put if each.encoded[:2] == put[0].encoded[:2]
+    }
+
+
+async def test_readers_are_known_to_every_process(site: Site) -> None:
+    """While one reads, no process may claim; when the last reader has closed, each may."""
+    digest = site.put(b"content")
+    readers = [await site.store.open_file(digest), await site.other.open_file(digest)]
+    for reader in readers:
+        for store in (site.store, site.other):
+            with store.claim(digest) as is_free:
+                assert not is_free
+        assert reader is not None
+        reader.close()
+    with site.other.claim(digest) as is_free:
+        assert is_free
+
+
+def test_one_claims_at_a_time(site: Site) -> None:
+    """Who holds a claim is alone with it, and lets go of it at the end, come what may."""
+    digest = site.put(b"content")
+    with site.store.claim(digest) as first, site.other.claim(digest) as second:
+        assert (first, second) == (True, False)
+    with pytest.raises(ZeroDivisionError), site.store.claim(digest):
+        raise ZeroDivisionError
+    with site.other.claim(digest) as is_free:
+        assert is_free
+
+
+async def test_a_claim_leaves_nothing_open(site: Site) -> None:
+    """However a claim ends, its descriptor is given back."""
+    digest = site.put(b"content")
+    before = os.listdir("/proc/self/fd")  # noqa: PTH208
+    reader = await site.store.open_file(digest)
+    for asked, expected in ((digest, False), (site.put(b"other"), True), (ABSENT, False)):
+        with site.store.claim(asked) as is_free:
+            assert is_free is expected
+    assert reader is not None
+    reader.close()
+    assert os.listdir("/proc/self/fd") == before  # noqa: PTH208
+
+
+async def test_what_is_set_aside_keeps_its_bytes(site: Site) -> None:
+    """Set aside, a blob is in quarantine under its digest, and no longer in the store."""
+    digest = site.put(b"content")
+    await site.store.set_aside(digest)
+    assert await site.store.stat(digest) is None
+    aside = site.quarantine / f"sha256-{digest.encoded}"
+    assert aside.read_bytes() == b"content"
+    await site.store.discard(digest)
+    assert list(site.quarantine.iterdir()) == []
+
+
+async def test_setting_aside_again_keeps_the_newer(site: Site) -> None:
+    """Of a blob that was set aside twice the last bytes are there."""
+    digest = site.put(b"content")
+    await site.store.set_aside(digest)
+    site.path_of(digest).write_bytes(b"other")
+    await site.store.set_aside(digest)
+    assert [path.read_bytes() for path in site.quarantine.iterdir()] == [b"other"]
+
+
+async def test_without_a_quarantine_nothing_rotten_stays(site: Site) -> None:
+    """In a folder of a former version, without a quarantine, a blob is set aside all the same."""
+    site.quarantine.rmdir()
+    digest = site.put(b"content")
+    await site.store.set_aside(digest)
+    assert await site.store.stat(digest) is None
+
+
+async def test_a_refusing_disk_is_told(site: Site) -> None:
+    """A quarantine that is no folder is an error, and the blob is where it was."""
+    site.quarantine.rmdir()
+    site.quarantine.touch()
+    digest = site.put(b"content")
+    with pytest.raises(OSError, match="exists"):
+        await site.store.set_aside(digest)
+    assert await site.store.stat(digest) == 7

@@ -1,0 +1,43 @@
+"""Laws of scratch folders: each server its own, and none of the dead."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from registry.store.run_folder import open_scratch
+
+HOLD = """
+import sys
+from pathlib import Path
+from registry.store.run_folder import open_scratch
+print(open_scratch(Path(sys.argv[1])), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_living_keep_theirs(tmp_path: Path) -> None:
+    """What a running server has stays, and goes at the next start after its death."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "metrics")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        theirs = Path(other.stdout.readline().decode().strip())
+        (theirs / "counter_1.db").touch()
+
+        ours = open_scratch(tmp_path / "metrics")
+
+        assert ours != theirs
+        assert (theirs / "counter_1.db").exists()
+        other.kill()
+        other.wait()
+    again = open_scratch(tmp_path / "metrics")
+    assert not theirs.exists()
+    assert {again, ours} == set((tmp_path / "metrics").iterdir())
+
+
+def test_files_of_former_versions_go(tmp_path: Path) -> None:
+    """Counters that lay in the folder itself are deleted."""
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / f"counter_{os.getpid()}.db").touch()
+    ours = open_scratch(tmp_path / "metrics")
+    assert [ours] == list((tmp_path / "metrics").iterdir())

@@ -1,0 +1,92 @@
+"""Laws of work that outlives its askers, and of threads that are waited for."""
+
+import asyncio
+import threading
+
+import pytest
+
+from registry.store.blocking import in_thread
+from registry.tasks import Tasks
+
+
+async def wait_for_ever() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def test_work_goes_on_without_its_asker() -> None:
+    """An asker that leaves does not take the work along."""
+    may_end = asyncio.Event()
+    async with Tasks() as tasks:
+        work = tasks.start(may_end.wait())
+        asker = asyncio.create_task(asyncio.wait([work]))
+        await asyncio.sleep(0)
+        asker.cancel()
+        await asyncio.gather(asker, return_exceptions=True)
+
+        may_end.set()
+        assert await work
+
+
+async def test_leaving_ends_all_work() -> None:
+    """When the mirror closes, its work is cancelled and has ended."""
+    ended = []
+
+    async def work() -> None:
+        try:
+            await wait_for_ever()
+        finally:
+            await asyncio.sleep(0)
+            ended.append(True)
+
+    async with Tasks() as tasks:
+        tasks.start(work())
+        tasks.start(work())
+        await asyncio.sleep(0)
+
+    assert ended == [True, True]
+
+
+async def test_failure_that_nobody_awaits_is_quiet() -> None:
+    """A failure is for whoever awaits the task, and no noise where nobody does."""
+    noise: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: noise.append(context))
+
+    async def fail() -> None:
+        raise ValueError("nobody asks")
+
+    async with Tasks() as tasks:
+        task = tasks.start(fail())
+        await asyncio.wait([task])
+        with pytest.raises(ValueError, match="nobody asks"):
+            task.result()
+    del task
+    assert noise == []
+
+
+async def test_thread_gives_its_result() -> None:
+    """What blocking work returns or raises comes back."""
+    assert await in_thread(int, "7") == 7
+    with pytest.raises(ValueError, match="seven"):
+        await in_thread(int, "seven")
+
+
+async def test_cancelled_waiter_stays_for_its_thread() -> None:
+    """Who is cancelled while a thread works leaves only when the thread has finished."""
+    begun, may_end, done = threading.Event(), threading.Event(), []
+
+    def work() -> None:
+        begun.set()
+        may_end.wait(10)
+        done.append(True)
+
+    waiter = asyncio.create_task(in_thread(work))
+    await asyncio.to_thread(begun.wait, 10)
+    waiter.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not waiter.done()
+
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    assert done == [True]

@@ -1,0 +1,199 @@
+"""Laws of one endpoint, against a registry on a real socket and a clock that a test sets."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from registry.errors import (
+    BlobUnknown,
+    UpstreamDenied,
+    UpstreamError,
+    UpstreamFaulty,
+    UpstreamThrottled,
+    UpstreamUnreachable,
+)
+from registry.settings.model import UpstreamSettings
+from registry.upstream.auth import Login, TokenCache
+from registry.upstream.circuit_breaker import FAILURES, FIRST_REST, THROTTLED_REST
+from registry.upstream.client import open_client
+from registry.upstream.endpoint import Call, Endpoint
+from registry.upstream.failures import Stumbled
+from registry.upstream.rate_limit import Budget
+from registry.upstream.redirects import MAX_HOPS
+from tests.fakes.upstream import FakeUpstream, Fault, Gzip, Redirect, RedirectLoop, Status
+
+NAME = "library/thing"
+LAYER = bytes(range(256))
+
+
+@dataclass
+class Bench:
+    """An endpoint under test, the registry behind it, and the time."""
+
+    hub: FakeUpstream
+    blob: str
+    budgets: list[Budget]
+    now: float = 1000.0
+    endpoint: Endpoint = None  # type: ignore[assignment]
+
+    async def ask(self, path: str | None = None, *, method: str = "GET", counts: bool = False):
+        absent = BlobUnknown(NAME, "it")
+        call = Call(method, path or f"{NAME}/blobs/{self.blob}", NAME, absent, counts=counts)
+        async with self.endpoint.request(call) as answer:
+            return b"".join([chunk async for chunk in answer.response.aiter_raw()])
+
+    async def fail(self, path: str | None = None, **options: bool) -> Exception:
+        with pytest.raises((BlobUnknown, UpstreamError)) as caught:
+            await self.ask(path, **options)
+        return caught.value
+
+    def spoil(self, action: object, times: int | None = 1) -> None:
+        self.hub.faults.add(Fault("blob", action, times=times))
+
+
+@pytest.fixture
+async def bench(hub: FakeUpstream) -> AsyncIterator[Bench]:
+    blob = hub.add_image(NAME, "latest", [LAYER]).layers[0]
+    bench = Bench(hub, blob, [])
+    settings = UpstreamSettings(endpoints=(hub.url,))
+    async with open_client("docker.io", settings) as client:
+        clock = lambda: bench.now  # noqa: E731
+        login = Login(hub.url, None, TokenCache(client, clock))
+        bench.endpoint = Endpoint(hub.url, client, login, clock, bench.budgets.append)
+        yield bench
+
+
+async def test_blob_comes_through_login_and_redirect(bench: Bench) -> None:
+    """A challenge is answered and a redirect followed; the content host sees no Authorization."""
+    assert await bench.ask() == LAYER
+    assert ["Authorization" in entry.headers for entry in bench.hub.journal.of("cdn")] == [False]
+
+
+@pytest.mark.parametrize(
+    ("action", "kind"),
+    [
+        (Status(404), BlobUnknown),
+        (Status(403), UpstreamDenied),
+        (Status(401), UpstreamDenied),
+        (Status(429), UpstreamThrottled),
+        (Status(500), Stumbled),
+        (Status(503), UpstreamUnreachable),
+        (Status(408), Stumbled),
+        (Status(416), UpstreamFaulty),
+        (Status(400), UpstreamFaulty),
+        (RedirectLoop(), UpstreamFaulty),
+        (Redirect("https://["), UpstreamFaulty),
+        (Redirect("ftp://h.example/x"), UpstreamFaulty),
+        (Gzip(), UpstreamFaulty),
+    ],
+)
+async def test_statuses_become_errors(bench: Bench, action: object, kind: type) -> None:
+    """Every answer that is no content becomes the error that says what it means."""
+    bench.spoil(action, times=None)
+    assert kind is type(await bench.fail())
+
+
+async def test_redirects_end_after_five(bench: Bench) -> None:
+    """The sixth redirect in a row is refused."""
+    bench.spoil(RedirectLoop(), times=None)
+    await bench.fail()
+    answered = [entry for entry in bench.hub.journal.of("blob") if entry.status == 307]
+    assert len(answered) == MAX_HOPS + 1
+
+
+async def test_breaker_opens(bench: Bench) -> None:
+    """After three failures in a row nothing is sent; the error says for how long, and why."""
+    bench.spoil(Status(503), times=FAILURES)
+    for _ in range(FAILURES):
+        await bench.fail()
+    bench.hub.journal.clear()
+
+    error = await bench.fail()
+
+    assert isinstance(error, UpstreamUnreachable)
+    assert error.retry_after == FIRST_REST
+    assert error.why == "failed lately (answers 503) and is left alone"
+    assert len(bench.hub.journal) == 0
+
+
+async def test_breaker_closes(bench: Bench) -> None:
+    """When the rest is over and a trial succeeds, everybody may ask again."""
+    bench.spoil(Status(503), times=FAILURES)
+    for _ in range(FAILURES):
+        await bench.fail()
+    bench.now += FIRST_REST
+
+    assert await bench.ask() == LAYER
+    assert await bench.ask() == LAYER
+
+
+@pytest.mark.parametrize("answer", [Status(404), Status(403)])
+async def test_clear_no_closes_the_breaker(bench: Bench, answer: object) -> None:
+    """An endpoint that says no is well: the trial is over, and the others need not wait."""
+    bench.spoil(Status(503), times=FAILURES)
+    for _ in range(FAILURES):
+        await bench.fail()
+    bench.now += FIRST_REST
+    bench.spoil(answer)
+
+    await bench.fail()
+
+    assert await bench.ask() == LAYER
+
+
+async def test_absences_separate_failures(bench: Bench) -> None:
+    """Failures with a clear answer between them are not in a row."""
+    for answer in (Status(503), Status(503), Status(404), Status(503), Status(503)):
+        bench.spoil(answer)
+        await bench.fail()
+
+    assert await bench.ask() == LAYER
+
+
+async def test_throttled_endpoint_is_left_alone(bench: Bench) -> None:
+    """A 429 that says how long is obeyed by everybody, for that long."""
+    bench.spoil(Status(429, headers={"Retry-After": "30"}))
+    await bench.fail()
+
+    assert await bench.fail()
+    bench.now += 30
+    assert await bench.ask() == LAYER
+
+
+async def test_used_up_budget_stops_only_what_counts(bench: Bench) -> None:
+    """A quota's 429 to a counted request rests counted requests; blobs go on."""
+    bench.spoil(Status(429))
+    await bench.fail(counts=True)
+
+    assert await bench.ask() == LAYER
+    assert isinstance(await bench.fail(counts=True), UpstreamThrottled)
+    bench.now += THROTTLED_REST
+    assert await bench.ask(counts=True) == LAYER
+
+
+async def test_budget_is_noted(bench: Bench) -> None:
+    """What a registry tells of its budget is handed on."""
+    bench.hub.pulls_left = 7
+    await bench.ask(f"{NAME}/manifests/latest")
+    assert [(bench.hub.url, "")] == [(each.endpoint, each.identity) for each in bench.budgets]
+
+
+async def test_expired_token_is_renewed(bench: Bench) -> None:
+    """A 401 in mid-life is answered by one new login."""
+    await bench.ask()
+    bench.hub.expire_tokens()
+    bench.hub.journal.clear()
+
+    assert await bench.ask() == LAYER
+    assert bench.hub.journal.count("token") == 1
+
+
+@pytest.mark.parametrize(
+    "realm",
+    ["https://[", "https://h:port/t", "ftp://h.example/t", "token", "https://", "http://:1/"],
+)
+async def test_realm_must_be_an_address(bench: Bench, realm: str) -> None:
+    """A token realm that is no web address is the upstream's fault, and no crash of ours."""
+    bench.hub.realm_override = realm
+    assert isinstance(await bench.fail(), UpstreamError)

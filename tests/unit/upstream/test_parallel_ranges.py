@@ -1,0 +1,165 @@
+"""Laws of fetching one blob in several ranges."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from itertools import pairwise
+
+import pytest
+
+from registry.errors import BlobUnknown, UpstreamUnreachable
+from registry.oci.byte_ranges import Span
+from registry.upstream.parallel_ranges import (
+    LARGEST,
+    PER_CONNECTION,
+    SMALLEST,
+    STRIDE,
+    plan_segments,
+    read_in_order,
+)
+from tests.fakes.source import MemoryTransfer, Tap
+from tests.property.virtual_loop import VirtualLoop
+
+CONTENT = bytes(range(251)) * (6 * SMALLEST // 251)
+
+
+@pytest.mark.parametrize(
+    ("start", "size", "connections"),
+    [(0, 0, 4), (0, 10, 4), (5, 10, 4), (0, 10 * SMALLEST, 1), (9 * SMALLEST, 10 * SMALLEST, 9)],
+)
+def test_small_rest_is_one_segment(start: int, size: int, connections: int) -> None:
+    """Where several connections cannot help, there is one."""
+    assert [Span(start, size)] == plan_segments(start, size, connections)
+
+
+@pytest.mark.parametrize("start", [0, 1, 777_777])
+@pytest.mark.parametrize("connections", [2, 4, 16])
+@pytest.mark.parametrize("size", [2 * SMALLEST + 800_000, 64 * SMALLEST + 1, 5 * 1024**3])
+def test_segments_cover_the_rest(start: int, size: int, connections: int) -> None:
+    """Segments follow each other without gap or overlap, and none is too large."""
+    spans = plan_segments(start, size, connections)
+
+    assert start == spans[0].start
+    assert size == spans[-1].stop
+    assert all(one.stop == other.start for one, other in pairwise(spans))
+    assert all(0 < span.length <= LARGEST for span in spans)
+    assert all(span.length >= SMALLEST for span in spans[:-1])
+
+
+def test_connections_get_several_segments() -> None:
+    """A slow connection holds up little: each gets a few segments of a blob of middling size."""
+    assert len(plan_segments(0, 64 * SMALLEST, 4)) == 4 * PER_CONNECTION
+
+
+def open_transfer(tap: Tap, size: int | None = len(CONTENT)) -> MemoryTransfer:
+    return MemoryTransfer(tap, CONTENT, BlobUnknown("r", "d"), size)
+
+
+async def read(transfer: MemoryTransfer, start: int, connections: int) -> bytes:
+    async with aclosing(read_in_order(transfer, start, connections)) as chunks:
+        return b"".join([chunk async for chunk in chunks])
+
+
+@pytest.mark.parametrize("has_ranges", [True, False])
+@pytest.mark.parametrize("size", [len(CONTENT), None])
+@pytest.mark.parametrize("start", [0, 1, len(CONTENT) - 1])
+@pytest.mark.parametrize("connections", [1, 4])
+async def test_blob_comes_in_order(
+    has_ranges: bool, size: int | None, start: int, connections: int
+) -> None:
+    """However it is fetched, the bytes come in order, and every byte is asked for once."""
+    tap = Tap()
+    tap.has_ranges = has_ranges
+
+    got = await read(open_transfer(tap, size), start, connections)
+
+    assert CONTENT[start:] == got
+    assert len(CONTENT) - start == tap.given
+
+
+class Paced(MemoryTransfer):
+    """Remembers what was asked for; each of its connections pauses after every chunk."""
+
+    def __init__(self, content: bytes, pause: float) -> None:
+        super().__init__(Tap(), content, BlobUnknown("r", "d"), len(content))
+        self.asked: list[Span] = []
+        self.at_once = 0
+        self._pause = pause
+        self._open = 0
+
+    async def stream(
+        self, start: int, stop: int | None, *, may_extend: bool = False
+    ) -> AsyncGenerator[bytes, None]:
+        self.asked.append(Span(start, stop or len(CONTENT)))
+        self._open += 1
+        self.at_once = max(self.at_once, self._open)
+        try:
+            async for chunk in super().stream(start, stop, may_extend=may_extend):
+                yield chunk
+                await asyncio.sleep(self._pause)
+        finally:
+            self._open -= 1
+
+
+async def test_slow_link_gets_every_connection() -> None:
+    """Where one connection crawls, all of them fetch, and nothing is asked for twice."""
+    transfer = Paced(CONTENT, pause=0.03)
+
+    got = await read(transfer, 0, 4)
+
+    assert got == CONTENT
+    assert transfer.at_once == 4
+    assert sum(span.length for span in transfer.asked) == len(CONTENT)
+
+
+def test_fast_link_gets_one_connection() -> None:
+    """Where one connection is as fast as we are, the others would only cost."""
+    content = bytes(3 * STRIDE)
+    transfer = Paced(content, pause=0)
+
+    # Its clock stands still between timers: a busy machine makes no link a slow one.
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        got = runner.run(read(transfer, 0, 4))
+
+    assert got == content
+    assert transfer.at_once == 1
+    assert len(transfer.asked) == 4, "a short one first, then stride by stride"
+
+
+async def test_failure_comes_through() -> None:
+    """What ends one of the ranges ends the whole, after the bytes before it."""
+    tap = Tap()
+    tap.give(3 * SMALLEST)
+    got = bytearray()
+
+    async def read_all() -> None:
+        async with aclosing(read_in_order(open_transfer(tap), 0, 4)) as chunks:
+            async for chunk in chunks:
+                got.extend(chunk)
+
+    reading = asyncio.create_task(read_all())
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    assert tap.allowance == 0
+    tap.cut()
+
+    with pytest.raises(UpstreamUnreachable):
+        await reading
+    assert CONTENT[: len(got)] == got
+
+
+async def test_leaving_stops_the_others() -> None:
+    """When the reader leaves, no connection goes on fetching."""
+    tap = Tap()
+    async with aclosing(read_in_order(open_transfer(tap), 0, 4)) as chunks:
+        await anext(chunks)
+        tap.allowance = 0
+    for _ in range(10):
+        await asyncio.sleep(0)
+    given = tap.given
+
+    tap.flow()
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+    assert given == tap.given
