@@ -18,7 +18,7 @@ from benchmarks.cases import CASES
 from benchmarks.growth import measure_growth
 from benchmarks.machine import describe_machine
 from benchmarks.report import print_report, save_report
-from benchmarks.results import US, Outcome
+from benchmarks.results import US, ImageOutcome
 
 EVIDENCE = Path("docs/evidence/bench")
 QUICK_SCALE = 0.04
@@ -67,7 +67,7 @@ def run(arguments: Sequence[str]) -> int:
         if chosen.what == "growth":
             measure_growth(bench, chosen.out, machine)
             return 0
-        outcomes: dict[str, Outcome] = {}
+        outcomes: dict[str, ImageOutcome] = {}
         for case in choose_cases(chosen.case):
             outcomes[case.name] = run_case(bench, case, chosen.rounds)
             if chosen.out is not None:  # after each, so that a broken run has not been for nothing

@@ -17,7 +17,7 @@ from benchmarks.content import Image, publish
 from benchmarks.drayage import cache_folder
 from benchmarks.load import LoadFailed
 from benchmarks.processes import DoesNotStart, await_calm
-from benchmarks.results import US, Bar, Outcome
+from benchmarks.results import US, Bar, ImageOutcome
 
 MIB = 1 << 20
 ROOT = Path(__file__).parents[1]
@@ -130,11 +130,11 @@ def open_bench(scale: float, seconds: float) -> Iterator[Bench]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def run_case(bench: Bench, case: Case, rounds: int) -> Outcome:
+def run_case(bench: Bench, case: Case, rounds: int) -> ImageOutcome:
     """Take samples of everyone in turn, and then again; what fails is told, and not repeated."""
     bench.failures.clear()
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    outcome = Outcome(case.name, case.title, bench.scale, when, notes=case.notes)
+    outcome = ImageOutcome(case.name, case.title, bench.scale, when, notes=case.notes)
     outcome.missing = dict(bench.missing)
     outcome.context = describe_moment(bench)
     say(f"{case.name}: preparing")
@@ -149,7 +149,7 @@ def run_case(bench: Bench, case: Case, rounds: int) -> Outcome:
     return outcome
 
 
-def _run_round(measures: Mapping[str, Measure], outcome: Outcome, number: int) -> None:
+def _run_round(measures: Mapping[str, Measure], outcome: ImageOutcome, number: int) -> None:
     for name, measure in measures.items():
         if name in outcome.failures:
             continue

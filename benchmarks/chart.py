@@ -5,7 +5,7 @@ from types import MappingProxyType
 from xml.sax.saxutils import escape
 
 from benchmarks.bench import Case
-from benchmarks.results import MEASURES, US, Outcome
+from benchmarks.results import MEASURES, US, ImageOutcome
 
 WIDTH = 900
 LEFT = 190  # where bars begin
@@ -22,7 +22,7 @@ STYLE = (
 )
 
 
-def draw_bars(cases: Sequence[Case], outcomes: Mapping[str, Outcome]) -> str:
+def draw_bars(cases: Sequence[Case], outcomes: Mapping[str, ImageOutcome]) -> str:
     """Return an SVG of the measure that each case is told by; in each group the longest fills."""
     drawn: list[str] = []
     top = 16
@@ -44,7 +44,7 @@ class _Group:
         self.bottom = bottom
 
 
-def _draw_group(outcome: Outcome, measure: str, top: int) -> _Group:
+def _draw_group(outcome: ImageOutcome, measure: str, top: int) -> _Group:
     spreads = {name: outcome.spread(name, measure) for name in outcome.samples}
     known = {name: spread for name, spread in spreads.items() if spread is not None}
     longest = max((spread.most for spread in known.values()), default=0.0) or 1.0

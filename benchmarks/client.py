@@ -1,6 +1,6 @@
 """Many clients in one cheap process: a plan on standard input, what was seen on standard output.
 
-A plan is one line of JSON: `port`, `patience` (seconds), and `clients`, each a list of requests
+A plan is one line of JSON: `port`, `retries` (seconds), and `clients`, each a list of requests
 `[path, range or "", expected status, expected length or -1]` that are sent one after the other over
 one kept connection. Every client receives into the same reused buffer. Status and length are
 checked always; with `hash` each body is hashed, which costs as much as sending it.

@@ -66,14 +66,14 @@ def pull(
     clients: Sequence[Sequence[Request]],
     *,
     processes: int = 1,
-    patience: float = PATIENCE,
+    retries: float = PATIENCE,
     hashes: bool = False,
 ) -> Seen:
     """Let all clients start together, spread over some processes, and wait for the last."""
     plans = [
         {
             "port": port,
-            "patience": patience,
+            "patience": retries,
             "hash": hashes,
             "clients": [[one.encode() for one in each] for each in clients[number::processes]],
         }

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from benchmarks.bench import Case
 from benchmarks.chart import draw_bars
-from benchmarks.results import MEASURES, US, Outcome, Spread, State, Verdict, judge
+from benchmarks.results import MEASURES, US, ImageOutcome, Spread, State, Verdict, judge
 
 MARKS: Mapping[State, str] = MappingProxyType(
     {
@@ -25,7 +25,7 @@ machine in the same run, with request logs on; Entrepôt with its default settin
 
 
 def print_report(
-    cases: Sequence[Case], outcomes: Mapping[str, Outcome], machine: Mapping[str, str]
+    cases: Sequence[Case], outcomes: Mapping[str, ImageOutcome], machine: Mapping[str, str]
 ) -> str:
     """Return the whole report in Markdown: bars first, then every figure."""
     known = [(case, outcomes[case.name]) for case in cases if case.name in outcomes]
@@ -43,11 +43,11 @@ def print_report(
     return "\n".join(lines) + "\n"
 
 
-def _judge_all(case: Case, outcome: Outcome) -> list[Verdict]:
+def _judge_all(case: Case, outcome: ImageOutcome) -> list[Verdict]:
     return [judge(outcome, bar) for bar in case.bars]
 
 
-def _found(outcome: Outcome, verdict: Verdict) -> str:
+def _found(outcome: ImageOutcome, verdict: Verdict) -> str:
     mark = MARKS[verdict.state]
     if verdict.found is None:
         return f"{verdict.why} | {mark}"
@@ -58,7 +58,7 @@ def _found(outcome: Outcome, verdict: Verdict) -> str:
     return f"{spread.median:.4g}{times} ({spread.least:.4g} to {spread.most:.4g}) | {mark}"
 
 
-def _table(outcome: Outcome) -> list[str]:
+def _table(outcome: ImageOutcome) -> list[str]:
     measures = outcome.measures()
     heads = [*(MEASURES[name][0] for name in measures), "rounds"]
     lines = [f"| | {' | '.join(heads)} |", "| --- |" + " --- |" * len(heads)]
@@ -86,7 +86,7 @@ def _cell(spread: Spread | None, measure: str) -> str:
 def save_report(
     folder: Path,
     cases: Sequence[Case],
-    outcomes: Mapping[str, Outcome],
+    outcomes: Mapping[str, ImageOutcome],
     machine: Mapping[str, str],
 ) -> None:
     """Write JSON, Markdown and picture; cases that were not run keep what was known of them."""
@@ -108,7 +108,7 @@ def save_report(
     (folder / "bench.svg").write_text(draw_bars(cases, merged), encoding="utf-8")
 
 
-def load_outcomes(path: Path) -> dict[str, Outcome]:
+def load_outcomes(path: Path) -> dict[str, ImageOutcome]:
     """Read what an earlier run has saved; nothing where there is none."""
     if not path.exists():
         return {}
@@ -116,7 +116,7 @@ def load_outcomes(path: Path) -> dict[str, Outcome]:
     outcomes = {}
     for table in document["cases"]:
         table.pop("bars")
-        outcomes[table["name"]] = Outcome(**table | {"notes": tuple(table["notes"])})
+        outcomes[table["name"]] = ImageOutcome(**table | {"notes": tuple(table["notes"])})
     return outcomes
 
 

@@ -94,7 +94,7 @@ class Verdict:
 
 
 @dataclass
-class Outcome:
+class ImageOutcome:
     """One case as it was run: samples by contender, one per round; who is missing, who failed."""
 
     name: str
@@ -134,7 +134,7 @@ class Outcome:
         return Spread.of(ratios) if ratios else None
 
 
-def judge(outcome: Outcome, bar: Bar) -> Verdict:
+def judge(outcome: ImageOutcome, bar: Bar) -> Verdict:
     """Hold an outcome against one of its bars."""
     if US in outcome.failures:
         return Verdict(bar, State.MISSED, why=outcome.failures[US])

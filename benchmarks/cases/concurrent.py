@@ -34,14 +34,14 @@ def _measure_direct(upstream: Narrows) -> dict[str, float]:
 
 
 def _measurer(bench: Bench, contender: Contender, upstream: Narrows) -> Measure:
-    patience = LONGEST * upstream.size / RATE + 2
+    retries = LONGEST * upstream.size / RATE + 2
 
     def measure() -> dict[str, float]:
         with bench.running(contender, upstream.host) as place:
             pull(place.port, [[Request(place.manifest(REPOSITORY, "1"))]]).require()
             upstream.count_sent()
             request = Request(place.blob(REPOSITORY, upstream.digest), upstream.size)
-            seen = pull(place.port, [[request]] * CLIENTS, processes=2, patience=patience)
+            seen = pull(place.port, [[request]] * CLIENTS, processes=2, retries=retries)
             sent = upstream.count_sent() / upstream.size
         sample = {"upstream": sent, "errors": float(seen.failed), "wall": seen.wall}
         if seen.firsts:

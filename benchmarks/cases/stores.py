@@ -12,7 +12,7 @@ from benchmarks.processes import answers, await_calm
 from benchmarks.results import US, Bar
 from benchmarks.store import Store, fill_store
 from registry.catalog.database import Database
-from registry.catalog.usage import RoomCatalog
+from registry.catalog.usage import UsageCatalog
 from registry.content.eviction_plan import plan_eviction
 from tests.harness.mirror import MirrorProcess
 
@@ -83,7 +83,7 @@ async def _measure_plan(data: Path) -> float:
     """Plan what would make room for a gibibyte, and delete nothing; in seconds."""
     async with Database(data / "catalog.db") as database:
         began = time.monotonic()
-        plan_eviction(await RoomCatalog(database).list_coldest(1 << 30), 1 << 30)
+        plan_eviction(await UsageCatalog(database).list_coldest(1 << 30), 1 << 30)
         return time.monotonic() - began
 
 

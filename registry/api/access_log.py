@@ -29,7 +29,7 @@ class Report:
     failure: str
 
 
-class Reporter:
+class AccessLog:
     """Logs and counts answers."""
 
     def __init__(self, metrics: Metrics) -> None:

@@ -11,7 +11,7 @@ from registry.api.multipart import Multipart, content_range, describe_parts
 from registry.api.sendfile import cork, send_file
 from registry.errors import EntrepotError, StoreError
 from registry.mirror.blobs import ArrivingBlob, Blobs, StoredBlob
-from registry.mirror.cache_status import Origin
+from registry.mirror.cache_status import CacheStatus
 from registry.oci import media_types
 from registry.oci.byte_ranges import Span, parse_range
 from registry.oci.digest import Digest
@@ -29,9 +29,9 @@ async def answer_blob(
     """Answer a blob, or the part of it that `Range` asks for; a HEAD fetches nothing."""
     if is_unchanged(request.headers.getall("If-None-Match", ()), digest):
         await blobs.stat(repository, digest)  # raises where this repository may not have it
-        return web.Response(status=304, headers=_headers(digest, Origin.HIT))
+        return web.Response(status=304, headers=_headers(digest, CacheStatus.HIT))
     if request.method == "HEAD":
-        origin = Origin.HIT if await blobs.is_here(digest) else Origin.MISS
+        origin = CacheStatus.HIT if await blobs.is_here(digest) else CacheStatus.MISS
         response = web.StreamResponse(headers=_headers(digest, origin))
         response.content_length = await blobs.stat(repository, digest)
         return response
@@ -43,7 +43,7 @@ async def answer_blob(
         return await _answer(request, digest, blob.size, blob.origin, send)
 
 
-def _headers(digest: Digest, origin: Origin) -> dict[str, str]:
+def _headers(digest: Digest, origin: CacheStatus) -> dict[str, str]:
     return content_headers(digest, media_types.BLOB, origin) | {
         "Accept-Ranges": "bytes",
         "Cache-Control": f"private, max-age={YEAR}, immutable",
@@ -82,7 +82,7 @@ def _send_arriving(request: web.BaseRequest, blob: ArrivingBlob) -> Sender:
 
 
 async def _answer(
-    request: web.BaseRequest, digest: Digest, size: int | None, origin: Origin, send: Sender
+    request: web.BaseRequest, digest: Digest, size: int | None, origin: CacheStatus, send: Sender
 ) -> web.StreamResponse:
     response = web.StreamResponse(headers=_headers(digest, origin))
     if size is None:

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Iterable
 
-from registry.mirror.cache_status import Origin
+from registry.mirror.cache_status import CacheStatus
 from registry.oci.digest import Digest
 
 ORIGIN = "X-Entrepot-Origin"
 MAX_WARNING = 1000  # characters; the specification allows 4,096 for all together
 
 
-def content_headers(digest: Digest, media_type: str, origin: Origin) -> dict[str, str]:
+def content_headers(digest: Digest, media_type: str, origin: CacheStatus) -> dict[str, str]:
     """Return the headers of content named by `digest` (distribution-spec, "Pulling manifests")."""
     return {
         "Content-Type": media_type,

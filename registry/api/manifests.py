@@ -11,7 +11,7 @@ from aiohttp import web
 
 from registry.api.headers import content_headers, is_unchanged, warning_headers
 from registry.api.middleware import observation
-from registry.mirror.cache_status import Origin
+from registry.mirror.cache_status import CacheStatus
 from registry.mirror.manifests import Manifests
 from registry.oci.names import Reference, Repository
 
@@ -22,7 +22,7 @@ async def answer_manifest(
     """Answer a manifest; a HEAD gets the same headers without the body."""
     served = await manifests.get(repository, reference, request.remote)
     manifest = served.manifest
-    if served.origin is Origin.HIT:
+    if served.origin is CacheStatus.HIT:
         observation(request).is_current = partial(
             manifests.is_fresh, repository, reference, manifest.digest
         )

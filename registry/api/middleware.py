@@ -10,7 +10,7 @@ from aiohttp import web
 
 from registry import __version__
 from registry.api import errors
-from registry.api.access_log import BROKEN, Report, Reporter
+from registry.api.access_log import BROKEN, AccessLog, Report
 from registry.api.headers import ORIGIN
 from registry.api.replaying_protocol import Connection
 from registry.api.response_cache import Answer
@@ -56,10 +56,10 @@ def sign(request: web.BaseRequest, response: web.StreamResponse) -> None:
         headers["OCI-Namespace"] = namespace
 
 
-class Observer:
+class Middleware:
     """Stands before `handler`: renders its errors, signs, and has each answer told of once."""
 
-    def __init__(self, reporter: Reporter, handler: Handler) -> None:
+    def __init__(self, reporter: AccessLog, handler: Handler) -> None:
         self._handler = handler
         self._reporter = reporter
 

@@ -20,7 +20,7 @@ _TAGS = re.compile(r"(?P<name>.+)/tags/list")
 _TRICKS = re.compile(r"%(?:2f|5c|00)", re.IGNORECASE)
 
 
-class Kind(Enum):
+class PathKind(Enum):
     """The endpoints of the pull API."""
 
     BASE = "base"
@@ -32,16 +32,16 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RequestPath:
     """What is asked for; `reference` is still text, and empty where the kind has none."""
 
-    kind: Kind
+    kind: PathKind
     repository: RepositoryRequest
     reference: str = ""
 
 
 @lru_cache(REMEMBERED)
-def parse_target(raw_path: str, namespace: str, host: str) -> Target | None:
+def parse_path(raw_path: str, namespace: str, host: str) -> RequestPath | None:
     """Read the path of a request line, its `ns` parameter and its Host header.
 
     Returns None for a path that is no endpoint of the pull API.
@@ -54,7 +54,9 @@ def parse_target(raw_path: str, namespace: str, host: str) -> Target | None:
     if not found:
         return None
     if rest in ("", "_catalog"):
-        return Target(Kind.CATALOG if rest else Kind.BASE, RepositoryRequest(rest, prefix))
+        return RequestPath(
+            PathKind.CATALOG if rest else PathKind.BASE, RepositoryRequest(rest, prefix)
+        )
     place = _PLACE.fullmatch(rest)
     tags = None if place else _TAGS.fullmatch(rest)
     name = place or tags
@@ -62,8 +64,8 @@ def parse_target(raw_path: str, namespace: str, host: str) -> Target | None:
         return None
     repository = RepositoryRequest(name["name"], prefix, namespace, host.partition(":")[0])
     if place is None:
-        return Target(Kind.TAGS, repository)
-    return Target(Kind(place["kind"]), repository, place["reference"])
+        return RequestPath(PathKind.TAGS, repository)
+    return RequestPath(PathKind(place["kind"]), repository, place["reference"])
 
 
 def is_upload(raw_path: str) -> bool:

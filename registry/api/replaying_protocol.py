@@ -9,7 +9,7 @@ import re
 import time
 from typing import Any, cast
 
-from registry.api.response_cache import Answer, Replays
+from registry.api.response_cache import Answer, ResponseCache
 
 IDLE = 75.0  # seconds an idle connection is kept
 REST = IDLE / 3  # seconds in which aiohttp may hear nothing of a connection that is not idle
@@ -25,7 +25,7 @@ _HEAD = re.compile(
 class Connection(asyncio.BufferedProtocol):
     """Stands between a transport and `inner`, aiohttp's protocol.
 
-    What comes is read into `inbox`, which all connections share, as it is taken out at once:
+    What comes is read into `read_buffer`, which all connections share, as it is taken out at once:
     asyncio would allocate 256 KiB for each read, which takes as long as repeating the answer.
 
     Only where `inner` has nothing left to do and the bytes that came are one whole request, an
@@ -33,9 +33,11 @@ class Connection(asyncio.BufferedProtocol):
     know, and it gets everything from there on.
     """
 
-    def __init__(self, inner: asyncio.Protocol, replays: Replays, inbox: memoryview) -> None:
+    def __init__(
+        self, inner: asyncio.Protocol, replays: ResponseCache, read_buffer: memoryview
+    ) -> None:
         self._inner = inner
-        self._inbox = inbox
+        self._read_buffer = read_buffer
         self._replays = replays
         self._is_quiet = True  # every request that came has been answered
         self._is_clogged = False  # the client does not read its answers
@@ -72,11 +74,11 @@ class Connection(asyncio.BufferedProtocol):
 
         A view, as TLS reads into slices of it: those of a bytearray are copies that nobody sees.
         """
-        return self._inbox
+        return self._read_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """See asyncio.BufferedProtocol."""
-        data = bytes(self._inbox[:nbytes])
+        data = bytes(self._read_buffer[:nbytes])
         if self._is_quiet and self._repeat(data):
             return
         # Whoever sent more before the answer: only `inner` knows where that request ends.

@@ -8,7 +8,7 @@ from email.utils import formatdate
 
 from aiohttp import web
 
-from registry.api.access_log import Report, Reporter, Tell
+from registry.api.access_log import AccessLog, Report, Tell
 
 MAX_REQUEST = 4096  # bytes of a request that is worth remembering
 MAX_BODY = 64 * 1024  # bytes of an answer that is
@@ -28,7 +28,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Replay:
+class _CachedResponse:
     head: bytes  # status line and headers but for `Date`, without the last line's end
     body: bytes
     tell: Tell
@@ -38,14 +38,14 @@ class _Replay:
         return OVERHEAD + len(self.head) + len(self.body)
 
 
-class Replays:
+class ResponseCache:
     """What this process answered lately; least recently learnt first out, bounded in bytes."""
 
-    def __init__(self, reporter: Reporter, limit: int = LIMIT) -> None:
+    def __init__(self, reporter: AccessLog, limit: int = LIMIT) -> None:
         self._reporter = reporter
         self._limit = limit
         self._used = 0
-        self._replays: OrderedDict[bytes, _Replay] = OrderedDict()
+        self._replays: OrderedDict[bytes, _CachedResponse] = OrderedDict()
         self._second = 0
         self._date = b""
 
@@ -76,7 +76,7 @@ class Replays:
             return
         self._forget(request)
         tell = self._reporter.prepare(answer.report)
-        replay = _Replay(_render(response), body, tell, answer.is_current)
+        replay = _CachedResponse(_render(response), body, tell, answer.is_current)
         self._replays[request] = replay
         self._used += len(request) + len(replay)
         while self._used > self._limit:

@@ -1,6 +1,6 @@
 """From a request to its handler: the pull API as one function.
 
-It is served without aiohttp's `Application`, router and signals: paths are read by `parse_target`
+It is served without aiohttp's `Application`, router and signals: paths are read by `parse_path`
 anyway, and every layer that is not there is time for each of a crowd's manifests (record 0012).
 """
 
@@ -12,12 +12,12 @@ from registry.api import errors
 from registry.api.blobs import answer_blob
 from registry.api.manifests import answer_manifest
 from registry.api.middleware import Handler, observation
-from registry.api.paths import Kind, Target, is_upload, parse_target
+from registry.api.paths import PathKind, RequestPath, is_upload, parse_path
 from registry.api.tags_and_referrers import answer_catalog, answer_referrers, answer_tags
 from registry.mirror.blobs import Blobs
 from registry.mirror.manifests import Manifests
 from registry.mirror.routing import UpstreamTable
-from registry.mirror.tags_and_referrers import Lists
+from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.names import parse_reference
@@ -30,7 +30,7 @@ class Mirror:
     table: UpstreamTable
     manifests: Manifests
     blobs: Blobs
-    lists: Lists
+    lists: TagsAndReferrers
 
 
 def build_api(mirror: Mirror) -> Handler:
@@ -52,7 +52,7 @@ async def dispatch(request: web.BaseRequest, mirror: Mirror) -> web.StreamRespon
     namespace = request.query.get("ns", "") if notes.has_query else ""
     if mirror.table.find(namespace):
         notes.namespace = namespace
-    target = parse_target(notes.path, namespace, _read_host(request))
+    target = parse_path(notes.path, namespace, _read_host(request))
     if request.method not in ("GET", "HEAD") or is_upload(notes.path):
         return errors.refuse_write()
     if target is None:
@@ -61,10 +61,10 @@ async def dispatch(request: web.BaseRequest, mirror: Mirror) -> web.StreamRespon
     if target.repository.prefix:
         mirror.table.require(target.repository.prefix)  # a wrong mirror URL shows at the ping
     match target.kind:
-        case Kind.BASE:
+        case PathKind.BASE:
             # From memory, and never a challenge: dockerd would send its user's Hub password.
             return web.Response(body=b"{}", headers={"Content-Type": media_types.JSON})
-        case Kind.CATALOG:
+        case PathKind.CATALOG:
             return await answer_catalog(request, mirror.lists)
         case _:
             return await _answer_content(request, mirror, target)
@@ -76,17 +76,17 @@ def _read_host(request: web.BaseRequest) -> str:
 
 
 async def _answer_content(
-    request: web.BaseRequest, mirror: Mirror, target: Target
+    request: web.BaseRequest, mirror: Mirror, target: RequestPath
 ) -> web.StreamResponse:
     repository = mirror.table.resolve(target.repository)
     match target.kind:
-        case Kind.MANIFEST:
+        case PathKind.MANIFEST:
             reference = parse_reference(target.reference)
             return await answer_manifest(request, mirror.manifests, repository, reference)
-        case Kind.BLOB:
+        case PathKind.BLOB:
             digest = Digest.parse(target.reference)
             return await answer_blob(request, mirror.blobs, repository, digest)
-        case Kind.REFERRERS:
+        case PathKind.REFERRERS:
             digest = Digest.parse(target.reference)
             return await answer_referrers(request, mirror.lists, repository, digest)
         case _:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from registry.api.headers import ORIGIN, warning_headers
-from registry.mirror.tags_and_referrers import Lists
+from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
@@ -18,7 +18,7 @@ CATALOG_PAGE = 1000  # entries where the client names no number
 
 
 async def answer_tags(
-    request: web.BaseRequest, lists: Lists, repository: Repository
+    request: web.BaseRequest, lists: TagsAndReferrers, repository: Repository
 ) -> web.Response:
     """Answer one page of a repository's tags (distribution-spec, "Listing Tags")."""
     count = parse_count(request.query.get("n"))
@@ -30,7 +30,7 @@ async def answer_tags(
     return response
 
 
-async def answer_catalog(request: web.BaseRequest, lists: Lists) -> web.Response:
+async def answer_catalog(request: web.BaseRequest, lists: TagsAndReferrers) -> web.Response:
     """Answer one page of the repositories kept here, named as they can be pulled from here."""
     count = parse_count(request.query.get("n"))
     count = CATALOG_PAGE if count is None else count
@@ -39,7 +39,7 @@ async def answer_catalog(request: web.BaseRequest, lists: Lists) -> web.Response
 
 
 async def answer_referrers(
-    request: web.BaseRequest, lists: Lists, repository: Repository, digest: Digest
+    request: web.BaseRequest, lists: TagsAndReferrers, repository: Repository, digest: Digest
 ) -> web.Response:
     """Answer what refers to `digest` (distribution-spec, "Listing Referrers")."""
     served = await lists.list_referrers(repository, digest)

@@ -18,7 +18,7 @@ class Pass:
 
 
 class AuditCatalog:
-    """A row for each auditor: `steward` is the one in the background, `command` the other."""
+    """A row for each auditor: `background` is the one in the background, `command` the other."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

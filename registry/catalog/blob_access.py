@@ -17,7 +17,7 @@ _FAR = """
 """
 
 
-class BlobCatalog:
+class BlobAccessCatalog:
     """Rows about blobs; the bytes are in the blob store."""
 
     def __init__(self, database: Database) -> None:

@@ -14,7 +14,7 @@ Image = tuple[Repository, Reference]
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
+class Deletion:
     """What goes: names, manifests of the repository, and blobs that no manifest needs any more.
 
     `blobs` has the sizes in bytes of those that are stored, the manifests themselves among them.
@@ -30,11 +30,11 @@ class Removal:
 class Plan:
     """What removing some images would remove; `refused` are those that a pin keeps, by its name."""
 
-    removals: list[Removal]
+    removals: list[Deletion]
     refused: dict[Image, str]
 
 
-class RemovalCatalog:
+class DeletionCatalog:
     """Plans and carries out removals; the files are others' to delete."""
 
     def __init__(self, database: Database) -> None:
@@ -48,16 +48,16 @@ class RemovalCatalog:
         wanted = list(images)
         return await self._database.survey(lambda rows: _plan(rows, wanted))
 
-    async def apply(self, removal: Removal) -> None:
+    async def apply(self, removal: Deletion) -> None:
         """Forget all that `removal` names; a blob that has become needed since is kept."""
         await self._database.write(lambda rows: _apply(rows, removal))
 
-    async def list_unneeded(self, removals: Sequence[Removal]) -> dict[Digest, int]:
+    async def list_unneeded(self, removals: Sequence[Deletion]) -> dict[Digest, int]:
         """Return the blobs of applied removals that still nothing refers to, with their sizes."""
         return await self._database.survey(lambda rows: _list_unneeded(rows, removals))
 
 
-def _list_unneeded(rows: sqlite3.Connection, removals: Sequence[Removal]) -> dict[Digest, int]:
+def _list_unneeded(rows: sqlite3.Connection, removals: Sequence[Deletion]) -> dict[Digest, int]:
     kept = _list_kept(rows)
     return {
         digest: size
@@ -86,7 +86,7 @@ def _plan(rows: sqlite3.Connection, images: Sequence[Image]) -> Plan:
         gone[str(repository)] = manifests
         blobs = _list_freed(rows, manifests, kept, gone)
         removals.append(
-            Removal(
+            Deletion(
                 repository,
                 frozenset(map(Tag, tags)),
                 frozenset(map(Digest.parse, manifests)),
@@ -222,7 +222,7 @@ def _is_needed(
     )
 
 
-def _apply(rows: sqlite3.Connection, removal: Removal) -> None:
+def _apply(rows: sqlite3.Connection, removal: Deletion) -> None:
     here = str(removal.repository)
     tags = [(here, tag.name) for tag in removal.tags]
     rows.executemany("DELETE FROM tags WHERE repository = ? AND tag = ?", tags)

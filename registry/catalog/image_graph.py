@@ -78,7 +78,7 @@ _IMAGES = """
 """
 
 
-class ImageCatalog:
+class ImageGraphCatalog:
     """Reads everything; for commands, not for pulls."""
 
     def __init__(self, database: Database) -> None:

@@ -10,7 +10,7 @@ from registry.oci.names import Repository, parse_repository
 
 
 @dataclass(frozen=True, slots=True)
-class Uses:
+class LastUses:
     """`last` is when a repository's manifest was first seen or last pulled (epoch seconds).
 
     `families` are pairs of an index and one of its manifests.
@@ -20,13 +20,13 @@ class Uses:
     families: list[tuple[Digest, Digest]]
 
 
-class UseCatalog:
+class LastUsedCatalog:
     """Reads everything; for the steward, not for pulls."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def list_all(self) -> Uses:
+    async def list_all(self) -> LastUses:
         """Return the last use of every manifest of every repository.
 
         Raises:
@@ -45,13 +45,13 @@ class UseCatalog:
         return max(pulled, default=0.0)
 
 
-def _list_all(rows: sqlite3.Connection) -> Uses:
+def _list_all(rows: sqlite3.Connection) -> LastUses:
     last = rows.execute(
         "SELECT repository, digest, MAX(seen, COALESCE(pulled, 0))"
         " FROM holdings LEFT JOIN pulls USING (repository, digest)"
     )
     families = rows.execute("SELECT parent, child FROM links WHERE is_manifest")
-    return Uses(
+    return LastUses(
         {(parse_repository(where), Digest.parse(what)): used for where, what, used in last},
         [(Digest.parse(parent), Digest.parse(child)) for parent, child in families],
     )

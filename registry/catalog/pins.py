@@ -10,9 +10,9 @@ from registry.oci.digest import Digest
 from registry.oci.names import (
     Reference,
     Repository,
+    format_image,
     parse_reference,
     parse_repository,
-    spell_image,
 )
 
 
@@ -40,7 +40,7 @@ class Pin:
     @property
     def name(self) -> str:
         """The image as people write it."""
-        return spell_image(self.repository, self.reference)
+        return format_image(self.repository, self.reference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Keepers:
         for each in (*tags, *manifests):
             pin = self.pins.get((str(repository), each))
             if pin is not None:
-                return spell_image(repository, parse_reference(pin))
+                return format_image(repository, parse_reference(pin))
         return None
 
 

@@ -24,7 +24,7 @@ class Pull:
 
 
 @dataclass(frozen=True, slots=True)
-class Chronicle:
+class PullRecords:
     """Pulls, and by manifest what leads to it: indexes that name it, and its subject."""
 
     pulls: tuple[Pull, ...]
@@ -79,7 +79,7 @@ class PullCatalog:
 
         await self._database.write(change)
 
-    async def read_since(self, moment: float) -> Chronicle:
+    async def read_since(self, moment: float) -> PullRecords:
         """Return the pulls since a moment (epoch seconds), the oldest first.
 
         Raises:
@@ -92,13 +92,13 @@ class PullCatalog:
         return await self._database.write(lambda rows: rows.execute(_FORGET, (moment,)).rowcount)
 
 
-def _read_since(rows: sqlite3.Connection, moment: float) -> Chronicle:
+def _read_since(rows: sqlite3.Connection, moment: float) -> PullRecords:
     found = rows.execute(
         "SELECT repository, reference, digest, client, pulled FROM clients"
         " WHERE pulled >= ? ORDER BY pulled, repository, reference, client",
         (moment,),
     )
-    return Chronicle(
+    return PullRecords(
         tuple(
             Pull(parse_repository(where), parse_reference(name), Digest.parse(digest), *rest)
             for where, name, digest, *rest in found

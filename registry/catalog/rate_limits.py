@@ -6,7 +6,7 @@ from registry.catalog.database import Database
 
 
 @dataclass(frozen=True, slots=True)
-class BudgetRecord:
+class RateLimitRecord:
     """What an endpoint told `identity`: `remaining` of `allowed` in `period` seconds.
 
     `seen` is when it did (epoch seconds), `source` whom it counts.
@@ -21,7 +21,7 @@ class BudgetRecord:
     seen: float
 
 
-class BudgetCatalog:
+class RateLimitCatalog:
     """Rows by endpoint and identity."""
 
     def __init__(self, database: Database) -> None:
@@ -45,7 +45,7 @@ class BudgetCatalog:
             )
         )
 
-    async def list_all(self) -> list[BudgetRecord]:
+    async def list_all(self) -> list[RateLimitRecord]:
         """Return all budgets, those included that are just being recorded by this process.
 
         Raises:
@@ -53,5 +53,5 @@ class BudgetCatalog:
         """
         # Read where it is written, so behind what has been told before.
         return await self._database.write(
-            lambda rows: [BudgetRecord(*row) for row in rows.execute("SELECT * FROM budgets")]
+            lambda rows: [RateLimitRecord(*row) for row in rows.execute("SELECT * FROM budgets")]
         )

@@ -15,7 +15,7 @@ _MISFITS = """
 """
 
 
-class FoundCatalog:
+class RebuildCatalog:
     """Rows about files that nobody has told of."""
 
     def __init__(self, database: Database) -> None:
@@ -32,7 +32,7 @@ class FoundCatalog:
 
         await self._database.write(change)
 
-    async def record_aside(self, blobs: Sequence[tuple[Digest, int]]) -> None:
+    async def record_quarantined(self, blobs: Sequence[tuple[Digest, int]]) -> None:
         """Record what was set aside, where that is not recorded yet."""
 
         def change(rows: sqlite3.Connection) -> None:
@@ -43,7 +43,7 @@ class FoundCatalog:
 
         await self._database.write(change)
 
-    async def list_misfits(self) -> list[tuple[Digest, int]]:
+    async def list_wrong_sizes(self) -> list[tuple[Digest, int]]:
         """Return the blobs whose size no manifest that refers to them says, with that size."""
         found = await self._database.survey(lambda rows: rows.execute(_MISFITS).fetchall())
         return [(Digest.parse(digest), size) for digest, size in found]

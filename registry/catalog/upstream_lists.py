@@ -9,26 +9,26 @@ from registry.oci.names import Repository
 
 
 @dataclass(frozen=True, slots=True)
-class ListRecord:
+class UpstreamListRecord:
     """A list as JSON values, and when the upstream gave it (epoch seconds)."""
 
     entries: list[Any]
     checked: float
 
 
-class ListCatalog:
+class UpstreamListCatalog:
     """Rows of lists, keyed by repository and subject (`tags`, or a digest for its referrers)."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find(self, repository: Repository, subject: str) -> ListRecord | None:
+    def find(self, repository: Repository, subject: str) -> UpstreamListRecord | None:
         """Return the last list; None when there never was one."""
         rows = self._database.read(
             "SELECT body, checked FROM lists WHERE repository = ? AND subject = ?",
             (str(repository), subject),
         )
-        return ListRecord(json.loads(rows[0][0]), rows[0][1]) if rows else None
+        return UpstreamListRecord(json.loads(rows[0][0]), rows[0][1]) if rows else None
 
     async def record(
         self, repository: Repository, subject: str, entries: list[Any], now: float

@@ -54,7 +54,7 @@ _OUTLIVE = """
 """
 
 
-class RoomCatalog:
+class UsageCatalog:
     """Rows about who takes how many bytes."""
 
     def __init__(self, database: Database) -> None:
@@ -178,15 +178,15 @@ class RoomCatalog:
 
         return await self._database.write(change)
 
-    async def doom(self, digest: Digest) -> int:
+    async def mark_deleting(self, digest: Digest) -> int:
         """Forget a stored blob, whose file is deleted next, and return its size in bytes."""
         return await self._move(digest, "doomed")
 
-    async def bury(self, digest: Digest) -> None:
+    async def mark_deleted(self, digest: Digest) -> None:
         """Note that the file of a doomed blob is gone."""
-        await self._strike(digest, "doomed")
+        await self._remove_row(digest, "doomed")
 
-    def list_doomed(self) -> list[Digest]:
+    def list_deleting(self) -> list[Digest]:
         """Return the blobs whose deletion was begun and, by a crash, perhaps not ended."""
         return [Digest.parse(row[0]) for row in self._database.read("SELECT digest FROM doomed")]
 
@@ -196,7 +196,7 @@ class RoomCatalog:
 
     async def release(self, digest: Digest) -> None:
         """Note that a file that was set aside is gone."""
-        await self._strike(digest, "quarantine")
+        await self._remove_row(digest, "quarantine")
 
     def list_quarantined(self) -> list[tuple[Digest, int]]:
         """Return what was set aside, with its size in bytes."""
@@ -215,7 +215,7 @@ class RoomCatalog:
 
         return await self._database.write(change)
 
-    async def _strike(self, digest: Digest, table: str) -> None:
+    async def _remove_row(self, digest: Digest, table: str) -> None:
         def change(rows: sqlite3.Connection) -> None:
             count(rows, -_find(rows, table, digest))
             query = f"DELETE FROM {table} WHERE digest = ?"  # noqa: S608

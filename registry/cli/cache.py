@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.cli.session import Config, DryRun, Json, Session, fail, operate
-from registry.cli.terminal import open_progress, tell_age, tell_count, tell_size
+from registry.cli.terminal import format_age, format_bytes, format_count, open_progress
 from registry.oci.digest import Digest
 from registry.settings.values import Refusal, parse_size
 
 if TYPE_CHECKING:
     from registry.content.audit import Findings
-    from registry.content.usage import StockReport
+    from registry.content.usage import UsageReport
 
 _To = Annotated[
     str | None,
@@ -45,7 +45,7 @@ def show_stats(config: Config = None, as_json: Json = False) -> None:
     """
 
     async def work(session: Session) -> bool:
-        report = await session.storehouse.stock.take()
+        report = await session.content.stock.take()
         if as_json:
             typer.echo(json.dumps(asdict(report)))
         else:
@@ -55,22 +55,22 @@ def show_stats(config: Config = None, as_json: Json = False) -> None:
     operate(config, work)
 
 
-def _tell_stock(report: "StockReport") -> list[str]:
+def _tell_stock(report: "UsageReport") -> list[str]:
     use = report.use
-    share = 100 * report.used / report.limit
+    share, reserve = 100 * report.used / report.limit, format_bytes(report.reserve)
     lines = [
-        f"used         {tell_size(report.used)} of {tell_size(report.limit)} ({share:.1f} %)",
-        f"  blobs      {tell_size(use.blobs)} in {use.count}",
-        f"    pinned   {tell_size(use.pinned)}",
-        f"  arriving   {tell_size(use.fills)}",
-        f"  rotten     {tell_size(use.quarantined)} set aside",
-        f"free         {tell_size(report.free)}, of which {tell_size(report.reserve)} stay free",
+        f"used         {format_bytes(report.used)} of {format_bytes(report.limit)} ({share:.1f} %)",
+        f"  blobs      {format_bytes(use.blobs)} in {use.count}",
+        f"    pinned   {format_bytes(use.pinned)}",
+        f"  arriving   {format_bytes(use.fills)}",
+        f"  rotten     {format_bytes(use.quarantined)} set aside",
+        f"free         {format_bytes(report.free)}, of which {reserve} stay free",
         f"images       {report.images}",
     ]
     for name, state in report.audits.items():
         if state.began:
-            end = f"ended {tell_age(state.ended)}" if state.ended else "has not ended"
-            lines.append(f"audit        by {name}: began {tell_age(state.began)}, {end}")
+            end = f"ended {format_age(state.ended)}" if state.ended else "has not ended"
+            lines.append(f"audit        by {name}: began {format_age(state.began)}, {end}")
     return lines
 
 
@@ -84,18 +84,18 @@ def evict(
 
     async def work(session: Session) -> bool:
         target = int(session.settings.storage.limit * 0.95) if to is None else _read_size(to)
-        used = (await session.storehouse.stock.take()).used
+        used = (await session.content.stock.take()).used
         if dry_run:
-            plan = await session.storehouse.evictor.plan(used - target)
+            plan = await session.content.evictor.plan(used - target)
             freed = sum(victim.size for victim in plan)
         else:
-            freed = await session.storehouse.room.shrink(used - target)
+            freed = await session.content.room.shrink(used - target)
         is_enough = used - freed <= target
         if as_json:
             facts = {"used": used, "target": target, "freed": freed, "dry_run": dry_run}
             typer.echo(json.dumps(facts))
         else:
-            typer.echo(f"{'would free' if dry_run else 'freed'} {tell_size(freed)}")
+            typer.echo(f"{'would free' if dry_run else 'freed'} {format_bytes(freed)}")
         if not is_enough:
             typer.echo("entrepot: the rest is pinned or being read", err=True)
         return is_enough
@@ -120,13 +120,13 @@ def audit(restart: _Restart = False, config: Config = None, as_json: Json = Fals
     """
 
     async def work(session: Session) -> bool:
-        total = (await session.storehouse.stock.take()).use.blobs
+        total = (await session.content.stock.take()).use.blobs
         with open_progress("auditing", total) as progress:
 
             def tell(_: Digest, size: int) -> None:
                 progress.advance(progress.task_ids[0], size)
 
-            findings = await session.storehouse.audit.go_on("command", is_new=restart, tell=tell)
+            findings = await session.content.audit.go_on("command", is_new=restart, tell=tell)
         typer.echo(json.dumps(_list_findings(findings)) if as_json else _tell_findings(findings))
         return findings.is_clean
 
@@ -143,16 +143,16 @@ def _list_findings(findings: "Findings") -> dict[str, object]:
 
 
 def _tell_findings(findings: "Findings") -> str:
-    lines = [f"checked {tell_count(findings.checked, 'blob')}, {tell_size(findings.size)}"]
+    lines = [f"checked {format_count(findings.checked, 'blob')}, {format_bytes(findings.size)}"]
     for digests, what in (
-        (findings.rotten, "rotten, set aside: the next pull fetches it again"),
-        (findings.orphans, "was not recorded, and is now"),
-        (findings.ghosts, "was recorded and is not there; forgotten"),
+        (findings.damaged, "rotten, set aside: the next pull fetches it again"),
+        (findings.unknown, "was not recorded, and is now"),
+        (findings.missing, "was recorded and is not there; forgotten"),
         (findings.unread, "cannot be read: look at the disk"),
     ):
         lines += [f"{digest}  {what}" for digest in digests]
     if findings.names:
-        lines.append(f"not recorded, and recorded now: {tell_count(findings.names, 'name')}")
+        lines.append(f"not recorded, and recorded now: {format_count(findings.names, 'name')}")
     return "\n".join(lines) + ("\nall is well" if findings.is_clean else "")
 
 
@@ -170,24 +170,24 @@ def back_up(folder: _Folder, config: Config = None, as_json: Json = False) -> No
         store = session.settings.storage.path.resolve()
         if folder.resolve().is_relative_to(store):
             fail(f"{folder} is the store itself, or inside it; name a folder elsewhere", 2)
-        total = (await session.storehouse.stock.take()).use.blobs
+        total = (await session.content.stock.take()).use.blobs
         with open_progress("backing up", total) as progress:
 
             def tell(size: int) -> None:
                 progress.advance(progress.task_ids[0], size)
 
-            done = await session.storehouse.backup.write(open_backup(folder), tell)
-        rotten = [str(digest) for digest in done.rotten]
+            done = await session.content.backup.write(open_backup(folder), tell)
+        damaged = [str(digest) for digest in done.damaged]
         if as_json:
-            typer.echo(json.dumps(asdict(done) | {"rotten": rotten}))
+            typer.echo(json.dumps(asdict(done) | {"rotten": damaged}))
         else:
             typer.echo(
-                f"{tell_count(done.blobs, 'blob')}, {tell_size(done.size)},"
-                f" {tell_count(done.names, 'name')};"
-                f" {tell_count(done.copied, 'blob')} copied"
+                f"{format_count(done.blobs, 'blob')}, {format_bytes(done.size)},"
+                f" {format_count(done.names, 'name')};"
+                f" {format_count(done.copied, 'blob')} copied"
             )
-        for digest in rotten:
+        for digest in damaged:
             typer.echo(f"entrepot: {digest} is rotten, run: entrepot cache audit", err=True)
-        return not rotten
+        return not damaged
 
     operate(config, work)

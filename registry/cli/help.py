@@ -48,11 +48,11 @@ class Group(TyperGroup):
             )
 
 
-def dress(app: "typer.Typer") -> None:
+def apply_help_style(app: "typer.Typer") -> None:
     """Have all commands of an app, and of those inside, show their help so."""
     app.info.cls = Group
     for command in app.registered_commands:
         command.cls = Command
     for group in app.registered_groups:
         if group.typer_instance is not None:
-            dress(group.typer_instance)
+            apply_help_style(group.typer_instance)

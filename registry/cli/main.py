@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from registry import __version__
-from registry.cli.help import Group, dress
+from registry.cli.help import Group, apply_help_style
 from registry.cli.serve import serve
 
 # Imported only when one of their commands is run: that is a third of what `serve` takes to start.
@@ -39,7 +39,7 @@ def _make_group(name: str) -> Any:
     room, build = _GROUPS[name]
     app = _make_app()
     app.add_typer(getattr(import_module(room), build)(), name=name)
-    dress(app)
+    apply_help_style(app)
     made: Any = typer.main.get_command(app)
     return made.commands[name]
 
@@ -58,7 +58,7 @@ def build_cli() -> typer.Typer:
         help="A private container-image mirror: every blob crosses the slow link once.",
     )
     cli.command()(serve)
-    dress(cli)
+    apply_help_style(cli)
     cli.callback(cls=_Entrepot, invoke_without_command=True)(_describe)
     return cli
 

@@ -20,7 +20,7 @@ async def find_names(session: Session, names: list[str]) -> list[tuple[Repositor
             found[parse_image(name, default)] = None
             continue
         pattern = ImagePattern.parse(name, default)
-        meant = await session.storehouse.images.find([pattern])
+        meant = await session.content.images.find([pattern])
         if not meant:
             raise NameUnknown(name)
         found |= dict.fromkeys(meant)
@@ -36,7 +36,7 @@ async def find_known(session: Session, names: list[str]) -> list[tuple[Repositor
         ManifestUnknown: a name means nothing that is here.
     """
     found = await find_names(session, names)
-    await session.storehouse.images.plan_pins(found, [])  # raises where one is not here
+    await session.content.images.plan_pins(found, [])  # raises where one is not here
     return found
 
 

@@ -18,7 +18,7 @@ from registry.settings.model import Settings
 # The server's libraries are imported only by what runs: that starts the other commands faster, and
 # `serve` has to say where things are counted before anything that counts is imported.
 if TYPE_CHECKING:
-    from registry.wiring.content import Storehouse
+    from registry.wiring.content import Content
 
 Config = Annotated[
     Path | None,
@@ -33,35 +33,35 @@ class Session:
     """An open data folder, beside whatever serves from it."""
 
     settings: Settings
-    storehouse: "Storehouse"
+    content: "Content"
 
 
-Ground = Callable[[Settings], AbstractContextManager[Settings]]
+SessionOpener = Callable[[Settings], AbstractContextManager[Settings]]
 
 
 @contextmanager
-def new_ground(settings: Settings) -> Iterator[Settings]:
+def first_session(settings: Settings) -> Iterator[Settings]:
     """Make the data folder where it is missing or empty: for commands that bring content in."""
-    from registry.wiring.data_folder import found_premises  # noqa: PLC0415
+    from registry.wiring.data_folder import create_data_folder  # noqa: PLC0415
 
     if not (settings.storage.path / "catalog.db").exists():
         _refuse_other_user(settings.storage.path)
-    if found_premises(settings):
+    if create_data_folder(settings):
         typer.echo(f"entrepot: made the data folder {settings.storage.path}", err=True)
     yield settings
 
 
-def lent_ground(settings: Settings) -> AbstractContextManager[Settings]:
+def temporary_session(settings: Settings) -> AbstractContextManager[Settings]:
     """Have an empty data folder for the moment where there is none: for what such would do."""
-    from registry.wiring.data_folder import lend_premises  # noqa: PLC0415
+    from registry.wiring.data_folder import temporary_data_folder  # noqa: PLC0415
 
-    return lend_premises(settings)
+    return temporary_data_folder(settings)
 
 
 def operate(
     config: Path | None,
     work: Callable[[Session], Coroutine[Any, Any, bool]],
-    ground: Ground = nullcontext,
+    ground: SessionOpener = nullcontext,
 ) -> None:
     """Run `work` on the configured data folder; exit with 1 when it failed or says false.
 
@@ -77,7 +77,7 @@ def operate(
     except (SettingsError, InvalidInput) as error:
         fail(str(error), 2)
     except (EntrepotError, OSError) as error:
-        fail(spell_error(error), 1)
+        fail(format_error(error), 1)
     except KeyboardInterrupt:
         fail("interrupted; what was done stays done", 130)
     if not is_well:
@@ -85,11 +85,11 @@ def operate(
 
 
 async def _open(settings: Settings, work: Callable[[Session], Coroutine[Any, Any, bool]]) -> bool:
-    from registry.wiring.content import open_storehouse  # noqa: PLC0415
+    from registry.wiring.content import open_content  # noqa: PLC0415
 
     _refuse_other_user(settings.storage.path / "catalog.db")
-    async with open_storehouse(settings) as storehouse:
-        return await work(Session(settings, storehouse))
+    async with open_content(settings) as content:
+        return await work(Session(settings, content))
 
 
 def _refuse_other_user(path: Path) -> None:
@@ -102,7 +102,7 @@ def _refuse_other_user(path: Path) -> None:
         )
 
 
-def spell_error(error: EntrepotError | OSError) -> str:
+def format_error(error: EntrepotError | OSError) -> str:
     """Return the sentence of an error; the system's as `file: its words`, without a number."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror

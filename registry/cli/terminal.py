@@ -25,7 +25,7 @@ _DIGEST = re.compile(r"(sha(?:256|512):[0-9a-f]{12})[0-9a-f]{20,}")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
-def tell_size(size: int) -> str:
+def format_bytes(size: int) -> str:
     """Print bytes with three digits that count: `1.43 GiB`."""
     amount, unit = float(size), 0
     while amount >= 999.5 and unit < len(_UNITS) - 1:
@@ -33,17 +33,17 @@ def tell_size(size: int) -> str:
     return f"{size} B" if unit == 0 else f"{amount:.3g} {_UNITS[unit]}"
 
 
-def tell_count(count: int, noun: str) -> str:
+def format_count(count: int, noun: str) -> str:
     """Print a number of things: `1 blob`, `2 blobs`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def tell_volumes(numbers: Sequence[int]) -> str:
+def format_volumes(numbers: Sequence[int]) -> str:
     """Print which volumes: `volume 3`, `volumes 1, 3`."""
     return f"volume{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
 
 
-def tell_age(moment: float) -> str:
+def format_age(moment: float) -> str:
     """Print how long ago a moment (epoch seconds) was: `3 h ago`; 0 means never."""
     if not moment:
         return "never"
@@ -112,7 +112,7 @@ class _Pace(ProgressColumn):
         speed = task.finished_speed or task.speed
         if not speed:
             return Text("")
-        told = f"{tell_size(int(speed))}/s"
+        told = f"{format_bytes(int(speed))}/s"
         if task.remaining and task.time_remaining is not None:
             told += f" {timedelta(seconds=int(task.time_remaining))}"
         return Text(told)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from registry.catalog.audits import AuditCatalog, Pass
-from registry.catalog.usage import RoomCatalog
-from registry.content.rebuild import Recovery
-from registry.content.space import RoomKeeper
+from registry.catalog.usage import UsageCatalog
+from registry.content.rebuild import Rebuild
+from registry.content.space import SpaceKeeper
 from registry.errors import StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
@@ -26,23 +26,23 @@ PAGE = 1000  # rows read at a time when files are looked for
 class Findings:
     """What an audit found: `checked` blobs of `size` bytes in all, and what was wrong.
 
-    `rotten` had other bytes than their names say, and were set aside; `orphans` were on disk and
-    not recorded, and are now; `ghosts` were recorded and not on disk, and are recorded no more;
+    `damaged` had other bytes than their names say, and were set aside; `unknown` were on disk and
+    not recorded, and are now; `missing` were recorded and not on disk, and are recorded no more;
     `names` is how many tags and digests are known again; `unread` could not be read.
     """
 
     checked: int = 0
     size: int = 0
     names: int = 0
-    rotten: list[Digest] = field(default_factory=list)
-    orphans: list[Digest] = field(default_factory=list)
-    ghosts: list[Digest] = field(default_factory=list)
+    damaged: list[Digest] = field(default_factory=list)
+    unknown: list[Digest] = field(default_factory=list)
+    missing: list[Digest] = field(default_factory=list)
     unread: list[Digest] = field(default_factory=list)
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing was wrong."""
-        return not (self.names or self.rotten or self.orphans or self.ghosts or self.unread)
+        return not (self.names or self.damaged or self.unknown or self.missing or self.unread)
 
 
 class Audit:
@@ -51,10 +51,10 @@ class Audit:
     def __init__(
         self,
         audits: AuditCatalog,
-        catalog: RoomCatalog,
+        catalog: UsageCatalog,
         store: BlobStore,
-        room: RoomKeeper,
-        recovery: Recovery,
+        room: SpaceKeeper,
+        recovery: Rebuild,
         *,
         clock: Callable[[], float],
     ) -> None:
@@ -89,7 +89,7 @@ class Audit:
         state = self._audits.find(auditor)
         if state.ended or not state.began or is_new:
             state = Pass("", self._clock(), 0.0)
-        await self._room.mend()  # else what crashes left would look like orphans
+        await self._room.finish_interrupted()  # else what crashes left would look like orphans
         findings = Findings()
         pace = _Pace(rate)
         since = 0
@@ -100,7 +100,7 @@ class Audit:
             if since >= STRIDE:
                 state, since = replace(state, position=str(digest)), 0
                 await self._audits.note(auditor, state)
-        await self._drop_ghosts(findings)
+        await self._drop_missing(findings)
         findings.names = (await self._recovery.adopt_names(lull=LULL)).names
         await self._audits.note(auditor, replace(state, position="", ended=self._clock()))
         self._report(auditor, findings)
@@ -118,7 +118,7 @@ class Audit:
         findings.size += size
         # Again, from the beginning: it may have been noticed, and fetched again, while it was read.
         if not is_right and not await self._is_right(digest, size, pace):
-            findings.rotten.append(digest)
+            findings.damaged.append(digest)
             await self._room.quarantine(digest, "its bytes have changed on disk")
             return
         if self._catalog.find_size(digest) is None:
@@ -131,7 +131,7 @@ class Audit:
         if await self._store.stat(digest) is None:
             await self._catalog.drop(digest, now)  # it has gone since we read it
         else:
-            findings.orphans.append(digest)
+            findings.unknown.append(digest)
 
     async def _is_right(self, digest: Digest, size: int, pace: "_Pace") -> bool:
         hasher = digest.hasher()
@@ -140,14 +140,14 @@ class Audit:
             await pace.keep(len(piece))
         return hasher.hexdigest() == digest.encoded
 
-    async def _drop_ghosts(self, findings: Findings) -> None:
+    async def _drop_missing(self, findings: Findings) -> None:
         position = ""
         while page := self._catalog.list_after(position, PAGE):
             for digest, stored in page:
                 if await self._store.stat(digest) is None and await self._catalog.drop(
                     digest, stored
                 ):
-                    findings.ghosts.append(digest)
+                    findings.missing.append(digest)
             position = str(page[-1][0])
             await asyncio.sleep(0)
 
@@ -158,9 +158,9 @@ class Audit:
             auditor=auditor,
             blobs=findings.checked,
             bytes=findings.size,
-            rotten=len(findings.rotten),
-            orphans=len(findings.orphans),
-            ghosts=len(findings.ghosts),
+            damaged=len(findings.damaged),
+            unknown=len(findings.unknown),
+            missing=len(findings.missing),
             unread=len(findings.unread),
             names=findings.names,
         )

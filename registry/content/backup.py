@@ -10,29 +10,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from registry.catalog.database import Database
-from registry.catalog.usage import RoomCatalog
+from registry.catalog.usage import UsageCatalog
 from registry.errors import DigestMismatch, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.blocking import in_thread
 from registry.store.contract import BlobStore
 from registry.store.data_folder import DataFolder, sync_folder
-from registry.store.ingests import Spool
-from registry.store.partial import PartWriter
+from registry.store.ingests import Ingests
+from registry.store.partial import PartialWriter
 from registry.store.pins import PinFile
-from registry.store.tags import ReferenceFiles
+from registry.store.tags import TagFiles
 
 PAGE = 1000  # rows read at a time
 
 
 @dataclass(frozen=True, slots=True)
-class Shelves:
+class DataHandles:
     """The files of one data folder."""
 
     folder: DataFolder
     store: BlobStore
-    spool: Spool
-    references: ReferenceFiles
+    ingests: Ingests
+    references: TagFiles
     pins: PinFile
 
 
@@ -40,7 +40,7 @@ class Shelves:
 class BackedUp:
     """How many blobs of how many bytes the backup has, and how many of them were copied now.
 
-    `names` is how many tags and digests it has. `rotten` are blobs whose bytes have changed: they
+    `names` is how many tags and digests it has. `damaged` are blobs whose bytes have changed: they
     are left out, and an audit sets them aside.
     """
 
@@ -48,17 +48,17 @@ class BackedUp:
     size: int = 0
     copied: int = 0
     names: int = 0
-    rotten: list[Digest] = field(default_factory=list)
+    damaged: list[Digest] = field(default_factory=list)
 
 
 class Backup:
     """Copies from one data folder, which may be in use, to another, which may not."""
 
-    def __init__(self, database: Database, source: Shelves) -> None:
+    def __init__(self, database: Database, source: DataHandles) -> None:
         self._database = database
         self._source = source
 
-    async def write(self, target: Shelves, tell: Callable[[int], None]) -> BackedUp:
+    async def write(self, target: DataHandles, tell: Callable[[int], None]) -> BackedUp:
         """Make `target` a backup; the size in bytes of each blob is told when it is there.
 
         Raises:
@@ -69,7 +69,7 @@ class Backup:
         await self._database.copy(snapshot)
         result = BackedUp()
         async with Database(snapshot) as database:
-            room = RoomCatalog(database)
+            room = UsageCatalog(database)
             for digest, stored in _list_blobs(room):
                 if await self._copy(digest, target, result):
                     tell(await target.store.stat(digest) or 0)
@@ -83,34 +83,34 @@ class Backup:
         await self._prune(target)
         return result
 
-    async def _copy_names(self, target: Shelves, result: BackedUp) -> None:
+    async def _copy_names(self, target: DataHandles, result: BackedUp) -> None:
         async for repository, reference, pointer in self._source.references.scan():
             result.names += 1
             if await target.references.read(repository, reference) != pointer:
                 await target.references.write(repository, reference, pointer)
 
-    async def _prune(self, target: Shelves) -> None:
+    async def _prune(self, target: DataHandles) -> None:
         """Delete what the former backup had and the source has no more."""
         async for repository, reference, _ in target.references.scan():
             if await self._source.references.read(repository, reference) is None:
                 await target.references.remove(repository, reference)
         async with Database(target.folder.catalog) as database:
-            room = RoomCatalog(database)
+            room = UsageCatalog(database)
             async for digest, _ in target.store.scan():
                 if room.find_size(digest) is None:
                     await target.store.delete(digest)
 
-    async def _copy(self, digest: Digest, target: Shelves, result: BackedUp) -> bool:
+    async def _copy(self, digest: Digest, target: DataHandles, result: BackedUp) -> bool:
         """Whether the backup has the blob now; what is gone or rotten it has not."""
         size = await target.store.stat(digest)
         if size is None:
-            writer = target.spool.take(digest)
+            writer = target.ingests.take(digest)
             if writer is None:
                 raise StoreError(str(digest), "somebody else writes this backup")
             try:
                 size = await self._write(digest, writer, target)
             except DigestMismatch:
-                result.rotten.append(digest)
+                result.damaged.append(digest)
                 return False
             finally:
                 writer.close()
@@ -121,7 +121,9 @@ class Backup:
         result.size += size
         return True
 
-    async def _write(self, digest: Digest, writer: PartWriter, target: Shelves) -> int | None:
+    async def _write(
+        self, digest: Digest, writer: PartialWriter, target: DataHandles
+    ) -> int | None:
         size = await self._source.store.stat(digest)
         if size is None:
             writer.abandon()  # evicted since the snapshot
@@ -154,7 +156,7 @@ def _replace(catalog: Path, snapshot: Path) -> None:
     sync_folder(catalog.parent)
 
 
-def _list_blobs(room: RoomCatalog) -> Iterator[tuple[Digest, float]]:
+def _list_blobs(room: UsageCatalog) -> Iterator[tuple[Digest, float]]:
     position = ""
     while page := room.list_after(position, PAGE):
         yield from page

@@ -2,23 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 
-from registry.catalog.deletion import Image, Plan, Removal, RemovalCatalog
+from registry.catalog.deletion import Deletion, DeletionCatalog, Image, Plan
 from registry.catalog.pins import PinCatalog
 from registry.catalog.usage import StoredBlobRecord
 from registry.content.eviction import Evictor
 from registry.errors import ImagePinned
 from registry.oci.names import Reference
-from registry.store.tags import ReferenceFiles
+from registry.store.tags import TagFiles
 
 
-class Removals:
+class ImageDeletion:
     """Plans removals, and carries them out."""
 
     def __init__(
         self,
-        catalog: RemovalCatalog,
+        catalog: DeletionCatalog,
         pins: PinCatalog,
-        references: ReferenceFiles,
+        references: TagFiles,
         evictor: Evictor,
     ) -> None:
         self._catalog = catalog
@@ -30,7 +30,7 @@ class Removals:
         """Say what removing these images one after the other would remove; nothing is changed."""
         return await self._catalog.plan(images)
 
-    async def carry_out(self, removals: Sequence[Removal]) -> int:
+    async def carry_out(self, removals: Sequence[Deletion]) -> int:
         """Remove, and return how many bytes that freed; but not what is being read.
 
         Raises:
@@ -50,7 +50,7 @@ class Removals:
             StoredBlobRecord(digest, size, 0.0) for digest, size in unneeded.items()
         )
 
-    async def _refuse_pinned(self, removals: Sequence[Removal]) -> None:
+    async def _refuse_pinned(self, removals: Sequence[Deletion]) -> None:
         """Raise ImagePinned when a pin of its repository keeps any of it."""
         keepers = await self._pins.find_keepers({removal.repository for removal in removals})
         for removal in removals:

@@ -1,7 +1,7 @@
 """Taking blobs away: to make room, because nothing needs them, or because they have rotted.
 
 The row goes first and the file second, so that whatever a crash leaves, no row promises bytes that
-are not there; `mend` ends what a crash has interrupted.
+are not there; `finish_interrupted` ends what a crash has interrupted.
 """
 
 import math
@@ -9,12 +9,12 @@ from collections.abc import Iterable
 
 import structlog
 
-from registry.catalog.usage import RoomCatalog, StoredBlobRecord
+from registry.catalog.usage import StoredBlobRecord, UsageCatalog
 from registry.content.eviction_plan import plan_eviction
 from registry.metrics import Metrics
 from registry.oci.digest import Digest
 from registry.store.contract import BlobStore
-from registry.store.ingests import Spool
+from registry.store.ingests import Ingests
 
 STALE = 86_400.0  # seconds after which a part that nobody writes goes before any blob
 EVICTION = "eviction"  # the lock of whoever plans one and carries it out
@@ -24,11 +24,11 @@ class Evictor:
     """Deletes what it is told to, unless somebody reads it; any process may have one."""
 
     def __init__(
-        self, catalog: RoomCatalog, store: BlobStore, spool: Spool, metrics: Metrics
+        self, catalog: UsageCatalog, store: BlobStore, ingests: Ingests, metrics: Metrics
     ) -> None:
         self._catalog = catalog
         self._store = store
-        self._spool = spool
+        self._ingests = ingests
         self._metrics = metrics
         self._log = structlog.get_logger("registry.mirror")
 
@@ -81,8 +81,8 @@ class Evictor:
         for victim in victims:
             with self._store.claim(victim.digest) as is_free:
                 if is_free:
-                    freed += await self._catalog.doom(victim.digest)
-                    await self._bury(victim.digest)
+                    freed += await self._catalog.mark_deleting(victim.digest)
+                    await self._delete_marked(victim.digest)
         self._metrics.evicted_bytes.inc(freed)
         if freed:
             self._log.info("evicted", bytes=freed)
@@ -99,12 +99,12 @@ class Evictor:
         if size is not None:
             self._metrics.quarantined.inc()
             await self._catalog.quarantine(digest, size)
-            await self._store.set_aside(digest)
+            await self._store.quarantine(digest)
 
     async def _empty_quarantine(self) -> int:
         freed = 0
         for digest, size in self._catalog.list_quarantined():
-            await self._store.discard(digest)
+            await self._store.delete_quarantined(digest)
             await self._catalog.release(digest)
             freed += size
         return freed
@@ -114,35 +114,35 @@ class Evictor:
         for digest in self._catalog.list_reservations():
             if freed >= wanted:
                 break
-            if digest == filling or self._spool.idle(digest) < age:
+            if digest == filling or self._ingests.idle(digest) < age:
                 continue
-            with self._spool.hold(digest) as is_left:
+            with self._ingests.hold(digest) as is_left:
                 if is_left and await self._store.stat(digest) is None:
                     # In this order: without the part another could be promised room for it.
                     freed += await self._catalog.settle(digest, 0)
-                    self._spool.drop(digest)
+                    self._ingests.drop(digest)
         return freed
 
-    async def _bury(self, digest: Digest) -> None:
+    async def _delete_marked(self, digest: Digest) -> None:
         await self._store.delete(digest)
-        await self._catalog.bury(digest)
+        await self._catalog.mark_deleted(digest)
 
-    async def mend(self) -> None:
+    async def finish_interrupted(self) -> None:
         """End deletions that a crash interrupted.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused.
         """
-        for digest in self._catalog.list_doomed():
+        for digest in self._catalog.list_deleting():
             with self._store.claim(digest) as is_free:
                 if is_free and not self._is_new(digest):
-                    await self._bury(digest)
+                    await self._delete_marked(digest)
                 elif is_free or await self._store.stat(digest) is None:
-                    await self._catalog.bury(digest)
+                    await self._catalog.mark_deleted(digest)
         for digest, _ in self._catalog.list_quarantined():
             with self._store.claim(digest) as is_free:
                 if is_free and not self._is_new(digest):
-                    await self._store.set_aside(digest)
+                    await self._store.quarantine(digest)
 
     def _is_new(self, digest: Digest) -> bool:
         """Whether a claimed file is another one than that which was to go: fetched again since.

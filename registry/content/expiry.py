@@ -6,15 +6,15 @@ from fnmatch import fnmatchcase
 
 import structlog
 
-from registry.catalog.last_used import UseCatalog, Uses
-from registry.content.deletion import Removals
+from registry.catalog.last_used import LastUsedCatalog, LastUses
+from registry.content.deletion import ImageDeletion
 from registry.errors import ImagePinned
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 
 
 def find_expired(
-    uses: Uses, keep_for: Mapping[str, float], now: float
+    uses: LastUses, keep_for: Mapping[str, float], now: float
 ) -> list[tuple[Repository, Digest]]:
     """Return what has not been of use for longer than its repository's images are kept. Pure.
 
@@ -46,13 +46,13 @@ def choose_period(keep_for: Mapping[str, float], repository: Repository) -> floa
     return keep_for[max(matching, key=len)] if matching else math.inf
 
 
-class Retention:
+class Expiry:
     """Removes what has been kept long enough; pins and whatever is pulled again stay."""
 
     def __init__(
         self,
-        uses: UseCatalog,
-        removals: Removals,
+        uses: LastUsedCatalog,
+        removals: ImageDeletion,
         keep_for: Mapping[str, float],
         clock: Callable[[], float],
     ) -> None:

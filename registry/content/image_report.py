@@ -72,7 +72,7 @@ class ImageReport:
         return bool(self.platforms) and all(each.is_complete for each in self.platforms)
 
 
-class Inventory:
+class ImageReporter:
     """Describes images of one graph."""
 
     def __init__(self, graph: Graph, pinned: Mapping[str, Iterable[str]]) -> None:

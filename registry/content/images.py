@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from registry.catalog.image_graph import Graph, ImageCatalog, NamedImage
+from registry.catalog.image_graph import Graph, ImageGraphCatalog, NamedImage
 from registry.catalog.pins import Pin, Root
-from registry.content.image_report import ImageReport, Inventory
+from registry.content.image_report import ImageReport, ImageReporter
 from registry.content.pins import Pins
 from registry.errors import ManifestInvalid, ManifestUnknown, PlatformUnknown, StoreError
 from registry.oci import media_types, platforms
@@ -15,9 +15,9 @@ from registry.oci.manifest import parse_manifest
 from registry.oci.names import (
     Reference,
     Repository,
+    format_image,
     parse_reference,
     parse_repository,
-    spell_image,
 )
 from registry.store.contract import BlobStore
 
@@ -27,7 +27,7 @@ class Images:
 
     def __init__(
         self,
-        catalog: ImageCatalog,
+        catalog: ImageGraphCatalog,
         pins: Pins,
         store: BlobStore,
     ) -> None:
@@ -54,7 +54,7 @@ class Images:
             StoreError: the catalog or the disk refused.
         """
         graph = await self._catalog.draw()
-        inventory = Inventory(
+        inventory = ImageReporter(
             graph, {pin.name: _reach(graph, pin) for pin in self._pins.list_all()}
         )
         return [
@@ -95,7 +95,7 @@ class Images:
             roots = [Root(Digest.parse(digest), is_deep=True)]
             if platforms:
                 found = await self._find_platforms(graph, digest)
-                name = spell_image(repository, reference)
+                name = format_image(repository, reference)
                 roots = _choose_roots(name, digest, platforms, found)
             planned.append((repository, reference, roots))
         return planned

@@ -7,9 +7,9 @@ from typing import Any
 import structlog
 
 from registry.content.audit import Audit
-from registry.content.expiry import Retention
-from registry.content.pull_history import History
-from registry.content.space import Room
+from registry.content.expiry import Expiry
+from registry.content.pull_history import PullHistory
+from registry.content.space import Space
 from registry.errors import StoreError
 
 TURN = 5.0  # seconds between two looks at how much room is left
@@ -18,11 +18,11 @@ SWEEP = 30.0  # seconds between two looks at what the dead have left
 LULL = 60.0  # seconds between two looks whether an audit is due
 
 
-class Steward:
+class Maintenance:
     """Keeps room ready, lets images and history go that are kept long enough, looks for rot."""
 
     def __init__(
-        self, room: Room, retention: Retention, history: History, audit: Audit, rate: float
+        self, room: Space, retention: Expiry, history: PullHistory, audit: Audit, rate: float
     ) -> None:
         """`rate` is how many bytes a second the audit may read; 0 for none."""
         self._room = room
@@ -35,7 +35,7 @@ class Steward:
     async def keep_tidy(self) -> None:
         """Go round until cancelled; a disk that refuses is told of, and tried again."""
         async with asyncio.TaskGroup() as rounds:
-            rounds.create_task(self._repeat("mended", self._room.mend, SWEEP))
+            rounds.create_task(self._repeat("mended", self._room.finish_interrupted, SWEEP))
             rounds.create_task(self._repeat("tidied", self._room.keep_ready, TURN))
             rounds.create_task(self._repeat("swept", self._room.sweep, HOUR))
             if self._retention.is_wanted:

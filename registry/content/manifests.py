@@ -7,7 +7,7 @@ from dataclasses import replace
 import structlog
 
 from registry.catalog.manifests import ManifestCatalog
-from registry.content.space import RoomKeeper
+from registry.content.space import SpaceKeeper
 from registry.errors import ManifestInvalid, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
@@ -15,26 +15,26 @@ from registry.oci.manifest import Manifest, parse_manifest
 from registry.oci.names import Repository, Tag
 from registry.store.blocking import in_thread
 from registry.store.contract import BlobStore
-from registry.store.ingests import Spool
-from registry.store.partial import PartWriter
-from registry.store.tags import Pointer, ReferenceFiles
+from registry.store.ingests import Ingests
+from registry.store.partial import PartialWriter
+from registry.store.tags import TagFiles, TagTarget
 
 POLL = 0.02  # seconds between two looks whether the bytes are here
 ATTEMPTS = 250
 
 
-class Intake:
+class ManifestStore:
     """Keeps manifests, and brings them back."""
 
     def __init__(
         self,
-        spool: Spool,
+        ingests: Ingests,
         store: BlobStore,
-        files: ReferenceFiles,
+        files: TagFiles,
         catalog: ManifestCatalog,
-        room: RoomKeeper,
+        room: SpaceKeeper,
     ) -> None:
-        self._spool = spool
+        self._ingests = ingests
         self._store = store
         self._files = files
         self._catalog = catalog
@@ -71,7 +71,7 @@ class Intake:
             StoreError, OSError: the disk or the catalog refused.
         """
         await self._store_bytes(manifest)
-        pointer = Pointer(str(manifest.digest), manifest.media_type, now)
+        pointer = TagTarget(str(manifest.digest), manifest.media_type, now)
         await self._files.write(repository, manifest.digest, pointer)
         if tag is not None:
             await self._files.write(repository, tag, replace(pointer, bundle=bundle, signer=signer))
@@ -111,7 +111,7 @@ class Intake:
             if not is_kept:
                 await self._room.settle(manifest.digest)
 
-    async def _take(self, digest: Digest) -> PartWriter | None:
+    async def _take(self, digest: Digest) -> PartialWriter | None:
         """Become the writer of a manifest's bytes; None when they are here.
 
         Whoever has them in hand is done in a moment: another process that stores the same, or one
@@ -120,7 +120,7 @@ class Intake:
         for _ in range(ATTEMPTS):
             if await self._store.stat(digest) is not None:
                 return None
-            writer = self._spool.take(digest)
+            writer = self._ingests.take(digest)
             if writer is not None:
                 return writer
             await asyncio.sleep(POLL)

@@ -8,7 +8,7 @@ from registry.oci.platforms import matches
 
 
 @dataclass(frozen=True, slots=True)
-class Readiness:
+class OfflineCheck:
     """What of an image works offline: `complete` and `lacking` are its platforms.
 
     `absent` are platforms that were asked for and that the image is not for.
@@ -25,7 +25,7 @@ class Readiness:
         return not (self.lacking or self.absent)
 
 
-def judge(image: ImageReport, wanted: Sequence[str]) -> Readiness:
+def judge(image: ImageReport, wanted: Sequence[str]) -> OfflineCheck:
     """Judge an image by these platforms; without any, by those that somebody here has pulled.
 
     Of an index, most platforms are of no interest to anybody. What shows interest is that its
@@ -34,7 +34,7 @@ def judge(image: ImageReport, wanted: Sequence[str]) -> Readiness:
     """
     platforms = tuple(_choose(image, wanted))
     known = any(each.platform for each in image.platforms)
-    return Readiness(
+    return OfflineCheck(
         image,
         tuple(each for each in platforms if each.is_complete),
         tuple(each for each in platforms if not each.is_complete),

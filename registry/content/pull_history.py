@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from registry.catalog.pulls import Chronicle, Pull, PullCatalog
+from registry.catalog.pulls import Pull, PullCatalog, PullRecords
 from registry.errors import ClientInvalid
 from registry.oci.digest import Digest
 from registry.oci.image_patterns import ImagePattern
@@ -60,7 +60,7 @@ class PulledImage:
     pulled: float
 
 
-class History:
+class PullHistory:
     """Answers what was pulled, and forgets it in time."""
 
     def __init__(self, catalog: PullCatalog, clock: Callable[[], float]) -> None:
@@ -93,7 +93,7 @@ class History:
 
 
 def choose(
-    chronicle: Chronicle, clients: Sequence[ClientPattern], images: Sequence[ImagePattern]
+    chronicle: PullRecords, clients: Sequence[ClientPattern], images: Sequence[ImagePattern]
 ) -> list[PulledImage]:
     """Return the images that were meant, the latest first. Pure.
 

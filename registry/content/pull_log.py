@@ -13,7 +13,7 @@ from registry.oci.names import Reference, Repository
 PERIOD = 1.0  # seconds of pulls that a crash forgets at most, and that eviction may not know yet
 
 
-class Pulls:
+class PullLog:
     """The last pull of each image by each client, as this process saw it."""
 
     def __init__(self, catalog: PullCatalog, clock: Callable[[], float]) -> None:

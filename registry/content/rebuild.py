@@ -6,37 +6,37 @@ from dataclasses import dataclass
 import structlog
 
 from registry.catalog.manifests import ManifestCatalog
-from registry.catalog.rebuild import FoundCatalog
+from registry.catalog.rebuild import RebuildCatalog
 from registry.content.eviction import Evictor
-from registry.content.manifests import Intake
+from registry.content.manifests import ManifestStore
 from registry.content.pins import Pins
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, Tag
 from registry.store.contract import BlobStore
-from registry.store.tags import ReferenceFiles
+from registry.store.tags import TagFiles
 
 BATCH = 1000  # blobs recorded in one transaction
 
 
 @dataclass(frozen=True, slots=True)
-class Recovered:
+class Rebuilt:
     """How many names are known again; `lost` are those whose manifests are not on disk any more."""
 
     names: int
     lost: int
 
 
-class Recovery:
+class Rebuild:
     """Makes the catalog know what is on disk; harmless where it does."""
 
     def __init__(
         self,
-        references: ReferenceFiles,
+        references: TagFiles,
         store: BlobStore,
-        intake: Intake,
+        intake: ManifestStore,
         *,
         manifests: ManifestCatalog,
-        found: FoundCatalog,
+        found: RebuildCatalog,
         evictor: Evictor,
         pins: Pins,
     ) -> None:
@@ -61,16 +61,18 @@ class Recovery:
         self._log.warning("recovering the catalog from the files")
         pins = await self._pins.restore()  # first: what is pinned must not make room for others
         blobs = await self._recover_blobs(now)
-        await self._found.record_aside([each async for each in self._store.scan_aside()])
+        await self._found.record_quarantined(
+            [each async for each in self._store.scan_quarantined()]
+        )
         names = await self.adopt_names()
-        misfits = await self._set_misfits_aside()
+        wrong_sizes = await self._quarantine_wrong_sizes()
         self._log.warning(
             "catalog recovered",
             names=names.names,
-            blobs=blobs - misfits,
+            blobs=blobs - wrong_sizes,
             lost=names.lost,
             pins=pins,
-            misfits=misfits,
+            wrong_sizes=wrong_sizes,
         )
 
     async def _recover_blobs(self, now: float) -> int:
@@ -84,17 +86,17 @@ class Recovery:
         await self._found.record_blobs(batch, now)
         return count + len(batch)
 
-    async def _set_misfits_aside(self) -> int:
+    async def _quarantine_wrong_sizes(self) -> int:
         """Set aside what the disk has cut off: its size was recorded as it is, and so not doubted.
 
         What a manifest lies about goes too, and comes back with the next pull.
         """
-        misfits = await self._found.list_misfits()
-        for digest, size in misfits:
+        wrong_sizes = await self._found.list_wrong_sizes()
+        for digest, size in wrong_sizes:
             await self._evictor.quarantine(digest, f"it has {size} bytes, and no manifest says so")
-        return len(misfits)
+        return len(wrong_sizes)
 
-    async def adopt_names(self, *, lull: float = 0.0) -> Recovered:
+    async def adopt_names(self, *, lull: float = 0.0) -> Rebuilt:
         """Record what names lead to, where the catalog does not know them.
 
         Whoever keeps or removes an image has the file in hand first: beside others, what is not
@@ -128,7 +130,7 @@ class Recovery:
                 signer=pointer.signer,
             )
             names += 1
-        return Recovered(names, lost)
+        return Rebuilt(names, lost)
 
     def _is_known(self, repository: Repository, reference: Reference) -> bool:
         if isinstance(reference, Tag):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from registry.catalog.usage import RoomCatalog
+from registry.catalog.usage import UsageCatalog
 from registry.content.eviction import EVICTION, STALE, Evictor
 from registry.errors import StoreError
 from registry.metrics import Metrics
@@ -20,14 +20,14 @@ from registry.settings.model import StorageSettings
 from registry.store.blocking import in_thread
 from registry.store.contract import BlobStore
 from registry.store.file_locks import Locks
-from registry.store.ingests import Spool
+from registry.store.ingests import Ingests
 
 HIGH, LOW = 0.98, 0.95  # of the limit: the steward evicts when above the one, down to the other
 RESPITE = 2.0  # seconds for which nobody looks for as much room again, when there is too little
 ATTEMPTS = 3  # to evict and reserve, while others take the room that was made
 
 
-class RoomKeeper(Protocol):
+class SpaceKeeper(Protocol):
     """Who gives out room on the disk."""
 
     async def reserve(self, digest: Digest, size: int) -> None:
@@ -45,18 +45,18 @@ class RoomKeeper(Protocol):
     async def quarantine(self, digest: Digest, why: str) -> None:
         """Set a blob aside whose bytes are not what they were."""
 
-    async def mend(self) -> None:
+    async def finish_interrupted(self) -> None:
         """End what a crash interrupted, and count what it left."""
 
 
-class Room:
+class Space:
     """Gives out room, in any process."""
 
     def __init__(
         self,
-        catalog: RoomCatalog,
+        catalog: UsageCatalog,
         store: BlobStore,
-        spool: Spool,
+        ingests: Ingests,
         evictor: Evictor,
         locks: Locks,
         *,
@@ -67,7 +67,7 @@ class Room:
     ) -> None:
         self._catalog = catalog
         self._store = store
-        self._spool = spool
+        self._ingests = ingests
         self._evictor = evictor
         self._locks = locks
         self._folder = folder
@@ -115,7 +115,7 @@ class Room:
         """Reserve, and return how many bytes have to be freed before that holds."""
         missing = await self._catalog.reserve(digest, size, self._storage.limit)
         # What all fills together have been promised and have not written yet is as good as taken.
-        ahead = self._catalog.count_promised(digest) + size - self._spool.measure_all()
+        ahead = self._catalog.count_promised(digest) + size - self._ingests.measure_all()
         return max(missing, self._storage.reserve + ahead - measure_free(self._folder))
 
     async def settle(self, digest: Digest) -> None:
@@ -123,16 +123,16 @@ class Room:
 
         Its writer has to have let go of the part. Who has taken it since settles later.
         """
-        with self._spool.hold(digest) as is_left:
+        with self._ingests.hold(digest) as is_left:
             if is_left:
                 await self._settle(digest)
 
     async def _settle(self, digest: Digest) -> None:
         size = await self._store.stat(digest)
         if size is None:
-            await self._catalog.settle(digest, self._spool.measure(digest))
+            await self._catalog.settle(digest, self._ingests.measure(digest))
             return
-        self._spool.forget(digest)
+        self._ingests.forget(digest)
         await self.record(digest, size)
         if await self._store.stat(digest) is None:  # evicted just now
             await self._catalog.drop(digest)
@@ -173,15 +173,15 @@ class Room:
         async with self._locks.hold(EVICTION):
             return await self._evictor.evict(wanted)
 
-    async def mend(self) -> None:
+    async def finish_interrupted(self) -> None:
         """End what a crash interrupted, and count what it left."""
-        await self._evictor.mend()
-        for digest in {*self._catalog.list_reservations(), *self._spool.list_parts()}:
+        await self._evictor.finish_interrupted()
+        for digest in {*self._catalog.list_reservations(), *self._ingests.list_parts()}:
             await self.settle(digest)
 
     async def sweep(self) -> None:
         """Delete what crashes left beside parts that are gone."""
-        await in_thread(self._spool.sweep, STALE)
+        await in_thread(self._ingests.sweep, STALE)
 
 
 def measure_free(folder: Path) -> int:

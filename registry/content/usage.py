@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry.catalog.audits import AuditCatalog, Pass
-from registry.catalog.image_graph import ImageCatalog
-from registry.catalog.usage import RoomCatalog, Use
+from registry.catalog.image_graph import ImageGraphCatalog
+from registry.catalog.usage import UsageCatalog, Use
 from registry.content.space import measure_free
 from registry.oci.digest import Digest
 from registry.settings.model import StorageSettings
 
 
 @dataclass(frozen=True, slots=True)
-class StockReport:
+class UsageReport:
     """Bytes by what has them, all that count for the limit, allowed, and free.
 
     `images` is how many names there are; `audits` are the last passes by auditor.
@@ -28,13 +28,13 @@ class StockReport:
     audits: dict[str, Pass]
 
 
-class Stock:
+class UsageMeter:
     """Takes stock."""
 
     def __init__(
         self,
-        room: RoomCatalog,
-        images: ImageCatalog,
+        room: UsageCatalog,
+        images: ImageGraphCatalog,
         audits: AuditCatalog,
         folder: Path,
         storage: StorageSettings,
@@ -45,13 +45,13 @@ class Stock:
         self._folder = folder
         self._storage = storage
 
-    async def take(self) -> StockReport:
+    async def take(self) -> UsageReport:
         """Add up everything.
 
         Raises:
             StoreError: the catalog refused.
         """
-        return StockReport(
+        return UsageReport(
             use=await self._room.break_down(),
             used=self._room.used(),
             limit=self._storage.limit,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from registry.image_lists.interpolation import Dialect, expand
-from registry.image_lists.location import Spot
+from registry.image_lists.location import Location
 from registry.image_lists.results import Findings, Note, Wanted, want
 from registry.image_lists.yaml_tree import Field, read_documents
 
@@ -49,7 +49,7 @@ class _Reading:
         if image and service.node.find("pull_policy").text == _BUILT_ALWAYS:
             yield Note(self._place(image.line, who), "pull_policy says that it is always built")
         elif image and (text := self._expand(image)):
-            yield want(text, Spot(self._source, image.line), who, is_guess=is_built)
+            yield want(text, Location(self._source, image.line), who, is_guess=is_built)
         elif build is not None and is_built:
             why = "built, not pulled; read its Dockerfile too"
             yield Note(self._place(build.line, who), why)
@@ -57,18 +57,18 @@ class _Reading:
             yield Note(self._place(service.line, who), "it names no image")
         for volume in service.node.find("volumes").items:
             if volume.find("type").text == "image" and (of := volume.fields.get("source")):
-                yield want(self._expand(of), Spot(self._source, of.line), f"{who} volume")
+                yield want(self._expand(of), Location(self._source, of.line), f"{who} volume")
 
     def _expand(self, field: Field) -> str:
-        spot = Spot(self._source, field.line)
+        location = Location(self._source, field.line)
         if field.node.fields or field.node.items:
-            raise spot.refuse("the image is not a text", "write registry/name:tag")
-        found = expand(field.node.text or "", self._variables, spot, Dialect.COMPOSE)
+            raise location.refuse("the image is not a text", "write registry/name:tag")
+        found = expand(field.node.text or "", self._variables, location, Dialect.COMPOSE)
         if found.unset:
             name = found.unset[0]
             cure = f"set it in the environment or in .env, or write ${{{name}:-default}}"
-            raise spot.refuse(f"variable {name} has no value", cure)
+            raise location.refuse(f"variable {name} has no value", cure)
         return found.text.strip()
 
     def _place(self, line: int, who: str) -> str:
-        return Spot(self._source, line).place(who)
+        return Location(self._source, line).place(who)

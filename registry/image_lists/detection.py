@@ -14,7 +14,7 @@ from registry.errors import ListInvalid
 from registry.image_lists.compose import read_compose
 from registry.image_lists.dockerfile import read_dockerfile
 from registry.image_lists.kubernetes import read_kubernetes
-from registry.image_lists.location import Spot
+from registry.image_lists.location import Location
 from registry.image_lists.plain import read_list
 from registry.image_lists.results import Findings
 from registry.image_lists.yaml_tree import read_top_keys
@@ -99,14 +99,14 @@ def decode(data: bytes, source: str) -> str:
     Raises:
         ListInvalid: another encoding, or more than 32 MiB.
     """
-    spot = Spot(source, 0)
+    location = Location(source, 0)
     if len(data) > MAX_SIZE:
-        raise spot.refuse(f"more than {MAX_SIZE >> 20} MiB", "give it in parts")
+        raise location.refuse(f"more than {MAX_SIZE >> 20} MiB", "give it in parts")
     encodings = (each for mark, each in _ENCODINGS.items() if data.startswith(mark))
     try:
         return data.decode(next(encodings, "utf-8"))
     except UnicodeDecodeError:
-        raise spot.refuse("not a text in UTF-8", "save it as UTF-8") from None
+        raise location.refuse("not a text in UTF-8", "save it as UTF-8") from None
 
 
 def _find_yaml(text: str) -> Kind | None:

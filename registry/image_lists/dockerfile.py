@@ -12,7 +12,7 @@ from registry.image_lists.dockerfile_syntax import (
     unquote,
 )
 from registry.image_lists.interpolation import Dialect, Expansion, expand
-from registry.image_lists.location import RENDER_FIRST, Spot, split_lines
+from registry.image_lists.location import RENDER_FIRST, Location, split_lines
 from registry.image_lists.results import Findings, Wanted, want
 
 _NO_IMAGE = "scratch"
@@ -53,7 +53,7 @@ class _Reading:
         directives = read_directives(lines)
         escape = directives["escape"].value if "escape" in directives else "\\"
         if syntax := directives.get("syntax"):
-            yield want(syntax.value.split()[0], Spot(self._source, syntax.line), "syntax")
+            yield want(syntax.value.split()[0], Location(self._source, syntax.line), "syntax")
         every = tuple(read_instructions(lines, self._source, "`" if escape == "`" else "\\"))
         # A stage may copy from a later one, but be built only on an earlier one.
         known = frozenset({_NO_IMAGE, *map(_find_stage, every)} - {""})
@@ -66,21 +66,21 @@ class _Reading:
                 if not name.isdecimal() and name.lower() not in known:
                     yield self._want_origin(name, each, who)
         if not self._has_stages:
-            raise Spot(self._source, 0).refuse(
+            raise Location(self._source, 0).refuse(
                 "there is no FROM", "give a Dockerfile, or name the file for what it is"
             )
 
     def _read_from(self, instruction: Instruction) -> Iterator[Wanted]:
-        spot, words = self._spot(instruction), instruction.words
+        location, words = self._location(instruction), instruction.words
         if any("{{" in word for word in words):
-            raise spot.refuse("FROM is a template", RENDER_FIRST)
+            raise location.refuse("FROM is a template", RENDER_FIRST)
         if len(words) != 1 and (len(words) != 3 or words[1].upper() != "AS"):
-            raise spot.refuse("FROM is not followed by one image", "write FROM image [AS name]")
+            raise location.refuse("FROM is not followed by one image", "write FROM image [AS name]")
         if len(self._stages) == _MAX_STAGES:
-            raise spot.refuse(f"more than {_MAX_STAGES} stages", "give it in parts")
-        found = self._expand(unquote(words[0]), spot)
+            raise location.refuse(f"more than {_MAX_STAGES} stages", "give it in parts")
+        found = self._expand(unquote(words[0]), location)
         if not self._is_stage(found.text):
-            yield self._want_base(words[0], found, spot)
+            yield self._want_base(words[0], found, location)
         self._has_stages = True
         if name := _find_stage(instruction):
             self._stages.add(name)
@@ -92,20 +92,20 @@ class _Reading:
         wild = name.replace(_UNKNOWN, "*")
         return any(fnmatchcase(each, wild) for each in self._stages)
 
-    def _want_base(self, written: str, found: Expansion, spot: Spot) -> Wanted:
+    def _want_base(self, written: str, found: Expansion, location: Location) -> Wanted:
         if _UNKNOWN in found.text:
-            raise spot.refuse(
+            raise location.refuse(
                 f"{written[:300]} depends on the platform",
                 "write the image of each platform into a list instead",
             )
         try:
-            return want(found.text, spot, "FROM")
+            return want(found.text, location, "FROM")
         except ListInvalid:
             if not found.unset:
                 raise
             names = ", ".join(dict.fromkeys(found.unset))[:300]
             cure = f"write a default (ARG {found.unset[0]}=...) or give it as a build argument"
-            raise spot.refuse(f"{written[:300]} needs a value for {names}", cure) from None
+            raise location.refuse(f"{written[:300]} needs a value for {names}", cure) from None
 
     def _read_arg(self, instruction: Instruction) -> None:
         for word in instruction.words:
@@ -115,20 +115,22 @@ class _Reading:
             elif has_default and default.startswith("'"):
                 self._values[name] = unquote(default)
             elif has_default:
-                self._values[name] = self._expand(unquote(default), self._spot(instruction)).text
+                self._values[name] = self._expand(
+                    unquote(default), self._location(instruction)
+                ).text
 
     def _want_origin(self, name: str, instruction: Instruction, who: str) -> Wanted:
-        spot = self._spot(instruction)
+        location = self._location(instruction)
         if "$" in name:
             cure = "name a stage for it (FROM ... AS name) and copy from that"
-            raise spot.refuse(f"Docker puts no variable into {who} {name[:300]}", cure)
-        return want(name, spot, who, is_guess=instruction.is_trigger)
+            raise location.refuse(f"Docker puts no variable into {who} {name[:300]}", cure)
+        return want(name, location, who, is_guess=instruction.is_trigger)
 
-    def _expand(self, text: str, spot: Spot) -> Expansion:
-        return expand(text, self._values, spot, Dialect.DOCKERFILE)
+    def _expand(self, text: str, location: Location) -> Expansion:
+        return expand(text, self._values, location, Dialect.DOCKERFILE)
 
-    def _spot(self, instruction: Instruction) -> Spot:
-        return Spot(self._source, instruction.line)
+    def _location(self, instruction: Instruction) -> Location:
+        return Location(self._source, instruction.line)
 
 
 def _find_stage(instruction: Instruction) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 
-from registry.image_lists.location import Spot
+from registry.image_lists.location import Location
 
 _DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(\S.*)")
 _WORD = re.compile(r"""(?:\\.|"(?:\\.|[^"\\])*+"|'[^']*+'|\S)++""")
@@ -72,7 +72,7 @@ def read_instructions(lines: list[str], source: str, escape: str) -> Iterator[In
         instruction = _read_instruction(text, line)
         if instruction.keyword in _WITH_HEREDOCS:
             for word in (*instruction.flags, *instruction.words):
-                index = _skip_heredoc(word, lines, index, Spot(source, line))
+                index = _skip_heredoc(word, lines, index, Location(source, line))
         yield instruction
 
 
@@ -104,7 +104,7 @@ def _read_instruction(text: str, line: int) -> Instruction:
     return Instruction(line, keyword.upper(), flags, tuple(rest[len(flags) :]), is_trigger)
 
 
-def _skip_heredoc(word: str, lines: list[str], index: int, spot: Spot) -> int:
+def _skip_heredoc(word: str, lines: list[str], index: int, location: Location) -> int:
     found = _HEREDOC.fullmatch(word)
     if found is None:
         return index
@@ -113,4 +113,4 @@ def _skip_heredoc(word: str, lines: list[str], index: int, spot: Spot) -> int:
         line = lines[number].lstrip("\t") if found[1] else lines[number]
         if line == name:
             return number + 1
-    raise spot.refuse(f"<<{name[:100]} has no end", f"write {name[:100]} on a line of its own")
+    raise location.refuse(f"<<{name[:100]} has no end", f"write {name[:100]} on a line of its own")

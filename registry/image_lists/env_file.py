@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from registry.errors import ListInvalid
 from registry.image_lists.interpolation import Dialect, expand
-from registry.image_lists.location import Spot, split_lines
+from registry.image_lists.location import Location, split_lines
 
 _BLANK = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
 _BARE_NAME = re.compile(r"[ \t]*(?:export[ \t]+)?[A-Za-z_][A-Za-z0-9_.-]*[ \t]*(?:\n|\Z)")
@@ -41,11 +41,11 @@ def gather_variables(
     while start < len(text):
         found = _ASSIGNMENT.match(text, start)
         end = found or _BLANK.match(text, start) or _BARE_NAME.match(text, start)
-        spot = Spot(source, line)
+        location = Location(source, line)
         if end is None:
-            raise spot.refuse("not an assignment", "write NAME=value, or close the quote")
+            raise location.refuse("not an assignment", "write NAME=value, or close the quote")
         if found is not None:
-            value = _read_value(found, ChainMap(shell, values), spot)
+            value = _read_value(found, ChainMap(shell, values), location)
             values.pop(found["name"], None)
             values |= {} if value is None else {found["name"]: value}
         line += text.count("\n", start, end.end())
@@ -53,7 +53,7 @@ def gather_variables(
     return MappingProxyType(values | shell)
 
 
-def _read_value(found: re.Match[str], known: Mapping[str, str], spot: Spot) -> str | None:
+def _read_value(found: re.Match[str], known: Mapping[str, str], location: Location) -> str | None:
     if found["single"] is not None:
         return found["single"]
     raw = found["double"]
@@ -62,7 +62,7 @@ def _read_value(found: re.Match[str], known: Mapping[str, str], spot: Spot) -> s
     else:
         raw = _ESCAPE.sub(lambda escape: _ESCAPED.get(escape[1], escape[1]), raw)
     try:
-        expansion = expand(raw, known, spot, Dialect.COMPOSE)
+        expansion = expand(raw, known, location, Dialect.COMPOSE)
     except ListInvalid:
         return None
     return None if expansion.unset else expansion.text

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from registry.errors import ListInvalid
-from registry.image_lists.location import Spot
+from registry.image_lists.location import Location
 
 # No image is longer; values that name each other twice would otherwise double without end.
 MAX_LENGTH = 4096
@@ -31,7 +31,9 @@ class Expansion:
     unset: tuple[str, ...] = ()
 
 
-def expand(text: str, variables: Mapping[str, str], spot: Spot, dialect: Dialect) -> Expansion:
+def expand(
+    text: str, variables: Mapping[str, str], location: Location, dialect: Dialect
+) -> Expansion:
     """Put values in the place of `$A`, `${A}`, `${A:-word}`, `${A-word}`, `:+`, `+`, `:?`, `?`.
 
     The word of a default may contain variables again; a value is never expanded a second time.
@@ -41,21 +43,23 @@ def expand(text: str, variables: Mapping[str, str], spot: Spot, dialect: Dialect
             was not answered, or more than 4096 characters.
     """
     if len(text) > MAX_LENGTH:
-        raise _refuse_length(spot)
+        raise _refuse_length(location)
     if "$" not in text and "\\" not in text:
         return Expansion(text)
-    return _Scope(variables, spot, dialect).expand(text, _MAX_DEPTH)
+    return _Scope(variables, location, dialect).expand(text, _MAX_DEPTH)
 
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
     variables: Mapping[str, str]
-    spot: Spot
+    location: Location
     dialect: Dialect
 
     def expand(self, text: str, depth: int) -> Expansion:
         if not depth:
-            raise self.spot.refuse("defaults inside defaults inside defaults", "write the value")
+            raise self.location.refuse(
+                "defaults inside defaults inside defaults", "write the value"
+            )
         parts: list[str] = []
         unset: list[str] = []
         start = length = 0
@@ -75,7 +79,7 @@ class _Scope:
                 break
         length += len(text) - start
         if length > MAX_LENGTH:
-            raise _refuse_length(self.spot)
+            raise _refuse_length(self.location)
         return Expansion("".join((*parts, text[start:])), tuple(unset))
 
     def _find_end(self, text: str, start: int) -> int:
@@ -84,7 +88,7 @@ class _Scope:
             opened += 1 if brace[0] == "${" else -1
             if not opened:
                 return brace.start()
-        raise self.spot.refuse(f"'${{' without its '}}' in {text[:300]!r}", "close the brace")
+        raise self.location.refuse(f"'${{' without its '}}' in {text[:300]!r}", "close the brace")
 
     def _resolve(self, name: str, rest: str, depth: int) -> Expansion:
         value = self.variables.get(name)
@@ -93,7 +97,7 @@ class _Scope:
         operator = _OPERATOR.match(rest)
         if operator is None:
             cure = f"write ${{{name}}}, ${{{name}:-default}} or the value itself"
-            raise self.spot.refuse(f"${{{(name + rest)[:300]}}} is not understood", cure)
+            raise self.location.refuse(f"${{{(name + rest)[:300]}}} is not understood", cure)
         word = rest[operator.end() :]
         has_value = value is not None and (value != "" or ":" not in operator[0])
         if operator[0].endswith("+"):
@@ -103,8 +107,8 @@ class _Scope:
         if operator[0].endswith("-"):
             return self.expand(word, depth - 1)
         said = f": {word[:300]}" if word else ""
-        raise self.spot.refuse(f"variable {name} has no value{said}", f"give {name} a value")
+        raise self.location.refuse(f"variable {name} has no value{said}", f"give {name} a value")
 
 
-def _refuse_length(spot: Spot) -> ListInvalid:
-    return spot.refuse(f"more than {MAX_LENGTH} characters", "write the image itself")
+def _refuse_length(location: Location) -> ListInvalid:
+    return location.refuse(f"more than {MAX_LENGTH} characters", "write the image itself")

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from registry.errors import InvalidInput
 from registry.image_lists.interpolation import MAX_LENGTH
-from registry.image_lists.location import Spot
+from registry.image_lists.location import Location
 from registry.image_lists.results import Findings, Note, Wanted, check_image, want
 from registry.image_lists.yaml_tree import Field, Node, read_documents
 
@@ -90,7 +90,7 @@ class _Reading:
         elif kind not in _OPAQUE:
             if kind in _ELSEWHERE:
                 why = f"it refers to more than is written here; read the result: {_ELSEWHERE[kind]}"
-                yield Note(Spot(self._source, node.line).place(label), why)
+                yield Note(Location(self._source, node.line).place(label), why)
             yield from self._scan(node, label, ())
 
     def _read_pod(self, pod: Node, label: str) -> Iterator[Wanted | Note]:
@@ -101,7 +101,7 @@ class _Reading:
                 if image is None or image.node.is_empty or image.node.text in ("", _INJECTED):
                     line = image.line if image else container.line
                     why = "no image is written here; something else puts it in"
-                    yield Note(Spot(self._source, line).place(who), why)
+                    yield Note(Location(self._source, line).place(who), why)
                 else:
                     yield self._want(image, who)
         for volume in pod.find("volumes").items:
@@ -110,7 +110,7 @@ class _Reading:
                 yield self._want(reference, f"{label} volume {_name(volume)}")
 
     def _want(self, field: Field, who: str) -> Wanted:
-        return want(field.node.text or "", Spot(self._source, field.line), who)
+        return want(field.node.text or "", Location(self._source, field.line), who)
 
     def _scan(self, node: Node, label: str, path: tuple[str, ...]) -> Iterator[Wanted | Note]:
         for name, field in node.fields.items():
@@ -124,18 +124,18 @@ class _Reading:
             yield from self._scan(item, label, (*path, f"[{number}]"))
 
     def _guess(self, field: Field, who: str) -> Iterator[Wanted | Note]:
-        spot = Spot(self._source, field.line)
+        location = Location(self._source, field.line)
         value = field.node.find("reference") if field.node.fields else field.node
         text = value.text or ""
         if len(text) > MAX_LENGTH:
             return
         if _is_plausible(text):
-            yield want(text, spot, who, is_guess=True)
+            yield want(text, location, who, is_guess=True)
         elif "{{" in text or "$" in text:
-            yield Note(spot.place(who), f"{text[:300]!r} is filled in by something else")
+            yield Note(location.place(who), f"{text[:300]!r} is filled in by something else")
         elif field.node.find("repository").text:
             why = "an image in parts (repository, tag); write it into a list as one"
-            yield Note(spot.place(who), why)
+            yield Note(location.place(who), why)
 
 
 def _name(node: Node) -> str:

@@ -10,7 +10,7 @@ RENDER_FIRST = "render the template first: helm template ... | entrepot ..."
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class Location:
     """A line of a source, counted from 1; 0 means the source as a whole."""
 
     source: str
@@ -19,17 +19,17 @@ class Spot:
     def __str__(self) -> str:
         return f"{self.source}:{self.line}" if self.line else self.source
 
-    def without_folder(self) -> "Spot":
+    def without_folder(self) -> "Location":
         """Return the same spot, wherever the file lies."""
-        return Spot(PurePath(self.source).name, self.line)
+        return Location(PurePath(self.source).name, self.line)
 
     def refuse(self, why: str, cure: str) -> ListInvalid:
         """Make the error that points here."""
-        return ListInvalid(self.source, self.line, _spell(why), _spell(cure))
+        return ListInvalid(self.source, self.line, _format(why), _format(cure))
 
     def place(self, who: str) -> str:
         """Say who stands here, as one printable line: `a.yaml:14 service web`."""
-        return f"{self} {_spell(who)}".rstrip()
+        return f"{self} {_format(who)}".rstrip()
 
 
 def split_lines(text: str, source: str) -> list[str]:
@@ -41,10 +41,10 @@ def split_lines(text: str, source: str) -> list[str]:
     # Not `splitlines`, which also breaks at form feeds and at separators that only Unicode knows.
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if len(lines) > MAX_LINES:
-        raise Spot(source, 0).refuse(f"more than {MAX_LINES} lines", "give it in parts")
+        raise Location(source, 0).refuse(f"more than {MAX_LINES} lines", "give it in parts")
     return lines
 
 
-def _spell(text: str) -> str:
+def _format(text: str) -> str:
     # Names in a file may contain what moves the cursor or ends a line.
     return "".join(each if each.isprintable() else "\ufffd" for each in text)

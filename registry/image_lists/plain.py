@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from registry.image_lists.location import Spot, split_lines
+from registry.image_lists.location import Location, split_lines
 from registry.image_lists.results import Findings, Wanted, want
 
 
@@ -23,11 +23,11 @@ def _read_lines(text: str, source: str) -> Iterator[Wanted]:
         # No image contains a '#', so one without a space before it is a comment as well.
         image, _, reason = line.partition("#")
         words = image.split()
-        spot = Spot(source, number)
+        location = Location(source, number)
         if len(words) > 1 and "{{" not in image:
             told = " ".join(words)[:300]
-            raise spot.refuse(
+            raise location.refuse(
                 f"{told!r} is more than one word", "one image a line, everything else behind a #"
             )
         if words:
-            yield want(image, spot, " ".join(reason.split()))
+            yield want(image, location, " ".join(reason.split()))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from registry.errors import InvalidInput, ListInvalid, TagInvalid
-from registry.image_lists.location import RENDER_FIRST, Spot
+from registry.image_lists.location import RENDER_FIRST, Location
 from registry.oci.digest import Digest
 from registry.oci.image_patterns import parse_image
 from registry.oci.names import Reference, Repository
@@ -85,7 +85,7 @@ def check_image(image: str) -> None:
         Digest.parse(digest)
 
 
-def want(image: str, spot: Spot, who: str = "", *, is_guess: bool = False) -> Wanted:
+def want(image: str, location: Location, who: str = "", *, is_guess: bool = False) -> Wanted:
     """Return what is wanted at a line; `who` wants it there, e.g. `service web`.
 
     Raises:
@@ -95,8 +95,8 @@ def want(image: str, spot: Spot, who: str = "", *, is_guess: bool = False) -> Wa
     try:
         check_image(bare)
     except InvalidInput as error:
-        raise _refuse(bare, spot, str(error)) from None
-    return Wanted(bare, spot.place(who), is_guess, spot.without_folder().place(who))
+        raise _refuse(bare, location, str(error)) from None
+    return Wanted(bare, location.place(who), is_guess, location.without_folder().place(who))
 
 
 def merge(wanted: Iterable[Wanted], default_registry: str = DOCKER_HUB) -> tuple[Entry, ...]:
@@ -124,11 +124,11 @@ def merge(wanted: Iterable[Wanted], default_registry: str = DOCKER_HUB) -> tuple
     )
 
 
-def _refuse(image: str, spot: Spot, why: str) -> ListInvalid:
+def _refuse(image: str, location: Location, why: str) -> ListInvalid:
     told = image[:300]
     if "{{" in image:
-        return spot.refuse(f"{told!r} is a template", RENDER_FIRST)
+        return location.refuse(f"{told!r} is a template", RENDER_FIRST)
     if "$" in image:
         cure = "put the value in its place first, e.g. with envsubst"
-        return spot.refuse(f"{told!r} contains a variable", cure)
-    return spot.refuse(f"{told!r} is not an image: {why}" if image else "no image", _WRITE)
+        return location.refuse(f"{told!r} contains a variable", cure)
+    return location.refuse(f"{told!r} is not an image: {why}" if image else "no image", _WRITE)

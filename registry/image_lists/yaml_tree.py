@@ -12,7 +12,7 @@ from types import MappingProxyType
 import yaml
 
 from registry.errors import ListInvalid
-from registry.image_lists.location import RENDER_FIRST, Spot
+from registry.image_lists.location import RENDER_FIRST, Location
 
 MAX_NODES = 500_000  # in one text; a thousand pods, as a cluster lists them, have fewer
 MAX_DEPTH = 200
@@ -107,7 +107,7 @@ def _read_events(text: str, source: str) -> Iterator[yaml.Event]:
     try:
         yield from islice(stream, 2 * MAX_NODES)
         if next(stream, None) is not None:
-            raise Spot(source, 0).refuse(*_TOO_LARGE)
+            raise Location(source, 0).refuse(*_TOO_LARGE)
     # Beside its own errors PyYAML lets through those of `int` and `chr` for odd escapes.
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         mark = getattr(error, "problem_mark", None)
@@ -115,8 +115,8 @@ def _read_events(text: str, source: str) -> Iterator[yaml.Event]:
         cure = "mend it there; indent with spaces, quote what begins with a special character"
         if "{{" in text:
             cure = f"mend it there or, if this is a template, {RENDER_FIRST}"
-        spot = Spot(source, mark.line + 1 if mark else 0)
-        raise spot.refuse(f"not YAML: {told[:300]}", cure) from None
+        location = Location(source, mark.line + 1 if mark else 0)
+        raise location.refuse(f"not YAML: {told[:300]}", cure) from None
 
 
 class _Text:
@@ -180,7 +180,7 @@ class _Text:
         name = event.anchor or ""
         if name not in self._anchors:
             why = f"*{name[:300]} stands for nothing, or for what contains it"
-            raise Spot(self._source, line).refuse(why, f"write &{name[:300]} before it")
+            raise Location(self._source, line).refuse(why, f"write &{name[:300]} before it")
         node, size = self._anchors[name]
         self._add(size, line, depth + node.height)
         return node
@@ -188,12 +188,12 @@ class _Text:
     def _add(self, nodes: int, line: int, depth: int) -> None:
         self._count += nodes
         if self._count > MAX_NODES or depth > MAX_DEPTH:
-            raise Spot(self._source, line).refuse(*_TOO_LARGE)
+            raise Location(self._source, line).refuse(*_TOO_LARGE)
 
     def _refuse_key(self, event: yaml.Event) -> ListInvalid:
         # `image: {{ .Values.image }}` is YAML: a mapping with a mapping as its key.
-        spot = Spot(self._source, _line(event))
-        return spot.refuse("a key that is not a word, as in a template", RENDER_FIRST)
+        location = Location(self._source, _line(event))
+        return location.refuse("a key that is not a word, as in a template", RENDER_FIRST)
 
 
 def _line(event: yaml.Event) -> int:

@@ -10,7 +10,7 @@ PORTION = 1024 * 1024  # bytes worth a thread hop, and waking every reader
 LINGER = 0.02  # seconds between two smaller portions; the first goes at once
 
 
-class Conveyor:
+class Batcher:
     """Pulls a stream of chunks in a task; `take` gives all that has come since.
 
     The first chunk is given at once, and then batches of a `PORTION` or of what has come within

@@ -4,20 +4,20 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from registry.errors import BlobUnknown, Unknown, UpstreamDenied, UpstreamOffline
-from registry.mirror.negative_cache import AbsenceMemory
+from registry.mirror.negative_cache import NegativeCache
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.tasks import Tasks
 from registry.upstream.contract import Source
 
 
-class BlobInquiries:
+class BlobChecks:
     """Asks upstreams whether a repository has a blob; costs no transfer."""
 
     def __init__(
         self,
         sources: Mapping[str, Source],
-        absences: AbsenceMemory,
+        absences: NegativeCache,
         tasks: Tasks,
         clock: Callable[[], float],
     ) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from registry.catalog.blob_access import BlobCatalog
-from registry.content.space import RoomKeeper
+from registry.catalog.blob_access import BlobAccessCatalog
+from registry.content.space import SpaceKeeper
 from registry.errors import (
     BlobUnknown,
     DigestMismatch,
@@ -18,17 +18,17 @@ from registry.errors import (
     UpstreamOffline,
 )
 from registry.metrics import Metrics
-from registry.mirror.blob_checks import BlobInquiries
-from registry.mirror.cache_status import Origin
-from registry.mirror.downloads import Flight, Flights, Order
+from registry.mirror.blob_checks import BlobChecks
+from registry.mirror.cache_status import CacheStatus
+from registry.mirror.downloads import Download, DownloadRequest, Downloads
 from registry.mirror.passthrough import relay
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor
 from registry.oci.names import Repository
 from registry.store.contract import BlobFile, BlobStore
-from registry.store.ingests import Spool
-from registry.store.partial import Fate, PartReader
+from registry.store.ingests import Ingests
+from registry.store.partial import PartialReader, PartialState
 from registry.upstream.contract import Source
 
 
@@ -37,7 +37,7 @@ class StoredBlob:
     """A whole blob in a file. Close it after use."""
 
     file: BlobFile
-    origin: Origin = Origin.HIT
+    origin: CacheStatus = CacheStatus.HIT
 
     @property
     def size(self) -> int:
@@ -58,16 +58,16 @@ class ArrivingBlob:
 
     def __init__(
         self,
-        order: Order,
-        flight: Flight,
-        reader: PartReader | None,
-        origin: Origin,
+        request: DownloadRequest,
+        download: Download,
+        reader: PartialReader | None,
+        origin: CacheStatus,
         metrics: Metrics,
     ) -> None:
-        self.size = flight.size if flight.size is not None else order.size
+        self.size = download.size if download.size is not None else request.size
         self.origin = origin
-        self._order = order
-        self._flight = flight
+        self._request = request
+        self._download = download
         self._reader = reader
         self._metrics = metrics
 
@@ -86,35 +86,35 @@ class ArrivingBlob:
             UpstreamError: the flight gave up; the next request resumes it.
         """
         if self._reader is None:
-            raise StoreError(str(self._order.digest), "the disk refused it")
+            raise StoreError(str(self._request.digest), "the disk refused it")
         while True:
-            was_over = self._flight.is_over
+            was_over = self._download.is_over
             progress = self._reader.progress()
-            if progress.fate is Fate.CONDEMNED:
-                raise DigestMismatch(str(self._order.digest), "wrong bytes arrived")
-            if progress.landed > offset or progress.fate is Fate.WHOLE:
+            if progress.state is PartialState.CONDEMNED:
+                raise DigestMismatch(str(self._request.digest), "wrong bytes arrived")
+            if progress.landed > offset or progress.state is PartialState.WHOLE:
                 return progress.landed
-            if progress.fate is Fate.ABANDONED or was_over:
-                failure = self._flight.failure
+            if progress.state is PartialState.ABANDONED or was_over:
+                failure = self._download.failure
                 raise (
                     failure.copy()
                     if failure is not None
-                    else StoreError(str(self._order.digest), "the fill ended early")
+                    else StoreError(str(self._request.digest), "the fill ended early")
                 )
-            await self._flight.changed()
+            await self._download.changed()
 
     async def relay(self, sent: Span, stop: int | None) -> AsyncGenerator[bytes, None]:
         """Yield what follows `sent` up to `stop` straight from upstream; see `relay.relay`."""
-        order = self._order
+        request = self._request
         self._metrics.passed_through.inc()
         structlog.get_logger("registry.mirror").error(
             "passed through, not kept",
-            blob=str(order.digest),
-            repository=str(order.repository),
-            why=str(self._flight.failure or "the disk refused it in another process"),
+            blob=str(request.digest),
+            repository=str(request.repository),
+            why=str(self._download.failure or "the disk refused it in another process"),
         )
-        transfer = order.source.open_blob(order.repository.name, order.digest, order.size)
-        async for chunk in relay(transfer, order.digest, sent, stop, self._reader):
+        transfer = request.source.open_blob(request.repository.name, request.digest, request.size)
+        async for chunk in relay(transfer, request.digest, sent, stop, self._reader):
             yield chunk
 
     def close(self) -> None:
@@ -131,12 +131,12 @@ class Blobs:
         sources: Mapping[str, Source],
         connections: Mapping[str, int],
         *,
-        catalog: BlobCatalog,
+        catalog: BlobAccessCatalog,
         store: BlobStore,
-        spool: Spool,
-        flights: Flights,
-        room: RoomKeeper,
-        inquiries: BlobInquiries,
+        ingests: Ingests,
+        downloads: Downloads,
+        room: SpaceKeeper,
+        inquiries: BlobChecks,
         metrics: Metrics,
     ) -> None:
         """`connections` is how many may fetch one large blob, by upstream."""
@@ -144,8 +144,8 @@ class Blobs:
         self._connections = connections
         self._catalog = catalog
         self._store = store
-        self._spool = spool
-        self._flights = flights
+        self._ingests = ingests
+        self._downloads = downloads
         self._room = room
         self._inquiries = inquiries
         self._metrics = metrics
@@ -157,7 +157,7 @@ class Blobs:
 
     def measure(self, digest: Digest) -> int:
         """Return how many bytes of an arriving blob have landed."""
-        return self._spool.measure(digest)
+        return self._ingests.measure(digest)
 
     async def read_small(self, blob: Descriptor) -> bytes:
         """Return the bytes of a document that is here, such as a config.
@@ -207,22 +207,22 @@ class Blobs:
         file = await self._store.open_file(digest)
         if file is not None and (size in (None, file.size) or not await self._doubt(digest, file)):
             return StoredBlob(file)
-        order = self._order(repository, digest, size)
+        request = self._request(repository, digest, size)
         try:
-            flight, origin = await self._board(order)
+            download, origin = await self._join(request)
         except (UpstreamDenied, UpstreamOffline) as error:
             raise BlobUnknown(str(repository), str(digest)) from error
-        if isinstance(flight.failure, StoreError):
-            return ArrivingBlob(order, flight, None, Origin.MISS, self._metrics)
+        if isinstance(download.failure, StoreError):
+            return ArrivingBlob(request, download, None, CacheStatus.MISS, self._metrics)
         # In this order: between the two the part may become the stored blob, never the reverse.
         with ExitStack() as unused:
-            reader = self._spool.open(digest)
+            reader = self._ingests.open(digest)
             if reader is not None:
                 unused.enter_context(reader)
             file = await self._store.open_file(digest)
             if file is None:
                 unused.pop_all()
-                return ArrivingBlob(order, flight, reader, origin, self._metrics)
+                return ArrivingBlob(request, download, reader, origin, self._metrics)
             return StoredBlob(file, origin)
 
     async def fetch(self, repository: Repository, descriptor: Descriptor) -> bool:
@@ -234,14 +234,16 @@ class Blobs:
         """
         if await self._store.stat(descriptor.digest) is not None:
             return False
-        order = self._order(repository, descriptor.digest, descriptor.size)
-        flight, _ = self._flights.join(order)
-        await flight.ended()
+        request = self._request(repository, descriptor.digest, descriptor.size)
+        download, _ = self._downloads.join(request)
+        await download.ended()
         return True
 
-    def _order(self, repository: Repository, digest: Digest, size: int | None) -> Order:
+    def _request(self, repository: Repository, digest: Digest, size: int | None) -> DownloadRequest:
         source = self._sources[repository.registry]
-        return Order(repository, digest, size, source, self._connections[repository.registry])
+        return DownloadRequest(
+            repository, digest, size, source, self._connections[repository.registry]
+        )
 
     async def _doubt(self, digest: Digest, file: BlobFile) -> bool:
         """Whether a file of another size than was expected is damaged; then it is closed."""
@@ -255,7 +257,7 @@ class Blobs:
                 file.close()
         return is_damaged
 
-    async def _board(self, order: Order) -> tuple[Flight, Origin]:
+    async def _join(self, request: DownloadRequest) -> tuple[Download, CacheStatus]:
         """Wait for the first bytes, or until the disk has refused them.
 
         What another repository was refused, or another upstream could not deliver, says nothing of
@@ -265,14 +267,14 @@ class Blobs:
             Unknown, UpstreamError, DigestMismatch: what the flight failed with.
         """
         while True:
-            flight, is_joined = self._flights.join(order)
+            download, is_joined = self._downloads.join(request)
             try:
-                await flight.opened()
+                await download.opened()
             except StoreError:
-                return flight, Origin.MISS
+                return download, CacheStatus.MISS
             except (Unknown, UpstreamError):
-                if is_joined and flight.repository != order.repository:
+                if is_joined and download.repository != request.repository:
                     continue
                 raise
-            is_ours = flight.is_writer and not is_joined
-            return flight, Origin.MISS if is_ours else Origin.JOINED
+            is_ours = download.is_writer and not is_joined
+            return download, CacheStatus.MISS if is_ours else CacheStatus.JOINED

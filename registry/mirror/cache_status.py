@@ -3,7 +3,7 @@
 from enum import Enum
 
 
-class Origin(Enum):
+class CacheStatus(Enum):
     """How a manifest or blob came to be answered."""
 
     HIT = "hit"  # it was here

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 
 import structlog
 
-from registry.content.space import RoomKeeper
+from registry.content.space import SpaceKeeper
 from registry.errors import DigestMismatch, EntrepotError, StoreError
-from registry.mirror.batching import Conveyor
+from registry.mirror.batching import Batcher
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.store.blocking import in_thread
 from registry.store.contract import BlobStore
-from registry.store.ingests import Spool, Waybill
-from registry.store.partial import Fate, PartReader, PartWriter, Progress
+from registry.store.ingests import IngestInfo, Ingests
+from registry.store.partial import PartialReader, PartialState, PartialWriter, Progress
 from registry.tasks import Tasks
-from registry.upstream.contract import Source, Transfer
+from registry.upstream.contract import BlobDownload, Source
 from registry.upstream.parallel_ranges import read_in_order
 
 POLL = 0.02  # seconds between two looks at a part that another process writes
@@ -30,7 +30,7 @@ STEP = 64 * 1024 * 1024  # bytes reserved at a time where nobody tells the size
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class DownloadRequest:
     """What to fetch, from where: `size` in bytes where a manifest says it."""
 
     repository: Repository
@@ -40,25 +40,25 @@ class Order:
     connections: int
 
 
-class Flight:
+class Download:
     """One blob on its way into the store, as this process sees it."""
 
     def __init__(
         self,
-        order: Order,
-        spool: Spool,
+        request: DownloadRequest,
+        ingests: Ingests,
         store: BlobStore,
-        room: RoomKeeper,
+        room: SpaceKeeper,
         clock: Callable[[], float],
     ) -> None:
-        self.size = order.size
+        self.size = request.size
         self.failure: EntrepotError | None = None
         self.is_over = False
         self.is_writer = False
-        self.repository = order.repository
-        self._order = order
-        self._digest = order.digest
-        self._spool = spool
+        self.repository = request.repository
+        self._request = request
+        self._digest = request.digest
+        self._ingests = ingests
         self._store = store
         self._room = room
         self._reserved = 0
@@ -68,7 +68,7 @@ class Flight:
         self._seen: Progress | None = None
         self._change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._log = structlog.get_logger("registry.mirror").bind(
-            blob=str(order.digest), repository=str(order.repository)
+            blob=str(request.digest), repository=str(request.repository)
         )
 
     async def opened(self) -> None:
@@ -100,7 +100,7 @@ class Flight:
     async def run(self) -> None:
         """Fly to the end; every failure ends up in `failure`."""
         try:
-            await self._fly()
+            await self._run()
         except EntrepotError as error:
             self.failure = error.copy()
         except OSError as error:
@@ -114,46 +114,46 @@ class Flight:
         if self.failure is not None:
             self._log.warning("fill failed", why=str(self.failure))
 
-    async def _fly(self) -> None:
+    async def _run(self) -> None:
         with ExitStack() as open_readers:
-            reader: PartReader | None = None
+            reader: PartialReader | None = None
             while await self._store.stat(self._digest) is None:
                 if reader is not None:
                     reader = self._watch(reader)
                 # Before opening what is there: a verdict left by the dead binds nobody.
-                writer = self._spool.take(self._digest)
+                writer = self._ingests.take(self._digest)
                 if writer is not None:
                     await self._lead(writer)
                     return
-                if reader is None and (reader := self._spool.open(self._digest)) is not None:
+                if reader is None and (reader := self._ingests.open(self._digest)) is not None:
                     open_readers.enter_context(reader)
                     continue
                 await asyncio.sleep(POLL)
 
-    def _watch(self, reader: PartReader) -> PartReader | None:
+    def _watch(self, reader: PartialReader) -> PartialReader | None:
         """Look at what the living writer of another process has done.
 
         Returns None where it gave up or began again: what stopped it may not stop us. Wrong bytes
         are wrong for us too once our readers may have some: the next request begins anew.
         """
         progress = reader.progress()
-        if progress.fate is Fate.CONDEMNED and self._is_open:
+        if progress.state is PartialState.CONDEMNED and self._is_open:
             raise DigestMismatch(str(self._digest), "wrong bytes arrived")
         former, self._seen = self._seen, progress
-        if progress.fate in (Fate.CONDEMNED, Fate.ABANDONED):
+        if progress.state in (PartialState.CONDEMNED, PartialState.ABANDONED):
             self._notify()
             return None
-        waybill = None
+        info = None
         if progress.landed and not self._is_open:
-            waybill = self._spool.waybill(self._digest)
-        if waybill is not None:
-            self._open(waybill.size)
+            info = self._ingests.read_info(self._digest)
+        if info is not None:
+            self._open(info.size)
         # Every reader wakes up to look at its file: only when there is something to see.
-        if waybill is not None or progress != former:
+        if info is not None or progress != former:
             self._notify()
         return reader
 
-    async def _lead(self, writer: PartWriter) -> None:
+    async def _lead(self, writer: PartialWriter) -> None:
         self.is_writer = True
         try:
             if await self._store.stat(self._digest) is not None:
@@ -171,7 +171,7 @@ class Flight:
                 writer.close()
                 await self._settle()
 
-    async def _fill(self, writer: PartWriter) -> None:
+    async def _fill(self, writer: PartialWriter) -> None:
         if not writer.is_fresh:  # else there is nothing to read, and clients wait
             await in_thread(writer.resume)
         if not writer.is_right:  # else its former writer died between the last byte and the end
@@ -179,7 +179,7 @@ class Flight:
         self._open(writer.received)
         self._notify()
         sealed = await in_thread(writer.seal)
-        self._spool.forget(self._digest)
+        self._ingests.forget(self._digest)
         self._notify()
         await self._store.adopt(sealed)
         try:
@@ -188,21 +188,21 @@ class Flight:
         except StoreError as error:  # the blob is whole and in its place: the files are the truth
             self._log.error("blob not recorded", why=str(error))
 
-    async def _fetch(self, writer: PartWriter) -> None:
-        order = self._order
+    async def _fetch(self, writer: PartialWriter) -> None:
+        request = self._request
         # Without a size there is no telling whether the rest is missing, or nothing is.
-        is_useless = not writer.is_growing or order.size is None or writer.landed >= order.size
+        is_useless = not writer.is_growing or request.size is None or writer.landed >= request.size
         if is_useless and not writer.is_fresh:
             await in_thread(writer.restart)
         resumed = writer.landed
-        transfer = order.source.open_blob(order.repository.name, order.digest, order.size)
-        waybill = self._spool.waybill(self._digest)
-        accused = tuple(waybill.accused) if waybill is not None else ()
-        if accused:
-            transfer.accuse(*accused)
-        chunks = read_in_order(transfer, resumed, order.connections)
-        async with Conveyor(chunks) as conveyor:
-            while batch := await conveyor.take():
+        transfer = request.source.open_blob(request.repository.name, request.digest, request.size)
+        info = self._ingests.read_info(self._digest)
+        suspects = tuple(info.suspects) if info is not None else ()
+        if suspects:
+            transfer.mark_suspect(*suspects)
+        chunks = read_in_order(transfer, resumed, request.connections)
+        async with Batcher(chunks) as batcher:
+            while batch := await batcher.take():
                 # Not before something has come: what a manifest says of a size may be a lie, for
                 # which everything else would be evicted. Where nobody tells it, step by step.
                 come = writer.received + sum(map(len, batch))
@@ -212,21 +212,21 @@ class Flight:
                     await in_thread(writer.append, batch)
                     self._notify()
                 else:
-                    if waybill is not None:  # what it says of the size may be wrong
-                        await in_thread(self._announce, transfer, accused)
+                    if info is not None:  # what it says of the size may be wrong
+                        await in_thread(self._announce, transfer, suspects)
                     # Clients wait for the first bytes, which are few: no thread is waited for.
                     writer.append(batch[:1])
                     self._open(transfer.size)
                     self._notify()
-                    if waybill is None:
-                        await in_thread(self._announce, transfer, accused)
+                    if info is None:
+                        await in_thread(self._announce, transfer, suspects)
                     self._log.info("fill started", size=transfer.size, endpoint=transfer.endpoint)
                     await in_thread(writer.append, batch[1:])
                     self._notify()
         # Before the verdict: whoever reads that the bytes are wrong may die, or ask again, at once.
         # A prefix from before a crash may be what is wrong: then nobody is to blame.
         if not writer.is_right and not resumed:
-            self._announce(transfer, (*accused, *transfer.accuse()))
+            self._announce(transfer, (*suspects, *transfer.mark_suspect()))
         await in_thread(writer.verify)
 
     async def _reserve(self, size: int) -> None:
@@ -242,11 +242,11 @@ class Flight:
         except StoreError as error:  # the steward will find out
             self._log.error("reservation not settled", why=str(error))
 
-    def _announce(self, transfer: Transfer, accused: Sequence[str]) -> None:
+    def _announce(self, transfer: BlobDownload, suspects: Sequence[str]) -> None:
         """Tell the other processes; an accusation stays for them until the blob is whole."""
-        repository, endpoint = str(self._order.repository), transfer.endpoint
-        self._spool.announce(
-            self._digest, Waybill(transfer.size, repository, endpoint, self._clock(), accused)
+        repository, endpoint = str(self._request.repository), transfer.endpoint
+        self._ingests.write_info(
+            self._digest, IngestInfo(transfer.size, repository, endpoint, self._clock(), suspects)
         )
 
     def _open(self, size: int | None) -> None:
@@ -258,35 +258,35 @@ class Flight:
         change.set_result(None)
 
 
-class Flights:
+class Downloads:
     """The flights of this process by digest."""
 
     def __init__(
         self,
-        spool: Spool,
+        ingests: Ingests,
         store: BlobStore,
-        room: RoomKeeper,
+        room: SpaceKeeper,
         tasks: Tasks,
         clock: Callable[[], float],
     ) -> None:
-        self._spool = spool
+        self._ingests = ingests
         self._store = store
         self._room = room
         self._tasks = tasks
         self._clock = clock
-        self._flying: dict[Digest, Flight] = {}
+        self._running: dict[Digest, Download] = {}
 
-    def join(self, order: Order) -> tuple[Flight, bool]:
+    def join(self, request: DownloadRequest) -> tuple[Download, bool]:
         """Return the flight of a blob, and whether it was already under way in this process."""
-        flight = self._flying.get(order.digest)
-        if flight is not None and not flight.is_over:
-            return flight, True
-        flight = Flight(order, self._spool, self._store, self._room, self._clock)
-        self._flying[order.digest] = flight
-        task = self._tasks.start(flight.run())
-        task.add_done_callback(lambda _: self._leave(order.digest, flight))
-        return flight, False
+        download = self._running.get(request.digest)
+        if download is not None and not download.is_over:
+            return download, True
+        download = Download(request, self._ingests, self._store, self._room, self._clock)
+        self._running[request.digest] = download
+        task = self._tasks.start(download.run())
+        task.add_done_callback(lambda _: self._leave(request.digest, download))
+        return download, False
 
-    def _leave(self, digest: Digest, flight: Flight) -> None:
-        if self._flying.get(digest) is flight:
-            del self._flying[digest]
+    def _leave(self, digest: Digest, download: Download) -> None:
+        if self._running.get(digest) is download:
+            del self._running[digest]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import structlog
 
 from registry.catalog.manifests import ManifestCatalog
-from registry.content.manifests import Intake
+from registry.content.manifests import ManifestStore
 from registry.errors import StoreError
 from registry.mirror.manifest_memory import Known, ManifestMemory
 from registry.oci.digest import Digest
@@ -24,10 +24,12 @@ class _Entry:
     checked: float
 
 
-class Shelf:
+class ManifestCache:
     """What can be answered without asking anybody."""
 
-    def __init__(self, memory: ManifestMemory, catalog: ManifestCatalog, intake: Intake) -> None:
+    def __init__(
+        self, memory: ManifestMemory, catalog: ManifestCatalog, intake: ManifestStore
+    ) -> None:
         self._memory = memory
         self._catalog = catalog
         self._intake = intake

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from registry.content.pull_log import Pulls
+from registry.content.pull_log import PullLog
 from registry.errors import (
     ManifestUnknown,
     StoreError,
@@ -15,12 +15,12 @@ from registry.errors import (
     UpstreamError,
     UpstreamOffline,
 )
-from registry.mirror.cache_status import Origin
+from registry.mirror.cache_status import CacheStatus
 from registry.mirror.freshness import Freshness, judge
-from registry.mirror.manifest_cache import Shelf
+from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import Known
-from registry.mirror.negative_cache import AbsenceMemory
-from registry.mirror.revalidation import Finding, Inquiries, Inquiry
+from registry.mirror.negative_cache import NegativeCache
+from registry.mirror.revalidation import Revalidation, RevalidationResult, Revalidator
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository, Tag
@@ -35,7 +35,7 @@ class ServedManifest:
     """A manifest for a client; `warning` says why it may be out of date, empty when it is not."""
 
     manifest: Manifest
-    origin: Origin
+    origin: CacheStatus
     warning: str = ""
 
 
@@ -44,13 +44,13 @@ class Manifests:
 
     def __init__(
         self,
-        shelf: Shelf,
-        inquiries: Inquiries,
-        absences: AbsenceMemory,
+        shelf: ManifestCache,
+        inquiries: Revalidator,
+        absences: NegativeCache,
         tags: TagSettings,
         clock: Callable[[], float],
         *,
-        pulls: Pulls,
+        pulls: PullLog,
         offline: bool,
     ) -> None:
         self._shelf = shelf
@@ -111,7 +111,7 @@ class Manifests:
             known = await self._shelf.recall(repository, reference)
         freshness = Freshness.EXPIRED if known is None else self._judge(reference, known, now)
         if known is not None and freshness is Freshness.FRESH:
-            return ServedManifest(known.manifest, Origin.HIT)
+            return ServedManifest(known.manifest, CacheStatus.HIT)
         absent = self._absences.find((repository, reference), now)
         try:
             if absent is not None:
@@ -172,12 +172,12 @@ class Manifests:
             absent = _as_unknown(repository, reference, error)
             self._absences.note((repository, reference), absent, self._clock())
             raise absent from error
-        is_joined = inquiry.is_joined and finding.origin is Origin.MISS
+        is_joined = inquiry.is_joined and finding.origin is CacheStatus.MISS
         return ServedManifest(
-            finding.known.manifest, Origin.JOINED if is_joined else finding.origin
+            finding.known.manifest, CacheStatus.JOINED if is_joined else finding.origin
         )
 
-    async def _await(self, registry: str, inquiry: Inquiry, *, may_wait: bool) -> None:
+    async def _await(self, registry: str, inquiry: Revalidation, *, may_wait: bool) -> None:
         """Wait for an inquiry to end; raise UpstreamError when a known tag has waited enough."""
         now = self._clock()
         is_sluggish = now < self._sluggish_until.get(registry, 0.0)
@@ -189,7 +189,7 @@ class Manifests:
                 self._sluggish_until[registry] = self._clock() + SLUGGISH
             raise UpstreamError(registry, f"no answer within {PATIENCE} s")
 
-    def _forgive(self, registry: str, task: asyncio.Task[Finding]) -> None:
+    def _forgive(self, registry: str, task: asyncio.Task[RevalidationResult]) -> None:
         """Wait for an upstream again as soon as it answered anything, be it in the background."""
         if not task.cancelled() and not isinstance(task.exception(), UpstreamError):
             self._sluggish_until.pop(registry, None)
@@ -198,7 +198,7 @@ class Manifests:
         self, repository: Repository, reference: Reference, known: Known, why: Exception
     ) -> ServedManifest:
         self._log.warning("served stale", image=f"{repository}:{reference}", why=str(why))
-        return ServedManifest(known.manifest, Origin.STALE, f"stale: {why}")
+        return ServedManifest(known.manifest, CacheStatus.STALE, f"stale: {why}")
 
 
 def _as_unknown(

@@ -8,7 +8,7 @@ from registry.errors import Unknown
 MOST = 10_000  # entries; somebody asking for random names must not fill the memory
 
 
-class AbsenceMemory:
+class NegativeCache:
     """Absences by key for `missing_for` seconds each, the oldest forgotten first."""
 
     def __init__(self, missing_for: float) -> None:

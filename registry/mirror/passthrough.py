@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from registry.errors import DigestMismatch
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.store.partial import PartReader
-from registry.upstream.contract import Transfer
+from registry.store.partial import PartialReader
+from registry.upstream.contract import BlobDownload
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -18,7 +18,11 @@ _PIECE = 1024 * 1024  # bytes
 
 
 async def relay(
-    transfer: Transfer, digest: Digest, sent: Span, stop: int | None, reader: PartReader | None
+    transfer: BlobDownload,
+    digest: Digest,
+    sent: Span,
+    stop: int | None,
+    reader: PartialReader | None,
 ) -> AsyncGenerator[bytes, None]:
     """Yield the bytes from `sent.stop` to `stop`, straight from the upstream.
 
@@ -28,7 +32,7 @@ async def relay(
 
     Raises:
         DigestMismatch: the bytes are wrong; the last one was not yielded.
-        UpstreamError, BlobUnknown: as `Transfer.stream` does.
+        UpstreamError, BlobUnknown: as `BlobDownload.stream` does.
     """
     hasher = digest.hasher()
     is_end = stop in (None, transfer.size)
@@ -43,12 +47,12 @@ async def relay(
                 yield held + wanted[:-1]
                 held = wanted[-1:]
     if is_end and hasher.hexdigest() != digest.encoded:
-        transfer.accuse()
+        transfer.mark_suspect()
         raise DigestMismatch(str(digest), "wrong bytes arrived, and were not kept")
     yield held
 
 
-async def _hash_file(reader: PartReader | None, stop: int, hasher: "_Hash") -> int:
+async def _hash_file(reader: PartialReader | None, stop: int, hasher: "_Hash") -> int:
     """Hash what the file has before `stop`; return how far that went."""
     at = 0
     while reader is not None and at < stop:

@@ -8,18 +8,18 @@ from typing import Protocol
 from registry.errors import EntrepotError, PlatformUnknown, UpstreamError
 from registry.mirror.blobs import Blobs
 from registry.mirror.manifests import Manifests
-from registry.mirror.referrers import Attachments
+from registry.mirror.referrers import ReferrerFetcher
 from registry.oci import media_types
 from registry.oci import platforms as oci_platforms
 from registry.oci.digest import Digest
 from registry.oci.manifest import Descriptor, Manifest
-from registry.oci.names import Reference, Repository, spell_image
+from registry.oci.names import Reference, Repository, format_image
 
 AT_ONCE = 4  # blobs of one image
 
 
 @dataclass(slots=True)
-class Warmed:
+class PrefetchResult:
     """What a name leads to now; `fetched` bytes were not here; `failures` say what could not be.
 
     `attached` is how many signatures, SBOMs and attestations of it are here too; `absent` are the
@@ -35,7 +35,7 @@ class Warmed:
     failures: list[str] = field(default_factory=list)
 
 
-class Watch(Protocol):
+class PrefetchListener(Protocol):
     """Who looks on while blobs that are not here are fetched."""
 
     def expect(self, image: str, blobs: Iterable[Descriptor]) -> None:
@@ -48,10 +48,10 @@ class Watch(Protocol):
         """Hear that it is over."""
 
 
-class Warming:
+class Prefetcher:
     """Has images stored, whole."""
 
-    def __init__(self, manifests: Manifests, blobs: Blobs, attachments: Attachments) -> None:
+    def __init__(self, manifests: Manifests, blobs: Blobs, attachments: ReferrerFetcher) -> None:
         self._manifests = manifests
         self._blobs = blobs
         self._attachments = attachments
@@ -63,9 +63,9 @@ class Warming:
         platforms: Sequence[str],
         tell: Callable[[Descriptor], None] = lambda _: None,
         *,
-        watch: Watch | None = None,
+        watch: PrefetchListener | None = None,
         with_attached: bool = False,
-    ) -> Warmed:
+    ) -> PrefetchResult:
         """Ask what `reference` leads to now, and fetch what of it is not here.
 
         Of an index, manifests for `platforms` (all when empty). Every blob that is here is told.
@@ -75,22 +75,22 @@ class Warming:
             PlatformUnknown: it is an index that has none for any of these platforms.
         """
         served = await self._manifests.refresh(repository, reference)
-        warmed = Warmed(served.manifest.digest)
-        image = spell_image(repository, reference)
+        warmed_image = PrefetchResult(served.manifest.digest)
+        image = format_image(repository, reference)
         chosen = choose_manifests(image, served.manifest, platforms)
-        warmed.absent = find_absent(served.manifest, platforms)
-        manifests = await self._follow(repository, chosen, warmed)
+        warmed_image.absent = find_absent(served.manifest, platforms)
+        manifests = await self._follow(repository, chosen, warmed_image)
         if with_attached:
-            attached = await self._attach(repository, served.manifest, chosen, warmed)
-            warmed.attached = len(attached)
+            attached = await self._attach(repository, served.manifest, chosen, warmed_image)
+            warmed_image.attached = len(attached)
             manifests += attached
         blobs = {blob.digest: blob for manifest in manifests for blob in manifest.blobs}
         missing = await self._list_missing(list(blobs.values()), tell)
         if watch is not None:
             watch.expect(image, missing)
-        await self._fetch(repository, missing, warmed, tell, watch=watch)
-        warmed.foreign = await self._find_foreign(served.manifest, platforms)
-        return warmed
+        await self._fetch(repository, missing, warmed_image, tell, watch=watch)
+        warmed_image.foreign = await self._find_foreign(served.manifest, platforms)
+        return warmed_image
 
     def measure(self, blob: Descriptor) -> int:
         """Return how many bytes of a blob that is being fetched have landed."""
@@ -103,23 +103,27 @@ class Warming:
         return found if found and oci_platforms.is_foreign(found, platforms) else ""
 
     async def _follow(
-        self, repository: Repository, digests: Iterable[Digest], warmed: Warmed
+        self, repository: Repository, digests: Iterable[Digest], warmed_image: PrefetchResult
     ) -> list[Manifest]:
         found = []
         for digest in digests:
             try:
                 found.append((await self._manifests.refresh(repository, digest)).manifest)
             except EntrepotError as error:
-                warmed.failures.append(tell_failure(error))
+                warmed_image.failures.append(format_failure(error))
         return found
 
     async def _attach(
-        self, repository: Repository, root: Manifest, chosen: Sequence[Digest], warmed: Warmed
+        self,
+        repository: Repository,
+        root: Manifest,
+        chosen: Sequence[Digest],
+        warmed_image: PrefetchResult,
     ) -> list[Manifest]:
-        proofs = await self._follow(repository, find_attestations(root, chosen), warmed)
+        proofs = await self._follow(repository, find_attestations(root, chosen), warmed_image)
         subjects = dict.fromkeys((root.digest, *chosen))
         found, failures = await self._attachments.fetch(repository, list(subjects))
-        warmed.failures += map(tell_failure, failures)
+        warmed_image.failures += map(format_failure, failures)
         return [*proofs, *found]
 
     async def _list_missing(
@@ -135,10 +139,10 @@ class Warming:
         self,
         repository: Repository,
         missing: Sequence[Descriptor],
-        warmed: Warmed,
+        warmed_image: PrefetchResult,
         tell: Callable[[Descriptor], None],
         *,
-        watch: Watch | None,
+        watch: PrefetchListener | None,
     ) -> None:
         gate = asyncio.Semaphore(AT_ONCE)
 
@@ -149,11 +153,11 @@ class Warming:
                     watch.begin(blob)
                 try:
                     if await self._blobs.fetch(repository, blob):
-                        warmed.fetched += blob.size
+                        warmed_image.fetched += blob.size
                     is_whole = True
                     tell(blob)
                 except EntrepotError as error:
-                    warmed.failures.append(tell_failure(error))
+                    warmed_image.failures.append(format_failure(error))
                 finally:
                     if watch is not None:
                         watch.end(blob, is_whole=is_whole)
@@ -202,7 +206,7 @@ def find_attestations(root: Manifest, chosen: Sequence[Digest]) -> list[Digest]:
     ]
 
 
-def tell_failure(error: EntrepotError) -> str:
+def format_failure(error: EntrepotError) -> str:
     """Say what went wrong, and when to come again where that is known."""
     wait = error.retry_after if isinstance(error, UpstreamError) else None
     if not wait:

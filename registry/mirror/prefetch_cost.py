@@ -4,16 +4,16 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from registry.catalog.rate_limits import BudgetCatalog
+from registry.catalog.rate_limits import RateLimitCatalog
 from registry.mirror.blobs import Blobs
 from registry.mirror.manifests import Manifests
 from registry.mirror.prefetch import choose_manifests, find_absent, find_attestations
 from registry.oci.manifest import Manifest
-from registry.oci.names import Reference, Repository, spell_image
+from registry.oci.names import Reference, Repository, format_image
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class CostEstimate:
     """How many requests an image takes from the pull budget, and the bytes to fetch.
 
     What is not here yet says neither what it consists of nor how large it is: `most` is then a
@@ -37,14 +37,14 @@ class Budget:
     seen: float
 
 
-class Foresight:
+class CostEstimator:
     """Foresees costs, and what there is to pay them from."""
 
     def __init__(
         self,
         manifests: Manifests,
         blobs: Blobs,
-        budgets: BudgetCatalog,
+        budgets: RateLimitCatalog,
         endpoints: Mapping[str, Sequence[str]],
         clock: Callable[[], float],
     ) -> None:
@@ -55,14 +55,14 @@ class Foresight:
         self._endpoints = endpoints
         self._clock = clock
 
-    async def foresee(
+    async def estimate(
         self,
         repository: Repository,
         reference: Reference,
         platforms: Sequence[str],
         *,
         with_attached: bool,
-    ) -> Forecast:
+    ) -> CostEstimate:
         """Ask by HEAD, which is free, what a name leads to, and look what of that is here.
 
         What refers to the image (signatures, SBOMs) comes on top, where there is any.
@@ -75,8 +75,8 @@ class Foresight:
         if root is None:
             each = 2 if with_attached else 1
             most = 1 + len(platforms) * each if platforms else math.inf
-            return Forecast(1, most, None)
-        chosen = choose_manifests(spell_image(repository, reference), root, platforms)
+            return CostEstimate(1, most, None)
+        chosen = choose_manifests(format_image(repository, reference), root, platforms)
         if with_attached:
             chosen += find_attestations(root, chosen)
         found = [
@@ -86,7 +86,7 @@ class Foresight:
         lacking = found.count(None)
         known = [manifest for manifest in found if manifest is not None]
         missing = None if lacking else await self._add_up(known)
-        return Forecast(lacking, lacking, missing, find_absent(root, platforms))
+        return CostEstimate(lacking, lacking, missing, find_absent(root, platforms))
 
     async def _add_up(self, manifests: Sequence[Manifest]) -> int:
         blobs = {blob.digest: blob for manifest in manifests for blob in manifest.blobs}

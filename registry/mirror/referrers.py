@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from registry.errors import DigestInvalid, EntrepotError, Unknown
 from registry.mirror.manifests import Manifests
-from registry.mirror.tags_and_referrers import Lists
+from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
@@ -15,10 +15,10 @@ AT_ONCE = 4  # questions about one image
 COSIGN = (".sig", ".att", ".sbom")  # what cosign appends to the tag of a digest
 
 
-class Attachments:
+class ReferrerFetcher:
     """Fetches the manifests of what refers to others; where there is none, that is no failure."""
 
-    def __init__(self, manifests: Manifests, lists: Lists) -> None:
+    def __init__(self, manifests: Manifests, lists: TagsAndReferrers) -> None:
         self._manifests = manifests
         self._lists = lists
 

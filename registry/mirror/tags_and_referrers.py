@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from registry.catalog.manifests import ManifestCatalog, Referrer
-from registry.catalog.upstream_lists import ListCatalog
+from registry.catalog.upstream_lists import UpstreamListCatalog
 from registry.errors import (
     NameUnknown,
     ReferrersUnsupported,
@@ -18,8 +18,8 @@ from registry.errors import (
     UpstreamError,
     UpstreamOffline,
 )
-from registry.mirror.cache_status import Origin
-from registry.mirror.negative_cache import AbsenceMemory
+from registry.mirror.cache_status import CacheStatus
+from registry.mirror.negative_cache import NegativeCache
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.settings.model import TagSettings
@@ -34,19 +34,19 @@ class ServedList:
     """A list for a client; `warning` says why it may be incomplete or old."""
 
     entries: list[Any]
-    origin: Origin
+    origin: CacheStatus
     warning: str = ""
 
 
-class Lists:
+class TagsAndReferrers:
     """Answers lists: fresh ones from the catalog, others from upstream, old ones when it fails."""
 
     def __init__(
         self,
         sources: Mapping[str, Source],
-        lists: ListCatalog,
+        lists: UpstreamListCatalog,
         manifests: ManifestCatalog,
-        absences: AbsenceMemory,
+        absences: NegativeCache,
         tasks: Tasks,
         *,
         tags: TagSettings,
@@ -75,7 +75,7 @@ class Lists:
             seen = self._manifests.list_tags(repository)
             if not seen:
                 raise NameUnknown(str(repository)) from error
-            return ServedList(seen, Origin.STALE, "only the tags pulled through this mirror")
+            return ServedList(seen, CacheStatus.STALE, "only the tags pulled through this mirror")
 
     async def list_referrers(self, repository: Repository, digest: Digest) -> ServedList:
         """Return the descriptors of what refers to `digest`.
@@ -95,7 +95,9 @@ class Lists:
             seen = [_describe(each) for each in self._manifests.list_referrers(repository, digest)]
             if not seen:
                 raise ReferrersUnsupported(str(repository)) from error
-            return ServedList(seen, Origin.STALE, "only the referrers pulled through this mirror")
+            return ServedList(
+                seen, CacheStatus.STALE, "only the referrers pulled through this mirror"
+            )
         except UpstreamDenied as error:
             raise ReferrersUnsupported(str(repository)) from error
 
@@ -109,7 +111,7 @@ class Lists:
         now = self._clock()
         record = self._lists.find(repository, subject)
         if record is not None and abs(now - record.checked) <= self._tags.fresh_for:
-            return ServedList(record.entries, Origin.HIT)
+            return ServedList(record.entries, CacheStatus.HIT)
         key = (repository, subject)
         if (absent := self._absences.find(key, now)) is not None:
             raise absent
@@ -120,8 +122,8 @@ class Lists:
         except UpstreamError as error:
             if record is None:
                 raise
-            return ServedList(record.entries, Origin.STALE, f"stale: {error}")
-        return ServedList(entries, Origin.MISS)
+            return ServedList(record.entries, CacheStatus.STALE, f"stale: {error}")
+        return ServedList(entries, CacheStatus.MISS)
 
     async def _fetch(
         self, repository: Repository, subject: str, ask: Callable[[], Awaitable[list[Any]]]

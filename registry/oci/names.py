@@ -86,6 +86,6 @@ def parse_reference(text: str) -> Reference:
     return Tag(text)
 
 
-def spell_image(repository: Repository, reference: Reference) -> str:
+def format_image(repository: Repository, reference: Reference) -> str:
     """Write an image as people do: `registry/name:tag`, or `registry/name@digest`."""
     return f"{repository}{':' if isinstance(reference, Tag) else '@'}{reference}"

@@ -33,7 +33,7 @@ def map_platforms(index: Mapping[str, Any]) -> dict[str, str]:
     """
     found = {}
     for digest, entry in _list_entries(index):
-        name = _spell(entry.get("platform"))
+        name = _format(entry.get("platform"))
         if name and not name.startswith("unknown/"):
             found[digest] = name
     return found
@@ -60,7 +60,7 @@ def _list_entries(index: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]
 
 def read_platform(config: bytes) -> str:
     """Return the platform that an image's config names (config.md); empty when it names none."""
-    return _spell(_read(config))
+    return _format(_read(config))
 
 
 def _read(document: bytes) -> Mapping[str, Any]:
@@ -71,7 +71,7 @@ def _read(document: bytes) -> Mapping[str, Any]:
     return fields if isinstance(fields, dict) else {}
 
 
-def _spell(fields: Any) -> str:
+def _format(fields: Any) -> str:
     if not isinstance(fields, Mapping):
         return ""
     named = [fields.get(key) or "" for key in ("os", "architecture", "variant")]

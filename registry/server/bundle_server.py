@@ -24,16 +24,16 @@ from registry.catalog.database import Database, prepare
 from registry.errors import BundleInvalid, StoreError
 from registry.logs import configure_logs
 from registry.server.master import run_processes
-from registry.server.shared import Berth
+from registry.server.shared import SharedResources
 from registry.settings.model import ServerSettings, Settings, builtin_upstreams
 from registry.store.data_folder import DataFolder, open_folder
-from registry.store.run_folder import open_scratch
+from registry.store.run_folder import open_run_folder
 
 # Imported only when it is said where things are counted (see `processes.run_processes`).
 if TYPE_CHECKING:
     from registry.api.routes import Mirror
     from registry.metrics import Metrics
-    from registry.server.worker import Trade
+    from registry.server.worker import Service
 
 REST = 3.0  # times as long as it took to verify a blob nothing is read in the background
 LULL = 10.0  # seconds before the background tries again what could not be read
@@ -58,14 +58,14 @@ def serve_bundle(opened: Opened, server: ServerSettings, tell: Tell) -> bool:
         store = BundleStore.over(opened, proofs)
         settings = _build_settings(opened.lock, server, folder.root)
 
-        def begin(berth: Berth) -> "Trade":
-            done = asyncio.run(_enter(opened, berth, store))
-            tell(done, store.size, _spell_address(berth))
+        def begin(shared: SharedResources) -> "Service":
+            done = asyncio.run(_enter(opened, shared, store))
+            tell(done, store.size, _format_address(shared))
             if not done.images:
-                raise BundleInvalid(opened.medium.label, _tell_cure(done.volumes))
+                raise BundleInvalid(opened.source.label, _tell_cure(done.volumes))
             return _make_trade(store)
 
-        return run_processes(settings, folder, opened.medium.label, begin, lambda: settings)
+        return run_processes(settings, folder, opened.source.label, begin, lambda: settings)
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def _open_folder() -> Iterator[DataFolder]:
     parent.mkdir(mode=0o700, exist_ok=True)
     if parent.lstat().st_uid != os.geteuid():  # whoever owns it could give us another catalog
         raise StoreError(str(parent), "belongs to somebody else; set TMPDIR to another folder")
-    root = open_scratch(parent)
+    root = open_run_folder(parent)
     try:
         yield open_folder(root)
     finally:
@@ -92,26 +92,26 @@ def _build_settings(lock: Lock, server: ServerSettings, root: Path) -> Settings:
     return Settings.model_validate(tables | {"server": server})
 
 
-def _spell_address(berth: Berth) -> str:
-    host, port = berth.pulls.getsockname()[:2]
+def _format_address(shared: SharedResources) -> str:
+    host, port = shared.pulls.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-async def _enter(opened: Opened, berth: Berth, store: BundleStore) -> Imported:
+async def _enter(opened: Opened, shared: SharedResources, store: BundleStore) -> Imported:
     """Import the bundle into a store that has all its blobs: what is left are manifests and names.
 
     So an image that lacks anything gets no name here either.
     """
     from registry.metrics import Metrics  # noqa: PLC0415
-    from registry.wiring.content import build_storehouse, open_shelves  # noqa: PLC0415
+    from registry.wiring.content import build_content, open_handles  # noqa: PLC0415
 
-    shelves = replace(open_shelves(berth.folder), store=store)
+    handles = replace(open_handles(shared.folder), store=store)
     for digest in opened.lock.manifests:
         if await store.stat(digest) is not None:
             await store.is_right(digest)  # from now on a damaged one counts as not here
-    async with Database(berth.folder.catalog) as database:
-        house = build_storehouse(berth.settings, shelves, Metrics(), database)
-        return await house.importer.shelve(opened)
+    async with Database(shared.folder.catalog) as database:
+        content = build_content(shared.settings, handles, Metrics(), database)
+        return await content.importer.shelve(opened)
 
 
 def _tell_cure(volumes: Sequence[int]) -> str:
@@ -120,19 +120,21 @@ def _tell_cure(volumes: Sequence[int]) -> str:
     return "no image in it can be served; bundle verify says what is damaged or left out"
 
 
-def _make_trade(store: BundleStore) -> "Trade":
-    from registry.server.worker import Trade  # noqa: PLC0415
-    from registry.wiring.content import open_shelves  # noqa: PLC0415
+def _make_trade(store: BundleStore) -> "Service":
+    from registry.server.worker import Service  # noqa: PLC0415
+    from registry.wiring.content import open_handles  # noqa: PLC0415
     from registry.wiring.pulls import open_services  # noqa: PLC0415
 
-    def open_mirror(berth: Berth, metrics: "Metrics") -> AbstractAsyncContextManager["Mirror"]:
-        shelves = replace(open_shelves(berth.folder), store=store)
-        return open_services(berth.settings, shelves, metrics)
+    def open_mirror(
+        shared: SharedResources, metrics: "Metrics"
+    ) -> AbstractAsyncContextManager["Mirror"]:
+        handles = replace(open_handles(shared.folder), store=store)
+        return open_services(shared.settings, handles, metrics)
 
-    async def verify(_: Berth, __: "Metrics") -> None:
+    async def verify(_: SharedResources, __: "Metrics") -> None:
         await verify_slowly(store)
 
-    return Trade(open_mirror, verify)
+    return Service(open_mirror, verify)
 
 
 async def verify_slowly(store: BundleStore) -> None:

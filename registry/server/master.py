@@ -17,17 +17,17 @@ import structlog
 
 from registry.logs import configure_logs
 from registry.server.heartbeats import Heartbeats
-from registry.server.shared import Berth, bind, check_files
+from registry.server.shared import SharedResources, bind, check_files
 from registry.server.supervisor import WATCHED, Supervisor
 from registry.settings.model import Settings
 from registry.settings.values import Address
 from registry.store.data_folder import DataFolder
-from registry.store.run_folder import open_scratch
+from registry.store.run_folder import open_run_folder
 from registry.upstream.client import preload
-from registry.wiring.data_folder import open_premises
+from registry.wiring.data_folder import open_data_folder
 
 if TYPE_CHECKING:
-    from registry.server.worker import Trade
+    from registry.server.worker import Service
 
 
 def count_workers(configured: int) -> int:
@@ -49,17 +49,17 @@ def serve_forever(settings: Settings, source: str, reload: Callable[[], Settings
     """
     configure_logs()
     check_files(settings)
-    folder = open_premises(settings)
+    folder = open_data_folder(settings)
     if not settings.offline:  # else it may be a backup that is only being tried
         folder.backup.unlink(missing_ok=True)
     return run_processes(settings, folder, source, _begin_mirror, reload)
 
 
-def _begin_mirror(berth: Berth) -> "Trade":
+def _begin_mirror(shared: SharedResources) -> "Service":
     from registry.server.worker import MIRROR, recover  # noqa: PLC0415
 
-    if berth.folder.lost.exists():
-        recover(berth)
+    if shared.folder.lost.exists():
+        recover(shared)
     return MIRROR
 
 
@@ -67,7 +67,7 @@ def run_processes(
     settings: Settings,
     folder: DataFolder,
     source: str,
-    begin: Callable[[Berth], "Trade"],
+    begin: Callable[[SharedResources], "Service"],
     reload: Callable[[], Settings],
 ) -> bool:
     """Run a server on an open data folder, and return when told to stop.
@@ -83,22 +83,22 @@ def run_processes(
     workers = count_workers(settings.server.workers)
     # Its write end stays open in this process alone: whatever ends it, the children notice.
     lifeline, own_end = os.pipe()
-    berth = Berth(
+    shared = SharedResources(
         settings=settings,
         folder=folder,
         pulls=bind("server.listen", settings.server.listen),
         console=bind("server.console", settings.server.console),
         heartbeats=Heartbeats(workers),
         lifeline=lifeline,
-        metrics=open_scratch(folder.root / "metrics"),
+        metrics=open_run_folder(folder.root / "metrics"),
     )
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(berth.metrics)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared.metrics)
     from registry.server.worker import run_child  # noqa: PLC0415
 
-    trade = begin(berth)
+    trade = begin(shared)
     _settle()
 
-    def reload_berth(former: Berth) -> Berth:
+    def reload_shared(former: SharedResources) -> SharedResources:
         renewed = reload()
         check_files(renewed)
         path = {"path": former.settings.storage.path}
@@ -109,18 +109,18 @@ def run_processes(
     # Blocked rather than handled: sigtimedwait takes them one at a time, race-free. And before
     # anybody is told that we serve: from then on a signal means what operators expect.
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
-    _tell_start(berth, workers, source)
-    return Supervisor(partial(run_child, trade), reload_berth, own_end).run(berth, workers)
+    _tell_start(shared, workers, source)
+    return Supervisor(partial(run_child, trade), reload_shared, own_end).run(shared, workers)
 
 
-def _tell_start(berth: Berth, workers: int, source: str) -> None:
+def _tell_start(shared: SharedResources, workers: int, source: str) -> None:
     structlog.get_logger("registry.server.master").info(
         "serving",
-        pulls=_spell(berth.pulls),
-        console=_spell(berth.console),
+        pulls=_format(shared.pulls),
+        console=_format(shared.console),
         workers=workers,
-        data=str(berth.folder.root),
-        offline=berth.settings.offline,
+        data=str(shared.folder.root),
+        offline=shared.settings.offline,
         settings=source,
     )
 
@@ -133,6 +133,6 @@ def _settle() -> None:
     gc.freeze()
 
 
-def _spell(listening: socket.socket) -> str:
+def _format(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     return str(Address(host, port))

@@ -12,13 +12,13 @@ from registry.settings.values import Address
 from registry.store.data_folder import DataFolder
 from registry.upstream.client import load_trust
 
-STEWARD = -1  # the steward's number; workers count from 0
+BACKGROUND = -1  # the steward's number; workers count from 0
 BACKLOG = 1024  # connections the kernel keeps for us while we are busy
 DRAIN = 25.0  # seconds that answers under way get after SIGTERM
 
 
 @dataclass(frozen=True, slots=True)
-class Berth:
+class SharedResources:
     """What the supervisor hands to a child: opened before, shared by all."""
 
     settings: Settings

@@ -13,13 +13,13 @@ from typing import Any, NoReturn
 import structlog
 
 from registry.errors import EntrepotError
-from registry.server.shared import DRAIN, STEWARD, Berth
+from registry.server.shared import BACKGROUND, DRAIN, SharedResources
 
 RESPAWN = 1.0  # seconds before a dead process is replaced, so that a broken one does not spin
 GRACE = DRAIN + 5.0  # seconds after which a process that does not drain is killed
-BIRTH = 10.0  # seconds in which the first of a new generation must be alive
+START_SECONDS = 10.0  # seconds in which the first of a new generation must be alive
 POLL = 0.02  # seconds between two looks at whether it is
-STILLBORN = 3  # workers that may die before any was ever alive
+MAX_FAILED_STARTS = 3  # workers that may die before any was ever alive
 _ENDS = (signal.SIGTERM, signal.SIGINT)
 WATCHED = (signal.SIGCHLD, signal.SIGHUP, *_ENDS)
 
@@ -29,8 +29,8 @@ class Supervisor:
 
     def __init__(
         self,
-        run_child: Callable[[Berth, int], Coroutine[Any, Any, None]],
-        reload: Callable[[Berth], Berth],
+        run_child: Callable[[SharedResources, int], Coroutine[Any, Any, None]],
+        reload: Callable[[SharedResources], SharedResources],
         own_end: int,
     ) -> None:
         """`run_child` is what a child does, by its number.
@@ -43,63 +43,63 @@ class Supervisor:
         self._own_end = own_end
         self._children: dict[int, int] = {}
         self._leaving: set[int] = set()
-        self._stillborn = 0
+        self._failed_starts = 0
         self._log = structlog.get_logger("registry.server.master")
 
-    def run(self, berth: Berth, workers: int) -> bool:
+    def run(self, shared: SharedResources, workers: int) -> bool:
         """Start everything and wait for SIGTERM or SIGINT; then drain and return.
 
         The signals must be blocked. Returns False when no worker ever came to life.
         """
-        for number in (STEWARD, *range(workers)):
-            self._spawn(berth, number)
+        for number in (BACKGROUND, *range(workers)):
+            self._spawn(shared, number)
         # Who ended before SIGCHLD was blocked has told nobody, and would stay a zombie: as the
         # first process of a container we inherit children of others.
-        self._replace_dead(berth)
-        while self._stillborn < STILLBORN:
+        self._replace_dead(shared)
+        while self._failed_starts < MAX_FAILED_STARTS:
             received = signal.sigwaitinfo(WATCHED).si_signo
             if received in _ENDS:
                 break
             if received == signal.SIGHUP:
-                berth = self._replace_all(berth, workers)
-            self._replace_dead(berth)
+                shared = self._replace_all(shared, workers)
+            self._replace_dead(shared)
         else:
             self._log.error("cannot start: every worker died at once; the lines above say why")
-        self._drain(berth)
-        return self._stillborn < STILLBORN
+        self._drain(shared)
+        return self._failed_starts < MAX_FAILED_STARTS
 
-    def _spawn(self, berth: Berth, number: int) -> int:
+    def _spawn(self, shared: SharedResources, number: int) -> int:
         pid = os.fork()
         if pid == 0:
             os.close(self._own_end)
-            _live(self._run_child(berth, number))
+            _live(self._run_child(shared, number))
         self._children[pid] = number
         return pid
 
-    def _replace_dead(self, berth: Berth) -> None:
+    def _replace_dead(self, shared: SharedResources) -> None:
         for pid, number in self._reap():
             if pid in self._leaving:
                 self._leaving.discard(pid)
                 continue
-            if number != STEWARD and not berth.heartbeats.was_ever_alive():
-                self._stillborn += 1
-                if self._stillborn >= STILLBORN:
+            if number != BACKGROUND and not shared.heartbeats.was_ever_alive():
+                self._failed_starts += 1
+                if self._failed_starts >= MAX_FAILED_STARTS:
                     break
             self._log.error("a process died and is replaced", process=_name(number), pid=pid)
             time.sleep(RESPAWN)
-            self._spawn(berth, number)
+            self._spawn(shared, number)
 
-    def _replace_all(self, former: Berth, workers: int) -> Berth:
+    def _replace_all(self, former: SharedResources, workers: int) -> SharedResources:
         try:
-            berth = self._reload(former)
+            shared = self._reload(former)
         except EntrepotError as error:
             self._log.error("not reloaded: the former settings stay", why=str(error))
             return former
         leaving = list(self._children)
-        coming = [self._spawn(berth, number) for number in range(workers)]
-        if is_born := self._wait_for_life(berth, coming):
+        coming = [self._spawn(shared, number) for number in range(workers)]
+        if has_started := self._wait_for_start(shared, coming):
             # Only now: a steward without workers would tell probes that nobody answers.
-            self._spawn(berth, STEWARD)
+            self._spawn(shared, BACKGROUND)
             self._log.info("reloaded")
         else:
             leaving = coming
@@ -108,12 +108,12 @@ class Supervisor:
         self._leaving.update(leaving)
         for pid in leaving:
             os.kill(pid, signal.SIGTERM)
-        return berth if is_born else former
+        return shared if has_started else former
 
-    def _wait_for_life(self, berth: Berth, pids: list[int]) -> bool:
+    def _wait_for_start(self, shared: SharedResources, pids: list[int]) -> bool:
         """Whether a new worker lives before all are dead, BIRTH is over, or we are to end."""
-        deadline = time.monotonic() + BIRTH
-        while not berth.heartbeats.was_ever_alive():
+        deadline = time.monotonic() + START_SECONDS
+        while not shared.heartbeats.was_ever_alive():
             is_over = time.monotonic() > deadline or signal.sigpending() & set(_ENDS)
             if is_over or all(map(_has_ended, pids)):
                 return False
@@ -131,10 +131,10 @@ class Supervisor:
                 dead.append((pid, number))
         return dead
 
-    def _drain(self, berth: Berth) -> None:
+    def _drain(self, shared: SharedResources) -> None:
         # Whoever comes now is refused at once, as soon as the workers have closed theirs too.
-        berth.pulls.close()
-        berth.console.close()
+        shared.pulls.close()
+        shared.console.close()
         for pid in self._children:
             os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + GRACE
@@ -166,7 +166,7 @@ def _live(body: Coroutine[Any, Any, None]) -> NoReturn:
 
 
 def _name(number: int) -> str:
-    return "steward" if number == STEWARD else f"worker {number}"
+    return "steward" if number == BACKGROUND else f"worker {number}"
 
 
 def _has_ended(pid: int) -> bool:

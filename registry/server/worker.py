@@ -15,81 +15,81 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from registry.api.access_log import Reporter
-from registry.api.middleware import Handler, Observer
+from registry.api.access_log import AccessLog
+from registry.api.middleware import Handler, Middleware
 from registry.api.replaying_protocol import IDLE, REST, Connection
-from registry.api.response_cache import Replays
+from registry.api.response_cache import ResponseCache
 from registry.api.routes import Mirror, build_api
 from registry.console.probes import build_console
-from registry.content.maintenance import Steward
+from registry.content.maintenance import Maintenance
 from registry.metrics import Metrics, reserve_files
 from registry.server.heartbeats import INTERVAL, Heartbeats
-from registry.server.shared import BACKLOG, DRAIN, STEWARD, Berth, load_tls
+from registry.server.shared import BACKGROUND, BACKLOG, DRAIN, SharedResources, load_tls
 from registry.tasks import Tasks
-from registry.wiring.content import open_shelves, open_storehouse
+from registry.wiring.content import open_content, open_handles
 from registry.wiring.pulls import open_services
 
-COURTESY = 0.002  # seconds a busier worker leaves a new connection to the others
-SCARCITY = 0.5  # seconds to wait for descriptors when there are none left
-LAST_CALL = 0.25  # seconds in which a connection accepted last may still bring its request
-INBOX = 64 * 1024  # bytes read from a client at a time
+YIELD_SECONDS = 0.002  # seconds a busier worker leaves a new connection to the others
+DESCRIPTOR_WAIT = 0.5  # seconds to wait for descriptors when there are none left
+LAST_REQUEST_WAIT = 0.25  # seconds in which a connection accepted last may still bring its request
+READ_BUFFER = 64 * 1024  # bytes read from a client at a time
 
 
-def recover(berth: Berth) -> None:
+def recover(shared: SharedResources) -> None:
     """Make a lost catalog again, before anybody forks or is served.
 
     Raises:
         StoreError: the disk or the catalog refused.
     """
-    asyncio.run(_recover(berth))
+    asyncio.run(_recover(shared))
 
 
-async def _recover(berth: Berth) -> None:
-    async with open_storehouse(berth.settings, is_lost=True) as storehouse:
-        await storehouse.recovery.recover(time.time())
-    berth.folder.lost.unlink()
+async def _recover(shared: SharedResources) -> None:
+    async with open_content(shared.settings, is_lost=True) as content:
+        await content.recovery.recover(time.time())
+    shared.folder.lost.unlink()
 
 
 @dataclass(frozen=True, slots=True)
-class Trade:
-    """What a server lives by: workers answer from what they `open`, the steward has to `tend` it.
+class Service:
+    """What a server does: workers answer from what they `open`, one process maintains it.
 
-    Tending goes on until it is cancelled.
+    `maintain` goes on until it is cancelled.
     """
 
-    open: Callable[[Berth, Metrics], AbstractAsyncContextManager[Mirror]]
-    tend: Callable[[Berth, Metrics], Coroutine[Any, Any, None]]
+    open: Callable[[SharedResources, Metrics], AbstractAsyncContextManager[Mirror]]
+    maintain: Callable[[SharedResources, Metrics], Coroutine[Any, Any, None]]
 
 
-async def run_child(trade: Trade, berth: Berth, number: int) -> None:
+async def run_child(trade: Service, shared: SharedResources, number: int) -> None:
     """Be worker `number`, or the steward, until told to stop."""
-    if number == STEWARD:
-        berth.pulls.close()  # held open here, it would keep clients waiting when all else drains
-        await run_steward(trade, berth)
+    if number == BACKGROUND:
+        shared.pulls.close()  # held open here, it would keep clients waiting when all else drains
+        await run_background(trade, shared)
     else:
-        berth.console.close()
-        await run_worker(trade, berth, number)
+        shared.console.close()
+        await run_worker(trade, shared, number)
 
 
-async def run_worker(trade: Trade, berth: Berth, number: int) -> None:
+async def run_worker(trade: Service, shared: SharedResources, number: int) -> None:
     """Answer pulls until told to stop.
 
     Raises:
         Exception: whatever ended the accepting; a worker that only beats is of no use.
     """
     async with AsyncExitStack() as stack:
-        metrics = _open_metrics(berth)
-        mirror = await stack.enter_async_context(trade.open(berth, metrics))
-        reporter = Reporter(metrics)
-        observer = Observer(reporter, build_api(mirror))
+        metrics = _open_metrics(shared)
+        mirror = await stack.enter_async_context(trade.open(shared, metrics))
+        reporter = AccessLog(metrics)
+        observer = Middleware(reporter, build_api(mirror))
         runner = await _open_api(stack, observer.observe)
         # They outlive the accepting, so that nobody who was accepted is turned away.
-        greetings = await stack.enter_async_context(Tasks())
-        door = _Door(runner, Replays(reporter), berth, greetings)
+        handshakes = await stack.enter_async_context(Tasks())
+        door = _Listener(runner, ResponseCache(reporter), shared, handshakes)
         tasks = await stack.enter_async_context(Tasks())
-        accepting = tasks.start(_keep_accepting(door, berth.heartbeats, number))
-        tasks.start(_keep_beating(berth.heartbeats, number))
-        ending = tasks.start(_wait_for_end(berth.lifeline))
+        accepting = tasks.start(_keep_accepting(door, shared.heartbeats, number))
+        tasks.start(_keep_beating(shared.heartbeats, number))
+        ending = tasks.start(_wait_for_end(shared.lifeline))
         await asyncio.wait([accepting, ending], return_when=asyncio.FIRST_COMPLETED)
         if accepting.done():
             accepting.result()
@@ -98,32 +98,36 @@ async def run_worker(trade: Trade, berth: Berth, number: int) -> None:
         door.close()
         # Clients that were accepted just now have not yet said what they want; cleaning up at once
         # would close their connections unanswered.
-        await asyncio.sleep(LAST_CALL)
+        await asyncio.sleep(LAST_REQUEST_WAIT)
 
 
-def _open_metrics(berth: Berth) -> Metrics:
+def _open_metrics(shared: SharedResources) -> Metrics:
     try:
-        reserve_files(berth.metrics)
+        reserve_files(shared.metrics)
     except OSError as error:
         log = structlog.get_logger("registry.server.worker")
-        log.warning("counting unseen", folder=str(berth.metrics), why=error.strerror)
+        log.warning("counting unseen", folder=str(shared.metrics), why=error.strerror)
     return Metrics()
 
 
-class _Door:
+class _Listener:
     """Lets clients in from the socket that all workers share."""
 
     def __init__(
-        self, runner: web.ServerRunner, replays: Replays, berth: Berth, greetings: Tasks
+        self,
+        runner: web.ServerRunner,
+        replays: ResponseCache,
+        shared: SharedResources,
+        handshakes: Tasks,
     ) -> None:
         if runner.server is None:
             raise RuntimeError("the runner has to be set up before")
-        self.pulls = berth.pulls
+        self.pulls = shared.pulls
         self._server = runner.server
         self._replays = replays
-        self._inbox = memoryview(bytearray(INBOX))
-        self._tls = load_tls(berth.settings.server)
-        self._greetings = greetings
+        self._read_buffer = memoryview(bytearray(READ_BUFFER))
+        self._tls = load_tls(shared.settings.server)
+        self._handshakes = handshakes
 
     def count_inside(self) -> int:
         return len(self._server.connections)
@@ -139,10 +143,12 @@ class _Door:
         connection.setblocking(False)
         loop = asyncio.get_running_loop()
         # In a task of its own: a slow TLS handshake must not keep the next client waiting.
-        self._greetings.start(loop.connect_accepted_socket(self._greet, connection, ssl=self._tls))
+        self._handshakes.start(
+            loop.connect_accepted_socket(self._make_protocol, connection, ssl=self._tls)
+        )
 
-    def _greet(self) -> Connection:
-        return Connection(self._server(), self._replays, self._inbox)
+    def _make_protocol(self) -> Connection:
+        return Connection(self._server(), self._replays, self._read_buffer)
 
     def close(self) -> None:
         """Let in those who wait already; whoever comes later is refused by the kernel at once.
@@ -155,7 +161,7 @@ class _Door:
         self.pulls.close()
 
 
-async def _keep_accepting(door: _Door, heartbeats: Heartbeats, number: int) -> None:
+async def _keep_accepting(door: _Listener, heartbeats: Heartbeats, number: int) -> None:
     """Accept from the socket that all workers share, so that each gets its share of a crowd.
 
     asyncio's own server takes all that wait in one turn of the loop, so the worker that wakes
@@ -166,13 +172,13 @@ async def _keep_accepting(door: _Door, heartbeats: Heartbeats, number: int) -> N
         await _wait_readable(door.pulls)
         heartbeats.carry(number, door.count_inside())
         if heartbeats.is_ahead(number):
-            await asyncio.sleep(COURTESY)
+            await asyncio.sleep(YIELD_SECONDS)
         try:
             door.accept()
         except BlockingIOError:  # another worker took it
             continue
         except OSError:  # out of descriptors, say: those who leave will free some
-            await asyncio.sleep(SCARCITY)
+            await asyncio.sleep(DESCRIPTOR_WAIT)
 
 
 async def _wait_readable(listening: socket.socket) -> None:
@@ -185,39 +191,41 @@ async def _wait_readable(listening: socket.socket) -> None:
         loop.remove_reader(listening)
 
 
-async def run_steward(trade: Trade, berth: Berth) -> None:
+async def run_background(trade: Service, shared: SharedResources) -> None:
     """Show people and probes how things are, until told to stop."""
 
     def find_trouble() -> str:
-        if not os.access(berth.folder.root, os.W_OK):
-            return f"{berth.folder.root} cannot be written"
-        return "" if berth.heartbeats.count_living() else "no pull worker answers"
+        if not os.access(shared.folder.root, os.W_OK):
+            return f"{shared.folder.root} cannot be written"
+        return "" if shared.heartbeats.count_living() else "no pull worker answers"
 
     async with AsyncExitStack() as stack:
         console = build_console(find_trouble, _collect_all)
         runner = web.AppRunner(console, access_log=None, shutdown_timeout=DRAIN / 2)
         await _open_runner(stack, runner)
-        await web.SockSite(runner, berth.console, backlog=BACKLOG).start()
-        metrics = _open_metrics(berth)
+        await web.SockSite(runner, shared.console, backlog=BACKLOG).start()
+        metrics = _open_metrics(shared)
         tasks = await stack.enter_async_context(Tasks())
-        tending = tasks.start(trade.tend(berth, metrics))
-        ending = tasks.start(_wait_for_end(berth.lifeline))
-        await asyncio.wait([tending, ending], return_when=asyncio.FIRST_COMPLETED)
-        if tending.done():
-            tending.result()  # whatever it died of: a steward that does not tend is of no use
+        maintaining = tasks.start(trade.maintain(shared, metrics))
+        ending = tasks.start(_wait_for_end(shared.lifeline))
+        await asyncio.wait([maintaining, ending], return_when=asyncio.FIRST_COMPLETED)
+        if maintaining.done():
+            maintaining.result()  # whatever it died of: a steward that does not tend is of no use
 
 
-def _open_mirror(berth: Berth, metrics: Metrics) -> AbstractAsyncContextManager[Mirror]:
-    return open_services(berth.settings, open_shelves(berth.folder), metrics)
+def _open_mirror(shared: SharedResources, metrics: Metrics) -> AbstractAsyncContextManager[Mirror]:
+    return open_services(shared.settings, open_handles(shared.folder), metrics)
 
 
-async def _tend_store(berth: Berth, metrics: Metrics) -> None:
-    async with open_storehouse(berth.settings, metrics) as house:
-        rate = berth.settings.storage.audit_rate
-        await Steward(house.room, house.retention, house.history, house.audit, rate).keep_tidy()
+async def _maintain_store(shared: SharedResources, metrics: Metrics) -> None:
+    async with open_content(shared.settings, metrics) as content:
+        rate = shared.settings.storage.audit_rate
+        await Maintenance(
+            content.room, content.retention, content.history, content.audit, rate
+        ).keep_tidy()
 
 
-MIRROR = Trade(_open_mirror, _tend_store)
+MIRROR = Service(_open_mirror, _maintain_store)
 
 
 def _collect_all() -> CollectorRegistry:

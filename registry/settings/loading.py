@@ -175,7 +175,7 @@ def _find_place(variable: str, upstreams: Iterable[str]) -> Place:
     if parts[0] == "upstreams" and len(parts) > 2:
         place = "upstreams", _find_upstream(variable, "__".join(parts[1:-1]), upstreams), parts[-1]
     if place not in {*_list_places(place)}:
-        nearest = _name_nearest(variable, map(_spell_variable, _list_places(place)))
+        nearest = _name_nearest(variable, map(_format_variable, _list_places(place)))
         raise SettingsError(variable, "no such setting", nearest)
     return place
 
@@ -233,7 +233,7 @@ def _name_nearest(wanted: str, known: Iterable[str]) -> str:
     return f"the nearest is {get_close_matches(wanted, longer or names, n=1, cutoff=0)[0]}"
 
 
-def _spell_variable(place: Place) -> str:
+def _format_variable(place: Place) -> str:
     return PREFIX + "__".join(place).upper()
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.store.partial import SealedPart
+from registry.store.partial import SealedPartial
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class BlobStore(Protocol):
         """
         ...
 
-    async def adopt(self, part: SealedPart) -> None:
+    async def adopt(self, part: SealedPartial) -> None:
         """Take over a verified spool file, durably; adopting what is already here is harmless.
 
         Raises:
@@ -70,7 +70,7 @@ class BlobStore(Protocol):
         """Forget a blob; whoever is reading it goes on. False when it was not here."""
         ...
 
-    async def set_aside(self, digest: Digest) -> None:
+    async def quarantine(self, digest: Digest) -> None:
         """Take a blob out of the store without deleting its bytes; harmless when it is not here.
 
         Raises:
@@ -78,11 +78,11 @@ class BlobStore(Protocol):
         """
         ...
 
-    async def discard(self, digest: Digest) -> None:
+    async def delete_quarantined(self, digest: Digest) -> None:
         """Delete the bytes of a blob that was set aside; harmless when there are none."""
         ...
 
-    def scan_aside(self) -> AsyncIterator[tuple[Digest, int]]:
+    def scan_quarantined(self) -> AsyncIterator[tuple[Digest, int]]:
         """Yield every blob that was set aside and not discarded, with its size in bytes."""
         ...
 

@@ -22,7 +22,7 @@ class DataFolder:
         return self.root / "blobs"
 
     @property
-    def spool(self) -> Path:
+    def ingests(self) -> Path:
         """Blobs still arriving."""
         return self.root / "spool"
 
@@ -86,7 +86,7 @@ def open_folder(root: Path) -> DataFolder:
             raise StoreError(
                 str(folder.root), "has a catalog.db, but no LAYOUT file; is this a data folder?"
             )
-        rooms = (folder.blobs, folder.spool, folder.quarantine, folder.tags, folder.locks)
+        rooms = (folder.blobs, folder.ingests, folder.quarantine, folder.tags, folder.locks)
         for room in rooms:
             room.mkdir(parents=True, exist_ok=True)
         if not marker.exists():

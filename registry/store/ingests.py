@@ -11,22 +11,22 @@ from pathlib import Path
 from registry.errors import DigestInvalid, StoreError
 from registry.oci.digest import Digest
 from registry.store.file_locks import leads_to, take_lock
-from registry.store.partial import PartReader, PartWriter
-from registry.store.sparse import Assembly
+from registry.store.partial import PartialReader, PartialWriter
+from registry.store.sparse import SparsePartial
 
 
 @dataclass(frozen=True, slots=True)
-class Waybill:
+class IngestInfo:
     """What the writer of a part learnt when the upstream opened; `size` in bytes if it said so.
 
-    `accused` are the endpoints that sent wrong bytes before: whoever fetches next asks them last.
+    `suspects` are the endpoints that sent wrong bytes before: whoever fetches next asks them last.
     """
 
     size: int | None
     repository: str
     endpoint: str
     started: float
-    accused: Sequence[str] = ()
+    suspects: Sequence[str] = ()
 
 
 _LEFT = frozenset({".json", ".new", ".fresh", ".ranges"})  # what a writer has beside its part
@@ -34,13 +34,13 @@ _ARRIVING = ("part", "pieces")  # what has the bytes: without holes, and with
 _BLOCK = 512  # bytes that the kernel counts of a file with holes
 
 
-class Spool:
+class Ingests:
     """The folder of parts. Methods block for a moment only (open, lock, stat)."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def take(self, digest: Digest) -> PartWriter | None:
+    def take(self, digest: Digest) -> PartialWriter | None:
         """Become the writer of a part, new or left behind; None while someone else is.
 
         Raises:
@@ -48,9 +48,9 @@ class Spool:
         """
         path = self._path(digest, "part")
         descriptor = take_lock(path)
-        return None if descriptor is None else PartWriter(path, digest, descriptor)
+        return None if descriptor is None else PartialWriter(path, digest, descriptor)
 
-    def assemble(self, digest: Digest, whole: int) -> Assembly | None:
+    def open_sparse(self, digest: Digest, whole: int) -> SparsePartial | None:
         """Become the writer of a blob of `whole` bytes that comes in parts, new or left behind.
 
         What a pull has left of it is thrown away: all of it comes again. None while someone else
@@ -64,15 +64,15 @@ class Spool:
             return None
         try:
             place.restart()
-            return Assembly(self._path(digest, "pieces"), digest, whole, place)
+            return SparsePartial(self._path(digest, "pieces"), digest, whole, place)
         except BaseException:
             place.close()
             raise
 
-    def open(self, digest: Digest) -> PartReader | None:
+    def open(self, digest: Digest) -> PartialReader | None:
         """Open a part for reading; None when there is none."""
         try:
-            return PartReader(self._path(digest, "part"))
+            return PartialReader(self._path(digest, "part"))
         except FileNotFoundError:
             return None
 
@@ -144,7 +144,7 @@ class Spool:
         self._path(digest, "part").unlink(missing_ok=True)
         self.forget(digest)
 
-    def announce(self, digest: Digest, waybill: Waybill) -> None:
+    def write_info(self, digest: Digest, info: IngestInfo) -> None:
         """Tell the other processes what is arriving.
 
         Raises:
@@ -153,15 +153,15 @@ class Spool:
         path = self._path(digest, "json")
         temporary = path.with_suffix(".new")
         try:
-            temporary.write_text(json.dumps(asdict(waybill)), encoding="utf-8")
+            temporary.write_text(json.dumps(asdict(info)), encoding="utf-8")
             temporary.replace(path)
         except OSError as error:
             raise StoreError(str(path), error.strerror or str(error)) from error
 
-    def waybill(self, digest: Digest) -> Waybill | None:
+    def read_info(self, digest: Digest) -> IngestInfo | None:
         """Return what the writer announced; None when it has not (yet)."""
         try:
-            return Waybill(**json.loads(self._path(digest, "json").read_bytes()))
+            return IngestInfo(**json.loads(self._path(digest, "json").read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 

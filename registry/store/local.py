@@ -15,7 +15,7 @@ from registry.oci.digest import Digest
 from registry.store.contract import BlobFile
 from registry.store.data_folder import make_folder, sync_folder
 from registry.store.file_locks import leads_to
-from registry.store.partial import SealedPart
+from registry.store.partial import SealedPartial
 
 _PIECE = 1024 * 1024  # bytes per read
 
@@ -50,11 +50,11 @@ class DiskStore:
         except OSError as error:
             raise StoreError(str(path), error.strerror or str(error)) from error
 
-    async def adopt(self, part: SealedPart) -> None:
+    async def adopt(self, part: SealedPartial) -> None:
         """Rename a sealed part to its final name and make the name durable."""
         await aiofiles.os.wrap(self._adopt)(part)
 
-    def _adopt(self, part: SealedPart) -> None:
+    def _adopt(self, part: SealedPartial) -> None:
         path = self._path(part.digest)
         try:
             make_folder(path.parent)
@@ -71,23 +71,23 @@ class DiskStore:
             return False
         return True
 
-    async def set_aside(self, digest: Digest) -> None:
+    async def quarantine(self, digest: Digest) -> None:
         """Move a blob into quarantine."""
         await aiofiles.os.makedirs(self._quarantine, exist_ok=True)
         with suppress(FileNotFoundError):
             await aiofiles.os.replace(self._path(digest), self._quarantined(digest))
 
-    async def discard(self, digest: Digest) -> None:
+    async def delete_quarantined(self, digest: Digest) -> None:
         """Delete a blob that was moved into quarantine."""
         with suppress(FileNotFoundError):
             await aiofiles.os.remove(self._quarantined(digest))
 
-    async def scan_aside(self) -> AsyncIterator[tuple[Digest, int]]:
+    async def scan_quarantined(self) -> AsyncIterator[tuple[Digest, int]]:
         """Yield (digest, size) of every blob in quarantine; strangers' files are passed over."""
-        for each in await aiofiles.os.wrap(self._list_aside)():
+        for each in await aiofiles.os.wrap(self._list_quarantined)():
             yield each
 
-    def _list_aside(self) -> list[tuple[Digest, int]]:
+    def _list_quarantined(self) -> list[tuple[Digest, int]]:
         found = []
         for path in self._quarantine.glob("*-*"):
             with suppress(DigestInvalid, FileNotFoundError):
@@ -121,7 +121,7 @@ class DiskStore:
     async def open_file(self, digest: Digest) -> BlobFile | None:
         """Return the open file of a blob, or None. No thread: as for `stat`."""
         # Not by pathlib, which takes longer than opening: every request for a blob comes by here.
-        path = self._spell(digest)
+        path = self._format(digest)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -155,9 +155,9 @@ class DiskStore:
         return self._quarantine / f"{digest.algorithm}-{digest.encoded}"
 
     def _path(self, digest: Digest) -> Path:
-        return Path(self._spell(digest))
+        return Path(self._format(digest))
 
-    def _spell(self, digest: Digest) -> str:
+    def _format(self, digest: Digest) -> str:
         return f"{self._folder}/{digest.algorithm}/{digest.encoded[:2]}/{digest.encoded}"
 
 

@@ -32,7 +32,7 @@ _PORTION = 256 * 1024
 _REHASH = 1024 * 1024  # bytes read at a time when a prefix is hashed again
 
 
-class Fate(Enum):
+class PartialState(Enum):
     """What has become of a part, read from its inode."""
 
     GROWING = "growing"
@@ -46,11 +46,11 @@ class Progress:
     """How many bytes may be read, and whether more will come."""
 
     landed: int
-    fate: Fate
+    state: PartialState
 
 
 @dataclass(frozen=True, slots=True)
-class SealedPart:
+class SealedPartial:
     """A verified part that waits in the spool to be adopted by a store."""
 
     path: Path
@@ -58,7 +58,7 @@ class SealedPart:
     size: int
 
 
-class PartReader:
+class PartialReader:
     """A reader's own descriptor on a part; it outlives renames and unlinks."""
 
     def __init__(self, path: Path) -> None:
@@ -75,14 +75,14 @@ class PartReader:
 
     def progress(self) -> Progress:
         """Ask the inode; one system call, no path."""
-        state = os.fstat(self._descriptor)
-        mode = state.st_mode & 0o777
+        inode = os.fstat(self._descriptor)
+        mode = inode.st_mode & 0o777
         if mode == _WHOLE:
-            return Progress(state.st_size, Fate.WHOLE)
+            return Progress(inode.st_size, PartialState.WHOLE)
         if mode == _CONDEMNED:
-            return Progress(state.st_size, Fate.CONDEMNED)
-        fate = Fate.GROWING if state.st_nlink else Fate.ABANDONED
-        return Progress(state.st_size, fate)
+            return Progress(inode.st_size, PartialState.CONDEMNED)
+        state = PartialState.GROWING if inode.st_nlink else PartialState.ABANDONED
+        return Progress(inode.st_size, state)
 
     def read(self, offset: int, length: int) -> bytes:
         """Read at most `length` bytes at `offset`."""
@@ -116,7 +116,7 @@ def _cut(chunks: Sequence[bytes]) -> Iterator[list[memoryview]]:
         yield portion
 
 
-class PartWriter:
+class PartialWriter:
     """The one writer of a part; holds its lock as long as `descriptor` is open.
 
     All methods block (disk, hashing): call them in a thread, one at a time; a few bytes may be
@@ -246,7 +246,7 @@ class PartWriter:
             last, self._held = self._held, b""
             self._write([memoryview(last)])
 
-    def seal(self) -> SealedPart:
+    def seal(self) -> SealedPartial:
         """Verify, and make the part whole; durable when it returns.
 
         Raises:
@@ -259,7 +259,7 @@ class PartWriter:
             os.fchmod(self._descriptor, _WHOLE)
         except OSError as error:
             raise StoreError(str(self._path), error.strerror or str(error)) from error
-        return SealedPart(self._path, self._digest, self.landed)
+        return SealedPartial(self._path, self._digest, self.landed)
 
     def condemn(self) -> None:
         """Mark the bytes as wrong for every reader, and take the file away."""

@@ -10,7 +10,7 @@ from registry.errors import StoreError
 from registry.store.file_locks import take_lock
 
 
-def open_scratch(parent: Path) -> Path:
+def open_run_folder(parent: Path) -> Path:
     """Make a new folder under `parent`, and delete those whose servers are gone.
 
     A lock says whether a server lives. This process and whatever it forks hold it until the last of

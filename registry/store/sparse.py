@@ -15,7 +15,7 @@ from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.data_folder import sync_folder
 from registry.store.file_locks import take_lock
-from registry.store.partial import PartWriter, SealedPart
+from registry.store.partial import PartialWriter, SealedPartial
 
 _WHOLE = 0o444
 _READ = 1024 * 1024  # bytes read at a time when the whole is hashed
@@ -43,13 +43,13 @@ def join_spans(spans: Iterable[Span]) -> list[Span]:
     return joined
 
 
-class Assembly:
+class SparsePartial:
     """The one writer of a blob of `whole` bytes that comes in parts; no pull writes it meanwhile.
 
     All methods block (disk, hashing): call them in a thread, one at a time.
     """
 
-    def __init__(self, path: Path, digest: Digest, whole: int, place: PartWriter) -> None:
+    def __init__(self, path: Path, digest: Digest, whole: int, place: PartialWriter) -> None:
         """Go on with what is there; `place` holds the place in the spool, and is closed with this.
 
         Raises:
@@ -98,7 +98,7 @@ class Assembly:
             self._record()
         return lacking - self.lacking
 
-    def seal(self) -> SealedPart:
+    def seal(self) -> SealedPartial:
         """Verify the whole; durable when it returns. Nothing may be lacking.
 
         Raises:
@@ -118,7 +118,7 @@ class Assembly:
             os.fchmod(self._descriptor, _WHOLE)
         except OSError as error:
             raise StoreError(str(self._path), error.strerror or str(error)) from error
-        return SealedPart(self._path, self._digest, self._whole)
+        return SealedPartial(self._path, self._digest, self._whole)
 
     def close(self) -> None:
         """Let go; what is recorded stays for whoever goes on."""

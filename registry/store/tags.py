@@ -18,7 +18,7 @@ from registry.store.data_folder import make_folder, write_durably
 
 
 @dataclass(frozen=True, slots=True)
-class Pointer:
+class TagTarget:
     """What a reference led to: `digest` and `media_type` of the manifest, and when (epoch s).
 
     `bundle` is the id of the bundle that said so, and `signer` the name of the key that had signed
@@ -32,13 +32,13 @@ class Pointer:
     signer: str = ""
 
 
-class ReferenceFiles:
+class TagFiles:
     """The folder of pointers."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def write(self, repository: Repository, reference: Reference, pointer: Pointer) -> None:
+    async def write(self, repository: Repository, reference: Reference, pointer: TagTarget) -> None:
         """Record durably what `reference` led to.
 
         Raises:
@@ -46,7 +46,7 @@ class ReferenceFiles:
         """
         await aiofiles.os.wrap(self._write)(self._path(repository, reference), pointer)
 
-    def _write(self, path: Path, pointer: Pointer) -> None:
+    def _write(self, path: Path, pointer: TagTarget) -> None:
         try:
             make_folder(path.parent)
             fields = {key: value for key, value in asdict(pointer).items() if value != ""}
@@ -54,14 +54,14 @@ class ReferenceFiles:
         except OSError as error:
             raise StoreError(str(path), error.strerror or str(error)) from error
 
-    async def read(self, repository: Repository, reference: Reference) -> Pointer | None:
+    async def read(self, repository: Repository, reference: Reference) -> TagTarget | None:
         """Return what is recorded; None when nothing is."""
         path = self._path(repository, reference)
         try:
             content = await aiofiles.os.wrap(path.read_bytes)()
         except FileNotFoundError:
             return None
-        return Pointer(**json.loads(content))
+        return TagTarget(**json.loads(content))
 
     async def remove(self, repository: Repository, reference: Reference) -> None:
         """Forget what `reference` led to; harmless when nothing is recorded.
@@ -75,7 +75,7 @@ class ReferenceFiles:
         except OSError as error:
             raise StoreError(str(path), error.strerror or str(error)) from error
 
-    async def scan(self) -> AsyncIterator[tuple[Repository, Reference, Pointer]]:
+    async def scan(self) -> AsyncIterator[tuple[Repository, Reference, TagTarget]]:
         """Yield everything that is recorded, in no order; strangers' files are passed over."""
         for registry in await aiofiles.os.wrap(self._list_registries)():
             for path in await aiofiles.os.wrap(self._list)(registry):
@@ -89,11 +89,11 @@ class ReferenceFiles:
     def _list(self, registry: Path) -> list[Path]:
         return list(registry.glob("**/@/*"))
 
-    def _read_file(self, path: Path) -> tuple[Repository, Reference, Pointer] | None:
+    def _read_file(self, path: Path) -> tuple[Repository, Reference, TagTarget] | None:
         registry, *names = path.parent.parent.relative_to(self._folder).parts
         kind, _, name = path.name.partition("-")
         try:
-            pointer = Pointer(**json.loads(path.read_bytes()))
+            pointer = TagTarget(**json.loads(path.read_bytes()))
             Digest.parse(pointer.digest)
             repository = parse_repository("/".join((registry, *names)))
             reference = parse_reference(name.replace("-", ":", 1) if kind == "digest" else name)

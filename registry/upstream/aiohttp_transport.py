@@ -56,14 +56,14 @@ class BulkTransport(httpx.AsyncBaseTransport):
         Raises:
             httpx.TransportError: as httpx's own transport does.
         """
-        patience = request.extensions["timeout"]
+        retries = request.extensions["timeout"]
         timeout = aiohttp.ClientTimeout(
-            total=None, connect=patience["connect"], sock_read=patience["read"]
+            total=None, connect=retries["connect"], sock_read=retries["read"]
         )
         with _as_httpx():
             answer = await self._session.request(
                 request.method,
-                _spell(request.url),
+                _format(request.url),
                 headers=request.headers.multi_items(),
                 allow_redirects=False,
                 proxy=None if self._is_socks else self._proxy or None,
@@ -109,7 +109,7 @@ class _Body(httpx.AsyncByteStream):
         self._answer.close()
 
 
-def _spell(url: httpx.URL) -> URL:
+def _format(url: httpx.URL) -> URL:
     """Return a URL that goes over the wire byte for byte: signed queries allow no normalising."""
     path, question, query = url.raw_path.decode("ascii").partition("?")
     host = url.raw_host.decode("ascii")

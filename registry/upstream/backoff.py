@@ -8,7 +8,7 @@ LONGEST_WAIT = 5.0
 
 
 @dataclass(slots=True)
-class Patience:
+class RetryBudget:
     """Tries against a deadline that progress moves on; times in seconds of one clock."""
 
     budget: float

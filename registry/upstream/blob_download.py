@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from registry.errors import Unknown, UpstreamError, UpstreamFaulty, UpstreamUnreachable
 from registry.oci.byte_ranges import parse_content_range
-from registry.upstream.backoff import Patience
+from registry.upstream.backoff import RetryBudget
 from registry.upstream.endpoint import Answer, Call, Endpoint
-from registry.upstream.failover import Roster, may_pass, weigh
+from registry.upstream.failover import EndpointPool, may_pass, weigh
 from registry.upstream.failures import WrongSize
 
 OPEN_BUDGET = 25.0  # seconds until the first byte: a client is waiting for our headers
@@ -44,14 +44,14 @@ class _Shortcut:
     until: float
 
 
-class BlobTransfer:
-    """Implements `Transfer` over a roster of endpoints; the digest is the same everywhere."""
+class BlobDownloader:
+    """Implements `BlobDownload` over a roster of endpoints; the digest is the same everywhere."""
 
-    def __init__(self, roster: Roster, call: Call, size: int | None) -> None:
+    def __init__(self, pool: EndpointPool, call: Call, size: int | None) -> None:
         self.size = size
         self.endpoint = ""
         self.has_ranges: bool | None = None
-        self._roster = roster
+        self._roster = pool
         self._call = call
         self._givers: dict[Endpoint, None] = {}  # in the order in which they first gave
         # Who broke off in the middle of this blob: others, if there are any, go on with it.
@@ -63,19 +63,19 @@ class BlobTransfer:
         # Never kept beyond this transfer: signed URLs expire.
         self._shortcuts: dict[Endpoint, _Shortcut] = {}
 
-    def accuse(self, *origins: str) -> Sequence[str]:
-        """Mark those endpoints, or every one that gave bytes, as suspect; see `Transfer.accuse`."""
+    def mark_suspect(self, *origins: str) -> Sequence[str]:
+        """Mark those endpoints, or every one that gave bytes, as suspect."""
         # The first who gave comes last: who completed what another began is likelier right.
-        accused = origins or tuple(endpoint.origin for endpoint in reversed(self._givers))
-        self._roster.accuse(accused)
-        return accused
+        suspects = origins or tuple(endpoint.origin for endpoint in reversed(self._givers))
+        self._roster.mark_suspect(suspects)
+        return suspects
 
     async def stream(
         self, start: int, stop: int | None, *, may_extend: bool = False
     ) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes from `start` to `stop`; see `Transfer.stream`."""
+        """Yield the bytes from `start` to `stop`; see `BlobDownload.stream`."""
         cursor = _Cursor(start, self.size if stop is None else stop, may_extend)
-        patience = self._roster.patience(STALL_BUDGET if self._givers else OPEN_BUDGET)
+        retries = self._roster.retries(STALL_BUDGET if self._givers else OPEN_BUDGET)
         while not cursor.is_done:  # no range says "nothing"
             failures: list[Unknown | UpstreamError] = []
             began = cursor.offset
@@ -83,12 +83,12 @@ class BlobTransfer:
                 try:
                     async with aclosing(self._read(endpoint, cursor)) as chunks:
                         async for chunk in chunks:
-                            patience.budget = STALL_BUDGET
-                            patience.renew(self._roster.now())
+                            retries.budget = STALL_BUDGET
+                            retries.renew(self._roster.now())
                             yield chunk
                 except (Unknown, UpstreamError) as error:
                     failures.append(error)
-                    self._roster.tell_failure(endpoint, error)
+                    self._roster.format_failure(endpoint, error)
                     self._doubt(endpoint, error)
                     if cursor.is_done:
                         break
@@ -97,13 +97,13 @@ class BlobTransfer:
             if not self._candidates():
                 raise next(reversed(self._faulty.values()))
             if not cursor.is_done and cursor.offset - began < WORTHWHILE:
-                await asyncio.sleep(self._wait_after(failures, patience))
+                await asyncio.sleep(self._wait_after(failures, retries))
 
-    def _wait_after(self, failures: list[Unknown | UpstreamError], patience: Patience) -> float:
+    def _wait_after(self, failures: list[Unknown | UpstreamError], retries: RetryBudget) -> float:
         """Return the seconds to wait before the next round; raises when there shall be none."""
         verdict = weigh(failures)
         retry_after = verdict.retry_after if isinstance(verdict, UpstreamError) else None
-        wait = patience.next_wait(self._roster.now(), retry_after)
+        wait = retries.next_wait(self._roster.now(), retry_after)
         is_final = isinstance(verdict, Unknown) or not (self._givers or may_pass(verdict))
         if is_final or wait is None:
             # Who sent nonsense and is asked no more has left the question open all the same.

@@ -18,7 +18,7 @@ SUSPICION = 600.0  # seconds for which an endpoint that sent wrong bytes is aske
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class CircuitBreaker:
     """What is known of an endpoint; immutable, every change returns a new one."""
 
     failures: int = 0
@@ -39,20 +39,20 @@ class Health:
         """Whether it sent wrong bytes lately: others are preferred."""
         return now < self.suspect_until
 
-    def admit(self, now: float) -> "Health":
+    def admit(self, now: float) -> "CircuitBreaker":
         """Return the state after letting one caller ask; `rests` must be false."""
         is_trial = self.failures >= FAILURES or self.rests_until > 0
         return replace(self, trial_until=now + TRIAL) if is_trial else self
 
-    def withdraw(self) -> "Health":
+    def withdraw(self) -> "CircuitBreaker":
         """Return the state after a trial that ended without a verdict: the next may try."""
         return replace(self, trial_until=0.0)
 
-    def succeed(self) -> "Health":
+    def succeed(self) -> "CircuitBreaker":
         """Return the state after a useful answer."""
         return replace(self, failures=0, rests_until=0.0, trial_until=0.0)
 
-    def fail(self, now: float, began: float) -> "Health":
+    def fail(self, now: float, began: float) -> "CircuitBreaker":
         """Return the state after no answer or a 5xx to what was asked at `began`.
 
         Those who were under way when the breaker opened fail of the same cause: once is enough.
@@ -73,11 +73,11 @@ class Health:
 
     def throttle(
         self, now: float, retry_after: float | None, longest: float = LONGEST_THROTTLE
-    ) -> "Health":
+    ) -> "CircuitBreaker":
         """Return the state after a 429: asking again would only keep the window full."""
         rest = THROTTLED_REST if retry_after is None else min(max(retry_after, 1.0), longest)
         return replace(self, rests_until=max(self.rests_until, now + rest), trial_until=0.0)
 
-    def accuse(self, now: float) -> "Health":
+    def mark_suspect(self, now: float) -> "CircuitBreaker":
         """Return the state after wrong bytes."""
         return replace(self, suspect_until=now + SUSPICION)

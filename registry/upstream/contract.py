@@ -8,7 +8,7 @@ from registry.oci.manifest import Manifest
 from registry.oci.names import Reference
 
 
-class Transfer(Protocol):
+class BlobDownload(Protocol):
     """One blob of one repository, read over whatever endpoints have it.
 
     `size` is known after the first byte at the latest, if any endpoint says it; `endpoint` is the
@@ -33,7 +33,7 @@ class Transfer(Protocol):
         """
         ...
 
-    def accuse(self, *origins: str) -> Sequence[str]:
+    def mark_suspect(self, *origins: str) -> Sequence[str]:
         """Report that `origins` sent wrong bytes (none named: all who gave any); returns them.
 
         They are asked last from now on.
@@ -62,7 +62,7 @@ class Source(Protocol):
         """Return the size of a blob, None when not told. Raises BlobUnknown."""
         ...
 
-    def open_blob(self, repository: str, digest: Digest, size: int | None) -> Transfer:
+    def open_blob(self, repository: str, digest: Digest, size: int | None) -> BlobDownload:
         """Prepare to read a blob of `size` bytes (None: not known); opens nothing yet."""
         ...
 

@@ -20,13 +20,13 @@ from registry.errors import (
     UpstreamUnreachable,
 )
 from registry.upstream.auth import Login
-from registry.upstream.circuit_breaker import LONGEST_QUOTA, Health
+from registry.upstream.circuit_breaker import LONGEST_QUOTA, CircuitBreaker
 from registry.upstream.client import CONNECT, discard, translate_errors, write_request
-from registry.upstream.failures import HeadRefused, RedirectBroken, Resting, Stumbled
+from registry.upstream.failures import AttemptFailed, EndpointSuspended, HeadRefused, RedirectBroken
 from registry.upstream.rate_limit import Budget, read_budget, read_retry_after
 from registry.upstream.redirects import MAX_HOPS, follow, origin_of
 
-MAX_STUMBLED = 1000  # questions answered 500 that are remembered
+MAX_FAILED_ATTEMPTS = 1000  # questions answered 500 that are remembered
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -102,11 +102,11 @@ class Endpoint:
         self._login = login
         self._clock = clock
         self._note_budget = note_budget
-        self._health = Health()
+        self._health = CircuitBreaker()
         # A quota answers 429 to counted requests only, and blobs and HEADs still go through.
-        self._quota = Health()
+        self._quota = CircuitBreaker()
         # What got a 500 has a breaker of its own: one broken image is no broken registry.
-        self._stumbled: dict[str, Health] = {}
+        self._failed_attempts: dict[str, CircuitBreaker] = {}
         self._trouble = "failed lately"  # with why, for those who find it at rest
         self.connect = CONNECT  # seconds a new connection may take
 
@@ -119,9 +119,9 @@ class Endpoint:
         now = self._clock()
         return self._health.rests(now) or (counts and self._quota.rests(now))
 
-    def accuse(self) -> None:
+    def mark_suspect(self) -> None:
         """Remember that it sent wrong bytes."""
-        self._health = self._health.accuse(self._clock())
+        self._health = self._health.mark_suspect(self._clock())
 
     @asynccontextmanager
     async def request(self, call: Call) -> AsyncIterator[Answer]:
@@ -170,10 +170,10 @@ class Endpoint:
         now = self._clock()
         if self._health.is_on_trial(now):
             raise UpstreamUnreachable(self.origin, f"{self._trouble} and is being tried")
-        for health in (self._health, self._stumbled.get(call.subject, self._health)):
+        for health in (self._health, self._failed_attempts.get(call.subject, self._health)):
             if health.rests(now):
                 rest = health.rests_until - now
-                raise Resting(self.origin, f"{self._trouble} and is left alone", rest)
+                raise EndpointSuspended(self.origin, f"{self._trouble} and is left alone", rest)
         if call.counts and self._quota.rests(now):
             raise UpstreamThrottled(
                 self.origin, "its pull budget is used up", self._quota.rests_until - now
@@ -182,7 +182,7 @@ class Endpoint:
 
     def _succeed(self, call: Call) -> None:
         self._health = self._health.succeed()
-        self._stumbled.pop(call.subject, None)
+        self._failed_attempts.pop(call.subject, None)
 
     def _fail(
         self, call: Call, error: UpstreamUnreachable, began: float, *, is_trial: bool
@@ -190,11 +190,11 @@ class Endpoint:
         if isinstance(error, RedirectBroken):
             return
         now, self._trouble = self._clock(), f"failed lately ({error.why})"
-        if isinstance(error, Stumbled):
-            known = self._stumbled.pop(call.subject, None)
-            self._stumbled[call.subject] = (known or Health()).fail(now, began)
-            if len(self._stumbled) > MAX_STUMBLED:
-                del self._stumbled[next(iter(self._stumbled))]
+        if isinstance(error, AttemptFailed):
+            known = self._failed_attempts.pop(call.subject, None)
+            self._failed_attempts[call.subject] = (known or CircuitBreaker()).fail(now, began)
+            if len(self._failed_attempts) > MAX_FAILED_ATTEMPTS:
+                del self._failed_attempts[next(iter(self._failed_attempts))]
             if known is not None and not is_trial:
                 return
         self._health = self._health.fail(now, began)
@@ -295,5 +295,5 @@ def _read_status(status: int, method: str) -> tuple[type[UpstreamError], str]:
         case 502 | 503 | 504:
             return UpstreamUnreachable, f"answers {status}"
         case _ if status >= 500 or status == 408:
-            return Stumbled, f"answers {status}"
+            return AttemptFailed, f"answers {status}"
     return UpstreamFaulty, f"answers {status}, which makes no sense here"

@@ -13,17 +13,17 @@ from registry.errors import (
     UpstreamError,
     UpstreamUnreachable,
 )
-from registry.upstream.backoff import LONGEST_WAIT, Patience
+from registry.upstream.backoff import LONGEST_WAIT, RetryBudget
 from registry.upstream.client import HASTY_CONNECT
 from registry.upstream.endpoint import Endpoint
-from registry.upstream.failures import Resting
+from registry.upstream.failures import EndpointSuspended
 
 T = TypeVar("T")
 ASK_BUDGET = 25.0  # seconds for one question; containerd waits 30 for our headers
 ROUNDS = 3  # over all endpoints
 
 
-class Roster:
+class EndpointPool:
     """Endpoints in the order the operator wrote them."""
 
     def __init__(
@@ -40,13 +40,13 @@ class Roster:
         self._log = structlog.get_logger("registry.upstream")
         # Whoever was accused last comes last: when all are suspect, it is not always the same one
         # who may go on lying.
-        self._accused: dict[Endpoint, None] = {}
+        self._suspects: dict[Endpoint, None] = {}
         for endpoint in self._endpoints[:-1]:
             endpoint.connect = HASTY_CONNECT
 
-    def patience(self, budget: float) -> Patience:
+    def retries(self, budget: float) -> RetryBudget:
         """Return a fresh patience of `budget` seconds."""
-        return Patience(budget, self._clock() + budget, self._chance)
+        return RetryBudget(budget, self._clock() + budget, self._chance)
 
     def now(self) -> float:
         """Return the time on the clock that patience runs on, in seconds."""
@@ -61,24 +61,24 @@ class Roster:
         """
         able = [each for each in self._endpoints if each not in without]
         awake = [each for each in able if not each.rests(counts=counts)]
-        places = {endpoint: place for place, endpoint in enumerate(self._accused, 1)}
+        places = {endpoint: place for place, endpoint in enumerate(self._suspects, 1)}
         return sorted(
             awake or able,
             key=lambda each: (each.is_suspect(), each.is_suspect() and places.get(each, 0)),
         )
 
-    def accuse(self, origins: Sequence[str]) -> None:
+    def mark_suspect(self, origins: Sequence[str]) -> None:
         """Mark the endpoints of these origins as having sent wrong bytes, the likeliest last."""
         for origin in origins:
             for endpoint in self._endpoints:
                 if endpoint.origin == origin:
-                    endpoint.accuse()
-                    self._accused.pop(endpoint, None)
-                    self._accused[endpoint] = None
+                    endpoint.mark_suspect()
+                    self._suspects.pop(endpoint, None)
+                    self._suspects[endpoint] = None
 
-    def tell_failure(self, endpoint: Endpoint, error: Unknown | UpstreamError) -> None:
+    def format_failure(self, endpoint: Endpoint, error: Unknown | UpstreamError) -> None:
         """Log what an endpoint failed with: another one may make up for it, unnoticed."""
-        if _leaves_open(error) and not isinstance(error, Resting):
+        if _leaves_open(error) and not isinstance(error, EndpointSuspended):
             self._log.warning(
                 "endpoint failed", upstream=self._name, endpoint=endpoint.origin, why=str(error)
             )
@@ -90,7 +90,7 @@ class Roster:
             Unknown: every endpoint says so.
             UpstreamError: it could not be settled within three rounds or 25 s.
         """
-        patience = self.patience(ASK_BUDGET)
+        retries = self.retries(ASK_BUDGET)
         try:
             async with asyncio.timeout(ASK_BUDGET):
                 for last_round in (False,) * (ROUNDS - 1) + (True,):
@@ -100,10 +100,10 @@ class Roster:
                             return await question(endpoint)
                         except (Unknown, UpstreamError) as error:
                             failures.append(error)
-                            self.tell_failure(endpoint, error)
+                            self.format_failure(endpoint, error)
                     verdict = weigh(failures)
                     retry_after = verdict.retry_after if may_pass(verdict) else None
-                    wait = patience.next_wait(self._clock(), retry_after)
+                    wait = retries.next_wait(self._clock(), retry_after)
                     if last_round or wait is None or not may_pass(verdict):
                         raise verdict
                     await asyncio.sleep(wait)
@@ -137,6 +137,6 @@ def may_pass(failure: Unknown | UpstreamError) -> TypeGuard[UpstreamUnreachable]
     """
     return (
         isinstance(failure, UpstreamUnreachable)
-        and not isinstance(failure, Resting)
+        and not isinstance(failure, EndpointSuspended)
         and (failure.retry_after or 0.0) <= LONGEST_WAIT
     )

@@ -3,11 +3,11 @@
 from registry.errors import UpstreamFaulty, UpstreamUnreachable
 
 
-class Resting(UpstreamUnreachable):
+class EndpointSuspended(UpstreamUnreachable):
     """Nothing was sent: the breaker is open for `retry_after` more seconds."""
 
 
-class Stumbled(UpstreamUnreachable):
+class AttemptFailed(UpstreamUnreachable):
     """It answers this question with a 5xx of its own (a 500); others it may well answer."""
 
 

@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 from registry.errors import UpstreamOffline
 from registry.oci.digest import Digest
 from registry.oci.names import Reference
-from registry.upstream.contract import Transfer
+from registry.upstream.contract import BlobDownload
 
 
 class OfflineSource:
@@ -26,7 +26,7 @@ class OfflineSource:
         """Raise UpstreamOffline."""
         self._refuse()
 
-    def open_blob(self, repository: str, digest: Digest, size: int | None) -> Transfer:
+    def open_blob(self, repository: str, digest: Digest, size: int | None) -> BlobDownload:
         """Raise UpstreamOffline."""
         self._refuse()
 

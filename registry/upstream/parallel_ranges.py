@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 from registry.oci.byte_ranges import Span
-from registry.upstream.contract import Transfer
+from registry.upstream.contract import BlobDownload
 
 SMALLEST = 1024 * 1024  # bytes of a segment
 LARGEST = 8 * 1024 * 1024  # bytes; times the connections, this bounds the memory of a transfer
@@ -33,12 +33,12 @@ def plan_segments(start: int, size: int, connections: int) -> list[Span]:
 
 
 async def read_in_order(
-    transfer: Transfer, start: int, connections: int
+    transfer: BlobDownload, start: int, connections: int
 ) -> AsyncGenerator[bytes, None]:
     """Yield the blob from `start` to its end, over up to `connections` ranged requests at once.
 
     The first request goes alone: its answer shows whether the endpoint knows ranges, and its pace
-    whether others would help. Raises as `Transfer.stream` does.
+    whether others would help. Raises as `BlobDownload.stream` does.
     """
     spread = _Spread(transfer, connections)
     try:
@@ -60,7 +60,7 @@ async def read_in_order(
 
 
 async def _read_alone(
-    transfer: Transfer, start: int, spread: "_Spread"
+    transfer: BlobDownload, start: int, spread: "_Spread"
 ) -> AsyncGenerator[bytes, None]:
     """Yield from one connection, to the end or to where it was found slow and `spread` begins."""
     if transfer.size is None:
@@ -112,7 +112,7 @@ class _Pace:
 class _Spread:
     """Segments being fetched side by side, from where `begin` says."""
 
-    def __init__(self, transfer: Transfer, connections: int) -> None:
+    def __init__(self, transfer: BlobDownload, connections: int) -> None:
         self.connections = connections
         self.has_begun = False
         self._transfer = transfer
@@ -154,7 +154,7 @@ class _Spread:
 class _Segment:
     """One span being fetched in a task of its own, and what has come of it so far."""
 
-    def __init__(self, transfer: Transfer, span: Span) -> None:
+    def __init__(self, transfer: BlobDownload, span: Span) -> None:
         self._chunks: deque[bytes] = deque()
         self._came = asyncio.Event()
         self._is_over = False
@@ -162,7 +162,7 @@ class _Segment:
         self.is_read = False  # to its end
         self._task = asyncio.create_task(self._fetch(transfer, span))
 
-    async def _fetch(self, transfer: Transfer, span: Span) -> None:
+    async def _fetch(self, transfer: BlobDownload, span: Span) -> None:
         try:
             async with aclosing(transfer.stream(span.start, span.stop)) as chunks:
                 async for chunk in chunks:

@@ -15,9 +15,9 @@ from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Manifest, parse_manifest
 from registry.oci.names import Reference
-from registry.upstream.blob_download import BlobTransfer
+from registry.upstream.blob_download import BlobDownloader
 from registry.upstream.endpoint import Answer, Call, Endpoint
-from registry.upstream.failover import Roster
+from registry.upstream.failover import EndpointPool
 from registry.upstream.failures import HeadRefused
 from registry.upstream.pagination import collect_pages
 from registry.upstream.response_body import read_body
@@ -26,9 +26,9 @@ from registry.upstream.response_body import read_body
 class RegistrySource:
     """One upstream registry behind a roster of endpoints; implements `Source`."""
 
-    def __init__(self, name: str, roster: Roster) -> None:
+    def __init__(self, name: str, pool: EndpointPool) -> None:
         self.name = name
-        self._roster = roster
+        self._roster = pool
 
     async def head_manifest(self, repository: str, reference: Reference) -> Digest | None:
         """Return the digest a HEAD tells; None when it tells none."""
@@ -83,9 +83,11 @@ class RegistrySource:
 
         return await self._roster.ask(ask)
 
-    def open_blob(self, repository: str, digest: Digest, size: int | None) -> BlobTransfer:
+    def open_blob(self, repository: str, digest: Digest, size: int | None) -> BlobDownloader:
         """Prepare to read a blob."""
-        return BlobTransfer(self._roster, Call("GET", *self._blob_place(repository, digest)), size)
+        return BlobDownloader(
+            self._roster, Call("GET", *self._blob_place(repository, digest)), size
+        )
 
     def _blob_place(self, repository: str, digest: Digest) -> tuple[str, str, BlobUnknown]:
         absent = BlobUnknown(f"{self.name}/{repository}", str(digest))

@@ -10,86 +10,86 @@ from registry.bundle.load.importer import Importer
 from registry.bundle.write.plan import Planner
 from registry.catalog.audits import AuditCatalog
 from registry.catalog.database import Database, is_missing
-from registry.catalog.deletion import RemovalCatalog
-from registry.catalog.image_graph import ImageCatalog
-from registry.catalog.last_used import UseCatalog
+from registry.catalog.deletion import DeletionCatalog
+from registry.catalog.image_graph import ImageGraphCatalog
+from registry.catalog.last_used import LastUsedCatalog
 from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.pins import PinCatalog
 from registry.catalog.pulls import PullCatalog
-from registry.catalog.rebuild import FoundCatalog
-from registry.catalog.usage import RoomCatalog
+from registry.catalog.rebuild import RebuildCatalog
+from registry.catalog.usage import UsageCatalog
 from registry.content.audit import Audit
-from registry.content.backup import Backup, Shelves
-from registry.content.deletion import Removals
+from registry.content.backup import Backup, DataHandles
+from registry.content.deletion import ImageDeletion
 from registry.content.eviction import Evictor
-from registry.content.expiry import Retention
+from registry.content.expiry import Expiry
 from registry.content.images import Images
-from registry.content.manifests import Intake
+from registry.content.manifests import ManifestStore
 from registry.content.pins import Pins
-from registry.content.pull_history import History
-from registry.content.rebuild import Recovery
-from registry.content.space import Room
-from registry.content.usage import Stock
+from registry.content.pull_history import PullHistory
+from registry.content.rebuild import Rebuild
+from registry.content.space import Space
+from registry.content.usage import UsageMeter
 from registry.errors import SettingsError, StoreError, StoreTooNew
 from registry.metrics import Metrics
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder, find_folder, open_folder
 from registry.store.file_locks import Locks
-from registry.store.ingests import Spool
+from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 from registry.store.pins import PinFile
-from registry.store.tags import ReferenceFiles
+from registry.store.tags import TagFiles
 
 
 @dataclass(frozen=True, slots=True)
-class Storehouse:
+class Content:
     """What looks after the store, and what operators do with it; no upstream is asked."""
 
-    room: Room
+    room: Space
     evictor: Evictor
     audit: Audit
-    retention: Retention
-    history: History
-    recovery: Recovery
+    retention: Expiry
+    history: PullHistory
+    recovery: Rebuild
     images: Images
-    removals: Removals
-    intake: Intake
-    stock: Stock
+    removals: ImageDeletion
+    intake: ManifestStore
+    stock: UsageMeter
     backup: Backup
     planner: Planner
     importer: Importer
 
 
 @asynccontextmanager
-async def open_storehouse(
+async def open_content(
     settings: Settings, metrics: Metrics | None = None, *, is_lost: bool = False
-) -> AsyncIterator[Storehouse]:
+) -> AsyncIterator[Content]:
     """Open the data folder, which has to be there, beside any number of other processes.
 
     Raises:
         StoreError: the catalog cannot be opened, or was lost (then only `is_lost` opens it).
         SettingsError: there is no data folder.
     """
-    folder = find_storage(settings)
+    folder = find_data_folder(settings)
     if not is_lost and (folder.lost.exists() or is_missing(folder.catalog)):
         raise StoreError(str(folder.catalog), "is lost; start `entrepot serve`: it makes it again")
     async with Database(folder.catalog) as database:
-        yield build_storehouse(settings, open_shelves(folder), metrics or Metrics(), database)
+        yield build_content(settings, open_handles(folder), metrics or Metrics(), database)
 
 
-def build_storehouse(
-    settings: Settings, shelves: Shelves, metrics: Metrics, database: Database
-) -> Storehouse:
+def build_content(
+    settings: Settings, handles: DataHandles, metrics: Metrics, database: Database
+) -> Content:
     """Make what looks after a data folder, with an open catalog."""
     clock = time.time
-    folder, manifests = shelves.folder, ManifestCatalog(database)
-    store, spool, references = shelves.store, shelves.spool, shelves.references
-    catalog, pins, audits = RoomCatalog(database), PinCatalog(database), AuditCatalog(database)
-    evictor = Evictor(catalog, store, spool, metrics)
-    room = Room(
+    folder, manifests = handles.folder, ManifestCatalog(database)
+    store, ingests, references = handles.store, handles.ingests, handles.references
+    catalog, pins, audits = UsageCatalog(database), PinCatalog(database), AuditCatalog(database)
+    evictor = Evictor(catalog, store, ingests, metrics)
+    room = Space(
         catalog,
         store,
-        spool,
+        ingests,
         evictor,
         Locks(folder.locks),
         folder=folder.root,
@@ -97,36 +97,38 @@ def build_storehouse(
         metrics=metrics,
         clock=clock,
     )
-    intake = Intake(spool, store, references, manifests, room)
-    kept = Pins(pins, shelves.pins, Locks(folder.locks), clock)
-    recovery = Recovery(
+    intake = ManifestStore(ingests, store, references, manifests, room)
+    kept = Pins(pins, handles.pins, Locks(folder.locks), clock)
+    recovery = Rebuild(
         references,
         store,
         intake,
         manifests=manifests,
-        found=FoundCatalog(database),
+        found=RebuildCatalog(database),
         evictor=evictor,
         pins=kept,
     )
-    removals = Removals(RemovalCatalog(database), pins, references, evictor)
-    return Storehouse(
+    removals = ImageDeletion(DeletionCatalog(database), pins, references, evictor)
+    return Content(
         room=room,
         evictor=evictor,
         audit=Audit(audits, catalog, store, room, recovery, clock=clock),
-        retention=Retention(UseCatalog(database), removals, settings.storage.keep_for, clock),
-        history=History(PullCatalog(database), clock),
+        retention=Expiry(LastUsedCatalog(database), removals, settings.storage.keep_for, clock),
+        history=PullHistory(PullCatalog(database), clock),
         recovery=recovery,
-        images=Images(ImageCatalog(database), kept, store),
+        images=Images(ImageGraphCatalog(database), kept, store),
         removals=removals,
         intake=intake,
-        stock=Stock(catalog, ImageCatalog(database), audits, folder.root, settings.storage),
-        backup=Backup(database, shelves),
+        stock=UsageMeter(
+            catalog, ImageGraphCatalog(database), audits, folder.root, settings.storage
+        ),
+        backup=Backup(database, handles),
         planner=Planner(manifests, store),
-        importer=Importer(store, spool, room, intake, manifests, clock=clock),
+        importer=Importer(store, ingests, room, intake, manifests, clock=clock),
     )
 
 
-def find_storage(settings: Settings) -> DataFolder:
+def find_data_folder(settings: Settings) -> DataFolder:
     """Return the data folder that commands work on: it has to be there.
 
     Raises:
@@ -144,7 +146,7 @@ def find_storage(settings: Settings) -> DataFolder:
         ) from error
 
 
-def open_backup(path: Path) -> Shelves:
+def open_backup(path: Path) -> DataHandles:
     """Make a data folder for a backup, or open that of a former one.
 
     Raises:
@@ -155,12 +157,12 @@ def open_backup(path: Path) -> Shelves:
         raise StoreError(str(path), "is neither empty nor a backup; name another folder")
     folder = open_folder(path)
     folder.backup.touch()
-    return open_shelves(folder)
+    return open_handles(folder)
 
 
-def open_shelves(folder: DataFolder) -> Shelves:
+def open_handles(folder: DataFolder) -> DataHandles:
     """Return the files of a data folder."""
     store = DiskStore(folder.blobs, folder.quarantine)
-    return Shelves(
-        folder, store, Spool(folder.spool), ReferenceFiles(folder.tags), PinFile(folder.pins)
+    return DataHandles(
+        folder, store, Ingests(folder.ingests), TagFiles(folder.tags), PinFile(folder.pins)
     )

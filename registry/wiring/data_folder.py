@@ -15,7 +15,7 @@ _TRIAL = ".entrepot-trial-"  # how the names of folders begin that are lent
 _BARE = frozenset({"LAYOUT", "blobs", "spool", "quarantine", "tags", "locks", "lost+found"})
 
 
-def open_premises(settings: Settings) -> DataFolder:
+def open_data_folder(settings: Settings) -> DataFolder:
     """Make or check the data folder, whatever else is in it, and have a catalog in it.
 
     Raises:
@@ -32,7 +32,7 @@ def open_premises(settings: Settings) -> DataFolder:
     return folder
 
 
-def found_premises(settings: Settings) -> bool:
+def create_data_folder(settings: Settings) -> bool:
     """Make the data folder where it is missing or empty, and return whether that was so.
 
     Raises:
@@ -41,12 +41,12 @@ def found_premises(settings: Settings) -> bool:
     """
     if not _is_vacant(settings.storage.path):
         return False
-    open_premises(settings)
+    open_data_folder(settings)
     return True
 
 
 @contextmanager
-def lend_premises(settings: Settings) -> Iterator[Settings]:
+def temporary_data_folder(settings: Settings) -> Iterator[Settings]:
     """Where the data folder is missing or empty, give the settings of one for the moment.
 
     That one is empty, on the same disk, and gone afterwards: so it can be tried what would be done,
@@ -64,10 +64,10 @@ def lend_premises(settings: Settings) -> Iterator[Settings]:
         folder = TemporaryDirectory(prefix=_TRIAL, dir=here)
     except OSError as error:
         raise _refuse(str(here), error.strerror or str(error)) from error
-    with folder as lent:
-        storage = settings.storage.model_copy(update={"path": Path(lent)})
+    with folder as temporary:
+        storage = settings.storage.model_copy(update={"path": Path(temporary)})
         trial = settings.model_copy(update={"storage": storage})
-        open_premises(trial)
+        open_data_folder(trial)
         yield trial
 
 

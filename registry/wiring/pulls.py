@@ -8,28 +8,28 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import httpx
 
 from registry.api.routes import Mirror
-from registry.catalog.blob_access import BlobCatalog
+from registry.catalog.blob_access import BlobAccessCatalog
 from registry.catalog.database import Database
 from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.pulls import PullCatalog
-from registry.catalog.rate_limits import BudgetCatalog
-from registry.catalog.upstream_lists import ListCatalog
-from registry.content.backup import Shelves
-from registry.content.pull_log import Pulls
+from registry.catalog.rate_limits import RateLimitCatalog
+from registry.catalog.upstream_lists import UpstreamListCatalog
+from registry.content.backup import DataHandles
+from registry.content.pull_log import PullLog
 from registry.metrics import Metrics
-from registry.mirror.blob_checks import BlobInquiries
+from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.blobs import Blobs
-from registry.mirror.downloads import Flights
-from registry.mirror.manifest_cache import Shelf
+from registry.mirror.downloads import Downloads
+from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import ManifestMemory
 from registry.mirror.manifests import Manifests
-from registry.mirror.negative_cache import AbsenceMemory
-from registry.mirror.prefetch import Warming
-from registry.mirror.prefetch_cost import Foresight
-from registry.mirror.referrers import Attachments
-from registry.mirror.revalidation import Inquiries
+from registry.mirror.negative_cache import NegativeCache
+from registry.mirror.prefetch import Prefetcher
+from registry.mirror.prefetch_cost import CostEstimator
+from registry.mirror.referrers import ReferrerFetcher
+from registry.mirror.revalidation import Revalidator
 from registry.mirror.routing import UpstreamTable
-from registry.mirror.tags_and_referrers import Lists
+from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.settings.model import Settings, UpstreamSettings
 from registry.store.file_locks import Locks
 from registry.tasks import Tasks
@@ -38,12 +38,12 @@ from registry.upstream.client import load_trust, open_client
 from registry.upstream.contract import Source
 from registry.upstream.credentials import find_credentials
 from registry.upstream.endpoint import Endpoint
-from registry.upstream.failover import Roster
+from registry.upstream.failover import EndpointPool
 from registry.upstream.offline import OfflineSource
 from registry.upstream.rate_limit import Budget
 from registry.upstream.redirects import origin_of
 from registry.upstream.registry import RegistrySource
-from registry.wiring.content import build_storehouse, find_storage, open_shelves
+from registry.wiring.content import build_content, find_data_folder, open_handles
 
 MEMORY = 32 * 1024 * 1024  # bytes of manifests that one worker remembers
 
@@ -56,7 +56,7 @@ def build_table(settings: Settings) -> UpstreamTable:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, shelves: Shelves, metrics: Metrics
+    settings: Settings, handles: DataHandles, metrics: Metrics
 ) -> AsyncIterator[Mirror]:
     """Open everything one worker answers from; leaving closes it in reverse.
 
@@ -67,42 +67,42 @@ async def open_services(
         SettingsError: a file that the settings name cannot be read.
     """
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(shelves.folder.catalog))
-        yield await _open_mirror(stack, settings, shelves, metrics, database=database)
+        database = await stack.enter_async_context(Database(handles.folder.catalog))
+        yield await _open_mirror(stack, settings, handles, metrics, database=database)
 
 
 @asynccontextmanager
-async def open_warming(settings: Settings) -> AsyncIterator[tuple[Warming, Foresight]]:
+async def open_warming(settings: Settings) -> AsyncIterator[tuple[Prefetcher, CostEstimator]]:
     """Open what fetches images ahead of pulls, in a data folder that is there already.
 
     Raises:
         StoreError: the catalog cannot be opened.
         SettingsError: there is no data folder, or a file that is named cannot be read.
     """
-    shelves = open_shelves(find_storage(settings))
+    handles = open_handles(find_data_folder(settings))
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(shelves.folder.catalog))
-        mirror = await _open_mirror(stack, settings, shelves, Metrics(), database=database)
+        database = await stack.enter_async_context(Database(handles.folder.catalog))
+        mirror = await _open_mirror(stack, settings, handles, Metrics(), database=database)
         manifests, blobs = mirror.manifests, mirror.blobs
-        warming = Warming(manifests, blobs, Attachments(manifests, mirror.lists))
+        prefetcher = Prefetcher(manifests, blobs, ReferrerFetcher(manifests, mirror.lists))
         origins = {
             name: [origin_of(url) for url in upstream.endpoints]
             for name, upstream in settings.upstreams.items()
         }
-        budgets = BudgetCatalog(database)
-        yield warming, Foresight(manifests, blobs, budgets, origins, time.time)
+        budgets = RateLimitCatalog(database)
+        yield prefetcher, CostEstimator(manifests, blobs, budgets, origins, time.time)
 
 
 async def _open_mirror(
     stack: AsyncExitStack,
     settings: Settings,
-    shelves: Shelves,
+    handles: DataHandles,
     metrics: Metrics,
     *,
     database: Database,
 ) -> Mirror:
     tasks = await stack.enter_async_context(Tasks())
-    note_budget = _budget_keeper(BudgetCatalog(database), tasks, metrics)
+    note_budget = _budget_keeper(RateLimitCatalog(database), tasks, metrics)
     sources: dict[str, Source] = {}
     system = None if settings.offline else load_trust("", "")
     for name, upstream in settings.upstreams.items():
@@ -111,11 +111,11 @@ async def _open_mirror(
         else:
             client = await stack.enter_async_context(open_client(name, upstream, system))
             sources[name] = build_source(name, upstream, client, note_budget)
-    return _compose(settings, shelves, metrics, database, sources=sources, tasks=tasks)
+    return _compose(settings, handles, metrics, database, sources=sources, tasks=tasks)
 
 
 def _budget_keeper(
-    catalog: BudgetCatalog, tasks: Tasks, metrics: Metrics
+    catalog: RateLimitCatalog, tasks: Tasks, metrics: Metrics
 ) -> Callable[[Budget], None]:
     def note(budget: Budget) -> None:
         metrics.pulls_remaining.labels(budget.endpoint, budget.identity).set(budget.remaining)
@@ -146,12 +146,14 @@ def build_source(
         Endpoint(url, client, Login(url, credentials, tokens), time.monotonic, note_budget)
         for url in settings.endpoints
     ]
-    return RegistrySource(name, Roster(name, endpoints, time.monotonic, random.SystemRandom()))
+    return RegistrySource(
+        name, EndpointPool(name, endpoints, time.monotonic, random.SystemRandom())
+    )
 
 
 def _compose(
     settings: Settings,
-    shelves: Shelves,
+    handles: DataHandles,
     metrics: Metrics,
     database: Database,
     *,
@@ -159,17 +161,17 @@ def _compose(
     tasks: Tasks,
 ) -> Mirror:
     clock = time.time
-    spool, store = shelves.spool, shelves.store
-    manifests, blobs = ManifestCatalog(database), BlobCatalog(database)
-    storehouse = build_storehouse(settings, shelves, metrics, database)
-    room = storehouse.room
-    pulls = Pulls(PullCatalog(database), clock)
+    ingests, store = handles.ingests, handles.store
+    manifests, blobs = ManifestCatalog(database), BlobAccessCatalog(database)
+    content = build_content(settings, handles, metrics, database)
+    room = content.room
+    pulls = PullLog(PullCatalog(database), clock)
     tasks.start(pulls.keep_flushing())
-    shelf = Shelf(ManifestMemory(MEMORY), manifests, storehouse.intake)
-    inquiries = Inquiries(
-        sources, shelf, Locks(shelves.folder.locks), tasks, tags=settings.tags, clock=clock
+    shelf = ManifestCache(ManifestMemory(MEMORY), manifests, content.intake)
+    inquiries = Revalidator(
+        sources, shelf, Locks(handles.folder.locks), tasks, tags=settings.tags, clock=clock
     )
-    absences = AbsenceMemory(settings.tags.missing_for)
+    absences = NegativeCache(settings.tags.missing_for)
 
     return Mirror(
         table=build_table(settings),
@@ -181,15 +183,15 @@ def _compose(
             {name: upstream.connections for name, upstream in settings.upstreams.items()},
             catalog=blobs,
             store=store,
-            spool=spool,
-            flights=Flights(spool, store, room, tasks, clock),
+            ingests=ingests,
+            downloads=Downloads(ingests, store, room, tasks, clock),
             room=room,
-            inquiries=BlobInquiries(sources, absences, tasks, clock),
+            inquiries=BlobChecks(sources, absences, tasks, clock),
             metrics=metrics,
         ),
-        lists=Lists(
+        lists=TagsAndReferrers(
             sources,
-            ListCatalog(database),
+            UpstreamListCatalog(database),
             manifests,
             absences,
             tasks,

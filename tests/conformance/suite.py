@@ -52,7 +52,7 @@ class Content:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ImageOutcome:
     """One leaf of the report: `status` is pass, fail, skip, disabled, error or unknown."""
 
     name: str
@@ -67,13 +67,13 @@ class Report:
     A name may occur more than once: the suite repeats `blob-get` for each blob.
     """
 
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[ImageOutcome] = field(default_factory=list)
 
     def names(self, status: str) -> Counter[str]:
         """How often each test ended with this status."""
         return Counter(outcome.name for outcome in self.outcomes if outcome.status == status)
 
-    def failures(self) -> list[Outcome]:
+    def failures(self) -> list[ImageOutcome]:
         """The tests that failed, and those that the suite could not finish."""
         return [outcome for outcome in self.outcomes if outcome.status in {"fail", "error"}]
 
@@ -193,5 +193,5 @@ def parse(text: str) -> Report:
             continue
         end = following[0] if following else number + 1
         message = "\n".join(lines[number + 1 : end]).strip().removeprefix("- ")
-        report.outcomes.append(Outcome(match["name"] or "", match["status"].lower(), message))
+        report.outcomes.append(ImageOutcome(match["name"] or "", match["status"].lower(), message))
     return report

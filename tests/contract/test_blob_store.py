@@ -10,14 +10,14 @@ from registry.errors import StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.contract import BlobStore
-from registry.store.ingests import Spool
+from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
-from registry.store.partial import SealedPart
+from registry.store.partial import SealedPartial
 from tests.fakes.memory_store import MemoryStore
 
 MIB = 1024 * 1024
 CONTENT = bytes(range(256)) * 10
-Sealer = Callable[..., SealedPart]
+Sealer = Callable[..., SealedPartial]
 
 
 @pytest.fixture(params=["disk", "memory"])
@@ -32,10 +32,10 @@ def seal(tmp_path: Path) -> Sealer:
     """Makes sealed parts, as a flight does: `seal(content)`."""
     spools = iter(range(10))
 
-    def make(content: bytes = CONTENT, algorithm: str = "sha256") -> SealedPart:
+    def make(content: bytes = CONTENT, algorithm: str = "sha256") -> SealedPartial:
         folder = tmp_path / f"spool-{next(spools)}"
         folder.mkdir()
-        writer = Spool(folder).take(Digest.of(content, algorithm))
+        writer = Ingests(folder).take(Digest.of(content, algorithm))
         assert writer is not None
         if content:
             writer.append([content])
@@ -219,9 +219,9 @@ async def test_what_is_set_aside_is_not_here(store: BlobStore, seal: Sealer) -> 
     for part in (kept, gone):
         await store.adopt(part)
 
-    await store.set_aside(gone.digest)
+    await store.quarantine(gone.digest)
 
-    assert [each async for each in store.scan_aside()] == [(gone.digest, 4)]
+    assert [each async for each in store.scan_quarantined()] == [(gone.digest, 4)]
     assert await store.stat(gone.digest) is None
     assert await store.open_file(gone.digest) is None
     assert await scan(store) == [(kept.digest, 4)]
@@ -234,9 +234,9 @@ async def test_what_was_set_aside_may_come_back(store: BlobStore, seal: Sealer) 
     """A blob that is adopted anew is here, and stays when its former self is discarded."""
     first, second = seal(), seal()
     await store.adopt(first)
-    await store.set_aside(first.digest)
+    await store.quarantine(first.digest)
     await store.adopt(second)
-    await store.discard(first.digest)
+    await store.delete_quarantined(first.digest)
     assert await read(store, first.digest, 0, len(CONTENT)) == CONTENT
 
 
@@ -246,13 +246,13 @@ async def test_setting_aside_and_discarding_twice_is_harmless(
     """What is not here is set aside, and what was not set aside is discarded, without a word."""
     part = seal()
     await store.adopt(part)
-    await store.discard(part.digest)
+    await store.delete_quarantined(part.digest)
     assert await store.stat(part.digest) == len(CONTENT)
     for _ in range(2):
-        await store.set_aside(part.digest)
+        await store.quarantine(part.digest)
     for _ in range(2):
-        await store.discard(part.digest)
-    assert [each async for each in store.scan_aside()] == []
+        await store.delete_quarantined(part.digest)
+    assert [each async for each in store.scan_quarantined()] == []
     assert await scan(store) == []
 
 
@@ -261,8 +261,8 @@ async def test_reader_goes_on_when_the_blob_is_set_aside(store: BlobStore, seal:
     part = seal()
     await store.adopt(part)
     file = await store.open_file(part.digest)
-    await store.set_aside(part.digest)
-    await store.discard(part.digest)
+    await store.quarantine(part.digest)
+    await store.delete_quarantined(part.digest)
     if file is not None:
         assert os.pread(file.descriptor, len(CONTENT), 0) == CONTENT
         file.close()

@@ -19,7 +19,7 @@ from registry.oci.manifest import parse_manifest
 from registry.oci.names import Tag
 from registry.settings.model import UpstreamSettings
 from registry.upstream.client import open_client
-from registry.upstream.contract import Source, Transfer
+from registry.upstream.contract import BlobDownload, Source
 from registry.wiring.pulls import build_source
 from tests.fakes.source import MemorySource, Tap
 from tests.fakes.upstream import FakeUpstream, Image
@@ -83,12 +83,12 @@ async def world(request: pytest.FixtureRequest, hub: FakeUpstream) -> AsyncItera
         yield World(source, hub, image, tap)
 
 
-async def read(transfer: Transfer, start: int, stop: int | None, **options: bool) -> bytes:
+async def read(transfer: BlobDownload, start: int, stop: int | None, **options: bool) -> bytes:
     async with aclosing(transfer.stream(start, stop, **options)) as chunks:
         return b"".join([chunk async for chunk in chunks])
 
 
-def open_layer(world: World, size: int | None = len(LAYER)) -> Transfer:
+def open_layer(world: World, size: int | None = len(LAYER)) -> BlobDownload:
     return world.source.open_blob(NAME, Digest.parse(world.image.layers[0]), size)
 
 
@@ -197,7 +197,7 @@ async def test_accusing_ends_nothing(world: World) -> None:
     transfer = open_layer(world)
     await read(transfer, 0, 10)
 
-    transfer.accuse()
+    transfer.mark_suspect()
 
     assert await read(transfer, 0, None) == LAYER
 

@@ -7,7 +7,7 @@ from registry.errors import StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.contract import BlobFile
-from registry.store.partial import SealedPart
+from registry.store.partial import SealedPartial
 
 PIECE = 1024 * 1024
 
@@ -30,7 +30,7 @@ class MemoryStore:
         for at in range(span.start, span.stop, PIECE):
             yield blob[at : min(at + PIECE, span.stop)]
 
-    async def adopt(self, part: SealedPart) -> None:
+    async def adopt(self, part: SealedPartial) -> None:
         try:
             self._blobs[part.digest] = part.path.read_bytes()
             part.path.unlink()
@@ -40,14 +40,14 @@ class MemoryStore:
     async def delete(self, digest: Digest) -> bool:
         return self._blobs.pop(digest, None) is not None
 
-    async def set_aside(self, digest: Digest) -> None:
+    async def quarantine(self, digest: Digest) -> None:
         if digest in self._blobs:
             self._aside[digest] = self._blobs.pop(digest)
 
-    async def discard(self, digest: Digest) -> None:
+    async def delete_quarantined(self, digest: Digest) -> None:
         self._aside.pop(digest, None)
 
-    async def scan_aside(self) -> AsyncIterator[tuple[Digest, int]]:
+    async def scan_quarantined(self) -> AsyncIterator[tuple[Digest, int]]:
         for digest, blob in self._aside.items():
             yield digest, len(blob)
 

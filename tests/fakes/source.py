@@ -87,13 +87,13 @@ class Tap:
 
 
 class MemoryTransfer:
-    """Implements `Transfer` over bytes in memory; `content` None is a blob that is not there."""
+    """A `BlobDownload` over bytes in memory; `content` None is a blob that is not there."""
 
     def __init__(self, tap: Tap, content: bytes | None, absent: BlobUnknown, size: int | None):
         self.size = size
         self.endpoint = ""
         self.has_ranges: bool | None = None
-        self.accused: Sequence[str] = ()
+        self.suspects: Sequence[str] = ()
         self._tap = tap
         self._content = content
         self._absent = absent
@@ -120,7 +120,7 @@ class MemoryTransfer:
             yield self._tap.spoil(self._content[offset : offset + count])
             offset += count
 
-    def accuse(self, *origins: str) -> Sequence[str]:
+    def mark_suspect(self, *origins: str) -> Sequence[str]:
         self.is_accused = True
         return origins or (ORIGIN,)
 

@@ -32,7 +32,7 @@ class AmpleRoom:
 
     async def quarantine(self, digest: Digest, _why: str) -> None:
         if self._store is not None:
-            await self._store.set_aside(digest)
+            await self._store.quarantine(digest)
 
-    async def mend(self) -> None:
+    async def finish_interrupted(self) -> None:
         """Nothing ever crashes here."""

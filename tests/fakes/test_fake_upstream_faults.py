@@ -225,8 +225,8 @@ def catch(url: str) -> BaseException:
     return raised.value
 
 
-def wait_until(condition, patience: float = 5) -> None:
-    deadline = time.monotonic() + patience
+def wait_until(condition, retries: float = 5) -> None:
+    deadline = time.monotonic() + retries
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.005)

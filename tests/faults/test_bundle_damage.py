@@ -49,7 +49,7 @@ async def load(depot: Depot, *paths: Path) -> Imported | None:
     """Import; None where the bundle was refused."""
     try:
         with open_paths(paths) as opened:
-            return await depot.storehouse.importer.load(opened, lambda _: None)
+            return await depot.content.importer.load(opened, lambda _: None)
     except BundleInvalid:
         return None
 

@@ -14,7 +14,7 @@ from registry.bundle.format.head_files import write_head
 from registry.bundle.write.layout import Contents, list_whole
 from registry.bundle.write.writer import write_file
 from registry.store.data_folder import open_folder
-from registry.wiring.content import open_shelves
+from registry.wiring.content import open_handles
 from tests.harness.bundles import plan_bundle
 from tests.harness.filled_folder import open_depot
 
@@ -44,7 +44,7 @@ async def make_bundle(folder: Path, size: int) -> Path:
         layers = [b"".join(chance.randbytes(MIB) for _ in range(size // 8)) for _ in range(8)]
         await here.put_image(APP, layers)
         plan = await plan_bundle(here, [APP])
-        store = open_shelves(open_folder(here.path)).store
+        store = open_handles(open_folder(here.path)).store
         contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
         await write_file(contents, path, lambda _: None)
     return path

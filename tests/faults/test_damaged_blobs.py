@@ -96,14 +96,14 @@ def overwrite(path: Path, change: Callable[[bytearray], None]) -> None:
 def spoil(depot: Depot) -> set[str]:
     """Flip bits of one byte of a hundred blobs, each at a place by chance; which blobs."""
     chance = random.Random(SEED)
-    rotten = chance.sample(list(depot.layers), ROTTEN)
+    damaged = chance.sample(list(depot.layers), ROTTEN)
 
     def flip(content: bytearray) -> None:
         content[chance.randrange(len(content))] ^= chance.randrange(1, 256)
 
-    for digest in rotten:
+    for digest in damaged:
         overwrite(blob_file(depot.data, digest), flip)
-    return set(rotten)
+    return set(damaged)
 
 
 def audit(mirror: MirrorProcess) -> tuple[int, dict[str, Any]]:
@@ -116,34 +116,34 @@ def test_an_audit_finds_every_flipped_byte(
     depot: Depot, make_mirror: MirrorMaker, note: Callable[[str], None]
 ) -> None:
     """Exactly the spoilt blobs are rotten, and each is fetched once more, by its next pull."""
-    rotten = spoil(depot)
+    damaged = spoil(depot)
     mirror = open_mirror(make_mirror, depot)
 
     code, found = audit(mirror)
 
     note(f"seed {SEED}: {len(found['rotten'])} of {found['checked']} blobs were rotten")
     assert code == 1
-    assert sorted(found["rotten"]) == sorted(rotten)
+    assert sorted(found["rotten"]) == sorted(damaged)
     assert (found["orphans"], found["ghosts"], found["unread"], found["names"]) == ([], [], [], 0)
-    assert {digest for (digest,) in list_rows(depot.data / "catalog.db", QUARANTINED)} == rotten
+    assert {digest for (digest,) in list_rows(depot.data / "catalog.db", QUARANTINED)} == damaged
     depot.pull_all(mirror)
     depot.pull_all(mirror)
     fetches = {layer: depot.hub.journal.blob_fetches(layer) for layer in depot.layers}
-    assert fetches == {layer: int(layer in rotten) for layer in depot.layers}
+    assert fetches == {layer: int(layer in damaged) for layer in depot.layers}
     await_truth_in(depot.data)
     assert audit(mirror)[0] == 0
 
 
 def test_offline_the_rotten_is_not_there(depot: Depot, make_mirror: MirrorMaker) -> None:
     """What was set aside and nobody can fetch is refused, and what is sound is served."""
-    rotten = spoil(depot)
+    damaged = spoil(depot)
     mirror = open_mirror(make_mirror, depot, offline=True)
-    assert set(audit(mirror)[1]["rotten"]) == rotten
+    assert set(audit(mirror)[1]["rotten"]) == damaged
 
     answers = {layer: pull_blob(mirror, image, layer) for layer, image in depot.layers.items()}
 
     refused = {layer: answer for layer, answer in answers.items() if answer.status != 200}
-    assert refused.keys() == rotten
+    assert refused.keys() == damaged
     assert set(map(tell, refused.values())) == {(404, "BLOB_UNKNOWN")}
     assert len(depot.hub.journal) == 0
 
@@ -176,7 +176,7 @@ def test_a_pull_notices_a_truncated_blob(
 
 def test_the_background_audit_finds_rot(depot: Depot, make_mirror: MirrorMaker) -> None:
     """A running mirror reads all it has by itself, and says what it has set aside."""
-    rotten = spoil(depot)
+    damaged = spoil(depot)
     mirror = open_mirror(make_mirror, depot, rate="1GiB")
 
     wait_until(lambda: mirror.events("audited"), "the steward's audit")
@@ -184,6 +184,6 @@ def test_the_background_audit_finds_rot(depot: Depot, make_mirror: MirrorMaker) 
     (told,) = mirror.events("audited")
     assert (told["auditor"], told["rotten"]) == ("steward", ROTTEN)
     assert (told["orphans"], told["ghosts"], told["unread"]) == (0, 0, 0)
-    assert {event["blob"] for event in mirror.events("blob quarantined")} == rotten
+    assert {event["blob"] for event in mirror.events("blob quarantined")} == damaged
     depot.pull_all(mirror)
     await_truth_in(depot.data)

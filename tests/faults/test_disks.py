@@ -226,13 +226,13 @@ def test_a_spool_that_cannot_be_written(
     """With a read-only spool everything is passed through, and the log says so."""
     cargo = publish(tmp_path, 4 * MIB, hub)
     mirror = make_mirror(NO_RESERVE)
-    spool = str(room / "spool")
-    mount("--bind", spool, spool)
-    mount("-o", "remount,ro,bind", spool)
+    ingests = str(room / "spool")
+    mount("--bind", ingests, ingests)
+    mount("-o", "remount,ro,bind", ingests)
     try:
         seen = pull(cargo, mirror, 4)
     finally:
-        subprocess.run(["umount", spool], check=True)
+        subprocess.run(["umount", ingests], check=True)
 
     assert [pull.is_right for pull in seen] == [True] * 4, seen
     (why,) = {event["why"] for event in mirror.events("passed through, not kept")}

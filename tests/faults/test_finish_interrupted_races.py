@@ -6,20 +6,20 @@ from pathlib import Path
 import pytest
 
 from registry.catalog.database import Database
-from registry.catalog.usage import RoomCatalog
+from registry.catalog.usage import UsageCatalog
 from registry.content.eviction import Evictor
-from registry.content.space import Room
+from registry.content.space import Space
 from registry.errors import UpstreamError
 from registry.metrics import Metrics
-from registry.mirror.downloads import Flights, Order
+from registry.mirror.downloads import DownloadRequest, Downloads
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.settings.model import StorageSettings
 from registry.store.data_folder import open_folder
 from registry.store.file_locks import Locks
-from registry.store.ingests import Spool
+from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
-from registry.store.partial import PartWriter
+from registry.store.partial import PartialWriter
 from registry.tasks import Tasks
 from tests.fakes.source import MemorySource, Tap
 
@@ -32,7 +32,7 @@ FIRST = Digest.parse("sha256:" + 64 * "0")  # its turn comes before
 Step = Callable[[], Awaitable[object]]
 
 
-class Meanwhile(RoomCatalog):
+class Meanwhile(UsageCatalog):
     """A catalog at which others do something just before the steward does."""
 
     def __init__(self, database: Database) -> None:
@@ -40,11 +40,11 @@ class Meanwhile(RoomCatalog):
         self.before_bury: Step | None = None
         self.before_settle: Step | None = None
 
-    async def bury(self, digest: Digest) -> None:
+    async def mark_deleted(self, digest: Digest) -> None:
         step, self.before_bury = self.before_bury, None
         if step is not None:
             await step()
-        await super().bury(digest)
+        await super().mark_deleted(digest)
 
     async def settle(self, digest: Digest, size: int) -> int:
         step, self.before_settle = self.before_settle, None
@@ -58,14 +58,14 @@ class Site:
 
     def __init__(self, folder: Path, database: Database) -> None:
         paths = open_folder(folder)
-        self.successor: PartWriter | None = None
-        self.steward, self.others = Meanwhile(database), RoomCatalog(database)
-        self.store, self.spool = DiskStore(paths.blobs, paths.quarantine), Spool(paths.spool)
-        self.room = Room(
-            self.steward,
+        self.successor: PartialWriter | None = None
+        self.background, self.others = Meanwhile(database), UsageCatalog(database)
+        self.store, self.ingests = DiskStore(paths.blobs, paths.quarantine), Ingests(paths.ingests)
+        self.room = Space(
+            self.background,
             self.store,
-            self.spool,
-            Evictor(self.steward, self.store, self.spool, Metrics()),
+            self.ingests,
+            Evictor(self.background, self.store, self.ingests, Metrics()),
             Locks(paths.locks),
             folder=paths.root,
             storage=StorageSettings(limit=LIMIT, reserve=0),
@@ -73,14 +73,14 @@ class Site:
             clock=lambda: 1.0,
         )
 
-    async def doom(self, digest: Digest, size: int) -> None:
+    async def mark_deleting(self, digest: Digest, size: int) -> None:
         """Leave what an eviction leaves between its two steps: its file is gone, its row is not."""
         await self.others.record(digest, size, 0.0)
-        await self.others.doom(digest)
+        await self.others.mark_deleting(digest)
 
     async def succeed(self) -> None:
         """Take the part and be given room for all of it; or wait, while somebody has the part."""
-        writer = None if self.successor else self.spool.take(DIGEST)
+        writer = None if self.successor else self.ingests.take(DIGEST)
         if writer is not None:
             self.successor = writer
             await self.others.reserve(DIGEST, SIZE, LIMIT)
@@ -98,21 +98,21 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 async def test_mending_spares_a_blob_that_has_just_come_back(site: Site) -> None:
     """A blob evicted and fetched again while the steward mends keeps its file: its row stands."""
-    await site.doom(FIRST, 1)
-    await site.doom(DIGEST, SIZE)
+    await site.mark_deleting(FIRST, 1)
+    await site.mark_deleting(DIGEST, SIZE)
     writers = []
 
     async def come_back() -> None:
-        await site.others.bury(DIGEST)
+        await site.others.mark_deleted(DIGEST)
         await site.others.reserve(DIGEST, SIZE, LIMIT)
-        writer = site.spool.take(DIGEST)
+        writer = site.ingests.take(DIGEST)
         assert writer is not None
         writers.append(writer)
         writer.append([CONTENT])
         await site.store.adopt(writer.seal())
 
-    site.steward.before_bury = come_back
-    await site.room.mend()
+    site.background.before_bury = come_back
+    await site.room.finish_interrupted()
     await site.others.record(DIGEST, SIZE, 1.0)  # what the fill does next
     writers.pop().close()
 
@@ -123,14 +123,14 @@ async def test_mending_spares_a_blob_that_has_just_come_back(site: Site) -> None
 
 async def test_mending_takes_no_promise_back_from_a_living_fill(site: Site) -> None:
     """A fill that goes on with a part left by the dead has all the room that it asked for."""
-    dead = site.spool.take(DIGEST)
+    dead = site.ingests.take(DIGEST)
     assert dead is not None
     await site.others.reserve(DIGEST, SIZE, LIMIT)
     dead.append([CONTENT[: SIZE // 3]])
     dead.close()
 
-    site.steward.before_settle = site.succeed
-    await site.room.mend()
+    site.background.before_settle = site.succeed
+    await site.room.finish_interrupted()
     await site.succeed()
 
     assert site.others.used() == SIZE
@@ -142,13 +142,13 @@ async def test_a_fill_that_gives_up_takes_nothing_from_its_successor(site: Site)
     tap.give(SIZE // 3)
     source = MemorySource(tap, blobs={(REPOSITORY.name, str(DIGEST)): CONTENT})
     async with Tasks() as tasks:
-        flights = Flights(site.spool, site.store, site.room, tasks, lambda: 0.0)
-        flight, _ = flights.join(Order(REPOSITORY, DIGEST, SIZE, source, 1))
-        await flight.opened()
-        site.steward.before_settle = site.succeed
+        downloads = Downloads(site.ingests, site.store, site.room, tasks, lambda: 0.0)
+        download, _ = downloads.join(DownloadRequest(REPOSITORY, DIGEST, SIZE, source, 1))
+        await download.opened()
+        site.background.before_settle = site.succeed
         tap.cut()
         with pytest.raises(UpstreamError):
-            await flight.ended()
+            await download.ended()
     await site.succeed()
 
     assert site.others.used() == SIZE

@@ -20,13 +20,13 @@ def leave(cargo: Cargo, mirror: MirrorProcess, content: bytes, mode: int) -> Non
     part = cargo.part(mirror)
     part.write_bytes(content)
     part.chmod(mode)
-    waybill = {
+    info = {
         "size": cargo.size,
         "repository": f"docker.io/{cargo.repository}",
         "endpoint": cargo.hubs[0].url,
         "started": 1.0,
     }
-    part.with_suffix(".json").write_text(json.dumps(waybill))
+    part.with_suffix(".json").write_text(json.dumps(info))
 
 
 def pull(cargo: Cargo, mirror: MirrorProcess) -> Pull:

@@ -12,7 +12,7 @@ from registry.oci.digest import Digest
 from registry.upstream import client as upstream_client
 from registry.upstream.auth import Login, TokenCache
 from registry.upstream.endpoint import Endpoint
-from registry.upstream.failover import Roster
+from registry.upstream.failover import EndpointPool
 from registry.upstream.parallel_ranges import read_in_order
 from registry.upstream.registry import RegistrySource
 from tests.conftest import MirrorMaker
@@ -42,8 +42,8 @@ def build_endpoints(client: httpx.AsyncClient, *hubs: FakeUpstream) -> list[Endp
 
 
 async def read(cargo: Cargo, endpoints: list[Endpoint], connections: int) -> bytes:
-    roster = Roster("docker.io", endpoints, time.monotonic, random.Random(1))
-    source = RegistrySource("docker.io", roster)
+    pool = EndpointPool("docker.io", endpoints, time.monotonic, random.Random(1))
+    source = RegistrySource("docker.io", pool)
     transfer = source.open_blob(cargo.repository, Digest.parse(cargo.digest), cargo.size)
     return b"".join([chunk async for chunk in read_in_order(transfer, 0, connections)])
 

@@ -14,7 +14,7 @@ from registry.bundle.format.lock import parse_lock
 from registry.bundle.format.volumes import parse_volume
 from registry.bundle.read.head import open_bundle
 from registry.bundle.read.open import open_paths
-from registry.bundle.read.sources import TarMedium
+from registry.bundle.read.sources import TarSource
 from registry.bundle.read.verify import verify
 from registry.errors import EntrepotError
 from registry.image_lists.detection import Kind, find_images
@@ -43,7 +43,7 @@ def read_archives() -> Iterator[Look]:
     def look(raw: bytes) -> None:
         for each in (raw, rebuild(raw)):
             with refused():
-                verify(open_bundle(TarMedium(io.BytesIO(each), "fuzz")))
+                verify(open_bundle(TarSource(io.BytesIO(each), "fuzz")))
 
     yield look
 
@@ -89,7 +89,7 @@ def load_archives() -> Iterator[Look]:
         def look(raw: bytes) -> None:
             archive.write_bytes(rebuild(raw))
             with refused(), open_paths([archive]) as opened:
-                runner.run(depot.storehouse.importer.load(opened, lambda _: None))
+                runner.run(depot.content.importer.load(opened, lambda _: None))
             assert {each.name for each in Path(name).iterdir()} == {"depot", "archive.tar"}
             for blob in (place / "blobs").glob("*/*/*"):
                 assert hashlib.new(blob.parts[-3], blob.read_bytes()).hexdigest() == blob.name

@@ -15,7 +15,7 @@ from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.contract import BlobStore
 from registry.store.data_folder import open_folder
-from registry.wiring.content import open_shelves
+from registry.wiring.content import open_handles
 from tests.harness.filled_folder import Depot, split
 from tests.harness.mirror import MirrorProcess
 
@@ -60,7 +60,7 @@ async def plan(depot: Depot, names: Sequence[str], choice: Choice = WHOLE) -> Pl
         repository, tag = split(name)
         assert tag is not None
         wants.append(Want(repository, tag))
-    planned = await depot.storehouse.planner.plan(wants, choice)
+    planned = await depot.content.planner.plan(wants, choice)
     assert planned.failures == {}
     return planned
 
@@ -104,4 +104,4 @@ def _list_parts(lock: Lock, items: Sequence[Item], volume: Sequence[Piece]) -> d
 
 
 def _store(depot: Depot) -> BlobStore:
-    return open_shelves(open_folder(depot.path)).store
+    return open_handles(open_folder(depot.path)).store

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from registry.bundle.format.head_files import write_head
-from registry.bundle.format.tar import END, pad, spell_blob, write_header
+from registry.bundle.format.tar import END, format_blob_name, pad, write_header
 from registry.bundle.format.volumes import Part, Volume, cut
 from registry.bundle.write.layout import Contents, list_whole
 from registry.bundle.write.plan import Choice, Plan, Want
 from registry.bundle.write.writer import write_stream
 from registry.oci.digest import Digest
 from registry.store.data_folder import open_folder
-from registry.wiring.content import open_shelves
+from registry.wiring.content import open_handles
 from tests.harness.filled_folder import Depot, split
 
 
@@ -21,7 +21,7 @@ async def plan_bundle(
 ) -> Plan:
     """Plan a bundle of whole images."""
     wants = [Want(*split(name)) for name in names]
-    plan = await depot.storehouse.planner.plan(wants, Choice("complete", (), have))
+    plan = await depot.content.planner.plan(wants, Choice("complete", (), have))
     assert plan.failures == {}
     return plan
 
@@ -31,7 +31,7 @@ async def write_bundle(
 ) -> bytes:
     """Return the bytes of a bundle of images."""
     plan = await plan_bundle(depot, names, have)
-    store = open_shelves(open_folder(depot.path)).store
+    store = open_handles(open_folder(depot.path)).store
     stream = io.BytesIO()
     contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
     await write_stream(contents, stream, lambda _: None)
@@ -61,7 +61,7 @@ async def write_volumes(depot: Depot, names: Sequence[str], folder: Path, limit:
             path = depot.path / "blobs" / piece.digest.algorithm / piece.digest.encoded[:2]
             content = (path / piece.digest.encoded).read_bytes()
             cutting = content[piece.start : piece.start + piece.size]
-            name = spell_blob(piece.digest, piece.part)
+            name = format_blob_name(piece.digest, piece.part)
             files.append((name, cutting))
             if piece.part:
                 whole = len(content)

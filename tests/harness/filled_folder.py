@@ -13,7 +13,7 @@ from registry.oci.manifest import Manifest, parse_manifest
 from registry.oci.names import Repository, Tag, parse_reference, parse_repository
 from registry.settings.model import Settings
 from registry.store.data_folder import open_folder
-from registry.wiring.content import Storehouse, open_shelves, open_storehouse
+from registry.wiring.content import Content, open_content, open_handles
 
 NOW = 1_000_000.0
 
@@ -28,20 +28,20 @@ class Depot:
     """An open data folder."""
 
     path: Path
-    storehouse: Storehouse
+    content: Content
 
     async def put_blob(self, content: bytes) -> dict[str, object]:
         """Store a blob; its descriptor."""
         digest = Digest.of(content)
-        shelves = open_shelves(open_folder(self.path))
-        if await shelves.store.stat(digest) is None:
-            writer = shelves.spool.take(digest)
+        handles = open_handles(open_folder(self.path))
+        if await handles.store.stat(digest) is None:
+            writer = handles.ingests.take(digest)
             assert writer is not None
-            await self.storehouse.room.reserve(digest, len(content))
+            await self.content.room.reserve(digest, len(content))
             writer.restart()
             writer.append([content] if content else [])
-            await shelves.store.adopt(writer.seal())
-            await self.storehouse.room.record(digest, len(content))
+            await handles.store.adopt(writer.seal())
+            await self.content.room.record(digest, len(content))
             writer.close()
         return {"digest": str(digest), "size": len(content)}
 
@@ -86,7 +86,7 @@ class Depot:
         repository, tag = split(name)
         raw = json.dumps(document).encode()
         manifest = parse_manifest(raw, str(document["mediaType"]))
-        await self.storehouse.intake.keep(repository, manifest, tag, NOW)
+        await self.content.intake.keep(repository, manifest, tag, NOW)
         return manifest
 
 
@@ -111,5 +111,5 @@ async def open_depot(path: Path, **storage: object) -> AsyncIterator[Depot]:
     """Open a data folder, making it if need be."""
     folder = open_folder(path)
     migrate(folder.catalog)
-    async with open_storehouse(make_settings(path, **storage)) as storehouse:
-        yield Depot(path, storehouse)
+    async with open_content(make_settings(path, **storage)) as content:
+        yield Depot(path, content)

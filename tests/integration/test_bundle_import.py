@@ -15,7 +15,7 @@ from registry.bundle.format.inventory import read_inventory
 from registry.oci.digest import Digest
 from registry.oci.names import Tag, parse_repository
 from registry.store.data_folder import open_folder
-from registry.wiring.content import open_shelves
+from registry.wiring.content import open_handles
 from tests.harness.bundles import write_bundle
 from tests.harness.filled_folder import open_depot
 from tests.harness.import_side import APP, BASE, LAYER, make_bundle, make_far_side, run, sign_bundle
@@ -96,7 +96,7 @@ async def test_a_gap_is_told_and_written_down(tmp_path: Path) -> None:
     found = read_inventory(need.read_bytes(), str(need))
     assert (found.blobs, found.images) == (((Digest.of(BASE), len(BASE)),), (APP,))
     async with open_depot(tmp_path / "data") as there:
-        store = open_shelves(open_folder(there.path)).store
+        store = open_handles(open_folder(there.path)).store
         assert await store.stat(Digest.of(LAYER)) == len(LAYER)
         await there.put_blob(BASE)
     whole = run(config, "import", str(tmp_path / "b.tar"), "--need", str(need))
@@ -183,16 +183,14 @@ async def test_provenance_outlives_the_catalog_and_not_an_upstream(tmp_path: Pat
     for path in (tmp_path / "data").glob("catalog.db*"):
         path.unlink()
     async with open_depot(tmp_path / "data") as there:
-        await there.storehouse.recovery.recover(1.0)
+        await there.content.recovery.recover(1.0)
     assert show(config)["bundle"] == bundle
 
     async with open_depot(tmp_path / "data") as there:
-        await there.storehouse.intake.confirm(
-            parse_repository("docker.io/library/app"), Tag("1"), 2.0
-        )
+        await there.content.intake.confirm(parse_repository("docker.io/library/app"), Tag("1"), 2.0)
 
     assert (show(config)["bundle"], show(config)["imported"]) == ("", 0.0)
-    files = open_shelves(open_folder(tmp_path / "data")).references
+    files = open_handles(open_folder(tmp_path / "data")).references
     pointer = await files.read(parse_repository("docker.io/library/app"), Tag("1"))
     assert pointer is not None
     assert pointer.bundle == ""

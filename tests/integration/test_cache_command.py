@@ -145,10 +145,10 @@ def test_evicting_more_than_can_go_fails(make_mirror: MirrorMaker, hub: FakeUpst
 def test_an_audit_puts_everything_right(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
     """Rot, strangers and losses are told and mended while it is served; the next one finds none."""
     mirror = make_mirror()
-    rotten, lost = (hub.add_image(f"some/{name}", "1", [name.encode() * 9999]) for name in "ab")
-    keep(mirror, rotten, lost)
+    damaged, lost = (hub.add_image(f"some/{name}", "1", [name.encode() * 9999]) for name in "ab")
+    keep(mirror, damaged, lost)
     clean = mirror.run("cache", "audit")
-    flip(find(mirror.data, rotten.layers[0]))
+    flip(find(mirror.data, damaged.layers[0]))
     find(mirror.data, lost.layers[0]).unlink()
     orphan = digest_bytes(b"orphan")
     find(mirror.data, orphan).parent.mkdir(exist_ok=True)
@@ -158,13 +158,13 @@ def test_an_audit_puts_everything_right(make_mirror: MirrorMaker, hub: FakeUpstr
     again = mirror.run("cache", "audit", "--restart")
 
     assert (clean.returncode, clean.stdout.splitlines()[-1]) == (0, "all is well")
-    assert found["rotten"] == [rotten.layers[0]]
+    assert found["rotten"] == [damaged.layers[0]]
     assert found["ghosts"] == [lost.layers[0]]
     assert (found["orphans"], found["unread"]) == ([orphan], [])
     assert len(list_tree(mirror.data / "quarantine")) == 1
     assert (again.returncode, again.stdout.splitlines()[-1]) == (0, "all is well")
-    assert pull(mirror, rotten, lost) == ["hit", "miss"] * 2
-    wait_until(lambda: is_here(mirror, [*rotten.layers, *lost.layers]), "they are here again")
+    assert pull(mirror, damaged, lost) == ["hit", "miss"] * 2
+    wait_until(lambda: is_here(mirror, [*damaged.layers, *lost.layers]), "they are here again")
     ((used, total),) = ask(mirror.data, SUMS)
     assert used == total
 

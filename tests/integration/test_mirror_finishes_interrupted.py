@@ -18,9 +18,9 @@ ABSENT = "sha256:" + "0" * 64
 
 def take_spool_away(mirror: MirrorProcess) -> None:
     """Let the disk refuse every part, as a read-only one does."""
-    spool = mirror.data / "spool"
-    shutil.rmtree(spool)
-    spool.write_bytes(b"")
+    ingests = mirror.data / "spool"
+    shutil.rmtree(ingests)
+    ingests.write_bytes(b"")
 
 
 def manifest_file(mirror: MirrorProcess, digest: str) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from registry.server.heartbeats import Heartbeats
-from registry.server.shared import Berth
+from registry.server.shared import SharedResources
 from registry.server.worker import MIRROR, run_worker
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder, open_folder
@@ -23,7 +23,7 @@ from tests.harness.processes import list_children
 from tests.integration.wire import PATIENCE, fetch, wait_until
 
 SERVE = (sys.executable, "-m", "registry", "serve", "--config")
-STILLBORN = """
+MAX_FAILED_STARTS = """
 import os, socket, sys
 from pathlib import Path
 from registry.server.shared import Berth
@@ -56,7 +56,7 @@ def config(make_mirror: MirrorMaker) -> Path:
 
 
 @pytest.fixture
-def berth(tmp_path: Path) -> Iterator[Berth]:
+def shared(tmp_path: Path) -> Iterator[SharedResources]:
     """What a child would be handed, its sockets listening."""
     folder = open_folder(tmp_path / "data")
     (folder.root / "metrics").mkdir()
@@ -67,7 +67,7 @@ def berth(tmp_path: Path) -> Iterator[Berth]:
         socket.create_server(("127.0.0.1", 0)) as console,
     ):
         metrics = folder.root / "metrics"
-        yield Berth(settings, folder, pulls, console, Heartbeats(1), lifeline, metrics)
+        yield SharedResources(settings, folder, pulls, console, Heartbeats(1), lifeline, metrics)
     os.close(lifeline)
     os.close(own_end)
 
@@ -133,12 +133,12 @@ def test_a_signal_right_after_the_first_line(config: Path) -> None:
         assert process.wait(PATIENCE) == 0
 
 
-def test_a_worker_that_cannot_accept_crashes(berth: Berth) -> None:
+def test_a_worker_that_cannot_accept_crashes(shared: SharedResources) -> None:
     """When accepting ends by an error the worker ends with it, rather than beating on."""
-    berth.pulls.close()
+    shared.pulls.close()
 
     with pytest.raises(ValueError, match="file descriptor"):
-        asyncio.run(asyncio.wait_for(run_worker(MIRROR, berth, 0), PATIENCE))
+        asyncio.run(asyncio.wait_for(run_worker(MIRROR, shared, 0), PATIENCE))
 
 
 def test_metrics_live_in_the_data_folder(make_mirror: MirrorMaker) -> None:
@@ -195,7 +195,7 @@ def test_a_reload_that_cannot_start_keeps_the_former(
 def test_workers_that_never_live_end_the_start(tmp_path: Path) -> None:
     """When workers die again and again before any lived, the mirror exits with 1 and says so."""
     done = subprocess.run(
-        [sys.executable, "-c", STILLBORN, tmp_path],
+        [sys.executable, "-c", MAX_FAILED_STARTS, tmp_path],
         capture_output=True,
         text=True,
         timeout=PATIENCE * 2,

@@ -19,7 +19,7 @@ from registry.oci.names import Tag
 from registry.settings.model import UpstreamSettings
 from registry.upstream.circuit_breaker import FAILURES
 from registry.upstream.client import open_client
-from registry.upstream.contract import Transfer
+from registry.upstream.contract import BlobDownload
 from registry.upstream.parallel_ranges import SMALLEST, read_in_order
 from registry.upstream.registry import RegistrySource
 from registry.wiring.pulls import build_source
@@ -53,7 +53,7 @@ async def reach(*endpoints: str) -> AsyncIterator[RegistrySource]:
         yield build_source("docker.io", settings, client, lambda budget: None)
 
 
-async def read(transfer: Transfer) -> bytes:
+async def read(transfer: BlobDownload) -> bytes:
     async with aclosing(transfer.stream(0, None)) as chunks:
         return b"".join([chunk async for chunk in chunks])
 
@@ -150,9 +150,9 @@ async def test_a_liar_that_cuts_is_not_always_first(hub: FakeUpstream, other: Fa
     async with reach(hub.url, other.url) as source:
         first = source.open_blob(NAME, digest, len(LAYER))
         assert await read(first) != LAYER
-        accused = first.accuse()
+        suspects = first.mark_suspect()
         second = source.open_blob(NAME, digest, len(LAYER))
-        second.accuse(*accused)
+        second.mark_suspect(*suspects)
 
         assert await read(second) == LAYER
 
@@ -164,14 +164,14 @@ async def test_a_lonely_liar_is_not_first_again(hub: FakeUpstream, other: FakeUp
     hub.faults.add(Fault("blob", Cut(100_000)))
     other.faults.add(Fault("blob", Lie(200_000), times=None))
     async with reach(hub.url, other.url) as source:
-        accused: tuple[str, ...] = ()
+        suspects: tuple[str, ...] = ()
         for _ in range(2):
             transfer = source.open_blob(NAME, digest, len(LAYER))
-            transfer.accuse(*accused)
+            transfer.mark_suspect(*suspects)
             assert await read(transfer) != LAYER
-            accused = (*accused, *transfer.accuse())
+            suspects = (*suspects, *transfer.mark_suspect())
         transfer = source.open_blob(NAME, digest, len(LAYER))
-        transfer.accuse(*accused)
+        transfer.mark_suspect(*suspects)
 
         assert await read(transfer) == LAYER
 

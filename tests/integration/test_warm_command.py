@@ -223,14 +223,14 @@ def test_what_was_pulled_is_a_source(make_mirror: MirrorMaker, hub: FakeUpstream
     both = run_json(mirror, *explain, "--pulled-since", "1h", "--client", "127.*")
     one = run_json(mirror, *explain, "--pulled", "other/*")
     none = run_json(mirror, *explain, "--pulled-since", "30d", "--client", "10.0.0.0/8")
-    warmed = warm(mirror, "--pulled-since", "30d")
+    warmed_image = warm(mirror, "--pulled-since", "30d")
 
     names = {"docker.io/team/multi:1", "docker.io/other/app:2"}
     assert {each["image"] for each in both["images"]} == names
     assert [each["image"] for each in one["images"]] == ["docker.io/other/app:2"]
     assert one["images"][0]["places"] == ["pulled just now by 127.0.0.1"]
     assert none["images"] == []
-    assert {each["image"] for each in warmed[""]["images"]} == names
+    assert {each["image"] for each in warmed_image[""]["images"]} == names
     assert is_warm(mirror, index, amd, single)
 
 

@@ -105,9 +105,9 @@ def fetch_all(
         return list(pool.map(lambda url: fetch(url, headers or {}), urls))
 
 
-def wait_until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
+def wait_until(condition: Callable[[], object], what: str, retries: float = PATIENCE) -> None:
     """Wait for a condition; fail with `what` was waited for."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + retries
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain: {what}"
         time.sleep(0.02)

@@ -7,18 +7,18 @@ from collections.abc import Coroutine
 from contextlib import closing
 from typing import Any
 
-from registry.catalog.blob_access import BlobCatalog
+from registry.catalog.blob_access import BlobAccessCatalog
 from registry.errors import EntrepotError, StoreError
 from registry.metrics import Metrics
-from registry.mirror.blob_checks import BlobInquiries
+from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.blobs import ArrivingBlob, Blobs, StoredBlob
-from registry.mirror.downloads import Flights
-from registry.mirror.negative_cache import AbsenceMemory
+from registry.mirror.downloads import Downloads
+from registry.mirror.negative_cache import NegativeCache
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.store.data_folder import DataFolder
-from registry.store.ingests import Spool
+from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 from registry.tasks import Tasks
 from tests.fakes.source import MemorySource, Tap
@@ -92,7 +92,7 @@ class Process:
     def __init__(
         self,
         folder: DataFolder,
-        catalog: BlobCatalog,
+        catalog: BlobAccessCatalog,
         source: MemorySource,
         disk: FaultyDisk,
         loop: asyncio.AbstractEventLoop,
@@ -102,19 +102,19 @@ class Process:
         self.readers: list[Reader] = []
         self._loop = loop
         self._tasks = Tasks()
-        spool, store = Spool(folder.spool), DiskStore(folder.blobs, folder.quarantine)
+        ingests, store = Ingests(folder.ingests), DiskStore(folder.blobs, folder.quarantine)
 
-        self.flights = Flights(spool, store, AmpleRoom(), self._tasks, lambda: 0.0)
+        self.downloads = Downloads(ingests, store, AmpleRoom(), self._tasks, lambda: 0.0)
         self.blobs = Blobs(
             {REPOSITORY.registry: source},
             {REPOSITORY.registry: 3},
             catalog=catalog,
             store=store,
-            spool=spool,
-            flights=self.flights,
+            ingests=ingests,
+            downloads=self.downloads,
             room=AmpleRoom(),
-            inquiries=BlobInquiries(
-                {REPOSITORY.registry: source}, AbsenceMemory(0.0), self._tasks, lambda: 0.0
+            inquiries=BlobChecks(
+                {REPOSITORY.registry: source}, NegativeCache(0.0), self._tasks, lambda: 0.0
             ),
             metrics=Metrics(),
         )
@@ -141,7 +141,7 @@ class Process:
         for reader in self.readers:
             if reader.task is not None:
                 reader.task.cancel()
-        if not any(flight.is_writer for flight in self.flights._flying.values()):
+        if not any(download.is_writer for download in self.downloads._running.values()):
             for task in self._tasks._running:
                 task.cancel()  # a follower, which has nothing that it could clean up
 

@@ -10,9 +10,9 @@ from typing import Any
 from unittest.mock import patch
 
 from registry.catalog.database import Database
-from registry.catalog.image_graph import ImageCatalog
+from registry.catalog.image_graph import ImageGraphCatalog
 from registry.catalog.pulls import PullCatalog
-from registry.catalog.usage import RoomCatalog
+from registry.catalog.usage import UsageCatalog
 from registry.errors import StoreError
 from registry.metrics import Metrics
 from registry.oci import media_types
@@ -97,28 +97,28 @@ class Process:
         self.database._writing.shutdown()
         self.database._writing = InlineExecutor(fuse.execute)
         sizes = Settings(storage=StorageSettings(limit=LIMIT, reserve=0))
-        self.shelves = content.open_shelves(folder)
+        self.handles = content.open_handles(folder)
         with patch.object(content, "time", SimpleNamespace(time=clock)):
-            self.house = content.build_storehouse(sizes, self.shelves, Metrics(), self.database)
-        self.catalog, self.images = RoomCatalog(self.database), ImageCatalog(self.database)
+            self.content = content.build_content(sizes, self.handles, Metrics(), self.database)
+        self.catalog, self.images = UsageCatalog(self.database), ImageGraphCatalog(self.database)
         self.pulls = PullCatalog(self.database)
         self._clock = clock
 
     async def put(self, image: Image) -> None:
         """Have an image stored, as a client does that asks for all of it."""
         manifest = image.manifest
-        await self.house.intake.keep(image.repository, manifest, image.tag, self._clock())
+        await self.content.intake.keep(image.repository, manifest, image.tag, self._clock())
         for layer in image.layers:
             with suppress(StoreError):  # no room: the client gets it all the same
                 await self.fill(layer, len(layer))
 
     async def fill(self, content: bytes, stop: int) -> None:
         """Fill a blob; one that has more than `stop` bytes breaks off there."""
-        digest, room, writer = Digest.of(content), self.house.room, None
-        if await self.shelves.store.stat(digest) is not None:
+        digest, room, writer = Digest.of(content), self.content.room, None
+        if await self.handles.store.stat(digest) is not None:
             return
         try:
-            writer = self.shelves.spool.take(digest)
+            writer = self.handles.ingests.take(digest)
             assert writer is not None
             await in_thread(writer.resume)
             if not writer.is_right:
@@ -129,7 +129,7 @@ class Process:
                     await in_thread(writer.append, [rest])
             if writer.is_right:
                 sealed = await in_thread(writer.seal)
-                await self.shelves.store.adopt(sealed)
+                await self.handles.store.adopt(sealed)
                 await room.record(digest, len(content))
         except StoreError:
             if writer is not None:

@@ -17,7 +17,7 @@ from registry.bundle.format.tar import BLOCK, write_header
 from registry.bundle.format.volumes import parse_volume
 from registry.bundle.read.head import find_contradictions, open_bundle, sketch
 from registry.bundle.read.open import open_paths
-from registry.bundle.read.sources import TarMedium
+from registry.bundle.read.sources import TarSource
 from registry.bundle.read.verify import verify
 from registry.errors import BundleInvalid
 from registry.oci import media_types
@@ -39,7 +39,7 @@ FIELDS = st.sampled_from([*json.loads(LOCK.raw), "number", "count", "parts"])
 def read(raw: bytes) -> str:
     """Verify it as a stream; what is wrong with it, as text."""
     try:
-        return str(verify(open_bundle(TarMedium(io.BytesIO(raw), "fuzz"))).wrong)
+        return str(verify(open_bundle(TarSource(io.BytesIO(raw), "fuzz"))).wrong)
     except BundleInvalid as error:
         return str(error)
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry.catalog.database import Database
-from registry.catalog.deletion import Removal, RemovalCatalog
+from registry.catalog.deletion import Deletion, DeletionCatalog
 from registry.oci.digest import Digest
 from registry.oci.names import Repository, Tag
 
@@ -99,13 +99,15 @@ class Site:
     def __init__(self, runner: asyncio.Runner, database: Database) -> None:
         self._runner, self._database = runner, database
 
-    def remove(self, world: World, tags: list[Tag]) -> tuple[Removal, set[Digest], set[str]]:
+    def remove(self, world: World, tags: list[Tag]) -> tuple[Deletion, set[Digest], set[str]]:
         """Plan and apply; return the plan, what is unneeded then, and what is still held here."""
         return self._runner.run(self._remove(world, tags))
 
-    async def _remove(self, world: World, tags: list[Tag]) -> tuple[Removal, set[Digest], set[str]]:
+    async def _remove(
+        self, world: World, tags: list[Tag]
+    ) -> tuple[Deletion, set[Digest], set[str]]:
         await self._database.write(lambda rows: insert(rows, world))
-        catalog = RemovalCatalog(self._database)
+        catalog = DeletionCatalog(self._database)
         (removal,) = (await catalog.plan((HERE, tag) for tag in tags)).removals
         await catalog.apply(removal)
         unneeded = await catalog.list_unneeded([removal])

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from registry.catalog.blob_access import BlobCatalog
+from registry.catalog.blob_access import BlobAccessCatalog
 from registry.catalog.database import Database
 from registry.oci.digest import Digest
 from registry.store.data_folder import open_folder
@@ -79,7 +79,7 @@ class FlightsMachine(RuleBasedStateMachine):
         database._writing = InlineExecutor(self.disk.execute)
         await database.__aenter__()
         self.stack.callback(lambda: self.run(database.__aexit__()))
-        self.catalog = BlobCatalog(database)
+        self.catalog = BlobAccessCatalog(database)
 
     def run(self, work: Coroutine[Any, Any, Any]) -> None:
         self.loop.run_until_complete(work)
@@ -88,9 +88,9 @@ class FlightsMachine(RuleBasedStateMachine):
         """Let everything happen that can happen; then bury who died of it."""
         self.run(asyncio.sleep(0.3))
         for process in [each for each in self.processes if each.victim.is_dead]:
-            self.bury(process)
+            self.mark_deleted(process)
 
-    def bury(self, process: Process) -> None:
+    def mark_deleted(self, process: Process) -> None:
         process.die()
         self.processes.remove(process)
         self.dead.append(process)
@@ -108,7 +108,7 @@ class FlightsMachine(RuleBasedStateMachine):
 
     @property
     def landed(self) -> int:
-        found = [*self.folder.spool.glob("*.part"), *self.folder.blobs.glob("*/*/*")]
+        found = [*self.folder.ingests.glob("*.part"), *self.folder.blobs.glob("*/*/*")]
         return sum(path.stat().st_size for path in found)
 
     def living(self, number: int) -> Process:
@@ -188,7 +188,7 @@ class FlightsMachine(RuleBasedStateMachine):
 
     def kill(self, number: int, operations: int, count: int) -> None:
         if operations == 0:
-            self.bury(self.living(number))
+            self.mark_deleted(self.living(number))
         else:
             self.disk.arm("crash", operations, self.living(number).victim)
         self.give(count)
@@ -272,7 +272,7 @@ class FlightsMachine(RuleBasedStateMachine):
         assert self.content == reader.got
 
 
-def fly(examples: int, steps: int) -> None:
+def run(examples: int, steps: int) -> None:
     run_state_machine_as_test(
         FlightsMachine,
         settings=settings(
@@ -288,11 +288,11 @@ def fly(examples: int, steps: int) -> None:
 
 def test_flights() -> None:
     """Whatever upstream, disk, processes and clients do, the laws of the spool hold."""
-    fly(examples=150, steps=25)
+    run(examples=150, steps=25)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_flights_for_long() -> None:
     """The same with many more and longer stories."""
-    fly(examples=4000, steps=60)
+    run(examples=4000, steps=60)

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.catalog.last_used import Uses
+from registry.catalog.last_used import LastUses
 from registry.content.expiry import find_expired
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
@@ -33,7 +33,7 @@ def find_period(keep_for: Mapping[str, float], repository: Repository) -> float:
     return period
 
 
-def find_kin(uses: Uses, place: tuple[Repository, Digest], steps: int) -> set[Digest]:
+def find_kin(uses: LastUses, place: tuple[Repository, Digest], steps: int) -> set[Digest]:
     """Return what a repository has within so many steps up or down from a manifest."""
     repository, digest = place
     here = [pair for pair in uses.families if all((repository, each) in uses.last for each in pair)]
@@ -50,7 +50,7 @@ def test_expiry_is_as_the_naive_model_says(
     keep_for: dict[str, float],
 ) -> None:
     """What is unused with its whole family expires; what itself or next of kin is used never."""
-    uses = Uses(last, pairs)
+    uses = LastUses(last, pairs)
     expired = set(find_expired(uses, keep_for, NOW))
     for place in last:
         period = find_period(keep_for, place[0])
@@ -69,8 +69,8 @@ def test_repositories_expire_on_their_own(
     keep_for: dict[str, float],
 ) -> None:
     """What is not an image's own is no use of it: other repositories may as well not be there."""
-    expired = set(find_expired(Uses(last, pairs), keep_for, NOW))
+    expired = set(find_expired(LastUses(last, pairs), keep_for, NOW))
     for repository in REPOSITORIES:
         alone = {name: used for name, used in last.items() if name[0] == repository}
-        found = set(find_expired(Uses(alone, pairs), keep_for, NOW))
+        found = set(find_expired(LastUses(alone, pairs), keep_for, NOW))
         assert found == {name for name in expired if name[0] == repository}

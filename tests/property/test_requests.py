@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.api.multipart import content_range, describe_parts
-from registry.api.paths import Kind, parse_target
+from registry.api.paths import PathKind, parse_path
 from registry.errors import InvalidInput, NameUnknown, RangeUnsatisfiable, UpstreamFaulty
 from registry.mirror.routing import UpstreamTable
 from registry.oci.byte_ranges import Span, parse_range
@@ -40,8 +40,8 @@ registry = st.sampled_from(REGISTRIES)
 def test_any_request_line_is_answered(raw: str, ns: str, host: str) -> None:
     """Whatever is asked for, it is an error of ours or a repository of a configured upstream."""
     try:
-        target = parse_target(raw, ns, host)
-        if target is None or target.kind in (Kind.BASE, Kind.CATALOG):
+        target = parse_path(raw, ns, host)
+        if target is None or target.kind in (PathKind.BASE, PathKind.CATALOG):
             return
         repository = TABLE.resolve(target.repository)
         parse_reference(target.reference or "latest")
@@ -68,12 +68,12 @@ def test_any_repository_is_reached(
         return
     raw = f"{before}/{inside}/manifests/latest"
 
-    target = parse_target(
+    target = parse_path(
         quote(raw, safe="/") if is_escaped else raw, named if shape in "BD" else "", "mirror.lan"
     )
 
     assert target is not None
-    assert (target.kind, target.reference) == (Kind.MANIFEST, "latest")
+    assert (target.kind, target.reference) == (PathKind.MANIFEST, "latest")
     assert expected == TABLE.resolve(target.repository)
 
 

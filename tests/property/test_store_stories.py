@@ -81,13 +81,13 @@ class StoreMachine(RuleBasedStateMachine):
             self.run(getattr(self, action)(number))
         self.is_cut = self.fuse.is_blown
         if self.is_cut:
-            self.mend(again)
+            self.finish_interrupted(again)
         self.fuse.arm(0)
         after = self.list_kept()
         for name in kept.keys() & after.keys():
             assert kept[name] <= after[name] | self.flipped, f"{name} lost what it keeps"
 
-    def mend(self, again: int) -> None:
+    def finish_interrupted(self, again: int) -> None:
         """Do what the next process does first, which may crash too."""
         for steps in (again, 0):
             self.fuse.arm(0)
@@ -95,7 +95,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.start()
             self.fuse.arm(steps)
             with suppress(Crash):
-                self.run(self.process.house.room.mend())
+                self.run(self.process.content.room.finish_interrupted())
 
     async def put(self, number: int) -> None:
         await self.process.put(IMAGES[number])
@@ -107,27 +107,27 @@ class StoreMachine(RuleBasedStateMachine):
         await self.process.pulls.note([used])
 
     async def pin(self, number: int) -> None:
-        images, name = self.process.house.images, (IMAGES[number].repository, IMAGES[number].tag)
+        images, name = self.process.content.images, (IMAGES[number].repository, IMAGES[number].tag)
         await images.pin(await images.plan_pins([name], []))
 
     async def unpin(self, number: int) -> None:
         name = (IMAGES[number].repository, IMAGES[number].tag)
-        await self.process.house.images.unpin([name])
+        await self.process.content.images.unpin([name])
 
     async def remove(self, number: int) -> None:
-        image, removals = IMAGES[number], self.process.house.removals
+        image, removals = IMAGES[number], self.process.content.removals
         plan = await removals.plan([(image.repository, image.tag)])
         if plan.refused:
             raise ImagePinned(*plan.refused.values())
         await removals.carry_out(plan.removals)
 
     async def make_room(self, number: int) -> None:
-        digest, room = Digest.of(b"large"), self.process.house.room
+        digest, room = Digest.of(b"large"), self.process.content.room
         await room.reserve(digest, (number + 1) * LIMIT // len(IMAGES))
         await room.settle(digest)
 
     async def evict(self, number: int) -> None:
-        evictor = self.process.house.evictor
+        evictor = self.process.content.evictor
         await evictor.delete(await evictor.plan(number * 500))
 
     async def break_off(self, number: int) -> None:
@@ -135,9 +135,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     async def audit(self, number: int) -> None:
         wrong = {name for name, content in self.read_files().items() if not is_right(name, content)}
-        findings = await self.process.house.audit.go_on("steward", is_new=bool(number))
-        assert {str(digest) for digest in findings.rotten} == wrong
-        assert findings.orphans + findings.ghosts + findings.unread == []
+        findings = await self.process.content.audit.go_on("steward", is_new=bool(number))
+        assert {str(digest) for digest in findings.damaged} == wrong
+        assert findings.unknown + findings.missing + findings.unread == []
 
     async def flip(self, number: int) -> str:
         """Spoil a file, and return whose it is; empty when there is none."""
@@ -154,7 +154,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     async def set_aside(self, number: int) -> None:
         if name := await self.flip(number):
-            await self.process.house.room.quarantine(Digest.parse(name), "as a pull found out")
+            await self.process.content.room.quarantine(Digest.parse(name), "as a pull found out")
 
     def read_files(self) -> dict[str, bytes]:
         files = self.folder.blobs.glob("*/*/*")
@@ -164,7 +164,7 @@ class StoreMachine(RuleBasedStateMachine):
         """What each pin keeps, of what is here."""
         graph = self.run(self.process.images.draw())
         kept = {}
-        for pin in self.process.house.images.list_pins():
+        for pin in self.process.content.images.list_pins():
             roots = [str(root.digest) for root in pin.roots]
             here = set(graph.reach(*roots)) & self.read_files().keys()
             kept[f"{pin.name} at {roots}"] = here
@@ -187,7 +187,7 @@ class StoreMachine(RuleBasedStateMachine):
         used = self.process.catalog.used()
         parts = {
             path.stem.replace("-", ":"): path.stat().st_size
-            for path in self.folder.spool.glob("*.part")
+            for path in self.folder.ingests.glob("*.part")
             if path.stat().st_size
         }
         aside = sum(path.stat().st_size for path in self.folder.quarantine.iterdir())

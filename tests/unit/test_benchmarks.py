@@ -18,7 +18,7 @@ from benchmarks.chart import draw_bars
 from benchmarks.curves import Curve, draw_curves
 from benchmarks.load import LoadFailed, Request, pull, read_storm, verify
 from benchmarks.report import load_outcomes, print_report, save_report
-from benchmarks.results import US, Bar, Outcome, Spread, State, judge
+from benchmarks.results import US, Bar, ImageOutcome, Spread, State, judge
 from benchmarks.store import fill_store, make_manifest
 
 BODY = bytes(range(256)) * 1024
@@ -36,8 +36,8 @@ SVG = "{http://www.w3.org/2000/svg}svg"
 WALL = Bar("wall", "<=", 1.15, "nginx")
 
 
-def make_outcome(ours: list[float], theirs: list[float]) -> Outcome:
-    outcome = Outcome("hot", "hot blob", 1.0)
+def make_outcome(ours: list[float], theirs: list[float]) -> ImageOutcome:
+    outcome = ImageOutcome("hot", "hot blob", 1.0)
     outcome.samples[US] = [{"wall": value} for value in ours]
     if theirs:
         outcome.samples["nginx"] = [{"wall": value} for value in theirs]

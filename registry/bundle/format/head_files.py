@@ -5,7 +5,7 @@ from typing import Any
 
 from registry.bundle.format.canonical_json import encode
 from registry.bundle.format.lock import Lock, LockedImage, describe_descriptor
-from registry.bundle.format.tar import spell_blob
+from registry.bundle.format.tar import format_blob_name
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
@@ -84,9 +84,9 @@ def _list_for_docker(lock: Lock, manifests: Mapping[Digest, Manifest]) -> list[d
         if image.is_extra or not isinstance(image.reference, Tag) or manifest is None:
             continue
         entry = {
-            "Config": spell_blob(manifest.blobs[0].digest),
+            "Config": format_blob_name(manifest.blobs[0].digest),
             "RepoTags": [],
-            "Layers": [spell_blob(digest) for digest in manifest.layers],
+            "Layers": [format_blob_name(digest) for digest in manifest.layers],
         }
         entries.setdefault(manifest.digest, entry)["RepoTags"].append(image.name)
     return list(entries.values())

@@ -10,7 +10,13 @@ from registry.bundle.format.canonical_json import identify, read_size, read_text
 from registry.errors import BundleInvalid, InvalidInput
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor
-from registry.oci.names import Reference, Repository, parse_reference, parse_repository, spell_image
+from registry.oci.names import (
+    Reference,
+    Repository,
+    format_image,
+    parse_reference,
+    parse_repository,
+)
 
 FORMAT = 1  # raised when a former version could no longer read what this one writes
 MAX_MANIFESTS = 64 * 1024 * 1024  # bytes of all manifests together, which are kept in memory
@@ -42,7 +48,7 @@ class LockedImage:
     @property
     def name(self) -> str:
         """The image as people write it."""
-        return spell_image(self.repository, self.reference)
+        return format_image(self.repository, self.reference)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ _MAX_SIZE = 2**60  # bytes; beyond it no file system could be gone about in
 _PAX_BLOCKS = 2  # behind the header that says that there are records: they, and the file's header
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     """What an archive is read from."""
 
     def read(self, size: int, /) -> bytes:
@@ -57,7 +57,7 @@ def is_file_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def spell_blob(digest: Digest, part: int = 0) -> str:
+def format_blob_name(digest: Digest, part: int = 0) -> str:
     """Return the name of a blob's file (image-spec, image-layout.md), or of its part 1, 2, ..."""
     name = f"blobs/{digest.algorithm}/{digest.encoded}"
     return f"{name}.{part:04}" if part else name
@@ -95,7 +95,7 @@ def lay_out(files: Iterable[tuple[str, int]]) -> Iterator[Member]:
         yield member
 
 
-def read_member(file: Source, position: int, label: str) -> Member | None:
+def read_member(file: ByteSource, position: int, label: str) -> Member | None:
     """Read the header at `position`, where the file has been left; None at the end of the archive.
 
     Raises:
@@ -116,14 +116,14 @@ def read_member(file: Source, position: int, label: str) -> Member | None:
     return Member(name, position + len(header), size)
 
 
-def _read_block(file: Source, position: int, label: str) -> bytes:
+def _read_block(file: ByteSource, position: int, label: str) -> bytes:
     block = file.read(BLOCK)
     if len(block) < BLOCK:
         raise BundleInvalid(label, f"it ends at byte {position + len(block)}, in the middle")
     return block
 
 
-def _check_end(file: Source, position: int, label: str) -> None:
+def _check_end(file: ByteSource, position: int, label: str) -> None:
     """Accept a second block of zeros, and as many more as tapes and tools like to add."""
     found = _read_block(file, position, label)
     while found:

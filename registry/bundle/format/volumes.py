@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from registry.bundle.format.canonical_json import read_size, read_text, stamp
-from registry.bundle.format.tar import END, measure, spell_blob
+from registry.bundle.format.tar import END, format_blob_name, measure
 from registry.errors import BundleInvalid, InvalidInput, VolumeTooSmall
 from registry.oci.digest import Digest
 
@@ -36,7 +36,7 @@ class Piece:
     @property
     def name(self) -> str:
         """The name of its file."""
-        return spell_blob(self.digest, self.part)
+        return format_blob_name(self.digest, self.part)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from registry.bundle.format.tar import Member, read_blob_name, spell_blob
-from registry.bundle.read.sources import Medium, spell_place
+from registry.bundle.format.tar import Member, format_blob_name, read_blob_name
+from registry.bundle.read.sources import BundleSource, format_place
 from registry.bundle.read.volume_source import CutPart
 from registry.errors import BundleInvalid, DigestMismatch
 from registry.oci.digest import Digest
 from registry.store.blocking import in_thread
 from registry.store.contract import BlobStore
-from registry.store.ingests import Spool
-from registry.store.partial import PartWriter, SealedPart
-from registry.store.sparse import Assembly
+from registry.store.ingests import Ingests
+from registry.store.partial import PartialWriter, SealedPartial
+from registry.store.sparse import SparsePartial
 
-W = TypeVar("W", PartWriter, Assembly)
+W = TypeVar("W", PartialWriter, SparsePartial)
 POLL = 0.05  # seconds between two looks at a blob that another process is storing
 
 
@@ -46,7 +46,7 @@ class Waiting:
 
 
 @dataclass(slots=True)
-class Unloaded:
+class LoadedBlobs:
     """What came of a bundle's blobs: `new` and `known` bytes, those of parts included.
 
     `damaged` are files whose bytes are not as their names say, and where they are. `waiting` are
@@ -59,17 +59,17 @@ class Unloaded:
     waiting: list[Waiting] = field(default_factory=list)
 
 
-class Unloader:
+class BlobLoader:
     """Stores blobs of one bundle. While one is made durable, the next is read already."""
 
-    def __init__(self, store: BlobStore, spool: Spool, keeper: Keeper) -> None:
+    def __init__(self, store: BlobStore, ingests: Ingests, keeper: Keeper) -> None:
         self._store = store
-        self._spool = spool
+        self._ingests = ingests
         self._keeper = keeper
         self._landing: asyncio.Task[None] | None = None
-        self.result = Unloaded()
+        self.result = LoadedBlobs()
 
-    async def unload(self, medium: Medium, member: Member) -> None:
+    async def unload(self, source: BundleSource, member: Member) -> None:
         """Store a blob, unless it is here; one that is not what it is called is noted.
 
         Raises:
@@ -79,7 +79,7 @@ class Unloader:
         if await self._is_here(digest, member.size):
             self.result.known += member.size
             return
-        writer = await _take(lambda: self._spool.take(digest))
+        writer = await _take(lambda: self._ingests.take(digest))
         if await self._store.stat(digest) is not None:  # stored by a pull while we waited
             writer.abandon()
             writer.close()
@@ -87,21 +87,23 @@ class Unloader:
             return
         try:
             await self._keeper.reserve(digest, member.size)
-            resumed = await in_thread(_copy, medium.read(member), writer)
-            if resumed and not writer.is_right and medium.locate(member):
+            resumed = await in_thread(_copy, source.read(member), writer)
+            if resumed and not writer.is_right and source.locate(member):
                 # What a crash of the machine left may be none of these bytes: once more, all.
                 writer.restart()
-                await in_thread(_copy, medium.read(member), writer)
+                await in_thread(_copy, source.read(member), writer)
         except BundleInvalid as error:
-            self._note_damage(digest, member.name, spell_place(medium, member))
+            self._note_damage(digest, member.name, format_place(source, member))
             await self._let_go(digest, writer)
-            medium.flaws.note(error)
+            source.flaws.note(error)
             return
         except BaseException:
             await self._let_go(digest, writer)
             raise
         await self.finish()
-        self._landing = asyncio.create_task(self._land(spell_place(medium, member), member, writer))
+        self._landing = asyncio.create_task(
+            self._land(format_place(source, member), member, writer)
+        )
 
     async def finish(self) -> None:
         """Wait until all that was unloaded is durable.
@@ -125,11 +127,11 @@ class Unloader:
         told = f"{name} in {place}"
         self.result.damaged[digest] = f"{former}, {told}" if former else told
 
-    async def _let_go(self, digest: Digest, writer: PartWriter) -> None:
+    async def _let_go(self, digest: Digest, writer: PartialWriter) -> None:
         writer.close()
         await self._keeper.settle(digest)
 
-    async def _land(self, place: str, member: Member, writer: PartWriter) -> None:
+    async def _land(self, place: str, member: Member, writer: PartialWriter) -> None:
         digest, is_kept = read_blob_name(member.name), False
         try:
             await self._adopt(await in_thread(writer.seal))
@@ -142,9 +144,9 @@ class Unloader:
             if not is_kept:
                 await self._keeper.settle(digest)
 
-    async def _adopt(self, sealed: SealedPart) -> None:
+    async def _adopt(self, sealed: SealedPartial) -> None:
         await self._store.adopt(sealed)
-        self._spool.forget(sealed.digest)
+        self._ingests.forget(sealed.digest)
         await self._keeper.record(sealed.digest, sealed.size)
 
     async def unload_parts(self, parts: Sequence[CutPart]) -> None:
@@ -158,7 +160,7 @@ class Unloader:
         if await self._is_here(digest, whole):
             self.result.known += sum(each.part.size for each in parts)
             return
-        assembly, is_kept = await _take(lambda: self._spool.assemble(digest, whole)), False
+        assembly, is_kept = await _take(lambda: self._ingests.open_sparse(digest, whole)), False
         try:
             if await self._store.stat(digest) is not None:  # stored by a pull while we waited
                 self.result.known += sum(each.part.size for each in parts)
@@ -173,26 +175,26 @@ class Unloader:
             self.result.new += new
         except DigestMismatch:
             why = "the volumes that its parts came from: import all of them again"
-            self._note_damage(digest, spell_blob(digest), why)
+            self._note_damage(digest, format_blob_name(digest), why)
         finally:
             assembly.close()
             if not is_kept:
                 await self._keeper.settle(digest)
 
-    async def _add(self, digest: Digest, parts: Sequence[CutPart], assembly: Assembly) -> int:
+    async def _add(self, digest: Digest, parts: Sequence[CutPart], assembly: SparsePartial) -> int:
         """Keep those parts that are right, and return how many bytes of them were not here."""
         new = 0
         for each in parts:
-            pieces, part = each.medium.read(each.member), each.part
+            pieces, part = each.source.read(each.member), each.part
             try:
                 count = await in_thread(assembly.add, part.start, part.digest, pieces)
                 new += count
                 self.result.known += part.size - count
             except DigestMismatch:
-                self._note_damage(digest, each.member.name, each.medium.label)
+                self._note_damage(digest, each.member.name, each.source.label)
             except BundleInvalid as error:
-                self._note_damage(digest, each.member.name, each.medium.label)
-                each.medium.flaws.note(error)
+                self._note_damage(digest, each.member.name, each.source.label)
+                each.source.flaws.note(error)
         return new
 
 
@@ -205,7 +207,7 @@ async def _take(take: Callable[[], W | None]) -> W:
         await asyncio.sleep(POLL)
 
 
-def _begin(writer: PartWriter) -> int:
+def _begin(writer: PartialWriter) -> int:
     """Go on with what is there; return how many bytes that is."""
     if writer.is_growing:
         return writer.resume()
@@ -213,7 +215,7 @@ def _begin(writer: PartWriter) -> int:
     return 0
 
 
-def _copy(pieces: Iterator[bytes], writer: PartWriter) -> int:
+def _copy(pieces: Iterator[bytes], writer: PartialWriter) -> int:
     """Append what a former import has not, and return how much that one had."""
     done = skip = _begin(writer) if not writer.received else 0
     for piece in pieces:

@@ -10,7 +10,7 @@ from registry.oci.manifest import Descriptor, Manifest
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class ImageImport:
     """An image of a lock, and what is known of the manifests; `lacks` by root.
 
     `before` are those blobs of the lock that were here before the import.

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from registry.bundle.format.lock import Lock
-from registry.bundle.load.blobs import Keeper, Unloaded, Unloader
-from registry.bundle.load.image import Parcel
+from registry.bundle.load.blobs import BlobLoader, Keeper, LoadedBlobs
+from registry.bundle.load.image import ImageImport
 from registry.bundle.load.result import Imported, Moved
 from registry.bundle.read.head import (
     Opened,
@@ -18,7 +18,7 @@ from registry.bundle.read.head import (
     map_parents,
     sketch,
 )
-from registry.bundle.read.volume_source import VolumesMedium
+from registry.bundle.read.volume_source import VolumeSource
 from registry.catalog.manifests import ManifestCatalog
 from registry.errors import BundleInvalid, ManifestInvalid, StoreError
 from registry.oci.byte_ranges import Span
@@ -26,7 +26,7 @@ from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor, Manifest, parse_manifest
 from registry.oci.names import Repository, Tag
 from registry.store.contract import BlobStore
-from registry.store.ingests import Spool
+from registry.store.ingests import Ingests
 
 
 class Shelver(Protocol):
@@ -51,7 +51,7 @@ class Importer:
     def __init__(
         self,
         store: BlobStore,
-        spool: Spool,
+        ingests: Ingests,
         keeper: Keeper,
         shelver: Shelver,
         catalog: ManifestCatalog,
@@ -59,7 +59,7 @@ class Importer:
         clock: Callable[[], float],
     ) -> None:
         self._store = store
-        self._spool = spool
+        self._ingests = ingests
         self._keeper = keeper
         self._shelver = shelver
         self._catalog = catalog
@@ -76,7 +76,7 @@ class Importer:
     async def _count_absent(self, blobs: Iterable[tuple[Digest, int]]) -> int:
         return sum(
             [
-                max(0, size - self._spool.measure(digest))
+                max(0, size - self._ingests.measure(digest))
                 for digest, size in blobs
                 if await self._store.stat(digest) is None
             ]
@@ -92,7 +92,7 @@ class Importer:
         Raises:
             StoreError: the disk refused, or there is no room; importing again goes on.
         """
-        unloader = Unloader(self._store, self._spool, self._keeper)
+        unloader = BlobLoader(self._store, self._ingests, self._keeper)
         result = Imported(unloader.result)
         before = await self._warm(opened.lock)
         try:
@@ -110,17 +110,17 @@ class Importer:
         Raises:
             StoreError: the disk refused.
         """
-        result = Imported(Unloaded())
+        result = Imported(LoadedBlobs())
         await self._shelve(opened, result, frozenset(), "")
         return result
 
     async def _shelve(
         self, opened: Opened, result: Imported, before: AbstractSet[Digest], signer: str
     ) -> None:
-        medium = opened.medium
-        if isinstance(medium, VolumesMedium):
-            result.volumes = medium.missing
-        result.flaws[:0] = medium.flaws.told
+        source = opened.source
+        if isinstance(source, VolumeSource):
+            result.volumes = source.missing
+        result.flaws[:0] = source.flaws.told
         await self._load_images(opened.lock, result, before, signer)
 
     async def _warm(self, lock: Lock) -> set[Digest]:
@@ -158,77 +158,80 @@ class Importer:
             if liar is not None:
                 result.refused[image.name] = f"manifest {liar}: {lies[liar][0]}"
                 continue
-            parcel = Parcel(lock, image, manifests, lacks, before, signer)
-            await self._load_image(parcel, result)
+            image_import = ImageImport(lock, image, manifests, lacks, before, signer)
+            await self._load_image(image_import, result)
         for digest in list(result.blobs.damaged)[:100]:
             result.damaged[digest] = list_users(lock, parents, digest)
 
-    async def _load_image(self, parcel: Parcel, result: Imported) -> None:
+    async def _load_image(self, image_import: ImageImport, result: Imported) -> None:
         """Keep an image's manifests, and make its name lead to it, if all of it is here."""
-        image, lacking = parcel.image, []
+        image, lacking = image_import.image, []
         found: dict[Digest, None] = {}
         for descriptor in (image.root, *image.referrers):
-            if descriptor.digest not in parcel.lacks:
-                parcel.lacks[descriptor.digest] = await self._find_lacking(parcel, descriptor)
-            lacking += parcel.lacks[descriptor.digest]
-            found |= dict.fromkeys(parcel.reach(descriptor.digest))
+            if descriptor.digest not in image_import.lacks:
+                image_import.lacks[descriptor.digest] = await self._find_lacking(
+                    image_import, descriptor
+                )
+            lacking += image_import.lacks[descriptor.digest]
+            found |= dict.fromkeys(image_import.reach(descriptor.digest))
         is_tag = isinstance(image.reference, Tag) and not lacking
-        if not lacking and self._is_known(parcel, found):
+        if not lacking and self._is_known(image_import, found):
             result.known.add(image.name)
         if is_tag:
-            await self._note_move(parcel, result)
+            await self._note_move(image_import, result)
         # Referrers and children first, and the name last: who finds it finds all of it.
         for digest in reversed(found):
-            await self._put(parcel, digest, is_named=is_tag and digest == image.root.digest)
+            await self._put(image_import, digest, is_named=is_tag and digest == image.root.digest)
         if lacking:
             result.incomplete[image.name] = lacking
         else:
             result.images.append(image)
 
-    def _is_known(self, parcel: Parcel, found: Iterable[Digest]) -> bool:
+    def _is_known(self, image_import: ImageImport, found: Iterable[Digest]) -> bool:
         """Whether a whole image was here by its name, before this import."""
-        image = parcel.image
+        image = image_import.image
         if isinstance(image.reference, Tag):
             tag = self._catalog.find_tag(image.repository, image.reference)
             is_named = tag is not None and tag.digest == image.root.digest
         else:
             is_named = self._catalog.find_held(image.repository, image.reference) is not None
-        blobs = {each.digest for digest in found for each in parcel.manifests[digest].blobs}
-        return is_named and parcel.before >= {*found, *blobs}
+        blobs = {each.digest for digest in found for each in image_import.manifests[digest].blobs}
+        return is_named and image_import.before >= {*found, *blobs}
 
-    async def _find_lacking(self, parcel: Parcel, root: Descriptor) -> list[Descriptor]:
+    async def _find_lacking(self, image_import: ImageImport, root: Descriptor) -> list[Descriptor]:
         lacking: dict[Digest, Descriptor] = {}
-        if root.digest not in parcel.manifests:
+        if root.digest not in image_import.manifests:
             lacking[root.digest] = root
-        for digest in parcel.reach(root.digest):
-            manifest = parcel.manifests[digest]
+        for digest in image_import.reach(root.digest):
+            manifest = image_import.manifests[digest]
             for blob in manifest.blobs:
                 if await self._store.stat(blob.digest) != blob.size:
                     lacking[blob.digest] = blob
             lacking |= {
                 child.digest: child
                 for child in manifest.children  # those outside the lock are not promised
-                if child.digest in parcel.lock.manifests and child.digest not in parcel.manifests
+                if child.digest in image_import.lock.manifests
+                and child.digest not in image_import.manifests
             }
         return list(lacking.values())
 
-    async def _put(self, parcel: Parcel, digest: Digest, *, is_named: bool) -> None:
-        raw, image = await self._read(digest), parcel.image
+    async def _put(self, image_import: ImageImport, digest: Digest, *, is_named: bool) -> None:
+        raw, image = await self._read(digest), image_import.image
         if raw is None:
             raise StoreError(str(digest), "was here a moment ago; import again")
-        manifest = parse_manifest(raw, parcel.lock.manifests[digest], digest)
+        manifest = parse_manifest(raw, image_import.lock.manifests[digest], digest)
         tag = image.reference if is_named and isinstance(image.reference, Tag) else None
         await self._shelver.put(
             image.repository,
             manifest,
             tag,
             self._clock(),
-            bundle=parcel.lock.bundle_id if tag else "",
-            signer=parcel.signer if tag else "",
+            bundle=image_import.lock.bundle_id if tag else "",
+            signer=image_import.signer if tag else "",
         )
 
-    async def _note_move(self, parcel: Parcel, result: Imported) -> None:
-        image = parcel.image
+    async def _note_move(self, image_import: ImageImport, result: Imported) -> None:
+        image = image_import.image
         assert isinstance(image.reference, Tag)  # noqa: S101 (of the caller)
         former = self._catalog.find_tag(image.repository, image.reference)
         if former is None or former.digest == image.root.digest:
@@ -236,7 +239,7 @@ class Importer:
         kind = self._catalog.find_media_type(former.digest)
         known = {former.digest: kind} if kind else {}
         before = await self._find_age(former.digest, known)
-        now = await self._find_age(image.root.digest, parcel.lock.manifests)
+        now = await self._find_age(image.root.digest, image_import.lock.manifests)
         is_backwards = before is not None and now is not None and now < before
         moved = Moved(image.name, former.digest, image.root.digest, is_backwards)
         result.moved.append(moved)
@@ -266,12 +269,12 @@ class Importer:
         return raw if digest.matches(raw) else None
 
 
-async def _unload(opened: Opened, unloader: Unloader, tell: Callable[[int], None]) -> None:
-    medium = opened.medium
-    cut = medium.cut if isinstance(medium, VolumesMedium) else {}
+async def _unload(opened: Opened, unloader: BlobLoader, tell: Callable[[int], None]) -> None:
+    source = opened.source
+    cut = source.cut if isinstance(source, VolumeSource) else {}
     for member in opened.rest:
         if member.name not in cut:
-            await unloader.unload(medium, member)
+            await unloader.unload(source, member)
             tell(member.size)
     for parts in cut.values():
         await unloader.unload_parts(parts)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from registry.bundle.format.lock import LockedImage
-from registry.bundle.load.blobs import Unloaded
+from registry.bundle.load.blobs import LoadedBlobs
 from registry.oci.digest import Digest
 from registry.oci.manifest import Descriptor
 
@@ -28,7 +28,7 @@ class Imported:
     of the images that need them. `flaws` is what else is not as it was made, and harmed nothing.
     """
 
-    blobs: Unloaded
+    blobs: LoadedBlobs
     images: list[LockedImage] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
     incomplete: dict[str, list[Descriptor]] = field(default_factory=dict)

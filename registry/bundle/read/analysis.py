@@ -14,7 +14,7 @@ from registry.oci.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class ImageSize:
     """What an image takes of a bundle, in bytes.
 
     `unique` is what no image with another root needs; `left_out` is what the other side is said to
@@ -34,7 +34,7 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Heavy:
+class LargestBlob:
     """A blob of `size` bytes, and the names of the images that need it."""
 
     digest: Digest
@@ -62,14 +62,14 @@ def read_manifests(opened: Opened) -> dict[Digest, Manifest]:
 
 
 def _read_manifest(opened: Opened, member: Member, digest: Digest) -> Manifest:
-    raw, why = read_small(opened.medium, member), "its bytes are not those of its name"
+    raw, why = read_small(opened.source, member), "its bytes are not those of its name"
     try:
         if digest.matches(raw):
             return sketch(raw, opened.lock.manifests[digest], digest)
     except ManifestInvalid as error:
         why = str(error)
     raise BundleInvalid(
-        opened.medium.label, f"{digest} is damaged ({why}); see: entrepot bundle verify"
+        opened.source.label, f"{digest} is damaged ({why}); see: entrepot bundle verify"
     )
 
 
@@ -95,11 +95,11 @@ class Survey:
                 yield from (each.digest for each in manifest.blobs)
                 waiting += [c.digest for c in manifest.children if c.digest in self._lock.manifests]
 
-    def weigh(self, image: LockedImage) -> Share:
+    def weigh(self, image: LockedImage) -> ImageSize:
         """Return what an image of the lock takes."""
         needs = self._needs[image.name]
         sizes = {each: self._lock.sizes.get(each, 0) for each in needs}
-        return Share(
+        return ImageSize(
             image,
             size=sum(sizes.values()),
             unique=sum(size for each, size in sizes.items() if self._users[each] == 1),
@@ -116,11 +116,11 @@ class Survey:
         """Whether a manifest comes along with an image: its root, one under it, or one about it."""
         return digest in self._needs[image.name] and digest in self._lock.manifests
 
-    def list_heavy(self, count: int) -> list[Heavy]:
+    def list_heavy(self, count: int) -> list[LargestBlob]:
         """Return the largest blobs inside, the largest first."""
         largest = sorted(self._lock.blobs, key=lambda each: (-each[1], each[0]))[:count]
         return [
-            Heavy(
+            LargestBlob(
                 digest, size, tuple(name for name, needs in self._needs.items() if digest in needs)
             )
             for digest, size in largest

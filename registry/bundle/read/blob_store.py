@@ -12,12 +12,12 @@ import structlog
 from registry.bundle.format.tar import read_blob_name
 from registry.bundle.read.head import Opened
 from registry.bundle.read.sources import Extent
-from registry.bundle.read.verified import Proofs
+from registry.bundle.read.verified import VerifiedBlobs
 from registry.errors import BundleInvalid, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.contract import BlobFile
-from registry.store.partial import SealedPart
+from registry.store.partial import SealedPartial
 
 PIECE = 1024 * 1024  # bytes
 _State = tuple[int, int]
@@ -26,7 +26,7 @@ _State = tuple[int, int]
 class BundleStore:
     """Blobs of a bundle by digest. Each is verified once, by whoever wants its bytes first."""
 
-    def __init__(self, extents: Mapping[Digest, list[Extent]], proofs: Proofs) -> None:
+    def __init__(self, extents: Mapping[Digest, list[Extent]], proofs: VerifiedBlobs) -> None:
         self._extents = extents
         self._proofs = proofs
         paths = {place.path for places in extents.values() for place in places}
@@ -45,10 +45,10 @@ class BundleStore:
         """
         extents = {}
         for member in opened.rest:
-            extents[read_blob_name(member.name)] = places = opened.medium.locate(member)
+            extents[read_blob_name(member.name)] = places = opened.source.locate(member)
             if not places:
-                raise BundleInvalid(opened.medium.label, "a stream cannot be served; give a file")
-        return cls(extents, Proofs(folder))
+                raise BundleInvalid(opened.source.label, "a stream cannot be served; give a file")
+        return cls(extents, VerifiedBlobs(folder))
 
     @property
     def size(self) -> int:
@@ -138,7 +138,7 @@ class BundleStore:
             raise
         return file
 
-    async def adopt(self, part: SealedPart) -> None:
+    async def adopt(self, part: SealedPartial) -> None:
         """Refuse: a bundle is not written to."""
         raise StoreError(str(part.digest), "a bundle is read-only")
 
@@ -146,13 +146,13 @@ class BundleStore:
         """Refuse: a bundle is not written to."""
         raise StoreError(str(digest), "a bundle is read-only")
 
-    async def set_aside(self, digest: Digest) -> None:
+    async def quarantine(self, digest: Digest) -> None:
         """Leave it where it is."""
 
-    async def discard(self, digest: Digest) -> None:
+    async def delete_quarantined(self, digest: Digest) -> None:
         """Discard nothing."""
 
-    async def scan_aside(self) -> AsyncIterator[tuple[Digest, int]]:
+    async def scan_quarantined(self) -> AsyncIterator[tuple[Digest, int]]:
         """Yield nothing: nothing is set aside."""
         empty: tuple[tuple[Digest, int], ...] = ()
         for blob in empty:

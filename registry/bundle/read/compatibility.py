@@ -50,7 +50,7 @@ class Readers:
         return f"readable by: {', '.join(self.able)}{''.join(map(str, self.unable))}"
 
 
-def tell_readers(lock: Lock, manifests: Mapping[Digest, Manifest], *, is_cut: bool) -> str:
+def format_readers(lock: Lock, manifests: Mapping[Digest, Manifest], *, is_cut: bool) -> str:
     """Say which programs can read a bundle, or first have to have its volumes joined."""
     if is_cut and not lock.omitted:
         return _OF_CUT

@@ -8,7 +8,7 @@ from registry.bundle.read.analysis import Survey
 from registry.bundle.write.plan import Want
 from registry.oci import platforms as oci_platforms
 from registry.oci.digest import Digest
-from registry.oci.names import spell_image
+from registry.oci.names import format_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Gap:
     @property
     def name(self) -> str:
         """The image as people write it."""
-        return spell_image(self.want.repository, self.want.reference)
+        return format_image(self.want.repository, self.want.reference)
 
 
 def find_gaps(

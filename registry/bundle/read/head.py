@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from registry.bundle.format.head_files import write_head, write_readme
 from registry.bundle.format.lock import Lock, LockedImage, parse_lock, refuse_bomb
 from registry.bundle.format.tar import Member, read_blob_name
-from registry.bundle.read.sources import Medium, read_small
-from registry.bundle.read.volume_source import VolumesMedium
+from registry.bundle.read.sources import BundleSource, read_small
+from registry.bundle.read.volume_source import VolumeSource
 from registry.errors import BundleInvalid
 from registry.oci.digest import Digest
 from registry.oci.manifest import Descriptor, Manifest, parse_manifest
@@ -24,7 +24,7 @@ class Opened:
     `head` are its small files by name; `rest` yields its blobs, which are those of the lock.
     """
 
-    medium: Medium
+    source: BundleSource
     lock: Lock
     head: Mapping[str, bytes]
     rest: Iterator[Member]
@@ -40,7 +40,7 @@ class Opened:
         Those that need manifests are only compared where all of the lock's are given.
         """
         head = self.head.keys() - {SIGNATURE, "volume.json"}
-        if isinstance(self.medium, VolumesMedium):
+        if isinstance(self.source, VolumeSource):
             right = {"bundle.json": self.lock.raw, "README.txt": write_readme(self.lock)}
         elif manifests.keys() >= self.lock.manifests.keys():
             right = write_head(self.lock, manifests)
@@ -51,7 +51,7 @@ class Opened:
         )
 
 
-def open_bundle(medium: Medium) -> Opened:
+def open_bundle(source: BundleSource) -> Opened:
     """Read a bundle up to its first blob.
 
     Raises:
@@ -60,33 +60,33 @@ def open_bundle(medium: Medium) -> Opened:
         OSError: it cannot be read.
     """
     head: dict[str, bytes] = {}
-    members = medium.list_members()
+    members = source.list_members()
     first = None
     for member in members:
         if member.is_blob:
             first = member
             break
         if member.name in head:
-            raise BundleInvalid(medium.label, f"{member.name} is there twice")
-        head[member.name] = read_small(medium, member)
+            raise BundleInvalid(source.label, f"{member.name} is there twice")
+        head[member.name] = read_small(source, member)
         if sum(map(len, head.values())) > MAX_HEAD:
-            raise BundleInvalid(medium.label, f"its small files have more than {MAX_HEAD} bytes")
-    if "volume.json" in head and not isinstance(medium, VolumesMedium):
+            raise BundleInvalid(source.label, f"its small files have more than {MAX_HEAD} bytes")
+    if "volume.json" in head and not isinstance(source, VolumeSource):
         raise BundleInvalid(
-            medium.label, "it is a volume, which cannot be read from a stream; give its file"
+            source.label, "it is a volume, which cannot be read from a stream; give its file"
         )
     if "bundle.json" not in head:
-        told = "".join(f" ({why})" for why in medium.flaws.told[:1])
+        told = "".join(f" ({why})" for why in source.flaws.told[:1])
         raise BundleInvalid(
-            medium.label, f"it is no bundle: there is no bundle.json before its blobs{told}"
+            source.label, f"it is no bundle: there is no bundle.json before its blobs{told}"
         )
     lock = parse_lock(head["bundle.json"])
     refuse_bomb(lock)
-    return Opened(medium, lock, head, _check(medium, lock, first, members))
+    return Opened(source, lock, head, _check(source, lock, first, members))
 
 
 def _check(
-    medium: Medium, lock: Lock, first: Member | None, others: Iterator[Member]
+    source: BundleSource, lock: Lock, first: Member | None, others: Iterator[Member]
 ) -> Iterator[Member]:
     """Yield the blobs which are those of the lock, each once, and of the size that it says."""
     seen: set[str] = set()
@@ -95,10 +95,10 @@ def _check(
         size = lock.sizes.get(read_blob_name(member.name)) if member.is_blob else None
         if size is None or member.name in seen or "." in member.name:
             why = f"{member.name} is not in bundle.json, or is there twice"
-            medium.flaws.note(BundleInvalid(medium.label, why))
+            source.flaws.note(BundleInvalid(source.label, why))
         elif size != member.size:
             why = f"{member.name} has {member.size} bytes instead of {size}"
-            medium.flaws.note(BundleInvalid(medium.label, why))
+            source.flaws.note(BundleInvalid(source.label, why))
         else:
             seen.add(member.name)
             yield member

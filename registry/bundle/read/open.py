@@ -11,8 +11,8 @@ from registry.bundle.format.lock import MAX_LOCK, Lock, parse_lock
 from registry.bundle.format.tar import BLOCK, read_member
 from registry.bundle.format.volumes import parse_volume
 from registry.bundle.read.head import Opened, open_bundle
-from registry.bundle.read.sources import MAX_SMALL, FolderMedium, Medium, TarMedium
-from registry.bundle.read.volume_source import VolumesMedium
+from registry.bundle.read.sources import MAX_SMALL, BundleSource, FolderSource, TarSource
+from registry.bundle.read.volume_source import VolumeSource
 from registry.errors import BundleInvalid
 
 STDIN = "-"
@@ -27,7 +27,7 @@ def open_paths(paths: Sequence[Path]) -> Iterator[Opened]:
         OSError: it cannot be read.
     """
     with ExitStack() as stack:
-        yield open_bundle(_find_medium(paths, stack))
+        yield open_bundle(_find_source(paths, stack))
 
 
 def load_lock(path: Path) -> Lock:
@@ -57,14 +57,14 @@ def load_inventory(path: Path) -> Inventory:
         return read_inventory(file.read(MAX_SIZE + 1), str(path))
 
 
-def _find_medium(paths: Sequence[Path], stack: ExitStack) -> Medium:
+def _find_source(paths: Sequence[Path], stack: ExitStack) -> BundleSource:
     if [str(path) for path in paths] == [STDIN]:
-        return TarMedium(sys.stdin.buffer, "stdin")
+        return TarSource(sys.stdin.buffer, "stdin")
     if len(paths) == 1 and paths[0].is_dir():
         # Whoever looked into a volume may have left its bundle.json beside the volumes.
         has_lock, found = (paths[0] / "bundle.json").exists(), sorted(paths[0].glob("[!.]*.tar"))
         if has_lock and (not found or (paths[0] / "blobs").exists()):
-            return FolderMedium(paths[0])
+            return FolderSource(paths[0])
         if not found:
             raise BundleInvalid(str(paths[0]), "it has neither a bundle.json nor volumes (*.tar)")
         paths = found
@@ -77,20 +77,20 @@ def _find_medium(paths: Sequence[Path], stack: ExitStack) -> Medium:
     media = [_open_tar(path, stack) for path in paths]
     if len(media) == 1 and not media[0][1]:
         return media[0][0]
-    return VolumesMedium([medium for medium, _ in media])
+    return VolumeSource([source for source, _ in media])
 
 
-def _open_tar(path: Path, stack: ExitStack) -> tuple[TarMedium, bool]:
+def _open_tar(path: Path, stack: ExitStack) -> tuple[TarSource, bool]:
     """Open an archive, and tell whether it is a volume: those begin with `volume.json`."""
     file = stack.enter_context(_open(path))
     if not file.seekable():  # a pipe gives less than is asked for
-        return TarMedium(BufferedReader(file), str(path)), False
+        return TarSource(BufferedReader(file), str(path)), False
     try:
         first = read_member(file, 0, str(path))
         is_volume = first is not None and first.name == "volume.json"
     except BundleInvalid:
         is_volume = _begins_like_volume(file, str(path))
-    return TarMedium(file, str(path)), is_volume
+    return TarSource(file, str(path)), is_volume
 
 
 def _begins_like_volume(file: FileIO, label: str) -> bool:

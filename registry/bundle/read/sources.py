@@ -61,7 +61,7 @@ class Flaws:
             )
 
 
-class Medium(Protocol):
+class BundleSource(Protocol):
     """The files of a bundle, in the order in which they are best read."""
 
     label: str
@@ -131,7 +131,7 @@ class _Stream:
             pass
 
 
-class TarMedium:
+class TarSource:
     """A tar file that can be gone about in, or a stream that can only be read on."""
 
     def __init__(self, file: BinaryIO, label: str) -> None:
@@ -202,7 +202,7 @@ class TarMedium:
         return [Extent(Path(self.label), member.offset, member.size)] if is_file else []
 
 
-class FolderMedium:
+class FolderSource:
     """A folder with the same names; no link in it is followed."""
 
     def __init__(self, folder: Path) -> None:
@@ -278,7 +278,7 @@ class FolderMedium:
         return [Extent(self._folder / member.name, 0, member.size)]
 
 
-def read_small(medium: Medium, member: Member) -> bytes:
+def read_small(source: BundleSource, member: Member) -> bytes:
     """Return the bytes of a file that is no blob.
 
     Raises:
@@ -286,12 +286,12 @@ def read_small(medium: Medium, member: Member) -> bytes:
     """
     if member.size > MAX_SMALL:
         raise BundleInvalid(
-            medium.label, f"{member.name} has {member.size} bytes, more than {MAX_SMALL}"
+            source.label, f"{member.name} has {member.size} bytes, more than {MAX_SMALL}"
         )
-    return b"".join(medium.read(member))
+    return b"".join(source.read(member))
 
 
-def spell_place(medium: Medium, member: Member) -> str:
+def format_place(source: BundleSource, member: Member) -> str:
     """Return the files that a member is in, as people are told; what the medium is, if in none."""
-    paths = dict.fromkeys(str(each.path) for each in medium.locate(member))
-    return ", ".join(paths) or medium.label
+    paths = dict.fromkeys(str(each.path) for each in source.locate(member))
+    return ", ".join(paths) or source.label

@@ -15,7 +15,7 @@ POLL = 0.05  # seconds between two looks at a blob that somebody else is hashing
 RIGHT, WRONG = b"right", b"wrong"
 
 
-class Proofs:
+class VerifiedBlobs:
     """Whether blobs are what their names say; each is hashed once, however many want to know.
 
     The file of a blob is locked while somebody hashes it, and says afterwards how that ended. If

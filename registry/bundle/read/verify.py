@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from registry.bundle.format.tar import Member, read_blob_name, spell_blob
+from registry.bundle.format.tar import Member, format_blob_name, read_blob_name
 from registry.bundle.read.head import Opened, find_contradictions, list_users, map_parents, sketch
-from registry.bundle.read.sources import Medium, spell_place
-from registry.bundle.read.volume_source import VolumesMedium
+from registry.bundle.read.sources import BundleSource, format_place
+from registry.bundle.read.volume_source import VolumeSource
 from registry.errors import BundleInvalid, ManifestInvalid
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
@@ -71,18 +71,18 @@ class _Verification:
         self._manifests: dict[Digest, Manifest] = {}
 
     def run(self) -> Verdict:
-        opened, verdict, medium = self._opened, self._verdict, self._opened.medium
+        opened, verdict, source = self._opened, self._verdict, self._opened.source
         try:
             for member in opened.rest:
                 self._read_blob(member)
-            if isinstance(medium, VolumesMedium):
-                self._read_parts(medium)
+            if isinstance(source, VolumeSource):
+                self._read_parts(source)
         except BundleInvalid as error:
             verdict.wrong.append(str(error))
-        verdict.wrong[:0] = medium.flaws.told
+        verdict.wrong[:0] = source.flaws.told
         if not verdict.number:
             verdict.missing = [
-                Damage(digest, spell_blob(digest), medium.label)
+                Damage(digest, format_blob_name(digest), source.label)
                 for digest, _ in opened.lock.blobs
                 if digest not in self._seen
             ]
@@ -102,10 +102,10 @@ class _Verification:
     def _read_blob(self, member: Member) -> None:
         digest = read_blob_name(member.name)
         kind = self._opened.lock.manifests.get(digest)
-        raw = self._hash(self._opened.medium, member, digest, is_kept=kind is not None)
+        raw = self._hash(self._opened.source, member, digest, is_kept=kind is not None)
         self._seen.add(digest)
         if raw is None:
-            damage = Damage(digest, member.name, spell_place(self._opened.medium, member))
+            damage = Damage(digest, member.name, format_place(self._opened.source, member))
             self._verdict.damaged.append(damage)
         elif kind is not None:
             try:
@@ -113,33 +113,33 @@ class _Verification:
             except ManifestInvalid as error:
                 self._verdict.wrong.append(f"manifest {digest}: {error.why}")
 
-    def _read_parts(self, medium: VolumesMedium) -> None:
+    def _read_parts(self, source: VolumeSource) -> None:
         verdict = self._verdict
-        verdict.volumes, verdict.count = medium.missing, medium.count
-        if len(medium.numbers) == 1 and medium.count > 1:
-            (verdict.number,) = medium.numbers
-        verdict.parts = len(medium.lone_parts)
-        for each in medium.lone_parts:
+        verdict.volumes, verdict.count = source.missing, source.count
+        if len(source.numbers) == 1 and source.count > 1:
+            (verdict.number,) = source.numbers
+        verdict.parts = len(source.lone_parts)
+        for each in source.lone_parts:
             digest = read_blob_name(each.member.name)
             self._seen.add(digest)
-            if self._hash(each.medium, each.member, each.part.digest, is_kept=False) is None:
-                verdict.damaged.append(Damage(digest, each.member.name, each.medium.label))
+            if self._hash(each.source, each.member, each.part.digest, is_kept=False) is None:
+                verdict.damaged.append(Damage(digest, each.member.name, each.source.label))
         if verdict.volumes:  # what is in those is not missing for any other reason
             self._seen |= self._opened.lock.sizes.keys()
 
     def _hash(
-        self, medium: Medium, member: Member, digest: Digest, *, is_kept: bool
+        self, source: BundleSource, member: Member, digest: Digest, *, is_kept: bool
     ) -> bytes | None:
         """Return the bytes, or none of them where they are not wanted; None when damaged."""
         hasher, kept = digest.hasher(), []
         try:
-            for piece in medium.read(member):
+            for piece in source.read(member):
                 hasher.update(piece)
                 if is_kept:
                     kept.append(piece)
                 self._tell(len(piece))
         except BundleInvalid as error:
-            medium.flaws.note(error)
+            source.flaws.note(error)
             return None
         if hasher.hexdigest() != digest.encoded:
             return None

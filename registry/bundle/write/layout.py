@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from registry.bundle.format.head_files import add_signature, write_head
 from registry.bundle.format.lock import Lock, refuse_bomb
-from registry.bundle.format.tar import END, Member, lay_out, measure, spell_blob
+from registry.bundle.format.tar import END, Member, format_blob_name, lay_out, measure
 from registry.bundle.format.volumes import Part, Piece, Volume, cut
 from registry.errors import BundleInvalid
 from registry.oci.byte_ranges import Span
@@ -167,7 +167,7 @@ async def read_manifests(lock: Lock, store: BlobStore) -> dict[Digest, Manifest]
     """
     found = {}
     for digest, kind in lock.manifests.items():
-        item = Item(spell_blob(digest), digest, 0, lock.sizes[digest], digest)
+        item = Item(format_blob_name(digest), digest, 0, lock.sizes[digest], digest)
         raw = b"".join([piece async for piece in Contents({}, (), store).read(item)])
         found[digest] = parse_manifest(raw, kind, digest)
     return found
@@ -175,4 +175,6 @@ async def read_manifests(lock: Lock, store: BlobStore) -> dict[Digest, Manifest]
 
 def list_whole(lock: Lock) -> tuple[Item, ...]:
     """Return the items of a bundle that is not cut."""
-    return tuple(Item(spell_blob(digest), digest, 0, size, digest) for digest, size in lock.blobs)
+    return tuple(
+        Item(format_blob_name(digest), digest, 0, size, digest) for digest, size in lock.blobs
+    )

@@ -12,7 +12,7 @@ from registry.oci import platforms
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor, Manifest, parse_manifest
-from registry.oci.names import Reference, Repository, Tag, spell_image
+from registry.oci.names import Reference, Repository, Tag, format_image
 from registry.store.contract import BlobStore
 
 
@@ -79,8 +79,8 @@ class Planner:
         failures: dict[str, str] = {}
         absent: dict[str, list[str]] = {}
         foreign: dict[str, str] = {}
-        for want in sorted(wants, key=lambda each: spell_image(each.repository, each.reference)):
-            name = spell_image(want.repository, want.reference)
+        for want in sorted(wants, key=lambda each: format_image(each.repository, each.reference)):
+            name = format_image(want.repository, want.reference)
             try:
                 found = await _Walk(self._catalog, self._store, want, choice).go()
             except EntrepotError as error:
@@ -185,7 +185,7 @@ class _Walk:
             if any(platforms.matches(each, name) for each in self._wanted)
         }
         if not chosen or (self._choice.mode == "flat" and len(chosen) > 1):
-            name = spell_image(self._repository, self._want.reference)
+            name = format_image(self._repository, self._want.reference)
             raise PlatformUnknown(name, ", ".join(self._wanted), sorted(set(found.values())))
         if self._choice.mode == "subset":
             chosen |= platforms.find_attestations(root.raw, chosen)
@@ -256,7 +256,7 @@ class _Walk:
                     raise self._lacking(f"the blob {blob.digest} has {size} bytes, not {blob.size}")
 
     def _lacking(self, why: str) -> ManifestUnknown:
-        name = spell_image(self._repository, self._want.reference)
+        name = format_image(self._repository, self._want.reference)
         wanted = ["all"] if self._choice.mode == "complete" else self._wanted
         option = f" --platform {','.join(wanted)}" if wanted else ""
         cure = f"{why}; entrepot images warm {name}{option} fetches it"

@@ -11,13 +11,13 @@ import typer
 from registry.cli.bundle.selection import read_gaps
 from registry.cli.images import sources
 from registry.cli.platforms import read_platforms
-from registry.cli.session import Config, Json, fail, spell_error
-from registry.cli.terminal import tell_count, tell_size, tell_volumes
+from registry.cli.session import Config, Json, fail, format_error
+from registry.cli.terminal import format_bytes, format_count, format_volumes
 from registry.errors import BundleInvalid, EntrepotError, InvalidInput, SettingsError
 from registry.image_lists.results import Entry, Wanted, merge
 from registry.oci.digest import Digest
 from registry.oci.image_patterns import parse_image
-from registry.oci.names import spell_image
+from registry.oci.names import format_image
 from registry.settings.loading import load_settings
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def check_bundle(
     except (InvalidInput, SettingsError) as error:
         fail(str(error), 2)
     except (EntrepotError, OSError) as error:
-        fail(spell_error(error), 1)
+        fail(format_error(error), 1)
     if not _report(entries, gaps, as_json=as_json):
         raise typer.Exit(1)
 
@@ -100,7 +100,7 @@ def _report(entries: Sequence[Entry], gaps: "Sequence[Gap]", *, as_json: bool) -
         for gap in gaps:
             typer.echo(_tell(gap, is_guess=gap not in sure))
         if not sure:
-            typer.echo(f"{tell_count(len(entries), 'image')}: nothing lacks")
+            typer.echo(f"{format_count(len(entries), 'image')}: nothing lacks")
     return not sure
 
 
@@ -114,7 +114,7 @@ def _read_entries(named: sources.Sources, config: Path | None) -> tuple[Entry, .
     """Read what is wanted, and tell what was passed over."""
     default = load_settings(config, os.environ).default_upstream
     wanted = [
-        Wanted(spell_image(*parse_image(image, default)), "the command line")
+        Wanted(format_image(*parse_image(image, default)), "the command line")
         for image in named.images
     ]
     for found in sources.read_files(named):
@@ -133,15 +133,15 @@ def _find_gaps(
     from registry.bundle.read.analysis import Survey, read_manifests  # noqa: PLC0415
     from registry.bundle.read.coverage import find_gaps  # noqa: PLC0415
     from registry.bundle.read.open import open_paths  # noqa: PLC0415
-    from registry.bundle.read.volume_source import VolumesMedium  # noqa: PLC0415
+    from registry.bundle.read.volume_source import VolumeSource  # noqa: PLC0415
     from registry.bundle.write.plan import Want  # noqa: PLC0415
 
     with open_paths(bundle) as opened:
-        medium = opened.medium
-        if isinstance(medium, VolumesMedium) and medium.missing:
-            told = tell_volumes(medium.missing)
-            why = f"not given: {told} of {medium.count}; name all of them"
-            raise BundleInvalid(medium.label, why)
+        source = opened.source
+        if isinstance(source, VolumeSource) and source.missing:
+            told = format_volumes(source.missing)
+            why = f"not given: {told} of {source.count}; name all of them"
+            raise BundleInvalid(source.label, why)
         survey = Survey(opened.lock, read_manifests(opened))
     wants = [Want(each.repository, each.reference, each.places) for each in entries]
     return find_gaps(opened.lock, survey, wants, platforms, have)
@@ -154,7 +154,7 @@ def _tell(gap: "Gap", *, is_guess: bool) -> str:
 
 
 def _list_lacks(gap: "Gap") -> list[str]:
-    size = tell_size(sum(gap.left_out))
+    size = format_bytes(sum(gap.left_out))
     match len(gap.left_out):
         case 0:
             return list(gap.lacks)

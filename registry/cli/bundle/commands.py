@@ -18,12 +18,12 @@ from registry.cli.session import (
     Json,
     Session,
     fail,
-    lent_ground,
-    new_ground,
+    first_session,
+    format_error,
     operate,
-    spell_error,
+    temporary_session,
 )
-from registry.cli.terminal import open_progress, tell_count, tell_size, tell_volumes
+from registry.cli.terminal import format_bytes, format_count, format_volumes, open_progress
 from registry.errors import EntrepotError, InvalidInput
 
 if TYPE_CHECKING:
@@ -68,20 +68,20 @@ def verify_bundle(bundle: Bundle, key: Keys = None, as_json: Json = False) -> No
     except InvalidInput as error:
         fail(str(error), 2)
     except (EntrepotError, OSError) as error:
-        fail(spell_error(error), 1)
+        fail(format_error(error), 1)
     signature = {"signed": bool(opened.signature), "signer": signer or None}
     if as_json:
         facts = {"bundle": opened.lock.bundle_id} | list_facts(verdict) | signature
         typer.echo(json.dumps(facts))
     elif verdict.is_whole:
-        typer.echo(_praise(opened, verdict, signer))
+        typer.echo(_format_verdict(opened, verdict, signer))
     else:
         typer.echo("\n".join(list_lines(verdict)))
     if not verdict.is_whole:
         raise typer.Exit(1)
 
 
-def _praise(opened: "Opened", verdict: "Verdict", signer: str) -> str:
+def _format_verdict(opened: "Opened", verdict: "Verdict", signer: str) -> str:
     what = opened.lock.bundle_id
     if verdict.number:
         what = f"volume {verdict.number} of {verdict.count} of {what}"
@@ -89,9 +89,11 @@ def _praise(opened: "Opened", verdict: "Verdict", signer: str) -> str:
     if opened.signature and not signer:
         told = ", signed (by whom, says --key)"
     if opened.signature and verdict.parts:
-        parts = tell_count(verdict.parts, "part")
+        parts = format_count(verdict.parts, "part")
         told += f"; {parts} of cut blobs judged by volume.json, which is not signed"
-    return f"{what}: {tell_count(verdict.right, 'blob')} right, {tell_size(verdict.size)}{told}"
+    return (
+        f"{what}: {format_count(verdict.right, 'blob')} right, {format_bytes(verdict.size)}{told}"
+    )
 
 
 def import_bundle(
@@ -117,22 +119,22 @@ def import_bundle(
     async def work(session: Session) -> bool:
         from registry.bundle.read.open import open_paths  # noqa: PLC0415
 
-        storehouse = session.storehouse
+        content = session.content
         with open_paths(bundle) as opened:
             signer = _judge(session, opened, key or [])
-            new = await storehouse.importer.count_new(opened.lock)
+            new = await content.importer.count_new(opened.lock)
             await _refuse_too_large(session, opened.lock, new)
             if dry_run:
-                lacking = await storehouse.importer.count_lacking(opened.lock)
+                lacking = await content.importer.count_lacking(opened.lock)
                 _tell_plan(opened, (new, lacking), signer, as_json=as_json)
                 return not lacking
             with open_progress("importing", opened.lock.size) as progress:
                 task = progress.task_ids[0]
-                done = await storehouse.importer.load(
+                done = await content.importer.load(
                     opened, lambda size: progress.advance(task, size), signer=signer
                 )
         names = [(each.repository, each.reference) for each in done.images if not no_pin]
-        await storehouse.images.pin(await storehouse.images.plan_pins(names, []))
+        await content.images.pin(await content.images.plan_pins(names, []))
         facts = _list_facts(done) | {"bundle": opened.lock.bundle_id, "signer": signer or None}
         facts["need"] = str(need) if done.incomplete else None
         typer.echo(json.dumps(facts) if as_json else _tell(done, facts["need"]))
@@ -141,7 +143,7 @@ def import_bundle(
             await clear_need(session, need, {image.name for image in done.images})
         return done.is_whole
 
-    operate(config, work, lent_ground if dry_run else new_ground)
+    operate(config, work, temporary_session if dry_run else first_session)
 
 
 def _judge(session: Session, opened: "Opened", keys: list[Path]) -> str:
@@ -162,11 +164,11 @@ def _judge(session: Session, opened: "Opened", keys: list[Path]) -> str:
 async def _refuse_too_large(session: Session, lock: "Lock", new: int) -> None:
     # What its images need and is here must not make room for the rest of it.
     needed = {digest for digest, _ in (*lock.blobs, *lock.omitted)}
-    room = await session.storehouse.stock.measure_room(needed)
+    room = await session.content.stock.measure_room(needed)
     if new > room:
         fail(
-            f"the bundle has {tell_size(new)} that are not here, and only {tell_size(room)} can be"
-            " made free; raise storage.limit, unpin images, or free disk space",
+            f"the bundle has {format_bytes(new)} that are not here, and only {format_bytes(room)}"
+            " can be made free; raise storage.limit, unpin images, or free disk space",
             1,
         )
 
@@ -180,11 +182,11 @@ def _tell_plan(opened: "Opened", sizes: tuple[int, int], signer: str, *, as_json
         return
     for name in names:
         typer.echo(f"would be imported: {name}")
-    typer.echo(f"{tell_size(new)} of {tell_size(opened.lock.size)} are not here yet")
+    typer.echo(f"{format_bytes(new)} of {format_bytes(opened.lock.size)} are not here yet")
     if lacking:
         typer.echo(
-            f"{tell_size(lacking)} that it leaves out are not here either: images with them would"
-            " stay incomplete"
+            f"{format_bytes(lacking)} that it leaves out are not here either: images with them"
+            " would stay incomplete"
         )
 
 
@@ -243,7 +245,7 @@ def _tell(done: "Imported", need: str | None) -> str:
         if image.name not in done.known
     ]
     if done.known:
-        lines.append(f"here already: {tell_count(len(done.known), 'image')}")
+        lines.append(f"here already: {format_count(len(done.known), 'image')}")
     for moved in done.moved:
         how = "moves back" if moved.is_backwards else "moved"
         lines.append(f"{how}: {moved.image} from {moved.former} to {moved.now}")
@@ -253,17 +255,17 @@ def _tell(done: "Imported", need: str | None) -> str:
     lines += [f"wrong: {why}" for why in done.flaws]
     lines += [f"refused: {name}: {why}" for name, why in done.refused.items()]
     for name, lacking in done.incomplete.items():
-        size = tell_size(sum(each.size for each in lacking))
-        lines.append(f"incomplete: {name} lacks {tell_count(len(lacking), 'blob')}, {size}")
+        size = format_bytes(sum(each.size for each in lacking))
+        lines.append(f"incomplete: {name} lacks {format_count(len(lacking), 'blob')}, {size}")
     for each in done.blobs.waiting:
-        told = f"{tell_size(each.lacking)} of {tell_size(each.size)}"
+        told = f"{format_bytes(each.lacking)} of {format_bytes(each.size)}"
         lines.append(f"waiting: {each.digest} is cut over volumes, and {told} lack")
     if done.volumes and not done.is_whole:
-        lines.append(f"not among these: {tell_volumes(done.volumes)}")
+        lines.append(f"not among these: {format_volumes(done.volumes)}")
     if need:
         lines.append(
             f"what lacks is in {need}: import again with the volumes or another copy that has it,"
             f" or carry it back: entrepot bundle create --need {need} makes the gap a bundle"
         )
-    lines.append(f"{tell_size(done.blobs.new)} new, {tell_size(done.blobs.known)} were here")
+    lines.append(f"{format_bytes(done.blobs.new)} new, {format_bytes(done.blobs.known)} were here")
     return "\n".join(lines)

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from registry.cli.bundle.output import (
-    Order,
-    Target,
+    OutputRequest,
+    OutputTarget,
     assign,
     deliver,
     list_facts,
     parse_limit,
     parse_target,
-    tell_facts,
+    print_facts,
 )
 from registry.cli.bundle.selection import Gaps, count_unmet, find_wants, read_gaps
 from registry.cli.images import sources
 from registry.cli.platforms import read_wished, tell_absent, tell_foreign, wishes_all
 from registry.cli.session import Config, DryRun, Json, Session, fail, operate
-from registry.cli.terminal import tell_count
+from registry.cli.terminal import format_count
 from registry.errors import BundleInvalid, EntrepotError
 from registry.image_lists.results import Entry
-from registry.oci.names import spell_image
+from registry.oci.names import format_image
 
 if TYPE_CHECKING:
     from registry.bundle.write.layout import Contents
@@ -121,8 +121,8 @@ def create_bundle(
         asked = [*(images or []), *gaps.images]
         wants = await find_wants(session, asked, listed) or sources.refuse_nothing(named)
         choice = _choose(mode, platform, gaps)
-        plan = _forgive(await session.storehouse.planner.plan(wants, choice), listed)
-        is_whole = await _carry_out(session, plan, Order(target, sign, dry_run, as_json))
+        plan = _forgive(await session.content.planner.plan(wants, choice), listed)
+        is_whole = await _carry_out(session, plan, OutputRequest(target, sign, dry_run, as_json))
         return _meets(gaps, plan) and is_whole
 
     operate(config, work)
@@ -131,7 +131,7 @@ def create_bundle(
 def _forgive(plan: "Plan", listed: tuple[Entry, ...]) -> "Plan":
     """Take what only looks like an image from the failures, with a remark."""
     for entry in listed:
-        name = spell_image(entry.repository, entry.reference)
+        name = format_image(entry.repository, entry.reference)
         if entry.is_guess and name in plan.failures:
             del plan.failures[name]
             typer.echo(f"entrepot: {name} is not here, and may be no image", err=True)
@@ -153,7 +153,7 @@ async def _gather(session: Session, named: sources.Sources) -> tuple[Entry, ...]
     if named.is_empty:
         return ()
     gathered = await sources.gather(session, named)
-    sources.tell_notes(gathered)
+    sources.print_notes(gathered)
     return gathered.entries
 
 
@@ -169,7 +169,7 @@ def _choose(mode: _Modes, named: list[str] | None, gaps: Gaps) -> "Choice":
     return Choice(mode, tuple(read_wished(named)) if is_told else (), **gaps.facts)
 
 
-async def _carry_out(session: Session, plan: "Plan", order: Order) -> bool:
+async def _carry_out(session: Session, plan: "Plan", order: OutputRequest) -> bool:
     facts: dict[str, Any] = {"images": [], "files": []}
     archives = await _pack(session, plan, order) if plan.lock.images else []
     if archives:
@@ -179,7 +179,7 @@ async def _carry_out(session: Session, plan: "Plan", order: Order) -> bool:
         facts = list_facts(plan.lock, plan.manifests, sizes, is_cut=is_cut)
         facts["files"] = [str(path) for path in files]
         if not order.as_json:
-            tell_facts(facts, order, files)
+            print_facts(facts, order, files)
     if order.as_json:
         told = json.dumps(
             facts
@@ -193,17 +193,17 @@ async def _carry_out(session: Session, plan: "Plan", order: Order) -> bool:
     return not plan.failures
 
 
-async def _pack(session: Session, plan: "Plan", order: Order) -> "list[Contents]":
+async def _pack(session: Session, plan: "Plan", order: OutputRequest) -> "list[Contents]":
     from registry.bundle.format.signature import sign  # noqa: PLC0415
     from registry.bundle.write.layout import pack  # noqa: PLC0415
-    from registry.wiring.content import find_storage, open_shelves  # noqa: PLC0415
+    from registry.wiring.content import find_data_folder, open_handles  # noqa: PLC0415
 
-    store = open_shelves(find_storage(session.settings)).store
+    store = open_handles(find_data_folder(session.settings)).store
     signature = sign(plan.lock.raw, order.key) if order.key else b""
     return await pack(plan.lock, plan.manifests, store, signature).fill(order.target.limit)
 
 
-def _tell_remarks(plan: "Plan", order: Order) -> None:
+def _tell_remarks(plan: "Plan", order: OutputRequest) -> None:
     for name, absent in plan.absent.items():
         typer.echo(f"entrepot: {tell_absent(name, absent)}", err=True)
     for name, only in plan.foreign.items():
@@ -212,7 +212,9 @@ def _tell_remarks(plan: "Plan", order: Order) -> None:
         typer.echo(f"entrepot: left out: {why}", err=True)
     if plan.failures and plan.lock.images:
         told = "the bundle is planned" if order.is_dry else "the bundle is written"
-        typer.echo(f"entrepot: {told} without {tell_count(len(plan.failures), 'image')}", err=True)
+        typer.echo(
+            f"entrepot: {told} without {format_count(len(plan.failures), 'image')}", err=True
+        )
 
 
 def join_volumes(
@@ -235,17 +237,17 @@ def join_volumes(
         fail(str(error), 1)
 
 
-async def _join(volumes: list[Path], target: Target) -> None:
+async def _join(volumes: list[Path], target: OutputTarget) -> None:
     from registry.bundle.read.blob_store import BundleStore  # noqa: PLC0415
     from registry.bundle.read.open import open_paths  # noqa: PLC0415
-    from registry.bundle.read.volume_source import VolumesMedium  # noqa: PLC0415
+    from registry.bundle.read.volume_source import VolumeSource  # noqa: PLC0415
     from registry.bundle.write.layout import pack, read_manifests  # noqa: PLC0415
 
     with open_paths(volumes) as opened, TemporaryDirectory(prefix="entrepot-") as proofs:
-        medium = opened.medium
-        if isinstance(medium, VolumesMedium) and medium.missing:
-            numbers = ", ".join(map(str, medium.missing))
-            raise BundleInvalid(medium.label, f"volumes {numbers} of {medium.count} are missing")
+        source = opened.source
+        if isinstance(source, VolumeSource) and source.missing:
+            numbers = ", ".join(map(str, source.missing))
+            raise BundleInvalid(source.label, f"volumes {numbers} of {source.count} are missing")
         store = BundleStore.over(opened, Path(proofs))
         manifests = await read_manifests(opened.lock, store)
         shipment = pack(opened.lock, manifests, store, opened.signature)

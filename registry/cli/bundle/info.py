@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from registry.cli.bundle.arguments import Bundle
-from registry.cli.session import Json, fail, spell_error
-from registry.cli.terminal import make_table, print_table, tell_count, tell_size, tell_volumes
+from registry.cli.session import Json, fail, format_error
+from registry.cli.terminal import (
+    format_bytes,
+    format_count,
+    format_volumes,
+    make_table,
+    print_table,
+)
 from registry.errors import EntrepotError
 
 if TYPE_CHECKING:
     from registry.bundle.format.lock import LockedImage
-    from registry.bundle.read.analysis import Heavy, Share
+    from registry.bundle.read.analysis import ImageSize, LargestBlob
     from registry.bundle.read.compare import Difference
     from registry.bundle.read.head import Opened
 
@@ -40,18 +46,18 @@ def inspect_bundle(
     Example: entrepot bundle info images.tar
     """
     from registry.bundle.read.analysis import Survey, read_manifests  # noqa: PLC0415
-    from registry.bundle.read.compatibility import tell_readers  # noqa: PLC0415
+    from registry.bundle.read.compatibility import format_readers  # noqa: PLC0415
     from registry.bundle.read.open import open_paths  # noqa: PLC0415
 
     try:
         with open_paths(bundle) as opened:
             manifests = read_manifests(opened)
     except (EntrepotError, OSError) as error:
-        fail(spell_error(error), 1)
+        fail(format_error(error), 1)
     survey = Survey(opened.lock, manifests)
     shares = [survey.weigh(image) for image in opened.lock.images]
     heavy = survey.list_heavy(top)
-    readers = tell_readers(opened.lock, manifests, is_cut=_is_cut(opened))
+    readers = format_readers(opened.lock, manifests, is_cut=_is_cut(opened))
     if as_json:
         facts = _list_facts(opened, shares, heavy)
         typer.echo(json.dumps(facts | {"readers": readers}))
@@ -65,7 +71,7 @@ def inspect_bundle(
     typer.echo(f"\n{readers}")
 
 
-def describe_share(share: "Share") -> dict[str, Any]:
+def describe_share(share: "ImageSize") -> dict[str, Any]:
     """Return what an image of a bundle is, and what it takes of it, as JSON has it."""
     return {
         "name": share.image.name,
@@ -79,7 +85,7 @@ def describe_share(share: "Share") -> dict[str, Any]:
 
 
 def _list_facts(
-    opened: "Opened", shares: Sequence["Share"], heavy: Sequence["Heavy"]
+    opened: "Opened", shares: Sequence["ImageSize"], heavy: Sequence["LargestBlob"]
 ) -> dict[str, Any]:
     lock = opened.lock
     missing = _list_missing(opened)
@@ -111,39 +117,41 @@ def _list_facts(
 
 
 def _is_cut(opened: "Opened") -> bool:
-    from registry.bundle.read.volume_source import VolumesMedium  # noqa: PLC0415
+    from registry.bundle.read.volume_source import VolumeSource  # noqa: PLC0415
 
-    return isinstance(opened.medium, VolumesMedium)
+    return isinstance(opened.source, VolumeSource)
 
 
 def _list_missing(opened: "Opened") -> list[int]:
-    from registry.bundle.read.volume_source import VolumesMedium  # noqa: PLC0415
+    from registry.bundle.read.volume_source import VolumeSource  # noqa: PLC0415
 
-    return opened.medium.missing if isinstance(opened.medium, VolumesMedium) else []
+    return opened.source.missing if isinstance(opened.source, VolumeSource) else []
 
 
 def _describe(opened: "Opened") -> list[str]:
     lock = opened.lock
     plain = [image for image in lock.images if not image.is_extra]
     extras = len(lock.images) - len(plain)
-    also = f", {tell_count(extras, 'signature tag')}" if extras else ""
+    also = f", {format_count(extras, 'signature tag')}" if extras else ""
     lines = [
         lock.bundle_id,
         f"  images     {len(plain)}{also}",
-        f"  size       {tell_size(lock.size)} in {tell_count(len(lock.blobs), 'blob')}",
+        f"  size       {format_bytes(lock.size)} in {format_count(len(lock.blobs), 'blob')}",
         f"  mode       {lock.mode}",
         f"  signature  {'there; bundle verify --key checks it' if opened.signature else 'none'}",
     ]
     if lock.omitted:
         size = sum(size for _, size in lock.omitted)
-        lines.append(f"  left out   {tell_size(size)} in {tell_count(len(lock.omitted), 'layer')}")
+        lines.append(
+            f"  left out   {format_bytes(size)} in {format_count(len(lock.omitted), 'layer')}"
+        )
     lines += [f"  requires   {each}" for each in lock.requires]
     if missing := _list_missing(opened):
-        lines.append(f"  not given  {tell_volumes(missing)}")
+        lines.append(f"  not given  {format_volumes(missing)}")
     return lines
 
 
-def _print_shares(shares: Sequence["Share"]) -> None:
+def _print_shares(shares: Sequence["ImageSize"]) -> None:
     numbers = ("SIZE", "UNIQUE", "SHARED", "LEFT OUT")
     table = make_table("IMAGE", "INSIDE", "NOT INSIDE", "REFERRERS", *numbers, numbers=numbers)
     for each in sorted(shares, key=lambda each: (-each.unique, each.image.name)):
@@ -154,18 +162,18 @@ def _print_shares(shares: Sequence["Share"]) -> None:
                 ", ".join(image.platforms) or "all",
                 ", ".join(image.missing),
                 str(len(image.referrers) or ""),
-                f"{least}{tell_size(each.size)}",
-                tell_size(each.unique),
-                tell_size(each.shared),
-                tell_size(each.left_out) if each.left_out else "",
+                f"{least}{format_bytes(each.size)}",
+                format_bytes(each.unique),
+                format_bytes(each.shared),
+                format_bytes(each.left_out) if each.left_out else "",
             )
     print_table(table)
 
 
-def _print_heavy(heavy: Sequence["Heavy"]) -> None:
+def _print_heavy(heavy: Sequence["LargestBlob"]) -> None:
     table = make_table("LARGEST BLOBS", "SIZE", "NEEDED BY", numbers=("SIZE",))
     for each in heavy:
-        table.add_row(str(each.digest), tell_size(each.size), ", ".join(each.users))
+        table.add_row(str(each.digest), format_bytes(each.size), ", ".join(each.users))
     print_table(table)
 
 
@@ -182,7 +190,7 @@ def compare_bundles(former: _Former, latter: _Latter, as_json: Json = False) -> 
     try:
         found = compare(load_lock(former), load_lock(latter))
     except (EntrepotError, OSError) as error:
-        fail(spell_error(error), 2)
+        fail(format_error(error), 2)
     if as_json:
         typer.echo(json.dumps(_list_changes(found)))
     else:
@@ -223,6 +231,6 @@ def _tell_changes(found: "Difference") -> list[str]:
         lines.append(f"~ {each.latter.name}  {', '.join(parts) or 'other referrers'}")
     for sign, blobs in (("+", found.new), ("-", found.gone)):
         if blobs:
-            count, size = tell_count(len(blobs), "blob"), tell_size(sum(blobs.values()))
+            count, size = format_count(len(blobs), "blob"), format_bytes(sum(blobs.values()))
             lines.append(f"{sign} {count}, {size}")
     return lines or ["no difference"]

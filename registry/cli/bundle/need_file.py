@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from registry.cli.session import Session, fail
-from registry.cli.terminal import tell_count
+from registry.cli.terminal import format_count
 from registry.errors import BundleInvalid
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ async def clear_need(session: Session, path: Path, complete: AbstractSet[str]) -
     need = _read_need(path)
     if need is None:
         return
-    stored = {digest for digest, _ in await session.storehouse.images.list_stored()}
+    stored = {digest for digest, _ in await session.content.images.list_stored()}
     lacking = [digest for digest, _ in need.blobs if digest not in stored]
     if lacking and not complete >= set(need.images):
-        told = tell_count(len(lacking), "blob")
+        told = format_count(len(lacking), "blob")
         typer.echo(f"entrepot: {path} is of another import; not here of it: {told}", err=True)
         return
     _remove(path)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from registry.cli.bundle.info import describe_share
-from registry.cli.terminal import make_table, open_progress, print_table, tell_count, tell_size
+from registry.cli.terminal import format_bytes, format_count, make_table, open_progress, print_table
 from registry.errors import BundleInvalid, SettingsError, StoreError
 from registry.settings.values import Refusal, parse_size
 
@@ -30,7 +30,7 @@ _PRESETS = MappingProxyType({"fat32": 2**32 - 1, "dvd": 4_700_372_992 - 2**24})
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class OutputTarget:
     """Where to write; `limit` in bytes is None for one piece."""
 
     path: Path
@@ -51,10 +51,10 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class OutputRequest:
     """What was asked for beside the images: where to, signed with what, told how."""
 
-    target: Target
+    target: OutputTarget
     key: Path | None = None
     is_dry: bool = False
     as_json: bool = False
@@ -72,7 +72,7 @@ def parse_limit(text: str) -> int | None:
         raise SettingsError("--volume-size", error.why, f"{error.cure}, fat32 or dvd") from error
 
 
-def parse_target(output: str, limit: int | None) -> Target:
+def parse_target(output: str, limit: int | None) -> OutputTarget:
     """Read `--output`: `-`, a folder that exists or ends in `/`, or a file.
 
     Raises:
@@ -80,10 +80,10 @@ def parse_target(output: str, limit: int | None) -> Target:
     """
     if output == STDOUT and limit is not None:
         raise SettingsError("--output", "stdout is one stream", "name a file for volumes")
-    return Target(Path(output), output.endswith("/") or Path(output).is_dir(), limit)
+    return OutputTarget(Path(output), output.endswith("/") or Path(output).is_dir(), limit)
 
 
-async def deliver(archives: "list[Contents]", target: Target) -> list[Path]:
+async def deliver(archives: "list[Contents]", target: OutputTarget) -> list[Path]:
     """Write a bundle, or its volumes, to where it goes, and return the files; none for stdout.
 
     Raises:
@@ -114,7 +114,7 @@ async def deliver(archives: "list[Contents]", target: Target) -> list[Path]:
     return paths
 
 
-def assign(archives: "list[Contents]", target: Target) -> "list[tuple[Path, Contents]]":
+def assign(archives: "list[Contents]", target: OutputTarget) -> "list[tuple[Path, Contents]]":
     """Return what goes to which path (a file, or the one folder); writes nothing yet.
 
     Raises:
@@ -151,7 +151,7 @@ def _refuse_other(path: Path, contents: "Contents") -> None:
         raise StoreError(str(path), f"is {what}; {_CURE}")
 
 
-def _refuse_others(target: Target, planned: set[Path]) -> None:
+def _refuse_others(target: OutputTarget, planned: set[Path]) -> None:
     """Leave no volumes of two bundles under the same name, nor any within a bundle's folder."""
     first = target.name_volumes(1)[0]
     stem = first.name.removesuffix("-0001-of-0001.tar")
@@ -171,7 +171,7 @@ def _refuse_full(folder: Path, files: "list[tuple[Path, Contents]]") -> None:
     wanted = sum(max(0, each) for each in lacking)
     free = shutil.disk_usage(here).free
     if wanted > free:
-        why = f"has {tell_size(free)} free, and the bundle needs {tell_size(wanted)} more"
+        why = f"has {format_bytes(free)} free, and the bundle needs {format_bytes(wanted)} more"
         raise StoreError(str(folder), why)
 
 
@@ -190,7 +190,7 @@ def list_facts(
 ) -> dict[str, Any]:
     """Return what is in a bundle whose archive, or volumes, have these sizes in bytes."""
     from registry.bundle.read.analysis import Survey  # noqa: PLC0415
-    from registry.bundle.read.compatibility import tell_readers  # noqa: PLC0415
+    from registry.bundle.read.compatibility import format_readers  # noqa: PLC0415
 
     survey = Survey(lock, manifests)
     return {
@@ -201,11 +201,11 @@ def list_facts(
         "size": sum(sizes),
         "volumes": sizes,
         "omitted": {"blobs": len(lock.omitted), "size": sum(size for _, size in lock.omitted)},
-        "readers": tell_readers(lock, manifests, is_cut=is_cut),
+        "readers": format_readers(lock, manifests, is_cut=is_cut),
     }
 
 
-def tell_facts(facts: dict[str, Any], order: Order, files: list[Path]) -> None:
+def print_facts(facts: dict[str, Any], order: OutputRequest, files: list[Path]) -> None:
     """Print what was, or would be, written: to stderr where stdout has the bundle itself."""
     if order.is_dry:
         _print_images(facts)
@@ -217,19 +217,22 @@ def _print_images(facts: dict[str, Any]) -> None:
     table = make_table("IMAGE", "PLATFORMS", "SIZE", "UNIQUE", numbers=("SIZE", "UNIQUE"))
     for each in facts["images"]:
         platforms = ", ".join(each["platforms"]) or ("signature" if each["extra"] else "")
-        table.add_row(each["name"], platforms, tell_size(each["size"]), tell_size(each["unique"]))
+        table.add_row(
+            each["name"], platforms, format_bytes(each["size"]), format_bytes(each["unique"])
+        )
     print_table(table)
 
 
-def _summarize(facts: dict[str, Any], order: Order) -> str:
+def _summarize(facts: dict[str, Any], order: OutputRequest) -> str:
     verb = "would write" if order.is_dry else "wrote"
     images = sum(not each["extra"] for each in facts["images"])
-    told = f"{verb} {facts['bundle']}: {tell_count(images, 'image')}"
-    told += f", {tell_count(facts['blobs'], 'blob')}"
-    told += f", {tell_size(facts['size'])}"
+    told = f"{verb} {facts['bundle']}: {format_count(images, 'image')}"
+    told += f", {format_count(facts['blobs'], 'blob')}"
+    told += f", {format_bytes(facts['size'])}"
     if order.target.limit is not None:
-        told += f" in {tell_count(len(facts['volumes']), 'volume')}"
+        told += f" in {format_count(len(facts['volumes']), 'volume')}"
     if facts["omitted"]["blobs"]:
         omitted = facts["omitted"]
-        told += f"; left out: {tell_count(omitted['blobs'], 'layer')}, {tell_size(omitted['size'])}"
+        layers, size = format_count(omitted["blobs"], "layer"), format_bytes(omitted["size"])
+        told += f"; left out: {layers}, {size}"
     return told + (", signed" if order.key else "")

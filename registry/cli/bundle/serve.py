@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.cli.bundle.arguments import Keys, check_signer
-from registry.cli.session import fail, spell_error
-from registry.cli.terminal import tell_count, tell_size, tell_volumes
+from registry.cli.session import fail, format_error
+from registry.cli.terminal import format_bytes, format_count, format_volumes
 from registry.errors import EntrepotError, InvalidInput, SettingsError
 from registry.settings.model import ServerSettings
 from registry.settings.values import Address, Refusal, parse_address
@@ -89,28 +89,30 @@ def serve_bundle(
     except (InvalidInput, ValueError) as error:
         fail(str(error), 2)
     except (EntrepotError, OSError) as error:
-        fail(spell_error(error), 1)
+        fail(format_error(error), 1)
     if not could_run:
         raise typer.Exit(1)
 
 
 def _tell(opened: "Opened", done: "Imported", size: int, listening: str) -> None:
     """Say what is served, what is not, and how clients are told."""
-    lines = [f"{opened.lock.bundle_id}: {tell_count(len(done.images), 'image')}, {tell_size(size)}"]
+    lines = [
+        f"{opened.lock.bundle_id}: {format_count(len(done.images), 'image')}, {format_bytes(size)}"
+    ]
     if size < opened.lock.size:
-        lines[0] += f" of {tell_size(opened.lock.size)}"
+        lines[0] += f" of {format_bytes(opened.lock.size)}"
     if done.volumes:
-        lines.append(f"not given: {tell_volumes(done.volumes)}")
+        lines.append(f"not given: {format_volumes(done.volumes)}")
     lines += [
         f"  {image.name}  {', '.join(image.platforms)}".rstrip()
         for image in done.images
         if not image.is_extra
     ]
     for name, lacking in done.incomplete.items():
-        told = tell_count(len(lacking), "blob")
+        told = format_count(len(lacking), "blob")
         lines.append(f"not served, {told} of it not here or damaged: {name}")
     lines += [f"not served: {name}: {why}" for name, why in done.refused.items()]
-    lines += opened.medium.flaws.told
+    lines += opened.source.flaws.told
     if done.images:
         lines += ["", _tell_clients(done, listening)]
     typer.echo("\n".join(lines))

@@ -12,10 +12,10 @@ from registry.cli.images.warm import warm
 from registry.cli.names import find_known, find_names, match_exactly
 from registry.cli.platforms import read_platforms
 from registry.cli.session import Config, DryRun, Json, Session, operate
-from registry.cli.terminal import make_table, print_table, tell_age, tell_count, tell_size
+from registry.cli.terminal import format_age, format_bytes, format_count, make_table, print_table
 from registry.errors import ImagePinned, NotPinned
 from registry.oci.image_patterns import ImagePattern
-from registry.oci.names import Reference, Repository, spell_image
+from registry.oci.names import Reference, Repository, format_image
 
 if TYPE_CHECKING:
     from registry.content.image_report import ImageReport, PlatformReport
@@ -69,7 +69,7 @@ def list_images(
         patterns = [ImagePattern.parse(name, default) for name in images or []]
         if inventory:
             return await print_inventory(session, patterns)
-        reports = await session.storehouse.images.describe(patterns)
+        reports = await session.content.images.describe(patterns)
         if offline:
             return print_readiness(session, reports, read_platforms(platform), as_json=as_json)
         if as_json:
@@ -80,9 +80,9 @@ def list_images(
             table.add_row(
                 report.name,
                 report.digest,
-                tell_size(report.size),
+                format_bytes(report.size),
                 _tell_completeness(report),
-                tell_age(report.pulled),
+                format_age(report.pulled),
                 _tell_pins(report),
             )
         print_table(table)
@@ -129,7 +129,7 @@ def show_images(images: _Images, config: Config = None, as_json: Json = False) -
 
     async def work(session: Session) -> bool:
         names = await find_known(session, images)
-        reports = await session.storehouse.images.describe(match_exactly(names))
+        reports = await session.content.images.describe(match_exactly(names))
         if as_json:
             typer.echo(json.dumps([_list_facts(report) for report in reports]))
         else:
@@ -144,15 +144,15 @@ def _describe(report: "ImageReport") -> str:
         report.name,
         f"  digest     {report.digest}",
         f"  type       {report.media_type or 'unknown'}",
-        f"  size       {tell_size(report.size)}",
-        f"    own      {tell_size(report.unique)}",
-        f"    shared   {tell_size(report.shared)} with other images",
-        f"  pulled     {tell_age(report.pulled)}",
+        f"  size       {format_bytes(report.size)}",
+        f"    own      {format_bytes(report.unique)}",
+        f"    shared   {format_bytes(report.shared)} with other images",
+        f"  pulled     {format_age(report.pulled)}",
         f"  pinned by  {', '.join(report.pins) or 'nobody'}",
     ]
     if report.bundle:
         signed = f"signed by {report.signer}" if report.signer else "not signed"
-        came = f"{report.bundle}, {signed}, {tell_age(report.imported)}"
+        came = f"{report.bundle}, {signed}, {format_age(report.imported)}"
         lines.append(f"  bundle     {came}")
     for each in report.platforms:
         pinned = ", pinned" if each.is_pinned else ""
@@ -165,7 +165,8 @@ def _tell_lack(platform: "PlatformReport") -> str:
         return "complete"
     if platform.missing_bytes is None:
         return "not here"
-    return f"lacks {tell_count(len(platform.missing), 'blob')}, {tell_size(platform.missing_bytes)}"
+    blobs = format_count(len(platform.missing), "blob")
+    return f"lacks {blobs}, {format_bytes(platform.missing_bytes)}"
 
 
 def pin(
@@ -186,12 +187,12 @@ def pin(
     async def work(session: Session) -> bool:
         platforms = read_platforms(platform)
         names = await find_names(session, images)
-        planned = await session.storehouse.images.plan_pins(names, platforms)
+        planned = await session.content.images.plan_pins(names, platforms)
         if not dry_run:
-            await session.storehouse.images.pin(planned)
-        told = [spell_image(repository, reference) for repository, reference in names]
+            await session.content.images.pin(planned)
+        told = [format_image(repository, reference) for repository, reference in names]
         _tell("pinned", told, as_json=as_json, dry_run=dry_run)
-        for report in await session.storehouse.images.describe(match_exactly(names)):
+        for report in await session.content.images.describe(match_exactly(names)):
             if not any(each.is_complete for each in report.platforms):
                 why = f"{report.name} is not whole here; entrepot images refresh fetches what lacks"
                 typer.echo(f"entrepot: {why}", err=True)
@@ -210,7 +211,7 @@ def unpin(
 
     async def work(session: Session) -> bool:
         default = session.settings.default_upstream
-        pins = session.storehouse.images.list_pins()
+        pins = session.content.images.list_pins()
         gone: dict[tuple[Repository, Reference], None] = {}
         for name in images:
             pattern = ImagePattern.parse_exact(name, default)
@@ -220,8 +221,8 @@ def unpin(
                 raise NotPinned(name)
             gone |= dict.fromkeys(meant)
         if not dry_run:
-            await session.storehouse.images.unpin(gone)
-        told = [spell_image(repository, reference) for repository, reference in gone]
+            await session.content.images.unpin(gone)
+        told = [format_image(repository, reference) for repository, reference in gone]
         _tell("unpinned", told, as_json=as_json, dry_run=dry_run)
         return True
 
@@ -245,13 +246,13 @@ def remove(
     """
 
     async def work(session: Session) -> bool:
-        removals = session.storehouse.removals
+        removals = session.content.removals
         names = await find_known(session, images)
         plan = await removals.plan(names)
         freed = sum(sum(removal.blobs.values()) for removal in plan.removals)
         if not dry_run:
             freed = await removals.carry_out(plan.removals)
-        removed = [spell_image(*name) for name in names if name not in plan.refused]
+        removed = [format_image(*name) for name in names if name not in plan.refused]
         refused = [str(ImagePinned(pin)) for pin in plan.refused.values()]
         if as_json:
             facts = {"removed": removed, "freed": freed, "refused": refused, "dry_run": dry_run}
@@ -259,7 +260,7 @@ def remove(
         else:
             for spelled in removed:
                 typer.echo(f"{'would be ' if dry_run else ''}removed: {spelled}")
-            typer.echo(f"{'would free' if dry_run else 'freed'} {tell_size(freed)}")
+            typer.echo(f"{'would free' if dry_run else 'freed'} {format_bytes(freed)}")
         for why in refused:
             typer.echo(f"entrepot: {why}", err=True)
         return not refused

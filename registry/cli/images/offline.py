@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from registry.cli.session import Session, fail
-from registry.cli.terminal import tell_count, tell_size
+from registry.cli.terminal import format_bytes, format_count
 from registry.oci.image_patterns import ImagePattern
 
 if TYPE_CHECKING:
     from registry.content.image_report import ImageReport, PlatformReport
-    from registry.content.offline_check import Readiness
+    from registry.content.offline_check import OfflineCheck
 
 _CARRIED = "comes by the next bundle: carry back the need.json of the import, or a new inventory"
 Offline = Annotated[
@@ -31,7 +31,7 @@ async def print_inventory(session: Session, patterns: Sequence[ImagePattern]) ->
 
     if patterns:
         fail("an inventory is of everything that is here; leave the names out", 2)
-    sys.stdout.buffer.write(write_inventory(await session.storehouse.images.list_stored()))
+    sys.stdout.buffer.write(write_inventory(await session.content.images.list_stored()))
     sys.stdout.buffer.write(b"\n")
     return True
 
@@ -57,12 +57,12 @@ def print_readiness(
     return all(each.is_ready for each in judged)
 
 
-def _spell_warming(readiness: "Readiness", platform: str) -> str:
+def _format_warm_command(readiness: "OfflineCheck", platform: str) -> str:
     chosen = f" --platform {platform}" if platform else ""
     return f"entrepot images warm {readiness.image.name}{chosen}"
 
 
-def _list_facts(readiness: "Readiness", *, can_ask: bool) -> dict[str, Any]:
+def _list_facts(readiness: "OfflineCheck", *, can_ask: bool) -> dict[str, Any]:
     return {
         "name": readiness.image.name,
         "digest": readiness.image.digest,
@@ -74,7 +74,7 @@ def _list_facts(readiness: "Readiness", *, can_ask: bool) -> dict[str, Any]:
                 "digest": each.digest,
                 "blobs": _list_missing(each),
                 "bytes": each.missing_bytes,
-                "fetch": _spell_warming(readiness, each.platform) if can_ask else None,
+                "fetch": _format_warm_command(readiness, each.platform) if can_ask else None,
             }
             for each in readiness.lacking
         ],
@@ -88,17 +88,17 @@ def _list_missing(platform: "PlatformReport") -> list[tuple[str, int | None]]:
     return list(zip(platform.missing, sizes, strict=True))
 
 
-def _describe(readiness: "Readiness", *, can_ask: bool) -> list[str]:
+def _describe(readiness: "OfflineCheck", *, can_ask: bool) -> list[str]:
     lines = [readiness.image.name]
     lines += [f"  {each.platform or 'all of it'}: complete" for each in readiness.complete]
     for each in readiness.lacking:
         what = "the manifest, and what it names"
         if each.missing_bytes is not None:
-            what = f"{tell_count(len(each.missing), 'blob')}, {tell_size(each.missing_bytes)}"
+            what = f"{format_count(len(each.missing), 'blob')}, {format_bytes(each.missing_bytes)}"
         lines.append(f"  {each.platform or 'all of it'}: lacks {what}")
         for digest, size in _list_missing(each):
-            lines.append(f"    {digest}" + ("" if size is None else f"  {tell_size(size)}"))
-        cure = f"fetched by: {_spell_warming(readiness, each.platform)}"
+            lines.append(f"    {digest}" + ("" if size is None else f"  {format_bytes(size)}"))
+        cure = f"fetched by: {_format_warm_command(readiness, each.platform)}"
         lines.append(f"    {cure if can_ask else _CARRIED}")
     lines += [f"  {name}: the image is not for it" for name in readiness.absent]
     return lines

@@ -16,8 +16,8 @@ WIDTH = 16  # characters of an image's name beside a bar
 LOOK = 0.2  # seconds between two looks at what has landed
 
 
-class Board:
-    """Bars for the blobs under way and for all together; it is a `Watch` of warming.
+class ProgressBars:
+    """Bars for the blobs under way and for all together; it is a `PrefetchListener` of warming.
 
     A blob that several images need is one bar, and counts once.
     """
@@ -48,13 +48,13 @@ class Board:
         return sum(blob.size for blob in self._landed)
 
     def expect(self, image: str, blobs: Iterable[Descriptor]) -> None:
-        """See `Watch`."""
+        """See `PrefetchListener`."""
         for blob in blobs:
             self._expected[blob] = blob.size
             self._images.setdefault(blob, image)
 
     def begin(self, blob: Descriptor) -> None:
-        """See `Watch`."""
+        """See `PrefetchListener`."""
         self._begun[blob] = self._begun.get(blob, 0) + 1
         if blob not in self._bars:
             # The end of a name says most, and a line has room for no more.
@@ -63,7 +63,7 @@ class Board:
             self._bars[blob] = self._progress.add_task(name, total=blob.size)
 
     def end(self, blob: Descriptor, *, is_whole: bool) -> None:
-        """See `Watch`."""
+        """See `PrefetchListener`."""
         if is_whole:
             self._landed.add(blob)
         self._begun[blob] -= 1

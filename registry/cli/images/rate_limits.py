@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from registry.cli.terminal import tell_age
+from registry.cli.terminal import format_age
 from registry.errors import UpstreamThrottled
 from registry.settings.values import format_duration
 
 if TYPE_CHECKING:
-    from registry.mirror.prefetch_cost import Budget, Forecast
+    from collections.abc import Mapping, Sequence
+
+    from registry.mirror.prefetch_cost import Budget, CostEstimate
 
 
-class Purse:
+class BudgetTracker:
     """What may be spent at each upstream; who has told of no limit has none."""
 
     def __init__(self, budgets: "Mapping[str, Budget]") -> None:
@@ -36,7 +38,9 @@ class Purse:
         self._left[registry] = left - requests
 
 
-def tell_budgets(needs: "Sequence[tuple[str, Forecast]]", budgets: "Mapping[str, Budget]") -> None:
+def print_budgets(
+    needs: "Sequence[tuple[str, CostEstimate]]", budgets: "Mapping[str, Budget]"
+) -> None:
     """Say on stderr what will be taken of which budget, before anything is."""
     for registry in dict.fromkeys(name for name, _ in needs):
         least = sum(each.least for name, each in needs if name == registry)
@@ -50,7 +54,7 @@ def tell_budgets(needs: "Sequence[tuple[str, Forecast]]", budgets: "Mapping[str,
         else:
             period = format_duration(budget.period)
             told += f", {budget.remaining} of {budget.allowed} in {period} are left"
-            told += f" (told {tell_age(budget.seen)})"
+            told += f" (told {format_age(budget.seen)})"
             if least > budget.remaining:
                 told += "; those beyond that will fail: warm again later, it goes on"
         typer.echo(told, err=True)

@@ -8,14 +8,14 @@ import typer
 from registry.cli.names import find_names, match_exactly
 from registry.cli.platforms import read_platforms
 from registry.cli.session import Config, DryRun, Json, Session, operate
-from registry.cli.terminal import tell_size
+from registry.cli.terminal import format_bytes
 from registry.errors import EntrepotError, NameUnknown
-from registry.oci.names import Reference, Repository, spell_image
+from registry.oci.names import Reference, Repository, format_image
 from registry.oci.platforms import own_platform
 
 if TYPE_CHECKING:
     from registry.content.image_report import ImageReport
-    from registry.mirror.prefetch import Warmed, Warming
+    from registry.mirror.prefetch import Prefetcher, PrefetchResult
 
 _Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Names, or globs of known.")]
 _Platforms = Annotated[
@@ -46,18 +46,18 @@ def refresh(
         from registry.wiring.pulls import open_warming  # noqa: PLC0415
 
         results: list[dict[str, object]] = []
-        async with open_warming(session.settings) as (warming, _):
+        async with open_warming(session.settings) as (prefetcher, _):
             names = await find_names(session, images)
             known = await _describe(session, names)
             for repository, reference in names:
                 here = known.get((str(repository), str(reference)))
                 platforms = _choose_platforms(session, (repository, reference), here, wanted)
-                name = spell_image(repository, reference)
+                name = format_image(repository, reference)
                 if dry_run:
                     results.append({"image": name, "platforms": platforms})
                     typer.echo(f"would refresh {name} for {', '.join(platforms)}", err=as_json)
                     continue
-                result = await _refresh(session, warming, (repository, reference), platforms)
+                result = await _refresh(session, prefetcher, (repository, reference), platforms)
                 results.append({"image": name, "platforms": platforms} | result)
                 typer.echo(_tell(name, result), err=as_json or bool(result.get("failures")))
         if as_json:
@@ -71,7 +71,7 @@ async def _describe(
     session: Session, names: list[tuple[Repository, Reference]]
 ) -> dict[tuple[str, str], "ImageReport"]:
     """Return what is here of images before they are refreshed, by tag and by digest."""
-    reports = await session.storehouse.images.describe(match_exactly(names))
+    reports = await session.content.images.describe(match_exactly(names))
     return {
         (each.repository, name): each for each in reports for name in (each.digest, each.reference)
     }
@@ -87,7 +87,7 @@ def _choose_platforms(
     complete = [each.platform for each in known.platforms if each.is_complete] if known else []
     pinned = [
         root.platform
-        for pin in session.storehouse.images.list_pins()
+        for pin in session.content.images.list_pins()
         if (pin.repository, pin.reference) == name
         for root in pin.roots
     ]
@@ -95,36 +95,41 @@ def _choose_platforms(
 
 
 async def _refresh(
-    session: Session, warming: "Warming", name: tuple[Repository, Reference], platforms: list[str]
+    session: Session,
+    prefetcher: "Prefetcher",
+    name: tuple[Repository, Reference],
+    platforms: list[str],
 ) -> dict[str, object]:
     try:
         if name[0].registry not in session.settings.upstreams:
             raise NameUnknown(name[0].registry, tuple(session.settings.upstreams))
-        warmed = await warming.warm(*name, platforms)
-        if warmed.absent:
-            warmed.failures.append(f"it is no longer made for {', '.join(warmed.absent)}")
-        if not warmed.failures:
+        warmed_image = await prefetcher.warm(*name, platforms)
+        if warmed_image.absent:
+            warmed_image.failures.append(
+                f"it is no longer made for {', '.join(warmed_image.absent)}"
+            )
+        if not warmed_image.failures:
             await _move_pin(session, name)
     except EntrepotError as error:
         return {"failures": [str(error)]}
-    return _list_facts(warmed)
+    return _list_facts(warmed_image)
 
 
 async def _move_pin(session: Session, name: tuple[Repository, Reference]) -> None:
     """Pin what the name leads to now, if it was pinned, for the platforms it was pinned for."""
-    pins = session.storehouse.images.list_pins()
+    pins = session.content.images.list_pins()
     for pin in pins:
         if (pin.repository, pin.reference) == name:
             platforms = {root.platform for root in pin.roots if root.is_deep} - {""}
-            planned = await session.storehouse.images.plan_pins([name], sorted(platforms))
-            await session.storehouse.images.pin(planned)
+            planned = await session.content.images.plan_pins([name], sorted(platforms))
+            await session.content.images.pin(planned)
 
 
-def _list_facts(warmed: "Warmed") -> dict[str, object]:
+def _list_facts(warmed_image: "PrefetchResult") -> dict[str, object]:
     return {
-        "digest": str(warmed.digest),
-        "fetched": warmed.fetched,
-        "failures": warmed.failures,
+        "digest": str(warmed_image.digest),
+        "fetched": warmed_image.fetched,
+        "failures": warmed_image.failures,
     }
 
 
@@ -133,5 +138,7 @@ def _tell(name: str, result: dict[str, object]) -> str:
     if isinstance(failures, list) and failures:
         return "\n".join(f"{name} not refreshed: {why}" for why in failures)
     fetched = result["fetched"]
-    told = f"{tell_size(fetched)} fetched" if isinstance(fetched, int) and fetched else "up to date"
+    told = (
+        f"{format_bytes(fetched)} fetched" if isinstance(fetched, int) and fetched else "up to date"
+    )
     return f"{name}: {told}"

@@ -11,13 +11,13 @@ from typing import Annotated, NoReturn
 import typer
 
 from registry.cli.session import Session
-from registry.cli.terminal import make_table, print_table, tell_age
+from registry.cli.terminal import format_age, make_table, print_table
 from registry.errors import ListInvalid
 from registry.image_lists.detection import STDIN, Kind, decode, detect, find_images
 from registry.image_lists.env_file import gather_variables
 from registry.image_lists.results import Entry, Findings, Note, Wanted, merge
 from registry.oci.image_patterns import ImagePattern, is_pattern, parse_image
-from registry.oci.names import spell_image
+from registry.oci.names import format_image
 from registry.settings.values import Refusal, parse_duration
 
 _ARGUMENT = "the command line"
@@ -154,7 +154,7 @@ def refuse_nothing(sources: Sources) -> NoReturn:
     """
     whys, cures = [], []
     if sources.files:
-        whys.append(", ".join(map(_spell_source, sources.files)))
+        whys.append(", ".join(map(_format_source, sources.files)))
         cures.append("see whether what wrote it failed")
     if sources.has_history:
         whys.append("what clients pulled")
@@ -162,7 +162,7 @@ def refuse_nothing(sources: Sources) -> NoReturn:
     raise ListInvalid("no images", 0, f"none in {' or '.join(whys)}", ", or ".join(cures))
 
 
-def _spell_source(name: str) -> str:
+def _format_source(name: str) -> str:
     return "stdin" if name == STDIN else name
 
 
@@ -175,7 +175,7 @@ def _read_name(name: str, session: Session) -> Wanted:
         raise ListInvalid(name, 0, "is a file, not an image", f"say --file {name}")
     # As the other commands read it; in files an image without a registry is Docker Hub's.
     image = parse_image(name, session.settings.default_upstream)
-    return Wanted(spell_image(*image), _ARGUMENT)
+    return Wanted(format_image(*image), _ARGUMENT)
 
 
 def _read_file(name: str, sources: Sources, arguments: Mapping[str, str]) -> Findings:
@@ -185,7 +185,7 @@ def _read_file(name: str, sources: Sources, arguments: Mapping[str, str]) -> Fin
     found = find_images(data, name, kind=kind, variables=variables, arguments=arguments)
     if found.wanted or found.notes:
         return found
-    return Findings(notes=(Note(_spell_source(name), "it names no image"),))
+    return Findings(notes=(Note(_format_source(name), "it names no image"),))
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -221,15 +221,15 @@ async def _list_pulled(session: Session, sources: Sources) -> list[Wanted]:
     from registry.content.pull_history import ClientPattern  # noqa: PLC0415
 
     default = session.settings.default_upstream
-    pulled = await session.storehouse.history.list_pulled(
+    pulled = await session.content.history.list_pulled(
         math.inf if sources.period is None else sources.period,
         [ClientPattern.parse(each) for each in sources.clients],
         [ImagePattern.parse(each, default) for each in sources.pulled],
     )
     return [
         Wanted(
-            spell_image(each.repository, each.reference),
-            f"pulled {tell_age(each.pulled)} by {_tell_clients(each.clients)}",
+            format_image(each.repository, each.reference),
+            f"pulled {format_age(each.pulled)} by {_tell_clients(each.clients)}",
         )
         for each in pulled
     ]
@@ -240,7 +240,7 @@ def _tell_clients(clients: Sequence[str]) -> str:
     return f"{told} and {len(clients) - 3} more" if len(clients) > 3 else told
 
 
-def tell_notes(gathered: Gathered) -> None:
+def print_notes(gathered: Gathered) -> None:
     """Print on stderr what may need an image and gave none."""
     for note in gathered.notes:
         typer.echo(f"entrepot: {note}", err=True)
@@ -249,7 +249,7 @@ def tell_notes(gathered: Gathered) -> None:
 def list_places(gathered: Gathered) -> list[dict[str, object]]:
     """Return the images and their places, as JSON shows them."""
     return [
-        {"image": spell_image(each.repository, each.reference)}
+        {"image": format_image(each.repository, each.reference)}
         | {"places": list(each.places), "guess": each.is_guess}
         for each in gathered.entries
     ]
@@ -259,7 +259,7 @@ def print_places(gathered: Gathered) -> None:
     """Print a table of the images, and of where each is wanted."""
     table = make_table("IMAGE", "WANTED BY")
     for entry in gathered.entries:
-        name = spell_image(entry.repository, entry.reference)
+        name = format_image(entry.repository, entry.reference)
         guess = " (a guess)" if entry.is_guess else ""
         for number, place in enumerate(entry.places):
             table.add_row("" if number else name, f"{place}{guess}")

@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.cli.images import sources
-from registry.cli.images.progress import Board
-from registry.cli.images.rate_limits import Purse, tell_budgets
-from registry.cli.images.warm_report import Outcome, conclude, foretell, tell
+from registry.cli.images.progress import ProgressBars
+from registry.cli.images.rate_limits import BudgetTracker, print_budgets
+from registry.cli.images.warm_report import ImageOutcome, conclude, foretell, tell
 from registry.cli.platforms import read_wished
 from registry.cli.session import (
     Config,
     DryRun,
     Json,
     Session,
-    lent_ground,
-    new_ground,
+    first_session,
     operate,
+    temporary_session,
 )
 from registry.errors import EntrepotError, NameUnknown, SettingsError
 from registry.image_lists.results import Entry
 
 if TYPE_CHECKING:
-    from registry.mirror.prefetch import Warming
-    from registry.mirror.prefetch_cost import Forecast, Foresight
+    from registry.mirror.prefetch import Prefetcher
+    from registry.mirror.prefetch_cost import CostEstimate, CostEstimator
 
 LOOKS = 8  # images that are asked about at once before anything is fetched
 
@@ -100,7 +100,7 @@ def warm(
     async def work(session: Session) -> bool:
         return await _warm(session, named, manner)
 
-    operate(config, work, lent_ground if dry_run or explain else new_ground)
+    operate(config, work, temporary_session if dry_run or explain else first_session)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ class _Manner:
 
 async def _warm(session: Session, named: sources.Sources, manner: _Manner) -> bool:
     gathered = await sources.gather(session, named)
-    sources.tell_notes(gathered)
+    sources.print_notes(gathered)
     if manner.is_explaining:
         _explain(gathered, as_json=manner.as_json)
         return True
@@ -128,41 +128,45 @@ async def _warm(session: Session, named: sources.Sources, manner: _Manner) -> bo
         raise SettingsError("offline", "is true, so nothing can be fetched", cure)
     from registry.wiring.pulls import open_warming  # noqa: PLC0415
 
-    async with open_warming(session.settings) as (warming, foresight):
-        errand = _Errand(warming, foresight, manner)
-        outcomes = await errand.foresee(gathered.entries, tuple(session.settings.upstreams))
-        board = Board(warming.measure)
+    async with open_warming(session.settings) as (prefetcher, estimator):
+        warm_run = _WarmRun(prefetcher, estimator, manner)
+        outcomes = await warm_run.estimate(gathered.entries, tuple(session.settings.upstreams))
+        bars = ProgressBars(prefetcher.measure)
         if manner.dry_run:
             for each in outcomes:
                 typer.echo(foretell(each), err=manner.as_json)
         else:
-            async with board.show():
-                await errand.run(outcomes, board)
-    conclude(gathered, outcomes, board.fetched, as_json=manner.as_json, dry_run=manner.dry_run)
+            async with bars.show():
+                await warm_run.run(outcomes, bars)
+    conclude(gathered, outcomes, bars.fetched, as_json=manner.as_json, dry_run=manner.dry_run)
     return not any(each.failures for each in outcomes)
 
 
-class _Errand:
+class _WarmRun:
     """The images of one command, on their way."""
 
-    def __init__(self, warming: "Warming", foresight: "Foresight", manner: _Manner) -> None:
-        self._warming = warming
-        self._foresight = foresight
+    def __init__(
+        self, prefetcher: "Prefetcher", estimator: "CostEstimator", manner: _Manner
+    ) -> None:
+        self._prefetcher = prefetcher
+        self._foresight = estimator
         self._manner = manner
         self._platforms = read_wished(manner.platforms)
-        self._purse = Purse({})
+        self._tracker = BudgetTracker({})
 
-    async def foresee(self, entries: Sequence[Entry], upstreams: Sequence[str]) -> list[Outcome]:
+    async def estimate(
+        self, entries: Sequence[Entry], upstreams: Sequence[str]
+    ) -> list[ImageOutcome]:
         """Ask what is needed, say so beside what may be spent, and return it."""
         gate = asyncio.Semaphore(LOOKS)
 
-        async def look(entry: Entry) -> Outcome:
-            outcome = Outcome(entry)
+        async def look(entry: Entry) -> ImageOutcome:
+            outcome = ImageOutcome(entry)
             try:
                 if entry.repository.registry not in upstreams:
                     raise NameUnknown(entry.repository.registry, upstreams)
                 async with gate:
-                    outcome.forecast = await self._foresight.foresee(
+                    outcome.forecast = await self._foresight.estimate(
                         entry.repository,
                         entry.reference,
                         self._platforms,
@@ -175,41 +179,43 @@ class _Errand:
 
         outcomes = await asyncio.gather(*map(look, entries))
         budgets = await self._foresight.list_budgets()
-        self._purse = Purse(budgets)
+        self._tracker = BudgetTracker(budgets)
         needs = [(each.entry.repository.registry, each.forecast) for each in outcomes]
-        tell_budgets([(name, each) for name, each in needs if each is not None], budgets)
+        print_budgets([(name, each) for name, each in needs if each is not None], budgets)
         return outcomes
 
-    async def run(self, outcomes: Sequence[Outcome], board: Board) -> None:
+    async def run(self, outcomes: Sequence[ImageOutcome], bars: ProgressBars) -> None:
         """Fetch all, some at once, each told of when it is done; what failed before is let be."""
         gate = asyncio.Semaphore(self._manner.at_once)
 
-        async def fetch(outcome: Outcome) -> None:
+        async def fetch(outcome: ImageOutcome) -> None:
             async with gate:
                 if outcome.forecast is not None:
-                    await self._fetch(outcome, outcome.forecast, board)
+                    await self._fetch(outcome, outcome.forecast, bars)
                 if not outcome.failures and not outcome.no_image:
-                    board.tell(tell(outcome), err=self._manner.as_json)
+                    bars.tell(tell(outcome), err=self._manner.as_json)
 
         await asyncio.gather(*map(fetch, outcomes))
 
-    async def _fetch(self, outcome: Outcome, forecast: "Forecast", board: Board) -> None:
+    async def _fetch(
+        self, outcome: ImageOutcome, forecast: "CostEstimate", bars: ProgressBars
+    ) -> None:
         entry = outcome.entry
         try:
-            self._purse.spend(entry.repository.registry, forecast.least)
-            warmed = await self._warming.warm(
+            self._tracker.spend(entry.repository.registry, forecast.least)
+            warmed_image = await self._prefetcher.warm(
                 entry.repository,
                 entry.reference,
                 self._platforms,
-                watch=board,
+                watch=bars,
                 with_attached=self._manner.with_attached,
             )
         except EntrepotError as error:
             outcome.fail(error)
             return
-        outcome.digest, outcome.fetched = str(warmed.digest), warmed.fetched
-        outcome.attached, outcome.failures = warmed.attached, warmed.failures
-        outcome.absent, outcome.foreign = warmed.absent, warmed.foreign
+        outcome.digest, outcome.fetched = str(warmed_image.digest), warmed_image.fetched
+        outcome.attached, outcome.failures = warmed_image.attached, warmed_image.failures
+        outcome.absent, outcome.foreign = warmed_image.absent, warmed_image.foreign
 
 
 def _explain(gathered: sources.Gathered, *, as_json: bool) -> None:

@@ -9,17 +9,17 @@ import typer
 
 from registry.cli.images.sources import Gathered
 from registry.cli.platforms import tell_absent, tell_foreign
-from registry.cli.terminal import tell_size
+from registry.cli.terminal import format_bytes
 from registry.errors import EntrepotError, Unknown
 from registry.image_lists.results import Entry
-from registry.oci.names import spell_image
+from registry.oci.names import format_image
 
 if TYPE_CHECKING:
-    from registry.mirror.prefetch_cost import Forecast
+    from registry.mirror.prefetch_cost import CostEstimate
 
 
 @dataclass(slots=True)
-class Outcome:
+class ImageOutcome:
     """What came of one image.
 
     `forecast` is what it would cost, `no_image` a guess that was none, `absent` the platforms asked
@@ -27,7 +27,7 @@ class Outcome:
     """
 
     entry: Entry
-    forecast: "Forecast | None" = None
+    forecast: "CostEstimate | None" = None
     digest: str = ""
     fetched: int = 0
     attached: int = 0
@@ -39,26 +39,26 @@ class Outcome:
     @property
     def name(self) -> str:
         """The image as people write it."""
-        return spell_image(self.entry.repository, self.entry.reference)
+        return format_image(self.entry.repository, self.entry.reference)
 
     def fail(self, error: EntrepotError) -> None:
         """Note what it failed with; what only looked like an image need not be there."""
-        from registry.mirror.prefetch import tell_failure  # noqa: PLC0415
+        from registry.mirror.prefetch import format_failure  # noqa: PLC0415
 
         if self.entry.is_guess and isinstance(error, Unknown):
             self.no_image = f"{self.name} looked like an image, and is none: {error}"
         else:
-            self.failures.append(tell_failure(error))
+            self.failures.append(format_failure(error))
 
 
-def tell(outcome: Outcome) -> str:
+def tell(outcome: ImageOutcome) -> str:
     """Say what came of an image."""
-    told = f"{tell_size(outcome.fetched)} fetched" if outcome.fetched else "up to date"
+    told = f"{format_bytes(outcome.fetched)} fetched" if outcome.fetched else "up to date"
     attached = f", with {outcome.attached} attached" if outcome.attached else ""
     return f"{outcome.name}: {told}{attached}"
 
 
-def foretell(outcome: Outcome) -> str:
+def foretell(outcome: ImageOutcome) -> str:
     """Say what would come of an image."""
     forecast = outcome.forecast
     if forecast is None:
@@ -67,22 +67,22 @@ def foretell(outcome: Outcome) -> str:
         return f"would warm {outcome.name}"
     if not forecast.missing:
         return f"{outcome.name}: is here"
-    return f"would warm {outcome.name}: {tell_size(forecast.missing)}"
+    return f"would warm {outcome.name}: {format_bytes(forecast.missing)}"
 
 
-def _foretell_all(outcomes: Sequence[Outcome]) -> str:
+def _foretell_all(outcomes: Sequence[ImageOutcome]) -> str:
     """Add up what would come; layers that several images share are in it more than once."""
     sizes = [each.forecast.missing for each in outcomes if each.forecast is not None]
     known, unknown = sum(size or 0 for size in sizes), sizes.count(None)
     lacking = len(sizes) - sizes.count(0)
-    told = [f"up to {tell_size(known)}"] if known else []
+    told = [f"up to {format_bytes(known)}"] if known else []
     told += [f"{unknown} of a size that is not known yet"] if unknown else []
     return f"would warm {lacking} of {len(sizes)} images" + f": {', and '.join(told)}" * bool(told)
 
 
 def conclude(
     gathered: Gathered,
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[ImageOutcome],
     fetched: int,
     *,
     as_json: bool,
@@ -107,10 +107,10 @@ def conclude(
         typer.echo(f"entrepot: {len(failed)} of {len(outcomes)} images failed", err=True)
     elif not (as_json or dry_run):
         here = "1 image is" if len(outcomes) == 1 else f"{len(outcomes)} images are"
-        typer.echo(f"{here} here, {tell_size(fetched)} fetched")
+        typer.echo(f"{here} here, {format_bytes(fetched)} fetched")
 
 
-def _list_remarks(outcomes: Sequence[Outcome]) -> Iterator[str]:
+def _list_remarks(outcomes: Sequence[ImageOutcome]) -> Iterator[str]:
     for each in outcomes:
         if each.no_image:
             yield each.no_image
@@ -120,7 +120,7 @@ def _list_remarks(outcomes: Sequence[Outcome]) -> Iterator[str]:
             yield tell_foreign(each.name, each.foreign)
 
 
-def _list_facts(outcome: Outcome) -> dict[str, object]:
+def _list_facts(outcome: ImageOutcome) -> dict[str, object]:
     forecast = outcome.forecast
     costs = None
     if forecast is not None:

@@ -8,7 +8,7 @@ from registry import errors
 from registry.api.errors import find_status, refuse_address, refuse_write, render
 from registry.api.headers import MAX_WARNING, content_headers, is_unchanged, warning_headers
 from registry.api.multipart import content_range, describe_parts
-from registry.mirror.cache_status import Origin
+from registry.mirror.cache_status import CacheStatus
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 
@@ -17,7 +17,7 @@ DIGEST = Digest.of(b"content")
 
 def test_content_headers() -> None:
     """Content is named by its digest, twice, and says where it came from."""
-    headers = content_headers(DIGEST, "a/b", Origin.STALE)
+    headers = content_headers(DIGEST, "a/b", CacheStatus.STALE)
 
     assert headers["Content-Type"] == "a/b"
     assert str(DIGEST) == headers["Docker-Content-Digest"]

@@ -6,8 +6,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from registry.api.access_log import Reporter
-from registry.api.middleware import Observer
+from registry.api.access_log import AccessLog
+from registry.api.middleware import Middleware
 from registry.metrics import Metrics
 
 
@@ -28,7 +28,7 @@ async def test_only_who_left_counts_as_such(error: BaseException, status: str) -
         raise error
 
     with pytest.raises(type(error)):
-        await Observer(Reporter(metrics), fail).observe(make_mocked_request("GET", "/v2/"))
+        await Middleware(AccessLog(metrics), fail).observe(make_mocked_request("GET", "/v2/"))
 
     labels = {"kind": "other", "status": status, "origin": ""}
     assert metrics.registry.get_sample_value("entrepot_requests_total", labels) == 1.0

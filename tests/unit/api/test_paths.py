@@ -2,13 +2,13 @@
 
 import pytest
 
-from registry.api.paths import MAX_PATH, Kind, Target, is_upload, parse_target
+from registry.api.paths import MAX_PATH, PathKind, RequestPath, is_upload, parse_path
 from registry.errors import NameInvalid
 from registry.mirror.routing import RepositoryRequest
 
 
 def parse(path: str) -> tuple[str, str, str, str] | None:
-    target = parse_target(path, "", "")
+    target = parse_path(path, "", "")
     if target is None:
         return None
     request = target.repository
@@ -107,7 +107,7 @@ def test_long_paths_are_refused() -> None:
 def test_namespace_and_host_are_kept(host: str) -> None:
     """What `ns` and Host say goes along, the port aside."""
     expected = RepositoryRequest("a", "", "ghcr.io", "mirror.lan")
-    assert Target(Kind.MANIFEST, expected, "x") == parse_target(
+    assert RequestPath(PathKind.MANIFEST, expected, "x") == parse_path(
         "/v2/a/manifests/x", "ghcr.io", host
     )
 

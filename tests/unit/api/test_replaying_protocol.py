@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from registry.api.access_log import Report, Reporter
+from registry.api.access_log import AccessLog, Report
 from registry.api.replaying_protocol import Connection
-from registry.api.response_cache import Answer, Replays
+from registry.api.response_cache import Answer, ResponseCache
 from registry.metrics import Metrics
 
 ASKED = b"GET /v2/a/manifests/1 HTTP/1.1\r\nHost: mirror\r\nAccept: a/b\r\n\r\n"
@@ -46,10 +46,10 @@ class Place:
 
     def __init__(self) -> None:
         self.metrics = Metrics()
-        self.wire, self.inner, self.inbox = Wire(), Inner(), memoryview(bytearray(4096))
+        self.wire, self.inner, self.read_buffer = Wire(), Inner(), memoryview(bytearray(4096))
         self.is_current = True
-        replays = Replays(Reporter(self.metrics))
-        self.connection = Connection(self.inner, replays, self.inbox)
+        replays = ResponseCache(AccessLog(self.metrics))
+        self.connection = Connection(self.inner, replays, self.read_buffer)
         self.connection.connection_made(self.wire)
 
     def hear(self, data: bytes) -> None:
@@ -200,4 +200,4 @@ def test_slices_of_the_inbox_are_the_inbox() -> None:
     """TLS reads its second record into a slice of what it was given."""
     place = Place()
     place.connection.get_buffer(-1)[100:104] = b"here"
-    assert bytes(place.inbox[100:104]) == b"here"
+    assert bytes(place.read_buffer[100:104]) == b"here"

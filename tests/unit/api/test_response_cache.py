@@ -6,13 +6,13 @@ from unittest.mock import patch
 import pytest
 from aiohttp import web
 
-from registry.api.access_log import Report, Reporter
-from registry.api.response_cache import MAX_BODY, MAX_REQUEST, OVERHEAD, Answer, Replays
+from registry.api.access_log import AccessLog, Report
+from registry.api.response_cache import MAX_BODY, MAX_REQUEST, OVERHEAD, Answer, ResponseCache
 from registry.metrics import Metrics
 
 
-def make(limit: int = 100_000) -> Replays:
-    return Replays(Reporter(Metrics()), limit)
+def make(limit: int = 100_000) -> ResponseCache:
+    return ResponseCache(AccessLog(Metrics()), limit)
 
 
 def answer(body: bytes = b"body", method: str = "GET") -> Answer:

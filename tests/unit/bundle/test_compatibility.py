@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from registry.bundle.read.compatibility import find_readers, tell_readers
+from registry.bundle.read.compatibility import find_readers, format_readers
 from registry.bundle.write.plan import Choice, Want
 from registry.oci.digest import Digest
 from tests.harness.bundles import plan_bundle
@@ -19,7 +19,7 @@ async def tell(folder: Path, mode: str, *, have: bytes = b"") -> str:
         repository, tag = split("docker.io/library/app:1")
         assert tag is not None
         choice = Choice(mode, ("linux/amd64",), frozenset({Digest.of(have)} if have else ()))
-        plan = await depot.storehouse.planner.plan([Want(repository, tag)], choice)
+        plan = await depot.content.planner.plan([Want(repository, tag)], choice)
         return str(find_readers(plan.lock, plan.manifests))
 
 
@@ -65,6 +65,6 @@ async def test_volumes_are_joined_first(tmp_path: Path) -> None:
         image = await depot.put_image("docker.io/library/app:1", [b"layer"])
         plan = await plan_bundle(depot, ["docker.io/library/app:1"])
         delta = await plan_bundle(depot, ["docker.io/library/app:1"], frozenset(image.layers))
-    told = tell_readers(plan.lock, plan.manifests, is_cut=True)
+    told = format_readers(plan.lock, plan.manifests, is_cut=True)
     assert told == "readable by: entrepot; by others when bundle join has made one file of it"
-    assert "layers are left out" in tell_readers(delta.lock, delta.manifests, is_cut=True)
+    assert "layers are left out" in format_readers(delta.lock, delta.manifests, is_cut=True)

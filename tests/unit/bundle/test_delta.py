@@ -7,7 +7,7 @@ from registry.bundle.write.layout import pack
 from registry.bundle.write.plan import Choice, Want
 from registry.oci.digest import Digest
 from registry.store.data_folder import open_folder
-from registry.wiring.content import open_shelves
+from registry.wiring.content import open_handles
 from tests.harness.filled_folder import Depot, open_depot, split
 
 KIB = 1024
@@ -16,9 +16,9 @@ KIB = 1024
 async def ship(depot: Depot, have: frozenset[Digest]) -> tuple[int, dict[Digest, int]]:
     """Plan a bundle of all fifty; the size of its tar, and its blobs."""
     wants = [Want(*_name(number)) for number in range(50)]
-    plan = await depot.storehouse.planner.plan(wants, Choice("subset", ("linux/amd64",), have))
+    plan = await depot.content.planner.plan(wants, Choice("subset", ("linux/amd64",), have))
     assert plan.failures == {}
-    store = open_shelves(open_folder(depot.path)).store
+    store = open_handles(open_folder(depot.path)).store
     (archive,) = await pack(plan.lock, plan.manifests, store).fill()
     return archive.measure(), plan.lock.sizes
 

@@ -19,7 +19,7 @@ from registry.bundle.write.writer import write_file
 from registry.cli.main import build_cli
 from registry.oci.digest import Digest
 from registry.store.data_folder import open_folder
-from registry.wiring.content import open_shelves
+from registry.wiring.content import open_handles
 from tests.harness.bundles import write_volumes
 from tests.harness.filled_folder import Depot, open_depot, split
 
@@ -47,9 +47,9 @@ async def fill(depot: Depot) -> None:
 async def pack(depot: Depot, path: Path, *names: str, choice: Choice | None = None) -> None:
     """Write a bundle of images, of linux/amd64 without a choice."""
     wants = [Want(*split(name)) for name in names]
-    plan = await depot.storehouse.planner.plan(wants, choice or Choice("subset", AMD64))
+    plan = await depot.content.planner.plan(wants, choice or Choice("subset", AMD64))
     assert plan.failures == {}
-    store = open_shelves(open_folder(depot.path)).store
+    store = open_handles(open_folder(depot.path)).store
     contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
     await write_file(contents, path, lambda _: None)
 

@@ -14,7 +14,7 @@ from registry.bundle.write.writer import write_file, write_folder
 from registry.errors import BundleInvalid
 from registry.oci.digest import Digest
 from registry.store.data_folder import open_folder
-from registry.wiring.content import open_shelves
+from registry.wiring.content import open_handles
 from tests.harness.filled_folder import open_depot, split
 
 LAYER = bytes(range(256)) * 1000
@@ -27,11 +27,11 @@ async def test_what_is_written_arrives(tmp_path: Path) -> None:
         arm = await here.put_image("docker.io/library/app", [LAYER, b"arm"], platform="linux/arm64")
         await here.put_index("docker.io/library/app:1", {"linux/amd64": amd, "linux/arm64": arm})
         repository, tag = split("docker.io/library/app:1")
-        plan = await here.storehouse.planner.plan(
+        plan = await here.content.planner.plan(
             [Want(repository, tag)], Choice("subset", ("linux/amd64",))
         )
         assert plan.failures == {}
-        store = open_shelves(open_folder(here.path)).store
+        store = open_handles(open_folder(here.path)).store
         contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
         told: list[int] = []
         await write_file(contents, tmp_path / "b.tar", told.append)
@@ -47,11 +47,11 @@ async def test_what_is_written_arrives(tmp_path: Path) -> None:
 
     async with open_depot(tmp_path / "there") as there:
         with open_paths([tmp_path / "b.tar"]) as opened:
-            done = await there.storehouse.importer.load(opened, lambda _: None)
+            done = await there.content.importer.load(opened, lambda _: None)
         assert done.is_whole, done
         assert done.blobs.new == plan.lock.size
         with open_paths([tmp_path / "b"]) as opened:
-            done = await there.storehouse.importer.load(opened, lambda _: None)
+            done = await there.content.importer.load(opened, lambda _: None)
         assert (done.is_whole, done.blobs.new) == (True, 0)
     with open_paths([tmp_path / "b.tar"]) as opened:
         store = BundleStore.over(opened, tmp_path)
@@ -66,13 +66,13 @@ async def test_what_has_rotted_is_not_cut(tmp_path: Path) -> None:
         await here.put_image("docker.io/library/app:1", [large])
         repository, tag = split("docker.io/library/app:1")
         assert tag is not None
-        plan = await here.storehouse.planner.plan(
+        plan = await here.content.planner.plan(
             [Want(repository, tag)], Choice("subset", ("linux/amd64",))
         )
         digest = Digest.of(large)
         file = here.path / "blobs" / "sha256" / digest.encoded[:2] / digest.encoded
         file.chmod(0o644)
         file.write_bytes(b"X" + large[1:])
-        store = open_shelves(open_folder(here.path)).store
+        store = open_handles(open_folder(here.path)).store
         with pytest.raises(BundleInvalid, match="changed on disk"):
             await pack(plan.lock, plan.manifests, store).fill(1_000_000)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from registry.catalog.deletion import Removal
+from registry.catalog.deletion import Deletion
 from registry.oci.digest import Digest
 from registry.oci.names import Repository, Tag
 from tests.unit.content.content_site import (
@@ -50,7 +50,7 @@ def tags_of(names: Iterable[str]) -> set[Tag]:
     return set(map(Tag, names))
 
 
-async def plan(site: Site, *names: str | Digest, repository: Repository = HERE) -> Removal:
+async def plan(site: Site, *names: str | Digest, repository: Repository = HERE) -> Deletion:
     """Plan the removal of some tags and digests of one repository."""
     references = [Tag(name) if isinstance(name, str) else name for name in names]
     plan = await site.removal.plan((repository, reference) for reference in references)
@@ -61,7 +61,7 @@ async def plan(site: Site, *names: str | Digest, repository: Repository = HERE) 
 async def test_an_image_goes_with_its_blobs(site: Site) -> None:
     """Of an image that shares nothing the manifest and all blobs go, with their sizes."""
     await site.pull(HERE, AMD, "1")
-    assert await plan(site, "1") == Removal(
+    assert await plan(site, "1") == Deletion(
         HERE, frozenset({Tag("1")}), frozenset({AMD.digest}), sizes_of(AMD)
     )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from registry.catalog.last_used import Uses
+from registry.catalog.last_used import LastUses
 from tests.unit.content.content_site import HERE, THERE, Site, make_image, make_index, open_site
 
 AMD, ARM = make_image(b"amd-config"), make_image(b"arm-config", b"layer")
@@ -20,7 +20,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 async def test_nothing_was_used_of_nothing(site: Site) -> None:
     """Where nothing is held there is no use."""
-    assert await site.uses.list_all() == Uses({}, [])
+    assert await site.uses.list_all() == LastUses({}, [])
 
 
 async def test_the_later_of_seen_and_pulled_counts(site: Site) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from registry.catalog import database
-from registry.catalog.blob_access import BlobCatalog
+from registry.catalog.blob_access import BlobAccessCatalog
 from registry.catalog.database import Database, migrate
 from registry.catalog.manifests import ManifestCatalog
-from registry.catalog.upstream_lists import ListCatalog
-from registry.catalog.usage import RoomCatalog
+from registry.catalog.upstream_lists import UpstreamListCatalog
+from registry.catalog.usage import UsageCatalog
 from registry.errors import StoreError
 from registry.oci import media_types
 from registry.oci.digest import Digest
@@ -138,7 +138,7 @@ def test_pulls_of_before_keep_the_names_of_today(old: Path) -> None:
 async def test_what_was_known_can_be_asked_for(old: Path) -> None:
     """The nouns of the catalog read old rows as if they had written them."""
     async with Database(old) as opened:
-        manifests, blobs = ManifestCatalog(opened), BlobCatalog(opened)
+        manifests, blobs = ManifestCatalog(opened), BlobAccessCatalog(opened)
         tag = manifests.find_tag(HERE, Tag("1.0"))
         assert tag is not None
         assert (tag.digest, tag.checked) == (INDEX, 1003.5)
@@ -148,7 +148,7 @@ async def test_what_was_known_can_be_asked_for(old: Path) -> None:
         ]
         assert blobs.find_size(HERE, LAYER) == 3_000_000_000
         assert blobs.find_size(THERE, GRANTED) == 90
-        listed = ListCatalog(opened).find(HERE, "tags")
+        listed = UpstreamListCatalog(opened).find(HERE, "tags")
         assert listed is not None
         assert listed.entries == ["1.0", "2.0"]
 
@@ -156,15 +156,15 @@ async def test_what_was_known_can_be_asked_for(old: Path) -> None:
 async def test_old_rows_can_be_evicted_to_the_last(old: Path) -> None:
     """Everything that was stored can go, and then nothing is used."""
     async with Database(old) as opened:
-        room = RoomCatalog(opened)
+        room = UsageCatalog(opened)
         coldest = await room.list_coldest()
         assert {blob.digest for blob in coldest} == {
             *(CONFIG, LAYER, GRANTED),
             *(INDEX, IMAGE, SIGNATURE),
         }
         for blob in coldest:
-            await room.doom(blob.digest)
-            await room.bury(blob.digest)
+            await room.mark_deleting(blob.digest)
+            await room.mark_deleted(blob.digest)
         assert room.used() == 0
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from registry.catalog.blob_access import BlobCatalog
+from registry.catalog.blob_access import BlobAccessCatalog
 from registry.catalog.database import Database
 from registry.catalog.manifests import ManifestCatalog, TagRecord
-from registry.catalog.rate_limits import BudgetCatalog
-from registry.catalog.upstream_lists import ListCatalog, ListRecord
+from registry.catalog.rate_limits import RateLimitCatalog
+from registry.catalog.upstream_lists import UpstreamListCatalog, UpstreamListRecord
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import Descriptor, Manifest, parse_manifest
@@ -51,8 +51,8 @@ def manifests(database: Database) -> ManifestCatalog:
 
 
 @pytest.fixture
-def blobs(database: Database) -> BlobCatalog:
-    return BlobCatalog(database)
+def blobs(database: Database) -> BlobAccessCatalog:
+    return BlobAccessCatalog(database)
 
 
 async def test_tag_leads_where_it_was_recorded(manifests: ManifestCatalog) -> None:
@@ -135,13 +135,13 @@ async def test_referrers_are_found(manifests: ManifestCatalog) -> None:
     assert manifests.list_referrers(THERE, subject.digest) == []
 
 
-async def test_unknown_blob_has_no_size(blobs: BlobCatalog) -> None:
+async def test_unknown_blob_has_no_size(blobs: BlobAccessCatalog) -> None:
     """What no manifest names is not known, though its bytes may be stored."""
     assert blobs.find_size(HERE, LAYER) is None
 
 
 async def test_blob_is_known_through_its_manifest(
-    manifests: ManifestCatalog, blobs: BlobCatalog
+    manifests: ManifestCatalog, blobs: BlobAccessCatalog
 ) -> None:
     """A manifest makes its config and layers known to its own repository, with their sizes."""
     await manifests.record(HERE, image(LAYER), LATEST, 1.0)
@@ -152,7 +152,9 @@ async def test_blob_is_known_through_its_manifest(
     assert blobs.find_size(HERE, OTHER) is None
 
 
-async def test_index_makes_no_blob_known(manifests: ManifestCatalog, blobs: BlobCatalog) -> None:
+async def test_index_makes_no_blob_known(
+    manifests: ManifestCatalog, blobs: BlobAccessCatalog
+) -> None:
     """Holding an index is not holding its children: neither they nor their layers are blobs."""
     child = image(LAYER)
     await manifests.record(THERE, child, None, 1.0)
@@ -162,7 +164,7 @@ async def test_index_makes_no_blob_known(manifests: ManifestCatalog, blobs: Blob
     assert blobs.find_size(HERE, child.digest) is None
 
 
-async def test_grant_is_for_one_repository(blobs: BlobCatalog) -> None:
+async def test_grant_is_for_one_repository(blobs: BlobAccessCatalog) -> None:
     """What the upstream says a repository has is known to it alone."""
     await blobs.grant(HERE, LAYER, 55)
     await blobs.grant(HERE, LAYER, 66)
@@ -172,7 +174,7 @@ async def test_grant_is_for_one_repository(blobs: BlobCatalog) -> None:
 
 
 async def test_a_blob_of_many_images_is_found_at_once(
-    database: Database, manifests: ManifestCatalog, blobs: BlobCatalog
+    database: Database, manifests: ManifestCatalog, blobs: BlobAccessCatalog
 ) -> None:
     """However many images of others share a blob, it is ours, no stranger's, and found cheaply."""
     mine = image(LAYER)
@@ -206,18 +208,18 @@ def count_steps(database: Database) -> Iterator[list[None]]:
 
 async def test_lists_are_kept(database: Database) -> None:
     """The newest list of a subject is kept, per repository."""
-    lists = ListCatalog(database)
+    lists = UpstreamListCatalog(database)
     await lists.record(HERE, "tags", ["a"], 1.0)
     await lists.record(HERE, "tags", ["a", "b"], 2.0)
 
-    assert ListRecord(["a", "b"], 2.0) == lists.find(HERE, "tags")
+    assert UpstreamListRecord(["a", "b"], 2.0) == lists.find(HERE, "tags")
     assert lists.find(THERE, "tags") is None
     assert lists.find(HERE, str(LAYER)) is None
 
 
 async def test_budgets_are_kept_by_identity(database: Database) -> None:
     """The newest budget of an endpoint is kept for each identity."""
-    budgets = BudgetCatalog(database)
+    budgets = RateLimitCatalog(database)
     for identity, remaining in (("", 9), ("acme", 50), ("", 8)):
         await budgets.record(
             ("https://h", identity), allowed=100, remaining=remaining, period=6.0, source="", now=1

@@ -11,8 +11,8 @@ import pytest
 from registry.catalog.database import Database
 from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.pulls import Pull, PullCatalog
-from registry.catalog.rebuild import FoundCatalog
-from registry.catalog.usage import RoomCatalog, Use
+from registry.catalog.rebuild import RebuildCatalog
+from registry.catalog.usage import UsageCatalog, Use
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
@@ -29,8 +29,8 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def room(database: Database) -> RoomCatalog:
-    return RoomCatalog(database)
+def room(database: Database) -> UsageCatalog:
+    return UsageCatalog(database)
 
 
 def image(*layers: Digest) -> Manifest:
@@ -39,7 +39,7 @@ def image(*layers: Digest) -> Manifest:
     return parse_manifest(json.dumps(document).encode(), media_types.OCI_MANIFEST)
 
 
-async def test_room_is_given_up_to_the_limit(room: RoomCatalog) -> None:
+async def test_room_is_given_up_to_the_limit(room: UsageCatalog) -> None:
     """The last byte is given; what is missing is told, and then nothing is reserved."""
     assert await room.reserve(A, 60, 100) == 0
     assert await room.reserve(B, 50, 100) == 10
@@ -48,7 +48,7 @@ async def test_room_is_given_up_to_the_limit(room: RoomCatalog) -> None:
     assert room.used() == 100
 
 
-async def test_asking_again_changes_the_promise(room: RoomCatalog) -> None:
+async def test_asking_again_changes_the_promise(room: UsageCatalog) -> None:
     """A fill that asks for more gets the difference only."""
     await room.reserve(A, 60, 100)
     assert await room.reserve(A, 100, 100) == 0
@@ -59,7 +59,7 @@ async def test_asking_again_changes_the_promise(room: RoomCatalog) -> None:
     assert (room.used(), room.list_reservations()) == (0, [])
 
 
-async def test_a_recorded_blob_takes_its_reservations_place(room: RoomCatalog) -> None:
+async def test_a_recorded_blob_takes_its_reservations_place(room: UsageCatalog) -> None:
     """What has become whole is counted once, whatever was promised, however often it is told."""
     await room.reserve(A, 60, 100)
     for _ in range(2):
@@ -68,14 +68,14 @@ async def test_a_recorded_blob_takes_its_reservations_place(room: RoomCatalog) -
     assert [(blob.digest, blob.size) for blob in await room.list_coldest()] == [(A, 50)]
 
 
-async def test_the_doomed_count_until_they_are_buried(room: RoomCatalog) -> None:
+async def test_the_doomed_count_until_they_are_buried(room: UsageCatalog) -> None:
     """Between the row and the file the bytes are still there; a crash in between is told."""
     await room.record(A, 50, 1.0)
-    await room.doom(A)
-    assert (room.used(), room.list_doomed()) == (50, [A])
-    await room.bury(A)
-    await room.bury(A)
-    assert (room.used(), room.list_doomed()) == (0, [])
+    await room.mark_deleting(A)
+    assert (room.used(), room.list_deleting()) == (50, [A])
+    await room.mark_deleted(A)
+    await room.mark_deleted(A)
+    assert (room.used(), room.list_deleting()) == (0, [])
 
 
 async def test_processes_never_share_a_byte(tmp_path: Path) -> None:
@@ -83,16 +83,16 @@ async def test_processes_never_share_a_byte(tmp_path: Path) -> None:
     path = tmp_path / "catalog.db"
     async with Database(path) as here, Database(path) as there:
         asked = [
-            (RoomCatalog(here if number % 2 else there), Digest.of(bytes([number])))
+            (UsageCatalog(here if number % 2 else there), Digest.of(bytes([number])))
             for number in range(40)
         ]
         lacks = await asyncio.gather(*[room.reserve(digest, 10, 100) for room, digest in asked])
         assert sorted(lacks) == [0] * 10 + [10] * 30
-        assert RoomCatalog(here).used() == 100
+        assert UsageCatalog(here).used() == 100
 
 
 async def test_blobs_are_as_warm_as_their_warmest_image(
-    database: Database, room: RoomCatalog
+    database: Database, room: UsageCatalog
 ) -> None:
     """A layer of an image in use is not cold; a manifest outlives its layers."""
     manifests = ManifestCatalog(database)
@@ -114,14 +114,14 @@ async def test_blobs_are_as_warm_as_their_warmest_image(
     assert found[4:] == [(new.digest, 200.0)]
 
 
-async def test_blobs_of_no_image_are_as_warm_as_they_came(room: RoomCatalog) -> None:
+async def test_blobs_of_no_image_are_as_warm_as_they_came(room: UsageCatalog) -> None:
     """What was never seen in an image counts from when it was stored."""
     await room.record(A, 10, 5.0)
     await room.record(B, 10, 3.0)
     assert [blob.digest for blob in await room.list_coldest()] == [B, A]
 
 
-async def test_an_orphan_is_recorded_once(room: RoomCatalog) -> None:
+async def test_an_orphan_is_recorded_once(room: UsageCatalog) -> None:
     """What is found on disk is counted, unless it is recorded, arriving, going or set aside."""
     assert await room.record_orphan(A, 50, 3.0)
     assert not await room.record_orphan(A, 50, 4.0)
@@ -129,7 +129,7 @@ async def test_an_orphan_is_recorded_once(room: RoomCatalog) -> None:
     await room.reserve(B, 7, 100)
     assert not await room.record_orphan(B, 50, 3.0)
     await room.record(C, 10, 1.0)
-    await room.doom(C)
+    await room.mark_deleting(C)
     assert not await room.record_orphan(C, 10, 3.0)
     await room.quarantine(A, 50)
     assert not await room.record_orphan(A, 50, 3.0)
@@ -137,16 +137,16 @@ async def test_an_orphan_is_recorded_once(room: RoomCatalog) -> None:
 
 
 async def test_found_blobs_are_recorded_where_they_are_not(
-    room: RoomCatalog, database: Database
+    room: UsageCatalog, database: Database
 ) -> None:
     """Of many found at once only the unknown are counted, and the known keep their time."""
     await room.record(A, 50, 1.0)
-    await FoundCatalog(database).record_blobs([(A, 50), (B, 7), (B, 7)], 9.0)
+    await RebuildCatalog(database).record_blobs([(A, 50), (B, 7), (B, 7)], 9.0)
     assert sorted(room.list_after("", 9)) == sorted([(A, 1.0), (B, 9.0)])
     assert room.used() == 57
 
 
-async def test_a_drop_is_of_what_was_seen(room: RoomCatalog) -> None:
+async def test_a_drop_is_of_what_was_seen(room: UsageCatalog) -> None:
     """A blob that was recorded again since it was looked at is not forgotten."""
     await room.record(A, 50, 1.0)
     await room.record(A, 40, 2.0)
@@ -157,7 +157,7 @@ async def test_a_drop_is_of_what_was_seen(room: RoomCatalog) -> None:
     assert (room.used(), room.find_size(A)) == (0, None)
 
 
-async def test_pages_have_everything_once(room: RoomCatalog) -> None:
+async def test_pages_have_everything_once(room: UsageCatalog) -> None:
     """Page after page every blob comes, in the order of digests, though some are dropped."""
     digests = sorted(Digest.of(bytes([number])) for number in range(7))
     for digest in digests:
@@ -170,7 +170,7 @@ async def test_pages_have_everything_once(room: RoomCatalog) -> None:
     assert found == digests
 
 
-async def test_the_quarantined_count_as_they_are(room: RoomCatalog) -> None:
+async def test_the_quarantined_count_as_they_are(room: UsageCatalog) -> None:
     """What is set aside counts with the bytes it has on disk, recorded before or not, once."""
     await room.record(A, 50, 1.0)
     await room.quarantine(A, 30)
@@ -185,7 +185,7 @@ async def test_the_quarantined_count_as_they_are(room: RoomCatalog) -> None:
     assert (room.used(), room.list_quarantined()) == (8, [(B, 8)])
 
 
-async def test_what_takes_room_is_told_by_kind(room: RoomCatalog) -> None:
+async def test_what_takes_room_is_told_by_kind(room: UsageCatalog) -> None:
     """Whole, arriving and set aside are told apart; what is promised and not used is arriving."""
     await room.record(A, 50, 1.0)
     await room.record(B, 0, 1.0)
@@ -194,13 +194,13 @@ async def test_what_takes_room_is_told_by_kind(room: RoomCatalog) -> None:
     assert await room.break_down() == Use(50, 2, 0, 30, 4)
 
 
-async def test_a_backup_forgets_work(room: RoomCatalog) -> None:
+async def test_a_backup_forgets_work(room: UsageCatalog) -> None:
     """Where no fill, deletion or quarantine is, only whole blobs count."""
     await room.record(A, 50, 1.0)
     await room.record(B, 5, 1.0)
-    await room.doom(B)
+    await room.mark_deleting(B)
     await room.reserve(C, 30, 100)
     await room.quarantine(C, 4)
     await room.forget_work()
-    assert (room.used(), room.list_doomed(), room.list_reservations()) == (50, [], [])
+    assert (room.used(), room.list_deleting(), room.list_reservations()) == (50, [], [])
     assert await room.break_down() == Use(50, 1, 0, 0, 0)

@@ -5,13 +5,13 @@ from rich.console import Console
 
 from registry.cli import terminal
 from registry.cli.terminal import (
+    format_age,
+    format_bytes,
+    format_count,
+    format_volumes,
     make_table,
     open_progress,
     print_table,
-    tell_age,
-    tell_count,
-    tell_size,
-    tell_volumes,
 )
 
 KIB = 1024
@@ -38,14 +38,14 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
 )
 def test_sizes_have_three_digits(size: int, expected: str) -> None:
     """A size is told in the unit that leaves at most three digits before the point."""
-    assert tell_size(size) == expected
+    assert format_bytes(size) == expected
 
 
 @pytest.mark.parametrize("power", range(1, 6))
 def test_sizes_never_switch_to_powers_of_ten(power: int) -> None:
     """Just below and at each unit's end the size is told in plain digits."""
     for size in (999 * KIB**power, KIB ** (power + 1) - 1):
-        assert "e" not in tell_size(size) if power < 5 else True
+        assert "e" not in format_bytes(size) if power < 5 else True
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ def test_sizes_never_switch_to_powers_of_ten(power: int) -> None:
 def test_ages_have_one_unit(monkeypatch: pytest.MonkeyPatch, age: float, expected: str) -> None:
     """An age is told in the largest unit that fits; a clock that was set back tells no minus."""
     monkeypatch.setattr(terminal.time, "time", lambda: NOW)
-    assert tell_age(NOW - age) == expected
+    assert format_age(NOW - age) == expected
 
 
 def test_what_never_was_has_no_age() -> None:
     """A moment of zero is never, not decades ago."""
-    assert tell_age(0.0) == "never"
+    assert format_age(0.0) == "never"
 
 
 def test_nothing_is_cut_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,8 +118,8 @@ def test_a_terminal_gets_short_digests(
 
 def test_one_is_singular() -> None:
     """Things are counted as people count them."""
-    assert [tell_count(n, "blob") for n in (0, 1, 2)] == ["0 blobs", "1 blob", "2 blobs"]
-    assert [tell_volumes(n) for n in ([3], [1, 3])] == ["volume 3", "volumes 1, 3"]
+    assert [format_count(n, "blob") for n in (0, 1, 2)] == ["0 blobs", "1 blob", "2 blobs"]
+    assert [format_volumes(n) for n in ([3], [1, 3])] == ["volume 3", "volumes 1, 3"]
 
 
 def test_progress_is_for_terminals(capsys: pytest.CaptureFixture[str]) -> None:

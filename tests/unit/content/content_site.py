@@ -10,13 +10,13 @@ from unittest.mock import patch
 
 from registry.catalog.audits import AuditCatalog
 from registry.catalog.database import Database
-from registry.catalog.deletion import RemovalCatalog
-from registry.catalog.image_graph import ImageCatalog
-from registry.catalog.last_used import UseCatalog
+from registry.catalog.deletion import DeletionCatalog
+from registry.catalog.image_graph import ImageGraphCatalog
+from registry.catalog.last_used import LastUsedCatalog
 from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.pins import Pin, PinCatalog, Root
 from registry.catalog.pulls import Pull, PullCatalog
-from registry.catalog.usage import RoomCatalog
+from registry.catalog.usage import UsageCatalog
 from registry.metrics import Metrics
 from registry.oci import media_types
 from registry.oci.digest import Digest
@@ -82,20 +82,20 @@ class Site:
     def __init__(self, folder: DataFolder, database: Database, limit: int) -> None:
         self.folder, self.database = folder, database
         self.now = 1000.0
-        self.catalog, self.pins = RoomCatalog(database), PinCatalog(database)
-        self.manifests, self.images = ManifestCatalog(database), ImageCatalog(database)
-        self.removal, self.uses = RemovalCatalog(database), UseCatalog(database)
+        self.catalog, self.pins = UsageCatalog(database), PinCatalog(database)
+        self.manifests, self.images = ManifestCatalog(database), ImageGraphCatalog(database)
+        self.removal, self.uses = DeletionCatalog(database), LastUsedCatalog(database)
         self.audits, self.pulls = AuditCatalog(database), PullCatalog(database)
         self.settings = Settings(storage=StorageSettings(limit=limit, reserve=0))
         self.metrics = Metrics()
         # What is built takes its clock along.
         with patch.object(content, "time", SimpleNamespace(time=self.clock)):
-            self.shelves = content.open_shelves(folder)
-            self.house = content.build_storehouse(
-                self.settings, self.shelves, self.metrics, database
+            self.handles = content.open_handles(folder)
+            self.content = content.build_content(
+                self.settings, self.handles, self.metrics, database
             )
-        self.references, self.spool = self.shelves.references, self.shelves.spool
-        self.room, self.evictor = self.house.room, self.house.evictor
+        self.references, self.ingests = self.handles.references, self.handles.ingests
+        self.room, self.evictor = self.content.room, self.content.evictor
         # The very store that the others have, so that a test can make it refuse.
         self.store: BlobStore = self.evictor._store
 
@@ -106,7 +106,7 @@ class Site:
         """Store a blob as a flight does, unless it is here."""
         digest = Digest.of(content)
         if await self.store.stat(digest) is None:
-            writer = self.spool.take(digest)
+            writer = self.ingests.take(digest)
             assert writer is not None
             await self.room.reserve(digest, len(content))
             writer.abandon()
@@ -129,7 +129,7 @@ class Site:
             await self.fill(blob)
         for tag in tags or (None,):
             name = Tag(tag) if tag else None
-            await self.house.intake.keep(repository, image.manifest, name, self.now)
+            await self.content.intake.keep(repository, image.manifest, name, self.now)
         return image.digest
 
     async def note_pulls(self, *pulls: tuple[Repository, Digest, float]) -> None:
@@ -140,7 +140,7 @@ class Site:
         self, repository: Repository, reference: Reference, platforms: Sequence[str] = ()
     ) -> None:
         """Pin an image as the command does."""
-        images = self.house.images
+        images = self.content.images
         await images.pin(await images.plan_pins([(repository, reference)], platforms))
 
     async def put_pin(
@@ -167,7 +167,7 @@ class Site:
 
     def measure(self) -> int:
         """Return the bytes of all that counts for the limit, as the disk knows them."""
-        places = (self.folder.blobs, self.folder.spool, self.folder.quarantine)
+        places = (self.folder.blobs, self.folder.ingests, self.folder.quarantine)
         files = [path for place in places for path in place.rglob("*") if path.is_file()]
         return sum(path.stat().st_size for path in files)
 

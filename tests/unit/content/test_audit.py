@@ -25,7 +25,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def audit(site: Site) -> Findings:
-    return await site.house.audit.go_on("command")
+    return await site.content.audit.go_on("command")
 
 
 async def fill_all(site: Site) -> None:
@@ -40,7 +40,7 @@ async def test_a_healthy_store_is_clean(site: Site) -> None:
     before = (site.list_files(), site.catalog.used())
     told: list[Digest] = []
 
-    findings = await site.house.audit.go_on("command", tell=lambda digest, _: told.append(digest))
+    findings = await site.content.audit.go_on("command", tell=lambda digest, _: told.append(digest))
 
     assert findings.is_clean
     assert (findings.checked, findings.size) == (len(told), site.measure())
@@ -56,7 +56,7 @@ async def test_rot_is_set_aside(site: Site, rot: bytes) -> None:
 
     findings = await audit(site)
 
-    assert findings.rotten == [Digest.of(A)]
+    assert findings.damaged == [Digest.of(A)]
     assert not findings.is_clean
     assert site.catalog.find_size(Digest.of(A)) is None
     assert site.list_files() == {each.encoded for each in ORDERED} - {Digest.of(A).encoded}
@@ -70,7 +70,7 @@ async def test_a_rotten_orphan_is_not_adopted(site: Site) -> None:
     """What was never recorded and is wrong is set aside, and counted there."""
     site.spoil(site.adopt(A), b"rotten")
     findings = await audit(site)
-    assert (findings.rotten, findings.orphans) == ([Digest.of(A)], [])
+    assert (findings.damaged, findings.unknown) == ([Digest.of(A)], [])
     assert site.catalog.used() == site.measure() == len(b"rotten")
 
 
@@ -78,7 +78,7 @@ async def test_orphans_are_recorded(site: Site) -> None:
     """A blob that no row knows counts from then on, as what was stored just then."""
     site.adopt(A)
     findings = await audit(site)
-    assert findings.orphans == [Digest.of(A)]
+    assert findings.unknown == [Digest.of(A)]
     assert site.catalog.list_after("", 9) == [(Digest.of(A), site.now)]
     assert site.catalog.used() == site.measure()
     assert (await audit(site)).is_clean
@@ -87,7 +87,7 @@ async def test_orphans_are_recorded(site: Site) -> None:
 async def test_what_crashes_left_is_no_orphan(site: Site) -> None:
     """A deletion that was begun is ended, and a fill that was ended is recorded, before all."""
     doomed = await site.fill(A)
-    await site.catalog.doom(doomed)
+    await site.catalog.mark_deleting(doomed)
     await site.room.reserve(Digest.of(CONTENTS[1]), 100)
     site.adopt(CONTENTS[1])
     findings = await audit(site)
@@ -99,7 +99,7 @@ async def test_what_crashes_left_is_no_orphan(site: Site) -> None:
 async def test_what_is_arriving_is_no_orphan(site: Site) -> None:
     """A blob that has its name already, and whose fill is about to record it, is left to that."""
     digest = Digest.of(A)
-    writer = site.spool.take(digest)
+    writer = site.ingests.take(digest)
     assert writer is not None
     await site.room.reserve(digest, 100)
     site.adopt(A)
@@ -115,7 +115,7 @@ async def test_ghosts_are_forgotten(site: Site) -> None:
     for digest in ORDERED[::2]:
         site.path_of(digest).unlink()
     findings = await audit(site)
-    assert findings.ghosts == ORDERED[::2]
+    assert findings.missing == ORDERED[::2]
     assert site.catalog.used() == site.measure()
     assert (await audit(site)).is_clean
 
@@ -134,7 +134,7 @@ async def test_a_ghost_that_came_back_stays(site: Site, monkeypatch: pytest.Monk
         return size
 
     monkeypatch.setattr(site.store, "stat", stat)
-    assert (await audit(site)).ghosts == []
+    assert (await audit(site)).missing == []
     assert site.catalog.find_size(digest) == 100
 
 
@@ -146,7 +146,7 @@ async def test_many_ghosts_are_found_page_by_page(
     await fill_all(site)
     for digest in ORDERED[:4]:
         site.path_of(digest).unlink()
-    assert (await audit(site)).ghosts == ORDERED[:4]
+    assert (await audit(site)).missing == ORDERED[:4]
 
 
 async def test_what_is_evicted_meanwhile_is_nothing_wrong(
@@ -162,8 +162,8 @@ async def test_what_is_evicted_meanwhile_is_nothing_wrong(
         return real(digest, span)  # type: ignore[arg-type]
 
     monkeypatch.setattr(site.store, "read", read)
-    await site.catalog.doom(ORDERED[1])
-    await site.catalog.bury(ORDERED[1])
+    await site.catalog.mark_deleting(ORDERED[1])
+    await site.catalog.mark_deleted(ORDERED[1])
     findings = await audit(site)
     assert (findings.checked, findings.is_clean) == (4, True)
 
@@ -179,9 +179,9 @@ async def test_an_orphan_that_goes_meanwhile_is_not_recorded(
         site.path_of(digest).unlink()
         return await real(*values)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(site.house.audit._catalog, "record_orphan", record)
+    monkeypatch.setattr(site.content.audit._catalog, "record_orphan", record)
     findings = await audit(site)
-    assert (findings.orphans, findings.ghosts) == ([], [])
+    assert (findings.unknown, findings.missing) == ([], [])
     assert (site.catalog.find_size(digest), site.catalog.used()) == (None, 0)
 
 
@@ -199,7 +199,7 @@ async def test_what_cannot_be_read_is_set_aside(
 
     monkeypatch.setattr(site.store, "read", read)
     findings = await audit(site)
-    assert (findings.unread, findings.rotten, findings.checked) == ([ORDERED[1]], [], 4)
+    assert (findings.unread, findings.damaged, findings.checked) == ([ORDERED[1]], [], 4)
     assert not findings.is_clean
     assert len(site.list_files()) == 4
     assert [digest for digest, _ in site.catalog.list_quarantined()] == [ORDERED[1]]

@@ -24,7 +24,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def audit(site: Site, auditor: str = "command", *, is_new: bool = False) -> Findings:
-    return await site.house.audit.go_on(auditor, is_new=is_new)
+    return await site.content.audit.go_on(auditor, is_new=is_new)
 
 
 async def fill_all(site: Site) -> None:
@@ -42,7 +42,7 @@ async def die_after(site: Site, count: int, auditor: str = "command") -> list[Di
             raise Crash
 
     with pytest.raises(Crash):
-        await site.house.audit.go_on(auditor, tell=tell)
+        await site.content.audit.go_on(auditor, tell=tell)
     return told
 
 
@@ -57,7 +57,7 @@ async def test_a_pass_goes_on_where_it_was(site: Site, monkeypatch: pytest.Monke
 
     findings = await audit(site)
 
-    assert (findings.checked, findings.rotten) == (3, [ORDERED[4]])
+    assert (findings.checked, findings.damaged) == (3, [ORDERED[4]])
     assert site.audits.find("command") == Pass("", began, site.now)
 
 
@@ -83,20 +83,20 @@ async def test_auditors_have_passes_of_their_own(
 
 async def test_a_pass_is_due_when_there_was_none_for_long(site: Site) -> None:
     """At first, while one is under way, and a rest after the last one began; not before."""
-    house = site.house.audit
-    assert house.is_due("steward")
+    content = site.content.audit
+    assert content.is_due("steward")
     await site.fill(A)
     await die_after(site, 1, "steward")
-    assert house.is_due("steward"), "it has not ended"
+    assert content.is_due("steward"), "it has not ended"
     site.now += 1
     await audit(site, "steward")
-    assert not house.is_due("steward")
-    assert house.is_due("command")
+    assert not content.is_due("steward")
+    assert content.is_due("command")
     began = site.audits.find("steward").began
     site.now = began + REST - 1
-    assert not house.is_due("steward")
+    assert not content.is_due("steward")
     site.now = began + REST
-    assert house.is_due("steward")
+    assert content.is_due("steward")
 
 
 async def test_reading_keeps_its_pace(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +114,7 @@ async def test_reading_keeps_its_pace(site: Site, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(module, "asyncio", paced)
     await fill_all(site)
 
-    await site.house.audit.go_on("command", rate=50.0)
+    await site.content.audit.go_on("command", rate=50.0)
     assert naps == [(2.0 * number, 2.0) for number in range(1, 6)]
 
     pace = module._Pace(50.0)
@@ -122,5 +122,5 @@ async def test_reading_keeps_its_pace(site: Site, monkeypatch: pytest.MonkeyPatc
     await pace.keep(100)
     assert naps[-1] == (1012.0, 2.0)
     naps.clear()
-    await site.house.audit.go_on("command")
+    await site.content.audit.go_on("command")
     assert naps == []

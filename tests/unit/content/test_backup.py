@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from registry.catalog.pins import Root
-from registry.content.backup import BackedUp, Shelves
+from registry.content.backup import BackedUp, DataHandles
 from registry.errors import StoreError
 from registry.oci.digest import Digest
 from registry.oci.names import Tag
@@ -30,12 +30,12 @@ class Pair:
         self.told: list[int] = []
 
     @property
-    def target(self) -> Shelves:
+    def target(self) -> DataHandles:
         return content.open_backup(self.path)
 
-    async def back_up(self, target: Shelves | None = None) -> BackedUp:
+    async def back_up(self, target: DataHandles | None = None) -> BackedUp:
         self.told = []
-        return await self.site.house.backup.write(target or self.target, self.told.append)
+        return await self.site.content.backup.write(target or self.target, self.told.append)
 
     def list_blobs(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in self.path.glob("blobs/*/*/*")}
@@ -43,7 +43,7 @@ class Pair:
     async def is_whole(self) -> bool:
         """Whether the backup, opened as a store, has all that its catalog says and no more."""
         async with open_site(self.path) as copy:
-            findings = await copy.house.audit.go_on("command")
+            findings = await copy.content.audit.go_on("command")
             return findings.is_clean and copy.catalog.used() == copy.measure()
 
 
@@ -95,7 +95,7 @@ async def test_renewing_copies_what_is_new(pair: Pair) -> None:
 async def test_renewing_deletes_what_is_gone(pair: Pair) -> None:
     """What was removed from the store is removed from its backup: bytes and names."""
     await pair.back_up()
-    removals = pair.site.house.removals
+    removals = pair.site.content.removals
     await removals.carry_out((await removals.plan([(HERE, Tag("1"))])).removals)
     await pair.back_up()
     assert pair.list_blobs() == contents(pair.site)
@@ -108,7 +108,7 @@ async def test_a_removed_name_does_not_come_back(pair: Pair) -> None:
     """A tag that was removed while its manifest stayed is in no restored backup."""
     await pair.site.pull(HERE, ARM, "old")
     await pair.back_up()
-    removals = pair.site.house.removals
+    removals = pair.site.content.removals
     await removals.carry_out((await removals.plan([(HERE, Tag("old"))])).removals)
     await pair.back_up()
     assert await pair.is_whole()
@@ -125,7 +125,7 @@ async def test_an_interrupted_backup_goes_on(pair: Pair, monkeypatch: pytest.Mon
             raise sites.Crash
 
     with pytest.raises(sites.Crash):
-        await pair.site.house.backup.write(target, interrupt)
+        await pair.site.content.backup.write(target, interrupt)
     assert not target.folder.catalog.exists(), "what is not whole is no backup"
     assert (await pair.back_up()).copied == 8 - 4
     assert await pair.is_whole()
@@ -135,7 +135,7 @@ async def test_half_a_blob_is_gone_on_with(pair: Pair) -> None:
     """A blob that was copied to its middle is read from there, and checked as a whole."""
     big = bytes(range(256)) * 20
     digest = await pair.site.fill(big)
-    writer = pair.target.spool.take(digest)
+    writer = pair.target.ingests.take(digest)
     assert writer is not None
     writer.append([big[:1000]])
     writer.close()
@@ -149,7 +149,7 @@ async def test_an_interrupted_renewal_leaves_the_former(
 ) -> None:
     """Until a renewal has ended the former backup is one: its catalog promises nothing in vain."""
     await pair.back_up()
-    removals = pair.site.house.removals
+    removals = pair.site.content.removals
     await removals.carry_out((await removals.plan([(HERE, Tag("arm")), (HERE, Tag("1"))])).removals)
     await pair.site.fill(b"new")
     target = pair.target
@@ -166,7 +166,7 @@ async def test_an_interrupted_renewal_leaves_the_former(
         await pair.back_up(target)
     monkeypatch.undo()
     async with open_site(pair.path) as copy:
-        assert (await copy.house.audit.go_on("command")).ghosts == []
+        assert (await copy.content.audit.go_on("command")).missing == []
 
 
 @pytest.mark.parametrize("rot", [b"", b"am", b"amx", b"amd+"], ids=str)
@@ -175,7 +175,7 @@ async def test_rot_is_left_out(pair: Pair, rot: bytes) -> None:
     layer = Digest.of(b"amd")
     pair.site.spoil(layer, rot)
     done = await pair.back_up()
-    assert (done.rotten, done.blobs) == ([layer], 7)
+    assert (done.damaged, done.blobs) == ([layer], 7)
     assert layer.encoded not in pair.list_blobs()
     assert await pair.is_whole()
 
@@ -186,19 +186,19 @@ async def test_rot_costs_a_backup_nothing(pair: Pair) -> None:
     layer = Digest.of(b"amd")
     pair.site.spoil(layer, b"rotten")
     done = await pair.back_up()
-    assert (done.rotten, done.copied) == ([], 0)
+    assert (done.damaged, done.copied) == ([], 0)
     assert pair.list_blobs()[layer.encoded] == b"amd"
 
 
 async def test_a_shrunk_blob_is_rot_though_half_of_it_was_copied(pair: Pair) -> None:
     """A part that has more than is left of the blob does not stop the backup."""
     layer = await pair.site.fill(b"x" * 1000)
-    writer = pair.target.spool.take(layer)
+    writer = pair.target.ingests.take(layer)
     assert writer is not None
     writer.append([b"x" * 501])
     writer.close()
     pair.site.spoil(layer, b"x" * 10)
-    assert (await pair.back_up()).rotten == [layer]
+    assert (await pair.back_up()).damaged == [layer]
     assert await pair.is_whole()
 
 
@@ -215,7 +215,7 @@ async def test_what_is_evicted_meanwhile_is_left_out(
 
     monkeypatch.setattr(pair.site.database, "copy", copy)
     done = await pair.back_up()
-    assert (done.blobs, done.rotten) == (7, [])
+    assert (done.blobs, done.damaged) == (7, [])
     assert await pair.is_whole()
 
 
@@ -224,7 +224,7 @@ async def test_what_is_evicted_as_it_is_opened_is_left_out(
 ) -> None:
     """A blob that goes between the look at it and its first byte stops no backup."""
     layer = Digest.of(b"amd")
-    source = pair.site.house.backup._source.store
+    source = pair.site.content.backup._source.store
     real = source.stat
 
     async def stat(digest: Digest) -> int | None:
@@ -235,19 +235,19 @@ async def test_what_is_evicted_as_it_is_opened_is_left_out(
 
     monkeypatch.setattr(source, "stat", stat)
     done = await pair.back_up()
-    assert (done.blobs, done.rotten) == (7, [])
+    assert (done.blobs, done.damaged) == (7, [])
     assert await pair.is_whole()
 
 
 async def test_work_is_not_backed_up(pair: Pair) -> None:
     """Fills, deletions and quarantine of the store take no room in its backup."""
     await pair.site.room.reserve(Digest.of(b"arriving"), 500)
-    await pair.site.catalog.doom(await pair.site.fill(b"doomed"))
+    await pair.site.catalog.mark_deleting(await pair.site.fill(b"doomed"))
     await pair.site.evictor.quarantine(await pair.site.fill(b"rotten"), "rotten")
     await pair.back_up()
     async with open_site(pair.path) as copy:
         assert copy.catalog.used() == copy.measure()
-        assert copy.catalog.list_reservations() == copy.catalog.list_doomed() == []
+        assert copy.catalog.list_reservations() == copy.catalog.list_deleting() == []
         assert copy.catalog.list_quarantined() == []
 
 
@@ -259,13 +259,13 @@ async def test_pins_are_backed_up(pair: Pair) -> None:
         assert [pin.roots for pin in copy.pins.list_all()] == [(Root(INDEX.digest, True),)]
     (pair.path / "catalog.db").unlink()
     async with open_site(pair.path) as copy:
-        await copy.house.recovery.recover(5.0)
+        await copy.content.recovery.recover(5.0)
         assert [pin.roots for pin in copy.pins.list_all()] == [(Root(INDEX.digest, True),)]
 
 
 async def test_two_do_not_write_one_backup(pair: Pair) -> None:
     """A blob that somebody else is copying into the same backup is an error that says so."""
-    writer = pair.target.spool.take(Digest.of(b"amd"))
+    writer = pair.target.ingests.take(Digest.of(b"amd"))
     assert writer is not None
     with pytest.raises(StoreError, match="somebody else"):
         await pair.back_up()

@@ -42,7 +42,7 @@ async def test_deleting_takes_row_and_file(site: Site) -> None:
     await site.fill(C)
     assert await site.evictor.delete(victims) == 2 * SIZE
     assert site.list_files() == {Digest.of(C).encoded}
-    assert (site.catalog.used(), site.catalog.list_doomed()) == (SIZE, [])
+    assert (site.catalog.used(), site.catalog.list_deleting()) == (SIZE, [])
     assert counted(site) == 2 * SIZE
 
 
@@ -67,12 +67,12 @@ async def test_a_refusing_disk_leaves_no_row(site: Site, monkeypatch: pytest.Mon
     assert site.catalog.find_size(victim.digest) is None
     assert site.catalog.used() == site.measure() == SIZE
 
-    await site.evictor.mend()
+    await site.evictor.finish_interrupted()
 
-    assert (site.catalog.used(), site.measure(), site.catalog.list_doomed()) == (0, 0, [])
+    assert (site.catalog.used(), site.measure(), site.catalog.list_deleting()) == (0, 0, [])
 
 
-@pytest.mark.parametrize("step", ["delete", "bury"])
+@pytest.mark.parametrize("step", ["delete", "mark_deleted"])
 async def test_a_crash_in_a_deletion_is_mended(
     site: Site, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -84,24 +84,24 @@ async def test_a_crash_in_a_deletion_is_mended(
             await site.evictor.delete([victim])
     assert site.catalog.find_size(victim.digest) is None, "no row promises what may be gone"
     for _ in range(2):
-        await site.evictor.mend()
-    assert (site.catalog.used(), site.measure(), site.catalog.list_doomed()) == (0, 0, [])
+        await site.evictor.finish_interrupted()
+    assert (site.catalog.used(), site.measure(), site.catalog.list_deleting()) == (0, 0, [])
 
 
 async def test_what_came_back_is_not_mended_away(site: Site) -> None:
     """A blob that was pulled again, or is arriving, since its deletion began stays."""
     digest = await site.fill(A)
-    await site.catalog.doom(digest)
+    await site.catalog.mark_deleting(digest)
     await site.room.record(digest, SIZE)
     arriving = await site.fill(B)
-    await site.catalog.doom(arriving)
+    await site.catalog.mark_deleting(arriving)
     await site.catalog.reserve(arriving, SIZE, 10 * SIZE)
 
-    await site.evictor.mend()
+    await site.evictor.finish_interrupted()
 
     assert site.is_here(digest)
     assert site.is_here(arriving)
-    assert (site.catalog.used(), site.catalog.list_doomed()) == (2 * SIZE, [])
+    assert (site.catalog.used(), site.catalog.list_deleting()) == (2 * SIZE, [])
 
 
 async def test_a_rotten_blob_is_set_aside(site: Site) -> None:
@@ -149,12 +149,12 @@ async def test_a_crash_in_quarantining_is_mended(
     """Whoever dies between the row and the file leaves a file that is set aside later."""
     digest = await site.fill(A)
     with monkeypatch.context() as patch:
-        patch.setattr(site.store, "set_aside", crash)
+        patch.setattr(site.store, "quarantine", crash)
         with pytest.raises(Crash):
             await site.evictor.quarantine(digest, "rotten")
     assert site.is_here(digest)
 
-    await site.evictor.mend()
+    await site.evictor.finish_interrupted()
 
     assert not site.is_here(digest)
     assert site.catalog.used() == site.measure() == SIZE
@@ -168,7 +168,7 @@ async def test_a_healthy_blob_is_not_set_aside_for_its_former_self(site: Site) -
     await site.fill(A)
     await site.catalog.reserve(Digest.of(B), SIZE, 10 * SIZE)
     site.adopt(B)
-    await site.evictor.mend()
+    await site.evictor.finish_interrupted()
     assert site.list_files() == {Digest.of(A).encoded, Digest.of(B).encoded}
 
 
@@ -189,7 +189,7 @@ async def test_freeing_tells_what_it_made(site: Site) -> None:
     await site.fill(B)
     left = Digest.of(b"left")
     await site.room.reserve(left, 300)
-    writer = site.spool.take(left)
+    writer = site.ingests.take(left)
     assert writer is not None
     writer.append([b"x" * 301])
     writer.close()
@@ -204,13 +204,13 @@ async def test_a_fill_does_not_free_its_own_part(site: Site) -> None:
     """Who needs room to go on keeps what has landed already."""
     digest = Digest.of(b"mine")
     await site.room.reserve(digest, 300)
-    writer = site.spool.take(digest)
+    writer = site.ingests.take(digest)
     assert writer is not None
     writer.append([b"x" * 301])
     writer.close()
     await site.room.settle(digest)
     assert await site.evictor.free(SIZE, digest) is None
-    assert site.spool.measure(digest) == 300
+    assert site.ingests.measure(digest) == 300
 
 
 async def test_nothing_goes_for_what_cannot_be_had(site: Site) -> None:
@@ -235,7 +235,7 @@ async def test_a_plan_deletes_nothing(site: Site) -> None:
 async def test_nobody_frees_what_is_pinned_or_filled(site: Site) -> None:
     """When all that is left is being written, a fill without room is told so."""
     busy = Digest.of(b"busy")
-    writer = site.spool.take(busy)
+    writer = site.ingests.take(busy)
     assert writer is not None
     await site.room.reserve(busy, 3 * SIZE)
     with pytest.raises(StoreError, match="no room"):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from registry.catalog.last_used import Uses
+from registry.catalog.last_used import LastUses
 from registry.catalog.pins import Root
-from registry.content.expiry import Retention, choose_period, find_expired
+from registry.content.expiry import Expiry, choose_period, find_expired
 from registry.oci.digest import Digest
 from registry.oci.names import Repository, Tag
 from tests.unit.content.content_site import (
@@ -40,7 +40,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 async def expire(site: Site, keep_for: Mapping[str, float] = ALL) -> set[str]:
     """Let images expire, and return the names that are left."""
-    await Retention(site.uses, site.house.removals, keep_for, site.clock).expire()
+    await Expiry(site.uses, site.content.removals, keep_for, site.clock).expire()
     return {image.reference for image in (await site.images.draw()).images}
 
 
@@ -51,13 +51,13 @@ async def pull_again(site: Site, image: Image) -> None:
 @pytest.mark.parametrize(("age", "is_expired"), [(9.9, False), (10.0, False), (10.1, True)])
 def test_time_decides(age: float, is_expired: bool) -> None:
     """What was of use within the period, its last moment included, has not expired."""
-    expired = find_expired(Uses({(HERE, A): 100.0}, []), {"*": 10.0}, 100.0 + age)
+    expired = find_expired(LastUses({(HERE, A): 100.0}, []), {"*": 10.0}, 100.0 + age)
     assert expired == ([(HERE, A)] if is_expired else [])
 
 
 def test_without_a_pattern_nothing_expires() -> None:
     """A repository that no pattern means keeps its images for ever."""
-    uses = Uses({(HERE, A): 0.0, (THERE, A): 0.0}, [])
+    uses = LastUses({(HERE, A): 0.0, (THERE, A): 0.0}, [])
     assert find_expired(uses, {}, 1e12) == []
     assert find_expired(uses, {"ghcr.io/*": 1.0}, 1e12) == [(THERE, A)]
 
@@ -87,23 +87,23 @@ def test_the_longest_pattern_decides(name: str, expected: float) -> None:
 
 def test_a_child_keeps_its_index_and_its_siblings() -> None:
     """Whoever pulls one platform has use of the index, and with that of all it names."""
-    uses = Uses(
+    uses = LastUses(
         {(HERE, A): 0.0, (HERE, B): 100.0, (HERE, C): 0.0, (HERE, D): 0.0}, [(A, B), (A, C)]
     )
     for families in (uses.families, uses.families[::-1]):
-        assert find_expired(Uses(uses.last, families), {"*": 10.0}, 105.0) == [(HERE, D)]
+        assert find_expired(LastUses(uses.last, families), {"*": 10.0}, 105.0) == [(HERE, D)]
 
 
 def test_an_index_in_use_keeps_its_children() -> None:
     """Whoever pulls an index may ask for any of its manifests next."""
-    uses = Uses({(HERE, A): 100.0, (HERE, B): 0.0, (HERE, C): 0.0}, [(A, B), (A, C)])
+    uses = LastUses({(HERE, A): 100.0, (HERE, B): 0.0, (HERE, C): 0.0}, [(A, B), (A, C)])
     assert find_expired(uses, {"*": 10.0}, 105.0) == []
 
 
 def test_families_are_of_one_repository() -> None:
     """A use elsewhere keeps nothing here; a child that is not here is no matter."""
     last = {(HERE, A): 0.0, (HERE, B): 0.0, (THERE, A): 100.0, (THERE, B): 0.0}
-    expired = find_expired(Uses(last, [(A, B), (A, C), (D, B)]), {"*": 10.0}, 105.0)
+    expired = find_expired(LastUses(last, [(A, B), (A, C), (D, B)]), {"*": 10.0}, 105.0)
     assert expired == [(HERE, A), (HERE, B)]
 
 
@@ -112,7 +112,7 @@ def test_indexes_of_indexes_are_families_too(order: int) -> None:
     """Use goes up from a manifest to the outermost index, in whatever order families come."""
     chain = [(A, B), (B, C), (C, D)][::order]
     last = {(HERE, A): 0.0, (HERE, B): 0.0, (HERE, C): 0.0, (HERE, D): 100.0}
-    assert find_expired(Uses(last, chain), {"*": 10.0}, 105.0) == []
+    assert find_expired(LastUses(last, chain), {"*": 10.0}, 105.0) == []
 
 
 async def test_what_expires_goes_with_all_of_it(site: Site) -> None:
@@ -189,7 +189,7 @@ def test_nothing_is_wanted_without_patterns(tmp_path: Path) -> None:
     """Where `keep_for` says nothing, retention has nothing to do."""
 
     def is_wanted(keep_for: Mapping[str, float]) -> bool:
-        return Retention(None, None, keep_for, lambda: 0.0).is_wanted  # type: ignore[arg-type]
+        return Expiry(None, None, keep_for, lambda: 0.0).is_wanted  # type: ignore[arg-type]
 
     assert is_wanted(ALL)
     assert not is_wanted({})

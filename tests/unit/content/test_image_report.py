@@ -1,7 +1,7 @@
 """Laws of the inventory: what is whose, what lacks, and what is not known to lack."""
 
 from registry.catalog.image_graph import Graph, Link, NamedImage
-from registry.content.image_report import ImageReport, Inventory, PlatformReport
+from registry.content.image_report import ImageReport, ImageReporter, PlatformReport
 from registry.oci import media_types
 
 HERE = "docker.io/library/a"
@@ -33,7 +33,7 @@ def name(reference: str, digest: str, pulled: float = 0.0) -> NamedImage:
 
 
 def report(graph: Graph, platforms: dict[str, str], **pinned: set[str]) -> ImageReport:
-    return Inventory(graph, pinned).describe(graph.images[0], platforms)
+    return ImageReporter(graph, pinned).describe(graph.images[0], platforms)
 
 
 BOTH = {"amd": "linux/amd64", "arm": "linux/arm64"}

@@ -52,7 +52,7 @@ async def pull_index(site: Site) -> None:
 
 async def describe(site: Site, *patterns: str) -> list[ImageReport]:
     parsed = [ImagePattern.parse(each, "docker.io") for each in patterns]
-    return await site.house.images.describe(parsed)
+    return await site.content.images.describe(parsed)
 
 
 async def test_images_are_found_by_pattern(site: Site) -> None:
@@ -148,10 +148,10 @@ async def test_a_pin_keeps_what_the_name_leads_to(site: Site) -> None:
 
     await site.pin(HERE, TAG, [])
 
-    (report,) = await site.house.images.describe([ImagePattern(str(HERE), "1")])
+    (report,) = await site.content.images.describe([ImagePattern(str(HERE), "1")])
 
     assert (report.name, report.pins) == (f"{HERE}:1", (f"{HERE}:1",))
-    (pin,) = site.house.images.list_pins()
+    (pin,) = site.content.images.list_pins()
     assert (pin.roots, pin.made) == ((Root(INDEX.digest, True),), site.now)
     await site.pull(HERE, AMD, "1")
     assert site.pins.list_all() == [pin]
@@ -161,7 +161,7 @@ async def test_a_pin_of_platforms_keeps_only_those(site: Site) -> None:
     """Of an index the named platforms are kept whole, and of the rest only the index itself."""
     await pull_index(site)
     await site.pin(HERE, TAG, ["linux/arm64"])
-    (pin,) = site.house.images.list_pins()
+    (pin,) = site.content.images.list_pins()
     assert set(pin.roots) == {
         Root(INDEX.digest, False),
         Root(ARM.digest, True, "linux/arm64"),
@@ -179,7 +179,7 @@ async def test_a_single_image_is_pinned_for_its_platform(site: Site) -> None:
         await site.pin(HERE, TAG, ["linux/arm64"])
     assert caught.value.found == ("linux/amd64",)
     await site.pin(HERE, TAG, ["linux/amd64"])
-    (pin,) = site.house.images.list_pins()
+    (pin,) = site.content.images.list_pins()
     assert pin.roots == (Root(AMD.digest, True, "linux/amd64"),)
 
 
@@ -189,7 +189,7 @@ async def test_one_platform_too_many_pins_nothing(site: Site) -> None:
     await site.pin(HERE, TAG, [])
     with pytest.raises(PlatformUnknown, match="linux/s390x"):
         await site.pin(HERE, TAG, ["linux/amd64", "linux/s390x"])
-    assert [pin.roots for pin in site.house.images.list_pins()] == [(Root(INDEX.digest, True),)]
+    assert [pin.roots for pin in site.content.images.list_pins()] == [(Root(INDEX.digest, True),)]
 
 
 async def test_only_what_is_here_is_pinned(site: Site) -> None:
@@ -198,14 +198,14 @@ async def test_only_what_is_here_is_pinned(site: Site) -> None:
     for reference in (TAG, AMD.digest):
         with pytest.raises(ManifestUnknown, match="not in this cache"):
             await site.pin(HERE, reference, [])
-    assert site.house.images.list_pins() == []
+    assert site.content.images.list_pins() == []
 
 
 async def test_a_digest_can_be_pinned(site: Site) -> None:
     """By digest an image is pinned too, though a tag leads to it."""
     await site.pull(HERE, AMD, "1")
     await site.pin(HERE, AMD.digest, [])
-    assert [pin.name for pin in site.house.images.list_pins()] == [f"{HERE}@{AMD.digest}"]
+    assert [pin.name for pin in site.content.images.list_pins()] == [f"{HERE}@{AMD.digest}"]
     (report,) = await describe(site)
     assert report.pins == (f"{HERE}@{AMD.digest}",)
 
@@ -214,7 +214,7 @@ async def test_one_platform_can_be_pinned_by_its_digest(site: Site) -> None:
     """What an index leads to is here as much as what a tag leads to."""
     await pull_index(site)
     await site.pin(HERE, AMD.digest, [])
-    assert [pin.roots for pin in site.house.images.list_pins()] == [(Root(AMD.digest, True),)]
+    assert [pin.roots for pin in site.content.images.list_pins()] == [(Root(AMD.digest, True),)]
 
 
 async def test_unpinned_it_may_go(site: Site) -> None:
@@ -222,8 +222,8 @@ async def test_unpinned_it_may_go(site: Site) -> None:
     await site.pull(HERE, AMD, "1")
     await site.pin(HERE, TAG, [])
     before = site.list_files()
-    assert await site.house.images.unpin([(HERE, TAG)])
-    assert not await site.house.images.unpin([(HERE, TAG)])
+    assert await site.content.images.unpin([(HERE, TAG)])
+    assert not await site.content.images.unpin([(HERE, TAG)])
     assert site.list_files() == before == {each.encoded for each in await site.list_evictable()}
 
 
@@ -232,8 +232,8 @@ async def test_pins_outlive_the_catalog(site: Site) -> None:
     await pull_index(site)
     await site.pin(HERE, TAG, ["linux/amd64"])
     await site.pin(HERE, INDEX.digest, [])
-    await site.house.images.unpin([(HERE, INDEX.digest)])
-    before = site.house.images.list_pins()
+    await site.content.images.unpin([(HERE, INDEX.digest)])
+    before = site.content.images.list_pins()
     await site.database.write(lambda rows: rows.execute("DELETE FROM pins"))
-    await site.house.recovery.recover(9.0)
-    assert site.house.images.list_pins() == before
+    await site.content.recovery.recover(9.0)
+    assert site.content.images.list_pins() == before

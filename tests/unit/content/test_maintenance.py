@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from registry.content import maintenance as module
-from registry.content.maintenance import HOUR, LULL, SWEEP, TURN, Steward
+from registry.content.maintenance import HOUR, LULL, SWEEP, TURN, Maintenance
 from registry.errors import StoreError
 
 RATE = 1000.0
@@ -31,7 +31,7 @@ class Parts:
         if self.failures.get(name):
             raise self.failures[name].pop(0)
 
-    async def mend(self) -> None:
+    async def finish_interrupted(self) -> None:
         self._note("mend")
 
     async def keep_ready(self) -> None:
@@ -84,8 +84,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 async def go_round(parts: Parts, clock: Clock, rate: float = RATE) -> None:
     """Let the steward work until `END`."""
-    steward = Steward(parts, parts, parts, parts, rate)  # type: ignore[arg-type]
-    keep: Callable[[], Coroutine[Any, Any, None]] = steward.keep_tidy
+    background = Maintenance(parts, parts, parts, parts, rate)  # type: ignore[arg-type]
+    keep: Callable[[], Coroutine[Any, Any, None]] = background.keep_tidy
     running = asyncio.create_task(keep())
     for _ in range(4000):
         await asyncio.sleep(0)
@@ -125,9 +125,9 @@ async def test_a_refusing_disk_ends_no_round(parts: Parts, clock: Clock, what: s
 async def test_a_bug_is_no_refusal(parts: Parts, clock: Clock) -> None:
     """An error that no disk makes ends the steward, so that the supervisor hears of it."""
     parts.failures["expire"] = [ZeroDivisionError()]
-    steward = Steward(parts, parts, parts, parts, RATE)  # type: ignore[arg-type]
+    background = Maintenance(parts, parts, parts, parts, RATE)  # type: ignore[arg-type]
     with pytest.raises(ExceptionGroup) as caught:
-        await steward.keep_tidy()
+        await background.keep_tidy()
     assert caught.group_contains(ZeroDivisionError)
 
 

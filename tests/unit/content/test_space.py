@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from registry.catalog.database import Database
-from registry.catalog.usage import RoomCatalog
+from registry.catalog.usage import UsageCatalog
 from registry.content.eviction import Evictor
-from registry.content.space import Room
+from registry.content.space import Space
 from registry.errors import StoreError
 from registry.metrics import Metrics
 from registry.oci.digest import Digest
 from registry.settings.model import StorageSettings
 from registry.store.data_folder import DataFolder, open_folder
 from registry.store.file_locks import Locks
-from registry.store.ingests import Spool
+from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 
 SIZE = 1000
@@ -31,17 +31,20 @@ class Site:
     def __init__(self, folder: DataFolder, database: Database) -> None:
         self.folder = folder
         self.now = 0.0
-        self.catalog = RoomCatalog(database)
-        self.store, self.spool = DiskStore(folder.blobs, folder.quarantine), Spool(folder.spool)
+        self.catalog = UsageCatalog(database)
+        self.store, self.ingests = (
+            DiskStore(folder.blobs, folder.quarantine),
+            Ingests(folder.ingests),
+        )
         self.metrics = Metrics()
         self.room = self.open_room(StorageSettings(limit=LIMIT, reserve=0))
 
-    def open_room(self, storage: StorageSettings) -> Room:
-        return Room(
+    def open_room(self, storage: StorageSettings) -> Space:
+        return Space(
             self.catalog,
             self.store,
-            self.spool,
-            Evictor(self.catalog, self.store, self.spool, self.metrics),
+            self.ingests,
+            Evictor(self.catalog, self.store, self.ingests, self.metrics),
             Locks(self.folder.locks),
             folder=self.folder.root,
             storage=storage,
@@ -54,7 +57,7 @@ class Site:
         content = name.encode() * size
         digest = Digest.of(content[:size])
         await self.room.reserve(digest, size)
-        writer = self.spool.take(digest)
+        writer = self.ingests.take(digest)
         assert writer is not None
         writer.append([content[:size]])
         await self.store.adopt(writer.seal())
@@ -68,7 +71,7 @@ class Site:
 
     async def tidy(self) -> None:
         """Let the steward take one turn."""
-        await self.room.mend()
+        await self.room.finish_interrupted()
         await self.room.keep_ready()
 
 
@@ -123,7 +126,7 @@ async def test_fills_share_the_reserve(site: Site, monkeypatch: pytest.MonkeyPat
     """What others were promised and have not written yet is not free any more."""
     monkeypatch.setattr("registry.content.space.measure_free", lambda _: 2500)
     site.room = site.open_room(StorageSettings(limit=LIMIT, reserve=500))
-    writers = [site.spool.take(Digest.of(name)) for name in (b"1", b"2")]
+    writers = [site.ingests.take(Digest.of(name)) for name in (b"1", b"2")]
     for name in (b"1", b"2"):
         await site.room.reserve(Digest.of(name), SIZE)
     with pytest.raises(StoreError, match=r"storage\.reserve"):
@@ -154,7 +157,7 @@ async def test_parts_that_nobody_writes_go_last(site: Site) -> None:
     """What failed fills left makes room too, when there is no blob left to evict."""
     left = Digest.of(b"left")
     await site.room.reserve(left, LIMIT)
-    writer = site.spool.take(left)
+    writer = site.ingests.take(left)
     assert writer is not None
     writer.append([b"y" * 4001])
     writer.close()
@@ -163,14 +166,14 @@ async def test_parts_that_nobody_writes_go_last(site: Site) -> None:
 
     await site.fill("a", 2000)
 
-    assert site.spool.measure(left) == 0
+    assert site.ingests.measure(left) == 0
     assert site.catalog.used() == 2000
 
 
 async def test_parts_that_are_written_stay(site: Site) -> None:
     """Nobody's fill is taken away for another's."""
     busy = Digest.of(b"busy")
-    writer = site.spool.take(busy)
+    writer = site.ingests.take(busy)
     assert writer is not None
     await site.room.reserve(busy, LIMIT)
     with pytest.raises(StoreError):
@@ -192,14 +195,14 @@ async def test_fills_at_once_stay_within_the_limit(site: Site) -> None:
 async def test_the_steward_mends_what_crashes_left(site: Site) -> None:
     """A deletion that was begun is ended; a promise whose writer died is taken back."""
     filled = await site.fill("a")
-    await site.catalog.doom(filled)
+    await site.catalog.mark_deleting(filled)
     await site.room.reserve(Digest.of(b"dead"), 3000)
 
     await site.tidy()
 
     assert site.names() == set()
     assert site.catalog.used() == 0
-    assert site.catalog.list_doomed() == []
+    assert site.catalog.list_deleting() == []
 
 
 async def test_the_steward_keeps_a_little_ready(site: Site) -> None:
@@ -228,7 +231,7 @@ async def test_who_comes_during_a_deletion_reads_to_the_end(site: Site) -> None:
 async def test_a_blob_is_read_while_its_writer_holds_it(site: Site) -> None:
     """Between its last byte and the end of its fill a blob is there for everybody."""
     digest = Digest.of(b"abc")
-    writer = site.spool.take(digest)
+    writer = site.ingests.take(digest)
     assert writer is not None
     writer.append([b"abc"])
     await site.store.adopt(writer.seal())
@@ -244,7 +247,7 @@ async def test_a_blob_that_died_unrecorded_is_counted(site: Site) -> None:
     """Who dies between the blob's name and its row leaves a promise, which becomes the row."""
     digest = Digest.of(b"x" * SIZE)
     await site.room.reserve(digest, SIZE)
-    writer = site.spool.take(digest)
+    writer = site.ingests.take(digest)
     assert writer is not None
     writer.append([b"x" * SIZE])
     await site.store.adopt(writer.seal())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from registry.catalog.audits import Pass
-from registry.content.usage import StockReport
+from registry.content.usage import UsageReport
 from registry.oci.digest import Digest
 from registry.oci.names import Tag
 from tests.unit.content.content_site import HERE, LIMIT, Site, make_image, open_site
@@ -20,8 +20,8 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         yield site
 
 
-async def take(site: Site) -> StockReport:
-    return await site.house.stock.take()
+async def take(site: Site) -> UsageReport:
+    return await site.content.stock.take()
 
 
 async def test_an_empty_store_is_empty(site: Site) -> None:
@@ -53,7 +53,7 @@ async def test_everything_is_told_by_kind(site: Site) -> None:
 
 async def test_what_is_going_counts_until_it_is_gone(site: Site) -> None:
     """Bytes of a deletion that was interrupted count for the limit, and so are told."""
-    await site.catalog.doom(await site.fill(b"doomed"))
+    await site.catalog.mark_deleting(await site.fill(b"doomed"))
     assert (await take(site)).used == site.catalog.used() == 6
 
 

@@ -3,11 +3,11 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from registry.mirror.downloads import Flight, Flights, Order
+from registry.mirror.downloads import Download, DownloadRequest, Downloads
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.store.data_folder import DataFolder
-from registry.store.ingests import Spool
+from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 from registry.tasks import Tasks
 from tests.fakes.source import MemorySource, Tap
@@ -28,23 +28,23 @@ class Site:
         self.room = AmpleRoom()
         self._stack = stack
 
-    async def open_process(self) -> Flights:
+    async def open_process(self) -> Downloads:
         tasks = await self._stack.enter_async_context(Tasks())
-        spool, store = (
-            Spool(self.folder.spool),
+        ingests, store = (
+            Ingests(self.folder.ingests),
             DiskStore(self.folder.blobs, self.folder.quarantine),
         )
-        return Flights(spool, store, self.room, tasks, lambda: 0.0)
+        return Downloads(ingests, store, self.room, tasks, lambda: 0.0)
 
-    def order(self, size: int | None = len(CONTENT)) -> Order:
-        return Order(REPOSITORY, DIGEST, size, self.source, 1)
+    def order(self, size: int | None = len(CONTENT)) -> DownloadRequest:
+        return DownloadRequest(REPOSITORY, DIGEST, size, self.source, 1)
 
     def is_stored(self) -> bool:
         return any(path.read_bytes() == CONTENT for path in self.folder.blobs.glob("*/*/*"))
 
     def leave(self, content: bytes, *, is_sealed: bool = False) -> None:
         """Leave a part behind, as a process that died."""
-        writer = Spool(self.folder.spool).take(DIGEST)
+        writer = Ingests(self.folder.ingests).take(DIGEST)
         assert writer is not None
         writer.append([content])
         if is_sealed:
@@ -52,14 +52,14 @@ class Site:
         writer.close()
 
 
-async def finish(flight: Flight) -> Flight:
+async def finish(download: Download) -> Download:
     async with asyncio.timeout(20):
-        while not flight.is_over:
-            await flight.changed()
-    return flight
+        while not download.is_over:
+            await download.changed()
+    return download
 
 
-async def open_follower(site: Site) -> tuple[Flight, Flight]:
+async def open_follower(site: Site) -> tuple[Download, Download]:
     """Start a flight in one process, and another that waits for it in a second one."""
     site.tap.allowance = 0
     leader, _ = (await site.open_process()).join(site.order())

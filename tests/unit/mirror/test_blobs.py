@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from registry.catalog.blob_access import BlobCatalog
+from registry.catalog.blob_access import BlobAccessCatalog
 from registry.catalog.database import Database
 from registry.errors import BlobUnknown, StoreError, UpstreamUnreachable
 from registry.metrics import Metrics
-from registry.mirror.blob_checks import BlobInquiries
+from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.blobs import ArrivingBlob, Blobs
-from registry.mirror.downloads import Flights
-from registry.mirror.negative_cache import AbsenceMemory
+from registry.mirror.downloads import Downloads
+from registry.mirror.negative_cache import NegativeCache
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.store.data_folder import open_folder
-from registry.store.ingests import Spool
+from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 from registry.tasks import Tasks
 from tests.fakes.source import MemorySource, Tap
@@ -52,9 +52,12 @@ class Site:
 
     async def open(self, path: Path, stack: AsyncExitStack) -> Blobs:
         folder = self.folder = open_folder(path)
-        catalog = BlobCatalog(await stack.enter_async_context(Database(folder.catalog)))
+        catalog = BlobAccessCatalog(await stack.enter_async_context(Database(folder.catalog)))
         tasks = await stack.enter_async_context(Tasks())
-        self.spool, self.store = Spool(folder.spool), DiskStore(folder.blobs, folder.quarantine)
+        self.ingests, self.store = (
+            Ingests(folder.ingests),
+            DiskStore(folder.blobs, folder.quarantine),
+        )
 
         sources = {HERE.registry: self.here, THERE.registry: self.there}
         self.blobs = Blobs(
@@ -62,10 +65,10 @@ class Site:
             dict.fromkeys(sources, 1),
             catalog=catalog,
             store=self.store,
-            spool=self.spool,
-            flights=Flights(self.spool, self.store, AmpleRoom(), tasks, lambda: self.now),
+            ingests=self.ingests,
+            downloads=Downloads(self.ingests, self.store, AmpleRoom(), tasks, lambda: self.now),
             room=AmpleRoom(),
-            inquiries=BlobInquiries(sources, AbsenceMemory(MISSING_FOR), tasks, lambda: self.now),
+            inquiries=BlobChecks(sources, NegativeCache(MISSING_FOR), tasks, lambda: self.now),
             metrics=Metrics(),
         )
         return self.blobs
@@ -135,7 +138,7 @@ async def test_joiners_do_not_inherit_a_failure(site: Site) -> None:
     site.here.tap.allowance = 0
     first = asyncio.create_task(site.blobs.get(HERE, DIGEST))
     async with asyncio.timeout(20):
-        await wait_until(lambda: any(site.folder.spool.glob("*.part")))
+        await wait_until(lambda: any(site.folder.ingests.glob("*.part")))
         second = asyncio.create_task(site.blobs.get(THERE, DIGEST))
         await wait_until(lambda: site.there.heads > 0)
         for _ in range(200):
@@ -166,7 +169,7 @@ async def test_a_disk_that_refuses_leaves_nothing_open(
             await site.blobs.get(HERE, DIGEST)
         refusals.append(refusal.value)
     async with asyncio.timeout(20):  # what a thread is closing just now is not left behind
-        await wait_until(lambda: len(list_open_files(site.folder.spool)) == 1)  # the flight's own
+        await wait_until(lambda: len(list_open_files(site.folder.ingests)) == 1)  # the flight's own
 
 
 async def test_a_refused_doubt_leaves_nothing_open(

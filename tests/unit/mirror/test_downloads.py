@@ -11,8 +11,8 @@ import pytest
 from registry.errors import BlobUnknown, DigestMismatch, StoreError, UpstreamUnreachable
 from registry.mirror.downloads import POLL
 from registry.store.data_folder import open_folder
-from registry.store.ingests import Spool
-from registry.store.partial import PartWriter
+from registry.store.ingests import Ingests
+from registry.store.partial import PartialWriter
 from tests.fakes.source import ORIGIN
 from tests.unit.mirror.download_site import CONTENT, DIGEST, Site, finish, open_follower
 
@@ -25,9 +25,9 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 async def test_blob_is_brought_once(site: Site) -> None:
     """All who join in one process share a flight; the blob is stored, recorded, and asked once."""
-    flights = await site.open_process()
-    first, is_joined = flights.join(site.order())
-    second, is_joined_later = flights.join(site.order())
+    downloads = await site.open_process()
+    first, is_joined = downloads.join(site.order())
+    second, is_joined_later = downloads.join(site.order())
 
     await finish(first)
 
@@ -80,14 +80,14 @@ async def test_follower_learns_of_a_refusal(site: Site) -> None:
     await finish(follower)
 
     assert isinstance(follower.failure, BlobUnknown)
-    assert list(site.folder.spool.glob("*.part")) == []
+    assert list(site.folder.ingests.glob("*.part")) == []
 
 
 async def test_left_part_is_resumed(site: Site) -> None:
     """What a dead process left is kept: only the rest is fetched."""
     site.leave(CONTENT[:100_000])
-    flight = await finish((await site.open_process()).join(site.order())[0])
-    assert flight.failure is None
+    download = await finish((await site.open_process()).join(site.order())[0])
+    assert download.failure is None
     assert site.tap.given == len(CONTENT) - 99_999
 
 
@@ -96,9 +96,9 @@ async def test_sealed_part_is_adopted(site: Site) -> None:
     site.leave(CONTENT, is_sealed=True)
     site.tap.is_down = True
 
-    flight = await finish((await site.open_process()).join(site.order())[0])
+    download = await finish((await site.open_process()).join(site.order())[0])
 
-    assert flight.failure is None
+    assert download.failure is None
     assert site.is_stored()
     assert site.tap.given == 0
 
@@ -106,11 +106,11 @@ async def test_sealed_part_is_adopted(site: Site) -> None:
 async def test_wrong_part_left_behind_costs_one_flight(site: Site) -> None:
     """A wrong beginning is found out at the end, nobody is blamed, and the next flight is right."""
     site.leave(bytes(100_000))
-    flights = await site.open_process()
+    downloads = await site.open_process()
 
-    first = await finish(flights.join(site.order())[0])
+    first = await finish(downloads.join(site.order())[0])
     await asyncio.sleep(0)  # a flight that is over leaves the table a turn later
-    second = await finish(flights.join(site.order())[0])
+    second = await finish(downloads.join(site.order())[0])
 
     assert isinstance(first.failure, DigestMismatch)
     assert second.failure is None
@@ -123,22 +123,22 @@ async def test_unusable_part_is_begun_again(site: Site, left: bytes, size: int |
     """What is too long, or of unknown length, is begun again, and the blob is right."""
     if left:
         site.leave(left)
-    flight = await finish((await site.open_process()).join(site.order(size))[0])
-    assert flight.failure is None
+    download = await finish((await site.open_process()).join(site.order(size))[0])
+    assert download.failure is None
     assert site.is_stored()
 
 
 async def test_liar_is_found_out(site: Site) -> None:
     """Wrong bytes are not kept, and a repeat from a better upstream succeeds."""
-    flights = await site.open_process()
+    downloads = await site.open_process()
     site.tap.is_lying = True
-    first = await finish(flights.join(site.order())[0])
+    first = await finish(downloads.join(site.order())[0])
     await asyncio.sleep(0)
     assert isinstance(first.failure, DigestMismatch)
     assert not site.is_stored()
 
     site.tap.is_lying = False
-    second = await finish(flights.join(site.order())[0])
+    second = await finish(downloads.join(site.order())[0])
 
     assert second.failure is None
     assert site.is_stored()
@@ -149,25 +149,25 @@ async def test_liar_is_named_before_the_verdict(
 ) -> None:
     """Who learns of wrong bytes may die at once: by then the accusation is already on disk."""
     named: list[Sequence[str]] = []
-    condemn = PartWriter.condemn
+    condemn = PartialWriter.condemn
 
-    def look(writer: PartWriter) -> None:
-        waybill = Spool(site.folder.spool).waybill(DIGEST)
-        named.append(waybill.accused if waybill is not None else ())
+    def look(writer: PartialWriter) -> None:
+        info = Ingests(site.folder.ingests).read_info(DIGEST)
+        named.append(info.suspects if info is not None else ())
         condemn(writer)
 
-    monkeypatch.setattr(PartWriter, "condemn", look)
+    monkeypatch.setattr(PartialWriter, "condemn", look)
     site.tap.is_lying = True
 
     await finish((await site.open_process()).join(site.order())[0])
 
-    assert [list(accused) for accused in named] == [[ORIGIN]]
+    assert [list(suspects) for suspects in named] == [[ORIGIN]]
 
 
 async def test_nothing_is_left_in_the_spool(site: Site) -> None:
     """When a blob is stored, the spool holds nothing of it."""
     await finish((await site.open_process()).join(site.order())[0])
-    assert list(site.folder.spool.iterdir()) == []
+    assert list(site.folder.ingests.iterdir()) == []
 
 
 async def test_followers_wake_nobody_without_news(site: Site) -> None:
@@ -193,14 +193,14 @@ async def test_lock_is_let_go_when_the_part_cannot_be(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    flights, spool = await site.open_process(), Spool(site.folder.spool)
+    downloads, ingests = await site.open_process(), Ingests(site.folder.ingests)
     site.source.blobs.clear()
     with monkeypatch.context() as patched:
         patched.setattr("pathlib.Path.unlink", refuse)
-        flight = await finish(flights.join(site.order())[0])
+        download = await finish(downloads.join(site.order())[0])
 
-    assert isinstance(flight.failure, StoreError)
-    writer = spool.take(DIGEST)
+    assert isinstance(download.failure, StoreError)
+    writer = ingests.take(DIGEST)
     assert writer is not None
     writer.close()
 
@@ -208,21 +208,21 @@ async def test_lock_is_let_go_when_the_part_cannot_be(
 async def test_unrecorded_blob_is_stored_all_the_same(site: Site) -> None:
     """A catalog that refuses costs no blob: it is whole, in its place, and the flight is right."""
     site.room.refuses_records = True
-    flight = await finish((await site.open_process()).join(site.order())[0])
+    download = await finish((await site.open_process()).join(site.order())[0])
 
-    assert flight.failure is None
+    assert download.failure is None
     assert site.is_stored()
 
 
 async def test_flight_that_is_over_is_joined_by_nobody(site: Site) -> None:
     """Who comes as a flight has failed begins another at once."""
-    flights = await site.open_process()
+    downloads = await site.open_process()
     site.tap.is_down = True
-    failed, _ = flights.join(site.order())
+    failed, _ = downloads.join(site.order())
     await finish(failed)
     site.tap.is_down = False
 
-    second, is_joined = flights.join(site.order())
+    second, is_joined = downloads.join(site.order())
 
     assert not is_joined
     assert (await finish(second)).failure is None
@@ -231,18 +231,18 @@ async def test_flight_that_is_over_is_joined_by_nobody(site: Site) -> None:
 async def test_without_room_nothing_is_written(site: Site) -> None:
     """A fill that gets no room fails like one whose disk is full, and leaves no part."""
     site.room.refuses_room = True
-    flight = await finish((await site.open_process()).join(site.order())[0])
+    download = await finish((await site.open_process()).join(site.order())[0])
 
-    assert isinstance(flight.failure, StoreError)
-    assert list(site.folder.spool.iterdir()) == []
+    assert isinstance(download.failure, StoreError)
+    assert list(site.folder.ingests.iterdir()) == []
 
 
 async def test_what_a_failed_fill_leaves_is_settled(site: Site) -> None:
     """A fill that ends without its blob says so, so that its room is not lost."""
     site.tap.allowance = 1000
-    flight, _ = (await site.open_process()).join(site.order())
-    await flight.opened()
+    download, _ = (await site.open_process()).join(site.order())
+    await download.opened()
     site.tap.cut()
-    await finish(flight)
+    await finish(download)
 
     assert site.room.settled == [DIGEST]

@@ -7,7 +7,7 @@ import pytest
 from registry.errors import ManifestUnknown
 from registry.mirror import negative_cache
 from registry.mirror.freshness import Freshness, judge
-from registry.mirror.negative_cache import AbsenceMemory
+from registry.mirror.negative_cache import NegativeCache
 from registry.settings.model import TagSettings
 
 NOW = 1000.0
@@ -53,7 +53,7 @@ def test_stale_for_ever() -> None:
 
 def test_absence_is_remembered_for_a_while() -> None:
     """What was absent is absent until `missing_for` is over."""
-    memory = AbsenceMemory(10.0)
+    memory = NegativeCache(10.0)
     memory.note("key", ABSENT, NOW)
 
     assert str(ABSENT) == str(memory.find("key", NOW))
@@ -63,14 +63,14 @@ def test_absence_is_remembered_for_a_while() -> None:
 
 def test_other_keys_are_not_absent() -> None:
     """The absence of one thing says nothing of another."""
-    memory = AbsenceMemory(10.0)
+    memory = NegativeCache(10.0)
     memory.note("key", ABSENT, NOW)
     assert memory.find("other", NOW) is None
 
 
 def test_later_absence_counts() -> None:
     """What is found absent again is absent from then on."""
-    memory = AbsenceMemory(10.0)
+    memory = NegativeCache(10.0)
     memory.note("key", ABSENT, NOW)
     memory.note("key", ABSENT, NOW + 9)
     assert str(ABSENT) == str(memory.find("key", NOW + 18))
@@ -78,14 +78,14 @@ def test_later_absence_counts() -> None:
 
 def test_missing_for_nothing() -> None:
     """With `missing_for = 0` nothing is remembered."""
-    memory = AbsenceMemory(0.0)
+    memory = NegativeCache(0.0)
     memory.note("key", ABSENT, NOW)
     assert memory.find("key", NOW) is None
 
 
 def test_absences_are_bounded() -> None:
     """Who asks for random names fills no memory: the oldest are forgotten."""
-    memory = AbsenceMemory(10.0)
+    memory = NegativeCache(10.0)
     for number in range(negative_cache.MOST + 5):
         memory.note(number, ABSENT, NOW)
 
@@ -96,7 +96,7 @@ def test_absences_are_bounded() -> None:
 
 def test_every_listener_hears_it_fresh() -> None:
     """An absence holds on to nobody who heard of it: no traceback, no frames of theirs."""
-    memory = AbsenceMemory(10.0)
+    memory = NegativeCache(10.0)
     try:
         raise ABSENT
     except ManifestUnknown as error:
@@ -113,7 +113,7 @@ def test_every_listener_hears_it_fresh() -> None:
 
 def test_what_is_over_makes_room() -> None:
     """Absences that are over are dropped as others come, not only when there is no more room."""
-    memory = AbsenceMemory(10.0)
+    memory = NegativeCache(10.0)
     memory.note("old", ABSENT, NOW)
     memory.note("new", ABSENT, NOW + 10)
     assert list(memory._entries) == ["new"]

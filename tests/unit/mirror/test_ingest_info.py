@@ -10,7 +10,7 @@ import pytest
 
 from registry.oci.digest import Digest
 from registry.store.data_folder import open_folder
-from registry.store.ingests import Spool, Waybill
+from registry.store.ingests import IngestInfo, Ingests
 from tests.unit.mirror.download_site import CONTENT, DIGEST, Site
 
 
@@ -24,14 +24,14 @@ async def test_an_old_announcement_is_believed_by_nobody(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a liar announced another size before, followers wait for the new writer's word."""
-    Spool(site.folder.spool).announce(DIGEST, Waybill(100, "a", "liar", 0.0, ("liar",)))
-    announce = Spool.announce
+    Ingests(site.folder.ingests).write_info(DIGEST, IngestInfo(100, "a", "liar", 0.0, ("liar",)))
+    write_info = Ingests.write_info
 
-    def announce_late(spool: Spool, digest: Digest, waybill: Waybill) -> None:
+    def announce_late(ingests: Ingests, digest: Digest, info: IngestInfo) -> None:
         time.sleep(0.1)  # a busy disk
-        announce(spool, digest, waybill)
+        write_info(ingests, digest, info)
 
-    monkeypatch.setattr(Spool, "announce", announce_late)
+    monkeypatch.setattr(Ingests, "write_info", announce_late)
     site.tap.allowance = 1000
     leader, _ = (await site.open_process()).join(site.order(None))
     follower, _ = (await site.open_process()).join(site.order(None))

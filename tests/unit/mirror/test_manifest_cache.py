@@ -10,17 +10,17 @@ import pytest
 
 from registry.catalog.database import Database
 from registry.catalog.manifests import ManifestCatalog
-from registry.content.manifests import Intake
-from registry.mirror.manifest_cache import GLANCE, Shelf
+from registry.content.manifests import ManifestStore
+from registry.mirror.manifest_cache import GLANCE, ManifestCache
 from registry.mirror.manifest_memory import ManifestMemory
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
 from registry.oci.names import Repository, Tag
 from registry.store.data_folder import DataFolder, open_folder
-from registry.store.ingests import Spool
+from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
-from registry.store.tags import ReferenceFiles
+from registry.store.tags import TagFiles
 from tests.fakes.space import AmpleRoom
 
 HERE, TAG = Repository("docker.io", "library/a"), Tag("1")
@@ -43,16 +43,16 @@ class Site:
         self.store = DiskStore(folder.blobs, folder.quarantine)
         self._database = database
 
-    def open_shelf(self) -> Shelf:
+    def open_shelf(self) -> ManifestCache:
         catalog = ManifestCatalog(self._database)
-        intake = Intake(
-            Spool(self.folder.spool),
+        intake = ManifestStore(
+            Ingests(self.folder.ingests),
             self.store,
-            ReferenceFiles(self.folder.tags),
+            TagFiles(self.folder.tags),
             catalog,
             AmpleRoom(self.store),
         )
-        return Shelf(ManifestMemory(10**6), catalog, intake)
+        return ManifestCache(ManifestMemory(10**6), catalog, intake)
 
     def file_of(self, manifest: Manifest) -> Path:
         name = manifest.digest.encoded

@@ -8,7 +8,7 @@ from registry.errors import DigestMismatch
 from registry.mirror.passthrough import relay
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.store.partial import PartReader
+from registry.store.partial import PartialReader
 from tests.fakes.source import MemorySource, Tap
 
 CONTENT = bytes(range(256)) * 1000
@@ -17,7 +17,7 @@ SIZE = len(CONTENT)
 
 
 async def pass_through(
-    tap: Tap, sent: Span, stop: int | None, reader: PartReader | None = None
+    tap: Tap, sent: Span, stop: int | None, reader: PartialReader | None = None
 ) -> tuple[bytes, bool]:
     """What a client would get, and whether it was told that this is wrong."""
     source = MemorySource(tap, blobs={("a", str(DIGEST)): CONTENT})
@@ -54,7 +54,7 @@ async def test_file_and_upstream_make_a_whole(tmp_path: Path, kept: int) -> None
     path.write_bytes(CONTENT[:kept])
     sent = Span(1000, max(1000, kept))
     tap = Tap()
-    with PartReader(path) as reader:
+    with PartialReader(path) as reader:
         found = await pass_through(tap, sent, SIZE, reader)
     assert (CONTENT[sent.stop :], False) == found
     assert tap.given == SIZE - min(kept, sent.stop)
@@ -64,7 +64,7 @@ async def test_wrong_file_is_found_out(tmp_path: Path) -> None:
     """A right end behind a wrong beginning in the file is no right blob."""
     path = tmp_path / "part"
     path.write_bytes(bytes(2000))
-    with PartReader(path) as reader:
+    with PartialReader(path) as reader:
         got, is_wrong = await pass_through(Tap(), Span(1000, 2000), SIZE, reader)
     assert is_wrong
     assert CONTENT[2000:-1] == got

@@ -13,9 +13,9 @@ from registry.errors import (
     PlatformUnknown,
     UpstreamUnreachable,
 )
-from registry.mirror.cache_status import Origin
+from registry.mirror.cache_status import CacheStatus
 from registry.mirror.manifests import ServedManifest
-from registry.mirror.prefetch import AT_ONCE, Warmed, Warming
+from registry.mirror.prefetch import AT_ONCE, Prefetcher, PrefetchResult
 from registry.oci.digest import Digest
 from registry.oci.manifest import Descriptor
 from registry.oci.names import Reference, Repository, Tag
@@ -53,7 +53,7 @@ class Upstream:
             raise self.failures[reference]  # type: ignore[index]
         if reference not in self.names:
             raise ManifestUnknown(str(repository), str(reference))
-        return ServedManifest(self.names[reference].manifest, Origin.MISS)
+        return ServedManifest(self.names[reference].manifest, CacheStatus.MISS)
 
     async def is_here(self, digest: Digest) -> bool:
         return digest in self.here
@@ -86,13 +86,13 @@ def upstream() -> Upstream:
 
 async def warm(
     upstream: Upstream, *platforms: str, reference: Reference = TAG
-) -> tuple[Warmed, set[Digest]]:
+) -> tuple[PrefetchResult, set[Digest]]:
     """Warm, and return what came of it and which blobs were told."""
     told: list[Descriptor] = []
-    warming = Warming(upstream, upstream, upstream)  # type: ignore[arg-type]
-    warmed = await warming.warm(HERE, reference, platforms, told.append)
+    prefetcher = Prefetcher(upstream, upstream, upstream)  # type: ignore[arg-type]
+    warmed_image = await prefetcher.warm(HERE, reference, platforms, told.append)
     assert len(told) == len(set(told))
-    return warmed, {blob.digest for blob in told}
+    return warmed_image, {blob.digest for blob in told}
 
 
 def blobs_of(*images: Image) -> set[Digest]:
@@ -105,9 +105,9 @@ def size_of(*images: Image) -> int:
 
 async def test_all_platforms_are_fetched(upstream: Upstream) -> None:
     """Without platforms all that the index names is fetched, and what is shared once."""
-    warmed, told = await warm(upstream)
+    warmed_image, told = await warm(upstream)
     images = (AMD, ARM, V7, PROOF)
-    assert warmed == Warmed(INDEX.digest, size_of(*images))
+    assert warmed_image == PrefetchResult(INDEX.digest, size_of(*images))
     assert told == set(upstream.fetched) == blobs_of(*images)
     assert len(upstream.fetched) == len(told)
 
@@ -126,15 +126,15 @@ async def test_only_the_platforms_are_fetched(
     upstream: Upstream, platforms: Sequence[str], images: Sequence[Image]
 ) -> None:
     """With platforms only theirs is fetched, however often and precisely one is named."""
-    warmed, told = await warm(upstream, *platforms)
-    assert (warmed.fetched, warmed.failures) == (size_of(*images), [])
+    warmed_image, told = await warm(upstream, *platforms)
+    assert (warmed_image.fetched, warmed_image.failures) == (size_of(*images), [])
     assert told == blobs_of(*images)
 
 
 async def test_a_platform_that_lacks_is_told(upstream: Upstream) -> None:
     """One platform that the image is not made for does not keep the others from being fetched."""
-    warmed, told = await warm(upstream, "linux/s390x", "linux/amd64")
-    assert (warmed.absent, warmed.failures) == (["linux/s390x"], [])
+    warmed_image, told = await warm(upstream, "linux/s390x", "linux/amd64")
+    assert (warmed_image.absent, warmed_image.failures) == (["linux/s390x"], [])
     assert told == blobs_of(AMD)
 
 
@@ -151,8 +151,8 @@ async def test_a_single_image_is_fetched(upstream: Upstream) -> None:
     for reference in (Tag("amd"), AMD.digest):
         upstream.names[Tag("amd")] = AMD
         upstream.fetched.clear()
-        warmed, told = await warm(upstream, reference=reference)
-        assert warmed == Warmed(AMD.digest, size_of(AMD))
+        warmed_image, told = await warm(upstream, reference=reference)
+        assert warmed_image == PrefetchResult(AMD.digest, size_of(AMD))
         assert told == blobs_of(AMD)
 
 
@@ -161,17 +161,17 @@ async def test_a_single_image_for_another_platform_is_told(upstream: Upstream) -
     config = b'{"os": "linux", "architecture": "amd64"}'
     image = make_image(config, b"layer")
     upstream.names |= {TAG: image, image.digest: image}
-    warmed, told = await warm(upstream, "linux/arm64")
-    assert (warmed.foreign, warmed.failures, len(told)) == ("linux/amd64", [], 2)
-    warmed, _ = await warm(upstream, "linux/amd64")
-    assert warmed.foreign == ""
+    warmed_image, told = await warm(upstream, "linux/arm64")
+    assert (warmed_image.foreign, warmed_image.failures, len(told)) == ("linux/amd64", [], 2)
+    warmed_image, _ = await warm(upstream, "linux/amd64")
+    assert warmed_image.foreign == ""
 
 
 async def test_what_is_here_costs_nothing(upstream: Upstream) -> None:
     """A blob that is here is told, and counts as not fetched."""
     upstream.here = blobs_of(ARM)
-    warmed, told = await warm(upstream, "linux/amd64")
-    assert warmed.fetched == len(b"amd-config") + len(b"amd")
+    warmed_image, told = await warm(upstream, "linux/amd64")
+    assert warmed_image.fetched == len(b"amd-config") + len(b"amd")
     assert told == blobs_of(AMD)
 
 
@@ -179,18 +179,18 @@ async def test_one_blob_that_fails_stops_no_other(upstream: Upstream) -> None:
     """A blob that cannot be had is told as a failure, and all others are fetched."""
     lost = Digest.of(b"amd")
     upstream.failures[lost] = BlobUnknown(str(HERE), str(lost))
-    warmed, told = await warm(upstream)
-    assert warmed.failures == [f"no blob {lost} in {HERE}"]
+    warmed_image, told = await warm(upstream)
+    assert warmed_image.failures == [f"no blob {lost} in {HERE}"]
     assert told == blobs_of(AMD, ARM, V7, PROOF) - {lost}
 
 
 async def test_one_manifest_that_fails_stops_no_other(upstream: Upstream) -> None:
     """A platform whose manifest cannot be had is told as a failure, and the others are fetched."""
     upstream.failures[ARM.digest] = UpstreamUnreachable("https://hub.example", "no connection")
-    warmed, told = await warm(upstream)
-    assert warmed.failures == ["https://hub.example: no connection"]
+    warmed_image, told = await warm(upstream)
+    assert warmed_image.failures == ["https://hub.example: no connection"]
     assert told == blobs_of(AMD, V7, PROOF)
-    assert warmed.digest == INDEX.digest
+    assert warmed_image.digest == INDEX.digest
 
 
 async def test_a_name_that_leads_nowhere_is_an_error(upstream: Upstream) -> None:
@@ -203,5 +203,5 @@ async def test_few_blobs_are_fetched_at_once(upstream: Upstream) -> None:
     """Of an image with many layers no more than a few are fetched at the same time."""
     many = make_image(*[bytes([number]) for number in range(30)])
     upstream.names = {TAG: many, many.digest: many}
-    warmed, _ = await warm(upstream)
-    assert (warmed.fetched, upstream.most, upstream.running) == (30, AT_ONCE, 0)
+    warmed_image, _ = await warm(upstream)
+    assert (warmed_image.fetched, upstream.most, upstream.running) == (30, AT_ONCE, 0)

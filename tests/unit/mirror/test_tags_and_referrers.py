@@ -9,10 +9,10 @@ import pytest
 
 from registry.catalog.database import Database
 from registry.catalog.manifests import ManifestCatalog
-from registry.catalog.upstream_lists import ListCatalog
+from registry.catalog.upstream_lists import UpstreamListCatalog
 from registry.errors import NameUnknown, ReferrersUnsupported
-from registry.mirror.negative_cache import AbsenceMemory
-from registry.mirror.tags_and_referrers import Lists
+from registry.mirror.negative_cache import NegativeCache
+from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.settings.model import TagSettings
@@ -34,13 +34,13 @@ class Site:
         self.source = MemorySource(Tap())
         self._stack = stack
 
-    async def open(self, source: Source | None = None) -> Lists:
+    async def open(self, source: Source | None = None) -> TagsAndReferrers:
         database = await self._stack.enter_async_context(Database(self.path))
-        return Lists(
+        return TagsAndReferrers(
             {HERE.registry: source or self.source},
-            ListCatalog(database),
+            UpstreamListCatalog(database),
             ManifestCatalog(database),
-            AbsenceMemory(MISSING_FOR),
+            NegativeCache(MISSING_FOR),
             await self._stack.enter_async_context(Tasks()),
             tags=TagSettings(),
             clock=lambda: self.now,

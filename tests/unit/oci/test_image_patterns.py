@@ -5,7 +5,7 @@ import pytest
 from registry.errors import InvalidInput
 from registry.oci.digest import Digest
 from registry.oci.image_patterns import ImagePattern, is_pattern, parse_image
-from registry.oci.names import Repository, Tag, spell_image
+from registry.oci.names import Repository, Tag, format_image
 
 DIGEST = Digest.of(b"manifest")
 HUB, LAN = "docker.io", "registry.lan:5000"
@@ -29,7 +29,7 @@ HUB, LAN = "docker.io", "registry.lan:5000"
 )
 def test_names_are_completed_as_docker_does(text: str, expected: str) -> None:
     """A first part with a dot, a port, or `localhost` is a registry; else Docker Hub's is meant."""
-    assert spell_image(*parse_image(text, HUB)) == expected
+    assert format_image(*parse_image(text, HUB)) == expected
 
 
 def test_another_default_has_no_library() -> None:

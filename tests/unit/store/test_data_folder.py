@@ -12,11 +12,11 @@ from registry.oci.digest import Digest
 from registry.oci.names import Repository, Tag
 from registry.store.data_folder import LAYOUT, find_folder, open_folder, write_durably
 from registry.store.local import DiskStore
-from registry.store.tags import Pointer, ReferenceFiles
+from registry.store.tags import TagFiles, TagTarget
 
 REPOSITORY = Repository("registry.lan:5000", "a/b")
 DIGEST = Digest.of(b"manifest")
-POINTER = Pointer(str(DIGEST), "application/json", 1.5)
+POINTER = TagTarget(str(DIGEST), "application/json", 1.5)
 
 
 def list_all(root: Path) -> list[str]:
@@ -138,14 +138,14 @@ def test_writers_at_once_leave_one_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize("reference", [Tag("latest"), Tag("x" * 128), DIGEST, Tag("_.-")])
 async def test_pointer_is_read_as_written(tmp_path: Path, reference: Tag | Digest) -> None:
     """What a reference led to is read as it was written."""
-    files = ReferenceFiles(tmp_path)
+    files = TagFiles(tmp_path)
     await files.write(REPOSITORY, reference, POINTER)
     assert await files.read(REPOSITORY, reference) == POINTER
 
 
 async def test_absent_pointer_is_none(tmp_path: Path) -> None:
     """What was never written is absent: in this repository, and for this reference."""
-    files = ReferenceFiles(tmp_path)
+    files = TagFiles(tmp_path)
     await files.write(REPOSITORY, Tag("latest"), POINTER)
 
     assert await files.read(REPOSITORY, Tag("other")) is None
@@ -154,7 +154,7 @@ async def test_absent_pointer_is_none(tmp_path: Path) -> None:
 
 async def test_names_do_not_clash(tmp_path: Path) -> None:
     """A tag, a digest and a repository below have nothing to do with each other."""
-    files = ReferenceFiles(tmp_path)
+    files = TagFiles(tmp_path)
     places = [
         (Repository("docker.io", "a"), Tag("b")),
         (Repository("docker.io", "a/b"), Tag("b")),
@@ -162,7 +162,7 @@ async def test_names_do_not_clash(tmp_path: Path) -> None:
         (Repository("docker.io", "a"), DIGEST),
     ]
     for number, (repository, reference) in enumerate(places):
-        await files.write(repository, reference, Pointer(str(DIGEST), "x", float(number)))
+        await files.write(repository, reference, TagTarget(str(DIGEST), "x", float(number)))
 
     found = [await files.read(*place) for place in places]
     assert [pointer.seen for pointer in found if pointer] == [0.0, 1.0, 2.0, 3.0]
@@ -170,8 +170,8 @@ async def test_names_do_not_clash(tmp_path: Path) -> None:
 
 async def test_pointers_at_once(tmp_path: Path) -> None:
     """Two tags of one image, pulled at the same moment, both leave whole pointers."""
-    files = ReferenceFiles(tmp_path)
-    pointers = [Pointer(str(DIGEST), "x" * number, float(number)) for number in range(1, 30)]
+    files = TagFiles(tmp_path)
+    pointers = [TagTarget(str(DIGEST), "x" * number, float(number)) for number in range(1, 30)]
     await asyncio.gather(*[files.write(REPOSITORY, DIGEST, pointer) for pointer in pointers])
     assert await files.read(REPOSITORY, DIGEST) in pointers
 
@@ -180,7 +180,7 @@ async def test_refusing_disk_is_a_store_error(tmp_path: Path) -> None:
     """A folder that cannot be made is a store error."""
     (tmp_path / REPOSITORY.registry).touch()
     with pytest.raises(StoreError):
-        await ReferenceFiles(tmp_path).write(REPOSITORY, Tag("latest"), POINTER)
+        await TagFiles(tmp_path).write(REPOSITORY, Tag("latest"), POINTER)
 
 
 @pytest.mark.parametrize(

@@ -7,71 +7,71 @@ from pathlib import Path
 import pytest
 
 from registry.oci.digest import Digest
-from registry.store.ingests import Spool, Waybill
-from registry.store.partial import PartWriter
+from registry.store.ingests import IngestInfo, Ingests
+from registry.store.partial import PartialWriter
 
 ONE, TWO = Digest.of(b"one"), Digest.of(b"two", "sha512")
-WAYBILL = Waybill(9, "docker.io/library/a", "https://hub.example", 1.0)
+WAYBILL = IngestInfo(9, "docker.io/library/a", "https://hub.example", 1.0)
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    return Spool(tmp_path)
+def ingests(tmp_path: Path) -> Ingests:
+    return Ingests(tmp_path)
 
 
-def take(spool: Spool, digest: Digest, content: bytes = b"") -> PartWriter:
-    writer = spool.take(digest)
+def take(ingests: Ingests, digest: Digest, content: bytes = b"") -> PartialWriter:
+    writer = ingests.take(digest)
     assert writer is not None
     if content:
         writer.append([content])
     return writer
 
 
-def test_parts_are_listed_whoever_writes_them(spool: Spool, tmp_path: Path) -> None:
+def test_parts_are_listed_whoever_writes_them(ingests: Ingests, tmp_path: Path) -> None:
     """Parts arriving and left behind are listed, and no other file."""
-    assert spool.list_parts() == []
-    writer = take(spool, ONE)
-    take(spool, TWO).close()
-    spool.announce(ONE, WAYBILL)
+    assert ingests.list_parts() == []
+    writer = take(ingests, ONE)
+    take(ingests, TWO).close()
+    ingests.write_info(ONE, WAYBILL)
     for stranger in ("README", "x.part", "sha256-12.part", f"sha256-{ONE.encoded}.fresh"):
         (tmp_path / stranger).touch()
-    assert sorted(spool.list_parts()) == sorted([ONE, TWO])
+    assert sorted(ingests.list_parts()) == sorted([ONE, TWO])
     writer.close()
 
 
-def test_a_part_is_measured_as_it_lies(spool: Spool) -> None:
+def test_a_part_is_measured_as_it_lies(ingests: Ingests) -> None:
     """A part takes what has landed, the byte that is held back not; none takes nothing."""
-    assert spool.measure(ONE) == 0
-    take(spool, ONE, b"12345").close()
-    assert spool.measure(ONE) == 4
+    assert ingests.measure(ONE) == 0
+    take(ingests, ONE, b"12345").close()
+    assert ingests.measure(ONE) == 4
 
 
-def test_who_holds_a_part_is_no_writer(spool: Spool, tmp_path: Path) -> None:
+def test_who_holds_a_part_is_no_writer(ingests: Ingests, tmp_path: Path) -> None:
     """A part is held by one at a time, writer or not, and holding leaves nothing behind."""
-    other = Spool(tmp_path)
-    with spool.hold(ONE) as is_held, other.hold(ONE) as is_held_twice:
+    other = Ingests(tmp_path)
+    with ingests.hold(ONE) as is_held, other.hold(ONE) as is_held_twice:
         assert (is_held, is_held_twice) == (True, False)
         assert other.take(ONE) is None
     assert list(tmp_path.iterdir()) == []
-    writer = take(spool, ONE, b"content")
+    writer = take(ingests, ONE, b"content")
     with other.hold(ONE) as is_held:
         assert not is_held
     writer.close()
     with other.hold(ONE) as is_held:
         assert is_held
-    assert spool.measure(ONE) == 6, "what was left is still there"
+    assert ingests.measure(ONE) == 6, "what was left is still there"
 
 
-def test_what_is_held_can_be_dropped(spool: Spool) -> None:
+def test_what_is_held_can_be_dropped(ingests: Ingests) -> None:
     """A part that was left goes with its announcement."""
     for digest in (ONE, TWO):
-        spool.announce(digest, WAYBILL)
-        take(spool, digest, b"left").close()
-    with spool.hold(ONE):
-        spool.drop(ONE)
-    assert spool.list_parts() == [TWO]
-    assert spool.waybill(ONE) is None
-    assert spool.waybill(TWO) is not None
+        ingests.write_info(digest, WAYBILL)
+        take(ingests, digest, b"left").close()
+    with ingests.hold(ONE):
+        ingests.drop(ONE)
+    assert ingests.list_parts() == [TWO]
+    assert ingests.read_info(ONE) is None
+    assert ingests.read_info(TWO) is not None
 
 
 KINDS = ("json", "new", "fresh", "ranges")
@@ -86,28 +86,28 @@ def leave(folder: Path, digest: Digest, age: float) -> list[Path]:
     return paths
 
 
-def test_what_is_left_of_gone_parts_is_swept(spool: Spool, tmp_path: Path) -> None:
+def test_what_is_left_of_gone_parts_is_swept(ingests: Ingests, tmp_path: Path) -> None:
     """Beside no part old files go, new ones stay; beside a part, and a stranger's, all stay."""
     old, new, kept = ONE, Digest.of(b"new"), TWO
     for digest, age in ((old, 100.0), (new, 10.0), (kept, 100.0)):
         leave(tmp_path, digest, age)
-    take(spool, kept).close()
+    take(ingests, kept).close()
     strangers = [tmp_path / name for name in ("README", "x.json", f"sha256-{old.encoded}.txt")]
     for path in strangers:
         path.touch()
         os.utime(path, (1.0, 1.0))
     before = set(tmp_path.iterdir())
 
-    assert spool.sweep(60.0) == len(KINDS)
+    assert ingests.sweep(60.0) == len(KINDS)
 
     gone = {tmp_path / f"sha256-{old.encoded}.{kind}" for kind in KINDS}
     assert before - set(tmp_path.iterdir()) == gone
-    assert spool.sweep(60.0) == 0
+    assert ingests.sweep(60.0) == 0
 
 
-def test_what_somebody_begins_is_not_swept(spool: Spool, tmp_path: Path) -> None:
+def test_what_somebody_begins_is_not_swept(ingests: Ingests, tmp_path: Path) -> None:
     """Where a part is held just now, what is beside it is its writer's."""
     leave(tmp_path, ONE, 100.0)
-    with Spool(tmp_path).hold(ONE):
-        assert spool.sweep(60.0) == 0
-    assert spool.sweep(60.0) == len(KINDS)
+    with Ingests(tmp_path).hold(ONE):
+        assert ingests.sweep(60.0) == 0
+    assert ingests.sweep(60.0) == len(KINDS)

@@ -124,20 +124,20 @@ async def test_a_claim_leaves_nothing_open(site: Site) -> None:
 async def test_what_is_set_aside_keeps_its_bytes(site: Site) -> None:
     """Set aside, a blob is in quarantine under its digest, and no longer in the store."""
     digest = site.put(b"content")
-    await site.store.set_aside(digest)
+    await site.store.quarantine(digest)
     assert await site.store.stat(digest) is None
     aside = site.quarantine / f"sha256-{digest.encoded}"
     assert aside.read_bytes() == b"content"
-    await site.store.discard(digest)
+    await site.store.delete_quarantined(digest)
     assert list(site.quarantine.iterdir()) == []
 
 
 async def test_setting_aside_again_keeps_the_newer(site: Site) -> None:
     """Of a blob that was set aside twice the last bytes are there."""
     digest = site.put(b"content")
-    await site.store.set_aside(digest)
+    await site.store.quarantine(digest)
     site.path_of(digest).write_bytes(b"other")
-    await site.store.set_aside(digest)
+    await site.store.quarantine(digest)
     assert [path.read_bytes() for path in site.quarantine.iterdir()] == [b"other"]
 
 
@@ -145,7 +145,7 @@ async def test_without_a_quarantine_nothing_rotten_stays(site: Site) -> None:
     """In a folder of a former version, without a quarantine, a blob is set aside all the same."""
     site.quarantine.rmdir()
     digest = site.put(b"content")
-    await site.store.set_aside(digest)
+    await site.store.quarantine(digest)
     assert await site.store.stat(digest) is None
 
 
@@ -155,5 +155,5 @@ async def test_a_refusing_disk_is_told(site: Site) -> None:
     site.quarantine.touch()
     digest = site.put(b"content")
     with pytest.raises(OSError, match="exists"):
-        await site.store.set_aside(digest)
+        await site.store.quarantine(digest)
     assert await site.store.stat(digest) == 7

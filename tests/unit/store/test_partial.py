@@ -9,8 +9,8 @@ import pytest
 
 from registry.errors import DigestMismatch, StoreError
 from registry.oci.digest import Digest
-from registry.store.ingests import Spool, Waybill
-from registry.store.partial import Fate, PartReader, PartWriter, Progress
+from registry.store.ingests import IngestInfo, Ingests
+from registry.store.partial import PartialReader, PartialState, PartialWriter, Progress
 
 CONTENT = bytes(range(256)) * 10
 DIGEST = Digest.of(CONTENT)
@@ -18,76 +18,76 @@ SIZE = len(CONTENT)
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    return Spool(tmp_path)
+def ingests(tmp_path: Path) -> Ingests:
+    return Ingests(tmp_path)
 
 
 @pytest.fixture
-def writer(spool: Spool) -> Iterator[PartWriter]:
-    taken = take(spool)
+def writer(ingests: Ingests) -> Iterator[PartialWriter]:
+    taken = take(ingests)
     yield taken
     taken.close()
 
 
 @pytest.fixture
-def reader(spool: Spool, writer: PartWriter) -> Iterator[PartReader]:
+def reader(ingests: Ingests, writer: PartialWriter) -> Iterator[PartialReader]:
     """Opened before anything was written, as by another process."""
-    with look(spool) as opened:
+    with look(ingests) as opened:
         yield opened
 
 
-def take(spool: Spool) -> PartWriter:
-    taken = spool.take(DIGEST)
+def take(ingests: Ingests) -> PartialWriter:
+    taken = ingests.take(DIGEST)
     assert taken is not None
     return taken
 
 
-def look(spool: Spool) -> PartReader:
-    opened = spool.open(DIGEST)
+def look(ingests: Ingests) -> PartialReader:
+    opened = ingests.open(DIGEST)
     assert opened is not None
     return opened
 
 
-def fill(writer: PartWriter, content: bytes = CONTENT) -> None:
+def fill(writer: PartialWriter, content: bytes = CONTENT) -> None:
     writer.append([content])
 
 
-def test_last_byte_is_withheld(writer: PartWriter, reader: PartReader) -> None:
+def test_last_byte_is_withheld(writer: PartialWriter, reader: PartialReader) -> None:
     """Readers never see the last byte received before the digest was checked."""
     for stop in (1, 2, 100, SIZE):
         fill(writer, CONTENT[writer.received : stop])
-        assert Progress(stop - 1, Fate.GROWING) == reader.progress()
+        assert Progress(stop - 1, PartialState.GROWING) == reader.progress()
         assert CONTENT[: stop - 1] == reader.read(0, SIZE)
         assert stop == writer.received
 
 
-def test_chunks_land_in_order(writer: PartWriter, reader: PartReader) -> None:
+def test_chunks_land_in_order(writer: PartialWriter, reader: PartialReader) -> None:
     """Many chunks at once land as they came."""
     writer.append([CONTENT[:1], CONTENT[1:2], CONTENT[2:1000], CONTENT[1000:]])
     writer.seal()
     assert reader.read(0, SIZE + 1) == CONTENT
 
 
-def test_sealed_part_is_whole(writer: PartWriter, reader: PartReader) -> None:
+def test_sealed_part_is_whole(writer: PartialWriter, reader: PartialReader) -> None:
     """After sealing every byte may be read, and the inode says so."""
     fill(writer)
     sealed = writer.seal()
 
     assert (sealed.digest, sealed.size) == (DIGEST, SIZE)
-    assert Progress(SIZE, Fate.WHOLE) == reader.progress()
+    assert Progress(SIZE, PartialState.WHOLE) == reader.progress()
     assert sealed.path.read_bytes() == CONTENT
 
 
-def test_verified_part_has_its_last_byte(writer: PartWriter, reader: PartReader) -> None:
+def test_verified_part_has_its_last_byte(writer: PartialWriter, reader: PartialReader) -> None:
     """Readers have the last byte as soon as the digest agreed, before the disk has it."""
     fill(writer)
     writer.verify()
-    assert Progress(SIZE, Fate.GROWING) == reader.progress()
+    assert Progress(SIZE, PartialState.GROWING) == reader.progress()
 
 
 @pytest.mark.parametrize("wrong", [CONTENT[:-1] + b"x", CONTENT[:-1], CONTENT + b"x", b"x"])
 def test_wrong_part_is_condemned(
-    spool: Spool, writer: PartWriter, reader: PartReader, wrong: bytes
+    ingests: Ingests, writer: PartialWriter, reader: PartialReader, wrong: bytes
 ) -> None:
     """Wrong bytes are condemned for every reader, without their last one, and taken away."""
     fill(writer, wrong)
@@ -95,86 +95,90 @@ def test_wrong_part_is_condemned(
     with pytest.raises(DigestMismatch, match=str(len(wrong))):
         writer.seal()
 
-    assert Progress(len(wrong) - 1, Fate.CONDEMNED) == reader.progress()
-    assert spool.open(DIGEST) is None
+    assert Progress(len(wrong) - 1, PartialState.CONDEMNED) == reader.progress()
+    assert ingests.open(DIGEST) is None
 
 
-def test_abandoned_part_says_so(spool: Spool, writer: PartWriter, reader: PartReader) -> None:
+def test_abandoned_part_says_so(
+    ingests: Ingests, writer: PartialWriter, reader: PartialReader
+) -> None:
     """A part that was given up keeps what its readers have, and its name is free."""
     fill(writer)
     writer.abandon()
 
-    assert Progress(SIZE - 1, Fate.ABANDONED) == reader.progress()
+    assert Progress(SIZE - 1, PartialState.ABANDONED) == reader.progress()
     assert CONTENT[:-1] == reader.read(0, SIZE)
-    assert spool.open(DIGEST) is None
+    assert ingests.open(DIGEST) is None
 
 
-def test_reader_follows_a_rename(writer: PartWriter, reader: PartReader, tmp_path: Path) -> None:
+def test_reader_follows_a_rename(
+    writer: PartialWriter, reader: PartialReader, tmp_path: Path
+) -> None:
     """A reader keeps its part when a store adopts it, and when the store deletes it."""
     fill(writer)
     sealed = writer.seal()
     sealed.path.rename(tmp_path / "adopted")
     (tmp_path / "adopted").unlink()
-    assert Progress(SIZE, Fate.WHOLE) == reader.progress()
+    assert Progress(SIZE, PartialState.WHOLE) == reader.progress()
 
 
 @pytest.mark.parametrize("stop", [2, 1000, SIZE - 1, SIZE])
-def test_filling_is_resumed(spool: Spool, stop: int) -> None:
+def test_filling_is_resumed(ingests: Ingests, stop: int) -> None:
     """A second writer goes on from what has landed, and the whole is right."""
-    first = take(spool)
+    first = take(ingests)
     fill(first, CONTENT[:stop])
     first.close()
 
-    second = take(spool)
+    second = take(ingests)
     assert stop - 1 == second.resume()
     fill(second, CONTENT[stop - 1 :])
     assert second.seal().size == SIZE
     second.close()
 
 
-def test_resumed_lie_is_found_out(spool: Spool) -> None:
+def test_resumed_lie_is_found_out(ingests: Ingests) -> None:
     """A wrong prefix that was left behind is hashed too, and condemned at the end."""
-    first = take(spool)
+    first = take(ingests)
     fill(first, b"x" + CONTENT[1:1000])
     first.close()
 
-    second = take(spool)
+    second = take(ingests)
     fill(second, CONTENT[second.resume() :])
     with pytest.raises(DigestMismatch):
         second.seal()
     second.close()
 
 
-def test_restart_never_continues_under_old_readers(spool: Spool) -> None:
+def test_restart_never_continues_under_old_readers(ingests: Ingests) -> None:
     """Beginning again leaves the readers of the old bytes with those: nothing else follows them."""
-    first = take(spool)
+    first = take(ingests)
     fill(first, bytes(1000))
     first.close()
-    with look(spool) as old:
-        second = take(spool)
+    with look(ingests) as old:
+        second = take(ingests)
         second.resume()
         second.restart()
         fill(second)
         second.seal()
 
-        assert Progress(999, Fate.ABANDONED) == old.progress()
+        assert Progress(999, PartialState.ABANDONED) == old.progress()
         assert bytes(999) == old.read(0, SIZE)
-    with look(spool) as new:
+    with look(ingests) as new:
         assert new.read(0, SIZE) == CONTENT
     second.close()
 
 
-def test_restarted_part_stays_locked(spool: Spool) -> None:
+def test_restarted_part_stays_locked(ingests: Ingests) -> None:
     """Who begins again is still the only writer."""
-    first = take(spool)
+    first = take(ingests)
     fill(first, bytes(1000))
     first.restart()
-    assert spool.take(DIGEST) is None
+    assert ingests.take(DIGEST) is None
     first.close()
 
 
 def test_short_writes_are_completed(
-    writer: PartWriter, reader: PartReader, monkeypatch: pytest.MonkeyPatch
+    writer: PartialWriter, reader: PartialReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A disk that takes a few bytes at a time gets them all."""
     real = os.pwritev
@@ -187,7 +191,7 @@ def test_short_writes_are_completed(
 
 
 def test_refusing_disk_is_named(
-    writer: PartWriter, reader: PartReader, monkeypatch: pytest.MonkeyPatch
+    writer: PartialWriter, reader: PartialReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A disk that refuses is an error that says where; what readers have stays readable."""
     fill(writer, CONTENT[:100])
@@ -201,42 +205,42 @@ def test_refusing_disk_is_named(
     assert CONTENT[:99] == reader.read(0, SIZE)
 
 
-def test_whole_part_left_by_a_crash_is_right(spool: Spool) -> None:
+def test_whole_part_left_by_a_crash_is_right(ingests: Ingests) -> None:
     """What was sealed and never adopted needs nothing fetched: the next writer finds it right."""
-    first = take(spool)
+    first = take(ingests)
     fill(first)
     first.seal()
     first.close()
 
-    second = take(spool)
+    second = take(ingests)
     assert second.resume() == SIZE
     assert second.is_right
     assert second.seal().path.read_bytes() == CONTENT
     second.close()
 
 
-def test_part_complete_but_unsealed_is_right(spool: Spool) -> None:
+def test_part_complete_but_unsealed_is_right(ingests: Ingests) -> None:
     """So is what got its last byte, and then its writer died."""
-    first = take(spool)
+    first = take(ingests)
     fill(first)
     first.verify()
     first.close()
 
-    second = take(spool)
+    second = take(ingests)
     second.resume()
     assert second.is_right
     assert second.is_growing
     second.close()
 
 
-def test_condemned_part_left_by_a_crash_is_begun_again(spool: Spool, tmp_path: Path) -> None:
+def test_condemned_part_left_by_a_crash_is_begun_again(ingests: Ingests, tmp_path: Path) -> None:
     """A verdict that was left behind binds nobody: the next writer begins again."""
-    first = take(spool)
+    first = take(ingests)
     fill(first, bytes(1000))
     os.fchmod(first._descriptor, 0o400)
     first.close()
 
-    second = take(spool)
+    second = take(ingests)
     second.resume()
     assert not second.is_growing
     second.restart()
@@ -245,26 +249,26 @@ def test_condemned_part_left_by_a_crash_is_begun_again(spool: Spool, tmp_path: P
     second.close()
 
 
-def test_one_writer_at_a_time(spool: Spool, writer: PartWriter) -> None:
+def test_one_writer_at_a_time(ingests: Ingests, writer: PartialWriter) -> None:
     """While one writes nobody else can; when it lets go, or dies, the next one can."""
-    assert spool.take(DIGEST) is None
-    assert spool.take(Digest.of(b"other")) is not None
+    assert ingests.take(DIGEST) is None
+    assert ingests.take(Digest.of(b"other")) is not None
 
 
-def test_parts_that_do_not_exist_are_none(spool: Spool) -> None:
+def test_parts_that_do_not_exist_are_none(ingests: Ingests) -> None:
     """There is nothing to open, and nothing announced, before there is a writer."""
-    assert spool.open(DIGEST) is None
-    assert spool.waybill(DIGEST) is None
+    assert ingests.open(DIGEST) is None
+    assert ingests.read_info(DIGEST) is None
 
 
-def test_waybill_is_read_by_others(spool: Spool, tmp_path: Path) -> None:
+def test_waybill_is_read_by_others(ingests: Ingests, tmp_path: Path) -> None:
     """What the writer announces another process reads, until it is forgotten."""
-    waybill = Waybill(SIZE, "docker.io/library/a", "https://h", 1.0)
-    spool.announce(DIGEST, waybill)
+    info = IngestInfo(SIZE, "docker.io/library/a", "https://h", 1.0)
+    ingests.write_info(DIGEST, info)
 
-    found = Spool(tmp_path).waybill(DIGEST)
-    spool.forget(DIGEST)
-    spool.forget(DIGEST)
+    found = Ingests(tmp_path).read_info(DIGEST)
+    ingests.forget(DIGEST)
+    ingests.forget(DIGEST)
 
     assert found is not None
     assert (*(found.size, found.repository, found.endpoint, found.started),) == (
@@ -273,17 +277,17 @@ def test_waybill_is_read_by_others(spool: Spool, tmp_path: Path) -> None:
         "https://h",
         1.0,
     )
-    assert spool.waybill(DIGEST) is None
+    assert ingests.read_info(DIGEST) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"size": 1, "colour": "red"}'])
-def test_unreadable_waybill_is_none(spool: Spool, tmp_path: Path, content: bytes) -> None:
+def test_unreadable_waybill_is_none(ingests: Ingests, tmp_path: Path, content: bytes) -> None:
     """A waybill torn by a crash, or of another version, counts as none."""
     (tmp_path / f"sha256-{DIGEST.encoded}.json").write_bytes(content)
-    assert spool.waybill(DIGEST) is None
+    assert ingests.read_info(DIGEST) is None
 
 
 def test_unwritable_spool_is_a_store_error(tmp_path: Path) -> None:
     """A spool that is gone refuses, and says where."""
     with pytest.raises(StoreError):
-        Spool(tmp_path / "gone").announce(DIGEST, Waybill(1, "r", "e", 1.0))
+        Ingests(tmp_path / "gone").write_info(DIGEST, IngestInfo(1, "r", "e", 1.0))

@@ -5,13 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from registry.store.run_folder import open_scratch
+from registry.store.run_folder import open_run_folder
 
 HOLD = """
 import sys
 from pathlib import Path
-from registry.store.run_folder import open_scratch
-print(open_scratch(Path(sys.argv[1])), flush=True)
+from registry.store.run_folder import open_run_folder
+print(open_run_folder(Path(sys.argv[1])), flush=True)
 sys.stdin.read()
 """
 
@@ -24,13 +24,13 @@ def test_the_living_keep_theirs(tmp_path: Path) -> None:
         theirs = Path(other.stdout.readline().decode().strip())
         (theirs / "counter_1.db").touch()
 
-        ours = open_scratch(tmp_path / "metrics")
+        ours = open_run_folder(tmp_path / "metrics")
 
         assert ours != theirs
         assert (theirs / "counter_1.db").exists()
         other.kill()
         other.wait()
-    again = open_scratch(tmp_path / "metrics")
+    again = open_run_folder(tmp_path / "metrics")
     assert not theirs.exists()
     assert {again, ours} == set((tmp_path / "metrics").iterdir())
 
@@ -39,5 +39,5 @@ def test_files_of_former_versions_go(tmp_path: Path) -> None:
     """Counters that lay in the folder itself are deleted."""
     (tmp_path / "metrics").mkdir()
     (tmp_path / "metrics" / f"counter_{os.getpid()}.db").touch()
-    ours = open_scratch(tmp_path / "metrics")
+    ours = open_run_folder(tmp_path / "metrics")
     assert [ours] == list((tmp_path / "metrics").iterdir())

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from registry.errors import DigestMismatch
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.store.ingests import Spool
-from registry.store.sparse import Assembly, find_gaps, join_spans
+from registry.store.ingests import Ingests
+from registry.store.sparse import SparsePartial, find_gaps, join_spans
 
 CONTENT = random.Random(31).randbytes(10_000)
 BLOB = Digest.of(CONTENT)
@@ -22,13 +22,13 @@ spans = st.lists(
 )
 
 
-def take(spool: Spool, whole: int = len(CONTENT)) -> Assembly:
-    assembly = spool.assemble(BLOB, whole)
+def take(ingests: Ingests, whole: int = len(CONTENT)) -> SparsePartial:
+    assembly = ingests.open_sparse(BLOB, whole)
     assert assembly is not None
     return assembly
 
 
-def add(assembly: Assembly, start: int, stop: int) -> int:
+def add(assembly: SparsePartial, start: int, stop: int) -> int:
     part = CONTENT[start:stop]
     pieces = [part[at : at + 700] for at in range(0, len(part), 700)]
     return assembly.add(start, Digest.of(part), pieces)
@@ -49,18 +49,18 @@ def test_gaps_are_what_no_span_has(kept: list[Span], start: int, length: int) ->
 @pytest.mark.parametrize("is_alone", [True, False])
 def test_parts_come_in_any_order(tmp_path: Path, seed: int, is_alone: bool) -> None:
     """Whichever comes first, by whoever, also twice: with the last the blob is whole."""
-    chance, spool = random.Random(seed), Spool(tmp_path)
+    chance, ingests = random.Random(seed), Ingests(tmp_path)
     cuts = [0, *sorted(chance.sample(range(1, len(CONTENT)), 4)), len(CONTENT)]
     parts = [*itertools.pairwise(cuts)]
     parts += [chance.choice(parts), (100, 5000)]  # the last as another bundle has cut it
     chance.shuffle(parts)
-    assembly, came = take(spool), 0
+    assembly, came = take(ingests), 0
     for start, stop in parts:
         came += add(assembly, start, stop)
         assert assembly.lacking == len(CONTENT) - came
         if is_alone:
             assembly.close()
-            assembly = take(spool)
+            assembly = take(ingests)
     sealed = assembly.seal()
     assert (sealed.path.read_bytes(), sealed.digest, sealed.size) == (CONTENT, BLOB, len(CONTENT))
     assert sealed.path.stat().st_mode & 0o777 == 0o444
@@ -69,8 +69,8 @@ def test_parts_come_in_any_order(tmp_path: Path, seed: int, is_alone: bool) -> N
 
 def test_a_damaged_part_harms_no_other(tmp_path: Path) -> None:
     """It is refused, also over bytes that were right before, and its right copy completes them."""
-    spool = Spool(tmp_path)
-    assembly = take(spool)
+    ingests = Ingests(tmp_path)
+    assembly = take(ingests)
     add(assembly, 0, 4000)
     for start, stop in ((4000, 10_000), (2000, 10_000)):
         with pytest.raises(DigestMismatch):
@@ -84,7 +84,7 @@ def test_a_damaged_part_harms_no_other(tmp_path: Path) -> None:
 @pytest.mark.parametrize("is_forgery_first", [True, False])
 def test_forged_parts_are_never_a_blob(tmp_path: Path, is_forgery_first: bool) -> None:
     """Parts that are as somebody says, and not of this blob, are thrown away with it."""
-    assembly = take(Spool(tmp_path))
+    assembly = take(Ingests(tmp_path))
     forged = b"!" * 5000
     if is_forgery_first:
         assembly.add(0, Digest.of(forged), [forged])
@@ -101,44 +101,44 @@ def test_forged_parts_are_never_a_blob(tmp_path: Path, is_forgery_first: bool) -
 @pytest.mark.parametrize("ranges", [b"", b"{", b'{"whole": 1, "kept": [[0, 1]]}', b"[]"])
 def test_a_record_that_does_not_fit_counts_for_nothing(tmp_path: Path, ranges: bytes) -> None:
     """Without its record, or with a wrong one, a file begins anew."""
-    spool = Spool(tmp_path)
-    assembly = take(spool)
+    ingests = Ingests(tmp_path)
+    assembly = take(ingests)
     add(assembly, 0, 4000)
     assembly.close()
     (record,) = tmp_path.glob("*.ranges")
     record.write_bytes(ranges)
-    assembly = take(spool)
+    assembly = take(ingests)
     assert assembly.lacking == len(CONTENT)
     assembly.close()
 
 
 def test_what_is_kept_takes_room_until_it_is_dropped(tmp_path: Path) -> None:
     """Parts without a pull count as arriving; only what came is counted, not the holes."""
-    spool, whole = Spool(tmp_path), 2**40
-    assembly = spool.assemble(BLOB, whole)
+    ingests, whole = Ingests(tmp_path), 2**40
+    assembly = ingests.open_sparse(BLOB, whole)
     assert assembly is not None
     assembly.add(2**30, Digest.of(CONTENT), [CONTENT])
-    assert spool.take(BLOB) is None, "no pull writes it meanwhile"
+    assert ingests.take(BLOB) is None, "no pull writes it meanwhile"
     assembly.close()
-    assert len(CONTENT) <= spool.measure(BLOB) < 2**20
-    assert spool.list_parts() == [BLOB]
+    assert len(CONTENT) <= ingests.measure(BLOB) < 2**20
+    assert ingests.list_parts() == [BLOB]
     for path in tmp_path.iterdir():
         os.utime(path, (1.0, 1.0))
-    assert spool.idle(BLOB) > 1e6
-    assert spool.sweep(60.0) == 0
-    with spool.hold(BLOB):
-        spool.drop(BLOB)
-    assert (spool.list_parts(), [*tmp_path.iterdir()]) == ([], [])
+    assert ingests.idle(BLOB) > 1e6
+    assert ingests.sweep(60.0) == 0
+    with ingests.hold(BLOB):
+        ingests.drop(BLOB)
+    assert (ingests.list_parts(), [*tmp_path.iterdir()]) == ([], [])
 
 
 def test_what_a_pull_has_left_goes(tmp_path: Path) -> None:
     """It would take room twice, and nobody has proved it."""
-    spool = Spool(tmp_path)
-    writer = spool.take(BLOB)
+    ingests = Ingests(tmp_path)
+    writer = ingests.take(BLOB)
     assert writer is not None
     writer.append([CONTENT[:6000]])
     writer.close()
-    assembly = take(spool)
+    assembly = take(ingests)
     add(assembly, 0, 1000)
     assembly.close()
     assert {path.suffix for path in tmp_path.iterdir()} == {".pieces", ".ranges"}

@@ -10,13 +10,13 @@ from registry.upstream.circuit_breaker import (
     SUSPICION,
     THROTTLED_REST,
     TRIAL,
-    Health,
+    CircuitBreaker,
 )
 
 NOW = 1000.0
 
 
-def fail(health: Health, times: int, now: float = NOW) -> Health:
+def fail(health: CircuitBreaker, times: int, now: float = NOW) -> CircuitBreaker:
     for _ in range(times):
         health = health.fail(now, now)
     return health
@@ -25,12 +25,12 @@ def fail(health: Health, times: int, now: float = NOW) -> Health:
 @pytest.mark.parametrize("failures", range(FAILURES))
 def test_few_failures_rest_nothing(failures: int) -> None:
     """Up to two failures in a row, everybody may ask."""
-    assert not fail(Health(), failures).rests(NOW)
+    assert not fail(CircuitBreaker(), failures).rests(NOW)
 
 
 def test_breaker_opens_at_the_third_failure() -> None:
     """Three failures in a row make the endpoint rest for two seconds."""
-    health = fail(Health(), FAILURES)
+    health = fail(CircuitBreaker(), FAILURES)
 
     assert health.rests(NOW)
     assert health.rests(NOW + FIRST_REST - 0.001)
@@ -42,7 +42,7 @@ def test_breaker_opens_at_the_third_failure() -> None:
 )
 def test_rest_doubles_up_to_a_minute(further: int, rest: float) -> None:
     """Each further failure doubles the rest, up to the longest."""
-    health, now = fail(Health(), FAILURES), NOW
+    health, now = fail(CircuitBreaker(), FAILURES), NOW
     for _ in range(further):
         now = health.rests_until
         health = health.admit(now).fail(now, now)
@@ -52,7 +52,7 @@ def test_rest_doubles_up_to_a_minute(further: int, rest: float) -> None:
 
 def test_success_closes_the_breaker() -> None:
     """One useful answer forgets all failures and the rest."""
-    health = fail(Health(), FAILURES + 3).succeed()
+    health = fail(CircuitBreaker(), FAILURES + 3).succeed()
 
     assert not health.rests(NOW)
     assert not fail(health, FAILURES - 1).rests(NOW)
@@ -60,7 +60,7 @@ def test_success_closes_the_breaker() -> None:
 
 def test_first_after_the_rest_goes_alone() -> None:
     """When the rest is over one caller tries, and the others are spared until it knows."""
-    health = fail(Health(), FAILURES)
+    health = fail(CircuitBreaker(), FAILURES)
     later = NOW + FIRST_REST
 
     tried = health.admit(later)
@@ -72,20 +72,20 @@ def test_first_after_the_rest_goes_alone() -> None:
 def test_failed_trial_rests_longer() -> None:
     """A trial that fails makes the endpoint rest twice as long as before."""
     later = NOW + FIRST_REST
-    health = fail(Health(), FAILURES).admit(later).fail(later, later)
+    health = fail(CircuitBreaker(), FAILURES).admit(later).fail(later, later)
     assert later + 2 * FIRST_REST == health.rests_until
 
 
 def test_good_trial_lets_all_in() -> None:
     """A trial that succeeds opens the door for everybody at once."""
     later = NOW + FIRST_REST
-    assert not fail(Health(), FAILURES).admit(later).succeed().rests(later)
+    assert not fail(CircuitBreaker(), FAILURES).admit(later).succeed().rests(later)
 
 
 def test_healthy_endpoint_admits_all() -> None:
     """Without failures, one who asks keeps nobody away."""
-    assert Health() == Health().admit(NOW)
-    assert fail(Health(), 1) == fail(Health(), 1).admit(NOW)
+    assert CircuitBreaker() == CircuitBreaker().admit(NOW)
+    assert fail(CircuitBreaker(), 1) == fail(CircuitBreaker(), 1).admit(NOW)
 
 
 @pytest.mark.parametrize(
@@ -94,24 +94,24 @@ def test_healthy_endpoint_admits_all() -> None:
 )
 def test_throttled_endpoint_rests_as_it_says(retry_after: float | None, rest: float) -> None:
     """A 429 is obeyed, within a second and two minutes; a minute where it does not say."""
-    assert NOW + rest == Health().throttle(NOW, retry_after).rests_until
+    assert NOW + rest == CircuitBreaker().throttle(NOW, retry_after).rests_until
 
 
 def test_throttling_never_shortens_a_rest() -> None:
     """A short 429 during a long rest leaves the long one."""
-    health = Health().throttle(NOW, 100.0)
+    health = CircuitBreaker().throttle(NOW, 100.0)
     assert health == health.throttle(NOW, 10.0)
 
 
 def test_throttling_is_no_failure() -> None:
     """An endpoint that throttled is not a step nearer to an open breaker."""
-    health = fail(Health(), FAILURES - 1).throttle(NOW, 1.0)
+    health = fail(CircuitBreaker(), FAILURES - 1).throttle(NOW, 1.0)
     assert health.failures == FAILURES - 1
 
 
 def test_liar_is_suspect_for_a_while() -> None:
     """Wrong bytes make an endpoint suspect, not resting, and a good answer does not clear it."""
-    health = Health().accuse(NOW).succeed()
+    health = CircuitBreaker().mark_suspect(NOW).succeed()
 
     assert health.is_suspect(NOW)
     assert not health.rests(NOW)

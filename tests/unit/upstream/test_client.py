@@ -10,7 +10,7 @@ from registry.errors import UpstreamError, UpstreamFaulty
 from registry.settings.model import UpstreamSettings
 from registry.upstream import auth
 from registry.upstream.auth import Login, TokenCache, TokenKey
-from registry.upstream.circuit_breaker import FAILURES, FIRST_REST, TRIAL, Health
+from registry.upstream.circuit_breaker import FAILURES, FIRST_REST, TRIAL, CircuitBreaker
 from registry.upstream.client import open_client
 from registry.upstream.redirects import follow
 from tests.fakes.upstream import FakeUpstream, Fault, Status
@@ -88,7 +88,7 @@ def test_local_names_may_lead_inside(url: str) -> None:
 
 def test_simultaneous_failures_count_once_the_breaker_is_open() -> None:
     """Those under way when the breaker opened do not make the rest longer."""
-    health = Health()
+    health = CircuitBreaker()
     for number in range(8):
         health = health.fail(NOW + number / 100, NOW - 1)
     assert health.failures == FAILURES
@@ -98,7 +98,7 @@ def test_simultaneous_failures_count_once_the_breaker_is_open() -> None:
 def test_withdrawn_trial_leaves_room_for_the_next() -> None:
     """A trial without a verdict is over when it ends, not when its time is."""
     later = NOW + FIRST_REST
-    health = Health()
+    health = CircuitBreaker()
     for _ in range(FAILURES):
         health = health.fail(NOW, NOW)
     tried = health.admit(later)

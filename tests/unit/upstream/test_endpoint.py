@@ -18,7 +18,7 @@ from registry.upstream.auth import Login, TokenCache
 from registry.upstream.circuit_breaker import FAILURES, FIRST_REST, THROTTLED_REST
 from registry.upstream.client import open_client
 from registry.upstream.endpoint import Call, Endpoint
-from registry.upstream.failures import Stumbled
+from registry.upstream.failures import AttemptFailed
 from registry.upstream.rate_limit import Budget
 from registry.upstream.redirects import MAX_HOPS
 from tests.fakes.upstream import FakeUpstream, Fault, Gzip, Redirect, RedirectLoop, Status
@@ -77,9 +77,9 @@ async def test_blob_comes_through_login_and_redirect(bench: Bench) -> None:
         (Status(403), UpstreamDenied),
         (Status(401), UpstreamDenied),
         (Status(429), UpstreamThrottled),
-        (Status(500), Stumbled),
+        (Status(500), AttemptFailed),
         (Status(503), UpstreamUnreachable),
-        (Status(408), Stumbled),
+        (Status(408), AttemptFailed),
         (Status(416), UpstreamFaulty),
         (Status(400), UpstreamFaulty),
         (RedirectLoop(), UpstreamFaulty),

@@ -17,13 +17,13 @@ from registry.errors import (
 )
 from registry.upstream.auth import Login, TokenCache
 from registry.upstream.endpoint import Endpoint
-from registry.upstream.failover import ROUNDS, Roster, may_pass, weigh
-from registry.upstream.failures import Resting
+from registry.upstream.failover import ROUNDS, EndpointPool, may_pass, weigh
+from registry.upstream.failures import EndpointSuspended
 
 ABSENT = BlobUnknown("r", "d")
 DENIED = UpstreamDenied("o", "no")
 DOWN = UpstreamUnreachable("o", "down")
-RESTING = Resting("o", "left alone", 5.0)
+RESTING = EndpointSuspended("o", "left alone", 5.0)
 THROTTLED = UpstreamThrottled("o", "429")
 FAULTY = UpstreamFaulty("o", "nonsense")
 Failure = Unknown | UpstreamError
@@ -64,7 +64,7 @@ def test_only_a_broken_line_may_pass(failure: Failure, expected: bool) -> None:
 
 
 @pytest.fixture
-async def roster() -> Roster:
+async def pool() -> EndpointPool:
     """Two endpoints; nothing connects to them."""
     client = httpx.AsyncClient()
     clock = lambda: 0.0  # noqa: E731
@@ -73,7 +73,7 @@ async def roster() -> Roster:
     endpoints = [
         Endpoint(url, client, Login(url, None, tokens), clock, lambda budget: None) for url in urls
     ]
-    return Roster("docker.io", endpoints, clock, random.Random(1))
+    return EndpointPool("docker.io", endpoints, clock, random.Random(1))
 
 
 def answer(*answers: Failure | str) -> tuple[Callable[[Endpoint], Awaitable[str]], list[str]]:
@@ -91,55 +91,55 @@ def answer(*answers: Failure | str) -> tuple[Callable[[Endpoint], Awaitable[str]
     return ask, asked
 
 
-async def test_first_answer_settles_it(roster: Roster) -> None:
+async def test_first_answer_settles_it(pool: EndpointPool) -> None:
     """The endpoint that was written first is asked first, and nobody else if it answers."""
     ask, asked = answer("yes")
-    assert await roster.ask(ask) == "yes"
+    assert await pool.ask(ask) == "yes"
     assert asked == ["first"]
 
 
 @pytest.mark.parametrize("failure", [ABSENT, DENIED, DOWN, RESTING, THROTTLED, FAULTY])
-async def test_next_one_is_asked(roster: Roster, failure: Failure) -> None:
+async def test_next_one_is_asked(pool: EndpointPool, failure: Failure) -> None:
     """Whatever the first one lacks, the second may have."""
     ask, asked = answer(failure, "yes")
-    assert await roster.ask(ask) == "yes"
+    assert await pool.ask(ask) == "yes"
     assert asked == ["first", "second"]
 
 
-async def test_absence_is_settled_in_one_round(roster: Roster) -> None:
+async def test_absence_is_settled_in_one_round(pool: EndpointPool) -> None:
     """When all say that it is not there, nobody is asked again."""
     ask, asked = answer(ABSENT, ABSENT)
     with pytest.raises(BlobUnknown):
-        await roster.ask(ask)
+        await pool.ask(ask)
     assert asked == ["first", "second"]
 
 
-async def test_broken_lines_are_tried_again(roster: Roster) -> None:
+async def test_broken_lines_are_tried_again(pool: EndpointPool) -> None:
     """Broken lines are tried in three rounds, then the question stays open."""
     ask, asked = answer(*[DOWN] * 2 * ROUNDS)
     with pytest.raises(UpstreamUnreachable):
-        await roster.ask(ask)
+        await pool.ask(ask)
     assert asked == ["first", "second"] * ROUNDS
 
 
-async def test_second_round_may_settle_it(roster: Roster) -> None:
+async def test_second_round_may_settle_it(pool: EndpointPool) -> None:
     """A line that comes back within the rounds is used."""
     ask, asked = answer(DOWN, DOWN, "yes")
-    assert await roster.ask(ask) == "yes"
+    assert await pool.ask(ask) == "yes"
     assert asked == ["first", "second", "first"]
 
 
-async def test_liar_is_asked_last(roster: Roster) -> None:
+async def test_liar_is_asked_last(pool: EndpointPool) -> None:
     """An endpoint that sent wrong bytes is asked when the others have nothing."""
-    roster.candidates()[0].accuse()
+    pool.candidates()[0].mark_suspect()
     ask, asked = answer(ABSENT, "yes")
-    assert await roster.ask(ask) == "yes"
+    assert await pool.ask(ask) == "yes"
     assert asked == ["second", "first"]
 
 
-def test_all_may_be_suspect(roster: Roster) -> None:
+def test_all_may_be_suspect(pool: EndpointPool) -> None:
     """When all have sent wrong bytes, they are asked in the order they were written."""
-    expected = roster.candidates()
+    expected = pool.candidates()
     for endpoint in expected:
-        endpoint.accuse()
-    assert expected == roster.candidates()
+        endpoint.mark_suspect()
+    assert expected == pool.candidates()

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from registry.upstream.backoff import FIRST_WAIT, LONGEST_WAIT, Patience
+from registry.upstream.backoff import FIRST_WAIT, LONGEST_WAIT, RetryBudget
 from registry.upstream.rate_limit import Budget, read_budget, read_retry_after
 
 
@@ -62,9 +62,9 @@ def test_other_retry_after_is_unsaid(text: str) -> None:
 
 def test_waits_double_with_jitter() -> None:
     """Waits double up to the longest, each shortened by chance to no less than its half."""
-    patience = Patience(1e6, 1e6, random.Random(1))
+    retries = RetryBudget(1e6, 1e6, random.Random(1))
 
-    waits = [patience.next_wait(0.0) or 0.0 for _ in range(12)]
+    waits = [retries.next_wait(0.0) or 0.0 for _ in range(12)]
 
     for tries, wait in enumerate(waits):
         longest = min(LONGEST_WAIT, FIRST_WAIT * 2**tries)
@@ -73,28 +73,28 @@ def test_waits_double_with_jitter() -> None:
 
 def test_patience_runs_out() -> None:
     """A wait that would end behind the deadline is not begun."""
-    patience = Patience(10.0, 10.0, random.Random(1))
+    retries = RetryBudget(10.0, 10.0, random.Random(1))
 
-    assert patience.next_wait(0.0) is not None
-    assert patience.next_wait(9.99) is None
+    assert retries.next_wait(0.0) is not None
+    assert retries.next_wait(9.99) is None
 
 
 def test_wait_is_at_least_what_was_asked() -> None:
     """What the upstream asks for is waited, or patience runs out at once."""
-    patience = Patience(10.0, 10.0, random.Random(1))
+    retries = RetryBudget(10.0, 10.0, random.Random(1))
 
-    assert patience.next_wait(0.0, at_least=7.0) == 7.0
-    assert patience.next_wait(0.0, at_least=11.0) is None
+    assert retries.next_wait(0.0, at_least=7.0) == 7.0
+    assert retries.next_wait(0.0, at_least=11.0) is None
 
 
 def test_progress_renews_patience() -> None:
     """Progress moves the deadline and starts the waits over."""
-    patience = Patience(10.0, 10.0, random.Random(1))
+    retries = RetryBudget(10.0, 10.0, random.Random(1))
     for _ in range(8):
-        patience.next_wait(0.0)
+        retries.next_wait(0.0)
 
-    patience.renew(100.0)
+    retries.renew(100.0)
 
-    wait = patience.next_wait(109.0)
+    wait = retries.next_wait(109.0)
     assert wait is not None
     assert wait <= FIRST_WAIT
