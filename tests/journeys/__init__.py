@@ -1,0 +1,1 @@
+"""Journeys through the real programs, counted: files entered, calls between files."""

@@ -1,0 +1,35 @@
+"""The journeys run, and what they count is what they say."""
+
+from pathlib import Path
+
+from tests.journeys.counts import FILES, count
+from tests.journeys.journeys import pull_cold_blob, pull_tag, repeat_tag
+from tests.journeys.questions import QUESTIONS
+
+TABLE = QUESTIONS[1].title
+WRITES = QUESTIONS[3].title
+
+
+def test_repeating_an_answer_enters_fewer_files(tmp_path: Path) -> None:
+    """A new request goes through routing to the manifest; the same bytes again do not."""
+    found = []
+    for name, journey in (("whole", pull_tag), ("repeated", repeat_tag)):
+        running = journey(tmp_path / name)
+        found.append(count(next(running)))
+        running.close()
+    whole, repeated = found
+
+    assert whole[TABLE] > 0
+    assert repeated[TABLE] == 0
+    assert 0 < repeated[FILES] < whole[FILES]
+    assert whole[WRITES] == 0
+
+
+def test_a_cold_blob_is_followed_to_its_end(tmp_path: Path) -> None:
+    """What happens after the client has its last byte is counted as well: the blob's row."""
+    running = pull_cold_blob(tmp_path)
+    calls = next(running)
+    running.close()
+
+    assert count(calls)[WRITES] > 0
+    assert count(calls)[QUESTIONS[0].title] > 0
