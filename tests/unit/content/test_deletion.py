@@ -145,6 +145,19 @@ async def test_bytes_that_a_pin_elsewhere_keeps_stay(site: Site) -> None:
     assert {Digest.of(each).encoded for each in AMD.blobs} <= site.list_files()
 
 
+async def test_layers_that_a_pin_elsewhere_keeps_stay_kept(site: Site) -> None:
+    """A removal does not cut a pinned index of another repository off from its layers.
+
+    They survive the removal, and an eviction after it, though only this repository had the images
+    that lead to them.
+    """
+    await site.pull(THERE, INDEX, "1")
+    await site.put_pin(THERE, TAG, [Root(INDEX.digest, True)], 1.0)
+    await remove(site)
+    await remove(site, AMD.digest)
+    assert await site.list_evictable() == set()
+
+
 @pytest.mark.parametrize("steps", range(3))
 async def test_a_crash_between_pointers_is_gone_on_from(
     site: Site, monkeypatch: pytest.MonkeyPatch, steps: int

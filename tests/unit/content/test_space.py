@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from registry.metrics import Metrics
 from registry.oci.digest import Digest
 from registry.settings.model import StorageSettings
 from registry.store.data_folder import DataFolder, open_folder
-from registry.store.file_locks import Locks
+from registry.store.file_locks import ExclusiveLocks
 from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 
@@ -45,7 +45,7 @@ class Site:
             self.store,
             self.ingests,
             Evictor(self.catalog, self.store, self.ingests, self.metrics),
-            Locks(self.folder.locks),
+            ExclusiveLocks(self.folder.locks),
             folder=self.folder.root,
             storage=storage,
             metrics=self.metrics,
@@ -103,6 +103,33 @@ async def test_what_is_read_stays(site: Site) -> None:
 
     assert filled[0].encoded in site.names()
     assert filled[1].encoded not in site.names()
+
+
+@pytest.mark.parametrize("is_room_made", [True, False])
+async def test_a_fill_does_not_evict_without_the_lock(
+    site: Site, monkeypatch: pytest.MonkeyPatch, is_room_made: bool
+) -> None:
+    """While others evict for too long, a fill deletes nothing: it uses their room, or has none."""
+    filled = [await site.fill(name) for name in "abcde"]
+    wanted = Digest.of(b"f" * SIZE)
+    evictor = Evictor(site.catalog, site.store, site.ingests, site.metrics)
+
+    @asynccontextmanager
+    async def refuse(*_: object) -> AsyncIterator[None]:
+        if is_room_made:
+            await evictor.evict(SIZE)
+        raise StoreError("questions", "another process has held the lock")
+        yield
+
+    monkeypatch.setattr(site.room._locks, "hold", refuse)
+    if is_room_made:
+        await site.room.reserve(wanted, SIZE)
+    else:
+        with pytest.raises(StoreError, match="has held the lock"):
+            await site.room.reserve(wanted, SIZE)
+    assert len(site.names()) == (4 if is_room_made else 5)
+    assert site.catalog.list_reservations() == ([wanted] if is_room_made else [])
+    assert filled[4].encoded in site.names()
 
 
 async def test_what_can_never_fit_is_refused(site: Site) -> None:
