@@ -73,7 +73,7 @@ async def test_what_others_need_stays(site: Site) -> None:
 async def test_what_is_read_stays_until_room_is_wanted(site: Site) -> None:
     """A removal waits for no reader: what is being read stays a blob that may be evicted."""
     layer = Digest.of(b"amd")
-    file = await site.store.open_file(layer)
+    file = await site.store.open(layer)
     assert file is not None
     before = site.measure()
     assert await remove(site) == before - len(b"amd")

@@ -51,7 +51,7 @@ async def test_deleting_takes_row_and_file(site: Site) -> None:
 async def test_what_is_read_is_left(site: Site) -> None:
     """A blob that somebody reads keeps its file and its row, and counts as not freed."""
     victims = [await record_of(site, A), await record_of(site, B)]
-    file = await site.store.open_file(victims[0].digest)
+    file = await site.store.open(victims[0].digest)
     assert file is not None
     assert await site.evictor.delete(victims) == SIZE
     file.close()
@@ -151,7 +151,7 @@ async def test_a_rotten_blob_is_set_aside(site: Site) -> None:
 async def test_a_rotten_blob_is_set_aside_though_it_is_read(site: Site) -> None:
     """Wrong bytes are not kept for whoever reads them: the next reader must not have them."""
     digest = await site.fill(A)
-    file = await site.store.open_file(digest)
+    file = await site.store.open(digest)
     assert file is not None
     await site.evictor.quarantine(digest, "rotten")
     file.close()

@@ -16,6 +16,7 @@ from registry.errors import StoreError
 from registry.metrics import Metrics
 from registry.oci.digest import Digest
 from registry.settings.model import StorageSettings
+from registry.store.contract import FileBody
 from registry.store.data_folder import DataFolder, open_folder
 from registry.store.file_locks import ExclusiveLocks
 from registry.store.ingests import Ingests
@@ -96,7 +97,7 @@ async def test_the_coldest_make_room(site: Site) -> None:
 async def test_what_is_read_stays(site: Site) -> None:
     """A blob that somebody reads is passed over, and the next one goes."""
     filled = [await site.fill(name) for name in "abcde"]
-    file = await site.store.open_file(filled[0])
+    file = await site.store.open(filled[0])
     assert file is not None
     await site.fill("f")
     file.close()
@@ -248,9 +249,9 @@ async def test_who_comes_during_a_deletion_reads_to_the_end(site: Site) -> None:
     filled = await site.fill("a")
     with site.store.claim(filled) as is_free:
         assert is_free
-        file = await site.store.open_file(filled)
+        file = await site.store.open(filled)
         await site.store.delete(filled)
-    assert file is not None
+    assert isinstance(file, FileBody)
     assert os.pread(file.descriptor, SIZE, 0) == b"a" * SIZE
     file.close()
 
@@ -262,7 +263,7 @@ async def test_a_blob_is_read_while_its_writer_holds_it(site: Site) -> None:
     assert writer is not None
     writer.append([b"abc"])
     await site.store.adopt(writer.seal())
-    file = await site.store.open_file(digest)
+    file = await site.store.open(digest)
     assert file is not None
     file.close()
     with site.store.claim(digest) as is_free:
