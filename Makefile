@@ -8,9 +8,9 @@ BIN := $(VENV)/bin
 run: $(VENV)/run.stamp            ## start the mirror on 127.0.0.1:5000
 	$(BIN)/entrepot serve
 
-test: $(VENV)/test.stamp          ## run every test at reduced size (about 10 minutes on 2 cores)
+test: $(VENV)/test.stamp          ## run every test (reduced sizes, about 10 minutes on 2 cores)
 	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "not soak and not alone"
-	$(BIN)/python -m pytest -m "alone and not soak" || [ $$? -eq 5 ]  # pytest exits with 5 if it selected no test
+	$(BIN)/python -m pytest -m "alone and not soak" || [ $$? -eq 5 ]  # 5: none was selected
 
 check: $(VENV)/test.stamp         ## check format, lint, types and architecture
 	$(BIN)/ruff format --check .
