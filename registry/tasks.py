@@ -1,10 +1,11 @@
-"""Work that belongs to the mirror, not to the request that caused it."""
+"""Work that outlives the request that caused it, and blocking work in threads."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
-from typing import Any, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Tasks:
@@ -38,3 +39,16 @@ class Tasks:
             task = self._shared[key] = self.start(begin())
             task.add_done_callback(lambda _: self._shared.pop(key, None))
         return task
+
+
+async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run blocking `work` in a thread, and stay until it is over even when cancelled.
+
+    A descriptor must not be closed, and its number given to another file, under a running write.
+    """
+    running = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise

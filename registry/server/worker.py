@@ -46,7 +46,7 @@ def recover(shared: SharedResources) -> None:
 
 async def _recover(shared: SharedResources) -> None:
     async with open_content(shared.settings, is_lost=True) as content:
-        await content.recovery.recover(time.time())
+        await content.rebuild.recover(time.time())
     shared.folder.lost.unlink()
 
 
@@ -221,7 +221,7 @@ async def _maintain_store(shared: SharedResources, metrics: Metrics) -> None:
     async with open_content(shared.settings, metrics) as content:
         rate = shared.settings.storage.audit_rate
         await Maintenance(
-            content.room, content.retention, content.history, content.audit, rate
+            content.space, content.expiry, content.pull_history, content.audit, rate
         ).keep_tidy()
 
 

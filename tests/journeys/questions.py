@@ -36,7 +36,7 @@ QUESTIONS = (
     _ask("routing table", "mirror/routing.py", "find", "find_by_host", "require", "resolve"),
     _ask("catalog reads", "catalog/database.py", "read", "survey", "version"),
     _ask("catalog writes", "catalog/database.py", "write"),
-    _ask("work in threads", "store/blocking.py", "in_thread"),
+    _ask("work in threads", "tasks.py", "in_thread"),
 )
 
 

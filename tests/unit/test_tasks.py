@@ -5,8 +5,7 @@ import threading
 
 import pytest
 
-from registry.store.blocking import in_thread
-from registry.tasks import Tasks
+from registry.tasks import Tasks, in_thread
 
 
 async def wait_for_ever() -> None:

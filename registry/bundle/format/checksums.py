@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from registry.store.data_folder import write_durably
+from registry.store.files import write_durably
 
 _SUMS = "SHA256SUMS"
 

@@ -11,7 +11,7 @@ import aiofiles.os
 from registry.bundle.format.tar import END, Member, is_file_name, pad, write_header
 from registry.bundle.write.layout import Contents, Item
 from registry.errors import StoreError
-from registry.store.data_folder import sync_folder
+from registry.store.files import sync_folder
 
 PIECE = 1024 * 1024  # bytes read and written at a time
 Tell = Callable[[int], None]
