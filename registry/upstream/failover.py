@@ -122,7 +122,7 @@ def weigh(failures: Sequence[Unknown | UpstreamError]) -> Unknown | UpstreamErro
     unsettled = [each for each in failures if _leaves_open(each)]
     verdict = (unsettled or failures)[-1]
     if isinstance(verdict, UpstreamError):
-        verdict.tell_with(unsettled)
+        verdict.add_failures(unsettled)
     return verdict
 
 
