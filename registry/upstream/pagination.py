@@ -38,7 +38,7 @@ async def collect_pages(endpoint: Endpoint, call: Call, key: str, media_type: st
 
 
 def _read_page(answer: Answer, body: bytes, key: str, media_type: str) -> list[Any]:
-    found = media_types.bare(answer.header("content-type") or "")
+    found = media_types.strip_parameters(answer.header("content-type") or "")
     try:
         document = json.loads(body)
         entries = [] if document[key] is None else document[key]

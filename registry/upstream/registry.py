@@ -117,7 +117,7 @@ class RegistrySource:
 def _refuse_page(answer: Answer) -> None:
     # A HEAD has no body to verify, so a portal's 200 would pass for the registry's: its length for
     # the blob's, and its silence about a digest for a reason to spend a counted GET elsewhere.
-    if media_types.bare(answer.header("content-type") or "") == "text/html":
+    if media_types.strip_parameters(answer.header("content-type") or "") == "text/html":
         raise UpstreamFaulty(answer.origin, "answers with a web page (a portal?)")
 
 

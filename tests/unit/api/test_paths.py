@@ -13,7 +13,9 @@ TABLE = UpstreamTable({"docker.io": [], "ghcr.io": []}, "docker.io")
 
 def parse(path: str) -> tuple[str, str, str, str] | None:
     found = parse_path(path)
-    return found and (found.endpoint.name, found.prefix, found.name, found.reference)
+    if found is None:
+        return None
+    return (found.endpoint.name, found.prefix, found.name, found.reference)
 
 
 def read(path: str, ns: str = "", host: str = "") -> PullRequest:
