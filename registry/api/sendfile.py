@@ -66,15 +66,15 @@ async def send_body(
     transport = request.transport
     if transport is None:
         raise ConnectionResetError("the client has left")
-    cork, nothing = _Cork(transport), nullcontext()
-    whole: AbstractContextManager[None] = nothing if is_growing else cork
-    each: AbstractContextManager[None] = cork if is_growing else nothing
+    cork, no_cork = _Cork(transport), nullcontext()
+    around_body: AbstractContextManager[None] = no_cork if is_growing else cork
+    around_piece: AbstractContextManager[None] = cork if is_growing else no_cork
     sent = 0
-    with whole:
+    with around_body:
         await response.prepare(request)
         async with aclosing(pieces):
             async for piece in pieces:
-                with each:
+                with around_piece:
                     sent += await _send_piece(transport, response, piece)
     if response.content_length not in (None, sent):
         raise EOFError(f"the body has {sent} bytes, and not {response.content_length}")
