@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 
-from registry.api.routes import Mirror
 from registry.catalog.blob_access import BlobAccessCatalog
 from registry.catalog.database import Database
 from registry.catalog.manifests import ManifestCatalog
@@ -23,6 +22,7 @@ from registry.mirror.downloads import Downloads
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import ManifestMemory
 from registry.mirror.manifests import Manifests
+from registry.mirror.mirror import Mirror
 from registry.mirror.negative_cache import NegativeCache
 from registry.mirror.prefetch import Prefetcher
 from registry.mirror.prefetch_cost import CostEstimator

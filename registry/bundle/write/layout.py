@@ -135,7 +135,7 @@ class Shipment:
             async for content in self.store.read(piece.digest, span):
                 hasher.update(content)
                 wholes[piece.digest].update(content)
-            found[piece] = Digest("sha256", hasher.hexdigest())
+            found[piece] = Digest(f"sha256:{hasher.hexdigest()}")
         for digest, whole in wholes.items():
             if whole.hexdigest() != digest.encoded:
                 raise _refuse(digest)

@@ -177,7 +177,7 @@ class _Walk:
         found = root.platforms
         if self._choice.mode == "complete" or not found:
             return list(root.children)
-        self.absent = platforms.list_absent(self._choice.platforms, found.values())
+        self.absent = platforms.list_missing(self._choice.platforms, found.values())
         self._wanted = self._choice.platforms or await self._find_lacking(root)
         chosen = {
             digest
@@ -214,7 +214,7 @@ class _Walk:
         """Return the platform of an image without an index if it is not all that was asked for."""
         if self._choice.mode == "complete":
             return ""
-        return next((each for each in inside if platforms.is_foreign(each, self._wanted)), "")
+        return next((each for each in inside if platforms.is_for_another(each, self._wanted)), "")
 
     async def _read_whole(self, digest: Digest, size: int) -> bytes:
         return b"".join([piece async for piece in self._store.read(digest, Span(0, size))])
