@@ -65,7 +65,7 @@ def test_limits_are_those_of_the_code() -> None:
     """Nobody has to find out by trying."""
     assert read_limits() == {
         "`bundle.json`, and each other small file": lock.MAX_LOCK,
-        "small files together": head.MAX_HEAD,
+        "small files together": sources.MAX_HEAD,
         "a manifest": manifest.MAX_MANIFEST,
         "all manifests together": lock.MAX_MANIFESTS,
         "indexes within indexes": head.MAX_DEPTH,

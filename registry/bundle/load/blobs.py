@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from registry.bundle.format.tar import Member, format_blob_name, read_blob_name
-from registry.bundle.read.sources import BundleSource, format_place
-from registry.bundle.read.volume_source import CutPart
+from registry.bundle.format.tar import BlobMember, format_blob_name
+from registry.bundle.read.sources import BundleSource, CutPart, format_place
 from registry.errors import BundleInvalid, DigestMismatch
 from registry.oci.digest import Digest
 from registry.store.blocking import in_thread
@@ -69,13 +68,13 @@ class BlobLoader:
         self._landing: asyncio.Task[None] | None = None
         self.result = LoadedBlobs()
 
-    async def unload(self, source: BundleSource, member: Member) -> None:
+    async def unload(self, source: BundleSource, member: BlobMember) -> None:
         """Store a blob, unless it is here; one that is not what it is called is noted.
 
         Raises:
             StoreError: the disk refused, or there is no room; what has arrived is kept.
         """
-        digest = read_blob_name(member.name)
+        digest = member.digest
         if await self._is_here(digest, member.size):
             self.result.known += member.size
             return
@@ -101,9 +100,7 @@ class BlobLoader:
             await self._let_go(digest, writer)
             raise
         await self.finish()
-        self._landing = asyncio.create_task(
-            self._land(format_place(source, member), member, writer)
-        )
+        self._landing = asyncio.create_task(self._land(source, member, writer))
 
     async def finish(self) -> None:
         """Wait until all that was unloaded is durable.
@@ -131,14 +128,14 @@ class BlobLoader:
         writer.close()
         await self._keeper.settle(digest)
 
-    async def _land(self, place: str, member: Member, writer: PartialWriter) -> None:
-        digest, is_kept = read_blob_name(member.name), False
+    async def _land(self, source: BundleSource, member: BlobMember, writer: PartialWriter) -> None:
+        digest, is_kept = member.digest, False
         try:
             await self._adopt(await in_thread(writer.seal))
             self.result.new += member.size
             is_kept = True
         except DigestMismatch:
-            self._note_damage(digest, member.name, place)
+            self._note_damage(digest, member.name, format_place(source, member))
         finally:
             writer.close()
             if not is_kept:
@@ -156,7 +153,7 @@ class BlobLoader:
             StoreError: the disk refused, or there is no room; what has arrived is kept.
         """
         await self.finish()
-        digest, whole = read_blob_name(parts[0].member.name), parts[0].part.whole
+        digest, whole = parts[0].member.digest, parts[0].part.whole
         if await self._is_here(digest, whole):
             self.result.known += sum(each.part.size for each in parts)
             return

@@ -16,9 +16,8 @@ from registry.bundle.read.head import (
     find_contradictions,
     list_users,
     map_parents,
-    sketch,
+    parse_without_raw,
 )
-from registry.bundle.read.volume_source import VolumeSource
 from registry.catalog.manifests import ManifestCatalog
 from registry.errors import BundleInvalid, ManifestInvalid, StoreError
 from registry.oci.byte_ranges import Span
@@ -118,9 +117,8 @@ class Importer:
         self, opened: Opened, result: Imported, before: AbstractSet[Digest], signer: str
     ) -> None:
         source = opened.source
-        if isinstance(source, VolumeSource):
-            result.volumes = source.missing
-        result.flaws[:0] = source.flaws.told
+        result.volumes = list(source.missing)
+        result.flaws = [*source.flaws.messages, *result.flaws]
         await self._load_images(opened.lock, result, before, signer)
 
     async def _warm(self, lock: Lock) -> set[Digest]:
@@ -144,7 +142,7 @@ class Importer:
             raw = await self._read(digest)
             try:
                 if raw is not None:
-                    manifests[digest] = sketch(raw, kind, digest)
+                    manifests[digest] = parse_without_raw(raw, kind, digest)
             except ManifestInvalid as error:
                 lies[digest] = [error.why]
         for digest, why in find_contradictions(lock, manifests).items():
@@ -271,12 +269,11 @@ class Importer:
 
 async def _unload(opened: Opened, unloader: BlobLoader, tell: Callable[[int], None]) -> None:
     source = opened.source
-    cut = source.cut if isinstance(source, VolumeSource) else {}
-    for member in opened.rest:
-        if member.name not in cut:
+    for member in opened.blobs:
+        if member.digest not in source.parts:  # those are stored part by part
             await unloader.unload(source, member)
             tell(member.size)
-    for parts in cut.values():
+    for parts in source.parts.values():
         await unloader.unload_parts(parts)
         tell(sum(each.part.size for each in parts))
 

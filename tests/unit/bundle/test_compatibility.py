@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from registry.bundle.format.lock import ImageRequest
 from registry.bundle.read.compatibility import find_readers, format_readers
-from registry.bundle.write.plan import Choice, Want
+from registry.bundle.write.plan import Choice
 from registry.oci.digest import Digest
 from tests.harness.bundles import plan_bundle
 from tests.harness.filled_folder import open_depot, split
@@ -19,7 +20,7 @@ async def tell(folder: Path, mode: str, *, have: bytes = b"") -> str:
         repository, tag = split("docker.io/library/app:1")
         assert tag is not None
         choice = Choice(mode, ("linux/amd64",), frozenset({Digest.of(have)} if have else ()))
-        plan = await depot.content.planner.plan([Want(repository, tag)], choice)
+        plan = await depot.content.planner.plan([ImageRequest(repository, tag)], choice)
         return str(find_readers(plan.lock, plan.manifests))
 
 
@@ -55,7 +56,7 @@ async def test_images_of_docker_are_not_for_all_who_read_layouts(tmp_path: Path)
     able, _, unable = str(find_readers(plan.lock, plan.manifests)).partition("; not by: ")
     assert "skopeo (docker-archive:)" in able
     assert "umoci" not in able
-    assert unable.startswith("skopeo (oci-archive:), umoci, skopeo copy --all (images of docker's")
+    assert unable.startswith("skopeo (oci-archive:), umoci, skopeo copy --all (some images have")
     assert "kind load" in able
 
 
@@ -66,5 +67,5 @@ async def test_volumes_are_joined_first(tmp_path: Path) -> None:
         plan = await plan_bundle(depot, ["docker.io/library/app:1"])
         delta = await plan_bundle(depot, ["docker.io/library/app:1"], frozenset(image.layers))
     told = format_readers(plan.lock, plan.manifests, is_cut=True)
-    assert told == "readable by: entrepot; by others when bundle join has made one file of it"
+    assert told == "readable by: entrepot; by others after bundle join has written one file"
     assert "layers are left out" in format_readers(delta.lock, delta.manifests, is_cut=True)

@@ -144,7 +144,7 @@ def test_a_folder_of_something_else_is_left_alone(place: Place) -> None:
     precious.parent.mkdir()
     precious.write_text("years")
     done = place.create("-o", str(precious.parent), "app:1", code=1)
-    assert f"{precious}: is of no bundle" in done.stderr
+    assert f"{precious}: is not a file of a bundle" in done.stderr
     assert [precious] == [*precious.parent.iterdir()]
 
 

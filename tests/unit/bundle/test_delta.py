@@ -3,8 +3,9 @@
 import random
 from pathlib import Path
 
+from registry.bundle.format.lock import ImageRequest
 from registry.bundle.write.layout import pack
-from registry.bundle.write.plan import Choice, Want
+from registry.bundle.write.plan import Choice
 from registry.oci.digest import Digest
 from registry.store.data_folder import open_folder
 from registry.wiring.content import open_handles
@@ -15,7 +16,7 @@ KIB = 1024
 
 async def ship(depot: Depot, have: frozenset[Digest]) -> tuple[int, dict[Digest, int]]:
     """Plan a bundle of all fifty; the size of its tar, and its blobs."""
-    wants = [Want(*_name(number)) for number in range(50)]
+    wants = [ImageRequest(*_name(number)) for number in range(50)]
     plan = await depot.content.planner.plan(wants, Choice("subset", ("linux/amd64",), have))
     assert plan.failures == {}
     store = open_handles(open_folder(depot.path)).store

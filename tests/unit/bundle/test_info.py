@@ -13,8 +13,9 @@ from typer.testing import CliRunner, Result
 
 from registry.bundle.format.head_files import write_head
 from registry.bundle.format.inventory import write_inventory
+from registry.bundle.format.lock import ImageRequest
 from registry.bundle.write.layout import Contents, list_whole
-from registry.bundle.write.plan import Choice, Want
+from registry.bundle.write.plan import Choice
 from registry.bundle.write.writer import write_file
 from registry.cli.main import build_cli
 from registry.oci.digest import Digest
@@ -46,7 +47,7 @@ async def fill(depot: Depot) -> None:
 
 async def pack(depot: Depot, path: Path, *names: str, choice: Choice | None = None) -> None:
     """Write a bundle of images, of linux/amd64 without a choice."""
-    wants = [Want(*split(name)) for name in names]
+    wants = [ImageRequest(*split(name)) for name in names]
     plan = await depot.content.planner.plan(wants, choice or Choice("subset", AMD64))
     assert plan.failures == {}
     store = open_handles(open_folder(depot.path)).store
@@ -126,7 +127,7 @@ def test_info_names_what_is_no_bundle(tmp_path: Path) -> None:
     (tmp_path / "x.tar").write_bytes(b"nothing" * 1000)
     done = run("info", str(tmp_path / "x.tar"))
     assert (done.exit_code, done.stdout) == (1, "")
-    assert f"{tmp_path / 'x.tar'}: byte 0 begins no file" in done.stderr
+    assert f"{tmp_path / 'x.tar'}: no file begins at byte 0" in done.stderr
 
 
 def test_a_bundle_does_not_differ_from_itself(site: Path) -> None:
@@ -182,11 +183,16 @@ def write_deploy(folder: Path, *images: str) -> str:
     [
         ("both.tar", ["app:1", TOOL], [], []),
         ("app.tar", ["app:1"], ["--platform", "amd64"], []),
-        ("app.tar", ["app:1", TOOL], [], [f"{TOOL}: it is not inside"]),
-        ("app.tar", ["app:1"], ["--platform", "arm64"], ["linux/arm64 is not inside, only linux"]),
+        ("app.tar", ["app:1", TOOL], [], [f"{TOOL}: it is not in the bundle"]),
+        (
+            "app.tar",
+            ["app:1"],
+            ["--platform", "arm64"],
+            ["arm64 is not in the bundle, only linux"],
+        ),
         ("complete.tar", ["app:1"], ["--platform", "arm64", "--platform", "amd64"], []),
         ("delta.tar", ["app:1"], [], ["1 layer, 293 KiB, is left out"]),
-        ("app.tar", ["app:2"], [], ["docker.io/library/app:2: it is not inside"]),
+        ("app.tar", ["app:2"], [], ["docker.io/library/app:2: it is not in the bundle"]),
     ],
 )
 def test_check_finds_what_a_deployment_lacks(
@@ -265,7 +271,7 @@ def test_what_cannot_be_opened_is_said_in_words(
     """Something that is not there, or two bundles at once: the cure instead of a number."""
     monkeypatch.setenv("ENTREPOT_STORAGE__PATH", str(tmp_path / "data"))
     done = run(command, str(site / "none"))
-    why = "is not there; name a bundle's file, folder or volumes"
+    why = "it does not exist; name a bundle's file, folder or volumes"
     assert (done.exit_code, done.stderr.splitlines()[-1]) == (1, f"entrepot: {site}/none: {why}")
     done = run(command, str(site / "volumes"), str(site / "app.tar"))
     assert done.exit_code == 1

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from registry.bundle.format.head_files import write_head
+from registry.bundle.format.lock import ImageRequest
 from registry.bundle.read.blob_store import BundleStore
 from registry.bundle.read.open import open_paths
 from registry.bundle.read.verify import verify
 from registry.bundle.write.layout import Contents, list_whole, pack
-from registry.bundle.write.plan import Choice, Want
+from registry.bundle.write.plan import Choice
 from registry.bundle.write.writer import write_file, write_folder
 from registry.errors import BundleInvalid
 from registry.oci.digest import Digest
@@ -28,7 +29,7 @@ async def test_what_is_written_arrives(tmp_path: Path) -> None:
         await here.put_index("docker.io/library/app:1", {"linux/amd64": amd, "linux/arm64": arm})
         repository, tag = split("docker.io/library/app:1")
         plan = await here.content.planner.plan(
-            [Want(repository, tag)], Choice("subset", ("linux/amd64",))
+            [ImageRequest(repository, tag)], Choice("subset", ("linux/amd64",))
         )
         assert plan.failures == {}
         store = open_handles(open_folder(here.path)).store
@@ -67,7 +68,7 @@ async def test_what_has_rotted_is_not_cut(tmp_path: Path) -> None:
         repository, tag = split("docker.io/library/app:1")
         assert tag is not None
         plan = await here.content.planner.plan(
-            [Want(repository, tag)], Choice("subset", ("linux/amd64",))
+            [ImageRequest(repository, tag)], Choice("subset", ("linux/amd64",))
         )
         digest = Digest.of(large)
         file = here.path / "blobs" / "sha256" / digest.encoded[:2] / digest.encoded

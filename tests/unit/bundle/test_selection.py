@@ -81,7 +81,7 @@ def test_what_lacks_is_fetched_by_what_is_said(
 ) -> None:
     """The command that is named as the cure asks for the platforms that lack."""
     told = create("multi:1", *words, code=1).stderr
-    assert f"entrepot images warm docker.io/library/multi:1 {cure} fetches it" in told
+    assert f"entrepot images warm docker.io/library/multi:1 {cure} downloads it" in told
 
 
 def test_an_image_for_another_platform_is_told(create: Create, tmp_path: Path) -> None:
