@@ -46,10 +46,10 @@ def test_any_text_is_read_or_refused(text: str, name: str, kind: Kind | None) ->
     else:
         told = ""
     assert told.isprintable()
-    for each in found.wanted:
+    for each in found.images:
         check_image(each.image)
-    assert all(each.place.isprintable() for each in (*found.wanted, *found.notes))
-    assert len(merge(found.wanted)) <= len(found.wanted)
+    assert all(each.place.isprintable() for each in (*found.images, *found.notes))
+    assert len(merge(found.images)) <= len(found.images)
 
 
 @given(st.binary(), names, kinds)
@@ -75,7 +75,7 @@ def test_any_env_text_is_read_or_refused(text: str, environment: dict[str, str])
 def test_list_is_what_was_written(lines: list[tuple[str, str, str]]) -> None:
     """Whatever the reasons and line ends, the images of a list are those that were written."""
     text = "".join(f"  {image}  # {reason}{end}" for image, reason, end in lines)
-    assert [image for image, _, _ in lines] == [each.image for each in read_list(text, "a").wanted]
+    assert [image for image, _, _ in lines] == [each.image for each in read_list(text, "a").images]
     assert find_images(text.encode(), "a.txt") == read_list(text, "a.txt")
 
 
@@ -92,7 +92,7 @@ def test_images_are_found_in_every_kind(written: list[str]) -> None:
         Kind.LIST: "\n".join(written),
     }
     for text in sources.values():
-        assert written == [each.image for each in find_images(text.encode(), "-").wanted]
+        assert written == [each.image for each in find_images(text.encode(), "-").images]
 
 
 @pytest.mark.parametrize("kind", Kind)

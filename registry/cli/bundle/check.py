@@ -14,7 +14,7 @@ from registry.cli.platforms import read_platforms
 from registry.cli.session import Config, Json, fail, format_error
 from registry.cli.terminal import format_bytes, format_count, format_volumes
 from registry.errors import BundleInvalid, EntrepotError, InvalidInput, SettingsError
-from registry.image_lists.results import Entry, Wanted, merge
+from registry.image_lists.results import Entry, ListedImage, merge
 from registry.oci.digest import Digest
 from registry.oci.image_patterns import parse_image
 from registry.oci.names import format_image
@@ -116,11 +116,11 @@ def _read_entries(named: sources.Sources, config: Path | None) -> tuple[Entry, .
     """Read what is wanted, and tell what was passed over."""
     default = load_settings(config, os.environ).default_upstream
     wanted = [
-        Wanted(format_image(*parse_image(image, default)), "the command line")
+        ListedImage(format_image(*parse_image(image, default)), "the command line")
         for image in named.images
     ]
     for found in sources.read_files(named):
-        wanted += found.wanted
+        wanted += found.images
         for note in found.notes:
             typer.echo(f"entrepot: {note}", err=True)
     return merge(wanted)

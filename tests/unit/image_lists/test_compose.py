@@ -5,7 +5,7 @@ import pytest
 from registry.errors import ListInvalid
 from registry.image_lists.compose import read_compose
 from registry.image_lists.env_file import gather_variables
-from registry.image_lists.results import Findings, Note, Wanted
+from registry.image_lists.results import Findings, ListedImage, Note
 
 VARIABLES = {"TAG": "1.27", "EMPTY": "", "HOST": "registry.lan:5000", "DOLLAR": "$TAG"}
 
@@ -57,22 +57,22 @@ def read(text: str) -> Findings:
 def test_images_of_all_services_are_found() -> None:
     """Every service counts, whatever its profile; what is also built need not be anywhere."""
     assert (
-        Wanted("nginx:1.27", "c.yaml:7 service web"),
-        Wanted("registry.lan:5000/base:1", "c.yaml:3 service worker"),
-        Wanted("models/small:1.27", "c.yaml:14 service worker volume"),
-        Wanted("redis", "c.yaml:18 service shadow"),
-        Wanted("shop/both", "c.yaml:23 service both", is_guess=True),
-        Wanted("shop/carried", "c.yaml:29 service carried"),
-    ) == read(STACK).wanted
+        ListedImage("nginx:1.27", "c.yaml:7 service web"),
+        ListedImage("registry.lan:5000/base:1", "c.yaml:3 service worker"),
+        ListedImage("models/small:1.27", "c.yaml:14 service worker volume"),
+        ListedImage("redis", "c.yaml:18 service shadow"),
+        ListedImage("shop/both", "c.yaml:23 service both", is_guess=True),
+        ListedImage("shop/carried", "c.yaml:29 service carried"),
+    ) == read(STACK).images
 
 
 def test_the_rest_is_noted() -> None:
     """Whatever could have needed an image is told, with its place."""
     assert (
-        Note("c.yaml:36 include", "not followed; read those files too"),
-        Note("c.yaml:20 service own", "built, not pulled; read its Dockerfile too"),
-        Note("c.yaml:26 service fresh", "pull_policy says that it is always built"),
-        Note("c.yaml:32 service child", "extends is not followed; read 'common.yml' too"),
+        Note("c.yaml:36 include", "the included files are not read; name them too"),
+        Note("c.yaml:20 service own", "it is built, not pulled; name its Dockerfile too"),
+        Note("c.yaml:26 service fresh", "it is always built, by its pull_policy"),
+        Note("c.yaml:32 service child", "'common.yml', which it extends, is not read; name it too"),
         Note("c.yaml:35 service nothing", "it names no image"),
     ) == read(STACK).notes
 
@@ -91,7 +91,7 @@ def test_the_rest_is_noted() -> None:
 def test_variables_are_filled_in(written: str, image: str) -> None:
     """Variables, their defaults and alternatives are what Compose makes of them."""
     text = f"services: {{a: {{image: 'nginx:{written}'}}}}"
-    assert [f"nginx:{image}"] == [each.image for each in read(text).wanted]
+    assert [f"nginx:{image}"] == [each.image for each in read(text).images]
 
 
 def test_variable_may_be_the_registry() -> None:
@@ -99,7 +99,7 @@ def test_variable_may_be_the_registry() -> None:
     text = "services: {a: {image: '${HOST}/a:1'}, b: {image: '${IMAGE:-quay.io/b:1@2}'}}"
     with pytest.raises(ListInvalid, match=r"'quay\.io/b:1@2' is not an image"):
         read(text)
-    assert read(text.partition(", b")[0] + "}").wanted[0].image == "registry.lan:5000/a:1"
+    assert read(text.partition(", b")[0] + "}").images[0].image == "registry.lan:5000/a:1"
 
 
 @pytest.mark.parametrize(
@@ -113,10 +113,10 @@ def test_variable_may_be_the_registry() -> None:
         ("a:${EMPTY}", "'a:' is not an image", "write it as"),
         ("a:${TAG", "'${' without its '}'", "close the brace"),
         ("a:${TAG/1/2}", "${TAG/1/2} is not understood", "${TAG:-default}"),
-        ("a:$$TAG", "'a:$TAG' contains a variable", "put the value in its place"),
-        ("a:${DOLLAR}", "'a:$TAG' contains a variable", "put the value in its place"),
-        ("a:$", "'a:$' contains a variable", "put the value in its place"),
-        ("${A-" * 11 + "}" * 11, "defaults inside defaults", "write the value"),
+        ("a:$$TAG", "'a:$TAG' contains a variable", "replace the variable by its value"),
+        ("a:${DOLLAR}", "'a:$TAG' contains a variable", "replace the variable by its value"),
+        ("a:$", "'a:$' contains a variable", "replace the variable by its value"),
+        ("${A-" * 11 + "}" * 11, "10 defaults inside each other", "write the value"),
         ("a" * 5000, "more than 4096 characters", "write the image itself"),
         ("Web", "'Web' is not an image", "write it as"),
     ],
@@ -151,7 +151,7 @@ def test_no_image_is_noted(image: str) -> None:
     assert (Note("c.yaml:2 service a", "it names no image"),) == read(
         f"services:\n  a:\n    image: {image}\n"
     ).notes
-    assert read("services: {a: {image: 'null'}}").wanted[0].image == "null"
+    assert read("services: {a: {image: 'null'}}").images[0].image == "null"
 
 
 @pytest.mark.parametrize("text", ["", "services:", "services: []", "- services", "services: x"])

@@ -4,7 +4,7 @@ import pytest
 
 from registry.errors import ListInvalid
 from registry.image_lists.detection import MAX_SIZE, Kind, decode, detect, find_images
-from registry.image_lists.results import Entry, Findings, Wanted, merge
+from registry.image_lists.results import Entry, Findings, ListedImage, merge
 from registry.oci.digest import Digest
 from registry.oci.names import Repository, Tag
 
@@ -83,24 +83,26 @@ def test_large_file_is_refused() -> None:
 def test_every_kind_is_read() -> None:
     """The kind finds its reader, and each gets what it needs."""
     compose = b"services: {a: {image: 'a:$TAG'}}"
-    assert find_images(compose, "-", variables={"TAG": "1"}).wanted[0].image == "a:1"
-    assert find_images(compose, "-", variables={"TAG": "1"}).wanted[0].place == "stdin:1 service a"
+    assert find_images(compose, "-", variables={"TAG": "1"}).images[0].image == "a:1"
+    assert find_images(compose, "-", variables={"TAG": "1"}).images[0].place == "stdin:1 service a"
     dockerfile = b"ARG TAG\nFROM a:$TAG"
-    assert find_images(dockerfile, "-", arguments={"TAG": "2"}).wanted[0].image == "a:2"
-    assert find_images(b"kind: X\nimage: a", "-").wanted[0].is_guess
-    assert Findings((Wanted("kind", "x.yaml:1"),)) == find_images(b"kind", "x.yaml", kind=Kind.LIST)
+    assert find_images(dockerfile, "-", arguments={"TAG": "2"}).images[0].image == "a:2"
+    assert find_images(b"kind: X\nimage: a", "-").images[0].is_guess
+    assert Findings((ListedImage("kind", "x.yaml:1"),)) == find_images(
+        b"kind", "x.yaml", kind=Kind.LIST
+    )
 
 
 def test_one_image_is_one_entry() -> None:
     """However an image is spelt it is one entry; it is a guess only if nobody is sure."""
     wanted = [
-        Wanted("b", "1", is_guess=True),
-        Wanted("nginx", "2", is_guess=True),
-        Wanted("docker.io/library/nginx:latest", "3"),
-        Wanted("nginx", "2"),
-        Wanted(f"a:1@{DIGEST}", "4"),
-        Wanted(f"docker.io/library/a@{DIGEST}", "5"),
-        Wanted("quay.io/library/nginx", "6"),
+        ListedImage("b", "1", is_guess=True),
+        ListedImage("nginx", "2", is_guess=True),
+        ListedImage("docker.io/library/nginx:latest", "3"),
+        ListedImage("nginx", "2"),
+        ListedImage(f"a:1@{DIGEST}", "4"),
+        ListedImage(f"docker.io/library/a@{DIGEST}", "5"),
+        ListedImage("quay.io/library/nginx", "6"),
     ]
     hub = [Repository("docker.io", f"library/{name}") for name in ("b", "nginx", "a")]
     assert (
@@ -116,5 +118,5 @@ def test_one_image_is_one_entry() -> None:
 
 def test_default_registry_completes_names() -> None:
     """A short name means the registry that pulls of short names go to."""
-    (entry,) = merge([Wanted("a/b", "1"), Wanted("quay.io/a/b", "2")], "quay.io")
+    (entry,) = merge([ListedImage("a/b", "1"), ListedImage("quay.io/a/b", "2")], "quay.io")
     assert Repository("quay.io", "a/b") == entry.repository

@@ -4,7 +4,7 @@ import pytest
 
 from registry.errors import ListInvalid
 from registry.image_lists.dockerfile import read_dockerfile
-from registry.image_lists.results import Findings, Wanted
+from registry.image_lists.results import Findings, ListedImage
 
 REAL = r"""# syntax=docker/dockerfile:1.7
 # check=skip=all
@@ -50,21 +50,21 @@ def read(text: str, **arguments: str) -> Findings:
 
 
 def list_images(text: str, **arguments: str) -> list[str]:
-    return [each.image for each in read(text, **arguments).wanted]
+    return [each.image for each in read(text, **arguments).images]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_real_file_is_read(end: str) -> None:
     """Bases, origins of copies and mounts, and the syntax; no stage, comment or heredoc."""
     assert (
-        Wanted("docker/dockerfile:1.7", "Dockerfile:1 syntax"),
-        Wanted("golang:1.23-alpine", "Dockerfile:9 FROM"),
-        Wanted("registry.lan:5000/tools:2", "Dockerfile:11 RUN --mount"),
-        Wanted("gcr.io/distroless/static:nonroot", "Dockerfile:27 FROM"),
-        Wanted("nginx:1.27", "Dockerfile:31 COPY --from"),
-        Wanted(f"quay.io/a/b@sha256:{64 * 'a'}", "Dockerfile:32 ADD --from"),
-        Wanted("child/needs:1", "Dockerfile:34 COPY --from", is_guess=True),
-    ) == read(REAL.replace("\n", end)).wanted
+        ListedImage("docker/dockerfile:1.7", "Dockerfile:1 syntax"),
+        ListedImage("golang:1.23-alpine", "Dockerfile:9 FROM"),
+        ListedImage("registry.lan:5000/tools:2", "Dockerfile:11 RUN --mount"),
+        ListedImage("gcr.io/distroless/static:nonroot", "Dockerfile:27 FROM"),
+        ListedImage("nginx:1.27", "Dockerfile:31 COPY --from"),
+        ListedImage(f"quay.io/a/b@sha256:{64 * 'a'}", "Dockerfile:32 ADD --from"),
+        ListedImage("child/needs:1", "Dockerfile:34 COPY --from", is_guess=True),
+    ) == read(REAL.replace("\n", end)).images
 
 
 def test_arguments_win_over_defaults() -> None:
@@ -135,7 +135,7 @@ def test_file_is_read_as_docker_does(text: str, images: list[str]) -> None:
         ("FROM a # why", 1, "FROM is not followed by one image", "FROM image [AS name]"),
         ("FROM a b c", 1, "FROM is not followed by one image", "FROM image [AS name]"),
         ("FROM {{ base }}", 1, "FROM is a template", "render"),
-        ("FROM a\nCOPY --from=$B / /", 2, "no variable into COPY --from $B", "name a stage"),
+        ("FROM a\nCOPY --from=$B / /", 2, "replaces no variable in COPY --from $B", "name a stage"),
         ("FROM a\nCOPY --from= / /", 2, "no image", "registry/name:tag"),
         ("FROM a\n\nRUN \\\n cat <<EOF\nx", 3, "<<EOF has no end", "EOF on a line of its own"),
         ("ARG A=aaaaaaaaaa\n" + "ARG A=$A$A\n" * 40, 10, "more than 4096 characters", "itself"),

@@ -4,7 +4,7 @@ import pytest
 
 from registry.errors import ListInvalid
 from registry.image_lists.kubernetes import read_kubernetes
-from registry.image_lists.results import Findings, Note, Wanted
+from registry.image_lists.results import Findings, ListedImage, Note
 
 POD = """\
 containers:
@@ -22,7 +22,7 @@ def indent(text: str, width: int) -> str:
 
 
 def list_images(text: str) -> list[str]:
-    return [each.image for each in read(text).wanted]
+    return [each.image for each in read(text).images]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_every_workload_is_read(api: str, kind: str, path: list[str]) -> None:
     lines += [f"{'  ' * depth}{key}:" for depth, key in enumerate(path)]
     text = "\n".join(lines) + "\n" + indent(POD, 2 * len(path))
     place = f"k.yaml:{len(lines) + 3} {kind}/web container app"
-    assert Findings((Wanted("nginx:1.27", place),)) == read(text)
+    assert Findings((ListedImage("nginx:1.27", place),)) == read(text)
 
 
 def test_every_part_of_a_pod_is_read() -> None:
@@ -75,12 +75,12 @@ status:
   containerStatuses: [{name: app, image: not/this:3}]
 """
     assert (
-        Wanted("registry.lan:5000/setup", "k.yaml:11 Pod/web- init container setup"),
-        Wanted("nginx:1.27", "k.yaml:14 Pod/web- container app"),
-        Wanted("redis", "k.yaml:17 Pod/web- container without a name"),
-        Wanted("busybox", "k.yaml:19 Pod/web- ephemeral container debug"),
-        Wanted("quay.io/models/small:1", "k.yaml:7 Pod/web- volume model"),
-    ) == read(text).wanted
+        ListedImage("registry.lan:5000/setup", "k.yaml:11 Pod/web- init container setup"),
+        ListedImage("nginx:1.27", "k.yaml:14 Pod/web- container app"),
+        ListedImage("redis", "k.yaml:17 Pod/web- container without a name"),
+        ListedImage("busybox", "k.yaml:19 Pod/web- ephemeral container debug"),
+        ListedImage("quay.io/models/small:1", "k.yaml:7 Pod/web- volume model"),
+    ) == read(text).images
 
 
 def test_lists_are_read() -> None:
@@ -99,7 +99,7 @@ def test_lists_are_read() -> None:
 def test_anchors_are_found_where_they_are_used() -> None:
     """Two containers with one anchored image are two places."""
     text = "kind: Pod\nspec:\n  containers:\n  - image: &i a:1\n  - image: *i\n"
-    assert [each.place.split()[0] for each in read(text).wanted] == ["k.yaml:4", "k.yaml:5"]
+    assert [each.place.split()[0] for each in read(text).images] == ["k.yaml:4", "k.yaml:5"]
 
 
 @pytest.mark.parametrize("image", ["", "null", "''", "~", "auto"])
@@ -108,7 +108,7 @@ def test_missing_image_is_noted(image: str) -> None:
     text = (
         f"kind: Pod\nmetadata: {{name: a}}\nspec:\n  containers:\n  - name: b\n    image: {image}"
     )
-    why = "no image is written here; something else puts it in"
+    why = "it names no image; another program inserts one"
     assert Findings((), (Note("k.yaml:6 Pod/a container b", why),)) == read(text)
     assert read(text.rpartition("\n")[0]).notes[0].place.split()[0] == "k.yaml:5"
 
@@ -186,11 +186,11 @@ build:
   image: ruby:3.3
 """
     assert (
-        Wanted("quay.io/a/b:1", f"{place(8)}.containers[0].image", is_guess=True),
-        Wanted("quay.io/c/d:1", f"{place(10)}.volumes[0].image", is_guess=True),
-        Wanted("busybox", "k.yaml:14 Job field spec.tasks[0].image", is_guess=True),
-        Wanted("ruby:3.3", "k.yaml:17 document field build.image", is_guess=True),
-    ) == read(text).wanted
+        ListedImage("quay.io/a/b:1", f"{place(8)}.containers[0].image", is_guess=True),
+        ListedImage("quay.io/c/d:1", f"{place(10)}.volumes[0].image", is_guess=True),
+        ListedImage("busybox", "k.yaml:14 Job field spec.tasks[0].image", is_guess=True),
+        ListedImage("ruby:3.3", "k.yaml:17 document field build.image", is_guess=True),
+    ) == read(text).images
 
 
 def place(line: int) -> str:
@@ -213,9 +213,12 @@ def test_implausible_images_are_not_guessed(value: str) -> None:
 @pytest.mark.parametrize(
     ("value", "why"),
     [
-        ("'{{inputs.parameters.image}}'", "'{{inputs.parameters.image}}' is filled in by"),
-        ("$(params.image)", "'$(params.image)' is filled in by something else"),
-        ("{repository: nginx, tag: 1}", "an image in parts (repository, tag); write it into a"),
+        ("'{{inputs.parameters.image}}'", "'{{inputs.parameters.image}}' is replaced by"),
+        ("$(params.image)", "'$(params.image)' is replaced by another program"),
+        (
+            "{repository: nginx, tag: 1}",
+            "the image is written in parts (repository, tag); write it",
+        ),
     ],
 )
 def test_unknowable_guesses_are_noted(value: str, why: str) -> None:
@@ -234,5 +237,5 @@ def test_what_must_be_rendered_is_noted() -> None:
 def test_places_are_one_printable_line() -> None:
     """A name in a file neither ends a line nor moves the cursor, and does not flood it."""
     text = 'kind: Pod\nmetadata: {name: "a\\n\\e[2J"}\nspec:\n  containers: [{image: a, name: %s}]'
-    (wanted,) = read(text % ("b" * 5000)).wanted
+    (wanted,) = read(text % ("b" * 5000)).images
     assert f"k.yaml:4 Pod/a\ufffd\ufffd[2J container {'b' * 253}" == wanted.place

@@ -4,7 +4,7 @@ import pytest
 
 from registry.errors import ListInvalid
 from registry.image_lists.plain import read_list
-from registry.image_lists.results import Findings, Wanted
+from registry.image_lists.results import Findings, ListedImage
 
 DIGEST = f"sha256:{64 * 'a'}"
 
@@ -28,14 +28,14 @@ DIGEST = f"sha256:{64 * 'a'}"
 def test_list_is_read(text: str, images: list[str] | None) -> None:
     """One image a line; comments, empty lines and the kind of line end mean nothing."""
     assert (text.split() if images is None else images) == [
-        each.image for each in read_list(text, "images.txt").wanted
+        each.image for each in read_list(text, "images.txt").images
     ]
 
 
 def test_reason_is_part_of_the_place() -> None:
     """What people wrote behind an image is there when somebody asks why it is wanted."""
     text = "# base\nnginx:1.27  # the  front \x1b[31m door\n"
-    wanted = Wanted("nginx:1.27", "images.txt:2 the front \ufffd[31m door")
+    wanted = ListedImage("nginx:1.27", "images.txt:2 the front \ufffd[31m door")
     assert Findings((wanted,)) == read_list(text, "images.txt")
 
 
