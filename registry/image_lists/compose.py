@@ -8,7 +8,7 @@ from registry.image_lists.results import Findings, ListedImage, Note, read_image
 from registry.image_lists.yaml_tree import Field, read_documents
 
 # Compose asks no registry then. With `never` it asks none either, but needs the image: people write
-# `never` user bring their images to the machine themselves.
+# `never` when they bring their images to the machine themselves.
 _BUILT_ALWAYS = "build"
 
 

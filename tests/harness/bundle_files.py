@@ -55,12 +55,12 @@ class BundleProcess(MirrorProcess):
 
 async def plan(depot: Depot, names: Sequence[str], choice: Choice = WHOLE) -> Plan:
     """Plan a bundle of images by name; all have to be there."""
-    wants = []
+    requests = []
     for name in names:
         repository, tag = split(name)
         assert tag is not None
-        wants.append(ImageRequest(repository, tag))
-    planned = await depot.content.planner.plan(wants, choice)
+        requests.append(ImageRequest(repository, tag))
+    planned = await depot.content.planner.plan(requests, choice)
     assert planned.failures == {}
     return planned
 

@@ -21,8 +21,8 @@ async def plan_bundle(
     depot: Depot, names: Sequence[str], have: frozenset[Digest] = frozenset()
 ) -> Plan:
     """Plan a bundle of whole images."""
-    wants = [ImageRequest(*split(name)) for name in names]
-    plan = await depot.content.planner.plan(wants, Choice("complete", (), have))
+    requests = [ImageRequest(*split(name)) for name in names]
+    plan = await depot.content.planner.plan(requests, Choice("complete", (), have))
     assert plan.failures == {}
     return plan
 

@@ -1,4 +1,4 @@
-"""A bundle from one data folder to another, and everything that can be done with it on the way."""
+"""A bundle from one data folder to another, and each step between."""
 
 from pathlib import Path
 
@@ -21,8 +21,8 @@ from tests.harness.filled_folder import open_depot, split
 LAYER = bytes(range(256)) * 1000
 
 
-async def test_what_is_written_arrives(tmp_path: Path) -> None:
-    """An image of two platforms is planned, written, verified, imported, and is there."""
+async def test_a_bundle_is_written_and_imported(tmp_path: Path) -> None:
+    """An image of two platforms is planned, written, verified and imported, and is then stored."""
     async with open_depot(tmp_path / "here") as here:
         amd = await here.put_image("docker.io/library/app", [LAYER, b"amd"])
         arm = await here.put_image("docker.io/library/app", [LAYER, b"arm"], platform="linux/arm64")
@@ -34,11 +34,11 @@ async def test_what_is_written_arrives(tmp_path: Path) -> None:
         assert plan.failures == {}
         store = open_handles(open_folder(here.path)).store
         contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
-        told: list[int] = []
-        await write_file(contents, tmp_path / "b.tar", told.append)
-        await write_folder(contents, tmp_path / "b", told.append)
+        output: list[int] = []
+        await write_file(contents, tmp_path / "b.tar", output.append)
+        await write_folder(contents, tmp_path / "b", output.append)
         assert (tmp_path / "b.tar").stat().st_size == contents.measure()
-        assert sum(told) == 2 * plan.lock.size
+        assert sum(output) == 2 * plan.lock.size
 
     for path in ("b.tar", "b"):
         with open_paths([tmp_path / path]) as opened:
@@ -60,8 +60,8 @@ async def test_what_is_written_arrives(tmp_path: Path) -> None:
         assert size
 
 
-async def test_what_has_rotted_is_not_cut(tmp_path: Path) -> None:
-    """A blob whose parts would each be right, and together wrong, gets into no volume."""
+async def test_a_damaged_blob_is_not_cut(tmp_path: Path) -> None:
+    """A damaged blob is not cut into parts, although each part would have a right digest."""
     large = b"large" * 1_000_000
     async with open_depot(tmp_path / "here") as here:
         await here.put_image("docker.io/library/app:1", [large])

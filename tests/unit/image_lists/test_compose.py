@@ -55,7 +55,7 @@ def read(text: str) -> Findings:
 
 
 def test_images_of_all_services_are_found() -> None:
-    """Every service counts, whatever its profile; what is also built need not be anywhere."""
+    """The services of every profile are read; an image that is also built is a guess."""
     assert (
         ListedImage("nginx:1.27", "c.yaml:7 service web"),
         ListedImage("registry.lan:5000/base:1", "c.yaml:3 service worker"),
@@ -67,7 +67,7 @@ def test_images_of_all_services_are_found() -> None:
 
 
 def test_the_rest_is_noted() -> None:
-    """Whatever could have needed an image is told, with its place."""
+    """Everything that may need an image, but names none, gives a note with its place."""
     assert (
         Note("c.yaml:36 include", "the included files are not read; name them too"),
         Note("c.yaml:20 service own", "it is built, not pulled; name its Dockerfile too"),
@@ -89,7 +89,7 @@ def test_the_rest_is_noted() -> None:
     ],
 )
 def test_variables_are_filled_in(written: str, image: str) -> None:
-    """Variables, their defaults and alternatives are what Compose makes of them."""
+    """Variables, their defaults and alternatives are replaced as Compose does it."""
     text = f"services: {{a: {{image: 'nginx:{written}'}}}}"
     assert [f"nginx:{image}"] == [each.image for each in read(text).images]
 
@@ -122,7 +122,7 @@ def test_variable_may_be_the_registry() -> None:
     ],
 )
 def test_image_is_refused(image: str, why: str, cure: str) -> None:
-    """A variable without a value names itself, its line and the cure; so does what is no image."""
+    """The error about a variable without a value, or about no image, has the line and a cure."""
     with pytest.raises(ListInvalid) as error:
         read(f"services:\n  a:\n    image: '{image}'\n")
     assert error.value.line == 3
@@ -140,14 +140,14 @@ def test_values_do_not_grow_without_end() -> None:
 
 @pytest.mark.parametrize("image", ["[nginx]", "{a: b}"])
 def test_image_is_a_text(image: str) -> None:
-    """A list is not taken for an image."""
+    """A list or mapping in place of an image is refused."""
     with pytest.raises(ListInvalid, match=r"c\.yaml:1: the image is not a text"):
         read(f"services: {{a: {{image: {image}}}}}")
 
 
 @pytest.mark.parametrize("image", ["", "null", "~", "!reset null", "''", "${NONE:-}"])
 def test_no_image_is_noted(image: str) -> None:
-    """An image that is empty is none, unlike the word null in quotes."""
+    """An empty image gives a note; the word null in quotes is an image."""
     assert (Note("c.yaml:2 service a", "it names no image"),) == read(
         f"services:\n  a:\n    image: {image}\n"
     ).notes
@@ -155,8 +155,8 @@ def test_no_image_is_noted(image: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "services:", "services: []", "- services", "services: x"])
-def test_no_services_is_nothing(text: str) -> None:
-    """A file without services wants nothing."""
+def test_a_file_without_services_has_no_images(text: str) -> None:
+    """A file without services has no images."""
     assert Findings() == read(text)
 
 
@@ -178,7 +178,7 @@ def test_no_services_is_nothing(text: str) -> None:
     ],
 )
 def test_env_text_gives_variables(text: str, values: dict[str, str]) -> None:
-    """Assignments are read as Compose reads them; what needs a missing value has none."""
+    """Assignments are read as Compose does it; one that uses a missing value gives no value."""
     shell = {"SHELL_ONLY": "s", "OVER": "shell"}
     assert shell | values == gather_variables(shell, text)
 
@@ -187,6 +187,6 @@ def test_env_text_gives_variables(text: str, values: dict[str, str]) -> None:
     ("text", "line"), [("A=1\n\n=2", 3), ("A='1\n\nB=2", 1), ('A="1\n"\nB="', 3), ("A='1' x", 1)]
 )
 def test_env_text_is_refused(text: str, line: int) -> None:
-    """What is no assignment is named with its line."""
+    """A line that is not an assignment is refused with its number."""
     with pytest.raises(ListInvalid, match=f".env:{line}: not an assignment"):
         gather_variables({}, text)

@@ -1,4 +1,4 @@
-"""Laws of Dockerfiles: what a build pulls, and nothing that it makes itself."""
+"""Laws of Dockerfiles: the images that a build pulls, and not the stages that it builds."""
 
 import pytest
 
@@ -55,7 +55,7 @@ def list_images(text: str, **arguments: str) -> list[str]:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_real_file_is_read(end: str) -> None:
-    """Bases, origins of copies and mounts, and the syntax; no stage, comment or heredoc."""
+    """Images of FROM, COPY, ADD, mounts and the syntax are found; no stage and no heredoc is."""
     assert (
         ListedImage("docker/dockerfile:1.7", "Dockerfile:1 syntax"),
         ListedImage("golang:1.23-alpine", "Dockerfile:9 FROM"),
@@ -68,7 +68,7 @@ def test_real_file_is_read(end: str) -> None:
 
 
 def test_arguments_win_over_defaults() -> None:
-    """What is given as a build argument is used, if the file declares it."""
+    """A build argument replaces a default, if the file declares the argument."""
     text = "ARG TAG=1\nARG NAME\nFROM ${NAME:-a}:$TAG"
     assert list_images(text) == ["a:1"]
     assert list_images(text, TAG="2", NAME="b") == ["b:2"]
@@ -113,7 +113,7 @@ def test_arguments_win_over_defaults() -> None:
     ],
 )
 def test_file_is_read_as_docker_does(text: str, images: list[str]) -> None:
-    """Each trap of the grammar, alone."""
+    """Each difficult case of the grammar is read as Docker reads it."""
     assert images == list_images(text)
 
 
@@ -142,7 +142,7 @@ def test_file_is_read_as_docker_does(text: str, images: list[str]) -> None:
     ],
 )
 def test_other_files_are_refused(text: str, line: int, why: str, cure: str) -> None:
-    """What Docker would refuse, or only a builder knows, is named with its line and the cure."""
+    """A text that Docker refuses, or that only a builder knows, is refused with its line."""
     with pytest.raises(ListInvalid) as error:
         read(text)
     assert line == error.value.line
@@ -151,6 +151,6 @@ def test_other_files_are_refused(text: str, line: int, why: str, cure: str) -> N
 
 
 def test_stages_are_counted() -> None:
-    """No build has a thousand named stages."""
+    """More than a thousand named stages are refused."""
     with pytest.raises(ListInvalid, match="Dockerfile:1001: more than 1000 stages"):
         read("".join(f"FROM a AS b{n}\n" for n in range(1001)))

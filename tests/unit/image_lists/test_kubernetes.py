@@ -1,4 +1,4 @@
-"""Laws of Kubernetes YAML: which images its pods need, and what may be one elsewhere."""
+"""Laws of Kubernetes YAML: the images of its pods, and guesses elsewhere."""
 
 import pytest
 
@@ -41,7 +41,7 @@ def list_images(text: str) -> list[str]:
     ],
 )
 def test_every_workload_is_read(api: str, kind: str, path: list[str]) -> None:
-    """Wherever a kind has its pod, the containers are found with their line."""
+    """The containers of every kind are found, with their lines."""
     lines = [f"apiVersion: {api}", f"kind: {kind}", "metadata: {name: web}"]
     lines += [f"{'  ' * depth}{key}:" for depth, key in enumerate(path)]
     text = "\n".join(lines) + "\n" + indent(POD, 2 * len(path))
@@ -50,7 +50,7 @@ def test_every_workload_is_read(api: str, kind: str, path: list[str]) -> None:
 
 
 def test_every_part_of_a_pod_is_read() -> None:
-    """Containers of all three sorts and image volumes are pulled, so they are wanted."""
+    """Containers of all three kinds and image volumes are found."""
     text = """\
 apiVersion: v1
 kind: Pod
@@ -84,7 +84,7 @@ status:
 
 
 def test_lists_are_read() -> None:
-    """A list's items are what they say, or what the list says; lists may be in lists, or JSON."""
+    """Items of a list have its kind if they have none; lists may be nested, and may be JSON."""
     pod = '{"spec": {"containers": [{"image": "%s"}]}}'
     deployment = '{"spec": {"template": %s}}' % (pod % "b")
     inner = f'{{"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [{deployment}]}}'
@@ -104,7 +104,7 @@ def test_anchors_are_found_where_they_are_used() -> None:
 
 @pytest.mark.parametrize("image", ["", "null", "''", "~", "auto"])
 def test_missing_image_is_noted(image: str) -> None:
-    """An image that a webhook or an overlay is to put in cannot be known, and is told."""
+    """An image that a webhook or an overlay will insert is not known, and gives a note."""
     text = (
         f"kind: Pod\nmetadata: {{name: a}}\nspec:\n  containers:\n  - name: b\n    image: {image}"
     )
@@ -125,7 +125,7 @@ def test_missing_image_is_noted(image: str) -> None:
     ],
 )
 def test_image_of_a_pod_is_one_or_refused(image: str, why: str, cure: str) -> None:
-    """What the kubelet could not pull is named with its line; a template says how to render it."""
+    """A text that the kubelet could not pull, or a template, is refused with its line."""
     with pytest.raises(ListInvalid) as error:
         read(f"kind: Pod\nspec:\n  containers:\n  - name: app\n    image: {image}\n")
     assert error.value.line == 5
@@ -133,8 +133,8 @@ def test_image_of_a_pod_is_one_or_refused(image: str, why: str, cure: str) -> No
     assert cure in error.value.cure
 
 
-def test_braces_elsewhere_are_no_template() -> None:
-    """Alerts, dashboards and workflows have their own braces, rendered or not."""
+def test_braces_in_texts_are_no_template() -> None:
+    """Braces in texts of alerts, dashboards and workflows are not templates."""
     text = "kind: Pod\nmetadata: {annotations: {a: '{{ $labels.pod }}'}}\nspec:\n" + indent(POD, 2)
     assert list_images(text) == ["nginx:1.27"]
 
@@ -160,12 +160,12 @@ def test_braces_elsewhere_are_no_template() -> None:
     ],
 )
 def test_nothing_is_found(text: str) -> None:
-    """Texts inside texts, labels and what was observed are not asked for."""
+    """Texts inside ConfigMaps, labels, annotations and `status` are not read."""
     assert Findings() == read(text)
 
 
 def test_images_elsewhere_are_guesses() -> None:
-    """In other kinds, and in any other YAML, a field `image` is probably one."""
+    """In other kinds, and in any other YAML, a field `image` gives a guess."""
     text = """\
 apiVersion: argoproj.io/v1alpha1
 kind: Rollout
@@ -206,7 +206,7 @@ def place(line: int) -> str:
     ],
 )
 def test_implausible_images_are_not_guessed(value: str) -> None:
-    """Pictures, disks, switches and prose are called `image` as well."""
+    """Pictures, images of disks, switches and prose in a field `image` are not guesses."""
     assert Findings() == read(f"kind: Widget\nspec:\n  image: {value}\n")
 
 
@@ -221,21 +221,21 @@ def test_implausible_images_are_not_guessed(value: str) -> None:
         ),
     ],
 )
-def test_unknowable_guesses_are_noted(value: str, why: str) -> None:
-    """What will be an image only later, or is one in parts, is told."""
+def test_unknown_images_are_noted(value: str, why: str) -> None:
+    """An image that another program fills in, or that is written in parts, gives a note."""
     (note,) = read(f"kind: Widget\nmetadata: {{name: w}}\nspec:\n  image: {value}\n").notes
     assert note.place == "k.yaml:4 Widget/w field spec.image"
     assert note.why.startswith(why)
 
 
 def test_what_must_be_rendered_is_noted() -> None:
-    """A kustomization or a chart's release stands for more than it says."""
+    """A kustomization or a chart's release gives a note that it has to be rendered."""
     (note,) = read("kind: Kustomization\nresources: [a.yaml]").notes
     assert note.why.endswith("kustomize build ... | entrepot ...")
 
 
 def test_places_are_one_printable_line() -> None:
-    """A name in a file neither ends a line nor moves the cursor, and does not flood it."""
+    """Names in a file are printed as one line of limited length."""
     text = 'kind: Pod\nmetadata: {name: "a\\n\\e[2J"}\nspec:\n  containers: [{image: a, name: %s}]'
     (wanted,) = read(text % ("b" * 5000)).images
     assert f"k.yaml:4 Pod/a\ufffd\ufffd[2J container {'b' * 253}" == wanted.place

@@ -1,4 +1,4 @@
-"""Laws of YAML as a tree: lines, merges, templates, and what is too large to be real."""
+"""Laws of YAML as a tree: lines, merges, templates and limits."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from registry.image_lists.yaml_tree import LIMITS, NOTHING, Limits, read_documen
 
 
 def test_documents_are_read_one_by_one() -> None:
-    """Empty documents are null; a mark, Windows line ends and tabs after a value do no harm."""
+    """Empty documents are null; byte-order marks, Windows line ends and tabs do not matter."""
     text = "\ufeff---\r\n---\r\n# nothing\r\n---\r\na: 1\t# x\r\n...\r\n---\r\nb: {c: [1, 2]}\r\n"
     *empty, first, last = read_documents(text, "a.yaml")
     assert [each.is_empty for each in empty] == [True, True]
@@ -17,7 +17,7 @@ def test_documents_are_read_one_by_one() -> None:
 
 
 def test_line_is_that_of_the_key() -> None:
-    """An alias is found where it is used, a text of several lines where it begins."""
+    """An alias has the line where it is used, and a text of several lines that of its key."""
     (node,) = read_documents("a: &x\n  - 1\nb: *x\n'c':\n  >-\n  two\n  lines\n", "a.yaml")
     assert {name: each.line for name, each in node.fields.items()} == {"a": 1, "b": 3, "c": 4}
     assert node.find("a") is node.find("b")
@@ -38,14 +38,14 @@ def test_first_merged_wins() -> None:
 
 
 def test_last_of_equal_keys_wins() -> None:
-    """A key that is there twice means what every parser makes of it."""
+    """If a key occurs twice, the second value is used, as other parsers do."""
     (node,) = read_documents("a: 1\na: 2", "a.yaml")
     assert (node.find("a").text, node.fields["a"].line) == ("2", 2)
 
 
 @pytest.mark.parametrize("text", ["!!python/object/apply:os.system [x]", "!Ref x", "!!binary x"])
-def test_tags_make_nothing(text: str) -> None:
-    """A tag is not followed: a text stays a text."""
+def test_tags_are_ignored(text: str) -> None:
+    """A tag is ignored: a text stays a text."""
     (node,) = read_documents(f"a: {text}", "a.yaml")
     assert (node.find("a").text or node.find("a").items[0].text) == "x"
 
@@ -70,7 +70,7 @@ def test_tags_make_nothing(text: str) -> None:
     ],
 )
 def test_other_texts_are_refused(text: str, line: int, why: str) -> None:
-    """What is no YAML, or no tree of words that fits its length, is refused with its line."""
+    """A text that is not YAML, or that exceeds a limit, is refused with its line."""
     with pytest.raises(ListInvalid) as error:
         list(read_documents(text, "a.yaml"))
     assert line == error.value.line
@@ -80,8 +80,8 @@ def test_other_texts_are_refused(text: str, line: int, why: str) -> None:
 @pytest.mark.parametrize(
     "text", ["a: {{ .x }}", "{{- if .x }}\na: 1\n{{- end }}", "a: {{ include 'b' . | quote }}x"]
 )
-def test_template_is_to_be_rendered(text: str) -> None:
-    """Whatever of a template spoils the YAML, the error says what to do."""
+def test_a_template_has_to_be_rendered(text: str) -> None:
+    """For every template that is not valid YAML, the error says how to render it."""
     with pytest.raises(ListInvalid, match=r"helm template \.\.\. \| entrepot"):
         list(read_documents(text, "a.yaml"))
 
