@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from registry.cli.terminal import format_bytes
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Image
 from tests.fakes.upstream.content import digest_bytes
@@ -65,7 +66,7 @@ def test_stats_are_what_is_on_disk(shared_mirror: MirrorProcess, shared_hub: Fak
     assert facts["images"] == len(ask(shared_mirror.data, "SELECT * FROM tags"))
     assert (plain.returncode, plain.stderr) == (0, "")
     told = {line.split()[0]: line for line in plain.stdout.splitlines()}
-    assert told.keys() >= {"used", "blobs", "pinned", "arriving", "free", "images"}
+    assert told.keys() >= {"used", "blobs", "pinned", "downloading", "free", "images"}
     assert " of 50 GiB " in told["used"]
 
 
@@ -133,9 +134,11 @@ def test_evicting_more_than_can_go_fails(make_mirror: MirrorMaker, hub: FakeUpst
     evicted = mirror.run("cache", "evict", "--to", "1B")
     wrong = mirror.run("cache", "evict", "--to", "some")
 
-    assert (evicted.returncode, evicted.stderr) == (
-        1,
-        "entrepot: the rest is pinned or being read\n",
+    kept = format_bytes(sum(read_sizes(pinned).values()))
+    assert evicted.returncode == 1
+    assert evicted.stderr == (
+        f"entrepot: {kept} are still used; the rest is pinned or being read:"
+        " see entrepot images ls, unpin images, or try again later\n"
     )
     assert read_stored(mirror.data) == read_sizes(pinned)
     assert (wrong.returncode, wrong.stdout) == (2, "")
@@ -157,12 +160,12 @@ def test_an_audit_puts_everything_right(make_mirror: MirrorMaker, hub: FakeUpstr
     found = run_json(mirror, "cache", "audit", code=1)
     again = mirror.run("cache", "audit", "--restart")
 
-    assert (clean.returncode, clean.stdout.splitlines()[-1]) == (0, "all is well")
-    assert found["rotten"] == [damaged.layers[0]]
-    assert found["ghosts"] == [lost.layers[0]]
-    assert (found["orphans"], found["unread"]) == ([orphan], [])
+    assert (clean.returncode, clean.stdout.splitlines()[-1]) == (0, "no problems found")
+    assert found["damaged"] == [damaged.layers[0]]
+    assert found["missing"] == [lost.layers[0]]
+    assert (found["unknown"], found["unreadable"]) == ([orphan], [])
     assert len(list_tree(mirror.data / "quarantine")) == 1
-    assert (again.returncode, again.stdout.splitlines()[-1]) == (0, "all is well")
+    assert (again.returncode, again.stdout.splitlines()[-1]) == (0, "no problems found")
     assert pull(mirror, damaged, lost) == ["hit", "miss"] * 2
     wait_until(lambda: is_here(mirror, [*damaged.layers, *lost.layers]), "they are here again")
     ((used, total),) = ask(mirror.data, SUMS)
@@ -198,7 +201,7 @@ def test_a_backup_serves_offline(
     renewed = run_json(mirror, "cache", "backup", str(backup))
     hub.stop()
 
-    assert (first["copied"], first["rotten"]) == (first["blobs"], [])
+    assert (first["copied"], first["damaged"]) == (first["blobs"], [])
     assert first["blobs"] >= len(read_sizes(amd, arm, images[0])) + 1
     assert renewed["copied"] == len(read_sizes(*images[1:]))
     assert renewed["blobs"] == len(read_stored(mirror.data))
@@ -280,7 +283,8 @@ def test_rot_is_not_backed_up(make_mirror: MirrorMaker, hub: FakeUpstream, tmp_p
     result = mirror.run("cache", "backup", str(backup))
 
     assert result.returncode == 1
-    assert f"{image.layers[0]} is rotten, run: entrepot cache audit" in result.stderr
+    why = f"{image.layers[0]} is damaged and not in the backup; run: entrepot cache audit"
+    assert result.stderr == f"entrepot: {why}\n"
     assert read_stored(backup).keys() == read_sizes(image).keys() - {image.layers[0]}
     assert not find(backup, image.layers[0]).exists()
     assert list_tree(backup / "spool") == []

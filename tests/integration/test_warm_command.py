@@ -57,7 +57,7 @@ def test_sources_of_every_kind_are_mixed(
     assert is_warm(shared_mirror, *images)
     lines = result.stdout.splitlines()
     assert len(lines) == len(images) + 1
-    assert lines[-1].startswith("5 images are here, ")
+    assert lines[-1].startswith("5 images are stored, ")
     assert "\x1b" not in result.stdout + result.stderr
 
 
@@ -91,7 +91,7 @@ def test_a_guess_that_is_none_is_no_failure(
 
     assert result.returncode == 0, result.stderr
     assert is_warm(shared_mirror, image)
-    assert "guessed/nosuch:1 looked like an image, and is none" in result.stderr
+    assert "guessed/nosuch:1 only looks like an image, and was not found" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,16 @@ def test_a_guess_that_is_none_is_no_failure(
     [
         ((), 2, "name images, a file with --file"),
         (("-f", "no.txt"), 2, "no.txt: cannot be read (No such file or directory)"),
-        (("-f", "-"), 2, "no images: none in stdin; see whether what wrote it failed"),
-        (("--pulled", "no/*"), 2, "no images: none in what clients pulled; take a longer"),
+        (
+            ("-f", "-"),
+            2,
+            "none in stdin; check whether the program that wrote it failed",
+        ),
+        (
+            ("--pulled", "no/*"),
+            2,
+            "none in the images that clients pulled; use a longer",
+        ),
         (("library/*",), 2, "--pulled 'library/*'"),
         (("--client", "alice"), 2, "a network such as"),
         (("--pulled-since", "often"), 2, "is not a duration"),
@@ -128,8 +136,16 @@ def test_a_dry_run_changes_nothing(shared_mirror: MirrorProcess, shared_hub: Fak
 
     told = warm(shared_mirror, "dried/known:1", "dried/new:1", "--dry-run")
 
-    assert told["docker.io/dried/known:1"]["forecast"] == {"least": 0, "most": 0, "missing": 0}
-    assert told["docker.io/dried/new:1"]["forecast"] == {"least": 1, "most": 3, "missing": None}
+    assert told["docker.io/dried/known:1"]["estimate"] == {
+        "min_requests": 0,
+        "max_requests": 0,
+        "missing_bytes": 0,
+    }
+    assert told["docker.io/dried/new:1"]["estimate"] == {
+        "min_requests": 1,
+        "max_requests": 3,
+        "missing_bytes": None,
+    }
     assert before == read_knowledge(shared_mirror.data)
     assert shared_hub.journal.count("manifest", "GET") == 0
 
@@ -144,9 +160,9 @@ def test_a_dry_run_adds_up(shared_mirror: MirrorProcess, shared_hub: FakeUpstrea
     lines = shared_mirror.run("images", "warm", "added/known:1", *names, "--dry-run").stdout
 
     assert lines.splitlines() == [
-        "docker.io/added/known:1: is here",
-        *(f"would warm docker.io/{name}" for name in names),
-        "would warm 3 of 4 images: 3 of a size that is not known yet",
+        "docker.io/added/known:1: up to date",
+        *(f"would download docker.io/{name}" for name in names),
+        "would download 3 of 4 images: 3 of a size that is not known yet",
     ]
 
 
@@ -199,13 +215,13 @@ def test_the_budget_is_told_and_kept(make_mirror: MirrorMaker, hub: FakeUpstream
 
     assert result.returncode == 1
     first = result.stderr.splitlines()[0]
-    assert first.startswith("docker.io: needs 4 to 12 counted manifest requests, 2 of 100 in 6h")
-    assert "warm again later" in first
-    assert result.stderr.count("and 0 are left of its budget; come again in 6 h") == 2
+    assert first.startswith("docker.io: needs 4 to 12 counted manifest requests; 2 of 100 in 6h")
+    assert "run the command again later" in first
+    assert result.stderr.count("and its pull limit has 0 left; come again in 6 h") == 2
     assert hub.journal.count("manifest", "GET") == 2
     hub.pulls_left = 50
     told = warm(mirror, *names)
-    assert [each["forecast"]["least"] for each in told[""]["images"]] == [0, 0, 1, 1]
+    assert [each["estimate"]["min_requests"] for each in told[""]["images"]] == [0, 0, 1, 1]
 
 
 def test_what_was_pulled_is_a_source(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
@@ -228,7 +244,7 @@ def test_what_was_pulled_is_a_source(make_mirror: MirrorMaker, hub: FakeUpstream
     names = {"docker.io/team/multi:1", "docker.io/other/app:2"}
     assert {each["image"] for each in both["images"]} == names
     assert [each["image"] for each in one["images"]] == ["docker.io/other/app:2"]
-    assert one["images"][0]["places"] == ["pulled just now by 127.0.0.1"]
+    assert one["images"][0]["wanted_by"] == ["pulled just now by 127.0.0.1"]
     assert none["images"] == []
     assert {each["image"] for each in warmed_image[""]["images"]} == names
     assert is_warm(mirror, index, amd, single)
@@ -239,7 +255,7 @@ def test_offline_it_is_refused(make_mirror: MirrorMaker) -> None:
     mirror = make_mirror({"offline": True}, workers=1)
     result = mirror.run("images", "warm", "team/app:1")
     assert (result.returncode, result.stdout) == (2, "")
-    assert "offline: is true, so nothing can be fetched" in result.stderr
+    assert "offline: is true, so nothing can be downloaded" in result.stderr
 
 
 def test_on_a_terminal_bars_tell_what_arrives(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
@@ -266,8 +282,8 @@ def test_on_a_terminal_bars_tell_what_arrives(make_mirror: MirrorMaker, hub: Fak
     assert any(line.startswith(f"  app:1 {image.layers[0][7:19]} ") for line in lines)
     assert "-:--" not in bare, "what is not known yet is left out"
     assert re.search(r"/2.0 MiB [0-9.]+ [KM]iB/s 0:00:0[0-9]", bare), "the pace, and what is left"
-    assert "docker.io/large/app:1: 2 MiB fetched" in lines
-    assert lines[-1] == "1 image is here, 2 MiB fetched"
+    assert "docker.io/large/app:1: 2 MiB downloaded" in lines
+    assert lines[-1] == "1 image is stored, 2 MiB downloaded"
 
 
 def read_terminal(terminal: int) -> str:

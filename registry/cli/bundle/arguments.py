@@ -20,12 +20,26 @@ Keys = Annotated[
 
 
 def check_signer(opened: "Opened", keys: Sequence[Path]) -> str:
-    """Return the file name of the key that signed a bundle; empty where none was asked for.
+    """Return the file name of the key that signed a bundle; empty where no keys are given.
 
     Raises:
-        BundleInvalid: it was signed by none of them.
-        KeyInvalid: one of them is no key.
+        BundleInvalid: none of the keys signed the bundle.
+        KeyInvalid: one of the files holds no public key.
     """
     from registry.bundle.format.signature import Policy  # noqa: PLC0415
 
     return Policy(tuple(keys), is_required=bool(keys)).judge(opened.lock.raw, opened.signature)
+
+
+def count_volumes(opened: "Opened") -> int:
+    """Return how many volumes the bundle was cut into; 0 for a bundle in one piece."""
+    from registry.bundle.read.volume_source import VolumeSource  # noqa: PLC0415
+
+    return opened.source.count if isinstance(opened.source, VolumeSource) else 0
+
+
+def list_missing_volumes(opened: "Opened") -> list[int]:
+    """Return the numbers of the volumes that were not given."""
+    from registry.bundle.read.volume_source import VolumeSource  # noqa: PLC0415
+
+    return opened.source.missing if isinstance(opened.source, VolumeSource) else []

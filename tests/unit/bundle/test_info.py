@@ -81,14 +81,14 @@ def test_info_says_what_takes_the_room(site: Path) -> None:
 
     assert set(images) == {APP, TOOL}
     assert images[APP]["platforms"] == ["linux/amd64"]
-    assert images[APP]["missing"] == ["linux/arm64"]
+    assert images[APP]["missing_platforms"] == ["linux/arm64"]
     assert images[APP]["shared"] == images[TOOL]["shared"] == len(BASE)
     assert images[APP]["unique"] > len(OWN)
     assert facts["size"] == sum(each["unique"] for each in images.values()) + len(BASE)
     assert facts["largest"][0] == {
         "digest": str(Digest.of(BASE)),
         "size": len(BASE),
-        "users": [APP, TOOL],
+        "needed_by": [APP, TOOL],
     }
 
 
@@ -118,7 +118,7 @@ def test_info_says_what_a_delta_leaves_out(site: Path) -> None:
     """What the other side is said to have is counted, for the whole and for each image."""
     facts = run_json("info", str(site / "delta.tar"))
     assert facts["omitted"] == {"blobs": 1, "size": len(BASE)}
-    assert [each["left_out"] for each in facts["images"]] == [len(BASE)] * 2
+    assert [each["omitted_bytes"] for each in facts["images"]] == [len(BASE)] * 2
 
 
 def test_info_names_what_is_no_bundle(tmp_path: Path) -> None:
@@ -145,8 +145,8 @@ def test_diff_tells_what_came_and_what_went(site: Path) -> None:
     fewer = run_json("diff", str(site / "both.tar"), str(site / "complete.tar"))
     assert [each["name"] for each in fewer["removed"]] == [TOOL]
     (changed,) = fewer["changed"]
-    assert (changed["gained"], changed["lost"]) == (["linux/arm64"], [])
-    assert changed["from"] == changed["to"]
+    assert (changed["added_platforms"], changed["removed_platforms"]) == (["linux/arm64"], [])
+    assert changed["old_digest"] == changed["new_digest"]
     assert fewer["new"]["size"] > len(ARM)
 
     told = run("diff", str(site / "app.tar"), str(site / "both.tar"))
@@ -202,7 +202,7 @@ def test_check_finds_what_a_deployment_lacks(
     done = run("check", str(site / bundle), "-f", deploy, *further)
     assert [each for each in lacks if each not in done.stdout] == []
     assert done.exit_code == bool(lacks)
-    assert bool(lacks) == (f"wanted at {deploy}:" in done.stdout)
+    assert bool(lacks) == (f"wanted by {deploy}:" in done.stdout)
 
 
 def test_check_takes_images_by_name(site: Path) -> None:
@@ -227,7 +227,7 @@ def test_volumes_are_told_like_the_whole(site: Path) -> None:
     alone = run_json("info", str(volumes[-1]))
     assert len(volumes) > 2
     assert facts["missing_volumes"] == []
-    assert facts["images"][0]["known"]
+    assert facts["images"][0]["size_exact"]
     assert alone["bundle"] == facts["bundle"]
     assert alone["missing_volumes"] == list(range(1, len(volumes)))
     assert run("check", str(site / "volumes"), "app:1").exit_code == 0
@@ -249,7 +249,7 @@ def test_what_the_other_side_has_does_not_lack(site: Path, tmp_path: Path) -> No
     other.write_bytes(write_inventory([(Digest.of(b"else"), 4)]))
     assert run("check", delta, *images).exit_code == 1
     done = run("check", delta, *images, "--have", str(inventory))
-    assert (done.exit_code, done.stdout) == (0, "2 images: nothing lacks\n")
+    assert (done.exit_code, done.stdout) == (0, "2 images: nothing is missing\n")
     assert run("check", delta, *images, "--since", str(site / "both.tar")).exit_code == 0
     both = ("--have", str(other), "--since", str(site / "both.tar"))
     assert run("check", delta, *images, *both).exit_code == 0

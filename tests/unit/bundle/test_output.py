@@ -115,7 +115,7 @@ def test_a_folder_for_volumes_is_made(create: Create, tmp_path: Path) -> None:
     assert create("-o", f"{out}/", "--volume-size", "1MiB", "small:1")[0] == 0
     assert sorted(path.name for path in out.iterdir()) == ["SHA256SUMS", "bundle-0001-of-0001.tar"]
     code, told = create("-o", f"{tmp_path}/no/a.tar", "--volume-size", "1MiB", "small:1")
-    assert (code, "is no folder; make it first" in told) == (1, True)
+    assert (code, "is not a folder; make it first" in told) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_file_that_is_no_bundle_is_not_overwritten(create: Create, tmp_path: P
     path = tmp_path / "thesis.txt"
     path.write_text("years")
     code, told = create("-o", str(path), "small:1")
-    assert (code, "is there, and no bundle; remove it" in told) == (1, True)
+    assert (code, "exists, and is not a bundle; remove it" in told) == (1, True)
     assert path.read_text() == "years"
 
 
@@ -155,7 +155,7 @@ def test_volumes_do_not_mix_with_a_folder(create: Create, tmp_path: Path) -> Non
     """A reader would take the folder's bundle, and overlook the volumes."""
     assert create("-o", f"{tmp_path}/a/", "small:1")[0] == 0
     code, told = create("-o", f"{tmp_path}/a/", "--volume-size", "1MiB", "small:1")
-    assert (code, "is a bundle's folder" in told) == (1, True)
+    assert (code, "is the folder of another bundle" in told) == (1, True)
 
 
 def test_what_was_interrupted_may_be_taken_over(create: Create, tmp_path: Path) -> None:

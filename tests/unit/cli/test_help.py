@@ -61,7 +61,7 @@ def test_usage_is_spelt_once() -> None:
 def test_groups_tell_whole_sentences() -> None:
     """What a command does is not cut off in a list."""
     told = " ".join(show(("bundle",)).split())
-    assert "Put volumes together to the one file that docker, podman and ctr read." in told
+    assert "Join volumes to the one file that docker, podman and ctr can read." in told
 
 
 def test_serve_imports_no_other_command() -> None:
