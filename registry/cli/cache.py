@@ -29,7 +29,10 @@ _Folder = Annotated[
 
 def build_cache_app() -> typer.Typer:
     """Return the sub-command `cache`."""
-    app = typer.Typer(help="Look after the store.", no_args_is_help=True)
+    app = typer.Typer(
+        help="Show how full the store is, make space, check it, and back it up.",
+        no_args_is_help=True,
+    )
     app.command("stats")(show_stats)
     app.command("evict")(evict)
     app.command("audit")(audit)

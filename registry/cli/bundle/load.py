@@ -46,8 +46,8 @@ def import_bundle(
 ) -> None:
     """Bring a bundle's images into the store, check every byte, and pin the images.
 
-    Volumes may be given together, or one after the other in any order. If an import is interrupted
-    or a volume is damaged, import again, in the second case from another copy: it continues.
+    Import volumes together, or one after the other in any order. An interrupted import continues
+    when you run it again. If a volume is damaged, import it again from another copy.
 
     Example: entrepot bundle import images.tar
     """

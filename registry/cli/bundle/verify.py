@@ -16,9 +16,9 @@ from registry.reports.bundle.verification import FaultyBlob, Verification
 def verify_bundle(bundle: Bundle, key: Keys = None, as_json: Json = False) -> None:
     """Read every byte of a bundle and show what is wrong; exit 1 if anything is. Needs no store.
 
-    One volume alone is verified alone; if you name several, all of them have to be there. A part of
-    a blob that is cut over volumes is checked against volume.json, which is not signed. So against
-    a forger, verify all volumes together; an import stores no blob that is not proven.
+    Name one volume, or all of them. Of one volume, a part of a cut blob is checked only against
+    volume.json, which is not signed: to detect forged volumes, verify all of them together. An
+    import stores a cut blob only when all of it is verified.
 
     Example: entrepot bundle verify images.tar --key maker.pub.pem
     """

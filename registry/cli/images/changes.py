@@ -33,8 +33,8 @@ def pin(
 ) -> None:
     """Keep images, as they are now, until they are unpinned: they are never evicted.
 
-    What of them is not downloaded yet is kept from its first pull on. When a tag moves to another
-    image, the pin stays on the former one until `images refresh` moves it.
+    Blobs that are not downloaded yet are kept as soon as a client pulls them. When a tag moves to
+    another image, the pin stays on the former one until `images refresh` moves it.
 
     Example: entrepot images pin nginx:1.27 --platform linux/amd64
     """

@@ -31,7 +31,7 @@ _Platforms = Annotated[
 def build_images_app() -> typer.Typer:
     """Return the sub-command `images`."""
     app = typer.Typer(
-        help="List, describe, fetch, pin and remove images. A name without a tag means the tag"
+        help="List, describe, download, pin and remove images. A name without a tag means the tag"
         " latest; in a list or a glob, every tag. In a glob, * matches any characters.",
         no_args_is_help=True,
     )

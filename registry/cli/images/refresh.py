@@ -1,4 +1,4 @@
-"""`entrepot images refresh`: ask the upstreams what names lead to now, and download that."""
+"""`entrepot images refresh`: ask the upstreams where tags lead now, and download what is missing."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -40,7 +40,7 @@ def refresh(
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Ask the upstreams what names lead to now, download what is missing, and move the pins.
+    """Ask the upstreams where tags lead now, download what is missing, and move the pins.
 
     Example: entrepot images refresh 'docker.io/library/*'
     """

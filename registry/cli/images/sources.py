@@ -44,14 +44,15 @@ Files = Annotated[
     ),
 ]
 FileKind = Annotated[
-    Kind | None, typer.Option("--kind", help="What kind the files are; default: found out.")
+    Kind | None, typer.Option("--kind", help="The kind of the files. Default: detected.")
 ]
 EnvFile = Annotated[
     Path | None,
     typer.Option(
         "--env-file",
         metavar="FILE",
-        help="Values for compose files, instead of the .env beside each; the environment wins.",
+        help="Values for compose files, instead of the .env beside each. The environment has"
+        " precedence.",
     ),
 ]
 BuildArgs = Annotated[
@@ -66,7 +67,7 @@ PulledSince = Annotated[
         "--pulled-since",
         metavar="PERIOD",
         parser=_read_period,
-        help="Images that clients pulled from this mirror within 30d, 12h, forever or such.",
+        help="Images that clients pulled from this mirror in this period: 30d, 12h or forever.",
     ),
 ]
 Clients = Annotated[
