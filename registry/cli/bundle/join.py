@@ -23,7 +23,7 @@ def join_volumes(volumes: _Volumes, output: Output) -> None:
 
     If it is interrupted, run it again: it continues.
 
-    Example: entrepot bundle join images-*.tar -o whole.tar
+    Example: entrepot bundle join images-*.tar -o images.tar
     """
     try:
         asyncio.run(_join(volumes, parse_target(output, None)))

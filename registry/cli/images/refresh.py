@@ -1,4 +1,4 @@
-"""`entrepot images refresh`: ask the upstreams where tags lead now, and download what is missing."""
+"""`entrepot images refresh`: ask the upstreams where tags lead now, and download that."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
