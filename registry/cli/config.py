@@ -60,9 +60,8 @@ def show_config(config: Config = None, as_json: Json = False) -> None:
 
 
 def _refuse(error: SettingsError, *, as_json: bool) -> NoReturn:
-    if as_json:
-        fault = ConfigurationFault(error.key, error.why, error.cure)
-        print_report(fault, lambda _: (), as_json=True)
+    fault = ConfigurationFault(error.key, error.why, error.cure)
+    print_report(fault, lambda _: (), as_json=as_json)  # people read the line on stderr
     warn(str(error))
     raise typer.Exit(2) from error
 

@@ -51,7 +51,7 @@ def finish(result: WarmResult, *, as_json: bool) -> None:
         for place in image.wanted_by:
             typer.echo(f"  wanted by {place}", err=True)
     print_report(result, _draw_result, as_json=as_json)
-    if result.failed and not as_json:
+    if result.failed:
         warn(f"{len(result.failed)} of {len(result.images)} images failed")
 
 

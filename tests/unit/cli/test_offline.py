@@ -41,7 +41,7 @@ def find(done: Result, name: str) -> Any:
 
 
 def test_what_is_missing_is_listed_with_the_command_that_helps(data: Path) -> None:
-    """Digest, size and the command that fetches it; the exit code is 1."""
+    """The list has digest, size and the command that downloads the blob; the exit code is 1."""
     done = ls(data, "--offline")
     assert done.exit_code == 1
     assert f"{APP}\n  linux/amd64: complete\n  linux/arm64: complete\n" in done.stdout
@@ -66,7 +66,7 @@ def test_what_is_whole_is_well(data: Path) -> None:
 
 
 def test_an_inventory_is_of_every_blob(data: Path) -> None:
-    """It is read back as what is stored, and is the same each time."""
+    """An inventory lists exactly the stored blobs, and is the same each time."""
     done = ls(data, "--inventory")
     assert done.exit_code == 0
     found = read_inventory(done.stdout_bytes, "inventory.json")
@@ -77,7 +77,7 @@ def test_an_inventory_is_of_every_blob(data: Path) -> None:
 
 
 def test_where_nobody_can_be_asked_the_next_bundle_is_the_cure(data: Path) -> None:
-    """A site without upstreams is not told to fetch from them."""
+    """With offline = true, the cure is the next bundle and not a download."""
     done = ls(data, "--offline", ENTREPOT_OFFLINE="true")
     assert done.exit_code == 1
     assert "images warm" not in done.stdout
