@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from registry.cli.messages import fail, warn
-from registry.cli.output import print_report
+from registry.cli.printing import print_report
 from registry.cli.session import Config, DryRun, Json, Session, operate
 from registry.cli.terminal import format_age, format_bytes, format_count, show_progress
 from registry.reports.cache import AuditResult, BackupResult, CacheUsage, Eviction
@@ -92,9 +92,12 @@ def evict(
         eviction = Eviction(used, target, freed, dry_run)
         print_report(eviction, _draw_eviction, as_json=as_json)
         if not eviction.is_enough:
+            left = (
+                f"{format_bytes(used - freed)} {'would still be' if dry_run else 'are still'} used"
+            )
             warn(
-                f"{format_bytes(used - freed)} are still used; the rest is pinned or being read:"
-                " see entrepot images ls, unpin images, or try again later"
+                f"{left}; the rest is pinned or being read: see entrepot images ls, unpin images,"
+                " or try again later"
             )
         return eviction.is_enough
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import typer
 
 from registry.cli.messages import warn
-from registry.cli.output import print_report
+from registry.cli.printing import print_report
 from registry.cli.session import Config, Json
 from registry.errors import SettingsError
 from registry.reports.configuration import ConfigurationFault, UsableConfiguration

@@ -11,8 +11,8 @@ from registry.cli.bundle.arguments import count_volumes, list_missing_volumes
 from registry.cli.bundle.selection import read_other_side
 from registry.cli.images import sources
 from registry.cli.messages import fail, format_error, warn
-from registry.cli.output import print_report
 from registry.cli.platforms import read_platforms
+from registry.cli.printing import print_report
 from registry.cli.session import Config, Json
 from registry.cli.terminal import format_bytes, format_count, format_volumes
 from registry.errors import BundleInvalid, EntrepotError, InvalidInput, SettingsError

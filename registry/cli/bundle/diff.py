@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from registry.cli.messages import fail, format_error
-from registry.cli.output import print_report
+from registry.cli.printing import print_report
 from registry.cli.session import Json
 from registry.cli.terminal import format_bytes, format_count
 from registry.errors import EntrepotError

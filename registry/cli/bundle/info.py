@@ -7,7 +7,7 @@ import typer
 
 from registry.cli.bundle.arguments import Bundle, count_volumes, list_missing_volumes
 from registry.cli.messages import fail, format_error
-from registry.cli.output import print_report
+from registry.cli.printing import print_report
 from registry.cli.session import Json
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_bytes, format_count, format_volumes

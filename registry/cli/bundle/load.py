@@ -9,7 +9,7 @@ import typer
 from registry.cli.bundle.arguments import Bundle, Keys, check_signer
 from registry.cli.bundle.need_file import clear_need, write_need_file
 from registry.cli.messages import fail
-from registry.cli.output import print_report
+from registry.cli.printing import print_report
 from registry.cli.session import (
     Config,
     DryRun,

@@ -6,7 +6,7 @@ import typer
 
 from registry.cli.bundle.arguments import Bundle, Keys, check_signer
 from registry.cli.messages import fail, format_error
-from registry.cli.output import print_report
+from registry.cli.printing import print_report
 from registry.cli.session import Json
 from registry.cli.terminal import format_bytes, format_count, format_volumes, show_progress
 from registry.errors import EntrepotError, InvalidInput

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from registry.cli.bundle.output import OutputTarget, assign, deliver
 from registry.cli.messages import warn
-from registry.cli.output import print_report
 from registry.cli.platforms import format_only, format_unavailable
+from registry.cli.printing import print_report
 from registry.cli.session import Session
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_bytes, format_count

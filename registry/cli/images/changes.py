@@ -8,8 +8,8 @@ import typer
 
 from registry.cli.messages import warn
 from registry.cli.names import find_known, find_names, match_exactly
-from registry.cli.output import print_report
 from registry.cli.platforms import read_platforms
+from registry.cli.printing import print_report
 from registry.cli.session import Config, DryRun, Json, Session, operate
 from registry.cli.terminal import format_bytes
 from registry.errors import ImagePinned, NotPinned

@@ -10,8 +10,8 @@ from registry.cli.images.offline import Inventory, Offline, print_inventory, pri
 from registry.cli.images.refresh import refresh
 from registry.cli.images.warm import warm
 from registry.cli.names import find_known, match_exactly
-from registry.cli.output import print_report
 from registry.cli.platforms import read_platforms
+from registry.cli.printing import print_report
 from registry.cli.session import Config, Json, Session, operate
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_age, format_bytes, format_count

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.cli.messages import fail
-from registry.cli.output import print_report
+from registry.cli.printing import print_report
 from registry.cli.session import Session
 from registry.cli.terminal import format_bytes, format_count
 from registry.oci.image_patterns import ImagePattern

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.cli.names import find_names, match_exactly
-from registry.cli.output import print_report
 from registry.cli.platforms import read_platforms
+from registry.cli.printing import print_report
 from registry.cli.session import Config, DryRun, Json, Session, operate
 from registry.cli.terminal import format_bytes
 from registry.errors import EntrepotError, NameUnknown

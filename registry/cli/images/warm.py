@@ -11,8 +11,8 @@ from registry.cli.images import sources
 from registry.cli.images.progress import ProgressBars
 from registry.cli.images.rate_limits import BudgetTracker, draw_limits
 from registry.cli.images.warm_report import draw_explained, finish, format_done, format_planned
-from registry.cli.output import print_report
 from registry.cli.platforms import choose_platforms
+from registry.cli.printing import print_report
 from registry.cli.session import (
     Config,
     DryRun,

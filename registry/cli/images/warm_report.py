@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import typer
 
 from registry.cli.messages import warn
-from registry.cli.output import print_report
 from registry.cli.platforms import format_only, format_unavailable
+from registry.cli.printing import print_report
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_bytes, format_count
 from registry.reports.warm import WantedImages, WarmedImage, WarmResult
