@@ -183,8 +183,8 @@ def test_the_background_audit_finds_rot(depot: Depot, make_mirror: MirrorMaker) 
     wait_until(lambda: mirror.events("audited"), "the steward's audit")
 
     (told,) = mirror.events("audited")
-    assert (told["auditor"], told["rotten"]) == ("steward", ROTTEN)
-    assert (told["orphans"], told["ghosts"], told["unread"]) == (0, 0, 0)
+    assert (told["auditor"], told["damaged"]) == ("steward", ROTTEN)
+    assert (told["unknown"], told["missing"], told["unread"]) == (0, 0, 0)
     assert {event["blob"] for event in mirror.events("blob quarantined")} == damaged
     depot.pull_all(mirror)
     await_truth_in(depot.data)
