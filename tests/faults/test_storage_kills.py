@@ -98,7 +98,7 @@ def is_interrupted(deed: HeldCommand) -> bool:
     assert code in (0, 1), told
     if deed.name == "cache audit":
         found = json.loads(told)
-        assert (found["rotten"], found["ghosts"]) == ([], []), told
+        assert (found["damaged"], found["missing"]) == ([], []), told
     return False
 
 
@@ -107,9 +107,9 @@ def judge(mirror: MirrorProcess) -> str:
     first = mirror.run("cache", "audit", "--restart", "--json")
     second = mirror.run("cache", "audit", "--restart")
     found = {name: each for name, each in json.loads(first.stdout).items() if each}
-    assert not found.keys() & {"rotten", "ghosts", "unread"}, first.stdout
+    assert not found.keys() & {"damaged", "missing", "unreadable"}, first.stdout
     assert second.returncode == 0, second.stdout
-    assert second.stdout.splitlines()[-1] == "all is well"
+    assert second.stdout.splitlines()[-1] == "no problems found"
     return f"first audit {first.returncode}: {found}; second {second.returncode}"
 
 
