@@ -13,7 +13,7 @@ from benchmarks.results import US, Bar
 from benchmarks.store import Store, fill_store
 from registry.catalog.database import Database
 from registry.catalog.usage import UsageCatalog
-from registry.content.eviction_plan import plan_eviction
+from registry.content.eviction import plan_eviction
 from tests.harness.mirror import MirrorProcess
 
 BLOBS, MANIFESTS = 200_000, 50_000

@@ -45,7 +45,7 @@ def show_stats(config: Config = None, as_json: Json = False) -> None:
     """
 
     async def work(session: Session) -> bool:
-        report = await session.content.stock.take()
+        report = await session.content.usage.take()
         if as_json:
             typer.echo(json.dumps(asdict(report)))
         else:
@@ -84,12 +84,12 @@ def evict(
 
     async def work(session: Session) -> bool:
         target = int(session.settings.storage.limit * 0.95) if to is None else _read_size(to)
-        used = (await session.content.stock.take()).used
+        used = (await session.content.usage.take()).used
         if dry_run:
             plan = await session.content.evictor.plan(used - target)
             freed = sum(victim.size for victim in plan)
         else:
-            freed = await session.content.room.shrink(used - target)
+            freed = await session.content.space.shrink(used - target)
         is_enough = used - freed <= target
         if as_json:
             facts = {"used": used, "target": target, "freed": freed, "dry_run": dry_run}
@@ -120,13 +120,13 @@ def audit(restart: _Restart = False, config: Config = None, as_json: Json = Fals
     """
 
     async def work(session: Session) -> bool:
-        total = (await session.content.stock.take()).use.blobs
+        total = (await session.content.usage.take()).use.blobs
         with open_progress("auditing", total) as progress:
 
             def tell(_: Digest, size: int) -> None:
                 progress.advance(progress.task_ids[0], size)
 
-            findings = await session.content.audit.go_on("command", is_new=restart, tell=tell)
+            findings = await session.content.audit.go_on("command", is_new=restart, report=tell)
         typer.echo(json.dumps(_list_findings(findings)) if as_json else _tell_findings(findings))
         return findings.is_clean
 
@@ -170,7 +170,7 @@ def back_up(folder: _Folder, config: Config = None, as_json: Json = False) -> No
         store = session.settings.storage.path.resolve()
         if folder.resolve().is_relative_to(store):
             fail(f"{folder} is the store itself, or inside it; name a folder elsewhere", 2)
-        total = (await session.content.stock.take()).use.blobs
+        total = (await session.content.usage.take()).use.blobs
         with open_progress("backing up", total) as progress:
 
             def tell(size: int) -> None:

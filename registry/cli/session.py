@@ -18,7 +18,7 @@ from registry.settings.model import Settings
 # The server's libraries are imported only by what runs: that starts the other commands faster, and
 # `serve` has to say where things are counted before anything that counts is imported.
 if TYPE_CHECKING:
-    from registry.wiring.content import Content
+    from registry.wiring.content import ContentServices
 
 Config = Annotated[
     Path | None,
@@ -33,7 +33,7 @@ class Session:
     """An open data folder, beside whatever serves from it."""
 
     settings: Settings
-    content: "Content"
+    content: "ContentServices"
 
 
 SessionOpener = Callable[[Settings], AbstractContextManager[Settings]]

@@ -1,4 +1,4 @@
-"""The audit: reads everything that is stored, and puts right what is not as it was recorded."""
+"""The audit: reads every stored blob, and corrects the catalog where it differs from the disk."""
 
 import asyncio
 import math
@@ -10,15 +10,15 @@ import structlog
 from registry.catalog.audits import AuditCatalog, Pass
 from registry.catalog.usage import UsageCatalog
 from registry.content.rebuild import Rebuild
-from registry.content.space import SpaceKeeper
+from registry.content.space import Space
 from registry.errors import StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.contract import BlobStore
 
-REST = 7 * 86_400.0  # seconds between the beginnings of two passes in the background
-STRIDE = 64 * 1024 * 1024  # bytes after which it is written down how far a pass is
-LULL = 1.0  # seconds in which whoever keeps or removes an image has done so
+INTERVAL = 7 * 86_400.0  # seconds between the beginnings of two passes in the background
+STRIDE = 64 * 1024 * 1024  # bytes after which the position of a pass is recorded
+NAME_WAIT = 1.0  # seconds in which a process has recorded or removed an image
 PAGE = 1000  # rows read at a time when files are looked for
 
 
@@ -26,9 +26,10 @@ PAGE = 1000  # rows read at a time when files are looked for
 class Findings:
     """What an audit found: `checked` blobs of `size` bytes in all, and what was wrong.
 
-    `damaged` had other bytes than their names say, and were set aside; `unknown` were on disk and
-    not recorded, and are now; `missing` were recorded and not on disk, and are recorded no more;
-    `names` is how many tags and digests are known again; `unread` could not be read.
+    `damaged` blobs did not agree with their digests, and are in quarantine now. `unknown` ones were
+    on disk and not recorded, and are recorded now. `missing` ones were recorded and not on disk,
+    and are not recorded any more. `names` is how many tags and digests the catalog knows again.
+    `unread` blobs could not be read, and are in quarantine now.
     """
 
     checked: int = 0
@@ -46,30 +47,30 @@ class Findings:
 
 
 class Audit:
-    """Passes over the store; several may be under way."""
+    """Passes over the store; each auditor (the command, the background) has one of its own."""
 
     def __init__(
         self,
         audits: AuditCatalog,
         catalog: UsageCatalog,
         store: BlobStore,
-        room: SpaceKeeper,
-        recovery: Rebuild,
+        space: Space,
+        rebuild: Rebuild,
         *,
         clock: Callable[[], float],
     ) -> None:
         self._audits = audits
         self._catalog = catalog
         self._store = store
-        self._room = room
-        self._recovery = recovery
+        self._space = space
+        self._rebuild = rebuild
         self._clock = clock
-        self._log = structlog.get_logger("registry.mirror")
+        self._log = structlog.get_logger("registry.content")
 
     def is_due(self, auditor: str) -> bool:
         """Whether a pass is under way, or the last one began long enough ago."""
         last = self._audits.find(auditor)
-        return not last.ended or self._clock() - last.began >= REST
+        return not last.ended or self._clock() - last.began >= INTERVAL
 
     async def go_on(
         self,
@@ -77,11 +78,11 @@ class Audit:
         *,
         rate: float = math.inf,
         is_new: bool = False,
-        tell: Callable[[Digest, int], None] = lambda _, __: None,
+        report: Callable[[Digest, int], None] = lambda _, __: None,
     ) -> Findings:
-        """Go on with the pass of `auditor`, or begin one where there is none or `is_new`.
+        """Go on with the pass of `auditor`; begin one if there is none, or if `is_new`.
 
-        Reads at most `rate` bytes a second. Each blob looked at is told with its size in bytes.
+        Reads at most `rate` bytes a second. `report` is called with each blob and its size.
 
         Raises:
             StoreError, OSError: the catalog or the disk refused more than one blob.
@@ -89,19 +90,19 @@ class Audit:
         state = self._audits.find(auditor)
         if state.ended or not state.began or is_new:
             state = Pass("", self._clock(), 0.0)
-        await self._room.finish_interrupted()  # else what crashes left would look like orphans
+        await self._space.finish_interrupted()  # else what crashes left would count as unknown
         findings = Findings()
         pace = _Pace(rate)
         since = 0
         async for digest, size in self._store.scan(state.position):
             await self._check(digest, size, pace, findings)
-            tell(digest, size)
+            report(digest, size)
             since += size
             if since >= STRIDE:
                 state, since = replace(state, position=str(digest)), 0
                 await self._audits.note(auditor, state)
         await self._drop_missing(findings)
-        findings.names = (await self._recovery.adopt_names(lull=LULL)).names
+        findings.names = (await self._rebuild.adopt_names(wait=NAME_WAIT)).names
         await self._audits.note(auditor, replace(state, position="", ended=self._clock()))
         self._report(auditor, findings)
         return findings
@@ -112,14 +113,14 @@ class Audit:
         except StoreError as error:
             if await self._store.stat(digest) is not None:  # else it was evicted meanwhile
                 findings.unread.append(digest)
-                await self._room.quarantine(digest, str(error))
+                await self._space.quarantine(digest, str(error))
             return
         findings.checked += 1
         findings.size += size
-        # Again, from the beginning: it may have been noticed, and fetched again, while it was read.
+        # Read it again from the beginning: it may have been downloaded again while it was read.
         if not is_right and not await self._is_right(digest, size, pace):
             findings.damaged.append(digest)
-            await self._room.quarantine(digest, "its bytes have changed on disk")
+            await self._space.quarantine(digest, "its bytes have changed on disk")
             return
         if self._catalog.find_size(digest) is None:
             await self._adopt(digest, size, findings)
@@ -127,9 +128,9 @@ class Audit:
     async def _adopt(self, digest: Digest, size: int, findings: Findings) -> None:
         now = self._clock()
         if not await self._catalog.record_orphan(digest, size, now):
-            return  # it is arriving or going just now
+            return  # it is being downloaded or deleted just now
         if await self._store.stat(digest) is None:
-            await self._catalog.drop(digest, now)  # it has gone since we read it
+            await self._catalog.drop(digest, now)  # deleted since we read it
         else:
             findings.unknown.append(digest)
 
@@ -152,9 +153,9 @@ class Audit:
             await asyncio.sleep(0)
 
     def _report(self, auditor: str, findings: Findings) -> None:
-        tell = self._log.info if findings.is_clean else self._log.warning
-        tell(
-            "audited",
+        log = self._log.info if findings.is_clean else self._log.warning
+        log(
+            "audit ended",
             auditor=auditor,
             blobs=findings.checked,
             bytes=findings.size,
@@ -167,7 +168,7 @@ class Audit:
 
 
 class _Pace:
-    """Keeps reading to so many bytes a second."""
+    """Slows reading down to `rate` bytes a second."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate

@@ -1,38 +1,44 @@
-"""A backup: a second data folder that has what the first had at one moment, every byte checked.
+"""A backup: a second data folder with the content of the first at one moment, every byte checked.
 
-It is a data folder like any other: to restore it, copy it to where `storage.path` points. Backing
-up into it again copies what is new and deletes what is gone; an interrupted one goes on.
+It is a data folder like any other: to restore it, copy it to where `storage.path` points. The next
+backup into it copies what is new and deletes what is gone; an interrupted one is continued.
 """
 
-import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from registry.catalog.database import Database
 from registry.catalog.usage import UsageCatalog
+from registry.content.account import NoAccount
+from registry.content.ingest import Destination, Ingest
 from registry.errors import DigestMismatch, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.store.blocking import in_thread
-from registry.store.contract import BlobStore
-from registry.store.data_folder import DataFolder, sync_folder
+from registry.store.contract import BlobReader, ManagedStore
+from registry.store.data_folder import DataFolder
+from registry.store.files import sync_folder
 from registry.store.ingests import Ingests
-from registry.store.partial import PartialWriter
 from registry.store.pins import PinFile
 from registry.store.tags import TagFiles
+from registry.tasks import in_thread
 
 PAGE = 1000  # rows read at a time
 
 
 @dataclass(frozen=True, slots=True)
 class DataHandles:
-    """The files of one data folder."""
+    """The parts of one data folder.
+
+    `store` has its blobs. Pulls read from `blobs`: that is the same store, except where a bundle is
+    served from its own files.
+    """
 
     folder: DataFolder
-    store: BlobStore
+    store: ManagedStore
+    blobs: BlobReader
     ingests: Ingests
-    references: TagFiles
+    tags: TagFiles
     pins: PinFile
 
 
@@ -40,8 +46,8 @@ class DataHandles:
 class BackedUp:
     """How many blobs of how many bytes the backup has, and how many of them were copied now.
 
-    `names` is how many tags and digests it has. `damaged` are blobs whose bytes have changed: they
-    are left out, and an audit sets them aside.
+    `names` is how many tags and digests it has. `damaged` are blobs whose bytes have changed: the
+    backup does not have them, and an audit of the source moves them into quarantine.
     """
 
     blobs: int = 0
@@ -58,106 +64,99 @@ class Backup:
         self._database = database
         self._source = source
 
-    async def write(self, target: DataHandles, tell: Callable[[int], None]) -> BackedUp:
-        """Make `target` a backup; the size in bytes of each blob is told when it is there.
+    async def write(self, target: DataHandles, report: Callable[[int], None]) -> BackedUp:
+        """Make `target` a backup; `report` is called with the size in bytes of each blob it has.
 
         Raises:
-            StoreError, OSError: a disk refused; what was copied is there for the next time.
+            StoreError, OSError: a disk refused; the next backup uses what has been copied.
         """
         snapshot = target.folder.catalog.with_name("catalog.db.new")
-        _forget(snapshot)
+        _delete_catalog(snapshot)
         await self._database.copy(snapshot)
         result = BackedUp()
         async with Database(snapshot) as database:
-            room = UsageCatalog(database)
-            for digest, stored in _list_blobs(room):
-                if await self._copy(digest, target, result):
-                    tell(await target.store.stat(digest) or 0)
+            usage = UsageCatalog(database)
+            for digest, stored in _list_blobs(usage):
+                if (size := await self._copy(digest, target, result)) is not None:
+                    report(size)
                 else:
-                    await room.drop(digest, stored)
-            await room.forget_work()
+                    await usage.drop(digest, stored)
+            await usage.forget_work()
         await self._copy_names(target, result)
         await in_thread(target.pins.write, await in_thread(self._source.pins.read))
-        # Only now: until here the former backup's catalog is the one that counts.
-        await asyncio.to_thread(_replace, target.folder.catalog, snapshot)
+        # Last, since until here the folder is the former backup, with its catalog.
+        await in_thread(_replace, target.folder.catalog, snapshot)
         await self._prune(target)
         return result
 
     async def _copy_names(self, target: DataHandles, result: BackedUp) -> None:
-        async for repository, reference, pointer in self._source.references.scan():
+        async for repository, reference, pointer in self._source.tags.scan():
             result.names += 1
-            if await target.references.read(repository, reference) != pointer:
-                await target.references.write(repository, reference, pointer)
+            if await target.tags.read(repository, reference) != pointer:
+                await target.tags.write(repository, reference, pointer)
 
     async def _prune(self, target: DataHandles) -> None:
-        """Delete what the former backup had and the source has no more."""
-        async for repository, reference, _ in target.references.scan():
-            if await self._source.references.read(repository, reference) is None:
-                await target.references.remove(repository, reference)
+        """Delete what the former backup had and the source does not have any more."""
+        async for repository, reference, _ in target.tags.scan():
+            if await self._source.tags.read(repository, reference) is None:
+                await target.tags.remove(repository, reference)
         async with Database(target.folder.catalog) as database:
-            room = UsageCatalog(database)
+            usage = UsageCatalog(database)
             async for digest, _ in target.store.scan():
-                if room.find_size(digest) is None:
+                if usage.find_size(digest) is None:
                     await target.store.delete(digest)
 
-    async def _copy(self, digest: Digest, target: DataHandles, result: BackedUp) -> bool:
-        """Whether the backup has the blob now; what is gone or rotten it has not."""
+    async def _copy(self, digest: Digest, target: DataHandles, result: BackedUp) -> int | None:
+        """Have a blob in the backup, and return its size; None if it is gone or damaged."""
         size = await target.store.stat(digest)
         if size is None:
-            writer = target.ingests.take(digest)
-            if writer is None:
-                raise StoreError(str(digest), "somebody else writes this backup")
-            try:
-                size = await self._write(digest, writer, target)
-            except DigestMismatch:
-                result.damaged.append(digest)
-                return False
-            finally:
-                writer.close()
-            if size is None:
-                return False
-            result.copied += 1
-        result.blobs += 1
-        result.size += size
-        return True
+            size = await self._copy_bytes(digest, target, result)
+            result.copied += size is not None
+        if size is not None:
+            result.blobs += 1
+            result.size += size
+        return size
 
-    async def _write(
-        self, digest: Digest, writer: PartialWriter, target: DataHandles
+    async def _copy_bytes(
+        self, digest: Digest, target: DataHandles, result: BackedUp
     ) -> int | None:
         size = await self._source.store.stat(digest)
         if size is None:
-            writer.abandon()  # evicted since the snapshot
-            return None
-        if await in_thread(writer.resume) > size:
-            await in_thread(writer.restart)
-        try:
-            async for piece in self._source.store.read(digest, Span(writer.landed, size)):
-                await in_thread(writer.append, [piece])
-        except StoreError:
-            if await self._source.store.stat(digest) is not None:
-                raise
-            writer.abandon()  # evicted just now
-            return None
-        sealed = await in_thread(writer.seal)
-        await target.store.adopt(sealed)
-        return sealed.size
+            return None  # evicted since the snapshot
+        writer = target.ingests.take(digest)
+        if writer is None:
+            raise StoreError(str(digest), "another process writes this backup")
+        destination = Destination(target.ingests, target.store, NoAccount())
+        async with Ingest(digest, writer, destination) as ingest:
+            offset = await ingest.resume(size)
+            try:
+                async for piece in self._source.store.read(digest, Span(offset, size)):
+                    await ingest.append((piece,), size)
+                return (await ingest.commit()).size
+            except DigestMismatch:
+                result.damaged.append(digest)
+            except StoreError:
+                if await self._source.store.stat(digest) is not None:
+                    raise
+                await ingest.abort()  # evicted just now
+        return None
 
 
-def _forget(catalog: Path) -> None:
+def _delete_catalog(catalog: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         catalog.with_name(f"{catalog.name}{suffix}").unlink(missing_ok=True)
 
 
 def _replace(catalog: Path, snapshot: Path) -> None:
-    # A log that was left beside the former one would be taken for the new one's.
+    # SQLite would take the log of the former catalog for that of the new one.
     for suffix in ("-wal", "-shm"):
         catalog.with_name(f"{catalog.name}{suffix}").unlink(missing_ok=True)
     snapshot.replace(catalog)
     sync_folder(catalog.parent)
 
 
-def _list_blobs(room: UsageCatalog) -> Iterator[tuple[Digest, float]]:
+def _list_blobs(usage: UsageCatalog) -> Iterator[tuple[Digest, float]]:
     position = ""
-    while page := room.list_after(position, PAGE):
+    while page := usage.list_after(position, PAGE):
         yield from page
         position = str(page[-1][0])

@@ -1,7 +1,7 @@
-"""Taking blobs away: to make room, because nothing needs them, or because they have rotted.
+"""Taking blobs out of the store: to free space, because nothing needs them, or as damaged.
 
-The row goes first and the file second, so that whatever a crash leaves, no row promises bytes that
-are not there; `finish_interrupted` ends what a crash has interrupted.
+The catalog row goes first and the file second: after a crash no row promises bytes that are not
+there, and `finish_interrupted` ends what the crash has interrupted.
 """
 
 import math
@@ -10,56 +10,55 @@ from collections.abc import Iterable
 import structlog
 
 from registry.catalog.usage import StoredBlobRecord, UsageCatalog
-from registry.content.eviction_plan import plan_eviction
 from registry.metrics import Metrics
 from registry.oci.digest import Digest
-from registry.store.contract import BlobStore
+from registry.store.contract import ManagedStore
 from registry.store.ingests import Ingests
 
-STALE = 86_400.0  # seconds after which a part that nobody writes goes before any blob
-EVICTION = "eviction"  # the lock of whoever plans one and carries it out
+STALE = 86_400.0  # seconds after which a partial file without a writer goes before any blob
+EVICTION = "eviction"  # the lock that a process holds while it plans an eviction and does it
 
 
 class Evictor:
-    """Deletes what it is told to, unless somebody reads it; any process may have one."""
+    """Deletes blobs, but none that is being read; each process may have one."""
 
     def __init__(
-        self, catalog: UsageCatalog, store: BlobStore, ingests: Ingests, metrics: Metrics
+        self, catalog: UsageCatalog, store: ManagedStore, ingests: Ingests, metrics: Metrics
     ) -> None:
         self._catalog = catalog
         self._store = store
         self._ingests = ingests
         self._metrics = metrics
-        self._log = structlog.get_logger("registry.mirror")
+        self._log = structlog.get_logger("registry.content")
 
-    async def free(self, wanted: int, filling: Digest) -> int | None:
-        """Free `wanted` bytes for a fill, and return how many that made.
+    async def free(self, wanted: int, digest: Digest) -> int | None:
+        """Free `wanted` bytes for the ingest of a blob, and return how many were freed.
 
-        None means that there is too little to free, and nothing was; fewer bytes than wanted, that
-        somebody reads what might go.
+        None means that there is too little that may go, and nothing was freed. Fewer bytes than
+        wanted mean that some of what may go is being read.
 
-        What is quarantined goes first, then parts that nobody has written for long, the coldest
-        blobs, and other parts that nobody writes.
+        Quarantined blobs go first, then partial files that were not written to for long, then the
+        blobs not used for longest, and then other partial files that have no writer.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused.
         """
-        if wanted > await self._count_removable(filling):
+        if wanted > await self._count_removable(digest):
             return None
         freed = await self._empty_quarantine()
         for age in (STALE, 0.0):
             if freed < wanted:
-                freed += await self._drop_parts(filling, wanted - freed, age)
+                freed += await self._delete_partials(digest, wanted - freed, age)
             freed += await self.evict(wanted - freed)
         return freed
 
-    async def _count_removable(self, filling: Digest) -> int:
-        aside = sum(size for _, size in self._catalog.list_quarantined())
-        promised = self._catalog.count_promised(filling)
-        return aside + promised + await self._catalog.count_evictable()
+    async def _count_removable(self, ingested: Digest) -> int:
+        quarantined = sum(size for _, size in self._catalog.list_quarantined())
+        promised = self._catalog.count_promised(ingested)
+        return quarantined + promised + await self._catalog.count_evictable()
 
     async def evict(self, wanted: int) -> int:
-        """Delete the coldest blobs that nobody reads, and return how many bytes that freed."""
+        """Delete the blobs not used for longest that are not being read; return the bytes freed."""
         freed = 0
         tried: set[Digest] = set()
         while freed < wanted:
@@ -72,13 +71,13 @@ class Evictor:
         return freed
 
     async def plan(self, wanted: int, most: float = math.inf) -> list[StoredBlobRecord]:
-        """Return the coldest blobs that have `wanted` bytes, but not more than `most`."""
+        """Return the blobs not used for longest, of `wanted` bytes but not more than `most`."""
         return plan_eviction(await self._catalog.list_coldest(wanted), wanted, most)
 
     async def delete(self, victims: Iterable[StoredBlobRecord]) -> int:
         """Delete blobs, and return how many bytes that freed.
 
-        Those stay that somebody reads, and those that a pin keeps, whenever it was put.
+        Blobs stay that are being read, and blobs that a pin keeps, even one put just now.
         """
         freed = 0
         for victim in victims:
@@ -89,11 +88,13 @@ class Evictor:
                     await self._delete_marked(victim.digest)
         self._metrics.evicted_bytes.inc(freed)
         if freed:
-            self._log.info("evicted", bytes=freed)
+            self._log.info("blobs deleted", bytes=freed)
         return freed
 
     async def quarantine(self, digest: Digest, why: str) -> None:
-        """Set a blob aside whose bytes have changed, whoever reads it: it is fetched again.
+        """Move a damaged blob into quarantine, even while it is being read.
+
+        The next pull downloads it again.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused.
@@ -113,18 +114,18 @@ class Evictor:
             freed += size
         return freed
 
-    async def _drop_parts(self, filling: Digest, wanted: int, age: float) -> int:
+    async def _delete_partials(self, ingested: Digest, wanted: int, age: float) -> int:
         freed = 0
         for digest in self._catalog.list_reservations():
             if freed >= wanted:
                 break
-            if digest == filling or self._ingests.idle(digest) < age:
+            if digest == ingested or self._ingests.idle(digest) < age:
                 continue
-            with self._ingests.hold(digest) as is_left:
-                if is_left and await self._store.stat(digest) is None:
-                    # In this order: without the part another could be promised room for it.
+            with self._ingests.hold(digest) as is_free:
+                if is_free and await self._store.stat(digest) is None:
+                    # In this order: once the file is gone, another process may reserve for it.
                     freed += await self._catalog.settle(digest, 0)
-                    self._ingests.drop(digest)
+                    self._ingests.delete(digest)
         return freed
 
     async def _delete_marked(self, digest: Digest) -> None:
@@ -150,8 +151,27 @@ class Evictor:
                     await self._store.quarantine(digest)
 
     def _is_new(self, digest: Digest) -> bool:
-        """Whether a claimed file is another one than that which was to go: fetched again since.
+        """Whether a claimed file was downloaded again since it was to go.
 
-        Asked only then, as its writer lets go of it when it has been recorded.
+        Asked only after the file was claimed: its writer holds it until it has been recorded.
         """
         return self._catalog.is_promised(digest) or self._catalog.find_size(digest) is not None
+
+
+def plan_eviction(
+    coldest_first: Iterable[StoredBlobRecord], wanted: int, most: float = math.inf
+) -> list[StoredBlobRecord]:
+    """Return which blobs to delete, in order, to free `wanted` bytes or as many as there are.
+
+    A blob with which these would be more than `most` bytes stays, and so do all blobs that were
+    used later.
+    """
+    victims: list[StoredBlobRecord] = []
+    for blob in coldest_first:
+        if wanted <= 0 or blob.size > most:
+            break
+        if blob.size:
+            victims.append(blob)
+            wanted -= blob.size
+            most -= blob.size
+    return victims

@@ -1,4 +1,4 @@
-"""The steward's round: what keeps the store in order while nobody asks for anything."""
+"""What the background process does at intervals to keep the data folder in order."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -12,53 +12,63 @@ from registry.content.pull_history import PullHistory
 from registry.content.space import Space
 from registry.errors import StoreError
 
-TURN = 5.0  # seconds between two looks at how much room is left
-HOUR = 3600.0  # seconds between two looks for images kept long enough, and two sweeps of the spool
-SWEEP = 30.0  # seconds between two looks at what the dead have left
-LULL = 60.0  # seconds between two looks whether an audit is due
+SPACE_INTERVAL = 5.0  # seconds between two looks at how much space is left
+HOUR = 3600.0  # seconds between two looks for what has expired, and for old side files
+CRASH_INTERVAL = 30.0  # seconds between two looks for what crashed processes have left
+AUDIT_INTERVAL = 60.0  # seconds between two looks whether an audit is due
 
 
 class Maintenance:
-    """Keeps room ready, lets images and history go that are kept long enough, looks for rot."""
+    """Keeps space free, removes expired images and history, and looks for damaged blobs."""
 
     def __init__(
-        self, room: Space, retention: Expiry, history: PullHistory, audit: Audit, rate: float
+        self, space: Space, expiry: Expiry, history: PullHistory, audit: Audit, rate: float
     ) -> None:
         """`rate` is how many bytes a second the audit may read; 0 for none."""
-        self._room = room
-        self._retention = retention
+        self._space = space
+        self._expiry = expiry
         self._history = history
         self._audit = audit
         self._rate = rate
-        self._log = structlog.get_logger("registry.mirror")
+        self._log = structlog.get_logger("registry.content")
 
     async def keep_tidy(self) -> None:
-        """Go round until cancelled; a disk that refuses is told of, and tried again."""
-        async with asyncio.TaskGroup() as rounds:
-            rounds.create_task(self._repeat("mended", self._room.finish_interrupted, SWEEP))
-            rounds.create_task(self._repeat("tidied", self._room.keep_ready, TURN))
-            rounds.create_task(self._repeat("swept", self._room.sweep, HOUR))
-            if self._retention.is_wanted:
-                rounds.create_task(self._repeat("expired", self._retention.expire, HOUR))
-            rounds.create_task(self._repeat("forgotten", self._history.forget, HOUR))
+        """Run until cancelled; a step that the disk refuses is logged, and tried again later."""
+        async with asyncio.TaskGroup() as steps:
+            steps.create_task(
+                self._repeat(
+                    "interrupted work not finished", self._space.finish_interrupted, CRASH_INTERVAL
+                )
+            )
+            steps.create_task(
+                self._repeat("space not freed", self._space.keep_ready, SPACE_INTERVAL)
+            )
+            steps.create_task(self._repeat("side files not deleted", self._space.sweep, HOUR))
+            if self._expiry.is_wanted:
+                steps.create_task(
+                    self._repeat("expired images not removed", self._expiry.expire, HOUR)
+                )
+            steps.create_task(
+                self._repeat("old pull history not deleted", self._history.forget, HOUR)
+            )
             if self._rate:
-                rounds.create_task(self._repeat("audited", self._audit_slowly, LULL))
+                steps.create_task(self._repeat("audit failed", self._audit_slowly, AUDIT_INTERVAL))
 
     async def _audit_slowly(self) -> None:
         if self._audit.is_due("steward"):
             await self._audit.go_on("steward", rate=self._rate)
 
     async def _repeat(
-        self, what: str, step: Callable[[], Coroutine[Any, Any, object]], pause: float
+        self, failure: str, step: Callable[[], Coroutine[Any, Any, object]], pause: float
     ) -> None:
         while True:
-            await self._try(what, step)
+            await self._try(failure, step)
             await asyncio.sleep(pause)
 
-    async def _try(self, what: str, step: Callable[[], Coroutine[Any, Any, object]]) -> bool:
+    async def _try(self, failure: str, step: Callable[[], Coroutine[Any, Any, object]]) -> bool:
         try:
             await step()
         except (StoreError, OSError) as error:  # a disk that refuses may do so for a while
-            self._log.error(f"not {what}", why=str(error))
+            self._log.error(failure, why=str(error))
             return False
         return True

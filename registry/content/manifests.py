@@ -1,61 +1,55 @@
-"""How a verified manifest becomes known: bytes first, then what points to them, then the index."""
+"""Storing verified manifests: the bytes first, then the files under `tags/`, then the catalog."""
 
-import asyncio
-from contextlib import suppress
 from dataclasses import replace
 
 import structlog
 
 from registry.catalog.manifests import ManifestCatalog
-from registry.content.space import SpaceKeeper
+from registry.content.content import Content
 from registry.errors import ManifestInvalid, StoreError
-from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.oci.manifest import Manifest, parse_manifest
+from registry.oci.manifest import MAX_MANIFEST, Manifest, parse_manifest
 from registry.oci.names import Repository, Tag
-from registry.store.blocking import in_thread
-from registry.store.contract import BlobStore
-from registry.store.ingests import Ingests
-from registry.store.partial import PartialWriter
 from registry.store.tags import TagFiles, TagTarget
 
-POLL = 0.02  # seconds between two looks whether the bytes are here
-ATTEMPTS = 250
+WAIT = 5.0  # seconds to wait for another process that stores the same manifest
 
 
 class ManifestStore:
-    """Keeps manifests, and brings them back."""
+    """Stores manifests and what tags point to, and reads them back."""
 
-    def __init__(
-        self,
-        ingests: Ingests,
-        store: BlobStore,
-        files: TagFiles,
-        catalog: ManifestCatalog,
-        room: SpaceKeeper,
-    ) -> None:
-        self._ingests = ingests
-        self._store = store
-        self._files = files
+    def __init__(self, content: Content, tags: TagFiles, catalog: ManifestCatalog) -> None:
+        self._content = content
+        self._tags = tags
         self._catalog = catalog
-        self._room = room
-        self._log = structlog.get_logger("registry.mirror")
+        self._log = structlog.get_logger("registry.content")
 
     async def keep(
         self, repository: Repository, manifest: Manifest, tag: Tag | None, now: float
     ) -> None:
-        """Keep a manifest of `repository`, and that `tag` leads to it.
+        """Store a manifest of `repository`, and that `tag` points to it, for a pull.
 
-        A disk that refuses is logged, not raised: the client has its manifest either way.
+        If the disk refuses, that is logged and not raised: the client has its manifest either way.
         """
         try:
             await self.put(repository, manifest, tag, now)
         except (StoreError, OSError) as error:
-            self._log.error(
-                "manifest not kept", image=f"{repository}@{manifest.digest}", why=str(error)
-            )
+            image = f"{repository}@{manifest.digest}"
+            self._log.error("manifest not stored", image=image, why=str(error))
 
     async def put(
+        self, repository: Repository, manifest: Manifest, tag: Tag | None, now: float
+    ) -> None:
+        """Store a manifest, and that `tag` points to it, as an upstream has said at `now`.
+
+        Raises:
+            StoreError, OSError: the disk or the catalog refused.
+        """
+        if await self._content.blobs.stat(manifest.digest) is None:
+            await self._store_bytes(manifest)
+        await self.put_names(repository, manifest, tag, now)
+
+    async def put_names(
         self,
         repository: Repository,
         manifest: Manifest,
@@ -65,88 +59,58 @@ class ManifestStore:
         bundle: str = "",
         signer: str = "",
     ) -> None:
-        """Keep a manifest, and that `tag` leads to it by what an upstream or a `bundle` says.
+        """Record that `repository` has a manifest whose bytes are stored, and `tag` points to it.
+
+        `bundle` is the id of the bundle that says so, and `signer` the name of the key that signed
+        it; both are empty where an upstream says so.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused.
         """
-        await self._store_bytes(manifest)
-        pointer = TagTarget(str(manifest.digest), manifest.media_type, now)
-        await self._files.write(repository, manifest.digest, pointer)
+        target = TagTarget(str(manifest.digest), manifest.media_type, now)
+        await self._tags.write(repository, manifest.digest, target)
         if tag is not None:
-            await self._files.write(repository, tag, replace(pointer, bundle=bundle, signer=signer))
+            await self._tags.write(repository, tag, replace(target, bundle=bundle, signer=signer))
         await self._catalog.record(repository, manifest, tag, now, bundle=bundle, signer=signer)
 
     async def confirm(self, repository: Repository, tag: Tag, now: float) -> None:
-        """Note that an upstream said that the tag has not moved; no bundle is behind it any more.
+        """Record that an upstream says that the tag has not moved; no bundle says it any more.
 
         Raises:
             StoreError: the disk or the catalog refused.
         """
         record = self._catalog.find_tag(repository, tag)
         if record is not None and record.bundle:
-            pointer = await self._files.read(repository, tag)
-            if pointer is not None:
-                pointer = replace(pointer, seen=now, bundle="", signer="")
-                await self._files.write(repository, tag, pointer)
+            target = await self._tags.read(repository, tag)
+            if target is not None:
+                target = replace(target, seen=now, bundle="", signer="")
+                await self._tags.write(repository, tag, target)
         await self._catalog.confirm_tag(repository, tag, now)
 
     async def _store_bytes(self, manifest: Manifest) -> None:
-        writer = await self._take(manifest.digest)
-        if writer is None:
+        ingest = await self._content.wait_for_ingest(manifest.digest, WAIT)
+        if ingest is None:
             return
-        is_kept = False
-        try:
-            await self._room.reserve(manifest.digest, len(manifest.raw))
-            writer.restart()
-            await in_thread(writer.append, [manifest.raw])
-            sealed = await in_thread(writer.seal)
-            await self._store.adopt(sealed)
-            await self._room.record(sealed.digest, sealed.size)
-            is_kept = True
-        finally:
-            if not is_kept:
-                writer.abandon()
-            writer.close()
-            if not is_kept:
-                await self._room.settle(manifest.digest)
-
-    async def _take(self, digest: Digest) -> PartialWriter | None:
-        """Become the writer of a manifest's bytes; None when they are here.
-
-        Whoever has them in hand is done in a moment: another process that stores the same, or one
-        that looks what the dead have left.
-        """
-        for _ in range(ATTEMPTS):
-            if await self._store.stat(digest) is not None:
-                return None
-            writer = self._ingests.take(digest)
-            if writer is not None:
-                return writer
-            await asyncio.sleep(POLL)
-        raise StoreError(str(digest), "another process has held its part for too long")
+        async with ingest:
+            try:
+                await ingest.restart()  # an earlier writer has left nothing that is worth reading
+                await ingest.append_first(manifest.raw, len(manifest.raw))
+                await ingest.commit()
+            except BaseException:
+                await ingest.abort()
+                raise
 
     async def recall(self, digest: Digest, media_type: str) -> Manifest | None:
-        """Bring back a stored manifest; None when its bytes are not here (any more).
+        """Read a stored manifest; None when its bytes are not here (any more), or are damaged.
 
-        What a disk has spoilt is set aside, so that it is fetched and written again.
+        A damaged one goes into quarantine, and so is downloaded again.
         """
-        size = await self._store.stat(digest)
-        if size is None:
-            return None
-        try:
-            raw = b"".join([piece async for piece in self._store.read(digest, Span(0, size))])
-        except StoreError as error:
-            if await self._store.stat(digest) is not None:  # else it was evicted meanwhile
-                with suppress(OSError, StoreError):
-                    await self._room.quarantine(digest, str(error))
-            return None
-        if not digest.matches(raw):
-            with suppress(OSError, StoreError):  # what cannot be taken away is found out again
-                await self._room.quarantine(digest, "its bytes have changed on disk")
+        raw = await self._content.read_all(digest, MAX_MANIFEST)
+        if raw is None:
             return None
         try:
             return parse_manifest(raw, media_type, digest)
         except ManifestInvalid as error:
-            self._log.error("manifest of another kind", manifest=str(digest), why=str(error))
+            why = str(error)
+            self._log.error("manifest has another type", manifest=str(digest), why=why)
             return None

@@ -9,9 +9,9 @@ from registry.catalog.pins import Pin, PinCatalog, Root
 from registry.errors import InvalidInput, StoreError
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, parse_reference, parse_repository
-from registry.store.blocking import in_thread
 from registry.store.file_locks import ExclusiveLocks
 from registry.store.pins import PinFile
+from registry.tasks import in_thread
 
 Wanted = tuple[Repository, Reference, Sequence[Root]]
 PINS = "pins"  # the lock under which pins change, and images are removed that no pin may keep

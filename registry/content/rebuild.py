@@ -1,4 +1,4 @@
-"""What the files say and the catalog does not: it is an index, and they are the truth."""
+"""Making a lost catalog again: it is an index, and the files are the truth."""
 
 import asyncio
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from registry.content.manifests import ManifestStore
 from registry.content.pins import Pins
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, Tag
-from registry.store.contract import BlobStore
+from registry.store.contract import ManagedStore
 from registry.store.tags import TagFiles
 
 BATCH = 1000  # blobs recorded in one transaction
@@ -20,54 +20,54 @@ BATCH = 1000  # blobs recorded in one transaction
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """How many names are known again; `lost` are those whose manifests are not on disk any more."""
+    """How many names the catalog knows again; the manifests of `lost` ones are not on disk."""
 
     names: int
     lost: int
 
 
 class Rebuild:
-    """Makes the catalog know what is on disk; harmless where it does."""
+    """Records in the catalog what is on disk; harmless where it is recorded already."""
 
     def __init__(
         self,
-        references: TagFiles,
-        store: BlobStore,
-        intake: ManifestStore,
+        tags: TagFiles,
+        store: ManagedStore,
+        manifest_store: ManifestStore,
         *,
         manifests: ManifestCatalog,
-        found: RebuildCatalog,
+        catalog: RebuildCatalog,
         evictor: Evictor,
         pins: Pins,
     ) -> None:
-        self._references = references
+        self._tags = tags
         self._store = store
-        self._intake = intake
+        self._manifest_store = manifest_store
         self._manifests = manifests
-        self._found = found
+        self._catalog = catalog
         self._evictor = evictor
         self._pins = pins
-        self._log = structlog.get_logger("registry.mirror")
+        self._log = structlog.get_logger("registry.content")
 
     async def recover(self, now: float) -> None:
         """Make a lost catalog again.
 
-        What upstreams said repositories have, and when images were pulled, is not on disk: the
-        first is asked again, the second begins `now`.
+        Two things are not on disk. Which blobs a repository has by its upstream is asked again;
+        the times of pulls begin `now`.
 
         Raises:
             StoreError: the disk or the catalog refused.
         """
-        self._log.warning("recovering the catalog from the files")
-        pins = await self._pins.restore()  # first: what is pinned must not make room for others
-        blobs = await self._recover_blobs(now)
-        await self._found.record_quarantined(
+        self._log.warning("rebuilding the catalog from the files")
+        pins = await self._pins.restore()  # first, so that pinned blobs are not evicted
+        blobs = await self._record_blobs(now)
+        await self._catalog.record_quarantined(
             [each async for each in self._store.scan_quarantined()]
         )
         names = await self.adopt_names()
         wrong_sizes = await self._quarantine_wrong_sizes()
         self._log.warning(
-            "catalog recovered",
+            "catalog rebuilt",
             names=names.names,
             blobs=blobs - wrong_sizes,
             lost=names.lost,
@@ -75,48 +75,52 @@ class Rebuild:
             wrong_sizes=wrong_sizes,
         )
 
-    async def _recover_blobs(self, now: float) -> int:
+    async def _record_blobs(self, now: float) -> int:
         count = 0
         batch: list[tuple[Digest, int]] = []
         async for found in self._store.scan():
             batch.append(found)
             if len(batch) == BATCH:
-                await self._found.record_blobs(batch, now)
+                await self._catalog.record_blobs(batch, now)
                 count, batch = count + BATCH, []
-        await self._found.record_blobs(batch, now)
+        await self._catalog.record_blobs(batch, now)
         return count + len(batch)
 
     async def _quarantine_wrong_sizes(self) -> int:
-        """Set aside what the disk has cut off: its size was recorded as it is, and so not doubted.
+        """Move blobs into quarantine that do not have the size which a manifest states.
 
-        What a manifest lies about goes too, and comes back with the next pull.
+        The disk may have cut them, and the size just recorded is the one on disk. If the manifest
+        is wrong, the next pull downloads the blob again.
         """
-        wrong_sizes = await self._found.list_wrong_sizes()
+        wrong_sizes = await self._catalog.list_wrong_sizes()
         for digest, size in wrong_sizes:
-            await self._evictor.quarantine(digest, f"it has {size} bytes, and no manifest says so")
+            await self._evictor.quarantine(
+                digest, f"it has {size} bytes, and no manifest states that size"
+            )
         return len(wrong_sizes)
 
-    async def adopt_names(self, *, lull: float = 0.0) -> Rebuilt:
-        """Record what names lead to, where the catalog does not know them.
+    async def adopt_names(self, *, wait: float = 0.0) -> Rebuilt:
+        """Record what names point to, where the catalog does not know them.
 
-        Whoever keeps or removes an image has the file in hand first: beside others, what is not
-        known is looked at again after a `lull` in seconds.
+        A process that records or removes an image writes the file under `tags/` first and the
+        catalog row second. So beside other processes a name that is not known is looked at again
+        after `wait` seconds.
 
         Raises:
             StoreError: the disk or the catalog refused.
         """
         names = lost = 0
-        strangers = [
-            each async for each in self._references.scan() if not self._is_known(each[0], each[1])
-        ]
-        if strangers:
-            await asyncio.sleep(lull)
-        for repository, reference, pointer in strangers:
+        unknown = [each async for each in self._tags.scan() if not self._is_known(each[0], each[1])]
+        if unknown:
+            await asyncio.sleep(wait)
+        for repository, reference, pointer in unknown:
             if self._is_known(repository, reference):
                 continue
-            if lull and await self._references.read(repository, reference) != pointer:
+            if wait and await self._tags.read(repository, reference) != pointer:
                 continue
-            manifest = await self._intake.recall(Digest.parse(pointer.digest), pointer.media_type)
+            manifest = await self._manifest_store.recall(
+                Digest.parse(pointer.digest), pointer.media_type
+            )
             if manifest is None:
                 lost += 1
                 continue

@@ -1,15 +1,14 @@
-"""Room on the disk: promised before a fill begins, and made by evicting what is coldest.
+"""Space on the disk: reserved before a blob comes in, and freed by evicting blobs.
 
-`storage.limit` bounds what blobs and parts take together, `storage.reserve` what stays free of the
-file system. Whoever cannot be given room is told so by a StoreError: its clients are then served
-straight from the upstream, and nothing is kept.
+`storage.limit` is the most that blobs and partial files may take together; `storage.reserve` is
+what stays free of the file system. If there is too little, `reserve` raises a StoreError: a pull is
+then served straight from the upstream, and nothing is stored.
 """
 
 import math
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from registry.catalog.usage import UsageCatalog
 from registry.content.eviction import EVICTION, STALE, Evictor
@@ -17,46 +16,24 @@ from registry.errors import StoreError
 from registry.metrics import Metrics
 from registry.oci.digest import Digest
 from registry.settings.model import StorageSettings
-from registry.store.blocking import in_thread
-from registry.store.contract import BlobStore
+from registry.store.contract import BlobReader
 from registry.store.file_locks import ExclusiveLocks
 from registry.store.ingests import Ingests
+from registry.tasks import in_thread
 
-HIGH, LOW = 0.98, 0.95  # of the limit: the steward evicts when above the one, down to the other
-RESPITE = 2.0  # seconds for which nobody looks for as much room again, when there is too little
-FILL_WAIT = 10.0  # seconds that a fill waits while others evict; then it passes through
-ATTEMPTS = 3  # to evict and reserve, while others take the room that was made
-
-
-class SpaceKeeper(Protocol):
-    """Who gives out room on the disk."""
-
-    async def reserve(self, digest: Digest, size: int) -> None:
-        """Promise a fill `size` bytes in all, or raise StoreError."""
-
-    async def settle(self, digest: Digest) -> None:
-        """Note what a fill that has ended without a blob left behind."""
-
-    async def record(self, digest: Digest, size: int) -> None:
-        """Record a blob that has become whole."""
-
-    async def doubt(self, digest: Digest, found: int) -> bool:
-        """Whether a stored blob of `found` bytes is not what was recorded; then it is set aside."""
-
-    async def quarantine(self, digest: Digest, why: str) -> None:
-        """Set a blob aside whose bytes are not what they were."""
-
-    async def finish_interrupted(self) -> None:
-        """End what a crash interrupted, and count what it left."""
+HIGH, LOW = 0.98, 0.95  # of the limit: the background process evicts above HIGH, down to LOW
+RETRY_AFTER = 2.0  # seconds for which as much space is not looked for again, if there was none
+EVICTION_WAIT = 10.0  # seconds that an ingest waits while another process evicts
+ATTEMPTS = 3  # to evict and reserve, while other processes take the space that was freed
 
 
 class Space:
-    """Gives out room, in any process."""
+    """Reserves space and frees it; each process has one over the same catalog."""
 
     def __init__(
         self,
         catalog: UsageCatalog,
-        store: BlobStore,
+        store: BlobReader,
         ingests: Ingests,
         evictor: Evictor,
         locks: ExclusiveLocks,
@@ -75,104 +52,126 @@ class Space:
         self._storage = storage
         self._metrics = metrics
         self._clock = clock
-        self._hopeless = (0, 0.0)  # so many bytes cannot be had until then
+        self._unavailable = (0, 0.0)  # so many bytes cannot be freed, until this time
 
     async def reserve(self, digest: Digest, size: int) -> None:
-        """Promise a fill that it may take `size` bytes in all; asking again changes the promise.
+        """Reserve `size` bytes in all for a blob; a second call replaces the first reservation.
 
-        Nothing is evicted for what could not be kept all the same. The part has to be the asker's.
+        The caller is the writer of the blob. Nothing is evicted for a blob that would not fit then
+        either.
 
         Raises:
-            StoreError: there is no such room, and too little can be evicted for it; or other
-                processes have been evicting for too long.
+            StoreError: there is too little space, and too little can be evicted; or another process
+                has been evicting for too long.
         """
-        lack = await self._lack(digest, size)
-        if lack <= 0:
+        missing = await self._try_to_reserve(digest, size)
+        if missing <= 0:
             return
-        is_hopeless = lack >= self._hopeless[0] and self._clock() < self._hopeless[1]
-        if size > self._storage.limit or is_hopeless:
+        is_unavailable = missing >= self._unavailable[0] and self._clock() < self._unavailable[1]
+        if size > self._storage.limit or is_unavailable:
             raise await self._refuse(digest, size)
         try:
-            async with self._locks.hold(EVICTION, FILL_WAIT):
-                has_room = await self._make_room(digest, size)
+            async with self._locks.hold(EVICTION, EVICTION_WAIT):
+                is_reserved = await self._evict_and_reserve(digest, size)
         except StoreError:
-            # Another process may have been evicting for long, and have made enough room for us.
-            if await self._lack(digest, size) > 0:
+            # Another process may have been evicting for long, and have freed enough for us.
+            if await self._try_to_reserve(digest, size) > 0:
                 raise
             return
-        if not has_room:
+        if not is_reserved:
             raise await self._refuse(digest, size)
 
-    async def _make_room(self, digest: Digest, size: int) -> bool:
-        """Evict and reserve until there is room; whether there is."""
-        # Again, as others may have made room meanwhile; and again after what was made is taken.
+    async def _evict_and_reserve(self, digest: Digest, size: int) -> bool:
+        """Reserve and evict by turns until the space is reserved; false if it cannot be freed."""
+        # Reserve first, since others may have freed space while we waited for the lock; and several
+        # times, since others may take what we have freed.
         for _ in range(ATTEMPTS):
-            lack = await self._lack(digest, size)
-            if lack <= 0:
+            missing = await self._try_to_reserve(digest, size)
+            if missing <= 0:
                 return True
-            freed = await self._evictor.free(lack, digest)
+            freed = await self._evictor.free(missing, digest)
             if freed is None:
-                self._hopeless = lack, self._clock() + RESPITE
+                self._unavailable = missing, self._clock() + RETRY_AFTER
             if not freed:
                 break
         return False
 
     async def _refuse(self, digest: Digest, size: int) -> StoreError:
-        await self._settle(digest)
+        await self._release(digest)
         return StoreError(
             str(self._folder),
-            f"no room for {size} bytes within storage.limit and storage.reserve, and too little to"
+            f"no space for {size} bytes within storage.limit and storage.reserve, and too little to"
             " evict; raise storage.limit, unpin images, or free disk space",
         )
 
-    async def _lack(self, digest: Digest, size: int) -> int:
-        """Reserve, and return how many bytes have to be freed before that holds."""
+    async def _try_to_reserve(self, digest: Digest, size: int) -> int:
+        """Reserve, and return how many bytes have to be freed before that can be kept."""
         missing = await self._catalog.reserve(digest, size, self._storage.limit)
-        # What all fills together have been promised and have not written yet is as good as taken.
-        ahead = self._catalog.count_promised(digest) + size - self._ingests.measure_all()
-        return max(missing, self._storage.reserve + ahead - measure_free(self._folder))
+        return max(missing, self._find_disk_shortage(digest, size))
 
-    async def settle(self, digest: Digest) -> None:
-        """Note what a fill has left: the rest of its part, or an unrecorded blob.
+    def _find_disk_shortage(self, digest: Digest, size: int) -> int:
+        """Return how many bytes the file system has too few for all that is reserved; 0 for none.
 
-        Its writer has to have let go of the part. Who has taken it since settles later.
+        Bytes that are reserved and not written yet will be written: they are not free.
         """
-        with self._ingests.hold(digest) as is_left:
-            if is_left:
-                await self._settle(digest)
+        free = measure_free(self._folder) - self._storage.reserve
+        if free >= self._storage.limit:  # and no more than that can be reserved
+            return 0
+        reserved = self._catalog.count_promised(digest) + size
+        if reserved <= free:
+            return 0
+        # Only now, since each partial file has to be looked at.
+        return max(0, reserved - self._ingests.measure_all() - free)
 
-    async def _settle(self, digest: Digest) -> None:
+    async def release_reservation(self, digest: Digest) -> None:
+        """Reserve no more for a blob than its partial file takes; record it if it is stored.
+
+        Its writer has closed the file. If the blob has another writer since, that one does this.
+        """
+        with self._ingests.hold(digest) as is_free:
+            if is_free:
+                await self._release(digest)
+
+    async def _release(self, digest: Digest) -> None:
         size = await self._store.stat(digest)
         if size is None:
             await self._catalog.settle(digest, self._ingests.measure(digest))
             return
-        self._ingests.forget(digest)
+        self._ingests.delete_side_files(digest)
         await self.record(digest, size)
         if await self._store.stat(digest) is None:  # evicted just now
             await self._catalog.drop(digest)
 
     async def record(self, digest: Digest, size: int) -> None:
-        """Record a blob that has become whole."""
+        """Record a blob that is in the store now; this uses up its reservation."""
         self._metrics.stored_bytes.inc(size)
         await self._catalog.record(digest, size, self._clock())
 
-    async def doubt(self, digest: Digest, found: int) -> bool:
-        """Whether a stored blob of `found` bytes is not what was recorded; then it is set aside.
+    async def check_size(self, digest: Digest, found: int) -> bool:
+        """Whether a stored blob of `found` bytes has its recorded size; if not, quarantine it.
 
-        A manifest may lie about a size; what was recorded when the digest was checked does not.
+        True where no size is recorded. A manifest may state a wrong size; the recorded one was
+        taken when the digest was checked.
+
+        Raises:
+            StoreError, OSError: the catalog or the disk refused.
         """
         recorded = self._catalog.find_size(digest)
         if recorded in (None, found):
-            return False
+            return True
         await self.quarantine(digest, f"it has {found} bytes, and had {recorded}")
-        return True
+        return False
 
     async def quarantine(self, digest: Digest, why: str) -> None:
-        """Set a blob aside whose bytes are not what they were; the next pull fetches it again."""
+        """Move a damaged blob into quarantine; the next pull downloads it again.
+
+        Raises:
+            StoreError, OSError: the catalog or the disk refused.
+        """
         await self._evictor.quarantine(digest, why)
 
     async def keep_ready(self) -> None:
-        """Evict down to the low mark when above the high one, so that few fills have to wait.
+        """Evict down to `LOW` when above `HIGH`, so that few downloads have to wait.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused, or another process has been
@@ -183,12 +182,12 @@ class Space:
         if used > self._storage.limit * HIGH:
             async with self._locks.hold(EVICTION):
                 wanted = used - int(self._storage.limit * LOW)
-                # Within the limit a large one stays, and with it all that is warmer.
+                # Within the limit a large blob stays, and so do blobs that were used later.
                 most = math.inf if used > self._storage.limit else wanted
                 await self._evictor.delete(await self._evictor.plan(wanted, most))
 
     async def shrink(self, wanted: int) -> int:
-        """Evict the coldest, as an operator asks, and return how many bytes that freed.
+        """Evict the blobs not used for longest, as an operator asks; return the bytes freed.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused, or another process has been
@@ -198,17 +197,21 @@ class Space:
             return await self._evictor.evict(wanted)
 
     async def finish_interrupted(self) -> None:
-        """End what a crash interrupted, and count what it left."""
+        """End what a crash interrupted, and count the bytes that it left.
+
+        Raises:
+            StoreError, OSError: the disk or the catalog refused.
+        """
         await self._evictor.finish_interrupted()
-        for digest in {*self._catalog.list_reservations(), *self._ingests.list_parts()}:
-            await self.settle(digest)
+        for digest in {*self._catalog.list_reservations(), *self._ingests.list_digests()}:
+            await self.release_reservation(digest)
 
     async def sweep(self) -> None:
-        """Delete what crashes left beside parts that are gone."""
+        """Delete side files of partial files that are gone; crashes leave them."""
         await in_thread(self._ingests.sweep, STALE)
 
 
 def measure_free(folder: Path) -> int:
-    """Return how many bytes of the file system are free for us."""
+    """Return how many bytes of the file system are free for this user."""
     state = os.statvfs(folder)
     return state.f_bavail * state.f_frsize

@@ -14,7 +14,7 @@ from registry.settings.model import StorageSettings
 
 @dataclass(frozen=True, slots=True)
 class UsageReport:
-    """Bytes by what has them, all that count for the limit, allowed, and free.
+    """Bytes by what takes them, all that count for the limit, the limit, and the free ones.
 
     `images` is how many names there are; `audits` are the last passes by auditor.
     """
@@ -29,31 +29,31 @@ class UsageReport:
 
 
 class UsageMeter:
-    """Takes stock."""
+    """Adds up what the store has."""
 
     def __init__(
         self,
-        room: UsageCatalog,
+        usage: UsageCatalog,
         images: ImageGraphCatalog,
         audits: AuditCatalog,
         folder: Path,
         storage: StorageSettings,
     ) -> None:
-        self._room = room
+        self._usage = usage
         self._images = images
         self._audits = audits
         self._folder = folder
         self._storage = storage
 
     async def take(self) -> UsageReport:
-        """Add up everything.
+        """Add up what the store has now.
 
         Raises:
             StoreError: the catalog refused.
         """
         return UsageReport(
-            use=await self._room.break_down(),
-            used=self._room.used(),
+            use=await self._usage.break_down(),
+            used=self._usage.used(),
             limit=self._storage.limit,
             reserve=self._storage.reserve,
             free=measure_free(self._folder),
@@ -61,15 +61,15 @@ class UsageMeter:
             audits={name: self._audits.find(name) for name in ("command", "steward")},
         )
 
-    async def measure_room(self, without: Collection[Digest]) -> int:
-        """Return how many bytes could be stored, if all goes that nothing keeps.
+    async def measure_space(self, without: Collection[Digest]) -> int:
+        """Return how many bytes could be stored if every blob went that no pin keeps.
 
         Blobs in `without` are kept too.
 
         Raises:
             StoreError: the catalog refused.
         """
-        cold = await self._room.list_coldest(without=without)
-        evictable = sum(each.size for each in cold)
+        evictable = await self._usage.list_coldest(without=without)
+        evictable_bytes = sum(each.size for each in evictable)
         free = measure_free(self._folder) - self._storage.reserve
-        return max(0, min(self._storage.limit - self._room.used(), free) + evictable)
+        return max(0, min(self._storage.limit - self._usage.used(), free) + evictable_bytes)

@@ -1,4 +1,4 @@
-"""The journey of a blob: who may have it, is it here, and if not, the flight that brings it."""
+"""Answering pulls of blobs: may this repository have it, is it stored, else download it."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import ExitStack
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from registry.catalog.blob_access import BlobAccessCatalog
-from registry.content.space import SpaceKeeper
+from registry.content.content import Content
 from registry.errors import (
     BlobUnknown,
     DigestMismatch,
@@ -21,13 +21,12 @@ from registry.metrics import Metrics
 from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.downloads import Download, DownloadRequest, Downloads
-from registry.mirror.passthrough import relay
+from registry.mirror.passthrough import pass_through
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor
 from registry.oci.names import Repository
-from registry.store.contract import BlobStore, Body, FileBody
-from registry.store.ingests import Ingests
+from registry.store.contract import Body, FileBody
 from registry.store.partial import PartialReader, PartialState
 from registry.upstream.contract import Source
 
@@ -36,7 +35,7 @@ Slice = tuple[int, int, int]  # bytes of an open file: its descriptor, from and 
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
-    """A whole blob, open in the store. Close it after use."""
+    """A whole blob, open in the store; close it after use."""
 
     body: Body
     origin: CacheStatus = CacheStatus.HIT
@@ -64,12 +63,12 @@ class StoredBlob:
                 yield chunk
 
     def close(self) -> None:
-        """Give the body back."""
+        """Close the body."""
         self.body.close()
 
 
 class ArrivingBlob:
-    """A blob in flight; `size` is None where nobody told it. Close it after use."""
+    """A blob that is being downloaded; `size` is None if nobody has told it. Close it after use."""
 
     def __init__(
         self,
@@ -97,16 +96,16 @@ class ArrivingBlob:
 
         Raises:
             DigestMismatch: the bytes turned out wrong; what was read is not the whole blob.
-            StoreError: the disk refused; `relay` goes on without it.
-            UpstreamError: the flight gave up; the next request resumes it.
+            StoreError: the disk refused; `pass_through` goes on without it.
+            UpstreamError: the download gave up; the next request resumes it.
         """
         if self._reader is None:
             raise StoreError(str(self._request.digest), "the disk refused it")
         while True:
             was_over = self._download.is_over
             progress = self._reader.progress()
-            if progress.state is PartialState.CONDEMNED:
-                raise DigestMismatch(str(self._request.digest), "wrong bytes arrived")
+            if progress.state is PartialState.REJECTED:
+                raise DigestMismatch(str(self._request.digest), "the upstream sent wrong bytes")
             if progress.landed > offset or progress.state is PartialState.WHOLE:
                 return progress.landed
             if progress.state is PartialState.ABANDONED or was_over:
@@ -114,32 +113,36 @@ class ArrivingBlob:
                 raise (
                     failure.copy()
                     if failure is not None
-                    else StoreError(str(self._request.digest), "the fill ended early")
+                    else StoreError(str(self._request.digest), "the download ended early")
                 )
             await self._download.changed()
 
     async def relay(self, sent: Span, stop: int | None) -> AsyncGenerator[bytes, None]:
-        """Yield what follows `sent` up to `stop` straight from upstream; see `relay.relay`."""
+        """Yield what follows `sent` up to `stop`, straight from the upstream.
+
+        Raises:
+            DigestMismatch, UpstreamError, BlobUnknown: as `passthrough.pass_through` does.
+        """
         request = self._request
         self._metrics.passed_through.inc()
         structlog.get_logger("registry.mirror").error(
-            "passed through, not kept",
+            "passed through, not stored",
             blob=str(request.digest),
             repository=str(request.repository),
             why=str(self._download.failure or "the disk refused it in another process"),
         )
-        transfer = request.source.open_blob(request.repository.name, request.digest, request.size)
-        async for chunk in relay(transfer, request.digest, sent, stop, self._reader):
+        download = request.source.open_blob(request.repository.name, request.digest, request.size)
+        async for chunk in pass_through(download, request.digest, sent, stop, self._reader):
             yield chunk
 
     def close(self) -> None:
-        """Give the descriptor back; the flight goes on."""
+        """Close the descriptor; the download goes on."""
         if self._reader is not None:
             self._reader.close()
 
 
 class Blobs:
-    """Answers blobs."""
+    """Answers requests for blobs."""
 
     def __init__(
         self,
@@ -147,50 +150,40 @@ class Blobs:
         connections: Mapping[str, int],
         *,
         catalog: BlobAccessCatalog,
-        store: BlobStore,
-        ingests: Ingests,
+        content: Content,
         downloads: Downloads,
-        room: SpaceKeeper,
-        inquiries: BlobChecks,
+        checks: BlobChecks,
         metrics: Metrics,
     ) -> None:
-        """`connections` is how many may fetch one large blob, by upstream."""
+        """`connections` is how many may download one large blob at once, by upstream."""
         self._sources = sources
         self._connections = connections
         self._catalog = catalog
-        self._store = store
-        self._ingests = ingests
+        self._content = content
         self._downloads = downloads
-        self._room = room
-        self._inquiries = inquiries
+        self._checks = checks
         self._metrics = metrics
         self._log = structlog.get_logger("registry.mirror")
 
     async def is_here(self, digest: Digest) -> bool:
-        """Whether the bytes are stored, whoever may have them."""
-        return await self._store.stat(digest) is not None
+        """Whether the blob is stored, for whatever repository."""
+        return await self._content.blobs.stat(digest) is not None
 
     def measure(self, digest: Digest) -> int:
-        """Return how many bytes of an arriving blob have landed."""
-        return self._ingests.measure(digest)
+        """Return how many bytes are on the disk of a blob that is not whole."""
+        return self._content.measure_partial(digest)
 
     async def read_small(self, blob: Descriptor) -> bytes:
-        """Return the bytes of a document that is here, such as a config.
+        """Return a small document that is stored, such as a config; empty if it is not here.
 
-        Nothing where it is not here, is not as large as it is said to be, or over 4 MiB.
+        It is not returned either if it has more than 4 MiB, or is damaged.
         """
-        if blob.size > MAX_MANIFEST or await self._store.stat(blob.digest) != blob.size:
-            return b""
-        try:
-            pieces = [piece async for piece in self._store.read(blob.digest, Span(0, blob.size))]
-        except StoreError:
-            return b""  # evicted meanwhile
-        return b"".join(pieces)
+        return await self._content.read_all(blob.digest, MAX_MANIFEST) or b""
 
     async def stat(self, repository: Repository, digest: Digest) -> int | None:
-        """Return the size in bytes of a blob this repository has; None where nobody tells it.
+        """Return the size in bytes of a blob this repository has; None if nobody tells it.
 
-        Nothing is fetched: a HEAD must never cost a transfer.
+        Nothing is downloaded: a HEAD request must not cause a download.
 
         Raises:
             BlobUnknown: the repository does not have it, as far as can be known.
@@ -199,8 +192,8 @@ class Blobs:
         size = self._catalog.find_size(repository, digest)
         if size is not None:
             return size
-        told = await self._inquiries.ask(repository, digest)
-        size = await self._store.stat(digest) if told is None else told
+        told = await self._checks.ask(repository, digest)
+        size = await self._content.blobs.stat(digest) if told is None else told
         if size is not None:
             await self._grant(repository, digest, size)
         return size
@@ -209,18 +202,20 @@ class Blobs:
         try:
             await self._catalog.grant(repository, digest, size)
         except StoreError as error:  # the upstream will be asked again: that is all
-            self._log.error("grant not kept", blob=str(digest), why=str(error))
+            self._log.error("permission not recorded", blob=str(digest), why=str(error))
 
     async def get(self, repository: Repository, digest: Digest) -> StoredBlob | ArrivingBlob:
-        """Return the blob, whole or arriving; arriving ones have their first bytes.
+        """Return the blob, stored or being downloaded; the latter has its first bytes.
 
         Raises:
             BlobUnknown: the repository does not have it.
-            UpstreamError: it is not here, and the upstream does not give it.
+            UpstreamError: it is not stored, and the upstream does not deliver it.
         """
         size = await self.stat(repository, digest)
-        body = await self._store.open(digest)
-        if body is not None and (size in (None, body.size) or not await self._doubt(digest, body)):
+        body = await self._content.blobs.open(digest)
+        if body is not None and (
+            size in (None, body.size) or await self._has_recorded_size(digest, body)
+        ):
             return StoredBlob(body)
         request = self._request(repository, digest, size)
         try:
@@ -229,25 +224,27 @@ class Blobs:
             raise BlobUnknown(str(repository), str(digest)) from error
         if isinstance(download.failure, StoreError):
             return ArrivingBlob(request, download, None, CacheStatus.MISS, self._metrics)
-        # In this order: between the two the part may become the stored blob, never the reverse.
+        # In this order: between the two a partial file may become a stored blob, never the reverse.
         with ExitStack() as unused:
-            reader = self._ingests.open(digest)
+            reader = self._content.follow(digest)
+            if reader is not None and download.is_writing:  # then it is the file of our own writer
+                return ArrivingBlob(request, download, reader, origin, self._metrics)
             if reader is not None:
                 unused.enter_context(reader)
-            body = await self._store.open(digest)
+            body = await self._content.blobs.open(digest)
             if body is None:
                 unused.pop_all()
                 return ArrivingBlob(request, download, reader, origin, self._metrics)
             return StoredBlob(body, origin)
 
     async def fetch(self, repository: Repository, descriptor: Descriptor) -> bool:
-        """Have a blob stored; false where it was already.
+        """Download a blob into the store; false if it was there already.
 
         Raises:
-            Unknown, UpstreamError, DigestMismatch: the upstream does not give it.
+            Unknown, UpstreamError, DigestMismatch: the upstream does not deliver it.
             StoreError: the disk refused.
         """
-        if await self._store.stat(descriptor.digest) is not None:
+        if await self._content.blobs.stat(descriptor.digest) is not None:
             return False
         request = self._request(repository, descriptor.digest, descriptor.size)
         download, _ = self._downloads.join(request)
@@ -260,31 +257,31 @@ class Blobs:
             repository, digest, size, source, self._connections[repository.registry]
         )
 
-    async def _doubt(self, digest: Digest, body: Body) -> bool:
-        """Whether a blob of another size than was expected is damaged; then it is closed."""
-        is_damaged = True
+    async def _has_recorded_size(self, digest: Digest, body: Body) -> bool:
+        """Whether a blob, which has not the expected size, has the recorded one; else close it."""
+        is_right = False
         try:
-            is_damaged = await self._room.doubt(digest, body.size)
+            is_right = await self._content.check_size(digest, body.size)
         except StoreError as error:
-            self._log.error("damaged blob not set aside", blob=str(digest), why=str(error))
+            self._log.error("damaged blob not quarantined", blob=str(digest), why=str(error))
         finally:
-            if is_damaged:
+            if not is_right:
                 body.close()
-        return is_damaged
+        return is_right
 
     async def _join(self, request: DownloadRequest) -> tuple[Download, CacheStatus]:
         """Wait for the first bytes, or until the disk has refused them.
 
-        What another repository was refused, or another upstream could not deliver, says nothing of
-        ours: then a flight of our own follows.
+        If a download for another repository was refused or failed, the upstream may still deliver
+        the blob for ours: then a download of our own follows.
 
         Raises:
-            Unknown, UpstreamError, DigestMismatch: what the flight failed with.
+            Unknown, UpstreamError, DigestMismatch: why the download failed.
         """
         while True:
             download, is_joined = self._downloads.join(request)
             try:
-                await download.opened()
+                await download.started()
             except StoreError:
                 return download, CacheStatus.MISS
             except (Unknown, UpstreamError):

@@ -1,6 +1,5 @@
-"""Passing a blob through without keeping it: what is left to do when the disk refuses."""
+"""Passing a blob through without storing it, when the disk refuses or has too little space."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ from registry.errors import DigestMismatch
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.partial import PartialReader
+from registry.tasks import in_thread
 from registry.upstream.contract import BlobDownload
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _PIECE = 1024 * 1024  # bytes
 
 
-async def relay(
-    transfer: BlobDownload,
+async def pass_through(
+    download: BlobDownload,
     digest: Digest,
     sent: Span,
     stop: int | None,
@@ -26,19 +26,19 @@ async def relay(
 ) -> AsyncGenerator[bytes, None]:
     """Yield the bytes from `sent.stop` to `stop`, straight from the upstream.
 
-    `sent` is what the client already has, read from `reader`. Where the rest ends at the end of the
-    blob, the whole is hashed, what comes before `sent` too, and the last byte is held back until
-    the digest agrees.
+    `sent` are the bytes that the client already has; `reader` has them. If `stop` is the end of the
+    blob, all of the blob is hashed, also what comes before `sent`, and the last byte is held back
+    until the digest has been checked.
 
     Raises:
         DigestMismatch: the bytes are wrong; the last one was not yielded.
         UpstreamError, BlobUnknown: as `BlobDownload.stream` does.
     """
     hasher = digest.hasher()
-    is_end = stop in (None, transfer.size)
+    is_end = stop in (None, download.size)
     offset = await _hash_file(reader, sent.stop, hasher) if is_end else sent.stop
     held = b""
-    async with aclosing(transfer.stream(offset, stop)) as chunks:
+    async with aclosing(download.stream(offset, stop)) as chunks:
         async for chunk in chunks:
             hasher.update(chunk)
             wanted = chunk[max(0, sent.stop - offset) :]
@@ -47,16 +47,16 @@ async def relay(
                 yield held + wanted[:-1]
                 held = wanted[-1:]
     if is_end and hasher.hexdigest() != digest.encoded:
-        transfer.mark_suspect()
-        raise DigestMismatch(str(digest), "wrong bytes arrived, and were not kept")
+        download.mark_suspect()
+        raise DigestMismatch(str(digest), "the upstream sent wrong bytes, which were not stored")
     yield held
 
 
 async def _hash_file(reader: PartialReader | None, stop: int, hasher: "_Hash") -> int:
-    """Hash what the file has before `stop`; return how far that went."""
+    """Hash the bytes of the file before `stop`; return how many were there."""
     at = 0
     while reader is not None and at < stop:
-        piece = await asyncio.to_thread(reader.read, at, min(_PIECE, stop - at))
+        piece = await in_thread(reader.read, at, min(_PIECE, stop - at))
         if not piece:
             break
         hasher.update(piece)

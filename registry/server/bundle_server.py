@@ -31,8 +31,8 @@ from registry.store.run_folder import open_run_folder
 
 # Imported only when it is said where things are counted (see `processes.run_processes`).
 if TYPE_CHECKING:
-    from registry.api.routes import Mirror
     from registry.metrics import Metrics
+    from registry.mirror.mirror import Mirror
     from registry.server.worker import Service
 
 REST = 3.0  # times as long as it took to verify a blob nothing is read in the background
@@ -103,15 +103,15 @@ async def _enter(opened: Opened, shared: SharedResources, store: BundleStore) ->
     So an image that lacks anything gets no name here either.
     """
     from registry.metrics import Metrics  # noqa: PLC0415
-    from registry.wiring.content import build_content, open_handles  # noqa: PLC0415
+    from registry.wiring.content import ContentServices, open_handles  # noqa: PLC0415
 
-    handles = replace(open_handles(shared.folder), store=store)
+    handles = replace(open_handles(shared.folder), blobs=store)
     for digest in opened.lock.manifests:
         if await store.stat(digest) is not None:
             await store.is_right(digest)  # from now on a damaged one counts as not here
     async with Database(shared.folder.catalog) as database:
-        content = build_content(shared.settings, handles, Metrics(), database)
-        return await content.importer.shelve(opened)
+        content = ContentServices(shared.settings, handles, Metrics(), database)
+        return await content.importer.load_names(opened)
 
 
 def _tell_cure(volumes: Sequence[int]) -> str:
@@ -128,7 +128,7 @@ def _make_trade(store: BundleStore) -> "Service":
     def open_mirror(
         shared: SharedResources, metrics: "Metrics"
     ) -> AbstractAsyncContextManager["Mirror"]:
-        handles = replace(open_handles(shared.folder), store=store)
+        handles = replace(open_handles(shared.folder), blobs=store)
         return open_services(shared.settings, handles, metrics)
 
     async def verify(_: SharedResources, __: "Metrics") -> None:

@@ -1,7 +1,7 @@
-"""The contract of a blob store: whole, verified content by digest, and nothing else.
+"""The contracts of blob stores: whole, verified content by digest.
 
-Any implementation passes `tests/contract/test_blob_store.py`. Few methods on purpose: a store that
-would have to pretend (a symlink, a partial file) shows that the contract is wrong.
+`tests/contract/test_blob_store.py` is run over every implementation. A store that can only be read
+is a `BlobReader`; a data folder's store keeps all four contracts.
 """
 
 import os
@@ -19,8 +19,8 @@ from registry.store.partial import SealedPartial
 class FileBody:
     """An open blob in local files, to be sent by the kernel; close it after use.
 
-    Its `size` bytes begin at byte `start` of the file; those that are not in it any more, where a
-    blob is cut, are in `rest`.
+    Its `size` bytes begin at byte `start` of the file. If the blob is cut over several files, the
+    bytes that are not in this one are in `rest`.
     """
 
     descriptor: int
@@ -37,7 +37,7 @@ class FileBody:
             yield from self.rest.slices(max(start - own, 0), stop - own)
 
     def close(self) -> None:
-        """Give the descriptors back."""
+        """Close the descriptors."""
         os.close(self.descriptor)
         if self.rest is not None:
             self.rest.close()
@@ -58,12 +58,12 @@ class ChunkBody:
         """Yield the bytes `start` to `stop` of the blob, in pieces of at most 1 MiB.
 
         Raises:
-            StoreError: the store refused.
+            StoreError: the store cannot be read.
         """
         return self.read(Span(start, stop))
 
     def close(self) -> None:
-        """Tell the store that nobody reads this body any more."""
+        """Tell the store that this body is not read any more."""
         self.release()
 
 
@@ -71,55 +71,73 @@ Body = FileBody | ChunkBody  # of an open blob; it stays readable when the blob 
 
 
 class BlobReader(Protocol):
-    """Whole blobs to read; what is in here has been verified once and is never changed."""
+    """Whole blobs to read. Each was verified when it was stored, and never changes."""
 
     async def stat(self, digest: Digest) -> int | None:
-        """Return the size in bytes; None means surely not here."""
+        """Return the size in bytes; None when the blob is not here."""
         ...
 
     def read(self, digest: Digest, span: Span) -> AsyncIterator[bytes]:
         """Yield the bytes of `span` in pieces of at most 1 MiB.
 
         Raises:
-            StoreError: the blob is not here, is shorter than the span, or the disk refused.
+            StoreError: the blob is not here, is shorter than the span, or cannot be read.
         """
         ...
 
     async def open(self, digest: Digest) -> Body | None:
         """Return the open blob, to be sent from; None when it is not here.
 
-        As long as it is open the blob is claimed in vain.
+        While a blob is open, `InUse.claim` says false for it.
 
         Raises:
-            StoreError: the disk refused.
+            StoreError: the blob cannot be read.
         """
         ...
 
     def scan(self, after: str = "") -> AsyncIterator[tuple[Digest, int]]:
-        """Yield every blob here with its size in bytes, in the order of digests (as text).
+        """Yield every blob with its size in bytes, in the order of digests (as text).
 
-        Those up to `after`, a digest in text, are left out.
+        Digests up to `after`, which is a digest as text, are left out.
         """
         ...
 
 
 class BlobStore(BlobReader, Protocol):
-    """Whole blobs that are also taken in, set aside and deleted."""
+    """Whole blobs to read, to which others are added, and from which they are deleted."""
 
     async def adopt(self, part: SealedPartial) -> None:
-        """Take over a verified spool file, durably; adopting what is already here is harmless.
+        """Move a verified partial file into the store, durably.
+
+        Adopting a blob that is here already is harmless.
 
         Raises:
-            StoreError: the disk refused; the part is then still in the spool.
+            StoreError: the disk refused; the partial file is still where it was.
         """
         ...
 
     async def delete(self, digest: Digest) -> bool:
-        """Forget a blob; whoever is reading it goes on. False when it was not here."""
+        """Delete a blob; who has it open reads it to its end. False when it was not here."""
         ...
 
+
+class InUse(Protocol):
+    """A store that knows which of its blobs are being read, by any process."""
+
+    def claim(self, digest: Digest) -> AbstractContextManager[bool]:
+        """Say, before a blob is deleted, whether it is here and no process reads it.
+
+        A reader that opens the blob during the body of the `with` may be reading a deleted blob,
+        and reads it to its end.
+        """
+        ...
+
+
+class Quarantine(Protocol):
+    """A place for damaged blobs: they are out of the store, and their bytes are still there."""
+
     async def quarantine(self, digest: Digest) -> None:
-        """Take a blob out of the store without deleting its bytes; harmless when it is not here.
+        """Move a blob out of the store, into quarantine; harmless when it is not here.
 
         Raises:
             OSError: the disk refused.
@@ -127,16 +145,13 @@ class BlobStore(BlobReader, Protocol):
         ...
 
     async def delete_quarantined(self, digest: Digest) -> None:
-        """Delete the bytes of a blob that was set aside; harmless when there are none."""
+        """Delete a blob that is in quarantine; harmless when it is not."""
         ...
 
     def scan_quarantined(self) -> AsyncIterator[tuple[Digest, int]]:
-        """Yield every blob that was set aside and not discarded, with its size in bytes."""
+        """Yield every blob that is in quarantine, with its size in bytes."""
         ...
 
-    def claim(self, digest: Digest) -> AbstractContextManager[bool]:
-        """Ask, before deleting, whether the blob is here and nobody reads it, in any process.
 
-        Who opens it from then on may be reading what is deleted, and reads it to the end.
-        """
-        ...
+class ManagedStore(BlobStore, InUse, Quarantine, Protocol):
+    """The store of a data folder: blobs are added, read, evicted, and put into quarantine."""

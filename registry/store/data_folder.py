@@ -1,11 +1,11 @@
-"""The data folder: its rooms on disk, its layout version, and safe small writes."""
+"""The data folder: where its parts lie on disk, and the version of its layout."""
 
 import os
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from registry.errors import StoreError, StoreTooNew
+from registry.store.files import translate_errors, write_durably
 
 LAYOUT = 1  # raised when an older version could no longer read what this one writes
 
@@ -23,12 +23,12 @@ class DataFolder:
 
     @property
     def ingests(self) -> Path:
-        """Blobs still arriving."""
+        """Blobs that are being downloaded or imported."""
         return self.root / "spool"
 
     @property
     def quarantine(self) -> Path:
-        """Blobs whose bytes have changed on disk, for whoever wants to know how."""
+        """Damaged blobs: their bytes have changed on disk."""
         return self.root / "quarantine"
 
     @property
@@ -38,33 +38,33 @@ class DataFolder:
 
     @property
     def pins(self) -> Path:
-        """What stays for ever, in one file."""
+        """All pins, in one file."""
         return self.root / "pins.json"
 
     @property
     def lost(self) -> Path:
-        """A mark: the catalog was lost, and has not been made again yet."""
+        """A mark file: the catalog was lost, and has not been made again yet."""
         return self.root / "CATALOG-LOST"
 
     @property
     def backup(self) -> Path:
-        """A mark: this is a backup, and nobody serves from it."""
+        """A mark file: this folder is a backup, and no server uses it."""
         return self.root / "BACKUP"
 
     @property
     def has_content(self) -> bool:
-        """Whether there is anything that a catalog would know."""
+        """Whether there are blobs, tags or pins, which a catalog would know."""
         found = (self.tags.glob("*/*"), self.blobs.glob("*/*/*"))
         return self.pins.exists() or any(next(each, None) is not None for each in found)
 
     @property
     def locks(self) -> Path:
-        """An empty file whose bytes are locks between processes (see `store.locks`)."""
+        """An empty file whose bytes are locks between processes (see `file_locks.py`)."""
         return self.root / "locks"
 
     @property
     def catalog(self) -> Path:
-        """The index over all of it."""
+        """The index over all of this."""
         return self.root / "catalog.db"
 
 
@@ -77,40 +77,39 @@ def open_folder(root: Path) -> DataFolder:
     """
     folder = DataFolder(root.absolute())
     marker = folder.root / "LAYOUT"
-    try:
-        # Private images are in here: other users of the machine have no business with them.
+    with translate_errors(folder.root):
+        # Private images are in here: other users of the machine must not read them.
         folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if marker.exists():
             _check_layout(folder.root, marker.read_text(encoding="ascii"))
-        elif folder.catalog.exists():  # somebody else's: it would be put aside as spoilt
+        elif folder.catalog.exists():  # another program's: we would rename it as a broken catalog
             raise StoreError(
                 str(folder.root), "has a catalog.db, but no LAYOUT file; is this a data folder?"
             )
-        rooms = (folder.blobs, folder.ingests, folder.quarantine, folder.tags, folder.locks)
-        for room in rooms:
-            room.mkdir(parents=True, exist_ok=True)
+        subfolders = (folder.blobs, folder.ingests, folder.quarantine, folder.tags, folder.locks)
+        for subfolder in subfolders:
+            subfolder.mkdir(parents=True, exist_ok=True)
         if not marker.exists():
             write_durably(marker, f"{LAYOUT}\n".encode())
         _prove_writable(folder.root)
-    except OSError as error:
-        raise StoreError(str(folder.root), error.strerror or str(error)) from error
     return folder
 
 
 def find_folder(root: Path) -> DataFolder:
-    """Return the data folder that is there already.
+    """Return an existing data folder.
 
     Raises:
         StoreTooNew: it belongs to a newer version.
-        StoreError: there is none, or it cannot be read.
+        StoreError: the folder is no data folder, or cannot be read.
     """
     folder = DataFolder(root.absolute())
-    try:
-        _check_layout(folder.root, (folder.root / "LAYOUT").read_text(encoding="ascii"))
-    except FileNotFoundError as error:
-        raise StoreError(str(folder.root), "is no data folder (it has no LAYOUT file)") from error
-    except OSError as error:
-        raise StoreError(str(folder.root), error.strerror or str(error)) from error
+    with translate_errors(folder.root):
+        try:
+            text = (folder.root / "LAYOUT").read_text(encoding="ascii")
+        except FileNotFoundError as error:
+            why = "is no data folder (it has no LAYOUT file)"
+            raise StoreError(str(folder.root), why) from error
+    _check_layout(folder.root, text)
     return folder
 
 
@@ -126,46 +125,3 @@ def _prove_writable(root: Path) -> None:
     probe = root / f".probe-{os.getpid()}"
     probe.write_bytes(b"")
     probe.unlink()
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Replace `path` by `content` so that a crash leaves the old or the new, never a mixture.
-
-    Raises:
-        OSError: the disk refused; the old content is still there.
-    """
-    # The name begins with a dot, which neither a tag nor a digest does; and two threads that write
-    # the same path must not write the same temporary file.
-    writer = f"{os.getpid()}-{threading.get_native_id()}"
-    temporary = path.with_name(f".new-{writer}-{path.name[:200]}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder and those above it, durably.
-
-    Raises:
-        OSError: the disk refused.
-    """
-    if not path.is_dir():
-        make_folder(path.parent)
-        path.mkdir(exist_ok=True)
-        sync_folder(path.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names inside a folder durable (a rename alone is not)."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

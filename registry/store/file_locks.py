@@ -12,8 +12,8 @@ from pathlib import Path
 
 from registry.errors import StoreError
 
-PATIENCE = 5.0  # seconds to wait for a lock whose holder waits for a silent upstream
-DEADLINE = 60.0  # seconds to wait for a lock without which the work must not be done
+BEST_EFFORT_WAIT = 5.0  # seconds; the holder may be waiting for an upstream that is silent
+EXCLUSIVE_WAIT = 60.0  # seconds to wait for a lock without which the work must not be done
 POLL = 0.01  # seconds between two tries; a question to an upstream takes longer
 _FLOCK = "hhqqi0q"  # Linux's struct flock: type, whence, start, length, process (0)
 
@@ -21,11 +21,11 @@ _FLOCK = "hhqqi0q"  # Linux's struct flock: type, whence, start, length, process
 def take_lock(path: Path) -> int | None:
     """Open (creating it) and lock `path` without waiting.
 
-    Returns the descriptor, which holds the lock until it is closed, or None while another holder
-    has it. A holder may rename or unlink the file before letting go, so a lock counts only if the
-    path still leads to the file that was locked.
+    Returns the descriptor, which holds the lock until it is closed; None while another holder has
+    the lock. A holder may rename or unlink the file before it releases the lock, so the lock counts
+    only if `path` still leads to the file that was locked.
 
-    A file that its owner may only read is locked all the same; its descriptor cannot write.
+    A file that its owner may only read is locked too; its descriptor cannot write.
 
     Raises:
         OSError: the file cannot be made or opened.
@@ -69,8 +69,8 @@ class _NamedLocks:
         # Version 0.1 locks the same bytes of a file with this name.
         self._file = folder / "questions"
 
-    async def _wait(self, name: str, retries: float) -> int | None:
-        """Wait for the lock `name` for at most `retries` seconds; None when it was not free.
+    async def _wait(self, name: str, within: float) -> int | None:
+        """Wait for the lock `name` for at most `within` seconds; None when it was not free.
 
         Returns the descriptor, which holds the lock until it is closed.
 
@@ -78,7 +78,7 @@ class _NamedLocks:
             OSError: the file cannot be made, opened or locked.
         """
         descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        deadline = time.monotonic() + retries
+        deadline = time.monotonic() + within
         try:
             while not _lock_byte(descriptor, name):
                 if time.monotonic() >= deadline:
@@ -94,20 +94,20 @@ class _NamedLocks:
 class BestEffortLocks(_NamedLocks):
     """Named locks that save work and guard nothing: their body may run without the lock.
 
-    They are for a question to an upstream that another process is asking just now. Whatever must
-    not happen twice at once takes `ExclusiveLocks` (decision record 0018).
+    They are for a request to an upstream that another process may be sending just now. Work that
+    must not be done twice at once needs `ExclusiveLocks` (decision record 0018).
     """
 
     @asynccontextmanager
     async def try_hold(self, name: str) -> AsyncIterator[None]:
-        """Hold the lock `name` if it can be had, and run the body in any case.
+        """Hold the lock `name` if it becomes free soon, and run the body in any case.
 
-        The body runs without the lock when another holder has kept it for `PATIENCE` seconds, and
-        when the disk refuses lock files.
+        The body runs without the lock when another holder has kept it for `BEST_EFFORT_WAIT`
+        seconds, and when the disk refuses lock files.
         """
         descriptor = None
         with suppress(OSError):
-            descriptor = await self._wait(name, PATIENCE)
+            descriptor = await self._wait(name, BEST_EFFORT_WAIT)
         try:
             yield
         finally:
@@ -119,7 +119,7 @@ class ExclusiveLocks(_NamedLocks):
     """Named locks that guard correctness: their body never runs without the lock."""
 
     @asynccontextmanager
-    async def hold(self, name: str, within: float = DEADLINE) -> AsyncIterator[None]:
+    async def hold(self, name: str, within: float = EXCLUSIVE_WAIT) -> AsyncIterator[None]:
         """Wait for the lock `name` for at most `within` seconds, and hold it during the body.
 
         Raises:
@@ -143,16 +143,16 @@ class ExclusiveLocks(_NamedLocks):
 
 
 def _lock_byte(descriptor: int, name: str) -> bool:
-    """Lock the byte of one file that is `name`'s, without waiting; whether it could be had.
+    """Lock the byte that belongs to `name`, without waiting; false while another holder has it.
 
-    The kernel locks bytes that no file has, so nothing is written: a file for each name would be
-    two changes to the file system a question, and those may wait for its journal. The lock belongs
-    to the open file, hence to one holder, and is freed when it is closed.
+    The kernel also locks bytes beyond the end of a file, so nothing is written. A file for each
+    name would change the file system twice for each lock, and wait for its journal. The lock
+    belongs to the open file, hence to one holder, and is freed when that is closed.
     """
     offset = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) >> 2
     wanted = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, offset, 1, 0)
     try:
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, wanted)
-    except (BlockingIOError, PermissionError):  # POSIX leaves open which of them it is
+    except (BlockingIOError, PermissionError):  # POSIX allows either
         return False
     return True

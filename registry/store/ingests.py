@@ -1,4 +1,4 @@
-"""The spool: blobs still arriving, found by digest, from any process."""
+"""The folder of partial files: blobs that are not whole yet, found by digest, by any process."""
 
 import json
 import os
@@ -8,18 +8,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from registry.errors import DigestInvalid, StoreError
+from registry.errors import DigestInvalid
 from registry.oci.digest import Digest
 from registry.store.file_locks import leads_to, take_lock
+from registry.store.files import translate_errors
 from registry.store.partial import PartialReader, PartialWriter
 from registry.store.sparse import SparsePartial
 
 
 @dataclass(frozen=True, slots=True)
 class IngestInfo:
-    """What the writer of a part learnt when the upstream opened; `size` in bytes if it said so.
+    """What the writer of a partial file tells the other processes about the download.
 
-    `suspects` are the endpoints that sent wrong bytes before: whoever fetches next asks them last.
+    `size` is in bytes, and None where the upstream did not say it; `started` is in epoch seconds.
+    `suspects` are the endpoints that sent wrong bytes before: the next download asks them last.
     """
 
     size: int | None
@@ -29,32 +31,32 @@ class IngestInfo:
     suspects: Sequence[str] = ()
 
 
-_LEFT = frozenset({".json", ".new", ".fresh", ".ranges"})  # what a writer has beside its part
-_ARRIVING = ("part", "pieces")  # what has the bytes: without holes, and with
-_BLOCK = 512  # bytes that the kernel counts of a file with holes
+_SIDE_FILES = frozenset({".json", ".new", ".fresh", ".ranges"})  # beside the bytes
+_KINDS = ("part", "pieces")  # the files that have the bytes: without holes, and with holes
+_BLOCK = 512  # bytes of a block, by which the kernel measures a file with holes
 
 
 class Ingests:
-    """The folder of parts. Methods block for a moment only (open, lock, stat)."""
+    """The folder of partial files. Methods block for a moment only (open, lock, stat)."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def take(self, digest: Digest) -> PartialWriter | None:
-        """Become the writer of a part, new or left behind; None while someone else is.
+        """Become the writer of a partial file, new or left behind; None while another process is.
 
         Raises:
-            OSError: the disk refuses parts.
+            OSError: the disk refuses files.
         """
         path = self._path(digest, "part")
         descriptor = take_lock(path)
         return None if descriptor is None else PartialWriter(path, digest, descriptor)
 
-    def open_sparse(self, digest: Digest, whole: int) -> SparsePartial | None:
-        """Become the writer of a blob of `whole` bytes that comes in parts, new or left behind.
+    def open_sparse(self, digest: Digest, size: int) -> SparsePartial | None:
+        """Become the writer of a blob of `size` bytes whose parts come in any order.
 
-        What a pull has left of it is thrown away: all of it comes again. None while someone else
-        is its writer.
+        Parts that an earlier writer has left are kept; bytes that a download has left are deleted.
+        None while another process writes the blob.
 
         Raises:
             OSError, StoreError: the disk refuses files.
@@ -64,20 +66,20 @@ class Ingests:
             return None
         try:
             place.restart()
-            return SparsePartial(self._path(digest, "pieces"), digest, whole, place)
+            return SparsePartial(self._path(digest, "pieces"), digest, size, place)
         except BaseException:
             place.close()
             raise
 
     def open(self, digest: Digest) -> PartialReader | None:
-        """Open a part for reading; None when there is none."""
+        """Open a partial file for reading; None when the blob has none."""
         try:
             return PartialReader(self._path(digest, "part"))
         except FileNotFoundError:
             return None
 
     def measure(self, digest: Digest) -> int:
-        """Return the bytes that what has come of a blob takes; 0 when there is nothing."""
+        """Return the bytes that the partial files of a blob take; 0 when it has none."""
         size = 0
         with suppress(FileNotFoundError):
             size += self._path(digest, "part").stat().st_size
@@ -86,37 +88,40 @@ class Ingests:
         return size
 
     def measure_all(self) -> int:
-        """Return the bytes that all parts take."""
-        return sum(self.measure(digest) for digest in self.list_parts())
+        """Return the bytes that all partial files take."""
+        return sum(self.measure(digest) for digest in self.list_digests())
 
     def idle(self, digest: Digest) -> float:
-        """Return the seconds since a part was last written; 0 when there is none."""
+        """Return the seconds since a partial file was last written to; 0 when the blob has none."""
         written = []
-        for kind in _ARRIVING:
+        for kind in _KINDS:
             with suppress(FileNotFoundError):
                 written.append(self._path(digest, kind).stat().st_mtime)
         return max(0.0, time.time() - max(written)) if written else 0.0
 
-    def list_parts(self) -> list[Digest]:
-        """Return whose parts there are, arriving or left behind."""
+    def list_digests(self) -> list[Digest]:
+        """Return the digests of the blobs that have partial files, written to or left behind."""
         found: dict[Digest, None] = {}
-        for path in (path for kind in _ARRIVING for path in self._folder.glob(f"*.{kind}")):
-            with suppress(DigestInvalid):  # a stranger's file
+        for path in (path for kind in _KINDS for path in self._folder.glob(f"*.{kind}")):
+            with suppress(DigestInvalid):  # not a file of ours
                 found[Digest.parse(path.stem.replace("-", ":", 1))] = None
         return list(found)
 
     def sweep(self, age: float) -> int:
-        """Delete what crashes left of parts that are gone, `age` seconds old; return how much."""
+        """Delete side files that are `age` seconds old and have no partial file (any more).
+
+        Crashes leave them. Returns how many were deleted.
+        """
         count = 0
         for path in self._folder.iterdir():
             try:
                 digest = Digest.parse(path.stem.replace("-", ":", 1))
-                is_left = path.suffix in _LEFT and time.time() - path.stat().st_mtime >= age
+                is_old = path.suffix in _SIDE_FILES and time.time() - path.stat().st_mtime >= age
             except (DigestInvalid, FileNotFoundError):
-                continue  # a stranger's, or gone just now
-            if not is_left or any(self._path(digest, kind).exists() for kind in _ARRIVING):
+                continue  # not a file of ours, or deleted just now
+            if not is_old or any(self._path(digest, kind).exists() for kind in _KINDS):
                 continue
-            with self.hold(digest) as is_free:  # else who begins it just now would lose its own
+            with self.hold(digest) as is_free:  # a download that begins just now needs its own
                 if is_free:
                     path.unlink(missing_ok=True)
                     count += 1
@@ -124,7 +129,7 @@ class Ingests:
 
     @contextmanager
     def hold(self, digest: Digest) -> Iterator[bool]:
-        """Keep a part, or its place, from whoever would write it; false while somebody does."""
+        """Keep other writers away from a blob, during the body; yield false if it has a writer."""
         path = self._path(digest, "part")
         descriptor = take_lock(path)
         if descriptor is None:
@@ -139,36 +144,34 @@ class Ingests:
             finally:
                 os.close(descriptor)
 
-    def drop(self, digest: Digest) -> None:
-        """Throw a part away that one holds."""
+    def delete(self, digest: Digest) -> None:
+        """Delete all files of a blob; only within `hold`."""
         self._path(digest, "part").unlink(missing_ok=True)
-        self.forget(digest)
+        self.delete_side_files(digest)
 
     def write_info(self, digest: Digest, info: IngestInfo) -> None:
-        """Tell the other processes what is arriving.
+        """Tell the other processes about a download.
 
         Raises:
             StoreError: the disk refused.
         """
         path = self._path(digest, "json")
         temporary = path.with_suffix(".new")
-        try:
+        with translate_errors(path):
             temporary.write_text(json.dumps(asdict(info)), encoding="utf-8")
             temporary.replace(path)
-        except OSError as error:
-            raise StoreError(str(path), error.strerror or str(error)) from error
 
     def read_info(self, digest: Digest) -> IngestInfo | None:
-        """Return what the writer announced; None when it has not (yet)."""
+        """Return what the writer told; None when it has told nothing (yet)."""
         try:
             return IngestInfo(**json.loads(self._path(digest, "json").read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
-    def forget(self, digest: Digest) -> None:
-        """Drop what is beside a part that is whole, and parts of it that came otherwise.
+    def delete_side_files(self, digest: Digest) -> None:
+        """Delete what is beside the partial file of a blob; only its writer may.
 
-        Only its writer may.
+        These are what was told about the download, and parts that an import left.
         """
         for kind in ("json", "ranges", "pieces"):
             self._path(digest, kind).unlink(missing_ok=True)

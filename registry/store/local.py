@@ -7,21 +7,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import aiofiles
-import aiofiles.os
 
 from registry.errors import DigestInvalid, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.contract import FileBody
-from registry.store.data_folder import make_folder, sync_folder
 from registry.store.file_locks import leads_to
+from registry.store.files import make_folder, refuse, sync_folder, translate_errors
 from registry.store.partial import SealedPartial
+from registry.tasks import in_thread
 
 _PIECE = 1024 * 1024  # bytes per read
 
 
 class DiskStore:
-    """A `BlobStore` in a folder of one file system together with its spool."""
+    """A `ManagedStore` in a folder on the same file system as the partial files."""
 
     def __init__(self, folder: Path, quarantine: Path) -> None:
         self._folder = folder
@@ -30,15 +30,19 @@ class DiskStore:
     async def stat(self, digest: Digest) -> int | None:
         """Return the size in bytes, or None. No thread: the inode is nearly always in memory."""
         try:
-            return self._path(digest).stat().st_size
+            return os.stat(self._format(digest)).st_size  # noqa: PTH116 (pathlib takes longer)
         except FileNotFoundError:
             return None
 
     async def read(self, digest: Digest, span: Span) -> AsyncIterator[bytes]:
-        """Yield the bytes of `span`; raises StoreError when they are not all here."""
+        """Yield the bytes of `span` in pieces of at most 1 MiB.
+
+        Raises:
+            StoreError: the blob is not here, is shorter than the span, or cannot be read.
+        """
         path = self._path(digest)
         left = span.length
-        try:
+        with translate_errors(path):
             async with aiofiles.open(path, "rb") as file:
                 await file.seek(span.start)
                 while left:
@@ -47,44 +51,42 @@ class DiskStore:
                         raise StoreError(str(path), f"ends {left} bytes early")
                     left -= len(piece)
                     yield piece
-        except OSError as error:
-            raise StoreError(str(path), error.strerror or str(error)) from error
 
     async def adopt(self, part: SealedPartial) -> None:
-        """Rename a sealed part to its final name and make the name durable."""
-        await aiofiles.os.wrap(self._adopt)(part)
+        """Give a verified partial file its final name, and make the name durable."""
+        await in_thread(self._adopt, part)
 
     def _adopt(self, part: SealedPartial) -> None:
         path = self._path(part.digest)
-        try:
+        with translate_errors(path):
             make_folder(path.parent)
             part.path.replace(path)
             sync_folder(path.parent)
-        except OSError as error:
-            raise StoreError(str(path), error.strerror or str(error)) from error
 
     async def delete(self, digest: Digest) -> bool:
         """Unlink a blob; False when it was not here."""
         try:
-            await aiofiles.os.remove(self._path(digest))
+            await in_thread(self._path(digest).unlink)
         except FileNotFoundError:
             return False
         return True
 
     async def quarantine(self, digest: Digest) -> None:
         """Move a blob into quarantine."""
-        await aiofiles.os.makedirs(self._quarantine, exist_ok=True)
+        await in_thread(self._move_aside, digest)
+
+    def _move_aside(self, digest: Digest) -> None:
+        self._quarantine.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
-            await aiofiles.os.replace(self._path(digest), self._quarantined(digest))
+            self._path(digest).replace(self._quarantined(digest))
 
     async def delete_quarantined(self, digest: Digest) -> None:
-        """Delete a blob that was moved into quarantine."""
-        with suppress(FileNotFoundError):
-            await aiofiles.os.remove(self._quarantined(digest))
+        """Delete a blob that is in quarantine."""
+        await in_thread(self._quarantined(digest).unlink, missing_ok=True)
 
     async def scan_quarantined(self) -> AsyncIterator[tuple[Digest, int]]:
-        """Yield (digest, size) of every blob in quarantine; strangers' files are passed over."""
-        for each in await aiofiles.os.wrap(self._list_quarantined)():
+        """Yield digest and size of every blob in quarantine; unknown files are left out."""
+        for each in await in_thread(self._list_quarantined):
             yield each
 
     def _list_quarantined(self) -> list[tuple[Digest, int]]:
@@ -95,11 +97,11 @@ class DiskStore:
         return found
 
     async def scan(self, after: str = "") -> AsyncIterator[tuple[Digest, int]]:
-        """Yield (digest, size) of every well-named file; strangers' files are passed over."""
-        for shard in await aiofiles.os.wrap(self._list_shards)():
+        """Yield digest and size of every blob; files with other names are left out."""
+        for shard in await in_thread(self._list_shards):
             if f"{shard.parent.name}:{shard.name}~" < after:
                 continue
-            for digest, size in await aiofiles.os.wrap(self._list)(shard):
+            for digest, size in await in_thread(self._list, shard):
                 if str(digest) > after:
                     yield digest, size
 
@@ -120,31 +122,31 @@ class DiskStore:
 
     async def open(self, digest: Digest) -> FileBody | None:
         """Return the open file of a blob, or None. No thread: as for `stat`."""
-        # Not by pathlib, which takes longer than opening: every request for a blob comes by here.
+        # Neither pathlib nor `translate_errors`: every request for a blob comes by here.
         path = self._format(digest)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise StoreError(path, error.strerror or str(error)) from error
+            raise refuse(path, error) from error
         try:
-            # Held by the writer that sealed it a moment ago, or by whoever is deleting it: what is
-            # open can be read to its end all the same.
+            # Another process may hold it: the writer that has just sealed it, or an eviction that
+            # deletes it. An open file can be read to its end all the same.
             with suppress(BlockingIOError):
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return FileBody(descriptor, os.fstat(descriptor).st_size)
         except OSError as error:
             os.close(descriptor)
-            raise StoreError(path, error.strerror or str(error)) from error
+            raise refuse(path, error) from error
 
     @contextmanager
     def claim(self, digest: Digest) -> Iterator[bool]:
-        """Yield whether nobody reads or writes the blob: the kernel keeps who does."""
+        """Yield whether the blob is here and no process reads or writes it: the kernel knows."""
         try:
             descriptor = os.open(self._path(digest), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            yield False  # not here, and perhaps arriving just now
+            yield False  # not here; it may be downloading just now
             return
         try:
             yield _lock_alone(descriptor) and leads_to(self._path(digest), descriptor)

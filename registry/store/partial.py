@@ -1,49 +1,51 @@
-"""One blob that is still arriving: a file with one writer and any number of readers.
+"""One blob that is not whole yet: a file with one writer and any number of readers.
 
-The file is append-only and never holds its last byte before the digest has been checked. Its inode
-alone tells every process what became of it, whatever name it has by then:
+The file is append-only and never holds its last byte before the digest has been checked. The mode
+and the link count of its inode are its state, which every process that has it open can read,
+whatever name the file has by then (decision record 0002):
 
     mode 0600, linked      growing
-    mode 0444              whole: verified, every byte readable
-    mode 0400              condemned: the bytes were wrong
-    mode 0600, no link     abandoned: the disk refused, or it was begun again in another file
+    mode 0444              whole: verified, every byte can be read
+    mode 0400              rejected: its bytes do not agree with the digest
+    mode 0600, no link     abandoned: the disk refused, or the writer began again in another file
 
-A crash at any point leaves a file that the next writer can go on from, or nothing.
+After a crash at any point the next writer continues the file, or finds none.
 """
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Self
 
-from registry.errors import DigestMismatch, StoreError
+from registry.errors import DigestMismatch
 from registry.oci.digest import Digest
 from registry.store.file_locks import leads_to, take_lock
+from registry.store.files import refuse, translate_errors
 
-_WHOLE = 0o444  # its owner can still read, and so lock, what a crash left behind a verdict
-_CONDEMNED = 0o400
+_WHOLE = 0o444  # its owner can read it, and so lock it, if a crash left it here
+_REJECTED = 0o400
 _GROWING = 0o600
-# Bytes hashed and then written in one call. Larger writes make the kernel look for larger pages,
-# which every so often takes it longer than all the rest (docs/evidence/0003-speed.md).
+# Bytes hashed and then written in one call. For larger writes the kernel looks for larger pages,
+# which sometimes takes longer than the write itself (docs/evidence/0003-speed.md).
 _PORTION = 256 * 1024
 _REHASH = 1024 * 1024  # bytes read at a time when a prefix is hashed again
 
 
 class PartialState(Enum):
-    """What has become of a part, read from its inode."""
+    """The state of a partial file, as its inode says."""
 
     GROWING = "growing"
     WHOLE = "whole"
-    CONDEMNED = "condemned"
+    REJECTED = "rejected"
     ABANDONED = "abandoned"
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many bytes may be read, and whether more will come."""
+    """How many bytes can be read, and whether more will come."""
 
     landed: int
     state: PartialState
@@ -51,7 +53,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class SealedPartial:
-    """A verified part that waits in the spool to be adopted by a store."""
+    """A verified file that a store has not adopted yet; `size` in bytes."""
 
     path: Path
     digest: Digest
@@ -59,13 +61,13 @@ class SealedPartial:
 
 
 class PartialReader:
-    """A reader's own descriptor on a part; it outlives renames and unlinks."""
+    """A reader's own descriptor of a partial file; renaming or unlinking that changes nothing."""
 
     def __init__(self, path: Path) -> None:
         """Open `path`.
 
         Raises:
-            FileNotFoundError: there is no such part (any more).
+            FileNotFoundError: there is no such file (any more).
         """
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
@@ -74,13 +76,13 @@ class PartialReader:
         return self._descriptor
 
     def progress(self) -> Progress:
-        """Ask the inode; one system call, no path."""
+        """Read the state from the inode: one system call, without a path."""
         inode = os.fstat(self._descriptor)
         mode = inode.st_mode & 0o777
         if mode == _WHOLE:
             return Progress(inode.st_size, PartialState.WHOLE)
-        if mode == _CONDEMNED:
-            return Progress(inode.st_size, PartialState.CONDEMNED)
+        if mode == _REJECTED:
+            return Progress(inode.st_size, PartialState.REJECTED)
         state = PartialState.GROWING if inode.st_nlink else PartialState.ABANDONED
         return Progress(inode.st_size, state)
 
@@ -89,7 +91,7 @@ class PartialReader:
         return os.pread(self._descriptor, length, offset)
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the descriptor."""
         os.close(self._descriptor)
 
     def __enter__(self) -> Self:
@@ -99,29 +101,28 @@ class PartialReader:
         self.close()
 
 
-def _cut(chunks: Sequence[bytes]) -> Iterator[list[memoryview]]:
-    """Yield the chunks in portions that are written while they are still in the core's cache."""
+def _cut(chunks: Iterable[bytes]) -> Iterator[list[memoryview]]:
+    """Yield the chunks in portions that fit into the cache of a processor core."""
     portion: list[memoryview] = []
-    room = _PORTION
+    left = _PORTION
     for chunk in chunks:
         rest = memoryview(chunk)
         while rest:
-            piece, rest = rest[:room], rest[room:]
+            piece, rest = rest[:left], rest[left:]
             portion.append(piece)
-            room -= piece.nbytes
-            if not room:
+            left -= piece.nbytes
+            if not left:
                 yield portion
-                portion, room = [], _PORTION
+                portion, left = [], _PORTION
     if portion:
         yield portion
 
 
 class PartialWriter:
-    """The one writer of a part; holds its lock as long as `descriptor` is open.
+    """The one writer of a partial file; it holds the lock as long as `descriptor` is open.
 
-    All methods block (disk, hashing): call them in a thread, one at a time; a few bytes may be
-    appended where a thread hop would take longer. The last byte received is always held back in
-    memory, so that it can only land after the digest agreed.
+    All methods block (disk, hashing): call them in a thread, one at a time. The last byte received
+    is always held back in memory, and written only after the digest has been checked.
     """
 
     def __init__(self, path: Path, digest: Digest, descriptor: int) -> None:
@@ -134,27 +135,27 @@ class PartialWriter:
 
     @property
     def received(self) -> int:
-        """Bytes received so far, the one held back included: where to go on from."""
+        """Bytes received so far, including the one that is held back."""
         return self.landed + len(self._held)
 
     @property
     def is_right(self) -> bool:
-        """Whether the bytes received are the whole blob: their digest agrees."""
+        """Whether the bytes received are the whole blob: their digest is the blob's."""
         return self._hasher.hexdigest() == self._digest.encoded
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the file is as good as new: growing, and empty."""
+        """Whether the file is growing, and empty."""
         state = os.fstat(self._descriptor)
         return not state.st_size and state.st_mode & 0o777 == _GROWING
 
     @property
     def is_growing(self) -> bool:
-        """Whether the file may be written to; false where a verdict on it was left behind."""
+        """Whether the file may be written to; false for one that a crash left whole or rejected."""
         return os.fstat(self._descriptor).st_mode & 0o777 == _GROWING
 
     def resume(self) -> int:
-        """Hash what an earlier writer left and return how many bytes that was."""
+        """Hash the bytes that an earlier writer left, and return how many they are."""
         self._seek_start()
         while block := os.pread(self._descriptor, _REHASH, self.landed):
             self._hasher.update(block)
@@ -162,28 +163,30 @@ class PartialWriter:
         return self.landed
 
     def restart(self) -> None:
-        """Throw away what is there, before anything was appended by this writer.
+        """Begin again with an empty file, before this writer has appended anything.
 
-        The name gets a new file, and the old one is abandoned: a reader that has read wrong bytes
+        The path gets a new file, and the old one is abandoned: a reader that has read wrong bytes
         from it must never find them continued with right ones.
 
         Raises:
             StoreError: the disk refuses new files.
         """
         if not self.is_fresh:
-            try:
+            with translate_errors(self._path):
                 self._replace_file()
-            except OSError as error:
-                raise StoreError(str(self._path), error.strerror or str(error)) from error
         self._seek_start()
 
     def _replace_file(self) -> None:
-        # Locked before it has the name, so that nobody else becomes its writer in between.
+        # Locked before it has its final name, so that no other process becomes its writer.
         fresh = self._path.with_suffix(".fresh")
         fresh.unlink(missing_ok=True)
         descriptor = take_lock(fresh)
         if descriptor is None:
-            raise BlockingIOError(errno.EAGAIN, "locked by nobody who may", str(fresh))
+            raise BlockingIOError(
+                errno.EAGAIN,
+                "is locked, though only the writer of the blob may lock it",
+                str(fresh),
+            )
         try:
             fresh.replace(self._path)
         except OSError:
@@ -195,11 +198,11 @@ class PartialWriter:
     def _seek_start(self) -> None:
         self._hasher, self._held, self.landed = self._digest.hasher(), b"", 0
 
-    def append(self, chunks: Sequence[bytes]) -> None:
+    def append(self, chunks: Iterable[bytes]) -> None:
         """Hash and write non-empty `chunks` in order, holding back the very last byte.
 
         Raises:
-            StoreError: the disk refused (full, gone); nothing was lost of what readers have.
+            StoreError: the disk refused (full, gone); the bytes that readers have stay right.
         """
         for portion in _cut(chunks):
             for piece in portion:
@@ -219,58 +222,45 @@ class PartialWriter:
                 if pieces:
                     pieces[0] = pieces[0][written:]
         except OSError as error:
-            raise StoreError(str(self._path), error.strerror or str(error)) from error
-
-    def release(self) -> None:
-        """Let the byte held back land: more is to come, later and from another writer.
-
-        Only who knows that it is not the last byte of the blob may.
-
-        Raises:
-            StoreError: the disk refused.
-        """
-        last, self._held = self._held, b""
-        self._write([memoryview(last)] if last else [])
+            raise refuse(self._path, error) from error
 
     def verify(self) -> None:
-        """Let the last byte land if everything received is right; waits for no disk.
+        """Check the digest, and write the byte that was held back; does not sync.
 
         Raises:
-            DigestMismatch: wrong bytes; the part is condemned and its readers can tell.
+            DigestMismatch: the bytes are wrong; the file is rejected, and its readers see that.
             StoreError: the disk refused the last byte.
         """
         if not self.is_right:
-            self.condemn()
+            self.reject()
             raise DigestMismatch(str(self._digest), f"{self.received} bytes arrived, and are wrong")
         if self._held:
             last, self._held = self._held, b""
             self._write([memoryview(last)])
 
     def seal(self) -> SealedPartial:
-        """Verify, and make the part whole; durable when it returns.
+        """Verify, and mark the file as whole; its bytes are durable when this returns.
 
         Raises:
             DigestMismatch: as `verify` does.
             StoreError: the disk refused the last byte or the sync.
         """
         self.verify()
-        try:
+        with translate_errors(self._path):
             os.fsync(self._descriptor)
             os.fchmod(self._descriptor, _WHOLE)
-        except OSError as error:
-            raise StoreError(str(self._path), error.strerror or str(error)) from error
         return SealedPartial(self._path, self._digest, self.landed)
 
-    def condemn(self) -> None:
-        """Mark the bytes as wrong for every reader, and take the file away."""
-        os.fchmod(self._descriptor, _CONDEMNED)
+    def reject(self) -> None:
+        """Mark the bytes as wrong for every reader, and unlink the file."""
+        os.fchmod(self._descriptor, _REJECTED)
         self.abandon()
 
     def abandon(self) -> None:
-        """Take the file away, if it is still in the spool; its readers keep what they opened."""
+        """Unlink the file, unless a store has adopted it; readers keep what they have opened."""
         if leads_to(self._path, self._descriptor):
             self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let go of the lock; what has landed stays for whoever resumes."""
+        """Release the lock; the bytes written stay for the next writer."""
         os.close(self._descriptor)

@@ -1,16 +1,15 @@
-"""Pins on disk: what stays for ever is not forgotten with a lost catalog."""
+"""Pins on disk: a lost catalog does not lose them."""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from registry.errors import StoreError
-from registry.store.data_folder import write_durably
+from registry.store.files import translate_errors, write_durably
 
 
 class PinFile:
-    """One JSON list with all pins; what a pin is, is others' to say."""
+    """One JSON list with all pins; `content/pins.py` says what a pin has."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -21,13 +20,11 @@ class PinFile:
         Raises:
             StoreError: the disk refused; the former list is still there.
         """
-        try:
+        with translate_errors(self._path):
             write_durably(self._path, json.dumps(pins, indent=1).encode())
-        except OSError as error:
-            raise StoreError(str(self._path), error.strerror or str(error)) from error
 
     def read(self) -> list[Mapping[str, Any]]:
-        """Return the list; empty when there is none, or it cannot be read."""
+        """Return the list; empty when the file is missing or cannot be read."""
         try:
             pins = json.loads(self._path.read_bytes())
         except (OSError, ValueError):

@@ -1,8 +1,8 @@
-"""One blob that comes in parts of known digests, in any order: a file with holes, and a record.
+"""One blob whose parts come in any order, each with a digest: a file with holes, and a record.
 
-Readers never see it: what follows a part that is arriving (`part.py`) has no holes. The record says
-which bytes have been proved by the digest of their own part, and are on the disk; whatever else is
-in the file counts for nothing, so a crash at any point leaves what the next writer can go on from.
+No reader follows this file: only a file without holes can be followed (`partial.py`). The record
+says which bytes agree with the digest of their own part and are on the disk. All other bytes of the
+file count as missing, so the next writer can continue after a crash at any point.
 """
 
 import json
@@ -13,8 +13,8 @@ from pathlib import Path
 from registry.errors import DigestMismatch, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.store.data_folder import sync_folder
 from registry.store.file_locks import take_lock
+from registry.store.files import sync_folder, translate_errors
 from registry.store.partial import PartialWriter, SealedPartial
 
 _WHOLE = 0o444
@@ -22,7 +22,7 @@ _READ = 1024 * 1024  # bytes read at a time when the whole is hashed
 
 
 def find_gaps(wanted: Span, kept: Sequence[Span]) -> list[Span]:
-    """Return what of `wanted` is in none of `kept`, which are in order and apart."""
+    """Return the bytes of `wanted` that are in no span of `kept`, which are sorted and apart."""
     gaps, start = [], wanted.start
     for each in kept:
         if each.start > start:
@@ -33,7 +33,7 @@ def find_gaps(wanted: Span, kept: Sequence[Span]) -> list[Span]:
 
 
 def join_spans(spans: Iterable[Span]) -> list[Span]:
-    """Return the same bytes in as few spans as can be, in order and apart."""
+    """Return the same bytes in the fewest spans, sorted and apart."""
     joined: list[Span] = []
     for each in sorted(spans):
         if joined and each.start <= joined[-1].stop:
@@ -44,129 +44,127 @@ def join_spans(spans: Iterable[Span]) -> list[Span]:
 
 
 class SparsePartial:
-    """The one writer of a blob of `whole` bytes that comes in parts; no pull writes it meanwhile.
+    """The one writer of a blob of `size` bytes that comes in parts; no pull writes it meanwhile.
 
     All methods block (disk, hashing): call them in a thread, one at a time.
     """
 
-    def __init__(self, path: Path, digest: Digest, whole: int, place: PartialWriter) -> None:
-        """Go on with what is there; `place` holds the place in the spool, and is closed with this.
+    def __init__(self, path: Path, digest: Digest, size: int, lock: PartialWriter) -> None:
+        """Continue with the parts that are there.
+
+        `lock` is the writer of the blob's ordinary partial file; it keeps downloads of the blob
+        away until it is closed together with this writer.
 
         Raises:
             OSError: the disk refuses files.
         """
         descriptor = take_lock(path)
         if descriptor is None:
-            raise StoreError(str(path), "is locked by nobody who may; try again")
+            why = "is locked, though only the writer of the blob may lock it; try again"
+            raise StoreError(str(path), why)
         self._path = path
         self._digest = digest
-        self._whole = whole
-        self._place = place
+        self._size = size
+        self._lock = lock
         self._descriptor = descriptor
-        self._hasher, self._hashed = digest.hasher(), 0  # of the beginning, as far as it came first
-        self._kept = self._recall()
+        self._hasher, self._hashed = digest.hasher(), 0  # of the bytes that came in order
+        self._kept = self._read_record()
 
     @property
-    def lacking(self) -> int:
-        """How many bytes have not come yet."""
-        return self._whole - sum(each.length for each in self._kept)
+    def missing(self) -> int:
+        """How many bytes are missing."""
+        return self._size - sum(each.length for each in self._kept)
 
     def add(self, start: int, check: Digest, pieces: Iterable[bytes]) -> int:
-        """Keep a part that begins at `start`, and return how many of its bytes were not here.
+        """Write a part that begins at byte `start`; return how many of its bytes were missing.
 
-        Bytes that were proved before are not written again: this part may be the damaged one.
+        Bytes that were verified before are not written again: this part may be the damaged one.
 
         Raises:
-            DigestMismatch: the part is not what `check` says; nothing of it is kept.
+            DigestMismatch: the digest of the part is not `check`; none of its bytes are kept.
             StoreError: the disk refused.
         """
         hasher, position = check.hasher(), start
-        whole, hashed = self._hasher.copy(), self._hashed
+        ordered, hashed = self._hasher.copy(), self._hashed
         for piece in pieces:
             hasher.update(piece)
             is_written = self._write(position, piece) == len(piece)
-            # Only what is in the file for sure: what was kept there before may be a forgery.
+            # Only bytes that were written just now: those of a former part were not hashed here.
             if is_written and position == hashed:
-                whole.update(piece)
+                ordered.update(piece)
                 hashed += len(piece)
             position += len(piece)
         if hasher.hexdigest() != check.encoded:
-            raise DigestMismatch(str(check), f"{position - start} bytes came, and are wrong")
-        self._hasher, self._hashed = whole, hashed
-        lacking, self._kept = self.lacking, join_spans([*self._kept, Span(start, position)])
-        if self.lacking < lacking:
-            self._record()
-        return lacking - self.lacking
+            raise DigestMismatch(str(check), f"the {position - start} bytes of this part are wrong")
+        self._hasher, self._hashed = ordered, hashed
+        missing, self._kept = self.missing, join_spans([*self._kept, Span(start, position)])
+        if self.missing < missing:
+            self._write_record()
+        return missing - self.missing
 
     def seal(self) -> SealedPartial:
-        """Verify the whole; durable when it returns. Nothing may be lacking.
+        """Verify the whole blob, of which no byte may be missing; durable when this returns.
 
         Raises:
-            DigestMismatch: the parts are not those of this blob, and which is wrong nobody can say:
-                all of them were thrown away.
+            DigestMismatch: the parts do not make this blob. It cannot be known which of them is
+                wrong, so all of them were deleted.
             StoreError: the disk refused.
         """
-        try:
+        with translate_errors(self._path):
             while block := os.pread(self._descriptor, _READ, self._hashed):
                 self._hasher.update(block)
                 self._hashed += len(block)
             if self._hasher.hexdigest() != self._digest.encoded:
                 self._ranges.unlink(missing_ok=True)
                 self._path.unlink()
-                raise DigestMismatch(str(self._digest), "its parts do not make it")
+                raise DigestMismatch(str(self._digest), "its parts do not make this blob")
             os.fsync(self._descriptor)
             os.fchmod(self._descriptor, _WHOLE)
-        except OSError as error:
-            raise StoreError(str(self._path), error.strerror or str(error)) from error
-        return SealedPartial(self._path, self._digest, self._whole)
+        return SealedPartial(self._path, self._digest, self._size)
 
     def close(self) -> None:
-        """Let go; what is recorded stays for whoever goes on."""
+        """Release the lock; verified parts stay for the next writer."""
         if not self._kept:
             self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
-        self._place.abandon()
-        self._place.close()
+        self._lock.abandon()
+        self._lock.close()
 
     @property
     def _ranges(self) -> Path:
         return self._path.with_suffix(".ranges")
 
-    def _recall(self) -> list[Span]:
-        """Return what is recorded and in the file, and nothing where they do not agree."""
+    def _read_record(self) -> list[Span]:
+        """Return the spans that are recorded; none if the record and the file do not agree."""
         try:
             fields = json.loads(self._ranges.read_bytes())
             kept = join_spans(Span(int(start), int(stop)) for start, stop in fields["kept"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return []
         size = os.fstat(self._descriptor).st_size
-        is_right = fields.get("whole") == self._whole and all(each.stop <= size for each in kept)
+        is_right = fields.get("whole") == self._size and all(each.stop <= size for each in kept)
         return kept if is_right else []
 
     def _write(self, position: int, piece: bytes) -> int:
-        """Write what is not kept yet, and return how many bytes that were."""
+        """Write the bytes that are not kept yet, and return how many they are."""
         gaps = find_gaps(Span(position, position + len(piece)), self._kept)
         view = memoryview(piece)
-        try:
+        with translate_errors(self._path):
             for gap in gaps:
                 at = gap.start
                 while at < gap.stop:
                     at += os.pwrite(self._descriptor, view[at - position : gap.stop - position], at)
-        except OSError as error:
-            raise StoreError(str(self._path), error.strerror or str(error)) from error
         return sum(each.length for each in gaps)
 
-    def _record(self) -> None:
-        """Note what is here, when it is surely on the disk."""
+    def _write_record(self) -> None:
+        """Record which bytes are here, after they have been synced."""
         spans = [[each.start, each.stop] for each in self._kept]
         temporary = self._path.with_suffix(".new")
-        try:
+        with translate_errors(self._path):
             os.fsync(self._descriptor)
             with temporary.open("w", encoding="ascii") as file:
-                json.dump({"whole": self._whole, "kept": spans}, file)
+                json.dump({"whole": self._size, "kept": spans}, file)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(self._ranges)
             sync_folder(self._path.parent)
-        except OSError as error:
-            raise StoreError(str(self._path), error.strerror or str(error)) from error

@@ -119,7 +119,7 @@ def combine(failures: Sequence[Unknown | UpstreamError]) -> Unknown | UpstreamEr
     inconclusive = [each for each in failures if _is_inconclusive(each)]
     failure = (inconclusive or failures)[-1]
     if isinstance(failure, UpstreamError):
-        failure.tell_with(inconclusive)
+        failure.add_failures(inconclusive)
     return failure
 
 

@@ -40,7 +40,7 @@ async def collect_pages(
 
 
 def _read_page(answer: Answer, body: bytes, key: str, media_type: str) -> list[Any]:
-    found = media_types.bare(answer.response.headers.get("content-type", ""))
+    found = media_types.strip_parameters(answer.response.headers.get("content-type", ""))
     try:
         document = json.loads(body)
         entries = [] if document[key] is None else document[key]

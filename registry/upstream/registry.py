@@ -117,7 +117,7 @@ class RegistrySource:
 def _check_content_type(answer: Answer) -> None:
     # A HEAD has no body to verify, so a captive portal's 200 would pass for the registry's, and its
     # length for the size of the blob. As it names no digest, a counted GET would follow.
-    if media_types.bare(answer.response.headers.get("content-type", "")) == "text/html":
+    if media_types.strip_parameters(answer.response.headers.get("content-type", "")) == "text/html":
         raise UpstreamFaulty(answer.origin, "answers with a web page (a captive portal?)")
 
 

@@ -1,9 +1,9 @@
-"""What looks after the store, made of its parts; `pulls.py` makes what pulls are answered from."""
+"""The services over a data folder: each is built from the others when it is first asked for."""
 
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from registry.bundle.load.importer import Importer
@@ -20,10 +20,12 @@ from registry.catalog.rebuild import RebuildCatalog
 from registry.catalog.usage import UsageCatalog
 from registry.content.audit import Audit
 from registry.content.backup import Backup, DataHandles
+from registry.content.content import Content
 from registry.content.deletion import ImageDeletion
 from registry.content.eviction import Evictor
 from registry.content.expiry import Expiry
 from registry.content.images import Images
+from registry.content.maintenance import Maintenance
 from registry.content.manifests import ManifestStore
 from registry.content.pins import Pins
 from registry.content.pull_history import PullHistory
@@ -41,99 +43,175 @@ from registry.store.pins import PinFile
 from registry.store.tags import TagFiles
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What looks after the store, and what operators do with it; no upstream is asked."""
+class ContentServices:
+    """What works on one data folder; none of it asks an upstream.
 
-    room: Space
-    evictor: Evictor
-    audit: Audit
-    retention: Expiry
-    history: PullHistory
-    recovery: Rebuild
-    images: Images
-    removals: ImageDeletion
-    intake: ManifestStore
-    stock: UsageMeter
-    backup: Backup
-    planner: Planner
-    importer: Importer
+    A pull worker, the background process and each command use other parts of it, so each part is
+    built only when it is first used.
+    """
+
+    def __init__(
+        self, settings: Settings, handles: DataHandles, metrics: Metrics, database: Database
+    ) -> None:
+        self._settings = settings
+        self._handles = handles
+        self._metrics = metrics
+        self._database = database
+        self._clock = time.time
+
+    @cached_property
+    def content(self) -> Content:
+        """Content by digest, and the way by which it comes in."""
+        handles = self._handles
+        return Content(handles.blobs, handles.store, handles.ingests, self.space)
+
+    @cached_property
+    def manifests(self) -> ManifestStore:
+        """Manifests, and what tags point to."""
+        return ManifestStore(self.content, self._handles.tags, self._manifest_catalog)
+
+    @cached_property
+    def space(self) -> Space:
+        """The account of the space on the disk."""
+        return Space(
+            self._usage_catalog,
+            self._handles.store,
+            self._handles.ingests,
+            self.evictor,
+            self._locks,
+            folder=self._handles.folder.root,
+            storage=self._settings.storage,
+            metrics=self._metrics,
+            clock=self._clock,
+        )
+
+    @cached_property
+    def evictor(self) -> Evictor:
+        """What takes blobs out of the store."""
+        handles = self._handles
+        return Evictor(self._usage_catalog, handles.store, handles.ingests, self._metrics)
+
+    @cached_property
+    def images(self) -> Images:
+        """The images that are stored."""
+        return Images(self._graph_catalog, self._pins, self._handles.store)
+
+    @cached_property
+    def deletion(self) -> ImageDeletion:
+        """Removals of images."""
+        catalog = DeletionCatalog(self._database)
+        return ImageDeletion(catalog, self._handles.tags, self.evictor, self._locks)
+
+    @cached_property
+    def expiry(self) -> Expiry:
+        """Removals of images that were not pulled for long."""
+        keep_for = self._settings.storage.keep_for
+        return Expiry(LastUsedCatalog(self._database), self.deletion, keep_for, self._clock)
+
+    @cached_property
+    def pull_history(self) -> PullHistory:
+        """What was pulled, and when."""
+        return PullHistory(PullCatalog(self._database), self._clock)
+
+    @cached_property
+    def usage(self) -> UsageMeter:
+        """How full the store is, and of what."""
+        folder, storage = self._handles.folder.root, self._settings.storage
+        return UsageMeter(
+            self._usage_catalog, self._graph_catalog, self._audit_catalog, folder, storage
+        )
+
+    @cached_property
+    def audit(self) -> Audit:
+        """Checks of every stored blob."""
+        store, clock = self._handles.store, self._clock
+        return Audit(
+            self._audit_catalog, self._usage_catalog, store, self.space, self.rebuild, clock=clock
+        )
+
+    @cached_property
+    def rebuild(self) -> Rebuild:
+        """What makes a lost catalog again."""
+        return Rebuild(
+            self._handles.tags,
+            self._handles.store,
+            self.manifests,
+            manifests=self._manifest_catalog,
+            catalog=RebuildCatalog(self._database),
+            evictor=self.evictor,
+            pins=self._pins,
+        )
+
+    @cached_property
+    def maintenance(self) -> Maintenance:
+        """What the background process does at intervals."""
+        rate = self._settings.storage.audit_rate
+        return Maintenance(self.space, self.expiry, self.pull_history, self.audit, rate)
+
+    @cached_property
+    def backup(self) -> Backup:
+        """Copies of the data folder."""
+        return Backup(self._database, self._handles)
+
+    @cached_property
+    def planner(self) -> Planner:
+        """What goes into a bundle."""
+        return Planner(self._manifest_catalog, self._handles.store)
+
+    @cached_property
+    def importer(self) -> Importer:
+        """Imports of bundles."""
+        return Importer(self.content, self.manifests, self._manifest_catalog, self._clock)
+
+    @cached_property
+    def _pins(self) -> Pins:
+        catalog = PinCatalog(self._database)
+        return Pins(catalog, self._handles.pins, self._locks, self._clock)
+
+    @cached_property
+    def _locks(self) -> ExclusiveLocks:
+        return ExclusiveLocks(self._handles.folder.locks)
+
+    @cached_property
+    def _manifest_catalog(self) -> ManifestCatalog:
+        return ManifestCatalog(self._database)
+
+    @cached_property
+    def _usage_catalog(self) -> UsageCatalog:
+        return UsageCatalog(self._database)
+
+    @cached_property
+    def _graph_catalog(self) -> ImageGraphCatalog:
+        return ImageGraphCatalog(self._database)
+
+    @cached_property
+    def _audit_catalog(self) -> AuditCatalog:
+        return AuditCatalog(self._database)
 
 
 @asynccontextmanager
 async def open_content(
     settings: Settings, metrics: Metrics | None = None, *, is_lost: bool = False
-) -> AsyncIterator[Content]:
-    """Open the data folder, which has to be there, beside any number of other processes.
+) -> AsyncIterator[ContentServices]:
+    """Open an existing data folder, also while other processes use it.
 
     Raises:
-        StoreError: the catalog cannot be opened, or was lost (then only `is_lost` opens it).
+        StoreError: the catalog cannot be opened, or is lost (only with `is_lost` it is opened).
         SettingsError: there is no data folder.
     """
     folder = find_data_folder(settings)
     if not is_lost and (folder.lost.exists() or is_missing(folder.catalog)):
         raise StoreError(str(folder.catalog), "is lost; start `entrepot serve`: it makes it again")
     async with Database(folder.catalog) as database:
-        yield build_content(settings, open_handles(folder), metrics or Metrics(), database)
-
-
-def build_content(
-    settings: Settings, handles: DataHandles, metrics: Metrics, database: Database
-) -> Content:
-    """Make what looks after a data folder, with an open catalog."""
-    clock = time.time
-    folder, manifests = handles.folder, ManifestCatalog(database)
-    store, ingests, references = handles.store, handles.ingests, handles.references
-    catalog, audits = UsageCatalog(database), AuditCatalog(database)
-    locks = ExclusiveLocks(folder.locks)
-    evictor = Evictor(catalog, store, ingests, metrics)
-    room = Space(
-        catalog,
-        store,
-        ingests,
-        evictor,
-        locks,
-        folder=folder.root,
-        storage=settings.storage,
-        metrics=metrics,
-        clock=clock,
-    )
-    intake = ManifestStore(ingests, store, references, manifests, room)
-    kept = Pins(PinCatalog(database), handles.pins, locks, clock)
-    recovery = Rebuild(
-        references,
-        store,
-        intake,
-        manifests=manifests,
-        found=RebuildCatalog(database),
-        evictor=evictor,
-        pins=kept,
-    )
-    removals = ImageDeletion(DeletionCatalog(database), references, evictor, locks)
-    return Content(
-        room=room,
-        evictor=evictor,
-        audit=Audit(audits, catalog, store, room, recovery, clock=clock),
-        retention=Expiry(LastUsedCatalog(database), removals, settings.storage.keep_for, clock),
-        history=PullHistory(PullCatalog(database), clock),
-        recovery=recovery,
-        images=Images(ImageGraphCatalog(database), kept, store),
-        removals=removals,
-        intake=intake,
-        stock=UsageMeter(
-            catalog, ImageGraphCatalog(database), audits, folder.root, settings.storage
-        ),
-        backup=Backup(database, handles),
-        planner=Planner(manifests, store),
-        importer=Importer(store, ingests, room, intake, manifests, clock=clock),
-    )
+        handles = open_handles(folder)
+        yield ContentServices(settings, handles, metrics or Metrics(), database)
 
 
 def find_data_folder(settings: Settings) -> DataFolder:
-    """Return the data folder that commands work on: it has to be there.
+    """Return the data folder that commands work on, which has to exist.
 
     Raises:
-        SettingsError: it is not there, or cannot be used.
+        SettingsError: it does not exist, or cannot be used.
     """
     try:
         return find_folder(settings.storage.path)
@@ -148,10 +226,11 @@ def find_data_folder(settings: Settings) -> DataFolder:
 
 
 def open_backup(path: Path) -> DataHandles:
-    """Make a data folder for a backup, or open that of a former one.
+    """Make a data folder for a backup, or open that of an earlier backup.
 
     Raises:
-        StoreError: it is anything else, cannot be made or written, or is of a newer version.
+        StoreError: the folder has other content, cannot be made or written, or is of a newer
+            version.
     """
     former = DataFolder(path.absolute())
     if path.exists() and any(path.iterdir()) and not former.backup.exists():
@@ -162,8 +241,7 @@ def open_backup(path: Path) -> DataHandles:
 
 
 def open_handles(folder: DataFolder) -> DataHandles:
-    """Return the files of a data folder."""
-    store = DiskStore(folder.blobs, folder.quarantine)
-    return DataHandles(
-        folder, store, Ingests(folder.ingests), TagFiles(folder.tags), PinFile(folder.pins)
-    )
+    """Return the parts of a data folder."""
+    store, ingests = DiskStore(folder.blobs, folder.quarantine), Ingests(folder.ingests)
+    tags, pins = TagFiles(folder.tags), PinFile(folder.pins)
+    return DataHandles(folder, store, store, ingests, tags, pins)

@@ -1,4 +1,4 @@
-"""The data folder before anything works in it: made or checked, with a catalog in it."""
+"""Making or checking the data folder, and its catalog, before anything uses it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,15 +8,16 @@ from tempfile import TemporaryDirectory
 from registry.catalog.database import prepare
 from registry.errors import SettingsError, StoreError, StoreTooNew
 from registry.settings.model import Settings
-from registry.store.data_folder import DataFolder, open_folder, write_durably
+from registry.store.data_folder import DataFolder, open_folder
+from registry.store.files import write_durably
 
-_TRIAL = ".entrepot-trial-"  # how the names of folders begin that are lent
-# What a making that was killed has left, and what a new file system has.
+_TRIAL = ".entrepot-trial-"  # how the names of temporary data folders begin
+# What a process leaves that was killed while it made the folder, and what a new file system has.
 _BARE = frozenset({"LAYOUT", "blobs", "spool", "quarantine", "tags", "locks", "lost+found"})
 
 
 def open_data_folder(settings: Settings) -> DataFolder:
-    """Make or check the data folder, whatever else is in it, and have a catalog in it.
+    """Make or check the data folder, and its catalog; other files in it do not matter.
 
     Raises:
         SettingsError: the data folder cannot be used.
@@ -25,7 +26,7 @@ def open_data_folder(settings: Settings) -> DataFolder:
     try:
         folder = open_folder(settings.storage.path)
     except StoreTooNew:
-        raise  # says by itself what to do
+        raise  # its message says what to do
     except StoreError as error:
         raise _refuse(error.path, error.why) from error
     prepare(folder.catalog, lambda: _mark_lost(folder))
@@ -33,13 +34,13 @@ def open_data_folder(settings: Settings) -> DataFolder:
 
 
 def create_data_folder(settings: Settings) -> bool:
-    """Make the data folder where it is missing or empty, and return whether that was so.
+    """Make the data folder if it is missing or empty, and return whether it was.
 
     Raises:
         SettingsError: it cannot be made.
         StoreError: the catalog cannot be made.
     """
-    if not _is_vacant(settings.storage.path):
+    if not _is_empty(settings.storage.path):
         return False
     open_data_folder(settings)
     return True
@@ -47,16 +48,16 @@ def create_data_folder(settings: Settings) -> bool:
 
 @contextmanager
 def temporary_data_folder(settings: Settings) -> Iterator[Settings]:
-    """Where the data folder is missing or empty, give the settings of one for the moment.
+    """Yield settings with a temporary data folder if the real one is missing or empty.
 
-    That one is empty, on the same disk, and gone afterwards: so it can be tried what would be done,
-    and whether there is room for it.
+    The temporary one is empty, on the same disk, and deleted afterwards. So a dry run can find out
+    what would be done, and whether there is space for it.
 
     Raises:
-        SettingsError: it could not be made there.
+        SettingsError: it cannot be made there.
     """
     path = settings.storage.path.absolute()
-    if not _is_vacant(path):
+    if not _is_empty(path):
         yield settings
         return
     here = next(each for each in (path, *path.parents) if each.is_dir())
@@ -71,8 +72,8 @@ def temporary_data_folder(settings: Settings) -> Iterator[Settings]:
         yield trial
 
 
-def _is_vacant(path: Path) -> bool:
-    """Whether nothing is there; what cannot be looked into is for whoever opens it to tell."""
+def _is_empty(path: Path) -> bool:
+    """Whether the folder is missing or empty; false if it cannot be read."""
     try:
         names = {each.name for each in path.iterdir() if not each.name.startswith(_TRIAL)}
     except FileNotFoundError:
@@ -91,6 +92,6 @@ def _refuse(path: str, why: str) -> SettingsError:
 
 
 def _mark_lost(folder: DataFolder) -> None:
-    """Have the catalog made again, also by the next start if this one does not come to its end."""
+    """Have the catalog made again, by the next start if this one is interrupted."""
     if folder.has_content:
         write_durably(folder.lost, b"")

@@ -1,4 +1,4 @@
-"""The only composition root: what is made of what, and in which order it opens and closes."""
+"""What answers pulls: composed here, and opened and closed in order."""
 
 import random
 import time
@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 
-from registry.api.routes import Mirror
 from registry.catalog.blob_access import BlobAccessCatalog
 from registry.catalog.database import Database
 from registry.catalog.manifests import ManifestCatalog
@@ -23,6 +22,7 @@ from registry.mirror.downloads import Downloads
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import ManifestMemory
 from registry.mirror.manifests import Manifests
+from registry.mirror.mirror import Mirror
 from registry.mirror.negative_cache import NegativeCache
 from registry.mirror.prefetch import Prefetcher
 from registry.mirror.prefetch_cost import CostEstimator
@@ -43,9 +43,9 @@ from registry.upstream.offline import OfflineSource
 from registry.upstream.rate_limit import RateLimit
 from registry.upstream.redirects import origin_of
 from registry.upstream.registry import RegistrySource
-from registry.wiring.content import build_content, find_data_folder, open_handles
+from registry.wiring.content import ContentServices, find_data_folder, open_handles
 
-MEMORY = 32 * 1024 * 1024  # bytes of manifests that one worker remembers
+MEMORY = 32 * 1024 * 1024  # bytes of manifests that one worker keeps in memory
 
 
 def build_table(settings: Settings) -> UpstreamTable:
@@ -58,9 +58,9 @@ def build_table(settings: Settings) -> UpstreamTable:
 async def open_services(
     settings: Settings, handles: DataHandles, metrics: Metrics
 ) -> AsyncIterator[Mirror]:
-    """Open everything one worker answers from; leaving closes it in reverse.
+    """Open what one worker answers pulls from; leaving closes it in reverse order.
 
-    Opens no connection: starting needs no network.
+    Opens no connection, so that a worker can start without a network.
 
     Raises:
         StoreError: the catalog cannot be opened.
@@ -73,7 +73,7 @@ async def open_services(
 
 @asynccontextmanager
 async def open_warming(settings: Settings) -> AsyncIterator[tuple[Prefetcher, CostEstimator]]:
-    """Open what fetches images ahead of pulls, in a data folder that is there already.
+    """Open what downloads images before they are pulled, into an existing data folder.
 
     Raises:
         StoreError: the catalog cannot be opened.
@@ -102,7 +102,7 @@ async def _open_mirror(
     database: Database,
 ) -> Mirror:
     tasks = await stack.enter_async_context(Tasks())
-    note_budget = _budget_keeper(RateLimitCatalog(database), tasks, metrics)
+    record_limit = _limit_recorder(RateLimitCatalog(database), tasks, metrics)
     sources: dict[str, Source] = {}
     system = None if settings.offline else load_trust("", "")
     for name, upstream in settings.upstreams.items():
@@ -110,11 +110,12 @@ async def _open_mirror(
             sources[name] = OfflineSource(name)
         else:
             client = await stack.enter_async_context(open_client(name, upstream, system))
-            sources[name] = build_source(name, upstream, client, note_budget)
-    return _compose(settings, handles, metrics, database, sources=sources, tasks=tasks)
+            sources[name] = build_source(name, upstream, client, record_limit)
+    services = _PullServices(settings, handles, metrics, database, sources=sources, tasks=tasks)
+    return services.build_mirror()
 
 
-def _budget_keeper(
+def _limit_recorder(
     catalog: RateLimitCatalog, tasks: Tasks, metrics: Metrics
 ) -> Callable[[RateLimit], None]:
     def note(limit: RateLimit) -> None:
@@ -137,13 +138,13 @@ def build_source(
     name: str,
     settings: UpstreamSettings,
     client: httpx.AsyncClient,
-    note_budget: Callable[[RateLimit], None],
+    record_limit: Callable[[RateLimit], None],
 ) -> RegistrySource:
     """Make the source of one upstream registry."""
     tokens = TokenCache(client, time.monotonic)
     credentials = find_credentials(name, settings)
     endpoints = [
-        Endpoint(url, client, Login(url, credentials, tokens), time.monotonic, note_budget)
+        Endpoint(url, client, Login(url, credentials, tokens), time.monotonic, record_limit)
         for url in settings.endpoints
     ]
     return RegistrySource(
@@ -151,50 +152,77 @@ def build_source(
     )
 
 
-def _compose(
-    settings: Settings,
-    handles: DataHandles,
-    metrics: Metrics,
-    database: Database,
-    *,
-    sources: dict[str, Source],
-    tasks: Tasks,
-) -> Mirror:
-    clock = time.time
-    ingests, store = handles.ingests, handles.store
-    manifests, blobs = ManifestCatalog(database), BlobAccessCatalog(database)
-    content = build_content(settings, handles, metrics, database)
-    room = content.room
-    pulls = PullLog(PullCatalog(database), clock)
-    tasks.start(pulls.keep_flushing())
-    shelf = ManifestCache(ManifestMemory(MEMORY), manifests, content.intake)
-    locks = BestEffortLocks(handles.folder.locks)
-    inquiries = Revalidator(sources, shelf, locks, tasks, tags=settings.tags, clock=clock)
-    absences = NegativeCache(settings.tags.missing_for)
+class _PullServices:
+    """What one worker answers pulls from."""
 
-    return Mirror(
-        table=build_table(settings),
-        manifests=Manifests(
-            shelf, inquiries, absences, settings.tags, clock, pulls=pulls, offline=settings.offline
-        ),
-        blobs=Blobs(
-            sources,
-            {name: upstream.connections for name, upstream in settings.upstreams.items()},
-            catalog=blobs,
-            store=store,
-            ingests=ingests,
-            downloads=Downloads(ingests, store, room, tasks, clock),
-            room=room,
-            inquiries=BlobChecks(sources, absences, tasks, clock),
-            metrics=metrics,
-        ),
-        lists=TagsAndReferrers(
-            sources,
-            UpstreamListCatalog(database),
-            manifests,
-            absences,
-            tasks,
-            tags=settings.tags,
-            clock=clock,
-        ),
-    )
+    def __init__(
+        self,
+        settings: Settings,
+        handles: DataHandles,
+        metrics: Metrics,
+        database: Database,
+        *,
+        sources: dict[str, Source],
+        tasks: Tasks,
+    ) -> None:
+        self._settings = settings
+        self._handles = handles
+        self._metrics = metrics
+        self._database = database
+        self._sources = sources
+        self._tasks = tasks
+        self._content = ContentServices(settings, handles, metrics, database)
+        self._manifest_catalog = ManifestCatalog(database)
+        self._negative_cache = NegativeCache(settings.tags.missing_for)
+        self._clock = time.time
+
+    def build_mirror(self) -> Mirror:
+        """Return the mirror of this worker."""
+        return Mirror(
+            table=build_table(self._settings),
+            manifests=self._build_manifests(),
+            blobs=self._build_blobs(),
+            lists=self._build_lists(),
+        )
+
+    def _build_manifests(self) -> Manifests:
+        tags, clock = self._settings.tags, self._clock
+        pulls = PullLog(PullCatalog(self._database), clock)
+        self._tasks.start(pulls.keep_flushing())
+        cache = ManifestCache(
+            ManifestMemory(MEMORY), self._manifest_catalog, self._content.manifests
+        )
+        locks = BestEffortLocks(self._handles.folder.locks)
+        revalidator = Revalidator(self._sources, cache, locks, self._tasks, tags=tags, clock=clock)
+        return Manifests(
+            cache,
+            revalidator,
+            self._negative_cache,
+            tags,
+            clock,
+            pulls=pulls,
+            offline=self._settings.offline,
+        )
+
+    def _build_blobs(self) -> Blobs:
+        content, upstreams = self._content.content, self._settings.upstreams
+        return Blobs(
+            self._sources,
+            {name: upstream.connections for name, upstream in upstreams.items()},
+            catalog=BlobAccessCatalog(self._database),
+            content=content,
+            downloads=Downloads(content, self._tasks, self._clock),
+            checks=BlobChecks(self._sources, self._negative_cache, self._tasks, self._clock),
+            metrics=self._metrics,
+        )
+
+    def _build_lists(self) -> TagsAndReferrers:
+        return TagsAndReferrers(
+            self._sources,
+            UpstreamListCatalog(self._database),
+            self._manifest_catalog,
+            self._negative_cache,
+            self._tasks,
+            tags=self._settings.tags,
+            clock=self._clock,
+        )

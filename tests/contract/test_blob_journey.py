@@ -15,11 +15,12 @@ from aiohttp import web
 
 from registry.api.access_log import AccessLog
 from registry.api.blobs import answer_blob
-from registry.api.middleware import Middleware
+from registry.api.middleware import Middleware, Notes
 from registry.bundle.read.blob_store import BundleStore
 from registry.bundle.read.open import open_paths
 from registry.catalog.blob_access import BlobAccessCatalog
 from registry.catalog.database import Database
+from registry.content.content import Content
 from registry.errors import StoreError
 from registry.metrics import Metrics
 from registry.mirror.blob_checks import BlobChecks
@@ -29,14 +30,14 @@ from registry.mirror.negative_cache import NegativeCache
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
-from registry.store.contract import BlobStore, ChunkBody
+from registry.store.contract import BlobReader, BlobStore, ChunkBody
 from registry.store.data_folder import DataFolder, open_folder
 from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 from registry.tasks import Tasks
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.source import MemorySource, Tap
-from tests.fakes.space import AmpleRoom
+from tests.fakes.space import AmpleSpace
 from tests.harness.bundle_files import plan, write_tar, write_volumes
 from tests.harness.filled_folder import open_depot
 from tests.integration.wire import Answer, fetch
@@ -54,7 +55,8 @@ HERE = Repository("docker.io", "library/app")
 class Site:
     """A mirror over one store, on the loopback; its upstream gives nothing until told to."""
 
-    store: BlobStore
+    store: BlobReader
+    kept: BlobStore
     tap: Tap
     source: MemorySource
     ingests: Ingests
@@ -69,7 +71,7 @@ class Site:
             writer = self.ingests.take(DIGEST)
             assert writer is not None
             writer.append([CONTENT])
-            await self.store.adopt(writer.seal())
+            await self.kept.adopt(writer.seal())
             writer.close()
 
 
@@ -92,7 +94,9 @@ async def open_bundle(stack: AsyncExitStack, path: Path, kind: str) -> BundleSto
         return BundleStore.over(opened.enter_context(open_paths(files)), path / "proofs")
 
 
-async def open_store(stack: AsyncExitStack, path: Path, folder: DataFolder, kind: str) -> BlobStore:
+async def open_store(
+    stack: AsyncExitStack, path: Path, folder: DataFolder, kind: str
+) -> DiskStore | MemoryStore | BundleStore:
     match kind:
         case "disk":
             return DiskStore(folder.blobs, folder.quarantine)
@@ -109,26 +113,28 @@ async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         store = await open_store(stack, tmp_path, folder, request.param)
         tap = Tap()
         source = MemorySource(tap, blobs={(HERE.name, str(DIGEST)): CONTENT})
-        site = Site(store, tap, source, Ingests(folder.ingests))
+        kept = (
+            DiskStore(folder.blobs, folder.quarantine) if isinstance(store, BundleStore) else store
+        )
+        site = Site(store, kept, tap, source, Ingests(folder.ingests))
         database = await stack.enter_async_context(Database(folder.catalog))
         tasks = await stack.enter_async_context(Tasks())
+        content = Content(store, kept, site.ingests, AmpleSpace())
         blobs = Blobs(
             {HERE.registry: source},
             {HERE.registry: 1},
             catalog=BlobAccessCatalog(database),
-            store=store,
-            ingests=site.ingests,
-            downloads=Downloads(site.ingests, store, AmpleRoom(), tasks, lambda: 0.0),
-            room=AmpleRoom(),
-            inquiries=BlobChecks({HERE.registry: source}, NegativeCache(0.0), tasks, lambda: 0.0),
+            content=content,
+            downloads=Downloads(content, tasks, lambda: 0.0),
+            checks=BlobChecks({HERE.registry: source}, NegativeCache(0.0), tasks, lambda: 0.0),
             metrics=Metrics(),
         )
 
-        async def answer(asked: web.BaseRequest) -> web.StreamResponse:
-            return await answer_blob(asked, blobs, HERE, DIGEST)
+        async def answer(asked: web.BaseRequest, notes: Notes) -> web.StreamResponse:
+            return await answer_blob(asked, notes, blobs, HERE, DIGEST)
 
-        observer = Middleware(AccessLog(Metrics()), answer)
-        runner = web.ServerRunner(web.Server(observer.observe, access_log=None))
+        middleware = Middleware(AccessLog(Metrics()), answer)
+        runner = web.ServerRunner(web.Server(middleware.answer, access_log=None))
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         door = web.TCPSite(runner, "127.0.0.1", 0)

@@ -97,12 +97,12 @@ def test_a_disk_that_fills_up_costs_no_client_its_blob(
     )
 
     cramped = pull(cargo, mirror, 4)
-    reasons = {event["why"] for event in mirror.events("passed through, not kept")}
+    reasons = {event["why"] for event in mirror.events("passed through, not stored")}
     mount("-o", "remount,size=64m", str(room))
     (roomy,) = pull(cargo, mirror, 1)
 
     assert [pull.is_right for pull in cramped] == [True] * 4, cramped
-    assert any("no room for" in why for why in reasons), mirror.log()
+    assert any("no space for" in why for why in reasons), mirror.log()
     assert roomy.is_right, roomy
     assert cargo.await_file(mirror) == cargo.truth.read_bytes()
 
@@ -146,7 +146,7 @@ def test_another_program_takes_the_room_during_a_fill(
     (roomy,) = pull(cargo, mirror, 1)
 
     assert [each.is_right for each in seen] == [True] * 4, seen
-    reasons = {event["why"] for event in mirror.events("passed through, not kept")}
+    reasons = {event["why"] for event in mirror.events("passed through, not stored")}
     assert any("No space left" in why for why in reasons), mirror.log()
     assert read_count(mirror, "entrepot_passed_through_total") == 4
     assert roomy.is_right, roomy
@@ -176,12 +176,12 @@ def test_a_disk_that_is_filled_to_the_last_byte_again_and_again(
         assert [each.is_right for each in seen] == [True] * 6, seen
         expect_caching(roomy_mirror, large, small)
         check_catalog(room)
-    reasons = {event["why"] for event in roomy_mirror.events("passed through, not kept")}
+    reasons = {event["why"] for event in roomy_mirror.events("passed through, not stored")}
     assert any("No space left" in why for why in reasons), roomy_mirror.log()
     roomy_mirror.kill()
     roomy_mirror.start()
     check_catalog(room)
-    assert roomy_mirror.events("catalog recovered") == []
+    assert roomy_mirror.events("catalog rebuilt") == []
 
 
 def pull_while_full(mirror: MirrorProcess, large: list[Cargo], small: list[Image]) -> list[Pull]:
@@ -235,5 +235,5 @@ def test_a_spool_that_cannot_be_written(
         subprocess.run(["umount", ingests], check=True)
 
     assert [pull.is_right for pull in seen] == [True] * 4, seen
-    (why,) = {event["why"] for event in mirror.events("passed through, not kept")}
+    (why,) = {event["why"] for event in mirror.events("passed through, not stored")}
     assert "Read-only file system" in why

@@ -7,6 +7,7 @@ import pytest
 
 from registry.catalog.database import Database
 from registry.catalog.usage import UsageCatalog
+from registry.content.content import Content
 from registry.content.eviction import Evictor
 from registry.content.space import Space
 from registry.errors import UpstreamError
@@ -142,9 +143,10 @@ async def test_a_fill_that_gives_up_takes_nothing_from_its_successor(site: Site)
     tap.give(SIZE // 3)
     source = MemorySource(tap, blobs={(REPOSITORY.name, str(DIGEST)): CONTENT})
     async with Tasks() as tasks:
-        downloads = Downloads(site.ingests, site.store, site.room, tasks, lambda: 0.0)
+        content = Content(site.store, site.store, site.ingests, site.room)
+        downloads = Downloads(content, tasks, lambda: 0.0)
         download, _ = downloads.join(DownloadRequest(REPOSITORY, DIGEST, SIZE, source, 1))
-        await download.opened()
+        await download.started()
         site.background.before_settle = site.succeed
         tap.cut()
         with pytest.raises(UpstreamError):

@@ -134,4 +134,4 @@ def test_a_migration_survives_kills(
         pull(mirror, image)
     note(f"seed {SEED}, {kills} kills left these versions so often: {dict(left)}")
     assert mirror.run("cache", "audit").returncode == 0
-    assert not mirror.events("catalog recovered")
+    assert not mirror.events("catalog rebuilt")

@@ -98,12 +98,12 @@ async def test_a_removal_and_a_pin_exclude_each_other(
     """A pin that comes while an image is being removed waits for the end, and is not confirmed."""
     removing, pinning = sites
     await removing.pull(HERE, IMAGE, TAG.name)
-    removals = removing.content.removals
+    removals = removing.content.deletion
     planned = (await removals.plan([(HERE, TAG)])).removals
     plan = await pinning.content.images.plan_pins([(HERE, TAG)], [])
     gate = Gate()
     held = gate.guard(removing.references.remove)
-    monkeypatch.setattr(removals._references, "remove", held)
+    monkeypatch.setattr(removals._tags, "remove", held)
     removal = asyncio.create_task(removals.carry_out(planned))
     async with asyncio.timeout(60):
         await gate.is_reached.wait()
@@ -151,7 +151,7 @@ async def test_pins_beside_long_evictions_lose_nothing(
         await asyncio.sleep(SLOWED)
         return await mark_deleting(digest)
 
-    monkeypatch.setattr(evicting.evictor._catalog, "doom", doom_slowly)
+    monkeypatch.setattr(evicting.evictor._catalog, "mark_deleting", doom_slowly)
     order = list(range(len(images)))
     random.Random(blobs).shuffle(order)
     eviction = asyncio.create_task(evict())

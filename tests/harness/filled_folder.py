@@ -13,7 +13,7 @@ from registry.oci.manifest import Manifest, parse_manifest
 from registry.oci.names import Repository, Tag, parse_reference, parse_repository
 from registry.settings.model import Settings
 from registry.store.data_folder import open_folder
-from registry.wiring.content import Content, open_content, open_handles
+from registry.wiring.content import ContentServices, open_content
 
 NOW = 1_000_000.0
 
@@ -28,21 +28,18 @@ class Depot:
     """An open data folder."""
 
     path: Path
-    content: Content
+    content: ContentServices
 
     async def put_blob(self, content: bytes) -> dict[str, object]:
         """Store a blob; its descriptor."""
         digest = Digest.of(content)
-        handles = open_handles(open_folder(self.path))
-        if await handles.store.stat(digest) is None:
-            writer = handles.ingests.take(digest)
-            assert writer is not None
-            await self.content.room.reserve(digest, len(content))
-            writer.restart()
-            writer.append([content] if content else [])
-            await handles.store.adopt(writer.seal())
-            await self.content.room.record(digest, len(content))
-            writer.close()
+        if await self.content.content.blobs.stat(digest) is None:
+            ingest = self.content.content.try_ingest(digest)
+            assert ingest is not None
+            async with ingest:
+                await ingest.restart()
+                await ingest.append([content] if content else [], len(content))
+                await ingest.commit()
         return {"digest": str(digest), "size": len(content)}
 
     async def put_image(
@@ -86,7 +83,7 @@ class Depot:
         repository, tag = split(name)
         raw = json.dumps(document).encode()
         manifest = parse_manifest(raw, str(document["mediaType"]))
-        await self.content.intake.keep(repository, manifest, tag, NOW)
+        await self.content.manifests.keep(repository, manifest, tag, NOW)
         return manifest
 
 

@@ -183,11 +183,13 @@ async def test_provenance_outlives_the_catalog_and_not_an_upstream(tmp_path: Pat
     for path in (tmp_path / "data").glob("catalog.db*"):
         path.unlink()
     async with open_depot(tmp_path / "data") as there:
-        await there.content.recovery.recover(1.0)
+        await there.content.rebuild.recover(1.0)
     assert show(config)["bundle"] == bundle
 
     async with open_depot(tmp_path / "data") as there:
-        await there.content.intake.confirm(parse_repository("docker.io/library/app"), Tag("1"), 2.0)
+        await there.content.manifests.confirm(
+            parse_repository("docker.io/library/app"), Tag("1"), 2.0
+        )
 
     assert (show(config)["bundle"], show(config)["imported"]) == ("", 0.0)
     files = open_handles(open_folder(tmp_path / "data")).references

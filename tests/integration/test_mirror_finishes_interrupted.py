@@ -38,7 +38,7 @@ def test_no_range_ends_a_wrong_blob(
     take_spool_away(mirror)
     url = f"{mirror.url}/v2/{REPOSITORY}/blobs/{digest}"
     right = fetch(url, {"Range": wanted})
-    assert mirror.events("passed through, not kept")
+    assert mirror.events("passed through, not stored")
     hub.faults.add(Fault("blob", Lie(SIZE - 1), times=None))
 
     with pytest.raises((http.client.IncompleteRead, ConnectionError)):

@@ -143,7 +143,7 @@ def test_a_blob_that_never_fits_is_passed_through(
 
     assert not pull(mirror, image)
 
-    wait_until(lambda: mirror.events("passed through, not kept"), "the log says so")
+    wait_until(lambda: mirror.events("passed through, not stored"), "the log says so")
     assert measure(mirror) < MIB
 
 

@@ -66,7 +66,7 @@ def test_known_images_are_known_again(
         mirror, [("1", index.manifest), *((m.digest, m.manifest) for m in members)]
     )
     assert {digest: fetch_blob(mirror, digest) for digest in blobs} == before
-    (told,) = mirror.events("catalog recovered")
+    (told,) = mirror.events("catalog rebuilt")
     assert (told["names"], told["lost"]) == (4, 0)
     assert told["blobs"] == 3 + len(set(blobs))
 
@@ -90,7 +90,7 @@ def test_a_sound_catalog_is_left_alone(make_mirror: MirrorMaker, hub: FakeUpstre
     fetch(f"{mirror.url}/v2/team/lost/manifests/1")
     mirror.kill()
     mirror.start()
-    assert mirror.events("catalog recovered") == []
+    assert mirror.events("catalog rebuilt") == []
     assert not (mirror.data / "catalog.db.broken").exists()
 
 
@@ -114,7 +114,7 @@ def test_a_recovery_that_was_cut_short_is_begun_again(
     migrate(mirror.data / "catalog.db")
     (mirror.data / "CATALOG-LOST").touch()
     mirror.start()
-    (told,) = mirror.events("catalog recovered")
+    (told,) = mirror.events("catalog rebuilt")
     assert (told["names"], told["pins"]) == (2, 1)
     assert not (mirror.data / "CATALOG-LOST").exists()
     listed = mirror.run("images", "ls", "--json")

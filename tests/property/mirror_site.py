@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import Any
 
 from registry.catalog.blob_access import BlobAccessCatalog
+from registry.content.content import Content
 from registry.errors import EntrepotError, StoreError
 from registry.metrics import Metrics
 from registry.mirror.blob_checks import BlobChecks
@@ -23,7 +24,7 @@ from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 from registry.tasks import Tasks
 from tests.fakes.source import MemorySource, Tap
-from tests.fakes.space import AmpleRoom
+from tests.fakes.space import AmpleSpace
 from tests.property.faulty_disk import RUNNING, FaultyDisk, Victim
 
 REPOSITORY = Repository("docker.io", "library/thing")
@@ -104,18 +105,16 @@ class Process:
         self.readers: list[Reader] = []
         self._loop = loop
         self._tasks = Tasks()
-        ingests, store = Ingests(folder.ingests), DiskStore(folder.blobs, folder.quarantine)
-
-        self.downloads = Downloads(ingests, store, AmpleRoom(), self._tasks, lambda: 0.0)
+        store = DiskStore(folder.blobs, folder.quarantine)
+        content = Content(store, store, Ingests(folder.ingests), AmpleSpace())
+        self.downloads = Downloads(content, self._tasks, lambda: 0.0)
         self.blobs = Blobs(
             {REPOSITORY.registry: source},
             {REPOSITORY.registry: 3},
             catalog=catalog,
-            store=store,
-            ingests=ingests,
+            content=content,
             downloads=self.downloads,
-            room=AmpleRoom(),
-            inquiries=BlobChecks(
+            checks=BlobChecks(
                 {REPOSITORY.registry: source}, NegativeCache(0.0), self._tasks, lambda: 0.0
             ),
             metrics=Metrics(),

@@ -20,7 +20,6 @@ from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
 from registry.oci.names import Repository, Tag
 from registry.settings.model import Settings, StorageSettings
-from registry.store.blocking import in_thread
 from registry.store.data_folder import DataFolder
 from registry.wiring import content
 from tests.property.virtual_loop import InlineExecutor
@@ -99,7 +98,7 @@ class Process:
         sizes = Settings(storage=StorageSettings(limit=LIMIT, reserve=0))
         self.handles = content.open_handles(folder)
         with patch.object(content, "time", SimpleNamespace(time=clock)):
-            self.content = content.build_content(sizes, self.handles, Metrics(), self.database)
+            self.content = content.ContentServices(sizes, self.handles, Metrics(), self.database)
         self.catalog, self.images = UsageCatalog(self.database), ImageGraphCatalog(self.database)
         self.pulls = PullCatalog(self.database)
         self._clock = clock
@@ -107,38 +106,28 @@ class Process:
     async def put(self, image: Image) -> None:
         """Have an image stored, as a client does that asks for all of it."""
         manifest = image.manifest
-        await self.content.intake.keep(image.repository, manifest, image.tag, self._clock())
+        await self.content.manifests.keep(image.repository, manifest, image.tag, self._clock())
         for layer in image.layers:
             with suppress(StoreError):  # no room: the client gets it all the same
                 await self.fill(layer, len(layer))
 
     async def fill(self, content: bytes, stop: int) -> None:
         """Fill a blob; one that has more than `stop` bytes breaks off there."""
-        digest, room, writer = Digest.of(content), self.content.room, None
+        digest = Digest.of(content)
         if await self.handles.store.stat(digest) is not None:
             return
-        try:
-            writer = self.handles.ingests.take(digest)
-            assert writer is not None
-            await in_thread(writer.resume)
-            if not writer.is_right:
-                if not writer.is_growing:
-                    await in_thread(writer.restart)
-                await room.reserve(digest, len(content))
-                if rest := content[writer.received : stop]:
-                    await in_thread(writer.append, [rest])
-            if writer.is_right:
-                sealed = await in_thread(writer.seal)
-                await self.handles.store.adopt(sealed)
-                await room.record(digest, len(content))
-        except StoreError:
-            if writer is not None:
-                writer.abandon()
-            raise
-        finally:
-            if writer is not None:
-                writer.close()
-            await room.settle(digest)
+        ingest = self.content.content.try_ingest(digest)
+        assert ingest is not None
+        async with ingest:
+            try:
+                offset = await ingest.resume(len(content))
+                if rest := content[offset:stop]:
+                    await ingest.append([rest], len(content))
+                if ingest.is_complete:
+                    await ingest.commit()
+            except StoreError:
+                await ingest.abort()
+                raise
 
     async def close(self) -> None:
         """End, in order or after a crash: what was committed is committed either way."""

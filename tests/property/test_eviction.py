@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.catalog.usage import StoredBlobRecord
-from registry.content.eviction_plan import plan_eviction
+from registry.content.eviction import plan_eviction
 from registry.oci.digest import Digest
 
 numbers = st.integers(0, 30)

@@ -95,7 +95,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.start()
             self.fuse.arm(steps)
             with suppress(Crash):
-                self.run(self.process.content.room.finish_interrupted())
+                self.run(self.process.content.space.finish_interrupted())
 
     async def put(self, number: int) -> None:
         await self.process.put(IMAGES[number])
@@ -115,16 +115,16 @@ class StoreMachine(RuleBasedStateMachine):
         await self.process.content.images.unpin([name])
 
     async def remove(self, number: int) -> None:
-        image, removals = IMAGES[number], self.process.content.removals
+        image, removals = IMAGES[number], self.process.content.deletion
         plan = await removals.plan([(image.repository, image.tag)])
         if plan.refused:
             raise ImagePinned(*plan.refused.values())
         await removals.carry_out(plan.removals)
 
     async def make_room(self, number: int) -> None:
-        digest, room = Digest.of(b"large"), self.process.content.room
+        digest, room = Digest.of(b"large"), self.process.content.space
         await room.reserve(digest, (number + 1) * LIMIT // len(IMAGES))
-        await room.settle(digest)
+        await room.release_reservation(digest)
 
     async def evict(self, number: int) -> None:
         evictor = self.process.content.evictor
@@ -154,7 +154,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     async def set_aside(self, number: int) -> None:
         if name := await self.flip(number):
-            await self.process.content.room.quarantine(Digest.parse(name), "as a pull found out")
+            await self.process.content.space.quarantine(Digest.parse(name), "as a pull found out")
 
     def read_files(self) -> dict[str, bytes]:
         files = self.folder.blobs.glob("*/*/*")

@@ -57,7 +57,7 @@ def build_member(name: str, offset: int, size: int) -> Member:
         raise ValueError(f"a bundle has no file called {name[:200]!r}")
     end = offset + pad(size)
     if algorithm := found[1] or found[3]:
-        digest = Digest(algorithm, found[2] or found[4])
+        digest = Digest(f"{algorithm}:{found[2] or found[4]}")
         return BlobMember(name, offset, size, end, digest, int(found[5] or 0))
     return Member(name, offset, size, end)
 

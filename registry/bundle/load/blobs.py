@@ -1,43 +1,20 @@
-"""Bringing a bundle's blobs into the store: each byte hashed, and written once."""
+"""Storing the blobs of a bundle: each byte is hashed and written once."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
 
 from registry.bundle.format.tar import BlobMember, format_blob_name
 from registry.bundle.read.sources import BundleSource, CutPart, format_place
+from registry.content.content import Content
+from registry.content.ingest import Ingest, SparseIngest
 from registry.errors import BundleInvalid, DigestMismatch
 from registry.oci.digest import Digest
-from registry.store.blocking import in_thread
-from registry.store.contract import BlobStore
-from registry.store.ingests import Ingests
-from registry.store.partial import PartialWriter, SealedPartial
-from registry.store.sparse import SparsePartial
-
-W = TypeVar("W", PartialWriter, SparsePartial)
-POLL = 0.05  # seconds between two looks at a blob that another process is storing
-
-
-class Keeper(Protocol):
-    """Who gives out room on the disk (`mirror.room.Room`)."""
-
-    async def reserve(self, digest: Digest, size: int) -> None:
-        """Promise `size` bytes, or raise StoreError."""
-
-    async def settle(self, digest: Digest) -> None:
-        """Note what a fill that has ended without a blob left behind."""
-
-    async def record(self, digest: Digest, size: int) -> None:
-        """Record a blob that has become whole."""
-
-    async def doubt(self, digest: Digest, found: int) -> bool:
-        """Whether a stored blob of `found` bytes is not what was recorded; then it is set aside."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A blob of `size` bytes that is cut over volumes, of which `lacking` bytes have not come."""
+    """A blob of `size` bytes that is cut over volumes; `lacking` bytes of it are missing."""
 
     digest: Digest
     lacking: int
@@ -46,10 +23,11 @@ class Waiting:
 
 @dataclass(slots=True)
 class LoadedBlobs:
-    """What came of a bundle's blobs: `new` and `known` bytes, those of parts included.
+    """What became of the blobs of a bundle.
 
-    `damaged` are files whose bytes are not as their names say, and where they are. `waiting` are
-    blobs of which parts have come.
+    `new` bytes were stored, and `known` bytes were here before, parts of blobs included. `damaged`
+    are the names and places of files whose bytes are not those of their digest. `waiting` are
+    blobs of which only some parts have come.
     """
 
     new: int = 0
@@ -59,164 +37,125 @@ class LoadedBlobs:
 
 
 class BlobLoader:
-    """Stores blobs of one bundle. While one is made durable, the next is read already."""
+    """Stores the blobs of one bundle; while one is made durable, the next is read already."""
 
-    def __init__(self, store: BlobStore, ingests: Ingests, keeper: Keeper) -> None:
-        self._store = store
-        self._ingests = ingests
-        self._keeper = keeper
-        self._landing: asyncio.Task[None] | None = None
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self._committing: asyncio.Task[None] | None = None
         self.result = LoadedBlobs()
 
-    async def unload(self, source: BundleSource, member: BlobMember) -> None:
-        """Store a blob, unless it is here; one that is not what it is called is noted.
+    async def load(self, source: BundleSource, member: BlobMember) -> None:
+        """Store a blob, unless it is here; a damaged one is noted in the result.
 
         Raises:
-            StoreError: the disk refused, or there is no room; what has arrived is kept.
+            StoreError: the disk refused, or there is too little space; what has come is kept.
         """
         digest = member.digest
-        if await self._is_here(digest, member.size):
-            self.result.known += member.size
-            return
-        writer = await _take(lambda: self._ingests.take(digest))
-        if await self._store.stat(digest) is not None:  # stored by a pull while we waited
-            writer.abandon()
-            writer.close()
+        ingest = None
+        if not await self._is_here(digest, member.size):
+            ingest = await self._content.wait_for_ingest(digest)
+        if ingest is None:
             self.result.known += member.size
             return
         try:
-            await self._keeper.reserve(digest, member.size)
-            resumed = await in_thread(_copy, source.read(member), writer)
-            if resumed and not writer.is_right and source.locate(member):
-                # What a crash of the machine left may be none of these bytes: once more, all.
-                writer.restart()
-                await in_thread(_copy, source.read(member), writer)
+            await _copy(source, member, ingest)
         except BundleInvalid as error:
             self._note_damage(digest, member.name, format_place(source, member))
-            await self._let_go(digest, writer)
+            await ingest.suspend()
             source.flaws.note(error)
             return
         except BaseException:
-            await self._let_go(digest, writer)
+            await ingest.suspend()
             raise
         await self.finish()
-        self._landing = asyncio.create_task(self._land(source, member, writer))
+        self._committing = asyncio.create_task(self._commit(ingest, member, source))
 
     async def finish(self) -> None:
-        """Wait until all that was unloaded is durable.
+        """Wait until all blobs that were loaded are durable.
 
         Raises:
             StoreError: the disk refused.
         """
-        landing, self._landing = self._landing, None
-        if landing is not None:
-            await landing
+        committing, self._committing = self._committing, None
+        if committing is not None:
+            await committing
 
     async def _is_here(self, digest: Digest, size: int) -> bool:
-        """Whether the blob is stored; one that the disk has cut is set aside, and is not."""
-        found = await self._store.stat(digest)
+        """Whether the blob is stored; one that the disk has cut is quarantined, and is not."""
+        found = await self._content.blobs.stat(digest)
         if found is None or found == size:
             return found == size
-        return not await self._keeper.doubt(digest, found)
+        return await self._content.check_size(digest, found)
 
     def _note_damage(self, digest: Digest, name: str, place: str) -> None:
         former = self.result.damaged.get(digest)
-        told = f"{name} in {place}"
-        self.result.damaged[digest] = f"{former}, {told}" if former else told
+        where = f"{name} in {place}"
+        self.result.damaged[digest] = f"{former}, {where}" if former else where
 
-    async def _let_go(self, digest: Digest, writer: PartialWriter) -> None:
-        writer.close()
-        await self._keeper.settle(digest)
+    async def _commit(self, ingest: Ingest, member: BlobMember, source: BundleSource) -> None:
+        async with ingest:
+            try:
+                await ingest.commit()
+                self.result.new += member.size
+            except DigestMismatch:
+                self._note_damage(ingest.digest, member.name, format_place(source, member))
 
-    async def _land(self, source: BundleSource, member: BlobMember, writer: PartialWriter) -> None:
-        digest, is_kept = member.digest, False
-        try:
-            await self._adopt(await in_thread(writer.seal))
-            self.result.new += member.size
-            is_kept = True
-        except DigestMismatch:
-            self._note_damage(digest, member.name, format_place(source, member))
-        finally:
-            writer.close()
-            if not is_kept:
-                await self._keeper.settle(digest)
-
-    async def _adopt(self, sealed: SealedPartial) -> None:
-        await self._store.adopt(sealed)
-        self._ingests.forget(sealed.digest)
-        await self._keeper.record(sealed.digest, sealed.size)
-
-    async def unload_parts(self, parts: Sequence[CutPart]) -> None:
-        """Keep parts of one blob, whichever come first; with the last of them it is stored.
+    async def load_parts(self, parts: Sequence[CutPart]) -> None:
+        """Store parts of one blob, in any order; the last missing one completes the blob.
 
         Raises:
-            StoreError: the disk refused, or there is no room; what has arrived is kept.
+            StoreError: the disk refused, or there is too little space; what has come is kept.
         """
         await self.finish()
         digest, whole = parts[0].member.digest, parts[0].part.whole
-        if await self._is_here(digest, whole):
+        ingest = None
+        if not await self._is_here(digest, whole):
+            ingest = await self._content.wait_for_parts(digest, whole)
+        if ingest is None:
             self.result.known += sum(each.part.size for each in parts)
             return
-        assembly, is_kept = await _take(lambda: self._ingests.open_sparse(digest, whole)), False
-        try:
-            if await self._store.stat(digest) is not None:  # stored by a pull while we waited
-                self.result.known += sum(each.part.size for each in parts)
-                return
-            await self._keeper.reserve(digest, whole)
-            new = await self._add(digest, parts, assembly)
-            if assembly.lacking:
-                self.result.waiting.append(Waiting(digest, assembly.lacking, whole))
-            else:
-                await self._adopt(await in_thread(assembly.seal))
-                is_kept = True
-            self.result.new += new
-        except DigestMismatch:
-            why = "the volumes that its parts came from: import all of them again"
-            self._note_damage(digest, format_blob_name(digest), why)
-        finally:
-            assembly.close()
-            if not is_kept:
-                await self._keeper.settle(digest)
+        async with ingest:
+            try:
+                new = await self._add(parts, ingest)
+                if ingest.missing:
+                    self.result.waiting.append(Waiting(digest, ingest.missing, whole))
+                else:
+                    await ingest.commit()
+                self.result.new += new
+            except DigestMismatch:
+                why = "the volumes that its parts came from: import all of them again"
+                self._note_damage(digest, format_blob_name(digest), why)
 
-    async def _add(self, digest: Digest, parts: Sequence[CutPart], assembly: SparsePartial) -> int:
-        """Keep those parts that are right, and return how many bytes of them were not here."""
+    async def _add(self, parts: Sequence[CutPart], ingest: SparseIngest) -> int:
+        """Store the parts that are not damaged; return how many bytes of them were missing."""
         new = 0
         for each in parts:
             pieces, part = each.source.read(each.member), each.part
             try:
-                count = await in_thread(assembly.add, part.start, part.digest, pieces)
+                count = await ingest.add(part.start, part.digest, pieces)
                 new += count
                 self.result.known += part.size - count
             except DigestMismatch:
-                self._note_damage(digest, each.member.name, each.source.label)
+                self._note_damage(ingest.digest, each.member.name, each.source.label)
             except BundleInvalid as error:
-                self._note_damage(digest, each.member.name, each.source.label)
+                self._note_damage(ingest.digest, each.member.name, each.source.label)
                 each.source.flaws.note(error)
         return new
 
 
-async def _take(take: Callable[[], W | None]) -> W:
-    """Become a blob's writer, as soon as no pull is any more."""
-    while True:
-        writer = take()
-        if writer is not None:
-            return writer
-        await asyncio.sleep(POLL)
+async def _copy(source: BundleSource, member: BlobMember, ingest: Ingest) -> None:
+    """Append the bytes of a blob that a former import has not left."""
+    resumed = await ingest.resume(member.size)
+    await ingest.append(_skip(source.read(member), resumed), member.size)
+    if resumed and not ingest.is_complete and source.locate(member):
+        # After a crash of the machine the bytes that were left may be wrong: append all of them.
+        await ingest.restart()
+        await ingest.append(source.read(member), member.size)
 
 
-def _begin(writer: PartialWriter) -> int:
-    """Go on with what is there; return how many bytes that is."""
-    if writer.is_growing:
-        return writer.resume()
-    writer.restart()
-    return 0
-
-
-def _copy(pieces: Iterator[bytes], writer: PartialWriter) -> int:
-    """Append what a former import has not, and return how much that one had."""
-    done = skip = _begin(writer) if not writer.received else 0
+def _skip(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """Yield the pieces without their first `count` bytes; none is empty."""
     for piece in pieces:
-        rest, skip = piece[skip:], max(0, skip - len(piece))
+        rest, count = piece[count:], max(0, count - len(piece))
         if rest:
-            writer.append([rest])
-    return done
+            yield rest

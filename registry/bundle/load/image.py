@@ -1,4 +1,4 @@
-"""An image of a bundle on its way into the store."""
+"""An image of a bundle that is being imported."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -11,20 +11,21 @@ from registry.oci.manifest import Descriptor, Manifest
 
 @dataclass(frozen=True, slots=True)
 class ImageImport:
-    """An image of a lock, and what is known of the manifests; `lacks` by root.
+    """An image of a lock, and the manifests of the bundle that are here.
 
-    `before` are those blobs of the lock that were here before the import.
+    `missing` are the blobs that are not here, by the root that needs them; `before` are those blobs
+    of the lock that were here before the import.
     """
 
     lock: Lock
     image: LockedImage
     manifests: Mapping[Digest, Manifest]
-    lacks: dict[Digest, list[Descriptor]]
+    missing: dict[Digest, list[Descriptor]]
     before: AbstractSet[Digest]
     signer: str
 
     def reach(self, root: Digest) -> list[Digest]:
-        """Return the manifests under one that are here, that one first, then its children."""
+        """Return the manifests below one that are here: that one first, then its children."""
         found: dict[Digest, None] = {}
         level = [root]
         while level:

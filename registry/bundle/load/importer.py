@@ -1,13 +1,12 @@
-"""Importing a bundle: bytes first, each checked; then manifests; then what names lead to."""
+"""Importing a bundle: first the bytes, each checked; then manifests; then names."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
-from typing import Protocol
 
 from registry.bundle.format.lock import Lock
-from registry.bundle.load.blobs import BlobLoader, Keeper, LoadedBlobs
+from registry.bundle.load.blobs import BlobLoader, LoadedBlobs
 from registry.bundle.load.image import ImageImport
 from registry.bundle.load.result import Imported, Moved
 from registry.bundle.read.head import (
@@ -19,101 +18,80 @@ from registry.bundle.read.head import (
     parse_without_raw,
 )
 from registry.catalog.manifests import ManifestCatalog
+from registry.content.content import Content
+from registry.content.manifests import ManifestStore
 from registry.errors import BundleInvalid, ManifestInvalid, StoreError
-from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor, Manifest, parse_manifest
-from registry.oci.names import Repository, Tag
-from registry.store.contract import BlobStore
-from registry.store.ingests import Ingests
-
-
-class Shelver(Protocol):
-    """Who keeps manifests and names (`mirror.intake.Intake`)."""
-
-    async def put(
-        self,
-        repository: Repository,
-        manifest: Manifest,
-        tag: Tag | None,
-        now: float,
-        *,
-        bundle: str = "",
-        signer: str = "",
-    ) -> None:
-        """Keep a manifest of `repository`, and that `tag` leads to it by what a bundle says."""
+from registry.oci.names import Tag
 
 
 class Importer:
-    """Brings bundles into the store, beside whatever serves from it; again is harmless."""
+    """Imports bundles into the data folder, also one in use; a second import is harmless."""
 
     def __init__(
         self,
-        store: BlobStore,
-        ingests: Ingests,
-        keeper: Keeper,
-        shelver: Shelver,
+        content: Content,
+        manifest_store: ManifestStore,
         catalog: ManifestCatalog,
-        *,
         clock: Callable[[], float],
     ) -> None:
-        self._store = store
-        self._ingests = ingests
-        self._keeper = keeper
-        self._shelver = shelver
+        self._content = content
+        self._manifest_store = manifest_store
         self._catalog = catalog
         self._clock = clock
 
     async def count_new(self, lock: Lock) -> int:
-        """Return how many bytes of a bundle are not here yet, not even of blobs still arriving."""
-        return await self._count_absent(lock.blobs)
+        """Return how many bytes of a bundle are not on this disk yet, not even in partial files."""
+        return await self._count_missing(lock.blobs)
 
     async def count_lacking(self, lock: Lock) -> int:
-        """Return how many bytes that a bundle leaves out are not here either."""
-        return await self._count_absent(lock.omitted)
+        """Return how many bytes that a bundle leaves out are not on this disk either."""
+        return await self._count_missing(lock.omitted)
 
-    async def _count_absent(self, blobs: Iterable[tuple[Digest, int]]) -> int:
+    async def _count_missing(self, blobs: Iterable[tuple[Digest, int]]) -> int:
         return sum(
             [
-                max(0, size - self._ingests.measure(digest))
+                max(0, size - self._content.measure_partial(digest))
                 for digest, size in blobs
-                if await self._store.stat(digest) is None
+                if await self._content.blobs.stat(digest) is None
             ]
         )
 
     async def load(
-        self, opened: Opened, tell: Callable[[int], None], *, signer: str = ""
+        self, opened: Opened, report: Callable[[int], None], *, signer: str = ""
     ) -> Imported:
-        """Import what is right of a bundle; each blob's size in bytes is told when it was read.
+        """Import what is not damaged of a bundle.
 
-        `signer` is the name of the key that signed it, which is kept with its tags.
+        `report` is called with the size in bytes of each blob that was read. `signer` is the name
+        of the key that signed the bundle, which is recorded with its tags.
 
         Raises:
-            StoreError: the disk refused, or there is no room; importing again goes on.
+            StoreError: the disk refused, or there is too little space; the next import continues.
         """
-        unloader = BlobLoader(self._store, self._ingests, self._keeper)
-        result = Imported(unloader.result)
-        before = await self._warm(opened.lock)
+        loader = BlobLoader(self._content)
+        result = Imported(loader.result)
+        before = await self._mark_used(opened.lock)
         try:
-            await _unload(opened, unloader, tell)
-        except BundleInvalid as error:  # what came before may be all that some images need
+            await _load_blobs(opened, loader, report)
+        except BundleInvalid as error:  # some images may need only blobs that came before
             result.flaws.append(str(error))
         finally:
-            await unloader.finish()
-        await self._shelve(opened, result, before, signer)
+            await loader.finish()
+        await self._load_names(opened, result, before, signer)
         return result
 
-    async def shelve(self, opened: Opened) -> Imported:
-        """Import a bundle whose blobs are in the store already: manifests, and what names lead to.
+    async def load_names(self, opened: Opened) -> Imported:
+        """Import only the manifests and names of a bundle, whose blobs are in the store already.
 
         Raises:
             StoreError: the disk refused.
         """
         result = Imported(LoadedBlobs())
-        await self._shelve(opened, result, frozenset(), "")
+        await self._load_names(opened, result, frozenset(), "")
         return result
 
-    async def _shelve(
+    async def _load_names(
         self, opened: Opened, result: Imported, before: AbstractSet[Digest], signer: str
     ) -> None:
         source = opened.source
@@ -121,15 +99,15 @@ class Importer:
         result.flaws = [*source.flaws.messages, *result.flaws]
         await self._load_images(opened.lock, result, before, signer)
 
-    async def _warm(self, lock: Lock) -> set[Digest]:
-        """Have what is here already count as used just now, so that no room is made from it.
+    async def _mark_used(self, lock: Lock) -> set[Digest]:
+        """Have blobs of the bundle that are stored count as used just now; return which they are.
 
-        Returns what that is.
+        Otherwise the import might evict them to free space for the others.
         """
         here = set()
         for digest, _ in (*lock.blobs, *lock.omitted):
-            if await self._store.stat(digest) is not None:
-                await self._keeper.settle(digest)
+            if await self._content.blobs.stat(digest) is not None:
+                await self._content.mark_used(digest)
                 here.add(digest)
         return here
 
@@ -137,56 +115,56 @@ class Importer:
         self, lock: Lock, result: Imported, before: AbstractSet[Digest], signer: str
     ) -> None:
         manifests: dict[Digest, Manifest] = {}
-        lies: dict[Digest, list[str]] = {}
+        wrong: dict[Digest, list[str]] = {}
         for digest, kind in lock.manifests.items():
             raw = await self._read(digest)
             try:
                 if raw is not None:
                     manifests[digest] = parse_without_raw(raw, kind, digest)
             except ManifestInvalid as error:
-                lies[digest] = [error.why]
+                wrong[digest] = [error.why]
         for digest, why in find_contradictions(lock, manifests).items():
-            lies.setdefault(digest, []).extend(why)
+            wrong.setdefault(digest, []).extend(why)
         parents = map_parents(manifests)
-        above = {digest: find_above(parents, digest) for digest in list(lies)[:100]}
-        lacks: dict[Digest, list[Descriptor]] = {}
+        above = {digest: find_above(parents, digest) for digest in list(wrong)[:100]}
+        missing: dict[Digest, list[Descriptor]] = {}
         for image in lock.images:
             roots = {image.root.digest, *(each.digest for each in image.referrers)}
-            liar = next((digest for digest in lies if roots & above.get(digest, {digest})), None)
-            if liar is not None:
-                result.refused[image.name] = f"manifest {liar}: {lies[liar][0]}"
+            found = next((digest for digest in wrong if roots & above.get(digest, {digest})), None)
+            if found is not None:
+                result.refused[image.name] = f"manifest {found}: {wrong[found][0]}"
                 continue
-            image_import = ImageImport(lock, image, manifests, lacks, before, signer)
+            image_import = ImageImport(lock, image, manifests, missing, before, signer)
             await self._load_image(image_import, result)
         for digest in list(result.blobs.damaged)[:100]:
             result.damaged[digest] = list_users(lock, parents, digest)
 
     async def _load_image(self, image_import: ImageImport, result: Imported) -> None:
-        """Keep an image's manifests, and make its name lead to it, if all of it is here."""
-        image, lacking = image_import.image, []
+        """Record an image's manifests, and its name too if all of it is here."""
+        image, missing = image_import.image, []
         found: dict[Digest, None] = {}
         for descriptor in (image.root, *image.referrers):
-            if descriptor.digest not in image_import.lacks:
-                image_import.lacks[descriptor.digest] = await self._find_lacking(
+            if descriptor.digest not in image_import.missing:
+                image_import.missing[descriptor.digest] = await self._find_missing(
                     image_import, descriptor
                 )
-            lacking += image_import.lacks[descriptor.digest]
+            missing += image_import.missing[descriptor.digest]
             found |= dict.fromkeys(image_import.reach(descriptor.digest))
-        is_tag = isinstance(image.reference, Tag) and not lacking
-        if not lacking and self._is_known(image_import, found):
+        is_tag = isinstance(image.reference, Tag) and not missing
+        if not missing and self._is_known(image_import, found):
             result.known.add(image.name)
         if is_tag:
             await self._note_move(image_import, result)
-        # Referrers and children first, and the name last: who finds it finds all of it.
+        # Referrers and children first, and the name last: a client that finds it finds the rest.
         for digest in reversed(found):
             await self._put(image_import, digest, is_named=is_tag and digest == image.root.digest)
-        if lacking:
-            result.incomplete[image.name] = lacking
+        if missing:
+            result.incomplete[image.name] = missing
         else:
             result.images.append(image)
 
     def _is_known(self, image_import: ImageImport, found: Iterable[Digest]) -> bool:
-        """Whether a whole image was here by its name, before this import."""
+        """Whether all of an image was here, with its name, before this import."""
         image = image_import.image
         if isinstance(image.reference, Tag):
             tag = self._catalog.find_tag(image.repository, image.reference)
@@ -196,30 +174,30 @@ class Importer:
         blobs = {each.digest for digest in found for each in image_import.manifests[digest].blobs}
         return is_named and image_import.before >= {*found, *blobs}
 
-    async def _find_lacking(self, image_import: ImageImport, root: Descriptor) -> list[Descriptor]:
-        lacking: dict[Digest, Descriptor] = {}
+    async def _find_missing(self, image_import: ImageImport, root: Descriptor) -> list[Descriptor]:
+        missing: dict[Digest, Descriptor] = {}
         if root.digest not in image_import.manifests:
-            lacking[root.digest] = root
+            missing[root.digest] = root
         for digest in image_import.reach(root.digest):
             manifest = image_import.manifests[digest]
             for blob in manifest.blobs:
-                if await self._store.stat(blob.digest) != blob.size:
-                    lacking[blob.digest] = blob
-            lacking |= {
+                if await self._content.blobs.stat(blob.digest) != blob.size:
+                    missing[blob.digest] = blob
+            missing |= {
                 child.digest: child
-                for child in manifest.children  # those outside the lock are not promised
+                for child in manifest.children  # those outside the lock need not be in the bundle
                 if child.digest in image_import.lock.manifests
                 and child.digest not in image_import.manifests
             }
-        return list(lacking.values())
+        return list(missing.values())
 
     async def _put(self, image_import: ImageImport, digest: Digest, *, is_named: bool) -> None:
         raw, image = await self._read(digest), image_import.image
         if raw is None:
-            raise StoreError(str(digest), "was here a moment ago; import again")
+            raise StoreError(str(digest), "was deleted during the import; import again")
         manifest = parse_manifest(raw, image_import.lock.manifests[digest], digest)
         tag = image.reference if is_named and isinstance(image.reference, Tag) else None
-        await self._shelver.put(
+        await self._manifest_store.put_names(
             image.repository,
             manifest,
             tag,
@@ -243,7 +221,7 @@ class Importer:
         result.moved.append(moved)
 
     async def _find_age(self, root: Digest, kinds: Mapping[Digest, str]) -> datetime | None:
-        """Return when an image was made, by the youngest of its configs that are here."""
+        """Return when an image was made, by the newest of its configs that are here."""
         ages, waiting = [], [(root, kinds.get(root, ""))]
         while waiting:
             digest, kind = waiting.pop()
@@ -259,23 +237,18 @@ class Importer:
         return max(ages, default=None)
 
     async def _read(self, digest: Digest) -> bytes | None:
-        """Return a small blob of the store; None where it is not here, or not what it was."""
-        size = await self._store.stat(digest)
-        if size is None or size > MAX_MANIFEST:
-            return None
-        raw = b"".join([piece async for piece in self._store.read(digest, Span(0, size))])
-        return raw if digest.matches(raw) else None
+        return await self._content.read_all(digest, MAX_MANIFEST)
 
 
-async def _unload(opened: Opened, unloader: BlobLoader, tell: Callable[[int], None]) -> None:
+async def _load_blobs(opened: Opened, loader: BlobLoader, report: Callable[[int], None]) -> None:
     source = opened.source
     for member in opened.blobs:
         if member.digest not in source.parts:  # those are stored part by part
-            await unloader.unload(source, member)
-            tell(member.size)
+            await loader.load(source, member)
+            report(member.size)
     for parts in source.parts.values():
-        await unloader.unload_parts(parts)
-        tell(sum(each.part.size for each in parts))
+        await loader.load_parts(parts)
+        report(sum(each.part.size for each in parts))
 
 
 def read_created(config: bytes) -> datetime | None:

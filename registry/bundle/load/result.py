@@ -1,4 +1,4 @@
-"""What came of an import, for whoever tells people."""
+"""The result of an import."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +10,7 @@ from registry.oci.manifest import Descriptor
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A tag that led elsewhere before; backwards, if what it leads to now was made earlier."""
+    """A tag that pointed to another image before; backwards if the new one was made earlier."""
 
     image: str
     former: Digest
@@ -22,10 +22,11 @@ class Moved:
 class Imported:
     """What an import did.
 
-    `images` are all that are whole here now; `known` are the names of those among them that were so
-    before. `incomplete` are images by name with what they lack: their tags stay as they were.
-    `refused` are those that contradict `bundle.json`, with why. `damaged` are blobs with the names
-    of the images that need them. `flaws` is what else is not as it was made, and harmed nothing.
+    `images` are all images that are complete here now, and `known` the names of those that were so
+    before. `incomplete` are the other images by name, with what is missing; their tags stay as they
+    were. `refused` are images that contradict `bundle.json`, with the reason. `damaged` are blobs
+    with the names of the images that need them. `flaws` is other damage, which has harmed no image.
+    `volumes` are the numbers of the volumes that were not given.
     """
 
     blobs: LoadedBlobs
@@ -45,5 +46,5 @@ class Imported:
 
     @property
     def need(self) -> dict[Digest, int]:
-        """What images lack, with sizes in bytes."""
-        return {each.digest: each.size for lacks in self.incomplete.values() for each in lacks}
+        """The blobs that images are missing, with sizes in bytes."""
+        return {each.digest: each.size for missing in self.incomplete.values() for each in missing}

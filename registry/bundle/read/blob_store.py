@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -16,7 +15,6 @@ from registry.errors import BundleInvalid, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.contract import FileBody
-from registry.store.partial import SealedPartial
 
 PIECE = 1024 * 1024  # bytes
 _State = tuple[int, int]
@@ -139,37 +137,12 @@ class BundleStore:
             raise
         return file
 
-    async def adopt(self, part: SealedPartial) -> None:
-        """Refuse: a bundle is not written to."""
-        raise StoreError(str(part.digest), "a bundle is read-only")
-
-    async def delete(self, digest: Digest) -> bool:
-        """Refuse: a bundle is not written to."""
-        raise StoreError(str(digest), "a bundle is read-only")
-
-    async def quarantine(self, digest: Digest) -> None:
-        """Do nothing: a damaged blob of a bundle is not served anyway."""
-
-    async def delete_quarantined(self, digest: Digest) -> None:
-        """Do nothing: no blob of a bundle is in quarantine."""
-
-    async def scan_quarantined(self) -> AsyncIterator[tuple[Digest, int]]:
-        """Yield nothing: no blob of a bundle is in quarantine."""
-        empty: tuple[tuple[Digest, int], ...] = ()
-        for blob in empty:
-            yield blob
-
     async def scan(self, after: str = "") -> AsyncIterator[tuple[Digest, int]]:
         """Yield every blob with its size in bytes, in the order of digests (as text)."""
         for digest in sorted(self._extents, key=str):
             size = await self.stat(digest)
             if str(digest) > after and size is not None:
                 yield digest, size
-
-    @contextmanager
-    def claim(self, digest: Digest) -> Iterator[bool]:  # noqa: ARG002 (the contract's)
-        """Refuse: no blob of a bundle is ever deleted."""
-        yield False
 
 
 def _read_state(found: os.stat_result) -> _State:

@@ -12,7 +12,7 @@ from registry.errors import BundleInvalid
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
-from registry.store.contract import BlobStore
+from registry.store.contract import BlobReader
 
 _REPEATED = ("bundle.json", "bundle.json.sig", "README.txt")  # in every volume
 
@@ -34,7 +34,7 @@ class Contents:
 
     head: dict[str, bytes]
     items: tuple[Item, ...]
-    store: BlobStore
+    store: BlobReader
 
     def list_members(self) -> Iterator[Member]:
         """Yield every file, in order, with its place in an archive."""
@@ -90,7 +90,7 @@ class PackedBundle:
 
     lock: Lock
     head: dict[str, bytes]
-    store: BlobStore
+    store: BlobReader
     first: int
 
     async def fill(self, limit: int | None = None) -> list[Contents]:
@@ -137,7 +137,7 @@ class PackedBundle:
             async for content in self.store.read(piece.digest, span):
                 hasher.update(content)
                 wholes[piece.digest].update(content)
-            found[piece] = Digest("sha256", hasher.hexdigest())
+            found[piece] = Digest(f"sha256:{hasher.hexdigest()}")
         for digest, whole in wholes.items():
             if whole.hexdigest() != digest.encoded:
                 raise _refuse(digest)
@@ -145,7 +145,7 @@ class PackedBundle:
 
 
 def pack(
-    lock: Lock, manifests: Mapping[Digest, Manifest], store: BlobStore, signature: bytes = b""
+    lock: Lock, manifests: Mapping[Digest, Manifest], store: BlobReader, signature: bytes = b""
 ) -> PackedBundle:
     """Prepare a bundle for writing; `manifests` are all those of the lock.
 
@@ -160,7 +160,7 @@ def pack(
     return PackedBundle(lock, add_signature(head, signature) if signature else head, store, first)
 
 
-async def read_manifests(lock: Lock, store: BlobStore) -> dict[Digest, Manifest]:
+async def read_manifests(lock: Lock, store: BlobReader) -> dict[Digest, Manifest]:
     """Read all manifests of a lock from a store, and check the digest of each.
 
     Raises:

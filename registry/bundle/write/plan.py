@@ -13,7 +13,7 @@ from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor, Manifest, parse_manifest
 from registry.oci.names import Reference, Tag, format_image
-from registry.store.contract import BlobStore
+from registry.store.contract import BlobReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Plan:
 class Planner:
     """Plans bundles of images that are stored; downloads nothing."""
 
-    def __init__(self, catalog: ManifestCatalog, store: BlobStore) -> None:
+    def __init__(self, catalog: ManifestCatalog, store: BlobReader) -> None:
         self._catalog = catalog
         self._store = store
 
@@ -94,7 +94,7 @@ class _ImageWalk:
     """Finds everything that one requested image needs."""
 
     def __init__(
-        self, catalog: ManifestCatalog, store: BlobStore, request: ImageRequest, choice: Choice
+        self, catalog: ManifestCatalog, store: BlobReader, request: ImageRequest, choice: Choice
     ) -> None:
         self._catalog = catalog
         self._store = store
@@ -171,7 +171,7 @@ class _ImageWalk:
         found = root.platforms
         if self._choice.mode == "complete" or not found:
             return list(root.children)
-        self.absent = platforms.list_absent(self._choice.platforms, found.values())
+        self.absent = platforms.list_missing(self._choice.platforms, found.values())
         self._platforms = self._choice.platforms or await self._find_needed_platforms(root)
         chosen = {
             digest
@@ -208,7 +208,9 @@ class _ImageWalk:
         """Return the platform of an image without an index, if it is not the chosen platform."""
         if self._choice.mode == "complete":
             return ""
-        return next((each for each in inside if platforms.is_foreign(each, self._platforms)), "")
+        return next(
+            (each for each in inside if platforms.is_for_another(each, self._platforms)), ""
+        )
 
     async def _read_whole(self, digest: Digest, size: int) -> bytes:
         return b"".join([piece async for piece in self._store.read(digest, Span(0, size))])

@@ -12,7 +12,7 @@ import aiofiles.os
 from registry.bundle.format.tar import END, Member, is_file_name, pad, write_header
 from registry.bundle.write.layout import Contents, Item
 from registry.errors import StoreError
-from registry.store.data_folder import sync_folder, write_durably
+from registry.store.files import sync_folder, write_durably
 
 PIECE = 1024 * 1024  # bytes read and written at a time
 _SUMS = "SHA256SUMS"

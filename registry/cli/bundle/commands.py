@@ -164,7 +164,7 @@ def _judge(session: Session, opened: "Opened", keys: list[Path]) -> str:
 async def _refuse_too_large(session: Session, lock: "Lock", new: int) -> None:
     # What its images need and is here must not make room for the rest of it.
     needed = {digest for digest, _ in (*lock.blobs, *lock.omitted)}
-    room = await session.content.stock.measure_room(needed)
+    room = await session.content.usage.measure_space(needed)
     if new > room:
         fail(
             f"the bundle has {format_bytes(new)} that are not here, and only {format_bytes(room)}"

@@ -246,7 +246,7 @@ def remove(
     """
 
     async def work(session: Session) -> bool:
-        removals = session.content.removals
+        removals = session.content.deletion
         names = await find_known(session, images)
         plan = await removals.plan(names)
         freed = sum(sum(removal.blobs.values()) for removal in plan.removals)

@@ -221,7 +221,7 @@ async def _list_pulled(session: Session, sources: Sources) -> list[ListedImage]:
     from registry.content.pull_history import ClientPattern  # noqa: PLC0415
 
     default = session.settings.default_upstream
-    pulled = await session.content.history.list_pulled(
+    pulled = await session.content.pull_history.list_pulled(
         math.inf if sources.period is None else sources.period,
         [ClientPattern.parse(each) for each in sources.clients],
         [ImagePattern.parse(each, default) for each in sources.pulled],

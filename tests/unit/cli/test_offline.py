@@ -94,7 +94,7 @@ def test_what_a_bundle_brought_is_cured_by_one(data: Path) -> None:
             repository, tag = split("docker.io/library/torn:2")
             whole = await depot.put_image("docker.io/library/torn", [b"whole"])
             bundle = "sha256:" + "0" * 64
-            await depot.content.intake.put(repository, whole, tag, NOW, bundle=bundle)
+            await depot.content.manifests.put_names(repository, whole, tag, NOW, bundle=bundle)
 
     asyncio.run(bring())
     done = ls(data, "torn", "--offline")

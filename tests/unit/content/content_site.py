@@ -91,11 +91,11 @@ class Site:
         # What is built takes its clock along.
         with patch.object(content, "time", SimpleNamespace(time=self.clock)):
             self.handles = content.open_handles(folder)
-            self.content = content.build_content(
+            self.content = content.ContentServices(
                 self.settings, self.handles, self.metrics, database
             )
-        self.references, self.ingests = self.handles.references, self.handles.ingests
-        self.room, self.evictor = self.content.room, self.content.evictor
+        self.references, self.ingests = self.handles.tags, self.handles.ingests
+        self.room, self.evictor = self.content.space, self.content.evictor
         # The very store that the others have, so that a test can make it refuse.
         self.store: BlobStore = self.evictor._store
 
@@ -129,7 +129,7 @@ class Site:
             await self.fill(blob)
         for tag in tags or (None,):
             name = Tag(tag) if tag else None
-            await self.content.intake.keep(repository, image.manifest, name, self.now)
+            await self.content.manifests.keep(repository, image.manifest, name, self.now)
         return image.digest
 
     async def note_pulls(self, *pulls: tuple[Repository, Digest, float]) -> None:

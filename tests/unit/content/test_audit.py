@@ -40,7 +40,9 @@ async def test_a_healthy_store_is_clean(site: Site) -> None:
     before = (site.list_files(), site.catalog.used())
     told: list[Digest] = []
 
-    findings = await site.content.audit.go_on("command", tell=lambda digest, _: told.append(digest))
+    findings = await site.content.audit.go_on(
+        "command", report=lambda digest, _: told.append(digest)
+    )
 
     assert findings.is_clean
     assert (findings.checked, findings.size) == (len(told), site.measure())

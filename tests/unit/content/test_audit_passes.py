@@ -8,7 +8,7 @@ import pytest
 
 from registry.catalog.audits import Pass
 from registry.content import audit as module
-from registry.content.audit import REST, Findings
+from registry.content.audit import INTERVAL, Findings
 from registry.oci.digest import Digest
 from tests.unit.content.content_site import Crash, Site, open_site
 
@@ -42,7 +42,7 @@ async def die_after(site: Site, count: int, auditor: str = "command") -> list[Di
             raise Crash
 
     with pytest.raises(Crash):
-        await site.content.audit.go_on(auditor, tell=tell)
+        await site.content.audit.go_on(auditor, report=tell)
     return told
 
 
@@ -93,9 +93,9 @@ async def test_a_pass_is_due_when_there_was_none_for_long(site: Site) -> None:
     assert not content.is_due("steward")
     assert content.is_due("command")
     began = site.audits.find("steward").began
-    site.now = began + REST - 1
+    site.now = began + INTERVAL - 1
     assert not content.is_due("steward")
-    site.now = began + REST
+    site.now = began + INTERVAL
     assert content.is_due("steward")
 
 

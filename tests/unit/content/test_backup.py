@@ -95,11 +95,11 @@ async def test_renewing_copies_what_is_new(pair: Pair) -> None:
 async def test_renewing_deletes_what_is_gone(pair: Pair) -> None:
     """What was removed from the store is removed from its backup: bytes and names."""
     await pair.back_up()
-    removals = pair.site.content.removals
+    removals = pair.site.content.deletion
     await removals.carry_out((await removals.plan([(HERE, Tag("1"))])).removals)
     await pair.back_up()
     assert pair.list_blobs() == contents(pair.site)
-    references = pair.target.references
+    references = pair.target.tags
     assert await references.read(HERE, Tag("arm")) is not None
     assert await references.read(HERE, Tag("1")) is None
 
@@ -108,7 +108,7 @@ async def test_a_removed_name_does_not_come_back(pair: Pair) -> None:
     """A tag that was removed while its manifest stayed is in no restored backup."""
     await pair.site.pull(HERE, ARM, "old")
     await pair.back_up()
-    removals = pair.site.content.removals
+    removals = pair.site.content.deletion
     await removals.carry_out((await removals.plan([(HERE, Tag("old"))])).removals)
     await pair.back_up()
     assert await pair.is_whole()
@@ -149,7 +149,7 @@ async def test_an_interrupted_renewal_leaves_the_former(
 ) -> None:
     """Until a renewal has ended the former backup is one: its catalog promises nothing in vain."""
     await pair.back_up()
-    removals = pair.site.content.removals
+    removals = pair.site.content.deletion
     await removals.carry_out((await removals.plan([(HERE, Tag("arm")), (HERE, Tag("1"))])).removals)
     await pair.site.fill(b"new")
     target = pair.target
@@ -160,7 +160,7 @@ async def test_an_interrupted_renewal_leaves_the_former(
     def fail(*_: object) -> None:
         raise StoreError("pins.json", "full")
 
-    monkeypatch.setattr(target.references, "write", refuse)
+    monkeypatch.setattr(target.tags, "write", refuse)
     monkeypatch.setattr(PinFile, "write", fail)
     with pytest.raises(StoreError):
         await pair.back_up(target)
@@ -259,7 +259,7 @@ async def test_pins_are_backed_up(pair: Pair) -> None:
         assert [pin.roots for pin in copy.pins.list_all()] == [(Root(INDEX.digest, True),)]
     (pair.path / "catalog.db").unlink()
     async with open_site(pair.path) as copy:
-        await copy.content.recovery.recover(5.0)
+        await copy.content.rebuild.recover(5.0)
         assert [pin.roots for pin in copy.pins.list_all()] == [(Root(INDEX.digest, True),)]
 
 
@@ -267,7 +267,7 @@ async def test_two_do_not_write_one_backup(pair: Pair) -> None:
     """A blob that somebody else is copying into the same backup is an error that says so."""
     writer = pair.target.ingests.take(Digest.of(b"amd"))
     assert writer is not None
-    with pytest.raises(StoreError, match="somebody else"):
+    with pytest.raises(StoreError, match="another process"):
         await pair.back_up()
     writer.close()
 

@@ -41,7 +41,7 @@ async def crash(*_: object) -> None:
 
 
 async def remove(site: Site, reference: Reference = TAG) -> int:
-    removals = site.content.removals
+    removals = site.content.deletion
     return await removals.carry_out((await removals.plan([(HERE, reference)])).removals)
 
 
@@ -94,13 +94,13 @@ async def test_the_pinned_is_not_removed(site: Site, pinned: str) -> None:
         "platform": [Root(INDEX.digest, False), Root(AMD.digest, True, "linux/amd64")],
         "signature": [Root(signature.digest, True)],
     }[pinned]
-    planned = (await site.content.removals.plan([(HERE, TAG)])).removals
+    planned = (await site.content.deletion.plan([(HERE, TAG)])).removals
     await site.put_pin(HERE, Tag("pinned"), roots, 1.0)
     before = (site.list_files(), await list_pointers(site), await site.images.draw())
 
-    plan = await site.content.removals.plan([(HERE, TAG)])
+    plan = await site.content.deletion.plan([(HERE, TAG)])
     with pytest.raises(ImagePinned, match="library/a:pinned"):
-        await site.content.removals.carry_out(planned)
+        await site.content.deletion.carry_out(planned)
 
     assert plan == Plan([], {(HERE, TAG): f"{HERE}:pinned"})
     assert before == (site.list_files(), await list_pointers(site), await site.images.draw())
@@ -113,8 +113,8 @@ async def test_the_pinned_is_refused_and_the_rest_planned(site: Site) -> None:
         await site.pull(HERE, image, tag)
     await site.put_pin(HERE, Tag("kept"), [Root(others[0].digest, True)], 1.0)
 
-    plan = await site.content.removals.plan([(HERE, Tag("one")), (HERE, Tag("two")), (HERE, TAG)])
-    await site.content.removals.carry_out(plan.removals)
+    plan = await site.content.deletion.plan([(HERE, Tag("one")), (HERE, Tag("two")), (HERE, TAG)])
+    await site.content.deletion.carry_out(plan.removals)
 
     assert plan.refused == {(HERE, Tag("one")): f"{HERE}:kept"}
     assert [image.reference for image in (await site.images.draw()).images] == ["one"]
@@ -171,7 +171,7 @@ async def test_a_crash_between_pointers_is_gone_on_from(
         await real(*name)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(site.content.removals._references, "remove", remove_some)
+        patch.setattr(site.content.deletion._tags, "remove", remove_some)
         with pytest.raises(Crash):
             await remove(site)
     assert len(await list_pointers(site)) == 3 - steps
@@ -185,7 +185,7 @@ async def test_a_crash_before_the_catalog_is_gone_on_from(
 ) -> None:
     """With the pointers gone and the rows still there, removing again removes all."""
     with monkeypatch.context() as patch:
-        patch.setattr(site.content.removals._catalog, "apply", crash)
+        patch.setattr(site.content.deletion._catalog, "apply", crash)
         with pytest.raises(Crash):
             await remove(site)
     assert (await site.images.draw()).images != ()
@@ -214,7 +214,7 @@ async def test_a_refusing_disk_removes_no_row(site: Site, monkeypatch: pytest.Mo
 
     before = (site.list_files(), await site.images.draw())
     with monkeypatch.context() as patch:
-        patch.setattr(site.content.removals._references, "remove", refuse)
+        patch.setattr(site.content.deletion._tags, "remove", refuse)
         with pytest.raises(StoreError):
             await remove(site)
     assert before == (site.list_files(), await site.images.draw())
@@ -224,13 +224,13 @@ async def test_the_removed_is_not_recovered(site: Site) -> None:
     """What was removed does not come back when names are adopted from the files."""
     await site.pull(HERE, ARM, "kept")
     await remove(site)
-    assert (await site.content.recovery.adopt_names()).names == 0
+    assert (await site.content.rebuild.adopt_names()).names == 0
     assert [image.reference for image in (await site.images.draw()).images] == ["kept"]
 
 
 async def test_what_was_needed_meanwhile_stays(site: Site) -> None:
     """Bytes that another image came to need between plan and removal stay."""
-    removals = site.content.removals
+    removals = site.content.deletion
     planned = (await removals.plan([(HERE, TAG)])).removals
     await site.pull(THERE, ARM, "1")
     await removals.carry_out(planned)
@@ -240,7 +240,7 @@ async def test_what_was_needed_meanwhile_stays(site: Site) -> None:
 
 async def test_evicted_blobs_free_nothing(site: Site) -> None:
     """Of a removal only bytes that were there are told as freed."""
-    removals = site.content.removals
+    removals = site.content.deletion
     planned = (await removals.plan([(HERE, TAG)])).removals
     layer = Digest.of(b"amd")
     victims = [blob for blob in await site.catalog.list_coldest() if blob.digest == layer]

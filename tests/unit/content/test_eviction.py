@@ -224,7 +224,7 @@ async def test_freeing_tells_what_it_made(site: Site) -> None:
     assert writer is not None
     writer.append([b"x" * 301])
     writer.close()
-    await site.room.settle(left)
+    await site.room.release_reservation(left)
 
     all_there_is = 2 * SIZE + 300
     assert await site.evictor.free(all_there_is, Digest.of(b"other")) == all_there_is
@@ -239,7 +239,7 @@ async def test_a_fill_does_not_free_its_own_part(site: Site) -> None:
     assert writer is not None
     writer.append([b"x" * 301])
     writer.close()
-    await site.room.settle(digest)
+    await site.room.release_reservation(digest)
     assert await site.evictor.free(SIZE, digest) is None
     assert site.ingests.measure(digest) == 300
 
@@ -269,6 +269,6 @@ async def test_nobody_frees_what_is_pinned_or_filled(site: Site) -> None:
     writer = site.ingests.take(busy)
     assert writer is not None
     await site.room.reserve(busy, 3 * SIZE)
-    with pytest.raises(StoreError, match="no room"):
+    with pytest.raises(StoreError, match="no space"):
         await site.fill(A)
     writer.close()

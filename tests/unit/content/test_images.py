@@ -235,5 +235,5 @@ async def test_pins_outlive_the_catalog(site: Site) -> None:
     await site.content.images.unpin([(HERE, INDEX.digest)])
     before = site.content.images.list_pins()
     await site.database.write(lambda rows: rows.execute("DELETE FROM pins"))
-    await site.content.recovery.recover(9.0)
+    await site.content.rebuild.recover(9.0)
     assert site.content.images.list_pins() == before

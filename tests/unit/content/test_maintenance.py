@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from registry.content import maintenance as module
-from registry.content.maintenance import HOUR, LULL, SWEEP, TURN, Maintenance
+from registry.content.maintenance import (
+    AUDIT_INTERVAL,
+    CRASH_INTERVAL,
+    HOUR,
+    SPACE_INTERVAL,
+    Maintenance,
+)
 from registry.errors import StoreError
 
 RATE = 1000.0
@@ -98,8 +104,8 @@ async def go_round(parts: Parts, clock: Clock, rate: float = RATE) -> None:
 async def test_each_has_its_time(parts: Parts, clock: Clock) -> None:
     """Room is looked after every few seconds, audits every minute, images and spool every hour."""
     await go_round(parts, clock)
-    assert parts.calls.count("ready") == END / TURN
-    assert parts.calls.count("audit") == END / LULL
+    assert parts.calls.count("ready") == END / SPACE_INTERVAL
+    assert parts.calls.count("audit") == END / AUDIT_INTERVAL
     assert parts.calls.count("expire") == END / HOUR
     assert parts.calls.count("forget") == parts.calls.count("sweep") == END / HOUR
     assert set(parts.rates) == {RATE}
@@ -108,7 +114,7 @@ async def test_each_has_its_time(parts: Parts, clock: Clock) -> None:
 async def test_what_the_dead_have_left_is_mended_first(parts: Parts, clock: Clock) -> None:
     """Before anything is evicted it is looked what crashes left, and then again and again."""
     await go_round(parts, clock)
-    assert parts.calls.count("mend") == END / SWEEP
+    assert parts.calls.count("mend") == END / CRASH_INTERVAL
     assert parts.calls.index("mend") < parts.calls.index("ready")
 
 
@@ -117,7 +123,11 @@ async def test_a_refusing_disk_ends_no_round(parts: Parts, clock: Clock, what: s
     """What failed is told and done again the next time; the others do not notice."""
     parts.failures[what] = [StoreError("data", "full")]
     await go_round(parts, clock)
-    expected = {"mend": END / SWEEP, "ready": END / TURN, "audit": END / LULL}
+    expected = {
+        "mend": END / CRASH_INTERVAL,
+        "ready": END / SPACE_INTERVAL,
+        "audit": END / AUDIT_INTERVAL,
+    }
     expected |= dict.fromkeys(("sweep", "expire", "forget"), END / HOUR)
     assert {name: parts.calls.count(name) for name in expected} == expected
 

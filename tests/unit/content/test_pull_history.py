@@ -48,7 +48,7 @@ async def list_names(
 ) -> set[str]:
     patterns = [ImagePattern.parse(images, "docker.io")] if images else []
     meant = [ClientPattern.parse(each) for each in clients]
-    found = await site.content.history.list_pulled(period, meant, patterns)
+    found = await site.content.pull_history.list_pulled(period, meant, patterns)
     return {str(each.reference) for each in found}
 
 
@@ -66,7 +66,7 @@ async def test_a_tag_that_moved_is_one_image(site: Site) -> None:
     await pull(site, INDEX, Tag("1"), INDEX.digest)
     site.now += 10
     await pull(site, NEXT, Tag("1"), NEXT.digest, client=BOB)
-    found = await site.content.history.list_pulled(100.0)
+    found = await site.content.pull_history.list_pulled(100.0)
     assert found == [PulledImage(HERE, Tag("1"), (ALICE, BOB), NOW + 10)]
 
 
@@ -85,7 +85,7 @@ async def test_time_narrows(site: Site) -> None:
     await pull(site, ARM, Tag("late"))
     assert await list_names(site, 49.0) == {"new", "late"}
     assert await list_names(site, 50.0) == {"new", "late", "old"}
-    assert (await site.content.history.list_pulled(50.0))[-1].reference == Tag("old")
+    assert (await site.content.pull_history.list_pulled(50.0))[-1].reference == Tag("old")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ async def test_it_is_forgotten_in_time(site: Site) -> None:
     gone = Repository("docker.io", "library/gone")
     await site.pulls.note([Pull(gone, Tag("1"), AMD.digest, ALICE, site.now)])
 
-    await site.content.history.forget()
+    await site.content.pull_history.forget()
 
     assert site.database.read("SELECT reference FROM clients") == [("new",)]
     assert len(site.database.read("SELECT * FROM pulls")) == 3

@@ -58,7 +58,7 @@ async def test_a_lost_catalog_is_made_again(site: Site) -> None:
     before = await site.images.draw()
     used = site.catalog.used()
     await lose(site)
-    await site.content.recovery.recover(5000.0)
+    await site.content.rebuild.recover(5000.0)
     assert await site.images.draw() == before
     assert site.catalog.used() == used == site.measure()
     assert {stored for _, stored in site.catalog.list_after("", 99)} == {5000.0}
@@ -67,8 +67,8 @@ async def test_a_lost_catalog_is_made_again(site: Site) -> None:
 async def test_recovering_again_changes_nothing(site: Site) -> None:
     """Where everything is known, nothing is recorded again or counted twice."""
     before = await site.images.draw()
-    await site.content.recovery.recover(5000.0)
-    assert await site.content.recovery.adopt_names() == Rebuilt(0, 0)
+    await site.content.rebuild.recover(5000.0)
+    assert await site.content.rebuild.adopt_names() == Rebuilt(0, 0)
     assert await site.images.draw() == before
     assert site.catalog.used() == site.measure()
 
@@ -78,7 +78,7 @@ async def test_no_blob_is_left_out(site: Site, monkeypatch: pytest.MonkeyPatch, 
     """However many blobs are recorded at a time, all are."""
     monkeypatch.setattr(module, "BATCH", batch)
     await lose(site)
-    await site.content.recovery.recover(5000.0)
+    await site.content.rebuild.recover(5000.0)
     assert len(site.catalog.list_after("", 99)) == len(site.list_files()) == 8
 
 
@@ -86,7 +86,7 @@ async def test_names_without_manifests_are_lost(site: Site) -> None:
     """A name whose manifest was evicted is told as lost, and the others are known."""
     await lose(site)
     site.path_of(AMD.digest).unlink()
-    found = await site.content.recovery.adopt_names()
+    found = await site.content.rebuild.adopt_names()
     assert found == Rebuilt(names=3, lost=4)
     assert site.manifests.find_tag(THERE, Tag("1")) is None
     assert site.manifests.find_tag(HERE, Tag("1")) is not None
@@ -96,7 +96,7 @@ async def test_a_rotten_manifest_is_lost_and_set_aside(site: Site) -> None:
     """A manifest with other bytes than its name says is no image any more."""
     await lose(site)
     site.spoil(AMD.digest, AMD.manifest.raw.replace(b"amd", b"AMD") + b" ")
-    await site.content.recovery.recover(5000.0)
+    await site.content.rebuild.recover(5000.0)
     assert site.manifests.find_media_type(AMD.digest) is None
     assert not site.is_here(AMD.digest)
     assert site.catalog.used() == site.measure()
@@ -107,7 +107,7 @@ async def test_one_lost_name_is_found(site: Site) -> None:
     await site.database.write(
         lambda rows: rows.execute("DELETE FROM tags WHERE tag = '2' AND repository LIKE 'ghcr%'")
     )
-    assert await site.content.recovery.adopt_names() == Rebuilt(1, 0)
+    assert await site.content.rebuild.adopt_names() == Rebuilt(1, 0)
     record = site.manifests.find_tag(THERE, Tag("2"))
     assert record is not None
     assert (record.digest, record.checked) == (AMD.digest, 1000.0)
@@ -118,7 +118,7 @@ async def test_who_keeps_or_removes_an_image_just_now_is_let_be(site: Site) -> N
     stranger = TagTarget(str(AMD.digest), media_types.OCI_MANIFEST, 1.0)
     for name in ("new", "old", "lost"):
         await site.references.write(HERE, Tag(name), stranger)
-    adopting = asyncio.create_task(site.content.recovery.adopt_names(lull=0.3))
+    adopting = asyncio.create_task(site.content.rebuild.adopt_names(wait=0.3))
     await asyncio.sleep(0.1)
     await site.manifests.record(HERE, AMD.manifest, Tag("new"), 2.0)
     await site.references.remove(HERE, Tag("old"))
@@ -135,7 +135,7 @@ async def test_what_the_catalog_knows_is_newer(site: Site) -> None:
     """A tag that the catalog knows is not set back to what a file says."""
     old = TagTarget(str(ARM.digest), media_types.OCI_MANIFEST, 1.0)
     await site.references.write(THERE, Tag("1"), old)
-    assert await site.content.recovery.adopt_names() == Rebuilt(0, 0)
+    assert await site.content.rebuild.adopt_names() == Rebuilt(0, 0)
     record = site.manifests.find_tag(THERE, Tag("1"))
     assert record is not None
     assert record.digest == AMD.digest
@@ -146,7 +146,7 @@ async def test_a_spoilt_pointer_costs_no_manifest(site: Site, media_type: str) -
     """A pointer that lies about a type does not have a healthy manifest set aside."""
     pointer = TagTarget(str(AMD.digest), media_type, 1.0)
     await site.references.write(HERE, Tag("spoilt"), pointer)
-    found = await site.content.recovery.adopt_names()
+    found = await site.content.rebuild.adopt_names()
     assert found.names == 0
     assert site.is_here(AMD.digest)
 
@@ -158,7 +158,7 @@ async def test_strangers_files_are_passed_over(site: Site) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(b'{"digest": 5}')
     await lose(site)
-    await site.content.recovery.recover(5000.0)
+    await site.content.rebuild.recover(5000.0)
     assert len((await site.images.draw()).images) == 3
 
 
@@ -166,7 +166,7 @@ async def test_layers_without_names_are_blobs(site: Site) -> None:
     """A blob that no manifest needs is known, and may be evicted."""
     await lose(site)
     orphan = site.adopt(b"orphan")
-    await site.content.recovery.recover(5000.0)
+    await site.content.rebuild.recover(5000.0)
     assert orphan in await site.list_evictable()
     assert site.catalog.find_size(Digest.of(b"orphan")) == 6
 
@@ -177,7 +177,7 @@ async def test_a_blob_of_another_size_is_set_aside(site: Site, content: bytes) -
     layer = Digest.of(b"amd")
     await lose(site)
     site.spoil(layer, content)
-    await site.content.recovery.recover(5000.0)
+    await site.content.rebuild.recover(5000.0)
     assert site.catalog.find_size(layer) is None
     assert not site.is_here(layer)
     assert site.catalog.list_quarantined() == [(layer, len(content))]
@@ -191,7 +191,7 @@ async def test_one_manifest_that_says_its_size_is_enough(site: Site) -> None:
     assert raw != AMD.manifest.raw
     await site.pull(THERE, Image(parse_manifest(raw, media_types.OCI_MANIFEST)), "lie")
     await lose(site)
-    await site.content.recovery.recover(5000.0)
+    await site.content.rebuild.recover(5000.0)
     assert site.catalog.list_quarantined() == []
     assert site.is_here(Digest.of(b"amd"))
 
@@ -205,7 +205,7 @@ async def test_what_was_set_aside_counts_again(site: Site) -> None:
     used = site.catalog.used()
     await lose(site)
     for _ in range(2):
-        await site.content.recovery.recover(5000.0)
+        await site.content.rebuild.recover(5000.0)
         assert site.catalog.list_quarantined() == [(layer, 3)]
         assert site.catalog.used() == used == site.measure()
     assert site.catalog.find_size(layer) == 3

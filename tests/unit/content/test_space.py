@@ -189,7 +189,7 @@ async def test_parts_that_nobody_writes_go_last(site: Site) -> None:
     assert writer is not None
     writer.append([b"y" * 4001])
     writer.close()
-    await site.room.settle(left)
+    await site.room.release_reservation(left)
     assert site.catalog.used() == 4000
 
     await site.fill("a", 2000)

@@ -21,7 +21,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def take(site: Site) -> UsageReport:
-    return await site.content.stock.take()
+    return await site.content.usage.take()
 
 
 async def test_an_empty_store_is_empty(site: Site) -> None:

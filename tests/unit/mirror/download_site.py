@@ -1,8 +1,9 @@
-"""One spool, an upstream in memory, and any number of processes: where flights are tested."""
+"""One data folder, an upstream in memory, and any number of processes, to test downloads."""
 
 import asyncio
 from contextlib import AsyncExitStack
 
+from registry.content.content import Content
 from registry.mirror.downloads import Download, DownloadRequest, Downloads
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
@@ -11,7 +12,7 @@ from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 from registry.tasks import Tasks
 from tests.fakes.source import MemorySource, Tap
-from tests.fakes.space import AmpleRoom
+from tests.fakes.space import AmpleSpace
 
 REPOSITORY = Repository("docker.io", "library/a")
 CONTENT = bytes(range(256)) * 1000
@@ -25,16 +26,14 @@ class Site:
         self.folder = folder
         self.tap = Tap()
         self.source = MemorySource(self.tap, blobs={(REPOSITORY.name, str(DIGEST)): CONTENT})
-        self.room = AmpleRoom()
+        self.space = AmpleSpace()
         self._stack = stack
 
     async def open_process(self) -> Downloads:
         tasks = await self._stack.enter_async_context(Tasks())
-        ingests, store = (
-            Ingests(self.folder.ingests),
-            DiskStore(self.folder.blobs, self.folder.quarantine),
-        )
-        return Downloads(ingests, store, self.room, tasks, lambda: 0.0)
+        store = DiskStore(self.folder.blobs, self.folder.quarantine)
+        content = Content(store, store, Ingests(self.folder.ingests), self.space)
+        return Downloads(content, tasks, lambda: 0.0)
 
     def order(self, size: int | None = len(CONTENT)) -> DownloadRequest:
         return DownloadRequest(REPOSITORY, DIGEST, size, self.source, 1)
@@ -43,7 +42,7 @@ class Site:
         return any(path.read_bytes() == CONTENT for path in self.folder.blobs.glob("*/*/*"))
 
     def leave(self, content: bytes, *, is_sealed: bool = False) -> None:
-        """Leave a part behind, as a process that died."""
+        """Leave a partial file behind, as a process that died."""
         writer = Ingests(self.folder.ingests).take(DIGEST)
         assert writer is not None
         writer.append([content])
@@ -60,7 +59,7 @@ async def finish(download: Download) -> Download:
 
 
 async def open_follower(site: Site) -> tuple[Download, Download]:
-    """Start a flight in one process, and another that waits for it in a second one."""
+    """Start a download in one process, and another that follows it in a second one."""
     site.tap.allowance = 0
     leader, _ = (await site.open_process()).join(site.order())
     for _ in range(2000):

@@ -10,6 +10,7 @@ import pytest
 
 from registry.catalog.blob_access import BlobAccessCatalog
 from registry.catalog.database import Database
+from registry.content.content import Content
 from registry.errors import BlobUnknown, StoreError, UpstreamUnreachable
 from registry.metrics import Metrics
 from registry.mirror.blob_checks import BlobChecks
@@ -19,11 +20,11 @@ from registry.mirror.negative_cache import NegativeCache
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.store.data_folder import open_folder
-from registry.store.ingests import Ingests
+from registry.store.ingests import IngestInfo, Ingests
 from registry.store.local import DiskStore
 from registry.tasks import Tasks
 from tests.fakes.source import MemorySource, Tap
-from tests.fakes.space import AmpleRoom
+from tests.fakes.space import AmpleSpace
 
 HERE, THERE = Repository("docker.io", "library/a"), Repository("quay.io", "team/a")
 CONTENT = bytes(range(256)) * 1000
@@ -54,21 +55,17 @@ class Site:
         folder = self.folder = open_folder(path)
         catalog = BlobAccessCatalog(await stack.enter_async_context(Database(folder.catalog)))
         tasks = await stack.enter_async_context(Tasks())
-        self.ingests, self.store = (
-            Ingests(folder.ingests),
-            DiskStore(folder.blobs, folder.quarantine),
-        )
-
+        self.store = DiskStore(folder.blobs, folder.quarantine)
+        self.ingests = Ingests(folder.ingests)
+        content = Content(self.store, self.store, self.ingests, AmpleSpace())
         sources = {HERE.registry: self.here, THERE.registry: self.there}
         self.blobs = Blobs(
             sources,
             dict.fromkeys(sources, 1),
             catalog=catalog,
-            store=self.store,
-            ingests=self.ingests,
-            downloads=Downloads(self.ingests, self.store, AmpleRoom(), tasks, lambda: self.now),
-            room=AmpleRoom(),
-            inquiries=BlobChecks(sources, NegativeCache(MISSING_FOR), tasks, lambda: self.now),
+            content=content,
+            downloads=Downloads(content, tasks, lambda: self.now),
+            checks=BlobChecks(sources, NegativeCache(MISSING_FOR), tasks, lambda: self.now),
             metrics=Metrics(),
         )
         return self.blobs
@@ -153,7 +150,7 @@ async def test_joiners_do_not_inherit_a_failure(site: Site) -> None:
 async def test_a_disk_that_refuses_leaves_nothing_open(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the store cannot open a blob that has just arrived, no descriptor stays behind."""
+    """When the store cannot open what another process downloads, no descriptor stays behind."""
     calls = iter([None, StoreError("blobs", "no descriptors left")] * 20)
 
     async def open_body(_: Digest) -> None:
@@ -162,14 +159,19 @@ async def test_a_disk_that_refuses_leaves_nothing_open(
             raise failure
 
     monkeypatch.setattr(site.store, "open", open_body)
-    site.here.tap.allowance = 1000
+    writer = Ingests(site.folder.ingests).take(DIGEST)  # that of the other process
+    assert writer is not None
+    writer.append([CONTENT[:1000]])
+    site.ingests.write_info(DIGEST, IngestInfo(len(CONTENT), str(HERE), "there", site.now))
     refusals = []  # kept, with their frames: nothing is closed by being forgotten
     for _ in range(20):
         with pytest.raises(StoreError) as refusal:
             await site.blobs.get(HERE, DIGEST)
         refusals.append(refusal.value)
     async with asyncio.timeout(20):  # what a thread is closing just now is not left behind
-        await wait_until(lambda: len(list_open_files(site.folder.ingests)) == 1)  # the flight's own
+        # What stays open are the descriptors of the writer, and of the download that follows it.
+        await wait_until(lambda: len(list_open_files(site.folder.ingests)) == 2)
+    writer.close()
 
 
 async def test_a_refused_doubt_leaves_nothing_open(
@@ -184,7 +186,7 @@ async def test_a_refused_doubt_leaves_nothing_open(
     async def refuse(*_: object) -> bool:
         raise StoreError("quarantine", "read-only file system")
 
-    monkeypatch.setattr(AmpleRoom, "doubt", refuse)
+    monkeypatch.setattr(AmpleSpace, "check_size", refuse)
     blob = await site.blobs.get(HERE, DIGEST)
     blob.close()
 

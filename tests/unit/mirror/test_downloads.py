@@ -1,4 +1,4 @@
-"""Laws of flights, one at a time: two processes on one spool, an upstream in memory."""
+"""Laws of downloads, one at a time: two processes on one data folder, an upstream in memory."""
 
 import asyncio
 import errno
@@ -35,7 +35,7 @@ async def test_blob_is_brought_once(site: Site) -> None:
     assert (is_joined, is_joined_later) == (False, True)
     assert first.failure is None
     assert site.is_stored()
-    assert site.room.recorded == [len(CONTENT)]
+    assert site.space.recorded == [len(CONTENT)]
     assert site.tap.given == len(CONTENT)
 
 
@@ -57,7 +57,7 @@ async def test_follower_takes_over(site: Site) -> None:
     leader, follower = await open_follower(site)
     site.tap.give(100_000)
     async with asyncio.timeout(20):
-        await follower.opened()
+        await follower.started()
 
     site.tap.cut()
     await finish(leader)
@@ -149,14 +149,14 @@ async def test_liar_is_named_before_the_verdict(
 ) -> None:
     """Who learns of wrong bytes may die at once: by then the accusation is already on disk."""
     named: list[Sequence[str]] = []
-    condemn = PartialWriter.condemn
+    reject = PartialWriter.reject
 
     def look(writer: PartialWriter) -> None:
         info = Ingests(site.folder.ingests).read_info(DIGEST)
         named.append(info.suspects if info is not None else ())
-        condemn(writer)
+        reject(writer)
 
-    monkeypatch.setattr(PartialWriter, "condemn", look)
+    monkeypatch.setattr(PartialWriter, "reject", look)
     site.tap.is_lying = True
 
     await finish((await site.open_process()).join(site.order())[0])
@@ -180,7 +180,7 @@ async def test_followers_wake_nobody_without_news(site: Site) -> None:
     site.tap.give(1000)
     async with asyncio.timeout(20):
         await follower.changed()
-        await follower.opened()
+        await follower.started()
     site.tap.flow()
     await finish(follower)
 
@@ -207,7 +207,7 @@ async def test_lock_is_let_go_when_the_part_cannot_be(
 
 async def test_unrecorded_blob_is_stored_all_the_same(site: Site) -> None:
     """A catalog that refuses costs no blob: it is whole, in its place, and the flight is right."""
-    site.room.refuses_records = True
+    site.space.refuses_records = True
     download = await finish((await site.open_process()).join(site.order())[0])
 
     assert download.failure is None
@@ -230,7 +230,7 @@ async def test_flight_that_is_over_is_joined_by_nobody(site: Site) -> None:
 
 async def test_without_room_nothing_is_written(site: Site) -> None:
     """A fill that gets no room fails like one whose disk is full, and leaves no part."""
-    site.room.refuses_room = True
+    site.space.refuses_space = True
     download = await finish((await site.open_process()).join(site.order())[0])
 
     assert isinstance(download.failure, StoreError)
@@ -241,8 +241,8 @@ async def test_what_a_failed_fill_leaves_is_settled(site: Site) -> None:
     """A fill that ends without its blob says so, so that its room is not lost."""
     site.tap.allowance = 1000
     download, _ = (await site.open_process()).join(site.order())
-    await download.opened()
+    await download.started()
     site.tap.cut()
     await finish(download)
 
-    assert site.room.settled == [DIGEST]
+    assert site.space.released == [DIGEST]

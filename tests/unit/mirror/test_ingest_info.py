@@ -36,5 +36,5 @@ async def test_an_old_announcement_is_believed_by_nobody(
     leader, _ = (await site.open_process()).join(site.order(None))
     follower, _ = (await site.open_process()).join(site.order(None))
     async with asyncio.timeout(20):
-        await follower.opened()
+        await follower.started()
     assert follower.size == len(CONTENT) == leader.size

@@ -10,6 +10,7 @@ import pytest
 
 from registry.catalog.database import Database
 from registry.catalog.manifests import ManifestCatalog
+from registry.content.content import Content
 from registry.content.manifests import ManifestStore
 from registry.mirror.manifest_cache import GLANCE, ManifestCache
 from registry.mirror.manifest_memory import ManifestMemory
@@ -21,7 +22,7 @@ from registry.store.data_folder import DataFolder, open_folder
 from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 from registry.store.tags import TagFiles
-from tests.fakes.space import AmpleRoom
+from tests.fakes.space import AmpleSpace
 
 HERE, TAG = Repository("docker.io", "library/a"), Tag("1")
 
@@ -45,14 +46,10 @@ class Site:
 
     def open_shelf(self) -> ManifestCache:
         catalog = ManifestCatalog(self._database)
-        intake = ManifestStore(
-            Ingests(self.folder.ingests),
-            self.store,
-            TagFiles(self.folder.tags),
-            catalog,
-            AmpleRoom(self.store),
-        )
-        return ManifestCache(ManifestMemory(10**6), catalog, intake)
+        ingests, space = Ingests(self.folder.ingests), AmpleSpace(self.store)
+        content = Content(self.store, self.store, ingests, space)
+        manifests = ManifestStore(content, TagFiles(self.folder.tags), catalog)
+        return ManifestCache(ManifestMemory(10**6), catalog, manifests)
 
     def file_of(self, manifest: Manifest) -> Path:
         name = manifest.digest.encoded

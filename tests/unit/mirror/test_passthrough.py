@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from registry.errors import DigestMismatch
-from registry.mirror.passthrough import relay
+from registry.mirror.passthrough import pass_through
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.partial import PartialReader
@@ -16,7 +16,7 @@ DIGEST = Digest.of(CONTENT)
 SIZE = len(CONTENT)
 
 
-async def pass_through(
+async def read_through(
     tap: Tap, sent: Span, stop: int | None, reader: PartialReader | None = None
 ) -> tuple[bytes, bool]:
     """What a client would get, and whether it was told that this is wrong."""
@@ -24,7 +24,7 @@ async def pass_through(
     transfer = source.open_blob("a", DIGEST, SIZE)
     got = b""
     try:
-        async for chunk in relay(transfer, DIGEST, sent, stop, reader):
+        async for chunk in pass_through(transfer, DIGEST, sent, stop, reader):
             got += chunk
     except DigestMismatch:
         return got, True
@@ -34,7 +34,7 @@ async def pass_through(
 @pytest.mark.parametrize("start", [0, 1, 1000, SIZE - 1])
 async def test_right_end_comes_whole(start: int) -> None:
     """From anywhere to the end, a right blob is given to its last byte."""
-    assert (CONTENT[start:], False) == await pass_through(Tap(), Span(start, start), SIZE)
+    assert (CONTENT[start:], False) == await read_through(Tap(), Span(start, start), SIZE)
 
 
 @pytest.mark.parametrize("start", [0, 1, 1000, SIZE - 1])
@@ -42,7 +42,7 @@ async def test_wrong_end_lacks_its_last_byte(start: int) -> None:
     """From anywhere to the end, a wrong blob is cut before its last byte."""
     tap = Tap()
     tap.is_lying = True
-    got, is_wrong = await pass_through(tap, Span(start, start), SIZE)
+    got, is_wrong = await read_through(tap, Span(start, start), SIZE)
     assert is_wrong
     assert len(got) == SIZE - start - 1
 
@@ -55,7 +55,7 @@ async def test_file_and_upstream_make_a_whole(tmp_path: Path, kept: int) -> None
     sent = Span(1000, max(1000, kept))
     tap = Tap()
     with PartialReader(path) as reader:
-        found = await pass_through(tap, sent, SIZE, reader)
+        found = await read_through(tap, sent, SIZE, reader)
     assert (CONTENT[sent.stop :], False) == found
     assert tap.given == SIZE - min(kept, sent.stop)
 
@@ -65,7 +65,7 @@ async def test_wrong_file_is_found_out(tmp_path: Path) -> None:
     path = tmp_path / "part"
     path.write_bytes(bytes(2000))
     with PartialReader(path) as reader:
-        got, is_wrong = await pass_through(Tap(), Span(1000, 2000), SIZE, reader)
+        got, is_wrong = await read_through(Tap(), Span(1000, 2000), SIZE, reader)
     assert is_wrong
     assert CONTENT[2000:-1] == got
 
@@ -73,5 +73,5 @@ async def test_wrong_file_is_found_out(tmp_path: Path) -> None:
 async def test_middle_costs_no_more_than_itself() -> None:
     """A span before the end says nothing of the whole, and nothing else is fetched for it."""
     tap = Tap()
-    assert (CONTENT[10:20], False) == await pass_through(tap, Span(10, 10), 20)
+    assert (CONTENT[10:20], False) == await read_through(tap, Span(10, 10), 20)
     assert tap.given == 10

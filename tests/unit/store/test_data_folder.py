@@ -10,7 +10,8 @@ import pytest
 from registry.errors import StoreError, StoreTooNew
 from registry.oci.digest import Digest
 from registry.oci.names import Repository, Tag
-from registry.store.data_folder import LAYOUT, find_folder, open_folder, write_durably
+from registry.store.data_folder import LAYOUT, find_folder, open_folder
+from registry.store.files import write_durably
 from registry.store.local import DiskStore
 from registry.store.tags import TagFiles, TagTarget
 

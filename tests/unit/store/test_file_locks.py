@@ -181,7 +181,7 @@ async def test_best_effort_runs_without_the_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who only saves work by a lock does the work when the lock is held for too long."""
-    monkeypatch.setattr("registry.store.file_locks.PATIENCE", 2 * POLL)
+    monkeypatch.setattr("registry.store.file_locks.BEST_EFFORT_WAIT", 2 * POLL)
     locks = BestEffortLocks(tmp_path)
     async with asyncio.timeout(10), locks.try_hold("x"), locks.try_hold("x"):
         pass
@@ -225,7 +225,7 @@ async def test_exclusive_waits_longer_than_best_effort(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing but the deadline ends the wait for an exclusive lock: no shorter patience does."""
-    monkeypatch.setattr("registry.store.file_locks.PATIENCE", POLL)
+    monkeypatch.setattr("registry.store.file_locks.BEST_EFFORT_WAIT", POLL)
     locks, is_inside = ExclusiveLocks(tmp_path), False
 
     async def hold() -> None:

@@ -29,13 +29,13 @@ def take(ingests: Ingests, digest: Digest, content: bytes = b"") -> PartialWrite
 
 def test_parts_are_listed_whoever_writes_them(ingests: Ingests, tmp_path: Path) -> None:
     """Parts arriving and left behind are listed, and no other file."""
-    assert ingests.list_parts() == []
+    assert ingests.list_digests() == []
     writer = take(ingests, ONE)
     take(ingests, TWO).close()
     ingests.write_info(ONE, WAYBILL)
     for stranger in ("README", "x.part", "sha256-12.part", f"sha256-{ONE.encoded}.fresh"):
         (tmp_path / stranger).touch()
-    assert sorted(ingests.list_parts()) == sorted([ONE, TWO])
+    assert sorted(ingests.list_digests()) == sorted([ONE, TWO])
     writer.close()
 
 
@@ -68,8 +68,8 @@ def test_what_is_held_can_be_dropped(ingests: Ingests) -> None:
         ingests.write_info(digest, WAYBILL)
         take(ingests, digest, b"left").close()
     with ingests.hold(ONE):
-        ingests.drop(ONE)
-    assert ingests.list_parts() == [TWO]
+        ingests.delete(ONE)
+    assert ingests.list_digests() == [TWO]
     assert ingests.read_info(ONE) is None
     assert ingests.read_info(TWO) is not None
 

@@ -95,7 +95,7 @@ def test_wrong_part_is_condemned(
     with pytest.raises(DigestMismatch, match=str(len(wrong))):
         writer.seal()
 
-    assert Progress(len(wrong) - 1, PartialState.CONDEMNED) == reader.progress()
+    assert Progress(len(wrong) - 1, PartialState.REJECTED) == reader.progress()
     assert ingests.open(DIGEST) is None
 
 
@@ -267,8 +267,8 @@ def test_waybill_is_read_by_others(ingests: Ingests, tmp_path: Path) -> None:
     ingests.write_info(DIGEST, info)
 
     found = Ingests(tmp_path).read_info(DIGEST)
-    ingests.forget(DIGEST)
-    ingests.forget(DIGEST)
+    ingests.delete_side_files(DIGEST)
+    ingests.delete_side_files(DIGEST)
 
     assert found is not None
     assert (*(found.size, found.repository, found.endpoint, found.started),) == (

@@ -57,7 +57,7 @@ def test_parts_come_in_any_order(tmp_path: Path, seed: int, is_alone: bool) -> N
     assembly, came = take(ingests), 0
     for start, stop in parts:
         came += add(assembly, start, stop)
-        assert assembly.lacking == len(CONTENT) - came
+        assert assembly.missing == len(CONTENT) - came
         if is_alone:
             assembly.close()
             assembly = take(ingests)
@@ -75,7 +75,7 @@ def test_a_damaged_part_harms_no_other(tmp_path: Path) -> None:
     for start, stop in ((4000, 10_000), (2000, 10_000)):
         with pytest.raises(DigestMismatch):
             assembly.add(start, Digest.of(CONTENT[start:stop]), [b"!" * (stop - start)])
-    assert assembly.lacking == 6000
+    assert assembly.missing == 6000
     add(assembly, 4000, 10_000)
     assert assembly.seal().path.read_bytes() == CONTENT
     assembly.close()
@@ -108,7 +108,7 @@ def test_a_record_that_does_not_fit_counts_for_nothing(tmp_path: Path, ranges: b
     (record,) = tmp_path.glob("*.ranges")
     record.write_bytes(ranges)
     assembly = take(ingests)
-    assert assembly.lacking == len(CONTENT)
+    assert assembly.missing == len(CONTENT)
     assembly.close()
 
 
@@ -121,14 +121,14 @@ def test_what_is_kept_takes_room_until_it_is_dropped(tmp_path: Path) -> None:
     assert ingests.take(BLOB) is None, "no pull writes it meanwhile"
     assembly.close()
     assert len(CONTENT) <= ingests.measure(BLOB) < 2**20
-    assert ingests.list_parts() == [BLOB]
+    assert ingests.list_digests() == [BLOB]
     for path in tmp_path.iterdir():
         os.utime(path, (1.0, 1.0))
     assert ingests.idle(BLOB) > 1e6
     assert ingests.sweep(60.0) == 0
     with ingests.hold(BLOB):
-        ingests.drop(BLOB)
-    assert (ingests.list_parts(), [*tmp_path.iterdir()]) == ([], [])
+        ingests.delete(BLOB)
+    assert (ingests.list_digests(), [*tmp_path.iterdir()]) == ([], [])
 
 
 def test_what_a_pull_has_left_goes(tmp_path: Path) -> None:

@@ -1,0 +1,70 @@
+"""Changes to files that survive a crash, and the one translation of the system's errors."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from registry.errors import StoreError
+
+
+@contextmanager
+def translate_errors(path: Path | str) -> Iterator[None]:
+    """Turn each `OSError` of the body into a `StoreError` about `path`.
+
+    Raises:
+        StoreError: the system refused something; `why` is what it said.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise refuse(path, error) from error
+
+
+def refuse(path: Path | str, error: OSError) -> StoreError:
+    """Return the error of ours for what the system said of `path`."""
+    return StoreError(str(path), error.strerror or str(error))
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` so that a crash leaves the old or the new, never a mixture.
+
+    Raises:
+        OSError: the disk refused; the old content is still there.
+    """
+    # The name begins with a dot, which neither a tag nor a digest does; and two threads that write
+    # the same path must not write the same temporary file.
+    writer = f"{os.getpid()}-{threading.get_native_id()}"
+    temporary = path.with_name(f".new-{writer}-{path.name[:200]}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, durably.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable: a rename alone is not."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,253 @@
+"""Laws of an ingest: however it ends, its bytes, its lock and its reservation are right."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from registry.content.content import Content
+from registry.content.ingest import STEP, Ingest, Stored
+from registry.errors import DigestMismatch, StoreError
+from registry.oci.digest import Digest
+from registry.store.data_folder import DataFolder, open_folder
+from registry.store.ingests import Ingests
+from registry.store.local import DiskStore
+from registry.store.partial import PartialState, SealedPartial
+from tests.fakes.space import AmpleSpace
+
+CONTENT = bytes(range(256)) * 40
+SIZE = len(CONTENT)
+DIGEST = Digest.of(CONTENT)
+
+
+class CountingSpace(AmpleSpace):
+    """An account that remembers every reservation."""
+
+    def __init__(self, store: DiskStore) -> None:
+        super().__init__(store)
+        self.reserved: list[int] = []
+
+    async def reserve(self, digest: Digest, size: int) -> None:
+        await super().reserve(digest, size)
+        self.reserved.append(size)
+
+
+class Site:
+    """A data folder, and one process that brings blobs in."""
+
+    def __init__(self, path: Path) -> None:
+        self.folder: DataFolder = open_folder(path)
+        self.store = DiskStore(self.folder.blobs, self.folder.quarantine)
+        self.space = CountingSpace(self.store)
+        self.ingests = Ingests(self.folder.ingests)
+        self.content = Content(self.store, self.store, self.ingests, self.space)
+
+    def take(self) -> Ingest:
+        ingest = self.content.try_ingest(DIGEST)
+        assert ingest is not None
+        return ingest
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no process holds the lock of the blob."""
+        with self.ingests.hold(DIGEST) as is_free:
+            return is_free
+
+    def list_files(self) -> list[str]:
+        return sorted(path.suffix for path in self.folder.ingests.iterdir())
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+async def test_a_committed_blob_is_stored_and_recorded_once(site: Site) -> None:
+    """After a commit the blob can be read, is recorded, and neither a file nor a lock is left."""
+    async with site.take() as ingest:
+        await ingest.append([CONTENT[:100], CONTENT[100:]], SIZE)
+        assert ingest.offset == SIZE
+        assert await ingest.commit() == Stored(DIGEST, SIZE)
+
+    assert await site.content.read_all(DIGEST, SIZE) == CONTENT
+    assert (site.space.recorded, site.space.released) == ([SIZE], [])
+    assert site.list_files() == []
+    assert site.is_free
+
+
+async def test_readers_follow_but_never_get_the_last_byte_early(site: Site) -> None:
+    """Before the digest is checked a reader sees all bytes but one; then it sees all of them."""
+    seen: list[int] = []
+    ingest = site.content.try_ingest(DIGEST, lambda: seen.append(reader.progress().landed))
+    assert ingest is not None
+    reader = site.content.follow(DIGEST)
+    assert reader is not None
+    with reader:
+        async with ingest:
+            await ingest.append([CONTENT], SIZE)
+            assert reader.progress().landed == SIZE - 1
+            await ingest.verify()
+            assert reader.progress().landed == SIZE
+            await ingest.commit()
+        assert reader.progress().state is PartialState.WHOLE
+    assert seen == [SIZE - 1, SIZE]
+
+
+async def test_space_is_reserved_once_for_a_known_size(site: Site) -> None:
+    """However often is appended, the size is reserved once, and before the first byte."""
+    async with site.take() as ingest:
+        for start in range(0, SIZE, 1000):
+            await ingest.append([CONTENT[start : start + 1000]], SIZE)
+    assert site.space.reserved == [SIZE]
+
+
+async def test_space_is_reserved_step_by_step_for_an_unknown_size(site: Site) -> None:
+    """Where nobody tells the size, a step is reserved, and the next only when it is half used."""
+    chunk = bytes(1024 * 1024)
+    async with site.take() as ingest:
+        for _ in range(STEP // len(chunk)):
+            await ingest.append([chunk])
+    half = STEP // 2 + len(chunk)
+    assert site.space.reserved == [STEP, half + STEP]
+
+
+async def test_without_space_nothing_is_written(site: Site) -> None:
+    """A refused reservation comes before the first byte, and leaves no file."""
+    site.space.refuses_space = True
+    async with site.take() as ingest:
+        with pytest.raises(StoreError, match="no space"):
+            await ingest.append([CONTENT], SIZE)
+    assert site.list_files() == []
+
+
+async def test_a_suspended_ingest_is_resumed(site: Site) -> None:
+    """The next writer goes on from the bytes that are on the disk; the reservation is released."""
+    async with site.take() as first:
+        await first.append([CONTENT[:5000]], SIZE)
+    assert site.space.released == [DIGEST]
+
+    async with site.take() as second:
+        offset = await second.resume(SIZE)
+        assert offset == 4999, "the byte that was held back came again"
+        await second.append([CONTENT[offset:]], SIZE)
+        await second.commit()
+    assert await site.content.read_all(DIGEST, SIZE) == CONTENT
+
+
+@pytest.mark.parametrize("size", [None, 4999, 100])
+async def test_what_cannot_be_continued_is_thrown_away(site: Site, size: int | None) -> None:
+    """Bytes of a blob of unknown size, or too many of them, are not continued."""
+    async with site.take() as first:
+        await first.append([CONTENT[:5000]], SIZE)
+    async with site.take() as second:
+        assert await second.resume(size) == 0
+
+
+async def test_an_aborted_ingest_leaves_nothing(site: Site) -> None:
+    """After an abort there are no bytes, and readers are told so; the end comes once."""
+    async with site.take() as ingest:
+        await ingest.append([CONTENT[:5000]], SIZE)
+        reader = site.content.follow(DIGEST)
+        await ingest.abort()
+    assert reader is not None
+    with reader:
+        assert reader.progress().state is PartialState.ABANDONED
+    assert site.list_files() == []
+    assert site.space.released == [DIGEST]
+    assert site.is_free
+
+
+async def test_wrong_bytes_are_rejected(site: Site) -> None:
+    """A commit of wrong bytes stores nothing and leaves nothing, and readers are told so."""
+    async with site.take() as ingest:
+        await ingest.append([CONTENT[:-1], b"\0"], SIZE)
+        reader = site.content.follow(DIGEST)
+        with pytest.raises(DigestMismatch):
+            await ingest.commit()
+    assert reader is not None
+    with reader:
+        assert reader.progress().state is PartialState.REJECTED
+    assert await site.store.stat(DIGEST) is None
+    assert (site.list_files(), site.space.released) == ([], [DIGEST])
+
+
+async def test_a_refusing_catalog_costs_no_blob(site: Site) -> None:
+    """A blob that could not be recorded is stored, and its reservation is left to be released."""
+    site.space.refuses_records = True
+    async with site.take() as ingest:
+        await ingest.append([CONTENT], SIZE)
+        assert await ingest.commit() == Stored(DIGEST, SIZE)
+    assert await site.store.stat(DIGEST) == SIZE
+    assert site.space.released == [DIGEST]
+
+
+async def test_a_refusing_disk_leaves_the_choice(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the store cannot take the file, the ingest has not ended: it is suspended here."""
+
+    async def refuse(_: SealedPartial) -> None:
+        raise StoreError("blobs", "read-only file system")
+
+    monkeypatch.setattr(site.store, "adopt", refuse)
+    async with site.take() as ingest:
+        await ingest.append([CONTENT], SIZE)
+        with pytest.raises(StoreError, match="read-only"):
+            await ingest.commit()
+    monkeypatch.undo()
+    assert (site.space.recorded, site.space.released) == ([], [DIGEST])
+    async with site.take() as ingest:
+        assert await ingest.resume(SIZE) == SIZE
+        assert ingest.is_complete
+        await ingest.commit()
+    assert await site.store.stat(DIGEST) == SIZE
+
+
+async def test_one_writer_at_a_time(site: Site) -> None:
+    """While one ingest is open there is no other; who waits for it learns that the blob is here."""
+    async with site.take() as ingest:
+        assert site.content.try_ingest(DIGEST) is None
+        with pytest.raises(StoreError, match="another process"):
+            await site.content.wait_for_ingest(DIGEST, within=0.05)
+        waiting = asyncio.create_task(site.content.wait_for_ingest(DIGEST))
+        await ingest.append([CONTENT], SIZE)
+        await ingest.commit()
+    assert await waiting is None
+    assert site.list_files() == []
+
+
+async def test_parts_go_through_the_same_commit(site: Site) -> None:
+    """A blob whose parts come in any order is recorded like any other, when none is missing."""
+    half = SIZE // 2
+    first = await site.content.wait_for_parts(DIGEST, SIZE)
+    assert first is not None
+    async with first:
+        assert await first.add(half, Digest.of(CONTENT[half:]), [CONTENT[half:]]) == SIZE - half
+        assert first.missing == half
+    assert site.space.released == [DIGEST]
+
+    second = await site.content.wait_for_parts(DIGEST, SIZE)
+    assert second is not None
+    async with second:
+        assert await second.add(0, Digest.of(CONTENT[:half]), [CONTENT[:half]]) == half
+        assert await second.commit() == Stored(DIGEST, SIZE)
+
+    assert site.space.recorded == [SIZE]
+    assert await site.content.wait_for_parts(DIGEST, SIZE) is None
+    assert site.list_files() == []
+
+
+async def test_a_small_document_is_read_whole_or_not_at_all(site: Site) -> None:
+    """What is missing, too large or damaged is not returned; what is damaged is quarantined."""
+    assert await site.content.read_all(DIGEST, SIZE) is None
+    async with site.take() as ingest:
+        await ingest.append([CONTENT], SIZE)
+        await ingest.commit()
+    assert await site.content.read_all(DIGEST, SIZE - 1) is None
+    assert await site.content.read_all(DIGEST, SIZE) == CONTENT
+
+    (path,) = site.folder.blobs.glob("*/*/*")
+    path.chmod(0o644)
+    path.write_bytes(CONTENT[:-1] + b"\0")
+    assert await site.content.read_all(DIGEST, SIZE) is None
+    assert await site.store.stat(DIGEST) is None
