@@ -68,7 +68,7 @@ ADDRESSES = st.ip_addresses().map(str)
 AGES = st.floats(1, 6 * 86_400)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.tuples(ADDRESSES, AGES), st.tuples(ADDRESSES, AGES))
 def test_neither_clients_nor_the_clock_are_in_it(
     pulled: PulledFolder, one: tuple[str, float], other: tuple[str, float]
