@@ -15,8 +15,7 @@ from registry.errors import EntrepotError, InvalidInput, SettingsError
 from registry.settings.loading import load_settings
 from registry.settings.model import Settings
 
-# The server's libraries are imported only by what runs: that starts the other commands faster, and
-# `serve` has to say where things are counted before anything that counts is imported.
+# The server's libraries are imported only by the commands that need them: the others start faster.
 if TYPE_CHECKING:
     from registry.wiring.content import Content
 
