@@ -52,9 +52,16 @@ def _headers(digest: Digest, origin: CacheStatus) -> dict[str, str]:
 
 def _send_stored(request: web.BaseRequest, blob: StoredBlob) -> Sender:
     async def send(response: web.StreamResponse, start: int, stop: int | None) -> None:
-        upto = blob.size if stop is None else stop
-        for descriptor, first, last in blob.locate(start, upto):
-            await send_file(request, response, descriptor, first, last)
+        left = (blob.size if stop is None else stop) - start
+        async for piece in blob.pieces(start, start + left):
+            if isinstance(piece, bytes):
+                left -= len(piece)
+                await response.write(piece)
+            else:
+                left -= piece[2] - piece[1]
+                await send_file(request, response, *piece)
+        if left:
+            raise EOFError("the store gave another number of bytes than the blob has")
 
     return send
 

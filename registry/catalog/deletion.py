@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from registry.catalog.database import Database
-from registry.catalog.pins import KEPT, list_keepers
+from registry.catalog.pins import KEPT, is_kept, list_keepers
+from registry.errors import ImagePinned
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, Tag
 
@@ -48,8 +49,21 @@ class DeletionCatalog:
         wanted = list(images)
         return await self._database.survey(lambda rows: _plan(rows, wanted))
 
+    async def check(self, removals: Iterable[Deletion]) -> None:
+        """Look whether the removals may still be applied.
+
+        Raises:
+            ImagePinned: a pin of its repository keeps any of them.
+        """
+        asked = list(removals)
+        await self._database.survey(lambda rows: _refuse_pinned(rows, asked))
+
     async def apply(self, removal: Deletion) -> None:
-        """Forget all that `removal` names; a blob that has become needed since is kept."""
+        """Forget all that `removal` names; a blob that has become needed since is kept.
+
+        Raises:
+            ImagePinned: a pin of its repository keeps any of it; nothing was forgotten.
+        """
         await self._database.write(lambda rows: _apply(rows, removal))
 
     async def list_unneeded(self, removals: Sequence[Deletion]) -> dict[Digest, int]:
@@ -222,7 +236,17 @@ def _is_needed(
     )
 
 
+def _refuse_pinned(rows: sqlite3.Connection, removals: Sequence[Deletion]) -> None:
+    keepers = list_keepers(rows, {removal.repository for removal in removals})
+    for removal in removals:
+        tags, manifests = (tag.name for tag in removal.tags), map(str, removal.manifests)
+        pin = keepers.find(removal.repository, tags, manifests)
+        if pin is not None:
+            raise ImagePinned(pin)
+
+
 def _apply(rows: sqlite3.Connection, removal: Deletion) -> None:
+    _refuse_pinned(rows, [removal])
     here = str(removal.repository)
     tags = [(here, tag.name) for tag in removal.tags]
     rows.executemany("DELETE FROM tags WHERE repository = ? AND tag = ?", tags)
@@ -233,6 +257,8 @@ def _apply(rows: sqlite3.Connection, removal: Deletion) -> None:
     grants = [(here, str(digest)) for digest in removal.blobs]
     rows.executemany("DELETE FROM grants WHERE repository = ? AND digest = ?", grants)
     for _, digest in manifests:
-        if rows.execute("SELECT 1 FROM holdings WHERE digest = ?", (digest,)).fetchone() is None:
+        is_held = rows.execute("SELECT 1 FROM holdings WHERE digest = ?", (digest,)).fetchone()
+        # A pinned index of another repository may lead to it, and by it to layers that are kept.
+        if is_held is None and not is_kept(rows, Digest.parse(digest)):
             rows.execute("DELETE FROM manifests WHERE digest = ?", (digest,))
             rows.execute("DELETE FROM links WHERE parent = ?", (digest,))

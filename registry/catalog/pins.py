@@ -96,6 +96,57 @@ KEPT = f"""
 """  # noqa: S608
 
 
+# What some roots lead to and is stored. The roots are JSON: repository, digest, is_deep.
+_STORED = f"""
+    WITH RECURSIVE {_SIGNED}, asked (repository, digest, is_deep) AS (
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+            FROM json_each(?)
+    ), deep (digest, repository, pin) AS (
+        SELECT digest, repository, NULL FROM asked WHERE is_deep {_SPREAD}
+    ) SELECT digest FROM blobs
+        WHERE digest IN (SELECT digest FROM deep UNION SELECT digest FROM asked)
+"""  # noqa: S608
+# Whether any pin keeps one digest. It walks the way of `_SPREAD` backwards, from the digest up to
+# the pins, since what lies above one blob is little, and what lies below all pins may be much.
+# `repository` is the one whose pins count; NULL as long as every repository's do.
+_IS_KEPT = """
+    WITH RECURSIVE above (digest, repository) AS (
+        SELECT ?1, NULL
+        UNION SELECT parent, above.repository FROM above JOIN links ON links.child = above.digest
+        UNION SELECT subject, holdings.repository FROM above
+            JOIN manifests ON manifests.digest = above.digest AND subject IS NOT NULL
+            JOIN holdings ON holdings.digest = above.digest
+                AND holdings.repository = COALESCE(above.repository, holdings.repository)
+        UNION SELECT 'sha256:' || substr(tag, 8, 64), tags.repository FROM above
+            JOIN holdings ON holdings.digest = above.digest
+                AND holdings.repository = COALESCE(above.repository, holdings.repository)
+            JOIN tags ON tags.repository = holdings.repository AND tags.digest = above.digest
+                AND tag GLOB 'sha256-*'
+    ) SELECT EXISTS (SELECT 1 FROM pins WHERE digest = ?1) OR EXISTS (
+        SELECT 1 FROM above JOIN pins ON pins.digest = above.digest
+            AND pins.repository = COALESCE(above.repository, pins.repository)
+            WHERE is_deep
+    )
+"""
+
+
+def is_kept(rows: sqlite3.Connection, digest: Digest) -> bool:
+    """Whether a pin keeps this blob: directly, or by a manifest that a pin keeps with all under it.
+
+    Asked in the transaction that is to forget the blob, no pin can come in between.
+    """
+    if rows.execute("SELECT 1 FROM pins LIMIT 1").fetchone() is None:
+        return False
+    return bool(rows.execute(_IS_KEPT, (str(digest),)).fetchone()[0])
+
+
+def _list_stored(rows: sqlite3.Connection, pins: Iterable[Pin]) -> frozenset[str]:
+    asked = [
+        (str(pin.repository), str(root.digest), root.is_deep) for pin in pins for root in pin.roots
+    ]
+    return frozenset(row[0] for row in rows.execute(_STORED, (json.dumps(asked),)))
+
+
 def list_keepers(rows: sqlite3.Connection, repositories: Iterable[Repository]) -> Keepers:
     """Walk once through all that the pins of these repositories keep."""
     asked = json.dumps([str(repository) for repository in repositories])
@@ -109,11 +160,19 @@ class PinCatalog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def put(self, pins: Iterable[Pin]) -> None:
-        """Pin images to what they are now; what they were pinned to before is pinned no more."""
+    async def list_stored(self, pins: Iterable[Pin]) -> frozenset[str]:
+        """Return the digests of the stored blobs that these pins would keep, or keep."""
+        wanted = list(pins)
+        return await self._database.survey(lambda rows: _list_stored(rows, wanted))
+
+    async def put(self, pins: Iterable[Pin]) -> frozenset[str]:
+        """Pin images to what they are now; what they were pinned to before is pinned no more.
+
+        Returns the digests of the stored blobs that these pins keep from now on.
+        """
         wanted = list(pins)
 
-        def change(rows: sqlite3.Connection) -> None:
+        def change(rows: sqlite3.Connection) -> frozenset[str]:
             for pin in wanted:
                 name = (str(pin.repository), str(pin.reference))
                 rows.execute("DELETE FROM pins WHERE repository = ? AND reference = ?", name)
@@ -122,8 +181,9 @@ class PinCatalog:
                     for root in pin.roots
                 ]
                 rows.executemany("INSERT INTO pins VALUES (?, ?, ?, ?, ?, ?)", roots)
+            return _list_stored(rows, wanted)
 
-        await self._database.write(change)
+        return await self._database.write(change)
 
     async def remove(self, names: Iterable[tuple[Repository, Reference]]) -> int:
         """Unpin images, and return how many of them were pinned under these names."""
@@ -132,11 +192,6 @@ class PinCatalog:
         return await self._database.write(
             lambda rows: sum(rows.execute(query, name).rowcount > 0 for name in values)
         )
-
-    async def find_keepers(self, repositories: Iterable[Repository]) -> Keepers:
-        """Return what the pins of these repositories keep."""
-        asked = list(repositories)
-        return await self._database.survey(lambda rows: list_keepers(rows, asked))
 
     def list_all(self) -> list[Pin]:
         """Return every pin, by name."""

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from registry.catalog.database import Database
-from registry.catalog.pins import KEPT
+from registry.catalog.pins import KEPT, is_kept
 from registry.oci.digest import Digest
 
 
@@ -178,9 +178,35 @@ class UsageCatalog:
 
         return await self._database.write(change)
 
-    async def mark_deleting(self, digest: Digest) -> int:
-        """Forget a stored blob, whose file is deleted next, and return its size in bytes."""
-        return await self._move(digest, "doomed")
+    async def mark_deleting(self, digest: Digest) -> int | None:
+        """Forget a stored blob, whose file is deleted next, and return its size in bytes.
+
+        Returns None, and forgets nothing, when a pin keeps the blob. Pins are looked at in the same
+        transaction, since one may have been put after the deletion was planned.
+        """
+        return await self._database.write(
+            lambda rows: None if is_kept(rows, digest) else _move(rows, digest, "doomed")
+        )
+
+    async def spare(self, digest: Digest) -> bool:
+        """Record a doomed blob again if a pin keeps it; whether it did.
+
+        The file of the blob must be there, and no other process may be deleting it.
+        """
+
+        def change(rows: sqlite3.Connection) -> bool:
+            if not is_kept(rows, digest):
+                return False
+            # When it was last used is not known any more; the next pull notes it.
+            query = (
+                "INSERT OR IGNORE INTO blobs SELECT digest, size, 0.0 FROM doomed WHERE digest = ?"
+            )
+            is_spared = rows.execute(query, (str(digest),)).rowcount > 0
+            if is_spared:
+                rows.execute("DELETE FROM doomed WHERE digest = ?", (str(digest),))
+            return is_spared
+
+        return await self._database.write(change)
 
     async def mark_deleted(self, digest: Digest) -> None:
         """Note that the file of a doomed blob is gone."""
@@ -192,7 +218,7 @@ class UsageCatalog:
 
     async def quarantine(self, digest: Digest, size: int) -> None:
         """Forget a stored blob of `size` bytes on disk, whose file is set aside next."""
-        await self._move(digest, "quarantine", size)
+        await self._database.write(lambda rows: _move(rows, digest, "quarantine", size))
 
     async def release(self, digest: Digest) -> None:
         """Note that a file that was set aside is gone."""
@@ -202,18 +228,6 @@ class UsageCatalog:
         """Return what was set aside, with its size in bytes."""
         rows = self._database.read("SELECT digest, size FROM quarantine")
         return [(Digest.parse(name), size) for name, size in rows]
-
-    async def _move(self, digest: Digest, table: str, size: int | None = None) -> int:
-        def change(rows: sqlite3.Connection) -> int:
-            former = _find(rows, "blobs", digest)
-            after = former if size is None else size
-            rows.execute("DELETE FROM blobs WHERE digest = ?", (str(digest),))
-            count(rows, after - former - _find(rows, table, digest))
-            query = f"INSERT OR REPLACE INTO {table} VALUES (?, ?)"  # noqa: S608
-            rows.execute(query, (str(digest), after))
-            return after
-
-        return await self._database.write(change)
 
     async def _remove_row(self, digest: Digest, table: str) -> None:
         def change(rows: sqlite3.Connection) -> None:
@@ -253,6 +267,17 @@ def _find(rows: sqlite3.Connection, table: str, digest: Digest) -> int:
     query = f"SELECT size FROM {table} WHERE digest = ?"  # noqa: S608
     found = rows.execute(query, (str(digest),)).fetchone()
     return int(found[0]) if found else 0
+
+
+def _move(rows: sqlite3.Connection, digest: Digest, table: str, size: int | None = None) -> int:
+    """Move a blob's row to another table, and return its bytes there: `size`, or what it had."""
+    former = _find(rows, "blobs", digest)
+    after = former if size is None else size
+    rows.execute("DELETE FROM blobs WHERE digest = ?", (str(digest),))
+    count(rows, after - former - _find(rows, table, digest))
+    query = f"INSERT OR REPLACE INTO {table} VALUES (?, ?)"  # noqa: S608
+    rows.execute(query, (str(digest), after))
+    return after
 
 
 def _promise(rows: sqlite3.Connection, digest: Digest, size: int) -> int:

@@ -76,12 +76,16 @@ class Evictor:
         return plan_eviction(await self._catalog.list_coldest(wanted), wanted, most)
 
     async def delete(self, victims: Iterable[StoredBlobRecord]) -> int:
-        """Delete blobs but for those that somebody reads, and return how many bytes that freed."""
+        """Delete blobs, and return how many bytes that freed.
+
+        Those stay that somebody reads, and those that a pin keeps, whenever it was put.
+        """
         freed = 0
         for victim in victims:
             with self._store.claim(victim.digest) as is_free:
-                if is_free:
-                    freed += await self._catalog.mark_deleting(victim.digest)
+                size = await self._catalog.mark_deleting(victim.digest) if is_free else None
+                if size is not None:
+                    freed += size
                     await self._delete_marked(victim.digest)
         self._metrics.evicted_bytes.inc(freed)
         if freed:
@@ -136,7 +140,8 @@ class Evictor:
         for digest in self._catalog.list_deleting():
             with self._store.claim(digest) as is_free:
                 if is_free and not self._is_new(digest):
-                    await self._delete_marked(digest)
+                    if not await self._catalog.spare(digest):  # it may have been pinned since
+                        await self._delete_marked(digest)
                 elif is_free or await self._store.stat(digest) is None:
                     await self._catalog.mark_deleted(digest)
         for digest, _ in self._catalog.list_quarantined():

@@ -1,11 +1,12 @@
 """Images as operators handle them: listed, described, pinned and unpinned."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from registry.catalog.image_graph import Graph, ImageGraphCatalog, NamedImage
 from registry.catalog.pins import Pin, Root
 from registry.content.image_report import ImageReport, ImageReporter
-from registry.content.pins import Pins
+from registry.content.pins import Pins, Wanted
 from registry.errors import ManifestInvalid, ManifestUnknown, PlatformUnknown, StoreError
 from registry.oci import media_types, platforms
 from registry.oci.byte_ranges import Span
@@ -20,6 +21,14 @@ from registry.oci.names import (
     parse_repository,
 )
 from registry.store.contract import BlobStore
+
+
+@dataclass(frozen=True, slots=True)
+class PinPlan:
+    """What to pin: names with their manifests, and the digests of what they keep that is stored."""
+
+    images: list[Wanted]
+    stored: frozenset[str]
 
 
 class Images:
@@ -73,7 +82,7 @@ class Images:
 
     async def plan_pins(
         self, names: Iterable[tuple[Repository, Reference]], platforms: Sequence[str]
-    ) -> list[tuple[Repository, Reference, list[Root]]]:
+    ) -> PinPlan:
         """Return what has to be pinned to keep images, for all their platforms or only these.
 
         Raises:
@@ -87,26 +96,28 @@ class Images:
             for image in graph.images
             for name in (image.reference, image.digest)
         }
-        planned = []
+        planned: list[Wanted] = []
         for repository, reference in names:
             digest = named.get((str(repository), str(reference)))
             if digest is None:
                 digest = _find_below(graph, repository, reference)
-            roots = [Root(Digest.parse(digest), is_deep=True)]
+            chosen = [Root(Digest.parse(digest), is_deep=True)]
             if platforms:
                 found = await self._find_platforms(graph, digest)
                 name = format_image(repository, reference)
-                roots = _choose_roots(name, digest, platforms, found)
-            planned.append((repository, reference, roots))
-        return planned
+                chosen = _choose_roots(name, digest, platforms, found)
+            planned.append((repository, reference, chosen))
+        roots = {str(root.digest) for _, _, each in planned for root in each}
+        stored = await self._pins.list_stored(planned)
+        return PinPlan(planned, stored | {root for root in roots if root in graph.stored})
 
-    async def pin(self, planned: Iterable[tuple[Repository, Reference, Sequence[Root]]]) -> None:
-        """Keep images for ever, as planned.
+    async def pin(self, plan: PinPlan) -> None:
+        """Keep images for ever, as planned: all of them that was stored then is kept from now on.
 
         Raises:
-            StoreError: the catalog or the disk refused.
+            StoreError: the catalog or the disk refused, or some of it was deleted meanwhile.
         """
-        await self._pins.put(planned)
+        await self._pins.put(plan.images, plan.stored)
 
     async def unpin(self, names: Iterable[tuple[Repository, Reference]]) -> int:
         """Let images go again when room is wanted; returns how many of them were pinned."""

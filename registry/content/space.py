@@ -19,11 +19,12 @@ from registry.oci.digest import Digest
 from registry.settings.model import StorageSettings
 from registry.store.blocking import in_thread
 from registry.store.contract import BlobStore
-from registry.store.file_locks import Locks
+from registry.store.file_locks import ExclusiveLocks
 from registry.store.ingests import Ingests
 
 HIGH, LOW = 0.98, 0.95  # of the limit: the steward evicts when above the one, down to the other
 RESPITE = 2.0  # seconds for which nobody looks for as much room again, when there is too little
+FILL_WAIT = 10.0  # seconds that a fill waits while others evict; then it passes through
 ATTEMPTS = 3  # to evict and reserve, while others take the room that was made
 
 
@@ -58,7 +59,7 @@ class Space:
         store: BlobStore,
         ingests: Ingests,
         evictor: Evictor,
-        locks: Locks,
+        locks: ExclusiveLocks,
         *,
         folder: Path,
         storage: StorageSettings,
@@ -82,7 +83,8 @@ class Space:
         Nothing is evicted for what could not be kept all the same. The part has to be the asker's.
 
         Raises:
-            StoreError: there is no such room, and too little can be evicted for it.
+            StoreError: there is no such room, and too little can be evicted for it; or other
+                processes have been evicting for too long.
         """
         lack = await self._lack(digest, size)
         if lack <= 0:
@@ -90,18 +92,30 @@ class Space:
         is_hopeless = lack >= self._hopeless[0] and self._clock() < self._hopeless[1]
         if size > self._storage.limit or is_hopeless:
             raise await self._refuse(digest, size)
-        async with self._locks.hold(EVICTION):
-            # Again, as others may have made room meanwhile; and again after what was made is taken.
-            for _ in range(ATTEMPTS):
-                lack = await self._lack(digest, size)
-                if lack <= 0:
-                    return
-                freed = await self._evictor.free(lack, digest)
-                if freed is None:
-                    self._hopeless = lack, self._clock() + RESPITE
-                if not freed:
-                    break
-        raise await self._refuse(digest, size)
+        try:
+            async with self._locks.hold(EVICTION, FILL_WAIT):
+                has_room = await self._make_room(digest, size)
+        except StoreError:
+            # Another process may have been evicting for long, and have made enough room for us.
+            if await self._lack(digest, size) > 0:
+                raise
+            return
+        if not has_room:
+            raise await self._refuse(digest, size)
+
+    async def _make_room(self, digest: Digest, size: int) -> bool:
+        """Evict and reserve until there is room; whether there is."""
+        # Again, as others may have made room meanwhile; and again after what was made is taken.
+        for _ in range(ATTEMPTS):
+            lack = await self._lack(digest, size)
+            if lack <= 0:
+                return True
+            freed = await self._evictor.free(lack, digest)
+            if freed is None:
+                self._hopeless = lack, self._clock() + RESPITE
+            if not freed:
+                break
+        return False
 
     async def _refuse(self, digest: Digest, size: int) -> StoreError:
         await self._settle(digest)
@@ -158,7 +172,12 @@ class Space:
         await self._evictor.quarantine(digest, why)
 
     async def keep_ready(self) -> None:
-        """Evict down to the low mark when above the high one, so that few fills have to wait."""
+        """Evict down to the low mark when above the high one, so that few fills have to wait.
+
+        Raises:
+            StoreError, OSError: the disk or the catalog refused, or another process has been
+                evicting for too long.
+        """
         used = self._catalog.used()
         self._metrics.used_bytes.set(used)
         if used > self._storage.limit * HIGH:
@@ -169,7 +188,12 @@ class Space:
                 await self._evictor.delete(await self._evictor.plan(wanted, most))
 
     async def shrink(self, wanted: int) -> int:
-        """Evict the coldest, as an operator asks, and return how many bytes that freed."""
+        """Evict the coldest, as an operator asks, and return how many bytes that freed.
+
+        Raises:
+            StoreError, OSError: the disk or the catalog refused, or another process has been
+                evicting for too long.
+        """
         async with self._locks.hold(EVICTION):
             return await self._evictor.evict(wanted)
 

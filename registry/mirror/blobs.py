@@ -1,6 +1,6 @@
 """The journey of a blob: who may have it, is it here, and if not, the flight that brings it."""
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -26,31 +26,46 @@ from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor
 from registry.oci.names import Repository
-from registry.store.contract import BlobFile, BlobStore
+from registry.store.contract import BlobStore, Body, FileBody
 from registry.store.ingests import Ingests
 from registry.store.partial import PartialReader, PartialState
 from registry.upstream.contract import Source
 
+Slice = tuple[int, int, int]  # bytes of an open file: its descriptor, from and to
+
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
-    """A whole blob in a file. Close it after use."""
+    """A whole blob, open in the store. Close it after use."""
 
-    file: BlobFile
+    body: Body
     origin: CacheStatus = CacheStatus.HIT
 
     @property
     def size(self) -> int:
         """The size in bytes."""
-        return self.file.size
+        return self.body.size
 
-    def locate(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
-        """Yield where the bytes `start` to `stop` of it are: a descriptor, from and to."""
-        return self.file.locate(start, stop)
+    async def pieces(
+        self, start: int, stop: int
+    ) -> AsyncGenerator[tuple[int, int, int] | bytes, None]:
+        """Yield the bytes `start` to `stop`, piece by piece.
+
+        A piece is a slice of a local file if the store has one, and otherwise the bytes themselves.
+
+        Raises:
+            StoreError: the store refused.
+        """
+        if isinstance(self.body, FileBody):
+            for place in self.body.slices(start, stop):
+                yield place
+        else:
+            async for chunk in self.body.chunks(start, stop):
+                yield chunk
 
     def close(self) -> None:
-        """Give the descriptors back."""
-        self.file.close()
+        """Give the body back."""
+        self.body.close()
 
 
 class ArrivingBlob:
@@ -204,9 +219,9 @@ class Blobs:
             UpstreamError: it is not here, and the upstream does not give it.
         """
         size = await self.stat(repository, digest)
-        file = await self._store.open_file(digest)
-        if file is not None and (size in (None, file.size) or not await self._doubt(digest, file)):
-            return StoredBlob(file)
+        body = await self._store.open(digest)
+        if body is not None and (size in (None, body.size) or not await self._doubt(digest, body)):
+            return StoredBlob(body)
         request = self._request(repository, digest, size)
         try:
             download, origin = await self._join(request)
@@ -219,11 +234,11 @@ class Blobs:
             reader = self._ingests.open(digest)
             if reader is not None:
                 unused.enter_context(reader)
-            file = await self._store.open_file(digest)
-            if file is None:
+            body = await self._store.open(digest)
+            if body is None:
                 unused.pop_all()
                 return ArrivingBlob(request, download, reader, origin, self._metrics)
-            return StoredBlob(file, origin)
+            return StoredBlob(body, origin)
 
     async def fetch(self, repository: Repository, descriptor: Descriptor) -> bool:
         """Have a blob stored; false where it was already.
@@ -245,16 +260,16 @@ class Blobs:
             repository, digest, size, source, self._connections[repository.registry]
         )
 
-    async def _doubt(self, digest: Digest, file: BlobFile) -> bool:
-        """Whether a file of another size than was expected is damaged; then it is closed."""
+    async def _doubt(self, digest: Digest, body: Body) -> bool:
+        """Whether a blob of another size than was expected is damaged; then it is closed."""
         is_damaged = True
         try:
-            is_damaged = await self._room.doubt(digest, file.size)
+            is_damaged = await self._room.doubt(digest, body.size)
         except StoreError as error:
             self._log.error("damaged blob not set aside", blob=str(digest), why=str(error))
         finally:
             if is_damaged:
-                file.close()
+                body.close()
         return is_damaged
 
     async def _join(self, request: DownloadRequest) -> tuple[Download, CacheStatus]:

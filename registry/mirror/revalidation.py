@@ -12,7 +12,7 @@ from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository, Tag
 from registry.settings.model import TagSettings
-from registry.store.file_locks import Locks
+from registry.store.file_locks import BestEffortLocks
 from registry.tasks import Tasks
 from registry.upstream.contract import Source
 
@@ -41,7 +41,7 @@ class Revalidator:
         self,
         sources: Mapping[str, Source],
         shelf: ManifestCache,
-        locks: Locks,
+        locks: BestEffortLocks,
         tasks: Tasks,
         *,
         tags: TagSettings,
@@ -94,7 +94,7 @@ class Revalidator:
         self, repository: Repository, reference: Reference, *, is_doubted: bool
     ) -> RevalidationResult:
         # The same question from another process: only one of us asks, the other finds it answered.
-        async with self._locks.hold(f"{repository}:{reference}"):
+        async with self._locks.try_hold(f"{repository}:{reference}"):
             known = await self._shelf.recall(repository, reference)
             if known is not None and self._is_settled(reference, known, is_doubted=is_doubted):
                 return RevalidationResult(known, CacheStatus.HIT)

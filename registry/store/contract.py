@@ -5,7 +5,7 @@ would have to pretend (a symlink, a partial file) shows that the contract is wro
 """
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,8 +16,8 @@ from registry.store.partial import SealedPartial
 
 
 @dataclass(frozen=True, slots=True)
-class BlobFile:
-    """A whole blob to send from; it stays readable when it is deleted.
+class FileBody:
+    """An open blob in local files, to be sent by the kernel; close it after use.
 
     Its `size` bytes begin at byte `start` of the file; those that are not in it any more, where a
     blob is cut, are in `rest`.
@@ -26,15 +26,15 @@ class BlobFile:
     descriptor: int
     size: int
     start: int = 0
-    rest: "BlobFile | None" = None
+    rest: "FileBody | None" = None
 
-    def locate(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+    def slices(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
         """Yield where the bytes `start` to `stop` of the blob are: a descriptor, from and to."""
         own = self.size - (self.rest.size if self.rest is not None else 0)
         if start < own:
             yield self.descriptor, self.start + start, self.start + min(stop, own)
         if self.rest is not None and stop > own:
-            yield from self.rest.locate(max(start - own, 0), stop - own)
+            yield from self.rest.slices(max(start - own, 0), stop - own)
 
     def close(self) -> None:
         """Give the descriptors back."""
@@ -43,8 +43,35 @@ class BlobFile:
             self.rest.close()
 
 
-class BlobStore(Protocol):
-    """Whole blobs; what is in here has been verified once and is never changed."""
+@dataclass(frozen=True, slots=True)
+class ChunkBody:
+    """An open blob of a store that has no local files; close it after use.
+
+    `read` yields the bytes of a span; `release` is called once, when the body is closed.
+    """
+
+    size: int
+    read: Callable[[Span], AsyncIterator[bytes]]
+    release: Callable[[], None]
+
+    def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        """Yield the bytes `start` to `stop` of the blob, in pieces of at most 1 MiB.
+
+        Raises:
+            StoreError: the store refused.
+        """
+        return self.read(Span(start, stop))
+
+    def close(self) -> None:
+        """Tell the store that nobody reads this body any more."""
+        self.release()
+
+
+Body = FileBody | ChunkBody  # of an open blob; it stays readable when the blob is deleted
+
+
+class BlobReader(Protocol):
+    """Whole blobs to read; what is in here has been verified once and is never changed."""
 
     async def stat(self, digest: Digest) -> int | None:
         """Return the size in bytes; None means surely not here."""
@@ -57,6 +84,27 @@ class BlobStore(Protocol):
             StoreError: the blob is not here, is shorter than the span, or the disk refused.
         """
         ...
+
+    async def open(self, digest: Digest) -> Body | None:
+        """Return the open blob, to be sent from; None when it is not here.
+
+        As long as it is open the blob is claimed in vain.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        ...
+
+    def scan(self, after: str = "") -> AsyncIterator[tuple[Digest, int]]:
+        """Yield every blob here with its size in bytes, in the order of digests (as text).
+
+        Those up to `after`, a digest in text, are left out.
+        """
+        ...
+
+
+class BlobStore(BlobReader, Protocol):
+    """Whole blobs that are also taken in, set aside and deleted."""
 
     async def adopt(self, part: SealedPartial) -> None:
         """Take over a verified spool file, durably; adopting what is already here is harmless.
@@ -86,26 +134,9 @@ class BlobStore(Protocol):
         """Yield every blob that was set aside and not discarded, with its size in bytes."""
         ...
 
-    def scan(self, after: str = "") -> AsyncIterator[tuple[Digest, int]]:
-        """Yield every blob here with its size in bytes, in the order of digests (as text).
-
-        Those up to `after`, a digest in text, are left out.
-        """
-        ...
-
     def claim(self, digest: Digest) -> AbstractContextManager[bool]:
         """Ask, before deleting, whether the blob is here and nobody reads it, in any process.
 
         Who opens it from then on may be reading what is deleted, and reads it to the end.
-        """
-        ...
-
-    async def open_file(self, digest: Digest) -> BlobFile | None:
-        """Return the open file of a blob; None when it is not here, or the store has no files.
-
-        As long as it is open the blob is claimed in vain.
-
-        Raises:
-            StoreError: the disk refused.
         """
         ...

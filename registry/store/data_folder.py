@@ -59,7 +59,7 @@ class DataFolder:
 
     @property
     def locks(self) -> Path:
-        """An empty file of which processes lock bytes while they ask upstream."""
+        """An empty file whose bytes are locks between processes (see `store.locks`)."""
         return self.root / "locks"
 
     @property

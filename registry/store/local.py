@@ -12,7 +12,7 @@ import aiofiles.os
 from registry.errors import DigestInvalid, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.store.contract import BlobFile
+from registry.store.contract import FileBody
 from registry.store.data_folder import make_folder, sync_folder
 from registry.store.file_locks import leads_to
 from registry.store.partial import SealedPartial
@@ -118,7 +118,7 @@ class DiskStore:
                     continue
         return sorted(found, key=lambda each: each[0].encoded)
 
-    async def open_file(self, digest: Digest) -> BlobFile | None:
+    async def open(self, digest: Digest) -> FileBody | None:
         """Return the open file of a blob, or None. No thread: as for `stat`."""
         # Not by pathlib, which takes longer than opening: every request for a blob comes by here.
         path = self._format(digest)
@@ -133,7 +133,7 @@ class DiskStore:
             # open can be read to its end all the same.
             with suppress(BlockingIOError):
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return BlobFile(descriptor, os.fstat(descriptor).st_size)
+            return FileBody(descriptor, os.fstat(descriptor).st_size)
         except OSError as error:
             os.close(descriptor)
             raise StoreError(path, error.strerror or str(error)) from error

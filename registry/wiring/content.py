@@ -34,7 +34,7 @@ from registry.errors import SettingsError, StoreError, StoreTooNew
 from registry.metrics import Metrics
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder, find_folder, open_folder
-from registry.store.file_locks import Locks
+from registry.store.file_locks import ExclusiveLocks
 from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 from registry.store.pins import PinFile
@@ -84,21 +84,22 @@ def build_content(
     clock = time.time
     folder, manifests = handles.folder, ManifestCatalog(database)
     store, ingests, references = handles.store, handles.ingests, handles.references
-    catalog, pins, audits = UsageCatalog(database), PinCatalog(database), AuditCatalog(database)
+    catalog, audits = UsageCatalog(database), AuditCatalog(database)
+    locks = ExclusiveLocks(folder.locks)
     evictor = Evictor(catalog, store, ingests, metrics)
     room = Space(
         catalog,
         store,
         ingests,
         evictor,
-        Locks(folder.locks),
+        locks,
         folder=folder.root,
         storage=settings.storage,
         metrics=metrics,
         clock=clock,
     )
     intake = ManifestStore(ingests, store, references, manifests, room)
-    kept = Pins(pins, handles.pins, Locks(folder.locks), clock)
+    kept = Pins(PinCatalog(database), handles.pins, locks, clock)
     recovery = Rebuild(
         references,
         store,
@@ -108,7 +109,7 @@ def build_content(
         evictor=evictor,
         pins=kept,
     )
-    removals = ImageDeletion(DeletionCatalog(database), pins, references, evictor)
+    removals = ImageDeletion(DeletionCatalog(database), references, evictor, locks)
     return Content(
         room=room,
         evictor=evictor,

@@ -31,7 +31,7 @@ from registry.mirror.revalidation import Revalidator
 from registry.mirror.routing import UpstreamTable
 from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.settings.model import Settings, UpstreamSettings
-from registry.store.file_locks import Locks
+from registry.store.file_locks import BestEffortLocks
 from registry.tasks import Tasks
 from registry.upstream.auth import Login, TokenCache
 from registry.upstream.client import load_trust, open_client
@@ -168,9 +168,8 @@ def _compose(
     pulls = PullLog(PullCatalog(database), clock)
     tasks.start(pulls.keep_flushing())
     shelf = ManifestCache(ManifestMemory(MEMORY), manifests, content.intake)
-    inquiries = Revalidator(
-        sources, shelf, Locks(handles.folder.locks), tasks, tags=settings.tags, clock=clock
-    )
+    locks = BestEffortLocks(handles.folder.locks)
+    inquiries = Revalidator(sources, shelf, locks, tasks, tags=settings.tags, clock=clock)
     absences = NegativeCache(settings.tags.missing_for)
 
     return Mirror(

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from registry.errors import StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.store.contract import BlobStore
+from registry.store.contract import BlobStore, Body, FileBody
 from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 from registry.store.partial import SealedPartial
@@ -50,6 +51,15 @@ async def read(store: BlobStore, digest: Digest, start: int, stop: int) -> bytes
     return b"".join([piece async for piece in store.read(digest, Span(start, stop))])
 
 
+async def read_body(body: Body | None, start: int = 0, stop: int = len(CONTENT)) -> bytes:
+    """Read from an open blob, whichever way its store gives, and close it."""
+    assert body is not None
+    with closing(body):
+        if isinstance(body, FileBody):
+            return b"".join(os.pread(fd, to - at, at) for fd, at, to in body.slices(start, stop))
+        return b"".join([chunk async for chunk in body.chunks(start, stop)])
+
+
 async def scan(store: BlobStore) -> list[tuple[Digest, int]]:
     return sorted([found async for found in store.scan()])
 
@@ -59,7 +69,7 @@ async def test_empty_store_has_nothing(store: BlobStore) -> None:
     digest = Digest.of(CONTENT)
 
     assert await store.stat(digest) is None
-    assert await store.open_file(digest) is None
+    assert await store.open(digest) is None
     assert await scan(store) == []
 
 
@@ -149,7 +159,7 @@ async def test_deleted_blob_is_gone(store: BlobStore, seal: Sealer) -> None:
     assert await store.delete(part.digest)
     assert not await store.delete(part.digest)
     assert await store.stat(part.digest) is None
-    assert await store.open_file(part.digest) is None
+    assert await store.open(part.digest) is None
     assert await scan(store) == []
 
 
@@ -160,7 +170,6 @@ async def test_deleting_leaves_the_others(store: BlobStore, seal: Sealer) -> Non
         await store.adopt(part)
 
     await store.delete(gone.digest)
-
     assert [(kept.digest, 4)] == await scan(store)
 
 
@@ -177,16 +186,16 @@ async def test_reader_goes_on_when_the_blob_is_deleted(store: BlobStore, seal: S
     assert content == got + b"".join([piece async for piece in pieces])
 
 
-async def test_open_file_holds_the_blob(store: BlobStore, seal: Sealer) -> None:
-    """Where a store has files, the one it opens holds exactly the blob, even once it is deleted."""
+async def test_open_blob_has_its_bytes(store: BlobStore, seal: Sealer) -> None:
+    """An open blob has exactly its bytes, any span of them, even once it is deleted."""
     part = seal()
     await store.adopt(part)
-    file = await store.open_file(part.digest)
+    spans = ((0, len(CONTENT)), (0, 1), (7, 7), (100, 200))
+    bodies = [await store.open(part.digest) for _ in spans]
     await store.delete(part.digest)
-    if file is not None:
-        assert os.pread(file.descriptor, 2 * len(CONTENT), 0) == CONTENT
-        assert file.size == len(CONTENT)
-        file.close()
+    for body, (start, stop) in zip(bodies, spans, strict=True):
+        assert body is not None and body.size == len(CONTENT)  # noqa: PT018
+        assert CONTENT[start:stop] == await read_body(body, start, stop)
 
 
 async def fill(store: BlobStore, seal: Sealer) -> list[str]:
@@ -223,7 +232,7 @@ async def test_what_is_set_aside_is_not_here(store: BlobStore, seal: Sealer) -> 
 
     assert [each async for each in store.scan_quarantined()] == [(gone.digest, 4)]
     assert await store.stat(gone.digest) is None
-    assert await store.open_file(gone.digest) is None
+    assert await store.open(gone.digest) is None
     assert await scan(store) == [(kept.digest, 4)]
     with pytest.raises(StoreError):
         await read(store, gone.digest, 0, 1)
@@ -260,23 +269,20 @@ async def test_reader_goes_on_when_the_blob_is_set_aside(store: BlobStore, seal:
     """Whoever has a blob open can read it to the end, though it is set aside and discarded."""
     part = seal()
     await store.adopt(part)
-    file = await store.open_file(part.digest)
+    body = await store.open(part.digest)
     await store.quarantine(part.digest)
     await store.delete_quarantined(part.digest)
-    if file is not None:
-        assert os.pread(file.descriptor, len(CONTENT), 0) == CONTENT
-        file.close()
+    assert await read_body(body) == CONTENT
 
 
-async def test_open_file_is_claimed_in_vain(store: BlobStore, seal: Sealer) -> None:
+async def test_open_blob_is_claimed_in_vain(store: BlobStore, seal: Sealer) -> None:
     """As long as a blob is open nobody may claim it, and then anybody may."""
     part = seal()
     await store.adopt(part)
-    file = await store.open_file(part.digest)
-    if file is not None:
-        with store.claim(part.digest) as is_free:
-            assert not is_free
-        file.close()
+    body = await store.open(part.digest)
+    with store.claim(part.digest) as is_free:
+        assert not is_free
+    await read_body(body)
     for _ in range(2):
         with store.claim(part.digest) as is_free:
             assert is_free
@@ -288,9 +294,7 @@ async def test_claimed_blob_can_be_deleted_and_read(store: BlobStore, seal: Seal
     await store.adopt(part)
     with store.claim(part.digest) as is_free:
         assert is_free
-        file = await store.open_file(part.digest)
+        body = await store.open(part.digest)
         assert await store.delete(part.digest)
-    if file is not None:
-        assert os.pread(file.descriptor, len(CONTENT), 0) == CONTENT
-        file.close()
+    assert await read_body(body) == CONTENT
     assert await store.stat(part.digest) is None

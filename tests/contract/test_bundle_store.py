@@ -74,13 +74,13 @@ async def test_pieces_are_bounded(store: BundleStore) -> None:
 async def test_an_open_file_has_the_blob(store: BundleStore) -> None:
     """Descriptors and offsets lead to its bytes, in order, and all are given back."""
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
-    file = await store.open_file(Digest.of(LARGE))
+    file = await store.open(Digest.of(LARGE))
     assert file is not None
     assert file.size == len(LARGE)
     for start, stop in ((0, len(LARGE)), (5, 5), (MIB - 100_000, 2 * MIB)):
         found = [
             os.pread(descriptor, last - first, first)
-            for descriptor, first, last in file.locate(start, stop)
+            for descriptor, first, last in file.slices(start, stop)
         ]
         assert b"".join(found) == LARGE[start:stop]
     file.close()
@@ -90,7 +90,7 @@ async def test_an_open_file_has_the_blob(store: BundleStore) -> None:
 async def test_what_is_not_there(store: BundleStore) -> None:
     """An absent blob is no empty one, and a blob has nothing behind its end."""
     assert await store.stat(Digest.of(b"absent")) is None
-    assert await store.open_file(Digest.of(b"absent")) is None
+    assert await store.open(Digest.of(b"absent")) is None
     for content, stop in ((b"absent", 1), (LARGE, len(LARGE) + 1)):
         with pytest.raises(StoreError):
             await read(store, content, 0, stop)
@@ -112,7 +112,7 @@ async def test_what_is_damaged_is_not_there(paths: list[Path], tmp_path: Path) -
     spoil(paths, LARGE[1000:3000])
     with open_paths(paths) as opened:
         store = BundleStore.over(opened, proofs)
-    assert await store.open_file(Digest.of(LARGE)) is None
+    assert await store.open(Digest.of(LARGE)) is None
     assert await store.stat(Digest.of(LARGE)) is None
     with pytest.raises(StoreError):
         await read(store, LARGE, 0, 1)

@@ -1,12 +1,13 @@
 """A blob store without a disk; it keeps the same contract as the real one."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 from registry.errors import StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.store.contract import BlobFile
+from registry.store.contract import ChunkBody
 from registry.store.partial import SealedPartial
 
 PIECE = 1024 * 1024
@@ -18,6 +19,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._blobs: dict[Digest, bytes] = {}
         self._aside: dict[Digest, bytes] = {}
+        self._open: Counter[Digest] = Counter()
 
     async def stat(self, digest: Digest) -> int | None:
         blob = self._blobs.get(digest)
@@ -27,8 +29,8 @@ class MemoryStore:
         blob = self._blobs.get(digest)
         if blob is None or len(blob) < span.stop:
             raise StoreError(str(digest), "not here, or not so much of it")
-        for at in range(span.start, span.stop, PIECE):
-            yield blob[at : min(at + PIECE, span.stop)]
+        async for piece in _cut(blob, span):
+            yield piece
 
     async def adopt(self, part: SealedPartial) -> None:
         try:
@@ -58,7 +60,20 @@ class MemoryStore:
 
     @contextmanager
     def claim(self, digest: Digest) -> Iterator[bool]:
-        yield digest in self._blobs  # nobody has it open
+        yield digest in self._blobs and not self._open[digest]
 
-    async def open_file(self, _digest: Digest) -> BlobFile | None:
-        return None
+    async def open(self, digest: Digest) -> ChunkBody | None:
+        blob = self._blobs.get(digest)
+        if blob is None:
+            return None
+        self._open[digest] += 1
+
+        def release() -> None:
+            self._open[digest] -= 1
+
+        return ChunkBody(len(blob), lambda span: _cut(blob, span), release)
+
+
+async def _cut(blob: bytes, span: Span) -> AsyncIterator[bytes]:
+    for at in range(span.start, span.stop, PIECE):
+        yield blob[at : min(at + PIECE, span.stop)]

@@ -16,7 +16,7 @@ from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.settings.model import StorageSettings
 from registry.store.data_folder import open_folder
-from registry.store.file_locks import Locks
+from registry.store.file_locks import ExclusiveLocks
 from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 from registry.store.partial import PartialWriter
@@ -66,7 +66,7 @@ class Site:
             self.store,
             self.ingests,
             Evictor(self.background, self.store, self.ingests, Metrics()),
-            Locks(paths.locks),
+            ExclusiveLocks(paths.locks),
             folder=paths.root,
             storage=StorageSettings(limit=LIMIT, reserve=0),
             metrics=Metrics(),

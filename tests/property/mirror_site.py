@@ -17,6 +17,7 @@ from registry.mirror.negative_cache import NegativeCache
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
+from registry.store.contract import FileBody
 from registry.store.data_folder import DataFolder
 from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
@@ -52,9 +53,10 @@ class Reader:
         try:
             with closing(await blobs.get(REPOSITORY, digest)) as blob:
                 if isinstance(blob, StoredBlob):
+                    assert isinstance(blob.body, FileBody)
                     whole = b"".join(
                         os.pread(descriptor, stop - start, start)
-                        for descriptor, start, stop in blob.locate(0, blob.size)
+                        for descriptor, start, stop in blob.body.slices(0, blob.size)
                     )
                     self.got += whole[self.start : self.stop]
                 else:

@@ -16,7 +16,7 @@ from registry.bundle.read.verified import VerifiedBlobs
 from registry.errors import BundleInvalid, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.store.contract import BlobFile
+from registry.store.contract import FileBody
 from registry.store.partial import SealedPartial
 
 PIECE = 1024 * 1024  # bytes
@@ -123,15 +123,15 @@ class BundleStore:
             raise StoreError(str(path), "has changed since it was opened; serve it again")
         return descriptor
 
-    async def open_file(self, digest: Digest) -> BlobFile | None:
+    async def open(self, digest: Digest) -> FileBody | None:
         """Return the open files of a blob; None when it is not here, or not right."""
         if digest not in self._extents or not await self.is_right(digest):
             return None
-        file: BlobFile | None = None
+        file: FileBody | None = None
         try:
             for place in reversed(self._extents[digest]):
                 size = place.size + (file.size if file is not None else 0)
-                file = BlobFile(self._open(place.path), size, place.offset, file)
+                file = FileBody(self._open(place.path), size, place.offset, file)
         except StoreError:
             if file is not None:
                 file.close()

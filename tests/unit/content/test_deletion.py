@@ -73,7 +73,7 @@ async def test_what_others_need_stays(site: Site) -> None:
 async def test_what_is_read_stays_until_room_is_wanted(site: Site) -> None:
     """A removal waits for no reader: what is being read stays a blob that may be evicted."""
     layer = Digest.of(b"amd")
-    file = await site.store.open_file(layer)
+    file = await site.store.open(layer)
     assert file is not None
     before = site.measure()
     assert await remove(site) == before - len(b"amd")
@@ -143,6 +143,19 @@ async def test_bytes_that_a_pin_elsewhere_keeps_stay(site: Site) -> None:
     await site.put_pin(THERE, TAG, [Root(INDEX.digest, True)], 1.0)
     await remove(site)
     assert {Digest.of(each).encoded for each in AMD.blobs} <= site.list_files()
+
+
+async def test_layers_that_a_pin_elsewhere_keeps_stay_kept(site: Site) -> None:
+    """A removal does not cut a pinned index of another repository off from its layers.
+
+    They survive the removal, and an eviction after it, though only this repository had the images
+    that lead to them.
+    """
+    await site.pull(THERE, INDEX, "1")
+    await site.put_pin(THERE, TAG, [Root(INDEX.digest, True)], 1.0)
+    await remove(site)
+    await remove(site, AMD.digest)
+    assert await site.list_evictable() == set()
 
 
 @pytest.mark.parametrize("steps", range(3))

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from registry.catalog.pins import Root
 from registry.catalog.usage import StoredBlobRecord
 from registry.errors import StoreError
 from registry.oci.digest import Digest
-from tests.unit.content.content_site import Crash, Site, open_site
+from registry.oci.names import Tag
+from tests.unit.content.content_site import HERE, Crash, Site, make_image, open_site
 
 SIZE = 1000
 A, B, C = (name * SIZE for name in (b"a", b"b", b"c"))
@@ -49,7 +51,7 @@ async def test_deleting_takes_row_and_file(site: Site) -> None:
 async def test_what_is_read_is_left(site: Site) -> None:
     """A blob that somebody reads keeps its file and its row, and counts as not freed."""
     victims = [await record_of(site, A), await record_of(site, B)]
-    file = await site.store.open_file(victims[0].digest)
+    file = await site.store.open(victims[0].digest)
     assert file is not None
     assert await site.evictor.delete(victims) == SIZE
     file.close()
@@ -88,6 +90,35 @@ async def test_a_crash_in_a_deletion_is_mended(
     assert (site.catalog.used(), site.measure(), site.catalog.list_deleting()) == (0, 0, [])
 
 
+async def test_what_was_pinned_since_is_left(site: Site) -> None:
+    """A blob that is pinned when its turn comes keeps file and row, and counts as not freed."""
+    image = make_image(A, B)
+    await site.pull(HERE, image, "1")
+    victims = [StoredBlobRecord(Digest.of(each), SIZE, 0.0) for each in (A, B)]
+    victims.append(await record_of(site, b"other"))
+    await site.pin(HERE, Tag("1"))
+    assert await site.evictor.delete(victims) == len(b"other")
+    assert all(site.is_here(Digest.of(each)) for each in (A, B))
+    assert (site.catalog.used(), site.catalog.list_deleting()) == (site.measure(), [])
+
+
+async def test_what_was_pinned_after_a_crash_is_not_mended_away(site: Site) -> None:
+    """A deletion that a crash interrupted before the file went is undone for a pinned blob."""
+    image = make_image(A, B)
+    await site.pull(HERE, image, "1")
+    for each in (A, B):
+        await site.catalog.mark_deleting(Digest.of(each))
+    await site.put_pin(HERE, Tag("1"), [Root(image.digest, True)], 1.0)
+    site.path_of(Digest.of(B)).unlink()
+
+    await site.evictor.finish_interrupted()
+
+    assert site.is_here(Digest.of(A))
+    assert site.catalog.find_size(Digest.of(A)) == SIZE
+    assert site.catalog.find_size(Digest.of(B)) is None, "no row promises what is gone"
+    assert (site.catalog.used(), site.catalog.list_deleting()) == (site.measure(), [])
+
+
 async def test_what_came_back_is_not_mended_away(site: Site) -> None:
     """A blob that was pulled again, or is arriving, since its deletion began stays."""
     digest = await site.fill(A)
@@ -120,7 +151,7 @@ async def test_a_rotten_blob_is_set_aside(site: Site) -> None:
 async def test_a_rotten_blob_is_set_aside_though_it_is_read(site: Site) -> None:
     """Wrong bytes are not kept for whoever reads them: the next reader must not have them."""
     digest = await site.fill(A)
-    file = await site.store.open_file(digest)
+    file = await site.store.open(digest)
     assert file is not None
     await site.evictor.quarantine(digest, "rotten")
     file.close()

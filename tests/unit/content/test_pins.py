@@ -11,7 +11,7 @@ from registry.content.pins import Pins
 from registry.errors import StoreError
 from registry.oci.digest import Digest
 from registry.oci.names import Tag
-from registry.store.file_locks import Locks
+from registry.store.file_locks import ExclusiveLocks
 from registry.store.pins import PinFile
 from tests.unit.content.content_site import HERE, THERE, Site, open_site
 
@@ -27,7 +27,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 @pytest.fixture
 def pins(site: Site) -> Pins:
-    return Pins(site.pins, PinFile(site.folder.pins), Locks(site.folder.locks), site.clock)
+    return Pins(site.pins, PinFile(site.folder.pins), ExclusiveLocks(site.folder.locks), site.clock)
 
 
 async def lose(site: Site) -> None:

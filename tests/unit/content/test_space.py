@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,8 +16,9 @@ from registry.errors import StoreError
 from registry.metrics import Metrics
 from registry.oci.digest import Digest
 from registry.settings.model import StorageSettings
+from registry.store.contract import FileBody
 from registry.store.data_folder import DataFolder, open_folder
-from registry.store.file_locks import Locks
+from registry.store.file_locks import ExclusiveLocks
 from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 
@@ -45,7 +46,7 @@ class Site:
             self.store,
             self.ingests,
             Evictor(self.catalog, self.store, self.ingests, self.metrics),
-            Locks(self.folder.locks),
+            ExclusiveLocks(self.folder.locks),
             folder=self.folder.root,
             storage=storage,
             metrics=self.metrics,
@@ -96,13 +97,40 @@ async def test_the_coldest_make_room(site: Site) -> None:
 async def test_what_is_read_stays(site: Site) -> None:
     """A blob that somebody reads is passed over, and the next one goes."""
     filled = [await site.fill(name) for name in "abcde"]
-    file = await site.store.open_file(filled[0])
+    file = await site.store.open(filled[0])
     assert file is not None
     await site.fill("f")
     file.close()
 
     assert filled[0].encoded in site.names()
     assert filled[1].encoded not in site.names()
+
+
+@pytest.mark.parametrize("is_room_made", [True, False])
+async def test_a_fill_does_not_evict_without_the_lock(
+    site: Site, monkeypatch: pytest.MonkeyPatch, is_room_made: bool
+) -> None:
+    """While others evict for too long, a fill deletes nothing: it uses their room, or has none."""
+    filled = [await site.fill(name) for name in "abcde"]
+    wanted = Digest.of(b"f" * SIZE)
+    evictor = Evictor(site.catalog, site.store, site.ingests, site.metrics)
+
+    @asynccontextmanager
+    async def refuse(*_: object) -> AsyncIterator[None]:
+        if is_room_made:
+            await evictor.evict(SIZE)
+        raise StoreError("questions", "another process has held the lock")
+        yield
+
+    monkeypatch.setattr(site.room._locks, "hold", refuse)
+    if is_room_made:
+        await site.room.reserve(wanted, SIZE)
+    else:
+        with pytest.raises(StoreError, match="has held the lock"):
+            await site.room.reserve(wanted, SIZE)
+    assert len(site.names()) == (4 if is_room_made else 5)
+    assert site.catalog.list_reservations() == ([wanted] if is_room_made else [])
+    assert filled[4].encoded in site.names()
 
 
 async def test_what_can_never_fit_is_refused(site: Site) -> None:
@@ -221,9 +249,9 @@ async def test_who_comes_during_a_deletion_reads_to_the_end(site: Site) -> None:
     filled = await site.fill("a")
     with site.store.claim(filled) as is_free:
         assert is_free
-        file = await site.store.open_file(filled)
+        file = await site.store.open(filled)
         await site.store.delete(filled)
-    assert file is not None
+    assert isinstance(file, FileBody)
     assert os.pread(file.descriptor, SIZE, 0) == b"a" * SIZE
     file.close()
 
@@ -235,7 +263,7 @@ async def test_a_blob_is_read_while_its_writer_holds_it(site: Site) -> None:
     assert writer is not None
     writer.append([b"abc"])
     await site.store.adopt(writer.seal())
-    file = await site.store.open_file(digest)
+    file = await site.store.open(digest)
     assert file is not None
     file.close()
     with site.store.claim(digest) as is_free:

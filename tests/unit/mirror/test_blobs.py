@@ -156,12 +156,12 @@ async def test_a_disk_that_refuses_leaves_nothing_open(
     """When the store cannot open a blob that has just arrived, no descriptor stays behind."""
     calls = iter([None, StoreError("blobs", "no descriptors left")] * 20)
 
-    async def open_file(_: Digest) -> None:
+    async def open_body(_: Digest) -> None:
         failure = next(calls)
         if failure is not None:
             raise failure
 
-    monkeypatch.setattr(site.store, "open_file", open_file)
+    monkeypatch.setattr(site.store, "open", open_body)
     site.here.tap.allowance = 1000
     refusals = []  # kept, with their frames: nothing is closed by being forgotten
     for _ in range(20):

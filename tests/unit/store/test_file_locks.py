@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from registry.store.file_locks import POLL, Locks, leads_to, take_lock
+from registry.errors import StoreError
+from registry.store.file_locks import (
+    POLL,
+    BestEffortLocks,
+    ExclusiveLocks,
+    leads_to,
+    take_lock,
+)
 
 HOLDER = """
 import sys, pathlib
@@ -19,10 +26,10 @@ sys.stdin.read()
 
 NAMED_HOLDER = """
 import asyncio, sys, pathlib
-from registry.store.file_locks import Locks
+from registry.store.file_locks import ExclusiveLocks
 
 async def hold():
-    async with Locks(pathlib.Path(sys.argv[1])).hold("a question"):
+    async with ExclusiveLocks(pathlib.Path(sys.argv[1])).hold("a question"):
         print(True, flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
@@ -109,7 +116,7 @@ async def test_holders_take_turns(tmp_path: Path) -> None:
     """Of many who want one lock, from several processes, one holds it at a time; all get it."""
     inside, most, turns = 0, 0, 0
 
-    async def hold(locks: Locks) -> None:
+    async def hold(locks: ExclusiveLocks) -> None:
         nonlocal inside, most, turns
         async with locks.hold("a question"):
             inside += 1
@@ -118,7 +125,7 @@ async def test_holders_take_turns(tmp_path: Path) -> None:
             await asyncio.sleep(0)
             inside -= 1
 
-    await asyncio.gather(*[hold(Locks(tmp_path)) for _ in range(20)])
+    await asyncio.gather(*[hold(ExclusiveLocks(tmp_path)) for _ in range(20)])
 
     assert (most, turns) == (1, 20)
     assert list_sizes(tmp_path) == [0], "however many locks there were, they leave one empty file"
@@ -126,7 +133,7 @@ async def test_holders_take_turns(tmp_path: Path) -> None:
 
 async def test_other_locks_do_not_wait(tmp_path: Path) -> None:
     """Locks of different names have nothing to do with each other, whatever they are called."""
-    locks = Locks(tmp_path)
+    locks = ExclusiveLocks(tmp_path)
     async with asyncio.timeout(10), locks.hold("docker.io/a:b"), locks.hold("../../x" * 100):
         assert list_sizes(tmp_path) == [0]
 
@@ -137,7 +144,7 @@ async def test_named_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
 
     async def hold() -> None:
         nonlocal is_inside
-        async with Locks(tmp_path).hold("a question"):
+        async with ExclusiveLocks(tmp_path).hold("a question"):
             is_inside = True
 
     with start_holder(tmp_path, NAMED_HOLDER) as holder:
@@ -156,7 +163,7 @@ async def test_named_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
 
 async def test_lock_is_freed_by_a_failure(tmp_path: Path) -> None:
     """A holder that fails, or is cancelled, lets go."""
-    locks = Locks(tmp_path)
+    locks = ExclusiveLocks(tmp_path)
     with pytest.raises(ValueError, match="fails"):
         async with locks.hold("x"):
             raise ValueError("fails")
@@ -165,6 +172,94 @@ async def test_lock_is_freed_by_a_failure(tmp_path: Path) -> None:
 
 
 async def test_refusing_disk_costs_no_answer(tmp_path: Path) -> None:
-    """Where lock files cannot be made, the work is done without them."""
-    async with asyncio.timeout(10), Locks(tmp_path / "nowhere").hold("x"):
+    """Where lock files cannot be made, what is only saved by a lock is done without it."""
+    async with asyncio.timeout(10), BestEffortLocks(tmp_path / "nowhere").try_hold("x"):
         pass
+
+
+async def test_best_effort_runs_without_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who only saves work by a lock does the work when the lock is held for too long."""
+    monkeypatch.setattr("registry.store.file_locks.PATIENCE", 2 * POLL)
+    locks = BestEffortLocks(tmp_path)
+    async with asyncio.timeout(10), locks.try_hold("x"), locks.try_hold("x"):
+        pass
+
+
+async def test_best_effort_waits_for_the_lock(tmp_path: Path) -> None:
+    """While a lock is held for a short time, who saves work by it waits for its turn."""
+    locks, turns = BestEffortLocks(tmp_path), []
+
+    async def ask() -> None:
+        async with locks.try_hold("x"):
+            turns.append("ask")
+
+    async with asyncio.timeout(10), locks.try_hold("x"):
+        asking = asyncio.create_task(ask())
+        await asyncio.sleep(5 * POLL)
+        turns.append("leave")
+    await asking
+    assert turns == ["leave", "ask"]
+
+
+async def test_exclusive_never_runs_without_the_lock(tmp_path: Path) -> None:
+    """When another holder keeps the lock until the deadline, the body does not run.
+
+    The error names the lock, its file and the time, and says what to do.
+    """
+    locks = ExclusiveLocks(tmp_path)
+    has_run = False
+    async with asyncio.timeout(10), locks.hold("x"):
+        with pytest.raises(
+            StoreError, match=r"lock 'x' for more than 0\.05 .*try again"
+        ) as refusal:
+            async with ExclusiveLocks(tmp_path).hold("x", 0.05):
+                has_run = True
+    assert not has_run
+    assert list_sizes(tmp_path) == [0]
+    assert str(refusal.value).startswith(f"{tmp_path}/")
+
+
+async def test_exclusive_waits_longer_than_best_effort(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing but the deadline ends the wait for an exclusive lock: no shorter patience does."""
+    monkeypatch.setattr("registry.store.file_locks.PATIENCE", POLL)
+    locks, is_inside = ExclusiveLocks(tmp_path), False
+
+    async def hold() -> None:
+        nonlocal is_inside
+        async with locks.hold("x"):
+            is_inside = True
+
+    async with asyncio.timeout(10):
+        async with locks.hold("x"):
+            waiting = asyncio.create_task(hold())
+            await asyncio.sleep(10 * POLL)
+            assert not is_inside
+        await waiting
+    assert is_inside
+
+
+async def test_exclusive_needs_a_disk_that_has_locks(tmp_path: Path) -> None:
+    """Where lock files cannot be made the body does not run, and the error says what to do."""
+    has_run = False
+    with pytest.raises(StoreError, match="make this file writable"):
+        async with ExclusiveLocks(tmp_path / "nowhere").hold("x"):
+            has_run = True
+    assert not has_run
+
+
+async def test_waiting_leaves_nothing_open(tmp_path: Path) -> None:
+    """Who gives up waiting, or is cancelled, gives its descriptor back."""
+    locks = ExclusiveLocks(tmp_path)
+    async with locks.hold("x"):
+        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+        with pytest.raises(StoreError, match="more than 0 seconds"):
+            async with locks.hold("x", 0.0):
+                pass
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(5 * POLL), locks.hold("x"):
+                pass
+        assert before == len(os.listdir("/proc/self/fd"))  # noqa: PTH208

@@ -86,7 +86,7 @@ async def test_what_goes_during_a_scan_is_passed_over(site: Site) -> None:
 async def test_readers_are_known_to_every_process(site: Site) -> None:
     """While one reads, no process may claim; when the last reader has closed, each may."""
     digest = site.put(b"content")
-    readers = [await site.store.open_file(digest), await site.other.open_file(digest)]
+    readers = [await site.store.open(digest), await site.other.open(digest)]
     for reader in readers:
         for store in (site.store, site.other):
             with store.claim(digest) as is_free:
@@ -112,7 +112,7 @@ async def test_a_claim_leaves_nothing_open(site: Site) -> None:
     """However a claim ends, its descriptor is given back."""
     digest = site.put(b"content")
     before = os.listdir("/proc/self/fd")  # noqa: PTH208
-    reader = await site.store.open_file(digest)
+    reader = await site.store.open(digest)
     for asked, expected in ((digest, False), (site.put(b"other"), True), (ABSENT, False)):
         with site.store.claim(asked) as is_free:
             assert is_free is expected
