@@ -74,7 +74,7 @@ def far_side(packed: Freight, folder: Path) -> Iterator[FarSide]:
 def start(sent: Freight, way: str, folder: Path) -> MirrorProcess:
     """Do what docs/airgap.md says of the other side; give what clients pull from.
 
-    `run_program` really starts each command: a forked command would be in the network of the fork server.
+    `run_program` starts each command anew: forked, it would be in the network of the fork server.
     """
     key = f"--key={sent.key}"
     assert f"signed by {sent.key.name}" in succeed(
