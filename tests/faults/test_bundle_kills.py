@@ -15,10 +15,11 @@ import pytest
 from tests.harness.deadline import await_truth
 from tests.harness.filled_folder import open_depot
 from tests.harness.large_layer import MIB
+from tests.harness.sizes import list_sizes
 
 SEED = 50
 SPAN = 0.2  # seconds of writing within which it is killed
-FULL = pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(900)])
+KILLS = list_sizes(2, 8, 50, seconds=900)
 
 
 async def put_images(data: Path, chance: random.Random) -> None:
@@ -34,7 +35,7 @@ def is_open(pid: int, path: Path) -> bool:
     return False
 
 
-@pytest.mark.parametrize("kills", [5, FULL])
+@pytest.mark.parametrize("kills", KILLS)
 def test_writing_survives_kills(tmp_path: Path, note: Callable[[str], None], kills: int) -> None:
     """Whenever it is killed, no half bundle has the name, and the last run makes the same bytes."""
     chance = random.Random(SEED)

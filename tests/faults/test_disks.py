@@ -140,9 +140,9 @@ def test_another_program_takes_the_room_during_a_fill(
     with Crowd(cargo.introduce(mirror), cargo.truth, 4) as crowd:
         wait_until(lambda: any((room / "spool").glob("*.part")), "the fill has begun")
         fill_up(hog)
+        hub.rate = None
         seen = crowd.join()
     hog.unlink()
-    hub.rate = None
     (roomy,) = pull(cargo, mirror, 1)
 
     assert [each.is_right for each in seen] == [True] * 4, seen
@@ -160,19 +160,19 @@ def roomy_mirror(make_mirror: MirrorMaker, room: Path) -> MirrorProcess:
     return make_mirror(NO_RESERVE)
 
 
+@pytest.mark.parametrize("turns", ["a", pytest.param("abc", marks=pytest.mark.programs)])
 def test_a_disk_that_is_filled_to_the_last_byte_again_and_again(
-    hub: FakeUpstream, roomy_mirror: MirrorProcess, tmp_path: Path, room: Path
+    hub: FakeUpstream, roomy_mirror: MirrorProcess, tmp_path: Path, room: Path, turns: str
 ) -> None:
-    """Full during fills, then with room, twice: all bytes right, kept when they can be, no harm."""
-    for turn in "ab":
+    """Full during fills, then with room, and again: all bytes right, kept when they can be."""
+    for turn in turns:
         large = [
             publish(tmp_path, SIZE + ord(turn) * 2 + n, hub, repository=f"large/{turn}{n}")
             for n in range(2)
         ]
         small = [hub.add_image(f"small/{turn}{n}", "1", [f"{turn}{n}".encode()]) for n in range(4)]
         hub.rate = 16 * MIB
-        seen = pull_while_full(roomy_mirror, large, small)
-        hub.rate = None
+        seen = pull_while_full(roomy_mirror, large, small, hub)
         assert [each.is_right for each in seen] == [True] * 6, seen
         expect_caching(roomy_mirror, large, small)
         check_catalog(room)
@@ -184,7 +184,9 @@ def test_a_disk_that_is_filled_to_the_last_byte_again_and_again(
     assert roomy_mirror.events("catalog recovered") == []
 
 
-def pull_while_full(mirror: MirrorProcess, large: list[Cargo], small: list[Image]) -> list[Pull]:
+def pull_while_full(
+    mirror: MirrorProcess, large: list[Cargo], small: list[Image], hub: FakeUpstream
+) -> list[Pull]:
     """Begin to pull large blobs, and let another program take the disk; what their clients saw."""
     with ExitStack() as stack:
         crowds = [
@@ -194,6 +196,7 @@ def pull_while_full(mirror: MirrorProcess, large: list[Cargo], small: list[Image
         wait_until(lambda: all(part.exists() for part in parts), "all fills have begun")
         with kept_full(mirror.data / "hog"):
             pull_small(mirror, small)
+            hub.rate = None
             seen = [each for crowd in crowds for each in crowd.join()]
             check_catalog(mirror.data)
     return seen

@@ -15,8 +15,9 @@ from tests.harness.large_layer import MIB, Cargo, publish
 from tests.harness.many_clients import Crowd, Pull
 from tests.harness.mirror import MirrorProcess
 from tests.harness.processes import count_served, find_lock_holder
+from tests.harness.sizes import list_sizes
 
-SOAK = [pytest.mark.soak, pytest.mark.timeout(600)]
+SIZES = list_sizes((24 * MIB, 2), (24 * MIB, 5), (256 * MIB, 20), seconds=600)
 SEED = 20260
 DEPTH = 4 * MIB  # bytes between the network and the disk that die with a process
 
@@ -41,9 +42,7 @@ def assert_nothing_wrong_is_complete(cargo: Cargo, mirror: MirrorProcess) -> Non
 
 
 @pytest.mark.parametrize("connections", [4, 1])
-@pytest.mark.parametrize(
-    ("size", "kills"), [(24 * MIB, 5), pytest.param(256 * MIB, 20, marks=SOAK)]
-)
+@pytest.mark.parametrize(("size", "kills"), SIZES)
 def test_a_fill_survives_the_death_of_everything(
     hub: FakeUpstream,
     make_mirror: MirrorMaker,

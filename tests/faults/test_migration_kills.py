@@ -23,11 +23,12 @@ from tests.faults.load import pull
 from tests.harness.deadline import await_truth
 from tests.harness.large_layer import KIB
 from tests.harness.mirror import MirrorProcess
+from tests.harness.sizes import list_sizes
 
 SEED = 16
 SPAN = 0.03  # seconds from when the catalog is opened within which the mirror is killed
 FORMER = ("manifests", "links", "holdings", "grants", "tags", "lists", "blobs", "budgets")
-FULL = pytest.param(40, marks=[pytest.mark.soak, pytest.mark.timeout(600)])
+KILLS = list_sizes(2, 8, 40, seconds=600)
 Rows = dict[str, list[tuple[object, ...]]]
 
 
@@ -99,7 +100,7 @@ def read_version(catalog: Path, former: Rows, copy: Path) -> int:
     return int(version)
 
 
-@pytest.mark.parametrize("kills", [4, FULL])
+@pytest.mark.parametrize("kills", KILLS)
 def test_a_migration_survives_kills(
     hub: FakeUpstream,
     make_mirror: MirrorMaker,
