@@ -30,7 +30,9 @@ from tests.harness.mirror import MirrorProcess
 pytestmark = pytest.mark.timeout(600)
 
 HOST = "127.0.0.1:5000"  # on an island every port is free
-IMPORTED, VOLUMES, FILE = "imported", "served from volumes", "served from a file"
+IMPORTED, FILE = "imported", "served from a file"
+SERVED = ("served from volumes", FILE)
+LONG = pytest.mark.programs
 A_FEW = slice(1, 4)  # an index, and the two tools that differ in nothing but their registry
 
 
@@ -116,7 +118,7 @@ def test_a_journey_wants_several_volumes(packed: Freight) -> None:
     assert largest > max(volume.stat().st_size for volume in volumes)
 
 
-@pytest.mark.parametrize("way", [IMPORTED, VOLUMES, FILE])
+@pytest.mark.parametrize("way", [IMPORTED, *(pytest.param(way, marks=LONG) for way in SERVED)])
 def test_clients_pull_where_no_network_goes(
     far_side: FarSide, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,19 +2,16 @@
 
 import hashlib
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.harness.bundles import write_bundle, write_volumes
+from tests.harness.commands import run_command, start_command
 from tests.harness.filled_folder import open_depot
-from tests.harness.mirror import run_command
 from tests.harness.sizes import list_sizes
 
 SEED = 26
@@ -40,19 +37,14 @@ def read_content(data: Path) -> dict[str, str]:
 def kill_import(bundle: Path, config: Path, data: Path, delay: float) -> bool:
     """Start an import, and kill it so many seconds after its first bytes; whether that hit it."""
     before = {*(data / "spool").iterdir(), *(data / "blobs").glob("*/*/*")}
-    words = ("--config", config, "--need", config.with_name("need.json"))
-    started = subprocess.Popen(
-        [sys.executable, "-m", "registry", "bundle", "import", bundle, *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    words = ("--config", str(config), "--need", str(config.with_name("need.json")))
+    started = start_command("bundle", "import", str(bundle), *words)
     while started.poll() is None:
         if before != {*(data / "spool").iterdir(), *(data / "blobs").glob("*/*/*")}:
             time.sleep(delay)
             break
         time.sleep(0.001)
-    os.kill(started.pid, signal.SIGKILL)
+    started.send_signal(signal.SIGKILL)
     return started.wait() == -signal.SIGKILL
 
 

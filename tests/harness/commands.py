@@ -34,20 +34,33 @@ def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def run_command(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a command of `entrepot` in a process of its own, and wait for its end."""
-    assert "serve" not in arguments[:1], "start it with start_server or run_program"
+def run_command(
+    *arguments: str, stdin: str = "", environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of `entrepot` in a process of its own, and wait for its end.
+
+    A server is run by it only to fail: one that serves is killed after `PATIENCE`.
+    """
     with TemporaryFile() as into, TemporaryFile() as out, TemporaryFile() as err:
         into.write(stdin.encode())
         into.seek(0)
         forks = _open_fork_server(_find_network())
-        running = ForkedProcess(forks, arguments, (into, out, err), clean_environment())
+        given = (into, out, err)
+        running = ForkedProcess(forks, arguments, given, environment or clean_environment())
         try:
             code = running.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             running.send_signal(signal.SIGKILL)
             raise
         return subprocess.CompletedProcess(arguments, code, _read(out), _read(err))
+
+
+def start_command(*arguments: str) -> "ForkedProcess":
+    """Start a command of `entrepot` whose output nobody reads, to be killed or waited for."""
+    with Path(os.devnull).open("r+b") as nothing:
+        given = (nothing, nothing, nothing)
+        forks = _open_fork_server(_find_network())
+        return ForkedProcess(forks, arguments, given, clean_environment())
 
 
 def start_server(
