@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 
 .PHONY: run test test-programs check format soak bench report peers lock clean
 PARALLEL := -n 3 --dist loadgroup --no-loadscope-reorder
+# Each of many processes would compile all modules again if the environment forbade to keep them.
+export PYTHONDONTWRITEBYTECODE :=
 
 run: $(VENV)/run.stamp            ## start the mirror on 127.0.0.1:5000
 	$(BIN)/entrepot serve
