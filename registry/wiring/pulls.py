@@ -40,7 +40,7 @@ from registry.upstream.credentials import find_credentials
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
 from registry.upstream.offline import OfflineSource
-from registry.upstream.rate_limit import Budget
+from registry.upstream.rate_limit import RateLimit
 from registry.upstream.redirects import origin_of
 from registry.upstream.registry import RegistrySource
 from registry.wiring.content import build_content, find_data_folder, open_handles
@@ -116,17 +116,17 @@ async def _open_mirror(
 
 def _budget_keeper(
     catalog: RateLimitCatalog, tasks: Tasks, metrics: Metrics
-) -> Callable[[Budget], None]:
-    def note(budget: Budget) -> None:
-        metrics.pulls_remaining.labels(budget.endpoint, budget.identity).set(budget.remaining)
+) -> Callable[[RateLimit], None]:
+    def note(limit: RateLimit) -> None:
+        metrics.pulls_remaining.labels(limit.endpoint, limit.identity).set(limit.remaining)
         tasks.start(
             catalog.record(
-                (budget.endpoint, budget.identity),
-                allowed=budget.allowed,
-                remaining=budget.remaining,
-                period=budget.period,
-                source=budget.source,
-                now=time.time(),
+                (limit.endpoint, limit.identity),
+                allowed=limit.allowed,
+                remaining=limit.remaining,
+                period=limit.period,
+                source=limit.source,
+                now=limit.seen,
             )
         )
 
@@ -137,7 +137,7 @@ def build_source(
     name: str,
     settings: UpstreamSettings,
     client: httpx.AsyncClient,
-    note_budget: Callable[[Budget], None],
+    note_budget: Callable[[RateLimit], None],
 ) -> RegistrySource:
     """Make the source of one upstream registry."""
     tokens = TokenCache(client, time.monotonic)
