@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Image
-from tests.faults.consistency import await_truth_in
+from tests.faults.consistency import await_consistency
 from tests.faults.held_command import HeldCommand
 from tests.faults.load import Load
 from tests.harness.large_layer import KIB, MIB
@@ -65,7 +65,7 @@ class Storm:
         with self.load() as load:
             wait_until(lambda: load.pulled >= WARM or load.is_over(), "pulls after a restart")
         self.pulled += load.pulled
-        self.slowest = max(self.slowest, await_truth_in(self.mirror.data))
+        self.slowest = max(self.slowest, await_consistency(self.mirror.data))
 
     def die(self, deed: HeldCommand | None) -> None:
         """Kill every process at a random moment of a deed under load."""
