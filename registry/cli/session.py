@@ -16,8 +16,7 @@ from registry.errors import EntrepotError, InvalidInput, SettingsError
 from registry.settings.loading import load_settings
 from registry.settings.model import Settings
 
-# The server's libraries are imported only by the functions that need them, so that the other
-# commands start faster, and so that `serve` can say where metrics are stored before any is made.
+# The server's libraries are imported only by the commands that need them: the others start faster.
 if TYPE_CHECKING:
     from registry.wiring.content import ContentServices
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Image
-from tests.faults.consistency import await_truth_in, blob_file, list_rows
+from tests.faults.consistency import await_consistency, blob_file, list_rows
 from tests.faults.load import CLIENTS, pull, pull_blob
 from tests.harness.large_layer import KIB
 from tests.harness.mirror import MirrorProcess
@@ -62,7 +62,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Depot]:
         with MirrorProcess(folder, {"docker.io": hub.url}, settings) as mirror:
             depot = Depot(hub, images, mirror.data)
             depot.pull_all(mirror)
-            await_truth_in(mirror.data)
+            await_consistency(mirror.data)
         yield depot
 
 
@@ -131,7 +131,7 @@ def test_an_audit_finds_every_flipped_byte(
     depot.pull_all(mirror)
     fetches = {layer: depot.hub.journal.blob_fetches(layer) for layer in depot.layers}
     assert fetches == {layer: int(layer in damaged) for layer in depot.layers}
-    await_truth_in(depot.data)
+    await_consistency(depot.data)
     assert audit(mirror)[0] == 0
 
 
@@ -172,7 +172,7 @@ def test_a_pull_notices_a_truncated_blob(
     assert list_rows(depot.data / "catalog.db", QUARANTINED) == [(layer,)]
     (aside,) = (depot.data / "quarantine").iterdir()
     assert aside.stat().st_size == half
-    await_truth_in(depot.data)
+    await_consistency(depot.data)
 
 
 def test_the_background_audit_finds_rot(depot: Depot, make_mirror: MirrorMaker) -> None:
@@ -187,4 +187,4 @@ def test_the_background_audit_finds_rot(depot: Depot, make_mirror: MirrorMaker) 
     assert (told["unknown"], told["missing"], told["unread"]) == (0, 0, 0)
     assert {event["blob"] for event in mirror.events("blob quarantined")} == damaged
     depot.pull_all(mirror)
-    await_truth_in(depot.data)
+    await_consistency(depot.data)

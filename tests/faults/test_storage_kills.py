@@ -12,11 +12,12 @@ import pytest
 
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Image
-from tests.faults.consistency import await_truth_in
+from tests.faults.consistency import await_consistency
 from tests.faults.held_command import HeldCommand
 from tests.faults.load import Load
 from tests.harness.large_layer import KIB, MIB
 from tests.harness.mirror import MirrorProcess
+from tests.harness.sizes import list_sizes
 from tests.integration.wire import wait_until
 
 SEED = 15
@@ -25,7 +26,7 @@ LAYERS = (32 * KIB, 256 * KIB, MIB)
 ROOM = 6 * MIB  # of the 15 that all images take
 WARM = 4  # pulls between a restart and a look at the books
 SPAN = 0.25  # seconds of work within which everything is killed, mostly in the first of them
-FULL = pytest.param(180, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])
+KILLS = list_sizes(3, 12, 180, seconds=1800)
 
 
 @dataclass
@@ -64,7 +65,7 @@ class Storm:
         with self.load() as load:
             wait_until(lambda: load.pulled >= WARM or load.is_over(), "pulls after a restart")
         self.pulled += load.pulled
-        self.slowest = max(self.slowest, await_truth_in(self.mirror.data))
+        self.slowest = max(self.slowest, await_consistency(self.mirror.data))
 
     def die(self, deed: HeldCommand | None) -> None:
         """Kill every process at a random moment of a deed under load."""
@@ -113,7 +114,7 @@ def judge(mirror: MirrorProcess) -> str:
     return f"first audit {first.returncode}: {found}; second {second.returncode}"
 
 
-@pytest.mark.parametrize("kills", [4, FULL])
+@pytest.mark.parametrize("kills", KILLS)
 def test_the_books_survive_the_death_of_everything(
     hub: FakeUpstream, make_mirror: MirrorMaker, note: Callable[[str], None], kills: int
 ) -> None:
