@@ -110,10 +110,6 @@ class Database:
         except sqlite3.Error as error:
             raise StoreError(str(self._path), str(error)) from error
 
-    def version(self) -> int:
-        """Return a number that changes whenever any other connection commits."""
-        return int(self.read("PRAGMA data_version")[0][0])
-
 
 def prepare(path: Path, mark_lost: Callable[[], None]) -> None:
     """Have a catalog that can be used; if it is a new one, which knows nothing yet, say so before.
@@ -234,8 +230,13 @@ def _run_missing(connection: sqlite3.Connection, steps: dict[int, str]) -> None:
 
 def _split(script: str) -> list[str]:
     # executescript() would commit first, and a half-run migration could then survive.
-    bare = re.sub(r"--.*", "", script)
-    return [statement for statement in map(str.strip, bare.split(";")) if statement]
+    statements, begun = [], ""
+    for line in re.sub(r"--.*", "", script).splitlines():
+        begun = f"{begun}{line}\n"
+        if sqlite3.complete_statement(begun):  # a trigger has semicolons inside
+            statements.append(begun.strip())
+            begun = ""
+    return [*statements, begun] if begun.strip() else statements
 
 
 def _read_migrations() -> dict[int, str]:

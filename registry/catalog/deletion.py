@@ -251,7 +251,7 @@ def _apply(rows: sqlite3.Connection, removal: Deletion) -> None:
     tags = [(here, tag.name) for tag in removal.tags]
     rows.executemany("DELETE FROM tags WHERE repository = ? AND tag = ?", tags)
     manifests = [(here, str(digest)) for digest in removal.manifests]
-    for table in ("holdings", "pulls", "clients"):
+    for table in ("holdings", "pulls"):
         query = f"DELETE FROM {table} WHERE repository = ? AND digest = ?"  # noqa: S608
         rows.executemany(query, manifests)
     grants = [(here, str(digest)) for digest in removal.blobs]

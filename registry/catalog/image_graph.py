@@ -62,12 +62,11 @@ class Graph:
 
 # A manifest is a name of its own when no tag of its repository and no index there leads to it.
 _IMAGES = """
-    WITH used AS (SELECT repository, digest, MAX(pulled) AS pulled FROM pulls GROUP BY 1, 2)
     SELECT tags.repository, tag, tags.digest, checked, COALESCE(pulled, 0), bundle, signer
-        FROM tags LEFT JOIN used USING (repository, digest)
+        FROM tags LEFT JOIN last_pulls USING (repository, digest)
     UNION ALL
     SELECT held.repository, held.digest, held.digest, seen, COALESCE(pulled, 0), '', ''
-        FROM holdings AS held LEFT JOIN used USING (repository, digest)
+        FROM holdings AS held LEFT JOIN last_pulls USING (repository, digest)
         WHERE NOT EXISTS (
             SELECT 1 FROM tags WHERE repository = held.repository AND digest = held.digest
         ) AND NOT EXISTS (

@@ -38,9 +38,13 @@ class ManifestCatalog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def version(self) -> int:
-        """Return a number that changes when another connection changed the catalog."""
-        return self._database.version()
+    def read_revision(self) -> int:
+        """Return a number that grows when a remembered manifest may be wrong from now on.
+
+        That is when a tag leads to another manifest, or a repository has lost a tag or a manifest,
+        whichever process wrote it. Pulls and confirmed tags do not change it.
+        """
+        return int(self._database.read("SELECT number FROM revision")[0][0])
 
     def find_tag(self, repository: Repository, tag: Tag) -> TagRecord | None:
         """Return what `tag` led to; None when never seen."""

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from registry.catalog.database import Database
+from registry.catalog.last_used import find_last_pull, mark_stored
 from registry.catalog.pins import KEPT, is_kept
 from registry.oci.digest import Digest
 
@@ -45,13 +46,6 @@ _COLDEST = f"""
         WHERE digest NOT IN (SELECT digest FROM kept)
         ORDER BY used, digest IN (SELECT digest FROM manifests)
 """  # noqa: S608
-# A manifest is as warm as the last of its layers to come, and an index as its manifests.
-_OUTLIVE = """
-    WITH RECURSIVE above (digest) AS (
-        SELECT parent FROM links WHERE child = ?2
-        UNION SELECT parent FROM above JOIN links ON links.child = above.digest
-    ) UPDATE blobs SET used = MAX(used, ?1) WHERE digest IN (SELECT digest FROM above)
-"""
 
 
 class UsageCatalog:
@@ -108,7 +102,7 @@ class UsageCatalog:
             _promise(rows, digest, 0)
             count(rows, size - _find(rows, "blobs", digest))
             rows.execute("INSERT OR REPLACE INTO blobs VALUES (?, ?, ?)", (str(digest), size, now))
-            rows.execute(_OUTLIVE, (now, str(digest)))
+            mark_stored(rows, digest, now)
 
         await self._database.write(change)
 
@@ -197,11 +191,11 @@ class UsageCatalog:
         def change(rows: sqlite3.Connection) -> bool:
             if not is_kept(rows, digest):
                 return False
-            # When it was last used is not known any more; the next pull notes it.
             query = (
-                "INSERT OR IGNORE INTO blobs SELECT digest, size, 0.0 FROM doomed WHERE digest = ?"
+                "INSERT OR IGNORE INTO blobs SELECT digest, size, ?2 FROM doomed WHERE digest = ?1"
             )
-            is_spared = rows.execute(query, (str(digest),)).rowcount > 0
+            used = find_last_pull(rows, digest)
+            is_spared = rows.execute(query, (str(digest), used)).rowcount > 0
             if is_spared:
                 rows.execute("DELETE FROM doomed WHERE digest = ?", (str(digest),))
             return is_spared

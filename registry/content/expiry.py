@@ -27,7 +27,7 @@ def find_expired(
     is_settled = False
     while not is_settled:  # twice, but for indexes of indexes
         is_settled = True
-        for parent, child in uses.families:
+        for parent, child in uses.indexes:
             for repository in holders.get(parent, set()) & holders.get(child, set()):
                 both = ((repository, parent), (repository, child))
                 newest = max(last[each] for each in both)

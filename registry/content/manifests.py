@@ -43,8 +43,8 @@ class ManifestStore:
 
     async def keep(
         self, repository: Repository, manifest: Manifest, tag: Tag | None, now: float
-    ) -> None:
-        """Keep a manifest of `repository`, and that `tag` leads to it.
+    ) -> bool:
+        """Keep a manifest of `repository`, and that `tag` leads to it; whether it could be kept.
 
         A disk that refuses is logged, not raised: the client has its manifest either way.
         """
@@ -54,6 +54,8 @@ class ManifestStore:
             self._log.error(
                 "manifest not kept", image=f"{repository}@{manifest.digest}", why=str(error)
             )
+            return False
+        return True
 
     async def put(
         self,

@@ -111,7 +111,7 @@ def choose(
     def is_step(pull: Pull) -> bool:
         if isinstance(pull.reference, Tag):
             return _ATTACHED.fullmatch(pull.reference.name) is not None
-        above = chronicle.leading.get(pull.digest, frozenset[Digest]())
+        above = chronicle.parents.get(pull.digest, frozenset[Digest]())
         return (pull.repository, pull.digest) in named or any(
             (pull.repository, each) in got for each in above
         )

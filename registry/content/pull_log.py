@@ -34,7 +34,7 @@ class PullLog:
         if not noted:
             return
         try:
-            await self._catalog.note([Pull(*pull, pulled) for pull, pulled in noted.items()])
+            await self._catalog.record([Pull(*pull, pulled) for pull, pulled in noted.items()])
         except StoreError as error:
             self._noted = noted | self._noted
             self._log.error("pulls not noted", why=str(error))

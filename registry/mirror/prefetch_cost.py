@@ -71,7 +71,7 @@ class CostEstimator:
             Unknown, UpstreamError, StoreError: the name leads nowhere, as far as can be told.
             PlatformUnknown: it is an index that has none for any of these platforms.
         """
-        root = await self._manifests.peek(repository, reference)
+        root = await self._manifests.find_stored(repository, reference)
         if root is None:
             each = 2 if with_attached else 1
             most = 1 + len(platforms) * each if platforms else math.inf
@@ -80,7 +80,7 @@ class CostEstimator:
         if with_attached:
             chosen += find_attestations(root, chosen)
         found = [
-            root if digest == root.digest else await self._manifests.peek(repository, digest)
+            root if digest == root.digest else await self._manifests.find_stored(repository, digest)
             for digest in chosen
         ]
         lacking = found.count(None)

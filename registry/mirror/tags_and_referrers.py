@@ -132,12 +132,12 @@ class TagsAndReferrers:
             entries = await ask()
         except Unknown as error:
             # Noted here, not by who waits: the next to ask may come before they wake up.
-            self._absences.note((repository, subject), error, self._clock())
+            self._absences.add((repository, subject), error, self._clock())
             raise
         try:
             await self._lists.record(repository, subject, entries, self._clock())
         except StoreError as error:  # the upstream will be asked again: that is all
-            self._log.error("list not kept", repository=str(repository), why=str(error))
+            self._log.error("list not recorded", repository=str(repository), why=str(error))
         return entries
 
 

@@ -20,8 +20,7 @@ from registry.metrics import Metrics
 from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.blobs import Blobs
 from registry.mirror.downloads import Downloads
-from registry.mirror.manifest_cache import ManifestCache
-from registry.mirror.manifest_memory import ManifestMemory
+from registry.mirror.manifest_cache import ManifestCache, ManifestMemory
 from registry.mirror.manifests import Manifests
 from registry.mirror.negative_cache import NegativeCache
 from registry.mirror.prefetch import Prefetcher
@@ -168,6 +167,8 @@ def _compose(
     pulls = PullLog(PullCatalog(database), clock)
     tasks.start(pulls.keep_flushing())
     shelf = ManifestCache(ManifestMemory(MEMORY), manifests, content.intake)
+    tasks.start(shelf.keep_watching())
+    tasks.start(shelf.keep_storing())
     locks = BestEffortLocks(handles.folder.locks)
     inquiries = Revalidator(sources, shelf, locks, tasks, tags=settings.tags, clock=clock)
     absences = NegativeCache(settings.tags.missing_for)

@@ -147,11 +147,11 @@ async def test_pins_beside_long_evictions_lose_nothing(
 
     mark_deleting = evicting.evictor._catalog.mark_deleting
 
-    async def doom_slowly(digest: Digest) -> int | None:
+    async def mark_slowly(digest: Digest) -> int | None:
         await asyncio.sleep(SLOWED)
         return await mark_deleting(digest)
 
-    monkeypatch.setattr(evicting.evictor._catalog, "doom", doom_slowly)
+    monkeypatch.setattr(evicting.evictor._catalog, "mark_deleting", mark_slowly)
     order = list(range(len(images)))
     random.Random(blobs).shuffle(order)
     eviction = asyncio.create_task(evict())

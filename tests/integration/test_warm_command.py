@@ -215,8 +215,8 @@ def test_what_was_pulled_is_a_source(make_mirror: MirrorMaker, hub: FakeUpstream
     mirror = make_mirror(workers=1)
     for _ in range(3):  # the later ones are repeated from memory
         keep(mirror, index, amd, single)
-    wait_until(lambda: len(ask(mirror.data, "SELECT * FROM clients")) == 3, "pulls are noted")
-    assert {row[0] for row in ask(mirror.data, "SELECT client FROM clients")} == {"127.0.0.1"}
+    wait_until(lambda: len(ask(mirror.data, "SELECT * FROM pulls")) == 3, "pulls are noted")
+    assert {row[0] for row in ask(mirror.data, "SELECT client FROM pulls")} == {"127.0.0.1"}
     mirror.run("cache", "evict", "--to", "1")
     explain = ("images", "warm", "--explain")
 

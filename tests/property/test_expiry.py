@@ -36,7 +36,7 @@ def find_period(keep_for: Mapping[str, float], repository: Repository) -> float:
 def find_kin(uses: LastUses, place: tuple[Repository, Digest], steps: int) -> set[Digest]:
     """Return what a repository has within so many steps up or down from a manifest."""
     repository, digest = place
-    here = [pair for pair in uses.families if all((repository, each) in uses.last for each in pair)]
+    here = [pair for pair in uses.indexes if all((repository, each) in uses.last for each in pair)]
     found = {digest}
     for _ in range(steps):
         found = found | {each for pair in here if found & set(pair) for each in pair}

@@ -104,7 +104,7 @@ class StoreMachine(RuleBasedStateMachine):
         image = IMAGES[number]
         name, digest = image.tag, image.manifest.digest
         used = Pull(image.repository, name, digest, "", float(next(self.moments)))
-        await self.process.pulls.note([used])
+        await self.process.pulls.record([used])
 
     async def pin(self, number: int) -> None:
         images, name = self.process.content.images, (IMAGES[number].repository, IMAGES[number].tag)

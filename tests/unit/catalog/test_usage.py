@@ -104,8 +104,8 @@ async def test_blobs_are_as_warm_as_their_warmest_image(
         await room.record(blob, 10, 1.0)
     pulls = PullCatalog(database)
     one, two = (Pull(HERE, each.digest, each.digest, "", 200.0) for each in (old, new))
-    await pulls.note([replace(one, pulled=100.0), two])
-    await pulls.note([replace(two, pulled=150.0)])  # written late: not younger than it is
+    await pulls.record([replace(one, pulled=100.0), two])
+    await pulls.record([replace(two, pulled=150.0)])  # written late: not younger than it is
 
     found = [(blob.digest, blob.used) for blob in await room.list_coldest()]
 

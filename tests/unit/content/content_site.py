@@ -134,7 +134,7 @@ class Site:
 
     async def note_pulls(self, *pulls: tuple[Repository, Digest, float]) -> None:
         """Have it noted that clients pulled manifests by digest."""
-        await self.pulls.note([Pull(where, what, what, "", when) for where, what, when in pulls])
+        await self.pulls.record([Pull(where, what, what, "", when) for where, what, when in pulls])
 
     async def pin(
         self, repository: Repository, reference: Reference, platforms: Sequence[str] = ()

@@ -90,8 +90,8 @@ def test_a_child_keeps_its_index_and_its_siblings() -> None:
     uses = LastUses(
         {(HERE, A): 0.0, (HERE, B): 100.0, (HERE, C): 0.0, (HERE, D): 0.0}, [(A, B), (A, C)]
     )
-    for families in (uses.families, uses.families[::-1]):
-        assert find_expired(LastUses(uses.last, families), {"*": 10.0}, 105.0) == [(HERE, D)]
+    for indexes in (uses.indexes, uses.indexes[::-1]):
+        assert find_expired(LastUses(uses.last, indexes), {"*": 10.0}, 105.0) == [(HERE, D)]
 
 
 def test_an_index_in_use_keeps_its_children() -> None:
@@ -100,7 +100,7 @@ def test_an_index_in_use_keeps_its_children() -> None:
     assert find_expired(uses, {"*": 10.0}, 105.0) == []
 
 
-def test_families_are_of_one_repository() -> None:
+def test_an_index_counts_within_its_repository() -> None:
     """A use elsewhere keeps nothing here; a child that is not here is no matter."""
     last = {(HERE, A): 0.0, (HERE, B): 0.0, (THERE, A): 100.0, (THERE, B): 0.0}
     expired = find_expired(LastUses(last, [(A, B), (A, C), (D, B)]), {"*": 10.0}, 105.0)
@@ -108,8 +108,8 @@ def test_families_are_of_one_repository() -> None:
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_indexes_of_indexes_are_families_too(order: int) -> None:
-    """Use goes up from a manifest to the outermost index, in whatever order families come."""
+def test_indexes_of_indexes_count_too(order: int) -> None:
+    """Use goes up from a manifest to the outermost index, in whatever order pairs come."""
     chain = [(A, B), (B, C), (C, D)][::order]
     last = {(HERE, A): 0.0, (HERE, B): 0.0, (HERE, C): 0.0, (HERE, D): 100.0}
     assert find_expired(LastUses(last, chain), {"*": 10.0}, 105.0) == []
