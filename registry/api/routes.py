@@ -4,8 +4,6 @@ It is served without aiohttp's `Application`, router and signals: paths are read
 anyway, and every layer that is not there is time for each of a crowd's manifests (record 0012).
 """
 
-from dataclasses import dataclass
-
 from aiohttp import web
 
 from registry.api import errors
@@ -14,23 +12,10 @@ from registry.api.manifests import answer_manifest
 from registry.api.middleware import Handler, observation
 from registry.api.paths import PathKind, RequestPath, is_upload, parse_path
 from registry.api.tags_and_referrers import answer_catalog, answer_referrers, answer_tags
-from registry.mirror.blobs import Blobs
-from registry.mirror.manifests import Manifests
-from registry.mirror.routing import UpstreamTable
-from registry.mirror.tags_and_referrers import TagsAndReferrers
+from registry.mirror.mirror import Mirror
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.names import parse_reference
-
-
-@dataclass(frozen=True, slots=True)
-class Mirror:
-    """What the API answers from."""
-
-    table: UpstreamTable
-    manifests: Manifests
-    blobs: Blobs
-    lists: TagsAndReferrers
 
 
 def build_api(mirror: Mirror) -> Handler:

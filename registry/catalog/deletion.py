@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from registry.catalog.database import Database
-from registry.catalog.pins import KEPT, is_kept, list_keepers
+from registry.catalog.pins import KEPT, index_pins, is_kept
 from registry.errors import ImagePinned
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, Tag
@@ -82,11 +82,11 @@ def _list_unneeded(rows: sqlite3.Connection, removals: Sequence[Deletion]) -> di
 
 
 def _plan(rows: sqlite3.Connection, images: Sequence[Image]) -> Plan:
-    keepers = list_keepers(rows, {repository for repository, _ in images})
+    pins = index_pins(rows, {repository for repository, _ in images})
     wanted: dict[Repository, list[Reference]] = {}
     refused = {}
     for repository, reference in images:
-        pin = keepers.find(repository, *_spread(rows, repository, [reference]))
+        pin = pins.find(repository, *_spread(rows, repository, [reference]))
         if pin is not None:
             refused[repository, reference] = pin
         else:
@@ -237,10 +237,10 @@ def _is_needed(
 
 
 def _refuse_pinned(rows: sqlite3.Connection, removals: Sequence[Deletion]) -> None:
-    keepers = list_keepers(rows, {removal.repository for removal in removals})
+    pins = index_pins(rows, {removal.repository for removal in removals})
     for removal in removals:
         tags, manifests = (tag.name for tag in removal.tags), map(str, removal.manifests)
-        pin = keepers.find(removal.repository, tags, manifests)
+        pin = pins.find(removal.repository, tags, manifests)
         if pin is not None:
             raise ImagePinned(pin)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from registry.catalog.database import Database
 from registry.catalog.usage import UsageCatalog
+from registry.content.pins import copy_pin_file
 from registry.errors import DigestMismatch, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
@@ -19,7 +20,6 @@ from registry.store.contract import BlobStore
 from registry.store.data_folder import DataFolder, sync_folder
 from registry.store.ingests import Ingests
 from registry.store.partial import PartialWriter
-from registry.store.pins import PinFile
 from registry.store.tags import TagFiles
 
 PAGE = 1000  # rows read at a time
@@ -33,7 +33,6 @@ class DataHandles:
     store: BlobStore
     ingests: Ingests
     references: TagFiles
-    pins: PinFile
 
 
 @dataclass(slots=True)
@@ -77,7 +76,7 @@ class Backup:
                     await room.drop(digest, stored)
             await room.forget_work()
         await self._copy_names(target, result)
-        await in_thread(target.pins.write, await in_thread(self._source.pins.read))
+        await in_thread(copy_pin_file, self._source.folder.pins, target.folder.pins)
         # Only now: until here the former backup's catalog is the one that counts.
         await asyncio.to_thread(_replace, target.folder.catalog, snapshot)
         await self._prune(target)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from registry.catalog.image_graph import Graph, ImageGraphCatalog, NamedImage
 from registry.catalog.pins import Pin, Root
 from registry.content.image_report import ImageReport, ImageReporter
-from registry.content.pins import Pins, Wanted
+from registry.content.pins import PinRequest, Pins
 from registry.errors import ManifestInvalid, ManifestUnknown, PlatformUnknown, StoreError
 from registry.oci import media_types, platforms
 from registry.oci.byte_ranges import Span
@@ -27,7 +27,7 @@ from registry.store.contract import BlobStore
 class PinPlan:
     """What to pin: names with their manifests, and the digests of what they keep that is stored."""
 
-    images: list[Wanted]
+    images: list[PinRequest]
     stored: frozenset[str]
 
 
@@ -96,7 +96,7 @@ class Images:
             for image in graph.images
             for name in (image.reference, image.digest)
         }
-        planned: list[Wanted] = []
+        planned: list[PinRequest] = []
         for repository, reference in names:
             digest = named.get((str(repository), str(reference)))
             if digest is None:

@@ -19,10 +19,11 @@ from registry.api.access_log import AccessLog
 from registry.api.middleware import Handler, Middleware
 from registry.api.replaying_protocol import IDLE, REST, Connection
 from registry.api.response_cache import ResponseCache
-from registry.api.routes import Mirror, build_api
+from registry.api.routes import build_api
 from registry.console.probes import build_console
 from registry.content.maintenance import Maintenance
 from registry.metrics import Metrics, reserve_files
+from registry.mirror.mirror import Mirror
 from registry.server.heartbeats import INTERVAL, Heartbeats
 from registry.server.shared import BACKGROUND, BACKLOG, DRAIN, SharedResources, load_tls
 from registry.tasks import Tasks

@@ -14,7 +14,6 @@ from registry.catalog.deletion import DeletionCatalog
 from registry.catalog.image_graph import ImageGraphCatalog
 from registry.catalog.last_used import LastUsedCatalog
 from registry.catalog.manifests import ManifestCatalog
-from registry.catalog.pins import PinCatalog
 from registry.catalog.pulls import PullCatalog
 from registry.catalog.rebuild import RebuildCatalog
 from registry.catalog.usage import UsageCatalog
@@ -37,7 +36,6 @@ from registry.store.data_folder import DataFolder, find_folder, open_folder
 from registry.store.file_locks import ExclusiveLocks
 from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
-from registry.store.pins import PinFile
 from registry.store.tags import TagFiles
 
 
@@ -99,7 +97,7 @@ def build_content(
         clock=clock,
     )
     intake = ManifestStore(ingests, store, references, manifests, room)
-    kept = Pins(PinCatalog(database), handles.pins, locks, clock)
+    kept = Pins(database, folder.pins, locks, clock)
     recovery = Rebuild(
         references,
         store,
@@ -164,6 +162,4 @@ def open_backup(path: Path) -> DataHandles:
 def open_handles(folder: DataFolder) -> DataHandles:
     """Return the files of a data folder."""
     store = DiskStore(folder.blobs, folder.quarantine)
-    return DataHandles(
-        folder, store, Ingests(folder.ingests), TagFiles(folder.tags), PinFile(folder.pins)
-    )
+    return DataHandles(folder, store, Ingests(folder.ingests), TagFiles(folder.tags))

@@ -4,10 +4,10 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
 
 import httpx
 
-from registry.api.routes import Mirror
 from registry.catalog.blob_access import BlobAccessCatalog
 from registry.catalog.database import Database
 from registry.catalog.manifests import ManifestCatalog
@@ -22,6 +22,7 @@ from registry.mirror.blobs import Blobs
 from registry.mirror.downloads import Downloads
 from registry.mirror.manifest_cache import ManifestCache, ManifestMemory
 from registry.mirror.manifests import Manifests
+from registry.mirror.mirror import Mirror
 from registry.mirror.negative_cache import NegativeCache
 from registry.mirror.prefetch import Prefetcher
 from registry.mirror.prefetch_cost import CostEstimator
@@ -29,6 +30,7 @@ from registry.mirror.referrers import ReferrerFetcher
 from registry.mirror.revalidation import Revalidator
 from registry.mirror.routing import UpstreamTable
 from registry.mirror.tags_and_referrers import TagsAndReferrers
+from registry.oci.rate_limits import RateLimit
 from registry.settings.model import Settings, UpstreamSettings
 from registry.store.file_locks import BestEffortLocks
 from registry.tasks import Tasks
@@ -118,16 +120,7 @@ def _budget_keeper(
 ) -> Callable[[Budget], None]:
     def note(budget: Budget) -> None:
         metrics.pulls_remaining.labels(budget.endpoint, budget.identity).set(budget.remaining)
-        tasks.start(
-            catalog.record(
-                (budget.endpoint, budget.identity),
-                allowed=budget.allowed,
-                remaining=budget.remaining,
-                period=budget.period,
-                source=budget.source,
-                now=time.time(),
-            )
-        )
+        tasks.start(catalog.record(RateLimit(**asdict(budget), seen=time.time())))
 
     return note
 

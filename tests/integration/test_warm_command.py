@@ -201,7 +201,7 @@ def test_the_budget_is_told_and_kept(make_mirror: MirrorMaker, hub: FakeUpstream
     first = result.stderr.splitlines()[0]
     assert first.startswith("docker.io: needs 4 to 12 counted manifest requests, 2 of 100 in 6h")
     assert "warm again later" in first
-    assert result.stderr.count("and 0 are left of its budget; come again in 6 h") == 2
+    assert result.stderr.count("and 0 are left of its budget; try again in 6 h") == 2
     assert hub.journal.count("manifest", "GET") == 2
     hub.pulls_left = 50
     told = warm(mirror, *names)

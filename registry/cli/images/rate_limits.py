@@ -13,13 +13,14 @@ from registry.settings.values import format_duration
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from registry.mirror.prefetch_cost import Budget, CostEstimate
+    from registry.mirror.prefetch_cost import CostEstimate
+    from registry.oci.rate_limits import RateLimit
 
 
 class BudgetTracker:
     """What may be spent at each upstream; who has told of no limit has none."""
 
-    def __init__(self, budgets: "Mapping[str, Budget]") -> None:
+    def __init__(self, budgets: "Mapping[str, RateLimit]") -> None:
         self._budgets = budgets
         self._left = {registry: budget.remaining for registry, budget in budgets.items()}
 
@@ -39,7 +40,7 @@ class BudgetTracker:
 
 
 def print_budgets(
-    needs: "Sequence[tuple[str, CostEstimate]]", budgets: "Mapping[str, Budget]"
+    needs: "Sequence[tuple[str, CostEstimate]]", budgets: "Mapping[str, RateLimit]"
 ) -> None:
     """Say on stderr what will be taken of which budget, before anything is."""
     for registry in dict.fromkeys(name for name, _ in needs):

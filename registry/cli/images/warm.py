@@ -178,7 +178,7 @@ class _WarmRun:
             return outcome
 
         outcomes = await asyncio.gather(*map(look, entries))
-        budgets = await self._foresight.list_budgets()
+        budgets = await self._foresight.list_rate_limits()
         self._tracker = BudgetTracker(budgets)
         needs = [(each.entry.repository.registry, each.forecast) for each in outcomes]
         print_budgets([(name, each) for name, each in needs if each is not None], budgets)

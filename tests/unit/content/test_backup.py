@@ -10,7 +10,6 @@ from registry.content.backup import BackedUp, DataHandles
 from registry.errors import StoreError
 from registry.oci.digest import Digest
 from registry.oci.names import Tag
-from registry.store.pins import PinFile
 from registry.wiring import content
 from tests.unit.content import content_site as sites
 from tests.unit.content.content_site import HERE, THERE, Site, make_image, make_index, open_site
@@ -161,7 +160,7 @@ async def test_an_interrupted_renewal_leaves_the_former(
         raise StoreError("pins.json", "full")
 
     monkeypatch.setattr(target.references, "write", refuse)
-    monkeypatch.setattr(PinFile, "write", fail)
+    monkeypatch.setattr("registry.content.backup.copy_pin_file", fail)
     with pytest.raises(StoreError):
         await pair.back_up(target)
     monkeypatch.undo()
