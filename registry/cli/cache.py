@@ -62,7 +62,7 @@ def _tell_stock(report: "UsageReport") -> list[str]:
         f"used         {format_bytes(report.used)} of {format_bytes(report.limit)} ({share:.1f} %)",
         f"  blobs      {format_bytes(use.blobs)} in {use.count}",
         f"    pinned   {format_bytes(use.pinned)}",
-        f"  arriving   {format_bytes(use.fills)}",
+        f"  arriving   {format_bytes(use.reserved)}",
         f"  rotten     {format_bytes(use.quarantined)} set aside",
         f"free         {format_bytes(report.free)}, of which {reserve} stay free",
         f"images       {report.images}",

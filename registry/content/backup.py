@@ -74,7 +74,7 @@ class Backup:
                     tell(await target.store.stat(digest) or 0)
                 else:
                     await room.drop(digest, stored)
-            await room.forget_work()
+            await room.clear_unfinished()
         await self._copy_names(target, result)
         await in_thread(copy_pin_file, self._source.folder.pins, target.folder.pins)
         # Only now: until here the former backup's catalog is the one that counts.

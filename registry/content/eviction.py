@@ -55,7 +55,7 @@ class Evictor:
 
     async def _count_removable(self, filling: Digest) -> int:
         aside = sum(size for _, size in self._catalog.list_quarantined())
-        promised = self._catalog.count_promised(filling)
+        promised = self._catalog.count_reserved(filling)
         return aside + promised + await self._catalog.count_evictable()
 
     async def evict(self, wanted: int) -> int:
@@ -123,7 +123,7 @@ class Evictor:
             with self._ingests.hold(digest) as is_left:
                 if is_left and await self._store.stat(digest) is None:
                     # In this order: without the part another could be promised room for it.
-                    freed += await self._catalog.settle(digest, 0)
+                    freed += await self._catalog.release_reservation(digest, 0)
                     self._ingests.drop(digest)
         return freed
 
@@ -140,7 +140,9 @@ class Evictor:
         for digest in self._catalog.list_deleting():
             with self._store.claim(digest) as is_free:
                 if is_free and not self._is_new(digest):
-                    if not await self._catalog.spare(digest):  # it may have been pinned since
+                    if not await self._catalog.restore_pinned(
+                        digest
+                    ):  # it may have been pinned since
                         await self._delete_marked(digest)
                 elif is_free or await self._store.stat(digest) is None:
                     await self._catalog.mark_deleted(digest)
@@ -154,4 +156,4 @@ class Evictor:
 
         Asked only then, as its writer lets go of it when it has been recorded.
         """
-        return self._catalog.is_promised(digest) or self._catalog.find_size(digest) is not None
+        return self._catalog.is_reserved(digest) or self._catalog.find_size(digest) is not None

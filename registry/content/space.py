@@ -129,7 +129,7 @@ class Space:
         """Reserve, and return how many bytes have to be freed before that holds."""
         missing = await self._catalog.reserve(digest, size, self._storage.limit)
         # What all fills together have been promised and have not written yet is as good as taken.
-        ahead = self._catalog.count_promised(digest) + size - self._ingests.measure_all()
+        ahead = self._catalog.count_reserved(digest) + size - self._ingests.measure_all()
         return max(missing, self._storage.reserve + ahead - measure_free(self._folder))
 
     async def settle(self, digest: Digest) -> None:
@@ -144,7 +144,7 @@ class Space:
     async def _settle(self, digest: Digest) -> None:
         size = await self._store.stat(digest)
         if size is None:
-            await self._catalog.settle(digest, self._ingests.measure(digest))
+            await self._catalog.release_reservation(digest, self._ingests.measure(digest))
             return
         self._ingests.forget(digest)
         await self.record(digest, size)

@@ -23,16 +23,16 @@ class PrefetchResult:
     """What was prefetched: the digest that the name leads to now, and `fetched` bytes.
 
     `attached` counts the signatures, SBOMs and attestations that are stored with the image.
-    `absent` are wanted platforms for which an index has no manifest, while it has some for others.
-    `foreign` is the platform of an image without an index, if another one was wanted. `failures`
-    say what could not be downloaded, and why.
+    `unavailable` are wanted platforms for which an index has no manifest, while it has manifests
+    for other wanted ones. `only_platform` is the platform of an image without an index, if another
+    one was wanted. `failures` say what could not be downloaded, and why.
     """
 
     digest: Digest
     fetched: int = 0
     attached: int = 0
-    absent: list[str] = field(default_factory=list)
-    foreign: str = ""
+    unavailable: list[str] = field(default_factory=list)
+    only_platform: str = ""
     failures: list[str] = field(default_factory=list)
 
 
@@ -79,7 +79,7 @@ class Prefetcher:
         result = PrefetchResult(served.manifest.digest)
         image = format_image(repository, reference)
         chosen = choose_manifests(image, served.manifest, platforms)
-        result.absent = find_absent(served.manifest, platforms)
+        result.unavailable = find_unavailable(served.manifest, platforms)
         manifests = await self._follow(repository, chosen, result)
         if with_attached:
             attached = await self._fetch_attached(repository, served.manifest, chosen, result)
@@ -90,14 +90,14 @@ class Prefetcher:
         if watch is not None:
             watch.expect(image, missing)
         await self._fetch(repository, missing, result, watch=watch)
-        result.foreign = await self._find_foreign(served.manifest, platforms)
+        result.only_platform = await self._find_only_platform(served.manifest, platforms)
         return result
 
     def measure(self, blob: Descriptor) -> int:
         """Return how many bytes of a blob that is being downloaded have arrived."""
         return self._blobs.measure(blob.digest)
 
-    async def _find_foreign(self, root: Manifest, platforms: Sequence[str]) -> str:
+    async def _find_only_platform(self, root: Manifest, platforms: Sequence[str]) -> str:
         if root.media_type in media_types.INDEXES or not root.blobs:
             return ""
         found = oci_platforms.read_platform(await self._blobs.read_small(root.blobs[0]))
@@ -179,7 +179,7 @@ def choose_manifests(image: str, manifest: Manifest, platforms: Sequence[str]) -
     return [Digest.parse(digest) for digest in dict.fromkeys(chosen)]
 
 
-def find_absent(manifest: Manifest, platforms: Sequence[str]) -> list[str]:
+def find_unavailable(manifest: Manifest, platforms: Sequence[str]) -> list[str]:
     """Return the platforms for which an index has no manifest."""
     if manifest.media_type not in media_types.INDEXES:
         return []

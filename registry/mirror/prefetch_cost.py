@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from registry.catalog.rate_limits import RateLimitCatalog
 from registry.mirror.blobs import Blobs
 from registry.mirror.manifests import Manifests
-from registry.mirror.prefetch import choose_manifests, find_absent, find_attestations
+from registry.mirror.prefetch import choose_manifests, find_attestations, find_unavailable
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository, format_image
 from registry.oci.rate_limits import RateLimit
@@ -19,13 +19,13 @@ class CostEstimate:
 
     `least` and `most` are numbers of requests, `missing` is in bytes. As long as the manifest of
     the image is not stored, `most` is a guess (infinity for all platforms) and `missing` is None.
-    `absent` are the wanted platforms for which the image has no manifest.
+    `unavailable` are the wanted platforms for which the image has no manifest.
     """
 
     least: int
     most: float
     missing: int | None
-    absent: list[str] = field(default_factory=list)
+    unavailable: list[str] = field(default_factory=list)
 
 
 class CostEstimator:
@@ -78,7 +78,7 @@ class CostEstimator:
         requests = found.count(None)
         stored = [manifest for manifest in found if manifest is not None]
         missing = None if requests else await self._add_up_missing(stored)
-        return CostEstimate(requests, requests, missing, find_absent(root, platforms))
+        return CostEstimate(requests, requests, missing, find_unavailable(root, platforms))
 
     async def _add_up_missing(self, manifests: Sequence[Manifest]) -> int:
         """Return the bytes of all blobs of these manifests that are not stored."""

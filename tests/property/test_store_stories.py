@@ -162,7 +162,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def list_kept(self) -> dict[str, set[str]]:
         """What each pin keeps, of what is here."""
-        graph = self.run(self.process.images.draw())
+        graph = self.run(self.process.images.load())
         kept = {}
         for pin in self.process.content.images.list_pins():
             roots = [str(root.digest) for root in pin.roots]

@@ -40,9 +40,9 @@ def print_readiness(
     session: Session, reports: "Sequence[ImageReport]", platforms: Sequence[str], *, as_json: bool
 ) -> bool:
     """Print what of each image works offline; false when anything lacks."""
-    from registry.content.offline_check import judge  # noqa: PLC0415
+    from registry.content.offline_check import check_offline  # noqa: PLC0415
 
-    judged = [judge(report, platforms) for report in reports]
+    judged = [check_offline(report, platforms) for report in reports]
     # Of an image that lacks something only its digest is known, whose bundle nobody wrote down.
     carried = {report.repository for report in reports if report.bundle}
     can_ask = [
@@ -76,9 +76,9 @@ def _list_facts(readiness: "OfflineCheck", *, can_ask: bool) -> dict[str, Any]:
                 "bytes": each.missing_bytes,
                 "fetch": _format_warm_command(readiness, each.platform) if can_ask else None,
             }
-            for each in readiness.lacking
+            for each in readiness.incomplete
         ],
-        "absent": list(readiness.absent),
+        "absent": list(readiness.unavailable),
     }
 
 
@@ -91,7 +91,7 @@ def _list_missing(platform: "PlatformReport") -> list[tuple[str, int | None]]:
 def _describe(readiness: "OfflineCheck", *, can_ask: bool) -> list[str]:
     lines = [readiness.image.name]
     lines += [f"  {each.platform or 'all of it'}: complete" for each in readiness.complete]
-    for each in readiness.lacking:
+    for each in readiness.incomplete:
         what = "the manifest, and what it names"
         if each.missing_bytes is not None:
             what = f"{format_count(len(each.missing), 'blob')}, {format_bytes(each.missing_bytes)}"
@@ -100,5 +100,5 @@ def _describe(readiness: "OfflineCheck", *, can_ask: bool) -> list[str]:
             lines.append(f"    {digest}" + ("" if size is None else f"  {format_bytes(size)}"))
         cure = f"fetched by: {_format_warm_command(readiness, each.platform)}"
         lines.append(f"    {cure if can_ask else _CARRIED}")
-    lines += [f"  {name}: the image is not for it" for name in readiness.absent]
+    lines += [f"  {name}: the image is not for it" for name in readiness.unavailable]
     return lines

@@ -104,9 +104,9 @@ async def _refresh(
         if name[0].registry not in session.settings.upstreams:
             raise NameUnknown(name[0].registry, tuple(session.settings.upstreams))
         warmed_image = await prefetcher.warm(*name, platforms)
-        if warmed_image.absent:
+        if warmed_image.unavailable:
             warmed_image.failures.append(
-                f"it is no longer made for {', '.join(warmed_image.absent)}"
+                f"it is no longer made for {', '.join(warmed_image.unavailable)}"
             )
         if not warmed_image.failures:
             await _move_pin(session, name)

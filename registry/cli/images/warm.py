@@ -172,7 +172,7 @@ class _WarmRun:
                         self._platforms,
                         with_attached=self._manner.with_attached,
                     )
-                    outcome.absent = outcome.forecast.absent
+                    outcome.absent = outcome.forecast.unavailable
             except EntrepotError as error:
                 outcome.fail(error)
             return outcome
@@ -215,7 +215,7 @@ class _WarmRun:
             return
         outcome.digest, outcome.fetched = str(warmed_image.digest), warmed_image.fetched
         outcome.attached, outcome.failures = warmed_image.attached, warmed_image.failures
-        outcome.absent, outcome.foreign = warmed_image.absent, warmed_image.foreign
+        outcome.absent, outcome.foreign = warmed_image.unavailable, warmed_image.only_platform
 
 
 def _explain(gathered: sources.Gathered, *, as_json: bool) -> None:

@@ -12,7 +12,7 @@ from registry.catalog.database import Database
 from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.pulls import Pull, PullCatalog
 from registry.catalog.rebuild import RebuildCatalog
-from registry.catalog.usage import UsageCatalog, Use
+from registry.catalog.usage import UsageCatalog, UsageTotals
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
@@ -53,9 +53,9 @@ async def test_asking_again_changes_the_promise(room: UsageCatalog) -> None:
     await room.reserve(A, 60, 100)
     assert await room.reserve(A, 100, 100) == 0
     assert room.used() == 100
-    await room.settle(A, 30)
+    await room.release_reservation(A, 30)
     assert room.used() == 30
-    await room.settle(A, 0)
+    await room.release_reservation(A, 0)
     assert (room.used(), room.list_reservations()) == (0, [])
 
 
@@ -123,16 +123,16 @@ async def test_blobs_of_no_image_are_as_warm_as_they_came(room: UsageCatalog) ->
 
 async def test_an_orphan_is_recorded_once(room: UsageCatalog) -> None:
     """What is found on disk is counted, unless it is recorded, arriving, going or set aside."""
-    assert await room.record_orphan(A, 50, 3.0)
-    assert not await room.record_orphan(A, 50, 4.0)
+    assert await room.record_found(A, 50, 3.0)
+    assert not await room.record_found(A, 50, 4.0)
     assert room.list_after("", 9) == [(A, 3.0)]
     await room.reserve(B, 7, 100)
-    assert not await room.record_orphan(B, 50, 3.0)
+    assert not await room.record_found(B, 50, 3.0)
     await room.record(C, 10, 1.0)
     await room.mark_deleting(C)
-    assert not await room.record_orphan(C, 10, 3.0)
+    assert not await room.record_found(C, 10, 3.0)
     await room.quarantine(A, 50)
-    assert not await room.record_orphan(A, 50, 3.0)
+    assert not await room.record_found(A, 50, 3.0)
     assert room.used() == 50 + 7 + 10
 
 
@@ -191,7 +191,7 @@ async def test_what_takes_room_is_told_by_kind(room: UsageCatalog) -> None:
     await room.record(B, 0, 1.0)
     await room.reserve(C, 30, 100)
     await room.quarantine(Digest.of(b"d"), 4)
-    assert await room.break_down() == Use(50, 2, 0, 30, 4)
+    assert await room.break_down() == UsageTotals(50, 2, 0, 30, 4)
 
 
 async def test_a_backup_forgets_work(room: UsageCatalog) -> None:
@@ -201,6 +201,6 @@ async def test_a_backup_forgets_work(room: UsageCatalog) -> None:
     await room.mark_deleting(B)
     await room.reserve(C, 30, 100)
     await room.quarantine(C, 4)
-    await room.forget_work()
+    await room.clear_unfinished()
     assert (room.used(), room.list_deleting(), room.list_reservations()) == (50, [], [])
-    assert await room.break_down() == Use(50, 1, 0, 0, 0)
+    assert await room.break_down() == UsageTotals(50, 1, 0, 0, 0)

@@ -66,7 +66,7 @@ async def test_a_backup_has_everything(pair: Pair) -> None:
     assert done == BackedUp(8, pair.site.measure(), copied=8, names=5)
     assert sorted(pair.told) == sorted(map(len, pair.list_blobs().values()))
     async with open_site(pair.path) as copy:
-        assert await copy.images.draw() == await pair.site.images.draw()
+        assert await copy.images.load() == await pair.site.images.load()
         found = {(str(where), str(name)) async for where, name, _ in copy.references.scan()}
     assert {(str(HERE), "1"), (str(HERE), "arm"), (str(HERE), str(AMD.digest))} <= found
     assert await pair.is_whole()
@@ -286,4 +286,4 @@ async def test_a_journal_of_the_former_backup_is_no_part_of_the_new(pair: Pair) 
 
     async with open_site(pair.path) as copy:
         assert copy.database.read("PRAGMA integrity_check") == [("ok",)]
-        assert await copy.images.draw() == await pair.site.images.draw()
+        assert await copy.images.load() == await pair.site.images.load()

@@ -41,7 +41,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 async def expire(site: Site, keep_for: Mapping[str, float] = ALL) -> set[str]:
     """Let images expire, and return the names that are left."""
     await Expiry(site.uses, site.content.removals, keep_for, site.clock).expire()
-    return {image.reference for image in (await site.images.draw()).images}
+    return {image.reference for image in (await site.images.load()).images}
 
 
 async def pull_again(site: Site, image: Image) -> None:

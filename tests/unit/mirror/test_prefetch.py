@@ -134,7 +134,7 @@ async def test_only_the_platforms_are_fetched(
 async def test_a_platform_that_lacks_is_told(upstream: Upstream) -> None:
     """One platform that the image is not made for does not keep the others from being fetched."""
     result, fetched = await warm(upstream, "linux/s390x", "linux/amd64")
-    assert (result.absent, result.failures) == (["linux/s390x"], [])
+    assert (result.unavailable, result.failures) == (["linux/s390x"], [])
     assert fetched == blobs_of(AMD)
 
 
@@ -161,9 +161,9 @@ async def test_a_single_image_for_another_platform_is_told(upstream: Upstream) -
     image = make_image(config, b"layer")
     upstream.names |= {TAG: image, image.digest: image}
     result, fetched = await warm(upstream, "linux/arm64")
-    assert (result.foreign, result.failures, len(fetched)) == ("linux/amd64", [], 2)
+    assert (result.only_platform, result.failures, len(fetched)) == ("linux/amd64", [], 2)
     result, _ = await warm(upstream, "linux/amd64")
-    assert result.foreign == ""
+    assert result.only_platform == ""
 
 
 async def test_what_is_here_costs_nothing(upstream: Upstream) -> None:
