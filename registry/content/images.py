@@ -184,8 +184,8 @@ def _choose(graph: Graph, patterns: Sequence[ImagePattern]) -> Iterator[NamedIma
 
 def _list_kept(graph: Graph, pin: Pin) -> set[str]:
     """Return the digests that a pin keeps."""
-    shallow = {str(root.digest) for root in pin.roots}
-    return shallow | set(graph.reach(*(str(root.digest) for root in pin.roots if root.is_deep)))
+    roots = {str(root.digest) for root in pin.roots}
+    return roots | set(graph.reach(*(str(root.digest) for root in pin.roots if root.is_deep)))
 
 
 def _choose_roots(

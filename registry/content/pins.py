@@ -62,7 +62,7 @@ class Pins:
 
         The process writes the file first and the rows second. Once this returns, every blob in
         `stored`, digests from `list_stored`, is kept: a deletion looks at pins in the transaction
-        in which it forgets a blob, so that a deletion which was planned before cannot take it.
+        that deletes the row of a blob, also if the deletion was planned before the pin was put.
 
         Raises:
             StoreError: the catalog or the disk refused, or another process has held the lock of

@@ -37,7 +37,7 @@ class PrefetchResult:
 
 
 class PrefetchListener(Protocol):
-    """Is told of the progress of a prefetch."""
+    """Gets the progress of a prefetch, to show it."""
 
     def expect(self, image: str, blobs: Iterable[Descriptor]) -> None:
         """The prefetch is going to download these blobs for an image."""

@@ -1,6 +1,6 @@
--- One log of use: who pulled which image by which name, and when last. It replaces the tables
--- `clients` and `pulls`, which said the same twice. `reference` and `client` are empty where the log
--- keeps only the time of an image's last pull, after name and client were forgotten.
+-- One log of use: which client pulled which image by which name, and when last. It replaces the
+-- tables `clients` and `pulls`, which said the same twice. `reference` and `client` are empty where
+-- the log keeps only the time of an image's last pull, after name and client were forgotten.
 INSERT INTO clients
     SELECT digest, repository, '', '', pulled FROM pulls AS former
         WHERE pulled > COALESCE((
