@@ -1,4 +1,4 @@
-"""Laws of audits' rows: each auditor's last pass, and nobody else's."""
+"""Laws of the rows of audits: each auditor has a last pass of its own."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

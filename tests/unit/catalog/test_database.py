@@ -114,7 +114,7 @@ async def test_impossible_change_is_a_store_error(path: Path) -> None:
 
 
 async def test_full_disk_says_so(path: Path) -> None:
-    """A disk without room is named as the reason; with room again, all goes on."""
+    """The error names a full disk as the reason; when the disk has space again, writes succeed."""
 
     def fill(rows: sqlite3.Connection) -> None:
         pages = rows.execute("PRAGMA page_count").fetchone()[0]
@@ -200,7 +200,7 @@ async def test_a_copy_has_what_there_was(path: Path) -> None:
 
 
 async def test_a_copy_to_nowhere_is_a_store_error(path: Path) -> None:
-    """A copy that cannot be made is told, and the catalog goes on."""
+    """If a copy cannot be made, that is an error, and the catalog still works."""
     async with Database(path) as database:
         with pytest.raises(StoreError):
             await database.copy(path.parent / "missing" / "copy.db")

@@ -75,7 +75,7 @@ async def test_planning_changes_nothing(site: Site) -> None:
     assert before == await site.images.load()
 
 
-async def test_a_tag_nobody_knows_removes_only_itself(site: Site) -> None:
+async def test_an_unknown_tag_removes_only_itself(site: Site) -> None:
     """What is not there takes nothing with it; a row that a crash left still goes."""
     await site.pull(HERE, AMD, "1")
     removal = await plan(site, "2")

@@ -95,7 +95,7 @@ def test_every_row_comes_along(old: Path, table: str) -> None:
 
 
 def test_manifests_are_counted_as_blobs(old: Path) -> None:
-    """Manifests take room like all that is stored: since they were last seen, and only once."""
+    """Manifests are recorded as blobs, once each, last used when a repository last got them."""
     migrate(old)
     wanted = sorted(map(spell, [*ROWS["blobs"], *MANIFESTS]))
     assert sorted(ask(old, "SELECT * FROM blobs")) == wanted

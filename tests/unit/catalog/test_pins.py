@@ -148,8 +148,8 @@ async def test_a_name_that_moved_is_kept_by_its_pin(site: Site) -> None:
     assert pins.find(HERE, ["2"], [str(ARM.digest)]) is None
 
 
-async def test_a_keeper_is_found_by_what_it_reaches(site: Site) -> None:
-    """Roots, children and referrers have a keeper; other platforms and images have none."""
+async def test_a_pin_is_found_by_what_it_keeps(site: Site) -> None:
+    """Roots, children and referrers lead to their pin; other platforms and images lead to none."""
     signature = make_image(b"signature", subject=AMD)
     for image in (INDEX, AMD, ARM, signature, OTHER):
         await site.pull(HERE, image)
@@ -162,7 +162,7 @@ async def test_a_keeper_is_found_by_what_it_reaches(site: Site) -> None:
     assert pins.find(HERE, [], [str(ARM.digest), str(OTHER.digest)]) is None
 
 
-async def test_a_keeper_is_of_its_repository(site: Site) -> None:
+async def test_a_pin_counts_in_its_repository(site: Site) -> None:
     """What another repository pins is none of this one's business: the bytes stay for that."""
     await site.pull(HERE, AMD)
     await site.put_pin(THERE, TAG, [deep(AMD)], 1.0)

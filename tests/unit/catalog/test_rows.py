@@ -177,7 +177,7 @@ async def test_grant_is_for_one_repository(blobs: BlobAccessCatalog) -> None:
 async def test_a_blob_of_many_images_is_found_at_once(
     database: Database, manifests: ManifestCatalog, blobs: BlobAccessCatalog
 ) -> None:
-    """However many images of others share a blob, it is ours, no stranger's, and found cheaply."""
+    """A blob that very many images share is found fast, and only for repositories that have it."""
     mine = image(LAYER)
     await manifests.record(HERE, mine, LATEST, 1.0)
 

@@ -1,4 +1,4 @@
-"""Laws of retention: what nobody pulls goes after its time, pins and what is of use stay."""
+"""Laws of expiry: images that no client pulls are removed in time; pinned and used ones stay."""
 
 import math
 from collections.abc import AsyncIterator, Mapping
@@ -86,7 +86,7 @@ def test_the_longest_pattern_decides(name: str, expected: float) -> None:
 
 
 def test_a_child_keeps_its_index_and_its_siblings() -> None:
-    """Whoever pulls one platform has use of the index, and with that of all it names."""
+    """A pull of one platform counts as a use of the index, and of all that it lists."""
     uses = LastUses(
         {(HERE, A): 0.0, (HERE, B): 100.0, (HERE, C): 0.0, (HERE, D): 0.0}, [(A, B), (A, C)]
     )
@@ -95,7 +95,7 @@ def test_a_child_keeps_its_index_and_its_siblings() -> None:
 
 
 def test_an_index_in_use_keeps_its_children() -> None:
-    """Whoever pulls an index may ask for any of its manifests next."""
+    """A pull of an index counts as a use of all manifests that it lists."""
     uses = LastUses({(HERE, A): 100.0, (HERE, B): 0.0, (HERE, C): 0.0}, [(A, B), (A, C)])
     assert find_expired(uses, {"*": 10.0}, 105.0) == []
 
@@ -116,7 +116,7 @@ def test_indexes_of_indexes_count_too(order: int) -> None:
 
 
 async def test_what_expires_goes_with_all_of_it(site: Site) -> None:
-    """An image that nobody pulls is gone after its time: names, bytes, and its bytes' rows."""
+    """Of an expired image the names, the blobs and their rows are deleted."""
     for image in (INDEX, AMD, ARM):
         await site.pull(HERE, image, *(["1"] if image is INDEX else []))
     site.now += WEEK
@@ -143,7 +143,7 @@ async def test_what_is_pulled_stays(site: Site) -> None:
 
 
 async def test_what_is_pinned_stays(site: Site) -> None:
-    """A pin keeps an image though nobody pulls it, and hinders no other from going."""
+    """A pinned image stays although no client pulls it, and other images expire."""
     for number, image in enumerate((AMD, OTHER)):
         await site.pull(HERE, image, str(number))
     await site.put_pin(HERE, Tag("0"), [Root(AMD.digest, True)], 1.0)

@@ -12,19 +12,19 @@ def make(*platforms: PlatformReport) -> ImageReport:
     return ImageReport("docker.io/a", "1", "index", "", 0, 0, 0, platforms, ())
 
 
-def test_platforms_that_nobody_pulled_do_not_count() -> None:
+def test_platforms_that_no_client_pulled_do_not_count() -> None:
     """An index of many platforms is ready when those in use here are complete."""
     found = check_offline(make(AMD, UNPULLED), [])
     assert (found.is_ready, found.complete) == (True, (AMD,))
 
 
 def test_what_was_begun_has_to_be_whole() -> None:
-    """A platform whose manifest is here is in use, so what it lacks counts."""
+    """A platform whose manifest is stored is in use, so what is missing of it counts."""
     found = check_offline(make(AMD, TORN), [])
     assert (found.is_ready, found.incomplete) == (False, (TORN,))
 
 
-def test_where_nothing_is_here_everything_lacks() -> None:
+def test_if_no_manifest_is_stored_all_platforms_are_incomplete() -> None:
     """A name that leads to nothing cannot be pulled."""
     assert check_offline(make(UNPULLED), []).incomplete == (UNPULLED,)
 

@@ -101,7 +101,7 @@ async def test_time_narrows(site: Site) -> None:
     ],
 )
 async def test_clients_narrow(site: Site, clients: tuple[str, ...], names: set[str]) -> None:
-    """Addresses, networks and globs say whose pulls count; those of nobody known never do."""
+    """Addresses, networks and globs narrow pulls; a pull without an address never matches."""
     for name, client in (("a", ALICE), ("b", BOB), ("c", "fe80::1"), ("d", "::ffff:10.2.0.3")):
         await pull(site, AMD, Tag(name), client=client)
     await pull(site, AMD, Tag("nobody"), client="")
@@ -136,11 +136,11 @@ async def test_it_is_forgotten_in_time(site: Site) -> None:
 
 @pytest.mark.parametrize("text", ["", "alice", "10.1", "10.1.0.0/40", "fe80::/200"])
 def test_no_client_is_refused(text: str) -> None:
-    """What no address could match is a mistake, and told with the cure."""
+    """A pattern that no address can match is an error, which says what to write instead."""
     with pytest.raises(ClientInvalid, match="a glob such as"):
         ClientPattern.parse(text)
 
 
 def test_a_network_may_be_written_by_one_of_it() -> None:
-    """The bits behind the prefix do not matter, as nobody remembers which have to be zero."""
+    """The bits of a network after its prefix may be other than zero."""
     assert ClientPattern.parse("10.1.2.3/16").network == ipaddress.ip_network("10.1.0.0/16")

@@ -258,7 +258,7 @@ async def refuse_to_put(*_: object, **__: object) -> NoReturn:
 async def test_what_the_disk_refused_is_stored_later(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A manifest that a full disk refused is served from memory, and stored when it has room."""
+    """A manifest that a full disk refused is served from memory, and stored when it has space."""
     cache = site.open_cache()
     with monkeypatch.context() as patched:
         patched.setattr(ManifestStore, "put", refuse_to_put)

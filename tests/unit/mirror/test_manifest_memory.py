@@ -1,4 +1,4 @@
-"""Laws of the memory of manifests."""
+"""Laws of the memory of manifests: bounded, least recently used first, by generations."""
 
 import json
 
@@ -71,7 +71,7 @@ def test_what_was_read_before_a_change_is_not_current() -> None:
 
 
 def test_least_recently_asked_goes_first() -> None:
-    """When there is no room, what was asked for the longest ago is forgotten."""
+    """When the limit is reached, the least recently used entry is removed."""
     memory = ManifestMemory(2 * ENTRY)
     memory.put(HERE, Tag("1"), make(2000), memory.generation)
     memory.put(HERE, Tag("2"), make(2000), memory.generation)
@@ -108,7 +108,7 @@ def test_too_large_a_manifest_is_not_kept() -> None:
 
 
 def test_replacing_costs_nothing_more() -> None:
-    """Putting the same again and again uses up no room."""
+    """Putting the same entry again and again uses no more bytes."""
     memory = ManifestMemory(3 * ENTRY)
     memory.put(HERE, Tag("1"), make(), memory.generation)
     for _ in range(50):

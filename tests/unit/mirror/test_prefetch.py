@@ -1,4 +1,4 @@
-"""Laws of warming: all that was asked for is fetched, once, and one failure stops nothing."""
+"""Laws of prefetching: all that is missing is downloaded once, and one failure stops nothing."""
 
 import asyncio
 from collections.abc import Sequence
@@ -131,7 +131,7 @@ async def test_only_the_platforms_are_fetched(
     assert fetched == blobs_of(*images)
 
 
-async def test_a_platform_that_lacks_is_told(upstream: Upstream) -> None:
+async def test_an_unavailable_platform_is_reported(upstream: Upstream) -> None:
     """One platform that the image is not made for does not keep the others from being fetched."""
     result, fetched = await warm(upstream, "linux/s390x", "linux/amd64")
     assert (result.unavailable, result.failures) == (["linux/s390x"], [])
@@ -139,7 +139,7 @@ async def test_a_platform_that_lacks_is_told(upstream: Upstream) -> None:
 
 
 async def test_an_image_for_none_of_the_platforms_is_refused(upstream: Upstream) -> None:
-    """Then nothing is fetched, and the platforms that there are are told."""
+    """Then nothing is downloaded, and the error names the platforms of the image."""
     with pytest.raises(PlatformUnknown) as caught:
         await warm(upstream, "linux/ppc64le", "linux/s390x")
     assert caught.value.found == ("linux/amd64", "linux/arm/v7", "linux/arm64/v8")
@@ -155,7 +155,7 @@ async def test_a_single_image_is_fetched(upstream: Upstream) -> None:
         assert fetched == blobs_of(AMD)
 
 
-async def test_a_single_image_for_another_platform_is_told(upstream: Upstream) -> None:
+async def test_a_single_image_for_another_platform_is_reported(upstream: Upstream) -> None:
     """It is fetched all the same, since there is nothing to choose from."""
     config = b'{"os": "linux", "architecture": "amd64"}'
     image = make_image(config, b"layer")
@@ -175,7 +175,7 @@ async def test_what_is_here_costs_nothing(upstream: Upstream) -> None:
 
 
 async def test_one_blob_that_fails_stops_no_other(upstream: Upstream) -> None:
-    """A blob that cannot be had is told as a failure, and all others are fetched."""
+    """A blob that cannot be downloaded is reported as a failure, and all others are downloaded."""
     lost = Digest.of(b"amd")
     upstream.failures[lost] = BlobUnknown(str(HERE), str(lost))
     result, fetched = await warm(upstream)
@@ -184,7 +184,7 @@ async def test_one_blob_that_fails_stops_no_other(upstream: Upstream) -> None:
 
 
 async def test_one_manifest_that_fails_stops_no_other(upstream: Upstream) -> None:
-    """A platform whose manifest cannot be had is told as a failure, and the others are fetched."""
+    """If the manifest of a platform fails, that is reported, and the others are downloaded."""
     upstream.failures[ARM.digest] = UpstreamUnreachable("https://hub.example", "no connection")
     result, fetched = await warm(upstream)
     assert result.failures == ["https://hub.example: no connection"]
@@ -193,7 +193,7 @@ async def test_one_manifest_that_fails_stops_no_other(upstream: Upstream) -> Non
 
 
 async def test_a_name_that_leads_nowhere_is_an_error(upstream: Upstream) -> None:
-    """Without a manifest there is nothing to warm."""
+    """Without a manifest there is nothing to prefetch."""
     with pytest.raises(ManifestUnknown):
         await warm(upstream, reference=Tag("missing"))
 
