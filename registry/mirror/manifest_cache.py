@@ -165,10 +165,13 @@ class ManifestCache:
             self._unrecorded.discard(key)
 
     def _is_newer(self, repository: Repository, reference: Reference, known: KnownManifest) -> bool:
-        """Whether the catalog says nothing newer, perhaps by another process."""
+        """Whether the catalog has nothing as new, which another process may have recorded."""
         if not isinstance(reference, Tag):
             return True
-        record = self._catalog.find_tag(repository, reference)
+        try:
+            record = self._catalog.find_tag(repository, reference)
+        except StoreError:
+            return True  # to store it fails too, and it is tried again
         return record is None or record.checked < known.checked
 
     def remember(self, repository: Repository, reference: Reference) -> KnownManifest | None:

@@ -66,6 +66,10 @@ class Site:
             rows.execute(statement)
 
 
+def refuse(*_: object) -> NoReturn:
+    raise StoreError("catalog.db", "disk I/O error")
+
+
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     folder = open_folder(tmp_path)
@@ -239,9 +243,6 @@ async def test_a_catalog_that_cannot_be_read_is_asked_each_time(
     await cache.keep(HERE, TAG, FIRST, 100.0)
     cache.look_for_changes()
 
-    def refuse(*_: object) -> NoReturn:
-        raise StoreError("catalog.db", "disk I/O error")
-
     with monkeypatch.context() as patched:
         patched.setattr(Database, "read", refuse)
         cache.look_for_changes()
@@ -266,6 +267,9 @@ async def test_what_the_disk_refused_is_stored_later(
         await cache.store_again()
         assert cache.remember(HERE, TAG) is not None
         assert not site.file_of(FIRST).exists()
+
+        patched.setattr(Database, "read", refuse)
+        await cache.store_again()
 
     await cache.store_again()
 
