@@ -18,8 +18,8 @@ from registry.oci.names import Repository, parse_repository
 class LastUses:
     """When each manifest was last used, and which manifests are used together.
 
-    `last` is the time at which a repository got a manifest or last had it pulled, whichever is
-    later (epoch seconds). `indexes` are pairs of an index and a manifest that it lists.
+    `last` is when a repository got a manifest, or when a client last pulled it from there if that
+    is later (epoch seconds). `indexes` are pairs of an index and a manifest that it lists.
     """
 
     last: dict[tuple[Repository, Digest], float]

@@ -43,7 +43,7 @@ class Pin:
 
     @property
     def name(self) -> str:
-        """The image as people write it."""
+        """The name of the image, as people write it."""
         return format_image(self.repository, self.reference)
 
 

@@ -156,9 +156,9 @@ class Prefetcher:
 
 
 def choose_manifests(image: str, manifest: Manifest, platforms: Sequence[str]) -> list[Digest]:
-    """Return the manifests of an index for these platforms, all of them if there are none.
+    """Return the manifests that an index lists for these platforms; all if `platforms` is empty.
 
-    Without an index it is the manifest itself. `image` is the name for the error.
+    If `manifest` is no index, that is the manifest itself. `image` is the name for the error.
 
     Raises:
         PlatformUnknown: the index has no manifest for any of the platforms.
