@@ -4,7 +4,6 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict
 
 import httpx
 
@@ -41,7 +40,6 @@ from registry.upstream.credentials import find_credentials
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
 from registry.upstream.offline import OfflineSource
-from registry.upstream.rate_limit import Budget
 from registry.upstream.redirects import origin_of
 from registry.upstream.registry import RegistrySource
 from registry.wiring.content import build_content, find_data_folder, open_handles
@@ -117,10 +115,10 @@ async def _open_mirror(
 
 def _budget_keeper(
     catalog: RateLimitCatalog, tasks: Tasks, metrics: Metrics
-) -> Callable[[Budget], None]:
-    def note(budget: Budget) -> None:
-        metrics.pulls_remaining.labels(budget.endpoint, budget.identity).set(budget.remaining)
-        tasks.start(catalog.record(RateLimit(**asdict(budget), seen=time.time())))
+) -> Callable[[RateLimit], None]:
+    def note(limit: RateLimit) -> None:
+        metrics.pulls_remaining.labels(limit.endpoint, limit.identity).set(limit.remaining)
+        tasks.start(catalog.record(limit))
 
     return note
 
@@ -129,7 +127,7 @@ def build_source(
     name: str,
     settings: UpstreamSettings,
     client: httpx.AsyncClient,
-    note_budget: Callable[[Budget], None],
+    note_budget: Callable[[RateLimit], None],
 ) -> RegistrySource:
     """Make the source of one upstream registry."""
     tokens = TokenCache(client, time.monotonic)

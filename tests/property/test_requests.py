@@ -13,7 +13,8 @@ from registry.errors import InvalidInput, NameUnknown, RangeUnsatisfiable, Upstr
 from registry.mirror.routing import UpstreamTable
 from registry.oci.byte_ranges import Span, parse_range
 from registry.oci.names import Repository, parse_name, parse_reference
-from registry.upstream.redirects import follow, target_of
+from registry.upstream.client import target_of
+from registry.upstream.redirects import follow
 from registry.upstream.www_authenticate import parse_challenges
 
 TABLE = UpstreamTable(
