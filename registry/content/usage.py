@@ -6,7 +6,7 @@ from pathlib import Path
 
 from registry.catalog.audits import AuditCatalog, Pass
 from registry.catalog.image_graph import ImageGraphCatalog
-from registry.catalog.usage import UsageCatalog, Use
+from registry.catalog.usage import UsageCatalog, UsageTotals
 from registry.content.space import measure_free
 from registry.oci.digest import Digest
 from registry.settings.model import StorageSettings
@@ -19,7 +19,7 @@ class UsageReport:
     `images` is how many names there are; `audits` are the last passes by auditor.
     """
 
-    use: Use
+    use: UsageTotals
     used: int
     limit: int
     reserve: int
@@ -57,7 +57,7 @@ class UsageMeter:
             limit=self._storage.limit,
             reserve=self._storage.reserve,
             free=measure_free(self._folder),
-            images=len((await self._images.draw()).images),
+            images=len((await self._images.load()).images),
             audits={name: self._audits.find(name) for name in ("command", "steward")},
         )
 

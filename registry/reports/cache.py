@@ -67,7 +67,7 @@ class CacheUsage:
             reserve=found.reserve,
             free=found.free,
             images=found.images,
-            use=Usage(use.blobs, use.count, use.pinned, use.fills, use.quarantined),
+            use=Usage(use.blobs, use.count, use.pinned, use.reserved, use.quarantined),
             audits={
                 name if name == _BY_COMMAND else "background": AuditState(
                     each.position, each.began, each.ended

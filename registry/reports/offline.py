@@ -70,7 +70,7 @@ class OfflineReadiness:
             ready=found.is_ready,
             complete=tuple(each.platform for each in found.complete),
             missing=tuple(
-                MissingPlatform.of(name, each, can_fetch=can_fetch) for each in found.lacking
+                MissingPlatform.of(name, each, can_fetch=can_fetch) for each in found.incomplete
             ),
-            unavailable_platforms=tuple(found.absent),
+            unavailable_platforms=tuple(found.unavailable),
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from registry.mirror.prefetch_cost import Budget, CostEstimate
+    from registry.oci.rate_limits import CostEstimate, RateLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class PullLimit:
 
 
 def add_up(
-    needs: Sequence[tuple[str, Estimate]], limits: "Mapping[str, Budget]"
+    needs: Sequence[tuple[str, Estimate]], limits: "Mapping[str, RateLimit]"
 ) -> list[PullLimit]:
     """Return what is needed at each registry, in order of first appearance.
 

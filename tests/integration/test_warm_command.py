@@ -217,7 +217,7 @@ def test_the_pull_limit_is_printed_and_kept(make_mirror: MirrorMaker, hub: FakeU
     first = result.stderr.splitlines()[0]
     assert first.startswith("docker.io: needs 4 to 12 counted manifest requests; 2 of 100 in 6h")
     assert "run the command again later" in first
-    assert result.stderr.count("and its pull limit has 0 left; come again in 6 h") == 2
+    assert result.stderr.count("and its pull limit has 0 left; try again in 6 h") == 2
     assert hub.journal.count("manifest", "GET") == 2
     hub.pulls_left = 50
     told = warm(mirror, *names)
@@ -231,8 +231,8 @@ def test_what_was_pulled_is_a_source(make_mirror: MirrorMaker, hub: FakeUpstream
     mirror = make_mirror(workers=1)
     for _ in range(3):  # the later ones are repeated from memory
         keep(mirror, index, amd, single)
-    wait_until(lambda: len(ask(mirror.data, "SELECT * FROM clients")) == 3, "pulls are noted")
-    assert {row[0] for row in ask(mirror.data, "SELECT client FROM clients")} == {"127.0.0.1"}
+    wait_until(lambda: len(ask(mirror.data, "SELECT * FROM pulls")) == 3, "pulls are noted")
+    assert {row[0] for row in ask(mirror.data, "SELECT client FROM pulls")} == {"127.0.0.1"}
     mirror.run("cache", "evict", "--to", "1")
     explain = ("images", "warm", "--explain")
 

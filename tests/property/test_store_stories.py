@@ -105,7 +105,7 @@ class StoreMachine(RuleBasedStateMachine):
         image = IMAGES[number]
         name, digest = image.tag, image.manifest.digest
         used = Pull(image.repository, name, digest, "", float(next(self.moments)))
-        await self.process.pulls.note([used])
+        await self.process.pulls.record([used])
 
     async def pin(self, number: int) -> None:
         images, name = self.process.content.images, (IMAGES[number].repository, IMAGES[number].tag)
@@ -163,7 +163,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def list_kept(self) -> dict[str, set[str]]:
         """What each pin keeps, of what is here."""
-        graph = self.run(self.process.images.draw())
+        graph = self.run(self.process.images.load())
         kept = {}
         for pin in self.process.content.images.list_pins():
             roots = [str(root.digest) for root in pin.roots]

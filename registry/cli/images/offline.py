@@ -43,13 +43,13 @@ def print_readiness(
     session: Session, images: "Sequence[ImageReport]", platforms: Sequence[str], *, as_json: bool
 ) -> bool:
     """Print what of each image could be pulled offline; false when anything is missing."""
-    from registry.content.offline_check import judge  # noqa: PLC0415
+    from registry.content.offline_check import check_offline  # noqa: PLC0415
 
     # Of an image with missing blobs only its digest is known, and not which bundle brought it.
     imported = {image.repository for image in images if image.bundle}
     readiness = [
         OfflineReadiness.of(
-            judge(image, platforms),
+            check_offline(image, platforms),
             can_fetch=not session.settings.offline and image.repository not in imported,
         )
         for image in images

@@ -9,13 +9,13 @@ from registry.reports.pull_limits import PullLimit
 from registry.settings.values import format_duration
 
 if TYPE_CHECKING:
-    from registry.mirror.prefetch_cost import Budget
+    from registry.oci.rate_limits import RateLimit
 
 
 class BudgetTracker:
     """Counts what is left of each registry's pull limit; without a known limit, nothing is."""
 
-    def __init__(self, limits: "Mapping[str, Budget]") -> None:
+    def __init__(self, limits: "Mapping[str, RateLimit]") -> None:
         """`limits` are by registry."""
         self._limits = limits
         self._left = {registry: limit.remaining for registry, limit in limits.items()}

@@ -110,8 +110,8 @@ async def _refresh(
         if name[0].registry not in session.settings.upstreams:
             raise NameUnknown(name[0].registry, tuple(session.settings.upstreams))
         found = await prefetcher.warm(*name, image.platforms)
-        if found.absent:
-            found.failures.append(f"it is no longer made for {', '.join(found.absent)}")
+        if found.unavailable:
+            found.failures.append(f"it is no longer made for {', '.join(found.unavailable)}")
         if not found.failures:
             await _move_pin(session, name)
     except EntrepotError as error:

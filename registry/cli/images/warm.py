@@ -183,13 +183,13 @@ class _WarmRun:
                         with_attached=self._options.with_attached,
                     )
                 image.estimate = Estimate.of(found)
-                image.unavailable_platforms = found.absent
+                image.unavailable_platforms = found.unavailable
             except EntrepotError as error:
                 _note_failure(image, error)
             return image
 
         images = await asyncio.gather(*map(ask, entries))
-        limits = await self._estimator.list_budgets()
+        limits = await self._estimator.list_rate_limits()
         self._tracker = BudgetTracker(limits)
         registries = [entry.repository.registry for entry in entries]
         estimates = [image.estimate for image in images]
@@ -228,8 +228,8 @@ class _WarmRun:
             return
         image.digest, image.fetched = str(found.digest), found.fetched
         image.attached, image.failures = found.attached, found.failures
-        image.unavailable_platforms = found.absent
-        image.only_platform = found.foreign
+        image.unavailable_platforms = found.unavailable
+        image.only_platform = found.only_platform
 
 
 def _note_failure(image: WarmedImage, error: EntrepotError) -> None:

@@ -42,10 +42,10 @@ class PulledFolder:
     def pull(self, client: str, age: float) -> None:
         """Have both images pulled once, by a client so many seconds ago."""
         with closing(sqlite3.connect(self.folder / "data" / "catalog.db")) as rows, rows:
-            rows.execute("DELETE FROM clients")
+            rows.execute("DELETE FROM pulls")
             for name, digest in zip(self.names, self.digests, strict=True):
                 row = (digest, f"docker.io/library/{name}", "1", client, time.time() - age)
-                rows.execute("INSERT INTO clients VALUES (?, ?, ?, ?, ?)", row)
+                rows.execute("INSERT INTO pulls VALUES (?, ?, ?, ?, ?)", row)
 
     def create(self, *words: str, stdin: str = "") -> tuple[str, str]:
         """The id of a bundle, and its lock."""
