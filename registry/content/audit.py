@@ -14,7 +14,7 @@ from registry.content.space import Space
 from registry.errors import StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.store.contract import BlobStore
+from registry.store.contract import BlobReader
 
 INTERVAL = 7 * 86_400.0  # seconds between the beginnings of two passes in the background
 STRIDE = 64 * 1024 * 1024  # bytes after which the position of a pass is recorded
@@ -53,7 +53,7 @@ class Audit:
         self,
         audits: AuditCatalog,
         catalog: UsageCatalog,
-        store: BlobStore,
+        store: BlobReader,
         space: Space,
         rebuild: Rebuild,
         *,

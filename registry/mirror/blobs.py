@@ -227,7 +227,8 @@ class Blobs:
         # In this order: between the two a partial file may become a stored blob, never the reverse.
         with ExitStack() as unused:
             reader = self._content.follow(digest)
-            if reader is not None and download.is_writing:  # then it is the file of our own writer
+            if reader is not None and download.is_writer and not download.is_over:
+                # It is the file that this process is writing, so the blob is not stored yet.
                 return ArrivingBlob(request, download, reader, origin, self._metrics)
             if reader is not None:
                 unused.enter_context(reader)

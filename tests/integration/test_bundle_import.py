@@ -192,7 +192,7 @@ async def test_provenance_outlives_the_catalog_and_not_an_upstream(tmp_path: Pat
         )
 
     assert (show(config)["bundle"], show(config)["imported"]) == ("", 0.0)
-    files = open_handles(open_folder(tmp_path / "data")).references
+    files = open_handles(open_folder(tmp_path / "data")).tags
     pointer = await files.read(parse_repository("docker.io/library/app"), Tag("1"))
     assert pointer is not None
     assert pointer.bundle == ""

@@ -70,9 +70,9 @@ class Importer:
         Raises:
             StoreError: the disk refused, or there is too little space; the next import continues.
         """
-        loader = BlobLoader(self._content)
-        result = Imported(loader.result)
         before = await self._mark_used(opened.lock)
+        loader = BlobLoader(self._content, before)
+        result = Imported(loader.result)
         try:
             await _load_blobs(opened, loader, report)
         except BundleInvalid as error:  # some images may need only blobs that came before

@@ -12,7 +12,7 @@ from registry.errors import BundleInvalid
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
-from registry.store.contract import BlobStore
+from registry.store.contract import BlobReader
 
 _REPEATED = ("bundle.json", "bundle.json.sig", "README.txt")  # in every volume
 
@@ -34,7 +34,7 @@ class Contents:
 
     head: dict[str, bytes]
     items: tuple[Item, ...]
-    store: BlobStore
+    store: BlobReader
 
     def list_members(self) -> Iterator[Member]:
         """Yield every file, in order, and where it will be in an archive."""
@@ -90,7 +90,7 @@ class Shipment:
 
     lock: Lock
     head: dict[str, bytes]
-    store: BlobStore
+    store: BlobReader
     first: int
 
     async def fill(self, limit: int | None = None) -> list[Contents]:
@@ -143,7 +143,7 @@ class Shipment:
 
 
 def pack(
-    lock: Lock, manifests: Mapping[Digest, Manifest], store: BlobStore, signature: bytes = b""
+    lock: Lock, manifests: Mapping[Digest, Manifest], store: BlobReader, signature: bytes = b""
 ) -> Shipment:
     """Make a bundle ready to be written; `manifests` are all those of the lock.
 
@@ -158,7 +158,7 @@ def pack(
     return Shipment(lock, add_signature(head, signature) if signature else head, store, first)
 
 
-async def read_manifests(lock: Lock, store: BlobStore) -> dict[Digest, Manifest]:
+async def read_manifests(lock: Lock, store: BlobReader) -> dict[Digest, Manifest]:
     """Read all manifests of a bundle, each checked.
 
     Raises:

@@ -13,7 +13,7 @@ from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor, Manifest, parse_manifest
 from registry.oci.names import Reference, Repository, Tag, format_image
-from registry.store.contract import BlobStore
+from registry.store.contract import BlobReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Plan:
 class Planner:
     """Plans bundles of what is stored; fetches nothing."""
 
-    def __init__(self, catalog: ManifestCatalog, store: BlobStore) -> None:
+    def __init__(self, catalog: ManifestCatalog, store: BlobReader) -> None:
         self._catalog = catalog
         self._store = store
 
@@ -100,7 +100,7 @@ class _Walk:
     """The way from one name to everything it needs."""
 
     def __init__(
-        self, catalog: ManifestCatalog, store: BlobStore, want: Want, choice: Choice
+        self, catalog: ManifestCatalog, store: BlobReader, want: Want, choice: Choice
     ) -> None:
         self._catalog = catalog
         self._store = store
