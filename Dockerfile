@@ -2,12 +2,12 @@
 #
 #   docker build --tag entrepot .
 #
-# Where Docker Hub cannot be reached, any image with Python 3.11 or newer will do as the base:
+# If Docker Hub cannot be reached, use any image with Python 3.11 or newer as the base:
 #
 #   docker build --build-arg BASE=registry.lan/python:3.12-slim --tag entrepot .
 #
-# Where no package index can be reached either, lay the wheels into locks/wheels/ first, on a machine
-# with the same Python and architecture:
+# If no package index can be reached either, first download the wheels into locks/wheels/, on a machine
+# with the same Python version and architecture:
 #
 #   pip download --require-hashes --dest locks/wheels --requirement locks/run.txt
 #   docker build --build-arg PIP_FLAGS="--no-index --find-links=locks/wheels" --tag entrepot .
@@ -40,9 +40,10 @@ ENV PATH=/opt/entrepot/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
     ENTREPOT_SERVER__LISTEN=0.0.0.0:5000 \
     ENTREPOT_SERVER__CONSOLE=0.0.0.0:5001 \
     ENTREPOT_STORAGE__PATH=/data
-# A number, so that the base needs no such account and Kubernetes can check that it is not root.
+# The user is a number, so the base image needs no such account, and Kubernetes can check that the
+# user is not root.
 USER 10001:10001
-# Everything that is written goes to /data; the rest runs with a read-only root (--read-only).
+# `entrepot serve` writes only to /data, so the container can have a read-only root (--read-only).
 VOLUME /data
 EXPOSE 5000 5001
 STOPSIGNAL SIGTERM

@@ -1,4 +1,4 @@
-# The targets a person needs; CI calls the same ones.
+# The targets for people. CI calls the same targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,38 +12,39 @@ test: $(VENV)/test.stamp          ## run every test (reduced sizes, about 10 min
 	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "not soak and not alone"
 	$(BIN)/python -m pytest -m "alone and not soak" || [ $$? -eq 5 ]  # 5: none was selected
 
-check: $(VENV)/test.stamp         ## format, lint, types, architecture
+check: $(VENV)/test.stamp         ## check format, lint, types and architecture
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/architecture
 
-format: $(VENV)/test.stamp        ## rewrite the sources in the one style
+format: $(VENV)/test.stamp        ## format the sources
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-soak: $(VENV)/test.stamp          ## the full measurements behind docs/evidence/
+soak: $(VENV)/test.stamp          ## run the full measurements for docs/evidence/
 	$(BIN)/python -m pytest -m soak
 
-bench: $(VENV)/test.stamp peers   ## measure beside the peers (about 40 minutes on a quiet machine)
+bench: $(VENV)/test.stamp peers   ## measure beside other caches (about 40 minutes on a quiet machine)
 	$(BIN)/python -m benchmarks
 
-report: $(VENV)/test.stamp peers  ## every case of the bench once, reduced (about 3 minutes)
+report: $(VENV)/test.stamp peers  ## run every case of the bench once, at reduced size (about 3 minutes)
 	$(BIN)/python -m benchmarks --quick
 
-peers:                            ## install what the bench measures; the table names who is missing
+peers:                            ## install the programs that the bench measures; the table names missing ones
 	-.ci/install-packages nginx-light docker-registry wrk
 	-.ci/install-packages docker.io containerd iproute2
 
-lock: $(VENV)/test.stamp          ## renew the locked dependencies from the bounds in pyproject.toml
+lock: $(VENV)/test.stamp          ## lock the newest dependencies within the bounds in pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --upgrade --extra build pyproject.toml -o locks/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --upgrade --extra build --extra test pyproject.toml -o locks/test.txt
 
-clean:                            ## forget the environment; keep data/
+clean:                            ## delete the virtual environment, but not data/
 	rm -rf $(VENV)
 
-# A stamp is renewed when the bounds or the locks change, so a second call costs nothing.
+# Each stamp file is newer than the bounds and locks that were installed. So make installs again only
+# when one of these files has changed.
 $(VENV)/run.stamp: pyproject.toml locks/run.txt
 	@echo "installing into $(VENV), about half a minute; later calls start at once"
 	$(PYTHON) -m venv $(VENV)

@@ -25,7 +25,7 @@ BLOBS = (1_000, 10_000, 100_000, 1_000_000)
 PER_MANIFEST = 4
 ASKED = 200  # manifests looked up one by one
 TAG = "/v2/bench/r0/manifests/v0"
-NOTE = f"Beyond {MOST_FILES:,} blobs only catalog rows were made, no files."
+NOTE = f"For more than {MOST_FILES:,} blobs only catalog rows were made, no files."
 
 Row = dict[str, float]
 

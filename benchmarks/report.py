@@ -18,9 +18,10 @@ MARKS: Mapping[State, str] = MappingProxyType(
     }
 )
 CAPTION = """\
-Medians of interleaved rounds, and in parentheses the least and the most. A ratio is ours over the
-other's within a round; the median of the rounds is held against the bar. Everyone ran on this
-machine in the same run, with request logs on; Entrepôt with its default settings and metrics on.
+Medians of interleaved rounds, with the least and the most in parentheses. A ratio is Entrepôt's
+figure divided by the other program's, within one round. The bar is the figure to reach; the median
+of the rounds is compared with it. All programs ran on this machine in the same run, with request
+logs on. Entrepôt had its default settings, and metrics on.
 """
 
 

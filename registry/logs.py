@@ -1,4 +1,4 @@
-"""The log: one line per event on stderr, for people on a terminal, as JSON elsewhere."""
+"""The log: one line for each event on stderr, for people on a terminal, and else as JSON."""
 
 import asyncio
 import json
@@ -17,22 +17,28 @@ from structlog.typing import EventDict, Processor
 
 STDERR = 2  # its descriptor
 ATOMIC = 4096  # bytes that a pipe takes whole or not at all (PIPE_BUF)
-PATIENCE = 0.1  # seconds to wait for a reader where writing does not wait by itself
+MAX_WAIT = 0.1  # seconds to wait until stderr takes more, where writing to it does not wait itself
 
 
 def configure_logs(least: int = logging.INFO) -> None:
-    """Set up structlog, and the libraries that log by `logging`, for this process and its forks.
+    """Set up structlog and `logging` for this process and for the processes that it forks.
 
-    What is below the level `least` is not written.
+    Events below the level `least` are not written.
     """
-    lines = _Lines()
-    rendering = _render_for_people() if os.isatty(STDERR) else _render_for_machines()
+    if os.isatty(STDERR):
+        texts = _render_for_people()
+        lines = [*texts, _encode]
+    else:
+        texts = [structlog.processors.format_exc_info, _render_json]
+        lines = [structlog.processors.format_exc_info, _encode_json]
+    output = _Lines()
     structlog.configure(
-        processors=[structlog.processors.add_log_level, *rendering, _encode],
+        processors=[structlog.processors.add_log_level, *lines],
         wrapper_class=structlog.make_filtering_bound_logger(least),
-        logger_factory=lambda *_: lines,
+        logger_factory=lambda *_: output,
         cache_logger_on_first_use=True,
     )
+    # Libraries log by `logging`.
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -40,25 +46,26 @@ def configure_logs(least: int = logging.INFO) -> None:
                 structlog.processors.add_log_level,
                 structlog.stdlib.add_logger_name,
             ],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *texts],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
 class _Lines:
-    """Writes lines whole and in order, however many threads and processes share the stream.
+    """Writes whole lines in their order, whichever threads and processes share stderr.
 
-    What is logged in one turn of the event loop goes out together at its end: a call for each line
-    would take as long as all else that is done for a manifest from memory. Troubles go out at once:
-    the process may not live to see the end. A log that takes no more, as its disk is full or its
-    reader has left, costs nobody a pull.
+    Lines below the level of a warning are written at the end of the event loop's turn, together: a
+    system call for each line would take as long as everything else that is done for a manifest from
+    memory. Warnings and errors are written at once: the process may not live to the end of the
+    turn. Where stderr takes no more, because its disk is full or its reader has left, lines are
+    lost, and pulls go on.
     """
 
     def __init__(self) -> None:
-        self._waiting: list[bytes] = []
+        self._pending: list[bytes] = []
         self._size = 0
-        self._loop: asyncio.AbstractEventLoop | None = None  # which is going to write what waits
+        self._loop: asyncio.AbstractEventLoop | None = None  # will write what is pending
         self._lock = threading.Lock()
 
     def info(self, line: bytes) -> None:
@@ -88,44 +95,47 @@ class _Lines:
     def _add(self, line: bytes) -> None:
         if self._size + len(line) > ATOMIC:
             self._write()
-        self._waiting.append(line)
+        self._pending.append(line)
         self._size += len(line)
 
     def _write(self) -> None:
-        left = memoryview(b"".join(self._waiting))
-        self._waiting.clear()
+        unwritten = memoryview(b"".join(self._pending))
+        self._pending.clear()
         self._size = 0
         with suppress(OSError):
-            while left:
+            while unwritten:
                 try:
-                    left = left[os.write(STDERR, left) :]
-                except BlockingIOError:  # somebody who shares the stream asked for that
-                    if not select.select([], [STDERR], [], PATIENCE)[1]:
+                    unwritten = unwritten[os.write(STDERR, unwritten) :]
+                except BlockingIOError:  # a process that shares stderr has made it non-blocking
+                    if not select.select([], [STDERR], [], MAX_WAIT)[1]:
                         return
 
 
 def _render_for_people() -> list[Processor]:
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
-    # In the order in which facts were noted; in traces no values of variables, which may be secret.
+    # Fields in the order of the call. Traces without the values of variables: some are secret.
     show = structlog.dev.ConsoleRenderer(
         sort_keys=False, pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
     )
     return [stamp, show]
 
 
-def _render_for_machines() -> list[Processor]:
-    return [structlog.processors.format_exc_info, _render_json]
+def _encode(_: object, __: str, text: Any) -> bytes:
+    return f"{text}\n".encode("utf-8", "backslashreplace")
 
 
-def _render_json(_: object, __: str, event: EventDict) -> str:
+def _encode_json(_: object, __: str, event: EventDict) -> bytes:
+    """Return the event as one line of JSON."""
     event["timestamp"] = datetime.now(UTC)
     try:
-        # A microsecond, where the standard library takes fifteen: there is a line per request.
-        return orjson.dumps(event, default=repr, option=orjson.OPT_UTC_Z).decode()
-    except TypeError:  # bytes that are no UTF-8, which a client may have put into its request line
+        # A microsecond, and json needs fifteen: there is a line for each request.
+        return orjson.dumps(
+            event, default=repr, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
+        )
+    except TypeError:  # bytes that are not UTF-8, which a client may put into its request line
         event["timestamp"] = event["timestamp"].isoformat().replace("+00:00", "Z")
-        return json.dumps(event, default=repr)
+        return f"{json.dumps(event, default=repr)}\n".encode()
 
 
-def _encode(_: object, __: str, line: Any) -> bytes:
-    return f"{line}\n".encode("utf-8", "backslashreplace")
+def _render_json(logger: object, name: str, event: EventDict) -> str:
+    return _encode_json(logger, name, event).decode().rstrip("\n")

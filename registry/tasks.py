@@ -1,4 +1,4 @@
-"""Work that outlives the request that caused it, and blocking work in threads."""
+"""Tasks that go on when the request that started them has ended, and work in threads."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
@@ -9,7 +9,7 @@ P = ParamSpec("P")
 
 
 class Tasks:
-    """Owns tasks until they end; leaving the `async with` cancels and awaits the rest."""
+    """Owns tasks until they end; the end of the `async with` block cancels those that still run."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
@@ -24,16 +24,16 @@ class Tasks:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Start work; whoever awaits the task should shield it."""
+        """Start a task; a caller that awaits it and may be cancelled has to shield it."""
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        # Reading the exception here keeps "never retrieved" out of the log when all askers left.
+        # asyncio logs exceptions that nobody reads, and all callers may have left.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return task
 
     def share(self, key: Hashable, begin: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
-        """Return the running work called `key`, beginning it if there is none."""
+        """Return the running task with this key; start it with `begin` if there is none."""
         task = self._shared.get(key)
         if task is None:
             task = self._shared[key] = self.start(begin())

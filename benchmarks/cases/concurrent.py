@@ -63,8 +63,8 @@ CONCURRENT = Case(
     most_rounds=3,
     picture="upstream",
     notes=(
-        f"Who has not ended after {LONGEST:g} times one direct download is stopped.",
-        "Its unfinished clients are errors, and its upstream bytes are those until then.",
-        "The first byte is that of the client who waited the longest for it.",
+        f"A program is stopped after {LONGEST:g} times the time of a direct download.",
+        "Its unfinished clients count as errors, and its upstream bytes are those until then.",
+        "The first byte is that of the client that waited for it the longest.",
     ),
 )

@@ -75,5 +75,5 @@ DOCKER = Case(
     _prepare,
     (Bar("wall", "<=", 1.1, "direct"),),
     picture="wall",
-    notes=("direct is the docker-registry upstream itself, on loopback.",),
+    notes=("direct means straight from the upstream, a docker-registry on loopback.",),
 )

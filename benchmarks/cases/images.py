@@ -61,7 +61,7 @@ IMAGES = Case(
     most_rounds=3,
     picture="rss",
     notes=(
-        "RSS is the peak of the largest process of each.",
-        f"Clients that are not done after {PATIENCE:g} s are errors.",
+        "RSS is the peak of the largest process of each program.",
+        f"Clients that have not ended after {PATIENCE:g} s count as errors.",
     ),
 )

@@ -55,5 +55,5 @@ NARROW = Case(
     (Bar("throughput", ">=", 5.0, "direct"),),
     most_rounds=2,
     picture="throughput",
-    notes=("connections = 8 is the one setting that differs from its default.",),
+    notes=("connections = 8 is the only setting that differs from its default.",),
 )

@@ -119,7 +119,7 @@ LOOKUP = Case(
     ),
     picture="lookup",
     notes=(
-        f"The almost empty store has {SMALL} manifests, so that each can be asked for once.",
-        "A lookup is a hit that is not in memory yet; the median is of hits that are.",
+        f"The almost empty store has {SMALL} manifests, so that each is asked for only once.",
+        "A lookup is a hit on a manifest not in memory yet; the median is of hits in memory.",
     ),
 )

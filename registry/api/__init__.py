@@ -1,1 +1,1 @@
-"""How do container clients see us? The pull API over aiohttp (distribution-spec)."""
+"""How do container clients see us? The pull API (distribution-spec) over aiohttp."""

@@ -1,4 +1,4 @@
-"""One line in the log and one more in the counters for each answer."""
+"""The access log: one line, and one more in the counters, for each answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,15 +8,19 @@ import structlog
 
 from registry.metrics import Metrics
 
-BROKEN = 500  # what aiohttp answers to a mistake of ours, which it logs with its trace
+SERVER_ERROR = 500  # what aiohttp answers to an exception of ours, which it logs with its trace
 
-# Tells of one answer more: to whom (an address), and in how many seconds.
-Tell = Callable[[str | None, float], None]
+# Logs and counts one more answer of the same kind: for a client (its address), in some seconds.
+LogAnswer = Callable[[str | None, float], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What is told of an answer, but for who got it and how long it took; `sent` is in bytes."""
+class AccessEntry:
+    """What is logged of an answer, apart from the client and the seconds that it took.
+
+    `namespace` is the value of `ns`, `kind` the endpoint, `origin` the cache status, `sent` the
+    length of the body in bytes, `failure` the message of an error; empty where there is none.
+    """
 
     method: str
     path: str
@@ -35,33 +39,37 @@ class AccessLog:
     def __init__(self, metrics: Metrics) -> None:
         self._log = structlog.get_logger("registry.api").bind()
         self._sent_bytes = metrics.sent_bytes
-        # Only labels from our own vocabulary: whatever a client sends must not fill the memory.
+        # The labels are words of our own: what a client sends must not fill the memory.
         self._count = cache(metrics.requests.labels)
         self._time = cache(metrics.request_seconds.labels)
 
-    def prepare(self, report: Report) -> Tell:
-        """Return what tells of such an answer, as often as it is given.
+    def write(self, entry: AccessEntry, client: str | None, seconds: float) -> None:
+        """Log and count one answer."""
+        self.prepare(entry)(client, seconds)
 
-        All that is the same each time is looked up here: that takes as long as the telling.
+    def prepare(self, entry: AccessEntry) -> LogAnswer:
+        """Return a function that logs and counts such an answer each time it is called.
+
+        Everything that is the same each time is computed here: that takes as long as the logging.
         """
         texts = {
-            "method": report.method,
-            "path": report.path[:300],
-            "ns": report.namespace[:100],
-            "origin": report.origin,
-            "agent": report.agent[:100],
-            "failure": report.failure[:300],
+            "method": entry.method,
+            "path": entry.path[:300],
+            "ns": entry.namespace[:100],
+            "origin": entry.origin,
+            "agent": entry.agent[:100],
+            "failure": entry.failure[:300],
         }
-        said = {name: text for name, text in texts.items() if text}
-        log = self._log.bind(**said, status=report.status, bytes=report.sent)
-        write = log.warning if report.failure and report.status >= BROKEN else log.info
-        count = self._count(report.kind, str(report.status), report.origin).inc
-        observe = self._time(report.kind).observe
+        fields = {name: text for name, text in texts.items() if text}
+        log = self._log.bind(**fields, status=entry.status, bytes=entry.sent)
+        write = log.warning if entry.failure and entry.status >= SERVER_ERROR else log.info
+        count = self._count(entry.kind, str(entry.status), entry.origin).inc
+        observe = self._time(entry.kind).observe
 
-        def tell(client: str | None, seconds: float) -> None:
+        def log_answer(client: str | None, seconds: float) -> None:
             count()
             observe(seconds)
-            self._sent_bytes.inc(report.sent)
+            self._sent_bytes.inc(entry.sent)
             write("request", client=client, seconds=round(seconds, 4))
 
-        return tell
+        return log_answer

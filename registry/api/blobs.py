@@ -1,14 +1,14 @@
-"""Blobs: `GET` and `HEAD /v2/<name>/blobs/<digest>`, whole, in ranges, and while they arrive."""
+"""Blobs: `GET` and `HEAD /v2/<name>/blobs/<digest>`, whole, in ranges, and while downloading."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import closing
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, closing
 
 from aiohttp import web
 
-from registry.api.headers import content_headers, is_unchanged
-from registry.api.middleware import observation, sign
+from registry.api.headers import add_common_headers, content_headers, names_digest
+from registry.api.middleware import Notes
 from registry.api.multipart import Multipart, content_range, describe_parts
-from registry.api.sendfile import cork, send_file
+from registry.api.sendfile import Piece, send_body
 from registry.errors import EntrepotError, StoreError
 from registry.mirror.blobs import ArrivingBlob, Blobs, StoredBlob
 from registry.mirror.cache_status import CacheStatus
@@ -17,17 +17,15 @@ from registry.oci.byte_ranges import Span, parse_range
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 
-YEAR = 31_536_000  # seconds; content by digest never changes
-
-# Sends the bytes from the first offset to the second (None: the end).
-Sender = Callable[[web.StreamResponse, int, int | None], Awaitable[None]]
+YEAR = 31_536_000  # seconds; the content of a digest never changes
 
 
 async def answer_blob(
-    request: web.BaseRequest, blobs: Blobs, repository: Repository, digest: Digest
+    request: web.BaseRequest, notes: Notes, blobs: Blobs, repository: Repository, digest: Digest
 ) -> web.StreamResponse:
-    """Answer a blob, or the part of it that `Range` asks for; a HEAD fetches nothing."""
-    if is_unchanged(request.headers.getall("If-None-Match", ()), digest):
+    """Answer a blob, or the part of it that `Range` asks for; a HEAD downloads nothing."""
+    conditions = request.headers.getall("If-None-Match", ())
+    if conditions and names_digest(conditions, digest):
         await blobs.stat(repository, digest)  # raises where this repository may not have it
         return web.Response(status=304, headers=_headers(digest, CacheStatus.HIT))
     if request.method == "HEAD":
@@ -36,11 +34,18 @@ async def answer_blob(
         response.content_length = await blobs.stat(repository, digest)
         return response
     with closing(await blobs.get(repository, digest)) as blob:
-        if isinstance(blob, ArrivingBlob):
-            send = _send_arriving(request, blob)
-        else:
-            send = _send_stored(request, blob)
-        return await _answer(request, digest, blob.size, blob.origin, send)
+        response = web.StreamResponse(headers=_headers(digest, blob.origin))
+        pieces = _lay_out(request, response, digest, blob)
+        add_common_headers(response.headers, notes.namespace)
+        try:
+            is_growing = isinstance(blob, ArrivingBlob)
+            await send_body(request, response, pieces, is_growing=is_growing)
+        except (EntrepotError, EOFError) as error:
+            # An incomplete body ends in a cut connection: no client takes it for the whole.
+            notes.failure = str(error)
+            if request.transport is not None:
+                request.transport.abort()
+        return response
 
 
 def _headers(digest: Digest, origin: CacheStatus) -> dict[str, str]:
@@ -50,95 +55,77 @@ def _headers(digest: Digest, origin: CacheStatus) -> dict[str, str]:
     }
 
 
-def _send_stored(request: web.BaseRequest, blob: StoredBlob) -> Sender:
-    async def send(response: web.StreamResponse, start: int, stop: int | None) -> None:
-        left = (blob.size if stop is None else stop) - start
-        async for piece in blob.pieces(start, start + left):
-            if isinstance(piece, bytes):
-                left -= len(piece)
-                await response.write(piece)
-            else:
-                left -= piece[2] - piece[1]
-                await send_file(request, response, *piece)
-        if left:
-            raise EOFError("the store gave another number of bytes than the blob has")
-
-    return send
-
-
-def _send_arriving(request: web.BaseRequest, blob: ArrivingBlob) -> Sender:
-    async def send(response: web.StreamResponse, start: int, stop: int | None) -> None:
-        offset = start
-        cork(request, is_corked=False)
-        try:
-            while stop is None or offset < stop:
-                landed = await blob.advance(offset)
-                if landed == offset:
-                    return
-                upto = landed if stop is None else min(landed, stop)
-                cork(request, is_corked=True)
-                await send_file(request, response, blob.fileno(), offset, upto)
-                cork(request, is_corked=False)  # the next bytes may have to be waited for
-                offset = upto
-        except StoreError:
-            # The disk is of no more use to this blob: the rest comes straight from upstream.
-            async for chunk in blob.relay(Span(start, offset), stop):
-                await response.write(chunk)
-
-    return send
-
-
-async def _answer(
-    request: web.BaseRequest, digest: Digest, size: int | None, origin: CacheStatus, send: Sender
-) -> web.StreamResponse:
-    response = web.StreamResponse(headers=_headers(digest, origin))
+def _lay_out(
+    request: web.BaseRequest,
+    response: web.StreamResponse,
+    digest: Digest,
+    blob: StoredBlob | ArrivingBlob,
+) -> AsyncGenerator[Piece, None]:
+    """Set status and headers for the range that is asked for, and return the body."""
+    size = blob.size
     if size is None:
         response.enable_chunked_encoding()
-        return await _ship(request, response, lambda: send(response, 0, None))
+        return _read(blob, 0, None)
     spans = _read_spans(request, digest, size)
+    if not spans:
+        response.content_length = size
+        return _read(blob, 0, size)
+    response.set_status(206)
     if len(spans) > 1:
         multipart = describe_parts(spans, size)
-        response.set_status(206)
         response.headers["Content-Type"] = multipart.content_type
         response.content_length = multipart.length
-        return await _ship(request, response, lambda: _send_parts(response, multipart, send))
-    span = spans[0] if spans else Span(0, size)
-    if spans:
-        response.set_status(206)
-        response.headers["Content-Range"] = content_range(span, size)
+        return _read_parts(blob, multipart)
+    (span,) = spans
+    response.headers["Content-Range"] = content_range(span, size)
     response.content_length = span.length
-    return await _ship(request, response, lambda: send(response, span.start, span.stop))
+    return _read(blob, span.start, span.stop)
 
 
 def _read_spans(request: web.BaseRequest, digest: Digest, size: int) -> tuple[Span, ...]:
-    condition = request.headers.get("If-Range")
-    if condition is not None and not is_unchanged([condition], digest):
+    wanted = request.headers.get("Range")
+    if wanted is None:
         return ()
-    spans = parse_range(request.headers.get("Range"), size)
-    # Overlapping ranges could ask for more than there is: then the whole is the better answer.
+    condition = request.headers.get("If-Range")
+    if condition is not None and not names_digest([condition], digest):
+        return ()
+    spans = parse_range(wanted, size)
+    # Overlapping ranges can be longer than the blob: then the whole is the better answer.
     return spans if sum(span.length for span in spans) <= size else ()
 
 
-async def _send_parts(response: web.StreamResponse, multipart: Multipart, send: Sender) -> None:
-    for head, span in multipart.parts:
-        await response.write(head)
-        await send(response, span.start, span.stop)
-    await response.write(multipart.end)
+def _read(
+    blob: StoredBlob | ArrivingBlob, start: int, stop: int | None
+) -> AsyncGenerator[Piece, None]:
+    if isinstance(blob, ArrivingBlob):
+        return _follow(blob, start, stop)
+    return blob.pieces(start, blob.size if stop is None else stop)
 
 
-async def _ship(
-    request: web.BaseRequest, response: web.StreamResponse, send: Callable[[], Awaitable[None]]
-) -> web.StreamResponse:
-    """Send headers and body; a body that cannot be completed ends in a cut, never cleanly."""
-    sign(request, response)
-    cork(request, is_corked=True)
-    await response.prepare(request)
+async def _follow(blob: ArrivingBlob, start: int, stop: int | None) -> AsyncGenerator[Piece, None]:
+    """Yield the bytes from `start` to `stop` (None: to the end) as they arrive."""
+    descriptor, offset = blob.fileno(), start
     try:
-        await send()
-    except (EntrepotError, EOFError) as error:
-        observation(request).failure = str(error)
-        if request.transport is not None:
-            request.transport.abort()
-    finally:
-        cork(request, is_corked=False)
-    return response
+        while stop is None or offset < stop:
+            landed = await blob.advance(offset)
+            if landed == offset:
+                return
+            end = landed if stop is None else min(landed, stop)
+            yield descriptor, offset, end
+            offset = end
+    except StoreError:
+        # The disk cannot be used for this blob any more: the rest comes straight from upstream.
+        async with aclosing(blob.relay(Span(start, offset), stop)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+
+async def _read_parts(
+    blob: StoredBlob | ArrivingBlob, multipart: Multipart
+) -> AsyncGenerator[Piece, None]:
+    for head, span in multipart.parts:
+        yield head
+        async with aclosing(_read(blob, span.start, span.stop)) as pieces:
+            async for piece in pieces:
+                yield piece
+    yield multipart.end

@@ -1,7 +1,7 @@
-"""Errors as clients see them: the one place that knows HTTP statuses.
+"""Errors as clients see them: the only place that knows HTTP statuses.
 
-See distribution-spec, "Error Codes"; those marked * here are the distribution implementation's own,
-which clients know as well.
+The codes are those of distribution-spec, "Error Codes". The codes marked with * are not in the
+specification: the registry `distribution` sends them, and clients know them too.
 """
 
 import json
@@ -15,7 +15,7 @@ from registry.oci import media_types
 
 UNSUPPORTED = "UNSUPPORTED"
 
-# Looked up along the class's ancestry, so that a new error is answered like its family.
+# A class without a row is answered like the nearest class above it in the tree of errors.
 _TABLE = MappingProxyType(
     {
         errors.NameInvalid: (400, "NAME_INVALID"),
@@ -26,11 +26,11 @@ _TABLE = MappingProxyType(
         errors.NameUnknown: (404, "NAME_UNKNOWN"),
         errors.ManifestUnknown: (404, "MANIFEST_UNKNOWN"),
         errors.BlobUnknown: (404, "BLOB_UNKNOWN"),
-        # Any code but NAME_UNKNOWN: clients then use the tag scheme.
+        # With any code but NAME_UNKNOWN, clients then look for the referrers tag.
         errors.ReferrersUnsupported: (404, UNSUPPORTED),
         errors.UpstreamDenied: (404, "NAME_UNKNOWN"),
         errors.UpstreamOffline: (404, "NAME_UNKNOWN"),
-        # Not 429: containerd would come back five times at once.
+        # Not 429: containerd would repeat the request five times without waiting.
         errors.UpstreamThrottled: (503, "UNAVAILABLE"),  # *
         errors.UpstreamUnreachable: (503, "UNAVAILABLE"),  # *
         errors.UpstreamError: (502, "UNAVAILABLE"),  # *
@@ -52,9 +52,13 @@ def find_status(error: errors.EntrepotError) -> tuple[int, str]:
 
 
 def render(error: errors.EntrepotError) -> web.Response:
-    """Return the answer for an error: the specification's JSON, and what helps to retry."""
+    """Return the answer for an error: the specification's JSON, and headers that help the client.
+
+    A wrong range is told the size of the content; an upstream that cannot be reached now, the
+    seconds after which to try again.
+    """
     status, code = find_status(error)
-    response = _refuse(status, code, str(error))
+    response = _render_json(status, code, str(error))
     if isinstance(error, errors.RangeUnsatisfiable):
         response.headers["Content-Range"] = f"bytes */{error.size}"
     if isinstance(error, errors.UpstreamError) and status == 503:
@@ -62,22 +66,22 @@ def render(error: errors.EntrepotError) -> web.Response:
     return response
 
 
-def refuse_write() -> web.Response:
-    """Return the answer to whoever wants to push or delete."""
-    response = _refuse(
-        405, UNSUPPORTED, "this is a read-only mirror; push to the registry it mirrors"
+def render_read_only() -> web.Response:
+    """Return the answer to a request that pushes or deletes."""
+    response = _render_json(
+        405, UNSUPPORTED, "this is a read-only mirror; push to the registry that it mirrors"
     )
     response.headers["Allow"] = "GET, HEAD"
     return response
 
 
-def refuse_address() -> web.Response:
-    """Return the answer to a path that is no endpoint of the pull API."""
-    return _refuse(404, "NAME_UNKNOWN", "not an address of the registry API")
+def render_no_endpoint() -> web.Response:
+    """Return the answer to a path that is not an endpoint of the API."""
+    return _render_json(404, "NAME_UNKNOWN", "this path is not part of the registry API")
 
 
-def _refuse(status: int, code: str, message: str) -> web.Response:
-    # `message` is shown to people by docker and others.
+def _render_json(status: int, code: str, message: str) -> web.Response:
+    # docker and other clients show `message` to people.
     entry = {"code": code, "message": message, "detail": None}
     body = json.dumps({"errors": [entry]}).encode()
     return web.Response(status=status, body=body, headers={"Content-Type": media_types.JSON})

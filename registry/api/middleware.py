@@ -1,4 +1,4 @@
-"""Annotate, then report once: handlers note what they learn, the observer tells of it."""
+"""What is done about every request: its errors are rendered, and its answer is logged once."""
 
 import asyncio
 import time
@@ -8,107 +8,89 @@ from functools import partial
 
 from aiohttp import web
 
-from registry import __version__
 from registry.api import errors
-from registry.api.access_log import BROKEN, AccessLog, Report
-from registry.api.headers import ORIGIN
-from registry.api.replaying_protocol import Connection
-from registry.api.response_cache import Answer
+from registry.api.access_log import SERVER_ERROR, AccessEntry, AccessLog
+from registry.api.headers import ORIGIN, add_common_headers
+from registry.api.repeated_answers import ReplayingProtocol, SentAnswer
 from registry.errors import EntrepotError
 
-LEFT = 499  # what nginx writes for a client that did not wait for its answer
-SERVER = f"Entrepot/{__version__}"
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+CLIENT_CLOSED_REQUEST = 499  # what nginx logs for a client that did not wait for its answer
 
 
 @dataclass(slots=True)
-class Observation:
-    """What is known of a request by its end.
+class Notes:
+    """What is known of a request; its handler adds what it learns.
 
-    `namespace` is an upstream that `ns` named; `is_current` says, at any later time, whether the
-    same request from a client (its address) would get the same answer, where a handler knows that.
+    `ns` is the value of that parameter, and `namespace` the same where a configured upstream has
+    that name. `kind` is the endpoint, `failure` the message of an error. `is_current` says, at any
+    later time, whether the same request of a client (its address) would get the same answer; None
+    where the handler does not know that.
     """
 
     path: str
-    has_query: bool
+    ns: str
     kind: str = "other"
     namespace: str = ""
     failure: str = ""
     is_current: Callable[[str | None], bool] | None = None
 
 
-OBSERVATION = web.RequestKey("observation", Observation)
-
-
-def observation(request: web.BaseRequest) -> Observation:
-    """Return the notes on a request, for adding to them."""
-    return request[OBSERVATION]
-
-
-def sign(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """Add the headers that every answer has; before it is prepared."""
-    headers = response.headers
-    headers["Docker-Distribution-Api-Version"] = "registry/2.0"
-    headers["Server"] = SERVER
-    namespace = observation(request).namespace
-    if namespace:
-        # distribution-spec (main), "Registry Proxying": the answer is scoped by it.
-        headers["OCI-Namespace"] = namespace
+Handler = Callable[[web.BaseRequest, Notes], Awaitable[web.StreamResponse]]
 
 
 class Middleware:
-    """Stands before `handler`: renders its errors, signs, and has each answer told of once."""
+    """Calls `handler` for each request, renders its errors, and has each answer logged once."""
 
-    def __init__(self, reporter: AccessLog, handler: Handler) -> None:
+    def __init__(self, access_log: AccessLog, handler: Handler) -> None:
+        self._access_log = access_log
         self._handler = handler
-        self._reporter = reporter
 
-    async def observe(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        path, question, _ = request.raw_path.partition("?")
-        notes = request[OBSERVATION] = Observation(path, bool(question))
+        path, _, query = request.raw_path.partition("?")
+        notes = Notes(path, request.query.get("ns", "") if query else "")
         began = time.monotonic()
         response: web.StreamResponse | None = None
-        status = BROKEN
+        status = SERVER_ERROR
         try:
-            response = await self._handler(request)
+            response = await self._handler(request, notes)
             status = response.status
         except EntrepotError as error:
             notes.failure = str(error)
             response = errors.render(error)
             status = response.status
         except (asyncio.CancelledError, ConnectionError):
-            status = LEFT
+            status = CLIENT_CLOSED_REQUEST
             raise
         finally:
-            report = _describe(request, response, status)
-            self._reporter.prepare(report)(request.remote, time.monotonic() - began)
+            entry = _describe(request, notes, response, status)
+            self._access_log.write(entry, request.remote, time.monotonic() - began)
         if not response.prepared:
-            sign(request, response)
-        _settle_later(request, response, report)
+            add_common_headers(response.headers, notes.namespace)
+        _report_when_sent(request, SentAnswer(response, entry, notes.is_current))
         return response
 
 
-def _describe(request: web.BaseRequest, response: web.StreamResponse | None, status: int) -> Report:
-    notes = observation(request)
-    is_sent = response is not None and request.method == "GET" and not notes.failure
-    return Report(
+def _describe(
+    request: web.BaseRequest, notes: Notes, response: web.StreamResponse | None, status: int
+) -> AccessEntry:
+    has_body = response is not None and request.method == "GET" and not notes.failure
+    return AccessEntry(
         method=request.method,
         path=notes.path,
-        namespace=request.query.get("ns", "") if notes.has_query else "",
+        namespace=notes.ns,
         agent=request.headers.get("User-Agent", ""),
         kind=notes.kind,
         status=status,
         origin="" if response is None else response.headers.get(ORIGIN, ""),
-        sent=(response.content_length or 0) if response is not None and is_sent else 0,
+        sent=(response.content_length or 0) if response is not None and has_body else 0,
         failure=notes.failure,
     )
 
 
-def _settle_later(request: web.BaseRequest, response: web.StreamResponse, report: Report) -> None:
-    """Tell the connection when this answer is out, which is when aiohttp's task for it ends."""
+def _report_when_sent(request: web.BaseRequest, answer: SentAnswer) -> None:
+    """Tell the connection when this answer has been sent: aiohttp's task for it ends then."""
     connection = None if request.transport is None else request.transport.get_protocol()
     task = asyncio.current_task()
-    if isinstance(connection, Connection) and task is not None:
-        answer = Answer(response, report, observation(request).is_current)
-        task.add_done_callback(partial(connection.settle, answer))
+    if isinstance(connection, ReplayingProtocol) and task is not None:
+        task.add_done_callback(partial(connection.finish_answer, answer))

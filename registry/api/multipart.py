@@ -10,7 +10,7 @@ from registry.oci.byte_ranges import Span
 
 @dataclass(frozen=True, slots=True)
 class Multipart:
-    """Spans with the text before each, and the text behind the last; `length` in bytes."""
+    """The spans, each with the text before it, and the text after the last one."""
 
     content_type: str
     parts: tuple[tuple[bytes, Span], ...]
@@ -18,12 +18,12 @@ class Multipart:
 
     @property
     def length(self) -> int:
-        """The length of the whole body."""
+        """The length of the whole body in bytes."""
         return sum(len(head) + span.length for head, span in self.parts) + len(self.end)
 
 
 def describe_parts(spans: Sequence[Span], size: int) -> Multipart:
-    """Lay out an answer of several `spans` of `size` bytes."""
+    """Lay out an answer with several `spans` of a blob of `size` bytes."""
     boundary = secrets.token_hex(16)
     parts = tuple(
         (

@@ -1,7 +1,7 @@
 """What a request line asks for, read once. Pure.
 
 Repository names may contain the words `manifests`, `blobs` and `tags`, so a path is read from the
-right. Everything is decoded exactly once, and what could be read in two ways is refused.
+right. Everything is decoded exactly once, and a path that could be read in two ways is refused.
 """
 
 import re
@@ -10,85 +10,139 @@ from enum import Enum
 from functools import lru_cache
 from urllib.parse import unquote
 
-from registry.errors import NameInvalid
-from registry.mirror.routing import RepositoryRequest
+from registry.errors import EntrepotError, InvalidInput, NameInvalid
+from registry.mirror.routing import RepositoryRequest, UpstreamTable
+from registry.oci.digest import Digest
+from registry.oci.names import Reference, Repository, parse_reference
 
-MAX_PATH = 2048  # characters; the longest legal one is far below
-REMEMBERED = 4096  # request lines: a team asks for the same ones again and again
-_PLACE = re.compile(r"(?P<name>.+)/(?P<kind>manifests|blobs|referrers)/(?P<reference>[^/]+)")
+MAX_PATH = 2048  # characters; the longest legal path is far shorter
+REMEMBERED = 4096  # request lines; the members of a team request the same ones again and again
+_CONTENT = re.compile(r"(?P<name>.+)/(?P<endpoint>manifests|blobs|referrers)/(?P<reference>[^/]+)")
 _TAGS = re.compile(r"(?P<name>.+)/tags/list")
-_TRICKS = re.compile(r"%(?:2f|5c|00)", re.IGNORECASE)
+_UPLOADS = re.compile(r"/blobs/uploads(?:/[^/]*)?$")
+_ENCODED_TRICKS = re.compile(r"%(?:2f|5c|00)", re.IGNORECASE)
 
 
-class PathKind(Enum):
-    """The endpoints of the pull API."""
+class Endpoint(Enum):
+    """The endpoints of the API; the values are the labels of metrics and log lines."""
 
-    BASE = "base"
+    PING = "base"
     CATALOG = "catalog"
     TAGS = "tags"
     MANIFEST = "manifests"
     BLOB = "blobs"
     REFERRERS = "referrers"
+    UPLOAD = "uploads"
 
 
 @dataclass(frozen=True, slots=True)
 class RequestPath:
-    """What is asked for; `reference` is still text, and empty where the kind has none."""
+    """The parts of a path: `/<prefix>/v2/<name>/<endpoint>/<reference>`; empty where absent."""
 
-    kind: PathKind
-    repository: RepositoryRequest
+    endpoint: Endpoint
+    name: str = ""
+    prefix: str = ""
     reference: str = ""
 
 
-@lru_cache(REMEMBERED)
-def parse_path(raw_path: str, namespace: str, host: str) -> RequestPath | None:
-    """Read the path of a request line, its `ns` parameter and its Host header.
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """What a request line asks for, or the error that answers it.
 
-    Returns None for a path that is no endpoint of the pull API.
+    `endpoint` is None where the path is not one of the API. `repository` and `reference` are set
+    where the endpoint has them and there is no `error`. `namespace` is the value of `ns`, if a
+    configured upstream has that name, and else empty.
+    """
+
+    endpoint: Endpoint | None
+    namespace: str
+    repository: Repository | None = None
+    reference: Reference | None = None
+    error: EntrepotError | None = None
+
+
+class RequestReader:
+    """Reads request lines, and remembers what it has read."""
+
+    def __init__(self, table: UpstreamTable) -> None:
+        self._table = table
+        self._remembered = lru_cache(REMEMBERED)(self._read)
+
+    def read(self, raw_path: str, namespace: str, host: str) -> PullRequest:
+        """Read the path of a request line, its parameter `ns`, and its Host header."""
+        if len(raw_path) + len(namespace) + len(host) > MAX_PATH:
+            return self._read(raw_path, namespace, host)  # too large to be remembered
+        return self._remembered(raw_path, namespace, host)
+
+    def _read(self, raw_path: str, namespace: str, host: str) -> PullRequest:
+        error: EntrepotError | None = None
+        path = reference = None
+        try:
+            path = parse_path(raw_path)
+            reference = _parse_reference(path)
+        except InvalidInput as invalid:
+            error = invalid.copy()
+        name, prefix = (path.name, path.prefix) if path is not None else ("", "")
+        route = self._table.route(
+            RepositoryRequest(name, prefix, namespace, host.partition(":")[0])
+        )
+        return PullRequest(
+            endpoint=path.endpoint if path is not None else None,
+            namespace=route.namespace,
+            repository=route.repository,
+            reference=reference,
+            error=route.error or error,
+        )
+
+
+def parse_path(raw_path: str) -> RequestPath | None:
+    """Read the path of a request line; None where it is not one of the API.
 
     Raises:
-        NameInvalid: over-long, or with encoded slashes, `..`, NUL, or other tricks.
+        NameInvalid: it is too long, or contains encoded slashes, `..`, NUL, or other tricks.
     """
     path = _decode(raw_path)
+    if _UPLOADS.search(path):
+        return RequestPath(Endpoint.UPLOAD)
     prefix, found, rest = _split_prefix(path)
     if not found:
         return None
     if rest in ("", "_catalog"):
-        return RequestPath(
-            PathKind.CATALOG if rest else PathKind.BASE, RepositoryRequest(rest, prefix)
-        )
-    place = _PLACE.fullmatch(rest)
-    tags = None if place else _TAGS.fullmatch(rest)
-    name = place or tags
-    if name is None:
+        return RequestPath(Endpoint.CATALOG if rest else Endpoint.PING, prefix=prefix)
+    if parts := _CONTENT.fullmatch(rest):
+        endpoint = Endpoint(parts["endpoint"])
+        return RequestPath(endpoint, parts["name"], prefix, parts["reference"])
+    if parts := _TAGS.fullmatch(rest):
+        return RequestPath(Endpoint.TAGS, parts["name"], prefix)
+    return None
+
+
+def _parse_reference(path: RequestPath | None) -> Reference | None:
+    if path is None or not path.reference:
         return None
-    repository = RepositoryRequest(name["name"], prefix, namespace, host.partition(":")[0])
-    if place is None:
-        return RequestPath(PathKind.TAGS, repository)
-    return RequestPath(PathKind(place["kind"]), repository, place["reference"])
-
-
-def is_upload(raw_path: str) -> bool:
-    """Whether a path belongs to pushing, whatever the method."""
-    return re.search(r"/blobs/uploads(?:/[^/]*)?$", raw_path) is not None
+    if path.endpoint is Endpoint.MANIFEST:
+        return parse_reference(path.reference)
+    return Digest.parse(path.reference)
 
 
 def _decode(raw_path: str) -> str:
-    if len(raw_path) > MAX_PATH or _TRICKS.search(raw_path):
+    if len(raw_path) > MAX_PATH or _ENCODED_TRICKS.search(raw_path):
         raise NameInvalid(raw_path)
     try:
         path = unquote(raw_path, errors="strict")
     except UnicodeDecodeError as error:
         raise NameInvalid(raw_path) from error
-    segments = path.split("/")
     is_plain = path.isprintable() and not any(trick in path for trick in ("\\", "%", "//"))
-    if not is_plain or ".." in segments:
+    if not is_plain or ".." in path.split("/"):
         raise NameInvalid(raw_path)
     return path
 
 
 def _split_prefix(path: str) -> tuple[str, bool, str]:
-    """Split `/<prefix>/v2/<rest>` (the prefix may be absent) at the first `v2`."""
+    """Split `/<prefix>/v2/<rest>` at the first `v2`; the prefix and the rest may be absent.
+
+    The second value says whether there is a `v2` at all.
+    """
     if path in ("/v2", "/v2/"):
         return "", True, ""
     if path.startswith("/v2/"):

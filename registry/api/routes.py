@@ -1,93 +1,66 @@
-"""From a request to its handler: the pull API as one function.
+"""From a request to its handler.
 
-It is served without aiohttp's `Application`, router and signals: paths are read by `parse_path`
-anyway, and every layer that is not there is time for each of a crowd's manifests (record 0012).
+Requests are answered without aiohttp's `Application`, router and signals: paths are read by
+`paths.py` anyway, and each layer costs time for every manifest that a crowd pulls (record 0012).
 """
-
-from dataclasses import dataclass
 
 from aiohttp import web
 
 from registry.api import errors
 from registry.api.blobs import answer_blob
 from registry.api.manifests import answer_manifest
-from registry.api.middleware import Handler, observation
-from registry.api.paths import PathKind, RequestPath, is_upload, parse_path
+from registry.api.middleware import Notes
+from registry.api.paths import Endpoint, PullRequest, RequestReader
 from registry.api.tags_and_referrers import answer_catalog, answer_referrers, answer_tags
-from registry.mirror.blobs import Blobs
-from registry.mirror.manifests import Manifests
-from registry.mirror.routing import UpstreamTable
-from registry.mirror.tags_and_referrers import TagsAndReferrers
+from registry.mirror.mirror import Mirror
 from registry.oci import media_types
 from registry.oci.digest import Digest
-from registry.oci.names import parse_reference
+from registry.oci.names import Repository, Tag
 
 
-@dataclass(frozen=True, slots=True)
-class Mirror:
-    """What the API answers from."""
+class PullApi:
+    """Answers requests of the pull API (distribution-spec, "Pull")."""
 
-    table: UpstreamTable
-    manifests: Manifests
-    blobs: Blobs
-    lists: TagsAndReferrers
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+        self._reader = RequestReader(mirror.table)
 
+    async def answer(self, request: web.BaseRequest, notes: Notes) -> web.StreamResponse:
+        """Answer one request.
 
-def build_api(mirror: Mirror) -> Handler:
-    """Make the function that answers every request of the pull API; it opens nothing."""
+        Raises:
+            EntrepotError: the request cannot be answered; `api/errors.py` renders it.
+        """
+        # Not `request.host`: without a Host header that looks up this machine's name in the DNS.
+        wanted = self._reader.read(notes.path, notes.ns, request.headers.get("Host", ""))
+        notes.namespace = wanted.namespace
+        if request.method not in ("GET", "HEAD") or wanted.endpoint is Endpoint.UPLOAD:
+            return errors.render_read_only()
+        if wanted.endpoint is not None:
+            notes.kind = wanted.endpoint.value
+        if wanted.error is not None:
+            raise wanted.error.copy()
+        if wanted.endpoint is None:
+            return errors.render_no_endpoint()
+        return await self._dispatch(request, notes, wanted)
 
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        return await dispatch(request, mirror)
-
-    return answer
-
-
-async def dispatch(request: web.BaseRequest, mirror: Mirror) -> web.StreamResponse:
-    """Answer one request of the pull API.
-
-    Raises:
-        EntrepotError: rendered by the observer.
-    """
-    notes = observation(request)
-    namespace = request.query.get("ns", "") if notes.has_query else ""
-    if mirror.table.find(namespace):
-        notes.namespace = namespace
-    target = parse_path(notes.path, namespace, _read_host(request))
-    if request.method not in ("GET", "HEAD") or is_upload(notes.path):
-        return errors.refuse_write()
-    if target is None:
-        return errors.refuse_address()
-    notes.kind = target.kind.value
-    if target.repository.prefix:
-        mirror.table.require(target.repository.prefix)  # a wrong mirror URL shows at the ping
-    match target.kind:
-        case PathKind.BASE:
-            # From memory, and never a challenge: dockerd would send its user's Hub password.
-            return web.Response(body=b"{}", headers={"Content-Type": media_types.JSON})
-        case PathKind.CATALOG:
-            return await answer_catalog(request, mirror.lists)
-        case _:
-            return await _answer_content(request, mirror, target)
-
-
-def _read_host(request: web.BaseRequest) -> str:
-    # Not `request.host`: without a Host header that would look up this machine's name in the DNS.
-    return request.headers.get("Host", "")
-
-
-async def _answer_content(
-    request: web.BaseRequest, mirror: Mirror, target: RequestPath
-) -> web.StreamResponse:
-    repository = mirror.table.resolve(target.repository)
-    match target.kind:
-        case PathKind.MANIFEST:
-            reference = parse_reference(target.reference)
-            return await answer_manifest(request, mirror.manifests, repository, reference)
-        case PathKind.BLOB:
-            digest = Digest.parse(target.reference)
-            return await answer_blob(request, mirror.blobs, repository, digest)
-        case PathKind.REFERRERS:
-            digest = Digest.parse(target.reference)
-            return await answer_referrers(request, mirror.lists, repository, digest)
-        case _:
-            return await answer_tags(request, mirror.lists, repository)
+    async def _dispatch(
+        self, request: web.BaseRequest, notes: Notes, wanted: PullRequest
+    ) -> web.StreamResponse:
+        mirror = self._mirror
+        match wanted.endpoint, wanted.repository, wanted.reference:
+            case Endpoint.MANIFEST, Repository() as repository, (Tag() | Digest()) as reference:
+                return await answer_manifest(
+                    request, notes, mirror.manifests, repository, reference
+                )
+            case Endpoint.BLOB, Repository() as repository, Digest() as digest:
+                return await answer_blob(request, notes, mirror.blobs, repository, digest)
+            case Endpoint.REFERRERS, Repository() as repository, Digest() as digest:
+                return await answer_referrers(request, mirror.lists, repository, digest)
+            case Endpoint.TAGS, Repository() as repository, _:
+                return await answer_tags(request, mirror.lists, repository)
+            case Endpoint.CATALOG, _, _:
+                return await answer_catalog(request, mirror.lists)
+            case _:
+                # A ping. Never a challenge: dockerd would send its user's password for Docker Hub.
+                return web.Response(body=b"{}", headers={"Content-Type": media_types.JSON})

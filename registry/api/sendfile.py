@@ -1,19 +1,23 @@
-"""Bytes from a file to a client: by `sendfile` where connection and framing are plain."""
+"""The body of a blob: from a file to a client, by `sendfile` where connection and framing allow."""
 
 import asyncio
 import os
 import socket
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager, aclosing, nullcontext, suppress
 from dataclasses import dataclass
 
 from aiohttp import web
 
-_PIECE = 256 * 1024  # bytes per read where sendfile cannot be used
+_READ = 256 * 1024  # bytes per read where sendfile cannot be used
+
+# A part of a body: the bytes, or where they are: the descriptor of an open file, from and to.
+Piece = bytes | tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """What `loop.sendfile` needs of a file; the descriptor belongs to someone else."""
+    """What `loop.sendfile` needs of a file; it does not own the descriptor."""
 
     descriptor: int
 
@@ -22,44 +26,84 @@ class OpenFile:
         return self.descriptor
 
 
-def cork(request: web.BaseRequest, *, is_corked: bool) -> None:
-    """Have the kernel hold back what would not fill a packet, or send it now.
+class _Cork:
+    """Has the kernel hold back what does not fill a packet, until the `with` block ends.
 
-    Between the two, headers and body leave in full packets: half the CPU for a large body, and the
-    client is woken half as often. Whoever waits for more bytes sends what there is before.
+    So headers and body leave in full packets: a large body costs half the CPU time, and the client
+    is woken half as often.
     """
-    transport = request.transport
-    connection = None if transport is None else transport.get_extra_info("socket")
-    if connection is not None:
-        with suppress(OSError):  # the client has left
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, is_corked)
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._socket = transport.get_extra_info("socket")
+
+    def __enter__(self) -> None:
+        self._set(is_corked=True)
+
+    def __exit__(self, *_: object) -> None:
+        self._set(is_corked=False)
+
+    def _set(self, *, is_corked: bool) -> None:
+        if self._socket is not None:
+            with suppress(OSError):  # the client has left
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, is_corked)
 
 
-async def send_file(
-    request: web.BaseRequest, response: web.StreamResponse, descriptor: int, start: int, stop: int
+async def send_body(
+    request: web.BaseRequest,
+    response: web.StreamResponse,
+    pieces: AsyncGenerator[Piece, None],
+    *,
+    is_growing: bool,
 ) -> None:
-    """Send the bytes from `start` to `stop`, which must be in the file; headers have been sent.
+    """Send the headers of `response`, and then `pieces` as its body.
+
+    `is_growing` says that pieces have to be waited for: then each is sent at once.
 
     Raises:
         ConnectionError: the client has left.
-        EOFError: the file ended early; the connection must be cut.
+        EOFError: the body is shorter or longer than the headers say; the connection must be cut.
     """
     transport = request.transport
-    if transport is None or transport.is_closing():
+    if transport is None:
         raise ConnectionResetError("the client has left")
-    # A chunked body needs a frame around every piece.
+    cork, no_cork = _Cork(transport), nullcontext()
+    around_body: AbstractContextManager[None] = no_cork if is_growing else cork
+    around_piece: AbstractContextManager[None] = cork if is_growing else no_cork
+    sent = 0
+    with around_body:
+        await response.prepare(request)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                with around_piece:
+                    sent += await _send_piece(transport, response, piece)
+    if response.content_length not in (None, sent):
+        raise EOFError(f"the body has {sent} bytes, and not {response.content_length}")
+
+
+async def _send_piece(
+    transport: asyncio.Transport, response: web.StreamResponse, piece: Piece
+) -> int:
+    """Send a piece, and return its length in bytes."""
+    if isinstance(piece, bytes):
+        await response.write(piece)
+        return len(piece)
+    if transport.is_closing():
+        raise ConnectionResetError("the client has left")
+    descriptor, start, stop = piece
+    # Each part of a chunked body needs a frame around it.
     if transport.get_extra_info("sslcontext") is None and not response.chunked:
         await _send_by_kernel(transport, descriptor, start, stop)
     else:
-        await _send_in_pieces(response, descriptor, start, stop)
+        await _send_by_reading(response, descriptor, start, stop)
+    return stop - start
 
 
 async def _send_by_kernel(
     transport: asyncio.Transport, descriptor: int, start: int, stop: int
 ) -> None:
     if not transport.get_write_buffer_size():
-        # What fits into the socket's buffer goes at once: for a small range, to tell the loop to
-        # wait takes longer than to send.
+        # What fits into the socket's buffer is sent at once: for a small range, the loop needs
+        # longer to wait for the socket than the kernel needs to send.
         with suppress(BlockingIOError):
             socket_ = transport.get_extra_info("socket")
             start += os.sendfile(socket_.fileno(), descriptor, start, stop - start)
@@ -72,12 +116,12 @@ async def _send_by_kernel(
         raise EOFError("the file ended early")
 
 
-async def _send_in_pieces(
+async def _send_by_reading(
     response: web.StreamResponse, descriptor: int, start: int, stop: int
 ) -> None:
     while start < stop:
-        piece = await asyncio.to_thread(os.pread, descriptor, min(_PIECE, stop - start), start)
-        if not piece:
+        content = await asyncio.to_thread(os.pread, descriptor, min(_READ, stop - start), start)
+        if not content:
             raise EOFError("the file ended early")
-        await response.write(piece)
-        start += len(piece)
+        await response.write(content)
+        start += len(content)

@@ -1,4 +1,4 @@
-"""Lists: tags, referrers, and the catalog of what is kept."""
+"""Lists: the tags of a repository, the referrers of a manifest, and the stored repositories."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.oci.pagination import Page, cut_page, parse_count
 
-CATALOG_PAGE = 1000  # entries where the client names no number
+CATALOG_PAGE = 1000  # entries of a page where the client does not say how many it wants
 
 
 async def answer_tags(
@@ -31,7 +31,7 @@ async def answer_tags(
 
 
 async def answer_catalog(request: web.BaseRequest, lists: TagsAndReferrers) -> web.Response:
-    """Answer one page of the repositories kept here, named as they can be pulled from here."""
+    """Answer one page of the stored repositories, by the names under which this mirror has them."""
     count = parse_count(request.query.get("n"))
     count = CATALOG_PAGE if count is None else count
     page = cut_page(lists.list_repositories(), count, request.query.get("last"))
@@ -41,7 +41,7 @@ async def answer_catalog(request: web.BaseRequest, lists: TagsAndReferrers) -> w
 async def answer_referrers(
     request: web.BaseRequest, lists: TagsAndReferrers, repository: Repository, digest: Digest
 ) -> web.Response:
-    """Answer what refers to `digest` (distribution-spec, "Listing Referrers")."""
+    """Answer the manifests that refer to `digest` (distribution-spec, "Listing Referrers")."""
     served = await lists.list_referrers(repository, digest)
     headers = {ORIGIN: served.origin.value} | warning_headers(served.warning)
     entries: Sequence[Any] = served.entries
@@ -50,7 +50,7 @@ async def answer_referrers(
         entries = [each for each in entries if each.get("artifactType") == wanted]
         headers["OCI-Filters-Applied"] = "artifactType"
     index = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries}
-    # Exactly this type: with a charset behind it clients take the API for unsupported.
+    # Exactly this type: if a charset follows, clients believe that the API is not supported.
     headers["Content-Type"] = media_types.OCI_INDEX
     return web.Response(body=json.dumps(index).encode(), headers=headers)
 
@@ -60,7 +60,7 @@ def _answer_page(
 ) -> web.Response:
     headers = {"Content-Type": media_types.JSON}
     if page.next_last is not None:
-        # Relative, with the client's own path and parameters (ns, a prefix) kept.
+        # Relative, with the path and parameters of the request, so that `ns` or a prefix is kept.
         query = dict(request.query) | {"n": str(count), "last": page.next_last}
         headers["Link"] = f'<{request.rel_url.raw_path}?{urlencode(query)}>; rel="next"'
     return web.Response(body=json.dumps(document).encode(), headers=headers)

@@ -1,1 +1,1 @@
-"""How do people, and the machines that watch, see us?"""
+"""How do people and monitoring see us?"""

@@ -1,4 +1,4 @@
-"""Probes: `/livez`, `/readyz` and `/metrics`, and what there is at `/`."""
+"""The pages for monitoring: `/livez`, `/readyz` and `/metrics`, and a list of them at `/`."""
 
 from collections.abc import Callable
 
@@ -7,27 +7,27 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 INDEX = """Entrepôt
 
-/livez    200 as long as the steward answers
-/readyz   200 when pulls can be answered, else 503 and why
-/metrics  for Prometheus
+/livez    200 while the background process answers
+/readyz   200 while pulls can be answered, and otherwise 503 with the reason
+/metrics  metrics for Prometheus
 """
 
 
 def build_console(
-    find_trouble: Callable[[], str], build_collector: Callable[[], CollectorRegistry]
+    find_problem: Callable[[], str], build_collector: Callable[[], CollectorRegistry]
 ) -> web.Application:
-    """Make the console; it opens nothing.
+    """Make the application; it opens nothing.
 
-    `find_trouble` says in one line why pulls cannot be answered, or returns an empty string;
-    `build_collector` gives the metrics of all processes together.
+    `find_problem` returns in one line why pulls cannot be answered; empty if they can.
+    `build_collector` returns the metrics of all processes.
     """
 
     async def answer_livez(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     async def answer_readyz(_: web.Request) -> web.Response:
-        trouble = find_trouble()
-        return web.Response(text=f"{trouble or 'ok'}\n", status=503 if trouble else 200)
+        problem = find_problem()
+        return web.Response(text=f"{problem or 'ok'}\n", status=503 if problem else 200)
 
     async def answer_metrics(_: web.Request) -> web.Response:
         body = generate_latest(build_collector())

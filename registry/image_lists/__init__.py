@@ -1,1 +1,1 @@
-"""Which images do people want, by the files that say so?"""
+"""Which images do files ask for: lists, compose files, Kubernetes YAML, Dockerfiles?"""

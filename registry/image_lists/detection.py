@@ -1,6 +1,6 @@
-"""What a source of images is, and the one way to read any of them.
+"""Which kind of file a source of images is, and one function that reads all kinds.
 
-Nothing here opens a file or a connection: bytes and names in, findings out.
+Nothing here opens a file or a connection: it gets the name and the bytes of a file.
 """
 
 import codecs
@@ -26,7 +26,7 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 _ENCODINGS: Mapping[bytes, str] = MappingProxyType(
     {
         codecs.BOM_UTF8: "utf-8-sig",
-        # What `>` writes in Windows PowerShell.
+        # Windows PowerShell writes this with `>`.
         codecs.BOM_UTF16_LE: "utf-16",
         codecs.BOM_UTF16_BE: "utf-16",
     }
@@ -35,12 +35,12 @@ _BUILD_NAME = re.compile(r"(?:dockerfile|containerfile).*|.*\.(?:dockerfile|cont
 _COMPOSE_NAME = re.compile(r"(?:docker-)?compose.*\.ya?ml")
 _YAML_NAME = re.compile(r".*\.(?:ya?ml|json)")
 _FIRST_INSTRUCTION = re.compile(r"\ufeff?(?:\s+|#[^\r\n]*)*+(?:FROM|ARG)[ \t]", re.IGNORECASE)
-# For YAML that is broken, because it is a template, before its keys could be read.
+# For templates that are not valid YAML at a line before the keys.
 _KEY_LINE = re.compile(r"^(?:apiVersion|kind):", re.MULTILINE)
 
 
 class Kind(StrEnum):
-    """What a source is; Kubernetes stands for any YAML that is not Compose's."""
+    """The kind of a source; Kubernetes is any YAML that is not a compose file."""
 
     LIST = "list"
     COMPOSE = "compose"
@@ -49,7 +49,7 @@ class Kind(StrEnum):
 
 
 def detect(name: str, text: str) -> Kind:
-    """Tell by the name of a file what it is, and where that says nothing by its text."""
+    """Return the kind of a file by its name, or by its text where the name does not tell."""
     base = PurePath(name).name.lower()
     if _COMPOSE_NAME.fullmatch(base):
         return Kind.COMPOSE
@@ -72,13 +72,13 @@ def find_images(
     variables: Mapping[str, str] = _NOTHING,
     arguments: Mapping[str, str] = _NOTHING,
 ) -> Findings:
-    """Read a source: `name` is its path as it shall be shown, `-` for what came from stdin.
+    """Read a source: `name` is its path for messages, `-` for stdin.
 
-    `kind` overrules `detect`; `variables` are for Compose (see `gather_variables`), `arguments`
-    for the ARGs of a Dockerfile.
+    `kind` is used instead of what `detect` returns. `variables` are for compose files (see
+    `gather_variables`), `arguments` for the ARGs of a Dockerfile.
 
     Raises:
-        ListInvalid: it cannot be read; the sentence has the line and the cure.
+        ListInvalid: it cannot be read; the message has the line, and what helps.
     """
     source = "stdin" if name == STDIN else name
     text = decode(data, source)
@@ -94,10 +94,10 @@ def find_images(
 
 
 def decode(data: bytes, source: str) -> str:
-    """Return the text of a source: UTF-8, or what a byte-order mark says.
+    """Decode a source: UTF-8, or UTF-16 with a byte-order mark.
 
     Raises:
-        ListInvalid: another encoding, or more than 32 MiB.
+        ListInvalid: it has another encoding, or more than 32 MiB.
     """
     location = Location(source, 0)
     if len(data) > MAX_SIZE:
@@ -110,7 +110,7 @@ def decode(data: bytes, source: str) -> str:
 
 
 def _find_yaml(text: str) -> Kind | None:
-    """Return what a YAML text is, None for what is no mapping and so no YAML of interest."""
+    """Return the kind of a YAML text; None where its first document is not a mapping."""
     found = None
     try:
         for key, is_mapping in read_top_keys(text, ""):

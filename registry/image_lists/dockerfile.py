@@ -1,4 +1,4 @@
-"""Dockerfiles and Containerfiles: what a build pulls."""
+"""Dockerfiles and Containerfiles: the images that a build pulls."""
 
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -13,13 +13,13 @@ from registry.image_lists.dockerfile_syntax import (
 )
 from registry.image_lists.interpolation import Dialect, Expansion, expand
 from registry.image_lists.location import RENDER_FIRST, Location, split_lines
-from registry.image_lists.results import Findings, Wanted, want
+from registry.image_lists.results import Findings, ListedImage, read_image
 
 _NO_IMAGE = "scratch"
 _COPYING = frozenset({"ADD", "COPY"})
 _MAX_STAGES = 1000
 _UNKNOWN = "\0"
-# Set by the builder for the platform it builds on and for; what they are cannot be known here.
+# The builder sets these for the platforms that it builds on and for; they are not known here.
 _AUTOMATIC: Mapping[str, str] = MappingProxyType(
     {
         f"{side}{part}": _UNKNOWN
@@ -30,47 +30,47 @@ _AUTOMATIC: Mapping[str, str] = MappingProxyType(
 
 
 def read_dockerfile(text: str, source: str, arguments: Mapping[str, str]) -> Findings:
-    """Read what FROM, COPY --from, RUN --mount=from and `# syntax` name, stages excluded.
+    """Read the images of FROM, COPY --from, RUN --mount=from and `# syntax`, but not stages.
 
-    `arguments` are what `docker build --build-arg` would get, over the defaults of ARG. What
-    stands behind ONBUILD is a guess: the builds that use this one will want it.
+    `arguments` are those of `docker build --build-arg`, which replace the defaults of ARG. An image
+    after ONBUILD is a guess: only builds on top of this one need it.
 
     Raises:
-        ListInvalid: no FROM at all, or an image that is none, perhaps because of an empty ARG.
+        ListInvalid: there is no FROM, or a text is not an image, for example after an empty ARG.
     """
-    return Findings.sort(_Reading(source, arguments).read(split_lines(text, source)))
+    return Findings.sort(_DockerfileReader(source, arguments).read(split_lines(text, source)))
 
 
-class _Reading:
+class _DockerfileReader:
     def __init__(self, source: str, arguments: Mapping[str, str]) -> None:
         self._source = source
         self._arguments = arguments
         self._values = dict(_AUTOMATIC)
         self._stages: set[str] = set()
-        self._has_stages = False  # they need no name
+        self._has_stages = False  # also true of stages without a name
 
-    def read(self, lines: list[str]) -> Iterator[Wanted]:
+    def read(self, lines: list[str]) -> Iterator[ListedImage]:
         directives = read_directives(lines)
         escape = directives["escape"].value if "escape" in directives else "\\"
         if syntax := directives.get("syntax"):
-            yield want(syntax.value.split()[0], Location(self._source, syntax.line), "syntax")
+            yield read_image(syntax.value.split()[0], Location(self._source, syntax.line), "syntax")
         every = tuple(read_instructions(lines, self._source, "`" if escape == "`" else "\\"))
-        # A stage may copy from a later one, but be built only on an earlier one.
+        # A stage may copy from a later stage, but FROM names only earlier ones.
         known = frozenset({_NO_IMAGE, *map(_find_stage, every)} - {""})
         for each in every:
             if each.keyword == "FROM":
                 yield from self._read_from(each)
             elif each.keyword == "ARG" and not self._has_stages:
                 self._read_arg(each)
-            for name, who in _list_origins(each):
+            for name, user in _list_references(each):
                 if not name.isdecimal() and name.lower() not in known:
-                    yield self._want_origin(name, each, who)
+                    yield self._read_reference(name, each, user)
         if not self._has_stages:
             raise Location(self._source, 0).refuse(
-                "there is no FROM", "give a Dockerfile, or name the file for what it is"
+                "there is no FROM", "give a Dockerfile, or say what the file is with --kind"
             )
 
-    def _read_from(self, instruction: Instruction) -> Iterator[Wanted]:
+    def _read_from(self, instruction: Instruction) -> Iterator[ListedImage]:
         location, words = self._location(instruction), instruction.words
         if any("{{" in word for word in words):
             raise location.refuse("FROM is a template", RENDER_FIRST)
@@ -80,7 +80,7 @@ class _Reading:
             raise location.refuse(f"more than {_MAX_STAGES} stages", "give it in parts")
         found = self._expand(unquote(words[0]), location)
         if not self._is_stage(found.text):
-            yield self._want_base(words[0], found, location)
+            yield self._read_base(words[0], found, location)
         self._has_stages = True
         if name := _find_stage(instruction):
             self._stages.add(name)
@@ -89,17 +89,17 @@ class _Reading:
         name = image.lower()
         if _UNKNOWN not in name:
             return name == _NO_IMAGE or name in self._stages
-        wild = name.replace(_UNKNOWN, "*")
-        return any(fnmatchcase(each, wild) for each in self._stages)
+        pattern = name.replace(_UNKNOWN, "*")
+        return any(fnmatchcase(each, pattern) for each in self._stages)
 
-    def _want_base(self, written: str, found: Expansion, location: Location) -> Wanted:
+    def _read_base(self, written: str, found: Expansion, location: Location) -> ListedImage:
         if _UNKNOWN in found.text:
             raise location.refuse(
                 f"{written[:300]} depends on the platform",
                 "write the image of each platform into a list instead",
             )
         try:
-            return want(found.text, location, "FROM")
+            return read_image(found.text, location, "FROM")
         except ListInvalid:
             if not found.unset:
                 raise
@@ -119,12 +119,12 @@ class _Reading:
                     unquote(default), self._location(instruction)
                 ).text
 
-    def _want_origin(self, name: str, instruction: Instruction, who: str) -> Wanted:
+    def _read_reference(self, name: str, instruction: Instruction, user: str) -> ListedImage:
         location = self._location(instruction)
         if "$" in name:
             cure = "name a stage for it (FROM ... AS name) and copy from that"
-            raise location.refuse(f"Docker puts no variable into {who} {name[:300]}", cure)
-        return want(name, location, who, is_guess=instruction.is_trigger)
+            raise location.refuse(f"Docker replaces no variable in {user} {name[:300]}", cure)
+        return read_image(name, location, user, is_guess=instruction.is_trigger)
 
     def _expand(self, text: str, location: Location) -> Expansion:
         return expand(text, self._values, location, Dialect.DOCKERFILE)
@@ -138,13 +138,13 @@ def _find_stage(instruction: Instruction) -> str:
     return instruction.words[2].lower() if is_named else ""
 
 
-def _list_origins(instruction: Instruction) -> Iterator[tuple[str, str]]:
+def _list_references(instruction: Instruction) -> Iterator[tuple[str, str]]:
     for flag in instruction.flags:
         option, _, value = flag.partition("=")
         if instruction.keyword in _COPYING and option == "--from":
             yield unquote(value), f"{instruction.keyword} --from"
         elif instruction.keyword == "RUN" and option == "--mount":
             for part in unquote(value).split(","):
-                name, _, origin = part.partition("=")
+                name, _, image = part.partition("=")
                 if name.strip().lower() == "from":
-                    yield unquote(origin), "RUN --mount"
+                    yield unquote(image), "RUN --mount"

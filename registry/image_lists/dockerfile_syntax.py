@@ -1,4 +1,4 @@
-"""A Dockerfile as instructions: comments, continued lines and here-documents are dealt with."""
+"""The instructions of a Dockerfile, without comments, line breaks and here-documents."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ _TRIGGER = "ONBUILD"
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """The value of a line such as `# syntax=docker/dockerfile:1`, and its number."""
+    """The value of a line such as `# syntax=docker/dockerfile:1`, and the number of the line."""
 
     value: str
     line: int
@@ -24,10 +24,10 @@ class Directive:
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One instruction with the line it begins on.
+    """One instruction and the line where it begins.
 
-    `keyword` is in capitals, `flags` are the leading words that begin with `--`, `words` the
-    others, quotes and all; `is_trigger`: it stood behind ONBUILD.
+    `keyword` is in capitals; `flags` are the leading words that begin with `--`; `words` are the
+    others, with their quotes; `is_trigger` says that it follows ONBUILD.
     """
 
     line: int
@@ -38,13 +38,13 @@ class Instruction:
 
 
 def unquote(word: str) -> str:
-    """Take the quotes off a word that is wholly inside them."""
+    """Remove the quotes around a word, if they enclose all of it."""
     is_quoted = len(word) > 1 and word[0] == word[-1] and word[0] in "\"'"
     return word[1:-1] if is_quoted else word
 
 
 def read_directives(lines: list[str]) -> Mapping[str, Directive]:
-    """Return name -> directive; they end where anything else begins, also another comment."""
+    """Return directives by name; the first line that is none, even a comment, ends them."""
     found: dict[str, Directive] = {}
     for number, line in enumerate(lines, 1):
         if number == 1 and line.startswith("#!"):
@@ -65,7 +65,7 @@ def read_instructions(lines: list[str], source: str, escape: str) -> Iterator[In
     index = 0
     while index < len(lines):
         line = index + 1
-        if _is_silent(lines[index]):
+        if _is_skipped(lines[index]):
             index += 1
             continue
         text, index = _join(lines, index, escape)
@@ -76,7 +76,7 @@ def read_instructions(lines: list[str], source: str, escape: str) -> Iterator[In
         yield instruction
 
 
-def _is_silent(line: str) -> bool:
+def _is_skipped(line: str) -> bool:
     return not line.strip() or line.lstrip().startswith("#")
 
 
@@ -85,8 +85,8 @@ def _join(lines: list[str], index: int, escape: str) -> tuple[str, int]:
     while index < len(lines):
         line = lines[index]
         index += 1
-        # A comment or an empty line in the middle is no end: that is how Docker reads it.
-        if parts and _is_silent(line):
+        # Docker skips a comment or an empty line inside a continued instruction.
+        if parts and _is_skipped(line):
             continue
         bare = line.rstrip(" \t")
         if not bare.endswith(escape) or bare.endswith(2 * escape):

@@ -1,4 +1,4 @@
-"""The values for a compose file: the environment, and an .env text."""
+"""The variables for a compose file: from the environment, and from an .env file."""
 
 import re
 from collections import ChainMap
@@ -27,13 +27,13 @@ _ESCAPED = MappingProxyType({"n": "\n", "r": "\r", "t": "\t", "$": "$$"})
 def gather_variables(
     environment: Mapping[str, str], env_text: str = "", source: str = ".env"
 ) -> Mapping[str, str]:
-    """Return name -> value: those of `env_text`, and over them those of the environment.
+    """Return values by name: those of the environment, and of `env_text` for other names.
 
-    A line of `env_text` that needs a variable without a value gives none either: the file is
-    full of things that no image asks for, and the image that does ask is refused with its line.
+    A line of `env_text` that uses a variable without a value gives no value either. Most variables
+    of an .env file are not used by images; an image that uses such a one is refused at its line.
 
     Raises:
-        ListInvalid: a line of `env_text` is no assignment, or a quote has no end.
+        ListInvalid: a line of `env_text` is not an assignment, or a quote is not closed.
     """
     text = "\n".join(split_lines(env_text, source))
     shell, values = dict(environment), dict[str, str]()

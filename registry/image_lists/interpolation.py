@@ -1,4 +1,4 @@
-"""Variables inside a text: `$A`, `${A}`, and what is to stand there when A has no value."""
+"""Variables inside a text: `$A`, `${A}`, and defaults for variables without a value."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from enum import Enum
 from registry.errors import ListInvalid
 from registry.image_lists.location import Location
 
-# No image is longer; values that name each other twice would otherwise double without end.
+# No image is longer. Without the limit, values that contain each other would grow without end.
 MAX_LENGTH = 4096
 _MAX_DEPTH = 10
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -17,7 +17,7 @@ _BRACE = re.compile(r"\$\{|\}")
 
 
 class Dialect(Enum):
-    """How a dollar sign is escaped, which is all the dialects differ in."""
+    """How a dollar sign is escaped; the dialects are the same otherwise."""
 
     COMPOSE = re.compile(rf"\$(?:(?P<literal>\$)|(?P<name>{_NAME})|\{{(?P<braced>{_NAME}))")
     DOCKERFILE = re.compile(rf"\\(?P<literal>.)|\$(?:(?P<name>{_NAME})|\{{(?P<braced>{_NAME}))")
@@ -25,7 +25,7 @@ class Dialect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """A text with its values in place; those of the `unset` variables are empty."""
+    """A text after its variables were replaced; the `unset` ones were replaced by nothing."""
 
     text: str
     unset: tuple[str, ...] = ()
@@ -34,23 +34,23 @@ class Expansion:
 def expand(
     text: str, variables: Mapping[str, str], location: Location, dialect: Dialect
 ) -> Expansion:
-    """Put values in the place of `$A`, `${A}`, `${A:-word}`, `${A-word}`, `:+`, `+`, `:?`, `?`.
+    """Replace `$A`, `${A}`, `${A:-word}`, `${A-word}`, and the same with `:+`, `+`, `:?`, `?`.
 
     The word of a default may contain variables again; a value is never expanded a second time.
 
     Raises:
-        ListInvalid: braces without an end, another operator, nesting beyond reason, a `?` that
-            was not answered, or more than 4096 characters.
+        ListInvalid: a brace is not closed, the operator is unknown, defaults are nested too deep, a
+            variable with `?` has no value, or there are more than 4096 characters.
     """
     if len(text) > MAX_LENGTH:
         raise _refuse_length(location)
     if "$" not in text and "\\" not in text:
         return Expansion(text)
-    return _Scope(variables, location, dialect).expand(text, _MAX_DEPTH)
+    return _Expander(variables, location, dialect).expand(text, _MAX_DEPTH)
 
 
 @dataclass(frozen=True, slots=True)
-class _Scope:
+class _Expander:
     variables: Mapping[str, str]
     location: Location
     dialect: Dialect
@@ -58,7 +58,7 @@ class _Scope:
     def expand(self, text: str, depth: int) -> Expansion:
         if not depth:
             raise self.location.refuse(
-                "defaults inside defaults inside defaults", "write the value"
+                f"more than {_MAX_DEPTH} defaults inside each other", "write the value"
             )
         parts: list[str] = []
         unset: list[str] = []
@@ -106,8 +106,8 @@ class _Scope:
             return Expansion(value or "")
         if operator[0].endswith("-"):
             return self.expand(word, depth - 1)
-        said = f": {word[:300]}" if word else ""
-        raise self.location.refuse(f"variable {name} has no value{said}", f"give {name} a value")
+        message = f": {word[:300]}" if word else ""
+        raise self.location.refuse(f"variable {name} has no value{message}", f"give {name} a value")
 
 
 def _refuse_length(location: Location) -> ListInvalid:

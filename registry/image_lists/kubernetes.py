@@ -1,8 +1,8 @@
-"""Kubernetes YAML: what the kubelet will pull for the pods that it describes.
+"""Kubernetes YAML: the images that the kubelet pulls for the pods in it.
 
-What a pod is, is known for the kinds of Kubernetes itself. Of any other document (custom
-resources, pipelines of a CI) only fields named `image` are known to be often what they say:
-their values are guesses.
+In the kinds of Kubernetes itself it is known where pods are. In any other document (custom
+resources, pipelines of a CI) the values of fields named `image` are often images: these are
+guesses.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from types import MappingProxyType
 from registry.errors import InvalidInput
 from registry.image_lists.interpolation import MAX_LENGTH
 from registry.image_lists.location import Location
-from registry.image_lists.results import Findings, Note, Wanted, check_image, want
+from registry.image_lists.results import Findings, ListedImage, Note, check_image, read_image
 from registry.image_lists.yaml_tree import Field, Node, read_documents
 
 _GROUPS = frozenset({"", "apps", "batch", "extensions"})
@@ -30,7 +30,7 @@ _POD_PATHS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         _TEMPLATE,
     )
 )
-_MAX_NAME = 253  # of a Kubernetes object; places must not repeat what is longer a million times
+_MAX_NAME = 253  # characters of an object's name; places are cut to it, so that they stay short
 _CONTAINERS: Mapping[str, str] = MappingProxyType(
     {
         "initContainers": "init container",
@@ -38,30 +38,33 @@ _CONTAINERS: Mapping[str, str] = MappingProxyType(
         "ephemeralContainers": "ephemeral container",
     }
 )
-# Their texts are for programs, and those of a schema are about images.
-_OPAQUE = frozenset({"ConfigMap", "Secret", "CustomResourceDefinition"})
-_ELSEWHERE: Mapping[str, str] = MappingProxyType(
+# Objects whose texts are data or a schema.
+_KINDS_WITHOUT_IMAGES = frozenset({"ConfigMap", "Secret", "CustomResourceDefinition"})
+_RENDERED_KINDS: Mapping[str, str] = MappingProxyType(
     {
         "Kustomization": "kustomize build ... | entrepot ...",
         "HelmRelease": "helm template ... | entrepot ...",
         "HelmChart": "helm template ... | entrepot ...",
     }
 )
-_UNWANTED = frozenset({"annotations", "labels", "status"})
-# Istio's own word for "my webhook will put an image here".
+_SKIPPED_FIELDS = frozenset({"annotations", "labels", "status"})
+# Istio writes this where its webhook will insert an image.
 _INJECTED = "auto"
-_WORDS = frozenset({"auto", "default", "false", "no", "none", "off", "on", "true", "yes"})
-_PICTURES = (".avif", ".gif", ".ico", ".jpeg", ".jpg", ".png", ".svg", ".webp")
-_DISKS = (".bin", ".img", ".iso", ".qcow2", ".raw", ".vhd", ".vmdk")
+_OTHER_VALUES = frozenset({"auto", "default", "false", "no", "none", "off", "on", "true", "yes"})
+# Values of a field `image` that are pictures or images of disks.
+_FILE_SUFFIXES = (
+    *(".avif", ".gif", ".ico", ".jpeg", ".jpg", ".png", ".svg", ".webp"),
+    *(".bin", ".img", ".iso", ".qcow2", ".raw", ".vhd", ".vmdk"),
+)
 
 
 def read_kubernetes(text: str, source: str) -> Findings:
-    """Read all documents: every container and image volume of pods, guesses of anything else.
+    """Read all documents: the containers and image volumes of pods, and guesses elsewhere.
 
     Raises:
-        ListInvalid: not YAML, a template that was not rendered, or a pod's image that is none.
+        ListInvalid: the text is not YAML, is a template, or a pod's image is not an image.
     """
-    reading = _Reading(source)
+    reading = _KubernetesReader(source)
     every = (
         found
         for document in read_documents(text, source)
@@ -70,12 +73,12 @@ def read_kubernetes(text: str, source: str) -> Findings:
     return Findings.sort(every)
 
 
-class _Reading:
+class _KubernetesReader:
     def __init__(self, source: str) -> None:
         self._source = source
 
-    def read(self, node: Node, api: str, kind: str) -> Iterator[Wanted | Note]:
-        """Read an object; `api` and `kind` are its list's word for what says neither."""
+    def read(self, node: Node, api: str, kind: str) -> Iterator[ListedImage | Note]:
+        """Read an object; `api` and `kind` are those of its list, for objects without their own."""
         api = node.find("apiVersion").text or api
         kind = node.find("kind").text or kind
         metadata = node.find("metadata")
@@ -87,34 +90,34 @@ class _Reading:
                 yield from self.read(item, api, kind.removesuffix("List"))
         elif path is not None:
             yield from self._read_pod(node.find(*path), label)
-        elif kind not in _OPAQUE:
-            if kind in _ELSEWHERE:
-                why = f"it refers to more than is written here; read the result: {_ELSEWHERE[kind]}"
+        elif kind not in _KINDS_WITHOUT_IMAGES:
+            if kind in _RENDERED_KINDS:
+                why = f"it needs other files; render it first: {_RENDERED_KINDS[kind]}"
                 yield Note(Location(self._source, node.line).place(label), why)
             yield from self._scan(node, label, ())
 
-    def _read_pod(self, pod: Node, label: str) -> Iterator[Wanted | Note]:
+    def _read_pod(self, pod: Node, label: str) -> Iterator[ListedImage | Note]:
         for group, word in _CONTAINERS.items():
             for container in pod.find(group).items:
-                who = f"{label} {word} {_name(container)}"
+                user = f"{label} {word} {_name(container)}"
                 image = container.fields.get("image")
                 if image is None or image.node.is_empty or image.node.text in ("", _INJECTED):
                     line = image.line if image else container.line
-                    why = "no image is written here; something else puts it in"
-                    yield Note(Location(self._source, line).place(who), why)
+                    why = "it names no image; another program inserts one"
+                    yield Note(Location(self._source, line).place(user), why)
                 else:
-                    yield self._want(image, who)
+                    yield self._read_image(image, user)
         for volume in pod.find("volumes").items:
             reference = volume.find("image").fields.get("reference")
             if reference and reference.node.text:
-                yield self._want(reference, f"{label} volume {_name(volume)}")
+                yield self._read_image(reference, f"{label} volume {_name(volume)}")
 
-    def _want(self, field: Field, who: str) -> Wanted:
-        return want(field.node.text or "", Location(self._source, field.line), who)
+    def _read_image(self, field: Field, user: str) -> ListedImage:
+        return read_image(field.node.text or "", Location(self._source, field.line), user)
 
-    def _scan(self, node: Node, label: str, path: tuple[str, ...]) -> Iterator[Wanted | Note]:
+    def _scan(self, node: Node, label: str, path: tuple[str, ...]) -> Iterator[ListedImage | Note]:
         for name, field in node.fields.items():
-            if name in _UNWANTED:
+            if name in _SKIPPED_FIELDS:
                 continue
             below = (*path, f".{name}" if path else name)
             if name == "image":
@@ -123,19 +126,19 @@ class _Reading:
         for number, item in enumerate(node.items):
             yield from self._scan(item, label, (*path, f"[{number}]"))
 
-    def _guess(self, field: Field, who: str) -> Iterator[Wanted | Note]:
+    def _guess(self, field: Field, user: str) -> Iterator[ListedImage | Note]:
         location = Location(self._source, field.line)
         value = field.node.find("reference") if field.node.fields else field.node
         text = value.text or ""
         if len(text) > MAX_LENGTH:
             return
         if _is_plausible(text):
-            yield want(text, location, who, is_guess=True)
+            yield read_image(text, location, user, is_guess=True)
         elif "{{" in text or "$" in text:
-            yield Note(location.place(who), f"{text[:300]!r} is filled in by something else")
+            yield Note(location.place(user), f"{text[:300]!r} is replaced by another program")
         elif field.node.find("repository").text:
-            why = "an image in parts (repository, tag); write it into a list as one"
-            yield Note(location.place(who), why)
+            why = "the image is written in parts (repository, tag); write it into a list"
+            yield Note(location.place(user), why)
 
 
 def _name(node: Node) -> str:
@@ -144,7 +147,7 @@ def _name(node: Node) -> str:
 
 def _is_plausible(text: str) -> bool:
     bare = text.strip()
-    if bare.lower() in _WORDS or bare.isdecimal() or bare.endswith(_PICTURES + _DISKS):
+    if bare.lower() in _OTHER_VALUES or bare.isdecimal() or bare.endswith(_FILE_SUFFIXES):
         return False
     try:
         check_image(bare)

@@ -1,4 +1,4 @@
-"""Where something stands in a text that somebody gave us."""
+"""Places in the files that are read: a file and a line."""
 
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -20,16 +20,16 @@ class Location:
         return f"{self.source}:{self.line}" if self.line else self.source
 
     def without_folder(self) -> "Location":
-        """Return the same spot, wherever the file lies."""
+        """Return the location with the name of the file, without its folder."""
         return Location(PurePath(self.source).name, self.line)
 
     def refuse(self, why: str, cure: str) -> ListInvalid:
-        """Make the error that points here."""
+        """Return the error about this location: `why` it is refused, and the `cure`."""
         return ListInvalid(self.source, self.line, _format(why), _format(cure))
 
-    def place(self, who: str) -> str:
-        """Say who stands here, as one printable line: `a.yaml:14 service web`."""
-        return f"{self} {_format(who)}".rstrip()
+    def place(self, user: str) -> str:
+        """Return the location and the user of an image there: `a.yaml:14 service web`."""
+        return f"{self} {_format(user)}".rstrip()
 
 
 def split_lines(text: str, source: str) -> list[str]:
@@ -38,7 +38,7 @@ def split_lines(text: str, source: str) -> list[str]:
     Raises:
         ListInvalid: more than 100,000 lines.
     """
-    # Not `splitlines`, which also breaks at form feeds and at separators that only Unicode knows.
+    # Not `splitlines`, which also splits at form feeds and at other separators of Unicode.
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if len(lines) > MAX_LINES:
         raise Location(source, 0).refuse(f"more than {MAX_LINES} lines", "give it in parts")
@@ -46,5 +46,5 @@ def split_lines(text: str, source: str) -> list[str]:
 
 
 def _format(text: str) -> str:
-    # Names in a file may contain what moves the cursor or ends a line.
+    # Names in a file may contain characters that move the cursor or end a line.
     return "".join(each if each.isprintable() else "\ufffd" for each in text)

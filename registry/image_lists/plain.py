@@ -1,33 +1,34 @@
-"""Plain lists: one image a line, and behind a # whatever people want to remember."""
+"""Plain lists: one image a line, and comments after a #."""
 
 from collections.abc import Iterator
 
 from registry.image_lists.location import Location, split_lines
-from registry.image_lists.results import Findings, Wanted, want
+from registry.image_lists.results import Findings, ListedImage, read_image
 
 
 def read_list(text: str, source: str) -> Findings:
     """Read lines such as `registry.k8s.io/pause:3.10  # every pod has one`.
 
-    Empty lines and lines that begin with # say nothing; the trailing reason becomes part of the
-    place: `images.txt:3 every pod has one`.
+    Empty lines and lines that begin with # are skipped. A comment after an image becomes part of
+    its place: `images.txt:3 every pod has one`.
 
     Raises:
-        ListInvalid: a line is not one image.
+        ListInvalid: a line has something other than one image.
     """
     return Findings.sort(_read_lines(text, source))
 
 
-def _read_lines(text: str, source: str) -> Iterator[Wanted]:
+def _read_lines(text: str, source: str) -> Iterator[ListedImage]:
     for number, line in enumerate(split_lines(text, source), 1):
         # No image contains a '#', so one without a space before it is a comment as well.
-        image, _, reason = line.partition("#")
+        image, _, comment = line.partition("#")
         words = image.split()
         location = Location(source, number)
         if len(words) > 1 and "{{" not in image:
-            told = " ".join(words)[:300]
+            shown = " ".join(words)[:300]
             raise location.refuse(
-                f"{told!r} is more than one word", "one image a line, everything else behind a #"
+                f"{shown!r} is more than one word",
+                "write one image a line, the rest after a #",
             )
         if words:
-            yield want(image, location, " ".join(reason.split()))
+            yield read_image(image, location, " ".join(comment.split()))

@@ -1,4 +1,4 @@
-"""What somebody wants to have, where it is written that they do, and what was passed over."""
+"""The images that files ask for, the places where they do, and notes on the rest."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,11 +15,12 @@ _WRITE = "write it as registry/name:tag or registry/name@sha256:<64 hexadecimal 
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ListedImage:
     """An image as it is written at one place, such as `a.yaml:14 Deployment/web container app`.
 
-    `is_guess`: it looks like an image, but only the program that reads the source knows. `origin`
-    is the place without its folder, for what travels; empty where no file names the image.
+    `is_guess` says that the text looks like an image, but may be something else to the program
+    that reads the file. `origin` is the place without the folder of the file, for bundles; it is
+    empty where no file names the image.
     """
 
     image: str
@@ -30,7 +31,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something at `place` that may need an image and gave none, and why."""
+    """Something at `place` that may need an image, but names none that can be read, and why."""
 
     place: str
     why: str
@@ -41,24 +42,24 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What one source wants, in its order and with repetitions, and the notes on the rest."""
+    """The images of one source, in its order and with repetitions, and the notes on the rest."""
 
-    wanted: tuple[Wanted, ...] = ()
+    images: tuple[ListedImage, ...] = ()
     notes: tuple[Note, ...] = ()
 
     @classmethod
-    def sort(cls, found: Iterable[Wanted | Note]) -> Self:
-        """Part what is wanted from the notes, each in order."""
+    def sort(cls, found: Iterable[ListedImage | Note]) -> Self:
+        """Separate images from notes, each in order."""
         every = tuple(found)
         return cls(
-            tuple(each for each in every if isinstance(each, Wanted)),
+            tuple(each for each in every if isinstance(each, ListedImage)),
             tuple(each for each in every if isinstance(each, Note)),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One image with all its places, spelt as at the first; a guess only if every place is one."""
+    """One image with all its places, written as at the first; a guess if every place is one."""
 
     image: str
     repository: Repository
@@ -71,8 +72,8 @@ class Entry:
 def check_image(image: str) -> None:
     """Accept what a container engine would: `nginx`, `registry:5000/a/b:tag@sha256:...`.
 
-    `parse_image` reads `nginx:` as `nginx:latest` and looks past a tag before a digest. In a file
-    these are slips, mostly of a variable that was empty, and not to be guessed at.
+    `parse_image` reads `nginx:` as `nginx:latest` and ignores a tag before a digest. In a file such
+    texts are mistakes, mostly of a variable that was empty, and are refused.
 
     Raises:
         InvalidInput: a part of it is outside its grammar, or empty.
@@ -85,31 +86,33 @@ def check_image(image: str) -> None:
         Digest.parse(digest)
 
 
-def want(image: str, location: Location, who: str = "", *, is_guess: bool = False) -> Wanted:
-    """Return what is wanted at a line; `who` wants it there, e.g. `service web`.
+def read_image(
+    image: str, location: Location, user: str = "", *, is_guess: bool = False
+) -> ListedImage:
+    """Return the image that is written at a line; `user` is what uses it, e.g. `service web`.
 
     Raises:
-        ListInvalid: `image` is none; a container engine would refuse it too.
+        ListInvalid: `image` is not an image; a container engine would refuse it too.
     """
     bare = image.strip()
     try:
         check_image(bare)
     except InvalidInput as error:
         raise _refuse(bare, location, str(error)) from None
-    return Wanted(bare, location.place(who), is_guess, location.without_folder().place(who))
+    return ListedImage(bare, location.place(user), is_guess, location.without_folder().place(user))
 
 
-def merge(wanted: Iterable[Wanted], default_registry: str = DOCKER_HUB) -> tuple[Entry, ...]:
-    """Make one entry of what several places want, in the order of first appearance.
+def merge(images: Iterable[ListedImage], default_registry: str = DOCKER_HUB) -> tuple[Entry, ...]:
+    """Make one entry of the places of each image, in the order of first appearance.
 
-    `nginx` and `docker.io/library/nginx:latest` are the same. So are `nginx:1@sha256:...` and
-    `nginx@sha256:...`, because where there is a digest the tag has no say.
+    `nginx` and `docker.io/library/nginx:latest` are the same image. So are `nginx:1@sha256:...` and
+    `nginx@sha256:...`, because a tag is ignored where there is a digest.
 
     Raises:
-        InvalidInput: an image that did not come from a reader of this room, and is none.
+        InvalidInput: one of them was not made by `read_image`, and is not an image.
     """
-    entries: dict[tuple[Repository, Reference], list[Wanted]] = {}
-    for each in wanted:
+    entries: dict[tuple[Repository, Reference], list[ListedImage]] = {}
+    for each in images:
         entries.setdefault(parse_image(each.image, default_registry), []).append(each)
     return tuple(
         Entry(
@@ -125,10 +128,10 @@ def merge(wanted: Iterable[Wanted], default_registry: str = DOCKER_HUB) -> tuple
 
 
 def _refuse(image: str, location: Location, why: str) -> ListInvalid:
-    told = image[:300]
+    shown = image[:300]
     if "{{" in image:
-        return location.refuse(f"{told!r} is a template", RENDER_FIRST)
+        return location.refuse(f"{shown!r} is a template", RENDER_FIRST)
     if "$" in image:
-        cure = "put the value in its place first, e.g. with envsubst"
-        return location.refuse(f"{told!r} contains a variable", cure)
-    return location.refuse(f"{told!r} is not an image: {why}" if image else "no image", _WRITE)
+        cure = "replace the variable by its value first, e.g. with envsubst"
+        return location.refuse(f"{shown!r} contains a variable", cure)
+    return location.refuse(f"{shown!r} is not an image: {why}" if image else "no image", _WRITE)

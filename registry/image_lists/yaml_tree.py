@@ -1,7 +1,8 @@
-"""YAML, read as a tree of texts with line numbers and nothing else.
+"""YAML, read as a tree of texts with line numbers.
 
-Never as objects: tags make nothing here. Aliases are counted with all that they stand for, so a
-text whose tree would be larger or deeper than any real one is refused before anybody walks it.
+Tags are ignored, so that no text becomes an object. An alias counts as all nodes that it stands
+for. So a text whose tree would be larger or deeper than the limits is refused before its tree is
+read.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,26 +15,39 @@ import yaml
 from registry.errors import ListInvalid
 from registry.image_lists.location import RENDER_FIRST, Location
 
-MAX_NODES = 500_000  # in one text; a thousand pods, as a cluster lists them, have fewer
-MAX_DEPTH = 200
-
-_TOO_LARGE = (
-    f"more than {MAX_NODES} values, or {MAX_DEPTH} inside each other, aliases counted",
-    "give it in parts",
-)
-# The same grammar, some twenty times faster where libyaml is there.
+# The grammar is the same; with libyaml parsing is about twenty times faster.
 _LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_NULL_TAGS = frozenset({"tag:yaml.org,2002:null", "!reset"})  # the latter is Compose's
+_NULL_TAGS = frozenset({"tag:yaml.org,2002:null", "!reset"})  # "!reset" is a tag of Compose
 _MERGE = "<<"
 _NO_FIELDS: Mapping[str, "Field"] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
-    """A value: a mapping has `fields`, a sequence `items`, another one `text`, null none of them.
+class Limits:
+    """The largest text that is read: `nodes` in all documents together, `depth` of nesting.
 
-    `line` is where the value itself stands; behind an alias that is not where it is used.
+    A thousand pods, as a cluster lists them, have fewer nodes than the default.
+    """
+
+    nodes: int = 500_000
+    depth: int = 200
+
+    def refuse(self, source: str, line: int) -> ListInvalid:
+        """Return the error about a text that exceeds a limit at `line` (0: as a whole)."""
+        why = f"more than {self.nodes} values, or {self.depth} levels, with those of aliases"
+        return Location(source, line).refuse(why, "give it in parts")
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value: a mapping has `fields`, a sequence `items`, a scalar `text`; null has none of them.
+
+    `line` is where the value is written; where an alias stands for it, that is the anchor's line.
+    `height` is how many levels of nodes are below it.
     """
 
     line: int
@@ -44,11 +58,11 @@ class Node:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it is null, or a mapping or sequence with nothing in it."""
+        """Whether it is null, or an empty mapping or sequence."""
         return self.text is None and not self.fields and not self.items
 
     def find(self, *path: str) -> "Node":
-        """Return what is below these keys, or a null."""
+        """Return the value below these keys; null where there is none."""
         node = self
         for name in path:
             found = node.fields.get(name)
@@ -69,25 +83,25 @@ class Field:
 NOTHING = Node(0)
 
 
-def read_documents(text: str, source: str) -> Iterator[Node]:
+def read_documents(text: str, source: str, limits: Limits = LIMITS) -> Iterator[Node]:
     """Yield every document, the empty ones as null; merge keys (`<<`) are resolved.
 
     Raises:
-        ListInvalid: not YAML, a template, or larger than anything real.
+        ListInvalid: the text is not YAML, is a template, or exceeds the limits.
     """
-    yield from _Text(_read_events(text, source), source).read()
+    yield from _TreeReader(_read_events(text, source, limits), source, limits).read()
 
 
 def read_top_keys(text: str, source: str) -> Iterator[tuple[str, bool]]:
-    """Yield the keys of the first mapping among the documents, and whether a mapping is below.
+    """Yield the keys of the first document that is a mapping, and whether each has a mapping.
 
-    It reads no further than it is asked, so what is broken further down does no harm.
+    The text is read only as far as the caller iterates, so that errors further down do not matter.
 
     Raises:
-        ListInvalid: not YAML, as far as it was read.
+        ListInvalid: the text is not YAML, as far as it was read.
     """
     depth, key, is_inside = 0, None, False
-    for event in _read_events(text, source):
+    for event in _read_events(text, source, LIMITS):
         is_start = isinstance(event, yaml.CollectionStartEvent)
         is_value = is_start or isinstance(event, yaml.ScalarEvent | yaml.AliasEvent)
         if is_inside and depth == 1 and is_value:
@@ -102,29 +116,30 @@ def read_top_keys(text: str, source: str) -> Iterator[tuple[str, bool]]:
             return
 
 
-def _read_events(text: str, source: str) -> Iterator[yaml.Event]:
+def _read_events(text: str, source: str, limits: Limits) -> Iterator[yaml.Event]:
     stream = yaml.parse(text.removeprefix("\ufeff"), Loader=_LOADER)
     try:
-        yield from islice(stream, 2 * MAX_NODES)
+        yield from islice(stream, 2 * limits.nodes)
         if next(stream, None) is not None:
-            raise Location(source, 0).refuse(*_TOO_LARGE)
-    # Beside its own errors PyYAML lets through those of `int` and `chr` for odd escapes.
+            raise limits.refuse(source, 0)
+    # PyYAML raises its own errors, and for odd escapes also those of `int` and `chr`.
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         mark = getattr(error, "problem_mark", None)
-        told = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        cure = "mend it there; indent with spaces, quote what begins with a special character"
+        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        cure = "correct it; indent with spaces, quote texts that begin with a special character"
         if "{{" in text:
-            cure = f"mend it there or, if this is a template, {RENDER_FIRST}"
+            cure = f"correct it or, if this is a template, {RENDER_FIRST}"
         location = Location(source, mark.line + 1 if mark else 0)
-        raise location.refuse(f"not YAML: {told[:300]}", cure) from None
+        raise location.refuse(f"not YAML: {problem[:300]}", cure) from None
 
 
-class _Text:
-    """A text being read: the anchors of this document, and how many nodes there were so far."""
+class _TreeReader:
+    """Builds trees from events; knows the anchors of the document, and the number of nodes."""
 
-    def __init__(self, events: Iterator[yaml.Event], source: str) -> None:
+    def __init__(self, events: Iterator[yaml.Event], source: str, limits: Limits) -> None:
         self._events = events
         self._source = source
+        self._limits = limits
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._count = 0
 
@@ -165,7 +180,7 @@ class _Text:
                 fields[key.text or ""] = Field(_line(event), value)
         own = tuple(each.node for each in fields.values())
         height = _measure(chain(own, merged))
-        # The first who has a field wins: the mapping itself, then what it merges, in order.
+        # A field of the mapping itself wins over merged fields, and an earlier merge over a later.
         for other in merged:
             fields |= {name: each for name, each in other.fields.items() if name not in fields}
         return Node(line, fields=fields, height=height)
@@ -179,7 +194,7 @@ class _Text:
     def _follow(self, event: yaml.AliasEvent, line: int, depth: int) -> Node:
         name = event.anchor or ""
         if name not in self._anchors:
-            why = f"*{name[:300]} stands for nothing, or for what contains it"
+            why = f"*{name[:300]} has no anchor before it, or is inside its own anchor"
             raise Location(self._source, line).refuse(why, f"write &{name[:300]} before it")
         node, size = self._anchors[name]
         self._add(size, line, depth + node.height)
@@ -187,13 +202,13 @@ class _Text:
 
     def _add(self, nodes: int, line: int, depth: int) -> None:
         self._count += nodes
-        if self._count > MAX_NODES or depth > MAX_DEPTH:
-            raise Location(self._source, line).refuse(*_TOO_LARGE)
+        if self._count > self._limits.nodes or depth > self._limits.depth:
+            raise self._limits.refuse(self._source, line)
 
     def _refuse_key(self, event: yaml.Event) -> ListInvalid:
         # `image: {{ .Values.image }}` is YAML: a mapping with a mapping as its key.
         location = Location(self._source, _line(event))
-        return location.refuse("a key that is not a word, as in a template", RENDER_FIRST)
+        return location.refuse("a key is not a word, as in a template", RENDER_FIRST)
 
 
 def _line(event: yaml.Event) -> int:

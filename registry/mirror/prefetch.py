@@ -100,7 +100,7 @@ class Prefetcher:
         if root.media_type in media_types.INDEXES or not root.blobs:
             return ""
         found = oci_platforms.read_platform(await self._blobs.read_small(root.blobs[0]))
-        return found if found and oci_platforms.is_foreign(found, platforms) else ""
+        return found if found and oci_platforms.is_for_another(found, platforms) else ""
 
     async def _follow(
         self, repository: Repository, digests: Iterable[Digest], warmed_image: PrefetchResult
@@ -191,7 +191,7 @@ def find_absent(manifest: Manifest, platforms: Sequence[str]) -> list[str]:
     """Return those of the platforms that an index has no manifest for."""
     if manifest.media_type not in media_types.INDEXES:
         return []
-    return oci_platforms.list_absent(platforms, manifest.platforms.values())
+    return oci_platforms.list_missing(platforms, manifest.platforms.values())
 
 
 def find_attestations(root: Manifest, chosen: Sequence[Digest]) -> list[Digest]:

@@ -1,16 +1,16 @@
 """Which registry and repository a request means. Pure.
 
-Clients reach a mirror in five shapes:
+Clients write the URL of a repository in five ways:
 
     A  /v2/library/nginx/...                       the default upstream
-    B  /v2/library/nginx/...?ns=docker.io          containerd and its kin say the registry in `ns`
+    B  /v2/library/nginx/...?ns=docker.io          containerd names the registry in `ns`
     C  /docker.io/v2/library/nginx/...             a mirror URL with a path
     D  /v2/docker.io/library/nginx/...?ns=...      a rewritten location
     E  /v2/docker.io/library/nginx/...             direct use
 
-and besides by host: `docker.io.mirror.lan` means docker.io. Only configured upstreams are ever
-reached: whatever looks like another registry is unknown here, not a repository of the default one,
-lest a name that belongs to one registry be answered by another.
+The host name may name a registry too: `docker.io.mirror.lan` means docker.io. Only configured
+upstreams are ever reached. A name that looks like another registry is unknown, and is not taken for
+a repository of the default upstream: that one could then answer with content of its own.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,12 @@ DOCKER_HUB = "docker.io"
 
 @dataclass(frozen=True, slots=True)
 class RepositoryRequest:
-    """What a URL said: the name after `/v2/`, and where else it named a registry."""
+    """Everything in a request that names a registry or a repository.
+
+    `name` is what the path has after `/v2/`, and `prefix` what it has before. `name` is empty where
+    a request names no repository: a ping, or the list of repositories. `namespace` is the value of
+    the parameter `ns`, `host` the name in the Host header, without a port.
+    """
 
     name: str
     prefix: str = ""
@@ -32,8 +37,20 @@ class RepositoryRequest:
     host: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a request leads: to a repository or to an error; to neither if it has no name.
+
+    `namespace` is the request's `ns` if a configured upstream has that name, and else empty.
+    """
+
+    namespace: str
+    repository: Repository | None = None
+    error: NameInvalid | NameUnknown | None = None
+
+
 class UpstreamTable:
-    """The configured upstreams by every name they go by."""
+    """The configured upstreams, by each of their names."""
 
     def __init__(self, aliases: Mapping[str, Iterable[str]], default: str) -> None:
         """`aliases` maps each upstream to its other names."""
@@ -43,11 +60,36 @@ class UpstreamTable:
         for name, others in aliases.items():
             self._by_name.update(dict.fromkeys(others, name))
 
-    def find(self, name: str) -> str | None:
-        """Return the upstream that goes by `name`, None when none does."""
-        return self._by_name.get(name)
+    def route(self, request: RepositoryRequest) -> Route:
+        """Return where a request leads.
 
-    def find_by_host(self, host: str) -> str | None:
+        The error is `NameUnknown` if the request names a registry that is not configured, and
+        `NameInvalid` if what is left is not a repository name. A wrong prefix is an error even
+        without a repository, so that a wrong mirror URL shows at the first ping.
+        """
+        namespace = request.namespace if request.namespace in self._by_name else ""
+        try:
+            return Route(namespace, self._resolve(request))
+        except (NameInvalid, NameUnknown) as error:
+            return Route(namespace, error=error.copy())
+
+    def _resolve(self, request: RepositoryRequest) -> Repository | None:
+        prefixed = self._require(request.prefix) if request.prefix else ""
+        if not request.name:
+            return None
+        if prefixed:
+            return self._place(prefixed, request.name)
+        first, slash, rest = request.name.partition("/")
+        named = self._by_name.get(first) if slash else None
+        if named and (_is_host_name(first) or request.namespace not in self._by_name):
+            return self._place(named, rest)
+        if request.namespace:
+            return self._place(self._require(request.namespace), request.name)
+        if slash and _looks_like_registry(first):
+            raise NameUnknown(first, self.names)
+        return self._place(self._find_by_host(request.host) or self.default, request.name)
+
+    def _find_by_host(self, host: str) -> str | None:
         """Return the upstream whose name the mirror's own host name begins with."""
         label = host.lower()
         while "." in label:
@@ -56,32 +98,8 @@ class UpstreamTable:
                 return self._by_name[label]
         return None
 
-    def resolve(self, request: RepositoryRequest) -> Repository:
-        """Return the repository a request means.
-
-        Raises:
-            NameUnknown: it names a registry that is not configured.
-            NameInvalid: what is left is no repository name.
-        """
-        if request.prefix:
-            return self._place(self.require(request.prefix), request.name)
-        first, slash, rest = request.name.partition("/")
-        named = self.find(first) if slash else None
-        if named and (_is_unmistakable(first) or not self.find(request.namespace)):
-            return self._place(named, rest)
-        if request.namespace:
-            return self._place(self.require(request.namespace), request.name)
-        if slash and _looks_like_registry(first):
-            raise NameUnknown(first, self.names)
-        return self._place(self.find_by_host(request.host) or self.default, request.name)
-
-    def require(self, name: str) -> str:
-        """Return the upstream that goes by `name`.
-
-        Raises:
-            NameUnknown: none does; the error names those there are.
-        """
-        found = self.find(name)
+    def _require(self, name: str) -> str:
+        found = self._by_name.get(name)
         if found is None:
             raise NameUnknown(name, self.names)
         return found
@@ -94,12 +112,12 @@ class UpstreamTable:
         return Repository(upstream, parse_name(name))
 
 
-def _is_unmistakable(segment: str) -> bool:
-    # A repository of the registry that `ns` names may well begin with another upstream's dotless
-    # alias, but with no host name.
+def _is_host_name(segment: str) -> bool:
+    # A repository name may begin with a word that is another upstream's alias without a dot, such
+    # as `localhost`. It does not begin with a host name.
     return "." in segment or ":" in segment
 
 
 def _looks_like_registry(segment: str) -> bool:
     # The rule by which docker tells a registry from a user name in a reference.
-    return _is_unmistakable(segment) or segment == "localhost"
+    return _is_host_name(segment) or segment == "localhost"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from registry.errors import RangeUnsatisfiable
 
-MAX_SPANS = 64  # more ranges than any client asks for; beyond it the whole content is the answer
-_ONE = re.compile(r"([0-9]*)-([0-9]*)")
+MAX_SPANS = 64  # ranges of one request; where there are more, the whole content is the answer
+_RANGE = re.compile(r"([0-9]*)-([0-9]*)")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
 
 
@@ -19,18 +19,18 @@ class Span:
 
     @property
     def length(self) -> int:
-        """How many bytes the span covers."""
+        """The number of bytes."""
         return self.stop - self.start
 
 
 def parse_range(header: str | None, size: int) -> tuple[Span, ...]:
-    """Return the spans that a `Range` header asks of `size` bytes; `()` means the whole.
+    """Return the spans that a `Range` header asks for, of `size` bytes; `()` means the whole.
 
-    Malformed ranges, other units and lists over 64 entries count as no range at all, as RFC 9110
-    allows. Of several ranges the unsatisfiable ones are dropped (14.1.2).
+    A header is ignored if it is malformed, has another unit, or has more than 64 ranges; RFC 9110
+    allows that. Of several ranges, those outside of the content are dropped (14.1.2).
 
     Raises:
-        RangeUnsatisfiable: well-formed, but no range touches the content.
+        RangeUnsatisfiable: the header is well-formed, but every range is outside of the content.
     """
     if header is None:
         return ()
@@ -40,7 +40,7 @@ def parse_range(header: str | None, size: int) -> tuple[Span, ...]:
         return ()
     spans: list[Span] = []
     for part in wanted:
-        found = _ONE.fullmatch(part)
+        found = _RANGE.fullmatch(part)
         if found is None or part == "-" or max(map(len, found.groups())) > 19:
             return ()
         first, last = found.groups()
@@ -64,7 +64,7 @@ def _resolve(first: str, last: str, size: int) -> Span | None:
 
 
 def parse_content_range(header: str) -> tuple[Span, int | None] | None:
-    """Read `bytes a-b/size` into its span and total (None for `*`); None when malformed."""
+    """Read `bytes a-b/size` into a span and the size (None for `*`); None where it is malformed."""
     found = _CONTENT_RANGE.fullmatch(header.strip())
     if found is None:
         return None

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from registry.errors import DigestInvalid
@@ -11,42 +10,53 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 # Only registered algorithms that every client verifies. The anchored, fixed-length pattern is also
-# what keeps digests safe as file names: nothing else ever becomes a path.
+# what makes digests safe as file names: no other text becomes part of a path.
 _GRAMMAR = re.compile(r"(sha256):([0-9a-f]{64})|(sha512):([0-9a-f]{128})")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Digest:
-    """A verified-to-be-well-formed digest: `algorithm` and its lower-case hex `encoded`."""
+class Digest(str):
+    """A digest as text: `sha256:<64 hex>` or `sha512:<128 hex>`, checked when it is made.
+
+    `algorithm` is the part before the colon, `encoded` the lower-case hex after it. Digests are
+    text because they are written into every path, header and catalog row, and compared and hashed
+    all the time.
+    """
+
+    __slots__ = ("algorithm", "encoded")
 
     algorithm: str
     encoded: str
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read `sha256:<64 hex>` or `sha512:<128 hex>`.
+    def __new__(cls, text: str) -> Self:
+        """Check and store the text.
 
         Raises:
             DigestInvalid: anything else, including upper-case hex and other algorithms.
         """
-        found = _GRAMMAR.fullmatch(text)
-        if found is None:
+        if _GRAMMAR.fullmatch(text) is None:
             raise DigestInvalid(text)
-        algorithm, _, encoded = text.partition(":")
-        return cls(algorithm, encoded)
+        digest = super().__new__(cls, text)
+        digest.algorithm, _, digest.encoded = text.partition(":")
+        return digest
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a digest that somebody else wrote.
+
+        Raises:
+            DigestInvalid: it is not a digest, or its algorithm is not supported.
+        """
+        return cls(text)
 
     @classmethod
     def of(cls, content: bytes, algorithm: str = "sha256") -> Self:
         """Compute the digest of `content`."""
-        return cls(algorithm, hashlib.new(algorithm, content).hexdigest())
+        return cls(f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}")
 
     def hasher(self) -> "_Hash":
-        """Return a fresh hash object of this digest's algorithm."""
+        """Return a new hash object of this digest's algorithm."""
         return hashlib.new(self.algorithm, usedforsecurity=True)
 
     def matches(self, content: bytes) -> bool:
-        """Whether `content` is what this digest names."""
+        """Whether this is the digest of `content`."""
         return hashlib.new(self.algorithm, content).hexdigest() == self.encoded
-
-    def __str__(self) -> str:
-        return f"{self.algorithm}:{self.encoded}"

@@ -1,4 +1,4 @@
-"""Patterns of image names, as people type them: familiar names, and globs."""
+"""Names of images as people type them: short names as docker has them, and globs."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -15,41 +15,41 @@ _GLOB = frozenset("*?[")
 
 
 def parse_image(text: str, default_registry: str) -> tuple[Repository, Reference]:
-    """Read an image as docker does: no tag means `latest`, no registry the default one.
+    """Read an image as docker does: the default tag is `latest`, the default registry is given.
 
     Raises:
-        InvalidInput: a part of it is outside its grammar.
+        InvalidInput: the registry, the name, the tag or the digest is outside of its grammar.
     """
     name, at, digest = text.partition("@")
-    bare, tag = _split_tag(name)
-    repository = parse_repository(_complete(bare, default_registry))
+    untagged, tag = _split_tag(name)
+    repository = parse_repository(_complete(untagged, default_registry))
     if at:
         return repository, Digest.parse(digest)
-    return repository, parse_reference("latest" if bare == name else tag)
+    return repository, parse_reference("latest" if untagged == name else tag)
 
 
 @dataclass(frozen=True, slots=True)
 class ImagePattern:
-    """A glob over image names; without a tag or digest it means all of a repository."""
+    """A glob over image names; without a tag or digest it matches all images of a repository."""
 
     names: str
     references: str
 
     @classmethod
     def parse(cls, text: str, default_registry: str) -> "ImagePattern":
-        """Read what was typed: a `*` matches any characters, `/` included."""
+        """Read a pattern: a `*` matches any characters, also `/`."""
         name, _, digest = text.partition("@")
-        bare, tag = _split_tag(name)
-        if not bare.startswith("*"):
-            bare = _complete(bare, default_registry)
-        return cls(bare, digest or tag or "*")
+        untagged, tag = _split_tag(name)
+        if not untagged.startswith("*"):
+            untagged = _complete(untagged, default_registry)
+        return cls(untagged, digest or tag or "*")
 
     @classmethod
     def parse_exact(cls, text: str, default_registry: str) -> "ImagePattern":
-        """Read what was typed where a name without a tag means `latest`, unless it is a glob.
+        """Read a name or a glob; a name without a tag means `latest`.
 
         Raises:
-            InvalidInput: a name that is no glob is outside the grammar.
+            InvalidInput: it is not a glob, and outside of the grammar of names.
         """
         if is_pattern(text):
             return cls.parse(text, default_registry)
@@ -58,22 +58,22 @@ class ImagePattern:
 
     @property
     def is_exact(self) -> bool:
-        """Whether it means one name only."""
+        """Whether this is the name of one image."""
         return not is_pattern(self.names + self.references)
 
     def matches(self, repository: str, reference: str) -> bool:
-        """Whether an image of this name is meant."""
+        """Whether the image with this name matches."""
         return fnmatchcase(repository, self.names) and fnmatchcase(reference, self.references)
 
 
 def is_pattern(text: str) -> bool:
-    """Whether what was typed can mean several images."""
+    """Whether this text is a glob, and so can match several images."""
     return not _GLOB.isdisjoint(text)
 
 
 def _split_tag(name: str) -> tuple[str, str]:
-    bare, colon, tag = name.rpartition(":")
-    return (bare, tag) if colon and "/" not in tag else (name, "")
+    untagged, colon, tag = name.rpartition(":")
+    return (untagged, tag) if colon and "/" not in tag else (name, "")
 
 
 def _complete(name: str, default_registry: str) -> str:

@@ -1,4 +1,4 @@
-"""Manifests and indexes: read once, never rewritten (image-spec, manifest.md, image-index.md)."""
+"""Manifests and indexes, which are never changed (image-spec, manifest.md, image-index.md)."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,9 +10,9 @@ from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.platforms import map_platforms
 
-MAX_MANIFEST = 4 * 1024 * 1024  # bytes; what the specification asks registries to accept
-MAX_DESCRIPTORS = 10_000  # far beyond any image; stops bombs of descriptors
-MAX_SIZE = 2**63 - 1  # bytes; the specification's int64
+MAX_MANIFEST = 4 * 1024 * 1024  # bytes; registries should accept that much (distribution-spec)
+MAX_DESCRIPTORS = 10_000  # of one manifest; far more than any image has
+MAX_SIZE = 2**63 - 1  # bytes; the int64 of the specification
 
 _FIELDS = frozenset(
     [
@@ -35,7 +35,7 @@ _FOLDED_FIELDS = frozenset(field.casefold() for field in _FIELDS)
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """What a manifest says of something it refers to; `size` in bytes."""
+    """A reference of a manifest to a blob or another manifest; `size` in bytes."""
 
     media_type: str
     digest: Digest
@@ -46,10 +46,10 @@ class Descriptor:
 class Manifest:
     """A manifest as stored: its bytes, and what they refer to.
 
-    `children` are manifests (of an index), `blobs` the config and layers (of an image), in order
-    and without repeats; `layers` are the layers as they are stacked, some of them several times.
-    `platforms` has the platform of each child that has one, by its digest as text.
-    `artifact_type` and `annotations` are those a referrers list shows.
+    `children` are the manifests of an index, `blobs` the config and layers of an image, in their
+    order, each once. `layers` are all layers in their order; the same layer may be there twice.
+    `platforms` has the platforms of the children that have one, by digest (as text).
+    `artifact_type` and `annotations` are those that a referrers list shows.
     """
 
     raw: bytes
@@ -65,25 +65,24 @@ class Manifest:
 
     @property
     def descriptor(self) -> Descriptor:
-        """The descriptor of this manifest itself."""
+        """The descriptor of this manifest."""
         return Descriptor(self.media_type, self.digest, len(self.raw))
 
 
 def parse_manifest(raw: bytes, content_type: str, digest: Digest | None = None) -> Manifest:
-    """Read a manifest that arrived with `content_type`, named `digest` (default: its sha256).
+    """Read a manifest that came with `content_type` and has `digest` (default: compute its sha256).
 
-    The bytes are kept as they are. Duplicate JSON keys, fields in another case, documents that
-    could be read as both index and image (CVE-2021-41190), and a `mediaType` that contradicts the
-    header, or is missing from a type that must have it, are refused, since two clients could then
-    see two images under one digest.
+    A document is refused if two clients could read two images out of it: if a JSON key is there
+    twice or in another case, if it could be an index and an image (CVE-2021-41190), or if
+    `mediaType` differs from the header, or is missing where the type requires it.
 
     Raises:
-        ManifestInvalid: see above; also not JSON, over 4 MiB, schema 1, or of an unknown type.
+        ManifestInvalid: see above; or it is not JSON, over 4 MiB, schema 1, or of an unknown type.
     """
     if len(raw) > MAX_MANIFEST:
         raise ManifestInvalid(f"{len(raw)} bytes, more than {MAX_MANIFEST}")
     document = _read_document(raw)
-    media_type = _decide_media_type(document, media_types.bare(content_type))
+    media_type = _decide_media_type(document, media_types.strip_parameters(content_type))
     _refuse_ambiguity(document, media_type)
     children = tuple(_unique(document.get("manifests")))
     blobs = () if media_type in media_types.INDEXES else tuple(_image_blobs(document, media_type))
@@ -106,7 +105,7 @@ def parse_manifest(raw: bytes, content_type: str, digest: Digest | None = None) 
 
 def _read_document(raw: bytes) -> dict[str, Any]:
     try:
-        # Decoded here because json would also guess UTF-16, which no client reads.
+        # Decoded here because `json` also accepts UTF-16, which no client reads.
         document = json.loads(raw.decode("utf-8"), object_pairs_hook=_refuse_duplicates)
     except (ValueError, RecursionError) as error:
         raise ManifestInvalid(f"not a JSON document ({str(error)[:100]})") from error
@@ -115,7 +114,7 @@ def _read_document(raw: bytes) -> dict[str, Any]:
     if document.get("schemaVersion") == 1 or "fsLayers" in document:
         raise ManifestInvalid("schema 1, which current clients no longer read")
     _refuse_other_case(document)
-    _refuse_halves(raw, document)
+    _refuse_surrogates(raw, document)
     return document
 
 
@@ -127,19 +126,21 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_other_case(found: Mapping[str, Any]) -> None:
-    # Clients in Go ignore the case of keys, so they would read fields that are unknown to us.
+    # Clients in Go ignore the case of keys, so they would read fields that we do not read.
     for key in found:
         if key not in _FIELDS and key.casefold() in _FOLDED_FIELDS:
-            raise ManifestInvalid(f"{key[:30]!r} is a field in another case")
+            raise ManifestInvalid(f"the key {key[:30]!r} is a field of manifests in another case")
 
 
-def _refuse_halves(raw: bytes, document: dict[str, Any]) -> None:
-    # An escape can spell half of a surrogate pair, which no file, header or database takes.
+def _refuse_surrogates(raw: bytes, document: dict[str, Any]) -> None:
+    # An escape can write half of a surrogate pair, which cannot be stored as UTF-8.
     if b"\\ud" in raw.lower():
         try:
             json.dumps(document, ensure_ascii=False).encode()
         except (UnicodeEncodeError, RecursionError) as error:
-            raise ManifestInvalid("it contains half of a character, or too many levels") from error
+            raise ManifestInvalid(
+                "it has an escape that is not a character, or too many levels"
+            ) from error
 
 
 def _decide_media_type(document: dict[str, Any], content_type: str) -> str:
@@ -147,9 +148,11 @@ def _decide_media_type(document: dict[str, Any], content_type: str) -> str:
     if declared is not None and not isinstance(declared, str):
         raise ManifestInvalid("mediaType is not a string")
     if content_type not in media_types.MANIFESTS:
-        raise ManifestInvalid(f"content type {content_type[:100]!r} is not that of a manifest")
+        raise ManifestInvalid(f"the content type {content_type[:100]!r} is not one of a manifest")
     if declared and declared != content_type:
-        raise ManifestInvalid(f"mediaType {declared[:100]!r} arrived as {content_type!r}")
+        raise ManifestInvalid(
+            f"its mediaType is {declared[:100]!r}, its Content-Type {content_type!r}"
+        )
     return content_type
 
 
@@ -157,12 +160,12 @@ def _refuse_ambiguity(document: dict[str, Any], media_type: str) -> None:
     is_index = "manifests" in document
     is_image = "layers" in document or "config" in document or "blobs" in document
     if is_index and is_image:
-        raise ManifestInvalid("it could be read as an index and as an image")
+        raise ManifestInvalid("it has the fields of an index and of an image")
     if (media_type in media_types.INDEXES) is not is_index:
         raise ManifestInvalid(f"its fields are not those of {media_type}")
-    if not document.get("mediaType") and media_type not in media_types.SILENT:
-        # Else the same bytes would be of whatever type the first to serve them called them.
-        raise ManifestInvalid(f"no mediaType, which {media_type} must have")
+    if not document.get("mediaType") and media_type not in media_types.WITHOUT_MEDIA_TYPE:
+        # Otherwise the first answer with these bytes would decide what type they have.
+        raise ManifestInvalid(f"it has no mediaType, which {media_type} must have")
 
 
 def _image_blobs(document: dict[str, Any], media_type: str) -> Iterator[Descriptor]:
@@ -196,7 +199,7 @@ def _read_descriptor(entry: object) -> Descriptor:
     _refuse_other_case(entry)
     size, digest, media_type = entry.get("size"), entry.get("digest"), entry.get("mediaType", "")
     if type(size) is not int or not 0 <= size <= MAX_SIZE or not isinstance(media_type, str):
-        raise ManifestInvalid("a descriptor without a size or media type")
+        raise ManifestInvalid("a descriptor has no valid size or media type")
     try:
         return Descriptor(media_type, Digest.parse(str(digest)), size)
     except DigestInvalid as error:

@@ -1,4 +1,4 @@
-"""Media types this project knows by name (image-spec, media-types.md; docker's equivalents)."""
+"""Media types (image-spec, media-types.md, and the types of docker)."""
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -15,16 +15,17 @@ DOCKER_SCHEMA1 = frozenset(
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 IMAGES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST, OCI_ARTIFACT})
 MANIFESTS = INDEXES | IMAGES
-SILENT = frozenset({OCI_INDEX, OCI_MANIFEST})  # those that need not say in themselves what they are
+# Documents of other types must have the field `mediaType`.
+WITHOUT_MEDIA_TYPE = frozenset({OCI_INDEX, OCI_MANIFEST})
 
 BLOB = "application/octet-stream"
 JSON = "application/json"
 
-# What we ask upstream for, whoever asked us: one client's taste must never decide what is kept for
-# the others. Schema 1 is left out so that no upstream re-signs a manifest for us.
+# `Accept` of every request to an upstream, whatever the client accepts: the answer is stored for
+# other clients too. Schema 1 is missing, so that no upstream converts a manifest to it.
 ACCEPT_MANIFESTS = ", ".join((OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST, OCI_ARTIFACT))
 
 
-def bare(content_type: str) -> str:
+def strip_parameters(content_type: str) -> str:
     """Return a Content-Type without its parameters, in lower case."""
     return content_type.partition(";")[0].strip().lower()

@@ -9,8 +9,8 @@ from registry.oci.digest import Digest
 _SEGMENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
-# A registry as references spell it: a host with an optional port. Underscores are not legal in
-# host names, but container networks use them.
+# A registry as references write it: a host with an optional port. Underscores are not legal in host
+# names, but container networks use them.
 _REGISTRY = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?(?::[0-9]{1,5})?")
 
 MAX_NAME = 255  # "many clients impose a limit of 255 characters", distribution-spec
@@ -18,7 +18,7 @@ MAX_NAME = 255  # "many clients impose a limit of 255 characters", distribution-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Tag:
-    """A mutable name for a manifest inside a repository."""
+    """A name for a manifest of a repository; it can be moved to another manifest."""
 
     name: str
 
@@ -44,7 +44,7 @@ def parse_name(text: str) -> str:
     """Return `text` if it is a repository name.
 
     Raises:
-        NameInvalid: outside the grammar, or longer than 255 characters.
+        NameInvalid: it is outside of the grammar, or longer than 255 characters.
     """
     if len(text) > MAX_NAME or _NAME.fullmatch(text) is None:
         raise NameInvalid(text)
@@ -55,7 +55,7 @@ def parse_registry(text: str) -> str:
     """Return `text` if it is a registry's `host[:port]` in lower case.
 
     Raises:
-        NameInvalid: outside that grammar, or longer than 255 characters.
+        NameInvalid: it is not, or it is longer than 255 characters.
     """
     if len(text) > MAX_NAME or ".." in text or _REGISTRY.fullmatch(text) is None:
         raise NameInvalid(text)
@@ -63,21 +63,21 @@ def parse_registry(text: str) -> str:
 
 
 def parse_repository(text: str) -> Repository:
-    """Read a repository as `str` spells it, the registry first.
+    """Read `<registry>/<name>`.
 
     Raises:
-        NameInvalid: a part of it is outside its grammar, or missing.
+        NameInvalid: the registry or the name is missing, or outside of its grammar.
     """
     registry, _, name = text.partition("/")
     return Repository(parse_registry(registry), parse_name(name))
 
 
 def parse_reference(text: str) -> Reference:
-    """Read a tag or a digest; a tag cannot contain ':', so that decides.
+    """Read a tag or a digest. A text with a colon is a digest, because tags have none.
 
     Raises:
-        DigestInvalid: contains ':' but is no digest.
-        TagInvalid: outside the tag grammar.
+        DigestInvalid: it has a colon, and is not a digest.
+        TagInvalid: it has no colon, and is not a tag.
     """
     if ":" in text:
         return Digest.parse(text)
@@ -87,5 +87,5 @@ def parse_reference(text: str) -> Reference:
 
 
 def format_image(repository: Repository, reference: Reference) -> str:
-    """Write an image as people do: `registry/name:tag`, or `registry/name@digest`."""
+    """Return `registry/name:tag` or `registry/name@digest`."""
     return f"{repository}{':' if isinstance(reference, Tag) else '@'}{reference}"

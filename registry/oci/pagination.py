@@ -9,17 +9,17 @@ from registry.errors import PaginationInvalid
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`entries` of one page, and the `last` to ask the next with; None when this is the end."""
+    """The entries of one page, and the `last` of the next request; None on the last page."""
 
     entries: tuple[str, ...]
     next_last: str | None
 
 
 def parse_count(text: str | None) -> int | None:
-    """Read the `n` parameter; None when absent.
+    """Read the parameter `n`; None where there is none.
 
     Raises:
-        PaginationInvalid: not a whole number of 0 or more.
+        PaginationInvalid: it is not a whole number of 0 or more.
     """
     if text is None:
         return None
@@ -29,9 +29,10 @@ def parse_count(text: str | None) -> int | None:
 
 
 def cut_page(entries: Sequence[str], count: int | None, last: str | None) -> Page:
-    """Cut the page after `last` (exclusive, need not exist) from ASCII-sorted `entries`.
+    """Return a page of `entries`, which are sorted as ASCII text.
 
-    `count` 0 gives an empty page without a next one, as the specification says.
+    The page begins after `last`, even if there is no such entry. It has at most `count` entries;
+    with a `count` of 0 it is empty and the last one, as the specification says.
     """
     start = bisect_right(entries, last) if last else 0
     if count is None:

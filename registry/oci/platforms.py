@@ -1,4 +1,4 @@
-"""Platforms: what an image runs on (image-spec, image-index.md, "platform")."""
+"""Platforms: operating system, architecture and variant (image-spec, image-index.md)."""
 
 import json
 import platform
@@ -9,27 +9,27 @@ from typing import Any
 
 from registry.errors import PlatformInvalid
 
-# What Python calls machines, as the specification (GOARCH) does.
+# The architectures of the specification (GOARCH), by the names that Python has for them.
 _MACHINES = MappingProxyType(
     {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7", "i686": "386"}
 )
 
-ALL = "all"  # what people write who want every platform
+ALL = "all"  # the argument that means every platform
 
-# What is printed on terminals: nothing that a terminal would obey.
+# Platforms are printed on terminals, so they contain no control characters.
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9.]+)?")
 
 
 def read_platforms(index: bytes) -> dict[str, str]:
-    """Return what `map_platforms` does, of the bytes of whoever; what is no document has none."""
+    """Return the same as `map_platforms`, from the bytes of a document; empty if it is not JSON."""
     return map_platforms(_read(index))
 
 
 def map_platforms(index: Mapping[str, Any]) -> dict[str, str]:
-    """Return the platform of each manifest of an index that has one, by digest.
+    """Return the platform of each manifest of an index, by digest (as text).
 
-    Left out are manifests for no platform (`unknown/unknown`): they describe other manifests. A
-    document that is no index has none.
+    Manifests without a platform are missing, and so are those for `unknown/unknown`, which describe
+    other manifests. The result is empty for a document that is not an index.
     """
     found = {}
     for digest, entry in _list_entries(index):
@@ -40,11 +40,14 @@ def map_platforms(index: Mapping[str, Any]) -> dict[str, str]:
 
 
 def find_attestations(index: bytes, subjects: Collection[str]) -> set[str]:
-    """Return the digests of those manifests of an index that BuildKit made about `subjects`."""
+    """Return the digests of the manifests in an index that BuildKit wrote about `subjects`."""
     found = set()
     for digest, entry in _list_entries(_read(index)):
-        notes = entry.get("annotations")
-        if isinstance(notes, dict) and notes.get("vnd.docker.reference.digest") in subjects:
+        annotations = entry.get("annotations")
+        if (
+            isinstance(annotations, dict)
+            and annotations.get("vnd.docker.reference.digest") in subjects
+        ):
             found.add(digest)
     return found
 
@@ -59,14 +62,14 @@ def _list_entries(index: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]
 
 
 def read_platform(config: bytes) -> str:
-    """Return the platform that an image's config names (config.md); empty when it names none."""
+    """Return the platform in an image's config (image-spec, config.md); empty if there is none."""
     return _format(_read(config))
 
 
 def _read(document: bytes) -> Mapping[str, Any]:
     try:
         fields = json.loads(document)
-    except (ValueError, RecursionError):  # of a disk or of a stranger
+    except (ValueError, RecursionError):  # the bytes come from a disk or an upstream
         return {}
     return fields if isinstance(fields, dict) else {}
 
@@ -83,7 +86,7 @@ def parse_platform(text: str) -> str:
     """Read `os/architecture[/variant]`, or an architecture alone, which means Linux.
 
     Raises:
-        PlatformInvalid: anything else; `all` too, which is none.
+        PlatformInvalid: it is anything else, also `all`.
     """
     name = text if "/" in text else f"linux/{text}"
     if text == ALL or _PLATFORM.fullmatch(name) is None:
@@ -92,29 +95,30 @@ def parse_platform(text: str) -> str:
 
 
 def matches(wanted: str, found: str) -> bool:
-    """Whether a manifest for `found` is for `wanted`; a variant counts where it is asked for.
+    """Whether a manifest for the platform `found` runs on `wanted`.
 
-    `arm64` and `arm64/v8` are the same, as containerd has it.
+    If `wanted` has no variant, any variant matches. `arm64` and `arm64/v8` are the same, as in
+    containerd.
     """
     if wanted == "linux/arm64/v8":
         wanted = "linux/arm64"
     return found == wanted or found.startswith(f"{wanted}/")
 
 
-def list_absent(wanted: Iterable[str], found: Collection[str]) -> list[str]:
-    """Return what is wanted and not found, in order."""
+def list_missing(wanted: Iterable[str], found: Collection[str]) -> list[str]:
+    """Return the platforms that are wanted and match none of those found, in their order."""
     return [name for name in wanted if not any(matches(name, each) for each in found)]
 
 
-def is_foreign(config: str, wanted: Iterable[str]) -> bool:
-    """Whether an image whose config names this platform is not for one of those wanted.
+def is_for_another(config: str, wanted: Iterable[str]) -> bool:
+    """Whether an image with this platform in its config is not for all of those wanted.
 
-    Configs often name no variant, and the image may be for any.
+    Many configs name no variant: then the image may be for any variant.
     """
     return any(not (matches(name, config) or name.startswith(f"{config}/")) for name in wanted)
 
 
 def own_platform() -> str:
-    """Return the platform of this machine's containers."""
+    """Return the platform of containers on this machine."""
     machine = platform.machine()
     return f"linux/{_MACHINES.get(machine, machine)}"

@@ -31,8 +31,8 @@ from registry.store.run_folder import open_run_folder
 
 # Imported only when it is said where things are counted (see `processes.run_processes`).
 if TYPE_CHECKING:
-    from registry.api.routes import Mirror
     from registry.metrics import Metrics
+    from registry.mirror.mirror import Mirror
     from registry.server.worker import Service
 
 REST = 3.0  # times as long as it took to verify a blob nothing is read in the background

@@ -16,13 +16,18 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from registry.api.access_log import AccessLog
-from registry.api.middleware import Handler, Middleware
-from registry.api.replaying_protocol import IDLE, REST, Connection
-from registry.api.response_cache import ResponseCache
-from registry.api.routes import Mirror, build_api
+from registry.api.middleware import Middleware
+from registry.api.repeated_answers import (
+    KEEP_ALIVE,
+    MAX_REPEATING,
+    ReplayingProtocol,
+    ResponseCache,
+)
+from registry.api.routes import PullApi
 from registry.console.probes import build_console
 from registry.content.maintenance import Maintenance
 from registry.metrics import Metrics, reserve_files
+from registry.mirror.mirror import Mirror
 from registry.server.heartbeats import INTERVAL, Heartbeats
 from registry.server.shared import BACKGROUND, BACKLOG, DRAIN, SharedResources, load_tls
 from registry.tasks import Tasks
@@ -81,8 +86,8 @@ async def run_worker(trade: Service, shared: SharedResources, number: int) -> No
         metrics = _open_metrics(shared)
         mirror = await stack.enter_async_context(trade.open(shared, metrics))
         reporter = AccessLog(metrics)
-        observer = Middleware(reporter, build_api(mirror))
-        runner = await _open_api(stack, observer.observe)
+        middleware = Middleware(reporter, PullApi(mirror).answer)
+        runner = await _open_api(stack, middleware)
         # They outlive the accepting, so that nobody who was accepted is turned away.
         handshakes = await stack.enter_async_context(Tasks())
         door = _Listener(runner, ResponseCache(reporter), shared, handshakes)
@@ -147,8 +152,8 @@ class _Listener:
             loop.connect_accepted_socket(self._make_protocol, connection, ssl=self._tls)
         )
 
-    def _make_protocol(self) -> Connection:
-        return Connection(self._server(), self._replays, self._read_buffer)
+    def _make_protocol(self) -> ReplayingProtocol:
+        return ReplayingProtocol(self._server(), self._replays, self._read_buffer)
 
     def close(self) -> None:
         """Let in those who wait already; whoever comes later is refused by the kernel at once.
@@ -234,9 +239,12 @@ def _collect_all() -> CollectorRegistry:
     return collected
 
 
-async def _open_api(stack: AsyncExitStack, answer: Handler) -> web.ServerRunner:
+async def _open_api(stack: AsyncExitStack, middleware: Middleware) -> web.ServerRunner:
     server = web.Server(
-        answer, access_log=None, handler_cancellation=True, keepalive_timeout=IDLE + REST
+        middleware.answer,
+        access_log=None,
+        handler_cancellation=True,
+        keepalive_timeout=KEEP_ALIVE + MAX_REPEATING,
     )
     # aiohttp waits that long twice: for the answers, then for them again after it has cut off what
     # their requests still bring, which for pulls is nothing.

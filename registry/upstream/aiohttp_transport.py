@@ -1,8 +1,9 @@
-"""Blobs over aiohttp's connections, as a transport of httpx.
+"""A transport for httpx that sends requests over aiohttp's connections: for blobs.
 
-httpx's own transport hands a body on in pieces of 64 KiB, behind TLS of 16 KiB, each copied four
-times and passed through a dozen coroutines: more work than hashing it. It keeps all that is small,
-for its parser forgives what registries and their gateways really send (decision record 0012).
+httpx's own transport gives a body in pieces of 64 KiB, with TLS of 16 KiB. It copies each piece
+four times and passes it through a dozen coroutines, which costs more than hashing the piece. All
+other requests stay with httpx's transport: its parser accepts the incorrect answers that some
+registries and their gateways send (decision record 0012).
 """
 
 import ssl
@@ -16,11 +17,11 @@ import httpx
 from aiohttp_socks import ProxyConnector
 from yarl import URL
 
-AHEAD = 1024 * 1024  # bytes received before they are read, at most twice that
-LONGEST = 64 * 1024  # bytes of a header: signed URLs are long
-IDLE = 15.0  # seconds an idle connection is kept; servers close theirs later
+READ_AHEAD = 1024 * 1024  # bytes received before they are read; at most twice as many
+LONGEST_HEADER = 64 * 1024  # bytes: signed URLs are long
+IDLE = 15.0  # seconds that an idle connection is kept; servers keep theirs longer
 
-# By aiohttp's families, the special before the general.
+# By the exceptions of aiohttp; a subclass stands before its base class.
 _FAILURES: Mapping[type[Exception], type[httpx.TransportError]] = MappingProxyType(
     {
         aiohttp.ConnectionTimeoutError: httpx.ConnectTimeout,
@@ -37,7 +38,7 @@ _FAILURES: Mapping[type[Exception], type[httpx.TransportError]] = MappingProxyTy
 
 
 class BulkTransport(httpx.AsyncBaseTransport):
-    """HTTP/1.1, directly or through a proxy (`http`, `https`, `socks5`), "" for none."""
+    """HTTP/1.1, directly (`proxy` is empty) or through a proxy (`http`, `https`, `socks5`)."""
 
     def __init__(self, trust: ssl.SSLContext, proxy: str) -> None:
         self._trust = trust
@@ -46,34 +47,36 @@ class BulkTransport(httpx.AsyncBaseTransport):
         self._session: aiohttp.ClientSession
 
     async def __aenter__(self) -> Self:
-        """Open the session, which needs a running loop; it connects to nobody."""
+        """Open the session, which needs a running loop and makes no connection yet."""
         self._session = self._open_session()
         return self
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request without a body; the answer's body is unread, and as it was sent.
+        """Send a request that has no body; the response's body is unread and not decoded.
 
         Raises:
             httpx.TransportError: as httpx's own transport does.
         """
-        retries = request.extensions["timeout"]
+        limits = request.extensions["timeout"]
         timeout = aiohttp.ClientTimeout(
-            total=None, connect=retries["connect"], sock_read=retries["read"]
+            total=None, connect=limits["connect"], sock_read=limits["read"]
         )
         with _as_httpx():
-            answer = await self._session.request(
+            response = await self._session.request(
                 request.method,
-                _format(request.url),
+                _as_yarl(request.url),
                 headers=request.headers.multi_items(),
                 allow_redirects=False,
                 proxy=None if self._is_socks else self._proxy or None,
                 timeout=timeout,
             )
-        return httpx.Response(answer.status, headers=list(answer.raw_headers), stream=_Body(answer))
+        return httpx.Response(
+            response.status, headers=list(response.raw_headers), stream=_Body(response)
+        )
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._is_socks:
-            # Names are looked up at the proxy: here they may not be known, or nobody's business.
+            # The proxy looks names up: our own DNS may not know them, or must not see them.
             plain = self._proxy.replace("socks5h://", "socks5://", 1)
             connector: aiohttp.BaseConnector = ProxyConnector.from_url(
                 plain, rdns=True, limit=0, ssl=self._trust, keepalive_timeout=IDLE
@@ -84,9 +87,9 @@ class BulkTransport(httpx.AsyncBaseTransport):
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            read_bufsize=AHEAD,
-            max_line_size=LONGEST,
-            max_field_size=LONGEST,
+            read_bufsize=READ_AHEAD,
+            max_line_size=LONGEST_HEADER,
+            max_field_size=LONGEST_HEADER,
             trust_env=False,
         )
 
@@ -96,21 +99,21 @@ class BulkTransport(httpx.AsyncBaseTransport):
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
-        self._answer = answer
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with _as_httpx():
-            async for piece in self._answer.content.iter_any():
+            async for piece in self._response.content.iter_any():
                 yield piece
 
     async def aclose(self) -> None:
-        # Gives the connection back where the body was read to its end; else it is of no more use.
-        self._answer.close()
+        # Keeps the connection if the body was read to its end, and otherwise closes it.
+        self._response.close()
 
 
-def _format(url: httpx.URL) -> URL:
-    """Return a URL that goes over the wire byte for byte: signed queries allow no normalising."""
+def _as_yarl(url: httpx.URL) -> URL:
+    """Return the URL for aiohttp, byte for byte: a signed query must not be normalised."""
     path, question, query = url.raw_path.decode("ascii").partition("?")
     host = url.raw_host.decode("ascii")
     host = f"[{host}]" if ":" in host else host
@@ -123,5 +126,5 @@ def _as_httpx() -> Iterator[None]:
     try:
         yield
     except tuple(_FAILURES) as error:
-        kind = next(kind for family, kind in _FAILURES.items() if isinstance(error, family))
+        kind = next(kind for known, kind in _FAILURES.items() if isinstance(error, known))
         raise kind(str(error) or type(error).__name__) from error

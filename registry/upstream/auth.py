@@ -1,4 +1,4 @@
-"""Logging in to an upstream: Basic, and Bearer tokens (distribution's token authentication)."""
+"""Login at an upstream: Basic, and Bearer tokens (distribution's token authentication)."""
 
 import asyncio
 import json
@@ -17,14 +17,14 @@ from registry.upstream.redirects import leads_inside, origin_of
 from registry.upstream.www_authenticate import Challenge, parse_challenges
 
 MAX_TOKEN_BODY = 1024 * 1024  # bytes
-SHORTEST_LIFE = 60.0  # seconds; the default and the minimum that the token specification names
-MAX_TOKENS = 1000  # in the cache: one per repository, and names are any client's to invent
-RENEW_AT = 0.8  # of a token's life
+SHORTEST_LIFE = 60.0  # seconds: the default and the minimum of the token specification
+MAX_TOKENS = 1000  # in the cache, one per repository: clients may ask for any names
+RENEW_AT = 0.8  # of the life of a token
 
 
 @dataclass(frozen=True, slots=True)
 class TokenKey:
-    """What a token is good for; a token never serves another key."""
+    """What a token is valid for; it is never sent for another key."""
 
     realm: str
     service: str
@@ -39,7 +39,7 @@ class _Token:
 
 
 class TokenCache:
-    """Tokens of one upstream, each fetched once however many ask for it at the same time."""
+    """Tokens of one upstream; requests that need the same token fetch it once (single-flight)."""
 
     def __init__(self, client: httpx.AsyncClient, clock: Callable[[], float]) -> None:
         self._client = client
@@ -51,33 +51,33 @@ class TokenCache:
 
         Raises:
             UpstreamDenied: the credentials were refused.
-            UpstreamThrottled, UpstreamUnreachable, UpstreamFaulty: no token to be had now.
+            UpstreamThrottled, UpstreamUnreachable, UpstreamFaulty: the service gave no token.
         """
         task = self._tokens.get(key)
-        if task is None or self._is_spent(task):
+        if task is None or self._is_expired(task):
             task = asyncio.create_task(self._fetch(key, credentials))
             self._make_room()
         self._tokens.pop(key, None)
-        self._tokens[key] = task  # used last
-        # Shielded: one asker who leaves must not take the token from the others.
+        self._tokens[key] = task  # behind all others: used last
+        # Shielded: a request that is cancelled must not cancel it for the others.
         return (await asyncio.shield(task)).header
 
     def drop(self, key: TokenKey, header: str) -> None:
         """Forget a token that was refused, unless it has been renewed since."""
         task = self._tokens.get(key)
-        is_current = task is not None and task.done() and not self._is_spent(task)
+        is_current = task is not None and task.done() and not self._is_expired(task)
         if task is not None and is_current and task.result().header == header:
             del self._tokens[key]
 
     def _make_room(self) -> None:
         if len(self._tokens) < MAX_TOKENS:
             return
-        for key in [key for key, task in self._tokens.items() if self._is_spent(task)]:
+        for key in [key for key, task in self._tokens.items() if self._is_expired(task)]:
             del self._tokens[key]
         while len(self._tokens) >= MAX_TOKENS:
             del self._tokens[next(iter(self._tokens))]
 
-    def _is_spent(self, task: asyncio.Task[_Token]) -> bool:
+    def _is_expired(self, task: asyncio.Task[_Token]) -> bool:
         if not task.done():
             return False
         failed = task.cancelled() or task.exception() is not None
@@ -95,7 +95,7 @@ class TokenCache:
                 async for chunk in response.aiter_raw():
                     body += chunk
                     if len(body) > MAX_TOKEN_BODY:
-                        raise UpstreamFaulty(origin, "its token answer has no end")
+                        raise UpstreamFaulty(origin, "its token answer is too long")
         token, life = _read_token(origin, bytes(body))
         return _Token(f"Bearer {token}", self._clock() + RENEW_AT * max(life, SHORTEST_LIFE))
 
@@ -105,7 +105,9 @@ def _check_token_status(origin: str, response: httpx.Response) -> None:
         raise UpstreamDenied(origin, "the token service refuses the credentials; check username")
     if response.status_code == 429:
         retry_after = read_retry_after(response.headers)
-        raise UpstreamThrottled(origin, "the token service says: too many requests", retry_after)
+        raise UpstreamThrottled(
+            origin, "the token service answers 429: too many requests", retry_after
+        )
     if response.status_code >= 500:
         raise UpstreamUnreachable(origin, f"the token service answers {response.status_code}")
     if response.status_code != 200:
@@ -118,77 +120,95 @@ def _read_token(origin: str, body: bytes) -> tuple[str, float]:
         token = answer.get("token") or answer.get("access_token")
         life = float(answer.get("expires_in") or SHORTEST_LIFE)
     except (ValueError, AttributeError, TypeError) as error:
-        raise UpstreamFaulty(origin, "its token answer is not one (a portal page?)") from error
-    # It goes into a header of ours, so it must not be able to end one.
+        raise UpstreamFaulty(
+            origin, "its token answer is not JSON with a token (a captive portal?)"
+        ) from error
+    # The token goes into a header of our requests, so it must not contain a line break.
     if not isinstance(token, str) or not token.isascii() or not token.isprintable():
         raise UpstreamFaulty(origin, "its token answer has no usable token")
     return token, life
 
 
 class Login:
-    """How to log in at one endpoint, learnt from its challenges."""
+    """How to log in at one endpoint: as its last challenge says."""
 
     def __init__(self, url: str, credentials: Credentials | None, tokens: TokenCache) -> None:
         self._host = urlsplit(url).hostname or ""
         self._is_plain = url.startswith("http://")
         self._origin = origin_of(url)
         self._credentials = credentials
-        # A token that our name obtained is as good as the password for as long as it lives, so an
-        # endpoint that may not be told the one (an accelerator) gets an anonymous one only.
-        self._is_told = credentials is not None and self._host in credentials.hosts
+        # While a token is valid it is worth as much as the password. So an endpoint that must not
+        # see our credentials (an accelerator) gets anonymous tokens only.
+        self._is_trusted = credentials is not None and self._host in credentials.hosts
         self._tokens = tokens
-        self._way: Challenge | None = None
+        self._challenge: Challenge | None = None
         self._warned: set[str] = set()
         self._log = structlog.get_logger("registry.upstream")
 
     @property
     def identity(self) -> str:
-        """Who we are here; empty when anonymous."""
-        return self._credentials.username if self._credentials and self._is_told else ""
+        """Our user name at this endpoint; empty when anonymous."""
+        return self._credentials.username if self._credentials and self._is_trusted else ""
 
-    async def prepare(self, scope: str) -> str | None:
-        """Return the header to send at once, from what an earlier challenge taught."""
-        if self._way is None:
-            return None
-        return await self._respond(self._way, scope)
+    async def prepare(self, repository: str) -> str | None:
+        """Return the `Authorization` value for a pull from `repository`, before any challenge.
 
-    async def answer(self, headers: Iterable[str], scope: str, refused: str | None) -> str | None:
-        """Return the header that answers a 401; None when there is nothing better to send.
-
-        `refused` is the header that the 401 refused. Raises as `TokenCache.get` does.
+        None until an earlier request was challenged. Raises as `TokenCache.get` does.
         """
-        way = _choose(parse_challenges(headers), has_credentials=self._credentials is not None)
-        if way is None:
+        if self._challenge is None:
             return None
-        self._way = way
-        if refused is not None and way.scheme == "bearer":
-            self._tokens.drop(self._key(way, scope), refused)
-        header = await self._respond(way, scope)
+        return await self._authorize(self._challenge, repository)
+
+    async def answer(
+        self, headers: Iterable[str], repository: str, refused: str | None
+    ) -> str | None:
+        """Return the `Authorization` value that answers a 401; None when there is no better one.
+
+        `headers` are the challenges, and `refused` is the value that was sent before.
+
+        Raises:
+            UpstreamFaulty: the realm of a challenge is no address to ask for a token.
+            UpstreamError: as `TokenCache.get` does.
+        """
+        has_credentials = self._credentials is not None
+        challenge = _choose(parse_challenges(headers), has_credentials=has_credentials)
+        if challenge is None:
+            return None
+        if challenge.scheme == "bearer":
+            self._check_realm(challenge.parameters["realm"])
+            if refused is not None:
+                self._tokens.drop(self._key(challenge, repository), refused)
+        self._challenge = challenge
+        header = await self._authorize(challenge, repository)
         return None if header == refused else header
 
-    async def _respond(self, way: Challenge, scope: str) -> str | None:
-        if way.scheme == "basic":
-            # No realm to ask: Basic credentials go to the endpoint itself.
+    async def _authorize(self, challenge: Challenge, repository: str) -> str | None:
+        if challenge.scheme == "basic":
+            # There is no realm to ask: Basic credentials go to the endpoint itself.
             known = self._credentials_for(self._host)
             return known.basic() if known else None
+        realm = urlsplit(challenge.parameters["realm"])
+        credentials = self._credentials_for(realm.hostname or "")
+        return await self._tokens.get(self._key(challenge, repository), credentials)
+
+    def _check_realm(self, realm: str) -> None:
         try:
-            realm = urlsplit(way.parameters["realm"])
+            parts = urlsplit(realm)
         except ValueError as error:
             raise UpstreamFaulty(self._origin, "its token realm is not a web address") from error
-        if realm.scheme not in ("https", "http") or not realm.hostname:
+        if parts.scheme not in ("https", "http") or not parts.hostname:
             raise UpstreamFaulty(self._origin, "its token realm is not a web address")
-        if realm.scheme == "http" and not self._is_plain:
+        if parts.scheme == "http" and not self._is_plain:
             raise UpstreamFaulty(self._origin, "its token realm is not https")
-        if leads_inside(self._origin, way.parameters["realm"]):
+        if leads_inside(self._origin, realm):
             raise UpstreamFaulty(self._origin, "its token realm is a private address")
-        return await self._tokens.get(self._key(way, scope), self._credentials_for(realm.hostname))
 
     def _credentials_for(self, host: str) -> Credentials | None:
         if self._credentials is None:
             return None
-        if self._is_told and host in self._credentials.hosts:
+        if self._is_trusted and host in self._credentials.hosts:
             return self._credentials
-        unknown = host if self._is_told else self._host
+        unknown = host if self._is_trusted else self._host
         if unknown not in self._warned:
             self._warned.add(unknown)
             self._log.warning(
@@ -199,8 +219,9 @@ class Login:
             )
         return None
 
-    def _key(self, way: Challenge, scope: str) -> TokenKey:
-        parameters = way.parameters
+    def _key(self, challenge: Challenge, repository: str) -> TokenKey:
+        parameters = challenge.parameters
+        scope = f"repository:{repository}:pull"
         return TokenKey(parameters["realm"], parameters.get("service", ""), scope, self.identity)
 
 

@@ -9,23 +9,22 @@ LONGEST_WAIT = 5.0
 
 @dataclass(slots=True)
 class RetryBudget:
-    """Tries against a deadline that progress moves on; times in seconds of one clock."""
+    """Tries until `deadline`, with growing waits between them; times in seconds of one clock."""
 
-    budget: float
     deadline: float
     chance: random.Random
     tries: int = 0
 
-    def renew(self, now: float) -> None:
-        """Start over: something useful came."""
-        self.deadline = now + self.budget
+    def renew(self, deadline: float) -> None:
+        """Start over with another deadline, because a try made progress."""
+        self.deadline = deadline
         self.tries = 0
 
     def next_wait(self, now: float, at_least: float | None = None) -> float | None:
-        """Return the seconds to wait before the next try; None when patience has run out.
+        """Return the seconds to wait before the next try; None when it would be too late.
 
-        Waits double, with full jitter in the upper half, so that many who failed together do not
-        come back together.
+        Waits double. Up to half of each is left out at random, so that many clients that failed
+        together do not come back together.
         """
         longest = min(LONGEST_WAIT, FIRST_WAIT * 2**self.tries)
         wait = max(longest * (0.5 + self.chance.random() / 2), at_least or 0.0)

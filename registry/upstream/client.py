@@ -1,4 +1,4 @@
-"""The HTTP client of one upstream: proxies, certificates, timeouts; foreign errors made ours."""
+"""The HTTP client of one upstream: proxies, certificates, timeouts, translated errors."""
 
 import asyncio
 import ssl
@@ -14,28 +14,30 @@ from registry import __version__
 from registry.errors import SettingsError, UpstreamUnreachable
 from registry.settings.model import UpstreamSettings
 from registry.upstream.aiohttp_transport import BulkTransport
-from registry.upstream.redirects import target_of
 
-CONNECT = 10.0  # seconds
-HASTY_CONNECT = 3.0  # seconds, where another endpoint may be asked instead
-DISCARD = 2.0  # seconds to read what nobody wants
-SHORT = 64 * 1024  # bytes that are sooner read than a new connection is made
-BULK = "bulk"  # the extension that marks a request whose answer may be large
+CONNECT = 10.0  # seconds that a new connection may take
+SHORT_CONNECT = 3.0  # seconds, where another endpoint can be asked instead
 STALL = 20.0  # seconds without a byte after which a transfer counts as broken
+DISCARD = 2.0  # seconds for reading a body that is not used
+SHORT_BODY = 64 * 1024  # bytes that are read faster than a new connection is made
+BULK = "bulk"  # the extension that marks a request whose answer may be large
 
 
 def preload() -> None:
-    """Import what httpx imports at a process's first request; before forking it costs once."""
+    """Import what httpx imports at the first request of a process.
+
+    A process that calls this before it forks imports it once for all its children.
+    """
     anyio.run(anyio.sleep, 0)
 
 
 def open_client(
     name: str, settings: UpstreamSettings, system: ssl.SSLContext | None = None
 ) -> httpx.AsyncClient:
-    """Make the client that all requests to the upstream `name` go through; the caller closes it.
+    """Make the client for all requests to the upstream `name`; the caller closes it.
 
-    `system` trusts the system's authorities, and is shared where there is no `ca_file`: to make one
-    takes some 50 ms.
+    `system` is a TLS context that trusts the system's certificate authorities. It is used where the
+    settings name no `ca_file`: making a context takes some 50 ms.
 
     Raises:
         SettingsError: `ca_file` cannot be read.
@@ -43,9 +45,9 @@ def open_client(
     trust = system if system and not settings.ca_file else load_trust(name, settings.ca_file)
     return httpx.AsyncClient(
         transport=_Transport(trust, settings.proxy),
-        # Without a proxy in the settings it is "directly", whatever the environment says.
+        # Without a proxy in the settings requests go directly, whatever the environment says.
         trust_env=False,
-        # Nobody's cookies are kept: an upstream must not tell two clients of ours together.
+        # No cookies are kept: an upstream must not be able to tell our clients apart.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         # Redirects are followed by hand: the next host must never see our Authorization, and
         # signed queries must arrive byte for byte.
@@ -75,7 +77,7 @@ def load_trust(name: str, ca_file: str) -> ssl.SSLContext:
 
 
 class _Transport(httpx.AsyncBaseTransport):
-    """httpx's own for what is small, another for what is large; see `aiohttp_transport.py`."""
+    """aiohttp's transport for requests marked as bulk, and httpx's own for all others."""
 
     def __init__(self, trust: ssl.SSLContext, proxy: str) -> None:
         self._bulk = BulkTransport(trust, proxy)
@@ -101,7 +103,7 @@ class _Transport(httpx.AsyncBaseTransport):
 
 
 class _WrittenURL(httpx.URL):
-    """A URL that goes over the wire as it was written; httpx would normalise its escapes."""
+    """A URL that is sent as it was written; httpx would normalise its escapes."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -111,6 +113,14 @@ class _WrittenURL(httpx.URL):
     def raw_path(self) -> bytes:
         """Path and query."""
         return self._target
+
+
+def target_of(url: str) -> bytes:
+    """Return the path and query of a URL byte for byte, as the request line must carry them."""
+    rest = url.split("://", 1)[1].partition("#")[0]
+    slash = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
+    target = rest[slash:]
+    return (target if target.startswith("/") else f"/{target}").encode("ascii")
 
 
 def write_request(
@@ -125,24 +135,34 @@ def write_request(
     """Make a request that carries the path and query of `url` byte for byte.
 
     `connect` is how many seconds a new connection may take; `is_bulk` says that the answer may be
-    large.
-
-    Not by httpx's extension `target`: that also replaces what a proxy is asked for.
+    large. httpx's extension `target` is no way to do this: it also replaces what a proxy is asked
+    for.
     """
     timeout = httpx.Timeout(connect=connect, read=STALL, write=STALL, pool=None)
-    request = client.build_request(method, url, headers=headers, timeout=timeout)
-    request.url = _WrittenURL(url)
+    written = _WrittenURL(url)
+    request = client.build_request(method, written, headers=headers, timeout=timeout)
+    request.url = written  # httpx made a copy
     request.extensions[BULK] = is_bulk
     return request
 
 
-async def discard(response: httpx.Response) -> None:
-    """Close an answer nobody reads, so that its connection can be used again where that is cheap.
+async def send(client: httpx.AsyncClient, request: httpx.Request, origin: str) -> httpx.Response:
+    """Send a request to the server at `origin`, and return the response with its body unread.
 
-    Closing an unread answer throws its connection away; a short rest is sooner read.
+    Raises:
+        UpstreamUnreachable: no response came, or none that is HTTP.
+    """
+    with translate_errors(origin):
+        return await client.send(request, stream=True)
+
+
+async def discard(response: httpx.Response) -> None:
+    """Close a response whose body is not used, and keep its connection open where that is cheap.
+
+    Closing an unread response closes its connection too, so a short body is read to its end first.
     """
     length = response.headers.get("content-length", "")
-    is_short = length.isascii() and length.isdigit() and int(length) <= SHORT
+    is_short = length.isascii() and length.isdigit() and int(length) <= SHORT_BODY
     with suppress(TimeoutError, httpx.HTTPError, httpx.StreamError):
         if response.request.method == "HEAD" or is_short:
             async with asyncio.timeout(DISCARD):
@@ -153,12 +173,12 @@ async def discard(response: httpx.Response) -> None:
 
 @contextmanager
 def translate_errors(endpoint: str) -> Iterator[None]:
-    """Turn what httpx raises into `UpstreamUnreachable`, without a URL in its words."""
+    """Turn what httpx raises into `UpstreamUnreachable`, without a URL in its text."""
     try:
         yield
     except httpx.TimeoutException as error:
-        kind = "no connection" if isinstance(error, httpx.ConnectTimeout) else "no byte"
+        kind = "no connection" if isinstance(error, httpx.ConnectTimeout) else "no data"
         raise UpstreamUnreachable(endpoint, f"{kind} in time") from error
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-        words = f"{type(error).__name__}: {error}".rstrip(": ")[:200]
-        raise UpstreamUnreachable(endpoint, words) from error
+        text = f"{type(error).__name__}: {error}".rstrip(": ")[:200]
+        raise UpstreamUnreachable(endpoint, text) from error

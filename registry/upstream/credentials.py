@@ -1,4 +1,4 @@
-"""Who we are to an upstream, and who may be told (decision record 0009)."""
+"""Our credentials for an upstream, and the hosts that may see them (decision record 0009)."""
 
 import base64
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from registry.settings.model import UpstreamSettings
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who we are to an upstream, and the host names that may be told."""
+    """A user name and password for an upstream, and the host names that may see them."""
 
     username: str
     password: str
@@ -22,11 +22,11 @@ class Credentials:
 
 
 def find_credentials(name: str, settings: UpstreamSettings) -> Credentials | None:
-    """Return who we are to an upstream, and which hosts may be told; None when anonymous.
+    """Return the credentials for the upstream `name`; None without a user name in the settings.
 
-    Told are the registry itself under any of its names, and the realms that are configured for it.
-    An accelerator that stands before it is not, unless it is the only endpoint: then the operator
-    wrote the credentials for it.
+    The registry itself may see them, under any of its names, and so may the token realms in the
+    settings. An accelerator in front of it may not, unless it is the only endpoint: then the
+    operator wrote the credentials for it.
     """
     if not settings.username:
         return None

@@ -1,92 +1,40 @@
-"""One endpoint of an upstream: authenticated requests, redirects by hand, health, errors made ours.
+"""One endpoint of an upstream: requests with login, redirects followed by hand, circuit breakers.
 
-Everything that talks to a registry goes through `Endpoint.request`; what it yields has a status of
-2xx, everything else has become an error of `registry.errors`.
+Every request of the pull API goes through `Endpoint.request`. It yields only answers with a status
+of 2xx; every other one becomes an error of `registry.errors`.
 """
 
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import httpx
 
 from registry.errors import (
-    BlobUnknown,
     Unknown,
     UpstreamDenied,
-    UpstreamError,
     UpstreamFaulty,
     UpstreamThrottled,
     UpstreamUnreachable,
 )
 from registry.upstream.auth import Login
-from registry.upstream.circuit_breaker import LONGEST_QUOTA, CircuitBreaker
-from registry.upstream.client import CONNECT, discard, translate_errors, write_request
-from registry.upstream.failures import AttemptFailed, EndpointSuspended, HeadRefused, RedirectBroken
-from registry.upstream.rate_limit import Budget, read_budget, read_retry_after
-from registry.upstream.redirects import MAX_HOPS, follow, origin_of
+from registry.upstream.circuit_breaker import LONGEST_LIMIT_TIME, CircuitBreaker, throttled_time
+from registry.upstream.client import CONNECT, discard, send, translate_errors, write_request
+from registry.upstream.failures import AttemptFailed, EndpointSuspended, RedirectBroken
+from registry.upstream.rate_limit import RateLimit, read_rate_limit
+from registry.upstream.redirects import MAX_REDIRECTS, follow, origin_of
+from registry.upstream.request import Answer, Request, error_of
 
-MAX_FAILED_ATTEMPTS = 1000  # questions answered 500 that are remembered
+MAX_FAILING = 1000  # requests whose failures are remembered
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What to ask a registry: `path` below `/v2/`; `absent` is raised when it says 404.
-
-    `counts` says that the answer is taken from a pull budget (a manifest GET at Docker Hub).
-    `start_at` is a URL that an earlier answer to the same path redirected to.
-    """
-
-    method: str
-    path: str
-    repository: str
-    absent: Unknown
-    headers: Mapping[str, str] = field(default_factory=dict)
-    counts: bool = False
-    start_at: str | None = None
-
-    @property
-    def subject(self) -> str:
-        """What is asked, however often."""
-        return f"{self.method} {self.path}"
-
-    @property
-    def is_bulk(self) -> bool:
-        """Whether the answer may be large: a blob."""
-        return self.method == "GET" and isinstance(self.absent, BlobUnknown)
-
-    @property
-    def scope(self) -> str:
-        """The token scope that this call needs."""
-        return f"repository:{self.repository}:pull"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A 2xx response still being read, and the URL that gave it."""
-
-    response: httpx.Response
-    url: str
-
-    @property
-    def origin(self) -> str:
-        """Scheme, host and port of what answered."""
-        return origin_of(self.url)
-
-    @property
-    def is_partial(self) -> bool:
-        """Whether it is a range, not the whole."""
-        return self.response.status_code == 206
-
-    def header(self, name: str) -> str | None:
-        """Return a header's value."""
-        value: str | None = self.response.headers.get(name)
-        return value
-
-
 class Endpoint:
-    """One base URL, with its own health, its login, and the budget it last told."""
+    """One base URL of a registry, with its login and its circuit breakers.
+
+    `note_limit` gets each pull limit that the registry mentions. `connect` is how many seconds a
+    new connection may take.
+    """
 
     def __init__(
         self,
@@ -94,206 +42,189 @@ class Endpoint:
         client: httpx.AsyncClient,
         login: Login,
         clock: Callable[[], float],
-        note_budget: Callable[[Budget], None],
+        note_limit: Callable[[RateLimit], None],
     ) -> None:
         self.origin = origin_of(url)
         self.base = url.rstrip("/")
+        self.connect = CONNECT
         self._client = client
         self._login = login
         self._clock = clock
-        self._note_budget = note_budget
-        self._health = CircuitBreaker()
-        # A quota answers 429 to counted requests only, and blobs and HEADs still go through.
-        self._quota = CircuitBreaker()
-        # What got a 500 has a breaker of its own: one broken image is no broken registry.
-        self._failed_attempts: dict[str, CircuitBreaker] = {}
-        self._trouble = "failed lately"  # with why, for those who find it at rest
-        self.connect = CONNECT  # seconds a new connection may take
+        self._note_limit = note_limit
+        # A breaker is made at the first failure; where there is none, nothing has failed.
+        self._breaker: CircuitBreaker | None = None
+        # A request that is answered 500 has a breaker of its own, by method and path: one broken
+        # image does not mean that the registry is broken.
+        self._failing: dict[tuple[str, str], CircuitBreaker] = {}
+        self._failure = ""  # why the endpoint failed last, for the errors of an open breaker
+        # At a pull limit only counted requests are refused: blobs and HEADs are still answered.
+        self._limited_until = 0.0
 
-    def is_suspect(self) -> bool:
-        """Whether it sent wrong bytes lately."""
-        return self._health.is_suspect(self._clock())
-
-    def rests(self, *, counts: bool = False) -> bool:
-        """Whether its breaker is open (for calls that count against its budget)."""
-        now = self._clock()
-        return self._health.rests(now) or (counts and self._quota.rests(now))
-
-    def mark_suspect(self) -> None:
-        """Remember that it sent wrong bytes."""
-        self._health = self._health.mark_suspect(self._clock())
+    def is_suspended(self, now: float, *, counts: bool) -> bool:
+        """Whether a request, one that `counts` against the pull limit, would not be sent now."""
+        if counts and now < self._limited_until:
+            return True
+        return self._breaker is not None and self._breaker.is_open(now)
 
     @asynccontextmanager
-    async def request(self, call: Call) -> AsyncIterator[Answer]:
-        """Ask, and yield the 2xx answer with its body unread.
+    async def request(self, request: Request) -> AsyncIterator[Answer]:
+        """Send a request, and yield the 2xx answer with its body unread.
 
         Raises:
-            Unknown: `call.absent`, when it says 404.
+            Unknown: what `request.missing` makes, when the registry answers 404.
             UpstreamThrottled, UpstreamDenied, UpstreamFaulty, UpstreamUnreachable: see there; also
-                when reading the body breaks inside the `async with`.
+                when reading the body fails inside the `async with`.
         """
         began = self._clock()
-        if call.start_at is None:
-            self._admit(call)
-        # A body that breaks off, and a signed URL that is no longer good, say nothing about
-        # whether the endpoint answers: several of them at once must not open its breaker.
-        is_telling = call.start_at is None
-        trial = self._health.trial_until if is_telling else 0.0
+        # A URL of an earlier redirect says nothing about the endpoint, and neither does a body that
+        # breaks off: several of them at once must not open its breaker.
+        is_conclusive = request.start_at is None
+        probe = self._admit(request, began) if is_conclusive else None
         try:
             with translate_errors(self.origin):
-                answer = await self._exchange(call)
-                if is_telling:
-                    self._succeed(call)
-                is_telling = False
+                answer = await self._exchange(request)
+                if is_conclusive:
+                    self._succeed(request)
+                is_conclusive = False
                 try:
                     yield answer
                 finally:
-                    done = discard if call.method == "HEAD" else httpx.Response.aclose
-                    await done(answer.response)
+                    close = discard if request.method == "HEAD" else httpx.Response.aclose
+                    await close(answer.response)
         except UpstreamThrottled as error:
-            self._throttle(call, error)
+            self._throttle(request, error)
             raise
         except UpstreamUnreachable as error:
-            if is_telling:
-                self._fail(call, error, began, is_trial=trial > 0)
+            if is_conclusive:
+                self._fail(request, error, began, is_probe=probe is not None)
             raise
         except (Unknown, UpstreamDenied):
-            # A clear no is a useful answer: whoever gives one is well.
-            if is_telling:
-                self._succeed(call)
+            # A clear no is a useful answer.
+            if is_conclusive:
+                self._succeed(request)
             raise
         finally:
-            if trial and trial == self._health.trial_until:
-                self._health = self._health.withdraw()
+            if probe is not None and self._breaker is probe:
+                self._breaker = probe.end_probe()
 
-    def _admit(self, call: Call) -> None:
-        now = self._clock()
-        if self._health.is_on_trial(now):
-            raise UpstreamUnreachable(self.origin, f"{self._trouble} and is being tried")
-        for health in (self._health, self._failed_attempts.get(call.subject, self._health)):
-            if health.rests(now):
-                rest = health.rests_until - now
-                raise EndpointSuspended(self.origin, f"{self._trouble} and is left alone", rest)
-        if call.counts and self._quota.rests(now):
-            raise UpstreamThrottled(
-                self.origin, "its pull budget is used up", self._quota.rests_until - now
-            )
-        self._health = self._health.admit(now)
+    def _admit(self, request: Request, now: float) -> CircuitBreaker | None:
+        """Ask the breakers; return the state of a half-open one whose probe this request is."""
+        for breaker in (self._breaker, self._failing.get(_key(request))):
+            if breaker is not None and breaker.is_probing(now):
+                why = f"{self._failure}; another request checks whether it works again"
+                raise UpstreamUnreachable(self.origin, why)
+            if breaker is not None and breaker.is_open(now):
+                why = f"{self._failure}; it is not asked again yet"
+                raise EndpointSuspended(self.origin, why, breaker.open_until - now)
+        if request.counts and now < self._limited_until:
+            why = "its pull limit is used up"
+            raise UpstreamThrottled(self.origin, why, self._limited_until - now)
+        if self._breaker is None:
+            return None
+        admitted = self._breaker.admit(now)
+        is_probe = admitted is not self._breaker
+        self._breaker = admitted
+        return admitted if is_probe else None
 
-    def _succeed(self, call: Call) -> None:
-        self._health = self._health.succeed()
-        self._failed_attempts.pop(call.subject, None)
+    def _succeed(self, request: Request) -> None:
+        if self._breaker is not None:
+            self._breaker = self._breaker.succeed()
+        self._failing.pop(_key(request), None)
 
     def _fail(
-        self, call: Call, error: UpstreamUnreachable, began: float, *, is_trial: bool
+        self, request: Request, error: UpstreamUnreachable, began: float, *, is_probe: bool
     ) -> None:
         if isinstance(error, RedirectBroken):
             return
-        now, self._trouble = self._clock(), f"failed lately ({error.why})"
-        if isinstance(error, AttemptFailed):
-            known = self._failed_attempts.pop(call.subject, None)
-            self._failed_attempts[call.subject] = (known or CircuitBreaker()).fail(now, began)
-            if len(self._failed_attempts) > MAX_FAILED_ATTEMPTS:
-                del self._failed_attempts[next(iter(self._failed_attempts))]
-            if known is not None and not is_trial:
-                return
-        self._health = self._health.fail(now, began)
-
-    def _throttle(self, call: Call, error: UpstreamThrottled) -> None:
+        self._failure = f"failed recently ({error.why})"
         now = self._clock()
-        if call.counts:
-            self._quota = self._quota.throttle(now, error.retry_after, LONGEST_QUOTA)
-        elif error.endpoint == self.origin:  # else it was a host that it redirected to
-            self._trouble = f"failed lately ({error.why})"
-            self._health = self._health.throttle(now, error.retry_after)
+        if isinstance(error, AttemptFailed):
+            known = self._failing.pop(_key(request), None)
+            self._failing[_key(request)] = (known or CircuitBreaker()).fail(now, began)
+            if len(self._failing) > MAX_FAILING:
+                del self._failing[next(iter(self._failing))]
+            if known is not None and not is_probe:
+                return
+        self._breaker = (self._breaker or CircuitBreaker()).fail(now, began)
 
-    async def _exchange(self, call: Call) -> Answer:
-        first = call.start_at or f"{self.base}/v2/{call.path}"
-        is_ours = origin_of(first) == self.origin
-        header = await self._login.prepare(call.scope) if is_ours else None
-        answer = await self._send(call, first, header)
-        if answer.response.status_code == 401 and origin_of(answer.url) == self.origin:
+    def _throttle(self, request: Request, error: UpstreamThrottled) -> None:
+        if request.counts:
+            wait = throttled_time(error.retry_after, LONGEST_LIMIT_TIME)
+            self._limited_until = max(self._limited_until, self._clock() + wait)
+        elif error.endpoint == self.origin:  # not a host that it redirected to
+            self._failure = f"failed recently ({error.why})"
+            breaker = self._breaker or CircuitBreaker()
+            self._breaker = breaker.throttle(self._clock(), error.retry_after)
+
+    async def _exchange(self, request: Request) -> Answer:
+        """Log in, follow redirects, and return an answer of status 2xx."""
+        # An earlier redirect leads to another host, which must not see our login.
+        is_own = request.start_at is None
+        header = await self._login.prepare(request.repository) if is_own else None
+        answer = await self._follow_redirects(request, header)
+        if answer.response.status_code == 401 and answer.origin == self.origin:
             challenges = answer.response.headers.get_list("www-authenticate")
             await discard(answer.response)
-            header = await self._login.answer(challenges, call.scope, header)
+            header = await self._login.answer(challenges, request.repository, header)
             if header is None:
-                raise UpstreamDenied(self.origin, "asks for a login (private, or not there)")
-            answer = await self._send(call, first, header)
+                raise UpstreamDenied(self.origin, "asks for a login: private, or it does not exist")
+            answer = await self._follow_redirects(request, header)
         try:
-            self._judge(call, answer)
+            self._check(request, answer)
         except BaseException:
             await discard(answer.response)
             raise
         return answer
 
-    async def _send(self, call: Call, url: str, header: str | None) -> Answer:
-        for _ in range(MAX_HOPS + 1):
-            headers = dict(call.headers)
-            # Only this endpoint's own origin ever sees our login, on whichever hop.
-            if header is not None and origin_of(url) == self.origin:
+    async def _follow_redirects(self, request: Request, header: str | None) -> Answer:
+        url = request.start_at or f"{self.base}/v2/{request.path}"
+        origin = origin_of(url) if request.start_at else self.origin
+        for _ in range(MAX_REDIRECTS + 1):
+            headers = dict(request.headers)
+            # Only the endpoint's own origin ever sees our login, at whichever redirect.
+            if header is not None and origin == self.origin:
                 headers["Authorization"] = header
-            response = await self._send_once(call, url, headers)
+            response = await self._send(request, url, origin, headers)
             if response.status_code not in REDIRECTS:
-                return Answer(response, url)
+                return Answer(response, url, origin)
             location = response.headers.get("location", "")
             await discard(response)
             url = follow(url, location)
-        raise UpstreamFaulty(self.origin, f"redirects more than {MAX_HOPS} times")
+            origin = origin_of(url)
+        raise UpstreamFaulty(self.origin, f"redirects more than {MAX_REDIRECTS} times")
 
-    async def _send_once(self, call: Call, url: str, headers: Mapping[str, str]) -> httpx.Response:
-        origin = origin_of(url)
-        request = write_request(
-            self._client, call.method, url, headers, connect=self.connect, is_bulk=call.is_bulk
+    async def _send(
+        self, request: Request, url: str, origin: str, headers: Mapping[str, str]
+    ) -> httpx.Response:
+        written = write_request(
+            self._client,
+            request.method,
+            url,
+            headers,
+            connect=self.connect,
+            is_bulk=request.is_blob and request.method == "GET",
         )
         try:
-            with translate_errors(origin):
-                return await self._client.send(request, stream=True)
+            return await send(self._client, written, origin)
         except UpstreamUnreachable as error:
             if origin == self.origin:
                 raise
             raise RedirectBroken(origin, error.why) from error
 
-    def _judge(self, call: Call, answer: Answer) -> None:
-        response, origin = answer.response, answer.origin
-        status = response.status_code
-        if origin == self.origin:
-            budget = read_budget(self.origin, self._login.identity, response.headers)
-            if budget is not None:
-                self._note_budget(budget)
-        if 200 <= status < 300:
-            if response.headers.get("content-encoding", "identity").lower() != "identity":
-                raise UpstreamFaulty(origin, "encodes content although asked not to")
-            return
-        raise _error_of(call, origin, response, is_elsewhere=origin != self.origin)
+    def _check(self, request: Request, answer: Answer) -> None:
+        response = answer.response
+        if answer.origin == self.origin:
+            limit = read_rate_limit(
+                self.origin, self._login.identity, response.headers, time.time()
+            )
+            if limit is not None:
+                self._note_limit(limit)
+        if not 200 <= response.status_code < 300:
+            raise error_of(request, answer, is_redirected=answer.origin != self.origin)
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            raise UpstreamFaulty(answer.origin, "compresses content although asked not to")
 
 
-def _error_of(
-    call: Call, origin: str, response: httpx.Response, *, is_elsewhere: bool
-) -> Unknown | UpstreamError:
-    status = response.status_code
-    retry_after = read_retry_after(response.headers)
-    is_blob = isinstance(call.absent, BlobUnknown)
-    if is_elsewhere and (status >= 500 or status in (401, 403, 408) or is_blob):
-        # A signed URL that was refused (expired, clocks apart), or leads to a store that lags
-        # behind, says nothing about the content: only the registry itself can.
-        why = f"refuses the URL it was redirected to ({status})"
-        return RedirectBroken(origin, why, retry_after)
-    if status == 404:
-        return call.absent
-    kind, why = _read_status(status, call.method)
-    return kind(origin, why, retry_after)
-
-
-def _read_status(status: int, method: str) -> tuple[type[UpstreamError], str]:
-    match status:
-        case 429:
-            return UpstreamThrottled, "says: too many requests (429)"
-        case 401 | 403:
-            return UpstreamDenied, f"refuses this ({status}): private, or not there"
-        case 405 | 501 if method == "HEAD":
-            return HeadRefused, f"knows no HEAD ({status})"
-        case 502 | 503 | 504:
-            return UpstreamUnreachable, f"answers {status}"
-        case _ if status >= 500 or status == 408:
-            return AttemptFailed, f"answers {status}"
-    return UpstreamFaulty, f"answers {status}, which makes no sense here"
+def _key(request: Request) -> tuple[str, str]:
+    """Return the key under which failures of a request are counted: method and path."""
+    return request.method, request.path

@@ -1,4 +1,4 @@
-"""The endpoints of one upstream: whom to ask first, whom next, and when to give up."""
+"""The endpoints of one upstream: in which order they are asked, and when to give up."""
 
 import asyncio
 import random
@@ -14,17 +14,18 @@ from registry.errors import (
     UpstreamUnreachable,
 )
 from registry.upstream.backoff import LONGEST_WAIT, RetryBudget
-from registry.upstream.client import HASTY_CONNECT
+from registry.upstream.client import SHORT_CONNECT
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failures import EndpointSuspended
 
 T = TypeVar("T")
 ASK_BUDGET = 25.0  # seconds for one question; containerd waits 30 for our headers
 ROUNDS = 3  # over all endpoints
+SUSPECT_TIME = 600.0  # seconds for which an endpoint that sent wrong bytes is asked last
 
 
 class EndpointPool:
-    """Endpoints in the order the operator wrote them."""
+    """The endpoints of the upstream `name`, in the order of the settings; `clock` is in seconds."""
 
     def __init__(
         self,
@@ -33,79 +34,75 @@ class EndpointPool:
         clock: Callable[[], float],
         chance: random.Random,
     ) -> None:
+        self.clock = clock
         self._name = name
         self._endpoints = tuple(endpoints)
-        self._clock = clock
         self._chance = chance
         self._log = structlog.get_logger("registry.upstream")
-        # Whoever was accused last comes last: when all are suspect, it is not always the same one
-        # who may go on lying.
-        self._suspects: dict[Endpoint, None] = {}
+        # Until when each endpoint is suspect. The one that was marked last comes last, so that
+        # when all are suspect, the one that sends wrong bytes does not stay the first.
+        self._suspects: dict[Endpoint, float] = {}
         for endpoint in self._endpoints[:-1]:
-            endpoint.connect = HASTY_CONNECT
+            endpoint.connect = SHORT_CONNECT
 
-    def retries(self, budget: float) -> RetryBudget:
-        """Return a fresh patience of `budget` seconds."""
-        return RetryBudget(budget, self._clock() + budget, self._chance)
-
-    def now(self) -> float:
-        """Return the time on the clock that patience runs on, in seconds."""
-        return self._clock()
+    def start_retries(self, budget: float) -> RetryBudget:
+        """Return a retry budget of `budget` seconds from now on."""
+        return RetryBudget(self.clock() + budget, self._chance)
 
     def candidates(
         self, *, counts: bool = False, without: Collection[Endpoint] = ()
     ) -> list[Endpoint]:
-        """Return whom to ask now, best first: not those at rest or in `without`, suspects last.
+        """Return the endpoints to ask now, best first, suspects last.
 
-        When all rest, all are returned: asking then fails at once, with the reason.
+        Endpoints whose circuit breaker is open and those in `without` are left out. When every
+        breaker is open all are returned: asking then fails at once, and the error says why.
         """
+        now = self.clock()
         able = [each for each in self._endpoints if each not in without]
-        awake = [each for each in able if not each.rests(counts=counts)]
-        places = {endpoint: place for place, endpoint in enumerate(self._suspects, 1)}
-        return sorted(
-            awake or able,
-            key=lambda each: (each.is_suspect(), each.is_suspect() and places.get(each, 0)),
-        )
+        ready = [each for each in able if not each.is_suspended(now, counts=counts)]
+        suspects = [endpoint for endpoint, until in self._suspects.items() if now < until]
+        places = {endpoint: place for place, endpoint in enumerate(suspects, 1)}
+        return sorted(ready or able, key=lambda each: places.get(each, 0))
 
     def mark_suspect(self, origins: Sequence[str]) -> None:
         """Mark the endpoints of these origins as having sent wrong bytes, the likeliest last."""
+        until = self.clock() + SUSPECT_TIME
         for origin in origins:
             for endpoint in self._endpoints:
                 if endpoint.origin == origin:
-                    endpoint.mark_suspect()
                     self._suspects.pop(endpoint, None)
-                    self._suspects[endpoint] = None
+                    self._suspects[endpoint] = until
 
-    def format_failure(self, endpoint: Endpoint, error: Unknown | UpstreamError) -> None:
-        """Log what an endpoint failed with: another one may make up for it, unnoticed."""
-        if _leaves_open(error) and not isinstance(error, EndpointSuspended):
+    def log_failure(self, endpoint: Endpoint, error: Unknown | UpstreamError) -> None:
+        """Log a failure of an endpoint: where another endpoint answers, nothing else shows it."""
+        if _is_inconclusive(error) and not isinstance(error, EndpointSuspended):
             self._log.warning(
                 "endpoint failed", upstream=self._name, endpoint=endpoint.origin, why=str(error)
             )
 
     async def ask(self, question: Callable[[Endpoint], Awaitable[T]], *, counts: bool = False) -> T:
-        """Put one question to one endpoint after the other until one settles it.
+        """Put one question to one endpoint after the other until one answers it.
 
         Raises:
-            Unknown: every endpoint says so.
-            UpstreamError: it could not be settled within three rounds or 25 s.
+            Unknown: every endpoint says that it has no such thing.
+            UpstreamError: there was no clear answer within three rounds or 25 s.
         """
-        retries = self.retries(ASK_BUDGET)
+        retries = self.start_retries(ASK_BUDGET)
         try:
             async with asyncio.timeout(ASK_BUDGET):
-                for last_round in (False,) * (ROUNDS - 1) + (True,):
+                for is_last_round in (False,) * (ROUNDS - 1) + (True,):
                     failures: list[Unknown | UpstreamError] = []
                     for endpoint in self.candidates(counts=counts):
                         try:
                             return await question(endpoint)
                         except (Unknown, UpstreamError) as error:
                             failures.append(error)
-                            self.format_failure(endpoint, error)
-                    verdict = weigh(failures)
-                    retry_after = verdict.retry_after if may_pass(verdict) else None
-                    wait = retries.next_wait(self._clock(), retry_after)
-                    if last_round or wait is None or not may_pass(verdict):
-                        raise verdict
+                            self.log_failure(endpoint, error)
+                    failure = combine(failures)
+                    retry_after = failure.retry_after if is_temporary(failure) else None
+                    wait = retries.next_wait(self.clock(), retry_after)
+                    if is_last_round or wait is None or not is_temporary(failure):
+                        raise failure
                     await asyncio.sleep(wait)
         except TimeoutError as error:
             raise UpstreamUnreachable(
@@ -114,26 +111,28 @@ class EndpointPool:
         raise AssertionError("the last round returns or raises")
 
 
-def weigh(failures: Sequence[Unknown | UpstreamError]) -> Unknown | UpstreamError:
-    """Return the failure that stands for all, and tells of all.
+def combine(failures: Sequence[Unknown | UpstreamError]) -> Unknown | UpstreamError:
+    """Return the one failure to raise for all of them; its text names every inconclusive one.
 
-    Content is absent only if nobody left the question open.
+    Content counts as unknown only if no endpoint left the question open.
     """
-    unsettled = [each for each in failures if _leaves_open(each)]
-    verdict = (unsettled or failures)[-1]
-    if isinstance(verdict, UpstreamError):
-        verdict.tell_with(unsettled)
-    return verdict
+    inconclusive = [each for each in failures if _is_inconclusive(each)]
+    failure = (inconclusive or failures)[-1]
+    if isinstance(failure, UpstreamError):
+        failure.add_failures(inconclusive)
+    return failure
 
 
-def _leaves_open(failure: Unknown | UpstreamError) -> TypeGuard[UpstreamError]:
+def _is_inconclusive(failure: Unknown | UpstreamError) -> TypeGuard[UpstreamError]:
+    """Whether a failure does not say if the endpoint has the content."""
     return isinstance(failure, UpstreamError) and not isinstance(failure, UpstreamDenied)
 
 
-def may_pass(failure: Unknown | UpstreamError) -> TypeGuard[UpstreamUnreachable]:
-    """Whether the same question may be answered differently in a moment.
+def is_temporary(failure: Unknown | UpstreamError) -> TypeGuard[UpstreamUnreachable]:
+    """Whether the same question may be answered differently within seconds.
 
-    A 429, a refusal and nonsense stay what they are; so does a rest, ours or one it asks for.
+    A 429, a refusal and a faulty answer stay what they are; so do an open circuit breaker and an
+    endpoint that asks for a longer wait.
     """
     return (
         isinstance(failure, UpstreamUnreachable)

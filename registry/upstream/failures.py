@@ -1,23 +1,23 @@
-"""Finer kinds of failure, known to this package only: what a failure says about an endpoint."""
+"""Finer kinds of failure, used in this package only: what a failure says about an endpoint."""
 
 from registry.errors import UpstreamFaulty, UpstreamUnreachable
 
 
 class EndpointSuspended(UpstreamUnreachable):
-    """Nothing was sent: the breaker is open for `retry_after` more seconds."""
+    """No request was sent: a circuit breaker is open for `retry_after` more seconds."""
 
 
 class AttemptFailed(UpstreamUnreachable):
-    """It answers this question with a 5xx of its own (a 500); others it may well answer."""
+    """The endpoint answered this request with a 500 or 408; it may well answer others."""
 
 
 class RedirectBroken(UpstreamUnreachable):
-    """The host it redirected to does not give the content; the endpoint itself is well."""
+    """The host that the endpoint redirected to does not send the content; the endpoint works."""
 
 
 class HeadRefused(UpstreamFaulty):
-    """It knows no HEAD (405, 501): only a GET can tell."""
+    """The endpoint does not support HEAD (405, 501): only a GET can tell."""
 
 
 class WrongSize(UpstreamFaulty):
-    """It has more bytes of a blob, or fewer, than the descriptor says."""
+    """The endpoint has more bytes of a blob, or fewer, than the descriptor says."""

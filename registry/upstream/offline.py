@@ -1,4 +1,4 @@
-"""The upstream of a mirror without a network: it has nothing, and says so at once."""
+"""The upstream of an offline mirror: it opens no connection and refuses every question."""
 
 from typing import Any, NoReturn
 
@@ -9,7 +9,7 @@ from registry.upstream.contract import BlobDownload
 
 
 class OfflineSource:
-    """A `Source` that opens no socket; every question is answered by UpstreamOffline."""
+    """A `Source` whose every method raises UpstreamOffline at once."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -1,8 +1,8 @@
-"""Several connections for one large blob where one is slow, joined in order in bounded memory.
+"""Several connections for one large blob where one is slow; the bytes come in order.
 
-A link that gives every connection a small share, as throttled and far links do, is used fully by
-asking for several ranges at once. A near one is full with one connection, and every further one
-only costs. Every byte is asked for once either way.
+A link that gives every connection a small share, as throttled and distant links do, is used fully
+by several requests for ranges at once. A fast link is full with one connection, and each further
+one only costs. Every byte is asked for once either way (decision records 0007 and 0012).
 """
 
 import asyncio
@@ -14,17 +14,16 @@ from registry.oci.byte_ranges import Span
 from registry.upstream.contract import BlobDownload
 
 SMALLEST = 1024 * 1024  # bytes of a segment
-LARGEST = 8 * 1024 * 1024  # bytes; times the connections, this bounds the memory of a transfer
-PER_CONNECTION = 4  # segments each connection gets, so that a slow one holds up little
-STRIDE = 128 * 1024 * 1024  # bytes that one connection alone is asked for at a time
-FAST = 64 * 1024 * 1024  # bytes a second from one connection, with which it stays alone
-PROBE = 0.1  # seconds until that is judged, if not all was sent before
-
-GLANCE = 0.1  # seconds between two looks whether there still are ranges
+LARGEST = 8 * 1024 * 1024  # bytes; times the connections, this bounds the memory of a download
+PER_CONNECTION = 4  # segments each connection gets, so that a slow one delays little
+ALONE = 128 * 1024 * 1024  # bytes that a single connection is asked for at a time
+FAST = 64 * 1024 * 1024  # bytes a second from one connection, with which it stays the only one
+MEASURE = 0.1  # seconds until the speed of a connection is known, if it has not ended before
+RANGES_CHECK = 0.1  # seconds between two checks whether the endpoint still has ranges
 
 
 def plan_segments(start: int, size: int, connections: int) -> list[Span]:
-    """Cut `start` to `size` into spans to fetch side by side; a single one where it is small."""
+    """Cut the bytes from `start` to `size` into segments; a single one where they are few."""
     if connections < 2 or size - start < 2 * SMALLEST:
         return [Span(start, size)]
     each = (size - start) // (connections * PER_CONNECTION)
@@ -33,61 +32,61 @@ def plan_segments(start: int, size: int, connections: int) -> list[Span]:
 
 
 async def read_in_order(
-    transfer: BlobDownload, start: int, connections: int
+    download: BlobDownload, start: int, connections: int
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the blob from `start` to its end, over up to `connections` ranged requests at once.
+    """Yield the blob from `start` to its end, over up to `connections` requests at once.
 
-    The first request goes alone: its answer shows whether the endpoint knows ranges, and its pace
-    whether others would help. Raises as `BlobDownload.stream` does.
+    The first request goes alone: its answer shows whether the endpoint has ranges, and its speed
+    whether further connections would help. Raises as `BlobDownload.stream` does.
     """
-    spread = _Spread(transfer, connections)
+    parallel = _ParallelFetch(download, connections)
     try:
-        async with aclosing(_read_alone(transfer, start, spread)) as chunks:
+        async with aclosing(_read_alone(download, start, parallel)) as chunks:
             async for chunk in chunks:
                 start += len(chunk)
                 yield chunk
-        async with aclosing(spread.read()) as chunks:
+        async with aclosing(parallel.read()) as chunks:
             async for chunk in chunks:
                 start += len(chunk)
                 yield chunk
     finally:
-        await spread.stop()
-    if transfer.size is not None and start < transfer.size:
-        # Ranges went away on the way. Every range would now cost all the bytes before it.
-        async with aclosing(transfer.stream(start, transfer.size)) as chunks:
+        await parallel.stop()
+    if download.size is not None and start < download.size:
+        # The endpoint has no ranges any more, so each segment would cost all the bytes before it.
+        async with aclosing(download.stream(start, download.size)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
 
 async def _read_alone(
-    transfer: BlobDownload, start: int, spread: "_Spread"
+    download: BlobDownload, start: int, parallel: "_ParallelFetch"
 ) -> AsyncGenerator[bytes, None]:
-    """Yield from one connection, to the end or to where it was found slow and `spread` begins."""
-    if transfer.size is None:
+    """Yield from one connection: to the end, or to where `parallel` goes on because it was slow."""
+    if download.size is None:
         stop, is_first_of_many = None, False
     else:
-        stop = plan_segments(start, transfer.size, spread.connections)[0].stop
-        is_first_of_many = stop < transfer.size
+        stop = plan_segments(start, download.size, parallel.connections)[0].stop
+        is_first_of_many = stop < download.size
     while True:
-        pace = _Pace()
-        async with aclosing(transfer.stream(start, stop, may_extend=is_first_of_many)) as chunks:
+        speed = _Speed()
+        async with aclosing(download.stream(start, stop, may_extend=is_first_of_many)) as chunks:
             async for chunk in chunks:
                 start += len(chunk)
                 yield chunk
-                pace.note(len(chunk))
-                if transfer.has_ranges and pace.is_slow(after=PROBE):
-                    spread.begin(stop)
-        if transfer.size is None or start >= transfer.size or not transfer.has_ranges:
+                speed.note(len(chunk))
+                if download.has_ranges and speed.is_slow(after=MEASURE):
+                    parallel.begin(stop)
+        if download.size is None or start >= download.size or not download.has_ranges:
             return
-        if pace.is_slow():
-            spread.begin(stop)
-        if spread.has_begun:
+        if speed.is_slow():
+            parallel.begin(stop)
+        if parallel.has_begun:
             return
-        stop, is_first_of_many = min(start + STRIDE, transfer.size), False
+        stop, is_first_of_many = min(start + ALONE, download.size), False
 
 
-class _Pace:
-    """How fast one connection is, from its first bytes on."""
+class _Speed:
+    """The speed of one connection, from its first bytes on."""
 
     def __init__(self) -> None:
         self._clock = asyncio.get_running_loop().time
@@ -97,31 +96,32 @@ class _Pace:
     def note(self, count: int) -> None:
         """Note that `count` more bytes came."""
         if self._began is None:
-            self._began = self._clock()  # what waited for us already says nothing of the link
+            # The first bytes may have waited for us, so they say nothing about the link.
+            self._began = self._clock()
         else:
             self._count += count
 
     def is_slow(self, *, after: float = 0.0) -> bool:
-        """Whether more connections might be faster; not before `after` seconds."""
+        """Whether more connections might be faster; false in the first `after` seconds."""
         if self._began is None:
             return False
         elapsed = self._clock() - self._began
         return elapsed >= after and self._count < FAST * elapsed
 
 
-class _Spread:
-    """Segments being fetched side by side, from where `begin` says."""
+class _ParallelFetch:
+    """Segments that are fetched side by side, from where `begin` says."""
 
-    def __init__(self, transfer: BlobDownload, connections: int) -> None:
+    def __init__(self, download: BlobDownload, connections: int) -> None:
         self.connections = connections
         self.has_begun = False
-        self._transfer = transfer
+        self._download = download
         self._waiting: deque[Span] = deque()
-        self._ahead: deque[_Segment] = deque()
+        self._fetching: deque[_Segment] = deque()
 
     def begin(self, start: int | None) -> None:
-        """Fetch what follows `start`, beside the one connection there is; once only."""
-        size = self._transfer.size
+        """Fetch what follows `start` while another connection reads up to it; once only."""
+        size = self._download.size
         if self.has_begun or self.connections < 2 or start is None or size is None or start >= size:
             return
         self.has_begun = True
@@ -129,73 +129,73 @@ class _Spread:
         self._refill(self.connections - 1)
 
     def _refill(self, most: int) -> None:
-        while self._waiting and len(self._ahead) < most:
-            self._ahead.append(_Segment(self._transfer, self._waiting.popleft()))
+        while self._waiting and len(self._fetching) < most:
+            self._fetching.append(_Segment(self._download, self._waiting.popleft()))
 
     async def read(self) -> AsyncGenerator[bytes, None]:
-        """Yield the segments in order, while there are ranges."""
-        while self._transfer.has_ranges:
+        """Yield the segments in order, while the endpoint has ranges."""
+        while self._download.has_ranges:
             self._refill(self.connections)
-            if not self._ahead:
+            if not self._fetching:
                 return
-            async with aclosing(self._ahead[0].read()) as chunks:
+            async with aclosing(self._fetching[0].read()) as chunks:
                 async for chunk in chunks:
                     yield chunk
-            if self._ahead[0].is_read:
-                self._ahead.popleft()
+            if self._fetching[0].is_read:
+                self._fetching.popleft()
 
     async def stop(self) -> None:
-        """Stop fetching; what has come is dropped."""
-        for segment in self._ahead:
+        """Stop fetching, and drop what has come."""
+        for segment in self._fetching:
             segment.cancel()
-        await asyncio.gather(*(segment.ended() for segment in self._ahead))
+        await asyncio.gather(*(segment.wait() for segment in self._fetching))
 
 
 class _Segment:
-    """One span being fetched in a task of its own, and what has come of it so far."""
+    """One range that a task fetches, and the chunks of it that have come so far."""
 
-    def __init__(self, transfer: BlobDownload, span: Span) -> None:
-        self._chunks: deque[bytes] = deque()
-        self._came = asyncio.Event()
-        self._is_over = False
-        self._transfer = transfer
+    def __init__(self, download: BlobDownload, span: Span) -> None:
         self.is_read = False  # to its end
-        self._task = asyncio.create_task(self._fetch(transfer, span))
+        self._chunks: deque[bytes] = deque()
+        self._has_news = asyncio.Event()
+        self._is_over = False
+        self._download = download
+        self._task = asyncio.create_task(self._fetch(download, span))
 
-    async def _fetch(self, transfer: BlobDownload, span: Span) -> None:
+    async def _fetch(self, download: BlobDownload, span: Span) -> None:
         try:
-            async with aclosing(transfer.stream(span.start, span.stop)) as chunks:
+            async with aclosing(download.stream(span.start, span.stop)) as chunks:
                 async for chunk in chunks:
                     self._chunks.append(chunk)
-                    self._came.set()
+                    self._has_news.set()
         finally:
             self._is_over = True
-            self._came.set()
+            self._has_news.set()
 
     async def read(self) -> AsyncGenerator[bytes, None]:
-        """Yield what comes, as it comes; raises what the fetching raised.
+        """Yield the chunks as they come; raises what fetching them raised.
 
-        Ends early when the transfer finds that there are no ranges; see `is_read`.
+        Ends early if the endpoint turns out to have no ranges; see `is_read`.
         """
         while self._chunks or not self._is_over:
             if self._chunks:
                 yield self._chunks.popleft()
-            elif self._transfer.has_ranges:
-                self._came.clear()
+            elif self._download.has_ranges:
+                self._has_news.clear()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(GLANCE):
-                        await self._came.wait()
+                    async with asyncio.timeout(RANGES_CHECK):
+                        await self._has_news.wait()
             else:
                 return
         await self._task
         self.is_read = True
 
     def cancel(self) -> None:
-        """Stop fetching; what has come is dropped."""
+        """Stop fetching, and drop what has come."""
         self._task.cancel()
 
-    async def ended(self) -> None:
-        """Wait until the fetching is over, however it ended."""
+    async def wait(self) -> None:
+        """Wait until the task has ended, also by an error or by `cancel`."""
         await asyncio.wait([self._task])
         if not self._task.cancelled():
-            self._task.exception()  # looked at: nobody else will
+            self._task.exception()  # else asyncio reports that nobody has read it

@@ -1,4 +1,4 @@
-"""The pull budget an upstream grants, as its headers tell it (Docker Hub's `ratelimit-*`). Pure."""
+"""The pull limit of an upstream, as its headers describe it (Docker Hub's `ratelimit-*`). Pure."""
 
 import re
 from collections.abc import Mapping
@@ -8,8 +8,12 @@ _AMOUNT = re.compile(r"\s*([0-9]{1,12})\s*(?:;\s*w=([0-9]{1,9}))?")
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """`remaining` of `allowed` pulls in `period` seconds, counted against `source`."""
+class RateLimit:
+    """`remaining` of `allowed` counted requests in `period` seconds.
+
+    `endpoint` is the origin that said so, at the time `seen` (epoch seconds). It counts requests by
+    `identity` (a user name, empty for anonymous) or by `source` (an address, empty if not said).
+    """
 
     endpoint: str
     identity: str
@@ -17,21 +21,28 @@ class Budget:
     remaining: int
     period: float
     source: str
+    seen: float
 
 
-def read_budget(endpoint: str, identity: str, headers: Mapping[str, str]) -> Budget | None:
-    """Read the budget from a manifest answer; None where it is not limited, or not said."""
+def read_rate_limit(
+    endpoint: str, identity: str, headers: Mapping[str, str], now: float
+) -> RateLimit | None:
+    """Read the pull limit from an answer to a request for a manifest.
+
+    None where the headers name no limit. `now` is in epoch seconds.
+    """
     allowed = _AMOUNT.match(headers.get("ratelimit-limit", ""))
     remaining = _AMOUNT.match(headers.get("ratelimit-remaining", ""))
     if allowed is None or remaining is None:
         return None
-    return Budget(
+    return RateLimit(
         endpoint=endpoint,
         identity=identity,
         allowed=int(allowed[1]),
         remaining=int(remaining[1]),
         period=float(allowed[2] or remaining[2] or 0),
         source=headers.get("docker-ratelimit-source", "")[:100],
+        seen=now,
     )
 
 

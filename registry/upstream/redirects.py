@@ -1,4 +1,4 @@
-"""Where a redirect may lead, and what may travel along. Pure."""
+"""Which addresses an upstream may send us to. Pure."""
 
 import ipaddress
 import socket
@@ -6,30 +6,22 @@ from urllib.parse import urljoin, urlsplit
 
 from registry.errors import UpstreamFaulty
 
-MAX_HOPS = 5
-LOCAL_SUFFIXES = (".lan", ".local", ".internal", ".home.arpa")  # names no public DNS has
+MAX_REDIRECTS = 5
+LOCAL_SUFFIXES = (".lan", ".local", ".internal", ".home.arpa")  # names that no public DNS has
 
 
 def origin_of(url: str) -> str:
-    """Return scheme, host and port of a URL: what may be logged of it."""
+    """Return scheme, host and port of a URL: the part that logs and errors may show."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def target_of(url: str) -> bytes:
-    """Return the path and query of a URL byte for byte, as the request line must carry them."""
-    rest = url.split("://", 1)[1].partition("#")[0]
-    slash = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
-    target = rest[slash:]
-    return (target if target.startswith("/") else f"/{target}").encode("ascii")
-
-
 def follow(current: str, location: str) -> str:
-    """Return where `location`, answered by `current`, leads.
+    """Return the URL that `location` means in an answer from the URL `current`.
 
     Raises:
-        UpstreamFaulty: not http(s), from https to http, from a public host to a private address,
-            with credentials in it, or not plain ASCII.
+        UpstreamFaulty: it is not http(s), goes from https to http or from a public host to a
+            private address, has credentials in it, or is not plain ASCII.
     """
     origin = origin_of(current)
     if not location or not location.isascii() or any(ord(char) <= 32 for char in location):
@@ -50,12 +42,12 @@ def follow(current: str, location: str) -> str:
 
 
 def leads_inside(current: str, url: str) -> bool:
-    """Whether `url`, named by `current`, is a private address though `current` is public."""
+    """Whether `url` is a private address and the server at `current`, which names it, is public."""
     return _is_private(urlsplit(url).hostname or "") and not _is_local(current)
 
 
 def _is_local(url: str) -> bool:
-    """Whether a registry is one of the own network: by address, by name, or without TLS."""
+    """Whether a server belongs to the own network: by address, by name, or as it has no TLS."""
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
     is_local_name = ("." not in host and ":" not in host) or host.endswith(LOCAL_SUFFIXES)
@@ -70,7 +62,7 @@ def _is_private(host: str) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         try:
-            # What the resolver also takes for an address: 127.1, 0x7f000001, 2130706433.
+            # The resolver also takes these for addresses: 127.1, 0x7f000001, 2130706433.
             address = ipaddress.ip_address(socket.inet_aton(host))
         except OSError:
             return False

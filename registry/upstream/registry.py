@@ -1,5 +1,6 @@
-"""A registry as a `Source`: the pull API seen from the client's side (distribution-spec)."""
+"""A registry as a `Source`: a client of the pull API (distribution-spec, "Pull")."""
 
+from functools import partial
 from typing import Any
 
 from registry.errors import (
@@ -16,122 +17,121 @@ from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Manifest, parse_manifest
 from registry.oci.names import Reference
 from registry.upstream.blob_download import BlobDownloader
-from registry.upstream.endpoint import Answer, Call, Endpoint
+from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
 from registry.upstream.failures import HeadRefused
 from registry.upstream.pagination import collect_pages
-from registry.upstream.response_body import read_body
+from registry.upstream.request import Answer, Request, read_body
 
 
 class RegistrySource:
-    """One upstream registry behind a roster of endpoints; implements `Source`."""
+    """The upstream registry `name` behind a pool of endpoints; implements `Source`."""
 
     def __init__(self, name: str, pool: EndpointPool) -> None:
         self.name = name
-        self._roster = pool
+        self._pool = pool
 
     async def head_manifest(self, repository: str, reference: Reference) -> Digest | None:
-        """Return the digest a HEAD tells; None when it tells none."""
-        call = self._manifest_call("HEAD", repository, reference)
+        """Return the digest that the answer to a HEAD names; None when it names none."""
+        request = self._manifest_request("HEAD", repository, reference)
 
         async def ask(endpoint: Endpoint) -> Digest | None:
-            async with endpoint.request(call) as answer:
-                _refuse_page(answer)
+            async with endpoint.request(request) as answer:
+                _check_content_type(answer)
                 return _read_digest(answer)
 
         try:
-            return await self._roster.ask(ask)
+            return await self._pool.ask(ask)
         except HeadRefused:
             if isinstance(reference, Digest):
-                # Whoever asks by digest wants to know whether this repository has it.
+                # The question is whether this repository has it, and only a GET can tell.
                 return (await self.get_manifest(repository, reference)).digest
             return None
 
     async def get_manifest(self, repository: str, reference: Reference) -> Manifest:
-        """Fetch, verify and parse a manifest; what fails that is the endpoint's fault."""
-        call = self._manifest_call("GET", repository, reference)
+        """Fetch, verify and parse a manifest; one that is invalid counts as a faulty answer."""
+        request = self._manifest_request("GET", repository, reference)
 
         async def ask(endpoint: Endpoint) -> Manifest:
-            async with endpoint.request(call) as answer:
+            async with endpoint.request(request) as answer:
                 raw = await read_body(answer, MAX_MANIFEST)
                 try:
                     return _verify(answer, raw, reference)
                 except ManifestInvalid as error:
                     raise UpstreamFaulty(answer.origin, str(error)) from error
 
-        return await self._roster.ask(ask, counts=True)
+        return await self._pool.ask(ask, counts=True)
 
-    def _manifest_call(self, method: str, repository: str, reference: Reference) -> Call:
-        return Call(
+    def _manifest_request(self, method: str, repository: str, reference: Reference) -> Request:
+        return Request(
             method=method,
             path=f"{repository}/manifests/{reference}",
             repository=repository,
-            absent=ManifestUnknown(f"{self.name}/{repository}", str(reference)),
+            missing=partial(ManifestUnknown, f"{self.name}/{repository}", str(reference)),
             headers={"Accept": media_types.ACCEPT_MANIFESTS},
             counts=method == "GET",
         )
 
     async def head_blob(self, repository: str, digest: Digest) -> int | None:
-        """Return the size a HEAD tells; None when it tells none."""
-        call = Call("HEAD", *self._blob_place(repository, digest))
+        """Return the size that the answer to a HEAD names; None when it names none."""
+        request = self._blob_request("HEAD", repository, digest)
 
         async def ask(endpoint: Endpoint) -> int | None:
-            async with endpoint.request(call) as answer:
-                _refuse_page(answer)
-                length = answer.header("content-length") or ""
+            async with endpoint.request(request) as answer:
+                _check_content_type(answer)
+                length = answer.response.headers.get("content-length", "")
                 return int(length) if length.isascii() and length.isdigit() else None
 
-        return await self._roster.ask(ask)
+        return await self._pool.ask(ask)
 
     def open_blob(self, repository: str, digest: Digest, size: int | None) -> BlobDownloader:
-        """Prepare to read a blob."""
-        return BlobDownloader(
-            self._roster, Call("GET", *self._blob_place(repository, digest)), size
-        )
+        """Prepare to read a blob of `size` bytes (None: unknown); sends nothing yet."""
+        return BlobDownloader(self._pool, self._blob_request("GET", repository, digest), size)
 
-    def _blob_place(self, repository: str, digest: Digest) -> tuple[str, str, BlobUnknown]:
-        absent = BlobUnknown(f"{self.name}/{repository}", str(digest))
-        return f"{repository}/blobs/{digest}", repository, absent
+    def _blob_request(self, method: str, repository: str, digest: Digest) -> Request:
+        text = str(digest)
+        missing = partial(BlobUnknown, f"{self.name}/{repository}", text)
+        return Request(method, f"{repository}/blobs/{text}", repository, missing, is_blob=True)
 
     async def list_tags(self, repository: str) -> list[str]:
         """Fetch every page of the tags list."""
-        absent = NameUnknown(f"{self.name}/{repository}")
-        call = Call("GET", f"{repository}/tags/list?n=1000", repository, absent)
-        tags = await self._collect(call, "tags")
+        missing = partial(NameUnknown, f"{self.name}/{repository}")
+        request = Request("GET", f"{repository}/tags/list?n=1000", repository, missing)
+        tags = await self._collect(request, "tags")
         return sorted({tag for tag in tags if isinstance(tag, str)})
 
     async def list_referrers(self, repository: str, digest: Digest) -> list[dict[str, Any]]:
-        """Fetch every page of the referrers list, unfiltered: filtering is ours to do."""
-        absent = ReferrersUnsupported(f"{self.name}/{repository}")
-        call = Call("GET", f"{repository}/referrers/{digest}", repository, absent)
-        referrers = await self._collect(call, "manifests", media_types.OCI_INDEX)
+        """Fetch every page of the referrers list, without a filter: the mirror filters itself."""
+        missing = partial(ReferrersUnsupported, f"{self.name}/{repository}")
+        request = Request("GET", f"{repository}/referrers/{digest}", repository, missing)
+        referrers = await self._collect(request, "manifests", media_types.OCI_INDEX)
         return [each for each in referrers if isinstance(each, dict)]
 
-    async def _collect(self, call: Call, key: str, media_type: str = "") -> list[Any]:
+    async def _collect(self, request: Request, key: str, media_type: str = "") -> list[Any]:
         async def ask(endpoint: Endpoint) -> list[Any]:
-            return await collect_pages(endpoint, call, key, media_type)
+            return await collect_pages(endpoint, request, key, media_type)
 
-        return await self._roster.ask(ask)
+        return await self._pool.ask(ask)
 
 
-def _refuse_page(answer: Answer) -> None:
-    # A HEAD has no body to verify, so a portal's 200 would pass for the registry's: its length for
-    # the blob's, and its silence about a digest for a reason to spend a counted GET elsewhere.
-    if media_types.bare(answer.header("content-type") or "") == "text/html":
-        raise UpstreamFaulty(answer.origin, "answers with a web page (a portal?)")
+def _check_content_type(answer: Answer) -> None:
+    # A HEAD has no body to verify, so a captive portal's 200 would pass for the registry's, and its
+    # length for the size of the blob. As it names no digest, a counted GET would follow.
+    if media_types.strip_parameters(answer.response.headers.get("content-type", "")) == "text/html":
+        raise UpstreamFaulty(answer.origin, "answers with a web page (a captive portal?)")
 
 
 def _read_digest(answer: Answer) -> Digest | None:
     try:
-        return Digest.parse(answer.header("docker-content-digest") or "")
+        return Digest.parse(answer.response.headers.get("docker-content-digest", ""))
     except DigestInvalid:
         return None
 
 
 def _verify(answer: Answer, raw: bytes, reference: Reference) -> Manifest:
-    told = _read_digest(answer)
-    wanted = reference if isinstance(reference, Digest) else told or Digest.of(raw)
-    for digest in filter(None, (wanted, told)):
+    named = _read_digest(answer)
+    wanted = reference if isinstance(reference, Digest) else named or Digest.of(raw)
+    for digest in filter(None, (wanted, named)):
         if not digest.matches(raw):
-            raise UpstreamFaulty(answer.origin, f"sends a manifest that is not {digest}")
-    return parse_manifest(raw, answer.header("content-type") or "", wanted)
+            raise UpstreamFaulty(answer.origin, f"sends a manifest that does not match {digest}")
+    return parse_manifest(raw, answer.response.headers.get("content-type", ""), wanted)

@@ -1,4 +1,4 @@
-"""`WWW-Authenticate` headers, read (RFC 9110 section 11.6.1). Pure."""
+"""Reading `WWW-Authenticate` headers (RFC 9110 section 11.6.1). Pure."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ _STEP = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One way in that a server offers: `scheme` in lower case, parameters by lower-case name."""
+    """One way to log in: `scheme` in lower case, and parameters by their names in lower case."""
 
     scheme: str
     parameters: Mapping[str, str]
@@ -29,7 +29,7 @@ def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
         while position < len(header):
             step = _STEP.match(header, position)
             if step is None or step.end() == position:
-                # Unreadable: a challenge behind the next comma may still be what we need.
+                # This cannot be read, but behind the next comma there may be a challenge that can.
                 position = header.find(",", position) + 1 or len(header)
                 continue
             position = step.end()

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 
-from registry.api.routes import Mirror
 from registry.catalog.blob_access import BlobAccessCatalog
 from registry.catalog.database import Database
 from registry.catalog.manifests import ManifestCatalog
@@ -23,6 +22,7 @@ from registry.mirror.downloads import Downloads
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import ManifestMemory
 from registry.mirror.manifests import Manifests
+from registry.mirror.mirror import Mirror
 from registry.mirror.negative_cache import NegativeCache
 from registry.mirror.prefetch import Prefetcher
 from registry.mirror.prefetch_cost import CostEstimator
@@ -40,7 +40,7 @@ from registry.upstream.credentials import find_credentials
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
 from registry.upstream.offline import OfflineSource
-from registry.upstream.rate_limit import Budget
+from registry.upstream.rate_limit import RateLimit
 from registry.upstream.redirects import origin_of
 from registry.upstream.registry import RegistrySource
 from registry.wiring.content import ContentServices, find_data_folder, open_handles
@@ -117,17 +117,17 @@ async def _open_mirror(
 
 def _limit_recorder(
     catalog: RateLimitCatalog, tasks: Tasks, metrics: Metrics
-) -> Callable[[Budget], None]:
-    def note(budget: Budget) -> None:
-        metrics.pulls_remaining.labels(budget.endpoint, budget.identity).set(budget.remaining)
+) -> Callable[[RateLimit], None]:
+    def note(limit: RateLimit) -> None:
+        metrics.pulls_remaining.labels(limit.endpoint, limit.identity).set(limit.remaining)
         tasks.start(
             catalog.record(
-                (budget.endpoint, budget.identity),
-                allowed=budget.allowed,
-                remaining=budget.remaining,
-                period=budget.period,
-                source=budget.source,
-                now=time.time(),
+                (limit.endpoint, limit.identity),
+                allowed=limit.allowed,
+                remaining=limit.remaining,
+                period=limit.period,
+                source=limit.source,
+                now=limit.seen,
             )
         )
 
@@ -138,7 +138,7 @@ def build_source(
     name: str,
     settings: UpstreamSettings,
     client: httpx.AsyncClient,
-    record_limit: Callable[[Budget], None],
+    record_limit: Callable[[RateLimit], None],
 ) -> RegistrySource:
     """Make the source of one upstream registry."""
     tokens = TokenCache(client, time.monotonic)

@@ -116,5 +116,6 @@ def test_rooms_open_nothing() -> None:
         source.place
         for source in read_sources("registry")
         if source.path.name == "__init__.py" and source.room and len(source.tree.body) != 1
+        if source.room != "errors"  # no room: its `__init__` is the drawn tree and its names
     ]
     assert busy == []

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from registry.api.access_log import AccessLog
 from registry.api.blobs import answer_blob
-from registry.api.middleware import Middleware
+from registry.api.middleware import Middleware, Notes
 from registry.bundle.read.blob_store import BundleStore
 from registry.bundle.read.open import open_paths
 from registry.catalog.blob_access import BlobAccessCatalog
@@ -130,11 +130,11 @@ async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
             metrics=Metrics(),
         )
 
-        async def answer(asked: web.BaseRequest) -> web.StreamResponse:
-            return await answer_blob(asked, blobs, HERE, DIGEST)
+        async def answer(asked: web.BaseRequest, notes: Notes) -> web.StreamResponse:
+            return await answer_blob(asked, notes, blobs, HERE, DIGEST)
 
-        observer = Middleware(AccessLog(Metrics()), answer)
-        runner = web.ServerRunner(web.Server(observer.observe, access_log=None))
+        middleware = Middleware(AccessLog(Metrics()), answer)
+        runner = web.ServerRunner(web.Server(middleware.answer, access_log=None))
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         door = web.TCPSite(runner, "127.0.0.1", 0)

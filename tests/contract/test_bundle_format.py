@@ -1,4 +1,4 @@
-"""docs/bundle-format.md is read by the code that reads bundles, so neither can change alone."""
+"""docs/bundle-format.md agrees with the code: its examples are read by the code for bundles."""
 
 import json
 import re
@@ -17,7 +17,7 @@ TEXT = (Path(__file__).resolve().parents[2] / "docs/bundle-format.md").read_text
 
 
 def read_example(name: str) -> bytes:
-    """The example of a file as it is written, without the space that is there for people."""
+    """Return the example of a file as canonical JSON, without its white space."""
     (found,) = re.findall(rf"```json {re.escape(name)}\n(.*?)```", TEXT, re.DOTALL)
     return encode(json.loads(found))
 
@@ -30,7 +30,7 @@ def read_limits() -> Mapping[str, int]:
 
 
 def test_the_lock_is_as_it_is_described() -> None:
-    """Its example is read, has the id that it says, and every field of it is explained."""
+    """The example of the lock is read, has the right id, and every field is explained."""
     raw = read_example("bundle.json")
     found = lock.parse_lock(raw)
     assert found.raw == raw
@@ -44,7 +44,7 @@ def test_the_lock_is_as_it_is_described() -> None:
 
 
 def test_volumes_are_as_they_are_described() -> None:
-    """The example of `volume.json` is one of the bundle of the other example."""
+    """The example of `volume.json` belongs to the bundle of the other example."""
     found = volumes.parse_volume(read_example("volume.json"), "the example")
     bundle = lock.parse_lock(read_example("bundle.json"))
     (part,) = found.parts.values()
@@ -52,8 +52,8 @@ def test_volumes_are_as_they_are_described() -> None:
     assert part.whole == bundle.blobs[-1][1]
 
 
-def test_what_travels_back_is_as_it_is_described() -> None:
-    """Inventory and need are written as their examples, and the delta names the inventory."""
+def test_inventory_and_need_are_as_described() -> None:
+    """Inventory and need are written as in their examples, and the lock has the inventory's id."""
     bundle = lock.parse_lock(read_example("bundle.json"))
     raw, need = read_example("inventory.json"), read_example("need.json")
     assert inventory.write_inventory(bundle.omitted) == raw
@@ -62,10 +62,10 @@ def test_what_travels_back_is_as_it_is_described() -> None:
 
 
 def test_limits_are_those_of_the_code() -> None:
-    """Nobody has to find out by trying."""
+    """The table of limits has the values of the code."""
     assert read_limits() == {
         "`bundle.json`, and each other small file": lock.MAX_LOCK,
-        "small files together": head.MAX_HEAD,
+        "small files together": sources.MAX_HEAD,
         "a manifest": manifest.MAX_MANIFEST,
         "all manifests together": lock.MAX_MANIFESTS,
         "indexes within indexes": head.MAX_DEPTH,
@@ -77,7 +77,7 @@ def test_limits_are_those_of_the_code() -> None:
 
 
 def test_headers_say_name_and_size_and_nothing_else() -> None:
-    """As the page has it: mode 0644, owned by nobody, of no time; large sizes in a pax record."""
+    """A header has mode 0644, no owner and no time; a large size is in a pax record."""
     header = write_header("bundle.json", 5)
     assert (len(header), header[100:108], header[108:116]) == (512, b"0000644\0", b"0000000\0")
     assert (header[136:148], header[156:157], header[257:265]) == (
@@ -94,7 +94,7 @@ def test_headers_say_name_and_size_and_nothing_else() -> None:
 
 
 def test_files_come_as_they_are_listed() -> None:
-    """The table of files is the order in which they are written."""
+    """The files are written in the order of the table."""
     bundle = lock.Lock("subset", (), {}, ((Digest.of(b""), 0),))
     listed = re.findall(r"^\| `([^`/]+)` \| ", TEXT.split("## Canonical")[0], re.MULTILINE)
     listed.remove("bundle.json.sig")

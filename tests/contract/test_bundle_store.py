@@ -1,4 +1,4 @@
-"""The reading laws of the contract of a blob store, for a bundle's: whole, or cut over volumes."""
+"""A bundle as a blob store obeys the contract's laws of reading: in one file, and in volumes."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -48,7 +48,7 @@ async def read(store: BundleStore, content: bytes, start: int, stop: int) -> byt
 
 @pytest.mark.parametrize("content", BLOBS, ids=["many", "none", "one"])
 async def test_blobs_are_there(store: BundleStore, content: bytes) -> None:
-    """Each has its size and its bytes, and is found by a scan."""
+    """Each blob has its size and its bytes, and is found by a scan."""
     digest = Digest.of(content)
     assert len(content) == await store.stat(digest)
     assert content == await read(store, content, 0, len(content))
@@ -59,7 +59,7 @@ async def test_blobs_are_there(store: BundleStore, content: bytes) -> None:
     ("start", "stop"), [(0, 1), (7, 7), (MIB - 100_000, MIB + 1), (len(LARGE) - 1, len(LARGE))]
 )
 async def test_spans_are_read(store: BundleStore, start: int, stop: int) -> None:
-    """Any span gives exactly its bytes, wherever the blob is cut."""
+    """Any span gives exactly its bytes, for every way in which the blob is cut."""
     assert LARGE[start:stop] == await read(store, LARGE, start, stop)
 
 
@@ -72,7 +72,7 @@ async def test_pieces_are_bounded(store: BundleStore) -> None:
 
 
 async def test_an_open_file_has_the_blob(store: BundleStore) -> None:
-    """Descriptors and offsets lead to its bytes, in order, and all are given back."""
+    """The open files have its bytes, in order, and all of them can be closed."""
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     file = await store.open(Digest.of(LARGE))
     assert file is not None
@@ -87,8 +87,8 @@ async def test_an_open_file_has_the_blob(store: BundleStore) -> None:
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
-async def test_what_is_not_there(store: BundleStore) -> None:
-    """An absent blob is no empty one, and a blob has nothing behind its end."""
+async def test_a_missing_blob(store: BundleStore) -> None:
+    """A missing blob has no size, and reading after the end of a blob is an error."""
     assert await store.stat(Digest.of(b"absent")) is None
     assert await store.open(Digest.of(b"absent")) is None
     for content, stop in ((b"absent", 1), (LARGE, len(LARGE) + 1)):
@@ -97,7 +97,7 @@ async def test_what_is_not_there(store: BundleStore) -> None:
 
 
 async def test_scan_goes_on_after_a_digest(store: BundleStore) -> None:
-    """Blobs come in the order of their digests' text; those up to any digest can be left out."""
+    """A scan yields blobs in the order of their digests as text, and can start after any digest."""
     ordered = [str(digest) async for digest, _ in store.scan()]
     assert ordered == sorted(ordered)
     for after in ordered:
@@ -105,8 +105,8 @@ async def test_scan_goes_on_after_a_digest(store: BundleStore) -> None:
         assert found == [each for each in ordered if each > after]
 
 
-async def test_what_is_damaged_is_not_there(paths: list[Path], tmp_path: Path) -> None:
-    """Neither opened nor read; once that is known not told of either, in any process."""
+async def test_a_damaged_blob_is_not_served(paths: list[Path], tmp_path: Path) -> None:
+    """A damaged blob is neither opened nor read, and afterwards has no size, in all processes."""
     proofs = tmp_path / "proofs"
     proofs.mkdir()
     spoil(paths, LARGE[1000:3000])

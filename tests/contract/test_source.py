@@ -31,7 +31,7 @@ NOWHERE = Digest.of(b"nowhere")
 
 @dataclass
 class World:
-    """An upstream with one signed image, and the switches that both kinds have."""
+    """An upstream with one signed image, and switches that work for both kinds of source."""
 
     source: Source
     hub: FakeUpstream
@@ -52,7 +52,7 @@ class World:
 
 
 def fill(tap: Tap, image: Image, signature: Image) -> MemorySource:
-    """Make the fake that holds what the scriptable upstream holds."""
+    """Make the fake in memory, with the content of the fake upstream on sockets."""
     manifest = parse_manifest(image.manifest, image.media_type)
     found: dict[str, Any] = {
         "mediaType": signature.media_type,
@@ -79,12 +79,12 @@ async def world(request: pytest.FixtureRequest, hub: FakeUpstream) -> AsyncItera
         return
     settings = UpstreamSettings(endpoints=(hub.url,))
     async with open_client("docker.io", settings) as client:
-        source = build_source("docker.io", settings, client, lambda budget: None)
+        source = build_source("docker.io", settings, client, lambda limit: None)
         yield World(source, hub, image, tap)
 
 
-async def read(transfer: BlobDownload, start: int, stop: int | None, **options: bool) -> bytes:
-    async with aclosing(transfer.stream(start, stop, **options)) as chunks:
+async def read(download: BlobDownload, start: int, stop: int | None, **options: bool) -> bytes:
+    async with aclosing(download.stream(start, stop, **options)) as chunks:
         return b"".join([chunk async for chunk in chunks])
 
 
@@ -93,14 +93,14 @@ def open_layer(world: World, size: int | None = len(LAYER)) -> BlobDownload:
 
 
 async def test_tag_leads_to_a_digest(world: World) -> None:
-    """A HEAD tells what a tag leads to."""
+    """A HEAD of a tag returns the digest of the manifest."""
     digest = await world.source.head_manifest(NAME, Tag("latest"))
     assert world.image.digest == str(digest)
 
 
 @pytest.mark.parametrize("by_digest", [False, True])
 async def test_manifest_is_fetched(world: World, by_digest: bool) -> None:
-    """By tag and by digest the same manifest comes, byte for byte."""
+    """A request by tag and one by digest return the same manifest, byte for byte."""
     reference = Digest.parse(world.image.digest) if by_digest else Tag("latest")
 
     manifest = await world.source.get_manifest(NAME, reference)
@@ -111,8 +111,8 @@ async def test_manifest_is_fetched(world: World, by_digest: bool) -> None:
 
 
 @pytest.mark.parametrize("reference", [Tag("nowhere"), NOWHERE])
-async def test_absent_manifest_is_unknown(world: World, reference: Tag | Digest) -> None:
-    """What is surely not there is unknown, by HEAD and by GET."""
+async def test_missing_manifest_is_unknown(world: World, reference: Tag | Digest) -> None:
+    """A manifest that the upstream does not have is unknown, by HEAD and by GET."""
     with pytest.raises(ManifestUnknown):
         await world.source.head_manifest(NAME, reference)
     with pytest.raises(ManifestUnknown):
@@ -120,17 +120,17 @@ async def test_absent_manifest_is_unknown(world: World, reference: Tag | Digest)
 
 
 async def test_blob_has_a_size(world: World) -> None:
-    """A HEAD tells the size of a blob."""
+    """A HEAD returns the size of a blob."""
     assert len(LAYER) == await world.source.head_blob(NAME, Digest.parse(world.image.layers[0]))
 
 
-async def test_absent_blob_is_unknown(world: World) -> None:
-    """A blob that is not there is unknown: at the HEAD, and at the first byte of a transfer."""
+async def test_missing_blob_is_unknown(world: World) -> None:
+    """A blob that the upstream does not have is unknown, by HEAD and when it is read."""
     with pytest.raises(BlobUnknown):
         await world.source.head_blob(NAME, NOWHERE)
-    transfer = world.source.open_blob(NAME, NOWHERE, None)
+    download = world.source.open_blob(NAME, NOWHERE, None)
     with pytest.raises(BlobUnknown):
-        await read(transfer, 0, None)
+        await read(download, 0, None)
 
 
 SPANS = [(0, None), (0, 1), (0, len(LAYER)), (1, None), (100_000, 900_000), (len(LAYER) - 1, None)]
@@ -138,83 +138,83 @@ SPANS = [(0, None), (0, 1), (0, len(LAYER)), (1, None), (100_000, 900_000), (len
 
 @pytest.mark.parametrize(("start", "stop"), SPANS)
 async def test_spans_are_read(world: World, start: int, stop: int | None) -> None:
-    """Any span of a blob gives exactly its bytes."""
+    """Reading any span of a blob yields exactly its bytes."""
     assert LAYER[start:stop] == await read(open_layer(world), start, stop)
 
 
 @pytest.mark.parametrize(("start", "stop"), SPANS)
 async def test_spans_are_read_without_ranges(world: World, start: int, stop: int | None) -> None:
-    """Also from an upstream that answers every range with the whole."""
+    """The same from an upstream that answers every range with the whole blob."""
     world.forget_ranges()
     assert LAYER[start:stop] == await read(open_layer(world), start, stop)
 
 
-async def test_transfer_learns_what_it_is(world: World) -> None:
-    """With the first byte a transfer knows the size and who gives it; before, it claims nothing."""
-    transfer = open_layer(world, None)
-    before = (transfer.size, transfer.endpoint, transfer.has_ranges)
+async def test_first_byte_shows_size_and_endpoint(world: World) -> None:
+    """From the first byte on a download knows the size and the endpoint, and not before."""
+    download = open_layer(world, None)
+    before = (download.size, download.endpoint, download.has_ranges)
 
-    async with aclosing(transfer.stream(0, None)) as chunks:
+    async with aclosing(download.stream(0, None)) as chunks:
         await anext(chunks)
 
     assert before == (None, "", None)
-    assert len(LAYER) == transfer.size
-    assert transfer.endpoint.startswith(("http://", "https://"))
+    assert len(LAYER) == download.size
+    assert download.endpoint.startswith(("http://", "https://"))
 
 
 @pytest.mark.parametrize("has_ranges", [True, False])
-async def test_ranges_are_found_out(world: World, has_ranges: bool) -> None:
-    """A span that is not the whole shows whether ranges can be had."""
+async def test_range_shows_whether_there_are_ranges(world: World, has_ranges: bool) -> None:
+    """After reading a part of a blob a download knows whether the upstream has ranges."""
     if not has_ranges:
         world.forget_ranges()
-    transfer = open_layer(world)
+    download = open_layer(world)
 
-    await read(transfer, 10, 20)
+    await read(download, 10, 20)
 
-    assert has_ranges is transfer.has_ranges
+    assert has_ranges is download.has_ranges
 
 
 @pytest.mark.parametrize("has_ranges", [True, False])
 async def test_extending(world: World, has_ranges: bool) -> None:
-    """With `may_extend` an upstream without ranges goes on to the end, one with them stops."""
+    """With `may_extend` the bytes go on to the end where there are no ranges, and else stop."""
     if not has_ranges:
         world.forget_ranges()
     got = await read(open_layer(world), 0, 1000, may_extend=True)
     assert LAYER[: 1000 if has_ranges else None] == got
 
 
-async def test_transfer_can_be_left_and_gone_on_with(world: World) -> None:
-    """Leaving a stream early costs nothing: another one reads on from any place."""
-    transfer = open_layer(world)
-    async with aclosing(transfer.stream(0, None)) as chunks:
+async def test_closed_download_can_go_on(world: World) -> None:
+    """After a stream was closed early another one reads on from any offset."""
+    download = open_layer(world)
+    async with aclosing(download.stream(0, None)) as chunks:
         got = await anext(chunks)
 
-    assert got + await read(transfer, len(got), None) == LAYER
+    assert got + await read(download, len(got), None) == LAYER
 
 
-async def test_accusing_ends_nothing(world: World) -> None:
-    """After an accusation the blob can still be read: nobody else may have it."""
-    transfer = open_layer(world)
-    await read(transfer, 0, 10)
+async def test_suspect_is_still_asked(world: World) -> None:
+    """A blob can be read from a suspect endpoint too: no other one may have it."""
+    download = open_layer(world)
+    await read(download, 0, 10)
 
-    transfer.mark_suspect()
+    download.mark_suspect()
 
-    assert await read(transfer, 0, None) == LAYER
+    assert await read(download, 0, None) == LAYER
 
 
 async def test_tags_are_listed_in_order(world: World) -> None:
-    """All tags come in ASCII order."""
+    """All tags are returned in ASCII order."""
     assert await world.source.list_tags(NAME) == ["1.0", "latest"]
 
 
-async def test_absent_repository_is_unknown(world: World) -> None:
-    """A repository that is not there has no tags, not zero of them."""
+async def test_missing_repository_is_unknown(world: World) -> None:
+    """The tags of a repository that does not exist are unknown, and no empty list."""
     with pytest.raises(NameUnknown):
         await world.source.list_tags("library/nowhere")
 
 
 async def test_referrers_are_listed(world: World) -> None:
-    """What refers to an image comes as descriptors; to another one, nothing does."""
+    """The referrers of an image are returned as descriptors; another image has none."""
     found = await world.source.list_referrers(NAME, Digest.parse(world.image.digest))
 
     assert len(found) == 1
@@ -222,15 +222,15 @@ async def test_referrers_are_listed(world: World) -> None:
     assert await world.source.list_referrers(NAME, NOWHERE) == []
 
 
-async def test_missing_referrers_api_is_said(world: World) -> None:
-    """An upstream without the referrers API is no upstream without referrers."""
+async def test_missing_referrers_api_is_an_error(world: World) -> None:
+    """An upstream without the referrers API raises, and returns no empty list."""
     world.forget_referrers()
     with pytest.raises(ReferrersUnsupported):
         await world.source.list_referrers(NAME, NOWHERE)
 
 
-async def test_silence_is_no_absence(world: World) -> None:
-    """When the upstream is down nothing is unknown: it could not be told."""
+async def test_upstream_that_is_down_makes_nothing_unknown(world: World) -> None:
+    """When the upstream is down every question raises UpstreamError, and none Unknown."""
     world.go_down()
     digest = Digest.parse(world.image.digest)
     for question in (

@@ -173,7 +173,7 @@ def test_redirects_go_wrong(hub, blob):
 
 
 def test_the_script_is_followed_in_order_and_as_often_as_it_says(hub, blob):
-    """Matchers, `skip` and `times` decide which requests a fault befalls."""
+    """Matchers, `skip` and `times` decide which requests get a fault."""
     fault = hub.faults.add(
         Fault("manifest", Status(503), method="HEAD", contains="latest", skip=1, times=2)
     )

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from registry.bundle.format.canonical_json import stamp
+from registry.bundle.format.canonical_json import encode_with_digest
 from registry.bundle.format.tar import BLOCK, is_file_name, pad
 from registry.errors import EntrepotError
 from tests.harness.bundles import write_tar
@@ -24,7 +24,7 @@ def restamp(name: str, content: bytes) -> bytes:
     try:
         fields = json.loads(content)
         fields.pop(key)
-        return stamp(key, fields)
+        return encode_with_digest(key, fields)[1]
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError, EntrepotError):
         return content
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from registry.bundle.format.head_files import write_head
-from registry.bundle.format.lock import Lock
+from registry.bundle.format.lock import ImageRequest, Lock
 from registry.bundle.format.volumes import Part, Piece, Volume, cut
 from registry.bundle.write.layout import Contents, Item, list_whole
-from registry.bundle.write.plan import Choice, Plan, Want
+from registry.bundle.write.plan import Choice, Plan
 from registry.bundle.write.writer import write_file
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
@@ -55,12 +55,12 @@ class BundleProcess(MirrorProcess):
 
 async def plan(depot: Depot, names: Sequence[str], choice: Choice = WHOLE) -> Plan:
     """Plan a bundle of images by name; all have to be there."""
-    wants = []
+    requests = []
     for name in names:
         repository, tag = split(name)
         assert tag is not None
-        wants.append(Want(repository, tag))
-    planned = await depot.content.planner.plan(wants, choice)
+        requests.append(ImageRequest(repository, tag))
+    planned = await depot.content.planner.plan(requests, choice)
     assert planned.failures == {}
     return planned
 

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from registry.bundle.format.head_files import write_head
+from registry.bundle.format.lock import ImageRequest
 from registry.bundle.format.tar import END, format_blob_name, pad, write_header
 from registry.bundle.format.volumes import Part, Volume, cut
 from registry.bundle.write.layout import Contents, list_whole
-from registry.bundle.write.plan import Choice, Plan, Want
+from registry.bundle.write.plan import Choice, Plan
 from registry.bundle.write.writer import write_stream
 from registry.oci.digest import Digest
 from registry.store.data_folder import open_folder
@@ -20,8 +21,8 @@ async def plan_bundle(
     depot: Depot, names: Sequence[str], have: frozenset[Digest] = frozenset()
 ) -> Plan:
     """Plan a bundle of whole images."""
-    wants = [Want(*split(name)) for name in names]
-    plan = await depot.content.planner.plan(wants, Choice("complete", (), have))
+    requests = [ImageRequest(*split(name)) for name in names]
+    plan = await depot.content.planner.plan(requests, Choice("complete", (), have))
     assert plan.failures == {}
     return plan
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from registry.bundle.format.signature import sign
-from registry.bundle.format.tar import read_member
+from registry.bundle.read.sources import read_member
 from registry.oci.digest import Digest
 from tests.harness.bundles import write_bundle, write_tar
 from tests.harness.filled_folder import open_depot

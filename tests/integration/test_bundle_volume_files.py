@@ -95,7 +95,7 @@ async def test_a_volume_without_its_beginning_is_no_bundle(tmp_path: Path) -> No
 
     why = f"{first}: its volume.json cannot be found; copy this volume again"
     assert (alone.returncode, alone.stdout) == (1, "")
-    assert f"{why} ({first}: byte 0 begins no file (bad checksum))" in alone.stderr
+    assert f"{why} ({first}: no file begins at byte 0 (bad checksum))" in alone.stderr
     assert together.returncode == 1
     assert why in "".join(together.stdout.splitlines(keepends=True)[:2])
     assert together.stdout.endswith(f"missing: volumes 1 of {1 + len(others)}\n")
@@ -109,7 +109,7 @@ async def test_a_bundle_without_its_beginning_is_read_on(tmp_path: Path) -> None
     config = await make_far_side(tmp_path)
     verified = run_command("bundle", "verify", str(tmp_path / "b.tar"))
     assert verified.returncode == 1
-    assert "byte 0 begins no file" in verified.stdout.splitlines()[0]
+    assert "no file begins at byte 0" in verified.stdout.splitlines()[0]
     assert run(config, "import", str(tmp_path / "b.tar"))["images"] == [APP]
 
 

@@ -97,6 +97,7 @@ class Tracer:
         self._number = 0
         self._former: set[asyncio.Task[Any]] = set()
         self._known: dict[int, _Known | None] = {}
+        self._others: list[CodeType] = []  # kept, so that no function gets the identity of one
         self._given: dict[int, _Stack | None] = {}  # work for threads, by its identity
 
     def install(self) -> None:
@@ -170,6 +171,7 @@ class Tracer:
 
     def _examine(self, code: CodeType) -> _Known | None:
         if not code.co_filename.startswith(self._prefix):
+            self._others.append(code)
             return None
         place = Place(code.co_filename.removeprefix(self._prefix), code.co_qualname)
         starts = _find_starts(code) if code.co_flags & CO_RESUMABLE else None

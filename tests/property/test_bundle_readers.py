@@ -1,4 +1,4 @@
-"""Whatever is given as a bundle is read, or refused with a reason; nothing else ever happens."""
+"""Any input is read as a bundle, or refused with a reason."""
 
 import io
 import json
@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from registry.bundle.format.canonical_json import stamp
+from registry.bundle.format.canonical_json import encode_with_digest
 from registry.bundle.format.lock import Lock, LockedImage, parse_lock
 from registry.bundle.format.tar import BLOCK, write_header
 from registry.bundle.format.volumes import parse_volume
-from registry.bundle.read.head import find_contradictions, open_bundle, sketch
+from registry.bundle.read.head import find_contradictions, open_bundle, parse_without_raw
 from registry.bundle.read.open import open_paths
 from registry.bundle.read.sources import TarSource
 from registry.bundle.read.verify import verify
@@ -37,7 +37,7 @@ FIELDS = st.sampled_from([*json.loads(LOCK.raw), "number", "count", "parts"])
 
 
 def read(raw: bytes) -> str:
-    """Verify it as a stream; what is wrong with it, as text."""
+    """Verify bytes as a stream; return what is wrong, as text."""
     try:
         return str(verify(open_bundle(TarSource(io.BytesIO(raw), "fuzz"))).wrong)
     except BundleInvalid as error:
@@ -46,8 +46,8 @@ def read(raw: bytes) -> str:
 
 @given(st.binary(max_size=4 * BLOCK))
 @example(bytes(BLOCK))
-def test_any_bytes_are_no_bundle(raw: bytes) -> None:
-    """Bytes that nobody made a bundle of are refused, in one line."""
+def test_any_bytes_are_refused(raw: bytes) -> None:
+    """Bytes that are not a bundle are refused with one line."""
     assert "\n" not in read(raw)
     assert read(raw)
 
@@ -55,7 +55,7 @@ def test_any_bytes_are_no_bundle(raw: bytes) -> None:
 @given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), max_size=8))
 @settings(max_examples=300)
 def test_bytes_changed_anywhere_are_read(changes: list[tuple[int, int]]) -> None:
-    """A bundle with some other bytes is verified or refused."""
+    """A bundle with changed bytes is verified, or refused."""
     raw = bytearray(GOOD)
     for place, value in changes:
         raw[place] = value
@@ -65,12 +65,12 @@ def test_bytes_changed_anywhere_are_read(changes: list[tuple[int, int]]) -> None
 @given(st.dictionaries(FIELDS, JSON, max_size=5))
 @settings(suppress_health_check=[HealthCheck.too_slow])
 def test_any_document_is_a_lock_or_refused(changes: dict[str, object]) -> None:
-    """Whatever JSON is in its place, the document is read or refused."""
+    """Any JSON in place of a document is read, or refused."""
     fields = json.loads(LOCK.raw) | changes
     fields.pop("bundleId")
     for parse, key in ((parse_lock, "bundleId"), (lambda raw: parse_volume(raw, ""), "volumeId")):
         try:
-            parse(stamp(key, fields))  # type: ignore[operator]
+            parse(encode_with_digest(key, fields)[1])  # type: ignore[operator]
         except (BundleInvalid, UnicodeEncodeError):  # halves of characters are none of ours
             continue
 
@@ -89,8 +89,8 @@ def test_any_document_is_a_lock_or_refused(changes: dict[str, object]) -> None:
         pytest.param(write_tar([("/etc/passwd", b"x")]), id="an absolute way"),
     ],
 )
-def test_bombs_are_refused_quickly(raw: bytes) -> None:
-    """What would take for ever or all memory is refused in a moment and a few MiB."""
+def test_excessive_input_is_refused_quickly(raw: bytes) -> None:
+    """Input that would need very much time or memory is refused within a second and a few MiB."""
     tracemalloc.start()
     began = time.monotonic()
     try:
@@ -102,7 +102,7 @@ def test_bombs_are_refused_quickly(raw: bytes) -> None:
 
 
 def test_too_many_manifests_are_refused() -> None:
-    """A lock whose manifests would fill the memory is refused before any is read."""
+    """A lock whose manifests exceed the memory limit is refused before any manifest is read."""
     blobs = [(Digest.of(str(number).encode()), 4 * 1024 * 1024) for number in range(100)]
     kinds = {digest: media_types.OCI_MANIFEST for digest, _ in blobs}
     lock = Lock("complete", (), dict(sorted(kinds.items())), tuple(blobs))
@@ -110,7 +110,7 @@ def test_too_many_manifests_are_refused() -> None:
 
 
 def test_links_in_a_folder_are_not_followed(tmp_path: Path) -> None:
-    """A bundle's folder gives nothing of what is outside of it."""
+    """No file outside of a bundle's folder is read."""
     secret = tmp_path / "secret"
     secret.write_bytes(b"x")
     folder = tmp_path / "bundle"
@@ -137,15 +137,18 @@ def make_index(child: Descriptor, architecture: str = "") -> bytes:
     return json.dumps(fields).encode()
 
 
-def test_manifests_may_not_contradict_the_lock() -> None:
-    """A size, a kind or a depth that bundle.json denies is told of the manifest that says it."""
+def test_manifests_have_to_agree_with_the_lock() -> None:
+    """A size, media type or depth that differs from bundle.json is listed under the manifest."""
     inner = Descriptor(media_types.OCI_MANIFEST, Digest.of(b"inner"), 5)
     raws = [make_index(inner)]
     for _ in range(10):
         raws.append(
             make_index(Descriptor(media_types.OCI_INDEX, Digest.of(raws[-1]), len(raws[-1])))
         )
-    manifests = {Digest.of(raw): sketch(raw, media_types.OCI_INDEX, Digest.of(raw)) for raw in raws}
+    manifests = {
+        Digest.of(raw): parse_without_raw(raw, media_types.OCI_INDEX, Digest.of(raw))
+        for raw in raws
+    }
     root = Descriptor(media_types.OCI_INDEX, Digest.of(raws[-1]), len(raws[-1]) + 1)
     image = LockedImage(parse_repository("docker.io/library/a"), Tag("1"), root)
     blobs = [(Digest.of(raw), len(raw)) for raw in raws]
@@ -154,23 +157,23 @@ def test_manifests_may_not_contradict_the_lock() -> None:
 
     found = find_contradictions(lock, manifests)
 
-    assert "is said to have" in found[root.digest][0]
-    assert "deep" in found[root.digest][-1]
+    assert "bytes by the manifest" in found[root.digest][0]
+    assert "levels of indexes" in found[root.digest][-1]
 
 
 @pytest.mark.parametrize(
-    ("claimed", "is_there", "lies"),
+    ("claimed", "is_there", "count"),
     [
         ("linux/arm64", True, 0),
         ("linux/amd64", True, 1),
         ("linux/arm64", False, 1),
     ],
 )
-def test_the_lock_may_not_claim_other_platforms(claimed: str, is_there: bool, lies: int) -> None:
-    """What bundle.json says is inside the index names, and its manifest is in the bundle."""
+def test_the_lock_has_to_agree_with_the_index(claimed: str, is_there: bool, count: int) -> None:
+    """A platform in bundle.json has to be in the index, and its manifest in the bundle."""
     child = Descriptor(media_types.OCI_MANIFEST, Digest.of(b"child"), 5)
     raw = make_index(child, "arm64")
-    index = sketch(raw, media_types.OCI_INDEX, Digest.of(raw))
+    index = parse_without_raw(raw, media_types.OCI_INDEX, Digest.of(raw))
     root = Descriptor(media_types.OCI_INDEX, index.digest, len(raw))
     image = LockedImage(parse_repository("docker.io/library/a"), Tag("1"), root, (claimed,))
     kinds = {index.digest: media_types.OCI_INDEX}
@@ -182,14 +185,14 @@ def test_the_lock_may_not_claim_other_platforms(claimed: str, is_there: bool, li
 
     found = find_contradictions(lock, {index.digest: index})
 
-    told = [why for whys in found.values() for why in whys]
-    assert told == [f"{claimed} is inside by bundle.json, and not by the index"] * lies
+    output = [why for whys in found.values() for why in whys]
+    assert output == [f"bundle.json lists {claimed}, and the index does not"] * count
 
 
 @given(st.binary(min_size=1, max_size=200))
 @settings(max_examples=30)
-def test_any_file_is_refused_by_path(raw: bytes) -> None:
-    """A file that is no bundle is refused by its name."""
+def test_the_refusal_names_the_file(raw: bytes) -> None:
+    """A file that is not a bundle is refused with its name."""
     with tempfile.NamedTemporaryFile() as file:
         file.write(raw)
         file.flush()

@@ -1,4 +1,4 @@
-"""Cutting into volumes, checked against what a person would check by hand."""
+"""Laws of cutting a bundle into volumes."""
 
 import pytest
 from hypothesis import given
@@ -16,7 +16,7 @@ small = st.integers(0, 8 * KIB)
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[list[int], list[int], int]:
-    """Sizes of heads, sizes of layers up to some volumes, and the limit of a volume."""
+    """Sizes of manifests, sizes of layers of up to some volumes, and the limit of a volume."""
     limit = draw(limits)
     layers = st.lists(small | st.integers(0, limit) | st.integers(0, 5 * limit), max_size=12)
     return draw(st.lists(small, max_size=20)), draw(layers), limit
@@ -40,7 +40,7 @@ def write_label(pieces: list[Piece]) -> bytes:
 def test_volumes_hold_everything_once_within_the_limit(
     case: tuple[list[int], list[int], int],
 ) -> None:
-    """Every byte is in one volume, no volume exceeds the limit, only what must be cut is cut."""
+    """Every byte is in one volume, none exceeds the limit, and only too large blobs are cut."""
     heads, layers, limit = case
     blobs = [(name(number), size) for number, size in enumerate([*heads, *layers])]
     volumes = cut(blobs, len(heads), HEAD, limit)
@@ -61,8 +61,8 @@ def test_volumes_hold_everything_once_within_the_limit(
 
 
 @pytest.mark.parametrize(("size", "limit"), [(20 * GIB, 80 * KIB), (1, 60 * KIB), (2**62, GIB)])
-def test_too_small_a_volume_says_what_would_do(size: int, limit: int) -> None:
-    """The refusal comes before the work, and the size that it names is accepted."""
+def test_a_too_small_volume_names_a_size_that_works(size: int, limit: int) -> None:
+    """A too small limit is refused before the work, and the size in the error is accepted."""
     blobs = [(name(0), size)]
     with pytest.raises(VolumeTooSmall) as caught:
         cut(blobs, 0, HEAD, limit)
@@ -74,7 +74,7 @@ def test_too_small_a_volume_says_what_would_do(size: int, limit: int) -> None:
 def test_manifests_come_in_the_first_volumes(
     case: tuple[list[int], list[int], int],
 ) -> None:
-    """What all others need is where there was room first: before it no volume could take it."""
+    """Manifests are in as few volumes as they need, and these are the first."""
     heads, layers, limit = case
     blobs = [(name(number), size) for number, size in enumerate([*heads, *layers])]
     volumes = cut(blobs, len(heads), HEAD, limit)

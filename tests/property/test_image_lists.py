@@ -1,4 +1,4 @@
-"""Laws of sources under arbitrary texts: findings or a `ListInvalid`, and nothing else."""
+"""Laws of sources with arbitrary texts: findings or a `ListInvalid`, and no other error."""
 
 import pytest
 from hypothesis import given, settings
@@ -38,23 +38,23 @@ ends = st.sampled_from(["\n", "\r\n", "\r", "\n\n", "\n# x\n"])
 
 @given(texts, names, kinds)
 def test_any_text_is_read_or_refused(text: str, name: str, kind: Kind | None) -> None:
-    """No text makes a reader fail in another way, and what it finds are images."""
+    """No text makes a reader fail in another way, and everything it finds is an image."""
     try:
         found = find_images(text.encode(errors="surrogatepass"), name, kind=kind)
     except ListInvalid as error:
-        found, told = Findings(), str(error)
+        found, output = Findings(), str(error)
     else:
-        told = ""
-    assert told.isprintable()
-    for each in found.wanted:
+        output = ""
+    assert output.isprintable()
+    for each in found.images:
         check_image(each.image)
-    assert all(each.place.isprintable() for each in (*found.wanted, *found.notes))
-    assert len(merge(found.wanted)) <= len(found.wanted)
+    assert all(each.place.isprintable() for each in (*found.images, *found.notes))
+    assert len(merge(found.images)) <= len(found.images)
 
 
 @given(st.binary(), names, kinds)
 def test_any_bytes_are_read_or_refused(data: bytes, name: str, kind: Kind | None) -> None:
-    """Neither do bytes that are no text."""
+    """No bytes make a reader fail in another way."""
     try:
         find_images(data, name, kind=kind)
     except ListInvalid:
@@ -63,7 +63,7 @@ def test_any_bytes_are_read_or_refused(data: bytes, name: str, kind: Kind | None
 
 @given(texts, st.dictionaries(st.sampled_from("ABC"), st.text()))
 def test_any_env_text_is_read_or_refused(text: str, environment: dict[str, str]) -> None:
-    """An .env text is variables over which the environment wins, or is refused."""
+    """An .env text gives variables, which the environment overrides, or is refused."""
     try:
         variables = gather_variables(environment, text)
     except ListInvalid:
@@ -73,16 +73,16 @@ def test_any_env_text_is_read_or_refused(text: str, environment: dict[str, str])
 
 @given(st.lists(st.tuples(images, reasons, ends), max_size=8))
 def test_list_is_what_was_written(lines: list[tuple[str, str, str]]) -> None:
-    """Whatever the reasons and line ends, the images of a list are those that were written."""
+    """With any comments and line ends, the images of a list are those that were written."""
     text = "".join(f"  {image}  # {reason}{end}" for image, reason, end in lines)
-    assert [image for image, _, _ in lines] == [each.image for each in read_list(text, "a").wanted]
+    assert [image for image, _, _ in lines] == [each.image for each in read_list(text, "a").images]
     assert find_images(text.encode(), "a.txt") == read_list(text, "a.txt")
 
 
 @settings(deadline=None)  # four readers in one
 @given(st.lists(images, min_size=1, max_size=8))
 def test_images_are_found_in_every_kind(written: list[str]) -> None:
-    """The same images are found whatever the file that names them, and from a pipe too."""
+    """The same images are found in every kind of file, and from a pipe."""
     pods = [f"kind: Pod\nspec: {{containers: [{{image: '{image}'}}]}}\n" for image in written]
     services = "".join(f"  s{n}:\n    image: {image}\n" for n, image in enumerate(written))
     sources = {
@@ -92,13 +92,13 @@ def test_images_are_found_in_every_kind(written: list[str]) -> None:
         Kind.LIST: "\n".join(written),
     }
     for text in sources.values():
-        assert written == [each.image for each in find_images(text.encode(), "-").wanted]
+        assert written == [each.image for each in find_images(text.encode(), "-").images]
 
 
 @pytest.mark.parametrize("kind", Kind)
 @given(st.lists(st.sampled_from("[]{}-:?&*!|>'\"%@`#, \n\ta0<"), max_size=80).map("".join))
 def test_punctuation_is_read_or_refused(kind: Kind, text: str) -> None:
-    """The characters that mean something to a parser, in any order."""
+    """Any sequence of the characters that parsers treat specially is read or refused."""
     try:
         find_images(text.encode(), "-", kind=kind)
     except ListInvalid:

@@ -1,4 +1,4 @@
-"""Laws of ranges, held against a list of byte numbers."""
+"""Laws of byte ranges, compared with a model: a list of byte numbers."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,12 +18,12 @@ asked = (
 spaces = st.sampled_from(["", " ", "\t", " \t "])
 
 
-def spell(one: Asked) -> str:
+def write_range(one: Asked) -> str:
     return "-".join("" if number is None else str(number) for number in one)
 
 
 def pick(content: list[int], one: Asked) -> list[int]:
-    """The model: choose the byte numbers one by one, as RFC 9110 words it."""
+    """Return the byte numbers of one range; this is the model, written after RFC 9110."""
     first, last = one
     if first is None:
         assert last is not None
@@ -33,12 +33,12 @@ def pick(content: list[int], one: Asked) -> list[int]:
 
 @given(small, st.lists(asked, min_size=1, max_size=6), spaces)
 def test_ranges_pick_the_bytes_of_the_model(size: int, wanted: list[Asked], space: str) -> None:
-    """The spans cover exactly the bytes asked for, in the order of asking."""
+    """The spans have exactly the bytes that were asked for, in the order of the header."""
     content = list(range(size))
     expected = [picked for one in wanted if (picked := pick(content, one))]
 
     try:
-        spans = parse_range("bytes=" + f"{space},{space}".join(map(spell, wanted)), size)
+        spans = parse_range("bytes=" + f"{space},{space}".join(map(write_range, wanted)), size)
     except RangeUnsatisfiable:
         spans = ()
 
@@ -48,7 +48,7 @@ def test_ranges_pick_the_bytes_of_the_model(size: int, wanted: list[Asked], spac
 
 @given(st.text("0123456789-,=bytes \t", max_size=40) | st.text(max_size=40), small)
 def test_spans_stay_inside(header: str, size: int) -> None:
-    """Whatever the header, a span is not empty and lies inside the content."""
+    """For any header, no span is empty or outside of the content."""
     for text in (header, f"bytes={header}"):
         try:
             spans = parse_range(text, size)
@@ -59,7 +59,7 @@ def test_spans_stay_inside(header: str, size: int) -> None:
 
 @given(st.integers(0, 10**18), st.integers(1, 10**18), st.integers(0, 10**17) | st.none())
 def test_content_range_reads_the_same(start: int, length: int, behind: int | None) -> None:
-    """What is printed as a Content-Range is read as it was."""
+    """A Content-Range that was written is read with the same numbers."""
     span = Span(start, start + length)
     size = None if behind is None else span.stop + behind
 
@@ -70,7 +70,7 @@ def test_content_range_reads_the_same(start: int, length: int, behind: int | Non
 
 @given(st.text("0123456789-/* bytes", max_size=40))
 def test_content_range_is_consistent(text: str) -> None:
-    """Whatever is accepted as a Content-Range lies inside its total."""
+    """The span of an accepted Content-Range is inside of its size."""
     for header in (text, f"bytes {text}"):
         found = parse_content_range(header)
         if found is not None:

@@ -1,4 +1,4 @@
-"""Laws of the grammars: what the specification generates is accepted, what breaks it is not."""
+"""Laws of the grammars: text that follows the specification is accepted, other text is not."""
 
 import re
 import string
@@ -53,34 +53,34 @@ places = st.floats(0, 1)
 
 @given(names)
 def test_names_are_accepted(name: str) -> None:
-    """Every name the grammar generates is a name, and stays as it is."""
+    """Every name that the grammar generates is accepted without a change."""
     assert name == parse_name(name)
 
 
 @given(names, places, foreign)
 def test_names_with_a_foreign_character_are_refused(name: str, place: float, piece: str) -> None:
-    """A character outside the alphabet is refused wherever it stands."""
+    """A name or tag with a character outside of the alphabet is refused."""
     with pytest.raises(NameInvalid):
         parse_name(insert(name, place, piece))
 
 
 @given(names, st.sampled_from(["/", "-", ".", "_"]), st.booleans())
 def test_names_do_not_begin_or_end_with_a_separator(name: str, mark: str, front: bool) -> None:
-    """A separator stands between words only."""
+    """A name that begins or ends with a separator is refused."""
     with pytest.raises(NameInvalid):
         parse_name(mark + name if front else name + mark)
 
 
 @given(names, words, st.sampled_from(["//", "..", "._", "___", "-_", "/-", "./", "_/"]))
 def test_other_separators_are_refused(name: str, word: str, mark: str) -> None:
-    """Separators are not piled up, except for hyphens and two underscores."""
+    """Several separators in a row are refused, except for hyphens and two underscores."""
     with pytest.raises(NameInvalid):
         parse_name(f"{word}{mark}{name}")
 
 
 @given(names, st.data())
 def test_names_are_in_lower_case(name: str, data: st.DataObject) -> None:
-    """One upper-case letter makes it another thing than a name."""
+    """A name with one upper-case letter is refused."""
     upper = insert(name, data.draw(places), data.draw(st.sampled_from(string.ascii_uppercase)))
     with pytest.raises(NameInvalid):
         parse_name(upper)
@@ -88,7 +88,7 @@ def test_names_are_in_lower_case(name: str, data: st.DataObject) -> None:
 
 @given(st.text(max_size=300))
 def test_accepted_names_are_safe_paths(text: str) -> None:
-    """Whatever is accepted as a name has no empty, hidden or climbing part."""
+    """An accepted name has no part that is empty or begins with a dot."""
     try:
         name = parse_name(text)
     except NameInvalid:
@@ -99,35 +99,35 @@ def test_accepted_names_are_safe_paths(text: str) -> None:
 
 @given(tags)
 def test_tags_are_accepted(tag: str) -> None:
-    """Every tag the grammar generates is a tag, and is printed as it was."""
+    """Every tag that the grammar generates is accepted without a change."""
     assert Tag(tag) == parse_reference(tag)
     assert tag == str(parse_reference(tag))
 
 
 @given(tags, places, foreign | st.just("/"))
 def test_tags_with_a_foreign_character_are_refused(tag: str, place: float, piece: str) -> None:
-    """A character outside the alphabet is refused wherever it stands."""
+    """A name or tag with a character outside of the alphabet is refused."""
     with pytest.raises(TagInvalid):
         parse_reference(insert(tag, place, piece))
 
 
 @given(tags, st.sampled_from(".-"))
 def test_tags_do_not_begin_with_a_mark(tag: str, mark: str) -> None:
-    """Neither a hidden file nor an option is a tag."""
+    """A tag does not begin with a dot or a hyphen, as hidden files and options do."""
     with pytest.raises(TagInvalid):
         parse_reference(mark + tag)
 
 
 @given(digests)
 def test_digests_are_accepted(text: str) -> None:
-    """Every digest is read and printed without a change, alone and as a reference."""
+    """Every digest is read without a change, alone and as a reference."""
     assert text == str(Digest.parse(text))
     assert parse_reference(text) == Digest.parse(text)
 
 
 @given(digests, st.data())
 def test_mutated_digests_are_refused(text: str, data: st.DataObject) -> None:
-    """A character too many, too few, or other than hexadecimal makes it no digest."""
+    """A digest with a character too many, too few, or not hexadecimal is refused."""
     at = data.draw(st.integers(0, len(text) - 1))
     other = data.draw(st.characters(exclude_characters=HEX + text[at]))
     mutated = data.draw(
@@ -140,7 +140,7 @@ def test_mutated_digests_are_refused(text: str, data: st.DataObject) -> None:
 
 @given(st.binary(max_size=200), st.sampled_from(["sha256", "sha512"]))
 def test_digest_of_content_reads_the_same(content: bytes, algorithm: str) -> None:
-    """The digest of any content is a digest, and matches that content."""
+    """The digest of any content can be parsed, and matches that content."""
     digest = Digest.parse(str(Digest.of(content, algorithm)))
 
     assert digest.matches(content)
@@ -149,7 +149,7 @@ def test_digest_of_content_reads_the_same(content: bytes, algorithm: str) -> Non
 
 @given(st.text(max_size=300))
 def test_nothing_else_is_raised(text: str) -> None:
-    """Any text is accepted, or refused with an error of one printable line."""
+    """Any text is accepted, or refused with a message of one printable line."""
     said: list[str] = []
     for parse in (parse_name, parse_registry, parse_reference, Digest.parse):
         try:

@@ -1,4 +1,4 @@
-"""Laws of manifests: nothing but ManifestInvalid, and nothing but what the document says."""
+"""Laws of manifests: any bytes are read, or refused as ManifestInvalid."""
 
 import json
 from typing import Any
@@ -47,7 +47,7 @@ types = st.sampled_from(sorted(media_types.MANIFESTS))
 
 @given(st.binary(max_size=60) | documents.map(lambda found: json.dumps(found).encode()), types)
 def test_nothing_else_is_raised(raw: bytes, content_type: str) -> None:
-    """Any bytes are a manifest that can be passed on, or refused as invalid."""
+    """Any bytes are a manifest that can be served, or refused as ManifestInvalid."""
     try:
         manifest = parse_manifest(raw, content_type)
     except ManifestInvalid:
@@ -60,7 +60,7 @@ def test_nothing_else_is_raised(raw: bytes, content_type: str) -> None:
 
 @given(descriptors, st.lists(descriptors, max_size=8))
 def test_blobs_are_those_named_once_each(config: dict[str, Any], layers: list[Any]) -> None:
-    """An image's blobs are its config and layers, in order, each once."""
+    """The blobs of an image are its config and layers, in order, each once."""
     raw = json.dumps({"config": config, "layers": layers}).encode()
 
     blobs = parse_manifest(raw, media_types.OCI_MANIFEST).blobs

@@ -1,4 +1,4 @@
-"""Laws of paging: who follows the pages sees the list."""
+"""Laws of pages: a client that follows them gets the whole list."""
 
 import string
 from itertools import pairwise
@@ -15,7 +15,7 @@ entries = st.lists(
 
 @given(entries, st.integers(1, 10))
 def test_pages_walk_the_list_once(listed: list[str], count: int) -> None:
-    """Following `next_last` gives every entry exactly once, in order, then ends."""
+    """A client that follows `next_last` gets every entry exactly once, in order."""
     walked: list[str] = []
     last: str | None = None
     for _ in range(len(listed) + 1):
@@ -32,7 +32,7 @@ def test_pages_walk_the_list_once(listed: list[str], count: int) -> None:
 
 @given(entries, st.integers(1, 5), st.data())
 def test_walk_survives_deletions(listed: list[str], count: int, data: st.DataObject) -> None:
-    """An entry that vanishes between pages costs no other entry."""
+    """When an entry is deleted between two pages, no other entry is missed."""
     page = cut_page(listed, count, None)
     gone = set(data.draw(st.lists(st.sampled_from(page.entries)))) if page.entries else set()
 
@@ -44,7 +44,7 @@ def test_walk_survives_deletions(listed: list[str], count: int, data: st.DataObj
 
 @given(entries, st.text(max_size=3), st.none() | st.integers(0, 10))
 def test_page_lies_behind_last(listed: list[str], last: str, count: int | None) -> None:
-    """A page has only what sorts behind `last`, sorted, and no more than asked for."""
+    """A page has only entries after `last`, sorted, and at most `n`."""
     page = cut_page(listed, count, last)
 
     assert all(entry > last for entry in page.entries)
@@ -54,5 +54,5 @@ def test_page_lies_behind_last(listed: list[str], last: str, count: int | None) 
 
 @given(st.integers(0, 10**17))
 def test_count_reads_the_same(count: int) -> None:
-    """A printed count is read as it was."""
+    """A count that was written is read as the same number."""
     assert count == parse_count(str(count))

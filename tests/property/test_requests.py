@@ -1,4 +1,4 @@
-"""Laws of what strangers send: request lines, challenges, ranges. None of it crashes anything."""
+"""Laws of what clients and servers send: request lines, challenges and ranges of any content."""
 
 import email
 import re
@@ -8,17 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.api.multipart import content_range, describe_parts
-from registry.api.paths import PathKind, parse_path
+from registry.api.paths import Endpoint, RequestReader
 from registry.errors import InvalidInput, NameUnknown, RangeUnsatisfiable, UpstreamFaulty
 from registry.mirror.routing import UpstreamTable
 from registry.oci.byte_ranges import Span, parse_range
-from registry.oci.names import Repository, parse_name, parse_reference
-from registry.upstream.redirects import follow, target_of
+from registry.oci.names import Repository, Tag, parse_name
+from registry.upstream.client import target_of
+from registry.upstream.redirects import follow
 from registry.upstream.www_authenticate import parse_challenges
 
-TABLE = UpstreamTable(
-    {"docker.io": ["index.docker.io"], "ghcr.io": [], "lan:5000": []}, "docker.io"
-)
+ALIASES = {"docker.io": ["index.docker.io"], "ghcr.io": [], "lan:5000": []}
+UPSTREAMS = {name: upstream for upstream in ALIASES for name in (upstream, *ALIASES[upstream])}
+READER = RequestReader(UpstreamTable(ALIASES, "docker.io"))
 REGISTRIES = ["docker.io", "ghcr.io", "lan:5000", "index.docker.io"]
 
 word = st.sampled_from(
@@ -38,43 +39,42 @@ registry = st.sampled_from(REGISTRIES)
     path, st.sampled_from([*REGISTRIES, "quay.io", "http://x/"]) | st.text(max_size=9), st.text()
 )
 def test_any_request_line_is_answered(raw: str, ns: str, host: str) -> None:
-    """Whatever is asked for, it is an error of ours or a repository of a configured upstream."""
-    try:
-        target = parse_path(raw, ns, host)
-        if target is None or target.kind in (PathKind.BASE, PathKind.CATALOG):
-            return
-        repository = TABLE.resolve(target.repository)
-        parse_reference(target.reference or "latest")
-    except (InvalidInput, NameUnknown):
-        return
-    assert repository.registry in TABLE.names
-    assert repository.name == parse_name(repository.name)
+    """Any request line leads to an error of ours, or to a repository of a configured upstream."""
+    wanted = READER.read(raw, ns, host)
+
+    assert wanted.namespace in ("", ns)
+    if wanted.error is not None:
+        assert isinstance(wanted.error, InvalidInput | NameUnknown)
+    elif wanted.endpoint not in (None, Endpoint.PING, Endpoint.CATALOG, Endpoint.UPLOAD):
+        assert wanted.repository is not None
+        assert wanted.repository.registry in ALIASES
+        assert wanted.repository.name == parse_name(wanted.repository.name)
+        assert (wanted.reference is None) is (wanted.endpoint is Endpoint.TAGS)
 
 
 @given(name, registry, st.sampled_from("BCDE"), st.booleans())
 def test_any_repository_is_reached(
     segments: list[str], named: str, shape: str, is_escaped: bool
 ) -> None:
-    """A repository is reached in every shape that names its registry, escaped or not."""
+    """Every way to name a registry leads to the repository, whether the URL is escaped or not."""
     wanted = "/".join(segments)
-    upstream = TABLE.find(named)
-    assert upstream is not None
+    upstream = UPSTREAMS[named]
     is_official = upstream == "docker.io" and len(segments) == 1
     expected = Repository(upstream, f"library/{wanted}" if is_official else wanted)
     before = f"/{named}/v2" if shape == "C" else "/v2"
     inside = f"{named}/{wanted}" if shape in "DE" else wanted
-    # A name that begins like a registry's is read as one, unless a prefix stands before it.
-    if shape == "B" and len(segments) > 1 and TABLE.find(segments[0]):
+    # A name that begins with a registry is read as such, unless there is a prefix.
+    if shape == "B" and len(segments) > 1 and segments[0] in UPSTREAMS:
         return
     raw = f"{before}/{inside}/manifests/latest"
 
-    target = parse_path(
+    wanted = READER.read(
         quote(raw, safe="/") if is_escaped else raw, named if shape in "BD" else "", "mirror.lan"
     )
 
-    assert target is not None
-    assert (target.kind, target.reference) == (PathKind.MANIFEST, "latest")
-    assert expected == TABLE.resolve(target.repository)
+    assert wanted.error is None
+    assert (wanted.endpoint, wanted.reference) == (Endpoint.MANIFEST, Tag("latest"))
+    assert expected == wanted.repository
 
 
 token = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True)
@@ -82,7 +82,7 @@ text = st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]), max_si
 challenge = st.tuples(token, st.dictionaries(token, text, min_size=1, max_size=4))
 
 
-def spell(one: tuple[str, dict[str, str]], comma: str) -> str:
+def write_challenge(one: tuple[str, dict[str, str]], comma: str) -> str:
     scheme, parameters = one
     quoted = {key: re.sub(r'(["\\])', r"\\\1", value) for key, value in parameters.items()}
     return f"{scheme} " + comma.join(f'{key}="{value}"' for key, value in quoted.items())
@@ -93,23 +93,23 @@ def test_challenges_are_read_as_written(
     offered: list[tuple[str, dict[str, str]]], comma: str, is_joined: bool
 ) -> None:
     """Challenges come out as they went in, from one header or from several."""
-    spelt = [spell(one, comma) for one in offered]
+    written = [write_challenge(one, comma) for one in offered]
 
-    found = parse_challenges([comma.join(spelt)] if is_joined else spelt)
+    found = parse_challenges([comma.join(written)] if is_joined else written)
 
     assert offered == [(each.scheme, dict(each.parameters)) for each in found]
 
 
 @given(st.lists(st.text(max_size=80) | st.text('Bearer realm=",\\ \t', max_size=80), max_size=3))
-def test_any_challenge_is_survived(headers: list[str]) -> None:
-    """Whatever a server sends as a challenge is read or left out."""
+def test_any_challenge_is_read(headers: list[str]) -> None:
+    """Any `WWW-Authenticate` header is read; what is not a challenge is left out."""
     for found in parse_challenges(headers):
         assert found.scheme == found.scheme.lower() != ""
 
 
 @given(st.text(max_size=60) | st.text("htps:/@[]?#.%\\ 01a", max_size=60))
-def test_any_location_is_survived(location: str) -> None:
-    """Whatever a server sends as a Location leads to a web address, or is refused as its fault."""
+def test_any_location_is_read(location: str) -> None:
+    """Any `Location` header leads to an https URL, or is an error of the upstream."""
     try:
         url = follow("https://registry.example/v2/a/blobs/b", location)
     except UpstreamFaulty:
@@ -126,7 +126,7 @@ asked = st.lists(st.tuples(small | st.none(), small | st.none()), min_size=1, ma
 def test_ranges_come_as_the_model_says(
     content: bytes, wanted: list[tuple[int | None, int | None]]
 ) -> None:
-    """The parts of an answer, read by somebody else's parser, are the bytes that were asked for."""
+    """The parts of an answer, read by the parser of `email`, are the bytes that were asked for."""
     numbers = [["" if end is None else str(end) for end in pair] for pair in wanted]
     header = "bytes=" + ",".join("-".join(pair) for pair in numbers)
     expected = [model(content, *pair) for pair in wanted]
@@ -139,13 +139,13 @@ def test_ranges_come_as_the_model_says(
         return
 
     if None in expected:
-        assert spans == (), "what is no range asks for the whole"
+        assert spans == (), "a malformed range asks for the whole"
         return
     assert [part for part in expected if part] == read_parts(content, spans)
 
 
 def model(content: bytes, first: int | None, last: int | None) -> bytes | None:
-    """Which bytes one range asks for, as RFC 9110 words it; None where it is no range."""
+    """The bytes that one range asks for by RFC 9110; None where the range is malformed."""
     places = range(len(content))
     if first is None:
         return (
@@ -159,7 +159,7 @@ def model(content: bytes, first: int | None, last: int | None) -> bytes | None:
 
 
 def read_parts(content: bytes, spans: tuple[Span, ...]) -> list[bytes]:
-    """Lay out an answer as the API does, and take it apart again."""
+    """Lay out an answer as the API does, and read its parts."""
     multipart = describe_parts(spans, len(content))
     body = b"".join(head + content[span.start : span.stop] for head, span in multipart.parts)
     assert multipart.length == len(body + multipart.end)

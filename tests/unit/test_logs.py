@@ -1,4 +1,4 @@
-"""Laws of the log: whole lines from everybody, and never a pull that fails because of it."""
+"""Laws of the log: lines stay whole and in order, and logging never raises."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ log = structlog.get_logger("test").bind()
 
 
 def run(program: str, stderr: Path | None = None) -> list[str]:
-    """The lines that a program logs."""
+    """Return the lines that a program logs."""
     with (stderr or Path("/dev/null")).open("wb") as file:
         done = subprocess.run(
             [sys.executable, "-c", BEGIN + program],
@@ -29,7 +29,7 @@ def run(program: str, stderr: Path | None = None) -> list[str]:
 
 
 def test_lines_keep_their_order() -> None:
-    """What was logged before, in, and after a loop, informative or alarming, stays in order."""
+    """Lines before, in and after an event loop, of any level, stay in order."""
     lines = run(
         """
 async def talk():
@@ -45,7 +45,7 @@ log.info("8")
 
 
 def test_lines_of_processes_never_mix() -> None:
-    """Several processes that share a pipe write thousands of lines, and each can be read."""
+    """Several processes write thousands of lines to one pipe, and each line is whole."""
     lines = run(
         """
 async def talk():
@@ -71,7 +71,7 @@ for child in children:
 
 
 def test_lines_of_threads_are_not_lost() -> None:
-    """A thread that logs while the loop does takes nothing away from it."""
+    """When a thread and the event loop log at the same time, no line is lost."""
     lines = run(
         """
 def shout():
@@ -91,8 +91,8 @@ asyncio.run(talk())
     assert events[-1] == "count"
 
 
-def test_a_thread_silences_nobody() -> None:
-    """A line of a thread, between any two of the loop, keeps none of the later ones back."""
+def test_a_thread_delays_no_lines() -> None:
+    """After a line of a thread, later lines of the event loop are still written."""
     lines = run(
         """
 import threading
@@ -112,7 +112,7 @@ asyncio.run(talk())
 
 
 def test_a_reader_that_is_slow_gets_all() -> None:
-    """Lines longer than a pipe holds arrive whole, also where writing would not wait."""
+    """A line longer than a pipe holds arrives whole, also in a non-blocking pipe."""
     lines = run(
         """
 os.set_blocking(2, False)
@@ -124,7 +124,7 @@ for number in range(200):
 
 
 def test_loggers_share_one_order() -> None:
-    """What two parts of the program say in one turn stays in order."""
+    """The lines of two loggers in one turn of the event loop stay in order."""
     lines = run(
         """
 other = structlog.get_logger("other").bind()
@@ -144,15 +144,15 @@ def test_a_log_that_is_full_breaks_nothing() -> None:
 
 
 def test_any_text_can_be_logged() -> None:
-    """Bytes that are no text, as clients send them, and things that JSON does not know."""
+    """Bytes that are not UTF-8, and objects that JSON does not have, can be logged."""
     lines = run('log.info("x", path=b"/\\xff".decode(errors="surrogateescape"), odd=object)')
     told = json.loads(lines[0])
     assert told["path"] == "/\udcff"
     assert "object" in told["odd"]
 
 
-def test_exceptions_are_told() -> None:
-    """A trace is in the line that reports it, and the line has level and time."""
+def test_exceptions_are_logged() -> None:
+    """The line of an exception has the trace, the level and the time."""
     (line,) = run(
         """
 try:

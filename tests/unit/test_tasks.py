@@ -1,4 +1,4 @@
-"""Laws of work that outlives its askers, and of threads that are waited for."""
+"""Laws of tasks that outlive their callers, and of work in threads."""
 
 import asyncio
 import threading
@@ -12,8 +12,8 @@ async def wait_for_ever() -> None:
     await asyncio.get_running_loop().create_future()
 
 
-async def test_work_goes_on_without_its_asker() -> None:
-    """An asker that leaves does not take the work along."""
+async def test_a_task_goes_on_without_its_caller() -> None:
+    """A task goes on when a caller that awaits it is cancelled."""
     may_end = asyncio.Event()
     async with Tasks() as tasks:
         work = tasks.start(may_end.wait())
@@ -26,8 +26,8 @@ async def test_work_goes_on_without_its_asker() -> None:
         assert await work
 
 
-async def test_leaving_ends_all_work() -> None:
-    """When the mirror closes, its work is cancelled and has ended."""
+async def test_the_end_of_the_block_ends_all_tasks() -> None:
+    """At the end of the block, all tasks are cancelled and have ended."""
     ended = []
 
     async def work() -> None:
@@ -46,7 +46,7 @@ async def test_leaving_ends_all_work() -> None:
 
 
 async def test_failure_that_nobody_awaits_is_quiet() -> None:
-    """A failure is for whoever awaits the task, and no noise where nobody does."""
+    """An exception is raised for callers that await the task, and logged by nobody."""
     noise: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: noise.append(context))
 
@@ -63,14 +63,14 @@ async def test_failure_that_nobody_awaits_is_quiet() -> None:
 
 
 async def test_thread_gives_its_result() -> None:
-    """What blocking work returns or raises comes back."""
+    """The result or exception of work in a thread comes back."""
     assert await in_thread(int, "7") == 7
     with pytest.raises(ValueError, match="seven"):
         await in_thread(int, "seven")
 
 
 async def test_cancelled_waiter_stays_for_its_thread() -> None:
-    """Who is cancelled while a thread works leaves only when the thread has finished."""
+    """A caller that is cancelled while a thread works waits for the end of the thread."""
     begun, may_end, done = threading.Event(), threading.Event(), []
 
     def work() -> None:

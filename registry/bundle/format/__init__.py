@@ -1,1 +1,1 @@
-"""What is written in a bundle, byte for byte? Pure."""
+"""What is each byte of a bundle? Pure, except that a key is read from its file."""

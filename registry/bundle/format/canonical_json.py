@@ -1,7 +1,7 @@
-"""JSON that is written in one way only, so that a document can name its own digest. Pure."""
+"""JSON that is written in one way only, so that a document can contain its own digest. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from registry.oci.digest import Digest
@@ -9,42 +9,44 @@ from registry.oci.manifest import MAX_SIZE
 
 
 def encode(document: object) -> bytes:
-    """Return the one way to write a document: UTF-8, keys in order, no spaces."""
+    """Return the canonical bytes of a document: UTF-8, keys in order, no spaces."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def identify(document: Mapping[str, Any]) -> str:
-    """Return the digest by which a document is known."""
-    return str(Digest.of(encode(document)))
+def encode_with_digest(key: str, document: Mapping[str, Any]) -> tuple[str, bytes]:
+    """Return the digest of a document, and the bytes of the document with this digest as `key`."""
+    digest = str(Digest.of(encode(document)))
+    return digest, encode(dict(document) | {key: digest})
 
 
-def stamp(key: str, document: Mapping[str, Any]) -> bytes:
-    """Return a document that has, under `key`, the digest of all else in it."""
-    return encode(dict(document) | {key: identify(document)})
-
-
-def read_text(value: object) -> str:
-    """Accept text that a terminal prints and does not obey.
+def read_texts(values: object) -> tuple[str, ...]:
+    """Accept a list of texts without control characters, which a terminal would obey.
 
     Raises:
-        TypeError: anything else.
+        TypeError: it is anything else.
     """
-    if not isinstance(value, str) or not value.isprintable():
-        raise TypeError(f"{value!r:.80} is not text")
-    return value
+    if not isinstance(values, list):
+        raise TypeError(f"{values!r:.80} is not a list")
+    for value in values:
+        if not isinstance(value, str) or not value.isprintable():
+            raise TypeError(f"{value!r:.80} is not text")
+    return tuple(values)
 
 
 def clean_text(text: str) -> str:
-    """Return text as `read_text` accepts it."""
+    """Return a text with `?` for each character that `read_texts` refuses."""
     return "".join(each if each.isprintable() else "?" for each in text)
 
 
-def read_size(value: object) -> int:
-    """Accept a size in bytes, or another number from zero on.
+def read_sizes(values: Sequence[object]) -> tuple[int, ...]:
+    """Accept sizes in bytes, or other whole numbers from zero on.
 
     Raises:
-        TypeError: anything else.
+        TypeError: one of them is anything else.
     """
-    if type(value) is not int or not 0 <= value <= MAX_SIZE:
-        raise TypeError(f"{value!r:.80} is not a size")
-    return value
+    found = []
+    for value in values:
+        if type(value) is not int or not 0 <= value <= MAX_SIZE:
+            raise TypeError(f"{value!r:.80} is not a size")
+        found.append(value)
+    return tuple(found)

@@ -1,4 +1,4 @@
-"""The small files at the head of a bundle, each the way in for other people's tools. Pure."""
+"""The small files before the blobs of a bundle: each lets another program read it. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,26 +32,26 @@ Images inside:
 
 
 def write_head(lock: Lock, manifests: Mapping[Digest, Manifest]) -> dict[str, bytes]:
-    """Return the files that come before the blobs, by name and in order."""
+    """Return the small files of a bundle that is not cut, by name and in order."""
     plain = [image for image in lock.images if not image.is_extra]
     extras = [image for image in lock.images if image.is_extra]
     return {
         "oci-layout": LAYOUT,
-        "index.json": _write_index([_enter(image) for image in plain]),
+        "index.json": _write_index([_describe_image(image) for image in plain]),
         "manifest.json": encode(_list_for_docker(lock, manifests)),
         "bundle.json": lock.raw,
-        "extras.json": _write_index([*map(_enter, extras), *_list_referrers(lock)]),
+        "extras.json": _write_index([*map(_describe_image, extras), *_list_referrers(lock)]),
         "README.txt": write_readme(lock),
     }
 
 
 def add_signature(head: Mapping[str, bytes], signature: bytes) -> dict[str, bytes]:
-    """Return a head with a signature right behind what it signs."""
+    """Return a head with a signature after `bundle.json`, which it signs."""
     names = [*head]
-    behind = names.index("bundle.json") + 1
+    place = names.index("bundle.json") + 1
     return {
         name: head.get(name, signature)
-        for name in (*names[:behind], "bundle.json.sig", *names[behind:])
+        for name in (*names[:place], "bundle.json.sig", *names[place:])
     }
 
 
@@ -59,8 +59,8 @@ def _write_index(entries: list[dict[str, Any]]) -> bytes:
     return encode({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries})
 
 
-def _enter(image: LockedImage) -> dict[str, Any]:
-    """Describe an image under its full name: where skopeo looks for it, and where containerd."""
+def _describe_image(image: LockedImage) -> dict[str, Any]:
+    """Return an image's entry, with its name where skopeo looks for it, and where containerd."""
     keys = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
     return describe_descriptor(image.root) | {"annotations": dict.fromkeys(keys, image.name)}
 
@@ -71,12 +71,11 @@ def _list_referrers(lock: Lock) -> list[dict[str, Any]]:
 
 
 def _list_for_docker(lock: Lock, manifests: Mapping[Digest, Manifest]) -> list[dict[str, Any]]:
-    """List what `docker load` and `podman load` read: of each image its first platform.
+    """List what `docker load` and `podman load` read: the first platform of each image.
 
-    Names are whole: docker shortens them as it does its own, and podman would put `localhost/`
-    before short ones.
-
-    Nothing of a bundle that leaves out layers, which they could not load.
+    Names are written in full: docker shortens them as it does its own, and podman would put
+    `localhost/` before short ones. The list is empty where the bundle omits layers, since these
+    programs could not load it.
     """
     entries: dict[Digest, dict[str, Any]] = {}
     for image in lock.images if not lock.omitted else ():
@@ -98,13 +97,13 @@ def _choose_platform(root: Manifest, manifests: Mapping[Digest, Manifest]) -> Ma
 
 
 def is_runnable(manifest: Manifest) -> bool:
-    """Whether it is an image, rather than an index, a chart, an attestation or a signature."""
+    """Whether a manifest is an image that runs, not an index, a chart or an attestation."""
     kinds = [blob.media_type for blob in manifest.blobs]
     return bool(kinds) and kinds[0] in _CONFIGS and all(k.startswith(_LAYERS) for k in kinds[1:])
 
 
 def write_readme(lock: Lock) -> bytes:
-    """Return what people read who have nothing but the bundle."""
+    """Return `README.txt`, for people who have only the bundle."""
     images = [image for image in lock.images if not image.is_extra]
     note = ""
     if lock.omitted:

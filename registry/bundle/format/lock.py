@@ -1,4 +1,4 @@
-"""`bundle.json`: what a bundle holds, down to the digest (docs/bundle-format.md)."""
+"""`bundle.json`: what a bundle contains, each blob by its digest (docs/bundle-format.md)."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-from registry.bundle.format.canonical_json import identify, read_size, read_text, stamp
+from registry.bundle.format.canonical_json import encode_with_digest, read_sizes, read_texts
 from registry.errors import BundleInvalid, InvalidInput
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor
@@ -18,7 +18,7 @@ from registry.oci.names import (
     parse_repository,
 )
 
-FORMAT = 1  # raised when a former version could no longer read what this one writes
+FORMAT = 1  # raised when an earlier version could no longer read what this version writes
 MAX_MANIFESTS = 64 * 1024 * 1024  # bytes of all manifests together, which are kept in memory
 MAX_LOCK = 16 * 1024 * 1024  # bytes; a hundred thousand blobs take half of it
 
@@ -28,12 +28,22 @@ Mode = Literal["subset", "complete", "flat"]
 
 
 @dataclass(frozen=True, slots=True)
-class LockedImage:
-    """One image by one name, and what of it is inside.
+class ImageRequest:
+    """An image that somebody asks a bundle for. `sources` say where: `compose.yaml:12`."""
 
-    `root` is what the name leads to; `platforms` are those that are inside, `missing` those that
-    only an index speaks of. `referrers` are manifests about it (signatures, SBOMs). `sources` say
-    where the image was asked for. An extra is a tag by which clients look for signatures.
+    repository: Repository
+    reference: Reference
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LockedImage:
+    """One image by one name, and the parts of it that are in the bundle.
+
+    `root` is the manifest or index that the name refers to. `platforms` are those whose manifests
+    are in the bundle, `missing` those that only the index lists. `referrers` are manifests about
+    the image (signatures, SBOMs). `sources` say where the image was asked for. An extra is a tag
+    by which clients look for signatures.
     """
 
     repository: Repository
@@ -45,7 +55,7 @@ class LockedImage:
     sources: tuple[str, ...] = ()
     is_extra: bool = False
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The image as people write it."""
         return format_image(self.repository, self.reference)
@@ -53,11 +63,11 @@ class LockedImage:
 
 @dataclass(frozen=True)
 class Lock:
-    """The whole of a bundle: its images, and its blobs in the order of the file.
+    """The content of a bundle: its images, and its blobs in the order of the file.
 
     `manifests` are the media types of those blobs that are manifests. `omitted` are blobs that the
-    images need and the bundle leaves out, as the other side is said to have them: by the documents
-    whose ids `requires` has.
+    images need and that the bundle leaves out, because documents say that the other side has them;
+    `requires` has the ids of these documents.
     """
 
     mode: Mode
@@ -70,21 +80,25 @@ class Lock:
     @cached_property
     def raw(self) -> bytes:
         """The bytes of `bundle.json`; the same for the same content."""
-        return stamp("bundleId", _describe(self))
+        return self._encoded[1]
 
     @cached_property
     def bundle_id(self) -> str:
-        """The digest of everything but the id itself, as canonical JSON."""
-        return identify(_describe(self))
+        """The digest of the canonical JSON of everything but the id itself."""
+        return self._encoded[0]
+
+    @cached_property
+    def _encoded(self) -> tuple[str, bytes]:
+        return encode_with_digest("bundleId", _describe(self))
 
     @cached_property
     def sizes(self) -> dict[Digest, int]:
-        """The size in bytes of each blob inside."""
+        """The size in bytes of each blob in the bundle."""
         return dict(self.blobs)
 
-    @property
+    @cached_property
     def size(self) -> int:
-        """The bytes of all blobs inside together."""
+        """The size in bytes of all blobs in the bundle together."""
         return sum(size for _, size in self.blobs)
 
 
@@ -94,14 +108,14 @@ def _describe(lock: Lock) -> dict[str, Any]:
         "mode": lock.mode,
         "images": [_describe_image(image) for image in lock.images],
         "manifests": {str(digest): kind for digest, kind in lock.manifests.items()},
-        "blobs": list_sizes(lock.blobs),
-        "omitted": list_sizes(lock.omitted),
+        "blobs": list_blobs(lock.blobs),
+        "omitted": list_blobs(lock.omitted),
         "requires": list(lock.requires),
     }
 
 
-def list_sizes(blobs: Iterable[tuple[Digest, int]]) -> list[list[str | int]]:
-    """Return digests and sizes as JSON has them here."""
+def list_blobs(blobs: Iterable[tuple[Digest, int]]) -> list[list[str | int]]:
+    """Return pairs of digest and size as the JSON of bundles has them."""
     return [[str(digest), size] for digest, size in blobs]
 
 
@@ -124,11 +138,11 @@ def describe_descriptor(each: Descriptor) -> dict[str, Any]:
 
 
 def parse_lock(raw: bytes) -> Lock:
-    """Read `bundle.json`, from whoever it comes.
+    """Parse `bundle.json`, of which nothing is trusted.
 
     Raises:
-        BundleInvalid: it is not one, is of a newer format, contradicts itself, or is not the one
-            that its id names.
+        BundleInvalid: it is something else, has a newer format, contradicts itself, or is not what
+            its id was computed from.
     """
     if len(raw) > MAX_LOCK:
         raise BundleInvalid("bundle.json", f"{len(raw)} bytes are more than {MAX_LOCK}")
@@ -137,91 +151,91 @@ def parse_lock(raw: bytes) -> Lock:
         found = document["formatVersion"]
         if found != FORMAT:
             raise BundleInvalid(
-                "bundle.json", f"it is of format {found!r}, and this version reads {FORMAT}"
+                "bundle.json", f"it has format {found!r}, and this version reads format {FORMAT}"
             )
         lock = _read(document)
-        _refuse_gaps(lock)
+        _check_consistency(lock)
         is_right = lock.raw == raw
     except _UNREADABLE as error:
         raise BundleInvalid("bundle.json", f"it cannot be read ({error!r:.200})") from error
     if not is_right:
-        raise BundleInvalid("bundle.json", "it is not as its bundleId says")
+        raise BundleInvalid("bundle.json", "its content does not agree with its bundleId")
     return lock
 
 
-def _refuse_gaps(lock: Lock) -> None:
-    """Refuse a lock that names manifests which it has not, or one thing for another."""
+def _check_consistency(lock: Lock) -> None:
+    """Refuse a lock that names manifests which it does not contain, or one digest for another."""
     if len({image.name for image in lock.images}) != len(lock.images):
-        raise ValueError("an image is named twice")
+        raise ValueError("two images have the same name")
     for image in lock.images:
         if isinstance(image.reference, Digest) and image.reference != image.root.digest:
-            raise ValueError(f"{image.name} is said to be {image.root.digest}")
+            raise ValueError(f"{image.name} has the root {image.root.digest}")
     named = {each.digest for image in lock.images for each in (image.root, *image.referrers)}
-    if lacking := sorted(map(str, named - lock.manifests.keys())):
-        raise ValueError(f"{lacking[0]} is named and is no manifest")
-    if lacking := sorted(map(str, lock.manifests.keys() - lock.sizes.keys())):
-        raise ValueError(f"the manifest {lacking[0]} is not inside")
+    if missing := sorted(map(str, named - lock.manifests.keys())):
+        raise ValueError(f"an image refers to {missing[0]}, which is not listed as a manifest")
+    if missing := sorted(map(str, lock.manifests.keys() - lock.sizes.keys())):
+        raise ValueError(f"the manifest {missing[0]} is not listed as a blob")
 
 
 def _read(document: Mapping[str, Any]) -> Lock:
     mode = document["mode"]
     if mode not in get_args(Mode):
         raise ValueError(f"mode {mode!r}")
+    kinds = read_texts([*document["manifests"].values()])
     return Lock(
         mode=mode,
         images=tuple(map(_read_image, document["images"])),
-        manifests={
-            Digest.parse(digest): read_text(kind) for digest, kind in document["manifests"].items()
-        },
-        blobs=read_sizes(document["blobs"]),
-        omitted=read_sizes(document["omitted"]),
-        requires=tuple(map(read_text, document["requires"])),
+        manifests=dict(zip(map(Digest.parse, document["manifests"]), kinds, strict=True)),
+        blobs=read_blobs(document["blobs"]),
+        omitted=read_blobs(document["omitted"]),
+        requires=read_texts(document["requires"]),
     )
 
 
 def _read_image(fields: Mapping[str, Any]) -> LockedImage:
+    repository, reference = read_texts([fields["repository"], fields["reference"]])
     return LockedImage(
-        repository=parse_repository(read_text(fields["repository"])),
-        reference=parse_reference(read_text(fields["reference"])),
+        repository=parse_repository(repository),
+        reference=parse_reference(reference),
         root=_read_descriptor(fields["root"]),
-        platforms=tuple(map(read_text, fields["platforms"])),
-        missing=tuple(map(read_text, fields["missing"])),
+        platforms=read_texts(fields["platforms"]),
+        missing=read_texts(fields["missing"]),
         referrers=tuple(map(_read_descriptor, fields["referrers"])),
-        sources=tuple(map(read_text, fields["sources"])),
+        sources=read_texts(fields["sources"]),
         is_extra=fields["extra"] is True,
     )
 
 
 def _read_descriptor(fields: Mapping[str, Any]) -> Descriptor:
-    digest, size = Digest.parse(read_text(fields["digest"])), read_size(fields["size"])
-    return Descriptor(read_text(fields["mediaType"]), digest, size)
+    (size,) = read_sizes([fields["size"]])
+    kind, digest = read_texts([fields["mediaType"], fields["digest"]])
+    return Descriptor(kind, Digest.parse(digest), size)
 
 
-def read_sizes(pairs: Sequence[Any]) -> tuple[tuple[Digest, int], ...]:
-    """Read what `list_sizes` makes.
+def read_blobs(pairs: Sequence[Any]) -> tuple[tuple[Digest, int], ...]:
+    """Read what `list_blobs` returns.
 
     Raises:
-        ValueError, TypeError, DigestInvalid: it is anything else, or names a blob twice.
+        ValueError, TypeError, DigestInvalid: it is something else, or lists a blob twice.
     """
-    read = tuple((Digest.parse(read_text(digest)), read_size(size)) for digest, size in pairs)
-    if len(dict(read)) != len(read):
-        raise ValueError("a blob is named twice")
-    return read
+    digests = [Digest.parse(digest) for digest, _ in pairs]
+    found = tuple(zip(digests, read_sizes([size for _, size in pairs]), strict=True))
+    if len(dict(found)) != len(found):
+        raise ValueError("a blob is listed twice")
+    return found
 
 
-def refuse_bomb(lock: Lock) -> None:
-    """Refuse a lock that, or whose manifests, would fill the memory of who reads it.
+def check_limits(lock: Lock) -> None:
+    """Refuse a lock that, with its manifests, would fill the memory of the program that reads it.
 
     Raises:
-        BundleInvalid: it, a manifest, or all of them together are larger than a bundle's may be.
+        BundleInvalid: the lock, one manifest, or all manifests together exceed the limits.
     """
     if len(lock.raw) > MAX_LOCK:
         raise BundleInvalid("bundle.json", f"it has more than {MAX_LOCK} bytes; {_SPLIT}")
     sizes = [lock.sizes.get(digest, 0) for digest in lock.manifests]
     if max(sizes, default=0) > MAX_MANIFEST:
-        raise BundleInvalid(
-            "bundle.json", f"a manifest of more than {MAX_MANIFEST} bytes is listed"
-        )
+        raise BundleInvalid("bundle.json", f"it lists a manifest of more than {MAX_MANIFEST} bytes")
     if sum(sizes) > MAX_MANIFESTS:
         raise BundleInvalid(
             "bundle.json", f"its manifests have more than {MAX_MANIFESTS} bytes; {_SPLIT}"

@@ -1,7 +1,7 @@
-"""Who made a bundle: an Ed25519 signature over `bundle.json` (RFC 8032), checked offline.
+"""Signatures of bundles: Ed25519 over `bundle.json` (RFC 8032), checked without a network.
 
-`bundle.json` names every byte of the bundle, so its signature is the bundle's. Keys are PEM files,
-as `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout` make them.
+`bundle.json` has the digest of every blob, so its signature covers the whole bundle. Keys are PEM
+files, as `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout` make them.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ def sign(raw: bytes, key: Path) -> bytes:
     """Return the 64 bytes of a signature.
 
     Raises:
-        KeyInvalid: `key` is no private Ed25519 key in PEM, or needs a password.
+        KeyInvalid: `key` is not a private Ed25519 key in PEM, or needs a password.
     """
     try:
         private = load_pem_private_key(key.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:
         raise KeyInvalid(str(key), str(error)) from error
     if not isinstance(private, Ed25519PrivateKey):
-        raise KeyInvalid(str(key), "it is no Ed25519 key")
+        raise KeyInvalid(str(key), "it is not an Ed25519 key")
     return private.sign(raw)
 
 
@@ -34,7 +34,7 @@ def load_keys(paths: Sequence[Path]) -> list[tuple[Path, Ed25519PublicKey]]:
     """Read public keys.
 
     Raises:
-        KeyInvalid: one of them is no public Ed25519 key in PEM.
+        KeyInvalid: one of them is not a public Ed25519 key in PEM.
     """
     keys = []
     for path in paths:
@@ -43,7 +43,7 @@ def load_keys(paths: Sequence[Path]) -> list[tuple[Path, Ed25519PublicKey]]:
         except (OSError, ValueError) as error:
             raise KeyInvalid(str(path), str(error)) from error
         if not isinstance(public, Ed25519PublicKey):
-            raise KeyInvalid(str(path), "it is no Ed25519 key")
+            raise KeyInvalid(str(path), "it is not an Ed25519 key")
         keys.append((path, public))
     return keys
 
@@ -51,10 +51,10 @@ def load_keys(paths: Sequence[Path]) -> list[tuple[Path, Ed25519PublicKey]]:
 def find_signer(
     raw: bytes, signature: bytes, keys: Sequence[tuple[Path, Ed25519PublicKey]]
 ) -> Path:
-    """Return the file of the key that made a signature.
+    """Return the path of the public key that a signature was made with.
 
     Raises:
-        BundleInvalid: there is none, or none of these keys made it.
+        BundleInvalid: there is no signature, or it was made with none of these keys.
     """
     if not signature:
         raise BundleInvalid("bundle.json.sig", "the bundle is not signed; ask its maker to sign it")
@@ -64,24 +64,24 @@ def find_signer(
         except InvalidSignature:
             continue
         return path
-    raise BundleInvalid("bundle.json.sig", "none of the trusted keys has signed this bundle")
+    raise BundleInvalid("bundle.json.sig", "the signature was made with none of the trusted keys")
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Whose bundles are taken: those signed by `keys`, and unsigned ones unless `is_required`."""
+    """Which bundles are accepted: those signed with `keys`; unsigned ones unless `is_required`."""
 
     keys: tuple[Path, ...] = ()
     is_required: bool = False
 
-    def judge(self, raw: bytes, signature: bytes) -> str:
-        """Return the file name of the key that signed a bundle; empty where that is not known.
+    def check(self, raw: bytes, signature: bytes) -> str:
+        """Return the file name of the key that signed a bundle; empty where none was looked for.
 
         `raw` has to be the bytes of `bundle.json` that are used afterwards.
 
         Raises:
-            BundleInvalid: a signature lacks, or is by none of the keys.
-            KeyInvalid: one of them is no key.
+            BundleInvalid: the signature is missing, or was made with none of the keys.
+            KeyInvalid: a file does not contain a key.
         """
         if not (self.is_required or (self.keys and signature)):
             return ""

@@ -1,55 +1,65 @@
-"""The tar format as far as bundles use it: regular files, whose sizes are known before.
+"""The tar format as far as bundles use it: regular files, whose sizes are known before. Pure.
 
-Headers say name and size and nothing else, so that the same content gives the same bytes; what is
-read has to be what would have been written, byte for byte. So an archive that anybody else made, or
-that was damaged anywhere, is told apart at the first block that differs (POSIX.1-2017, pax: ustar,
-with pax records where a size or a name needs them).
+A header has a name and a size and nothing else, so that the same content gives the same bytes. A
+header that is read has to be, byte for byte, the header that this file would write. So an archive
+that another program made, or that was damaged, is noticed at the first header that differs
+(POSIX.1-2017, pax: ustar, with pax records where a size or a name needs them).
 """
 
 import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from registry.errors import BundleInvalid
 from registry.oci.digest import Digest
 
-BLOCK = 512  # bytes; everything in a tar begins at a multiple of it
+BLOCK = 512  # bytes; every header and every file's content begins at a multiple of it
 END = bytes(2 * BLOCK)
+KIND = slice(156, 157)  # where a header says what follows it
+PAX_HEADER = tarfile.XHDTYPE  # a block of records and a second header follow
 _NAME = re.compile(
     r"oci-layout|(?:index|manifest|bundle|extras|volume)\.json|bundle\.json\.sig|README\.txt"
-    r"|blobs/sha(?:256/[0-9a-f]{64}|512/[0-9a-f]{128})(?:\.[0-9]{4})?"
+    r"|blobs/(?:(sha256)/([0-9a-f]{64})|(sha512)/([0-9a-f]{128}))(?:\.([0-9]{4}))?"
 )
-_MAX_SIZE = 2**60  # bytes; beyond it no file system could be gone about in
-_PAX_BLOCKS = 2  # behind the header that says that there are records: they, and the file's header
-
-
-class ByteSource(Protocol):
-    """What an archive is read from."""
-
-    def read(self, size: int, /) -> bytes:
-        """Read up to `size` bytes; fewer only at the end."""
-        ...
+_MAX_SIZE = 2**60  # bytes; no file system has larger files
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One file of an archive: its bytes are the `size` from `offset` on."""
+    """One file of a bundle: its content are the `size` bytes from `offset` on.
+
+    `end` is where the next header of the archive begins.
+    """
 
     name: str
     offset: int
     size: int
+    end: int
 
-    @property
-    def end(self) -> int:
-        """Where the next header begins."""
-        return self.offset + pad(self.size)
 
-    @property
-    def is_blob(self) -> bool:
-        """Whether it is a blob or a part of one."""
-        return self.name.startswith("blobs/")
+@dataclass(frozen=True, slots=True)
+class BlobMember(Member):
+    """A file that contains the blob `digest`, or its part number `part` where that is not 0."""
+
+    digest: Digest
+    part: int = 0
+
+
+def build_member(name: str, offset: int, size: int) -> Member:
+    """Return a file of a bundle by its name and place; a blob's with the digest in the name.
+
+    Raises:
+        ValueError: no file of a bundle has such a name.
+    """
+    found = _NAME.fullmatch(name)
+    if found is None:
+        raise ValueError(f"a bundle has no file called {name[:200]!r}")
+    end = offset + pad(size)
+    if algorithm := found[1] or found[3]:
+        digest = Digest(f"{algorithm}:{found[2] or found[4]}")
+        return BlobMember(name, offset, size, end, digest, int(found[5] or 0))
+    return Member(name, offset, size, end)
 
 
 def is_file_name(name: str) -> bool:
@@ -63,74 +73,46 @@ def format_blob_name(digest: Digest, part: int = 0) -> str:
     return f"{name}.{part:04}" if part else name
 
 
-def read_blob_name(name: str) -> Digest:
-    """Return the digest of the blob that a file is, or is a part of."""
-    _, algorithm, encoded = name.split("/")
-    return Digest.parse(f"{algorithm}:{encoded.partition('.')[0]}")
-
-
 def pad(size: int) -> int:
-    """Return `size` with what fills its last block."""
+    """Return `size` rounded up to whole blocks."""
     return -(-size // BLOCK) * BLOCK
 
 
 def write_header(name: str, size: int) -> bytes:
-    """Return what stands before the `size` bytes of a file called `name`."""
+    """Return the header for a file called `name` with `size` bytes."""
     info = tarfile.TarInfo(name)
     info.size, info.mode = size, 0o644
     return info.tobuf(tarfile.PAX_FORMAT)
 
 
 def measure(name: str, size: int) -> int:
-    """Return how many bytes a file takes in an archive."""
+    """Return how many bytes a file takes in an archive, with its header and padding."""
     return len(write_header(name, size)) + pad(size)
 
 
 def lay_out(files: Iterable[tuple[str, int]]) -> Iterator[Member]:
-    """Yield where each file (name and size) will be."""
+    """Yield the place of each file (name and size) in an archive of these files."""
     position = 0
     for name, size in files:
-        member = Member(name, position + len(write_header(name, size)), size)
+        member = build_member(name, position + len(write_header(name, size)), size)
         position = member.end
         yield member
 
 
-def read_member(file: ByteSource, position: int, label: str) -> Member | None:
-    """Read the header at `position`, where the file has been left; None at the end of the archive.
+def parse_header(header: bytes, position: int, label: str) -> Member:
+    """Parse the blocks of the header at `position` in the archive that is called `label`.
 
     Raises:
-        BundleInvalid: there is no header, or not one that a bundle has.
+        BundleInvalid: it is no header, or not one that a bundle has.
     """
-    header = _read_block(file, position, label)
-    if not header.strip(b"\0"):
-        _check_end(file, position + BLOCK, label)
-        return None
-    if header[156:157] == tarfile.XHDTYPE:
-        for number in range(1, 1 + _PAX_BLOCKS):
-            header += _read_block(file, position + number * BLOCK, label)
     name, size = _parse(header, position, label)
-    if not is_file_name(name):
-        raise BundleInvalid(label, f"byte {position}: a bundle has no file called {name[:200]!r}")
+    try:
+        member = build_member(name, position + len(header), size)
+    except ValueError as error:
+        raise BundleInvalid(label, f"byte {position}: {error}") from error
     if write_header(name, size) != header:
-        raise BundleInvalid(label, f"byte {position}: the header of {name} is not as it was made")
-    return Member(name, position + len(header), size)
-
-
-def _read_block(file: ByteSource, position: int, label: str) -> bytes:
-    block = file.read(BLOCK)
-    if len(block) < BLOCK:
-        raise BundleInvalid(label, f"it ends at byte {position + len(block)}, in the middle")
-    return block
-
-
-def _check_end(file: ByteSource, position: int, label: str) -> None:
-    """Accept a second block of zeros, and as many more as tapes and tools like to add."""
-    found = _read_block(file, position, label)
-    while found:
-        if found.strip(b"\0"):
-            raise BundleInvalid(label, f"something follows its end, at byte {position}")
-        position += len(found)
-        found = file.read(BLOCK * BLOCK)
+        raise BundleInvalid(label, f"byte {position}: the header of {name} was changed")
+    return member
 
 
 def _parse(header: bytes, position: int, label: str) -> tuple[str, int]:
@@ -139,9 +121,9 @@ def _parse(header: bytes, position: int, label: str) -> tuple[str, int]:
         records = _read_records(header[BLOCK : 2 * BLOCK]) if len(header) > BLOCK else {}
         name, size = records.get("path", info.name), int(records.get("size", info.size))
     except (tarfile.HeaderError, ValueError, IndexError) as error:
-        raise BundleInvalid(label, f"byte {position} begins no file ({error})") from error
+        raise BundleInvalid(label, f"no file begins at byte {position} ({error})") from error
     if not 0 <= size <= _MAX_SIZE:
-        raise BundleInvalid(label, f"byte {position} says a size of {size}")
+        raise BundleInvalid(label, f"the header at byte {position} has a size of {size}")
     return name, size
 
 

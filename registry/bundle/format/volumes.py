@@ -1,7 +1,7 @@
 """Volumes: a bundle cut into archives of a bounded size, each of which can be verified alone.
 
-A volume is `volume.json`, the lock and its signature, and whole blobs. Only a blob that is larger
-than a volume is cut, into numbered parts whose digests `volume.json` has. Pure.
+A volume has `volume.json`, the lock and its signature, and whole blobs. Only a blob that is larger
+than a volume is cut, into numbered parts whose digests are in `volume.json`. Pure.
 """
 
 import json
@@ -9,23 +9,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from registry.bundle.format.canonical_json import read_size, read_text, stamp
+from registry.bundle.format.canonical_json import encode_with_digest, read_sizes, read_texts
 from registry.bundle.format.tar import END, format_blob_name, measure
 from registry.errors import BundleInvalid, InvalidInput, VolumeTooSmall
 from registry.oci.digest import Digest
 
 MAX_COUNT = 9999
 LABEL = 512  # bytes of `volume.json` besides its parts, at most
-_ENTRY = 512  # bytes that a part takes in it, at most
-_CRUMB = 2048  # bytes; a volume that has less room is full
-_SMALLEST = 64 * 1024  # bytes of blobs for which a volume is worth its head
+_ENTRY = 512  # bytes that a part takes in `volume.json`, at most
+_LEAST_ROOM = 2048  # bytes; a volume that has less room counts as full
+_SMALLEST = 64 * 1024  # bytes; a volume has to have at least so much room for blobs
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What goes into a volume: the bytes `start` to `start + size` of a blob.
+    """A blob, or a part of one, in a volume: the `size` bytes from `start` on.
 
-    `part` counts from 1 where the blob is cut, and is 0 where the piece is all of it.
+    `part` counts from 1 where the blob is cut; it is 0 for a whole blob.
     """
 
     digest: Digest
@@ -41,7 +41,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """What `volume.json` says: which of how many this is, and of its parts what they are."""
+    """The content of `volume.json`: this is volume `number` of `count`; `parts` by file name."""
 
     bundle_id: str
     number: int
@@ -51,12 +51,12 @@ class Volume:
     @property
     def raw(self) -> bytes:
         """The bytes of `volume.json`."""
-        return stamp("volumeId", _describe(self))
+        return encode_with_digest("volumeId", _describe(self))[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a blob of `whole` bytes: its own digest, and where in the blob it begins."""
+    """A part of a blob of `whole` bytes: its `size` bytes from `start` on, and their digest."""
 
     digest: Digest
     start: int
@@ -82,56 +82,52 @@ def _describe(volume: Volume) -> dict[str, Any]:
 
 
 def parse_volume(raw: bytes, label: str) -> Volume:
-    """Read `volume.json`, from whoever it comes.
+    """Parse `volume.json`, of which nothing is trusted; `label` is the volume, for messages.
 
     Raises:
-        BundleInvalid: it is not one, or not as its id says.
+        BundleInvalid: it is something else, or not what its id was computed from.
     """
     try:
         fields = json.loads(raw)
-        volume = Volume(
-            read_text(fields["bundleId"]),
-            read_size(fields["number"]),
-            read_size(fields["count"]),
-            {
-                read_text(name): Part(
-                    Digest.parse(read_text(part["digest"])),
-                    read_size(part["start"]),
-                    read_size(part["size"]),
-                    read_size(part["whole"]),
-                )
-                for name, part in fields["parts"].items()
-            },
-        )
+        bundle_id, *names = read_texts([fields["bundleId"], *fields["parts"]])
+        number, count = read_sizes([fields["number"], fields["count"]])
+        parts = dict(zip(names, map(_read_part, fields["parts"].values()), strict=True))
+        volume = Volume(bundle_id, number, count, parts)
         is_right = volume.raw == raw and 1 <= volume.number <= volume.count <= MAX_COUNT
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidInput) as error:
         raise BundleInvalid(label, f"volume.json cannot be read ({error!r:.200})") from error
     if not is_right:
-        raise BundleInvalid(label, "volume.json is not as its volumeId says")
+        raise BundleInvalid(label, "the content of volume.json does not agree with its volumeId")
     return volume
+
+
+def _read_part(fields: Mapping[str, Any]) -> Part:
+    start, size, whole = read_sizes([fields["start"], fields["size"], fields["whole"]])
+    return Part(Digest.parse(fields["digest"]), start, size, whole)
 
 
 def cut(
     blobs: Sequence[tuple[Digest, int]], first: int, head: int, limit: int
 ) -> list[list[Piece]]:
-    """Return what goes into each volume of at most `limit` bytes, of which heads take `head`.
+    """Return the pieces of each volume of at most `limit` bytes; small files take `head` of them.
 
-    The `first` blobs, which are small and which all others need, come in order at the beginning;
-    the others where they fit, the largest first. Each volume is in the order of `blobs`.
+    The `first` blobs, which are small and which all others need, are placed first, in order; then
+    the others, the largest first, each into the first volume that has room. The pieces of a volume
+    are in the order of `blobs`.
 
     Raises:
-        VolumeTooSmall: there would be no room beside the heads, or there would be too many.
+        VolumeTooSmall: there would be no room beside the small files, or too many volumes.
     """
     room = limit - head - measure("volume.json", LABEL) - len(END)
     least = max(_SMALLEST, sum(size for _, size in blobs) // MAX_COUNT)
-    if room < least:  # said before the work, which would be endless
+    if room < least:  # refused first, since the work would be endless
         raise VolumeTooSmall(limit, limit - room + least)
     order = {digest: number for number, (digest, _) in enumerate(blobs)}
     pieces = [piece for digest, size in blobs for piece in _cut_blob(digest, size, room)]
     early = {digest for digest, _ in blobs[:first]}
     pieces.sort(key=lambda each: (each.digest not in early, -each.size, order[each.digest]))
     volumes: list[list[Piece]] = []
-    left: dict[int, int] = {}  # of those volumes that are not full
+    left: dict[int, int] = {}  # bytes of room in those volumes that are not full
     for piece in pieces:
         cost = _cost(piece)
         number = next((n for n, space in left.items() if space >= cost), len(volumes))
@@ -140,7 +136,7 @@ def cut(
             left[number] = room
         volumes[number].append(piece)
         left[number] -= cost
-        if left[number] < _CRUMB:
+        if left[number] < _LEAST_ROOM:
             del left[number]
     if len(volumes) > MAX_COUNT:
         raise VolumeTooSmall(limit, limit + room)

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from registry.bundle.format.tar import Member, format_blob_name, read_blob_name
-from registry.bundle.read.sources import BundleSource, format_place
-from registry.bundle.read.volume_source import CutPart
+from registry.bundle.format.tar import BlobMember, format_blob_name
+from registry.bundle.read.sources import BundleSource, CutPart, format_place
 from registry.content.content import Content
 from registry.content.ingest import Ingest, SparseIngest
 from registry.errors import BundleInvalid, DigestMismatch
@@ -48,13 +47,13 @@ class BlobLoader:
         self._committing: asyncio.Task[None] | None = None
         self.result = LoadedBlobs()
 
-    async def load(self, source: BundleSource, member: Member) -> None:
+    async def load(self, source: BundleSource, member: BlobMember) -> None:
         """Store a blob, unless it is here; a damaged one is noted in the result.
 
         Raises:
             StoreError: the disk refused, or there is too little space; what has come is kept.
         """
-        digest = read_blob_name(member.name)
+        digest = member.digest
         ingest = None
         if digest not in self._known or not await self._is_here(digest, member.size):
             ingest = await self._content.wait_for_ingest(digest)
@@ -72,8 +71,7 @@ class BlobLoader:
             await ingest.suspend()
             raise
         await self.finish()
-        place = format_place(source, member)
-        self._committing = asyncio.create_task(self._commit(ingest, member, place))
+        self._committing = asyncio.create_task(self._commit(ingest, member, source))
 
     async def finish(self) -> None:
         """Wait until all blobs that were loaded are durable.
@@ -97,13 +95,13 @@ class BlobLoader:
         where = f"{name} in {place}"
         self.result.damaged[digest] = f"{former}, {where}" if former else where
 
-    async def _commit(self, ingest: Ingest, member: Member, place: str) -> None:
+    async def _commit(self, ingest: Ingest, member: BlobMember, source: BundleSource) -> None:
         async with ingest:
             try:
                 await ingest.commit()
                 self.result.new += member.size
             except DigestMismatch:
-                self._note_damage(ingest.digest, member.name, place)
+                self._note_damage(ingest.digest, member.name, format_place(source, member))
 
     async def load_parts(self, parts: Sequence[CutPart]) -> None:
         """Store parts of one blob, in any order; the last missing one completes the blob.
@@ -112,7 +110,7 @@ class BlobLoader:
             StoreError: the disk refused, or there is too little space; what has come is kept.
         """
         await self.finish()
-        digest, whole = read_blob_name(parts[0].member.name), parts[0].part.whole
+        digest, whole = parts[0].member.digest, parts[0].part.whole
         ingest = None
         if digest not in self._known or not await self._is_here(digest, whole):
             ingest = await self._content.wait_for_parts(digest, whole)
@@ -148,7 +146,7 @@ class BlobLoader:
         return new
 
 
-async def _copy(source: BundleSource, member: Member, ingest: Ingest) -> None:
+async def _copy(source: BundleSource, member: BlobMember, ingest: Ingest) -> None:
     """Append the bytes of a blob that a former import has not left."""
     resumed = await ingest.resume(member.size)
     await ingest.append(_skip(source.read(member), resumed), member.size)

@@ -15,9 +15,8 @@ from registry.bundle.read.head import (
     find_contradictions,
     list_users,
     map_parents,
-    sketch,
+    parse_without_raw,
 )
-from registry.bundle.read.volume_source import VolumeSource
 from registry.catalog.manifests import ManifestCatalog
 from registry.content.content import Content
 from registry.content.manifests import ManifestStore
@@ -96,9 +95,8 @@ class Importer:
         self, opened: Opened, result: Imported, before: AbstractSet[Digest], signer: str
     ) -> None:
         source = opened.source
-        if isinstance(source, VolumeSource):
-            result.volumes = source.missing
-        result.flaws[:0] = source.flaws.told
+        result.volumes = list(source.missing)
+        result.flaws = [*source.flaws.messages, *result.flaws]
         await self._load_images(opened.lock, result, before, signer)
 
     async def _mark_used(self, lock: Lock) -> set[Digest]:
@@ -122,7 +120,7 @@ class Importer:
             raw = await self._read(digest)
             try:
                 if raw is not None:
-                    manifests[digest] = sketch(raw, kind, digest)
+                    manifests[digest] = parse_without_raw(raw, kind, digest)
             except ManifestInvalid as error:
                 wrong[digest] = [error.why]
         for digest, why in find_contradictions(lock, manifests).items():
@@ -244,12 +242,11 @@ class Importer:
 
 async def _load_blobs(opened: Opened, loader: BlobLoader, report: Callable[[int], None]) -> None:
     source = opened.source
-    cut = source.cut if isinstance(source, VolumeSource) else {}
-    for member in opened.rest:
-        if member.name not in cut:
+    for member in opened.blobs:
+        if member.digest not in source.parts:  # those are stored part by part
             await loader.load(source, member)
             report(member.size)
-    for parts in cut.values():
+    for parts in source.parts.values():
         await loader.load_parts(parts)
         report(sum(each.part.size for each in parts))
 

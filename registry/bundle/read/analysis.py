@@ -1,12 +1,12 @@
-"""What is in a bundle, and why it is that large."""
+"""What is in a bundle, and what makes it large."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from registry.bundle.format.lock import Lock, LockedImage
-from registry.bundle.format.tar import Member, read_blob_name
-from registry.bundle.read.head import Opened, sketch
+from registry.bundle.format.tar import BlobMember
+from registry.bundle.read.head import Opened, parse_without_raw
 from registry.bundle.read.sources import read_small
 from registry.errors import BundleInvalid, ManifestInvalid
 from registry.oci.digest import Digest
@@ -15,10 +15,11 @@ from registry.oci.manifest import Manifest
 
 @dataclass(frozen=True, slots=True)
 class ImageSize:
-    """What an image takes of a bundle, in bytes.
+    """How many bytes of a bundle an image needs.
 
-    `unique` is what no image with another root needs; `left_out` is what the other side is said to
-    have. `is_known` is false where the bundle's manifests are not all at hand, which say more.
+    `unique` is the size of the blobs that no image with another root needs; `left_out` is the size
+    of the blobs that the bundle omits. `is_known` is false where manifests of the image are missing
+    or damaged, so that it needs more than is known.
     """
 
     image: LockedImage
@@ -29,7 +30,7 @@ class ImageSize:
 
     @property
     def shared(self) -> int:
-        """What other images need too."""
+        """The size of the blobs that other images need too."""
         return self.size - self.unique
 
 
@@ -43,10 +44,9 @@ class LargestBlob:
 
 
 def read_manifests(opened: Opened) -> dict[Digest, Manifest]:
-    """Read the manifests of a bundle, without their bytes; those in volumes not given are left out.
+    """Return the manifests of a bundle, without their bytes; less those in missing volumes.
 
-    Of `opened.rest` only what comes before the last manifest is used, so of a stream only that
-    much is read.
+    `opened.blobs` is used up to the last manifest, so that a stream is not read further.
 
     Raises:
         BundleInvalid: one of them is damaged.
@@ -54,18 +54,18 @@ def read_manifests(opened: Opened) -> dict[Digest, Manifest]:
     """
     found: dict[Digest, Manifest] = {}
     kinds = opened.lock.manifests
-    while len(found) < len(kinds) and (member := next(opened.rest, None)) is not None:
-        digest = read_blob_name(member.name)
-        if digest in kinds:
-            found[digest] = _read_manifest(opened, member, digest)
+    while len(found) < len(kinds) and (member := next(opened.blobs, None)) is not None:
+        if member.digest in kinds:
+            found[member.digest] = _read_manifest(opened, member)
     return found
 
 
-def _read_manifest(opened: Opened, member: Member, digest: Digest) -> Manifest:
-    raw, why = read_small(opened.source, member), "its bytes are not those of its name"
+def _read_manifest(opened: Opened, member: BlobMember) -> Manifest:
+    digest = member.digest
+    raw, why = read_small(opened.source, member), "its bytes have another digest"
     try:
         if digest.matches(raw):
-            return sketch(raw, opened.lock.manifests[digest], digest)
+            return parse_without_raw(raw, opened.lock.manifests[digest], digest)
     except ManifestInvalid as error:
         why = str(error)
     raise BundleInvalid(
@@ -73,8 +73,8 @@ def _read_manifest(opened: Opened, member: Member, digest: Digest) -> Manifest:
     )
 
 
-class Survey:
-    """Weighs the images of a bundle; what its unread manifests refer to is not counted. Pure."""
+class Analysis:
+    """Which blobs each image of a bundle needs, as far as its manifests could be read. Pure."""
 
     def __init__(self, lock: Lock, manifests: Mapping[Digest, Manifest]) -> None:
         self._lock = lock
@@ -85,7 +85,7 @@ class Survey:
         self._users = Counter(each for name in roots.values() for each in self._needs[name])
 
     def _reach(self, image: LockedImage) -> Iterator[Digest]:
-        """Yield the digests of all that an image needs, as far as it is to be in the bundle."""
+        """Yield the digests of the blobs and manifests that an image needs of the bundle."""
         waiting = [image.root.digest, *(each.digest for each in image.referrers)]
         while waiting:
             digest = waiting.pop()
@@ -95,8 +95,8 @@ class Survey:
                 yield from (each.digest for each in manifest.blobs)
                 waiting += [c.digest for c in manifest.children if c.digest in self._lock.manifests]
 
-    def weigh(self, image: LockedImage) -> ImageSize:
-        """Return what an image of the lock takes."""
+    def measure(self, image: LockedImage) -> ImageSize:
+        """Return how many bytes an image of the lock needs."""
         needs = self._needs[image.name]
         sizes = {each: self._lock.sizes.get(each, 0) for each in needs}
         return ImageSize(
@@ -108,16 +108,16 @@ class Survey:
         )
 
     def list_omitted(self, image: LockedImage) -> list[tuple[Digest, int]]:
-        """Return what an image needs and the bundle leaves out."""
+        """Return the blobs that an image needs and the bundle omits, with sizes in bytes."""
         needs = self._needs[image.name]
         return [(digest, size) for digest, size in self._lock.omitted if digest in needs]
 
     def has_manifest(self, image: LockedImage, digest: Digest) -> bool:
-        """Whether a manifest comes along with an image: its root, one under it, or one about it."""
+        """Whether a manifest belongs to an image: its root, a child of it, or a referrer."""
         return digest in self._needs[image.name] and digest in self._lock.manifests
 
-    def list_heavy(self, count: int) -> list[LargestBlob]:
-        """Return the largest blobs inside, the largest first."""
+    def list_largest(self, count: int) -> list[LargestBlob]:
+        """Return the `count` largest blobs of the bundle, the largest first."""
         largest = sorted(self._lock.blobs, key=lambda each: (-each[1], each[0]))[:count]
         return [
             LargestBlob(

@@ -1,4 +1,4 @@
-"""A bundle as a blob store: read-only, straight from the files that it is."""
+"""A bundle as a read-only blob store, which reads the files of the bundle."""
 
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -8,7 +8,6 @@ from typing import Self
 import aiofiles.os
 import structlog
 
-from registry.bundle.format.tar import read_blob_name
 from registry.bundle.read.head import Opened
 from registry.bundle.read.sources import Extent
 from registry.bundle.read.verified import VerifiedBlobs
@@ -22,53 +21,53 @@ _State = tuple[int, int]
 
 
 class BundleStore:
-    """Blobs of a bundle by digest. Each is verified once, by whoever wants its bytes first."""
+    """Blobs of a bundle by digest. Each is verified once, when its bytes are first asked for."""
 
-    def __init__(self, extents: Mapping[Digest, list[Extent]], proofs: VerifiedBlobs) -> None:
+    def __init__(self, extents: Mapping[Digest, list[Extent]], verified: VerifiedBlobs) -> None:
         self._extents = extents
-        self._proofs = proofs
+        self._verified = verified
         paths = {place.path for places in extents.values() for place in places}
-        self._states = {path: _tell_state(path.stat()) for path in paths}
+        self._states = {path: _read_state(path.stat()) for path in paths}
         self._log = structlog.get_logger("registry.bundle")
 
     @classmethod
     def over(cls, opened: Opened, folder: Path) -> Self:
-        """Return the store of a bundle, whose `rest` this reads to its end.
+        """Return the store of a bundle, whose `blobs` this method lists to their end.
 
-        What was found right is noted in `folder`, for all processes that use it.
+        Results of hashing are written to `folder`, for all processes that use it.
 
         Raises:
-            BundleInvalid: it cannot be read on, or is a stream.
+            BundleInvalid: the bundle is too damaged, or is a stream.
             OSError: it cannot be read.
         """
         extents = {}
-        for member in opened.rest:
-            extents[read_blob_name(member.name)] = places = opened.source.locate(member)
+        for member in opened.blobs:
+            extents[member.digest] = places = opened.source.locate(member)
             if not places:
                 raise BundleInvalid(opened.source.label, "a stream cannot be served; give a file")
         return cls(extents, VerifiedBlobs(folder))
 
     @property
     def size(self) -> int:
-        """How many bytes the blobs that are here have."""
+        """The size in bytes of all blobs of the bundle that are here."""
         return sum(place.size for places in self._extents.values() for place in places)
 
     async def stat(self, digest: Digest) -> int | None:
-        """Return the size in bytes; None means surely not here, or not right."""
+        """Return the size in bytes; None when the blob is not here, or is known to be damaged."""
         places = self._extents.get(digest)
-        if places is None or self._proofs.recall(digest) is False:
+        if places is None or self._verified.recall(digest) is False:
             return None
         return sum(place.size for place in places)
 
     async def is_right(self, digest: Digest) -> bool:
-        """Whether the bytes of a blob are what its name says; they are read only once.
+        """Whether the bytes of a blob agree with its digest; they are hashed only once.
 
         Raises:
-            StoreError: they cannot be read.
+            StoreError: the blob cannot be read.
         """
-        known = self._proofs.recall(digest)
+        known = self._verified.recall(digest)
         if known is None:
-            known = await self._proofs.find(digest, lambda: self._list_pieces(digest))
+            known = await self._verified.find(digest, lambda: self._list_pieces(digest))
             if not known:
                 files = [str(place.path) for place in self._extents[digest]]
                 self._log.error("damaged, not served", blob=str(digest), files=files)
@@ -96,11 +95,13 @@ class BundleStore:
         """Yield the bytes of `span` in pieces of at most 1 MiB.
 
         Raises:
-            StoreError: the blob is not here or not right, or is shorter than the span.
+            StoreError: the blob is not here, is damaged, or is shorter than the span.
         """
         size = await self.stat(digest)
         if size is None or span.stop > size or not await self.is_right(digest):
-            raise StoreError(str(digest), "is not in the bundle, or not so much of it, or damaged")
+            raise StoreError(
+                str(digest), "is not in the bundle, is shorter than that, or is damaged"
+            )
         begin = 0
         for place in self._extents[digest]:
             start, stop = max(span.start - begin, 0), min(span.stop - begin, place.size)
@@ -111,18 +112,18 @@ class BundleStore:
             begin += place.size
 
     def _open(self, path: Path) -> int:
-        """Open a file that is as it was when the bundle was opened: what was proved still holds."""
+        """Open a file; refuse it if it has changed since its blobs were verified."""
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise StoreError(str(path), error.strerror or str(error)) from error
-        if _tell_state(os.fstat(descriptor)) != self._states[path]:
+        if _read_state(os.fstat(descriptor)) != self._states[path]:
             os.close(descriptor)
             raise StoreError(str(path), "has changed since it was opened; serve it again")
         return descriptor
 
     async def open(self, digest: Digest) -> FileBody | None:
-        """Return the open files of a blob; None when it is not here, or not right."""
+        """Return the open files of a blob; None when it is not here, or is damaged."""
         if digest not in self._extents or not await self.is_right(digest):
             return None
         file: FileBody | None = None
@@ -144,6 +145,6 @@ class BundleStore:
                 yield digest, size
 
 
-def _tell_state(found: os.stat_result) -> _State:
+def _read_state(found: os.stat_result) -> _State:
     # No inode: FAT makes new numbers when a medium is plugged in again.
     return found.st_size, found.st_mtime_ns

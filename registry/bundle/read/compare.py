@@ -1,4 +1,4 @@
-"""What two bundles do not have in common. Pure."""
+"""The differences between two bundles. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,33 +9,33 @@ from registry.oci.digest import Digest
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An image that both have, and that is not the same in both."""
+    """An image that both bundles have by the same name, and that differs."""
 
     former: LockedImage
     latter: LockedImage
 
     @property
     def gained(self) -> list[str]:
-        """The platforms that only the latter has inside."""
+        """The platforms that only the latter bundle contains."""
         return sorted({*self.latter.platforms} - {*self.former.platforms})
 
     @property
     def lost(self) -> list[str]:
-        """The platforms that only the former has inside."""
+        """The platforms that only the former bundle contains."""
         return sorted({*self.former.platforms} - {*self.latter.platforms})
 
     @property
     def has_moved(self) -> bool:
-        """Whether the name leads to something else."""
+        """Whether the name refers to another manifest."""
         return self.former.root != self.latter.root
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What is only in the latter, only in the former, and in both, but changed.
+    """Images that only the latter bundle has, that only the former has, and that changed.
 
-    `new` and `gone` are blobs by digest, with sizes in bytes; what a bundle leaves out counts as
-    its own, since its images need it all the same.
+    `new` and `gone` are blobs by digest, with sizes in bytes, that only one bundle needs. A blob
+    that a bundle omits counts as one that it needs.
     """
 
     added: tuple[LockedImage, ...]
@@ -45,33 +45,33 @@ class Difference:
     gone: Mapping[Digest, int]
 
     @property
-    def is_none(self) -> bool:
-        """Whether both bring the same images."""
+    def is_empty(self) -> bool:
+        """Whether both bundles bring the same images."""
         return not (self.added or self.removed or self.changed or self.new or self.gone)
 
 
 def compare(former: Lock, latter: Lock) -> Difference:
-    """Return what has to be done to `former` to make it `latter`."""
+    """Return what changed from `former` to `latter`."""
     before = {image.name: image for image in former.images}
     after = {image.name: image for image in latter.images}
-    had, has = _list_needs(former), _list_needs(latter)
+    had, has = _list_needed(former), _list_needed(latter)
     return Difference(
         added=tuple(image for name, image in after.items() if name not in before),
         removed=tuple(image for name, image in before.items() if name not in after),
         changed=tuple(
             Change(before[name], image)
             for name, image in after.items()
-            if name in before and _tell_apart(before[name]) != _tell_apart(image)
+            if name in before and _select_content(before[name]) != _select_content(image)
         ),
         new={digest: size for digest, size in has.items() if digest not in had},
         gone={digest: size for digest, size in had.items() if digest not in has},
     )
 
 
-def _list_needs(lock: Lock) -> dict[Digest, int]:
+def _list_needed(lock: Lock) -> dict[Digest, int]:
     return dict((*lock.blobs, *lock.omitted))
 
 
-def _tell_apart(image: LockedImage) -> tuple[object, ...]:
-    """Return what of an image matters on the other side; where it was asked for does not."""
+def _select_content(image: LockedImage) -> tuple[object, ...]:
+    """Return the fields of an image that matter after an import; its `sources` do not."""
     return image.root, image.platforms, image.referrers

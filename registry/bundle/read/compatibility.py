@@ -1,4 +1,4 @@
-"""Which programs can read a bundle, and what to do about those that cannot. Pure."""
+"""Which programs can read a bundle, and what helps with those that cannot. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _READERS: tuple[str, ...] = (
     "skopeo (docker-archive:)",
     "oras",
 )
-# They pass over images of docker's own media types, which Docker Hub still has.
+# These skip images of docker's own media types, which Docker Hub still has.
 _OCI_READERS = ("skopeo (oci-archive:)", "umoci")
 _OCI_WHOLE_READERS = ("skopeo copy --all",)
 _DOCKER = "application/vnd.docker."
@@ -25,12 +25,12 @@ _WHOLE_READERS: tuple[str, ...] = (
     "kind load",
     "k3s images folder",
 )
-_OF_CUT = "readable by: entrepot; by others when bundle join has made one file of it"
+_CUT_READERS = "readable by: entrepot; by others after bundle join has written one file"
 
 
 @dataclass(frozen=True, slots=True)
 class Unable:
-    """Programs that cannot read a bundle, or not all of it; `why` has the cure if there is one."""
+    """Programs that cannot read all of a bundle; `why` has the reason, and what helps."""
 
     programs: tuple[str, ...]
     why: str
@@ -51,25 +51,24 @@ class Readers:
 
 
 def format_readers(lock: Lock, manifests: Mapping[Digest, Manifest], *, is_cut: bool) -> str:
-    """Say which programs can read a bundle, or first have to have its volumes joined."""
+    """Return a line about the programs that can read a bundle, or need its volumes joined first."""
     if is_cut and not lock.omitted:
-        return _OF_CUT
+        return _CUT_READERS
     return str(find_readers(lock, manifests))
 
 
 def find_readers(lock: Lock, manifests: Mapping[Digest, Manifest]) -> Readers:
-    """Say which programs can read a bundle in one piece.
+    """Return which programs can read a bundle in one piece, as far as `manifests` are known.
 
-    `tests/clients/test_bundle_tools.py` shows it. An index is sparse where it names manifests that
-    the bundle has not: who wants all fails. Of volumes that are not all at hand, those `manifests`
-    that are known speak for the others.
+    `tests/clients/test_bundle_tools.py` tests each of them. An index is sparse where it refers to
+    manifests that the bundle does not contain: programs that read all children of an index fail.
     """
     if lock.omitted:
         others = ("docker load", "podman load", "ctr images import", "skopeo", "oras")
         return Readers(("entrepot bundle import",), (Unable(others, "layers are left out"),))
     runnable = [each for each in manifests.values() if is_runnable(each)]
     if not runnable:
-        unable = Unable(("docker load",), "no image is inside that runs")
+        unable = Unable(("docker load",), "the bundle has no image that runs")
         return Readers(("entrepot", "oras"), (unable,))
     is_sparse = any(
         child.digest not in lock.manifests
@@ -78,7 +77,7 @@ def find_readers(lock: Lock, manifests: Mapping[Digest, Manifest]) -> Readers:
     )
     able, whole, unable_to = _READERS, _WHOLE_READERS, []
     if any(image.root.media_type.startswith(_DOCKER) for image in lock.images):
-        why = "images of docker's own media types are inside; skopeo reads docker-archive:"
+        why = "some images have docker's own media types; skopeo reads docker-archive:"
         unable_to.append(Unable((*_OCI_READERS, *_OCI_WHOLE_READERS), why))
     else:
         able, whole = (*able, *_OCI_READERS), (*whole, *_OCI_WHOLE_READERS)

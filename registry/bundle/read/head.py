@@ -1,46 +1,45 @@
-"""Reading a bundle, from whoever it comes: its head, and then whether it tells the truth."""
+"""Opening a source as a bundle: its small files, read and compared with each other."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from registry.bundle.format.head_files import write_head, write_readme
-from registry.bundle.format.lock import Lock, LockedImage, parse_lock, refuse_bomb
-from registry.bundle.format.tar import Member, read_blob_name
-from registry.bundle.read.sources import BundleSource, read_small
-from registry.bundle.read.volume_source import VolumeSource
+from registry.bundle.format.lock import Lock, LockedImage, check_limits, parse_lock
+from registry.bundle.format.tar import BlobMember, Member
+from registry.bundle.read.sources import BundleSource, read_head
 from registry.errors import BundleInvalid
 from registry.oci.digest import Digest
 from registry.oci.manifest import Descriptor, Manifest, parse_manifest
 
-MAX_HEAD = 64 * 1024 * 1024  # bytes of the small files together
 MAX_DEPTH = 8  # indexes of indexes; real ones have one level
 SIGNATURE = "bundle.json.sig"
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The head of a bundle, read and checked against itself, and what follows it.
+    """A bundle whose small files were read and agree with each other.
 
-    `head` are its small files by name; `rest` yields its blobs, which are those of the lock.
+    `head` are its small files by name. `blobs` yields its blobs once, in the order of the source:
+    only those that the lock has, each with the size that the lock has.
     """
 
     source: BundleSource
     lock: Lock
     head: Mapping[str, bytes]
-    rest: Iterator[Member]
+    blobs: Iterator[BlobMember]
 
     @property
     def signature(self) -> bytes:
         """The signature over the lock; empty where there is none."""
         return self.head.get(SIGNATURE, b"")
 
-    def find_lies(self, manifests: Mapping[Digest, Manifest]) -> list[str]:
-        """Return the small files that do not say what the lock and the manifests say.
+    def find_changed(self, manifests: Mapping[Digest, Manifest]) -> list[str]:
+        """Return the names of small files that differ from what the lock and manifests lead to.
 
-        Those that need manifests are only compared where all of the lock's are given.
+        Files that depend on manifests are compared only where all manifests of the lock are given.
         """
         head = self.head.keys() - {SIGNATURE, "volume.json"}
-        if isinstance(self.source, VolumeSource):
+        if self.source.count:
             right = {"bundle.json": self.lock.raw, "README.txt": write_readme(self.lock)}
         elif manifests.keys() >= self.lock.manifests.keys():
             right = write_head(self.lock, manifests)
@@ -56,60 +55,47 @@ def open_bundle(source: BundleSource) -> Opened:
 
     Raises:
         BundleInvalid: it has no `bundle.json` before its blobs, or one that cannot be used; or it
-            is a volume that is not read as one.
+            is a volume that was not opened as one.
         OSError: it cannot be read.
     """
-    head: dict[str, bytes] = {}
-    members = source.list_members()
-    first = None
-    for member in members:
-        if member.is_blob:
-            first = member
-            break
-        if member.name in head:
-            raise BundleInvalid(source.label, f"{member.name} is there twice")
-        head[member.name] = read_small(source, member)
-        if sum(map(len, head.values())) > MAX_HEAD:
-            raise BundleInvalid(source.label, f"its small files have more than {MAX_HEAD} bytes")
-    if "volume.json" in head and not isinstance(source, VolumeSource):
+    head, members = read_head(source)
+    if "volume.json" in head and not source.count:
         raise BundleInvalid(
             source.label, "it is a volume, which cannot be read from a stream; give its file"
         )
     if "bundle.json" not in head:
-        told = "".join(f" ({why})" for why in source.flaws.told[:1])
+        flaw = "".join(f" ({message})" for message in source.flaws.messages[:1])
         raise BundleInvalid(
-            source.label, f"it is no bundle: there is no bundle.json before its blobs{told}"
+            source.label, f"it is not a bundle: there is no bundle.json before its blobs{flaw}"
         )
-    lock = parse_lock(head["bundle.json"])
-    refuse_bomb(lock)
-    return Opened(source, lock, head, _check(source, lock, first, members))
+    lock = source.lock or parse_lock(head["bundle.json"])
+    check_limits(lock)
+    return Opened(source, lock, head, _check_blobs(source, lock, members))
 
 
-def _check(
-    source: BundleSource, lock: Lock, first: Member | None, others: Iterator[Member]
-) -> Iterator[Member]:
-    """Yield the blobs which are those of the lock, each once, and of the size that it says."""
-    seen: set[str] = set()
-    member = first
-    while member is not None:
-        size = lock.sizes.get(read_blob_name(member.name)) if member.is_blob else None
-        if size is None or member.name in seen or "." in member.name:
-            why = f"{member.name} is not in bundle.json, or is there twice"
-            source.flaws.note(BundleInvalid(source.label, why))
-        elif size != member.size:
-            why = f"{member.name} has {member.size} bytes instead of {size}"
-            source.flaws.note(BundleInvalid(source.label, why))
-        else:
-            seen.add(member.name)
-            yield member
-        member = next(others, None)
+def _check_blobs(
+    source: BundleSource, lock: Lock, members: Iterator[Member]
+) -> Iterator[BlobMember]:
+    """Yield the blobs that the lock has, each once; note other members in `source.flaws`."""
+    seen: set[Digest] = set()
+    for member in members:
+        why = f"{member.name} is not in bundle.json, or occurs twice"
+        if isinstance(member, BlobMember) and not member.part and member.digest not in seen:
+            size = lock.sizes.get(member.digest)
+            if size == member.size:
+                seen.add(member.digest)
+                yield member
+                continue
+            if size is not None:
+                why = f"{member.name} has {member.size} bytes instead of {size}"
+        source.flaws.note(BundleInvalid(source.label, why))
 
 
-def sketch(raw: bytes, kind: str, digest: Digest) -> Manifest:
-    """Return a manifest without its bytes: what it refers to, which is all the head depends on.
+def parse_without_raw(raw: bytes, kind: str, digest: Digest) -> Manifest:
+    """Return a manifest that does not keep its bytes, of media type `kind`.
 
     Raises:
-        ManifestInvalid: it is none of that kind.
+        ManifestInvalid: it is not a manifest of this media type.
     """
     return replace(parse_manifest(raw, kind, digest), raw=b"")
 
@@ -117,60 +103,61 @@ def sketch(raw: bytes, kind: str, digest: Digest) -> Manifest:
 def find_contradictions(
     lock: Lock, manifests: Mapping[Digest, Manifest]
 ) -> dict[Digest, list[str]]:
-    """Return what manifests say that the lock denies, by the digest of the manifest that says it.
+    """Return how manifests and the lock contradict each other: sentences by manifest.
 
-    What a lock says of the root of an image stands under the root's digest. Children of an index
-    that the lock does not have are no contradiction: nobody promised them.
+    A contradiction about the root or a referrer of an image is listed under that digest. It is no
+    contradiction when an index has children that the lock does not have: a bundle may contain some
+    of the platforms only.
     """
     sizes = lock.sizes | dict(lock.omitted)
-    said = [
+    statements = [
         (each.digest, each, True)
         for image in lock.images
         for each in (image.root, *image.referrers)
     ]
     for digest, manifest in manifests.items():
-        said += [(digest, each, False) for each in manifest.blobs]
-        said += [(digest, each, True) for each in manifest.children if each.digest in sizes]
+        statements += [(digest, each, False) for each in manifest.blobs]
+        statements += [(digest, each, True) for each in manifest.children if each.digest in sizes]
     found: dict[Digest, list[str]] = {}
-    for owner, each, is_manifest in said:
+    for owner, each, is_manifest in statements:
         kind = lock.manifests.get(each.digest) if is_manifest else each.media_type
-        why = _deny(each, sizes.get(each.digest), kind)
-        if why:
+        if why := _compare(each, sizes.get(each.digest), kind):
             found.setdefault(owner, []).append(why)
     for image in lock.images:
         index = manifests.get(image.root.digest)
-        if index is not None and index.children:
-            lies = _find_false_platforms(lock, image, index)
-            if lies:
-                found.setdefault(index.digest, []).append(lies)
+        why = _compare_platforms(lock, image, index) if index and index.children else ""
+        if index and why:
+            found.setdefault(index.digest, []).append(why)
     for digest in _find_deep(manifests):
-        found.setdefault(digest, []).append(f"indexes lie more than {MAX_DEPTH} deep in each other")
+        found.setdefault(digest, []).append(f"more than {MAX_DEPTH} levels of indexes are below it")
     return found
 
 
-def _find_false_platforms(lock: Lock, image: LockedImage, index: Manifest) -> str:
-    """Say which platforms the lock claims to be inside that are not, by the index itself."""
+def _compare_platforms(lock: Lock, image: LockedImage, index: Manifest) -> str:
+    """Say which platforms of the lock are not in the bundle by the index; empty where all are."""
     inside = {
         index.platforms.get(str(child.digest))
         for child in index.children
         if child.digest in lock.manifests
     }
     false = [name for name in image.platforms if name not in inside]
-    return f"{', '.join(false)} is inside by bundle.json, and not by the index" if false else ""
+    return f"bundle.json lists {', '.join(false)}, and the index does not" if false else ""
 
 
-def _deny(said: Descriptor, size: int | None, kind: str | None) -> str:
+def _compare(descriptor: Descriptor, size: int | None, kind: str | None) -> str:
+    """Say how a descriptor differs from the lock's size and media type; empty where it does not."""
+    digest, media_type = descriptor.digest, descriptor.media_type
     if size is None:
-        return f"{said.digest} is not in bundle.json"
-    if size != said.size:
-        return f"{said.digest} is said to have {said.size} bytes, and {size} by bundle.json"
-    if kind != said.media_type:
-        return f"{said.digest} is called {said.media_type!r:.99}, and {kind!r:.99} by bundle.json"
+        return f"it refers to {digest}, which is not in bundle.json"
+    if size != descriptor.size:
+        return f"{digest} has {descriptor.size} bytes by the manifest, and {size} by bundle.json"
+    if kind != media_type:
+        return f"{digest} is {media_type!r:.99} by the manifest, and {kind!r:.99} by bundle.json"
     return ""
 
 
 def _find_deep(manifests: Mapping[Digest, Manifest]) -> set[Digest]:
-    """Return the manifests that have too many levels below them, level by level."""
+    """Return the manifests that have more than `MAX_DEPTH` levels of manifests below them."""
     level = set(manifests)
     for _ in range(MAX_DEPTH):
         level = {d for d in level if any(each.digest in level for each in manifests[d].children)}
@@ -181,7 +168,7 @@ Parents = Mapping[Digest, Sequence[Digest]]
 
 
 def map_parents(manifests: Mapping[Digest, Manifest]) -> Parents:
-    """Return which manifests refer to a blob or manifest, by its digest."""
+    """Return, for each blob and manifest, which manifests refer to it."""
     found: dict[Digest, list[Digest]] = {}
     for digest, manifest in manifests.items():
         for each in (*manifest.blobs, *manifest.children):
@@ -190,7 +177,7 @@ def map_parents(manifests: Mapping[Digest, Manifest]) -> Parents:
 
 
 def find_above(parents: Parents, digest: Digest) -> set[Digest]:
-    """Return a digest, and those of all manifests that lead to it."""
+    """Return a digest, and the digests of all manifests above it: its parents, theirs, ..."""
     reached, waiting = {digest}, [digest]
     while waiting:
         above = {*parents.get(waiting.pop(), ())} - reached
@@ -200,7 +187,7 @@ def find_above(parents: Parents, digest: Digest) -> set[Digest]:
 
 
 def list_users(lock: Lock, parents: Parents, digest: Digest) -> list[str]:
-    """Return the names of the images that need a blob, as far as their manifests are known."""
+    """Return the names of the images that need a blob, as far as `parents` has their manifests."""
     reached = find_above(parents, digest)
     return [
         image.name

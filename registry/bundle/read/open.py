@@ -8,11 +8,12 @@ from pathlib import Path
 
 from registry.bundle.format.inventory import MAX_SIZE, Inventory, read_inventory
 from registry.bundle.format.lock import MAX_LOCK, Lock, parse_lock
-from registry.bundle.format.tar import BLOCK, read_member
+from registry.bundle.format.tar import BLOCK
 from registry.bundle.format.volumes import parse_volume
+from registry.bundle.read.folder_source import FolderSource
 from registry.bundle.read.head import Opened, open_bundle
-from registry.bundle.read.sources import MAX_SMALL, BundleSource, FolderSource, TarSource
-from registry.bundle.read.volume_source import VolumeSource
+from registry.bundle.read.sources import MAX_SMALL, BundleSource, Flaws, TarSource, read_member
+from registry.bundle.read.volume_source import open_volumes
 from registry.errors import BundleInvalid
 
 STDIN = "-"
@@ -23,7 +24,7 @@ def open_paths(paths: Sequence[Path]) -> Iterator[Opened]:
     """Open one bundle: a tar, `-` for stdin, a folder, volumes, or a folder with volumes.
 
     Raises:
-        BundleInvalid: it is none.
+        BundleInvalid: the paths are not one bundle, or it cannot be used.
         OSError: it cannot be read.
     """
     with ExitStack() as stack:
@@ -31,10 +32,10 @@ def open_paths(paths: Sequence[Path]) -> Iterator[Opened]:
 
 
 def load_lock(path: Path) -> Lock:
-    """Read what is in a bundle, from any of its forms or from a bare `bundle.json`.
+    """Read the lock of a bundle in any of its forms, or of a `bundle.json` without a bundle.
 
     Raises:
-        BundleInvalid: it is none of them.
+        BundleInvalid: it is something else.
         OSError: it cannot be read.
     """
     if path.is_file():
@@ -47,21 +48,21 @@ def load_lock(path: Path) -> Lock:
 
 
 def load_inventory(path: Path) -> Inventory:
-    """Read an inventory or a need; of a file that is too large, no more than says so.
+    """Read an inventory or a need.
 
     Raises:
-        BundleInvalid: it is neither.
+        BundleInvalid: it is something else, or larger than `MAX_SIZE`.
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        return read_inventory(file.read(MAX_SIZE + 1), str(path))
+        return read_inventory(file.read(MAX_SIZE + 1), str(path))  # one byte too many shows it
 
 
 def _find_source(paths: Sequence[Path], stack: ExitStack) -> BundleSource:
     if [str(path) for path in paths] == [STDIN]:
         return TarSource(sys.stdin.buffer, "stdin")
     if len(paths) == 1 and paths[0].is_dir():
-        # Whoever looked into a volume may have left its bundle.json beside the volumes.
+        # A bundle.json beside volumes may have been copied out of one of them.
         has_lock, found = (paths[0] / "bundle.json").exists(), sorted(paths[0].glob("[!.]*.tar"))
         if has_lock and (not found or (paths[0] / "blobs").exists()):
             return FolderSource(paths[0])
@@ -74,31 +75,35 @@ def _find_source(paths: Sequence[Path], stack: ExitStack) -> BundleSource:
                 what = "a folder" if path.is_dir() else "stdin"
                 why = f"{what} cannot be given together with others; give one after the other"
                 raise BundleInvalid(str(path), why)
-    media = [_open_tar(path, stack) for path in paths]
-    if len(media) == 1 and not media[0][1]:
-        return media[0][0]
-    return VolumeSource([source for source, _ in media])
+    files = [stack.enter_context(_open(path)) for path in paths]
+    flaws = Flaws()
+    sources = [
+        # A pipe gives less than is asked for, unless it is buffered.
+        TarSource(file if file.seekable() else BufferedReader(file), str(path), flaws)
+        for path, file in zip(paths, files, strict=True)
+    ]
+    if len(files) == 1 and not _is_volume(files[0], str(paths[0])):
+        return sources[0]
+    return open_volumes(sources, flaws)
 
 
-def _open_tar(path: Path, stack: ExitStack) -> tuple[TarSource, bool]:
-    """Open an archive, and tell whether it is a volume: those begin with `volume.json`."""
-    file = stack.enter_context(_open(path))
-    if not file.seekable():  # a pipe gives less than is asked for
-        return TarSource(BufferedReader(file), str(path)), False
+def _is_volume(file: FileIO, label: str) -> bool:
+    """Whether an archive begins with `volume.json`, be its header damaged or not."""
+    if not file.seekable():
+        return False
     try:
-        first = read_member(file, 0, str(path))
-        is_volume = first is not None and first.name == "volume.json"
+        first = read_member(file, 0, label)
     except BundleInvalid:
-        is_volume = _begins_like_volume(file, str(path))
-    return TarSource(file, str(path)), is_volume
+        return _has_volume_fields(file, label)
+    return first is not None and first.name == "volume.json"
 
 
-def _begins_like_volume(file: FileIO, label: str) -> bool:
-    """Whether a `volume.json` follows a header that is damaged: then it is no whole bundle."""
+def _has_volume_fields(file: FileIO, label: str) -> bool:
+    """Whether the content after a damaged header is that of a `volume.json`."""
     file.seek(BLOCK)
     content, _, _ = file.read(MAX_SMALL).partition(b"\0")
     try:
-        parse_volume(content[: content.rfind(b"}") + 1], label)  # without a header that follows
+        parse_volume(content[: content.rfind(b"}") + 1], label)  # without the next header
     except BundleInvalid:
         return False
     return True
@@ -108,7 +113,7 @@ def _open(path: Path) -> FileIO:
     try:
         return path.open("rb", buffering=0)
     except FileNotFoundError:
-        why = "is not there; name a bundle's file, folder or volumes"
+        why = "it does not exist; name a bundle's file, folder or volumes"
     except OSError as error:
-        why = f"cannot be opened ({error.strerror})"
+        why = f"it cannot be opened ({error.strerror})"
     raise BundleInvalid(str(path), why)

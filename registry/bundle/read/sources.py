@@ -1,38 +1,34 @@
-"""Where the files of a bundle are: in a tar, a stream, or a folder (`volume_set`: in volumes).
+"""Where a bundle is read from: the contract of all sources, and a tar as a file or a stream.
 
-What is damaged is noted in `flaws`, and reading goes on behind it: the rest may be all that
-somebody needs. Nothing is believed of what is read: names and sizes are compared, bytes hashed.
+`folder_source` and `volume_source` are the other two. What is damaged is noted in `flaws`, and the
+rest is read: it may be all that somebody needs. Nothing is trusted: names and sizes are compared,
+and bytes are hashed.
 """
 
 import os
-import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO, Protocol
 
-from registry.bundle.format.tar import BLOCK, Member, is_file_name, pad, read_member
+from registry.bundle.format.lock import Lock
+from registry.bundle.format.tar import BLOCK, KIND, PAX_HEADER, BlobMember, Member, parse_header
+from registry.bundle.format.volumes import Part
 from registry.errors import BundleInvalid
+from registry.oci.digest import Digest
 
 PIECE = 1024 * 1024  # bytes read at a time
-MAX_SMALL = 16 * 1024 * 1024  # bytes of each file that is no blob
-MAX_FLAWS = 100  # after so many nobody wants to know what else is wrong
-MAX_MEMBERS = 250_000  # more than a lock can name
-_MAGIC = slice(257, 263)  # where a header says that it is one
-_SMALL = (
-    "bundle.json",
-    "bundle.json.sig",
-    "oci-layout",
-    "index.json",
-    "manifest.json",
-    "extras.json",
-    "README.txt",
-)
+MAX_SMALL = 16 * 1024 * 1024  # bytes of one small file
+MAX_HEAD = 64 * 1024 * 1024  # bytes of the small files together
+MAX_FLAWS = 100  # after so many a source is not read on
+_MAGIC = slice(257, 263)  # where a header of a tar has the word "ustar"
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Bytes of a file that can be read at any place."""
+    """The `size` bytes from `offset` on of a file."""
 
     path: Path
     offset: int
@@ -40,32 +36,55 @@ class Extent:
 
 
 class Flaws:
-    """What is wrong with a medium, a sentence each; only so many."""
+    """What is wrong with a bundle: at most `MAX_FLAWS` sentences, in the order of finding."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.messages: list[str] = []
         self._count = 0
 
     def note(self, error: BundleInvalid) -> None:
-        """Note what is wrong, the same once, and go on.
+        """Add the message of an error, unless it is there already.
 
         Raises:
-            BundleInvalid: this was one too many.
+            BundleInvalid: there are too many.
         """
-        self._count += 1  # also what is told already: somebody may repeat it for ever
-        if str(error) not in self.told:
-            self.told.append(str(error))
+        self._count += 1  # repeated messages count too: a source may repeat one for ever
+        if str(error) not in self.messages:
+            self.messages.append(str(error))
         if self._count >= MAX_FLAWS:
             raise BundleInvalid(
                 error.place, f"more than {MAX_FLAWS} things are wrong; last: {error.why}"
             )
 
 
+@dataclass(frozen=True, slots=True)
+class CutPart:
+    """A part of a blob that was cut, and the volume that contains it."""
+
+    part: Part
+    member: BlobMember
+    source: "BundleSource"
+
+    @property
+    def label(self) -> str:
+        """The names of the volume and of the part in it, for messages."""
+        return f"{self.source.label}: {self.member.name}"
+
+
 class BundleSource(Protocol):
-    """The files of a bundle, in the order in which they are best read."""
+    """The files of a bundle, in the order in which they are best read.
+
+    `label` is what people call it. Only of volumes: `count` is how many there are (0: the bundle is
+    not cut), `missing` are the numbers of those that were not given, `lock` is their `bundle.json`,
+    and `parts` are the parts of each cut blob, known once all members were listed.
+    """
 
     label: str
     flaws: Flaws
+    count: int = 0
+    missing: tuple[int, ...] = ()
+    lock: Lock | None = None
+    parts: Mapping[Digest, Sequence[CutPart]] = MappingProxyType({})
 
     def list_members(self) -> Iterator[Member]:
         """Yield every file that can be found; read it before the next one is asked for.
@@ -84,12 +103,12 @@ class BundleSource(Protocol):
         ...
 
     def locate(self, member: Member) -> list[Extent]:
-        """Return where the bytes of a file are, in order; nothing where one cannot go back."""
+        """Return where the bytes of a file are, in order; nothing for a stream."""
         ...
 
 
 class _Stream:
-    """A file read on and on, that may be gone about in if it is no pipe."""
+    """A file that is read forward; it can also be read from any position, unless it is a pipe."""
 
     def __init__(self, file: BinaryIO, label: str) -> None:
         self.can_seek = file.seekable()
@@ -102,7 +121,7 @@ class _Stream:
         """Read up to `size` bytes; fewer only at the end.
 
         Raises:
-            BundleInvalid: the disk refused.
+            BundleInvalid: the file cannot be read.
         """
         piece, self._ahead = self._ahead[:size], self._ahead[size:]
         try:
@@ -114,15 +133,15 @@ class _Stream:
         return piece
 
     def unread(self, piece: bytes) -> None:
-        """Have bytes that were read before them once more."""
+        """Put the bytes that were read last back, so that they are read once more."""
         self._ahead = piece + self._ahead
         self.position -= len(piece)
 
     def go(self, position: int) -> None:
-        """Go on at a position, or at the end where that comes before it.
+        """Go to a position, or to the end where that comes before it.
 
         Raises:
-            BundleInvalid: the disk refused.
+            BundleInvalid: the file cannot be read.
         """
         if self.can_seek:
             end = self._file.seek(0, os.SEEK_END)
@@ -131,27 +150,30 @@ class _Stream:
             pass
 
 
-class TarSource:
-    """A tar file that can be gone about in, or a stream that can only be read on."""
+class TarSource(BundleSource):
+    """A tar in a file, or in a stream that can only be read forward.
 
-    def __init__(self, file: BinaryIO, label: str) -> None:
+    Volumes of one bundle share their `flaws`.
+    """
+
+    def __init__(self, file: BinaryIO, label: str, flaws: Flaws | None = None) -> None:
         self.label = label
-        self.flaws = Flaws()
+        self.flaws = Flaws() if flaws is None else flaws
         self._stream = _Stream(file, label)
 
     def list_members(self) -> Iterator[Member]:
-        """Yield the files in the order of the tar; behind a damaged header the next right one."""
+        """Yield the files in the order of the tar; after a damaged header the next right one."""
         member = None
         while (member := self._find_member(member)) is not None:
             yield member
 
-    def _find_member(self, former: Member | None) -> Member | None:
+    def _find_member(self, last: Member | None) -> Member | None:
         is_lost = False
         try:
-            if former is not None:
-                self._stream.go(former.end)
-                if self._stream.position < former.end:
-                    raise self._tell_end(former)
+            if last is not None:
+                self._stream.go(last.end)
+                if self._stream.position < last.end:
+                    raise self._report_end(last)
             else:
                 self._stream.go(0)
             while True:
@@ -170,7 +192,7 @@ class TarSource:
             return None
 
     def _skip_content(self) -> bool:
-        """Read on to what looks like a header; false at the end."""
+        """Read on to the next block that looks like a header; false at the end."""
         while len(block := self._stream.read(BLOCK)) == BLOCK:
             if block[_MAGIC] == b"ustar\0":
                 self._stream.unread(block)
@@ -178,108 +200,84 @@ class TarSource:
         return False
 
     def read(self, member: Member) -> Iterator[bytes]:
-        """Yield the bytes of a file of the tar; what fills its last block should be empty."""
+        """Yield the bytes of a file; the padding after it has to be zeros."""
         if self._stream.position != member.offset:
             self._stream.go(member.offset)
         left = member.size
         while left:
             piece = self._stream.read(min(PIECE, left))
             if not piece:
-                raise self._tell_end(member)
+                raise self._report_end(member)
             left -= len(piece)
             yield piece
-        if self._stream.read(pad(member.size) - member.size).strip(b"\0"):
-            why = f"what follows {member.name}, before byte {member.end}, is not as it was made"
+        if self._stream.read(member.end - member.offset - member.size).strip(b"\0"):
+            why = f"the padding of {member.name}, before byte {member.end}, is not empty"
             self.flaws.note(BundleInvalid(self.label, why))
 
-    def _tell_end(self, member: Member) -> BundleInvalid:
+    def _report_end(self, member: Member) -> BundleInvalid:
         why = f"it ends at byte {self._stream.position}, within {member.name}"
         return BundleInvalid(self.label, why)
 
     def locate(self, member: Member) -> list[Extent]:
-        """Return the one place of a file in the tar."""
+        """Return the place of a file in the tar as one extent."""
         is_file = self._stream.can_seek
         return [Extent(Path(self.label), member.offset, member.size)] if is_file else []
 
 
-class FolderSource:
-    """A folder with the same names; no link in it is followed."""
+def read_member(file: BinaryIO | _Stream, position: int, label: str) -> Member | None:
+    """Read the header at `position`, where the file is now; None at the end of the archive.
 
-    def __init__(self, folder: Path) -> None:
-        self.label = str(folder)
-        self.flaws = Flaws()
-        self._folder = folder
+    Raises:
+        BundleInvalid: there is no header, or not one that a bundle has.
+    """
+    header = _read_block(file, position, label)
+    if not header.strip(b"\0"):
+        _check_end(file, position + BLOCK, label)
+        return None
+    if header[KIND] == PAX_HEADER:
+        header += _read_block(file, position + BLOCK, label)
+        header += _read_block(file, position + 2 * BLOCK, label)
+    return parse_header(header, position, label)
 
-    def list_members(self) -> Iterator[Member]:
-        """Yield the small files, `bundle.json` first, then the blobs that are here."""
-        for name in (*_SMALL, *self._list_blobs()):
-            try:
-                with self._open(name) as file:
-                    size = os.fstat(file.fileno()).st_size
-            except FileNotFoundError:
-                continue  # what has to be here is asked for by the lock
-            except BundleInvalid as error:
-                self.flaws.note(error)
-                continue
-            yield Member(name, 0, size)
 
-    def _list_blobs(self) -> list[str]:
-        found: list[str] = []
-        for folder in ("blobs/sha256", "blobs/sha512"):
-            if not self._is_own(folder):
-                continue
-            with os.scandir(self._folder / folder) as entries:
-                for entry in entries:
-                    if is_file_name(name := f"{folder}/{entry.name}"):
-                        found.append(name)
-                        if len(found) > MAX_MEMBERS:
-                            raise BundleInvalid(folder, f"more than {MAX_MEMBERS} files are in it")
-        return sorted(found)
+def _read_block(file: BinaryIO | _Stream, position: int, label: str) -> bytes:
+    block = file.read(BLOCK)
+    if len(block) < BLOCK:
+        raise BundleInvalid(label, f"it ends at byte {position + len(block)}, in the middle")
+    return block
 
-    def _is_own(self, folder: str) -> bool:
-        path = self._folder / folder
-        if not path.is_dir():
-            return False
-        if path.resolve() != self._folder.resolve() / folder:
-            self.flaws.note(BundleInvalid(str(path), "it is no folder of the bundle's own"))
-            return False
-        return True
 
-    def _open(self, name: str) -> BinaryIO:
-        """Open a regular file, not what a link or a pipe of its name leads to."""
-        path = self._folder / name
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        try:
-            descriptor = os.open(path, flags)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise BundleInvalid(str(path), error.strerror or str(error)) from error
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise BundleInvalid(str(path), "it is no regular file")
-        return os.fdopen(descriptor, "rb", buffering=0)
+def _check_end(file: BinaryIO | _Stream, position: int, label: str) -> None:
+    """Accept a second block of zeros, and as many more as tapes and tools add."""
+    found = _read_block(file, position, label)
+    while found:
+        if found.strip(b"\0"):
+            raise BundleInvalid(label, f"data follows its end, at byte {position}")
+        position += len(found)
+        found = file.read(BLOCK * BLOCK)
 
-    def read(self, member: Member) -> Iterator[bytes]:
-        """Yield the bytes of a file of the folder."""
-        left = member.size
-        try:
-            with self._open(member.name) as file:
-                while left and (piece := file.read(min(PIECE, left))):
-                    left -= len(piece)
-                    yield piece
-        except OSError as error:
-            raise BundleInvalid(member.name, error.strerror or str(error)) from error
-        if left:
-            raise BundleInvalid(member.name, "it is shorter than it was")
 
-    def locate(self, member: Member) -> list[Extent]:
-        """Return the one file."""
-        return [Extent(self._folder / member.name, 0, member.size)]
+def read_head(source: BundleSource) -> tuple[dict[str, bytes], Iterator[Member]]:
+    """Read the small files before the first blob; return them by name, and the members after them.
+
+    Raises:
+        BundleInvalid: a file occurs twice, ends early, or they are too large.
+    """
+    head: dict[str, bytes] = {}
+    members = source.list_members()
+    for member in members:
+        if isinstance(member, BlobMember):
+            return head, chain([member], members)
+        if member.name in head:
+            raise BundleInvalid(source.label, f"it contains {member.name} twice")
+        head[member.name] = read_small(source, member)
+        if sum(map(len, head.values())) > MAX_HEAD:
+            raise BundleInvalid(source.label, f"its small files have more than {MAX_HEAD} bytes")
+    return head, iter(())
 
 
 def read_small(source: BundleSource, member: Member) -> bytes:
-    """Return the bytes of a file that is no blob.
+    """Return the bytes of a small file.
 
     Raises:
         BundleInvalid: it is larger than 16 MiB, or ends early.
@@ -292,6 +290,6 @@ def read_small(source: BundleSource, member: Member) -> bytes:
 
 
 def format_place(source: BundleSource, member: Member) -> str:
-    """Return the files that a member is in, as people are told; what the medium is, if in none."""
+    """Return the paths of the files that contain a member; of a stream its label."""
     paths = dict.fromkeys(str(each.path) for each in source.locate(member))
     return ", ".join(paths) or source.label

@@ -1,4 +1,4 @@
-"""What was verified already, shared by processes: a small file for each blob."""
+"""Which blobs of a bundle were verified already: a small file for each, shared by processes."""
 
 import asyncio
 import os
@@ -11,15 +11,15 @@ from registry.errors import StoreError
 from registry.oci.digest import Digest
 from registry.store.files import take_lock
 
-POLL = 0.05  # seconds between two looks at a blob that somebody else is hashing
+POLL = 0.05  # seconds between two looks at a blob that another process is hashing
 RIGHT, WRONG = b"right", b"wrong"
 
 
 class VerifiedBlobs:
-    """Whether blobs are what their names say; each is hashed once, however many want to know.
+    """Whether blobs agree with their digests; each blob is hashed once, by one of the processes.
 
-    The file of a blob is locked while somebody hashes it, and says afterwards how that ended. If
-    who holds the lock dies, the kernel frees it, and the next one hashes.
+    A process locks the file of a blob while it hashes the blob, and then writes the result to the
+    file. If the process dies, the kernel frees the lock, and the next process hashes.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -27,14 +27,14 @@ class VerifiedBlobs:
         self._known: dict[Digest, bool] = {}
 
     def recall(self, digest: Digest) -> bool | None:
-        """Return what this process knows already."""
+        """Return whether a blob is right, if this process knows that; otherwise None."""
         return self._known.get(digest)
 
     async def find(self, digest: Digest, read: Callable[[], Iterator[bytes]]) -> bool:
-        """Return whether a blob is right; if nobody knows yet, `read` its bytes, in a thread.
+        """Return whether a blob is right; hash what `read` yields if no process has done so yet.
 
         Raises:
-            StoreError: it cannot be read, or it cannot be noted; nothing is known then.
+            StoreError: the blob cannot be read, or the result cannot be written.
         """
         try:
             found = await aiofiles.os.wrap(self._find)(digest, read)
@@ -51,13 +51,13 @@ class VerifiedBlobs:
         if lock is None:
             return None
         try:
-            verdict = os.pread(lock, len(RIGHT), 0)
-            if not verdict:
+            result = os.pread(lock, len(RIGHT), 0)
+            if not result:
                 hasher = digest.hasher()
                 for piece in read():
                     hasher.update(piece)
-                verdict = RIGHT if hasher.hexdigest() == digest.encoded else WRONG
-                os.pwrite(lock, verdict, 0)
+                result = RIGHT if hasher.hexdigest() == digest.encoded else WRONG
+                os.pwrite(lock, result, 0)
         finally:
             os.close(lock)
-        return verdict == RIGHT
+        return result == RIGHT

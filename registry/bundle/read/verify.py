@@ -1,25 +1,31 @@
-"""Verifying a bundle: every byte of it read, and everything told that is wrong. Needs no store."""
+"""Verifying a bundle: every byte is read, and everything that is wrong is reported."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from registry.bundle.format.tar import Member, format_blob_name, read_blob_name
-from registry.bundle.read.head import Opened, find_contradictions, list_users, map_parents, sketch
+from registry.bundle.format.tar import BlobMember, Member, format_blob_name
+from registry.bundle.read.head import (
+    Opened,
+    find_contradictions,
+    list_users,
+    map_parents,
+    parse_without_raw,
+)
 from registry.bundle.read.sources import BundleSource, format_place
-from registry.bundle.read.volume_source import VolumeSource
 from registry.errors import BundleInvalid, ManifestInvalid
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 
-MAX_USERS = 100  # blobs of which it is told who needs them; more are not read by anybody
+MAX_USERS = 100  # damaged blobs for which the images that need them are listed
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A blob, or the part of one called `name`, that is not right, and where.
+    """A blob, or the part of a blob, in the file `name`, that is damaged or missing.
 
-    `images` are the names of those that need it, as far as that is known.
+    `place` is the path of the bundle or volume. `images` are the names of the images that need the
+    blob, as far as their manifests could be read.
     """
 
     digest: Digest
@@ -30,11 +36,13 @@ class Damage:
 
 @dataclass(slots=True)
 class Verdict:
-    """What verifying found.
+    """The result of verifying a bundle.
 
-    `right` blobs and parts of `size` bytes, of which `parts` are parts without the others: they are
-    as `volume.json` says, which nobody has signed; `damaged` and `missing` ones; `volumes` are the
-    numbers of those that were not given, of `count`; `wrong` is what else is not as it was made.
+    `right` is how many blobs and parts agree with their digests, and `size` their bytes. `parts` is
+    how many parts belong to blobs of which other parts are not here: only `volume.json` has their
+    digests, and the signature does not cover it. `volumes` are the numbers of the volumes that were
+    not given, of `count`; `number` is that of the volume, where only one was given. `wrong` are
+    sentences about anything else.
     """
 
     right: int = 0
@@ -49,23 +57,24 @@ class Verdict:
 
     @property
     def is_whole(self) -> bool:
-        """Whether everything was right; of a volume that was given alone, everything in it."""
+        """Whether nothing is wrong or missing; of a single volume, whether nothing in it is."""
         is_all_here = bool(self.number) or not self.volumes
         return is_all_here and not (self.damaged or self.missing or self.wrong)
 
 
-def verify(opened: Opened, tell: Callable[[int], None] = lambda _: None) -> Verdict:
-    """Read every byte, telling how many after each piece.
+def verify(opened: Opened, report: Callable[[int], None] = lambda _: None) -> Verdict:
+    """Read every byte, and `report` the size of each piece that was read.
 
-    A volume alone is verified alone: its whole blobs by their digests, parts of others by theirs.
+    A single volume is verified too: blobs by their digests, and parts of blobs by the digests in
+    its `volume.json`.
     """
-    return _Verification(opened, tell).run()
+    return _Verification(opened, report).run()
 
 
 class _Verification:
-    def __init__(self, opened: Opened, tell: Callable[[int], None]) -> None:
+    def __init__(self, opened: Opened, report: Callable[[int], None]) -> None:
         self._opened = opened
-        self._tell = tell
+        self._report = report
         self._verdict = Verdict()
         self._seen: set[Digest] = set()
         self._manifests: dict[Digest, Manifest] = {}
@@ -73,24 +82,22 @@ class _Verification:
     def run(self) -> Verdict:
         opened, verdict, source = self._opened, self._verdict, self._opened.source
         try:
-            for member in opened.rest:
+            for member in opened.blobs:
                 self._read_blob(member)
-            if isinstance(source, VolumeSource):
-                self._read_parts(source)
+            if source.count:
+                self._read_volumes(source)
         except BundleInvalid as error:
             verdict.wrong.append(str(error))
-        verdict.wrong[:0] = source.flaws.told
+        verdict.wrong = [*source.flaws.messages, *verdict.wrong]
         if not verdict.number:
             verdict.missing = [
                 Damage(digest, format_blob_name(digest), source.label)
                 for digest, _ in opened.lock.blobs
                 if digest not in self._seen
             ]
-        for digest, lies in find_contradictions(opened.lock, self._manifests).items():
-            verdict.wrong += [f"manifest {digest}: {why}" for why in lies[:10]]
-        verdict.wrong += [
-            f"{name} is not as it was made" for name in opened.find_lies(self._manifests)
-        ]
+        for digest, reasons in find_contradictions(opened.lock, self._manifests).items():
+            verdict.wrong += [f"manifest {digest}: {why}" for why in reasons[:10]]
+        verdict.wrong += [f"{name} was changed" for name in opened.find_changed(self._manifests)]
         parents = map_parents(self._manifests)
         for found in (verdict.damaged, verdict.missing):
             found[:MAX_USERS] = [
@@ -99,8 +106,8 @@ class _Verification:
             ]
         return verdict
 
-    def _read_blob(self, member: Member) -> None:
-        digest = read_blob_name(member.name)
+    def _read_blob(self, member: BlobMember) -> None:
+        digest = member.digest
         kind = self._opened.lock.manifests.get(digest)
         raw = self._hash(self._opened.source, member, digest, is_kept=kind is not None)
         self._seen.add(digest)
@@ -109,35 +116,42 @@ class _Verification:
             self._verdict.damaged.append(damage)
         elif kind is not None:
             try:
-                self._manifests[digest] = sketch(raw, kind, digest)
+                self._manifests[digest] = parse_without_raw(raw, kind, digest)
             except ManifestInvalid as error:
                 self._verdict.wrong.append(f"manifest {digest}: {error.why}")
 
-    def _read_parts(self, source: VolumeSource) -> None:
+    def _read_volumes(self, source: BundleSource) -> None:
+        """Read the parts of those blobs that cannot be put together, and note missing volumes."""
         verdict = self._verdict
-        verdict.volumes, verdict.count = source.missing, source.count
-        if len(source.numbers) == 1 and source.count > 1:
-            (verdict.number,) = source.numbers
-        verdict.parts = len(source.lone_parts)
-        for each in source.lone_parts:
-            digest = read_blob_name(each.member.name)
+        verdict.volumes, verdict.count = list(source.missing), source.count
+        if source.count - len(source.missing) == 1 < source.count:
+            (verdict.number,) = {*range(1, source.count + 1)} - {*source.missing}
+        alone = [
+            each
+            for digest, parts in source.parts.items()
+            if digest not in self._seen
+            for each in parts
+        ]
+        verdict.parts = len(alone)
+        for each in alone:
+            digest = each.member.digest
             self._seen.add(digest)
             if self._hash(each.source, each.member, each.part.digest, is_kept=False) is None:
                 verdict.damaged.append(Damage(digest, each.member.name, each.source.label))
-        if verdict.volumes:  # what is in those is not missing for any other reason
+        if verdict.volumes:  # blobs that were not seen are in those volumes
             self._seen |= self._opened.lock.sizes.keys()
 
     def _hash(
         self, source: BundleSource, member: Member, digest: Digest, *, is_kept: bool
     ) -> bytes | None:
-        """Return the bytes, or none of them where they are not wanted; None when damaged."""
+        """Return the bytes of a right file, empty unless `is_kept`; None when it is damaged."""
         hasher, kept = digest.hasher(), []
         try:
             for piece in source.read(member):
                 hasher.update(piece)
                 if is_kept:
                     kept.append(piece)
-                self._tell(len(piece))
+                self._report(len(piece))
         except BundleInvalid as error:
             source.flaws.note(error)
             return None
@@ -149,7 +163,7 @@ class _Verification:
 
 
 def list_lines(verdict: Verdict) -> Iterator[str]:
-    """Yield what is wrong, a line each, as people read it: first what may be why all else lacks."""
+    """Yield a line of text for each thing that is wrong; first what may have caused the others."""
     yield from verdict.wrong
     for kind, found in (("damaged", verdict.damaged), ("missing", verdict.missing)):
         for each in found:
@@ -161,7 +175,7 @@ def list_lines(verdict: Verdict) -> Iterator[str]:
 
 
 def list_facts(verdict: Verdict) -> dict[str, Any]:
-    """Return the same as JSON has it."""
+    """Return a verdict as JSON has it."""
 
     def describe(each: Damage) -> dict[str, Any]:
         return {

@@ -1,177 +1,148 @@
 """Volumes of one bundle, in any order, some of which may be missing or damaged."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from registry.bundle.format.lock import Lock, parse_lock
-from registry.bundle.format.tar import Member, format_blob_name, read_blob_name
-from registry.bundle.format.volumes import Part, Volume, parse_volume
-from registry.bundle.read.sources import Extent, Flaws, TarSource, read_small
+from registry.bundle.format.tar import BlobMember, Member, build_member, format_blob_name
+from registry.bundle.format.volumes import Volume, parse_volume
+from registry.bundle.read.sources import BundleSource, CutPart, Extent, Flaws, TarSource, read_head
 from registry.errors import BundleInvalid
+from registry.oci.digest import Digest
+
+_Place = tuple[BundleSource, Member]
 
 
 @dataclass(frozen=True, slots=True)
-class CutPart:
-    """A part of a blob that was cut, and the volume that it is in."""
-
-    part: Part
-    member: Member
-    source: TarSource
-
-    @property
-    def label(self) -> str:
-        """The volume and the part in it, as people are told."""
-        return f"{self.source.label}: {self.member.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class _VolumeFile:
-    """A volume: what it says, its small files, and what follows them."""
+class VolumeFile:
+    """A volume: its `volume.json`, its small files by name, and the members after them."""
 
     volume: Volume
     source: TarSource
     head: Mapping[str, bytes]
-    rest: Iterator[Member]
+    members: Iterator[Member]
 
 
-class VolumeSource:
-    """Volumes as if they were one bundle; of those that are damaged, what is right of them.
+class VolumeSource(BundleSource):
+    """Volumes as one source; of damaged volumes, the files that are right.
 
-    Blobs that were cut are put together again, if all their parts are here. Once everything was
-    listed, `cut` has the parts of all of them by the names of the blobs, and `lone_parts` are
-    those of which others lack.
+    A blob that was cut is one member if all its parts are here.
     """
 
-    def __init__(self, media: Sequence[TarSource]) -> None:
-        """Read what the volumes are.
-
-        Raises:
-            BundleInvalid: none of them can be used, or two of them are of two bundles.
-        """
-        self.flaws = Flaws()
-        self.label = media[0].label if len(media) == 1 else f"{len(media)} volumes"
-        self._volume_files: list[_VolumeFile] = []
-        lock = None
-        for source in media:
-            source.flaws = self.flaws
-            try:
-                volume_file = _load_volume_file(source)
-                lock = lock or _read_lock(volume_file)
-            except BundleInvalid as error:
-                if len(media) == 1:
-                    raise
-                self.flaws.note(error)
-                continue
-            self._add(volume_file, lock)
-        if lock is None:
-            raise BundleInvalid(self.label, f"none can be used: {'; '.join(self.flaws.told)}")
-        self._lock: Lock = lock
-        self._volume_files.sort(key=lambda each: each.volume.number)
-        self._places: dict[str, list[tuple[_VolumeFile, Member]]] = {}
-        self.count = self._volume_files[0].volume.count
-        self.numbers = [volume_file.volume.number for volume_file in self._volume_files]
-        self.missing = sorted({*range(1, self.count + 1)} - {*self.numbers})
-        self.lone_parts: list[CutPart] = []
-        self.cut: dict[str, list[CutPart]] = {}
-
-    def _add(self, volume_file: _VolumeFile, lock: Lock) -> None:
-        """Add a volume; the small files of the first one are all that is kept of such."""
-        volume, label = volume_file.volume, volume_file.source.label
-        for former in self._volume_files:
-            if (volume.bundle_id, volume.count) != (lock.bundle_id, former.volume.count):
-                raise BundleInvalid(label, f"it is of another bundle than {former.source.label}")
-            if volume.number == former.volume.number:
-                raise BundleInvalid(label, f"it is volume {volume.number}, which is there twice")
-        head = self._volume_files[0].head if self._volume_files else volume_file.head
-        for name in sorted((head.keys() | volume_file.head.keys()) - {"volume.json"}):
-            if head.get(name) != volume_file.head.get(name):
-                self.flaws.note(BundleInvalid(label, f"its {name} is not that of the others"))
-        self._volume_files.append(_VolumeFile(volume, volume_file.source, head, volume_file.rest))
+    def __init__(
+        self, label: str, lock: Lock, volume_files: Sequence[VolumeFile], flaws: Flaws
+    ) -> None:
+        self.label = label
+        self.lock = lock
+        self.flaws = flaws
+        self.count = volume_files[0].volume.count
+        given = {each.volume.number for each in volume_files}
+        self.missing = tuple(n for n in range(1, self.count + 1) if n not in given)
+        self._sizes = lock.sizes
+        self._head = volume_files[0].head
+        self._volume_files = volume_files
+        self._places: dict[str, list[_Place]] = {}
 
     def list_members(self) -> Iterator[Member]:
         """Yield the small files once, then the blobs by volume, then those that were cut."""
-        head = self._volume_files[0].head
-        for name, content in head.items():
+        for name, content in self._head.items():
             self._places[name] = []
-            yield Member(name, 0, len(content))
-        parts: dict[str, list[CutPart]] = {}
+            yield build_member(name, 0, len(content))
+        found: dict[Digest, list[CutPart]] = {}
         for volume_file in self._volume_files:
-            for member in volume_file.rest:
+            source = volume_file.source
+            for member in volume_file.members:
                 part = volume_file.volume.parts.get(member.name)
-                if part is not None:
-                    blob = format_blob_name(read_blob_name(member.name))
-                    parts.setdefault(blob, []).append(CutPart(part, member, volume_file.source))
+                if part is not None and isinstance(member, BlobMember):
+                    found.setdefault(member.digest, []).append(CutPart(part, member, source))
                 elif member.name in self._places:
-                    why = f"{member.name} is there twice"
-                    self.flaws.note(BundleInvalid(volume_file.source.label, why))
+                    self.flaws.note(BundleInvalid(source.label, f"it contains {member.name} twice"))
                 else:
-                    self._places[member.name] = [(volume_file, member)]
+                    self._places[member.name] = [(source, member)]
                     yield member
-        for name, found in parts.items():
-            yield from self._join(name, found)
+        right = {digest: self._check_parts(digest, parts) for digest, parts in found.items()}
+        self.parts = {digest: parts for digest, parts in right.items() if parts}
+        for digest, parts in self.parts.items():
+            yield from self._join(digest, parts)
 
-    def _join(self, name: str, found: list[CutPart]) -> Iterator[Member]:
-        """Yield a blob of which all parts are here; note its parts in any case."""
-        whole = self._lock.sizes.get(read_blob_name(name))
-        found.sort(key=lambda each: each.part.start)
-        right = []
-        for each in found:
+    def _check_parts(self, digest: Digest, parts: Sequence[CutPart]) -> list[CutPart]:
+        """Return the parts that fit into their blob, ordered by their places in it."""
+        whole, right = self._sizes.get(digest), []
+        for each in sorted(parts, key=lambda each: each.part.start):
             fits = each.part.whole == whole and each.part.size == each.member.size
             if fits and each.part.start + each.part.size <= each.part.whole:
                 right.append(each)
             else:
                 why = "bundle.json and volume.json do not agree about it"
                 self.flaws.note(BundleInvalid(each.label, why))
+        return right
+
+    def _join(self, digest: Digest, parts: Sequence[CutPart]) -> Iterator[Member]:
+        """Yield a blob if its parts are all here."""
         end = 0
-        for each in right:
+        for each in parts:
             end += each.part.size if each.part.start == end else 0
-        self.cut |= {name: right} if right else {}
-        if not right or end != whole:
-            self.lone_parts += right
-            return
-        volume_files = {id(volume_file.source): volume_file for volume_file in self._volume_files}
-        self._places[name] = [(volume_files[id(each.source)], each.member) for each in right]
-        yield Member(name, 0, end)
+        if end == self._sizes.get(digest):
+            member = build_member(format_blob_name(digest), 0, end)
+            self._places[member.name] = [(each.source, each.member) for each in parts]
+            yield member
 
     def read(self, member: Member) -> Iterator[bytes]:
         """Yield the bytes of a file, part by part."""
-        if not member.is_blob:
-            yield self._volume_files[0].head[member.name]
-            return
-        yield from chain.from_iterable(
-            volume_file.source.read(each) for volume_file, each in self._places[member.name]
-        )
+        if member.name in self._head:
+            return iter([self._head[member.name]])
+        return chain.from_iterable(source.read(each) for source, each in self._places[member.name])
 
     def locate(self, member: Member) -> list[Extent]:
         """Return the places of a file's parts."""
         return [
             extent
-            for volume_file, each in self._places.get(member.name, [])
-            for extent in volume_file.source.locate(each)
+            for source, each in self._places.get(member.name, [])
+            for extent in source.locate(each)
         ]
 
 
-def _load_volume_file(source: TarSource) -> _VolumeFile:
-    head: dict[str, bytes] = {}
-    members, former = source.list_members(), len(source.flaws.told)
-    rest: Iterator[Member] = iter(())
-    for member in members:
-        if member.is_blob:
-            rest = chain([member], members)
-            break
-        if member.name in head:
-            raise BundleInvalid(source.label, f"{member.name} is there twice")
-        head[member.name] = read_small(source, member)
+def open_volumes(sources: Sequence[TarSource], flaws: Flaws) -> VolumeSource:
+    """Read the small files of volumes, which have all these `flaws`, and return one source.
+
+    Raises:
+        BundleInvalid: none of them can be used; where only one was given, why.
+    """
+    label = sources[0].label if len(sources) == 1 else f"{len(sources)} volumes"
+    volume_files: list[VolumeFile] = []
+    lock = None
+    for source in sources:
+        try:
+            volume_file = _read_volume(source)
+            lock = lock or _read_lock(volume_file)
+            _check_volume(volume_file, lock, volume_files)
+        except BundleInvalid as error:
+            if len(sources) == 1:
+                raise
+            flaws.note(error)
+            continue
+        # The head of one volume is kept, since all have the same: a lock may have 16 MiB.
+        head = volume_files[0].head if volume_files else volume_file.head
+        volume_files.append(replace(volume_file, head=head))
+    if lock is None:
+        raise BundleInvalid(label, f"none can be used: {'; '.join(flaws.messages)}")
+    volume_files.sort(key=lambda each: each.volume.number)
+    return VolumeSource(label, lock, volume_files, flaws)
+
+
+def _read_volume(source: TarSource) -> VolumeFile:
+    known = len(source.flaws.messages)
+    head, members = read_head(source)
     if "volume.json" not in head:
-        why = "it is no volume: it has no volume.json; give one bundle, or volumes of one"
-        if damage := source.flaws.told[former:]:
+        why = "it is not a volume: it has no volume.json; give one bundle, or volumes of one"
+        if damage := source.flaws.messages[known:]:
             why = f"its volume.json cannot be found; copy this volume again ({damage[0]})"
         raise BundleInvalid(source.label, why)
-    return _VolumeFile(parse_volume(head["volume.json"], source.label), source, head, rest)
+    return VolumeFile(parse_volume(head["volume.json"], source.label), source, head, members)
 
 
-def _read_lock(volume_file: _VolumeFile) -> Lock:
+def _read_lock(volume_file: VolumeFile) -> Lock:
     if "bundle.json" not in volume_file.head:
         raise BundleInvalid(volume_file.source.label, "it has no bundle.json")
     lock = parse_lock(volume_file.head["bundle.json"])
@@ -180,3 +151,17 @@ def _read_lock(volume_file: _VolumeFile) -> Lock:
             volume_file.source.label, "its bundle.json and volume.json are of two bundles"
         )
     return lock
+
+
+def _check_volume(volume_file: VolumeFile, lock: Lock, others: Sequence[VolumeFile]) -> None:
+    """Refuse a volume of another bundle, or one that was read already; note other small files."""
+    volume, source = volume_file.volume, volume_file.source
+    for other in others:
+        if (volume.bundle_id, volume.count) != (lock.bundle_id, other.volume.count):
+            raise BundleInvalid(source.label, f"it is of another bundle than {other.source.label}")
+        if volume.number == other.volume.number:
+            raise BundleInvalid(source.label, f"volume {volume.number} is there twice")
+    head = others[0].head if others else volume_file.head
+    for name in sorted((head.keys() | volume_file.head.keys()) - {"volume.json"}):
+        if head.get(name) != volume_file.head.get(name):
+            source.flaws.note(BundleInvalid(source.label, f"its {name} differs from the others'"))

@@ -1,11 +1,11 @@
-"""What a container of a bundle is made of: small files that are known, and bytes of a store."""
+"""Which files an archive or folder of a bundle has: small files, and blobs of a store."""
 
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from registry.bundle.format.head_files import add_signature, write_head
-from registry.bundle.format.lock import Lock, refuse_bomb
+from registry.bundle.format.lock import Lock, check_limits
 from registry.bundle.format.tar import END, Member, format_blob_name, lay_out, measure
 from registry.bundle.format.volumes import Part, Piece, Volume, cut
 from registry.errors import BundleInvalid
@@ -19,7 +19,7 @@ _REPEATED = ("bundle.json", "bundle.json.sig", "README.txt")  # in every volume
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A file made of a blob: the `size` bytes from `start` on, whose digest is `check`."""
+    """A file that has the `size` bytes from `start` on of a blob; `check` is their digest."""
 
     name: str
     blob: Digest
@@ -30,14 +30,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """All files of one archive or folder: first `head`, by name, then `items`, in order."""
+    """All files of one archive or folder: first the small files `head` by name, then `items`."""
 
     head: dict[str, bytes]
     items: tuple[Item, ...]
     store: BlobReader
 
     def list_members(self) -> Iterator[Member]:
-        """Yield every file, in order, and where it will be in an archive."""
+        """Yield every file, in order, with its place in an archive."""
         yield from lay_out(self._list_files())
 
     def _list_files(self) -> Iterator[tuple[str, int]]:
@@ -52,17 +52,17 @@ class Contents:
         return last.end + len(END)
 
     def list_items(self) -> Iterator[tuple[Member, Item | None]]:
-        """Yield every file and what it is made of; None for those of the head."""
+        """Yield every file with its place and its item, which is None for a small file."""
         members = self.list_members()
         for _ in self.head:
             yield next(members), None
         yield from zip(members, self.items, strict=True)
 
     async def read(self, item: Item) -> AsyncIterator[bytes]:
-        """Yield the bytes of an item, checked: the last piece only when all were right.
+        """Yield the bytes of an item; the last piece only after the digest of all was checked.
 
         Raises:
-            StoreError: the blob is not in the store (any more).
+            StoreError: the blob is not in the store, or cannot be read.
             BundleInvalid: its bytes have changed on disk.
         """
         hasher, held = item.check.hasher(), b""
@@ -82,10 +82,10 @@ def _refuse(digest: Digest) -> BundleInvalid:
 
 
 @dataclass(frozen=True, slots=True)
-class Shipment:
-    """A bundle that can be written: its lock, the small files of its head, and where blobs are.
+class PackedBundle:
+    """A bundle that can be written: its lock, its small files, and the store with its blobs.
 
-    `first` is how many of its blobs are manifests and configs, which all others need.
+    `first` is how many blobs, from the first on, are manifests and configs.
     """
 
     lock: Lock
@@ -94,12 +94,12 @@ class Shipment:
     first: int
 
     async def fill(self, limit: int | None = None) -> list[Contents]:
-        """Return what goes into the one archive or folder, or into volumes of `limit` bytes.
+        """Return the files of the one archive or folder, or of each volume of `limit` bytes.
 
-        Blobs that are larger than a volume are read, for the digests of their parts.
+        Blobs that are larger than a volume are read, to compute the digests of their parts.
 
         Raises:
-            VolumeTooSmall: there would be no room beside what every volume repeats.
+            VolumeTooSmall: there would be no room beside the small files of every volume.
             StoreError: a blob that is cut could not be read.
             BundleInvalid: its bytes have changed on disk.
         """
@@ -120,12 +120,14 @@ class Shipment:
                 for item, piece in zip(items, pieces, strict=True)
                 if piece.part
             }
-            label = Volume(self.lock.bundle_id, number, len(volumes), parts)
-            filled.append(Contents({"volume.json": label.raw} | repeated, tuple(items), self.store))
+            volume = Volume(self.lock.bundle_id, number, len(volumes), parts)
+            filled.append(
+                Contents({"volume.json": volume.raw} | repeated, tuple(items), self.store)
+            )
         return filled
 
     async def _hash_parts(self, pieces: Iterable[Piece]) -> dict[Piece, Digest]:
-        """Return the digests of the parts of blobs that are cut, each checked as a whole."""
+        """Return the digests of the parts of cut blobs; check the digest of each blob too."""
         found: dict[Piece, Digest] = {}
         parts = sorted((each for each in pieces if each.part), key=lambda each: each.start)
         wholes = {each.digest: each.digest.hasher() for each in parts}
@@ -135,7 +137,7 @@ class Shipment:
             async for content in self.store.read(piece.digest, span):
                 hasher.update(content)
                 wholes[piece.digest].update(content)
-            found[piece] = Digest("sha256", hasher.hexdigest())
+            found[piece] = Digest(f"sha256:{hasher.hexdigest()}")
         for digest, whole in wholes.items():
             if whole.hexdigest() != digest.encoded:
                 raise _refuse(digest)
@@ -144,26 +146,26 @@ class Shipment:
 
 def pack(
     lock: Lock, manifests: Mapping[Digest, Manifest], store: BlobReader, signature: bytes = b""
-) -> Shipment:
-    """Make a bundle ready to be written; `manifests` are all those of the lock.
+) -> PackedBundle:
+    """Prepare a bundle for writing; `manifests` are all those of the lock.
 
     Raises:
-        BundleInvalid: it would be larger than a reader accepts.
+        BundleInvalid: it exceeds the limits that readers set.
     """
-    refuse_bomb(lock)
+    check_limits(lock)
     head = write_head(lock, manifests)
     configs = {manifest.blobs[0].digest for manifest in manifests.values() if manifest.blobs}
     early = configs | manifests.keys()
     first = sum(digest in early for digest, _ in lock.blobs)
-    return Shipment(lock, add_signature(head, signature) if signature else head, store, first)
+    return PackedBundle(lock, add_signature(head, signature) if signature else head, store, first)
 
 
 async def read_manifests(lock: Lock, store: BlobReader) -> dict[Digest, Manifest]:
-    """Read all manifests of a bundle, each checked.
+    """Read all manifests of a lock from a store, and check the digest of each.
 
     Raises:
-        StoreError, BundleInvalid: one is not there, or not as its digest says.
-        ManifestInvalid: one is none.
+        StoreError, BundleInvalid: one is not in the store, or has another digest.
+        ManifestInvalid: one cannot be parsed.
     """
     found = {}
     for digest, kind in lock.manifests.items():

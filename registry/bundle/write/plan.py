@@ -1,37 +1,28 @@
-"""What goes into a bundle: from the names of images to the blobs in the order of the file."""
+"""Planning a bundle: from the names of images to a lock with all their blobs in order."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from registry.bundle.format.canonical_json import clean_text
 from registry.bundle.format.head_files import is_runnable
-from registry.bundle.format.lock import Lock, LockedImage, Mode
+from registry.bundle.format.lock import ImageRequest, Lock, LockedImage, Mode
 from registry.catalog.manifests import ManifestCatalog
 from registry.errors import EntrepotError, ManifestUnknown, PlatformUnknown
 from registry.oci import platforms
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor, Manifest, parse_manifest
-from registry.oci.names import Reference, Repository, Tag, format_image
+from registry.oci.names import Reference, Tag, format_image
 from registry.store.contract import BlobReader
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
-    """An image that somebody asked for, and where."""
-
-    repository: Repository
-    reference: Reference
-    sources: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Choice:
-    """Which of an index's manifests to take, and which layers to leave out.
+    """Which platforms of an index to include, and which layers to omit.
 
-    `have` are layers that the other side has; `only`, if it is not None, are all that it lacks.
-    Without `platforms`, those are taken that need something of `only`. `requires` are the ids of
-    the documents that said so.
+    `have` are layers that the other side has; `only`, if it is not None, are all blobs that it
+    still needs. Without `platforms`, the platforms that need blobs of `only` are included.
+    `requires` are the ids of the documents that list these blobs.
     """
 
     mode: Mode
@@ -41,7 +32,7 @@ class Choice:
     requires: tuple[str, ...] = ()
 
     def leaves_out(self, layer: Digest) -> bool:
-        """Whether the other side is said to have a layer."""
+        """Whether the other side has a layer, so that the bundle omits it."""
         return layer in self.have or (self.only is not None and layer not in self.only)
 
 
@@ -49,9 +40,10 @@ class Choice:
 class Plan:
     """A bundle that can be written.
 
-    `failures` are the images that are left out, and why; `absent` has those of the platforms asked
-    for that an image is not made for, by its name; `foreign` the one platform of those without an
-    index that are not for all that was asked for, and are taken all the same.
+    `failures` are the images that are not included, by name, with the reason. `absent` are the
+    chosen platforms that an image was not built for, by its name. `foreign` is the platform of an
+    image without an index that was not built for a chosen platform, by its name; such an image is
+    included.
     """
 
     lock: Lock
@@ -62,27 +54,29 @@ class Plan:
 
 
 class Planner:
-    """Plans bundles of what is stored; fetches nothing."""
+    """Plans bundles of images that are stored; downloads nothing."""
 
     def __init__(self, catalog: ManifestCatalog, store: BlobReader) -> None:
         self._catalog = catalog
         self._store = store
 
-    async def plan(self, wants: Iterable[Want], choice: Choice) -> Plan:
-        """Plan a bundle of all images that are here, whole, as far as they were chosen.
+    async def plan(self, requests: Iterable[ImageRequest], choice: Choice) -> Plan:
+        """Plan a bundle of those requested images that are stored completely.
 
         Raises:
-            StoreError: the catalog or the disk refused.
+            StoreError: the catalog or the disk failed.
         """
         images: list[LockedImage] = []
         manifests: dict[Digest, Manifest] = {}
         failures: dict[str, str] = {}
         absent: dict[str, list[str]] = {}
         foreign: dict[str, str] = {}
-        for want in sorted(wants, key=lambda each: format_image(each.repository, each.reference)):
-            name = format_image(want.repository, want.reference)
+        for request in sorted(
+            requests, key=lambda each: format_image(each.repository, each.reference)
+        ):
+            name = format_image(request.repository, request.reference)
             try:
-                found = await _Walk(self._catalog, self._store, want, choice).go()
+                found = await _ImageWalk(self._catalog, self._store, request, choice).go()
             except EntrepotError as error:
                 failures[name] = str(error)
                 continue
@@ -92,35 +86,35 @@ class Planner:
                 foreign[name] = found.foreign
             images += found.images
             manifests |= found.manifests
-        lock = _lock(choice, images, manifests)
+        lock = _build_lock(choice, images, manifests)
         return Plan(lock, manifests, failures, absent, foreign)
 
 
-class _Walk:
-    """The way from one name to everything it needs."""
+class _ImageWalk:
+    """Finds everything that one requested image needs."""
 
     def __init__(
-        self, catalog: ManifestCatalog, store: BlobReader, want: Want, choice: Choice
+        self, catalog: ManifestCatalog, store: BlobReader, request: ImageRequest, choice: Choice
     ) -> None:
         self._catalog = catalog
         self._store = store
-        self._want = want
+        self._request = request
         self._choice = choice
-        self._repository = want.repository
+        self._repository = request.repository
         self.images: list[LockedImage] = []
         self.manifests: dict[Digest, Manifest] = {}
-        self._wanted = choice.platforms
+        self._platforms = choice.platforms
         self.absent: list[str] = []
         self.foreign = ""
 
-    async def go(self) -> "_Walk":
-        root = await self._find(self._want.reference)
+    async def go(self) -> "_ImageWalk":
+        root = await self._find(self._request.reference)
         found = root.platforms
         children = await self._choose(root)
-        reference = self._want.reference
+        reference = self._request.reference
         inside: set[str] = set()
         if self._choice.mode == "flat" and found:
-            del self.manifests[root.digest]  # the name leads straight to the one platform
+            del self.manifests[root.digest]  # the name will refer to the one platform's manifest
             (root,) = [await self._read(child) for child in children]
             inside = {found[str(root.digest)]}
             children = []
@@ -141,7 +135,7 @@ class _Walk:
                 platforms=tuple(sorted(inside)),
                 missing=tuple(sorted(set(found.values()) - inside)) if children else (),
                 referrers=tuple(referrers),
-                sources=tuple(sorted(map(clean_text, self._want.sources))),
+                sources=tuple(sorted(map(clean_text, self._request.sources))),
             )
         )
         for subject in subjects:
@@ -154,7 +148,7 @@ class _Walk:
         if isinstance(digest, Tag):
             record = self._catalog.find_tag(self._repository, digest)
             if record is None:
-                raise self._lacking("it is not in this cache")
+                raise self._report_missing("it is not in this cache")
             digest = record.digest
         return await self._read_digest(digest)
 
@@ -166,10 +160,10 @@ class _Walk:
             kind = self._catalog.find_held(self._repository, digest)
             size = await self._store.stat(digest)
             if kind is None or size is None:
-                raise self._lacking(f"the manifest {digest} is not in this cache")
+                raise self._report_missing(f"the manifest {digest} is not in this cache")
             raw = await self._read_whole(digest, size)
             if not digest.matches(raw):
-                raise self._lacking(f"the manifest {digest} has changed on disk")
+                raise self._report_missing(f"the manifest {digest} has changed on disk")
             self.manifests[digest] = parse_manifest(raw, kind, digest)
         return self.manifests[digest]
 
@@ -177,31 +171,31 @@ class _Walk:
         found = root.platforms
         if self._choice.mode == "complete" or not found:
             return list(root.children)
-        self.absent = platforms.list_absent(self._choice.platforms, found.values())
-        self._wanted = self._choice.platforms or await self._find_lacking(root)
+        self.absent = platforms.list_missing(self._choice.platforms, found.values())
+        self._platforms = self._choice.platforms or await self._find_needed_platforms(root)
         chosen = {
             digest
             for digest, name in found.items()
-            if any(platforms.matches(each, name) for each in self._wanted)
+            if any(platforms.matches(each, name) for each in self._platforms)
         }
         if not chosen or (self._choice.mode == "flat" and len(chosen) > 1):
-            name = format_image(self._repository, self._want.reference)
-            raise PlatformUnknown(name, ", ".join(self._wanted), sorted(set(found.values())))
+            name = format_image(self._repository, self._request.reference)
+            raise PlatformUnknown(name, ", ".join(self._platforms), sorted(set(found.values())))
         if self._choice.mode == "subset":
             chosen |= platforms.find_attestations(root.raw, chosen)
         return [child for child in root.children if str(child.digest) in chosen]
 
-    async def _find_lacking(self, root: Manifest) -> tuple[str, ...]:
-        """Return the platforms of which the other side lacks something, as far as it is here."""
-        lacking = set()
+    async def _find_needed_platforms(self, root: Manifest) -> tuple[str, ...]:
+        """Return the stored platforms that have blobs which the other side still needs."""
+        needed_platforms = set()
         for child in root.children:
             name = root.platforms.get(str(child.digest), "")
             if name and await self._store.stat(child.digest) is not None:
                 manifest = await self._read_digest(child.digest)
                 needed = {child.digest, *(blob.digest for blob in manifest.blobs)}
-                lacking |= {name} if needed & (self._choice.only or frozenset()) else set()
+                needed_platforms |= {name} if needed & (self._choice.only or frozenset()) else set()
                 del self.manifests[child.digest]
-        return tuple(sorted(lacking)) or (platforms.own_platform(),)
+        return tuple(sorted(needed_platforms)) or (platforms.own_platform(),)
 
     async def _read_platform(self, image: Manifest) -> set[str]:
         config = image.blobs[0]
@@ -211,16 +205,18 @@ class _Walk:
         return {found} if found else set()
 
     def _find_foreign(self, inside: set[str]) -> str:
-        """Return the platform of an image without an index if it is not all that was asked for."""
+        """Return the platform of an image without an index, if it is not the chosen platform."""
         if self._choice.mode == "complete":
             return ""
-        return next((each for each in inside if platforms.is_foreign(each, self._wanted)), "")
+        return next(
+            (each for each in inside if platforms.is_for_another(each, self._platforms)), ""
+        )
 
     async def _read_whole(self, digest: Digest, size: int) -> bytes:
         return b"".join([piece async for piece in self._store.read(digest, Span(0, size))])
 
     async def _add_referrers(self, subject: Digest) -> list[Descriptor]:
-        """Take along what refers to a manifest, as far as it is here."""
+        """Include the stored referrers of a manifest, and their referrers."""
         added = []
         for referrer in self._catalog.list_referrers(self._repository, subject):
             digest = referrer.descriptor.digest
@@ -230,13 +226,13 @@ class _Walk:
         return added
 
     async def _add_signatures(self, subject: Digest) -> None:
-        """Take along what tags name as belonging to a manifest (cosign; referrers tag scheme)."""
+        """Include manifests whose tags name a subject (cosign; the referrers tag schema)."""
         for name in self._catalog.list_tags(self._repository):
             prefix = str(subject).replace(":", "-", 1)
             if name == prefix or name.startswith(f"{prefix}."):
                 record = self._catalog.find_tag(self._repository, Tag(name))
                 if record is None or await self._store.stat(record.digest) is None:
-                    continue  # as far as it is here, like a referrer
+                    continue  # it is not stored; a referrer is skipped then too
                 manifest = await self._read_digest(record.digest)
                 for child in manifest.children:
                     if await self._store.stat(child.digest) is not None:
@@ -251,20 +247,24 @@ class _Walk:
                     continue
                 size = await self._store.stat(blob.digest)
                 if size is None:
-                    raise self._lacking(f"the blob {blob.digest} is not in this cache")
+                    raise self._report_missing(f"the blob {blob.digest} is not in this cache")
                 if size != blob.size:
-                    raise self._lacking(f"the blob {blob.digest} has {size} bytes, not {blob.size}")
+                    raise self._report_missing(
+                        f"the blob {blob.digest} has {size} bytes, not {blob.size}"
+                    )
 
-    def _lacking(self, why: str) -> ManifestUnknown:
-        name = format_image(self._repository, self._want.reference)
-        wanted = ["all"] if self._choice.mode == "complete" else self._wanted
-        option = f" --platform {','.join(wanted)}" if wanted else ""
-        cure = f"{why}; entrepot images warm {name}{option} fetches it"
-        return ManifestUnknown(str(self._repository), str(self._want.reference), cure)
+    def _report_missing(self, why: str) -> ManifestUnknown:
+        name = format_image(self._repository, self._request.reference)
+        chosen = ["all"] if self._choice.mode == "complete" else self._platforms
+        option = f" --platform {','.join(chosen)}" if chosen else ""
+        why = f"{why}; entrepot images warm {name}{option} downloads it"
+        return ManifestUnknown(str(self._repository), str(self._request.reference), why)
 
 
-def _lock(choice: Choice, images: Sequence[LockedImage], manifests: dict[Digest, Manifest]) -> Lock:
-    """Order everything: manifests and configs first, which are small, then layers, by digest."""
+def _build_lock(
+    choice: Choice, images: Sequence[LockedImage], manifests: dict[Digest, Manifest]
+) -> Lock:
+    """Return the lock: manifests and configs first, which are small, then layers, by digest."""
     unique = {(image.name, image.root.digest): image for image in images}
     heads = {digest: len(manifest.raw) for digest, manifest in manifests.items()}
     layers: dict[Digest, int] = {}

@@ -1,6 +1,7 @@
-"""Writing a bundle: as one tar to a file or a stream, or as a folder."""
+"""Writing a bundle: one tar to a file or a stream, a folder, and checksums of volumes."""
 
 import fcntl
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,65 +12,66 @@ import aiofiles.os
 from registry.bundle.format.tar import END, Member, is_file_name, pad, write_header
 from registry.bundle.write.layout import Contents, Item
 from registry.errors import StoreError
-from registry.store.files import sync_folder
+from registry.store.files import sync_folder, write_durably
 
 PIECE = 1024 * 1024  # bytes read and written at a time
-Tell = Callable[[int], None]
+_SUMS = "SHA256SUMS"
+Report = Callable[[int], None]  # called with the size of each blob that was written
 
 
-async def write_stream(contents: Contents, stream: BinaryIO, tell: Tell) -> None:
-    """Write the tar to a pipe, a tape, or whatever cannot go back.
+async def write_stream(contents: Contents, stream: BinaryIO, report: Report) -> None:
+    """Write the tar to a stream, such as a pipe or a tape.
 
     Raises:
-        StoreError, BundleInvalid: a blob could not be read, so the stream has ended early.
-        OSError: nobody takes it.
+        StoreError, BundleInvalid: a blob could not be read, so the stream is incomplete.
+        OSError: the stream cannot be written.
     """
     for member, item in contents.list_items():
-        await _write_member(contents, member, item, stream, tell)
+        await _write_member(contents, member, item, stream, report)
     await aiofiles.os.wrap(stream.write)(END)
     await aiofiles.os.wrap(stream.flush)()
 
 
 async def _write_member(
-    contents: Contents, member: Member, item: Item | None, stream: BinaryIO, tell: Tell
+    contents: Contents, member: Member, item: Item | None, stream: BinaryIO, report: Report
 ) -> None:
     write = aiofiles.os.wrap(stream.write)
     await write(write_header(member.name, member.size))
     await _write_content(contents, member, item, stream)
     await write(bytes(pad(member.size) - member.size))
     if item is not None:
-        tell(member.size)
+        report(member.size)
 
 
-async def write_file(contents: Contents, path: Path, tell: Tell) -> None:
-    """Write the tar to a file, which has its name only when it is whole.
+async def write_file(contents: Contents, path: Path, report: Report) -> None:
+    """Write the tar to `<name>.part`, and rename it when it is complete.
 
-    What an interrupted writing of the same bundle has left in `<name>.part` is gone on with: whole
-    blobs in it are read again, and kept as long as they are right. A whole file stays.
+    A `<name>.part` that an interrupted run left is continued: files in it are hashed, and those
+    before the first wrong one are kept. A complete file is not written again.
 
     Raises:
         StoreError: a blob could not be read, or another process is writing this file.
         BundleInvalid: a blob has changed on disk.
-        OSError: the disk refused.
+        OSError: the disk failed.
     """
     if await aiofiles.os.wrap(_is_finished)(contents, path):
-        tell(sum(item.size for item in contents.items))
+        report(sum(item.size for item in contents.items))
         return
     part = path.with_name(f"{path.name}.part")
     with _open_part(part) as file:
         for member, item in contents.list_items():
             if not await aiofiles.os.wrap(_is_written)(contents, member, item, file):
                 await aiofiles.os.wrap(_clear)(member, file)
-                await _write_member(contents, member, item, file, tell)
+                await _write_member(contents, member, item, file, report)
             elif item is not None:
-                tell(member.size)
+                report(member.size)
         await aiofiles.os.wrap(_finish)(file)
         part.replace(path)
     sync_folder(path.parent)
 
 
 def _open_part(path: Path) -> BinaryIO:
-    """Open what is being written; a lock keeps others away, and ends with the process."""
+    """Open the partial file and lock it; the lock ends with the process."""
     file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+b")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -80,7 +82,7 @@ def _open_part(path: Path) -> BinaryIO:
 
 
 def _is_finished(contents: Contents, path: Path) -> bool:
-    """Whether a file is there that is the whole archive: the first byte that differs says no."""
+    """Whether the file exists and is, byte for byte, the archive."""
     if not path.is_file() or path.stat().st_size != contents.measure():
         return False
     with path.open("rb") as file:
@@ -101,7 +103,7 @@ def _is_written(contents: Contents, member: Member, item: Item | None, file: Bin
 
 
 def _clear(member: Member, file: BinaryIO) -> None:
-    """Go to where a file of the archive begins, and leave nothing behind it."""
+    """Go to where a member of the archive begins, and truncate the file there."""
     file.seek(member.offset - len(write_header(member.name, member.size)))
     file.truncate()
 
@@ -122,37 +124,39 @@ def _finish(file: BinaryIO) -> None:
     _sync(file)
 
 
-async def write_folder(contents: Contents, folder: Path, tell: Tell) -> None:
-    """Write the bundle as a folder with the same names; files that are there whole are kept.
+async def write_folder(contents: Contents, folder: Path, report: Report) -> None:
+    """Write the bundle as a folder with the same file names; right files are not written again.
 
-    `bundle.json` comes last: without it the folder is no bundle. What a former bundle has left in
-    the folder, and this one has not, is removed.
+    `bundle.json` is written last, since a folder without it is not a bundle. Files of another
+    bundle in the folder are removed.
 
     Raises:
-        StoreError: a blob could not be read, or the folder has files that are of no bundle.
+        StoreError: a blob could not be read, or the folder has files that no bundle has.
         BundleInvalid: a blob has changed on disk.
-        OSError: the disk refused.
+        OSError: the disk failed.
     """
     await aiofiles.os.wrap(_clear_folder)(contents, folder)
     files = sorted(contents.list_items(), key=lambda each: each[0].name == "bundle.json")
     for member, item in files:
         await _write_one(contents, member, item, folder / member.name)
         if item is not None:
-            tell(member.size)
+            report(member.size)
 
 
 def _clear_folder(contents: Contents, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     names = {member.name for member in contents.list_members()}
-    strays = [path for path in sorted(folder.rglob("*")) if not path.is_dir() or path.is_symlink()]
-    strays = [path for path in strays if str(path.relative_to(folder)) not in names]
-    for path in strays:
+    others = [path for path in sorted(folder.rglob("*")) if not path.is_dir() or path.is_symlink()]
+    others = [path for path in others if str(path.relative_to(folder)) not in names]
+    for path in others:
         if not is_file_name(str(path.relative_to(folder)).removesuffix(".part")):
-            raise StoreError(str(path), "is of no bundle; name an empty folder with --output")
+            raise StoreError(
+                str(path), "is not a file of a bundle; name an empty folder with --output"
+            )
     lock = folder / "bundle.json"
     if lock.exists() and lock.read_bytes() != contents.head["bundle.json"]:
         lock.unlink()
-    for path in strays:
+    for path in others:
         path.unlink()
 
 
@@ -190,3 +194,22 @@ def _is_whole(contents: Contents, member: Member, item: Item | None, path: Path)
 def _sync(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
+
+
+def write_checksums(folder: Path, paths: list[Path]) -> Path:
+    """Write `SHA256SUMS` for `sha256sum -c`, from the bytes that are on the disk now.
+
+    Lines about other files that still exist are kept.
+    """
+    sums, lines = folder / _SUMS, []
+    for path in paths:
+        with path.open("rb") as file:
+            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n")
+    written = {path.name for path in paths}
+    for line in sums.read_text().splitlines(keepends=True) if sums.is_file() else ():
+        name = line.rstrip("\n").partition("  ")[2]
+        if name and name not in written and (folder / name).is_file():
+            lines.append(line)
+    lines.sort(key=lambda each: each.partition("  ")[2])
+    write_durably(sums, "".join(lines).encode())
+    return sums

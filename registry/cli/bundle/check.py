@@ -14,7 +14,7 @@ from registry.cli.platforms import read_platforms
 from registry.cli.session import Config, Json, fail, format_error
 from registry.cli.terminal import format_bytes, format_count, format_volumes
 from registry.errors import BundleInvalid, EntrepotError, InvalidInput, SettingsError
-from registry.image_lists.results import Entry, Wanted, merge
+from registry.image_lists.results import Entry, ListedImage, merge
 from registry.oci.digest import Digest
 from registry.oci.image_patterns import parse_image
 from registry.oci.names import format_image
@@ -92,7 +92,9 @@ def check_bundle(
 def _report(entries: Sequence[Entry], gaps: "Sequence[Gap]", *, as_json: bool) -> bool:
     """Print what lacks; true if that is nothing but guesses."""
     guesses = {(each.repository, each.reference) for each in entries if each.is_guess}
-    sure = [each for each in gaps if (each.want.repository, each.want.reference) not in guesses]
+    sure = [
+        each for each in gaps if (each.request.repository, each.request.reference) not in guesses
+    ]
     if as_json:
         facts = [_list_facts(gap, is_guess=gap not in sure) for gap in gaps]
         typer.echo(json.dumps({"checked": len(entries), "lacking": facts}))
@@ -114,11 +116,11 @@ def _read_entries(named: sources.Sources, config: Path | None) -> tuple[Entry, .
     """Read what is wanted, and tell what was passed over."""
     default = load_settings(config, os.environ).default_upstream
     wanted = [
-        Wanted(format_image(*parse_image(image, default)), "the command line")
+        ListedImage(format_image(*parse_image(image, default)), "the command line")
         for image in named.images
     ]
     for found in sources.read_files(named):
-        wanted += found.wanted
+        wanted += found.images
         for note in found.notes:
             typer.echo(f"entrepot: {note}", err=True)
     return merge(wanted)
@@ -130,26 +132,25 @@ def _find_gaps(
     platforms: Sequence[str],
     have: Collection[Digest],
 ) -> "list[Gap]":
-    from registry.bundle.read.analysis import Survey, read_manifests  # noqa: PLC0415
+    from registry.bundle.format.lock import ImageRequest  # noqa: PLC0415
+    from registry.bundle.read.analysis import Analysis, read_manifests  # noqa: PLC0415
     from registry.bundle.read.coverage import find_gaps  # noqa: PLC0415
     from registry.bundle.read.open import open_paths  # noqa: PLC0415
-    from registry.bundle.read.volume_source import VolumeSource  # noqa: PLC0415
-    from registry.bundle.write.plan import Want  # noqa: PLC0415
 
     with open_paths(bundle) as opened:
         source = opened.source
-        if isinstance(source, VolumeSource) and source.missing:
+        if source.missing:
             told = format_volumes(source.missing)
             why = f"not given: {told} of {source.count}; name all of them"
             raise BundleInvalid(source.label, why)
-        survey = Survey(opened.lock, read_manifests(opened))
-    wants = [Want(each.repository, each.reference, each.places) for each in entries]
-    return find_gaps(opened.lock, survey, wants, platforms, have)
+        analysis = Analysis(opened.lock, read_manifests(opened))
+    requests = [ImageRequest(each.repository, each.reference, each.places) for each in entries]
+    return find_gaps(opened.lock, analysis, requests, platforms, have)
 
 
 def _tell(gap: "Gap", *, is_guess: bool) -> str:
     perhaps = " (if it is an image)" if is_guess else ""
-    places = "".join(f"\n    wanted at {place}" for place in gap.want.sources)
+    places = "".join(f"\n    wanted at {place}" for place in gap.request.sources)
     return f"{gap.name}{perhaps}: {'; '.join(_list_lacks(gap))}{places}"
 
 
@@ -157,18 +158,18 @@ def _list_lacks(gap: "Gap") -> list[str]:
     size = format_bytes(sum(gap.left_out))
     match len(gap.left_out):
         case 0:
-            return list(gap.lacks)
+            return list(gap.missing)
         case 1:
             told = f"1 layer, {size}, is left out"
         case count:
             told = f"{count} layers, {size} together, are left out"
-    return [*gap.lacks, f"{told}; --have or --since says what the other side has"]
+    return [*gap.missing, f"{told}; --have or --since says what the other side has"]
 
 
 def _list_facts(gap: "Gap", *, is_guess: bool) -> dict[str, Any]:
     return {
         "image": gap.name,
-        "places": list(gap.want.sources),
+        "places": list(gap.request.sources),
         "lacks": _list_lacks(gap),
         "left_out": {"blobs": len(gap.left_out), "size": sum(gap.left_out)},
         "guess": is_guess,

@@ -157,7 +157,7 @@ def _judge(session: Session, opened: "Opened", keys: list[Path]) -> str:
 
     settings = session.settings.bundles
     policy = Policy(tuple(map(Path, settings.keys)), settings.require_signature)
-    pinned = policy.judge(opened.lock.raw, opened.signature)
+    pinned = policy.check(opened.lock.raw, opened.signature)
     return check_signer(opened, keys) or pinned
 
 

@@ -240,12 +240,11 @@ def join_volumes(
 async def _join(volumes: list[Path], target: OutputTarget) -> None:
     from registry.bundle.read.blob_store import BundleStore  # noqa: PLC0415
     from registry.bundle.read.open import open_paths  # noqa: PLC0415
-    from registry.bundle.read.volume_source import VolumeSource  # noqa: PLC0415
     from registry.bundle.write.layout import pack, read_manifests  # noqa: PLC0415
 
     with open_paths(volumes) as opened, TemporaryDirectory(prefix="entrepot-") as proofs:
         source = opened.source
-        if isinstance(source, VolumeSource) and source.missing:
+        if source.missing:
             numbers = ", ".join(map(str, source.missing))
             raise BundleInvalid(source.label, f"volumes {numbers} of {source.count} are missing")
         store = BundleStore.over(opened, Path(proofs))

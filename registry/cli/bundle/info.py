@@ -45,7 +45,7 @@ def inspect_bundle(
 
     Example: entrepot bundle info images.tar
     """
-    from registry.bundle.read.analysis import Survey, read_manifests  # noqa: PLC0415
+    from registry.bundle.read.analysis import Analysis, read_manifests  # noqa: PLC0415
     from registry.bundle.read.compatibility import format_readers  # noqa: PLC0415
     from registry.bundle.read.open import open_paths  # noqa: PLC0415
 
@@ -54,9 +54,9 @@ def inspect_bundle(
             manifests = read_manifests(opened)
     except (EntrepotError, OSError) as error:
         fail(format_error(error), 1)
-    survey = Survey(opened.lock, manifests)
-    shares = [survey.weigh(image) for image in opened.lock.images]
-    heavy = survey.list_heavy(top)
+    analysis = Analysis(opened.lock, manifests)
+    shares = [analysis.measure(image) for image in opened.lock.images]
+    heavy = analysis.list_largest(top)
     readers = format_readers(opened.lock, manifests, is_cut=_is_cut(opened))
     if as_json:
         facts = _list_facts(opened, shares, heavy)
@@ -117,15 +117,11 @@ def _list_facts(
 
 
 def _is_cut(opened: "Opened") -> bool:
-    from registry.bundle.read.volume_source import VolumeSource  # noqa: PLC0415
-
-    return isinstance(opened.source, VolumeSource)
+    return bool(opened.source.count)
 
 
 def _list_missing(opened: "Opened") -> list[int]:
-    from registry.bundle.read.volume_source import VolumeSource  # noqa: PLC0415
-
-    return opened.source.missing if isinstance(opened.source, VolumeSource) else []
+    return list(opened.source.missing)
 
 
 def _describe(opened: "Opened") -> list[str]:
@@ -195,7 +191,7 @@ def compare_bundles(former: _Former, latter: _Latter, as_json: Json = False) -> 
         typer.echo(json.dumps(_list_changes(found)))
     else:
         typer.echo("\n".join(_tell_changes(found)))
-    if not found.is_none:
+    if not found.is_empty:
         raise typer.Exit(1)
 
 
@@ -204,7 +200,7 @@ def _list_changes(found: "Difference") -> dict[str, Any]:
         return {"name": image.name, "digest": str(image.root.digest)}
 
     return {
-        "same": found.is_none,
+        "same": found.is_empty,
         "added": [spell(image) for image in found.added],
         "removed": [spell(image) for image in found.removed],
         "changed": [

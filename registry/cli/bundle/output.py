@@ -90,8 +90,12 @@ async def deliver(archives: "list[Contents]", target: OutputTarget) -> list[Path
         StoreError, BundleInvalid: a blob cannot be read, or the target cannot be written.
         OSError: the disk refused.
     """
-    from registry.bundle.format.checksums import write_sums  # noqa: PLC0415
-    from registry.bundle.write.writer import write_file, write_folder, write_stream  # noqa: PLC0415
+    from registry.bundle.write.writer import (  # noqa: PLC0415
+        write_checksums,
+        write_file,
+        write_folder,
+        write_stream,
+    )
 
     files = assign(archives, target)
     total = sum(item.size for archive in archives for item in archive.items)
@@ -110,7 +114,7 @@ async def deliver(archives: "list[Contents]", target: OutputTarget) -> list[Path
                 await write_file(contents, path, tell)
     paths = [path for path, _ in files]
     if target.limit is not None:
-        paths.append(write_sums(paths[0].parent, paths))
+        paths.append(write_checksums(paths[0].parent, paths))
     return paths
 
 
@@ -189,14 +193,14 @@ def list_facts(
     lock: "Lock", manifests: "Mapping[Digest, Manifest]", sizes: list[int], *, is_cut: bool
 ) -> dict[str, Any]:
     """Return what is in a bundle whose archive, or volumes, have these sizes in bytes."""
-    from registry.bundle.read.analysis import Survey  # noqa: PLC0415
+    from registry.bundle.read.analysis import Analysis  # noqa: PLC0415
     from registry.bundle.read.compatibility import format_readers  # noqa: PLC0415
 
-    survey = Survey(lock, manifests)
+    analysis = Analysis(lock, manifests)
     return {
         "bundle": lock.bundle_id,
         "mode": lock.mode,
-        "images": [describe_share(survey.weigh(image)) for image in lock.images],
+        "images": [describe_share(analysis.measure(image)) for image in lock.images],
         "blobs": len(lock.blobs),
         "size": sum(sizes),
         "volumes": sizes,

@@ -13,8 +13,7 @@ from registry.oci.image_patterns import is_pattern, parse_image
 from registry.oci.names import Reference, Repository, Tag
 
 if TYPE_CHECKING:
-    from registry.bundle.format.lock import Lock
-    from registry.bundle.write.plan import Want
+    from registry.bundle.format.lock import ImageRequest, Lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,9 @@ class Gaps:
     images: tuple[str, ...]
 
 
-async def find_wants(session: Session, names: list[str], listed: tuple[Entry, ...]) -> "list[Want]":
+async def find_wants(
+    session: Session, names: list[str], listed: tuple[Entry, ...]
+) -> "list[ImageRequest]":
     """Return the images that are meant, each once; globs mean what is here.
 
     What no tag leads to any more is meant only by a glob with an `@`: it would travel for nothing.
@@ -34,7 +35,7 @@ async def find_wants(session: Session, names: list[str], listed: tuple[Entry, ..
         InvalidInput: not a name.
         NameUnknown: a glob means nothing that is here.
     """
-    from registry.bundle.write.plan import Want  # noqa: PLC0415
+    from registry.bundle.format.lock import ImageRequest  # noqa: PLC0415
 
     found: dict[tuple[Repository, Reference], tuple[str, ...]] = {}
     for name in names:
@@ -44,7 +45,7 @@ async def find_wants(session: Session, names: list[str], listed: tuple[Entry, ..
             found[parse_image(name, session.settings.default_upstream)] = ()
     # Not who pulled an image and when: the same images shall be the same bundle tomorrow.
     found |= {(entry.repository, entry.reference): entry.origins for entry in listed}
-    return [Want(*image, sources) for image, sources in found.items()]
+    return [ImageRequest(*image, sources) for image, sources in found.items()]
 
 
 async def _find_globbed(session: Session, glob: str) -> list[tuple[Repository, Reference]]:

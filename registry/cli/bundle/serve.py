@@ -112,7 +112,7 @@ def _tell(opened: "Opened", done: "Imported", size: int, listening: str) -> None
         told = format_count(len(lacking), "blob")
         lines.append(f"not served, {told} of it not here or damaged: {name}")
     lines += [f"not served: {name}: {why}" for name, why in done.refused.items()]
-    lines += opened.source.flaws.told
+    lines += opened.source.flaws.messages
     if done.images:
         lines += ["", _tell_clients(done, listening)]
     typer.echo("\n".join(lines))

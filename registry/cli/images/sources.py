@@ -15,7 +15,7 @@ from registry.cli.terminal import format_age, make_table, print_table
 from registry.errors import ListInvalid
 from registry.image_lists.detection import STDIN, Kind, decode, detect, find_images
 from registry.image_lists.env_file import gather_variables
-from registry.image_lists.results import Entry, Findings, Note, Wanted, merge
+from registry.image_lists.results import Entry, Findings, ListedImage, Note, merge
 from registry.oci.image_patterns import ImagePattern, is_pattern, parse_image
 from registry.oci.names import format_image
 from registry.settings.values import Refusal, parse_duration
@@ -130,7 +130,7 @@ async def gather(session: Session, sources: Sources) -> Gathered:
         raise ListInvalid("no images", 0, "nothing was named", cure)
     findings = read_files(sources)
     wanted = [_read_name(name, session) for name in sources.images]
-    wanted += [each for found in findings for each in found.wanted]
+    wanted += [each for found in findings for each in found.images]
     if sources.has_history:
         wanted += await _list_pulled(session, sources)
     return Gathered(merge(wanted), tuple(note for found in findings for note in found.notes))
@@ -166,7 +166,7 @@ def _format_source(name: str) -> str:
     return "stdin" if name == STDIN else name
 
 
-def _read_name(name: str, session: Session) -> Wanted:
+def _read_name(name: str, session: Session) -> ListedImage:
     if is_pattern(name):
         cure = f"to have what was pulled of it, say --pulled '{name}'"
         raise ListInvalid(name, 0, "is a glob, and upstreams cannot be asked for those", cure)
@@ -175,7 +175,7 @@ def _read_name(name: str, session: Session) -> Wanted:
         raise ListInvalid(name, 0, "is a file, not an image", f"say --file {name}")
     # As the other commands read it; in files an image without a registry is Docker Hub's.
     image = parse_image(name, session.settings.default_upstream)
-    return Wanted(format_image(*image), _ARGUMENT)
+    return ListedImage(format_image(*image), _ARGUMENT)
 
 
 def _read_file(name: str, sources: Sources, arguments: Mapping[str, str]) -> Findings:
@@ -183,7 +183,7 @@ def _read_file(name: str, sources: Sources, arguments: Mapping[str, str]) -> Fin
     kind = sources.kind or detect(name, decode(data, name))
     variables = _read_variables(name, sources) if kind is Kind.COMPOSE else {}
     found = find_images(data, name, kind=kind, variables=variables, arguments=arguments)
-    if found.wanted or found.notes:
+    if found.images or found.notes:
         return found
     return Findings(notes=(Note(_format_source(name), "it names no image"),))
 
@@ -217,7 +217,7 @@ def _read_build_args(given: Sequence[str]) -> dict[str, str]:
     return found
 
 
-async def _list_pulled(session: Session, sources: Sources) -> list[Wanted]:
+async def _list_pulled(session: Session, sources: Sources) -> list[ListedImage]:
     from registry.content.pull_history import ClientPattern  # noqa: PLC0415
 
     default = session.settings.default_upstream
@@ -227,7 +227,7 @@ async def _list_pulled(session: Session, sources: Sources) -> list[Wanted]:
         [ImagePattern.parse(each, default) for each in sources.pulled],
     )
     return [
-        Wanted(
+        ListedImage(
             format_image(each.repository, each.reference),
             f"pulled {format_age(each.pulled)} by {_tell_clients(each.clients)}",
         )

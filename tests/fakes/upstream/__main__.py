@@ -1,4 +1,4 @@
-"""One standalone fake, for scripts by hand and for benchmarks; runs until SIGTERM or SIGINT."""
+"""A fake upstream of its own, for trials by hand and for benchmarks; ends at SIGTERM or SIGINT."""
 
 import argparse
 import json
@@ -57,7 +57,7 @@ def add_images(hub: FakeUpstream, blobs: list[str]) -> dict[str, dict[str, objec
 
 
 def run(arguments: list[str]) -> None:
-    """Serve until told to end; the first line of output says where and what."""
+    """Serve until a signal comes; the first line of output has the URLs and the images as JSON."""
     chosen = parse_arguments(arguments)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,4 +1,4 @@
-"""A real registry behind the fake, asked for whatever is not in memory."""
+"""A real registry behind the fake, for content that is not in memory."""
 
 import asyncio
 import mmap
@@ -16,7 +16,7 @@ ACCEPT = ", ".join([*MANIFEST.values(), *INDEX.values()])
 
 
 class Backend:
-    """Reads from a docker-registry without authentication; blobs are kept once fetched."""
+    """Reads from a docker-registry without authentication; keeps each blob that it has fetched."""
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
@@ -40,7 +40,7 @@ class Backend:
             return response.status == 200
 
     async def find_blob(self, repository: str, digest: str) -> Content | None:
-        """The blob, fetched whole before it is served the first time."""
+        """The blob, which is fetched to its end before it is served the first time."""
         async with self._locks.setdefault(digest, asyncio.Lock()):
             if digest not in self._kept:
                 fetched = await self._fetch(repository, digest)
@@ -84,7 +84,7 @@ class Backend:
 
 @dataclass
 class Source:
-    """Memory first, then the backend."""
+    """Content from memory, and from the backend where memory has none."""
 
     holdings: Holdings
     backend: Backend | None = field(default=None)
@@ -103,7 +103,7 @@ class Source:
         return self.backend is not None and await self.backend.has_blob(repository, digest)
 
     async def find_blob(self, repository: str, digest: str) -> Content | None:
-        """The blob, if it may be had in this repository."""
+        """The blob, if it is served in this repository."""
         found = self.holdings.find_blob(repository, digest)
         if found is None and self.backend is not None:
             return await self.backend.find_blob(repository, digest)

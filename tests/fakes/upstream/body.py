@@ -1,4 +1,4 @@
-"""Shapes a body: which bytes of a content go out, under which headers, and how it ends. Pure."""
+"""The body of an answer: which bytes are sent, with which headers, and how it ends. Pure."""
 
 import gzip
 import re
@@ -28,7 +28,7 @@ SINGLE_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 class Body:
     """The bytes `start` to `stop` of a content; `length` None means chunked.
 
-    `limit` is how many of them go out before `ending` happens instead of the rest.
+    `limit` is how many of them are sent before `ending` happens instead of the rest.
     """
 
     content: Content
@@ -41,7 +41,7 @@ class Body:
     headers: dict[str, str] = field(default_factory=dict)
 
     def end(self, ending: Literal["cut", "reset", "stall"], limit: int) -> None:
-        """Let it end this way after `limit` bytes."""
+        """Make it end this way after `limit` bytes."""
         self.ending = ending
         self.limit = limit
 
@@ -54,7 +54,7 @@ def shape_body(
     *,
     rangeable: bool,
 ) -> Body:
-    """The body for a request with the Range header `asked`, as the actions spoil it."""
+    """The body for a request with the Range header `asked`, changed by the actions."""
     honoured = rangeable and conduct.ranges_supported and not _has(actions, IgnoreRange, Gzip)
     body = _cut_span(content, asked if honoured else None)
     if body.status == 206:
@@ -65,7 +65,7 @@ def shape_body(
     if rangeable and conduct.cut_every is not None and body.length > conduct.cut_every:
         body.end("cut", conduct.cut_every)
     for action in actions:
-        _spoil(body, action)
+        _apply(body, action)
     return body
 
 
@@ -102,7 +102,7 @@ def _shift(body: Body, action: WrongRange) -> None:
         body.headers["Content-Range"] = _name(body.start, body.stop, body.content.size)
 
 
-def _spoil(body: Body, action: Action) -> None:
+def _apply(body: Body, action: Action) -> None:
     match action:
         case Cut(after_bytes, reset):
             body.end("reset" if reset else "cut", after_bytes)

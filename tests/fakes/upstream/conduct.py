@@ -1,4 +1,4 @@
-"""How the registry behaves: plain attributes that a test may change at any moment."""
+"""How the fake upstream behaves: attributes that a test may change at any moment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -10,7 +10,7 @@ STAMP = 16
 
 
 class Content(Protocol):
-    """Something of a known size whose pieces are views, not copies."""
+    """Bytes of a known number that can be read in pieces, which are views and no copies."""
 
     @property
     def size(self) -> int:
@@ -18,12 +18,12 @@ class Content(Protocol):
         ...
 
     def piece(self, offset: int, most: int) -> memoryview:
-        """At least one and at most `most` bytes from `offset`, which lies inside."""
+        """At least one and at most `most` bytes from `offset`, which is less than `size`."""
         ...
 
 
 class Held:
-    """Content that is in memory (or in a memory map) as one run."""
+    """Content in one piece of memory, or in a memory map."""
 
     def __init__(self, data: bytes | memoryview) -> None:
         self._view = memoryview(data)
@@ -34,9 +34,9 @@ class Held:
 
 
 class Stamped:
-    """Large deterministic content: one shaken MiB repeated, each repeat with its own counter.
+    """Large content made from a seed: one random MiB, repeated, each time with another counter.
 
-    Nothing of it is held but that one MiB, so several GiB cost neither memory nor time.
+    Only that one MiB is in memory, so several GiB cost neither memory nor time.
     """
 
     def __init__(self, size: int, seed: int) -> None:
@@ -69,7 +69,7 @@ class Flipped:
 
 
 def read_all(content: Content) -> bytes:
-    """Every byte of the content, copied."""
+    """A copy of all bytes of the content."""
     data = bytearray()
     while len(data) < content.size:
         data += content.piece(len(data), MIB)
@@ -77,13 +77,13 @@ def read_all(content: Content) -> bytes:
 
 
 def digest_bytes(data: bytes | memoryview) -> str:
-    """The sha256 digest as it is written in a manifest."""
+    """The sha256 digest, as it is written in a manifest."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 @functools.lru_cache(maxsize=64)
 def digest_stamped(size: int, seed: int) -> str:
-    """The digest of `Stamped(size, seed)`; remembered, because tests ask for the same few sizes."""
+    """The digest of `Stamped(size, seed)`; cached, as tests use the same few sizes."""
     content = Stamped(size, seed)
     sha256 = hashlib.sha256()
     offset = 0

@@ -1,4 +1,4 @@
-"""A thread with its own event loop, which anybody may ask to run something."""
+"""A thread with an event loop, in which other threads can run coroutines."""
 
 import asyncio
 import threading
@@ -11,7 +11,7 @@ TURNS = 8
 
 
 class Engine:
-    """The servers run here, so a test that blocks its own thread does not block them."""
+    """Runs the servers, so that a test that blocks its own thread does not block them."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -21,7 +21,7 @@ class Engine:
 
     @property
     def running(self) -> bool:
-        """Between `start` and `stop`."""
+        """Whether `start` was called, and `stop` was not."""
         return self._loop is not None
 
     def start(self) -> None:
@@ -48,14 +48,14 @@ class Engine:
         self._thread.join(PATIENCE)
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run this in the loop and wait for its result."""
+        """Run a coroutine in the loop and wait for its result."""
         if self._loop is None:
             work.close()
             raise RuntimeError("not started yet: use `with FakeUpstream() as hub`")
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
 
     def settle(self) -> None:
-        """Let the loop finish the steps that are due, so that its books are up to date."""
+        """Let the loop finish the steps that are due, so that the journal is up to date."""
         if self._loop is not None and threading.current_thread() is not self._thread:
             self.call(_turn())
 

@@ -1,4 +1,4 @@
-"""One request and its answer: the only place that writes to the connection."""
+"""One request and its answer; nothing else writes to the connection."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ EXPIRED = (
 
 
 class Refusal(Exception):
-    """The registry's own no, in the error format of the specification."""
+    """A refusal by the registry itself, in the error format of the specification."""
 
     def __init__(
         self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
@@ -53,8 +53,11 @@ class Refusal(Exception):
 
 
 @dataclass
-class Line:
-    """What all exchanges share: the switches, the script, the rate and the black hole."""
+class Shared:
+    """What all exchanges share: the switches, the script of faults, the rate, and the gate.
+
+    While `gate` is closed nothing is sent on any connection.
+    """
 
     conduct: Conduct
     faults: Faults
@@ -65,16 +68,16 @@ class Line:
 class Exchange:
     """A request that is being answered."""
 
-    def __init__(self, request: web.BaseRequest, entry: Entry, line: Line) -> None:
+    def __init__(self, request: web.BaseRequest, entry: Entry, shared: Shared) -> None:
         self.request = request
         self.entry = entry
-        self.conduct = line.conduct
-        self._line = line
+        self.conduct = shared.conduct
+        self._shared = shared
         self._pace = Pace()
 
     @property
     def target(self) -> str:
-        """Path and query as they came over the wire."""
+        """Path and query, byte for byte as they came."""
         return self.request.raw_path
 
     def _as_target(self, *, redirecting: bool = False) -> Target:
@@ -82,15 +85,15 @@ class Exchange:
         path = unquote(self.entry.path)
         return Target(self.entry.kind, self.entry.method, path, ranged, redirecting)
 
-    async def suffer(self) -> web.StreamResponse | None:
-        """Let the arrival faults happen; the answer, if one of them gave it."""
-        await self._line.gate.wait()
-        for action in self._line.faults.take(self._as_target(), Arrival):
+    async def apply_arrival_faults(self) -> web.StreamResponse | None:
+        """Apply the arrival faults; the answer, if one of them made it."""
+        await self._shared.gate.wait()
+        for action in self._shared.faults.take(self._as_target(), Arrival):
             match action:
                 case Delay(seconds):
                     await asyncio.sleep(seconds)
                 case Hang():
-                    await self._wait_for_the_end()
+                    await self._wait_until_cancelled()
                 case Plain429(retry_after):
                     await self._write_plain_429(retry_after)
                 case ExpireUrl():
@@ -100,9 +103,9 @@ class Exchange:
         return None
 
     async def redirect(self, location: str) -> web.StreamResponse:
-        """307, unless a fault wants another answer."""
-        actions = self._line.faults.take(self._as_target(redirecting=True), Answer)
-        return await self._redirect(self._divert(actions) or location)
+        """Answer with 307 to this location, unless a fault says another one."""
+        actions = self._shared.faults.take(self._as_target(redirecting=True), Answer)
+        return await self._redirect(self._find_diversion(actions) or location)
 
     async def _redirect(self, location: str) -> web.StreamResponse:
         return await self.reply(
@@ -110,30 +113,30 @@ class Exchange:
         )
 
     async def refuse(self, refusal: Refusal) -> web.StreamResponse:
-        """The registry's no."""
+        """Answer with the registry's refusal."""
         return await self.reply(refusal.status, refusal.headers, refusal.body)
 
     async def reply(
         self, status: int, headers: Mapping[str, str], body: bytes | str = b""
     ) -> web.StreamResponse:
-        """A short answer that no further fault befalls."""
+        """A short answer, to which no further fault applies."""
         data = body.encode() if isinstance(body, str) else body
         content = Held(data)
         return await self._send(Body(content, 0, content.size, status, content.size), headers)
 
-    async def pour(
+    async def send_content(
         self, content: Content, headers: Mapping[str, str], *, rangeable: bool = False
     ) -> web.StreamResponse:
-        """A good answer with this content, as the answer faults spoil it."""
-        actions = self._line.faults.take(self._as_target(), Answer)
-        location = self._divert(actions)
+        """A correct answer with this content, changed by the answer faults."""
+        actions = self._shared.faults.take(self._as_target(), Answer)
+        location = self._find_diversion(actions)
         if location is not None:
             return await self._redirect(location)
         asked = self.request.headers.get("Range")
         body = shape_body(content, asked, actions, self.conduct, rangeable=rangeable)
         return await self._send(body, headers)
 
-    def _divert(self, actions: tuple[Action, ...]) -> str | None:
+    def _find_diversion(self, actions: tuple[Action, ...]) -> str | None:
         for action in actions:
             if isinstance(action, Redirect):
                 return action.location
@@ -151,7 +154,8 @@ class Exchange:
         else:
             response.content_length = body.length
         transport = self._transport()
-        # Paused at the first byte the kernel does not take: drained then means handed over.
+        # Writing pauses at the first byte that the kernel does not take. After `drain` the
+        # kernel has every byte.
         transport.set_write_buffer_limits(high=0)
         await response.prepare(self.request)
         self.entry.status = body.status
@@ -164,43 +168,43 @@ class Exchange:
         self.request.writer.send_headers()
         await self.request.writer.drain()
         now = time.monotonic()
-        with self._line.pace.share(now), self._pace.share(now):
+        with self._shared.pace.share(now), self._pace.share(now):
             stop = body.stop if body.limit is None else min(body.stop, body.start + body.limit)
             await self._send_span(response, body.content, body.start, stop)
             if body.ending == "endless":
                 await self._send_zeros(response, body.length)
         match body.ending:
             case "cut" | "reset":
-                await self.sever(reset=body.ending == "reset")
+                await self.close_connection(reset=body.ending == "reset")
             case "stall":
-                await self._wait_for_the_end()
+                await self._wait_until_cancelled()
 
     async def _send_span(
         self, response: web.StreamResponse, content: Content, start: int, stop: int
     ) -> None:
         while start < stop:
-            piece = content.piece(start, min(stop - start, self._turn()))
+            piece = content.piece(start, min(stop - start, self._piece_size()))
             await self._write(response, piece)
             start += piece.nbytes
 
     async def _send_zeros(self, response: web.StreamResponse, declared: int | None) -> None:
         while declared is None or self.entry.body_bytes < declared:
-            most = self._turn() if declared is None else declared - self.entry.body_bytes
-            await self._write(response, ZEROS[: min(most, self._turn())])
+            most = self._piece_size() if declared is None else declared - self.entry.body_bytes
+            await self._write(response, ZEROS[: min(most, self._piece_size())])
 
-    def _turn(self) -> int:
-        shared = slice_size(self.conduct.rate, self._line.pace.sharers)
+    def _piece_size(self) -> int:
+        shared = slice_size(self.conduct.rate, self._shared.pace.sharers)
         return min(shared, slice_size(self.conduct.connection_rate))
 
     async def _write(self, response: web.StreamResponse, piece: memoryview) -> None:
-        await self._line.gate.wait()
+        await self._shared.gate.wait()
         now = time.monotonic()
         wait = 0.0
         if self.conduct.rate:
-            wait = self._line.pace.reserve(piece.nbytes, self.conduct.rate, now)
+            wait = self._shared.pace.reserve(piece.nbytes, self.conduct.rate, now)
         if self.conduct.connection_rate:
             wait = max(wait, self._pace.reserve(piece.nbytes, self.conduct.connection_rate, now))
-        # Also without a wait: a kernel that takes everything would never let anybody else run.
+        # Also without a wait: where the kernel takes everything, nothing else would run.
         await asyncio.sleep(max(0.0, wait))
         await response.write(piece)
         await self.request.writer.drain()
@@ -208,8 +212,8 @@ class Exchange:
         if self.entry.first_byte_at is None:
             self.entry.first_byte_at = time.monotonic()
 
-    async def sever(self, *, reset: bool = False) -> NoReturn:
-        """Close the connection under the answer."""
+    async def close_connection(self, *, reset: bool = False) -> NoReturn:
+        """Close the connection in the middle of the answer; `reset` makes it a TCP reset."""
         transport = self._transport()
         if reset:
             linger = struct.pack("ii", 1, 0)
@@ -217,7 +221,7 @@ class Exchange:
                 socket.SOL_SOCKET, socket.SO_LINGER, linger
             )
         transport.abort()
-        await self._wait_for_the_end()
+        await self._wait_until_cancelled()
 
     async def _write_plain_429(self, retry_after: int) -> NoReturn:
         body = b"Too Many Requests (HAP429).\n"
@@ -230,12 +234,12 @@ class Exchange:
         self.entry.status = 429
         self.entry.body_bytes = len(body)
         transport.close()
-        await self._wait_for_the_end()
+        await self._wait_until_cancelled()
 
-    async def _wait_for_the_end(self) -> NoReturn:
-        """Until the connection is lost: the server then cancels this task."""
+    async def _wait_until_cancelled(self) -> NoReturn:
+        """Wait until the connection is lost: the server then cancels this task."""
         await asyncio.get_running_loop().create_future()
-        raise AssertionError("nobody resolves this future")
+        raise AssertionError("this future never gets a result")
 
     def _transport(self) -> asyncio.Transport:
         transport = self.request.transport

@@ -1,4 +1,4 @@
-"""What can go wrong, and the script that says when."""
+"""Faults of the fake upstream, and the script that says which requests get them."""
 
 import threading
 from collections.abc import Mapping
@@ -9,28 +9,28 @@ FaultKind = Literal["manifest", "blob", "cdn", "token", "tags", "referrers", "pi
 
 
 class Action:
-    """Something that goes wrong."""
+    """One kind of fault."""
 
 
 class Arrival(Action):
-    """Goes wrong before the request is looked at, so before authorization too."""
+    """A fault that happens before the request is read, so before authorization too."""
 
 
 class Answer(Action):
-    """Goes wrong in an answer that would otherwise have been good."""
+    """A fault in an answer that would otherwise be correct."""
 
 
 class BodyAnswer(Answer):
-    """Goes wrong in the body, so it neither befalls a HEAD nor a redirect."""
+    """A fault in the body, so neither a HEAD nor a redirect has it."""
 
 
 class RangeAnswer(BodyAnswer):
-    """Goes wrong only when a range is asked for."""
+    """A fault that happens only when a range is asked for."""
 
 
 @dataclass(frozen=True)
 class Status(Arrival):
-    """This status and body, whatever was asked: 500, 503, a 403 in XML, a portal's 200 page."""
+    """Answer with this status and body: 500, 503, a 403 in XML, the page of a captive portal."""
 
     code: int
     body: bytes | str = b""
@@ -39,45 +39,45 @@ class Status(Arrival):
 
 @dataclass(frozen=True)
 class Plain429(Arrival):
-    """Docker Hub's abuse limiter (HAP429): bare line feeds, plain text, `Retry-After: 60`."""
+    """Answer as Docker Hub's abuse limiter (HAP429): bare line feeds, text, `Retry-After: 60`."""
 
     retry_after: int = 60
 
 
 @dataclass(frozen=True)
 class Hang(Arrival):
-    """Never a byte of an answer."""
+    """Send no answer, and leave the connection open."""
 
 
 @dataclass(frozen=True)
 class Delay(Arrival):
-    """The answer, or the next fault in the script, this many seconds later."""
+    """Wait this many seconds, and then answer, or apply the next fault of the script."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class ExpireUrl(Arrival):
-    """The signed URL answers 403 in XML: `Request has expired`."""
+    """Answer a signed URL with 403 in XML: `Request has expired`."""
 
 
 @dataclass(frozen=True)
 class Redirect(Answer):
-    """307 to this location instead of the answer, once the request was authorized."""
+    """Answer an authorized request with 307 to this location."""
 
     location: str
 
 
 @dataclass(frozen=True)
 class RedirectLoop(Answer):
-    """307 to the same URL."""
+    """Answer with 307 to the same URL."""
 
 
 @dataclass(frozen=True)
 class Cut(BodyAnswer):
     """Close the connection after this many body bytes; `reset` makes it a TCP reset.
 
-    Without `reset` the bytes before the cut do arrive; a reset may overtake them.
+    Without `reset` the bytes before the cut arrive for certain; a reset may discard them.
     """
 
     after_bytes: int
@@ -93,31 +93,31 @@ class Stall(BodyAnswer):
 
 @dataclass(frozen=True)
 class Lie(BodyAnswer):
-    """The right length with the byte at this position of the content flipped."""
+    """Send wrong bytes of the right length: the byte at this position is inverted."""
 
     flip_at: int = 0
 
 
 @dataclass(frozen=True)
 class Endless(BodyAnswer):
-    """More than there should be: chunked zeros for ever, or up to a declared total length."""
+    """Send zeros behind the content: without end, chunked, or up to a declared total length."""
 
     declared: int | None = None
 
 
 @dataclass(frozen=True)
 class NoLength(Answer):
-    """Chunked, without Content-Length."""
+    """Send the body chunked, without Content-Length."""
 
 
 @dataclass(frozen=True)
 class IgnoreRange(RangeAnswer):
-    """200 with the whole body."""
+    """Answer a request for a range with 200 and the whole body."""
 
 
 @dataclass(frozen=True)
 class WrongRange(RangeAnswer):
-    """206 that starts elsewhere; `honest` says so in Content-Range."""
+    """Answer with 206 and another range; Content-Range is true if `honest`, and else wrong."""
 
     shift: int = 1
     honest: bool = True
@@ -125,21 +125,21 @@ class WrongRange(RangeAnswer):
 
 @dataclass(frozen=True)
 class Gzip(BodyAnswer):
-    """Content-Encoding gzip, though nobody asked for it."""
+    """Compress the body with gzip, although the client did not ask for that."""
 
 
 @dataclass(frozen=True)
 class DropDigestHeader(Answer):
-    """No Docker-Content-Digest."""
+    """Leave out Docker-Content-Digest."""
 
 
 @dataclass
 class Fault:
-    """Which requests an action befalls, and how often.
+    """Which requests get an action, and how often.
 
-    Kind "blob" with a body action befalls the body wherever it is sent, so after a redirect too.
-    `action` may be a tuple of answer actions that befall the same answer, as (NoLength(), Cut(9)).
-    `skip` lets that many matching requests pass first; `applied` counts.
+    Kind "blob" with a body action also matches the content host, to which blobs are redirected.
+    `action` may be a tuple of actions for one and the same answer, as (NoLength(), Cut(9)). The
+    first `skip` matching requests are answered as usual. `applied` counts the requests that got it.
     """
 
     kind: FaultKind
@@ -152,13 +152,13 @@ class Fault:
 
     @property
     def actions(self) -> tuple[Action, ...]:
-        """The actions, also when there is only one."""
+        """The actions as a tuple, also when there is only one."""
         return self.action if isinstance(self.action, tuple) else (self.action,)
 
 
 @dataclass(frozen=True)
 class Target:
-    """A request as the script sees it."""
+    """What the script compares of a request."""
 
     kind: str
     method: str
@@ -168,27 +168,27 @@ class Target:
 
 
 class Faults:
-    """The script: for each request the first live fault that matches it comes true."""
+    """The script: each request gets the first fault that matches and is not used up."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._script: list[Fault] = []
 
     def add(self, *faults: Fault) -> Fault:
-        """Append to the script; gives the last one back, for its `applied`."""
+        """Append to the script; returns the last fault, so that a test can read `applied`."""
         with self._lock:
             self._script.extend(faults)
         return faults[-1]
 
     def clear(self) -> None:
-        """Forget the script; what has already befallen a request goes on."""
+        """Empty the script; requests that already got a fault keep it."""
         with self._lock:
             self._script.clear()
 
     def take(self, target: Target, phase: type[Action]) -> tuple[Action, ...]:
-        """The actions that befall this request in this phase (`Arrival`, then `Answer`).
+        """The actions for this request in this phase (`Arrival`, then `Answer`).
 
-        An answer fault holds the turn of the arrival faults behind it; a delay does not.
+        An answer fault comes before the arrival faults behind it in the script; a delay does not.
         """
         taken: tuple[Action, ...] = ()
         with self._lock:
@@ -216,7 +216,7 @@ def _matches(fault: Fault, target: Target) -> bool:
         return False
     if fault.contains is not None and fault.contains not in target.path:
         return False
-    return _matches_kind(fault, target) and all(_befalls(one, target) for one in fault.actions)
+    return _matches_kind(fault, target) and all(_applies(one, target) for one in fault.actions)
 
 
 def _matches_kind(fault: Fault, target: Target) -> bool:
@@ -226,7 +226,7 @@ def _matches_kind(fault: Fault, target: Target) -> bool:
     return fault.kind == "blob" and target.kind == "cdn" and follows
 
 
-def _befalls(action: Action, target: Target) -> bool:
+def _applies(action: Action, target: Target) -> bool:
     match action:
         case ExpireUrl():
             return target.kind == "cdn"

@@ -29,7 +29,7 @@ class Manifest:
 
 @dataclass
 class Repository:
-    """The manifests by digest, the digests by tag, and the blobs that may be had here."""
+    """The manifests by digest, the digests by tag, and the blobs that are served here."""
 
     manifests: dict[str, Manifest] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Repository:
 
 
 class Holdings:
-    """The content methods of the fake. A blob is served only where it was granted."""
+    """The content of the fake. A blob is served only in repositories to which it was granted."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -45,14 +45,14 @@ class Holdings:
         self._repositories: dict[str, Repository] = {}
 
     def add_blob(self, data: bytes, repository: str | None = None) -> str:
-        """Hold a blob; served in `repository`, or nowhere until `grant` is called."""
-        return self._hold(digest_bytes(data), Held(data), repository)
+        """Store a blob; it is served in `repository`, or nowhere until `grant` is called."""
+        return self._store(digest_bytes(data), Held(data), repository)
 
     def add_big_blob(self, size: int, seed: int = 0, repository: str | None = None) -> str:
-        """Hold `size` pseudo-random bytes; the same size and seed give the same digest."""
-        return self._hold(digest_stamped(size, seed), Stamped(size, seed), repository)
+        """Store `size` pseudo-random bytes; the same size and seed give the same digest."""
+        return self._store(digest_stamped(size, seed), Stamped(size, seed), repository)
 
-    def _hold(self, digest: str, content: Content, repository: str | None) -> str:
+    def _store(self, digest: str, content: Content, repository: str | None) -> str:
         with self._lock:
             self._contents[digest] = content
             if repository is not None:
@@ -60,7 +60,7 @@ class Holdings:
         return digest
 
     def blob(self, digest: str) -> bytes:
-        """The bytes of a blob, whole."""
+        """All bytes of a blob."""
         return read_all(self._contents[digest])
 
     def grant(self, repository: str, *digests: str) -> None:
@@ -80,7 +80,7 @@ class Holdings:
         subject: Image | str | None = None,
         artifact_type: str | None = None,
     ) -> Image:
-        """Add an image of these layers (bytes, or digests of blobs already held)."""
+        """Add an image of these layers (bytes, or digests of blobs that are stored)."""
         with self._lock:
             digests = [self.add_blob(one) if isinstance(one, bytes) else one for one in layers]
             config = images.build_config(platform, [self._diff(digest) for digest in digests])
@@ -140,7 +140,7 @@ class Holdings:
     def add_manifest(
         self, repository: str, reference: str | None, raw: bytes, media_type: str
     ) -> str:
-        """Serve these exact bytes; a reference with a colon is a digest, believed unchecked."""
+        """Serve these exact bytes; a reference with a colon is a digest, which is not checked."""
         claimed = reference if reference is not None and ":" in reference else None
         digest = claimed or digest_bytes(raw)
         with self._lock:
@@ -150,17 +150,17 @@ class Holdings:
         return digest
 
     def tag(self, repository: str, tag: str, digest: str) -> None:
-        """Let the tag point to this digest."""
+        """Make the tag point to this digest."""
         with self._lock:
             self._open(repository).tags[tag] = digest
 
     def remove_tag(self, repository: str, tag: str) -> None:
-        """Forget the tag; its manifest stays."""
+        """Remove the tag; its manifest stays."""
         with self._lock:
             self._repositories[repository].tags.pop(tag, None)
 
     def remove_repository(self, repository: str) -> None:
-        """Forget the repository with its manifests, tags and permissions."""
+        """Remove the repository with its manifests, tags and permissions."""
         with self._lock:
             self._repositories.pop(repository, None)
 
@@ -171,7 +171,7 @@ class Holdings:
             return known.manifests.get(known.tags.get(reference, reference))
 
     def find_blob(self, repository: str, digest: str) -> Content | None:
-        """The blob, if it may be had in this repository."""
+        """The blob, if it is served in this repository."""
         with self._lock:
             known = self._repositories.get(repository)
             return self._contents.get(digest) if known and digest in known.blobs else None

@@ -32,14 +32,14 @@ def _explain(code: str, message: str) -> str:
 
 
 class ContentHost:
-    """Serves a blob to whoever shows a signed URL, byte for byte, and nothing else."""
+    """Serves blobs to requests with a signed URL that is right byte for byte."""
 
     def __init__(self, source: Source, signer: Signer) -> None:
         self._source = source
         self._signer = signer
 
     async def answer(self, exchange: Exchange) -> web.StreamResponse:
-        """The answer to any request of this host."""
+        """Answer any request to this host."""
         if "Authorization" in exchange.request.headers:
             message = "Only one auth mechanism allowed"
             return await exchange.reply(400, XML, _explain("InvalidArgument", message))
@@ -60,17 +60,17 @@ class ContentHost:
             "ETag": f'"{match["digest"][:-33:-1]}"',
             "Vary": "Accept-Encoding",
         }
-        return await exchange.pour(content, headers, rangeable=True)
+        return await exchange.send_content(content, headers, rangeable=True)
 
 
 class TokenService:
-    """Gives tokens to anybody, or to the users the test has named."""
+    """Gives tokens to anonymous clients, and to the users that the test has set."""
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
 
     async def answer(self, exchange: Exchange) -> web.StreamResponse:
-        """The answer to any request of this host: a form in the query, or posted."""
+        """Answer any request to this host: a form in the query, or a posted one."""
         conduct = exchange.conduct
         form = parse_qs(exchange.entry.query)
         login = parse_basic(exchange.request.headers.get("Authorization"))
@@ -91,4 +91,4 @@ class TokenService:
             document["expires_in"] = int(conduct.token_ttl)
             document["issued_at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         body = Held(json.dumps(document).encode())
-        return await exchange.pour(body, {"Content-Type": "application/json"})
+        return await exchange.send_content(body, {"Content-Type": "application/json"})

@@ -1,4 +1,4 @@
-"""The fake as tests hold it: content, switches, script and journal in one object."""
+"""The fake upstream as tests use it: content, switches, faults and journal in one object."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from aiohttp import web
 from tests.fakes.upstream.backend import Backend, Source
 from tests.fakes.upstream.conduct import Conduct
 from tests.fakes.upstream.engine import Engine
-from tests.fakes.upstream.exchange import Exchange, Line, Refusal
+from tests.fakes.upstream.exchange import Exchange, Refusal, Shared
 from tests.fakes.upstream.faults import Faults
 from tests.fakes.upstream.holdings import Holdings
 from tests.fakes.upstream.hosts import DATA, ContentHost, TokenService
@@ -46,8 +46,8 @@ class FakeUpstream(Holdings, Conduct):
         self._signer = Signer()
         self.faults = Faults()
         self.journal = Journal(self._engine.settle)
-        self._line = Line(self, self.faults, Pace(), asyncio.Event())
-        self._line.gate.set()
+        self._shared = Shared(self, self.faults, Pace(), asyncio.Event())
+        self._shared.gate.set()
         source = Source(self, Backend(backend) if backend else None)
         self._registry = Registry(
             source,
@@ -63,7 +63,7 @@ class FakeUpstream(Holdings, Conduct):
 
     @property
     def url(self) -> str:
-        """Where the registry answers."""
+        """The URL of the registry."""
         return self._sites["registry"].url
 
     @property
@@ -73,7 +73,7 @@ class FakeUpstream(Holdings, Conduct):
 
     @property
     def cdn_url(self) -> str:
-        """Where blobs are redirected to."""
+        """The URL of the content host, to which blobs are redirected."""
         return self._sites["cdn"].url
 
     @property
@@ -82,7 +82,7 @@ class FakeUpstream(Holdings, Conduct):
         return self._sites["token"].url + "/token"
 
     def start(self, *parts: Part) -> None:
-        """Answer on all ports (or these parts'), the same ones as before a `stop`."""
+        """Listen on the ports of these parts (of all without arguments), after a `stop` again."""
         if not self._engine.running:
             self._engine.start()
             for offset, site in enumerate(self._sites.values()):
@@ -91,12 +91,12 @@ class FakeUpstream(Holdings, Conduct):
             self._engine.call(self._sites[part].open())
 
     def stop(self, *parts: Part) -> None:
-        """Close all ports (or these parts') with their connections; new ones are refused."""
+        """Close the ports of these parts (of all without arguments) and their connections."""
         for part in parts or self._sites:
             self._engine.call(self._sites[part].close())
 
     def hang(self) -> None:
-        """Become a black hole: accept, and send nothing more, in bodies under way neither."""
+        """Accept connections, but send nothing more, also in bodies that are being sent."""
         self._engine.call(self._set_gate(is_open=False))
 
     def unhang(self) -> None:
@@ -105,20 +105,20 @@ class FakeUpstream(Holdings, Conduct):
 
     async def _set_gate(self, *, is_open: bool) -> None:
         if is_open:
-            self._line.gate.set()
+            self._shared.gate.set()
         else:
-            self._line.gate.clear()
+            self._shared.gate.clear()
 
     def expire_tokens(self) -> None:
         """Make every token issued so far invalid."""
         self._tokens.expire_all()
 
     def expire_urls(self) -> None:
-        """Let every signed URL issued so far be past its time."""
+        """Make every signed URL issued so far expired."""
         self._signer.expire_all()
 
     def close(self) -> None:
-        """Stop for good and give the ports back."""
+        """Stop and release the ports; it cannot be started again."""
         if self._engine.running:
             self.stop()
             self._engine.stop()
@@ -150,16 +150,16 @@ class FakeUpstream(Holdings, Conduct):
             entry = _open_entry(part, request)
             self.journal.record(entry)
             try:
-                return await self._answer(part, Exchange(request, entry, self._line))
+                return await self._answer(part, Exchange(request, entry, self._shared))
             finally:
                 entry.finished = time.monotonic()
 
         return handle
 
     async def _answer(self, part: Part, exchange: Exchange) -> web.StreamResponse:
-        suffered = await exchange.suffer()
-        if suffered is not None:
-            return suffered
+        answered = await exchange.apply_arrival_faults()
+        if answered is not None:
+            return answered
         try:
             match part:
                 case "registry":

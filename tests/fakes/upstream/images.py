@@ -1,4 +1,4 @@
-"""What an image is: its manifest, config and layers, built as registries hold them."""
+"""Images: manifest, config and layers, as registries store them."""
 
 import gzip
 import json
@@ -52,7 +52,7 @@ class Image:
 
     @property
     def total(self) -> int:
-        """The bytes of its distinct blobs, the manifest not counted."""
+        """The bytes of its distinct blobs, without the manifest."""
         return sum(self.sizes[digest] for digest in set(self.blobs))
 
     def describe(self) -> dict[str, Any]:
@@ -93,6 +93,6 @@ def build_config(platform: tuple[str, str], diffs: Sequence[str]) -> bytes:
 
 
 def build_manifest(media_type: str, fields: Mapping[str, Any]) -> bytes:
-    """A manifest, indented as docker does, so that nobody can rebuild its bytes by accident."""
+    """A manifest, indented as docker does: a mirror that writes it anew changes its bytes."""
     present = {name: value for name, value in fields.items() if value is not None}
     return json.dumps({"schemaVersion": 2, "mediaType": media_type, **present}, indent=3).encode()

@@ -1,4 +1,4 @@
-"""What was asked and what was really sent."""
+"""The requests that came, and what was sent for each."""
 
 import threading
 import time
@@ -39,10 +39,10 @@ class Entry:
 
 
 class Journal:
-    """Every request in order of arrival, from its arrival on.
+    """Every request in the order of arrival, also while it is being answered.
 
-    A query first lets the server finish what it is doing, so a test that has just received
-    its last byte finds it counted.
+    Each method that reads first lets the server finish its due steps, so that a test that has just
+    received the last byte finds it counted.
     """
 
     def __init__(self, settle: Callable[[], None]) -> None:
@@ -70,11 +70,11 @@ class Journal:
     def count(
         self, kind: str | None = None, method: str | None = None, contains: str | None = None
     ) -> int:
-        """How many requests `of` would give."""
+        """How many requests `of` returns."""
         return len(self.of(kind, method, contains))
 
     def bytes_sent(self, digest: str) -> int:
-        """Body bytes of this blob handed to the network; a redirect has none."""
+        """Body bytes of this blob that were given to the kernel; a redirect has none."""
         return sum(entry.body_bytes for entry in self._blob(digest))
 
     def blob_fetches(self, digest: str) -> int:
@@ -84,7 +84,7 @@ class Journal:
         )
 
     def clear(self) -> None:
-        """Forget everything up to now; requests still open are forgotten too."""
+        """Drop all requests up to now, also those that are still being answered."""
         self._settle()
         with self._lock:
             self._entries.clear()

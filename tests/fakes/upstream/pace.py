@@ -1,10 +1,10 @@
-"""A token bucket kept as the time at which the line is next free."""
+"""A limited rate, kept as the time at which the link is free again (a token bucket)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# A busy line that falls behind by less than this catches up; what it loses beyond, and whatever
-# it might have sent while nobody used it, is not saved up into a burst.
+# Seconds that a busy link may be late and still catch up. What it did not send before that, or
+# while it was not used, is never sent as a burst later.
 LATE = 0.2
 TURN = 0.02
 SMALLEST = 32 << 10
@@ -12,7 +12,7 @@ LARGEST = 256 << 10
 
 
 class Pace:
-    """One line of limited rate, shared by whoever asks it."""
+    """One link of limited rate, which several connections share."""
 
     def __init__(self) -> None:
         self._free_at = 0.0
@@ -20,7 +20,7 @@ class Pace:
 
     @contextmanager
     def share(self, now: float) -> Iterator[None]:
-        """Use the line, together with whoever else does."""
+        """Use the link, together with other connections."""
         if not self.sharers:
             self._free_at = max(self._free_at, now)
         self.sharers += 1
@@ -36,9 +36,9 @@ class Pace:
 
 
 def slice_size(rate: float | None, sharers: int = 1) -> int:
-    """How much to send at once: 20 ms of the line, or less so that all who share it get a turn.
+    """Bytes to send at once: 20 ms of the link, or less if several connections share it.
 
-    Never less than `SMALLEST` for their sake, which would cost more time than it gives turns.
+    Sharing never makes it less than `SMALLEST`, as each piece costs time.
     """
     if not rate:
         return LARGEST

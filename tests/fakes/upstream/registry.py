@@ -40,7 +40,7 @@ def sort_path(path: str) -> tuple[Kind, str, str]:
 
 
 class Registry:
-    """Answers as Docker Hub does, unless told otherwise."""
+    """Answers as Docker Hub does, unless the switches say otherwise."""
 
     def __init__(
         self,
@@ -58,14 +58,14 @@ class Registry:
         self._cdn_url = cdn_url
 
     async def answer(self, exchange: Exchange) -> web.StreamResponse:
-        """The answer to any request of this host."""
+        """Answer any request to this host."""
         kind, repository, reference = sort_path(exchange.entry.path)
         if exchange.entry.method not in {"GET", "HEAD"}:
             raise Refusal(405, "UNSUPPORTED", "this registry only reads")
         self._authorize(exchange, repository)
         match kind:
             case "ping":
-                return await exchange.pour(Held(b"{}"), {"Content-Type": JSON})
+                return await exchange.send_content(Held(b"{}"), {"Content-Type": JSON})
             case "manifest":
                 return await self._serve_manifest(exchange, repository, reference)
             case "blob":
@@ -101,7 +101,7 @@ class Registry:
         return _unauthorized(write_challenge("Bearer", fields))
 
     async def _missing(self, exchange: Exchange, repository: str, refusal: Refusal) -> Refusal:
-        """The refusal for something absent: another one if the whole repository is unknown."""
+        """The refusal for missing content: another one if the whole repository is unknown."""
         if await self._source.list_tags(repository) is not None:
             return refusal
         if exchange.conduct.hub_style_unknown and exchange.conduct.auth == "bearer":
@@ -125,7 +125,7 @@ class Registry:
         headers = _head_manifest(manifest) | _head_limit(conduct, exchange.request.remote)
         if exchange.request.headers.get("If-None-Match") == headers["ETag"]:
             return await exchange.reply(304, headers)
-        return await exchange.pour(Held(manifest.raw), headers)
+        return await exchange.send_content(Held(manifest.raw), headers)
 
     def _throttle(self, conduct: Conduct, remote: str | None) -> Refusal:
         headers = _head_limit(conduct, remote)
@@ -154,7 +154,7 @@ class Registry:
             "ETag": f'"{digest}"',
             "Accept-Ranges": "bytes" if exchange.conduct.ranges_supported else "none",
         }
-        return await exchange.pour(content, headers, rangeable=True)
+        return await exchange.send_content(content, headers, rangeable=True)
 
     async def _serve_tags(self, exchange: Exchange, repository: str) -> web.StreamResponse:
         tags = await self._source.list_tags(repository)
@@ -172,7 +172,7 @@ class Registry:
             path = f"/v2/{quote(repository)}/tags/list"
             headers["Link"] = f'<{path}?n={number}&last={quote(page[-1])}>; rel="next"'
         document = json.dumps({"name": repository, "tags": page}).encode()
-        return await exchange.pour(Held(document), headers)
+        return await exchange.send_content(Held(document), headers)
 
     async def _serve_referrers(
         self, exchange: Exchange, repository: str, digest: str
@@ -190,7 +190,7 @@ class Registry:
             found = [one for one in found if one.get("artifactType") in wanted]
             headers["OCI-Filters-Applied"] = "artifactType"
         index = {"schemaVersion": 2, "mediaType": INDEX["oci"], "manifests": found}
-        return await exchange.pour(Held(json.dumps(index).encode()), headers)
+        return await exchange.send_content(Held(json.dumps(index).encode()), headers)
 
 
 def _unauthorized(challenge: str) -> Refusal:

@@ -7,12 +7,12 @@ import time
 from typing import Literal
 from urllib.parse import quote
 
-# Three bytes whose base64 is "+/+/": every signature holds what a careless client re-encodes.
-TELLTALE = b"\xfb\xff\xbf"
+# Three bytes whose base64 is "+/+/": a client that encodes URLs again breaks every signature.
+ESCAPED = b"\xfb\xff\xbf"
 
 
 class Signer:
-    """Issues the signed queries and knows them again."""
+    """Issues signed queries and checks them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -21,7 +21,7 @@ class Signer:
     def sign(self, path: str, ttl: float) -> str:
         """The path with a query like `?verify=<expiry>-%2B%2F...%3D&x=a%20b+c`."""
         # 35 bytes in base64 end with one "=".
-        signature = base64.b64encode(TELLTALE + secrets.token_bytes(32)).decode()
+        signature = base64.b64encode(ESCAPED + secrets.token_bytes(32)).decode()
         expiry = int(time.time() + ttl)
         target = f"{path}?verify={expiry}-{quote(signature, safe='')}&x=a%20b+c"
         with self._lock:
@@ -29,7 +29,7 @@ class Signer:
         return target
 
     def check(self, target: str) -> Literal["good", "expired", "wrong"]:
-        """What a request target, as it came over the wire, is worth."""
+        """Whether a request target, byte for byte as it came, has a valid signature."""
         with self._lock:
             expires_at = self._issued.get(target)
         if expires_at is None:
@@ -37,6 +37,6 @@ class Signer:
         return "good" if expires_at > time.monotonic() else "expired"
 
     def expire_all(self) -> None:
-        """Let every URL signed so far be past its time."""
+        """Make every URL signed so far expired."""
         with self._lock:
             self._issued = dict.fromkeys(self._issued, 0.0)

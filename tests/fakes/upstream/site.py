@@ -11,7 +11,7 @@ HOST = "127.0.0.1"
 
 
 class Site:
-    """One address. Between `close` and the next `open` a connection to it is refused."""
+    """One address. From `close` to the next `open` it refuses connections."""
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
@@ -28,13 +28,13 @@ class Site:
         return f"http://{HOST}:{self.port}"
 
     def bind(self, port: int) -> None:
-        """Take a port for the life of this site; 0 takes any that is free."""
-        # Bound but never listening: it keeps the port ours while nobody answers on it.
+        """Reserve a port until `release`; 0 reserves any that is free."""
+        # This socket never listens: it keeps the port from other programs while the site is closed.
         self._keeper = _bind(port)
         self.port = self._keeper.getsockname()[1]
 
     async def open(self) -> None:
-        """Listen."""
+        """Accept connections."""
         if self._listener is not None:
             return
         self._server = web.Server(
@@ -50,7 +50,7 @@ class Site:
             return
         self._listener.close()
         self._listener = None
-        # Twice, because a connection accepted just now appears a few turns of the loop later.
+        # Twice: a connection that was accepted just now is listed a few turns of the loop later.
         for _ in range(2):
             for connection in self._server.connections:
                 if connection.transport is not None:
@@ -60,7 +60,7 @@ class Site:
         await self._server.shutdown(1)
 
     def release(self) -> None:
-        """Give the port back."""
+        """Release the port."""
         if self._keeper is not None:
             self._keeper.close()
             self._keeper = None

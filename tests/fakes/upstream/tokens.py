@@ -1,4 +1,4 @@
-"""Tokens and logins: who may have what."""
+"""Tokens and logins: which user may read which repository."""
 
 import base64
 import binascii
@@ -13,7 +13,7 @@ from tests.fakes.upstream.conduct import Conduct, Login
 
 @dataclass(frozen=True)
 class Token:
-    """What a token opens and until when (`time.monotonic()`)."""
+    """The repositories that a token is for, and when it expires (`time.monotonic()`)."""
 
     repositories: frozenset[str]
     expires_at: float
@@ -34,7 +34,7 @@ class Tokens:
         return name
 
     def find(self, name: str) -> Token | None:
-        """The token, if it was issued here and is still good."""
+        """The token, if it was issued here and has not expired."""
         with self._lock:
             token = self._issued.get(name)
         return token if token is not None and token.expires_at > time.monotonic() else None
@@ -58,19 +58,19 @@ def parse_basic(header: str | None) -> Login | None:
 
 
 def knows_login(conduct: Conduct, login: Login) -> bool:
-    """Whether this is one of the users the test has named."""
+    """Whether this is one of the users that the test has set."""
     return login == conduct.require_user or login in conduct.private.values()
 
 
 def may_read(conduct: Conduct, repository: str, login: Login | None) -> bool:
-    """Whether this user (None: nobody in particular) may read the repository."""
+    """Whether this user (None: anonymous) may read the repository."""
     if repository in conduct.private:
         return login == conduct.private[repository]
     return conduct.require_user is None or login == conduct.require_user
 
 
 def parse_scopes(scopes: Iterable[str]) -> list[str]:
-    """The repositories of `repository:<name>:<actions>` scopes that ask to pull."""
+    """The repositories of the `repository:<name>:<actions>` scopes whose actions include a pull."""
     found = []
     for scope in " ".join(scopes).split():
         kind, _, rest = scope.partition(":")

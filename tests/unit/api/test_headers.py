@@ -5,8 +5,14 @@ import json
 import pytest
 
 from registry import errors
-from registry.api.errors import find_status, refuse_address, refuse_write, render
-from registry.api.headers import MAX_WARNING, content_headers, is_unchanged, warning_headers
+from registry.api.errors import find_status, render, render_no_endpoint, render_read_only
+from registry.api.headers import (
+    MAX_WARNING,
+    add_common_headers,
+    content_headers,
+    names_digest,
+    warning_headers,
+)
 from registry.api.multipart import content_range, describe_parts
 from registry.mirror.cache_status import CacheStatus
 from registry.oci.byte_ranges import Span
@@ -16,7 +22,7 @@ DIGEST = Digest.of(b"content")
 
 
 def test_content_headers() -> None:
-    """Content is named by its digest, twice, and says where it came from."""
+    """The headers have the digest, twice, the media type, and where the content came from."""
     headers = content_headers(DIGEST, "a/b", CacheStatus.STALE)
 
     assert headers["Content-Type"] == "a/b"
@@ -25,8 +31,18 @@ def test_content_headers() -> None:
     assert headers["X-Entrepot-Origin"] == "stale"
 
 
+@pytest.mark.parametrize(("namespace", "expected"), [("ghcr.io", "ghcr.io"), ("", None)])
+def test_common_headers(namespace: str, expected: str | None) -> None:
+    """Every answer has the API's version; it has `OCI-Namespace` only where `ns` is known."""
+    headers: dict[str, str] = {}
+    add_common_headers(headers, namespace)
+
+    assert headers["Docker-Distribution-Api-Version"] == "registry/2.0"
+    assert expected == headers.get("OCI-Namespace")
+
+
 def test_no_warning_no_header() -> None:
-    """Without a warning there is no header."""
+    """An empty warning makes no header."""
     assert warning_headers("") == {}
 
 
@@ -66,20 +82,20 @@ def test_warning_is_bounded() -> None:
         ([""], False),
     ],
 )
-def test_conditions(headers: list[str], expected: bool) -> None:
-    """Content is unchanged when any of the tags names it, however it is quoted."""
-    assert expected is is_unchanged(headers, DIGEST)
+def test_conditions_name_a_digest(headers: list[str], expected: bool) -> None:
+    """A condition names the digest if one of its tags does, with quotes or without."""
+    assert expected is names_digest(headers, DIGEST)
 
 
 def test_content_range() -> None:
-    """A span is spelt with its last byte, not the one behind."""
+    """A `Content-Range` names the last byte of the span, not the byte after it."""
     assert content_range(Span(0, 1), 1) == "bytes 0-0/1"
     assert content_range(Span(5, 10), 20) == "bytes 5-9/20"
 
 
 @pytest.mark.parametrize("spans", [[Span(0, 1), Span(5, 9)], [Span(0, 10)] * 3])
 def test_multipart_length_is_exact(spans: list[Span]) -> None:
-    """The length that is promised is that of what is sent."""
+    """The announced length is the length of the body."""
     content = bytes(range(10))
     parts = describe_parts(spans, 10)
     body = b"".join(head + content[span.start : span.stop] for head, span in parts.parts)
@@ -87,7 +103,7 @@ def test_multipart_length_is_exact(spans: list[Span]) -> None:
 
 
 def test_boundaries_differ() -> None:
-    """A boundary is not guessed, so content cannot contain it on purpose."""
+    """Boundaries are random, so nobody can make content that contains one."""
     spans = [Span(0, 1), Span(2, 3)]
     assert describe_parts(spans, 9).content_type != describe_parts(spans, 9).content_type
 
@@ -118,21 +134,21 @@ def test_errors_are_answered(error: errors.EntrepotError, status: int, code: str
     assert {"errors": [entry]} == json.loads(bytes(response.body or b""))
 
 
-def test_new_error_is_answered_like_its_family() -> None:
-    """An error without a row of its own is answered as the nearest one above it."""
+def test_new_error_is_answered_like_its_parent() -> None:
+    """An error without a row is answered like the nearest error above it in the tree."""
 
-    class Moved(errors.ManifestUnknown):
+    class SpecificError(errors.ManifestUnknown):
         pass
 
-    class Odd(errors.InvalidInput):
+    class NewInput(errors.InvalidInput):
         pass
 
-    assert find_status(Moved("r", "t")) == (404, "MANIFEST_UNKNOWN")
-    assert find_status(Odd("odd"))[0] == 400
+    assert find_status(SpecificError("r", "t")) == (404, "MANIFEST_UNKNOWN")
+    assert find_status(NewInput("new"))[0] == 400
 
 
 def test_range_error_tells_the_size() -> None:
-    """Whose range lies outside learns how much there is."""
+    """The answer to a range outside of the content has the size of the content."""
     response = render(errors.RangeUnsatisfiable(10))
     assert (response.status, response.headers["Content-Range"]) == (416, "bytes */10")
 
@@ -140,19 +156,19 @@ def test_range_error_tells_the_size() -> None:
 @pytest.mark.parametrize(
     ("retry_after", "header"), [(None, "5"), (0.2, "1"), (7.1, "8"), (60.0, "60")]
 )
-def test_retry_is_asked_for_later(retry_after: float | None, header: str) -> None:
-    """Whoever should come back is told when, in whole seconds, never at once."""
+def test_retry_after_has_whole_seconds(retry_after: float | None, header: str) -> None:
+    """`Retry-After` is a whole number of seconds, and at least 1."""
     response = render(errors.UpstreamThrottled("o", "w", retry_after))
     assert header == response.headers["Retry-After"]
 
 
 @pytest.mark.parametrize("error", [errors.BlobUnknown("r", "d"), errors.UpstreamFaulty("o", "w")])
-def test_others_are_not_asked_back(error: errors.EntrepotError) -> None:
-    """What will not change in a moment asks nobody to come back."""
+def test_other_errors_have_no_retry(error: errors.EntrepotError) -> None:
+    """An error that does not go away by itself has no `Retry-After`."""
     assert "Retry-After" not in render(error).headers
 
 
 def test_refusals() -> None:
-    """Pushing is not allowed and says what is; other addresses are not there."""
-    assert (refuse_write().status, refuse_write().headers["Allow"]) == (405, "GET, HEAD")
-    assert refuse_address().status == 404
+    """A push gets 405 with the methods that are allowed; a path outside of the API gets 404."""
+    assert (render_read_only().status, render_read_only().headers["Allow"]) == (405, "GET, HEAD")
+    assert render_no_endpoint().status == 404

@@ -1,4 +1,4 @@
-"""Laws of the observer: what counts as the client's leaving, and what as our mistake."""
+"""Laws of the middleware: which failures are the client's, and which are ours."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from registry.api.access_log import AccessLog
-from registry.api.middleware import Middleware
+from registry.api.middleware import Middleware, Notes
 from registry.metrics import Metrics
 
 
@@ -20,15 +20,15 @@ from registry.metrics import Metrics
         (OSError(), "500"),
     ],
 )
-async def test_only_who_left_counts_as_such(error: BaseException, status: str) -> None:
-    """A cancelled or reset request counts as 499, every other exception as 500."""
+async def test_a_client_that_left_is_not_our_failure(error: BaseException, status: str) -> None:
+    """A cancelled or reset request counts as 499, and every other exception as 500."""
     metrics = Metrics()
 
-    async def fail(_: web.BaseRequest) -> web.StreamResponse:
+    async def fail(_: web.BaseRequest, __: Notes) -> web.StreamResponse:
         raise error
 
     with pytest.raises(type(error)):
-        await Middleware(AccessLog(metrics), fail).observe(make_mocked_request("GET", "/v2/"))
+        await Middleware(AccessLog(metrics), fail).answer(make_mocked_request("GET", "/v2/"))
 
     labels = {"kind": "other", "status": status, "origin": ""}
     assert metrics.registry.get_sample_value("entrepot_requests_total", labels) == 1.0

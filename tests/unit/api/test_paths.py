@@ -2,27 +2,34 @@
 
 import pytest
 
-from registry.api.paths import MAX_PATH, PathKind, RequestPath, is_upload, parse_path
-from registry.errors import NameInvalid
-from registry.mirror.routing import RepositoryRequest
+from registry.api.paths import MAX_PATH, Endpoint, PullRequest, RequestReader, parse_path
+from registry.errors import DigestInvalid, NameInvalid, NameUnknown, TagInvalid
+from registry.mirror.routing import UpstreamTable
+from registry.oci.digest import Digest
+from registry.oci.names import Repository, Tag
+
+TABLE = UpstreamTable({"docker.io": [], "ghcr.io": []}, "docker.io")
 
 
 def parse(path: str) -> tuple[str, str, str, str] | None:
-    target = parse_path(path, "", "")
-    if target is None:
+    found = parse_path(path)
+    if found is None:
         return None
-    request = target.repository
-    return (target.kind.name, request.prefix, request.name, target.reference)
+    return (found.endpoint.name, found.prefix, found.name, found.reference)
+
+
+def read(path: str, ns: str = "", host: str = "") -> PullRequest:
+    return RequestReader(TABLE).read(path, ns, host)
 
 
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("/v2/", ("BASE", "", "", "")),
-        ("/v2", ("BASE", "", "", "")),
-        ("/docker.io/v2/", ("BASE", "docker.io", "", "")),
-        ("/docker.io/v2", ("BASE", "docker.io", "", "")),
-        ("/v2/_catalog", ("CATALOG", "", "_catalog", "")),
+        ("/v2/", ("PING", "", "", "")),
+        ("/v2", ("PING", "", "", "")),
+        ("/docker.io/v2/", ("PING", "docker.io", "", "")),
+        ("/docker.io/v2", ("PING", "docker.io", "", "")),
+        ("/v2/_catalog", ("CATALOG", "", "", "")),
         ("/v2/a/manifests/latest", ("MANIFEST", "", "a", "latest")),
         ("/v2/a/b/c/manifests/1.0", ("MANIFEST", "", "a/b/c", "1.0")),
         ("/v2/a/blobs/sha256:00", ("BLOB", "", "a", "sha256:00")),
@@ -35,7 +42,7 @@ def parse(path: str) -> tuple[str, str, str, str] | None:
     ],
 )
 def test_endpoints(path: str, expected: tuple[str, ...]) -> None:
-    """Every endpoint is recognised, with a prefix and without."""
+    """Every endpoint of the API is found, with a prefix and without."""
     assert expected == parse(path)
 
 
@@ -54,7 +61,7 @@ def test_endpoints(path: str, expected: tuple[str, ...]) -> None:
     ],
 )
 def test_names_may_hold_any_word(path: str, expected: tuple[str, ...]) -> None:
-    """A repository may be called by the words of the API: the path is read from its right."""
+    """A repository name may contain the words of the API: the path is read from the right."""
     assert expected == parse(path)
 
 
@@ -67,7 +74,7 @@ def test_names_may_hold_any_word(path: str, expected: tuple[str, ...]) -> None:
     ],
 )
 def test_other_paths_are_no_endpoints(path: str) -> None:
-    """What is no endpoint of the pull API is said to be none."""
+    """Other paths are not endpoints."""
     assert parse(path) is None
 
 
@@ -82,34 +89,25 @@ def test_other_paths_are_no_endpoints(path: str) -> None:
     "shape", ["/v2/{}/manifests/x", "/v2/a/{}/manifests/x", "/{}/v2/a/blobs/x"]
 )
 def test_tricks_are_refused(trick: str, shape: str) -> None:
-    """What could be read in two ways is refused before anybody looks it up."""
+    """A path that could be read in two ways is refused."""
     with pytest.raises(NameInvalid):
         parse(shape.format(trick))
 
 
 @pytest.mark.parametrize("trick", ["..", "%2e%2e", "a%2fb", "%00", "%5c", "%25"])
 def test_tricks_in_references_are_refused(trick: str) -> None:
-    """A reference is no place for tricks either."""
+    """A reference that could be read in two ways is refused."""
     with pytest.raises(NameInvalid):
         parse(f"/v2/a/manifests/{trick}")
 
 
 def test_long_paths_are_refused() -> None:
-    """The longest path that is read is far longer than any that is legal."""
+    """A path of the greatest length is read, and a longer one is refused."""
     path = "/v2/a/manifests/".ljust(MAX_PATH, "x")
 
     assert parse(path) is not None
     with pytest.raises(NameInvalid):
         parse(path + "x")
-
-
-@pytest.mark.parametrize("host", ["mirror.lan", "mirror.lan:5000"])
-def test_namespace_and_host_are_kept(host: str) -> None:
-    """What `ns` and Host say goes along, the port aside."""
-    expected = RepositoryRequest("a", "", "ghcr.io", "mirror.lan")
-    assert RequestPath(PathKind.MANIFEST, expected, "x") == parse_path(
-        "/v2/a/manifests/x", "ghcr.io", host
-    )
 
 
 @pytest.mark.parametrize(
@@ -124,5 +122,62 @@ def test_namespace_and_host_are_kept(host: str) -> None:
     ],
 )
 def test_uploads_are_recognised(path: str, expected: bool) -> None:
-    """An address for pushing is one, whatever the method."""
-    assert expected is is_upload(path)
+    """The paths for pushing a blob are an endpoint of their own."""
+    found = parse_path(path)
+    assert expected is (found is not None and found.endpoint is Endpoint.UPLOAD)
+
+
+def test_a_request_is_read_into_its_repository() -> None:
+    """One reading gives the endpoint, the repository, and the tag or digest."""
+    digest = Digest.of(b"content")
+    assert read("/v2/a/manifests/x", "ghcr.io") == PullRequest(
+        Endpoint.MANIFEST, "ghcr.io", Repository("ghcr.io", "a"), Tag("x")
+    )
+    assert read(f"/v2/a/blobs/{digest}", host="ghcr.io.mirror.lan:5000") == PullRequest(
+        Endpoint.BLOB, "", Repository("ghcr.io", "a"), digest
+    )
+    assert read("/v2/a/tags/list") == PullRequest(
+        Endpoint.TAGS, "", Repository("docker.io", "library/a")
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "endpoint", "error"),
+    [
+        ("/v2/../manifests/x", None, NameInvalid),
+        ("/v2/UPPER/manifests/x", Endpoint.MANIFEST, NameInvalid),
+        ("/quay.io/v2/", Endpoint.PING, NameUnknown),
+        ("/quay.io/v2/_catalog", Endpoint.CATALOG, NameUnknown),
+        ("/v2/quay.io/a/tags/list", Endpoint.TAGS, NameUnknown),
+        ("/v2/a/manifests/-x", Endpoint.MANIFEST, TagInvalid),
+        ("/v2/a/manifests/sha256:00", Endpoint.MANIFEST, DigestInvalid),
+        ("/v2/a/blobs/x", Endpoint.BLOB, DigestInvalid),
+        ("/v2/UPPER/blobs/x", Endpoint.BLOB, NameInvalid),
+        ("/v2/", Endpoint.PING, None),
+        ("/other", None, None),
+    ],
+)
+def test_a_request_is_read_into_its_error(
+    path: str, endpoint: Endpoint | None, error: type[Exception] | None
+) -> None:
+    """The error of a path, a registry, a name or a reference comes with the endpoint and `ns`."""
+    reader = RequestReader(TABLE)
+    for _ in range(2):
+        found = reader.read(path, "ghcr.io" if error is not NameUnknown else "", "")
+        assert endpoint is found.endpoint
+        assert (error or type(None)) is type(found.error)
+        assert found.namespace == ("ghcr.io" if error is not NameUnknown else "")
+
+
+def test_an_unknown_namespace_is_not_repeated() -> None:
+    """`namespace` has only names of configured upstreams; a ping works with any `ns`."""
+    assert read("/v2/", "quay.io") == PullRequest(Endpoint.PING, "")
+
+
+def test_large_requests_are_read_but_not_remembered() -> None:
+    """A reader keeps no more than `MAX_PATH` characters of a request."""
+    reader = RequestReader(TABLE)
+    small, large = ("/v2/a/tags/list", "", "h"), ("/v2/a/tags/list", "", "h" * MAX_PATH)
+    assert reader.read(*small) is reader.read(*small)
+    assert reader.read(*large) is not reader.read(*large)
+    assert reader.read(*large) == reader.read(*small)

@@ -1,4 +1,4 @@
-"""Laws of the connection: what may be repeated, and when all is left to aiohttp."""
+"""Laws of the connection: when it repeats an answer, and when it leaves a request to aiohttp."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,57 +7,62 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from registry.api.access_log import AccessLog, Report
-from registry.api.replaying_protocol import Connection
-from registry.api.response_cache import Answer, ResponseCache
+from registry.api.access_log import AccessEntry, AccessLog
+from registry.api.repeated_answers import ReplayingProtocol, ResponseCache, SentAnswer
 from registry.metrics import Metrics
 
-ASKED = b"GET /v2/a/manifests/1 HTTP/1.1\r\nHost: mirror\r\nAccept: a/b\r\n\r\n"
-REPORT = Report("GET", "/v2/a/manifests/1", "", "test", "manifests", 200, "hit", 4, "")
+REQUEST = b"GET /v2/a/manifests/1 HTTP/1.1\r\nHost: mirror\r\nAccept: a/b\r\n\r\n"
+ENTRY = AccessEntry("GET", "/v2/a/manifests/1", "", "test", "manifests", 200, "hit", 4, "")
 
 
-class Wire(asyncio.Transport):
+class Transport(asyncio.Transport):
     """A transport that keeps what is written."""
 
     def __init__(self) -> None:
         super().__init__({"peername": ("192.0.2.1", 1)})
         self.written: list[bytes] = []
-        self.is_cut = False
+        self.is_closed = False
 
     def write(self, data: Any) -> None:
         self.written.append(bytes(data))
 
     def is_closing(self) -> bool:
-        return self.is_cut
+        return self.is_closed
 
 
 class Inner(asyncio.Protocol):
-    """What stands for aiohttp: it keeps what it is given."""
+    """Takes the place of aiohttp, and keeps the bytes that it gets."""
 
     def __init__(self) -> None:
-        self.given: list[bytes] = []
+        self.received: list[bytes] = []
 
     def data_received(self, data: bytes) -> None:
-        self.given.append(data)
+        self.received.append(data)
 
 
-class Place:
+class Site:
     """A connection between the two."""
 
     def __init__(self) -> None:
         self.metrics = Metrics()
-        self.wire, self.inner, self.read_buffer = Wire(), Inner(), memoryview(bytearray(4096))
+        self.transport, self.inner, self.read_buffer = (
+            Transport(),
+            Inner(),
+            memoryview(bytearray(4096)),
+        )
         self.is_current = True
-        replays = ResponseCache(AccessLog(self.metrics))
-        self.connection = Connection(self.inner, replays, self.read_buffer)
-        self.connection.connection_made(self.wire)
+        cache = ResponseCache(AccessLog(self.metrics))
+        self.connection = ReplayingProtocol(self.inner, cache, self.read_buffer)
+        self.connection.connection_made(self.transport)
 
-    def hear(self, data: bytes) -> None:
+    def receive(self, data: bytes) -> None:
         buffer = self.connection.get_buffer(-1)
         buffer[: len(data)] = data
         self.connection.buffer_updated(len(data))
 
-    async def settle(self, *, keep_alive: bool = True, failure: Exception | None = None) -> None:
+    async def send_answer(
+        self, *, keep_alive: bool = True, failure: Exception | None = None
+    ) -> None:
         async def send() -> None:
             if failure is not None:
                 raise failure
@@ -66,89 +71,95 @@ class Place:
         response._keep_alive = keep_alive
         sending = asyncio.create_task(send())
         await asyncio.wait([sending])
-        self.connection.settle(Answer(response, REPORT, lambda _: self.is_current), sending)
+        self.connection.finish_answer(
+            SentAnswer(response, ENTRY, lambda _: self.is_current), sending
+        )
 
-    def is_repeated(self, data: bytes = ASKED) -> bool:
-        given, written = len(self.inner.given), len(self.wire.written)
-        self.hear(data)
-        is_repeated = len(self.wire.written) > written
-        assert is_repeated == (len(self.inner.given) == given)
+    def is_repeated(self, data: bytes = REQUEST) -> bool:
+        received, written = len(self.inner.received), len(self.transport.written)
+        self.receive(data)
+        is_repeated = len(self.transport.written) > written
+        assert is_repeated == (len(self.inner.received) == received)
         return is_repeated
 
 
 @pytest.fixture
-async def place() -> Place:
-    """A connection whose first request was answered."""
-    place = Place()
-    place.hear(ASKED)
-    await place.settle()
-    return place
+async def site() -> Site:
+    """A connection whose first request has been answered."""
+    site = Site()
+    site.receive(REQUEST)
+    await site.send_answer()
+    return site
 
 
-def test_the_same_bytes_get_the_same_answer(place: Place) -> None:
-    """Status, headers and body are those of the first answer; it is dated and counted."""
-    assert place.is_repeated()
-    head, _, body = place.wire.written[-1].partition(b"\r\n\r\n")
+def test_the_same_bytes_get_the_same_answer(site: Site) -> None:
+    """Status, headers and body are those of the first answer; the date is new; it is counted."""
+    assert site.is_repeated()
+    head, _, body = site.transport.written[-1].partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     assert lines[0] == b"HTTP/1.1 200 OK"
     assert b"X-A: b" in lines
     assert lines[-1].startswith(b"Date: ")
     assert body == b"body"
     labels = {"kind": "manifests", "status": "200", "origin": "hit"}
-    assert place.metrics.registry.get_sample_value("entrepot_requests_total", labels) == 1
-    assert place.metrics.registry.get_sample_value("entrepot_sent_bytes_total") == 4
+    assert site.metrics.registry.get_sample_value("entrepot_requests_total", labels) == 1
+    assert site.metrics.registry.get_sample_value("entrepot_sent_bytes_total") == 4
 
 
-def test_other_bytes_do_not(place: Place) -> None:
-    """Any other byte makes another request."""
-    assert not place.is_repeated(ASKED.replace(b"a/b", b"a/c"))
+def test_other_bytes_are_another_request(site: Site) -> None:
+    """A request that differs in one byte goes to aiohttp."""
+    assert not site.is_repeated(REQUEST.replace(b"a/b", b"a/c"))
 
 
-async def test_only_what_is_current_is_repeated(place: Place) -> None:
-    """What is no longer so is forgotten, and asked for anew."""
-    place.is_current = False
-    assert not place.is_repeated()
-    place.is_current = True
-    await place.settle()
-    assert place.is_repeated()
+async def test_only_what_is_current_is_repeated(site: Site) -> None:
+    """An answer that is not current is removed, until the handler has answered again."""
+    site.is_current = False
+    assert not site.is_repeated()
+    site.is_current = True
+    await site.send_answer()
+    assert site.is_repeated()
 
 
-HINDRANCES: dict[str, Callable[[Place], object]] = {
-    "the client does not read": lambda place: place.connection.pause_writing(),
-    "the connection ends": lambda place: setattr(place.wire, "is_cut", True),
-    "a request is not answered yet": lambda place: place.hear(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
-    "a request has only begun": lambda place: place.hear(b"GET / HTT"),
-    "aiohttp would think it idle": lambda place: setattr(place.connection, "_rests_until", 0),
+OBSTACLES: dict[str, Callable[[Site], object]] = {
+    "the client does not read": lambda site: site.connection.pause_writing(),
+    "the connection ends": lambda site: setattr(site.transport, "is_closed", True),
+    "a request is not answered yet": lambda site: site.receive(
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    ),
+    "a request has only begun": lambda site: site.receive(b"GET / HTT"),
+    "aiohttp would close the connection": lambda site: setattr(
+        site.connection, "_may_repeat_until", 0
+    ),
 }
 
 
-@pytest.mark.parametrize("name", HINDRANCES)
-def test_nothing_is_repeated_when(place: Place, name: str) -> None:
-    """Out of turn nothing is written, and everything is left to aiohttp."""
-    HINDRANCES[name](place)
-    assert not place.is_repeated()
+@pytest.mark.parametrize("name", OBSTACLES)
+def test_nothing_is_repeated_while(site: Site, name: str) -> None:
+    """In each of these states nothing is written, and aiohttp gets the bytes."""
+    OBSTACLES[name](site)
+    assert not site.is_repeated()
 
 
-def test_a_client_that_reads_again_is_answered(place: Place) -> None:
-    """After a pause the connection goes on as before."""
-    place.connection.pause_writing()
-    place.connection.resume_writing()
-    assert place.is_repeated()
+def test_a_client_that_reads_again_is_answered(site: Site) -> None:
+    """When the client reads again, answers are repeated again."""
+    site.connection.pause_writing()
+    site.connection.resume_writing()
+    assert site.is_repeated()
 
 
-async def test_borders_that_are_unknown_stay_unknown() -> None:
-    """Requests that came together are never taken for one, however often they come."""
-    place = Place()
+async def test_requests_that_came_together_are_not_one() -> None:
+    """Two requests that came together go to aiohttp, however often they come."""
+    site = Site()
     for _ in range(3):
-        place.hear(ASKED + ASKED)
-        await place.settle()
-        await place.settle()
-        assert place.inner.given[-1] == ASKED + ASKED
-    assert not place.is_repeated()
+        site.receive(REQUEST + REQUEST)
+        await site.send_answer()
+        await site.send_answer()
+        assert site.inner.received[-1] == REQUEST + REQUEST
+    assert not site.is_repeated()
 
 
 @pytest.mark.parametrize(
-    "request_line_and_headers",
+    "data",
     [
         b"GET / HTTP/1.0\r\nHost: a\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
@@ -163,41 +174,41 @@ async def test_borders_that_are_unknown_stay_unknown() -> None:
         b"GET / HTTP/1.1\r\nHost: a\r\nX: \x01\r\n\r\n",
     ],
 )
-async def test_only_plain_heads_are_learnt(request_line_and_headers: bytes) -> None:
-    """Whatever could carry a body, close, or be read in two ways, is never learnt."""
-    place = Place()
-    place.hear(request_line_and_headers)
-    await place.settle()
-    assert not place.is_repeated(request_line_and_headers)
+async def test_other_requests_are_not_remembered(data: bytes) -> None:
+    """A request is not remembered if it may have a body, closes the connection, or is ambiguous."""
+    site = Site()
+    site.receive(data)
+    await site.send_answer()
+    assert not site.is_repeated(data)
 
 
-async def test_a_connection_that_ends_is_not_settled() -> None:
-    """After an answer that closes, nothing is repeated."""
-    place = Place()
-    place.hear(ASKED)
-    await place.settle(keep_alive=False)
-    assert not place.is_repeated()
+async def test_nothing_is_repeated_after_the_last_answer() -> None:
+    """After an answer that closes the connection, nothing is repeated."""
+    site = Site()
+    site.receive(REQUEST)
+    await site.send_answer(keep_alive=False)
+    assert not site.is_repeated()
 
 
-async def test_an_answer_that_was_not_sent_is_not_learnt() -> None:
-    """What aiohttp refused to send is never sent by us."""
-    place = Place()
-    place.hear(ASKED)
-    await place.settle(failure=ValueError("header injection"))
-    assert not place.is_repeated()
+async def test_an_answer_that_was_not_sent_is_not_remembered() -> None:
+    """An answer that aiohttp refused to send is not repeated."""
+    site = Site()
+    site.receive(REQUEST)
+    await site.send_answer(failure=ValueError("header injection"))
+    assert not site.is_repeated()
 
 
-async def test_clients_that_say_keep_alive_are_learnt() -> None:
-    """Saying the obvious changes nothing."""
-    place = Place()
-    asked = ASKED.replace(b"Accept: a/b", b"Connection: keep-alive")
-    place.hear(asked)
-    await place.settle()
-    assert place.is_repeated(asked)
+async def test_keep_alive_changes_nothing() -> None:
+    """`Connection: keep-alive` is the default of HTTP/1.1, and the answer is repeated."""
+    site = Site()
+    asked = REQUEST.replace(b"Accept: a/b", b"Connection: keep-alive")
+    site.receive(asked)
+    await site.send_answer()
+    assert site.is_repeated(asked)
 
 
-def test_slices_of_the_inbox_are_the_inbox() -> None:
-    """TLS reads its second record into a slice of what it was given."""
-    place = Place()
-    place.connection.get_buffer(-1)[100:104] = b"here"
-    assert bytes(place.read_buffer[100:104]) == b"here"
+def test_slices_of_the_read_buffer_share_its_bytes() -> None:
+    """TLS reads its second record into a slice of the buffer that it was given."""
+    site = Site()
+    site.connection.get_buffer(-1)[100:104] = b"here"
+    assert bytes(site.read_buffer[100:104]) == b"here"

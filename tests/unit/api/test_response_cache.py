@@ -1,4 +1,4 @@
-"""Laws of the answers that are repeated: bounded, dated, and only where it pays."""
+"""Laws of the response cache: its size, the date, and which answers are remembered."""
 
 import time
 from unittest.mock import patch
@@ -6,8 +6,8 @@ from unittest.mock import patch
 import pytest
 from aiohttp import web
 
-from registry.api.access_log import AccessLog, Report
-from registry.api.response_cache import MAX_BODY, MAX_REQUEST, OVERHEAD, Answer, ResponseCache
+from registry.api.access_log import AccessEntry, AccessLog
+from registry.api.repeated_answers import MAX_BODY, MAX_REQUEST, OVERHEAD, ResponseCache, SentAnswer
 from registry.metrics import Metrics
 
 
@@ -15,39 +15,39 @@ def make(limit: int = 100_000) -> ResponseCache:
     return ResponseCache(AccessLog(Metrics()), limit)
 
 
-def answer(body: bytes = b"body", method: str = "GET") -> Answer:
-    report = Report(method, "/", "", "", "manifests", 200, "hit", len(body), "")
-    return Answer(web.Response(body=body), report, lambda _: True)
+def answer(body: bytes = b"body", method: str = "GET") -> SentAnswer:
+    entry = AccessEntry(method, "/", "", "", "manifests", 200, "hit", len(body), "")
+    return SentAnswer(web.Response(body=body), entry, lambda _: True)
 
 
 def test_a_head_has_no_body() -> None:
     """The answer to a HEAD ends with its headers."""
-    replays = make()
-    replays.learn(b"x", answer(method="HEAD"))
-    assert replays.replay(b"x", None).endswith(b"\r\n\r\n")
+    cache = make()
+    cache.remember(b"x", answer(method="HEAD"))
+    assert cache.repeat(b"x", None).endswith(b"\r\n\r\n")
 
 
-def test_the_date_is_todays() -> None:
-    """Every answer says when it was given."""
-    replays = make()
-    replays.learn(b"x", answer())
+def test_the_date_is_new() -> None:
+    """A repeated answer has the date of the repetition."""
+    cache = make()
+    cache.remember(b"x", answer())
     for second in (86_400, 172_800):
         with patch.object(time, "time", return_value=second + 0.5):
-            said = replays.replay(b"x", None)
+            repeated = cache.repeat(b"x", None)
         day = "Fri, 02" if second == 86_400 else "Sat, 03"
-        assert f"Date: {day} Jan 1970 00:00:00 GMT\r\n".encode() in said
+        assert f"Date: {day} Jan 1970 00:00:00 GMT\r\n".encode() in repeated
 
 
-def test_what_is_remembered_is_bounded() -> None:
-    """The first learnt are forgotten; learning the same again takes no more room."""
-    replays = make(10 * (OVERHEAD + 1000 + 200))
+def test_the_cache_is_bounded() -> None:
+    """The oldest entries are removed first; the same request again takes no more space."""
+    cache = make(10 * (OVERHEAD + 1000 + 200))
     for number in range(1000):
-        replays.learn(b"x", answer(b"y" * 1000))
-        replays.learn(b"%d" % number, answer(b"y" * 1000))
-    known = [number for number in range(1000) if replays.replay(b"%d" % number, None)]
+        cache.remember(b"x", answer(b"y" * 1000))
+        cache.remember(b"%d" % number, answer(b"y" * 1000))
+    known = [number for number in range(1000) if cache.repeat(b"%d" % number, None)]
     assert 8 <= len(known) <= 10
     assert known[-1] == 999
-    assert replays.replay(b"x", None)
+    assert cache.repeat(b"x", None)
 
 
 @pytest.mark.parametrize(
@@ -55,20 +55,20 @@ def test_what_is_remembered_is_bounded() -> None:
     [
         (b"x" * (MAX_REQUEST + 1), answer()),
         (b"x", answer(b"y" * (MAX_BODY + 1))),
-        (b"x", Answer(web.StreamResponse(), answer().report, lambda _: True)),
-        (b"x", Answer(web.Response(body=b""), answer().report, None)),
+        (b"x", SentAnswer(web.StreamResponse(), answer().entry, lambda _: True)),
+        (b"x", SentAnswer(web.Response(body=b""), answer().entry, None)),
     ],
 )
-def test_what_does_not_pay_is_not_learnt(request_: bytes, given: Answer) -> None:
-    """Long requests, large, streamed or unlasting answers go their usual way."""
-    replays = make()
-    replays.learn(request_, given)
-    assert replays.replay(request_, None) == b""
+def test_some_answers_are_not_remembered(request_: bytes, given: SentAnswer) -> None:
+    """Long requests, and large, streamed, or changing answers are not remembered."""
+    cache = make()
+    cache.remember(request_, given)
+    assert cache.repeat(request_, None) == b""
 
 
-def test_unchanged_is_repeated() -> None:
-    """A 304 has no body, and can be said again."""
-    replays = make()
-    unchanged = Answer(web.Response(status=304), answer().report, lambda _: True)
-    replays.learn(b"x", unchanged)
-    assert replays.replay(b"x", None).startswith(b"HTTP/1.1 304 Not Modified\r\n")
+def test_not_modified_is_repeated() -> None:
+    """A 304, which has no body, is repeated."""
+    cache = make()
+    answered = SentAnswer(web.Response(status=304), answer().entry, lambda _: True)
+    cache.remember(b"x", answered)
+    assert cache.repeat(b"x", None).startswith(b"HTTP/1.1 304 Not Modified\r\n")

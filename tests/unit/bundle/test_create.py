@@ -21,7 +21,7 @@ SHARED, SMALL, LARGE = (random.Random(n).randbytes(s) for n, s in ((1, 900), (2,
 
 
 def run(*words: str) -> Result:
-    """Run a command in this process, which starts faster."""
+    """Run a command in this process, since a new process starts more slowly."""
     done = CliRunner().invoke(build_cli(), words)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return done
@@ -77,7 +77,7 @@ AMD = ("--platform", "linux/amd64")
 
 
 def test_the_same_images_give_the_same_bytes(place: Place) -> None:
-    """Neither the order nor the spelling of names changes a byte, nor does the day."""
+    """The order and the spelling of names, and the day, change no byte."""
     first = place.write("a.tar", "app:1", "ghcr.io/team/tool:2", *AMD)
     second = place.write("b.tar", "ghcr.io/*", "docker.io/library/app:1", *AMD)
     assert first == second
@@ -108,8 +108,8 @@ def test_files_name_images_as_they_do_for_warm(place: Place) -> None:
     assert first["sources"] == ["compose.yaml:1 service web"]
 
 
-def test_platforms_that_an_image_is_not_made_for_are_told(place: Place) -> None:
-    """The image comes for those that it is made for; `all` are those of a complete bundle."""
+def test_platforms_that_an_image_does_not_have_are_reported(place: Place) -> None:
+    """The image is in the bundle for the platforms that it has; `all` gives a complete bundle."""
     words = ("app:1", "--platform", "s390x,amd64", "--platform", "arm64")
     done = place.create("-o", f"{place.out}/three.tar", *words)
     assert "docker.io/library/app:1 is not made for linux/s390x: taken without" in done.stderr
@@ -119,8 +119,8 @@ def test_platforms_that_an_image_is_not_made_for_are_told(place: Place) -> None:
     assert place.write("all.tar", "app:1", "--platform", "all") == complete
 
 
-def test_what_only_looks_like_an_image_is_no_failure(place: Place) -> None:
-    """A field of a custom resource that leads nowhere is remarked upon, and the rest is whole."""
+def test_a_guess_that_is_not_stored_is_no_failure(place: Place) -> None:
+    """A guess that names no stored image gives a note, and the rest of the bundle is written."""
     custom = place.out / "custom.yaml"
     custom.write_text("apiVersion: x/v1\nkind: Thing\nspec: {image: 'nowhere/to/be:found'}\n")
     done = place.create("-o", f"{place.out}/a.tar", "app:1", "-f", str(custom), *AMD)
@@ -128,7 +128,7 @@ def test_what_only_looks_like_an_image_is_no_failure(place: Place) -> None:
 
 
 def test_a_folder_has_the_same_files(place: Place) -> None:
-    """The folder is the tar unpacked; nothing stays in it of another whose writing was stopped."""
+    """The folder has the files of the tar, and none of a bundle whose writing was interrupted."""
     place.create("-o", f"{place.out}/folder/", "app:1", *AMD)
     (place.out / "folder" / "bundle.json").unlink()  # it is written last
     place.create("-o", f"{place.out}/folder", "ghcr.io/team/tool:2")
@@ -138,33 +138,33 @@ def test_a_folder_has_the_same_files(place: Place) -> None:
     assert done.returncode == 0
 
 
-def test_a_folder_of_something_else_is_left_alone(place: Place) -> None:
-    """What is of no bundle is never removed."""
+def test_a_folder_with_other_files_is_not_changed(place: Place) -> None:
+    """A file that no bundle has is never removed."""
     precious = place.out / "folder" / "thesis.txt"
     precious.parent.mkdir()
     precious.write_text("years")
     done = place.create("-o", str(precious.parent), "app:1", code=1)
-    assert f"{precious}: is of no bundle" in done.stderr
+    assert f"{precious}: is not a file of a bundle" in done.stderr
     assert [precious] == [*precious.parent.iterdir()]
 
 
-def test_what_is_not_here_is_told_and_the_rest_is_written(place: Place) -> None:
-    """One image that lacks costs an exit code and a line with the cure, not the others."""
+def test_missing_images_are_reported_and_the_others_written(place: Place) -> None:
+    """A missing image gives exit code 1 and a line with what helps; the others are written."""
     done = place.create("-o", str(place.out / "a.tar"), "nosuch:1", "app:1", *AMD, code=1)
     assert "entrepot images warm docker.io/library/nosuch:1" in done.stderr
     assert "written without 1 image" in done.stderr
     assert place.write("b.tar", "app:1", *AMD) == (place.out / "a.tar").read_bytes()
 
 
-def test_nothing_is_written_of_nothing(place: Place) -> None:
-    """Where no image is here, no file appears."""
+def test_nothing_is_written_without_images(place: Place) -> None:
+    """If no image is stored, no file is written."""
     place.create("-o", str(place.out / "a.tar"), "nosuch:1", code=1)
     place.create("-o", str(place.out / "a.tar"), code=2)
     assert [*place.out.iterdir()] == []
 
 
 def test_a_plan_says_what_would_be_written(place: Place) -> None:
-    """A dry run tells images, platforms, sizes and what only one image needs; no file appears."""
+    """A dry run lists images, platforms, sizes and what only one image needs; it writes no file."""
     words = ("-o", str(place.out / "a.tar"), "app:1", "ghcr.io/team/tool:2", *AMD)
     planned = json.loads(place.create(*words, "--dry-run", "--json").stdout)
     assert [*place.out.iterdir()] == []
@@ -178,7 +178,7 @@ def test_a_plan_says_what_would_be_written(place: Place) -> None:
     assert tool["size"] - tool["unique"] == len(SHARED)
 
 
-def test_signatures_and_sboms_come_along(place: Place) -> None:
+def test_signatures_and_sboms_are_included(place: Place) -> None:
     """Referrers, and the tags by which cosign finds signatures, are in the bundle."""
     place.write("a.tar", "app:1", *AMD)
     content = (place.out / "a.tar").read_bytes()
@@ -187,7 +187,7 @@ def test_signatures_and_sboms_come_along(place: Place) -> None:
 
 
 def test_lists_say_where_images_were_asked_for(place: Place) -> None:
-    """`-f` takes what people have, and the lock remembers the line, not the folder."""
+    """`-f` reads files that ask for images; the lock has the file and line, and not the folder."""
     (place.out / "images.txt").write_text("# ours\nghcr.io/team/tool:2\n")
     place.write("a.tar", "-f", str(place.out / "images.txt"))
     names = ["tar", "-xOf", str(place.out / "a.tar"), "bundle.json"]
@@ -202,8 +202,8 @@ def volumes(place: Place) -> list[Path]:
     return sorted(place.out.glob("v-*.tar"))
 
 
-def test_volumes_fit_and_are_summed(place: Place, volumes: list[Path]) -> None:
-    """No volume is larger than was said, and `sha256sum -c` agrees with each."""
+def test_volumes_fit_and_have_checksums(place: Place, volumes: list[Path]) -> None:
+    """No volume is larger than the option allows, and `sha256sum -c` accepts each."""
     assert [f"v-{n:04}-of-0004.tar" for n in range(1, 5)] == [path.name for path in volumes]
     assert max(path.stat().st_size for path in volumes) <= MIB
     command = ["sha256sum", "--strict", "-c", "SHA256SUMS"]
@@ -212,7 +212,7 @@ def test_volumes_fit_and_are_summed(place: Place, volumes: list[Path]) -> None:
 
 
 def test_joined_volumes_are_the_one_file(place: Place, volumes: list[Path]) -> None:
-    """`join` makes what `create` would have made, from volumes in any order."""
+    """`join` writes the same bytes as `create`, from volumes in any order."""
     whole = place.write("whole.tar", "app:1", *AMD)
     done = run("bundle", "join", *map(str, reversed(volumes)), "-o", str(place.out / "j.tar"))
     assert (done.exit_code, done.stderr) == (0, "")
@@ -220,7 +220,7 @@ def test_joined_volumes_are_the_one_file(place: Place, volumes: list[Path]) -> N
 
 
 def test_a_missing_volume_is_named(place: Place, volumes: list[Path]) -> None:
-    """Which one to look for is said, and nothing is written."""
+    """The message has the number of the missing volume, and nothing is written."""
     done = run("bundle", "join", *map(str, volumes[:2] + volumes[3:]), "-o", f"{place.out}/j.tar")
     assert done.exit_code == 1
     assert "volumes 3 of 4 are missing" in done.stderr
@@ -228,13 +228,13 @@ def test_a_missing_volume_is_named(place: Place, volumes: list[Path]) -> None:
 
 
 def test_volumes_of_two_bundles_do_not_mix(place: Place, volumes: list[Path]) -> None:
-    """Where volumes of another count are under the same name, nothing is written."""
+    """If volumes of another bundle have the same names, nothing is written."""
     words = ("-o", str(place.out / "v.tar"), "--volume-size", "2MiB", "app:1", *AMD)
     assert "is a volume of another bundle" in place.create(*words, code=1).stderr
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
+    ("words", "code", "output"),
     [
         (("--volume-size", "10K"), 2, "volumes of 10000 bytes are too small"),
         (("--volume-size", "big"), 2, "fat32 or dvd"),
@@ -246,17 +246,15 @@ def test_volumes_of_two_bundles_do_not_mix(place: Place, volumes: list[Path]) ->
         (("--have", "/nowhere.json"), 1, "/nowhere.json"),
     ],
 )
-def test_what_cannot_be_done_is_said(
-    place: Place, words: tuple[str, ...], code: int, told: str
-) -> None:
-    """One line names what is wrong; nothing is written."""
+def test_errors_are_one_line(place: Place, words: tuple[str, ...], code: int, output: str) -> None:
+    """One line says what is wrong; nothing is written."""
     done = place.create("-o", str(place.out / "a.tar"), "app:1", *words, code=code)
-    assert told in done.stderr
+    assert output in done.stderr
     assert [*place.out.iterdir()] == []
 
 
 def test_openssl_accepts_the_signature(place: Place) -> None:
-    """Who has only openssl can check who made a bundle."""
+    """The openssl program alone can check the signature of a bundle."""
 
     def shell(command: str) -> str:
         return subprocess.check_output(command.split(), cwd=place.out, text=True)
@@ -273,8 +271,8 @@ def test_openssl_accepts_the_signature(place: Place) -> None:
     assert done.exit_code == 0, done.output
 
 
-def test_layers_that_are_there_stay_here(place: Place) -> None:
-    """`--since` and `--have` leave out layers, and say by which document."""
+def test_layers_of_the_other_side_are_omitted(place: Place) -> None:
+    """`--since` and `--have` omit layers, and the lock has the ids of the documents."""
     place.write("base.tar", "ghcr.io/team/tool:2")
     (place.out / "have.json").write_bytes(write_inventory([(Digest.of(LARGE), len(LARGE))]))
     base, have = str(place.out / "base.tar"), str(place.out / "have.json")
@@ -288,7 +286,7 @@ def test_layers_that_are_there_stay_here(place: Place) -> None:
 
 
 def test_a_need_is_met_exactly(place: Place) -> None:
-    """`--need` takes its images, the platform that lacks something, and only the layers named."""
+    """`--need` includes its images, the incomplete platforms, and only the missing layers."""
     (place.out / "need.json").write_bytes(
         write_need("sha256:0", ["docker.io/library/app:1"], [(Digest.of(LARGE), len(LARGE))])
     )

@@ -1,4 +1,4 @@
-"""The id of a bundle: it says which images are inside, and nothing of the day, client or folder."""
+"""The id of a bundle depends on its images, and not on the day, the client or the folder."""
 
 import asyncio
 import json
@@ -23,8 +23,8 @@ spec: {containers: [{name: a, image: "app:1"}]}
 """
 
 
-class Desk:
-    """A data folder, what was pulled from it, and the ids of the bundles that are made of it."""
+class PulledFolder:
+    """A data folder, pulls from it, and the ids of bundles of its images."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -60,8 +60,8 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    return Desk(tmp_path_factory.mktemp("desk"))
+def pulled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PulledFolder]:
+    return PulledFolder(tmp_path_factory.mktemp("pulled"))
 
 
 ADDRESSES = st.ip_addresses().map(str)
@@ -71,35 +71,35 @@ AGES = st.floats(1, 6 * 86_400)
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.tuples(ADDRESSES, AGES), st.tuples(ADDRESSES, AGES))
 def test_neither_clients_nor_the_clock_are_in_it(
-    desk: Desk, one: tuple[str, float], other: tuple[str, float]
+    pulled: PulledFolder, one: tuple[str, float], other: tuple[str, float]
 ) -> None:
-    """Whoever pulled the images whenever, what is made of the pulls is the same bundle."""
+    """Bundles of the same pulled images are the same, for all clients and times of the pulls."""
     made = []
     for client, age in (one, other):
-        desk.pull(client, age)
-        made.append(desk.create("--pulled-since", "7d"))
+        pulled.pull(client, age)
+        made.append(pulled.create("--pulled-since", "7d"))
         assert f"by {client}" not in made[-1][1]
     assert made[0] == made[1]
 
 
-def test_a_pull_that_grows_old_changes_nothing(desk: Desk) -> None:
-    """An image that a file names too is in the same bundle when nobody pulls it any more."""
-    pod = desk.folder / "pod.yaml"
+def test_a_pull_that_grows_old_changes_nothing(pulled: PulledFolder) -> None:
+    """The last pull of an image may become too old, if a file names the image too."""
+    pod = pulled.folder / "pod.yaml"
     pod.write_text(POD)
-    desk.pull("10.0.0.9", 60)
-    young = desk.create("-f", str(pod), "tool:1", "--pulled-since", "7d")
-    desk.pull("10.0.0.9", 8 * 86_400)
-    assert young == desk.create("-f", str(pod), "tool:1", "--pulled-since", "7d")
+    pulled.pull("10.0.0.9", 60)
+    young = pulled.create("-f", str(pod), "tool:1", "--pulled-since", "7d")
+    pulled.pull("10.0.0.9", 8 * 86_400)
+    assert young == pulled.create("-f", str(pod), "tool:1", "--pulled-since", "7d")
 
 
-def test_the_folder_is_not_in_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file is the same file by any path; a pipe is said to be one."""
-    (desk.folder / "there").mkdir()
-    for path in (desk.folder / "pod.yaml", desk.folder / "there" / "pod.yaml"):
+def test_the_folder_is_not_in_it(pulled: PulledFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any path to a file gives the same bundle; for a pipe the lock has `stdin`."""
+    (pulled.folder / "there").mkdir()
+    for path in (pulled.folder / "pod.yaml", pulled.folder / "there" / "pod.yaml"):
         path.write_text(POD)
-    monkeypatch.chdir(desk.folder)
-    plain = desk.create("-f", "pod.yaml")
-    assert plain == desk.create("-f", str(desk.folder / "pod.yaml"))
-    assert plain == desk.create("-f", "there/pod.yaml", "-f", "pod.yaml")
+    monkeypatch.chdir(pulled.folder)
+    plain = pulled.create("-f", "pod.yaml")
+    assert plain == pulled.create("-f", str(pulled.folder / "pod.yaml"))
+    assert plain == pulled.create("-f", "there/pod.yaml", "-f", "pod.yaml")
     assert '"sources":["pod.yaml:4 Pod/web container a"]' in plain[1]
-    assert '"sources":["stdin:4 Pod/web container a"]' in desk.create("-f", "-", stdin=POD)[1]
+    assert '"sources":["stdin:4 Pod/web container a"]' in pulled.create("-f", "-", stdin=POD)[1]

@@ -1,4 +1,4 @@
-"""What people are told of bundles: what is inside, what has changed, what a deployment lacks."""
+"""The commands that describe bundles: content, changes, and what a deployment is missing."""
 
 import asyncio
 import json
@@ -13,8 +13,9 @@ from typer.testing import CliRunner, Result
 
 from registry.bundle.format.head_files import write_head
 from registry.bundle.format.inventory import write_inventory
+from registry.bundle.format.lock import ImageRequest
 from registry.bundle.write.layout import Contents, list_whole
-from registry.bundle.write.plan import Choice, Want
+from registry.bundle.write.plan import Choice
 from registry.bundle.write.writer import write_file
 from registry.cli.main import build_cli
 from registry.oci.digest import Digest
@@ -37,7 +38,7 @@ def run_json(*arguments: str) -> Any:
 
 
 async def fill(depot: Depot) -> None:
-    """Put an image of two platforms, and one that shares a layer with it, into a data folder."""
+    """Store an image of two platforms, and another image that shares a layer with it."""
     amd = await depot.put_image("docker.io/library/app", [BASE, OWN])
     arm = await depot.put_image("docker.io/library/app", [ARM], platform="linux/arm64")
     await depot.put_index(APP, {"linux/amd64": amd, "linux/arm64": arm})
@@ -46,8 +47,8 @@ async def fill(depot: Depot) -> None:
 
 async def pack(depot: Depot, path: Path, *names: str, choice: Choice | None = None) -> None:
     """Write a bundle of images, of linux/amd64 without a choice."""
-    wants = [Want(*split(name)) for name in names]
-    plan = await depot.content.planner.plan(wants, choice or Choice("subset", AMD64))
+    requests = [ImageRequest(*split(name)) for name in names]
+    plan = await depot.content.planner.plan(requests, choice or Choice("subset", AMD64))
     assert plan.failures == {}
     store = open_handles(open_folder(depot.path)).store
     contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
@@ -74,8 +75,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_info_says_what_takes_the_room(site: Path) -> None:
-    """Bytes of each image, its own and shared, and who needs the largest blobs."""
+def test_info_lists_sizes(site: Path) -> None:
+    """Each image has its own and shared bytes, and each large blob has the images that need it."""
     facts = run_json("info", str(site / "both.tar"))
     images = {each["name"]: each for each in facts["images"]}
 
@@ -93,9 +94,9 @@ def test_info_says_what_takes_the_room(site: Path) -> None:
 
 
 def test_info_reads_a_stream_as_it_reads_a_file(site: Path) -> None:
-    """From stdin, which cannot go back, everything is told as well."""
+    """From stdin, which can be read only once, the output is the same."""
     path = site / "both.tar"
-    told = run("info", str(path))
+    output = run("info", str(path))
     streamed = subprocess.run(
         f"cat {path} | {sys.executable} -m registry bundle info -",
         shell=True,
@@ -103,45 +104,45 @@ def test_info_reads_a_stream_as_it_reads_a_file(site: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert streamed.stdout == told.stdout
+    assert streamed.stdout == output.stdout
 
 
-def test_info_says_who_can_read_it(site: Path) -> None:
-    """The lines about other programs are part of what is told."""
-    told = run("info", str(site / "both.tar")).stdout
-    assert "readable by: entrepot, docker load" in told
-    assert "not by: ctr images import --all-platforms" in told
+def test_info_lists_programs_that_can_read_it(site: Path) -> None:
+    """The output has the line about other programs."""
+    output = run("info", str(site / "both.tar")).stdout
+    assert "readable by: entrepot, docker load" in output
+    assert "not by: ctr images import --all-platforms" in output
     assert "(layers are left out)" in run("info", str(site / "delta.tar")).stdout
 
 
-def test_info_says_what_a_delta_leaves_out(site: Path) -> None:
-    """What the other side is said to have is counted, for the whole and for each image."""
+def test_info_lists_omitted_sizes(site: Path) -> None:
+    """The sizes of omitted layers are listed, for the bundle and for each image."""
     facts = run_json("info", str(site / "delta.tar"))
     assert facts["omitted"] == {"blobs": 1, "size": len(BASE)}
     assert [each["left_out"] for each in facts["images"]] == [len(BASE)] * 2
 
 
-def test_info_names_what_is_no_bundle(tmp_path: Path) -> None:
-    """A file of something else is refused in one line, with 1."""
+def test_info_refuses_other_files(tmp_path: Path) -> None:
+    """A file that is not a bundle is refused with one line and exit code 1."""
     (tmp_path / "x.tar").write_bytes(b"nothing" * 1000)
     done = run("info", str(tmp_path / "x.tar"))
     assert (done.exit_code, done.stdout) == (1, "")
-    assert f"{tmp_path / 'x.tar'}: byte 0 begins no file" in done.stderr
+    assert f"{tmp_path / 'x.tar'}: no file begins at byte 0" in done.stderr
 
 
 def test_a_bundle_does_not_differ_from_itself(site: Path) -> None:
-    """As diff has it: the same is 0."""
+    """Two equal bundles give exit code 0, as with diff(1)."""
     done = run("diff", str(site / "app.tar"), str(site / "app.tar"))
     assert (done.exit_code, done.stdout) == (0, "no difference\n")
 
 
 def test_a_delta_does_not_differ_from_the_whole(site: Path) -> None:
-    """What is left out is needed all the same, so the other side has the same in the end."""
+    """The images of a delta need its omitted layers too, so both bundles bring the same images."""
     assert run("diff", str(site / "both.tar"), str(site / "delta.tar")).exit_code == 0
 
 
-def test_diff_tells_what_came_and_what_went(site: Path) -> None:
-    """Images, platforms and bytes, in both directions; anything at all is 1."""
+def test_diff_lists_additions_and_removals(site: Path) -> None:
+    """Images, platforms and bytes are listed in both directions; a difference gives exit code 1."""
     fewer = run_json("diff", str(site / "both.tar"), str(site / "complete.tar"))
     assert [each["name"] for each in fewer["removed"]] == [TOOL]
     (changed,) = fewer["changed"]
@@ -149,20 +150,20 @@ def test_diff_tells_what_came_and_what_went(site: Path) -> None:
     assert changed["from"] == changed["to"]
     assert fewer["new"]["size"] > len(ARM)
 
-    told = run("diff", str(site / "app.tar"), str(site / "both.tar"))
-    assert told.exit_code == 1
-    assert f"+ {TOOL}  sha256:" in told.stdout
+    output = run("diff", str(site / "app.tar"), str(site / "both.tar"))
+    assert output.exit_code == 1
+    assert f"+ {TOOL}  sha256:" in output.stdout
 
 
 def test_diff_reads_a_lock_alone(site: Path, tmp_path: Path) -> None:
-    """The `bundle.json` that somebody kept is enough to compare with."""
+    """A `bundle.json` without its bundle can be compared."""
     with_tar = ["tar", "-xf", str(site / "app.tar"), "-C", str(tmp_path), "bundle.json"]
     subprocess.run(with_tar, check=True)
     assert run("diff", str(tmp_path / "bundle.json"), str(site / "app.tar")).exit_code == 0
 
 
-def test_diff_of_what_cannot_be_read_is_trouble(site: Path) -> None:
-    """2 is neither the same nor different."""
+def test_diff_of_an_unreadable_bundle_exits_with_2(site: Path) -> None:
+    """A bundle that cannot be read gives exit code 2."""
     assert run("diff", str(site / "app.tar"), str(site / "none.tar")).exit_code == 2
 
 
@@ -178,50 +179,55 @@ def write_deploy(folder: Path, *images: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("bundle", "images", "further", "lacks"),
+    ("bundle", "images", "further", "missing"),
     [
         ("both.tar", ["app:1", TOOL], [], []),
         ("app.tar", ["app:1"], ["--platform", "amd64"], []),
-        ("app.tar", ["app:1", TOOL], [], [f"{TOOL}: it is not inside"]),
-        ("app.tar", ["app:1"], ["--platform", "arm64"], ["linux/arm64 is not inside, only linux"]),
+        ("app.tar", ["app:1", TOOL], [], [f"{TOOL}: it is not in the bundle"]),
+        (
+            "app.tar",
+            ["app:1"],
+            ["--platform", "arm64"],
+            ["arm64 is not in the bundle, only linux"],
+        ),
         ("complete.tar", ["app:1"], ["--platform", "arm64", "--platform", "amd64"], []),
         ("delta.tar", ["app:1"], [], ["1 layer, 293 KiB, is left out"]),
-        ("app.tar", ["app:2"], [], ["docker.io/library/app:2: it is not inside"]),
+        ("app.tar", ["app:2"], [], ["docker.io/library/app:2: it is not in the bundle"]),
     ],
 )
-def test_check_finds_what_a_deployment_lacks(
+def test_check_lists_missing_images(
     site: Path,
     tmp_path: Path,
     bundle: str,
     images: Sequence[str],
     further: list[str],
-    lacks: list[str],
+    missing: list[str],
 ) -> None:
-    """Nothing that lacks is passed over, and it is said where that is wanted; then it is 1."""
+    """Everything that is missing is listed with the places that ask for it, and exit code 1."""
     deploy = write_deploy(tmp_path, *images)
     done = run("check", str(site / bundle), "-f", deploy, *further)
-    assert [each for each in lacks if each not in done.stdout] == []
-    assert done.exit_code == bool(lacks)
-    assert bool(lacks) == (f"wanted at {deploy}:" in done.stdout)
+    assert [each for each in missing if each not in done.stdout] == []
+    assert done.exit_code == bool(missing)
+    assert bool(missing) == (f"wanted at {deploy}:" in done.stdout)
 
 
 def test_check_takes_images_by_name(site: Path) -> None:
-    """What is not a file is an image, also by the digest of one of its platforms."""
+    """An argument that is not a file is an image, also by the digest of one platform."""
     facts = run_json("info", str(site / "app.tar"))
     whole = facts["images"][0]["digest"]
     assert run("check", str(site / "app.tar"), "app:1", f"app@{whole}").exit_code == 0
     assert run("check", str(site / "app.tar"), f"other@{whole}").exit_code == 1
 
 
-def test_check_wants_something_to_check(site: Path) -> None:
-    """Without images, or with a bundle that is misspelt, nothing is well: 2, or 1."""
+def test_check_needs_a_bundle_and_images(site: Path) -> None:
+    """Without an image the exit code is 2; with a wrong name of the bundle it is 1."""
     assert run("check", str(site / "app.tar")).exit_code == 2
     assert run("check", "app:1").exit_code == 2
     assert run("check", str(site / "misspelt.tar"), "app:1").exit_code == 1
 
 
-def test_volumes_are_told_like_the_whole(site: Path) -> None:
-    """All volumes of a bundle are that bundle; of one alone, which others there are is told."""
+def test_volumes_have_the_facts_of_the_bundle(site: Path) -> None:
+    """All volumes give the facts of the bundle; a single volume also lists the missing ones."""
     volumes = sorted((site / "volumes").iterdir())
     facts = run_json("info", str(site / "volumes"))
     alone = run_json("info", str(volumes[-1]))
@@ -233,16 +239,16 @@ def test_volumes_are_told_like_the_whole(site: Path) -> None:
     assert run("check", str(site / "volumes"), "app:1").exit_code == 0
 
 
-def test_check_wants_all_volumes(site: Path) -> None:
-    """Nobody is told that all is well while a part of it was not looked at."""
+def test_check_needs_all_volumes(site: Path) -> None:
+    """With a missing volume the check fails, since a part of the bundle was not checked."""
     volumes = sorted((site / "volumes").iterdir())
     done = run("check", *map(str, volumes[1:]), "app:1")
     assert done.exit_code == 1
     assert f"not given: volume 1 of {len(volumes)}; name all of them" in done.stderr
 
 
-def test_what_the_other_side_has_does_not_lack(site: Path, tmp_path: Path) -> None:
-    """By its inventory, or by the bundles it was given before; and only that."""
+def test_layers_of_the_other_side_are_not_missing(site: Path, tmp_path: Path) -> None:
+    """Layers count as present by an inventory or by earlier bundles, and only those in them."""
     delta, images = str(site / "delta.tar"), ("app:1", TOOL)
     inventory, other = tmp_path / "inventory.json", tmp_path / "other.json"
     inventory.write_bytes(write_inventory([(Digest.of(BASE), len(BASE))]))
@@ -259,13 +265,13 @@ def test_what_the_other_side_has_does_not_lack(site: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("command", ["info", "verify", "import"])
-def test_what_cannot_be_opened_is_said_in_words(
+def test_paths_that_cannot_be_opened_are_explained(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    """Something that is not there, or two bundles at once: the cure instead of a number."""
+    """A path that does not exist, and two bundles at once, give a message that says what to do."""
     monkeypatch.setenv("ENTREPOT_STORAGE__PATH", str(tmp_path / "data"))
     done = run(command, str(site / "none"))
-    why = "is not there; name a bundle's file, folder or volumes"
+    why = "it does not exist; name a bundle's file, folder or volumes"
     assert (done.exit_code, done.stderr.splitlines()[-1]) == (1, f"entrepot: {site}/none: {why}")
     done = run(command, str(site / "volumes"), str(site / "app.tar"))
     assert done.exit_code == 1

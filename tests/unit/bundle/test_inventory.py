@@ -1,4 +1,4 @@
-"""Inventories and needs: what crosses the gap backwards."""
+"""Inventories and needs, which are carried back to the maker of bundles."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ lists = st.dictionaries(digests, st.integers(0, 2**40), max_size=20)
 
 @given(lists)
 def test_what_is_written_is_read(blobs: dict[Digest, int]) -> None:
-    """Every list of blobs comes back, in one order."""
+    """Every list of blobs that is written is read, in a fixed order."""
     assert tuple(sorted(blobs.items())) == read_inventory(write_inventory(blobs.items()), "x").blobs
 
 
@@ -30,13 +30,13 @@ def test_order_does_not_matter() -> None:
 
 
 def test_a_need_names_images() -> None:
-    """A need is read like an inventory, and says which images it is about."""
+    """A need is read like an inventory, and has the names of the incomplete images."""
     need = read_inventory(write_need("sha256:1", ["docker.io/library/a:1"], [A]), "need.json")
     assert (need.blobs, need.images) == ((A,), ("docker.io/library/a:1",))
 
 
 def test_spaces_do_not_matter() -> None:
-    """Whoever prints it indented has still the same document."""
+    """An indented document is read as the same document."""
     raw = write_inventory([A])
     pretty = json.dumps(json.loads(raw), indent=2).encode() + b"\n"
     assert read_inventory(raw, "x") == read_inventory(pretty, "x")
@@ -60,12 +60,12 @@ def test_spaces_do_not_matter() -> None:
     ],
 )
 def test_anything_else_is_refused(raw: bytes) -> None:
-    """One line says which file it was."""
+    """The message names the file."""
     with pytest.raises(BundleInvalid, match=r"^need\.json: "):
         read_inventory(raw, "need.json")
 
 
-def test_a_file_without_end_is_refused() -> None:
-    """No more is read than what shows that it is too large."""
+def test_a_too_large_file_is_refused() -> None:
+    """Only one byte more than the limit is read."""
     with pytest.raises(BundleInvalid, match=r"^/dev/zero: 67108865 bytes are more than 67108864"):
         load_inventory(Path("/dev/zero"))

@@ -1,15 +1,16 @@
-"""A bundle from one data folder to another, and everything that can be done with it on the way."""
+"""A bundle from one data folder to another, and each step between."""
 
 from pathlib import Path
 
 import pytest
 
 from registry.bundle.format.head_files import write_head
+from registry.bundle.format.lock import ImageRequest
 from registry.bundle.read.blob_store import BundleStore
 from registry.bundle.read.open import open_paths
 from registry.bundle.read.verify import verify
 from registry.bundle.write.layout import Contents, list_whole, pack
-from registry.bundle.write.plan import Choice, Want
+from registry.bundle.write.plan import Choice
 from registry.bundle.write.writer import write_file, write_folder
 from registry.errors import BundleInvalid
 from registry.oci.digest import Digest
@@ -20,24 +21,24 @@ from tests.harness.filled_folder import open_depot, split
 LAYER = bytes(range(256)) * 1000
 
 
-async def test_what_is_written_arrives(tmp_path: Path) -> None:
-    """An image of two platforms is planned, written, verified, imported, and is there."""
+async def test_a_bundle_is_written_and_imported(tmp_path: Path) -> None:
+    """An image of two platforms is planned, written, verified and imported, and is then stored."""
     async with open_depot(tmp_path / "here") as here:
         amd = await here.put_image("docker.io/library/app", [LAYER, b"amd"])
         arm = await here.put_image("docker.io/library/app", [LAYER, b"arm"], platform="linux/arm64")
         await here.put_index("docker.io/library/app:1", {"linux/amd64": amd, "linux/arm64": arm})
         repository, tag = split("docker.io/library/app:1")
         plan = await here.content.planner.plan(
-            [Want(repository, tag)], Choice("subset", ("linux/amd64",))
+            [ImageRequest(repository, tag)], Choice("subset", ("linux/amd64",))
         )
         assert plan.failures == {}
         store = open_handles(open_folder(here.path)).store
         contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
-        told: list[int] = []
-        await write_file(contents, tmp_path / "b.tar", told.append)
-        await write_folder(contents, tmp_path / "b", told.append)
+        output: list[int] = []
+        await write_file(contents, tmp_path / "b.tar", output.append)
+        await write_folder(contents, tmp_path / "b", output.append)
         assert (tmp_path / "b.tar").stat().st_size == contents.measure()
-        assert sum(told) == 2 * plan.lock.size
+        assert sum(output) == 2 * plan.lock.size
 
     for path in ("b.tar", "b"):
         with open_paths([tmp_path / path]) as opened:
@@ -59,15 +60,15 @@ async def test_what_is_written_arrives(tmp_path: Path) -> None:
         assert size
 
 
-async def test_what_has_rotted_is_not_cut(tmp_path: Path) -> None:
-    """A blob whose parts would each be right, and together wrong, gets into no volume."""
+async def test_a_damaged_blob_is_not_cut(tmp_path: Path) -> None:
+    """A damaged blob is not cut into parts, although each part would have a right digest."""
     large = b"large" * 1_000_000
     async with open_depot(tmp_path / "here") as here:
         await here.put_image("docker.io/library/app:1", [large])
         repository, tag = split("docker.io/library/app:1")
         assert tag is not None
         plan = await here.content.planner.plan(
-            [Want(repository, tag)], Choice("subset", ("linux/amd64",))
+            [ImageRequest(repository, tag)], Choice("subset", ("linux/amd64",))
         )
         digest = Digest.of(large)
         file = here.path / "blobs" / "sha256" / digest.encoded[:2] / digest.encoded

@@ -1,4 +1,4 @@
-"""Laws of `bundle.json`: what is read says nothing that the rest of us would stumble over."""
+"""Laws of `bundle.json`: a lock that is read is consistent and can be printed."""
 
 import json
 from dataclasses import replace
@@ -35,7 +35,7 @@ def test_what_is_written_is_read() -> None:
     ],
     ids=["root", "blob", "referrer", "platform", "source", "requires"],
 )
-def test_what_is_named_has_to_be_there_and_printable(lock: Lock) -> None:
-    """A name that leads nowhere, or that a terminal would obey, is refused with the whole."""
+def test_names_refer_to_manifests_and_are_printable(lock: Lock) -> None:
+    """A lock is refused if a name refers to no manifest, or cannot be printed."""
     with pytest.raises(BundleInvalid, match="cannot be read"):
         parse_lock(lock.raw)

@@ -1,4 +1,4 @@
-"""Where `bundle create` writes: never without room, and beside other bundles."""
+"""Where `bundle create` writes: with enough space, and beside other bundles."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def create(config: Path) -> Create:
-    """Run `bundle create`, and return the exit code and what it says on stderr."""
+    """Run `bundle create`, and return the exit code and stderr."""
 
     def run(*words: str) -> tuple[int, str]:
         done = CliRunner().invoke(
@@ -50,34 +50,34 @@ def create(config: Path) -> Create:
 
 
 def leave(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
-    """Have all disks say that so many bytes are free."""
+    """Make all disks report this many free bytes."""
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
 
 
-def test_a_disk_without_room_is_told_before_the_first_byte(
+def test_a_full_disk_is_noticed_before_writing(
     create: Create, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is wanted and what is free are named, and no file is begun."""
+    """The message has the needed and the free bytes, and no file is written."""
     leave(monkeypatch, 1_000_000)
-    code, told = create("-o", str(tmp_path / "a.tar"), "large:1")
+    code, output = create("-o", str(tmp_path / "a.tar"), "large:1")
     assert code == 1
-    assert "has 977 KiB free, and the bundle needs 2.87 MiB more" in told
+    assert "has 977 KiB free, and the bundle needs 2.87 MiB more" in output
     assert [*tmp_path.iterdir()] == []
 
 
-def test_what_is_there_already_wants_no_room(
+def test_an_existing_bundle_needs_no_space(
     create: Create, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same bundle once more is read, and not written."""
+    """A bundle that exists already is read, and not written again."""
     assert create("-o", str(tmp_path / "a.tar"), "large:1")[0] == 0
     leave(monkeypatch, 1_000_000)
     assert create("-o", str(tmp_path / "a.tar"), "large:1")[0] == 0
 
 
-def test_what_is_written_of_it_counts(
+def test_a_partial_file_counts(
     create: Create, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An interrupted file needs only the rest."""
+    """A partial file needs space only for the rest."""
     whole = tmp_path / "a.tar"
     assert create("-o", str(whole), "large:1")[0] == 0
     content = whole.read_bytes()
@@ -88,34 +88,34 @@ def test_what_is_written_of_it_counts(
     assert whole.read_bytes() == content
 
 
-def test_sums_of_other_bundles_stay(create: Create, tmp_path: Path) -> None:
-    """Two bundles in one folder are checked by one file; what is gone is not in it."""
+def test_checksums_of_other_bundles_are_kept(create: Create, tmp_path: Path) -> None:
+    """One SHA256SUMS has the files of both bundles in a folder, and no file that was deleted."""
     for name in ("large", "small"):
         words = ("-o", str(tmp_path / f"{name}.tar"), "--volume-size", "1MiB", f"{name}:1")
         assert create(*words)[0] == 0
     command = ["sha256sum", "--strict", "-c", "SHA256SUMS"]
-    told = subprocess.check_output(command, cwd=tmp_path, text=True)
-    assert [line.partition("-")[0] for line in told.splitlines()] == ["large"] * 3 + ["small"]
+    output = subprocess.check_output(command, cwd=tmp_path, text=True)
+    assert [line.partition("-")[0] for line in output.splitlines()] == ["large"] * 3 + ["small"]
     (tmp_path / "small-0001-of-0001.tar").unlink()
     assert create("-o", str(tmp_path / "large.tar"), "--volume-size", "1MiB", "large:1")[0] == 0
     assert "small" not in (tmp_path / "SHA256SUMS").read_text()
 
 
 def test_create_and_info_say_the_same_readers(create: Create, config: Path, tmp_path: Path) -> None:
-    """Of volumes both say that others have to have them joined."""
+    """Both commands say that volumes have to be joined for other programs."""
     words = ("-o", f"{tmp_path}/out/", "--volume-size", "1MiB", "small:1", "--json")
     done = CliRunner().invoke(build_cli(), ["bundle", "create", *words, "--config", str(config)])
-    told = CliRunner().invoke(build_cli(), ["bundle", "info", f"{tmp_path}/out/", "--json"])
-    assert json.loads(done.stdout)["readers"] == json.loads(told.stdout)["readers"]
+    output = CliRunner().invoke(build_cli(), ["bundle", "info", f"{tmp_path}/out/", "--json"])
+    assert json.loads(done.stdout)["readers"] == json.loads(output.stdout)["readers"]
 
 
 def test_a_folder_for_volumes_is_made(create: Create, tmp_path: Path) -> None:
-    """`-o out/` makes the folder, for volumes as without; a misspelt one of a file is told."""
+    """`-o out/` makes the folder, also for volumes; a missing folder of a file is an error."""
     out = tmp_path / "new" / "out"
     assert create("-o", f"{out}/", "--volume-size", "1MiB", "small:1")[0] == 0
     assert sorted(path.name for path in out.iterdir()) == ["SHA256SUMS", "bundle-0001-of-0001.tar"]
-    code, told = create("-o", f"{tmp_path}/no/a.tar", "--volume-size", "1MiB", "small:1")
-    assert (code, "is no folder; make it first" in told) == (1, True)
+    code, output = create("-o", f"{tmp_path}/no/a.tar", "--volume-size", "1MiB", "small:1")
+    assert (code, "is no folder; make it first" in output) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -130,36 +130,36 @@ def test_a_folder_for_volumes_is_made(create: Create, tmp_path: Path) -> None:
 def test_a_finished_bundle_is_not_overwritten(
     create: Create, tmp_path: Path, output: str, more: tuple[str, ...]
 ) -> None:
-    """In all forms another bundle is refused before the first byte, and the same one is not."""
+    """In all forms another bundle is not overwritten, and the same bundle is accepted."""
     words = ("-o", f"{tmp_path}/{output}", *more)
     assert create(*words, "small:1")[0] == 0
     before = read_files(tmp_path)
     for dry in ((), ("--dry-run",)):
-        code, told = create(*words, "former:1", *dry)
-        assert (code, "another bundle" in told) == (1, True)
-        assert "remove it, or name another" in told
+        code, output = create(*words, "former:1", *dry)
+        assert (code, "another bundle" in output) == (1, True)
+        assert "remove it, or name another" in output
     assert create(*words, "small:1")[0] == 0
     assert read_files(tmp_path) == before
 
 
-def test_a_file_that_is_no_bundle_is_not_overwritten(create: Create, tmp_path: Path) -> None:
-    """A slip of the name costs nobody a file."""
+def test_another_file_is_not_overwritten(create: Create, tmp_path: Path) -> None:
+    """A file that is not a bundle is not overwritten by a wrong name."""
     path = tmp_path / "thesis.txt"
     path.write_text("years")
-    code, told = create("-o", str(path), "small:1")
-    assert (code, "is there, and no bundle; remove it" in told) == (1, True)
+    code, output = create("-o", str(path), "small:1")
+    assert (code, "is there, and no bundle; remove it" in output) == (1, True)
     assert path.read_text() == "years"
 
 
 def test_volumes_do_not_mix_with_a_folder(create: Create, tmp_path: Path) -> None:
-    """A reader would take the folder's bundle, and overlook the volumes."""
+    """Volumes are not written into the folder of a bundle, since a reader would ignore them."""
     assert create("-o", f"{tmp_path}/a/", "small:1")[0] == 0
-    code, told = create("-o", f"{tmp_path}/a/", "--volume-size", "1MiB", "small:1")
-    assert (code, "is a bundle's folder" in told) == (1, True)
+    code, output = create("-o", f"{tmp_path}/a/", "--volume-size", "1MiB", "small:1")
+    assert (code, "is a bundle's folder" in output) == (1, True)
 
 
-def test_what_was_interrupted_may_be_taken_over(create: Create, tmp_path: Path) -> None:
-    """A part is of no finished bundle: another one may begin with it."""
+def test_a_partial_file_of_another_bundle_is_overwritten(create: Create, tmp_path: Path) -> None:
+    """A partial file of another bundle may be overwritten, since that bundle was not finished."""
     assert create("-o", str(tmp_path / "a.tar"), "large:1")[0] == 0
     (tmp_path / "a.tar").rename(tmp_path / "b.tar.part")
     assert create("-o", str(tmp_path / "b.tar"), "small:1")[0] == 0

@@ -1,4 +1,4 @@
-"""Which images `bundle create` takes, and what it says of those that are not as they were asked."""
+"""Which images `bundle create` includes, and its messages about those that it cannot include."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ Create = Callable[..., Result]
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The configuration of a data folder with an index of which one platform is here."""
+    """The configuration of a data folder with an index, one platform of which is stored."""
     folder = tmp_path_factory.mktemp("depot")
 
     async def fill() -> None:
@@ -49,22 +49,22 @@ def create(config: Path, tmp_path: Path) -> Create:
     return run
 
 
-def test_nothing_that_was_asked_for_is_no_success(create: Create, tmp_path: Path) -> None:
-    """A list without an image, and pulls that nobody made, are told, and no file appears."""
+def test_without_images_it_fails(create: Create, tmp_path: Path) -> None:
+    """An empty list, and pulls that do not exist, are errors, and no file is written."""
     empty = tmp_path / "empty.txt"
     empty.write_text("# nothing yet\n")
-    told = create("-f", str(empty), code=2).stderr
-    assert f"no images: none in {empty}; see whether what wrote it failed" in told
-    told = create("--pulled-since", "7d", "--client", "10.0.0.0/8", code=2).stderr
-    assert "none in what clients pulled; take a longer --pulled-since" in told
+    output = create("-f", str(empty), code=2).stderr
+    assert f"no images: none in {empty}; see whether what wrote it failed" in output
+    output = create("--pulled-since", "7d", "--client", "10.0.0.0/8", code=2).stderr
+    assert "none in what clients pulled; take a longer --pulled-since" in output
     assert [*tmp_path.iterdir()] == [empty]
 
 
-def test_one_empty_list_of_several_is_told(create: Create, tmp_path: Path) -> None:
-    """The others are written, and who reads the output learns that one gave nothing."""
+def test_one_empty_list_of_several_is_reported(create: Create, tmp_path: Path) -> None:
+    """The images of the other lists are written, and the output names the empty list."""
     (tmp_path / "empty.txt").write_text("\n")
-    told = create("single:1", "-f", str(tmp_path / "empty.txt"), "--platform", "amd64").stderr
-    assert f"{tmp_path}/empty.txt: it names no image" in told
+    output = create("single:1", "-f", str(tmp_path / "empty.txt"), "--platform", "amd64").stderr
+    assert f"{tmp_path}/empty.txt: it names no image" in output
 
 
 @pytest.mark.parametrize(
@@ -76,16 +76,16 @@ def test_one_empty_list_of_several_is_told(create: Create, tmp_path: Path) -> No
         (("--platform", "all"), "--platform all"),
     ],
 )
-def test_what_lacks_is_fetched_by_what_is_said(
+def test_the_command_in_the_message_downloads_what_is_missing(
     create: Create, words: tuple[str, ...], cure: str
 ) -> None:
-    """The command that is named as the cure asks for the platforms that lack."""
-    told = create("multi:1", *words, code=1).stderr
-    assert f"entrepot images warm docker.io/library/multi:1 {cure} fetches it" in told
+    """The command in the message downloads the missing platforms."""
+    output = create("multi:1", *words, code=1).stderr
+    assert f"entrepot images warm docker.io/library/multi:1 {cure} downloads it" in output
 
 
-def test_an_image_for_another_platform_is_told(create: Create, tmp_path: Path) -> None:
-    """Without an index there is nothing to choose: it is taken, with a remark."""
+def test_an_image_for_another_platform_is_reported(create: Create, tmp_path: Path) -> None:
+    """An image without an index is included for its platform, with a note."""
     words = ("single:1", "--platform", "linux/arm64")
     done = create(*words, "--json")
     remark = "docker.io/library/single:1 is only for linux/amd64: taken as it is"
@@ -97,7 +97,7 @@ def test_an_image_for_another_platform_is_told(create: Create, tmp_path: Path) -
 
 
 def test_globs_mean_tags(create: Create, tmp_path: Path) -> None:
-    """What no tag leads to any more comes along where digests are asked for, and only there."""
+    """Images without a tag are included only by a glob for digests."""
 
     def list_names(glob: str) -> list[str]:
         words = (glob, "--platform", "amd64", "--dry-run", "--json")
@@ -110,8 +110,8 @@ def test_globs_mean_tags(create: Create, tmp_path: Path) -> None:
     assert "entrepot: nothing* is not known here" in create("nothing*", code=1).stderr
 
 
-def test_the_readme_is_of_every_form(create: Create, tmp_path: Path) -> None:
-    """It is the same file in a tar, a folder and volumes, and speaks of each."""
+def test_the_readme_is_the_same_in_every_form(create: Create, tmp_path: Path) -> None:
+    """The README is the same in a tar, a folder and volumes, and describes each form."""
     create("single:1", "--platform", "amd64")
     text = (tmp_path / "a.tar").read_bytes()
     assert b"as one tar file, as a folder, or cut" in text

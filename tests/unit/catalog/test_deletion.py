@@ -52,7 +52,7 @@ def tags_of(names: Iterable[str]) -> set[Tag]:
 
 async def plan(site: Site, *names: str | Digest, repository: Repository = HERE) -> Deletion:
     """Plan the removal of some tags and digests of one repository."""
-    references = [Tag(name) if isinstance(name, str) else name for name in names]
+    references = [name if isinstance(name, Digest) else Tag(name) for name in names]
     plan = await site.removal.plan((repository, reference) for reference in references)
     (removal,) = plan.removals
     return removal

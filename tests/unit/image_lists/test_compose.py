@@ -5,7 +5,7 @@ import pytest
 from registry.errors import ListInvalid
 from registry.image_lists.compose import read_compose
 from registry.image_lists.env_file import gather_variables
-from registry.image_lists.results import Findings, Note, Wanted
+from registry.image_lists.results import Findings, ListedImage, Note
 
 VARIABLES = {"TAG": "1.27", "EMPTY": "", "HOST": "registry.lan:5000", "DOLLAR": "$TAG"}
 
@@ -55,24 +55,24 @@ def read(text: str) -> Findings:
 
 
 def test_images_of_all_services_are_found() -> None:
-    """Every service counts, whatever its profile; what is also built need not be anywhere."""
+    """The services of every profile are read; an image that is also built is a guess."""
     assert (
-        Wanted("nginx:1.27", "c.yaml:7 service web"),
-        Wanted("registry.lan:5000/base:1", "c.yaml:3 service worker"),
-        Wanted("models/small:1.27", "c.yaml:14 service worker volume"),
-        Wanted("redis", "c.yaml:18 service shadow"),
-        Wanted("shop/both", "c.yaml:23 service both", is_guess=True),
-        Wanted("shop/carried", "c.yaml:29 service carried"),
-    ) == read(STACK).wanted
+        ListedImage("nginx:1.27", "c.yaml:7 service web"),
+        ListedImage("registry.lan:5000/base:1", "c.yaml:3 service worker"),
+        ListedImage("models/small:1.27", "c.yaml:14 service worker volume"),
+        ListedImage("redis", "c.yaml:18 service shadow"),
+        ListedImage("shop/both", "c.yaml:23 service both", is_guess=True),
+        ListedImage("shop/carried", "c.yaml:29 service carried"),
+    ) == read(STACK).images
 
 
 def test_the_rest_is_noted() -> None:
-    """Whatever could have needed an image is told, with its place."""
+    """Everything that may need an image, but names none, gives a note with its place."""
     assert (
-        Note("c.yaml:36 include", "not followed; read those files too"),
-        Note("c.yaml:20 service own", "built, not pulled; read its Dockerfile too"),
-        Note("c.yaml:26 service fresh", "pull_policy says that it is always built"),
-        Note("c.yaml:32 service child", "extends is not followed; read 'common.yml' too"),
+        Note("c.yaml:36 include", "the included files are not read; name them too"),
+        Note("c.yaml:20 service own", "it is built, not pulled; name its Dockerfile too"),
+        Note("c.yaml:26 service fresh", "it is always built, by its pull_policy"),
+        Note("c.yaml:32 service child", "'common.yml', which it extends, is not read; name it too"),
         Note("c.yaml:35 service nothing", "it names no image"),
     ) == read(STACK).notes
 
@@ -89,9 +89,9 @@ def test_the_rest_is_noted() -> None:
     ],
 )
 def test_variables_are_filled_in(written: str, image: str) -> None:
-    """Variables, their defaults and alternatives are what Compose makes of them."""
+    """Variables, their defaults and alternatives are replaced as Compose does it."""
     text = f"services: {{a: {{image: 'nginx:{written}'}}}}"
-    assert [f"nginx:{image}"] == [each.image for each in read(text).wanted]
+    assert [f"nginx:{image}"] == [each.image for each in read(text).images]
 
 
 def test_variable_may_be_the_registry() -> None:
@@ -99,7 +99,7 @@ def test_variable_may_be_the_registry() -> None:
     text = "services: {a: {image: '${HOST}/a:1'}, b: {image: '${IMAGE:-quay.io/b:1@2}'}}"
     with pytest.raises(ListInvalid, match=r"'quay\.io/b:1@2' is not an image"):
         read(text)
-    assert read(text.partition(", b")[0] + "}").wanted[0].image == "registry.lan:5000/a:1"
+    assert read(text.partition(", b")[0] + "}").images[0].image == "registry.lan:5000/a:1"
 
 
 @pytest.mark.parametrize(
@@ -113,16 +113,16 @@ def test_variable_may_be_the_registry() -> None:
         ("a:${EMPTY}", "'a:' is not an image", "write it as"),
         ("a:${TAG", "'${' without its '}'", "close the brace"),
         ("a:${TAG/1/2}", "${TAG/1/2} is not understood", "${TAG:-default}"),
-        ("a:$$TAG", "'a:$TAG' contains a variable", "put the value in its place"),
-        ("a:${DOLLAR}", "'a:$TAG' contains a variable", "put the value in its place"),
-        ("a:$", "'a:$' contains a variable", "put the value in its place"),
-        ("${A-" * 11 + "}" * 11, "defaults inside defaults", "write the value"),
+        ("a:$$TAG", "'a:$TAG' contains a variable", "replace the variable by its value"),
+        ("a:${DOLLAR}", "'a:$TAG' contains a variable", "replace the variable by its value"),
+        ("a:$", "'a:$' contains a variable", "replace the variable by its value"),
+        ("${A-" * 11 + "}" * 11, "10 defaults inside each other", "write the value"),
         ("a" * 5000, "more than 4096 characters", "write the image itself"),
         ("Web", "'Web' is not an image", "write it as"),
     ],
 )
 def test_image_is_refused(image: str, why: str, cure: str) -> None:
-    """A variable without a value names itself, its line and the cure; so does what is no image."""
+    """The error about a variable without a value, or about no image, has the line and a cure."""
     with pytest.raises(ListInvalid) as error:
         read(f"services:\n  a:\n    image: '{image}'\n")
     assert error.value.line == 3
@@ -140,23 +140,23 @@ def test_values_do_not_grow_without_end() -> None:
 
 @pytest.mark.parametrize("image", ["[nginx]", "{a: b}"])
 def test_image_is_a_text(image: str) -> None:
-    """A list is not taken for an image."""
+    """A list or mapping in place of an image is refused."""
     with pytest.raises(ListInvalid, match=r"c\.yaml:1: the image is not a text"):
         read(f"services: {{a: {{image: {image}}}}}")
 
 
 @pytest.mark.parametrize("image", ["", "null", "~", "!reset null", "''", "${NONE:-}"])
 def test_no_image_is_noted(image: str) -> None:
-    """An image that is empty is none, unlike the word null in quotes."""
+    """An empty image gives a note; the word null in quotes is an image."""
     assert (Note("c.yaml:2 service a", "it names no image"),) == read(
         f"services:\n  a:\n    image: {image}\n"
     ).notes
-    assert read("services: {a: {image: 'null'}}").wanted[0].image == "null"
+    assert read("services: {a: {image: 'null'}}").images[0].image == "null"
 
 
 @pytest.mark.parametrize("text", ["", "services:", "services: []", "- services", "services: x"])
-def test_no_services_is_nothing(text: str) -> None:
-    """A file without services wants nothing."""
+def test_a_file_without_services_has_no_images(text: str) -> None:
+    """A file without services has no images."""
     assert Findings() == read(text)
 
 
@@ -178,7 +178,7 @@ def test_no_services_is_nothing(text: str) -> None:
     ],
 )
 def test_env_text_gives_variables(text: str, values: dict[str, str]) -> None:
-    """Assignments are read as Compose reads them; what needs a missing value has none."""
+    """Assignments are read as Compose does it; one that uses a missing value gives no value."""
     shell = {"SHELL_ONLY": "s", "OVER": "shell"}
     assert shell | values == gather_variables(shell, text)
 
@@ -187,6 +187,6 @@ def test_env_text_gives_variables(text: str, values: dict[str, str]) -> None:
     ("text", "line"), [("A=1\n\n=2", 3), ("A='1\n\nB=2", 1), ('A="1\n"\nB="', 3), ("A='1' x", 1)]
 )
 def test_env_text_is_refused(text: str, line: int) -> None:
-    """What is no assignment is named with its line."""
+    """A line that is not an assignment is refused with its number."""
     with pytest.raises(ListInvalid, match=f".env:{line}: not an assignment"):
         gather_variables({}, text)

@@ -1,10 +1,10 @@
-"""Laws of sources: what a text is, how it becomes one, and one entry for one image."""
+"""Laws of sources: the kind of a file, its encoding, and one entry for each image."""
 
 import pytest
 
 from registry.errors import ListInvalid
 from registry.image_lists.detection import MAX_SIZE, Kind, decode, detect, find_images
-from registry.image_lists.results import Entry, Findings, Wanted, merge
+from registry.image_lists.results import Entry, Findings, ListedImage, merge
 from registry.oci.digest import Digest
 from registry.oci.names import Repository, Tag
 
@@ -25,7 +25,7 @@ DIGEST = Digest.of(b"")
     ],
 )
 def test_name_decides(name: str, kind: Kind) -> None:
-    """A name that people give only to one kind of file is believed."""
+    """The name of a file decides its kind, where only one kind has such names."""
     assert kind == detect(name, "")
 
 
@@ -56,51 +56,53 @@ def test_name_decides(name: str, kind: Kind) -> None:
     ],
 )
 def test_text_decides_where_the_name_does_not(text: str, kind: Kind) -> None:
-    """What comes from a pipe says by its first words what it is."""
+    """The kind of a file without a telling name is found from its text."""
     assert kind == detect("-", text)
     assert (kind if kind == Kind.COMPOSE else Kind.KUBERNETES) == detect("a.yaml", text)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_text_is_decoded(encoding: str) -> None:
-    """UTF-8, with and without its mark, and what PowerShell writes."""
+    """UTF-8, with and without its mark, and UTF-16 as PowerShell writes it are read."""
     assert decode("a # ê\r\n".encode(encoding), "a.txt") == "a # ê\r\n"
 
 
 @pytest.mark.parametrize("data", [b"a\xff", b"\xff\xfea", b"\x1f\x8b"])
 def test_other_bytes_are_refused(data: bytes) -> None:
-    """A file that is no text is not read."""
+    """A file that is not text is refused."""
     with pytest.raises(ListInvalid, match="not a text in UTF-8"):
         find_images(data, "a.txt")
 
 
 def test_large_file_is_refused() -> None:
-    """Neither is one that is larger than any list."""
+    """A file that is larger than the limit is refused."""
     with pytest.raises(ListInvalid, match="more than 32 MiB"):
         find_images(b"#" * (MAX_SIZE + 1), "a.txt")
 
 
 def test_every_kind_is_read() -> None:
-    """The kind finds its reader, and each gets what it needs."""
+    """Each kind has its reader, which gets the variables or arguments."""
     compose = b"services: {a: {image: 'a:$TAG'}}"
-    assert find_images(compose, "-", variables={"TAG": "1"}).wanted[0].image == "a:1"
-    assert find_images(compose, "-", variables={"TAG": "1"}).wanted[0].place == "stdin:1 service a"
+    assert find_images(compose, "-", variables={"TAG": "1"}).images[0].image == "a:1"
+    assert find_images(compose, "-", variables={"TAG": "1"}).images[0].place == "stdin:1 service a"
     dockerfile = b"ARG TAG\nFROM a:$TAG"
-    assert find_images(dockerfile, "-", arguments={"TAG": "2"}).wanted[0].image == "a:2"
-    assert find_images(b"kind: X\nimage: a", "-").wanted[0].is_guess
-    assert Findings((Wanted("kind", "x.yaml:1"),)) == find_images(b"kind", "x.yaml", kind=Kind.LIST)
+    assert find_images(dockerfile, "-", arguments={"TAG": "2"}).images[0].image == "a:2"
+    assert find_images(b"kind: X\nimage: a", "-").images[0].is_guess
+    assert Findings((ListedImage("kind", "x.yaml:1"),)) == find_images(
+        b"kind", "x.yaml", kind=Kind.LIST
+    )
 
 
 def test_one_image_is_one_entry() -> None:
-    """However an image is spelt it is one entry; it is a guess only if nobody is sure."""
+    """All spellings of an image give one entry; it is a guess only if every place is a guess."""
     wanted = [
-        Wanted("b", "1", is_guess=True),
-        Wanted("nginx", "2", is_guess=True),
-        Wanted("docker.io/library/nginx:latest", "3"),
-        Wanted("nginx", "2"),
-        Wanted(f"a:1@{DIGEST}", "4"),
-        Wanted(f"docker.io/library/a@{DIGEST}", "5"),
-        Wanted("quay.io/library/nginx", "6"),
+        ListedImage("b", "1", is_guess=True),
+        ListedImage("nginx", "2", is_guess=True),
+        ListedImage("docker.io/library/nginx:latest", "3"),
+        ListedImage("nginx", "2"),
+        ListedImage(f"a:1@{DIGEST}", "4"),
+        ListedImage(f"docker.io/library/a@{DIGEST}", "5"),
+        ListedImage("quay.io/library/nginx", "6"),
     ]
     hub = [Repository("docker.io", f"library/{name}") for name in ("b", "nginx", "a")]
     assert (
@@ -115,6 +117,6 @@ def test_one_image_is_one_entry() -> None:
 
 
 def test_default_registry_completes_names() -> None:
-    """A short name means the registry that pulls of short names go to."""
-    (entry,) = merge([Wanted("a/b", "1"), Wanted("quay.io/a/b", "2")], "quay.io")
+    """A short name belongs to the default registry."""
+    (entry,) = merge([ListedImage("a/b", "1"), ListedImage("quay.io/a/b", "2")], "quay.io")
     assert Repository("quay.io", "a/b") == entry.repository

@@ -1,10 +1,10 @@
-"""Laws of Dockerfiles: what a build pulls, and nothing that it makes itself."""
+"""Laws of Dockerfiles: the images that a build pulls, and not the stages that it builds."""
 
 import pytest
 
 from registry.errors import ListInvalid
 from registry.image_lists.dockerfile import read_dockerfile
-from registry.image_lists.results import Findings, Wanted
+from registry.image_lists.results import Findings, ListedImage
 
 REAL = r"""# syntax=docker/dockerfile:1.7
 # check=skip=all
@@ -50,25 +50,25 @@ def read(text: str, **arguments: str) -> Findings:
 
 
 def list_images(text: str, **arguments: str) -> list[str]:
-    return [each.image for each in read(text, **arguments).wanted]
+    return [each.image for each in read(text, **arguments).images]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_real_file_is_read(end: str) -> None:
-    """Bases, origins of copies and mounts, and the syntax; no stage, comment or heredoc."""
+    """Images of FROM, COPY, ADD, mounts and the syntax are found; no stage and no heredoc is."""
     assert (
-        Wanted("docker/dockerfile:1.7", "Dockerfile:1 syntax"),
-        Wanted("golang:1.23-alpine", "Dockerfile:9 FROM"),
-        Wanted("registry.lan:5000/tools:2", "Dockerfile:11 RUN --mount"),
-        Wanted("gcr.io/distroless/static:nonroot", "Dockerfile:27 FROM"),
-        Wanted("nginx:1.27", "Dockerfile:31 COPY --from"),
-        Wanted(f"quay.io/a/b@sha256:{64 * 'a'}", "Dockerfile:32 ADD --from"),
-        Wanted("child/needs:1", "Dockerfile:34 COPY --from", is_guess=True),
-    ) == read(REAL.replace("\n", end)).wanted
+        ListedImage("docker/dockerfile:1.7", "Dockerfile:1 syntax"),
+        ListedImage("golang:1.23-alpine", "Dockerfile:9 FROM"),
+        ListedImage("registry.lan:5000/tools:2", "Dockerfile:11 RUN --mount"),
+        ListedImage("gcr.io/distroless/static:nonroot", "Dockerfile:27 FROM"),
+        ListedImage("nginx:1.27", "Dockerfile:31 COPY --from"),
+        ListedImage(f"quay.io/a/b@sha256:{64 * 'a'}", "Dockerfile:32 ADD --from"),
+        ListedImage("child/needs:1", "Dockerfile:34 COPY --from", is_guess=True),
+    ) == read(REAL.replace("\n", end)).images
 
 
 def test_arguments_win_over_defaults() -> None:
-    """What is given as a build argument is used, if the file declares it."""
+    """A build argument replaces a default, if the file declares the argument."""
     text = "ARG TAG=1\nARG NAME\nFROM ${NAME:-a}:$TAG"
     assert list_images(text) == ["a:1"]
     assert list_images(text, TAG="2", NAME="b") == ["b:2"]
@@ -113,7 +113,7 @@ def test_arguments_win_over_defaults() -> None:
     ],
 )
 def test_file_is_read_as_docker_does(text: str, images: list[str]) -> None:
-    """Each trap of the grammar, alone."""
+    """Each difficult case of the grammar is read as Docker reads it."""
     assert images == list_images(text)
 
 
@@ -135,14 +135,14 @@ def test_file_is_read_as_docker_does(text: str, images: list[str]) -> None:
         ("FROM a # why", 1, "FROM is not followed by one image", "FROM image [AS name]"),
         ("FROM a b c", 1, "FROM is not followed by one image", "FROM image [AS name]"),
         ("FROM {{ base }}", 1, "FROM is a template", "render"),
-        ("FROM a\nCOPY --from=$B / /", 2, "no variable into COPY --from $B", "name a stage"),
+        ("FROM a\nCOPY --from=$B / /", 2, "replaces no variable in COPY --from $B", "name a stage"),
         ("FROM a\nCOPY --from= / /", 2, "no image", "registry/name:tag"),
         ("FROM a\n\nRUN \\\n cat <<EOF\nx", 3, "<<EOF has no end", "EOF on a line of its own"),
         ("ARG A=aaaaaaaaaa\n" + "ARG A=$A$A\n" * 40, 10, "more than 4096 characters", "itself"),
     ],
 )
 def test_other_files_are_refused(text: str, line: int, why: str, cure: str) -> None:
-    """What Docker would refuse, or only a builder knows, is named with its line and the cure."""
+    """A text that Docker refuses, or that only a builder knows, is refused with its line."""
     with pytest.raises(ListInvalid) as error:
         read(text)
     assert line == error.value.line
@@ -151,6 +151,6 @@ def test_other_files_are_refused(text: str, line: int, why: str, cure: str) -> N
 
 
 def test_stages_are_counted() -> None:
-    """No build has a thousand named stages."""
+    """More than a thousand named stages are refused."""
     with pytest.raises(ListInvalid, match="Dockerfile:1001: more than 1000 stages"):
         read("".join(f"FROM a AS b{n}\n" for n in range(1001)))

@@ -1,10 +1,10 @@
-"""Laws of Kubernetes YAML: which images its pods need, and what may be one elsewhere."""
+"""Laws of Kubernetes YAML: the images of its pods, and guesses elsewhere."""
 
 import pytest
 
 from registry.errors import ListInvalid
 from registry.image_lists.kubernetes import read_kubernetes
-from registry.image_lists.results import Findings, Note, Wanted
+from registry.image_lists.results import Findings, ListedImage, Note
 
 POD = """\
 containers:
@@ -22,7 +22,7 @@ def indent(text: str, width: int) -> str:
 
 
 def list_images(text: str) -> list[str]:
-    return [each.image for each in read(text).wanted]
+    return [each.image for each in read(text).images]
 
 
 @pytest.mark.parametrize(
@@ -41,16 +41,16 @@ def list_images(text: str) -> list[str]:
     ],
 )
 def test_every_workload_is_read(api: str, kind: str, path: list[str]) -> None:
-    """Wherever a kind has its pod, the containers are found with their line."""
+    """The containers of every kind are found, with their lines."""
     lines = [f"apiVersion: {api}", f"kind: {kind}", "metadata: {name: web}"]
     lines += [f"{'  ' * depth}{key}:" for depth, key in enumerate(path)]
     text = "\n".join(lines) + "\n" + indent(POD, 2 * len(path))
     place = f"k.yaml:{len(lines) + 3} {kind}/web container app"
-    assert Findings((Wanted("nginx:1.27", place),)) == read(text)
+    assert Findings((ListedImage("nginx:1.27", place),)) == read(text)
 
 
 def test_every_part_of_a_pod_is_read() -> None:
-    """Containers of all three sorts and image volumes are pulled, so they are wanted."""
+    """Containers of all three kinds and image volumes are found."""
     text = """\
 apiVersion: v1
 kind: Pod
@@ -75,16 +75,16 @@ status:
   containerStatuses: [{name: app, image: not/this:3}]
 """
     assert (
-        Wanted("registry.lan:5000/setup", "k.yaml:11 Pod/web- init container setup"),
-        Wanted("nginx:1.27", "k.yaml:14 Pod/web- container app"),
-        Wanted("redis", "k.yaml:17 Pod/web- container without a name"),
-        Wanted("busybox", "k.yaml:19 Pod/web- ephemeral container debug"),
-        Wanted("quay.io/models/small:1", "k.yaml:7 Pod/web- volume model"),
-    ) == read(text).wanted
+        ListedImage("registry.lan:5000/setup", "k.yaml:11 Pod/web- init container setup"),
+        ListedImage("nginx:1.27", "k.yaml:14 Pod/web- container app"),
+        ListedImage("redis", "k.yaml:17 Pod/web- container without a name"),
+        ListedImage("busybox", "k.yaml:19 Pod/web- ephemeral container debug"),
+        ListedImage("quay.io/models/small:1", "k.yaml:7 Pod/web- volume model"),
+    ) == read(text).images
 
 
 def test_lists_are_read() -> None:
-    """A list's items are what they say, or what the list says; lists may be in lists, or JSON."""
+    """Items of a list have its kind if they have none; lists may be nested, and may be JSON."""
     pod = '{"spec": {"containers": [{"image": "%s"}]}}'
     deployment = '{"spec": {"template": %s}}' % (pod % "b")
     inner = f'{{"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [{deployment}]}}'
@@ -99,16 +99,16 @@ def test_lists_are_read() -> None:
 def test_anchors_are_found_where_they_are_used() -> None:
     """Two containers with one anchored image are two places."""
     text = "kind: Pod\nspec:\n  containers:\n  - image: &i a:1\n  - image: *i\n"
-    assert [each.place.split()[0] for each in read(text).wanted] == ["k.yaml:4", "k.yaml:5"]
+    assert [each.place.split()[0] for each in read(text).images] == ["k.yaml:4", "k.yaml:5"]
 
 
 @pytest.mark.parametrize("image", ["", "null", "''", "~", "auto"])
 def test_missing_image_is_noted(image: str) -> None:
-    """An image that a webhook or an overlay is to put in cannot be known, and is told."""
+    """An image that a webhook or an overlay will insert is not known, and gives a note."""
     text = (
         f"kind: Pod\nmetadata: {{name: a}}\nspec:\n  containers:\n  - name: b\n    image: {image}"
     )
-    why = "no image is written here; something else puts it in"
+    why = "it names no image; another program inserts one"
     assert Findings((), (Note("k.yaml:6 Pod/a container b", why),)) == read(text)
     assert read(text.rpartition("\n")[0]).notes[0].place.split()[0] == "k.yaml:5"
 
@@ -125,7 +125,7 @@ def test_missing_image_is_noted(image: str) -> None:
     ],
 )
 def test_image_of_a_pod_is_one_or_refused(image: str, why: str, cure: str) -> None:
-    """What the kubelet could not pull is named with its line; a template says how to render it."""
+    """A text that the kubelet could not pull, or a template, is refused with its line."""
     with pytest.raises(ListInvalid) as error:
         read(f"kind: Pod\nspec:\n  containers:\n  - name: app\n    image: {image}\n")
     assert error.value.line == 5
@@ -133,8 +133,8 @@ def test_image_of_a_pod_is_one_or_refused(image: str, why: str, cure: str) -> No
     assert cure in error.value.cure
 
 
-def test_braces_elsewhere_are_no_template() -> None:
-    """Alerts, dashboards and workflows have their own braces, rendered or not."""
+def test_braces_in_texts_are_no_template() -> None:
+    """Braces in texts of alerts, dashboards and workflows are not templates."""
     text = "kind: Pod\nmetadata: {annotations: {a: '{{ $labels.pod }}'}}\nspec:\n" + indent(POD, 2)
     assert list_images(text) == ["nginx:1.27"]
 
@@ -160,12 +160,12 @@ def test_braces_elsewhere_are_no_template() -> None:
     ],
 )
 def test_nothing_is_found(text: str) -> None:
-    """Texts inside texts, labels and what was observed are not asked for."""
+    """Texts inside ConfigMaps, labels, annotations and `status` are not read."""
     assert Findings() == read(text)
 
 
 def test_images_elsewhere_are_guesses() -> None:
-    """In other kinds, and in any other YAML, a field `image` is probably one."""
+    """In other kinds, and in any other YAML, a field `image` gives a guess."""
     text = """\
 apiVersion: argoproj.io/v1alpha1
 kind: Rollout
@@ -186,11 +186,11 @@ build:
   image: ruby:3.3
 """
     assert (
-        Wanted("quay.io/a/b:1", f"{place(8)}.containers[0].image", is_guess=True),
-        Wanted("quay.io/c/d:1", f"{place(10)}.volumes[0].image", is_guess=True),
-        Wanted("busybox", "k.yaml:14 Job field spec.tasks[0].image", is_guess=True),
-        Wanted("ruby:3.3", "k.yaml:17 document field build.image", is_guess=True),
-    ) == read(text).wanted
+        ListedImage("quay.io/a/b:1", f"{place(8)}.containers[0].image", is_guess=True),
+        ListedImage("quay.io/c/d:1", f"{place(10)}.volumes[0].image", is_guess=True),
+        ListedImage("busybox", "k.yaml:14 Job field spec.tasks[0].image", is_guess=True),
+        ListedImage("ruby:3.3", "k.yaml:17 document field build.image", is_guess=True),
+    ) == read(text).images
 
 
 def place(line: int) -> str:
@@ -206,33 +206,36 @@ def place(line: int) -> str:
     ],
 )
 def test_implausible_images_are_not_guessed(value: str) -> None:
-    """Pictures, disks, switches and prose are called `image` as well."""
+    """Pictures, images of disks, switches and prose in a field `image` are not guesses."""
     assert Findings() == read(f"kind: Widget\nspec:\n  image: {value}\n")
 
 
 @pytest.mark.parametrize(
     ("value", "why"),
     [
-        ("'{{inputs.parameters.image}}'", "'{{inputs.parameters.image}}' is filled in by"),
-        ("$(params.image)", "'$(params.image)' is filled in by something else"),
-        ("{repository: nginx, tag: 1}", "an image in parts (repository, tag); write it into a"),
+        ("'{{inputs.parameters.image}}'", "'{{inputs.parameters.image}}' is replaced by"),
+        ("$(params.image)", "'$(params.image)' is replaced by another program"),
+        (
+            "{repository: nginx, tag: 1}",
+            "the image is written in parts (repository, tag); write it",
+        ),
     ],
 )
-def test_unknowable_guesses_are_noted(value: str, why: str) -> None:
-    """What will be an image only later, or is one in parts, is told."""
+def test_unknown_images_are_noted(value: str, why: str) -> None:
+    """An image that another program fills in, or that is written in parts, gives a note."""
     (note,) = read(f"kind: Widget\nmetadata: {{name: w}}\nspec:\n  image: {value}\n").notes
     assert note.place == "k.yaml:4 Widget/w field spec.image"
     assert note.why.startswith(why)
 
 
 def test_what_must_be_rendered_is_noted() -> None:
-    """A kustomization or a chart's release stands for more than it says."""
+    """A kustomization or a chart's release gives a note that it has to be rendered."""
     (note,) = read("kind: Kustomization\nresources: [a.yaml]").notes
     assert note.why.endswith("kustomize build ... | entrepot ...")
 
 
 def test_places_are_one_printable_line() -> None:
-    """A name in a file neither ends a line nor moves the cursor, and does not flood it."""
+    """Names in a file are printed as one line of limited length."""
     text = 'kind: Pod\nmetadata: {name: "a\\n\\e[2J"}\nspec:\n  containers: [{image: a, name: %s}]'
-    (wanted,) = read(text % ("b" * 5000)).wanted
+    (wanted,) = read(text % ("b" * 5000)).images
     assert f"k.yaml:4 Pod/a\ufffd\ufffd[2J container {'b' * 253}" == wanted.place

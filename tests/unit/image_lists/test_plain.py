@@ -4,7 +4,7 @@ import pytest
 
 from registry.errors import ListInvalid
 from registry.image_lists.plain import read_list
-from registry.image_lists.results import Findings, Wanted
+from registry.image_lists.results import Findings, ListedImage
 
 DIGEST = f"sha256:{64 * 'a'}"
 
@@ -26,16 +26,16 @@ DIGEST = f"sha256:{64 * 'a'}"
     ],
 )
 def test_list_is_read(text: str, images: list[str] | None) -> None:
-    """One image a line; comments, empty lines and the kind of line end mean nothing."""
+    """There is one image a line; comments, empty lines and kinds of line ends do not matter."""
     assert (text.split() if images is None else images) == [
-        each.image for each in read_list(text, "images.txt").wanted
+        each.image for each in read_list(text, "images.txt").images
     ]
 
 
-def test_reason_is_part_of_the_place() -> None:
-    """What people wrote behind an image is there when somebody asks why it is wanted."""
+def test_comment_is_part_of_the_place() -> None:
+    """The comment after an image is part of its place."""
     text = "# base\nnginx:1.27  # the  front \x1b[31m door\n"
-    wanted = Wanted("nginx:1.27", "images.txt:2 the front \ufffd[31m door")
+    wanted = ListedImage("nginx:1.27", "images.txt:2 the front \ufffd[31m door")
     assert Findings((wanted,)) == read_list(text, "images.txt")
 
 
@@ -57,7 +57,7 @@ def test_reason_is_part_of_the_place() -> None:
     ],
 )
 def test_other_lines_are_refused(text: str, line: int, why: str) -> None:
-    """A line that is not an image is named, with its number and what to write instead."""
+    """A line that is not an image is refused, with its number and what to write instead."""
     with pytest.raises(ListInvalid) as error:
         read_list(text, "images.txt")
     assert ("images.txt", line) == (error.value.source, error.value.line)
@@ -66,6 +66,6 @@ def test_other_lines_are_refused(text: str, line: int, why: str) -> None:
 
 
 def test_long_list_is_refused() -> None:
-    """Nobody wants a hundred thousand images; what is that long is another file."""
+    """A list of more than a hundred thousand lines is refused."""
     with pytest.raises(ListInvalid, match=r"^images\.txt: more than 100000 lines; give"):
         read_list("a\n" * 100_000, "images.txt")

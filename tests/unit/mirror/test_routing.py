@@ -3,8 +3,7 @@
 import pytest
 
 from registry.errors import NameInvalid, NameUnknown
-from registry.mirror.routing import RepositoryRequest, UpstreamTable
-from registry.oci.names import Repository
+from registry.mirror.routing import RepositoryRequest, Route, UpstreamTable
 
 TABLE = UpstreamTable(
     {
@@ -18,7 +17,10 @@ TABLE = UpstreamTable(
 
 
 def resolve(name: str, prefix: str = "", ns: str = "", host: str = "") -> str:
-    return str(TABLE.resolve(RepositoryRequest(name, prefix, ns, host)))
+    found = TABLE.route(RepositoryRequest(name, prefix, ns, host))
+    if found.error is not None:
+        raise found.error
+    return str(found.repository)
 
 
 def refuse(name: str, prefix: str = "", ns: str = "", host: str = "") -> NameUnknown:
@@ -57,7 +59,7 @@ def refuse(name: str, prefix: str = "", ns: str = "", host: str = "") -> NameUnk
     ],
 )
 def test_shapes(request_: tuple[str, ...], repository: str) -> None:
-    """Each of the shapes in which clients name a registry leads to its repository there."""
+    """Each way in which clients name a registry leads to its repository."""
     assert repository == resolve(*request_)
 
 
@@ -78,7 +80,7 @@ def test_shapes(request_: tuple[str, ...], repository: str) -> None:
     ],
 )
 def test_host_names_an_upstream(host: str, registry: str) -> None:
-    """A host of ours that begins with an upstream's whole name means it; others the default."""
+    """A host that begins with the whole name of an upstream means it; others mean the default."""
     assert f"{registry}/owner/app" == resolve("owner/app", host=host)
 
 
@@ -90,13 +92,15 @@ def test_host_names_an_upstream(host: str, registry: str) -> None:
         ("owner/app", "", "ghcr.io", "docker.io.mirror.lan", "ghcr.io"),
     ],
 )
-def test_nearest_name_wins(name: str, prefix: str, ns: str, host: str, registry: str) -> None:
-    """Of several registries named, the prefix counts before the name, the name before `ns`."""
+def test_prefix_then_name_then_ns_then_host(
+    name: str, prefix: str, ns: str, host: str, registry: str
+) -> None:
+    """The prefix decides before the name, the name before `ns`, and `ns` before the host."""
     assert f"{registry}/owner/app" == resolve(name, prefix, ns, host)
 
 
 def test_prefix_is_not_stripped_twice() -> None:
-    """Behind a prefix, everything is the repository's name."""
+    """After a prefix, everything is the repository's name."""
     assert resolve("docker.io/nginx", prefix="ghcr.io") == "ghcr.io/docker.io/nginx"
 
 
@@ -114,7 +118,7 @@ def test_prefix_is_not_stripped_twice() -> None:
     ],
 )
 def test_other_registries_are_unknown(name: str, prefix: str, ns: str, wrong: str) -> None:
-    """What is not configured is never reached; the error names what is."""
+    """A registry that is not configured is an error, which names the configured ones."""
     error = refuse(name, prefix, ns)
 
     assert wrong == error.name
@@ -122,22 +126,34 @@ def test_other_registries_are_unknown(name: str, prefix: str, ns: str, wrong: st
     assert all(each in str(error) for each in TABLE.names)
 
 
-@pytest.mark.parametrize("name", ["", "ghcr.io/", "Upper/case", "a//b", "a/../b", "-a", "a" * 256])
-def test_what_is_left_must_be_a_name(name: str) -> None:
-    """Whatever names the registry, the rest has to be a repository name."""
+@pytest.mark.parametrize("name", ["ghcr.io/", "Upper/case", "a//b", "a/../b", "-a", "a" * 256])
+def test_the_rest_must_be_a_name(name: str) -> None:
+    """What follows the registry has to be a repository name."""
     with pytest.raises(NameInvalid):
         resolve(name)
 
 
 def test_segment_with_a_dot_inside_is_no_registry() -> None:
     """Only the first segment can be a registry."""
-    assert Repository("docker.io", "acme/quay.io/app") == TABLE.resolve(
-        RepositoryRequest("acme/quay.io/app")
-    )
+    assert resolve("acme/quay.io/app") == "docker.io/acme/quay.io/app"
 
 
 def test_dotless_alias_gives_way_to_ns() -> None:
-    """A user's name that is another upstream's dotless alias stays a user where `ns` is known."""
+    """With a known `ns`, a first word that is another upstream's dotless alias is a user name."""
     assert resolve("localhost/app", ns="ghcr.io") == "ghcr.io/localhost/app"
     assert resolve("registry.lan:5000/app", ns="ghcr.io") == "registry.lan:5000/app"
     assert resolve("localhost/app", ns="quay.io") == "localhost/app"
+
+
+@pytest.mark.parametrize(("ns", "namespace"), [("ghcr.io", "ghcr.io"), ("quay.io", ""), ("", "")])
+@pytest.mark.parametrize("name", ["app", "Not/A/Name", ""])
+def test_namespace_is_that_of_a_configured_upstream(name: str, ns: str, namespace: str) -> None:
+    """The route has the request's `ns` if it is known, even where there is an error."""
+    assert namespace == TABLE.route(RepositoryRequest(name, namespace=ns)).namespace
+
+
+def test_a_request_without_a_name_has_no_repository() -> None:
+    """A ping leads to no repository; a prefix that is not configured is an error even there."""
+    assert Route("") == TABLE.route(RepositoryRequest(""))
+    assert Route("") == TABLE.route(RepositoryRequest("", prefix="ghcr.io"))
+    assert isinstance(TABLE.route(RepositoryRequest("", prefix="quay.io")).error, NameUnknown)

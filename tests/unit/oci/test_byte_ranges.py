@@ -1,4 +1,4 @@
-"""Laws of byte ranges (RFC 9110 section 14), on ten bytes of content."""
+"""Laws of byte ranges (RFC 9110 section 14), for ten bytes of content."""
 
 import pytest
 
@@ -24,7 +24,7 @@ from registry.oci.byte_ranges import MAX_SPANS, Span, parse_content_range, parse
     ],
 )
 def test_range_is_read(header: str, spans: list[tuple[int, int]]) -> None:
-    """The spans asked for are given in the order of asking, cut to the content."""
+    """The spans come in the order of the header, and end where the content ends."""
     assert tuple(Span(*span) for span in spans) == parse_range(header, 10)
 
 
@@ -38,7 +38,7 @@ def test_range_is_read(header: str, spans: list[tuple[int, int]]) -> None:
     ],
 )
 def test_malformed_range_means_the_whole(header: str | None) -> None:
-    """What is no range is ignored, as RFC 9110 allows: the client gets everything."""
+    """A malformed range is ignored, as RFC 9110 allows: the client gets the whole content."""
     assert parse_range(header, 10) == ()
 
 
@@ -53,14 +53,14 @@ def test_malformed_range_means_the_whole(header: str | None) -> None:
     ],
 )
 def test_range_outside_is_unsatisfiable(header: str, size: int) -> None:
-    """A well-formed range that touches no byte is an error that knows the size."""
+    """A range outside of the content is an error with the size of the content."""
     with pytest.raises(RangeUnsatisfiable) as error:
         parse_range(header, size)
     assert size == error.value.size
 
 
 def test_most_spans_are_accepted() -> None:
-    """As many spans as allowed are all given."""
+    """A header with the greatest allowed number of ranges is read."""
     assert len(parse_range("bytes=" + ",".join(["0-0"] * MAX_SPANS), 10)) == MAX_SPANS
 
 
@@ -74,7 +74,7 @@ def test_most_spans_are_accepted() -> None:
     ],
 )
 def test_content_range_is_read(header: str, expected: tuple[Span, int | None]) -> None:
-    """A part says which bytes of how many it is."""
+    """A Content-Range has the span and the size of the whole."""
     assert expected == parse_content_range(header)
 
 
@@ -87,5 +87,5 @@ def test_content_range_is_read(header: str, expected: tuple[Span, int | None]) -
     ],
 )
 def test_contradicting_content_range_is_none(header: str) -> None:
-    """What cannot be true of a part is not believed."""
+    """A Content-Range that contradicts itself is not accepted."""
     assert parse_content_range(header) is None

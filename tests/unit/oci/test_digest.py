@@ -12,8 +12,10 @@ HEX = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 @pytest.mark.parametrize("text", [f"sha256:{HEX}", f"sha512:{HEX}{HEX}"])
 def test_digest_is_read_and_printed(text: str) -> None:
-    """What is printed is what was read."""
-    assert text == str(Digest.parse(text))
+    """The text of a digest is the text that was read."""
+    digest = Digest.parse(text)
+    assert text == digest == str(digest)
+    assert text == f"{digest.algorithm}:{digest.encoded}"
 
 
 @pytest.mark.parametrize(
@@ -40,15 +42,17 @@ def test_digest_is_read_and_printed(text: str) -> None:
     ],
 )
 def test_anything_else_is_refused(text: str) -> None:
-    """No other text is a digest, so none becomes the name of a file."""
+    """No other text is a digest, so no other text becomes the name of a file."""
     with pytest.raises(DigestInvalid) as error:
         Digest.parse(text)
     assert text == error.value.digest
+    with pytest.raises(DigestInvalid):
+        Digest(text)
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 def test_digest_of_content(algorithm: str) -> None:
-    """A digest matches the content it is of, and no other."""
+    """The digest of some content matches this content, and no other."""
     digest = Digest.of(b"content", algorithm)
 
     assert hashlib.new(algorithm, b"content").hexdigest() == digest.encoded
@@ -58,12 +62,12 @@ def test_digest_of_content(algorithm: str) -> None:
 
 
 def test_sha256_is_the_usual_algorithm() -> None:
-    """Where nothing is said, content is named by sha256."""
+    """The default algorithm is sha256."""
     assert f"sha256:{HEX}" == str(Digest.of(b""))
 
 
 def test_hasher_starts_empty() -> None:
-    """Each hasher begins anew, with the algorithm of its digest."""
+    """Each hasher starts without data, and has the algorithm of its digest."""
     digest = Digest.of(b"ab", "sha512")
     digest.hasher().update(b"other")
 

@@ -1,4 +1,4 @@
-"""Laws of patterns: names are read as docker reads them, and globs mean what they look like."""
+"""Laws of image patterns: names are read as docker reads them, and globs as a shell does."""
 
 import pytest
 
@@ -28,19 +28,19 @@ HUB, LAN = "docker.io", "registry.lan:5000"
     ],
 )
 def test_names_are_completed_as_docker_does(text: str, expected: str) -> None:
-    """A first part with a dot, a port, or `localhost` is a registry; else Docker Hub's is meant."""
+    """A first part with a dot, a port, or `localhost` is a registry; the default is Docker Hub."""
     assert format_image(*parse_image(text, HUB)) == expected
 
 
 def test_another_default_has_no_library() -> None:
-    """Only Docker Hub keeps short names under `library`."""
+    """Only names of Docker Hub are completed with `library`."""
     assert parse_image("nginx", LAN) == (Repository(LAN, "nginx"), Tag("latest"))
     assert parse_image("a/b:1", LAN) == (Repository(LAN, "a/b"), Tag("1"))
 
 
 @pytest.mark.parametrize("name", ["nginx", "nginx:1.27", "docker.io/library/nginx:old"])
-def test_a_digest_says_more_than_a_tag(name: str) -> None:
-    """With a digest, that is meant, whatever tag stands before it."""
+def test_a_digest_wins_over_a_tag(name: str) -> None:
+    """With a digest, the tag before it is ignored."""
     expected = (Repository(HUB, "library/nginx"), DIGEST)
     assert parse_image(f"{name}@{DIGEST}", HUB) == expected
 
@@ -49,8 +49,8 @@ def test_a_digest_says_more_than_a_tag(name: str) -> None:
     "text",
     ["", ":", "Nginx", "nginx:-1", "nginx:a b", "nginx@sha256:12", "a//b", "/nginx", "nginx/", "*"],
 )
-def test_what_is_no_name_is_refused(text: str) -> None:
-    """What is outside the grammar means no image."""
+def test_other_names_are_refused(text: str) -> None:
+    """A text outside of the grammar is refused."""
     with pytest.raises(InvalidInput):
         parse_image(text, HUB)
 
@@ -70,15 +70,15 @@ def test_what_is_no_name_is_refused(text: str) -> None:
         ("localhost/app:[12]", ["localhost/app:1"], ["localhost/app:3"]),
     ],
 )
-def test_globs_mean_what_they_look_like(typed: str, meant: list[str], not_meant: list[str]) -> None:
-    """A star is any characters, slashes too; a port is no tag; the registry is completed."""
+def test_globs_match_names(typed: str, meant: list[str], not_meant: list[str]) -> None:
+    """A star matches any characters, also slashes; a port is not a tag; names are completed."""
     pattern = ImagePattern.parse(typed, HUB)
     found = [name for name in meant + not_meant if pattern.matches(*name.rsplit(":", 1))]
     assert found == meant
 
 
 def test_a_digest_may_be_a_glob_too() -> None:
-    """By digest only that digest is meant, or those that begin so."""
+    """A digest matches itself, and the beginning of a digest with a star all that begin so."""
     digest = str(DIGEST)
     for typed in (f"nginx@{digest}", f"nginx@{digest[:20]}*", f"nginx:1@{digest}"):
         pattern = ImagePattern.parse(typed, HUB)
@@ -87,14 +87,14 @@ def test_a_digest_may_be_a_glob_too() -> None:
 
 
 def test_tags_have_a_case() -> None:
-    """Upper and lower case are two tags, whatever the file system thinks."""
+    """Tags that differ by case are different, whatever the file system does."""
     pattern = ImagePattern.parse("nginx:RC*", HUB)
     assert pattern.matches("docker.io/library/nginx", "RC1")
     assert not pattern.matches("docker.io/library/nginx", "rc1")
 
 
 @pytest.mark.parametrize(("text", "expected"), [("nginx:1", False), ("a*", True), ("[a]", True)])
-def test_what_can_mean_several_is_a_pattern(text: str, expected: bool) -> None:
-    """Stars, question marks and brackets make a pattern, nothing else does."""
+def test_a_pattern_has_a_special_character(text: str, expected: bool) -> None:
+    """Only stars, question marks and brackets make a pattern."""
     assert is_pattern(text) is expected
     assert is_pattern(text.replace("*", "?")) is expected

@@ -1,4 +1,4 @@
-"""Laws of manifests: what is kept of them, and what no client may be given."""
+"""Laws of manifests: what is read from them, and which of them are refused."""
 
 import json
 from typing import Any
@@ -45,7 +45,7 @@ def refuse(document: object, content_type: str = types.OCI_MANIFEST) -> str:
 
 @pytest.mark.parametrize("content_type", [types.OCI_MANIFEST, types.DOCKER_MANIFEST])
 def test_image(content_type: str) -> None:
-    """Of an image, config and layers are its blobs, in order; its bytes stay as they were."""
+    """The blobs of an image are its config and layers, in order; its bytes do not change."""
     raw = json.dumps(image(mediaType=content_type), indent=3).encode()
 
     manifest = parse_manifest(raw, content_type)
@@ -60,7 +60,7 @@ def test_image(content_type: str) -> None:
 
 @pytest.mark.parametrize("content_type", [types.OCI_INDEX, types.DOCKER_LIST])
 def test_index(content_type: str) -> None:
-    """Of an index, manifests are its children, and it has no blobs."""
+    """The children of an index are its manifests, and it has no blobs."""
     manifest = parse_manifest(encode(index(mediaType=content_type)), content_type)
 
     assert manifest.children == (expect("amd64", types.OCI_MANIFEST),)
@@ -68,7 +68,7 @@ def test_index(content_type: str) -> None:
 
 
 def test_artifact_manifest() -> None:
-    """An artifact manifest's blobs are those it names so."""
+    """The blobs of an artifact manifest are those in its field `blobs`."""
     document = {
         "mediaType": types.OCI_ARTIFACT,
         "blobs": [describe("sbom")],
@@ -82,28 +82,28 @@ def test_artifact_manifest() -> None:
 
 
 def test_content_type_is_read_without_parameters() -> None:
-    """Parameters and upper case of the Content-Type say nothing."""
+    """Parameters and upper case in the Content-Type are ignored."""
     manifest = parse_manifest(encode(image()), types.OCI_MANIFEST.upper() + "; charset=utf-8")
 
     assert manifest.media_type == types.OCI_MANIFEST
 
 
 def test_given_digest_is_kept() -> None:
-    """A manifest asked for by sha512 keeps that name."""
+    """A manifest that was requested by sha512 keeps that digest."""
     digest = Digest.of(encode(image()), "sha512")
 
     assert digest == parse_manifest(encode(image()), types.OCI_MANIFEST, digest).digest
 
 
 def test_repeated_layers_count_once() -> None:
-    """A layer that stands twice is one blob."""
+    """A layer that is in a manifest twice is one blob."""
     document = image(layers=[describe("one"), describe("two"), describe("one")])
 
     assert len(parse_manifest(encode(document), types.OCI_MANIFEST).blobs) == 3
 
 
 def test_subject_and_annotations() -> None:
-    """What a referrers list needs is read: subject, artifact type, annotations that are text."""
+    """Subject, artifact type, and the annotations that are text are read."""
     document = image(
         subject=describe("image", types.OCI_MANIFEST),
         artifactType="application/x",
@@ -119,12 +119,12 @@ def test_subject_and_annotations() -> None:
 
 @pytest.mark.parametrize("changes", [{}, {"artifactType": ""}, {"artifactType": 5}])
 def test_artifact_type_falls_back_to_the_config(changes: dict[str, object]) -> None:
-    """Without an artifact type, the config's media type is it (distribution-spec, referrers)."""
+    """The default artifact type is the media type of the config (distribution-spec, referrers)."""
     assert parse_manifest(encode(image(**changes)), types.OCI_MANIFEST).artifact_type == CONFIG
 
 
 def test_index_without_anything() -> None:
-    """An empty index is an index."""
+    """An index without manifests is valid."""
     manifest = parse_manifest(encode(index(manifests=[])), types.OCI_INDEX)
 
     assert (manifest.children, manifest.artifact_type, manifest.annotations) == ((), "", {})
@@ -133,8 +133,8 @@ def test_index_without_anything() -> None:
 @pytest.mark.parametrize("content_type", [types.OCI_MANIFEST, types.OCI_INDEX, types.DOCKER_LIST])
 @pytest.mark.parametrize("extra", ["layers", "config", "blobs"])
 def test_ambiguous_document_is_refused(content_type: str, extra: str) -> None:
-    """A document that is index and image at once is refused under any type (CVE-2021-41190)."""
-    assert "index and as an image" in refuse(index(**{extra: None}), content_type)
+    """A document that could be an index and an image is refused (CVE-2021-41190)."""
+    assert "index and of an image" in refuse(index(**{extra: None}), content_type)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_fields_must_fit_the_type(document: object, content_type: str) -> None:
     ],
 )
 def test_duplicate_keys_are_refused(raw: bytes) -> None:
-    """No key stands twice, at any depth or spelled in any way: readers differ on which counts."""
+    """A key that is there twice is refused, at any depth: clients differ in which one they read."""
     assert refuse(raw) == "a JSON key appears twice"
 
 
@@ -178,7 +178,7 @@ def test_duplicate_keys_are_refused(raw: bytes) -> None:
     ],
 )
 def test_fields_in_another_case_are_refused(document: object) -> None:
-    """Readers that ignore case would see what the others do not."""
+    """A key in another case is refused: clients that ignore case would read it."""
     content_type = (
         types.OCI_INDEX if "manifests" in encode(document).decode() else types.OCI_MANIFEST
     )
@@ -187,8 +187,8 @@ def test_fields_in_another_case_are_refused(document: object) -> None:
 
 
 @pytest.mark.parametrize("name", ["Config", "SIZE", "a.B", "a.b"])
-def test_annotations_may_be_called_anything(name: str) -> None:
-    """The names of annotations are their authors' business."""
+def test_annotations_may_have_any_name(name: str) -> None:
+    """The names of annotations may be anything."""
     document = image(annotations={name: "x", name.swapcase(): "y"})
 
     assert len(parse_manifest(encode(document), types.OCI_MANIFEST).annotations) == 2
@@ -198,7 +198,7 @@ def test_annotations_may_be_called_anything(name: str) -> None:
     "declared", [types.DOCKER_MANIFEST, types.OCI_INDEX, "text/html", 5, ["x"]]
 )
 def test_media_type_must_not_contradict(declared: object) -> None:
-    """A document that calls itself something else than its header does is refused."""
+    """A document whose `mediaType` differs from the Content-Type is refused."""
     assert "mediaType" in refuse(image(mediaType=declared))
 
 
@@ -207,13 +207,13 @@ def test_media_type_must_not_contradict(declared: object) -> None:
     ["", "text/html", "application/json", "*/*", LAYER, *sorted(types.DOCKER_SCHEMA1)],
 )
 def test_other_content_types_are_refused(content_type: str) -> None:
-    """What did not arrive as a manifest is none."""
-    assert "is not that of a manifest" in refuse(image(), content_type)
+    """A Content-Type that is not one of manifests is refused."""
+    assert "is not one of a manifest" in refuse(image(), content_type)
 
 
 @pytest.mark.parametrize("document", [image(schemaVersion=1), image(fsLayers=[])])
 def test_schema_1_is_refused(document: object) -> None:
-    """Schema 1 is not passed on under any type."""
+    """Schema 1 is refused with any Content-Type."""
     assert "schema 1" in refuse(document)
 
 
@@ -227,18 +227,18 @@ def test_schema_1_is_refused(document: object) -> None:
     ],
 )
 def test_what_is_not_json_is_refused(raw: bytes) -> None:
-    """A portal page, a bomb or a fragment is refused, whatever it does to the parser."""
+    """A login page, a document of too many levels, or a part of a document is refused."""
     assert "not a JSON" in refuse(raw)
 
 
-def test_halves_of_characters_are_refused() -> None:
-    """Text that cannot be written down again is refused where it enters."""
+def test_half_surrogate_pairs_are_refused() -> None:
+    """A manifest with text that cannot be stored as UTF-8 is refused."""
     assert "character" in refuse(image(annotations={"a": "\ud800"}))
     assert parse_manifest(encode(image(annotations={"a": "\U0001f600"})), types.OCI_MANIFEST)
 
 
 def test_size_is_limited() -> None:
-    """Four MiB are read, one byte more is refused."""
+    """A manifest of four MiB is read, and one byte more is refused."""
     raw = encode(image())
     padded = raw + b" " * (MAX_MANIFEST - len(raw))
 
@@ -248,7 +248,7 @@ def test_size_is_limited() -> None:
 
 @pytest.mark.parametrize("excess", [0, 1])
 def test_descriptors_are_limited(excess: int) -> None:
-    """Ten thousand descriptors are read, one more is refused."""
+    """A manifest of ten thousand descriptors is read, and one more is refused."""
     children = [describe(str(number), "x") for number in range(MAX_DESCRIPTORS + excess)]
     raw = encode(index(manifests=children))
 
@@ -259,7 +259,7 @@ def test_descriptors_are_limited(excess: int) -> None:
 
 
 def test_config_counts_as_a_descriptor() -> None:
-    """Ten thousand layers and a config are one too many."""
+    """Ten thousand layers and a config are refused."""
     layers = [describe(str(number), "x") for number in range(MAX_DESCRIPTORS)]
 
     assert "descriptors" in refuse(image(layers=layers))
@@ -284,7 +284,7 @@ def test_config_counts_as_a_descriptor() -> None:
 )
 @pytest.mark.parametrize("place", ["config", "layers", "subject"])
 def test_bad_descriptor_is_refused(descriptor: object, place: str) -> None:
-    """Every descriptor has a digest, a size that fits, and a media type that is text."""
+    """Every descriptor has a digest, a size in the allowed range, and a media type that is text."""
     if place == "subject" and descriptor is None:
         return  # a subject may be null: there is none
     value = [descriptor] if place == "layers" else descriptor
@@ -294,6 +294,6 @@ def test_bad_descriptor_is_refused(descriptor: object, place: str) -> None:
 
 @pytest.mark.parametrize("value", [5, "x", {"a": 1}])
 def test_list_of_descriptors_is_a_list(value: object) -> None:
-    """What stands for a list of descriptors must be one."""
+    """A field for descriptors that is not a list is refused."""
     assert "not a list" in refuse(image(layers=value))
     assert "not a list" in refuse(index(manifests=value), types.OCI_INDEX)

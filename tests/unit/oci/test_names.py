@@ -14,7 +14,7 @@ DIGEST = Digest.of(b"")
     ["a", "library/nginx", "a.b_c__d-e---f/0", "a/b/c/d/e", "1", "a" * 255, "/".join("a" * 128)],
 )
 def test_name_is_accepted(name: str) -> None:
-    """A repository name is what the specification says, at most 255 characters."""
+    """A repository name follows the grammar of the specification, with at most 255 characters."""
     assert name == parse_name(name)
 
 
@@ -27,7 +27,7 @@ def test_name_is_accepted(name: str) -> None:
     ],
 )
 def test_name_is_refused(name: str) -> None:
-    """Nothing that could leave its folder or be read in two ways is a repository name."""
+    """A text that could leave its folder, or be read in two ways, is not a repository name."""
     with pytest.raises(NameInvalid) as error:
         parse_name(name)
     assert name == error.value.name
@@ -38,7 +38,7 @@ def test_name_is_refused(name: str) -> None:
     ["docker.io", "localhost", "h:5000", "registry.k8s.io", "my_registry", "127.0.0.1:80", "a--b"],
 )
 def test_registry_is_accepted(registry: str) -> None:
-    """A registry is a host in lower case, perhaps with a port."""
+    """A registry is a host in lower case, with or without a port."""
     assert registry == parse_registry(registry)
 
 
@@ -50,7 +50,7 @@ def test_registry_is_accepted(registry: str) -> None:
     ],
 )
 def test_registry_is_refused(registry: str) -> None:
-    """Nothing else is a registry, so none becomes another folder or another host."""
+    """No other text is a registry, so no other text becomes a folder or a host."""
     with pytest.raises(NameInvalid):
         parse_registry(registry)
 
@@ -66,19 +66,19 @@ def test_tag_is_accepted(tag: str) -> None:
     "tag", ["", ".", "..", ".a", "-a", "a/b", "a b", "a\n", "ä", "a+b", "v" * 129, "../a", "a\0"]
 )
 def test_tag_is_refused(tag: str) -> None:
-    """Nothing else is a tag, so none becomes the name of another file."""
+    """No other text is a tag, so no other text becomes the name of a file."""
     with pytest.raises(TagInvalid) as error:
         parse_reference(tag)
     assert tag == error.value.tag
 
 
 def test_colon_makes_a_digest() -> None:
-    """A reference with a colon is a digest or nothing."""
+    """A reference with a colon is a digest, or it is refused."""
     assert parse_reference(str(DIGEST)) == DIGEST
     with pytest.raises(DigestInvalid):
         parse_reference("a:b")
 
 
 def test_repository_is_printed_with_its_registry() -> None:
-    """A repository's text is what people write in front of the tag."""
+    """The text of a repository is its registry and its name, as in references."""
     assert str(Repository("docker.io", "library/nginx")) == "docker.io/library/nginx"

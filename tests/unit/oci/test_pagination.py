@@ -25,18 +25,18 @@ TAGS = ("a", "b", "d")
     ],
 )
 def test_page(count: int | None, last: str | None, entries: tuple[str], next_last: str) -> None:
-    """A page begins behind `last`, whether that exists or not, and knows whether more follows."""
+    """A page begins after `last`, whether that exists or not, and says whether more follows."""
     assert Page(entries, next_last) == cut_page(TAGS, count, last)
 
 
 @pytest.mark.parametrize(("text", "count"), [(None, None), ("0", 0), ("100", 100), ("007", 7)])
 def test_count_is_read(text: str | None, count: int | None) -> None:
-    """A count is a whole number, or absent."""
+    """A count is a whole number or absent."""
     assert count == parse_count(text)
 
 
 @pytest.mark.parametrize("text", ["", "-1", "+1", "1.0", "x", " 1", "٣", "²", "1" * 19])
 def test_other_counts_are_refused(text: str) -> None:
-    """What is no whole number is an error, not a default."""
+    """A count that is not a whole number is an error, and not replaced by a default."""
     with pytest.raises(PaginationInvalid):
         parse_count(text)

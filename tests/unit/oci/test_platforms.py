@@ -1,4 +1,4 @@
-"""Laws of platforms: how they are spelled, which is for whom, and what documents may say."""
+"""Laws of platforms: how they are written, which of them match, and how documents name them."""
 
 import json
 import platform as machines
@@ -8,7 +8,7 @@ import pytest
 from registry.errors import PlatformInvalid
 from registry.oci.digest import Digest
 from registry.oci.platforms import (
-    is_foreign,
+    is_for_another,
     matches,
     own_platform,
     parse_platform,
@@ -42,7 +42,7 @@ def write_index(*platforms: object) -> bytes:
     ],
 )
 def test_platforms_are_read_as_people_write_them(text: str, expected: str) -> None:
-    """Two or three parts are a platform; an architecture alone is Linux's."""
+    """A platform has two or three parts; an architecture alone means Linux."""
     assert parse_platform(text) == expected
 
 
@@ -62,14 +62,14 @@ def test_platforms_are_read_as_people_write_them(text: str, expected: str) -> No
     ],
 )
 def test_other_words_are_no_platforms(text: str) -> None:
-    """What is not of the grammar is refused, and the error repeats it."""
+    """A text outside of the grammar is refused, and the error has it."""
     with pytest.raises(PlatformInvalid) as caught:
         parse_platform(text)
     assert caught.value.platform == text
 
 
 def test_an_index_says_which_manifest_is_for_what() -> None:
-    """Each manifest has the platform that its descriptor names, with the variant."""
+    """Each manifest of an index has the platform of its descriptor, with the variant."""
     index = write_index(
         {"os": "linux", "architecture": "amd64"},
         {"os": "linux", "architecture": "arm", "variant": "v7"},
@@ -96,14 +96,14 @@ def test_an_index_says_which_manifest_is_for_what() -> None:
     ],
 )
 def test_what_is_for_no_platform_is_left_out(described: object) -> None:
-    """Attestations and descriptors that say nothing usable are no platform of the image."""
+    """Attestations, and descriptors without a valid platform, are left out."""
     index = write_index({"os": "linux", "architecture": "amd64"}, described)
     assert read_platforms(index) == {ONE: "linux/amd64"}
 
 
 @pytest.mark.parametrize("index", [b"{}", b'{"manifests": []}', b'{"manifests": null}'])
 def test_an_empty_index_is_for_nothing(index: bytes) -> None:
-    """An index without manifests, however it says so, is for no platform."""
+    """An index without manifests has no platforms."""
     assert read_platforms(index) == {}
 
 
@@ -122,12 +122,12 @@ def test_an_empty_index_is_for_nothing(index: bytes) -> None:
     ],
 )
 def test_a_config_may_say_its_platform(config: bytes, expected: str) -> None:
-    """What a config names is its platform; what is no such document names none."""
+    """The platform of a config is read; a document that is not a config has none."""
     assert read_platform(config) == expected
 
 
 def test_a_config_of_many_levels_says_nothing() -> None:
-    """A config that is nested to break its reader breaks nothing."""
+    """A config of too many levels has no platform, and is not an error."""
     assert read_platform(b"[" * 100_000) == ""
 
 
@@ -147,7 +147,7 @@ def test_a_config_of_many_levels_says_nothing() -> None:
     ],
 )
 def test_a_variant_counts_where_it_is_asked_for(wanted: str, found: str, expected: bool) -> None:
-    """Without a variant any will do; with one no other; and a prefix of a word is no part."""
+    """Without a variant any variant matches, with one only that; parts are compared as a whole."""
     assert matches(wanted, found) is expected
 
 
@@ -164,7 +164,7 @@ def test_a_variant_counts_where_it_is_asked_for(wanted: str, found: str, expecte
 def test_this_machine_is_named_as_images_do(
     monkeypatch: pytest.MonkeyPatch, machine: str, expected: str
 ) -> None:
-    """The machine's own name becomes the specification's, and can be asked for."""
+    """The name of this machine is translated to that of the specification, which can be parsed."""
     monkeypatch.setattr(machines, "machine", lambda: machine)
     assert own_platform() == expected
     assert parse_platform(own_platform()) == expected
@@ -185,5 +185,5 @@ def test_this_machine_is_named_as_images_do(
 def test_an_image_may_be_for_another_platform(
     config: str, wanted: list[str], expected: bool
 ) -> None:
-    """One platform that is not the config's is enough; a config without a variant is for any."""
-    assert is_foreign(config, wanted) == expected
+    """One platform that differs is enough; a config without a variant is for any variant."""
+    assert is_for_another(config, wanted) == expected

@@ -1,4 +1,4 @@
-"""Laws of the client and the token cache: whom they trust, and what they keep."""
+"""Laws of the client and the token cache: what they send, whom they trust, what they keep."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,8 +10,7 @@ from registry.errors import UpstreamError, UpstreamFaulty
 from registry.settings.model import UpstreamSettings
 from registry.upstream import auth
 from registry.upstream.auth import Login, TokenCache, TokenKey
-from registry.upstream.circuit_breaker import FAILURES, FIRST_REST, TRIAL, CircuitBreaker
-from registry.upstream.client import open_client
+from registry.upstream.client import open_client, target_of
 from registry.upstream.redirects import follow
 from tests.fakes.upstream import FakeUpstream, Fault, Status
 
@@ -38,8 +37,25 @@ async def test_cookies_are_not_kept(hub: FakeUpstream) -> None:
     assert ["Cookie" in entry.headers for entry in hub.journal] == [False, False]
 
 
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("https://h/a%2Fb%20c?x=a%20b+c&sig=%2f%2F==", b"/a%2Fb%20c?x=a%20b+c&sig=%2f%2F=="),
+        ("https://h/a/../b//c", b"/a/../b//c"),
+        ("https://h", b"/"),
+        ("https://h?x=/y", b"/?x=/y"),
+        ("https://h/p?", b"/p?"),
+        ("https://h/p#fragment?x", b"/p"),
+        ("https://h/p?q=http://other/", b"/p?q=http://other/"),
+    ],
+)
+def test_target_is_byte_exact(url: str, target: bytes) -> None:
+    """Path and query are sent byte for byte: a signature covers every byte of them."""
+    assert target == target_of(url)
+
+
 async def test_tokens_are_bounded(hub: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The token used longest ago makes room for a new one."""
+    """When the cache is full, a new token replaces the one that was used longest ago."""
     monkeypatch.setattr(auth, "MAX_TOKENS", 2)
     keys = [TokenKey(hub.realm, "s", f"repository:{name}:pull", "") for name in "abc"]
     async with httpx.AsyncClient() as client:
@@ -60,16 +76,16 @@ async def test_public_registry_has_no_private_realm() -> None:
         login = Login("https://registry.example", None, TokenCache(client, CLOCK))
         challenge = 'Bearer realm="https://127.0.0.1:1/token"'
         with pytest.raises(UpstreamFaulty, match="private"):
-            await login.answer([challenge], "s", None)
+            await login.answer([challenge], "library/thing", None)
 
 
 async def test_private_registry_has_a_private_realm() -> None:
-    """A registry on the LAN may have its token service there; here nobody listens."""
+    """A registry on the LAN may have its token service there; in this test nothing listens."""
     async with httpx.AsyncClient() as client:
         login = Login("https://registry.lan", None, TokenCache(client, CLOCK))
         challenge = 'Bearer realm="https://127.0.0.1:1/token"'
         with pytest.raises(UpstreamError) as caught:
-            await login.answer([challenge], "s", None)
+            await login.answer([challenge], "library/thing", None)
     assert not isinstance(caught.value, UpstreamFaulty)
     await asyncio.sleep(0)
 
@@ -82,25 +98,5 @@ async def test_private_registry_has_a_private_realm() -> None:
     ],
 )
 def test_local_names_may_lead_inside(url: str) -> None:
-    """A registry that is of the own network by its name may have its storage there too."""
+    """A registry with a name of the local network may redirect to an address of that network."""
     assert follow(url, "https://10.0.0.2:9000/x") == "https://10.0.0.2:9000/x"
-
-
-def test_simultaneous_failures_count_once_the_breaker_is_open() -> None:
-    """Those under way when the breaker opened do not make the rest longer."""
-    health = CircuitBreaker()
-    for number in range(8):
-        health = health.fail(NOW + number / 100, NOW - 1)
-    assert health.failures == FAILURES
-    assert health.rests_until == NOW + 0.02 + FIRST_REST
-
-
-def test_withdrawn_trial_leaves_room_for_the_next() -> None:
-    """A trial without a verdict is over when it ends, not when its time is."""
-    later = NOW + FIRST_REST
-    health = CircuitBreaker()
-    for _ in range(FAILURES):
-        health = health.fail(NOW, NOW)
-    tried = health.admit(later)
-    assert tried.is_on_trial(later + TRIAL - 0.1)
-    assert not tried.withdraw().rests(later)

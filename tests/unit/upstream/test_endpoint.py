@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -15,12 +16,13 @@ from registry.errors import (
 )
 from registry.settings.model import UpstreamSettings
 from registry.upstream.auth import Login, TokenCache
-from registry.upstream.circuit_breaker import FAILURES, FIRST_REST, THROTTLED_REST
+from registry.upstream.circuit_breaker import FAILURES, FIRST_OPEN_TIME, THROTTLED_TIME
 from registry.upstream.client import open_client
-from registry.upstream.endpoint import Call, Endpoint
+from registry.upstream.endpoint import Endpoint
 from registry.upstream.failures import AttemptFailed
-from registry.upstream.rate_limit import Budget
-from registry.upstream.redirects import MAX_HOPS
+from registry.upstream.rate_limit import RateLimit
+from registry.upstream.redirects import MAX_REDIRECTS
+from registry.upstream.request import Request
 from tests.fakes.upstream import FakeUpstream, Fault, Gzip, Redirect, RedirectLoop, Status
 
 NAME = "library/thing"
@@ -33,14 +35,15 @@ class Bench:
 
     hub: FakeUpstream
     blob: str
-    budgets: list[Budget]
+    limits: list[RateLimit]
     now: float = 1000.0
     endpoint: Endpoint = None  # type: ignore[assignment]
 
     async def ask(self, path: str | None = None, *, method: str = "GET", counts: bool = False):
-        absent = BlobUnknown(NAME, "it")
-        call = Call(method, path or f"{NAME}/blobs/{self.blob}", NAME, absent, counts=counts)
-        async with self.endpoint.request(call) as answer:
+        path = path or f"{NAME}/blobs/{self.blob}"
+        missing = partial(BlobUnknown, NAME, "it")
+        request = Request(method, path, NAME, missing, is_blob=True, counts=counts)
+        async with self.endpoint.request(request) as answer:
             return b"".join([chunk async for chunk in answer.response.aiter_raw()])
 
     async def fail(self, path: str | None = None, **options: bool) -> Exception:
@@ -48,7 +51,7 @@ class Bench:
             await self.ask(path, **options)
         return caught.value
 
-    def spoil(self, action: object, times: int | None = 1) -> None:
+    def break_blobs(self, action: object, times: int | None = 1) -> None:
         self.hub.faults.add(Fault("blob", action, times=times))
 
 
@@ -60,7 +63,7 @@ async def bench(hub: FakeUpstream) -> AsyncIterator[Bench]:
     async with open_client("docker.io", settings) as client:
         clock = lambda: bench.now  # noqa: E731
         login = Login(hub.url, None, TokenCache(client, clock))
-        bench.endpoint = Endpoint(hub.url, client, login, clock, bench.budgets.append)
+        bench.endpoint = Endpoint(hub.url, client, login, clock, bench.limits.append)
         yield bench
 
 
@@ -89,22 +92,22 @@ async def test_blob_comes_through_login_and_redirect(bench: Bench) -> None:
     ],
 )
 async def test_statuses_become_errors(bench: Bench, action: object, kind: type) -> None:
-    """Every answer that is no content becomes the error that says what it means."""
-    bench.spoil(action, times=None)
+    """Every answer without content becomes the error that says what it means."""
+    bench.break_blobs(action, times=None)
     assert kind is type(await bench.fail())
 
 
 async def test_redirects_end_after_five(bench: Bench) -> None:
     """The sixth redirect in a row is refused."""
-    bench.spoil(RedirectLoop(), times=None)
+    bench.break_blobs(RedirectLoop(), times=None)
     await bench.fail()
     answered = [entry for entry in bench.hub.journal.of("blob") if entry.status == 307]
-    assert len(answered) == MAX_HOPS + 1
+    assert len(answered) == MAX_REDIRECTS + 1
 
 
 async def test_breaker_opens(bench: Bench) -> None:
     """After three failures in a row nothing is sent; the error says for how long, and why."""
-    bench.spoil(Status(503), times=FAILURES)
+    bench.break_blobs(Status(503), times=FAILURES)
     for _ in range(FAILURES):
         await bench.fail()
     bench.hub.journal.clear()
@@ -112,17 +115,17 @@ async def test_breaker_opens(bench: Bench) -> None:
     error = await bench.fail()
 
     assert isinstance(error, UpstreamUnreachable)
-    assert error.retry_after == FIRST_REST
-    assert error.why == "failed lately (answers 503) and is left alone"
+    assert error.retry_after == FIRST_OPEN_TIME
+    assert error.why == "failed recently (answers 503); it is not asked again yet"
     assert len(bench.hub.journal) == 0
 
 
 async def test_breaker_closes(bench: Bench) -> None:
-    """When the rest is over and a trial succeeds, everybody may ask again."""
-    bench.spoil(Status(503), times=FAILURES)
+    """When the open time is over and the probe succeeds, every request goes through again."""
+    bench.break_blobs(Status(503), times=FAILURES)
     for _ in range(FAILURES):
         await bench.fail()
-    bench.now += FIRST_REST
+    bench.now += FIRST_OPEN_TIME
 
     assert await bench.ask() == LAYER
     assert await bench.ask() == LAYER
@@ -130,30 +133,30 @@ async def test_breaker_closes(bench: Bench) -> None:
 
 @pytest.mark.parametrize("answer", [Status(404), Status(403)])
 async def test_clear_no_closes_the_breaker(bench: Bench, answer: object) -> None:
-    """An endpoint that says no is well: the trial is over, and the others need not wait."""
-    bench.spoil(Status(503), times=FAILURES)
+    """A clear no to the probe closes the breaker: the other requests need not wait."""
+    bench.break_blobs(Status(503), times=FAILURES)
     for _ in range(FAILURES):
         await bench.fail()
-    bench.now += FIRST_REST
-    bench.spoil(answer)
+    bench.now += FIRST_OPEN_TIME
+    bench.break_blobs(answer)
 
     await bench.fail()
 
     assert await bench.ask() == LAYER
 
 
-async def test_absences_separate_failures(bench: Bench) -> None:
+async def test_clear_answers_separate_failures(bench: Bench) -> None:
     """Failures with a clear answer between them are not in a row."""
     for answer in (Status(503), Status(503), Status(404), Status(503), Status(503)):
-        bench.spoil(answer)
+        bench.break_blobs(answer)
         await bench.fail()
 
     assert await bench.ask() == LAYER
 
 
-async def test_throttled_endpoint_is_left_alone(bench: Bench) -> None:
-    """A 429 that says how long is obeyed by everybody, for that long."""
-    bench.spoil(Status(429, headers={"Retry-After": "30"}))
+async def test_throttled_endpoint_is_not_asked(bench: Bench) -> None:
+    """After a 429 no request is sent for as long as its Retry-After says."""
+    bench.break_blobs(Status(429, headers={"Retry-After": "30"}))
     await bench.fail()
 
     assert await bench.fail()
@@ -161,26 +164,26 @@ async def test_throttled_endpoint_is_left_alone(bench: Bench) -> None:
     assert await bench.ask() == LAYER
 
 
-async def test_used_up_budget_stops_only_what_counts(bench: Bench) -> None:
-    """A quota's 429 to a counted request rests counted requests; blobs go on."""
-    bench.spoil(Status(429))
+async def test_used_up_limit_stops_only_counted_requests(bench: Bench) -> None:
+    """A 429 to a counted request stops counted requests only; blobs are still asked for."""
+    bench.break_blobs(Status(429))
     await bench.fail(counts=True)
 
     assert await bench.ask() == LAYER
     assert isinstance(await bench.fail(counts=True), UpstreamThrottled)
-    bench.now += THROTTLED_REST
+    bench.now += THROTTLED_TIME
     assert await bench.ask(counts=True) == LAYER
 
 
-async def test_budget_is_noted(bench: Bench) -> None:
-    """What a registry tells of its budget is handed on."""
+async def test_pull_limit_is_noted(bench: Bench) -> None:
+    """The pull limit in the headers of an answer is passed to `note_limit`."""
     bench.hub.pulls_left = 7
     await bench.ask(f"{NAME}/manifests/latest")
-    assert [(bench.hub.url, "")] == [(each.endpoint, each.identity) for each in bench.budgets]
+    assert [(bench.hub.url, "")] == [(each.endpoint, each.identity) for each in bench.limits]
 
 
 async def test_expired_token_is_renewed(bench: Bench) -> None:
-    """A 401 in mid-life is answered by one new login."""
+    """A 401 to a token that has not expired yet leads to one new login."""
     await bench.ask()
     bench.hub.expire_tokens()
     bench.hub.journal.clear()
@@ -194,6 +197,15 @@ async def test_expired_token_is_renewed(bench: Bench) -> None:
     ["https://[", "https://h:port/t", "ftp://h.example/t", "token", "https://", "http://:1/"],
 )
 async def test_realm_must_be_an_address(bench: Bench, realm: str) -> None:
-    """A token realm that is no web address is the upstream's fault, and no crash of ours."""
+    """A token realm that is no web address is a faulty answer of the upstream."""
     bench.hub.realm_override = realm
     assert isinstance(await bench.fail(), UpstreamError)
+
+
+async def test_wrong_realm_is_not_remembered(bench: Bench) -> None:
+    """When a registry names a correct token realm after a wrong one, the login works again."""
+    bench.hub.realm_override = "token"
+    await bench.fail()
+    bench.hub.realm_override = None
+
+    assert await bench.ask() == LAYER

@@ -1,4 +1,4 @@
-"""Laws of asking several endpoints: whom first, whom next, and which answer counts."""
+"""Laws of asking several endpoints: in which order, and which answer counts."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -17,20 +17,20 @@ from registry.errors import (
 )
 from registry.upstream.auth import Login, TokenCache
 from registry.upstream.endpoint import Endpoint
-from registry.upstream.failover import ROUNDS, EndpointPool, may_pass, weigh
+from registry.upstream.failover import ROUNDS, SUSPECT_TIME, EndpointPool, combine, is_temporary
 from registry.upstream.failures import EndpointSuspended
 
 ABSENT = BlobUnknown("r", "d")
 DENIED = UpstreamDenied("o", "no")
 DOWN = UpstreamUnreachable("o", "down")
-RESTING = EndpointSuspended("o", "left alone", 5.0)
+SUSPENDED = EndpointSuspended("o", "not asked again yet", 5.0)
 THROTTLED = UpstreamThrottled("o", "429")
 FAULTY = UpstreamFaulty("o", "nonsense")
 Failure = Unknown | UpstreamError
 
 
 @pytest.mark.parametrize(
-    ("failures", "verdict"),
+    ("failures", "expected"),
     [
         ([ABSENT], ABSENT),
         ([ABSENT, DOWN], DOWN),
@@ -42,42 +42,48 @@ Failure = Unknown | UpstreamError
         ([DOWN, THROTTLED], THROTTLED),
     ],
 )
-def test_absent_only_if_nobody_left_it_open(failures: list[Failure], verdict: Failure) -> None:
-    """One endpoint that could not tell is enough to leave the question open."""
-    assert verdict is weigh(failures)
+def test_unknown_only_if_every_endpoint_was_clear(
+    failures: list[Failure], expected: Failure
+) -> None:
+    """One endpoint without a clear answer is enough to leave the question open."""
+    assert expected is combine(failures)
 
 
 @pytest.mark.parametrize(
     ("failure", "expected"),
     [
         (DOWN, True),
-        (RESTING, False),
+        (SUSPENDED, False),
         (THROTTLED, False),
         (DENIED, False),
         (FAULTY, False),
         (ABSENT, False),
     ],
 )
-def test_only_a_broken_line_may_pass(failure: Failure, expected: bool) -> None:
-    """Only a line that broke may be better in a moment; the rest is an answer."""
-    assert expected is may_pass(failure)
+def test_only_a_broken_connection_is_temporary(failure: Failure, expected: bool) -> None:
+    """Only a connection that broke may work in a moment; the other failures are answers."""
+    assert expected is is_temporary(failure)
 
 
-@pytest.fixture
-async def pool() -> EndpointPool:
-    """Two endpoints; nothing connects to them."""
+def make_pool(clock: Callable[[], float]) -> EndpointPool:
+    """Make a pool of two endpoints; nothing connects to them."""
     client = httpx.AsyncClient()
-    clock = lambda: 0.0  # noqa: E731
     tokens = TokenCache(client, clock)
     urls = ("https://first.example", "https://second.example/mirror")
     endpoints = [
-        Endpoint(url, client, Login(url, None, tokens), clock, lambda budget: None) for url in urls
+        Endpoint(url, client, Login(url, None, tokens), clock, lambda limit: None) for url in urls
     ]
     return EndpointPool("docker.io", endpoints, clock, random.Random(1))
 
 
+@pytest.fixture
+async def pool() -> EndpointPool:
+    """Two endpoints, and a clock that stands still."""
+    return make_pool(lambda: 0.0)
+
+
 def answer(*answers: Failure | str) -> tuple[Callable[[Endpoint], Awaitable[str]], list[str]]:
-    """Make a question that is answered in this order, and the list of who was asked."""
+    """Make a question that gets these answers in this order, and the list of who was asked."""
     asked: list[str] = []
     left = iter(answers)
 
@@ -91,55 +97,67 @@ def answer(*answers: Failure | str) -> tuple[Callable[[Endpoint], Awaitable[str]
     return ask, asked
 
 
-async def test_first_answer_settles_it(pool: EndpointPool) -> None:
-    """The endpoint that was written first is asked first, and nobody else if it answers."""
+async def test_first_answer_is_enough(pool: EndpointPool) -> None:
+    """The first endpoint of the settings is asked first, and no other one if it answers."""
     ask, asked = answer("yes")
     assert await pool.ask(ask) == "yes"
     assert asked == ["first"]
 
 
-@pytest.mark.parametrize("failure", [ABSENT, DENIED, DOWN, RESTING, THROTTLED, FAULTY])
+@pytest.mark.parametrize("failure", [ABSENT, DENIED, DOWN, SUSPENDED, THROTTLED, FAULTY])
 async def test_next_one_is_asked(pool: EndpointPool, failure: Failure) -> None:
-    """Whatever the first one lacks, the second may have."""
+    """After any failure of the first endpoint the second one is asked."""
     ask, asked = answer(failure, "yes")
     assert await pool.ask(ask) == "yes"
     assert asked == ["first", "second"]
 
 
-async def test_absence_is_settled_in_one_round(pool: EndpointPool) -> None:
-    """When all say that it is not there, nobody is asked again."""
+async def test_unknown_takes_one_round(pool: EndpointPool) -> None:
+    """When all endpoints say that they have no such blob, none is asked again."""
     ask, asked = answer(ABSENT, ABSENT)
     with pytest.raises(BlobUnknown):
         await pool.ask(ask)
     assert asked == ["first", "second"]
 
 
-async def test_broken_lines_are_tried_again(pool: EndpointPool) -> None:
-    """Broken lines are tried in three rounds, then the question stays open."""
+async def test_broken_connections_are_tried_again(pool: EndpointPool) -> None:
+    """When all connections break there are three rounds, and then an error."""
     ask, asked = answer(*[DOWN] * 2 * ROUNDS)
     with pytest.raises(UpstreamUnreachable):
         await pool.ask(ask)
     assert asked == ["first", "second"] * ROUNDS
 
 
-async def test_second_round_may_settle_it(pool: EndpointPool) -> None:
-    """A line that comes back within the rounds is used."""
+async def test_second_round_may_succeed(pool: EndpointPool) -> None:
+    """An endpoint that works again in a later round gives the answer."""
     ask, asked = answer(DOWN, DOWN, "yes")
     assert await pool.ask(ask) == "yes"
     assert asked == ["first", "second", "first"]
 
 
-async def test_liar_is_asked_last(pool: EndpointPool) -> None:
-    """An endpoint that sent wrong bytes is asked when the others have nothing."""
-    pool.candidates()[0].mark_suspect()
+async def test_suspect_is_asked_last(pool: EndpointPool) -> None:
+    """An endpoint that sent wrong bytes is asked when the others do not have the blob."""
+    pool.mark_suspect(["https://first.example"])
     ask, asked = answer(ABSENT, "yes")
     assert await pool.ask(ask) == "yes"
     assert asked == ["second", "first"]
 
 
 def test_all_may_be_suspect(pool: EndpointPool) -> None:
-    """When all have sent wrong bytes, they are asked in the order they were written."""
+    """When all have sent wrong bytes, all are still asked, the one marked last as the last."""
+    first, second = pool.candidates()
+    pool.mark_suspect([second.origin, first.origin])
+    assert [second, first] == pool.candidates()
+
+
+async def test_endpoint_is_suspect_for_ten_minutes() -> None:
+    """After ten minutes an endpoint that sent wrong bytes is asked in its own place again."""
+    now = 1000.0
+    pool = make_pool(lambda: now)
     expected = pool.candidates()
-    for endpoint in expected:
-        endpoint.mark_suspect()
+    pool.mark_suspect([expected[0].origin])
+
+    now += SUSPECT_TIME - 1
+    assert expected[::-1] == pool.candidates()
+    now += 1
     assert expected == pool.candidates()

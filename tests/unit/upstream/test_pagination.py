@@ -21,11 +21,11 @@ async def source(hub: FakeUpstream) -> AsyncIterator[RegistrySource]:
         hub.add_image(NAME, tag, [b"layer"])
     settings = UpstreamSettings(endpoints=(hub.url,))
     async with open_client("docker.io", settings) as client:
-        yield build_source("docker.io", settings, client, lambda budget: None)
+        yield build_source("docker.io", settings, client, lambda limit: None)
 
 
 def script(hub: FakeUpstream, *pages: tuple[object, str]) -> None:
-    """Let the next requests for tags get these bodies and `Link` headers."""
+    """Have the next requests for tags answered with these bodies and `Link` headers."""
     for body, link in pages:
         text = body if isinstance(body, str) else json.dumps(body)
         headers = {"Content-Type": "application/json"} | ({"Link": link} if link else {})
@@ -42,7 +42,7 @@ async def test_pages_are_joined(hub: FakeUpstream, source: RegistrySource) -> No
 
 
 async def test_absolute_links_are_followed(hub: FakeUpstream, source: RegistrySource) -> None:
-    """A link may be a whole URL, as long as it stays where we are."""
+    """A link may be a whole URL, if it leads to the same registry."""
     script(hub, ({"tags": ["a"]}, f"<{hub.url}/v2/{NAME}/tags/list?last=a>; rel=next"))
     assert await source.list_tags(NAME) == ["a", "b"]
 
@@ -58,8 +58,10 @@ async def test_absolute_links_are_followed(hub: FakeUpstream, source: RegistrySo
         "<../../../../etc/passwd>",
     ],
 )
-async def test_links_stay_at_home(hub: FakeUpstream, source: RegistrySource, link: str) -> None:
-    """A list that goes on elsewhere, or nowhere, is the upstream's fault."""
+async def test_links_to_elsewhere_are_refused(
+    hub: FakeUpstream, source: RegistrySource, link: str
+) -> None:
+    """A list whose next page is on another host, or at no URL, is a faulty answer."""
     script(hub, ({"tags": ["a"]}, f'{link}; rel="next"'))
     with pytest.raises(UpstreamFaulty, match="continues"):
         await source.list_tags(NAME)
@@ -69,7 +71,7 @@ async def test_links_stay_at_home(hub: FakeUpstream, source: RegistrySource, lin
 async def test_other_links_end_the_list(
     hub: FakeUpstream, source: RegistrySource, link: str
 ) -> None:
-    """Without a link to the next page, this was the last one."""
+    """A page without a link to a next page is the last one."""
     script(hub, ({"tags": ["a"]}, link))
     assert await source.list_tags(NAME) == ["a"]
 
@@ -88,10 +90,10 @@ async def test_other_links_end_the_list(
         "[" * 100_000,
     ],
 )
-async def test_other_bodies_are_no_lists(
+async def test_other_bodies_are_faulty(
     hub: FakeUpstream, source: RegistrySource, body: str
 ) -> None:
-    """A page that is no list is the upstream's fault, never an empty list."""
+    """A page that is no list is a faulty answer, never an empty list."""
     script(hub, (body, ""))
     with pytest.raises(UpstreamFaulty):
         await source.list_tags(NAME)
@@ -100,6 +102,6 @@ async def test_other_bodies_are_no_lists(
 async def test_entries_that_are_no_tags_are_left_out(
     hub: FakeUpstream, source: RegistrySource
 ) -> None:
-    """What is no text among the tags is nothing a client could pull."""
+    """Entries that are not text cannot be pulled, so they are left out."""
     script(hub, ({"tags": ["a", 1, None, {"x": "y"}]}, ""))
     assert await source.list_tags(NAME) == ["a"]

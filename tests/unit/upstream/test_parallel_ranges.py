@@ -1,4 +1,4 @@
-"""Laws of fetching one blob in several ranges."""
+"""Laws of reading one blob by several ranges."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -10,10 +10,10 @@ import pytest
 from registry.errors import BlobUnknown, UpstreamUnreachable
 from registry.oci.byte_ranges import Span
 from registry.upstream.parallel_ranges import (
+    ALONE,
     LARGEST,
     PER_CONNECTION,
     SMALLEST,
-    STRIDE,
     plan_segments,
     read_in_order,
 )
@@ -27,15 +27,15 @@ CONTENT = bytes(range(251)) * (6 * SMALLEST // 251)
     ("start", "size", "connections"),
     [(0, 0, 4), (0, 10, 4), (5, 10, 4), (0, 10 * SMALLEST, 1), (9 * SMALLEST, 10 * SMALLEST, 9)],
 )
-def test_small_rest_is_one_segment(start: int, size: int, connections: int) -> None:
-    """Where several connections cannot help, there is one."""
+def test_few_bytes_are_one_segment(start: int, size: int, connections: int) -> None:
+    """Few bytes, or a single connection, make a single segment."""
     assert [Span(start, size)] == plan_segments(start, size, connections)
 
 
 @pytest.mark.parametrize("start", [0, 1, 777_777])
 @pytest.mark.parametrize("connections", [2, 4, 16])
 @pytest.mark.parametrize("size", [2 * SMALLEST + 800_000, 64 * SMALLEST + 1, 5 * 1024**3])
-def test_segments_cover_the_rest(start: int, size: int, connections: int) -> None:
+def test_segments_cover_all_bytes(start: int, size: int, connections: int) -> None:
     """Segments follow each other without gap or overlap, and none is too large."""
     spans = plan_segments(start, size, connections)
 
@@ -47,7 +47,7 @@ def test_segments_cover_the_rest(start: int, size: int, connections: int) -> Non
 
 
 def test_connections_get_several_segments() -> None:
-    """A slow connection holds up little: each gets a few segments of a blob of middling size."""
+    """Each connection gets several segments, so that a slow connection delays little."""
     assert len(plan_segments(0, 64 * SMALLEST, 4)) == 4 * PER_CONNECTION
 
 
@@ -67,7 +67,7 @@ async def read(transfer: MemoryTransfer, start: int, connections: int) -> bytes:
 async def test_blob_comes_in_order(
     has_ranges: bool, size: int | None, start: int, connections: int
 ) -> None:
-    """However it is fetched, the bytes come in order, and every byte is asked for once."""
+    """With and without ranges the bytes come in order, and every byte is asked for once."""
     tap = Tap()
     tap.has_ranges = has_ranges
 
@@ -78,7 +78,7 @@ async def test_blob_comes_in_order(
 
 
 class Paced(MemoryTransfer):
-    """Remembers what was asked for; each of its connections pauses after every chunk."""
+    """Records the spans that are asked for; each connection pauses after every chunk."""
 
     def __init__(self, content: bytes, pause: float) -> None:
         super().__init__(Tap(), content, BlobUnknown("r", "d"), len(content))
@@ -102,7 +102,7 @@ class Paced(MemoryTransfer):
 
 
 async def test_slow_link_gets_every_connection() -> None:
-    """Where one connection crawls, all of them fetch, and nothing is asked for twice."""
+    """Where one connection is slow all of them fetch, and no byte is asked for twice."""
     transfer = Paced(CONTENT, pause=0.03)
 
     got = await read(transfer, 0, 4)
@@ -113,21 +113,21 @@ async def test_slow_link_gets_every_connection() -> None:
 
 
 def test_fast_link_gets_one_connection() -> None:
-    """Where one connection is as fast as we are, the others would only cost."""
-    content = bytes(3 * STRIDE)
+    """Where one connection is fast the others would only cost, so there are none."""
+    content = bytes(3 * ALONE)
     transfer = Paced(content, pause=0)
 
-    # Its clock stands still between timers: a busy machine makes no link a slow one.
+    # This clock stands still between timers: a busy machine does not make the link slow.
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         got = runner.run(read(transfer, 0, 4))
 
     assert got == content
     assert transfer.at_once == 1
-    assert len(transfer.asked) == 4, "a short one first, then stride by stride"
+    assert len(transfer.asked) == 4, "a short span first, then spans of ALONE bytes"
 
 
-async def test_failure_comes_through() -> None:
-    """What ends one of the ranges ends the whole, after the bytes before it."""
+async def test_failure_of_a_range_is_raised() -> None:
+    """The error of one range ends the whole read, after the bytes before that range."""
     tap = Tap()
     tap.give(3 * SMALLEST)
     got = bytearray()
@@ -148,8 +148,8 @@ async def test_failure_comes_through() -> None:
     assert CONTENT[: len(got)] == got
 
 
-async def test_leaving_stops_the_others() -> None:
-    """When the reader leaves, no connection goes on fetching."""
+async def test_closing_stops_every_connection() -> None:
+    """When the reader closes the stream, no connection goes on fetching."""
     tap = Tap()
     async with aclosing(read_in_order(open_transfer(tap), 0, 4)) as chunks:
         await anext(chunks)

@@ -1,4 +1,4 @@
-"""Laws of manifests that do not say in themselves what they are."""
+"""Laws of manifests without the field `mediaType`."""
 
 import json
 
@@ -19,16 +19,16 @@ from registry.oci.manifest import parse_manifest
         ({}, media_types.OCI_ARTIFACT),
     ],
 )
-def test_whoever_is_first_decides_no_type(
+def test_the_content_type_does_not_decide(
     document: dict[str, object], content_type: str, declared: dict[str, object]
 ) -> None:
-    """Without `mediaType` bytes are an OCI index or manifest, whatever an upstream calls them."""
+    """Bytes without `mediaType` are an OCI index or manifest, whatever the Content-Type is."""
     raw = json.dumps({"schemaVersion": 2} | document | declared).encode()
     with pytest.raises(ManifestInvalid, match="no mediaType"):
         parse_manifest(raw, content_type)
 
 
-def test_an_index_may_be_silent() -> None:
-    """The OCI types are told apart by their fields alone."""
+def test_an_index_may_have_no_media_type() -> None:
+    """An OCI index without `mediaType` is recognised by its fields."""
     raw = json.dumps({"schemaVersion": 2, "manifests": []}).encode()
     assert parse_manifest(raw, media_types.OCI_INDEX).media_type == media_types.OCI_INDEX

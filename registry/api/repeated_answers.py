@@ -1,0 +1,206 @@
+"""Answers that are sent again without aiohttp, byte by byte the same (record 0013).
+
+Many clients that pull the same image send the same bytes. To make aiohttp's objects for a request
+and its response takes longer than everything else that is done for a manifest from memory.
+"""
+
+import asyncio
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Any, cast
+
+from aiohttp import web
+
+from registry.api.access_log import AccessEntry, AccessLog, LogAnswer
+
+KEEP_ALIVE = 75.0  # seconds for which a connection without requests is kept
+# Seconds after which a request goes to aiohttp although its answer could be repeated. Otherwise
+# aiohttp would close a busy connection, because it believes that no requests come.
+MAX_REPEATING = KEEP_ALIVE / 3
+# The whole of a request without a body. A header that could announce a body, or anything after this
+# request that is not a request, does not match.
+_REQUEST = re.compile(
+    rb"(?:GET|HEAD) [!-~]+ HTTP/1\.1\r\n"
+    rb"(?:(?!content-length|transfer-encoding|expect|upgrade|connection(?!: keep-alive\r\n))"
+    rb"[!-9;-~]+:[ -~\t]*\r\n)+\r\n",
+    re.IGNORECASE,
+)
+MAX_REQUEST = 4096  # bytes of a request; longer ones are not remembered
+MAX_BODY = 64 * 1024  # bytes of a body; longer ones are not remembered
+LIMIT = 8 * 1024 * 1024  # bytes of requests and answers that one worker remembers
+OVERHEAD = 4096  # bytes that an entry costs besides, about: most of it is what is logged
+NOT_MODIFIED = 304
+_BEFORE_DATE = b"\r\nDate: "
+
+
+@dataclass(frozen=True, slots=True)
+class SentAnswer:
+    """An answer that has been sent; `is_current` as in `Notes`."""
+
+    response: web.StreamResponse
+    entry: AccessEntry
+    is_current: Callable[[str | None], bool] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _CachedResponse:
+    head: bytes  # status line and headers without `Date` and the line ends after them
+    body: bytes
+    log: LogAnswer
+    is_current: Callable[[str | None], bool]
+
+    def __len__(self) -> int:
+        return OVERHEAD + len(self.head) + len(self.body)
+
+
+class ResponseCache:
+    """Answers by the bytes of their requests. The oldest are removed to keep within `limit` bytes.
+
+    The oldest are those that were remembered first, however often they have been sent.
+    """
+
+    def __init__(self, access_log: AccessLog, limit: int = LIMIT) -> None:
+        self._access_log = access_log
+        self._limit = limit
+        self._used = 0
+        self._responses: OrderedDict[bytes, _CachedResponse] = OrderedDict()
+        self._second = 0
+        self._date = b""
+
+    def repeat(self, request: bytes, client: str | None) -> bytes:
+        """Return and log the answer to these bytes, which have to be exactly one request.
+
+        Empty where there is none, or where it is not current any more.
+        """
+        cached = self._responses.get(request)
+        if cached is None:
+            return b""
+        began = time.monotonic()
+        if not cached.is_current(client):
+            self._remove(request)
+            return b""
+        answer = b"".join((cached.head, _BEFORE_DATE, self._write_date(), b"\r\n\r\n", cached.body))
+        cached.log(client, time.monotonic() - began)
+        return answer
+
+    def remember(self, request: bytes, answer: SentAnswer) -> None:
+        """Remember the answer to these bytes, if it can be repeated."""
+        response = answer.response
+        if answer.is_current is None or not isinstance(response, web.Response):
+            return
+        has_body = answer.entry.method == "GET" and response.status != NOT_MODIFIED
+        body = response.body if has_body else b""
+        if not isinstance(body, bytes) or max(len(request) - MAX_REQUEST, len(body) - MAX_BODY) > 0:
+            return
+        self._remove(request)
+        log = self._access_log.prepare(answer.entry)
+        cached = _CachedResponse(_write_head(response), body, log, answer.is_current)
+        self._responses[request] = cached
+        self._used += len(request) + len(cached)
+        while self._used > self._limit:
+            self._remove(next(iter(self._responses)))
+
+    def _remove(self, request: bytes) -> None:
+        removed = self._responses.pop(request, None)
+        if removed is not None:
+            self._used -= len(request) + len(removed)
+
+    def _write_date(self) -> bytes:
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._date = formatdate(second, usegmt=True).encode("ascii")
+        return self._date
+
+
+def _write_head(response: web.Response) -> bytes:
+    lines = [f"HTTP/1.1 {response.status} {response.reason}"]
+    lines += [f"{name}: {value}" for name, value in response.headers.items() if name != "Date"]
+    return "\r\n".join(lines).encode("utf-8")
+
+
+class ReplayingProtocol(asyncio.BufferedProtocol):
+    """One client's connection: stands between a transport and `inner`, aiohttp's protocol.
+
+    Bytes are read into `read_buffer`, and copied from there at once, so all connections of a worker
+    share it. asyncio itself would allocate 256 KiB for each read, which takes as long as to repeat
+    an answer.
+
+    An answer is repeated only if `inner` has answered everything before, and the bytes that came
+    are exactly one request. If several requests came at once, only `inner` knows where each of them
+    ends: then it gets all bytes from there on.
+    """
+
+    def __init__(
+        self, inner: asyncio.Protocol, cache: ResponseCache, read_buffer: memoryview
+    ) -> None:
+        self._inner = inner
+        self._cache = cache
+        self._read_buffer = read_buffer
+        self._is_idle = True  # every request that came has been answered
+        self._is_paused = False  # the client does not read its answers
+        self._request = b""  # the request that `inner` answers, if it is known where that one ends
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.BaseProtocol."""
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self._client = str(peer[0]) if isinstance(peer, tuple) else None
+        self._may_repeat_until = time.monotonic() + MAX_REPEATING
+        self._inner.connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.BaseProtocol."""
+        self._inner.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """See asyncio.BaseProtocol."""
+        self._is_paused = True
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        """See asyncio.BaseProtocol."""
+        self._is_paused = False
+        self._inner.resume_writing()
+
+    def eof_received(self) -> bool | None:
+        """See asyncio.BufferedProtocol."""
+        return self._inner.eof_received()
+
+    def get_buffer(self, _: int) -> memoryview:
+        """See asyncio.BufferedProtocol.
+
+        It is a memoryview because TLS reads into slices of it: slices of a bytearray are copies.
+        """
+        return self._read_buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """See asyncio.BufferedProtocol."""
+        data = bytes(self._read_buffer[:nbytes])
+        if self._is_idle and self._repeat(data):
+            return
+        self._request = data if self._is_idle and _REQUEST.fullmatch(data) else b""
+        self._is_idle = False
+        self._inner.data_received(data)
+
+    def _repeat(self, data: bytes) -> bool:
+        if self._is_paused or self._transport.is_closing():
+            return False
+        if time.monotonic() > self._may_repeat_until:
+            return False
+        answer = self._cache.repeat(data, self._client)
+        if answer:
+            self._transport.write(answer)
+        return bool(answer)
+
+    def finish_answer(self, answer: SentAnswer, sending: asyncio.Task[Any]) -> None:
+        """Note that the task `sending` has ended, which sent `answer`."""
+        is_sent = not sending.cancelled() and sending.exception() is None
+        if is_sent and self._request and answer.response.keep_alive:
+            self._cache.remember(self._request, answer)
+            self._is_idle = True
+            self._may_repeat_until = time.monotonic() + MAX_REPEATING

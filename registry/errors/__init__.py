@@ -1,0 +1,74 @@
+"""Every error of Entrepôt, in one tree.
+
+    EntrepotError
+    ├── InvalidInput              the one who wrote the request has to change it
+    │   ├── NameInvalid           repository name outside the grammar
+    │   ├── TagInvalid            tag outside the grammar
+    │   ├── DigestInvalid         digest outside the grammar, or an unsupported algorithm
+    │   ├── KeyInvalid            file that is not a key for signing bundles
+    │   ├── VolumeTooSmall        size that is too small for the volumes of a bundle
+    │   ├── PlatformInvalid       text that is not os/architecture[/variant]
+    │   ├── ClientInvalid         text that is not an address, a network or a glob of addresses
+    │   ├── PaginationInvalid     `n` that is not a number
+    │   ├── ListInvalid           list of images, or file that names images, that cannot be read
+    │   └── RangeUnsatisfiable    byte range after the end of the content
+    ├── Unknown                   it does not exist, here or upstream
+    │   ├── NameUnknown           no such repository, or no such upstream
+    │   ├── ManifestUnknown       no such tag or manifest in this repository
+    │   ├── PlatformUnknown       the image has no manifest for this platform
+    │   ├── BlobUnknown           no such blob in this repository
+    │   └── ReferrersUnsupported  the upstream has no referrers API
+    ├── UpstreamError             the upstream gave no usable answer: whether it exists is not known
+    │   ├── UpstreamUnreachable   no connection, no answer in time, or 5xx
+    │   ├── UpstreamThrottled     429: wait `retry_after` seconds
+    │   ├── UpstreamDenied        401 or 403 with the configured credentials
+    │   ├── UpstreamFaulty        an answer that the specification does not allow
+    │   └── UpstreamOffline       `offline = true`: no connection may be opened
+    ├── ManifestInvalid           manifest that no client may get
+    ├── DigestMismatch            bytes that do not have their digest
+    ├── BundleInvalid             bundle that is damaged, or file that is not a bundle
+    ├── ImagePinned               the image is pinned, so it cannot be removed
+    ├── NotPinned                 the image is not pinned, so it cannot be unpinned
+    ├── StoreError                the disk refused an operation
+    │   └── StoreTooNew           a newer version has written the data folder
+    └── SettingsError             setting that cannot be used
+
+`Unknown` and `UpstreamError` are different answers. *It does not exist* may be remembered and acted
+on; *it is not known* never is. Facts are attributes, and the message is made from them. Nothing
+here knows HTTP: the only table of statuses is in `registry/api/errors.py`.
+
+To add an error: write its class in the file of its family, its line in this tree, and its import.
+"""
+
+from registry.errors.content import BundleInvalid as BundleInvalid
+from registry.errors.content import DigestMismatch as DigestMismatch
+from registry.errors.content import ImagePinned as ImagePinned
+from registry.errors.content import ManifestInvalid as ManifestInvalid
+from registry.errors.content import NotPinned as NotPinned
+from registry.errors.input import ClientInvalid as ClientInvalid
+from registry.errors.input import DigestInvalid as DigestInvalid
+from registry.errors.input import InvalidInput as InvalidInput
+from registry.errors.input import KeyInvalid as KeyInvalid
+from registry.errors.input import ListInvalid as ListInvalid
+from registry.errors.input import NameInvalid as NameInvalid
+from registry.errors.input import PaginationInvalid as PaginationInvalid
+from registry.errors.input import PlatformInvalid as PlatformInvalid
+from registry.errors.input import RangeUnsatisfiable as RangeUnsatisfiable
+from registry.errors.input import TagInvalid as TagInvalid
+from registry.errors.input import VolumeTooSmall as VolumeTooSmall
+from registry.errors.installation import SettingsError as SettingsError
+from registry.errors.installation import StoreError as StoreError
+from registry.errors.installation import StoreTooNew as StoreTooNew
+from registry.errors.root import EntrepotError as EntrepotError
+from registry.errors.unknown import BlobUnknown as BlobUnknown
+from registry.errors.unknown import ManifestUnknown as ManifestUnknown
+from registry.errors.unknown import NameUnknown as NameUnknown
+from registry.errors.unknown import PlatformUnknown as PlatformUnknown
+from registry.errors.unknown import ReferrersUnsupported as ReferrersUnsupported
+from registry.errors.unknown import Unknown as Unknown
+from registry.errors.upstream import UpstreamDenied as UpstreamDenied
+from registry.errors.upstream import UpstreamError as UpstreamError
+from registry.errors.upstream import UpstreamFaulty as UpstreamFaulty
+from registry.errors.upstream import UpstreamOffline as UpstreamOffline
+from registry.errors.upstream import UpstreamThrottled as UpstreamThrottled
+from registry.errors.upstream import UpstreamUnreachable as UpstreamUnreachable

@@ -1,0 +1,45 @@
+"""Errors of content, and of what may be done with it."""
+
+from registry.errors.root import EntrepotError
+
+
+class ManifestInvalid(EntrepotError):
+    """A manifest that no client may get: ambiguous, too large, not JSON, or of an unknown type."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(f"invalid manifest: {why}")
+
+
+class DigestMismatch(EntrepotError):
+    """Bytes that do not have their digest; they have been deleted."""
+
+    def __init__(self, digest: str, why: str) -> None:
+        self.digest, self.why = digest, why
+        super().__init__(f"{digest}: {why}")
+
+
+class BundleInvalid(EntrepotError):
+    """A bundle that cannot be used: `place` is the file or blob, `why` says what is wrong."""
+
+    def __init__(self, place: str, why: str) -> None:
+        self.place, self.why = place, why
+        super().__init__(f"{place}: {why}")
+
+
+class ImagePinned(EntrepotError):
+    """The image is pinned: it cannot be removed before it is unpinned."""
+
+    def __init__(self, image: str) -> None:
+        self.image = image
+        super().__init__(f"{image} is pinned; unpin it first: entrepot images unpin {image}")
+
+
+class NotPinned(EntrepotError):
+    """The image is not pinned, so it cannot be unpinned."""
+
+    def __init__(self, image: str) -> None:
+        self.image = image
+        super().__init__(
+            f"{image} is not pinned; list the images and their pins: entrepot images ls"
+        )

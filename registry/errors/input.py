@@ -1,0 +1,102 @@
+"""Errors of a request or argument that cannot be used: the one who wrote it has to change it."""
+
+from registry.errors.root import EntrepotError
+
+
+class InvalidInput(EntrepotError):
+    """The request or argument is malformed: to repeat it without a change cannot help."""
+
+
+class NameInvalid(InvalidInput):
+    """A repository name outside the grammar of the distribution specification."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        rule = "lower-case letters, digits and single separators (. _ __ -) in segments joined by /"
+        super().__init__(f"invalid repository name {name[:300]!r}: {rule}, at most 255 characters")
+
+
+class TagInvalid(InvalidInput):
+    """A tag outside the grammar of the distribution specification."""
+
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
+        rule = "at most 128 letters, digits, '_', '.' or '-', not beginning with '.' or '-'"
+        super().__init__(f"invalid tag {tag[:300]!r}: {rule}")
+
+
+class DigestInvalid(InvalidInput):
+    """A digest outside the grammar, or of an algorithm that is not sha256 or sha512."""
+
+    def __init__(self, digest: str) -> None:
+        self.digest = digest
+        rule = "sha256 with 64 or sha512 with 128 lower-case hexadecimal digits"
+        super().__init__(f"invalid digest {digest[:300]!r}: {rule}")
+
+
+class KeyInvalid(InvalidInput):
+    """A file without a usable Ed25519 key: `path`, and why it cannot be used."""
+
+    def __init__(self, path: str, why: str) -> None:
+        self.path, self.why = path, why
+        super().__init__(
+            f"{path} cannot be used as a key ({why}); make one with: openssl genpkey -algorithm"
+            " ed25519 -out key.pem, and its public half with: openssl pkey -in key.pem -pubout"
+        )
+
+
+class VolumeTooSmall(InvalidInput):
+    """A volume size of `limit` bytes that does not hold what each volume contains besides blobs."""
+
+    def __init__(self, limit: int, least: int) -> None:
+        self.limit, self.least = limit, least
+        super().__init__(
+            f"volumes of {limit} bytes are too small; this bundle needs {least} or more"
+        )
+
+
+class PlatformInvalid(InvalidInput):
+    """A platform that is not os/architecture[/variant]."""
+
+    def __init__(self, platform: str) -> None:
+        self.platform = platform
+        rule = "write os/architecture[/variant], such as linux/arm64"
+        super().__init__(f"invalid platform {platform[:100]!r}: {rule}")
+
+
+class ClientInvalid(InvalidInput):
+    """A text for clients that is not an address, a network, or a glob of addresses."""
+
+    def __init__(self, client: str) -> None:
+        self.client = client
+        super().__init__(
+            f"invalid client {client[:100]!r}: write an address such as 10.0.0.7, a network such as"
+            " 10.1.0.0/16, or a glob such as '10.1.*'"
+        )
+
+
+class PaginationInvalid(InvalidInput):
+    """The parameter `n` of a list, which is not a whole number of 0 or more."""
+
+    def __init__(self, n: str) -> None:
+        self.n = n
+        super().__init__(f"invalid n {n[:100]!r}: write a whole number, 0 or more")
+
+
+class ListInvalid(InvalidInput):
+    """A list of images that cannot be read.
+
+    `source` is its name, `line` the line with the mistake (0: the whole list), `cure` what to do.
+    """
+
+    def __init__(self, source: str, line: int, why: str, cure: str) -> None:
+        self.source, self.line, self.why, self.cure = source, line, why, cure
+        super().__init__(f"{source}:{line}: {why}; {cure}" if line else f"{source}: {why}; {cure}")
+
+
+class RangeUnsatisfiable(InvalidInput):
+    """A byte range that begins at or after the end of the content, which has `size` bytes."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        super().__init__(f"the range is outside of the content, which has {size} bytes")

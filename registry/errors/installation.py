@@ -1,0 +1,31 @@
+"""Errors of this installation: its data folder and its settings."""
+
+from registry.errors.root import EntrepotError
+
+
+class StoreError(EntrepotError):
+    """The disk refused an operation on `path`; `why` is the message of the operating system."""
+
+    def __init__(self, path: str, why: str) -> None:
+        self.path, self.why = path, why
+        super().__init__(f"{path}: {why}")
+
+
+class StoreTooNew(StoreError):
+    """A newer version has written the data folder (its layout is `found`): nothing is changed."""
+
+    def __init__(self, path: str, found: int, known: int) -> None:
+        self.found, self.known = found, known
+        super().__init__(
+            path,
+            f"was written by a newer Entrepôt (layout {found}; this version knows {known}); "
+            "run that version, or set storage.path to another folder",
+        )
+
+
+class SettingsError(EntrepotError):
+    """A setting that cannot be used: `key`, why, and what to do (`cure`)."""
+
+    def __init__(self, key: str, why: str, cure: str) -> None:
+        self.key, self.why, self.cure = key, why, cure
+        super().__init__(f"{key}: {why}; {cure}")

@@ -1,0 +1,14 @@
+"""The root of the tree of errors."""
+
+from typing import Self
+
+
+class EntrepotError(Exception):
+    """The root of the tree; `str()` is a message for operators and clients."""
+
+    def copy(self) -> Self:
+        """Return this error without its traceback, which keeps the frames that it passed alive."""
+        copied = type(self).__new__(type(self))
+        copied.args = self.args
+        copied.__dict__.update(self.__dict__)
+        return copied

@@ -1,0 +1,96 @@
+"""A request to a registry, its answer, and the error that an answer other than 2xx means."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import httpx
+
+from registry.errors import (
+    Unknown,
+    UpstreamDenied,
+    UpstreamError,
+    UpstreamFaulty,
+    UpstreamThrottled,
+    UpstreamUnreachable,
+)
+from registry.upstream.failures import AttemptFailed, HeadRefused, RedirectBroken
+from registry.upstream.rate_limit import read_retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request of the pull API, before login and redirects.
+
+    `path` is what follows `/v2/`, with the query. `missing` makes the error that a 404 means.
+    `is_blob` says that the path is a blob's. `counts` says that the registry counts the request
+    against its pull limit, as Docker Hub counts each GET of a manifest. `start_at` is the URL to
+    which an earlier answer to the same path redirected; None asks the registry itself.
+    """
+
+    method: str
+    path: str
+    repository: str
+    missing: Callable[[], Unknown]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    is_blob: bool = False
+    counts: bool = False
+    start_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP response whose body is not read yet, with the URL that sent it, after redirects.
+
+    `origin` is the scheme, host and port of `url`: the part that logs and errors may show.
+    """
+
+    response: httpx.Response
+    url: str
+    origin: str
+
+
+async def read_body(answer: Answer, limit: int) -> bytes:
+    """Read a whole body of at most `limit` bytes.
+
+    Raises:
+        UpstreamFaulty: the body is longer; reading stops there.
+    """
+    body = bytearray()
+    async for chunk in answer.response.aiter_raw():
+        body += chunk
+        if len(body) > limit:
+            raise UpstreamFaulty(answer.origin, f"sends more than {limit} bytes")
+    return bytes(body)
+
+
+def error_of(request: Request, answer: Answer, *, is_redirected: bool) -> Unknown | UpstreamError:
+    """Return the error that an answer with a status other than 2xx means.
+
+    `is_redirected` says that another host than the registry's sent the answer.
+    """
+    status = answer.response.status_code
+    retry_after = read_retry_after(answer.response.headers)
+    if is_redirected and (status >= 500 or status in (401, 403, 408) or request.is_blob):
+        # The signed URL may have expired, the clocks may differ, or the content host may not have
+        # the blob yet. None of these says whether the registry has the content.
+        why = f"refuses the URL to which the registry redirected ({status})"
+        return RedirectBroken(answer.origin, why, retry_after)
+    if status == 404:
+        return request.missing()
+    kind, why = _read_status(status, request.method)
+    return kind(answer.origin, why, retry_after)
+
+
+def _read_status(status: int, method: str) -> tuple[type[UpstreamError], str]:
+    match status:
+        case 429:
+            return UpstreamThrottled, "answers 429: too many requests"
+        case 401 | 403:
+            return UpstreamDenied, f"refuses access ({status}): private, or it does not exist"
+        case 405 | 501 if method == "HEAD":
+            return HeadRefused, f"does not support HEAD ({status})"
+        case 502 | 503 | 504:
+            return UpstreamUnreachable, f"answers {status}"
+        case _ if status >= 500 or status == 408:
+            return AttemptFailed, f"answers {status}"
+    return UpstreamFaulty, f"answers {status}, which the specification does not allow here"
