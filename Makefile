@@ -3,14 +3,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check format soak bench report peers lock clean
+.PHONY: run test test-programs check format soak bench report peers lock clean
+PARALLEL := -n 3 --dist loadgroup --no-loadscope-reorder
+# Python keeps compiled modules: otherwise each of many processes would compile all of them again.
+export PYTHONDONTWRITEBYTECODE :=
 
 run: $(VENV)/run.stamp            ## start the mirror on 127.0.0.1:5000
 	$(BIN)/entrepot serve
 
-test: $(VENV)/test.stamp          ## run every test (reduced sizes, about 10 minutes on 2 cores)
-	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "not soak and not alone"
-	$(BIN)/python -m pytest -m "alone and not soak" || [ $$? -eq 5 ]  # 5: none was selected
+test: $(VENV)/test.stamp          ## run the tests that need no program built from source (5 minutes)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not alone and not programs and not soak"
+	$(BIN)/python -m pytest -m "alone and not programs and not soak" || [ $$? -eq 5 ]  # 5: none
+
+test-programs: $(VENV)/test.stamp ## run the tests with programs built from source, and longer loops
+	$(BIN)/python -m pytest $(PARALLEL) -m "programs and not alone and not soak"
+	$(BIN)/python -m pytest -m "programs and alone and not soak" || [ $$? -eq 5 ]  # 5: none
 
 check: $(VENV)/test.stamp         ## check format, lint, types and architecture
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""What every case stands on: a scratch folder, the contenders that are here, and the rounds."""
+"""What every case stands on: a scratch folder, the peers that are here, and the rounds."""
 
 import os
 import shutil
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.contenders import Contender, Place, list_contenders, start_registry
 from benchmarks.content import Image, publish
 from benchmarks.drayage import cache_folder
 from benchmarks.load import LoadFailed
+from benchmarks.peers import Peer, Place, list_peers, start_registry
 from benchmarks.processes import DoesNotStart, await_calm
 from benchmarks.results import US, Bar, ImageOutcome
 
@@ -23,7 +23,7 @@ MIB = 1 << 20
 ROOT = Path(__file__).parents[1]
 # Takes one sample: the measures of one round.
 Measure = Callable[[], dict[str, float]]
-# A contender that died leaves nothing to divide by and nothing to look at.
+# A peer that died leaves nothing to divide by and nothing to look at.
 FORESEEN = (
     LoadFailed,
     DoesNotStart,
@@ -43,7 +43,7 @@ class Bench:
     folder: Path
     scale: float = 1.0
     seconds: float = 5.0
-    present: dict[str, Contender] = field(default_factory=dict)
+    present: dict[str, Peer] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
@@ -72,10 +72,10 @@ class Bench:
             place.stop()
 
     @contextmanager
-    def running(self, contender: Contender, upstream: str) -> Iterator[Place]:
-        """Start a contender with nothing in it, and stop it at the end."""
-        folder = self.make_folder(contender.name)
-        place = contender.start(folder, upstream)
+    def running(self, peer: Peer, upstream: str) -> Iterator[Place]:
+        """Start a peer with nothing in it, and stop it at the end."""
+        folder = self.make_folder(peer.name)
+        place = peer.start(folder, upstream)
         try:
             await_calm(place.session)
             yield place
@@ -88,9 +88,9 @@ class Bench:
     ) -> dict[str, Place]:
         """Start everyone who is here and prime each; who fails is noted and left out."""
         places = {}
-        for name, contender in self.present.items():
+        for name, peer in self.present.items():
             try:
-                place = stack.enter_context(self.running(contender, upstream))
+                place = stack.enter_context(self.running(peer, upstream))
                 prime(place)
             except FORESEEN as error:
                 self.failures[name] = str(error)
@@ -117,13 +117,13 @@ def open_bench(scale: float, seconds: float) -> Iterator[Bench]:
     """Look who is here, and make a scratch folder that is gone at the end."""
     folder = Path(tempfile.mkdtemp(prefix="bench-work-", dir=cache_folder()))
     bench = Bench(folder, scale, seconds)
-    for contender in list_contenders():
-        lack = contender.find_lack()
+    for peer in list_peers():
+        lack = peer.find_lack()
         if lack:
-            bench.missing[contender.name] = lack
-            say(f"missing: {contender.name}: {lack}")
+            bench.missing[peer.name] = lack
+            say(f"missing: {peer.name}: {lack}")
         else:
-            bench.present[contender.name] = contender
+            bench.present[peer.name] = peer
     try:
         yield bench
     finally:

@@ -113,7 +113,7 @@ class Client:
             raise ValueError(f"{self._left} bytes announced where {self._length} were expected")
 
 
-class Crowd:
+class ManyClients:
     """All clients of this process."""
 
     def __init__(self, plan: dict[str, Any]) -> None:
@@ -184,11 +184,11 @@ def run() -> None:
     plan = json.loads(sys.stdin.readline())
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    crowd = Crowd(plan)
+    clients = ManyClients(plan)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()
-    sys.stdout.write(json.dumps(crowd.run()) + "\n")
+    sys.stdout.write(json.dumps(clients.run()) + "\n")
 
 
 if __name__ == "__main__":

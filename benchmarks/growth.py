@@ -13,9 +13,9 @@ from pathlib import Path
 
 from benchmarks.bench import Bench, say
 from benchmarks.cases.stores import AGAIN, fill_mirror, make_mirror, measure_lookups, measure_start
-from benchmarks.contenders import Place
 from benchmarks.curves import Curve, draw_curves, print_table
 from benchmarks.load import Request, pull, storm
+from benchmarks.peers import Place
 from benchmarks.processes import Usage, await_calm, read_usage
 from benchmarks.store import MOST_FILES, fill_store
 from tests.harness.mirror import MirrorProcess

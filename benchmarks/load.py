@@ -1,4 +1,4 @@
-"""Load on a running contender: cheap clients in processes of their own, wrk, and slow readers."""
+"""Load on a running peer: cheap clients in processes of their own, wrk, and slow readers."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from benchmarks.client import ACCEPT
-from benchmarks.contenders import Place
+from benchmarks.peers import Place
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 180.0  # seconds that a measured pull may take before it counts as failed
@@ -144,7 +144,7 @@ def slow_readers(place: Place, path: str, count: int, rate: int) -> Iterator[Non
     Raises:
         LoadFailed: at the end, when they did not get what they read for.
     """
-    command = [sys.executable, "-m", "benchmarks.sluggards"]
+    command = [sys.executable, "-m", "benchmarks.slow_readers"]
     arguments = [str(place.port), path, str(count), str(rate)]
     process = subprocess.Popen(  # noqa: S603
         [*command, *arguments],

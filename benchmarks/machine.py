@@ -20,8 +20,8 @@ def describe_machine(bench: Bench) -> dict[str, str]:
         "python": f"{platform.python_version()}, aiohttp {aiohttp.__version__}",
         "load at the start": load,
     }
-    for name, contender in bench.present.items():
-        facts[name] = contender.tell_version()
+    for name, peer in bench.present.items():
+        facts[name] = peer.tell_version()
     for name, lack in bench.missing.items():
         facts[name] = f"missing: {lack}"
     return facts

@@ -46,7 +46,7 @@ class State(Enum):
 class Bar:
     """What our measure must reach: at most or at least `factor` times another's, or absolutely.
 
-    `against` is a contender, or empty where `factor` is the bound itself.
+    `against` is a peer, or empty where `factor` is the bound itself.
     """
 
     measure: str
@@ -95,7 +95,7 @@ class Verdict:
 
 @dataclass
 class ImageOutcome:
-    """One case as it was run: samples by contender, one per round; who is missing, who failed."""
+    """One case as it was run: samples by peer, one per round; who is missing, who failed."""
 
     name: str
     title: str
@@ -113,9 +113,9 @@ class ImageOutcome:
         reduced = "" if self.scale == 1 else f" (reduced: scale {self.scale:g})"
         return self.title + reduced
 
-    def spread(self, contender: str, measure: str) -> Spread | None:
+    def spread(self, peer: str, measure: str) -> Spread | None:
         """Return the spread of a measure; None where it was never taken."""
-        values = [one[measure] for one in self.samples.get(contender, ()) if measure in one]
+        values = [one[measure] for one in self.samples.get(peer, ()) if measure in one]
         return Spread.of(values) if values else None
 
     def measures(self) -> list[str]:

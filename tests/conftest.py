@@ -11,22 +11,31 @@ from tests.harness.mirror import MirrorProcess
 
 MirrorMaker = Callable[..., MirrorProcess]
 
+# Folders whose tests need programs that are built from source, or take more minutes than a person
+# waits for `make test`; and the fixtures elsewhere that build such a program.
+PROGRAMS = frozenset({"packaging", "conformance", "fuzz"})
+BUILT = frozenset({"crane", "oras"})
 # Folders whose tests share daemons: one process runs a folder. Elsewhere one runs a file.
 TOGETHER = frozenset({"clients", "conformance"})
-ALONE = frozenset({"test_flights_crowd.py", "test_stale.py"})
+ALONE = frozenset({"test_downloads_crowd.py", "test_stale.py"})
 # Folders whose files take longest, the longest first: begun last, they would be waited for.
 LONGEST = ("packaging", "clients", "conformance", "faults")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests stay in one process, which run alone, and what begins first."""
+    """Mark the tests that stay in one process, need programs or run alone; sort the longest first.
+
+    `make test` runs what has no mark, `make test-programs` what is marked `programs`.
+    """
     for item in items:
         folder = item.path.parent.name
         group = folder if folder in TOGETHER else f"{folder}/{item.path.name}"
         item.add_marker(pytest.mark.xdist_group(group))
         if item.path.name in ALONE:
             item.add_marker("alone")
+        if folder in PROGRAMS or BUILT & set(getattr(item, "fixturenames", ())):
+            item.add_marker("programs")
     items.sort(key=_rank)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from benchmarks.bench import Bench, Case, Measure
 from benchmarks.cases.hot import REPOSITORY, prepare_crowd, prepare_one
-from benchmarks.contenders import Contender, Entrepot, Place
 from benchmarks.load import Request, pull
+from benchmarks.peers import Entrepot, Peer, Place
 from benchmarks.results import US, Bar
 from tests.harness.bundle_files import BundleProcess, plan, write_tar
 from tests.harness.deadline import await_truth
@@ -21,7 +21,7 @@ RIVAL = "nginx"
 IMAGE = f"docker.io/{REPOSITORY}:1"
 
 
-class Showcase(Contender):
+class Showcase(Peer):
     """`entrepot bundle serve` with a bundle of what the upstream has."""
 
     name = US

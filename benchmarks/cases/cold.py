@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from benchmarks.bench import MIB, Bench, Case, Measure
-from benchmarks.contenders import Contender, Place
 from benchmarks.content import Blob, make_blob, make_image
 from benchmarks.load import Request, pull, verify
+from benchmarks.peers import Peer, Place
 from benchmarks.processes import read_usage
 from benchmarks.results import Bar
 
@@ -21,14 +21,14 @@ def _prepare(bench: Bench) -> Iterator[Mapping[str, Measure]]:
     with ExitStack() as stack:
         origin = stack.enter_context(bench.origin(image))
         measures: dict[str, Measure] = {"direct": lambda: _measure(origin, blob)}
-        for name, contender in bench.present.items():
-            measures[name] = _measurer(bench, contender, origin, blob)
+        for name, peer in bench.present.items():
+            measures[name] = _measurer(bench, peer, origin, blob)
         yield measures
 
 
-def _measurer(bench: Bench, contender: Contender, origin: Place, blob: Blob) -> Measure:
+def _measurer(bench: Bench, peer: Peer, origin: Place, blob: Blob) -> Measure:
     def measure() -> dict[str, float]:
-        with bench.running(contender, f"127.0.0.1:{origin.port}") as place:
+        with bench.running(peer, f"127.0.0.1:{origin.port}") as place:
             pull(place.port, [[Request(place.manifest(REPOSITORY, "1"))]]).require()
             sample = _measure(place, blob)
             verify(place.port, place.blob(REPOSITORY, blob.digest), blob.digest, blob.size)

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from benchmarks.bench import MIB, Bench, Case, Measure
-from benchmarks.contenders import Contender
 from benchmarks.load import Request, pull
-from benchmarks.narrows import Narrows
+from benchmarks.peers import Peer
 from benchmarks.results import Bar
+from benchmarks.slow_upstream import SlowUpstream
 
 SIZE = 256 * MIB
 RATE = 40 * MIB
@@ -19,25 +19,25 @@ LONGEST = 8.0  # times one direct download; a peer that has not ended by then is
 @contextmanager
 def _prepare(bench: Bench) -> Iterator[Mapping[str, Measure]]:
     size = bench.size(SIZE, least=8 * MIB)
-    with Narrows(REPOSITORY, size, rate=RATE) as upstream:
+    with SlowUpstream(REPOSITORY, size, rate=RATE) as upstream:
         measures: dict[str, Measure] = {"direct": lambda: _measure_direct(upstream)}
-        for name, contender in bench.present.items():
-            measures[name] = _measurer(bench, contender, upstream)
+        for name, peer in bench.present.items():
+            measures[name] = _measurer(bench, peer, upstream)
         yield measures
 
 
-def _measure_direct(upstream: Narrows) -> dict[str, float]:
+def _measure_direct(upstream: SlowUpstream) -> dict[str, float]:
     upstream.count_sent()
     path = f"/v2/{REPOSITORY}/blobs/{upstream.digest}"
     seen = pull(upstream.port, [[Request(path, upstream.size)]]).require()
     return {"wall": seen.wall, "upstream": upstream.count_sent() / upstream.size}
 
 
-def _measurer(bench: Bench, contender: Contender, upstream: Narrows) -> Measure:
+def _measurer(bench: Bench, peer: Peer, upstream: SlowUpstream) -> Measure:
     retries = LONGEST * upstream.size / RATE + 2
 
     def measure() -> dict[str, float]:
-        with bench.running(contender, upstream.host) as place:
+        with bench.running(peer, upstream.host) as place:
             pull(place.port, [[Request(place.manifest(REPOSITORY, "1"))]]).require()
             upstream.count_sent()
             request = Request(place.blob(REPOSITORY, upstream.digest), upstream.size)

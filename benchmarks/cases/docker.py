@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from benchmarks.bench import MIB, Bench, Case, Measure
-from benchmarks.contenders import Place
 from benchmarks.content import make_runnable
 from benchmarks.load import LoadFailed, Request, pull
+from benchmarks.peers import Place
 from benchmarks.results import Bar
 from tests.clients.engines import run_containerd, run_dockerd
 from tests.clients.programs import missing, place_of

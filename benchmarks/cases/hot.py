@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from benchmarks.bench import MIB, Bench, Case, Measure
-from benchmarks.contenders import Place
 from benchmarks.content import Blob, Image, make_blob, make_image
 from benchmarks.load import Request, pull, verify
+from benchmarks.peers import Place
 from benchmarks.processes import read_usage
 from benchmarks.results import Bar
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from benchmarks.bench import MIB, Bench, Case, Measure
-from benchmarks.contenders import Contender, Place
 from benchmarks.content import Image, make_blob, make_image
 from benchmarks.load import PATIENCE, Request, pull, verify
+from benchmarks.peers import Peer, Place
 from benchmarks.processes import read_usage
 from benchmarks.results import Bar
 
@@ -24,16 +24,14 @@ def _prepare(bench: Bench) -> Iterator[Mapping[str, Measure]]:
     with ExitStack() as stack:
         origin = stack.enter_context(bench.origin(image))
         yield {
-            name: _measurer(bench, contender, origin, image, clients)
-            for name, contender in bench.present.items()
+            name: _measurer(bench, peer, origin, image, clients)
+            for name, peer in bench.present.items()
         }
 
 
-def _measurer(
-    bench: Bench, contender: Contender, origin: Place, image: Image, clients: int
-) -> Measure:
+def _measurer(bench: Bench, peer: Peer, origin: Place, image: Image, clients: int) -> Measure:
     def measure() -> dict[str, float]:
-        with bench.running(contender, f"127.0.0.1:{origin.port}") as place:
+        with bench.running(peer, f"127.0.0.1:{origin.port}") as place:
             requests = [Request(place.manifest(REPOSITORY, image.tag), len(image.manifest))]
             requests += [
                 Request(place.blob(REPOSITORY, one.digest), one.size) for one in image.blobs

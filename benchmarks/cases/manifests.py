@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from benchmarks.bench import Bench, Case, Measure
-from benchmarks.contenders import Place
 from benchmarks.content import make_blob, make_image
 from benchmarks.load import LoadFailed, Request, pull, storm
+from benchmarks.peers import Place
 from benchmarks.processes import read_usage
 from benchmarks.results import Bar
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from benchmarks.bench import MIB, Bench, Case, Measure
-from benchmarks.contenders import Contender, Entrepot
 from benchmarks.load import Request, pull, verify
-from benchmarks.narrows import Narrows
+from benchmarks.peers import Entrepot, Peer
 from benchmarks.results import US, Bar
+from benchmarks.slow_upstream import SlowUpstream
 
 SIZE = 64 * MIB
 RATE = 2 * MIB
@@ -18,23 +18,23 @@ REPOSITORY = "bench/narrow"
 @contextmanager
 def _prepare(bench: Bench) -> Iterator[Mapping[str, Measure]]:
     size = bench.size(SIZE, least=16 * MIB)
-    with Narrows(REPOSITORY, size, connection_rate=RATE) as upstream:
+    with SlowUpstream(REPOSITORY, size, connection_rate=RATE) as upstream:
         measures: dict[str, Measure] = {"direct": lambda: _measure_direct(upstream)}
-        for name, contender in bench.present.items():
-            chosen = Entrepot(CONNECTIONS) if name == US else contender
+        for name, peer in bench.present.items():
+            chosen = Entrepot(CONNECTIONS) if name == US else peer
             measures[name] = _measurer(bench, chosen, upstream)
         yield measures
 
 
-def _measure_direct(upstream: Narrows) -> dict[str, float]:
+def _measure_direct(upstream: SlowUpstream) -> dict[str, float]:
     path = f"/v2/{REPOSITORY}/blobs/{upstream.digest}"
     seen = pull(upstream.port, [[Request(path, upstream.size)]]).require()
     return {"wall": seen.wall, "throughput": seen.received / MIB / seen.wall}
 
 
-def _measurer(bench: Bench, contender: Contender, upstream: Narrows) -> Measure:
+def _measurer(bench: Bench, peer: Peer, upstream: SlowUpstream) -> Measure:
     def measure() -> dict[str, float]:
-        with bench.running(contender, upstream.host) as place:
+        with bench.running(peer, upstream.host) as place:
             pull(place.port, [[Request(place.manifest(REPOSITORY, "1"))]]).require()
             path = place.blob(REPOSITORY, upstream.digest)
             seen = pull(place.port, [[Request(path, upstream.size)]]).require()

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 from benchmarks.bench import MIB, Bench, Case, Measure
 from benchmarks.cases.hot import CLIENTS, GIB, REPOSITORY, warm_blob
-from benchmarks.contenders import Place
 from benchmarks.content import Blob
 from benchmarks.load import LoadFailed, Request, pull
+from benchmarks.peers import Place
 from benchmarks.processes import read_usage
 from benchmarks.results import Bar
 

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from benchmarks.bench import Bench, Case, Measure
 from benchmarks.cases.hot import GIB, REPOSITORY, measure_pulls, warm_blob
-from benchmarks.contenders import Place
 from benchmarks.content import Blob
 from benchmarks.load import slow_readers
+from benchmarks.peers import Place
 from benchmarks.results import Bar
 
 READERS = 200

@@ -1,4 +1,4 @@
-"""How far audits are, so that an interrupted one goes on."""
+"""How far each audit has come, so that an interrupted one can continue."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from registry.catalog.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One pass over all blobs: the last digest it has looked at, and when it began and ended.
+    """One pass over all blobs: the last digest that it has checked, and when it began and ended.
 
-    Times are in epoch seconds; `ended` is 0 while it goes on.
+    Times are in epoch seconds; `ended` is 0 until the pass has ended.
     """
 
     position: str = ""
@@ -18,20 +18,20 @@ class Pass:
 
 
 class AuditCatalog:
-    """A row for each auditor: `background` is the one in the background, `command` the other."""
+    """A row for each auditor: `steward` is the background process, `command` an operator."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def find(self, auditor: str) -> Pass:
-        """Return the last pass; an empty one when there never was any."""
+        """Return the last pass of an auditor; an empty one if there was none."""
         rows = self._database.read(
             "SELECT position, began, ended FROM audits WHERE auditor = ?", (auditor,)
         )
         return Pass(*rows[0]) if rows else Pass()
 
-    async def note(self, auditor: str, state: Pass) -> None:
-        """Record how far it is."""
+    async def record(self, auditor: str, state: Pass) -> None:
+        """Record how far a pass has come."""
         values = (auditor, state.position, state.began, state.ended)
         await self._database.write(
             lambda rows: rows.execute("INSERT OR REPLACE INTO audits VALUES (?, ?, ?, ?)", values)

@@ -1,8 +1,8 @@
-"""The SQLite file: how it is opened, migrated, read and written.
+"""The SQLite file of the catalog: how it is opened, migrated, read and written.
 
-Readers run on the event loop, since a lookup by key takes some ten microseconds and a thread hop
-takes more. Writers run one after the other in one thread of their own, since a commit may wait for
-the disk or for another process.
+Reads run on the event loop: a lookup by key takes about ten microseconds, and to hand it to a
+thread takes longer. Writes run one after the other in one thread, since a commit may wait for the
+disk or for another process.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from registry.errors import StoreError, StoreTooNew
 
 T = TypeVar("T")
 _TABLES = frozenset({"manifests", "links", "holdings", "tags", "blobs"})
-BUSY = 10.0  # seconds a writer waits for the writer of another process
+BUSY = 10.0  # seconds that a write waits for the write of another process
 
 
 class Database:
-    """One process's connections to the catalog; open it with `async with`."""
+    """The connections of one process to the catalog; open it with `async with`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -51,10 +51,10 @@ class Database:
         self._reader = self._writer = None
 
     def read(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        """Run a SELECT that an index answers, here and now.
+        """Run a SELECT on the event loop; it must find its rows by an index.
 
         Raises:
-            StoreError: SQLite could not.
+            StoreError: SQLite reported an error.
         """
         if self._reader is None:
             raise StoreError(str(self._path), "the catalog is not open")
@@ -64,10 +64,12 @@ class Database:
             raise StoreError(str(self._path), str(error)) from error
 
     async def survey(self, read: Callable[[sqlite3.Connection], T]) -> T:
-        """Read much, at one moment: in a thread, on a connection that nobody else waits for.
+        """Run a function that reads many rows, all as they are at one moment.
+
+        It runs in a thread with a connection of its own, so that no other read waits for it.
 
         Raises:
-            StoreError: SQLite could not.
+            StoreError: SQLite reported an error.
         """
         return await asyncio.to_thread(self._survey, read)
 
@@ -80,10 +82,10 @@ class Database:
             raise StoreError(str(self._path), str(error)) from error
 
     async def copy(self, path: Path) -> None:
-        """Copy the whole catalog as it is at one moment to a new file.
+        """Copy the whole catalog, as it is at one moment, to a new file.
 
         Raises:
-            StoreError: SQLite could not.
+            StoreError: SQLite reported an error.
         """
         await asyncio.to_thread(self._copy, path)
 
@@ -95,10 +97,10 @@ class Database:
             raise StoreError(str(path), str(error)) from error
 
     async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `change` in a transaction of its own, after the changes before it.
+        """Run `change` in a transaction, after all changes that were requested before.
 
         Raises:
-            StoreError: SQLite could not; nothing of the change is kept.
+            StoreError: SQLite reported an error; the transaction was rolled back.
         """
         return await asyncio.get_running_loop().run_in_executor(self._writing, self._apply, change)
 
@@ -110,19 +112,16 @@ class Database:
         except sqlite3.Error as error:
             raise StoreError(str(self._path), str(error)) from error
 
-    def version(self) -> int:
-        """Return a number that changes whenever any other connection commits."""
-        return int(self.read("PRAGMA data_version")[0][0])
-
 
 def prepare(path: Path, mark_lost: Callable[[], None]) -> None:
-    """Have a catalog that can be used; if it is a new one, which knows nothing yet, say so before.
+    """Make sure that there is a catalog of this version at `path`.
 
-    What cannot be used is put aside as `catalog.db.broken`: the files it was an index of are there.
+    `mark_lost` is called before a new catalog is made, whose rows have to be made from the files.
+    A damaged catalog is renamed to `catalog.db.broken`.
 
     Raises:
-        StoreError: the disk refuses.
-        StoreTooNew: a newer version has migrated it; it was not touched.
+        StoreError: the disk refused.
+        StoreTooNew: a newer version has migrated the catalog; it was not changed.
     """
     is_new = is_missing(path)
     if not is_new and not _is_sound(path):
@@ -137,37 +136,38 @@ def prepare(path: Path, mark_lost: Callable[[], None]) -> None:
 
 
 def is_missing(path: Path) -> bool:
-    """Whether there is no catalog."""
+    """Whether the file of the catalog is missing or empty."""
     return not path.exists() or not path.stat().st_size
 
 
 def _is_sound(path: Path) -> bool:
-    """Whether the file is a catalog, whole and with its tables; not whether each row is right."""
+    """Whether the file is a complete catalog with its tables; rows are not checked."""
     is_short = _is_short(path)
     log = path.with_name(f"{path.name}-wal")
     if is_short and not (log.exists() and log.stat().st_size):
         return False
     try:
         with closing(_connect(path)) as connection:
-            # Who died while the log was copied into the file leaves it short, and the whole log.
+            # A process that was killed while it copied the log into the file leaves the file
+            # short, and the log complete.
             if is_short and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 return False
             reached = connection.execute("PRAGMA user_version").fetchone()[0]
             names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
             if reached > max(_read_migrations()):
-                return True  # of a newer version: who is to know what it needs
+                return True  # a newer version, whose tables are not known here
             if reached and not names >= _TABLES:
                 return False
             for table in _TABLES if reached else ():
                 connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchall()  # noqa: S608
     except sqlite3.DatabaseError as error:
-        # Locked, or a disk that cannot be read, says nothing of the file.
+        # A lock, or a disk that cannot be read, does not mean that the file is damaged.
         return isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error)
     return True
 
 
 def _is_short(path: Path) -> bool:
-    """Whether the file has fewer bytes than its header says (file format, 1.3)."""
+    """Whether the file has fewer bytes than its header says (SQLite file format, section 1.3)."""
     with path.open("rb") as file:
         head = file.read(100)
     page = int.from_bytes(head[16:18]) if head[16:18] != b"\0\1" else 65_536
@@ -175,18 +175,18 @@ def _is_short(path: Path) -> bool:
 
 
 def migrate(path: Path) -> None:
-    """Bring the catalog at `path` to this version's schema, creating it if need be.
+    """Migrate the catalog at `path` to the schema of this version, or make a new one.
 
     Raises:
         StoreError: the file cannot be opened or is not a catalog.
-        StoreTooNew: a newer version has migrated it; it was not touched.
+        StoreTooNew: a newer version has migrated it; it was not changed.
     """
     steps = _read_migrations()
     try:
         connection = _connect(path)
         try:
             _refuse_newer(connection, path, max(steps))
-            # Only then: switching the journal mode already writes to the file.
+            # After that check, since switching the journal mode already writes to the file.
             connection.execute("PRAGMA journal_mode = WAL")
             _transact(connection, lambda held: _run_missing(held, steps))
         finally:
@@ -199,8 +199,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=BUSY, isolation_level=None, check_same_thread=False, cached_statements=256
     )
-    # WAL with NORMAL loses at most the last commits when power fails, never the file; the files
-    # it indexes were synced before.
+    # With WAL and NORMAL a power failure may undo the last commits, but damages no file. Blobs and
+    # tag files were synced before.
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
 
@@ -210,7 +210,7 @@ def _transact(connection: sqlite3.Connection, change: Callable[[sqlite3.Connecti
     try:
         result = change(connection)
     except BaseException:
-        with suppress(sqlite3.Error):  # SQLite may have done so itself, on a full disk
+        with suppress(sqlite3.Error):  # on a full disk SQLite may have rolled back itself
             connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
@@ -233,9 +233,14 @@ def _run_missing(connection: sqlite3.Connection, steps: dict[int, str]) -> None:
 
 
 def _split(script: str) -> list[str]:
-    # executescript() would commit first, and a half-run migration could then survive.
-    bare = re.sub(r"--.*", "", script)
-    return [statement for statement in map(str.strip, bare.split(";")) if statement]
+    # executescript() would commit first, so that half a migration could be kept.
+    statements, begun = [], ""
+    for line in re.sub(r"--.*", "", script).splitlines():
+        begun = f"{begun}{line}\n"
+        if sqlite3.complete_statement(begun):  # a trigger has semicolons inside
+            statements.append(begun.strip())
+            begun = ""
+    return [*statements, begun] if begun.strip() else statements
 
 
 def _read_migrations() -> dict[int, str]:

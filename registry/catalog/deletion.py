@@ -1,4 +1,4 @@
-"""Removing images from a repository: what goes with them, and what nothing refers to then."""
+"""Which tags, manifests and blobs are deleted when images are removed from repositories."""
 
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from registry.catalog.database import Database
-from registry.catalog.pins import KEPT, is_kept, list_keepers
+from registry.catalog.pins import KEPT, index_pins, is_kept
 from registry.errors import ImagePinned
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, Tag
@@ -16,9 +16,9 @@ Image = tuple[Repository, Reference]
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """What goes: names, manifests of the repository, and blobs that no manifest needs any more.
+    """What is deleted of one repository: tags, manifests, and blobs that nothing needs then.
 
-    `blobs` has the sizes in bytes of those that are stored, the manifests themselves among them.
+    `blobs` has the stored ones with their sizes in bytes, manifests among them.
     """
 
     repository: Repository
@@ -29,45 +29,45 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What removing some images would remove; `refused` are those that a pin keeps, by its name."""
+    """What removing images would delete; `refused` has the pin that keeps an image, by image."""
 
     removals: list[Deletion]
     refused: dict[Image, str]
 
 
 class DeletionCatalog:
-    """Plans and carries out removals; the files are others' to delete."""
+    """Plans deletions, and deletes rows; the caller deletes the files."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def plan(self, images: Iterable[Image]) -> Plan:
-        """Say what removing all these images one after the other would remove.
+        """Return what removing all these images, one after the other, would delete.
 
-        Whatever a pin of its repository keeps any of is refused, and the others are planned.
+        An image is refused if a pin of its repository keeps any part of it.
         """
         wanted = list(images)
         return await self._database.survey(lambda rows: _plan(rows, wanted))
 
     async def check(self, removals: Iterable[Deletion]) -> None:
-        """Look whether the removals may still be applied.
+        """Check that no pin was put since the deletions were planned.
 
         Raises:
-            ImagePinned: a pin of its repository keeps any of them.
+            ImagePinned: a pin of the repository keeps a part of any of them.
         """
         asked = list(removals)
         await self._database.survey(lambda rows: _refuse_pinned(rows, asked))
 
     async def apply(self, removal: Deletion) -> None:
-        """Forget all that `removal` names; a blob that has become needed since is kept.
+        """Delete the rows of tags and manifests, and of the repository's right to the blobs.
 
         Raises:
-            ImagePinned: a pin of its repository keeps any of it; nothing was forgotten.
+            ImagePinned: a pin of the repository keeps a part of it; nothing was deleted.
         """
         await self._database.write(lambda rows: _apply(rows, removal))
 
     async def list_unneeded(self, removals: Sequence[Deletion]) -> dict[Digest, int]:
-        """Return the blobs of applied removals that still nothing refers to, with their sizes."""
+        """Return the blobs of applied deletions that nothing needs now either, with their sizes."""
         return await self._database.survey(lambda rows: _list_unneeded(rows, removals))
 
 
@@ -82,21 +82,21 @@ def _list_unneeded(rows: sqlite3.Connection, removals: Sequence[Deletion]) -> di
 
 
 def _plan(rows: sqlite3.Connection, images: Sequence[Image]) -> Plan:
-    keepers = list_keepers(rows, {repository for repository, _ in images})
+    pins = index_pins(rows, {repository for repository, _ in images})
     wanted: dict[Repository, list[Reference]] = {}
     refused = {}
     for repository, reference in images:
-        pin = keepers.find(repository, *_spread(rows, repository, [reference]))
+        pin = pins.find(repository, *_follow(rows, repository, [reference]))
         if pin is not None:
             refused[repository, reference] = pin
         else:
             wanted.setdefault(repository, []).append(reference)
-    # Once for all: what pins keep is the same whatever is removed, and takes a walk to find out.
+    # Read once for all images: it does not depend on them, and takes long.
     kept = _list_kept(rows) if wanted else set()
     gone: dict[str, frozenset[str]] = {}
     removals = []
     for repository, references in wanted.items():
-        tags, manifests = _spread(rows, repository, references)
+        tags, manifests = _follow(rows, repository, references)
         gone[str(repository)] = manifests
         blobs = _list_freed(rows, manifests, kept, gone)
         removals.append(
@@ -115,15 +115,17 @@ def _list_tags(rows: sqlite3.Connection, repository: Repository, digest: str) ->
     return {row[0] for row in rows.execute(query, (str(repository), digest))}
 
 
-def _list_roots(rows: sqlite3.Connection, repository: Repository, tags: Iterable[str]) -> list[str]:
+def _list_targets(
+    rows: sqlite3.Connection, repository: Repository, tags: Iterable[str]
+) -> list[str]:
     query = "SELECT digest FROM tags WHERE repository = ? AND tag = ?"
     return [row[0] for tag in tags for row in rows.execute(query, (str(repository), tag))]
 
 
-def _spread(
+def _follow(
     rows: sqlite3.Connection, repository: Repository, references: Iterable[Reference]
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the tags and the manifests that go from a repository with these."""
+    """Return the tags and manifests that are deleted with these references."""
     going, waiting = set(), []
     for reference in references:
         if isinstance(reference, Tag):
@@ -131,16 +133,16 @@ def _spread(
         else:
             waiting.append(str(reference))
             going |= _list_tags(rows, repository, str(reference))
-    waiting += _list_roots(rows, repository, going)
+    waiting += _list_targets(rows, repository, going)
     manifests: set[str] = set()
     while waiting:
         digest = waiting.pop()
-        if digest in manifests or not _may_go(rows, repository, digest, going, manifests):
+        if digest in manifests or not _is_deletable(rows, repository, digest, going, manifests):
             continue
         manifests.add(digest)
         signatures = _list_signatures(rows, repository, digest)
         going |= signatures
-        waiting += _list_followers(rows, repository, digest, signatures)
+        waiting += _list_dependents(rows, repository, digest, signatures)
     return frozenset(going), frozenset(manifests)
 
 
@@ -159,14 +161,14 @@ def _list_freed(
     return freed
 
 
-def _may_go(
+def _is_deletable(
     rows: sqlite3.Connection,
     repository: Repository,
     digest: str,
     tags: set[str],
     manifests: set[str],
 ) -> bool:
-    """Whether the repository has it, and no tag and no index that stays there leads to it."""
+    """Whether the repository has the manifest, and no other tag or index there leads to it."""
     here = str(repository)
     held = "SELECT 1 FROM holdings WHERE repository = ? AND digest = ?"
     named = "SELECT tag FROM tags WHERE repository = ? AND digest = ?"
@@ -182,9 +184,9 @@ def _may_go(
 
 
 def _list_signatures(rows: sqlite3.Connection, repository: Repository, digest: str) -> set[str]:
-    """Return the tags by which cosign and the tag scheme of referrers name what belongs to it."""
+    """Return the tags that cosign and the referrers tag scheme made for a manifest."""
     prefix = digest.replace(":", "-", 1)
-    # Between, as a GLOB alone would look at every tag of the repository.
+    # BETWEEN uses the index; a GLOB alone would read every tag of the repository.
     query = (
         "SELECT tag FROM tags WHERE repository = ?1 AND tag BETWEEN ?2 AND ?2 || '/'"
         " AND (tag = ?2 OR tag GLOB ?2 || '.*')"
@@ -192,10 +194,10 @@ def _list_signatures(rows: sqlite3.Connection, repository: Repository, digest: s
     return {row[0] for row in rows.execute(query, (str(repository), prefix))}
 
 
-def _list_followers(
+def _list_dependents(
     rows: sqlite3.Connection, repository: Repository, digest: str, tags: set[str]
 ) -> list[str]:
-    """Return the manifests of an index, those whose subject it is, and those of its signatures."""
+    """Return the children of an index, the manifests that refer to it, and its signatures."""
     children = "SELECT child FROM links WHERE parent = ? AND is_manifest"
     subjects = "SELECT digest FROM manifests WHERE subject = ?"
     found = [row[0] for query in (children, subjects) for row in rows.execute(query, (digest,))]
@@ -212,7 +214,7 @@ def _list_blobs(rows: sqlite3.Connection, manifests: Collection[str]) -> set[str
 
 
 def _list_kept(rows: sqlite3.Connection) -> set[str]:
-    """Return what pins keep, whoever made them."""
+    """Return the digests that pins of any repository keep."""
     return {row[0] for row in rows.execute(f"{KEPT} SELECT digest FROM kept")}  # noqa: S608
 
 
@@ -221,7 +223,7 @@ def _is_needed(
     digest: Digest,
     gone: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> bool:
-    """Whether a repository has it, or a manifest that a repository has refers to it.
+    """Whether a repository has this manifest, or has a manifest that refers to this blob.
 
     `gone` are manifests, by repository, that do not count.
     """
@@ -237,10 +239,10 @@ def _is_needed(
 
 
 def _refuse_pinned(rows: sqlite3.Connection, removals: Sequence[Deletion]) -> None:
-    keepers = list_keepers(rows, {removal.repository for removal in removals})
+    pins = index_pins(rows, {removal.repository for removal in removals})
     for removal in removals:
         tags, manifests = (tag.name for tag in removal.tags), map(str, removal.manifests)
-        pin = keepers.find(removal.repository, tags, manifests)
+        pin = pins.find(removal.repository, tags, manifests)
         if pin is not None:
             raise ImagePinned(pin)
 
@@ -251,14 +253,14 @@ def _apply(rows: sqlite3.Connection, removal: Deletion) -> None:
     tags = [(here, tag.name) for tag in removal.tags]
     rows.executemany("DELETE FROM tags WHERE repository = ? AND tag = ?", tags)
     manifests = [(here, str(digest)) for digest in removal.manifests]
-    for table in ("holdings", "pulls", "clients"):
+    for table in ("holdings", "pulls"):
         query = f"DELETE FROM {table} WHERE repository = ? AND digest = ?"  # noqa: S608
         rows.executemany(query, manifests)
     grants = [(here, str(digest)) for digest in removal.blobs]
     rows.executemany("DELETE FROM grants WHERE repository = ? AND digest = ?", grants)
     for _, digest in manifests:
         is_held = rows.execute("SELECT 1 FROM holdings WHERE digest = ?", (digest,)).fetchone()
-        # A pinned index of another repository may lead to it, and by it to layers that are kept.
+        # A pinned index of another repository may list this manifest, and so keep its layers.
         if is_held is None and not is_kept(rows, Digest.parse(digest)):
             rows.execute("DELETE FROM manifests WHERE digest = ?", (digest,))
             rows.execute("DELETE FROM links WHERE parent = ?", (digest,))

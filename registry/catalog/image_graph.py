@@ -1,4 +1,4 @@
-"""What there is in images: names, what they lead to, and what of it is stored."""
+"""All images at one moment: their names, the manifests and blobs below, and what is stored."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -9,11 +9,11 @@ from registry.catalog.database import Database
 
 @dataclass(frozen=True, slots=True)
 class NamedImage:
-    """An image by a name that clients know: a tag, or where nothing else leads to it, its digest.
+    """An image by its tag, or by its digest if no tag and no index leads to it.
 
     `seen` is when an upstream last said that the name leads there, `pulled` when a client last
-    asked for it (epoch seconds; 0: never). `bundle` is the id of the bundle that said so instead,
-    and `signer` the name of the key that had signed it.
+    pulled the image (epoch seconds, 0 for never). If a bundle said so instead of an upstream,
+    `bundle` is its id and `signer` the name of the key that signed it.
     """
 
     repository: str
@@ -27,7 +27,7 @@ class NamedImage:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What a manifest refers to, `size` in bytes."""
+    """A manifest or blob that a manifest refers to, `size` in bytes."""
 
     digest: str
     size: int
@@ -36,10 +36,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """All images at one moment, in the digests' spelling.
+    """All images at one moment; digests are text.
 
-    `links` are by manifest, for those that are known; `stored` are the sizes in bytes of the blobs
-    that are here, manifests included; `media_types` are those of known manifests.
+    `media_types` and `links` are those of known manifests, by digest. `stored` has the sizes in
+    bytes of all stored blobs, manifests among them, by digest.
     """
 
     images: tuple[NamedImage, ...]
@@ -48,7 +48,7 @@ class Graph:
     stored: Mapping[str, int]
 
     def reach(self, *roots: str) -> Iterator[str]:
-        """Yield the digests of these manifests and of all under them, each once."""
+        """Yield the digests of these manifests and of all manifests and blobs below, each once."""
         seen = set(roots)
         waiting = list(roots)
         while waiting:
@@ -60,14 +60,13 @@ class Graph:
                     waiting.append(link.digest)
 
 
-# A manifest is a name of its own when no tag of its repository and no index there leads to it.
+# A manifest is listed by its digest if no tag and no index of its repository leads to it.
 _IMAGES = """
-    WITH used AS (SELECT repository, digest, MAX(pulled) AS pulled FROM pulls GROUP BY 1, 2)
     SELECT tags.repository, tag, tags.digest, checked, COALESCE(pulled, 0), bundle, signer
-        FROM tags LEFT JOIN used USING (repository, digest)
+        FROM tags LEFT JOIN last_pulls USING (repository, digest)
     UNION ALL
     SELECT held.repository, held.digest, held.digest, seen, COALESCE(pulled, 0), '', ''
-        FROM holdings AS held LEFT JOIN used USING (repository, digest)
+        FROM holdings AS held LEFT JOIN last_pulls USING (repository, digest)
         WHERE NOT EXISTS (
             SELECT 1 FROM tags WHERE repository = held.repository AND digest = held.digest
         ) AND NOT EXISTS (
@@ -79,21 +78,21 @@ _IMAGES = """
 
 
 class ImageGraphCatalog:
-    """Reads everything; for commands, not for pulls."""
+    """Reads the whole catalog at once, for commands and not for pulls."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def draw(self) -> Graph:
-        """Return all that is known of images; takes a second for a hundred thousand of them.
+    async def load(self) -> Graph:
+        """Return the graph; takes a second for a hundred thousand images.
 
         Raises:
             StoreError: the catalog refused.
         """
-        return await self._database.survey(_draw)
+        return await self._database.survey(_load)
 
 
-def _draw(rows: sqlite3.Connection) -> Graph:
+def _load(rows: sqlite3.Connection) -> Graph:
     links: dict[str, list[Link]] = {}
     query = "SELECT parent, child, size, is_manifest FROM links"
     for parent, child, size, is_manifest in rows.execute(query):

@@ -1,7 +1,12 @@
-"""When what repositories have was last of use to anybody."""
+"""When images and blobs were last used, derived from the log of use (`pulls.py`).
+
+The view `last_pulls` is computed from the log each time it is read. `blobs.used` is a stored copy,
+since the eviction of a full disk must not walk through all images first. Only the functions
+`mark_pulled` and `mark_stored` raise it.
+"""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from registry.catalog.database import Database
@@ -11,17 +16,58 @@ from registry.oci.names import Repository, parse_repository
 
 @dataclass(frozen=True, slots=True)
 class LastUses:
-    """`last` is when a repository's manifest was first seen or last pulled (epoch seconds).
+    """When each manifest was last used, and which manifests are used together.
 
-    `families` are pairs of an index and one of its manifests.
+    `last` is when a repository got a manifest, or when a client last pulled it from there if that
+    is later (epoch seconds). `indexes` are pairs of an index and a manifest that it lists.
     """
 
     last: dict[tuple[Repository, Digest], float]
-    families: list[tuple[Digest, Digest]]
+    indexes: list[tuple[Digest, Digest]]
+
+
+# A pull uses the manifest and everything below it.
+_MARK_PULLED = """
+    WITH RECURSIVE below (digest) AS (
+        SELECT ?2 UNION SELECT child FROM below JOIN links ON links.parent = below.digest
+    ) UPDATE blobs SET used = MAX(used, ?1) WHERE digest IN (SELECT digest FROM below)
+"""
+_ABOVE = """
+    WITH RECURSIVE above (digest) AS (
+        SELECT parent FROM links WHERE child = ?1
+        UNION SELECT parent FROM above JOIN links ON links.child = above.digest
+    )
+"""
+# A manifest counts as used when the last of its layers was stored, and an index likewise.
+_MARK_STORED = f"""
+    {_ABOVE} UPDATE blobs SET used = MAX(used, ?2) WHERE digest IN (SELECT digest FROM above)
+"""  # noqa: S608
+_FIND_LAST_PULL = f"""
+    {_ABOVE} SELECT COALESCE(MAX(pulled), 0.0) FROM pulls
+        WHERE digest = ?1 OR digest IN (SELECT digest FROM above)
+"""  # noqa: S608
+
+
+def mark_pulled(rows: sqlite3.Connection, pulled: Mapping[str, float]) -> None:
+    """Mark the blobs of manifests as used; `pulled` are epoch seconds by digest.
+
+    Called in the transaction that records the pulls.
+    """
+    rows.executemany(_MARK_PULLED, [(moment, digest) for digest, moment in pulled.items()])
+
+
+def mark_stored(rows: sqlite3.Connection, digest: Digest, now: float) -> None:
+    """Mark the manifests above a blob as used, in the transaction that records the blob."""
+    rows.execute(_MARK_STORED, (str(digest), now))
+
+
+def find_last_pull(rows: sqlite3.Connection, digest: Digest) -> float:
+    """Return when an image that contains this blob was last pulled (epoch seconds, 0: never)."""
+    return float(rows.execute(_FIND_LAST_PULL, (str(digest),)).fetchone()[0])
 
 
 class LastUsedCatalog:
-    """Reads everything; for the steward, not for pulls."""
+    """Reads when manifests were last used, for the expiry of images."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -35,8 +81,8 @@ class LastUsedCatalog:
         return await self._database.survey(_list_all)
 
     def find_last_pull(self, repository: Repository, manifests: Iterable[Digest]) -> float:
-        """Return when any of these was last pulled from a repository; 0 when none ever was."""
-        query = "SELECT pulled FROM pulls WHERE digest = ? AND repository = ?"
+        """Return when any of these manifests was last pulled from a repository; 0 for never."""
+        query = "SELECT pulled FROM last_pulls WHERE digest = ? AND repository = ?"
         pulled = [
             row[0]
             for digest in manifests
@@ -48,10 +94,10 @@ class LastUsedCatalog:
 def _list_all(rows: sqlite3.Connection) -> LastUses:
     last = rows.execute(
         "SELECT repository, digest, MAX(seen, COALESCE(pulled, 0))"
-        " FROM holdings LEFT JOIN pulls USING (repository, digest)"
+        " FROM holdings LEFT JOIN last_pulls USING (repository, digest)"
     )
-    families = rows.execute("SELECT parent, child FROM links WHERE is_manifest")
+    indexes = rows.execute("SELECT parent, child FROM links WHERE is_manifest")
     return LastUses(
         {(parse_repository(where), Digest.parse(what)): used for where, what, used in last},
-        [(Digest.parse(parent), Digest.parse(child)) for parent, child in families],
+        [(Digest.parse(parent), Digest.parse(child)) for parent, child in indexes],
     )

@@ -1,4 +1,4 @@
-"""What we know of manifests: which repository has which, and what tags led to."""
+"""Which repository has which manifests, and which manifest each tag leads to."""
 
 import json
 import sqlite3
@@ -12,9 +12,9 @@ from registry.oci.names import Repository, Tag
 
 @dataclass(frozen=True, slots=True)
 class TagRecord:
-    """What a tag led to, and when an upstream last said so (epoch seconds).
+    """The manifest that a tag leads to, and when an upstream last said so (epoch seconds).
 
-    `bundle` is the id of the bundle that said so instead, and `signer` the name of its key.
+    If a bundle said so instead, `bundle` is its id and `signer` the name of the key that signed it.
     """
 
     digest: Digest
@@ -25,7 +25,7 @@ class TagRecord:
 
 @dataclass(frozen=True, slots=True)
 class Referrer:
-    """A stored manifest with a subject, as a referrers list shows it."""
+    """A stored manifest that refers to a subject, as a referrers list describes it."""
 
     descriptor: Descriptor
     artifact_type: str
@@ -38,12 +38,16 @@ class ManifestCatalog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def version(self) -> int:
-        """Return a number that changes when another connection changed the catalog."""
-        return self._database.version()
+    def read_revision(self) -> int:
+        """Return a number that grows when a remembered manifest may be wrong from now on.
+
+        That is when a tag leads to another manifest, or a repository has lost a tag or a manifest,
+        whichever process wrote it. Pulls and confirmed tags do not change it.
+        """
+        return int(self._database.read("SELECT number FROM revision")[0][0])
 
     def find_tag(self, repository: Repository, tag: Tag) -> TagRecord | None:
-        """Return what `tag` led to; None when never seen."""
+        """Return the manifest that a tag leads to; None if the tag is not known."""
         rows = self._database.read(
             "SELECT digest, checked, bundle, signer FROM tags WHERE repository = ? AND tag = ?",
             (str(repository), tag.name),
@@ -51,7 +55,7 @@ class ManifestCatalog:
         return TagRecord(Digest.parse(rows[0][0]), *rows[0][1:]) if rows else None
 
     def find_held(self, repository: Repository, digest: Digest) -> str | None:
-        """Return the media type of a manifest that `repository` has; None when it is not known."""
+        """Return the media type of a manifest that `repository` has, else None."""
         rows = self._database.read(
             "SELECT media_type FROM holdings JOIN manifests USING (digest)"
             " WHERE repository = ? AND digest = ?",
@@ -60,14 +64,14 @@ class ManifestCatalog:
         return str(rows[0][0]) if rows else None
 
     def find_media_type(self, digest: Digest) -> str | None:
-        """Return the media type of a stored manifest, whoever has it."""
+        """Return the media type of a stored manifest of any repository, else None."""
         rows = self._database.read(
             "SELECT media_type FROM manifests WHERE digest = ?", (str(digest),)
         )
         return str(rows[0][0]) if rows else None
 
     def names_child(self, repository: Repository, digest: Digest) -> bool:
-        """Whether an index that `repository` has refers to this manifest."""
+        """Whether an index that `repository` has lists this manifest."""
         return bool(
             self._database.read(
                 "SELECT 1 FROM links JOIN holdings ON holdings.digest = links.parent"
@@ -86,9 +90,10 @@ class ManifestCatalog:
         bundle: str = "",
         signer: str = "",
     ) -> None:
-        """Record that `repository` has `manifest`, and that `tag` leads to it now.
+        """Record that `repository` has `manifest`, and that `tag` leads to it since `now`.
 
-        With `bundle` it is that bundle which says so, not an upstream; `signer` is its key's name.
+        If a bundle says so, `bundle` is its id and `signer` the name of the key that signed it.
+        Otherwise an upstream says so.
         """
 
         def change(rows: sqlite3.Connection) -> None:
@@ -106,7 +111,7 @@ class ManifestCatalog:
         await self._database.write(change)
 
     async def confirm_tag(self, repository: Repository, tag: Tag, now: float) -> None:
-        """Record that an upstream said the tag has not moved."""
+        """Record that an upstream said at `now` that the tag leads where it did."""
         await self._database.write(
             lambda rows: rows.execute(
                 "UPDATE tags SET checked = ?, bundle = '', signer = ''"
@@ -116,7 +121,7 @@ class ManifestCatalog:
         )
 
     def list_tags(self, repository: Repository) -> list[str]:
-        """Return the tags seen in `repository`, in ASCII order."""
+        """Return the known tags of `repository`, in ASCII order."""
         rows = self._database.read(
             "SELECT tag FROM tags WHERE repository = ? ORDER BY tag", (str(repository),)
         )
@@ -128,7 +133,7 @@ class ManifestCatalog:
         return [row[0] for row in rows]
 
     def list_referrers(self, repository: Repository, subject: Digest) -> list[Referrer]:
-        """Return the manifests of `repository` that name `subject`, in digest order."""
+        """Return the manifests of `repository` that refer to `subject`, in digest order."""
         rows = self._database.read(
             "SELECT digest, media_type, size, artifact_type, annotations"
             " FROM manifests JOIN holdings USING (digest)"

@@ -1,8 +1,12 @@
-"""Pins: images that stay for ever, whatever room is wanted."""
+"""Rows of pins: images that no eviction, expiry or removal may take.
+
+Functions get the rows of a transaction, so that a pin and what depends on it change together.
+`content/pins.py` keeps these rows and the file `pins.json` in step.
+"""
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from registry.catalog.database import Database
@@ -20,7 +24,7 @@ from registry.oci.names import (
 class Root:
     """A manifest that a pin keeps; with `is_deep` also all it refers to, and what refers to it.
 
-    `platform` is what the pin was limited to; empty for a pin of everything.
+    `platform` is the platform that the pin was limited to, empty for a pin of all platforms.
     """
 
     digest: Digest
@@ -30,7 +34,7 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """One image that an operator pinned, as it was named, and when (epoch seconds)."""
+    """An image that an operator pinned by this name, and when it was pinned (epoch seconds)."""
 
     repository: Repository
     reference: Reference
@@ -39,20 +43,23 @@ class Pin:
 
     @property
     def name(self) -> str:
-        """The image as people write it."""
+        """The name of the image, as people write it."""
         return format_image(self.repository, self.reference)
 
 
 @dataclass(frozen=True, slots=True)
-class Keepers:
-    """Which pins keep what of some repositories, at one moment."""
+class PinIndex:
+    """Which pins of some repositories keep what, at one moment.
 
-    pins: Mapping[tuple[str, str], str]  # their references, by repository, and a tag or digest
+    `pins` has the reference of the pin, by repository and by the tag or digest that it keeps.
+    """
+
+    pins: Mapping[tuple[str, str], str]
 
     def find(
         self, repository: Repository, tags: Iterable[str], manifests: Iterable[str]
     ) -> str | None:
-        """Return the name of a pin of this repository that is named so, or keeps a manifest."""
+        """Return the name of a pin of this repository that keeps any of these, or None."""
         for each in (*tags, *manifests):
             pin = self.pins.get((str(repository), each))
             if pin is not None:
@@ -60,10 +67,11 @@ class Keepers:
         return None
 
 
-# From some manifests to all that stays with them: what they refer to, and what their repository has
-# that refers to them, by `subject` or, as cosign does it, by a tag made of their digest. Another
-# repository's must not: everybody could then have their images kept. `pin` is what is asked for.
-_SPREAD = """
+# From some manifests to all that a pin keeps with them: what they refer to, and what in their
+# repository refers to them, by `subject` or, as cosign does it, by a tag made of their digest. What
+# another repository has does not count, as any of its users could then have images kept. `pin` is
+# the reference of the pin.
+_KEPT_WITH = """
         UNION SELECT child, repository, pin FROM deep JOIN links ON links.parent = deep.digest
         UNION SELECT manifests.digest, deep.repository, pin FROM deep
             JOIN manifests ON subject = deep.digest
@@ -78,37 +86,37 @@ _SIGNED = """
             WHERE tag GLOB 'sha256-*'
     )
 """
-# What each pin of some repositories keeps; a pin keeps its own tag too, wherever that leads now.
-_KEEPERS = f"""
+# What each pin of some repositories keeps. A pin also keeps its own tag, wherever that leads now.
+_INDEX = f"""
     WITH RECURSIVE {_SIGNED}, asked AS (
         SELECT * FROM pins WHERE repository IN (SELECT value FROM json_each(?))
     ), deep (digest, repository, pin) AS (
-        SELECT digest, repository, reference FROM asked WHERE is_deep {_SPREAD}
+        SELECT digest, repository, reference FROM asked WHERE is_deep {_KEPT_WITH}
     ) SELECT repository, digest, pin FROM deep
         UNION ALL SELECT repository, digest, reference FROM asked
         UNION ALL SELECT repository, reference, reference FROM asked
 """  # noqa: S608
-# A table `kept` of all that pins keep, to begin a query with.
+# The beginning of a query that uses a table `kept` of all that pins keep.
 KEPT = f"""
     WITH RECURSIVE {_SIGNED}, deep (digest, repository, pin) AS (
-        SELECT digest, repository, NULL FROM pins WHERE is_deep {_SPREAD}
+        SELECT digest, repository, NULL FROM pins WHERE is_deep {_KEPT_WITH}
     ), kept (digest) AS (SELECT digest FROM deep UNION SELECT digest FROM pins)
 """  # noqa: S608
 
 
-# What some roots lead to and is stored. The roots are JSON: repository, digest, is_deep.
+# The stored blobs that pins with some roots keep. Roots are JSON: repository, digest, is_deep.
 _STORED = f"""
     WITH RECURSIVE {_SIGNED}, asked (repository, digest, is_deep) AS (
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
             FROM json_each(?)
     ), deep (digest, repository, pin) AS (
-        SELECT digest, repository, NULL FROM asked WHERE is_deep {_SPREAD}
+        SELECT digest, repository, NULL FROM asked WHERE is_deep {_KEPT_WITH}
     ) SELECT digest FROM blobs
         WHERE digest IN (SELECT digest FROM deep UNION SELECT digest FROM asked)
 """  # noqa: S608
-# Whether any pin keeps one digest. It walks the way of `_SPREAD` backwards, from the digest up to
-# the pins, since what lies above one blob is little, and what lies below all pins may be much.
-# `repository` is the one whose pins count; NULL as long as every repository's do.
+# Whether any pin keeps one digest. The query follows `_KEPT_WITH` in reverse, from the digest up to
+# the pins: few manifests are above one blob, but very many blobs may be below all pins. Only pins
+# of `repository` count; NULL means that pins of every repository do.
 _IS_KEPT = """
     WITH RECURSIVE above (digest, repository) AS (
         SELECT ?1, NULL
@@ -131,79 +139,66 @@ _IS_KEPT = """
 
 
 def is_kept(rows: sqlite3.Connection, digest: Digest) -> bool:
-    """Whether a pin keeps this blob: directly, or by a manifest that a pin keeps with all under it.
+    """Whether a pin keeps this blob, directly or by a manifest above it.
 
-    Asked in the transaction that is to forget the blob, no pin can come in between.
+    If this is called in the transaction that deletes the blob's row, no pin can come in between.
     """
     if rows.execute("SELECT 1 FROM pins LIMIT 1").fetchone() is None:
         return False
     return bool(rows.execute(_IS_KEPT, (str(digest),)).fetchone()[0])
 
 
-def _list_stored(rows: sqlite3.Connection, pins: Iterable[Pin]) -> frozenset[str]:
+def list_stored(rows: sqlite3.Connection, pins: Iterable[Pin]) -> frozenset[str]:
+    """Return the digests of the stored blobs that these pins keep, or would keep."""
     asked = [
         (str(pin.repository), str(root.digest), root.is_deep) for pin in pins for root in pin.roots
     ]
     return frozenset(row[0] for row in rows.execute(_STORED, (json.dumps(asked),)))
 
 
-def list_keepers(rows: sqlite3.Connection, repositories: Iterable[Repository]) -> Keepers:
-    """Walk once through all that the pins of these repositories keep."""
+def index_pins(rows: sqlite3.Connection, repositories: Iterable[Repository]) -> PinIndex:
+    """Return what the pins of these repositories keep."""
     asked = json.dumps([str(repository) for repository in repositories])
-    found = rows.execute(_KEEPERS, (asked,))
-    return Keepers({(repository, kept): pin for repository, kept, pin in found})
+    found = rows.execute(_INDEX, (asked,))
+    return PinIndex({(repository, kept): pin for repository, kept, pin in found})
 
 
-class PinCatalog:
-    """Rows about pins."""
+def put_pins(rows: sqlite3.Connection, pins: Sequence[Pin]) -> frozenset[str]:
+    """Insert pins, each in place of the former one of its name.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def list_stored(self, pins: Iterable[Pin]) -> frozenset[str]:
-        """Return the digests of the stored blobs that these pins would keep, or keep."""
-        wanted = list(pins)
-        return await self._database.survey(lambda rows: _list_stored(rows, wanted))
-
-    async def put(self, pins: Iterable[Pin]) -> frozenset[str]:
-        """Pin images to what they are now; what they were pinned to before is pinned no more.
-
-        Returns the digests of the stored blobs that these pins keep from now on.
-        """
-        wanted = list(pins)
-
-        def change(rows: sqlite3.Connection) -> frozenset[str]:
-            for pin in wanted:
-                name = (str(pin.repository), str(pin.reference))
-                rows.execute("DELETE FROM pins WHERE repository = ? AND reference = ?", name)
-                roots = [
-                    (*name, str(root.digest), root.is_deep, root.platform, pin.made)
-                    for root in pin.roots
-                ]
-                rows.executemany("INSERT INTO pins VALUES (?, ?, ?, ?, ?, ?)", roots)
-            return _list_stored(rows, wanted)
-
-        return await self._database.write(change)
-
-    async def remove(self, names: Iterable[tuple[Repository, Reference]]) -> int:
-        """Unpin images, and return how many of them were pinned under these names."""
-        values = [(str(repository), str(reference)) for repository, reference in names]
-        query = "DELETE FROM pins WHERE repository = ? AND reference = ?"
-        return await self._database.write(
-            lambda rows: sum(rows.execute(query, name).rowcount > 0 for name in values)
-        )
-
-    def list_all(self) -> list[Pin]:
-        """Return every pin, by name."""
-        rows = self._database.read(
-            "SELECT repository, reference, digest, is_deep, platform, made FROM pins"
-            " ORDER BY repository, reference, digest"
-        )
-        roots: dict[tuple[str, str, float], list[Root]] = {}
-        for repository, reference, digest, is_deep, platform, made in rows:
-            root = Root(Digest.parse(digest), bool(is_deep), platform)
-            roots.setdefault((repository, reference, made), []).append(root)
-        return [
-            Pin(parse_repository(repository), parse_reference(reference), tuple(each), made)
-            for (repository, reference, made), each in roots.items()
+    Returns the digests of the stored blobs that these pins keep from now on.
+    """
+    for pin in pins:
+        name = (str(pin.repository), str(pin.reference))
+        rows.execute("DELETE FROM pins WHERE repository = ? AND reference = ?", name)
+        roots = [
+            (*name, str(root.digest), root.is_deep, root.platform, pin.made) for root in pin.roots
         ]
+        rows.executemany("INSERT INTO pins VALUES (?, ?, ?, ?, ?, ?)", roots)
+    return list_stored(rows, pins)
+
+
+def remove_pins(rows: sqlite3.Connection, names: Collection[tuple[Repository, Reference]]) -> int:
+    """Delete the pins of these names, and return how many there were."""
+    query = "DELETE FROM pins WHERE repository = ? AND reference = ?"
+    return sum(rows.execute(query, (str(where), str(what))).rowcount > 0 for where, what in names)
+
+
+def list_pins(database: Database) -> list[Pin]:
+    """Return every pin, by name.
+
+    Raises:
+        StoreError: the catalog refused.
+    """
+    rows = database.read(
+        "SELECT repository, reference, digest, is_deep, platform, made FROM pins"
+        " ORDER BY repository, reference, digest"
+    )
+    roots: dict[tuple[str, str, float], list[Root]] = {}
+    for repository, reference, digest, is_deep, platform, made in rows:
+        root = Root(Digest.parse(digest), bool(is_deep), platform)
+        roots.setdefault((repository, reference, made), []).append(root)
+    return [
+        Pin(parse_repository(repository), parse_reference(reference), tuple(each), made)
+        for (repository, reference, made), each in roots.items()
+    ]

@@ -1,19 +1,24 @@
-"""Pulls: when an image was pulled last, by whom, and by which name."""
+"""The log of use: which client pulled which image by which name, and when last.
+
+It is the only record of pulls. `last_used.py` derives everything else from it: when an image was
+last pulled, and in which order blobs are evicted.
+"""
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from registry.catalog.database import Database
+from registry.catalog.last_used import mark_pulled
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, parse_reference, parse_repository
 
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """What a `client` (an address) asked for and got, and when last (epoch seconds).
+    """The last time that a client pulled `digest` by the name `reference` (epoch seconds).
 
-    An empty client is one that nobody has written down.
+    `client` is the address of the client; empty where no address was recorded.
     """
 
     repository: Repository
@@ -25,57 +30,63 @@ class Pull:
 
 @dataclass(frozen=True, slots=True)
 class PullRecords:
-    """Pulls, and by manifest what leads to it: indexes that name it, and its subject."""
+    """Pulls, and for each manifest its `parents`: the indexes that list it, and its subject."""
 
     pulls: tuple[Pull, ...]
-    leading: Mapping[Digest, frozenset[Digest]]
+    parents: Mapping[Digest, frozenset[Digest]]
 
 
-_WARM = """
-    WITH RECURSIVE below (digest) AS (
-        SELECT ?2 UNION SELECT child FROM below JOIN links ON links.parent = below.digest
-    ) UPDATE blobs SET used = MAX(used, ?1) WHERE digest IN (SELECT digest FROM below)
-"""
-_LEADING = """
+_LIST_PARENTS = """
     SELECT parent, child FROM links WHERE is_manifest
     UNION ALL SELECT subject, digest FROM manifests WHERE subject IS NOT NULL
 """
-_FORGET = """
-    DELETE FROM clients WHERE pulled < ? OR NOT EXISTS (
+_RECORD = """
+    INSERT INTO pulls VALUES (?, ?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET pulled = MAX(pulled, excluded.pulled)
+"""
+# A pull whose name and client are forgotten still says when the image was last pulled.
+_KEEP_TIMES = """
+    INSERT INTO pulls
+        SELECT digest, repository, '', '', MAX(pulled) FROM pulls WHERE pulled < ?1
+            GROUP BY digest, repository
+        ON CONFLICT DO UPDATE SET pulled = MAX(pulled, excluded.pulled)
+"""
+_FORGET_OLD = "DELETE FROM pulls WHERE pulled < ?1 AND (reference, client) != ('', '')"
+_FORGET_DELETED = """
+    DELETE FROM pulls WHERE NOT EXISTS (
         SELECT 1 FROM holdings AS held
-            WHERE held.repository = clients.repository AND held.digest = clients.digest
+            WHERE held.repository = pulls.repository AND held.digest = pulls.digest
     )
+"""
+_LIST_SINCE = """
+    SELECT repository, reference, digest, client, pulled FROM pulls
+        WHERE pulled >= ? AND reference != '' ORDER BY pulled, repository, reference, client
 """
 
 
 class PullCatalog:
-    """Rows about pulls."""
+    """Rows of the log of use."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def note(self, pulls: Sequence[Pull]) -> None:
-        """Record who last pulled what and when, and warm all that is in those images."""
-        asked = [
+    async def record(self, pulls: Sequence[Pull]) -> None:
+        """Record pulls, and mark all blobs of the pulled images as used at that time.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        values = [
             (str(each.digest), str(each.repository), str(each.reference), each.client, each.pulled)
             for each in pulls
         ]
-        last: dict[tuple[str, str], float] = {}
-        for digest, repository, _, _, pulled in asked:
-            last[digest, repository] = max(pulled, last.get((digest, repository), pulled))
+        last: dict[str, float] = {}
+        for digest, *_, pulled in values:
+            last[digest] = max(pulled, last.get(digest, pulled))
 
         def change(rows: sqlite3.Connection) -> None:
-            rows.executemany(
-                "INSERT INTO pulls VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
-                " SET pulled = MAX(pulled, excluded.pulled)",
-                [(*image, pulled) for image, pulled in last.items()],
-            )
-            rows.executemany(
-                "INSERT INTO clients VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
-                " SET pulled = MAX(pulled, excluded.pulled)",
-                asked,
-            )
-            rows.executemany(_WARM, [(pulled, digest) for (digest, _), pulled in last.items()])
+            rows.executemany(_RECORD, values)
+            mark_pulled(rows, last)
 
         await self._database.write(change)
 
@@ -87,28 +98,37 @@ class PullCatalog:
         """
         return await self._database.survey(lambda rows: _read_since(rows, moment))
 
-    async def forget(self, moment: float) -> int:
-        """Forget who pulled before a moment, or what is no longer here; return how many rows."""
-        return await self._database.write(lambda rows: rows.execute(_FORGET, (moment,)).rowcount)
+    async def forget(self, moment: float) -> None:
+        """Forget names and clients of pulls before a moment (epoch seconds), but not their time.
+
+        Pulls of images that their repository no longer has are forgotten entirely.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+
+        def change(rows: sqlite3.Connection) -> None:
+            rows.execute(_FORGET_DELETED)
+            rows.execute(_KEEP_TIMES, (moment,))
+            rows.execute(_FORGET_OLD, (moment,))
+
+        await self._database.write(change)
 
 
 def _read_since(rows: sqlite3.Connection, moment: float) -> PullRecords:
-    found = rows.execute(
-        "SELECT repository, reference, digest, client, pulled FROM clients"
-        " WHERE pulled >= ? ORDER BY pulled, repository, reference, client",
-        (moment,),
-    )
+    found = rows.execute(_LIST_SINCE, (moment,))
     return PullRecords(
         tuple(
             Pull(parse_repository(where), parse_reference(name), Digest.parse(digest), *rest)
             for where, name, digest, *rest in found
         ),
-        _group(rows.execute(_LEADING)),
+        _group(rows.execute(_LIST_PARENTS)),
     )
 
 
 def _group(pairs: Iterable[tuple[str, str]]) -> dict[Digest, frozenset[Digest]]:
-    leading: dict[Digest, set[Digest]] = {}
-    for above, below in pairs:
-        leading.setdefault(Digest.parse(below), set()).add(Digest.parse(above))
-    return {digest: frozenset(above) for digest, above in leading.items()}
+    """Return the parents of each manifest, from pairs of a parent and a child."""
+    parents: dict[Digest, set[Digest]] = {}
+    for parent, child in pairs:
+        parents.setdefault(Digest.parse(child), set()).add(Digest.parse(parent))
+    return {digest: frozenset(each) for digest, each in parents.items()}

@@ -1,24 +1,9 @@
-"""What upstream endpoints last told of their pull budgets."""
+"""The pull limits that upstream endpoints stated last."""
 
-from dataclasses import dataclass
+from dataclasses import astuple
 
 from registry.catalog.database import Database
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimitRecord:
-    """What an endpoint told `identity`: `remaining` of `allowed` in `period` seconds.
-
-    `seen` is when it did (epoch seconds), `source` whom it counts.
-    """
-
-    endpoint: str
-    identity: str
-    allowed: int
-    remaining: int
-    period: float
-    source: str
-    seen: float
+from registry.oci.rate_limits import RateLimit
 
 
 class RateLimitCatalog:
@@ -27,31 +12,26 @@ class RateLimitCatalog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record(
-        self,
-        place: tuple[str, str],
-        *,
-        allowed: int,
-        remaining: int,
-        period: float,
-        source: str,
-        now: float,
-    ) -> None:
-        """Keep the newest budget of `place`, an endpoint and an identity; `period` in seconds."""
-        row = (*place, allowed, remaining, period, source, now)
+    async def record(self, limit: RateLimit) -> None:
+        """Record a pull limit in place of the former one of its endpoint and identity.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        row = astuple(limit)
         await self._database.write(
             lambda rows: rows.execute(
                 "INSERT OR REPLACE INTO budgets VALUES (?, ?, ?, ?, ?, ?, ?)", row
             )
         )
 
-    async def list_all(self) -> list[RateLimitRecord]:
-        """Return all budgets, those included that are just being recorded by this process.
+    async def list_all(self) -> list[RateLimit]:
+        """Return all pull limits, also those that this process is just recording.
 
         Raises:
             StoreError: the catalog refused.
         """
-        # Read where it is written, so behind what has been told before.
+        # Read by the thread that writes, so that it happens after all former changes.
         return await self._database.write(
-            lambda rows: [RateLimitRecord(*row) for row in rows.execute("SELECT * FROM budgets")]
+            lambda rows: [RateLimit(*row) for row in rows.execute("SELECT * FROM budgets")]
         )

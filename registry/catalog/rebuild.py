@@ -1,4 +1,4 @@
-"""What a recovery finds on disk, and writes into a catalog that was lost."""
+"""Rows that are made again from the disk after the catalog was lost."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from registry.catalog.database import Database
 from registry.catalog.usage import count
 from registry.oci.digest import Digest
 
-# Blobs of another size than all say that refer to them; where nobody does, nobody contradicts.
-_MISFITS = """
+# Blobs to which manifests refer, but none of them with the size that the blob has on disk.
+_LIST_WRONG_SIZES = """
     SELECT digest, size FROM blobs
         WHERE digest IN (SELECT child FROM links)
         AND NOT EXISTS (SELECT 1 FROM links WHERE child = blobs.digest AND links.size = blobs.size)
@@ -16,13 +16,13 @@ _MISFITS = """
 
 
 class RebuildCatalog:
-    """Rows about files that nobody has told of."""
+    """Inserts rows for files that were found."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def record_blobs(self, blobs: Sequence[tuple[Digest, int]], now: float) -> None:
-        """Record blobs that are on disk, where they are not recorded yet."""
+        """Record blobs of these sizes (bytes) that are on disk and not recorded yet."""
 
         def change(rows: sqlite3.Connection) -> None:
             for digest, size in blobs:
@@ -33,7 +33,7 @@ class RebuildCatalog:
         await self._database.write(change)
 
     async def record_quarantined(self, blobs: Sequence[tuple[Digest, int]]) -> None:
-        """Record what was set aside, where that is not recorded yet."""
+        """Record quarantined files of these sizes (bytes) that are not recorded yet."""
 
         def change(rows: sqlite3.Connection) -> None:
             for digest, size in blobs:
@@ -44,6 +44,9 @@ class RebuildCatalog:
         await self._database.write(change)
 
     async def list_wrong_sizes(self) -> list[tuple[Digest, int]]:
-        """Return the blobs whose size no manifest that refers to them says, with that size."""
-        found = await self._database.survey(lambda rows: rows.execute(_MISFITS).fetchall())
+        """Return blobs that have another size than every manifest says that refers to them.
+
+        The sizes are in bytes, as they are on disk.
+        """
+        found = await self._database.survey(lambda rows: rows.execute(_LIST_WRONG_SIZES).fetchall())
         return [(Digest.parse(digest), size) for digest, size in found]

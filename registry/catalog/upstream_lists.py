@@ -1,4 +1,4 @@
-"""Lists that upstreams gave us: tags of a repository, referrers of a digest."""
+"""Lists that upstreams returned: the tags of a repository, the referrers of a digest."""
 
 import json
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from registry.oci.names import Repository
 
 @dataclass(frozen=True, slots=True)
 class UpstreamListRecord:
-    """A list as JSON values, and when the upstream gave it (epoch seconds)."""
+    """A list of JSON values, and when the upstream returned it (epoch seconds)."""
 
     entries: list[Any]
     checked: float
 
 
 class UpstreamListCatalog:
-    """Rows of lists, keyed by repository and subject (`tags`, or a digest for its referrers)."""
+    """Rows by repository and subject: `tags`, or the digest that the referrers refer to."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def find(self, repository: Repository, subject: str) -> UpstreamListRecord | None:
-        """Return the last list; None when there never was one."""
+        """Return the last list of a subject; None if there is none."""
         rows = self._database.read(
             "SELECT body, checked FROM lists WHERE repository = ? AND subject = ?",
             (str(repository), subject),
@@ -33,7 +33,7 @@ class UpstreamListCatalog:
     async def record(
         self, repository: Repository, subject: str, entries: list[Any], now: float
     ) -> None:
-        """Keep the newest list."""
+        """Record a list in place of the former one."""
         body = json.dumps(entries, separators=(",", ":"))
         await self._database.write(
             lambda rows: rows.execute(

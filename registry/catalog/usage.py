@@ -1,7 +1,7 @@
-"""What takes room: blobs, fills that were promised some, and files that are set aside or to go.
+"""How many bytes the store uses: blobs, reservations of downloads, quarantined and deleted files.
 
-Every change keeps the row of `usage` right in its own transaction, so that two processes can never
-promise the same bytes twice.
+Every change updates the row of the table `usage` in its own transaction, so that two processes
+never reserve the same bytes twice. The table `doomed` has blobs whose file is being deleted.
 """
 
 import math
@@ -10,13 +10,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from registry.catalog.database import Database
+from registry.catalog.last_used import find_last_pull, mark_stored
 from registry.catalog.pins import KEPT, is_kept
 from registry.oci.digest import Digest
 
 
 @dataclass(frozen=True, slots=True)
 class StoredBlobRecord:
-    """A stored blob, its `size` in bytes, and when an image with it was last pulled (epoch s)."""
+    """A stored blob, its `size` in bytes, and when it was last `used` (epoch seconds)."""
 
     digest: Digest
     size: int
@@ -24,50 +25,44 @@ class StoredBlobRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
-    """Bytes by what takes them: `blobs` are whole, `fills` arriving, `quarantined` set aside.
+class UsageTotals:
+    """Bytes by what uses them.
 
-    `count` is the number of blobs, `pinned` the bytes of those among them that pins keep.
+    `blobs` are the bytes of complete blobs, `count` is their number, `pinned` the bytes of those
+    that pins keep, `reserved` those of reservations, and `quarantined` those of damaged files.
     """
 
     blobs: int
     count: int
     pinned: int
-    fills: int
+    reserved: int
     quarantined: int
 
 
-_PINNED = f"{KEPT} SELECT COALESCE(SUM(size), 0) FROM blobs JOIN kept USING (digest)"  # noqa: S608
-_LOOSE = f"{KEPT} SELECT COALESCE(SUM(size), 0) FROM blobs WHERE digest NOT IN kept"  # noqa: S608
-# A manifest outlives its layers: it is small, and spares the pull budget.
-_COLDEST = f"""
+_SUM_PINNED = f"{KEPT} SELECT COALESCE(SUM(size), 0) FROM blobs JOIN kept USING (digest)"  # noqa: S608
+_SUM_EVICTABLE = f"{KEPT} SELECT COALESCE(SUM(size), 0) FROM blobs WHERE digest NOT IN kept"  # noqa: S608
+# A manifest is evicted after its layers: it is small, and another pull counts against a limit.
+_LIST_COLDEST = f"""
     {KEPT} SELECT digest, size, used FROM blobs
         WHERE digest NOT IN (SELECT digest FROM kept)
         ORDER BY used, digest IN (SELECT digest FROM manifests)
 """  # noqa: S608
-# A manifest is as warm as the last of its layers to come, and an index as its manifests.
-_OUTLIVE = """
-    WITH RECURSIVE above (digest) AS (
-        SELECT parent FROM links WHERE child = ?2
-        UNION SELECT parent FROM above JOIN links ON links.child = above.digest
-    ) UPDATE blobs SET used = MAX(used, ?1) WHERE digest IN (SELECT digest FROM above)
-"""
 
 
 class UsageCatalog:
-    """Rows about who takes how many bytes."""
+    """Rows about blobs, reservations and files that are being removed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def used(self) -> int:
-        """Return the bytes that blobs, fills and the doomed take together."""
+        """Return the bytes that count against `storage.limit`."""
         return int(self._database.read("SELECT bytes FROM usage")[0][0])
 
     async def reserve(self, digest: Digest, size: int, limit: int) -> int:
-        """Promise a fill `size` bytes in all, if everything together then fits into `limit`.
+        """Reserve `size` bytes in all for a download, if everything then fits into `limit`.
 
-        Returns the bytes that are missing; with 0 the room is reserved.
+        Returns how many bytes are missing; the reservation was made if it is 0.
         """
 
         def change(rows: sqlite3.Connection) -> int:
@@ -75,45 +70,47 @@ class UsageCatalog:
             used = int(rows.execute("SELECT bytes FROM usage").fetchone()[0])
             missing = used - former + size - limit
             if missing <= 0:
-                _promise(rows, digest, size)
+                _reserve(rows, digest, size)
             return max(0, missing)
 
         return await self._database.write(change)
 
-    async def settle(self, digest: Digest, size: int) -> int:
-        """Note what the part of a fill that has ended still takes; 0 when it is gone.
+    async def release_reservation(self, digest: Digest, size: int) -> int:
+        """Reduce a reservation to `size`, the bytes of the partial file that is left; 0 if none is.
 
-        Returns how many bytes of what it was promised are free again.
+        Returns how many bytes are free again.
         """
-        return -await self._database.write(lambda rows: _promise(rows, digest, size))
+        return -await self._database.write(lambda rows: _reserve(rows, digest, size))
 
-    def count_promised(self, without: Digest) -> int:
-        """Return the bytes that all fills but one were promised, or have left behind."""
+    def count_reserved(self, without: Digest) -> int:
+        """Return the bytes that are reserved for all downloads except one."""
         query = "SELECT COALESCE(SUM(size), 0) FROM reservations WHERE digest != ?"
         return int(self._database.read(query, (str(without),))[0][0])
 
     async def count_evictable(self) -> int:
         """Return the bytes of the blobs that no pin keeps."""
-        return int(await self._database.survey(lambda rows: rows.execute(_LOOSE).fetchone()[0]))
+        return int(
+            await self._database.survey(lambda rows: rows.execute(_SUM_EVICTABLE).fetchone()[0])
+        )
 
-    def is_promised(self, digest: Digest) -> bool:
-        """Whether a fill was promised room, or has left a part."""
+    def is_reserved(self, digest: Digest) -> bool:
+        """Whether bytes are reserved for a download, or for the partial file that it left."""
         query = "SELECT 1 FROM reservations WHERE digest = ?"
         return bool(self._database.read(query, (str(digest),)))
 
     async def record(self, digest: Digest, size: int, now: float) -> None:
-        """Record a blob that has just become whole on disk; its reservation is used up."""
+        """Record a blob that is complete on disk since `now`, in place of its reservation."""
 
         def change(rows: sqlite3.Connection) -> None:
-            _promise(rows, digest, 0)
+            _reserve(rows, digest, 0)
             count(rows, size - _find(rows, "blobs", digest))
             rows.execute("INSERT OR REPLACE INTO blobs VALUES (?, ?, ?)", (str(digest), size, now))
-            rows.execute(_OUTLIVE, (now, str(digest)))
+            mark_stored(rows, digest, now)
 
         await self._database.write(change)
 
-    async def record_orphan(self, digest: Digest, size: int, now: float) -> bool:
-        """Record a blob found on disk, unless it is recorded, being filled, or about to go."""
+    async def record_found(self, digest: Digest, size: int, now: float) -> bool:
+        """Record a blob on disk unless it is recorded, reserved, being deleted or quarantined."""
 
         def change(rows: sqlite3.Connection) -> bool:
             tables = ("blobs", "reservations", "doomed", "quarantine")
@@ -126,40 +123,40 @@ class UsageCatalog:
         return await self._database.write(change)
 
     def list_reservations(self) -> list[Digest]:
-        """Return whose fills were promised room."""
+        """Return the digests for which bytes are reserved."""
         rows = self._database.read("SELECT digest FROM reservations")
         return [Digest.parse(row[0]) for row in rows]
 
     async def list_coldest(
         self, wanted: float = math.inf, without: Collection[Digest] = ()
     ) -> list[StoredBlobRecord]:
-        """Return blobs that no pin keeps, those not used for longest first, of `wanted` bytes.
+        """Return blobs that no pin keeps, least recently used first, that have `wanted` bytes.
 
-        That is fewer where there are no more, and none of those in `without`.
+        Blobs in `without` are left out. If all others have fewer bytes, all others are returned.
         """
         return await self._database.survey(lambda rows: _list_coldest(rows, wanted, without))
 
-    async def break_down(self) -> Use:
-        """Add up what takes room."""
+    async def break_down(self) -> UsageTotals:
+        """Add up bytes by what uses them."""
 
-        def add_up(rows: sqlite3.Connection) -> Use:
+        def add_up(rows: sqlite3.Connection) -> UsageTotals:
             query = "SELECT COALESCE(SUM(size), 0), COUNT(*) FROM"
-            (blobs, count), (fills, _), (quarantined, _) = (
+            (blobs, count), (reserved, _), (quarantined, _) = (
                 rows.execute(f"{query} {table}").fetchone()
                 for table in ("blobs", "reservations", "quarantine")
             )
-            pinned = rows.execute(_PINNED).fetchone()[0]
-            return Use(blobs, count, pinned, fills, quarantined)
+            pinned = rows.execute(_SUM_PINNED).fetchone()[0]
+            return UsageTotals(blobs, count, pinned, reserved, quarantined)
 
         return await self._database.survey(add_up)
 
     def find_size(self, digest: Digest) -> int | None:
-        """Return the size in bytes that a stored blob was recorded with; None when it was not."""
+        """Return the recorded size of a stored blob in bytes; None if it is not recorded."""
         rows = self._database.read("SELECT size FROM blobs WHERE digest = ?", (str(digest),))
         return int(rows[0][0]) if rows else None
 
     def list_after(self, position: str, most: int) -> list[tuple[Digest, float]]:
-        """Return the next stored blobs in the order of digests, and when each was last used."""
+        """Return the next `most` blobs in the order of digests, and when each was last used."""
         rows = self._database.read(
             "SELECT digest, used FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?",
             (position, most),
@@ -167,7 +164,10 @@ class UsageCatalog:
         return [(Digest.parse(digest), used) for digest, used in rows]
 
     async def drop(self, digest: Digest, used: float | None = None) -> bool:
-        """Forget a blob whose file is gone, unless it has been recorded again since `used`."""
+        """Delete the row of a blob whose file is missing; whether there was one.
+
+        A row whose last use is another than `used` stays: the blob was stored again meanwhile.
+        """
 
         def change(rows: sqlite3.Connection) -> bool:
             size = _find(rows, "blobs", digest)
@@ -179,17 +179,17 @@ class UsageCatalog:
         return await self._database.write(change)
 
     async def mark_deleting(self, digest: Digest) -> int | None:
-        """Forget a stored blob, whose file is deleted next, and return its size in bytes.
+        """Mark a stored blob, whose file is deleted next, and return its size in bytes.
 
-        Returns None, and forgets nothing, when a pin keeps the blob. Pins are looked at in the same
+        Changes nothing and returns None if a pin keeps the blob. Pins are looked at in the same
         transaction, since one may have been put after the deletion was planned.
         """
         return await self._database.write(
             lambda rows: None if is_kept(rows, digest) else _move(rows, digest, "doomed")
         )
 
-    async def spare(self, digest: Digest) -> bool:
-        """Record a doomed blob again if a pin keeps it; whether it did.
+    async def restore_pinned(self, digest: Digest) -> bool:
+        """Undo `mark_deleting` if a pin keeps the blob; whether one does.
 
         The file of the blob must be there, and no other process may be deleting it.
         """
@@ -197,35 +197,35 @@ class UsageCatalog:
         def change(rows: sqlite3.Connection) -> bool:
             if not is_kept(rows, digest):
                 return False
-            # When it was last used is not known any more; the next pull notes it.
             query = (
-                "INSERT OR IGNORE INTO blobs SELECT digest, size, 0.0 FROM doomed WHERE digest = ?"
+                "INSERT OR IGNORE INTO blobs SELECT digest, size, ?2 FROM doomed WHERE digest = ?1"
             )
-            is_spared = rows.execute(query, (str(digest),)).rowcount > 0
-            if is_spared:
+            used = find_last_pull(rows, digest)
+            is_restored = rows.execute(query, (str(digest), used)).rowcount > 0
+            if is_restored:
                 rows.execute("DELETE FROM doomed WHERE digest = ?", (str(digest),))
-            return is_spared
+            return is_restored
 
         return await self._database.write(change)
 
     async def mark_deleted(self, digest: Digest) -> None:
-        """Note that the file of a doomed blob is gone."""
+        """Record that the file of a blob that was being deleted is gone."""
         await self._remove_row(digest, "doomed")
 
     def list_deleting(self) -> list[Digest]:
-        """Return the blobs whose deletion was begun and, by a crash, perhaps not ended."""
+        """Return the blobs whose deletion has begun, and perhaps was interrupted."""
         return [Digest.parse(row[0]) for row in self._database.read("SELECT digest FROM doomed")]
 
     async def quarantine(self, digest: Digest, size: int) -> None:
-        """Forget a stored blob of `size` bytes on disk, whose file is set aside next."""
+        """Mark a blob as quarantined; its damaged file has `size` bytes and is moved next."""
         await self._database.write(lambda rows: _move(rows, digest, "quarantine", size))
 
     async def release(self, digest: Digest) -> None:
-        """Note that a file that was set aside is gone."""
+        """Record that a quarantined file was deleted."""
         await self._remove_row(digest, "quarantine")
 
     def list_quarantined(self) -> list[tuple[Digest, int]]:
-        """Return what was set aside, with its size in bytes."""
+        """Return the quarantined blobs, and the sizes of their files in bytes."""
         rows = self._database.read("SELECT digest, size FROM quarantine")
         return [(Digest.parse(name), size) for name, size in rows]
 
@@ -237,8 +237,8 @@ class UsageCatalog:
 
         await self._database.write(change)
 
-    async def forget_work(self) -> None:
-        """Forget fills, deletions and quarantine, whose files a backup has not; count again."""
+    async def clear_unfinished(self) -> None:
+        """Delete the rows of all files that a backup does not have, and count the bytes again."""
 
         def change(rows: sqlite3.Connection) -> None:
             for table in ("reservations", "doomed", "quarantine"):
@@ -252,7 +252,7 @@ def _list_coldest(
     rows: sqlite3.Connection, wanted: float, without: Collection[Digest]
 ) -> list[StoredBlobRecord]:
     found: list[StoredBlobRecord] = []
-    for name, size, used in rows.execute(_COLDEST):
+    for name, size, used in rows.execute(_LIST_COLDEST):
         if wanted <= 0:
             break
         digest = Digest.parse(name)
@@ -263,14 +263,14 @@ def _list_coldest(
 
 
 def _find(rows: sqlite3.Connection, table: str, digest: Digest) -> int:
-    # The table's name is one of ours, never a stranger's.
+    # The caller passes a constant: a name from a request would be an injection.
     query = f"SELECT size FROM {table} WHERE digest = ?"  # noqa: S608
     found = rows.execute(query, (str(digest),)).fetchone()
     return int(found[0]) if found else 0
 
 
 def _move(rows: sqlite3.Connection, digest: Digest, table: str, size: int | None = None) -> int:
-    """Move a blob's row to another table, and return its bytes there: `size`, or what it had."""
+    """Move a blob's row to another table, and return its size there: `size`, or the former one."""
     former = _find(rows, "blobs", digest)
     after = former if size is None else size
     rows.execute("DELETE FROM blobs WHERE digest = ?", (str(digest),))
@@ -280,7 +280,8 @@ def _move(rows: sqlite3.Connection, digest: Digest, table: str, size: int | None
     return after
 
 
-def _promise(rows: sqlite3.Connection, digest: Digest, size: int) -> int:
+def _reserve(rows: sqlite3.Connection, digest: Digest, size: int) -> int:
+    """Set a reservation to `size` bytes, and return by how many it grew."""
     more = size - _find(rows, "reservations", digest)
     count(rows, more)
     if size:
@@ -291,5 +292,5 @@ def _promise(rows: sqlite3.Connection, digest: Digest, size: int) -> int:
 
 
 def count(rows: sqlite3.Connection, more: int) -> None:
-    """Count `more` bytes as taken, in the transaction that has them taken."""
+    """Add `more` bytes to the row of `usage`, in the transaction that uses them."""
     rows.execute("UPDATE usage SET bytes = bytes + ?", (more,))

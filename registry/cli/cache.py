@@ -1,36 +1,38 @@
-"""`entrepot cache`: how full the store is, and is it right?"""
+"""`entrepot cache`: how full the store is, and whether it is right."""
 
-import json
-from dataclasses import asdict
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from registry.cli.session import Config, DryRun, Json, Session, fail, operate
-from registry.cli.terminal import format_age, format_bytes, format_count, open_progress
-from registry.oci.digest import Digest
+from registry.cli.messages import fail, warn
+from registry.cli.printing import print_report
+from registry.cli.session import Config, DryRun, Json, Session, operate
+from registry.cli.terminal import format_age, format_bytes, format_count, show_progress
+from registry.reports.cache import AuditResult, BackupResult, CacheUsage, Eviction
 from registry.settings.values import Refusal, parse_size
-
-if TYPE_CHECKING:
-    from registry.content.audit import Findings
-    from registry.content.usage import UsageReport
 
 _To = Annotated[
     str | None,
-    typer.Option("--to", metavar="SIZE", help="Stop at this much; 95 % of storage.limit without."),
+    typer.Option(
+        "--to", metavar="SIZE", help="How much may be used afterwards; default: 95% of the limit."
+    ),
 ]
 _Restart = Annotated[
-    bool, typer.Option("--restart", help="Begin anew, where an interrupted audit would go on.")
+    bool, typer.Option("--restart", help="Start again instead of continuing an interrupted audit.")
 ]
 _Folder = Annotated[
-    Path, typer.Argument(metavar="FOLDER", help="A new folder, or a former backup to renew.")
+    Path, typer.Argument(metavar="FOLDER", help="A new folder, or an earlier backup to update.")
 ]
 
 
 def build_cache_app() -> typer.Typer:
     """Return the sub-command `cache`."""
-    app = typer.Typer(help="Look after what is stored.", no_args_is_help=True)
+    app = typer.Typer(
+        help="Show how full the store is, make space, check it, and back it up.",
+        no_args_is_help=True,
+    )
     app.command("stats")(show_stats)
     app.command("evict")(evict)
     app.command("audit")(audit)
@@ -39,45 +41,42 @@ def build_cache_app() -> typer.Typer:
 
 
 def show_stats(config: Config = None, as_json: Json = False) -> None:
-    """Say how much room is used, by what, and when it was last audited.
+    """Show how much space is used, what uses it, and when it was last audited.
 
     Example: entrepot cache stats --json
     """
 
     async def work(session: Session) -> bool:
-        report = await session.content.usage.take()
-        if as_json:
-            typer.echo(json.dumps(asdict(report)))
-        else:
-            typer.echo("\n".join(_tell_stock(report)))
+        usage = CacheUsage.of(await session.content.usage.take())
+        print_report(usage, _draw_usage, as_json=as_json)
         return True
 
     operate(config, work)
 
 
-def _tell_stock(report: "UsageReport") -> list[str]:
-    use = report.use
-    share, reserve = 100 * report.used / report.limit, format_bytes(report.reserve)
-    lines = [
-        f"used         {format_bytes(report.used)} of {format_bytes(report.limit)} ({share:.1f} %)",
-        f"  blobs      {format_bytes(use.blobs)} in {use.count}",
-        f"    pinned   {format_bytes(use.pinned)}",
-        f"  arriving   {format_bytes(use.fills)}",
-        f"  rotten     {format_bytes(use.quarantined)} set aside",
-        f"free         {format_bytes(report.free)}, of which {reserve} stay free",
-        f"images       {report.images}",
-    ]
-    for name, state in report.audits.items():
-        if state.began:
-            end = f"ended {format_age(state.ended)}" if state.ended else "has not ended"
-            lines.append(f"audit        by {name}: began {format_age(state.began)}, {end}")
-    return lines
+def _draw_usage(usage: CacheUsage) -> Iterator[str]:
+    use, share = usage.use, 100 * usage.used / usage.limit
+    yield f"used           {format_bytes(usage.used)} of {format_bytes(usage.limit)} ({share:.1f}%)"
+    yield f"  blobs        {format_bytes(use.blobs)} in {format_count(use.count, 'blob')}"
+    yield f"    pinned     {format_bytes(use.pinned)}"
+    yield f"  downloading  {format_bytes(use.downloading)}"
+    yield f"  damaged      {format_bytes(use.damaged)} in quarantine/"
+    reserve = format_bytes(usage.reserve)
+    yield f"free           {format_bytes(usage.free)}, of which {reserve} are kept free"
+    yield f"images         {usage.images}"
+    for name, audit in usage.audits.items():
+        if audit.began:
+            who = "in the background" if name == "background" else "by command"
+            end = f"ended {format_age(audit.ended)}" if audit.ended else "not finished"
+            yield f"audit          {who}: began {format_age(audit.began)}, {end}"
 
 
 def evict(
     to: _To = None, config: Config = None, as_json: Json = False, dry_run: DryRun = False
 ) -> None:
-    """Delete what was not pulled for longest; pins and what is being read stay.
+    """Delete the blobs that were not pulled for longest.
+
+    Pinned blobs, and blobs that are being read, stay.
 
     Example: entrepot cache evict --to 20GiB --dry-run
     """
@@ -90,17 +89,23 @@ def evict(
             freed = sum(victim.size for victim in plan)
         else:
             freed = await session.content.space.shrink(used - target)
-        is_enough = used - freed <= target
-        if as_json:
-            facts = {"used": used, "target": target, "freed": freed, "dry_run": dry_run}
-            typer.echo(json.dumps(facts))
-        else:
-            typer.echo(f"{'would free' if dry_run else 'freed'} {format_bytes(freed)}")
-        if not is_enough:
-            typer.echo("entrepot: the rest is pinned or being read", err=True)
-        return is_enough
+        eviction = Eviction(used, target, freed, dry_run)
+        print_report(eviction, _draw_eviction, as_json=as_json)
+        if not eviction.is_enough:
+            left = (
+                f"{format_bytes(used - freed)} {'would still be' if dry_run else 'are still'} used"
+            )
+            warn(
+                f"{left}; the rest is pinned or being read: see entrepot images ls, unpin images,"
+                " or try again later"
+            )
+        return eviction.is_enough
 
     operate(config, work)
+
+
+def _draw_eviction(eviction: Eviction) -> Iterator[str]:
+    yield f"{'would free' if eviction.dry_run else 'freed'} {format_bytes(eviction.freed)}"
 
 
 def _read_size(text: str) -> int:
@@ -111,55 +116,48 @@ def _read_size(text: str) -> int:
 
 
 def audit(restart: _Restart = False, config: Config = None, as_json: Json = False) -> None:
-    """Read everything that is stored, and put right what is not as it should be; exit 1 if any was.
+    """Read every stored blob and correct what is wrong; exit 1 if anything was wrong.
 
-    What has other bytes than its name says is set aside, and fetched again by the next pull. Pulls
-    go on meanwhile. Interrupted, the next audit goes on.
+    A damaged blob is moved to quarantine/, and the next pull downloads it again. Clients can pull
+    meanwhile. The next audit continues an interrupted one.
 
     Example: entrepot cache audit
     """
 
     async def work(session: Session) -> bool:
         total = (await session.content.usage.take()).use.blobs
-        with open_progress("auditing", total) as progress:
-
-            def tell(_: Digest, size: int) -> None:
-                progress.advance(progress.task_ids[0], size)
-
-            findings = await session.content.audit.go_on("command", is_new=restart, report=tell)
-        typer.echo(json.dumps(_list_findings(findings)) if as_json else _tell_findings(findings))
-        return findings.is_clean
+        with show_progress("auditing", total) as advance:
+            findings = await session.content.audit.go_on(
+                "command", is_new=restart, report=lambda _, size: advance(size)
+            )
+        result = AuditResult.of(findings)
+        print_report(result, _draw_audit, as_json=as_json)
+        return result.is_clean
 
     operate(config, work)
 
 
-def _list_findings(findings: "Findings") -> dict[str, object]:
-    found: dict[str, object] = {
-        name: [str(digest) for digest in getattr(findings, name)]
-        for name in ("rotten", "orphans", "ghosts", "unread")
-    }
-    counts = {"checked": findings.checked, "bytes": findings.size, "names": findings.names}
-    return counts | found
-
-
-def _tell_findings(findings: "Findings") -> str:
-    lines = [f"checked {format_count(findings.checked, 'blob')}, {format_bytes(findings.size)}"]
+def _draw_audit(result: AuditResult) -> Iterator[str]:
+    yield f"checked {format_count(result.checked, 'blob')}, {format_bytes(result.bytes)}"
     for digests, what in (
-        (findings.damaged, "rotten, set aside: the next pull fetches it again"),
-        (findings.unknown, "was not recorded, and is now"),
-        (findings.missing, "was recorded and is not there; forgotten"),
-        (findings.unread, "cannot be read: look at the disk"),
+        (result.damaged, "damaged: moved to quarantine/, the next pull downloads it again"),
+        (result.unknown, "unknown file: it is a correct blob, and is recorded now"),
+        (result.missing, "missing: its record was removed, the next pull downloads it again"),
+        (result.unreadable, "unreadable: check the disk"),
     ):
-        lines += [f"{digest}  {what}" for digest in digests]
-    if findings.names:
-        lines.append(f"not recorded, and recorded now: {format_count(findings.names, 'name')}")
-    return "\n".join(lines) + ("\nall is well" if findings.is_clean else "")
+        yield from (f"{digest}  {what}" for digest in digests)
+    if result.recovered_names:
+        names = format_count(result.recovered_names, "name")
+        yield f"{names} found on disk without a record, and recorded now"
+    if result.is_clean:
+        yield "no problems found"
 
 
 def back_up(folder: _Folder, config: Config = None, as_json: Json = False) -> None:
-    """Copy the store to another folder while it is served, checking every byte.
+    """Copy the store to another folder, also while it is being served.
 
-    The copy is a data folder like any other. The next backup into it copies only what is new.
+    Every byte is checked. The copy is a data folder like any other. The next backup into the same
+    folder copies only what is new.
 
     Example: entrepot cache backup /mnt/backup/entrepot
     """
@@ -171,23 +169,19 @@ def back_up(folder: _Folder, config: Config = None, as_json: Json = False) -> No
         if folder.resolve().is_relative_to(store):
             fail(f"{folder} is the store itself, or inside it; name a folder elsewhere", 2)
         total = (await session.content.usage.take()).use.blobs
-        with open_progress("backing up", total) as progress:
-
-            def tell(size: int) -> None:
-                progress.advance(progress.task_ids[0], size)
-
-            done = await session.content.backup.write(open_backup(folder), tell)
-        damaged = [str(digest) for digest in done.damaged]
-        if as_json:
-            typer.echo(json.dumps(asdict(done) | {"rotten": damaged}))
-        else:
-            typer.echo(
-                f"{format_count(done.blobs, 'blob')}, {format_bytes(done.size)},"
-                f" {format_count(done.names, 'name')};"
-                f" {format_count(done.copied, 'blob')} copied"
-            )
-        for digest in damaged:
-            typer.echo(f"entrepot: {digest} is rotten, run: entrepot cache audit", err=True)
-        return not damaged
+        with show_progress("backing up", total) as advance:
+            done = await session.content.backup.write(open_backup(folder), advance)
+        result = BackupResult.of(done)
+        print_report(result, _draw_backup, as_json=as_json)
+        for digest in result.damaged:
+            warn(f"{digest} is damaged and not in the backup; run: entrepot cache audit")
+        return not result.damaged
 
     operate(config, work)
+
+
+def _draw_backup(result: BackupResult) -> Iterator[str]:
+    yield (
+        f"{format_count(result.blobs, 'blob')}, {format_bytes(result.size)},"
+        f" {format_count(result.names, 'name')}; {format_count(result.copied, 'blob')} copied"
+    )

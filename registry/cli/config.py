@@ -1,14 +1,17 @@
-"""`entrepot config`: is the configuration usable, and what does it come to?"""
+"""`entrepot config`: whether the configuration can be used, and which settings apply."""
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 import typer
 
+from registry.cli.messages import warn
+from registry.cli.printing import print_report
 from registry.cli.session import Config, Json
 from registry.errors import SettingsError
+from registry.reports.configuration import ConfigurationFault, UsableConfiguration
 from registry.settings.loading import find_config, load_settings
 from registry.settings.values import format_key
 
@@ -16,7 +19,7 @@ from registry.settings.values import format_key
 def build_config_app() -> typer.Typer:
     """Return the sub-command `config` with `check` and `show`."""
     app = typer.Typer(
-        help="Check and show the configuration: defaults, file, environment and secrets together.",
+        help="Check and show the settings: defaults, file, environment and secrets together.",
         no_args_is_help=True,
     )
     app.command("check")(check_config)
@@ -25,7 +28,7 @@ def build_config_app() -> typer.Typer:
 
 
 def check_config(config: Config = None, as_json: Json = False) -> None:
-    """Say whether the configuration can be used; exit 2 with one line if not.
+    """Check whether the configuration can be used; exit 2 with one line if not.
 
     Example: entrepot config check --config /etc/entrepot/entrepot.toml
     """
@@ -34,18 +37,18 @@ def check_config(config: Config = None, as_json: Json = False) -> None:
         settings = load_settings(config, os.environ)
     except SettingsError as error:
         _refuse(error, as_json=as_json)
-    count = len(settings.upstreams)
-    if as_json:
-        file = None if path is None else str(path)
-        typer.echo(json.dumps({"ok": True, "file": file, "upstreams": count}))
-    else:
-        typer.echo(f"ok: {path or 'defaults (no file)'}, {count} upstreams")
+    report = UsableConfiguration(path, len(settings.upstreams))
+    print_report(report, _draw_check, as_json=as_json)
+
+
+def _draw_check(report: UsableConfiguration) -> Iterator[str]:
+    yield f"ok: {report.file or 'defaults (no file)'}, {report.upstreams} upstreams"
 
 
 def show_config(config: Config = None, as_json: Json = False) -> None:
-    """Print every setting as it applies, with passwords as asterisks.
+    """Print every setting that applies, with passwords as asterisks.
 
-    But for a proxy's password, the output can be used as a configuration file.
+    The output can be used as a configuration file, except for the password of a proxy.
 
     Example: ENTREPOT_STORAGE__LIMIT=200GiB entrepot config show
     """
@@ -53,30 +56,28 @@ def show_config(config: Config = None, as_json: Json = False) -> None:
         settings = load_settings(config, os.environ)
     except SettingsError as error:
         _refuse(error, as_json=as_json)
-    tables = settings.dump()
-    typer.echo(json.dumps(tables, indent=2) if as_json else "\n".join(_print_toml(tables)))
+    print_report(settings.dump(), _draw_toml, as_json=as_json)
 
 
 def _refuse(error: SettingsError, *, as_json: bool) -> NoReturn:
-    if as_json:
-        facts = {"ok": False, "key": error.key, "why": error.why, "cure": error.cure}
-        typer.echo(json.dumps(facts))
-    typer.echo(f"entrepot: {error}", err=True)
+    fault = ConfigurationFault(error.key, error.why, error.cure)
+    print_report(fault, lambda _: (), as_json=as_json)  # people read the line on stderr
+    warn(str(error))
     raise typer.Exit(2) from error
 
 
-def _print_toml(table: Mapping[str, Any], head: str = "") -> list[str]:
-    """Return the lines of a table: its values, then its tables.
+def _draw_toml(table: Mapping[str, Any], head: str = "") -> Iterator[str]:
+    """Yield the lines of a table: its values, then its tables.
 
-    The strings, numbers, booleans and lists of JSON are those of TOML, except for one character.
+    Strings, numbers, booleans and lists are written in TOML as in JSON, except for one character.
     """
-    lines = [
-        f"{format_key([key])} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
-        for key, value in table.items()
-        if not isinstance(value, dict)
-    ]
+    for key, value in table.items():
+        if not isinstance(value, dict):
+            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+            yield f"{format_key([key])} = {text}"
     for key, value in table.items():
         if isinstance(value, dict):
             name = f"{head}{format_key([key])}"
-            lines += ["", f"[{name}]", *_print_toml(value, f"{name}.")]
-    return lines
+            yield ""
+            yield f"[{name}]"
+            yield from _draw_toml(value, f"{name}.")

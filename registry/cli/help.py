@@ -1,4 +1,4 @@
-"""How `--help` looks: text that flows, and arguments as they are typed, without Python's types."""
+"""The form of `--help`: paragraphs in the width of the terminal, arguments as they are typed."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 
 class Command(TyperCommand):
-    """A command of which the arguments are called by their metavars alone."""
+    """A command whose help shows arguments by their metavars, without the types of Python."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        """Return what follows the command's name in the line of its usage."""
+        """Return what follows the name of the command in the usage line."""
         return [self.options_metavar or "", *(name for name, _ in self._list_arguments())]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the arguments and the options."""
+        """Write the lists of arguments and options."""
         options = [
             each.get_help_record(ctx)
             for each in self.get_params(ctx)
@@ -33,10 +33,10 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """Commands, each with the whole of its first paragraph."""
+    """A group whose help shows the whole first paragraph of each command."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write what each command does."""
+        """Write the list of commands and what each does."""
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
             formatter.write_dl(
@@ -49,7 +49,7 @@ class Group(TyperGroup):
 
 
 def apply_help_style(app: "typer.Typer") -> None:
-    """Have all commands of an app, and of those inside, show their help so."""
+    """Apply this form to all commands of an app, and of the apps inside it."""
     app.info.cls = Group
     for command in app.registered_commands:
         command.cls = Command

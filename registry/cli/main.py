@@ -1,4 +1,4 @@
-"""The `entrepot` command: one sub-command per file, joined here."""
+"""The `entrepot` command, which is put together of the sub-commands in the other files."""
 
 from importlib import import_module
 from types import MappingProxyType
@@ -10,7 +10,7 @@ from registry import __version__
 from registry.cli.help import Group, apply_help_style
 from registry.cli.serve import serve
 
-# Imported only when one of their commands is run: that is a third of what `serve` takes to start.
+# Imported only when one of their commands is run, so that `serve` starts a third faster.
 _GROUPS = MappingProxyType(
     {
         "config": ("registry.cli.config", "build_config_app"),
@@ -22,7 +22,7 @@ _GROUPS = MappingProxyType(
 
 
 class _Entrepot(Group):
-    """The command, whose groups are made when somebody wants them."""
+    """The command; it makes a group of sub-commands only when that is used."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command or a group by its name."""
@@ -31,31 +31,31 @@ class _Entrepot(Group):
         return super().get_command(ctx, cmd_name)
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names of all, made or not."""
+        """Return the names of all commands and groups."""
         return [*dict.fromkeys((*super().list_commands(ctx), *_GROUPS))]
 
 
 def _make_group(name: str) -> Any:
-    room, build = _GROUPS[name]
+    module, build = _GROUPS[name]
     app = _make_app()
-    app.add_typer(getattr(import_module(room), build)(), name=name)
+    app.add_typer(getattr(import_module(module), build)(), name=name)
     apply_help_style(app)
     made: Any = typer.main.get_command(app)
     return made.commands[name]
 
 
 def _make_app(**about: Any) -> typer.Typer:
-    # Markup would break paragraphs where the source does.
+    # With markup, paragraphs would break where the lines of the source do.
     return typer.Typer(
         add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, **about
     )
 
 
 def build_cli() -> typer.Typer:
-    """Make the command line."""
+    """Return the command line."""
     cli = _make_app(
         name="entrepot",
-        help="A private container-image mirror: every blob crosses the slow link once.",
+        help="A private mirror of container registries: every blob is downloaded once.",
     )
     cli.command()(serve)
     apply_help_style(cli)

@@ -1,4 +1,4 @@
-"""The images that people mean by what they type."""
+"""Which images are meant by the names and globs that people type."""
 
 from registry.cli.session import Session
 from registry.errors import NameUnknown
@@ -7,11 +7,13 @@ from registry.oci.names import Reference, Repository
 
 
 async def find_names(session: Session, names: list[str]) -> list[tuple[Repository, Reference]]:
-    """Return what is meant, each once: by a glob what is here, by a name itself, here or not.
+    """Return the images that are meant, each once.
+
+    A glob means images that are stored here. A name means that image, stored here or not.
 
     Raises:
-        InvalidInput: not a name.
-        NameUnknown: a glob means nothing that is here.
+        InvalidInput: one of them is not a name.
+        NameUnknown: a glob matches no image that is stored here.
     """
     default = session.settings.default_upstream
     found: dict[tuple[Repository, Reference], None] = {}
@@ -20,26 +22,26 @@ async def find_names(session: Session, names: list[str]) -> list[tuple[Repositor
             found[parse_image(name, default)] = None
             continue
         pattern = ImagePattern.parse(name, default)
-        meant = await session.content.images.find([pattern])
-        if not meant:
+        matched = await session.content.images.find([pattern])
+        if not matched:
             raise NameUnknown(name)
-        found |= dict.fromkeys(meant)
+        found |= dict.fromkeys(matched)
     return list(found)
 
 
 async def find_known(session: Session, names: list[str]) -> list[tuple[Repository, Reference]]:
-    """Return what is meant, all of it here.
+    """Return the images that are meant, all of which are stored here.
 
     Raises:
-        InvalidInput: not a name.
-        NameUnknown: a glob means nothing that is here.
-        ManifestUnknown: a name means nothing that is here.
+        InvalidInput: one of them is not a name.
+        NameUnknown: a glob matches no image that is stored here.
+        ManifestUnknown: a name means an image that is not stored here.
     """
     found = await find_names(session, names)
-    await session.content.images.plan_pins(found, [])  # raises where one is not here
+    await session.content.images.plan_pins(found, [])  # raises where an image is not stored
     return found
 
 
 def match_exactly(names: list[tuple[Repository, Reference]]) -> list[ImagePattern]:
-    """Return patterns that mean just these images."""
+    """Return patterns that match only these images."""
     return [ImagePattern(str(repository), str(reference)) for repository, reference in names]

@@ -9,34 +9,34 @@ def read_platforms(named: Sequence[str] | None) -> list[str]:
     """Return the platforms that were named, each once.
 
     Raises:
-        PlatformInvalid: one of them is none.
+        PlatformInvalid: one of them is not a platform.
     """
     return list(dict.fromkeys(map(parse_platform, _split(named))))
 
 
-def read_wished(named: Sequence[str] | None) -> list[str]:
-    """Return the platforms to take: without a name this machine's, and for `all` none at all.
+def choose_platforms(named: Sequence[str] | None) -> list[str]:
+    """Return the platforms to take: those named, else this machine's; for `all` an empty list.
 
     Raises:
-        PlatformInvalid: one of them is none.
+        PlatformInvalid: one of them is not a platform.
     """
-    if wishes_all(named):
+    if includes_all(named):
         return []
     return read_platforms(named) or [own_platform()]
 
 
-def wishes_all(named: Sequence[str] | None) -> bool:
+def includes_all(named: Sequence[str] | None) -> bool:
     """Whether `all` is among the names."""
     return ALL in _split(named)
 
 
-def tell_absent(image: str, absent: Sequence[str]) -> str:
-    """Say which platforms were asked for that an image is not made for."""
-    return f"{image} is not made for {', '.join(absent)}: taken without"
+def format_unavailable(image: str, platforms: Sequence[str]) -> str:
+    """Return the remark on an image that is not made for platforms that were asked for."""
+    return f"{image} is not made for {', '.join(platforms)}: taken without"
 
 
-def tell_foreign(image: str, platform: str) -> str:
-    """Say for which platform an image is that has no index to choose from."""
+def format_only(image: str, platform: str) -> str:
+    """Return the remark on an image without an index, which is for one platform only."""
     return f"{image} is only for {platform}: taken as it is"
 
 

@@ -1,4 +1,4 @@
-"""`entrepot serve`: check everything, bind, then hand over to the supervisor."""
+"""`entrepot serve`: check everything, open the sockets, then hand over to the supervisor."""
 
 import os
 from pathlib import Path
@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
+from registry.cli.messages import fail
 from registry.cli.session import Config
 from registry.errors import SettingsError, StoreError
 from registry.settings.loading import find_config, load_settings
 from registry.settings.model import Settings
 
 _Offline = Annotated[
-    bool, typer.Option("--offline", help="Open no connection: serve only what is here.")
+    bool, typer.Option("--offline", help="Ask no upstream: serve only what is stored here.")
 ]
 
 
@@ -26,13 +27,12 @@ def serve(config: Config = None, offline: _Offline = False) -> None:
         # Imported only now: the other commands start faster without a server's libraries.
         from registry.server.master import serve_forever  # noqa: PLC0415
 
-        source = find_config(config, os.environ)
-        told = str(source.absolute()) if source else "defaults"
-        could_run = serve_forever(settings, told, lambda: _load(config, offline=offline))
+        path = find_config(config, os.environ)
+        source = str(path.absolute()) if path else "defaults"
+        started = serve_forever(settings, source, lambda: _load(config, offline=offline))
     except (SettingsError, StoreError) as error:
-        typer.echo(f"entrepot: {error}", err=True)
-        raise typer.Exit(2) from error
-    if not could_run:
+        fail(str(error), 2)
+    if not started:
         raise typer.Exit(1)
 
 

@@ -104,10 +104,10 @@ class Audit:
             since += size
             if since >= STRIDE:
                 state, since = replace(state, position=str(digest)), 0
-                await self._audits.note(auditor, state)
+                await self._audits.record(auditor, state)
         await self._drop_missing(findings)
         findings.names = (await self._rebuild.adopt_names(wait=NAME_WAIT)).names
-        await self._audits.note(auditor, replace(state, position="", ended=self._clock()))
+        await self._audits.record(auditor, replace(state, position="", ended=self._clock()))
         self._report(auditor, findings)
         return findings
 
@@ -131,7 +131,7 @@ class Audit:
 
     async def _adopt(self, digest: Digest, size: int, findings: Findings) -> None:
         now = self._clock()
-        if not await self._catalog.record_orphan(digest, size, now):
+        if not await self._catalog.record_found(digest, size, now):
             return  # it is being downloaded or deleted just now
         if await self._store.stat(digest) is None:
             await self._catalog.drop(digest, now)  # deleted since we read it

@@ -12,6 +12,7 @@ from registry.catalog.database import Database
 from registry.catalog.usage import UsageCatalog
 from registry.content.account import NoAccount
 from registry.content.ingest import Destination, Ingest
+from registry.content.pins import copy_pin_file
 from registry.errors import DigestMismatch, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
@@ -19,7 +20,6 @@ from registry.store.contract import BlobReader, ManagedStore
 from registry.store.data_folder import DataFolder
 from registry.store.files import sync_folder
 from registry.store.ingests import Ingests
-from registry.store.pins import PinFile
 from registry.store.tags import TagFiles
 from registry.tasks import in_thread
 
@@ -39,7 +39,6 @@ class DataHandles:
     blobs: BlobReader
     ingests: Ingests
     tags: TagFiles
-    pins: PinFile
 
 
 @dataclass(slots=True)
@@ -81,9 +80,9 @@ class Backup:
                     report(size)
                 else:
                     await usage.drop(digest, stored)
-            await usage.forget_work()
+            await usage.clear_unfinished()
         await self._copy_names(target, result)
-        await in_thread(target.pins.write, await in_thread(self._source.pins.read))
+        await in_thread(copy_pin_file, self._source.folder.pins, target.folder.pins)
         # Last, since until here the folder is the former backup, with its catalog.
         await in_thread(_replace, target.folder.catalog, snapshot)
         await self._prune(target)

@@ -54,8 +54,8 @@ class Evictor:
 
     async def _count_removable(self, ingested: Digest) -> int:
         quarantined = sum(size for _, size in self._catalog.list_quarantined())
-        promised = self._catalog.count_promised(ingested)
-        return quarantined + promised + await self._catalog.count_evictable()
+        reserved = self._catalog.count_reserved(ingested)
+        return quarantined + reserved + await self._catalog.count_evictable()
 
     async def evict(self, wanted: int) -> int:
         """Delete the blobs not used for longest that are not being read; return the bytes freed."""
@@ -124,7 +124,7 @@ class Evictor:
             with self._ingests.hold(digest) as is_free:
                 if is_free and await self._store.stat(digest) is None:
                     # In this order: once the file is gone, another process may reserve for it.
-                    freed += await self._catalog.settle(digest, 0)
+                    freed += await self._catalog.release_reservation(digest, 0)
                     self._ingests.delete(digest)
         return freed
 
@@ -141,7 +141,9 @@ class Evictor:
         for digest in self._catalog.list_deleting():
             with self._store.claim(digest) as is_free:
                 if is_free and not self._is_new(digest):
-                    if not await self._catalog.spare(digest):  # it may have been pinned since
+                    if not await self._catalog.restore_pinned(
+                        digest
+                    ):  # it may have been pinned since
                         await self._delete_marked(digest)
                 elif is_free or await self._store.stat(digest) is None:
                     await self._catalog.mark_deleted(digest)
@@ -155,7 +157,7 @@ class Evictor:
 
         Asked only after the file was claimed: its writer holds it until it has been recorded.
         """
-        return self._catalog.is_promised(digest) or self._catalog.find_size(digest) is not None
+        return self._catalog.is_reserved(digest) or self._catalog.find_size(digest) is not None
 
 
 def plan_eviction(

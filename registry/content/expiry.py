@@ -1,4 +1,4 @@
-"""How long images are kept that nobody pulls, where `storage.keep_for` says so."""
+"""Removal of images that no client has pulled for as long as `storage.keep_for` says."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -16,22 +16,23 @@ from registry.oci.names import Repository
 def find_expired(
     uses: LastUses, keep_for: Mapping[str, float], now: float
 ) -> list[tuple[Repository, Digest]]:
-    """Return what has not been of use for longer than its repository's images are kept. Pure.
+    """Return the manifests that were last used longer ago than `keep_for` allows. Pure.
 
-    An index and its manifests are of use together: a client asks for one of them only.
+    `keep_for` has seconds by pattern of repositories. An index and its manifests are used together,
+    since a client may ask for one of them only.
     """
     last = dict(uses.last)
     holders: dict[Digest, set[Repository]] = {}
     for repository, digest in last:
         holders.setdefault(digest, set()).add(repository)
-    is_settled = False
-    while not is_settled:  # twice, but for indexes of indexes
-        is_settled = True
-        for parent, child in uses.families:
+    is_stable = False
+    while not is_stable:  # two rounds, or more where an index lists an index
+        is_stable = True
+        for parent, child in uses.indexes:
             for repository in holders.get(parent, set()) & holders.get(child, set()):
                 both = ((repository, parent), (repository, child))
                 newest = max(last[each] for each in both)
-                is_settled &= all(last[each] == newest for each in both)
+                is_stable &= all(last[each] == newest for each in both)
                 last.update(dict.fromkeys(both, newest))
     return [
         (repository, digest)
@@ -41,13 +42,13 @@ def find_expired(
 
 
 def choose_period(keep_for: Mapping[str, float], repository: Repository) -> float:
-    """Return for how many seconds a repository's images are kept: the longest pattern decides."""
+    """Return for how many seconds images of a repository are kept; the longest pattern decides."""
     matching = [pattern for pattern in keep_for if fnmatchcase(str(repository), pattern)]
     return keep_for[max(matching, key=len)] if matching else math.inf
 
 
 class Expiry:
-    """Removes what has been kept long enough; pins and whatever is pulled again stay."""
+    """Removes expired images, but none that is pinned or was pulled again."""
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class Expiry:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether anything is ever to expire."""
+        """Whether `storage.keep_for` has any pattern."""
         return bool(self._keep_for)
 
     async def expire(self) -> None:
@@ -79,11 +80,11 @@ class Expiry:
             removals = (await self._removals.plan([(repository, digest)])).removals
             manifests = [each for removal in removals for each in removal.manifests]
             if not manifests:
-                continue  # pinned, or gone with its index, or an index that stays refers to it
+                continue  # it is pinned, or removed already, or an index that stays lists it
             if self._uses.find_last_pull(repository, manifests) > now - period:
-                continue  # pulled since we looked
+                continue  # it was pulled after the list was read
             try:
                 freed = await self._removals.carry_out(removals)
             except ImagePinned:
                 continue
-            self._log.info("expired", image=f"{repository}@{digest}", bytes=freed)
+            self._log.info("image expired", image=f"{repository}@{digest}", bytes=freed)

@@ -1,4 +1,4 @@
-"""What there is of each image: how much, for which platforms, and what lacks. Pure."""
+"""How much of each image is stored, for which platforms, and what is missing. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,10 +9,10 @@ from registry.catalog.image_graph import Graph, NamedImage
 
 @dataclass(frozen=True, slots=True)
 class PlatformReport:
-    """One platform of an image; `missing` are the digests that are known to lack.
+    """One platform of an image; `missing` are the digests that are not stored.
 
-    `missing_sizes` are theirs in bytes, and `missing_bytes` the sum; nothing and None where the
-    manifest itself lacks, which says how many there are.
+    `missing_sizes` are their sizes in bytes, and `missing_bytes` is the sum. If the manifest itself
+    is missing, the rest is not known: then `missing_sizes` is empty and `missing_bytes` is None.
     """
 
     platform: str
@@ -29,18 +29,18 @@ class PlatformReport:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all of it is stored."""
+        """Whether its manifest and all blobs are stored."""
         return not self.missing
 
 
 @dataclass(frozen=True, slots=True)
 class ImageReport:
-    """An image as operators see it. Sizes are bytes that are stored here.
+    """An image as operators see it. Sizes are in bytes, of what is stored here.
 
-    `unique` is what no image of another name uses, `shared` the rest. `pulled` is when a client
-    last asked for it (epoch seconds, 0: never), `pins` the names of the pins that keep it.
-    `bundle` is the id of the bundle that its name came by, `signer` the name of the key that had
-    signed it, and `imported` when that was (epoch seconds); empty and 0 where an upstream said it.
+    No image with another digest uses the `unique` bytes; others use the `shared` ones too. `pulled`
+    is when a client last pulled the image (epoch seconds, 0 for never). `pins` are the names of the
+    pins that keep it. If it was imported, `bundle` is the id of the bundle, `signer` that of the
+    key that signed it, and `imported` the time (epoch seconds); else these are empty and 0.
     """
 
     repository: str
@@ -58,56 +58,56 @@ class ImageReport:
 
     @property
     def name(self) -> str:
-        """The image as people write it."""
+        """The image as people write it: repository, and tag or digest."""
         return f"{self.repository}{'@' if ':' in self.reference else ':'}{self.reference}"
 
     @property
     def size(self) -> int:
-        """All the bytes of it that are stored."""
+        """All its bytes that are stored."""
         return self.unique + self.shared
 
     @property
     def is_complete(self) -> bool:
-        """Whether every platform of it is stored."""
+        """Whether all its platforms are complete."""
         return bool(self.platforms) and all(each.is_complete for each in self.platforms)
 
 
 class ImageReporter:
-    """Describes images of one graph."""
+    """Describes the images of one graph."""
 
     def __init__(self, graph: Graph, pinned: Mapping[str, Iterable[str]]) -> None:
-        """`pinned` has the digests that each pin keeps, by the pin's name."""
+        """`pinned` has the digests that each pin keeps, by the name of the pin."""
         self._graph = graph
-        self._keepers: dict[str, list[str]] = {}
+        self._pins: dict[str, list[str]] = {}
         for name, digests in pinned.items():
             for digest in set(digests):
-                self._keepers.setdefault(digest, []).append(name)
-        self._users: Counter[str] = Counter()
+                self._pins.setdefault(digest, []).append(name)
+        self._uses: Counter[str] = Counter()
         for root in {image.digest for image in graph.images}:
-            self._users.update(digest for digest in graph.reach(root) if digest in graph.stored)
+            self._uses.update(digest for digest in graph.reach(root) if digest in graph.stored)
 
     def describe(self, image: NamedImage, platforms: Mapping[str, str]) -> ImageReport:
-        """Return all about an image; `platforms` has the manifests to report on, by digest."""
+        """Describe an image; `platforms` are the manifests to report on, with their platforms."""
         graph = self._graph
-        here = [digest for digest in graph.reach(image.digest) if digest in graph.stored]
-        unique = sum(graph.stored[digest] for digest in here if self._users[digest] == 1)
+        stored = [digest for digest in graph.reach(image.digest) if digest in graph.stored]
+        unique = sum(graph.stored[digest] for digest in stored if self._uses[digest] == 1)
         return ImageReport(
             image.repository,
             image.reference,
             image.digest,
             graph.media_types.get(image.digest, ""),
             unique,
-            sum(graph.stored[digest] for digest in here) - unique,
+            sum(graph.stored[digest] for digest in stored) - unique,
             image.pulled,
             tuple(self._check(digest, name) for digest, name in platforms.items()),
-            tuple(self._keepers.get(image.digest, ())),
+            tuple(self._pins.get(image.digest, ())),
             bundle=image.bundle,
             signer=image.signer,
             imported=image.seen if image.bundle else 0.0,
         )
 
     def _check(self, digest: str, platform: str) -> PlatformReport:
-        graph, is_pinned = self._graph, digest in self._keepers
+        graph, is_pinned = self._graph, digest in self._pins
         if digest not in graph.media_types or digest not in graph.stored:
             return PlatformReport(platform, digest, (digest,), None, is_pinned=is_pinned)
         missing = {

@@ -1,4 +1,4 @@
-"""Images as operators handle them: listed, described, pinned and unpinned."""
+"""What operators do with images: find, describe, pin and unpin them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from registry.catalog.image_graph import Graph, ImageGraphCatalog, NamedImage
 from registry.catalog.pins import Pin, Root
 from registry.content.image_report import ImageReport, ImageReporter
-from registry.content.pins import Pins, Wanted
+from registry.content.pins import PinRequest, Pins
 from registry.errors import ManifestInvalid, ManifestUnknown, PlatformUnknown, StoreError
 from registry.oci import media_types, platforms
 from registry.oci.byte_ranges import Span
@@ -25,14 +25,14 @@ from registry.store.contract import BlobReader
 
 @dataclass(frozen=True, slots=True)
 class PinPlan:
-    """What to pin: names with their manifests, and the digests of what they keep that is stored."""
+    """What to pin: names with their manifests, and the stored digests that the pins will keep."""
 
-    images: list[Wanted]
+    images: list[PinRequest]
     stored: frozenset[str]
 
 
 class Images:
-    """Answers operators from the catalog and the disk; asks no upstream."""
+    """Reads the catalog and the disk; asks no upstream."""
 
     def __init__(
         self,
@@ -45,58 +45,58 @@ class Images:
         self._store = store
 
     async def find(self, patterns: Sequence[ImagePattern]) -> list[tuple[Repository, Reference]]:
-        """Return the images that any of the patterns means; without patterns, all.
+        """Return the images that match any of the patterns; all images without patterns.
 
         Raises:
             StoreError: the catalog refused.
         """
-        graph = await self._catalog.draw()
+        graph = await self._catalog.load()
         return [
             (parse_repository(image.repository), parse_reference(image.reference))
             for image in _choose(graph, patterns)
         ]
 
     async def describe(self, patterns: Sequence[ImagePattern]) -> list[ImageReport]:
-        """Describe the images that any of the patterns means; without patterns, all.
+        """Describe the images that match any of the patterns; all images without patterns.
 
         Raises:
             StoreError: the catalog or the disk refused.
         """
-        graph = await self._catalog.draw()
-        inventory = ImageReporter(
-            graph, {pin.name: _reach(graph, pin) for pin in self._pins.list_all()}
+        graph = await self._catalog.load()
+        reporter = ImageReporter(
+            graph, {pin.name: _list_kept(graph, pin) for pin in self._pins.list_all()}
         )
         return [
-            inventory.describe(image, await self._find_platforms(graph, image.digest))
+            reporter.describe(image, await self._find_platforms(graph, image.digest))
             for image in _choose(graph, patterns)
         ]
 
     async def list_stored(self) -> list[tuple[Digest, int]]:
-        """Return every blob that is whole here, manifests included, and its size in bytes.
+        """Return every stored blob, manifests included, and its size in bytes.
 
         Raises:
             StoreError: the catalog refused.
         """
-        graph = await self._catalog.draw()
+        graph = await self._catalog.load()
         return [(Digest.parse(digest), size) for digest, size in graph.stored.items()]
 
     async def plan_pins(
         self, names: Iterable[tuple[Repository, Reference]], platforms: Sequence[str]
     ) -> PinPlan:
-        """Return what has to be pinned to keep images, for all their platforms or only these.
+        """Return what to pin so that images are kept, for all their platforms or only for these.
 
         Raises:
-            ManifestUnknown: one of them is not here.
-            PlatformUnknown: one of them is not for one of these platforms.
+            ManifestUnknown: one of the images is not stored here.
+            PlatformUnknown: one of the images has no manifest for one of the platforms.
             StoreError: the catalog or the disk refused.
         """
-        graph = await self._catalog.draw()
+        graph = await self._catalog.load()
         named = {
             (image.repository, name): image.digest
             for image in graph.images
             for name in (image.reference, image.digest)
         }
-        planned: list[Wanted] = []
+        planned: list[PinRequest] = []
         for repository, reference in names:
             digest = named.get((str(repository), str(reference)))
             if digest is None:
@@ -112,15 +112,15 @@ class Images:
         return PinPlan(planned, stored | {root for root in roots if root in graph.stored})
 
     async def pin(self, plan: PinPlan) -> None:
-        """Keep images for ever, as planned: all of them that was stored then is kept from now on.
+        """Pin images as planned; all their blobs that were stored then are kept from now on.
 
         Raises:
-            StoreError: the catalog or the disk refused, or some of it was deleted meanwhile.
+            StoreError: the catalog or the disk refused, or some blobs were deleted meanwhile.
         """
         await self._pins.put(plan.images, plan.stored)
 
     async def unpin(self, names: Iterable[tuple[Repository, Reference]]) -> int:
-        """Let images go again when room is wanted; returns how many of them were pinned."""
+        """Unpin images, and return how many of them were pinned."""
         return await self._pins.remove(names)
 
     def list_pins(self) -> list[Pin]:
@@ -128,7 +128,7 @@ class Images:
         return self._pins.list_all()
 
     async def _find_platforms(self, graph: Graph, digest: str) -> dict[str, str]:
-        """Return which manifests of an image are for which platforms; "" where nobody knows."""
+        """Return the platform of each manifest of an image, by digest; "" where it is not known."""
         raw = await self._read(digest)
         if raw is None:
             return {digest: ""}
@@ -149,14 +149,18 @@ class Images:
         try:
             return b"".join([piece async for piece in self._store.read(digest, Span(0, size))])
         except StoreError:
-            return None  # evicted meanwhile
+            return None  # it was evicted meanwhile
 
 
-_LARGEST = 8 * 1024 * 1024  # bytes of a document that is read; a layer that poses as one is not
+_LARGEST = 8 * 1024 * 1024  # bytes; what is larger is no config or manifest, and is not read
 
 
 def _find_below(graph: Graph, repository: Repository, reference: Reference) -> str:
-    """Return the digest of a manifest that only an index of this repository leads to."""
+    """Return the digest of a manifest that an index of this repository lists.
+
+    Raises:
+        ManifestUnknown: no index does.
+    """
     roots = [image.digest for image in graph.images if image.repository == str(repository)]
     if str(reference) in graph.media_types and str(reference) in graph.reach(*roots):
         return str(reference)
@@ -165,7 +169,7 @@ def _find_below(graph: Graph, repository: Repository, reference: Reference) -> s
 
 
 def _choose(graph: Graph, patterns: Sequence[ImagePattern]) -> Iterator[NamedImage]:
-    """Yield the images that any of the patterns means; without patterns, all."""
+    """Yield the images that match any of the patterns; all images without patterns."""
     exact = {(each.names, each.references) for each in patterns if each.is_exact}
     globs = [each for each in patterns if not each.is_exact]
     for image in graph.images:
@@ -178,14 +182,16 @@ def _choose(graph: Graph, patterns: Sequence[ImagePattern]) -> Iterator[NamedIma
             yield image
 
 
-def _reach(graph: Graph, pin: Pin) -> set[str]:
-    shallow = {str(root.digest) for root in pin.roots}
-    return shallow | set(graph.reach(*(str(root.digest) for root in pin.roots if root.is_deep)))
+def _list_kept(graph: Graph, pin: Pin) -> set[str]:
+    """Return the digests that a pin keeps."""
+    roots = {str(root.digest) for root in pin.roots}
+    return roots | set(graph.reach(*(str(root.digest) for root in pin.roots if root.is_deep)))
 
 
 def _choose_roots(
     image: str, digest: str, wanted: Sequence[str], found: dict[str, str]
 ) -> list[Root]:
+    """Return the manifests for some platforms, and the index itself without what it lists."""
     roots = {}
     for name in wanted:
         chosen = [child for child, known in found.items() if platforms.matches(name, known)]

@@ -26,8 +26,8 @@ class ManifestStore:
 
     async def keep(
         self, repository: Repository, manifest: Manifest, tag: Tag | None, now: float
-    ) -> None:
-        """Store a manifest of `repository`, and that `tag` points to it, for a pull.
+    ) -> bool:
+        """Store a manifest of `repository`, and that `tag` points to it; return whether it could.
 
         If the disk refuses, that is logged and not raised: the client has its manifest either way.
         """
@@ -36,6 +36,8 @@ class ManifestStore:
         except (StoreError, OSError) as error:
             image = f"{repository}@{manifest.digest}"
             self._log.error("manifest not stored", image=image, why=str(error))
+            return False
+        return True
 
     async def put(
         self, repository: Repository, manifest: Manifest, tag: Tag | None, now: float

@@ -1,4 +1,4 @@
-"""Whether images could be pulled with no upstream at all. Pure."""
+"""Whether images can be pulled without any upstream. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,28 +9,29 @@ from registry.oci.platforms import matches
 
 @dataclass(frozen=True, slots=True)
 class OfflineCheck:
-    """What of an image works offline: `complete` and `lacking` are its platforms.
+    """Which platforms of an image can be pulled offline: the `complete` ones.
 
-    `absent` are platforms that were asked for and that the image is not for.
+    Something is missing of the `incomplete` ones. `unavailable` are platforms that were wanted and
+    for which the image has no manifest.
     """
 
     image: ImageReport
     complete: tuple[PlatformReport, ...]
-    lacking: tuple[PlatformReport, ...]
-    absent: tuple[str, ...] = ()
+    incomplete: tuple[PlatformReport, ...]
+    unavailable: tuple[str, ...] = ()
 
     @property
     def is_ready(self) -> bool:
-        """Whether it can be pulled."""
-        return not (self.lacking or self.absent)
+        """Whether the image can be pulled for all wanted platforms."""
+        return not (self.incomplete or self.unavailable)
 
 
-def judge(image: ImageReport, wanted: Sequence[str]) -> OfflineCheck:
-    """Judge an image by these platforms; without any, by those that somebody here has pulled.
+def check_offline(image: ImageReport, wanted: Sequence[str]) -> OfflineCheck:
+    """Check an image for the wanted platforms, or else for those that a client has pulled.
 
-    Of an index, most platforms are of no interest to anybody. What shows interest is that its
-    manifest is here; where no manifest is, everything lacks. An image that names no platform has
-    to be whole.
+    An index lists many platforms that no client here uses. A platform counts as used if its
+    manifest is stored; if none is stored, all platforms count. An image of an unknown platform
+    counts always.
     """
     platforms = tuple(_choose(image, wanted))
     known = any(each.platform for each in image.platforms)

@@ -1,56 +1,68 @@
-"""Pins, in the catalog and in a file from which a lost catalog gets them back."""
+"""Pins, kept as one in two places: rows of the catalog, and the file `pins.json`.
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+A lost catalog is made again with the pins of the file.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import structlog
 
-from registry.catalog.pins import Pin, PinCatalog, Root
+from registry.catalog.database import Database
+from registry.catalog.pins import Pin, Root, list_pins, list_stored, put_pins, remove_pins
 from registry.errors import InvalidInput, StoreError
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, parse_reference, parse_repository
 from registry.store.file_locks import ExclusiveLocks
-from registry.store.pins import PinFile
+from registry.store.files import translate_errors, write_durably
 from registry.tasks import in_thread
 
-Wanted = tuple[Repository, Reference, Sequence[Root]]
+PinRequest = tuple[Repository, Reference, Sequence[Root]]  # an image, and the manifests to keep
 PINS = "pins"  # the lock under which pins change, and images are removed that no pin may keep
 
 
 class Pins:
-    """Puts, removes and restores pins."""
+    """Puts, removes, lists and restores pins."""
 
     def __init__(
-        self, catalog: PinCatalog, file: PinFile, locks: ExclusiveLocks, clock: Callable[[], float]
+        self, database: Database, path: Path, locks: ExclusiveLocks, clock: Callable[[], float]
     ) -> None:
-        self._catalog = catalog
-        self._file = file
+        """`path` is that of `pins.json`."""
+        self._database = database
+        self._path = path
         self._locks = locks
         self._clock = clock
         self._log = structlog.get_logger("registry.mirror")
 
     def list_all(self) -> list[Pin]:
-        """Return every pin, by name."""
-        return self._catalog.list_all()
+        """Return every pin, by name.
 
-    async def list_stored(self, wanted: Iterable[Wanted]) -> frozenset[str]:
+        Raises:
+            StoreError: the catalog refused.
+        """
+        return list_pins(self._database)
+
+    async def list_stored(self, requests: Iterable[PinRequest]) -> frozenset[str]:
         """Return the digests of the stored blobs that pins of these manifests would keep.
 
         Raises:
             StoreError: the catalog refused.
         """
-        return await self._catalog.list_stored(self._make(wanted))
+        pins = self._make(requests)
+        return await self._database.survey(lambda rows: list_stored(rows, pins))
 
-    def _make(self, wanted: Iterable[Wanted]) -> list[Pin]:
+    def _make(self, requests: Iterable[PinRequest]) -> list[Pin]:
         now = self._clock()
-        return [Pin(where, what, tuple(roots), now) for where, what, roots in wanted]
+        return [Pin(where, what, tuple(roots), now) for where, what, roots in requests]
 
-    async def put(self, wanted: Iterable[Wanted], stored: Collection[str] = ()) -> None:
+    async def put(self, requests: Iterable[PinRequest], stored: Collection[str] = ()) -> None:
         """Pin images to these manifests, and to no others under these names.
 
         The process writes the file first and the rows second. Once this returns, every blob in
         `stored`, digests from `list_stored`, is kept: a deletion looks at pins in the transaction
-        in which it forgets a blob, so that a deletion which was planned before cannot take it.
+        that deletes the row of a blob, also if the deletion was planned before the pin was put.
 
         Raises:
             StoreError: the catalog or the disk refused, or another process has held the lock of
@@ -58,12 +70,12 @@ class Pins:
                 the rows were written. Then the images are pinned, and what is missing is kept from
                 when it is pulled again.
         """
-        pins = self._make(wanted)
+        pins = self._make(requests)
         names = {(pin.repository, pin.reference) for pin in pins}
         async with self._locks.hold(PINS):
-            await self._write([*self._list_without(names), *pins])
-            lost = set(stored) - await self._catalog.put(pins)
-        if lost:
+            await in_thread(_write_file, self._path, [*self._list_without(names), *pins])
+            kept = await self._database.write(lambda rows: put_pins(rows, pins))
+        if lost := set(stored) - kept:
             raise StoreError(
                 _name(pins),
                 f"pinned, but {len(lost)} of the blobs were deleted before the pin was recorded;"
@@ -81,35 +93,36 @@ class Pins:
         """
         gone = set(names)
         async with self._locks.hold(PINS):
-            await self._write(self._list_without(gone))
-            return await self._catalog.remove(gone)
+            await in_thread(_write_file, self._path, self._list_without(gone))
+            return await self._database.write(lambda rows: remove_pins(rows, gone))
 
     def _list_without(self, names: Collection[tuple[Repository, Reference]]) -> list[Pin]:
         return [pin for pin in self.list_all() if (pin.repository, pin.reference) not in names]
 
-    async def _write(self, pins: Iterable[Pin]) -> None:
-        await in_thread(self._file.write, [_describe(pin) for pin in pins])
-
     async def restore(self) -> int:
-        """Put the pins of the file into a catalog that was lost, and return how many.
+        """Insert the pins of the file into a catalog that was lost, and return how many.
+
+        A pin that cannot be read is logged, and the others are restored.
 
         Raises:
-            StoreError: the catalog refused.
+            StoreError: the catalog refused, or another process has held the lock of pins for too
+                long.
         """
         async with self._locks.hold(PINS):
-            pins = list(self._read_all(await in_thread(self._file.read)))
-            await self._catalog.put(pins)
+            pins = list(self._parse_all(await in_thread(_read_file, self._path)))
+            await self._database.write(lambda rows: put_pins(rows, pins))
         return len(pins)
 
-    def _read_all(self, described: Iterable[Mapping[str, Any]]) -> Iterator[Pin]:
+    def _parse_all(self, described: Iterable[object]) -> Iterator[Pin]:
         for fields in described:
             try:
-                yield _read(fields)
+                yield _parse(fields)
             except (InvalidInput, AttributeError, KeyError, TypeError, ValueError) as error:
                 self._log.error("pin not restored", why=repr(error))
 
 
 def _name(pins: Sequence[Pin], between: str = ", ") -> str:
+    """Return the names of the first three pins."""
     shown = between.join(pin.name for pin in pins[:3])
     return shown if len(pins) <= 3 else f"{shown}{between}..."
 
@@ -127,10 +140,36 @@ def _describe(pin: Pin) -> dict[str, Any]:
     }
 
 
-def _read(fields: Mapping[str, Any]) -> Pin:
+def _parse(fields: Any) -> Pin:
     roots = tuple(
         Root(Digest.parse(root["digest"]), bool(root["deep"]), str(root["platform"]))
         for root in fields["roots"]
     )
     repository = parse_repository(fields["repository"])
     return Pin(repository, parse_reference(fields["reference"]), roots, float(fields["made"]))
+
+
+def _write_file(path: Path, pins: Iterable[Pin]) -> None:
+    """Replace `pins.json` durably; if the disk refuses, the former file stays."""
+    described = [_describe(pin) for pin in pins]
+    with translate_errors(path):
+        write_durably(path, json.dumps(described, indent=1).encode())
+
+
+def _read_file(path: Path) -> list[object]:
+    """Return the pins in the file; none where it is missing or damaged."""
+    try:
+        described = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return []
+    return described if isinstance(described, list) else []
+
+
+def copy_pin_file(source: Path, target: Path) -> None:
+    """Copy `pins.json` durably to another data folder; blocks for the disk.
+
+    Raises:
+        StoreError: the disk refused.
+    """
+    with translate_errors(target):
+        write_durably(target, source.read_bytes() if source.exists() else b"[]")

@@ -1,4 +1,4 @@
-"""What clients have pulled, by which names, as a source of what somebody will want again."""
+"""Which images clients have pulled, as a list of what they will want again."""
 
 import ipaddress
 import re
@@ -12,10 +12,10 @@ from registry.oci.digest import Digest
 from registry.oci.image_patterns import ImagePattern
 from registry.oci.names import Reference, Repository, Tag
 
-KEPT_FOR = 400 * 86_400.0  # seconds: what is pulled once a year is still found
-# Where cosign and the tag scheme of referrers keep what belongs to an image.
-_ATTACHED = re.compile(r"sha256-[0-9a-f]{64}(?:\.[a-z]+)?")
-_MAPPED = "::ffff:"  # before an IPv4 address that came to an IPv6 socket
+KEPT_FOR = 400 * 86_400.0  # seconds; an image that is pulled once a year stays in the list
+# Tags that cosign and the referrers tag scheme make for what belongs to an image.
+_REFERRER_TAG = re.compile(r"sha256-[0-9a-f]{64}(?:\.[a-z]+)?")
+_MAPPED = "::ffff:"  # prefix of an IPv4 address that connected to an IPv6 socket
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class ClientPattern:
 
     @classmethod
     def parse(cls, text: str) -> "ClientPattern":
-        """Read what was typed.
+        """Parse an address, a network or a glob.
 
         Raises:
-            ClientInvalid: neither an address, nor a network, nor a glob.
+            ClientInvalid: the text is none of these.
         """
         if "*" in text or "?" in text:
             return cls(text)
@@ -40,7 +40,7 @@ class ClientPattern:
             raise ClientInvalid(text) from None
 
     def matches(self, client: str) -> bool:
-        """Whether a client's address is meant."""
+        """Whether the address of a client matches."""
         bare = client.removeprefix(_MAPPED)
         if self.network is None:
             return bool(client) and fnmatchcase(bare, self.text)
@@ -52,7 +52,10 @@ class ClientPattern:
 
 @dataclass(frozen=True, slots=True)
 class PulledImage:
-    """An image as clients named it, who they were (those that are known), and when the last was."""
+    """An image by the name that clients used, their addresses as far as known, and the last pull.
+
+    `pulled` is in epoch seconds.
+    """
 
     repository: Repository
     reference: Reference
@@ -61,7 +64,7 @@ class PulledImage:
 
 
 class PullHistory:
-    """Answers what was pulled, and forgets it in time."""
+    """Lists pulled images, and forgets old pulls."""
 
     def __init__(self, catalog: PullCatalog, clock: Callable[[], float]) -> None:
         self._catalog = catalog
@@ -73,18 +76,18 @@ class PullHistory:
         clients: Sequence[ClientPattern] = (),
         images: Sequence[ImagePattern] = (),
     ) -> list[PulledImage]:
-        """Return what was pulled in the last `period` seconds, the latest first.
+        """Return the images that were pulled in the last `period` seconds, the latest first.
 
-        Without `clients` and `images`, by anybody and of everything.
+        `clients` and `images` narrow the list to those that match any of their patterns.
 
         Raises:
             StoreError: the catalog refused.
         """
-        chronicle = await self._catalog.read_since(self._clock() - period)
-        return choose(chronicle, clients, images)
+        records = await self._catalog.read_since(self._clock() - period)
+        return choose(records, clients, images)
 
     async def forget(self) -> None:
-        """Forget pulls of more than 400 days ago, and of images that were removed.
+        """Forget names and clients of pulls more than 400 days ago, and pulls of removed images.
 
         Raises:
             StoreError: the catalog refused.
@@ -93,33 +96,34 @@ class PullHistory:
 
 
 def choose(
-    chronicle: PullRecords, clients: Sequence[ClientPattern], images: Sequence[ImagePattern]
+    records: PullRecords, clients: Sequence[ClientPattern], images: Sequence[ImagePattern]
 ) -> list[PulledImage]:
-    """Return the images that were meant, the latest first. Pure.
+    """Return the images that match, the latest pull first. Pure.
 
-    Who pulls a tag asks next for what it led to: digests by which others came are no images.
+    A client that pulls a tag then asks for manifests by digest. Such a digest is a step of the same
+    pull, and not listed.
     """
-    meant = [
+    matching = [
         each
-        for each in chronicle.pulls
+        for each in records.pulls
         if (not clients or any(who.matches(each.client) for who in clients))
-        and (not images or any(_means(what, each) for what in images))
+        and (not images or any(_matches(what, each) for what in images))
     ]
-    named = {(each.repository, each.digest) for each in meant if isinstance(each.reference, Tag)}
-    got = {(each.repository, each.digest) for each in meant}
+    named = {(each.repository, each.digest) for each in matching if isinstance(each.reference, Tag)}
+    got = {(each.repository, each.digest) for each in matching}
 
     def is_step(pull: Pull) -> bool:
         if isinstance(pull.reference, Tag):
-            return _ATTACHED.fullmatch(pull.reference.name) is not None
-        above = chronicle.leading.get(pull.digest, frozenset[Digest]())
+            return _REFERRER_TAG.fullmatch(pull.reference.name) is not None
+        above = records.parents.get(pull.digest, frozenset[Digest]())
         return (pull.repository, pull.digest) in named or any(
             (pull.repository, each) in got for each in above
         )
 
-    return _gather(each for each in meant if not is_step(each))
+    return _gather(each for each in matching if not is_step(each))
 
 
-def _means(pattern: ImagePattern, pull: Pull) -> bool:
+def _matches(pattern: ImagePattern, pull: Pull) -> bool:
     names = (str(pull.reference), str(pull.digest))
     return any(pattern.matches(str(pull.repository), name) for name in names)
 

@@ -1,4 +1,4 @@
-"""When images were pulled: noted in memory, written now and then, so that a hit writes nothing."""
+"""Pulls, noted in memory and recorded once a second, so that a request writes nothing."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from registry.errors import StoreError
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository
 
-PERIOD = 1.0  # seconds of pulls that a crash forgets at most, and that eviction may not know yet
+PERIOD = 1.0  # seconds of pulls that a crash loses at most, and that an eviction may not know yet
 
 
 class PullLog:
-    """The last pull of each image by each client, as this process saw it."""
+    """The last pull of each image by each client, since this process last recorded pulls."""
 
     def __init__(self, catalog: PullCatalog, clock: Callable[[], float]) -> None:
         self._catalog = catalog
@@ -25,22 +25,22 @@ class PullLog:
     def note(
         self, repository: Repository, reference: Reference, digest: Digest, client: str | None
     ) -> None:
-        """Note that a client (its address) asked for a manifest, and got this one."""
+        """Note that a client (its address) pulled a manifest by this reference."""
         self._noted[repository, reference, digest, client or ""] = self._clock()
 
     async def flush(self) -> None:
-        """Write what was noted since the last time."""
+        """Record what was noted; if the catalog refuses, it is recorded the next time."""
         noted, self._noted = self._noted, {}
         if not noted:
             return
         try:
-            await self._catalog.note([Pull(*pull, pulled) for pull, pulled in noted.items()])
+            await self._catalog.record([Pull(*pull, pulled) for pull, pulled in noted.items()])
         except StoreError as error:
             self._noted = noted | self._noted
-            self._log.error("pulls not noted", why=str(error))
+            self._log.error("pulls not recorded", why=str(error))
 
     async def keep_flushing(self) -> None:
-        """Write, now and then, until cancelled; and then once more."""
+        """Record pulls once a second until cancelled, and once more then."""
         try:
             while True:
                 await asyncio.sleep(PERIOD)

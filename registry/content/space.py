@@ -117,7 +117,7 @@ class Space:
         free = measure_free(self._folder) - self._storage.reserve
         if free >= self._storage.limit:  # and no more than that can be reserved
             return 0
-        reserved = self._catalog.count_promised(digest) + size
+        reserved = self._catalog.count_reserved(digest) + size
         if reserved <= free:
             return 0
         # Only now, since each partial file has to be looked at.
@@ -135,7 +135,7 @@ class Space:
     async def _release(self, digest: Digest) -> None:
         size = await self._store.stat(digest)
         if size is None:
-            await self._catalog.settle(digest, self._ingests.measure(digest))
+            await self._catalog.release_reservation(digest, self._ingests.measure(digest))
             return
         self._ingests.delete_side_files(digest)
         await self.record(digest, size)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from registry.catalog.audits import AuditCatalog, Pass
 from registry.catalog.image_graph import ImageGraphCatalog
-from registry.catalog.usage import UsageCatalog, Use
+from registry.catalog.usage import UsageCatalog, UsageTotals
 from registry.content.audit import BACKGROUND, COMMAND
 from registry.content.space import measure_free
 from registry.oci.digest import Digest
@@ -21,7 +21,7 @@ class UsageReport:
     `background`.
     """
 
-    use: Use
+    use: UsageTotals
     used: int
     limit: int
     reserve: int
@@ -59,7 +59,7 @@ class UsageMeter:
             limit=self._storage.limit,
             reserve=self._storage.reserve,
             free=measure_free(self._folder),
-            images=len((await self._images.draw()).images),
+            images=len((await self._images.load()).images),
             audits={
                 "command": self._audits.find(COMMAND),
                 "background": self._audits.find(BACKGROUND),

@@ -1,4 +1,8 @@
-"""Questions to upstreams about blobs: each asked once, and a no is remembered for a moment."""
+"""Questions to upstreams whether a repository has a blob.
+
+Requests for the same blob share one question, and the answer "not found" is remembered for a
+short time.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -12,47 +16,48 @@ from registry.upstream.contract import Source
 
 
 class BlobChecks:
-    """Asks upstreams whether a repository has a blob; costs no transfer."""
+    """Asks upstreams by HEAD, which transfers no blob."""
 
     def __init__(
         self,
         sources: Mapping[str, Source],
-        absences: NegativeCache,
+        missing: NegativeCache,
         tasks: Tasks,
         clock: Callable[[], float],
     ) -> None:
         self._sources = sources
-        self._absences = absences
+        self._missing = missing
         self._tasks = tasks
         self._clock = clock
 
     async def ask(self, repository: Repository, digest: Digest) -> int | None:
-        """Return the size in bytes, None where the upstream has the blob and does not tell.
+        """Return the size of the blob in bytes; None if the upstream has it but names no size.
 
         Raises:
-            BlobUnknown: the repository does not have it, or (offline, private) not for us.
-            UpstreamError: the upstream does not say.
+            BlobUnknown: the repository does not have the blob, or the mirror is offline, or the
+                upstream does not let the mirror have it.
+            UpstreamError: the upstream does not answer the question.
         """
-        absent = self._absences.find(_key(repository, digest), self._clock())
-        if absent is not None:
-            raise absent
-        key = _key(repository, digest)
-        inquiry = self._tasks.share(key, lambda: self._inquire(repository, digest))
-        return await asyncio.shield(inquiry)
+        key = _make_key(repository, digest)
+        error = self._missing.find(key, self._clock())
+        if error is not None:
+            raise error
+        check = self._tasks.share(key, lambda: self._check(repository, digest))
+        return await asyncio.shield(check)
 
-    async def _inquire(self, repository: Repository, digest: Digest) -> int | None:
+    async def _check(self, repository: Repository, digest: Digest) -> int | None:
         source = self._sources[repository.registry]
         try:
             return await source.head_blob(repository.name, digest)
         except UpstreamOffline as error:
             raise BlobUnknown(str(repository), str(digest)) from error
         except (Unknown, UpstreamDenied) as error:
-            # Noted here, not by who waits: the next to ask may come before they wake up.
+            # Added here, not by the requests that wait: another request may come before they run.
             unknown = BlobUnknown(str(repository), str(digest))
-            self._absences.note(_key(repository, digest), unknown, self._clock())
+            self._missing.add(_make_key(repository, digest), unknown, self._clock())
             raise unknown from error
 
 
-def _key(repository: Repository, digest: Digest) -> tuple[str, Repository, Digest]:
-    # The memory and the tasks are shared with others, which a digest may name as well.
+def _make_key(repository: Repository, digest: Digest) -> tuple[str, Repository, Digest]:
+    # Questions about manifests use the same cache and the same tasks, also with a digest.
     return ("blob", repository, digest)

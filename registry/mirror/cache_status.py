@@ -1,14 +1,14 @@
-"""Where an answer came from: the `X-Entrepot-Origin` header and the log say it."""
+"""Where the mirror got an answer from: header `X-Entrepot-Origin` and access log name it."""
 
 from enum import Enum
 
 
 class CacheStatus(Enum):
-    """How a manifest or blob came to be answered."""
+    """How the mirror came by a manifest or a blob that it serves."""
 
-    HIT = "hit"  # it was here
-    MISS = "miss"  # fetched for this request
-    JOINED = "joined"  # already being fetched for another request
-    REVALIDATED = "revalidated"  # it was here, and the upstream says it is still right
-    STALE = "stale"  # it was here; the upstream could not or would not say
-    BUNDLE = "bundle"  # it came across the gap
+    HIT = "hit"  # it was stored here
+    MISS = "miss"  # it was downloaded for this request
+    JOINED = "joined"  # it was already being downloaded for another request
+    REVALIDATED = "revalidated"  # it was stored here, and the upstream said that it is current
+    STALE = "stale"  # it was stored here, and the upstream did not say whether it is current
+    BUNDLE = "bundle"  # it is served from a bundle

@@ -1,4 +1,4 @@
-"""How long what we know of a tag may be believed. Pure; times in seconds, the clock passed in."""
+"""How long a known tag is served without asking its upstream. Pure; all times are in seconds."""
 
 from enum import Enum
 
@@ -6,18 +6,21 @@ from registry.settings.model import TagSettings
 
 
 class Freshness(Enum):
-    """What may be done with a known tag."""
+    """What the mirror does with a tag whose manifest it knows."""
 
-    FRESH = "fresh"  # served without asking
-    STALE = "stale"  # asked for; served anyway when there is no answer
-    EXPIRED = "expired"  # asked for; not served without an answer
+    FRESH = "fresh"  # it serves the manifest without asking the upstream
+    STALE = "stale"  # it asks, and serves the manifest also when the upstream does not answer
+    EXPIRED = "expired"  # it asks, and serves the manifest only if the upstream confirms it
 
 
-def judge(tags: TagSettings, tag: str, checked: float, now: float, *, offline: bool) -> Freshness:
-    """Judge what was last `checked` at the upstream.
+def find_freshness(
+    tags: TagSettings, tag: str, checked: float, now: float, *, offline: bool
+) -> Freshness:
+    """Return the freshness of a tag that its upstream confirmed at `checked` (epoch seconds).
 
-    A clock that was set back makes an age negative: that counts as fresh only within `fresh_for`,
-    so that a record from the future cannot stay unasked for ever. Offline there is nobody to ask.
+    After a clock was set back, `checked` may be later than `now`. The tag is then fresh only if
+    they differ by at most `fresh_for`, so that it is not served unasked for a very long time.
+    An offline mirror has no upstream to ask, so every tag is fresh.
     """
     age = abs(now - checked)
     if offline or age <= tags.fresh_for or tags.is_immutable(tag):

@@ -1,5 +1,11 @@
-"""Manifests at hand in this process: remembered, or recalled from catalog and disk."""
+"""Manifests that one process can answer without an upstream: from memory, or from the disk.
 
+`ManifestMemory` keeps parsed manifests. `ManifestCache` puts them there, and decides by the catalog
+whether a tag still leads to the manifest that is in memory.
+"""
+
+import asyncio
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import structlog
@@ -7,16 +13,99 @@ import structlog
 from registry.catalog.manifests import ManifestCatalog
 from registry.content.manifests import ManifestStore
 from registry.errors import StoreError
-from registry.mirror.manifest_memory import Known, ManifestMemory
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository, Tag
 
-GLANCE = 1.0  # seconds after which a change made by another process is seen at the latest
+PERIOD = 1.0  # seconds after which a change that another process made is seen at the latest
+RETRY = 10.0  # seconds between two attempts to store what the disk has refused
+OVERHEAD = 2048  # bytes that an entry takes besides the manifest itself, roughly
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class KnownManifest:
+    """The manifest that a reference leads to, and when an upstream last said so (epoch s)."""
+
+    manifest: Manifest
+    checked: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    known: KnownManifest
+    generation: int  # of the memory, when what the catalog says was read
+
+
+class ManifestMemory:
+    """Parsed manifests, bounded in bytes; the least recently used ones are removed first.
+
+    Manifests never change, but the manifest that a tag leads to does. So each entry belongs to a
+    generation, and only entries of the current generation are served without asking the catalog.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """`limit` is in bytes."""
+        self._limit = limit
+        self._used = 0
+        self._entries: OrderedDict[tuple[Repository, Reference], _Remembered] = OrderedDict()
+        self._generation = 0
+
+    @property
+    def generation(self) -> int:
+        """The current generation; to be read before the catalog is."""
+        return self._generation
+
+    def get(self, repository: Repository, reference: Reference) -> KnownManifest | None:
+        """Return an entry of any generation, and mark it as used."""
+        entry = self._find(repository, reference)
+        return entry.known if entry else None
+
+    def get_current(self, repository: Repository, reference: Reference) -> KnownManifest | None:
+        """Return an entry of the current generation, and mark it as used."""
+        entry = self._find(repository, reference)
+        return entry.known if entry and entry.generation == self._generation else None
+
+    def _find(self, repository: Repository, reference: Reference) -> _Remembered | None:
+        key = (repository, reference)
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._entries.move_to_end(key)
+        return entry
+
+    def put(
+        self, repository: Repository, reference: Reference, known: KnownManifest, generation: int
+    ) -> None:
+        """Add or replace an entry, and remove the least recently used ones beyond the limit.
+
+        `generation` is the one that was current before the catalog was read or written: if a change
+        was noticed since, the entry may be older than that change.
+        """
+        key = (repository, reference)
+        self._remove(key)
+        self._entries[key] = _Remembered(known, generation)
+        self._used += _measure(known)
+        while self._used > self._limit:
+            self._remove(next(iter(self._entries)))
+
+    def begin_generation(self) -> None:
+        """Have every entry compared with the catalog before it is served again."""
+        self._generation += 1
+
+    def _remove(self, key: tuple[Repository, Reference]) -> None:
+        former = self._entries.pop(key, None)
+        if former is not None:
+            self._used -= _measure(former.known)
+
+
+def _measure(known: KnownManifest) -> int:
+    """Return how many bytes of memory an entry takes, roughly."""
+    manifest = known.manifest
+    linked = len(manifest.children) + len(manifest.blobs)
+    return OVERHEAD + len(manifest.raw) + 400 * linked
+
+
+@dataclass(frozen=True, slots=True)
+class _CatalogEntry:
     """What the catalog says of a reference that a repository has."""
 
     digest: Digest
@@ -25,7 +114,7 @@ class _Entry:
 
 
 class ManifestCache:
-    """What can be answered without asking anybody."""
+    """Finds manifests in memory, in the catalog and on the disk, and adds new ones to all three."""
 
     def __init__(
         self, memory: ManifestMemory, catalog: ManifestCatalog, intake: ManifestStore
@@ -33,53 +122,97 @@ class ManifestCache:
         self._memory = memory
         self._catalog = catalog
         self._intake = intake
-        self._version = -1
-        self._glanced = 0.0
+        self._revision: int | None = None
+        self._unrecorded: set[tuple[Repository, Reference]] = set()
         self._log = structlog.get_logger("registry.mirror")
 
-    def remember(self, repository: Repository, reference: Reference, now: float) -> Known | None:
-        """Return what is in memory; no file is read, but a counter of the catalog once a second.
+    async def keep_watching(self) -> None:
+        """Look for changes by other processes once a second, until cancelled.
 
-        When that has moved, by another process or by our own writes, what is asked for is looked up
-        in the catalog again; what was parsed once stays parsed.
+        Requests do not look for them, so that a manifest from memory costs no catalog query.
+        """
+        while True:
+            self.look_for_changes()
+            await asyncio.sleep(PERIOD)
+
+    def look_for_changes(self) -> None:
+        """Have memory compared with the catalog if tags or manifests of repositories changed."""
+        try:
+            revision = self._catalog.read_revision()
+        except StoreError as error:
+            if self._revision is not None:
+                self._log.error("catalog not readable", why=str(error))
+            revision = None
+        if revision is None or revision != self._revision:
+            self._revision = revision
+            self._memory.begin_generation()
+
+    async def keep_storing(self) -> None:
+        """Store manifests that the disk has refused, as soon as it takes them, until cancelled."""
+        while True:
+            await asyncio.sleep(RETRY)
+            await self.store_again()
+
+    async def store_again(self) -> None:
+        """Try once more to store the manifests in memory that the disk has refused."""
+        for key in list(self._unrecorded):
+            repository, reference = key
+            known = self._memory.get(repository, reference)
+            if known is not None and self._is_newer(repository, reference, known):
+                tag = reference if isinstance(reference, Tag) else None
+                if not await self._intake.keep(repository, known.manifest, tag, known.checked):
+                    return
+            self._unrecorded.discard(key)
+
+    def _is_newer(self, repository: Repository, reference: Reference, known: KnownManifest) -> bool:
+        """Whether the catalog has nothing as new, which another process may have recorded."""
+        if not isinstance(reference, Tag):
+            return True
+        try:
+            record = self._catalog.find_tag(repository, reference)
+        except StoreError:
+            return True  # to store it fails too, and it is tried again
+        return record is None or record.checked < known.checked
+
+    def remember(self, repository: Repository, reference: Reference) -> KnownManifest | None:
+        """Return the manifest if it is in memory; reads no file.
+
+        The catalog is asked only after a change of tags or repositories. What was parsed once is
+        not parsed again.
 
         Raises:
             StoreError: the catalog refused.
         """
-        if abs(now - self._glanced) >= GLANCE:
-            self._glanced = now
-            version = self._catalog.version()
-            if version != self._version:
-                self._version = version
-                self._memory.doubt()
-        known = self._memory.get_trusted(repository, reference)
+        known = self._memory.get_current(repository, reference)
         if known is not None or self._memory.get(repository, reference) is None:
             return known
+        generation = self._memory.generation
         entry = self._look_up(repository, reference)
-        return self._recollect(repository, reference, entry) if entry else None
+        return self._renew(repository, reference, entry, generation) if entry else None
 
-    async def recall(self, repository: Repository, reference: Reference) -> Known | None:
-        """Return what the catalog and the disk know, and put it into memory.
+    async def recall(self, repository: Repository, reference: Reference) -> KnownManifest | None:
+        """Return the manifest that the catalog names, and put it into memory.
 
-        The disk is left alone, and no thread is waited for, where the manifest is in memory.
+        The disk is read, in a thread, only if the manifest is not in memory.
 
         Raises:
             StoreError: the disk or the catalog refused.
         """
+        generation = self._memory.generation
         entry = self._look_up(repository, reference)
         if entry is None:
             return None
-        known = self._recollect(repository, reference, entry)
+        known = self._renew(repository, reference, entry, generation)
         if known is not None:
             return known
         manifest = await self._intake.recall(entry.digest, entry.media_type)
         if manifest is None:
             return None
-        known = Known(manifest, entry.checked)
-        self._memory.put(repository, reference, known)
+        known = KnownManifest(manifest, entry.checked)
+        self._memory.put(repository, reference, known, generation)
         return known
 
-    def _look_up(self, repository: Repository, reference: Reference) -> _Entry | None:
+    def _look_up(self, repository: Repository, reference: Reference) -> _CatalogEntry | None:
         checked, digest = 0.0, reference
         if isinstance(digest, Tag):
             record = self._catalog.find_tag(repository, digest)
@@ -87,48 +220,65 @@ class ManifestCache:
                 return None
             digest, checked = record.digest, record.checked
         media_type = self._catalog.find_held(repository, digest)
-        return _Entry(digest, media_type, checked) if media_type else None
+        return _CatalogEntry(digest, media_type, checked) if media_type else None
 
-    def _recollect(
-        self, repository: Repository, reference: Reference, entry: _Entry
-    ) -> Known | None:
+    def _renew(
+        self,
+        repository: Repository,
+        reference: Reference,
+        entry: _CatalogEntry,
+        generation: int,
+    ) -> KnownManifest | None:
+        """Put the manifest that the catalog names into this generation, if it is in memory."""
         for name in (reference, entry.digest):
             known = self._memory.get(repository, name)
             if known is not None and known.manifest.digest == entry.digest:
                 # A full disk may have kept the newer time of a check out of the catalog.
                 checked = max(known.checked, entry.checked) if name == reference else entry.checked
-                known = Known(known.manifest, checked)
-                self._memory.put(repository, reference, known)
+                known = KnownManifest(known.manifest, checked)
+                self._memory.put(repository, reference, known, generation)
                 return known
         return None
 
     async def recall_bytes(self, digest: Digest) -> Manifest | None:
-        """Return a stored manifest whoever has it: the caller knows who may see it."""
+        """Return a stored manifest of any repository; the caller knows who may have it.
+
+        Raises:
+            StoreError: the disk or the catalog refused.
+        """
         media_type = self._catalog.find_media_type(digest)
         return await self._intake.recall(digest, media_type) if media_type else None
 
-    def is_promised(self, repository: Repository, digest: Digest) -> bool:
-        """Whether an index that the repository has refers to this manifest."""
+    def is_child(self, repository: Repository, digest: Digest) -> bool:
+        """Whether an index that the repository has lists this manifest."""
         return self._catalog.names_child(repository, digest)
 
     async def keep(
         self, repository: Repository, reference: Reference, manifest: Manifest, now: float
-    ) -> Known:
-        """Keep a verified manifest that `reference` leads to now."""
+    ) -> KnownManifest:
+        """Store a verified manifest, and record that an upstream said at `now` where it is.
+
+        A manifest that the disk refuses is in memory only, and stored when the disk takes it.
+        """
+        generation = self._memory.generation
         tag = reference if isinstance(reference, Tag) else None
-        await self._intake.keep(repository, manifest, tag, now)
-        known = Known(manifest, now)
-        self._memory.put(repository, reference, known)
+        if not await self._intake.keep(repository, manifest, tag, now):
+            self._unrecorded.add((repository, reference))
+        known = KnownManifest(manifest, now)
+        self._memory.put(repository, reference, known, generation)
         return known
 
     async def confirm(
         self, repository: Repository, tag: Tag, manifest: Manifest, now: float
-    ) -> Known:
-        """Note that the tag still leads to this manifest; a disk that refuses is logged."""
-        known = Known(manifest, now)
-        self._memory.put(repository, tag, known)
+    ) -> KnownManifest:
+        """Record that an upstream said at `now` that the tag still leads to this manifest.
+
+        If the disk refuses, that is logged, and only this process knows it.
+        """
+        known = KnownManifest(manifest, now)
+        self._memory.put(repository, tag, known, self._memory.generation)
         try:
             await self._intake.confirm(repository, tag, now)
-        except StoreError as error:  # the upstream will be asked again: that is all
-            self._log.error("check not kept", image=f"{repository}:{tag}", why=str(error))
+        except StoreError as error:  # then the upstream is asked again earlier than necessary
+            self._log.error("tag check not recorded", image=f"{repository}:{tag}", why=str(error))
         return known

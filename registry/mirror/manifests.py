@@ -1,4 +1,7 @@
-"""The journey of a manifest: what is known and fresh is served; else the upstream is asked."""
+"""How the mirror answers a request for a manifest.
+
+A manifest that is known and fresh is served at once. For any other one the upstream is asked.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -16,9 +19,8 @@ from registry.errors import (
     UpstreamOffline,
 )
 from registry.mirror.cache_status import CacheStatus
-from registry.mirror.freshness import Freshness, judge
-from registry.mirror.manifest_cache import ManifestCache
-from registry.mirror.manifest_memory import Known
+from registry.mirror.freshness import Freshness, find_freshness
+from registry.mirror.manifest_cache import KnownManifest, ManifestCache
 from registry.mirror.negative_cache import NegativeCache
 from registry.mirror.revalidation import Revalidation, RevalidationResult, Revalidator
 from registry.oci.digest import Digest
@@ -26,13 +28,13 @@ from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository, Tag
 from registry.settings.model import TagSettings
 
-PATIENCE = 1.5  # seconds an upstream has to say whether a known tag moved, before it is served
-SLUGGISH = 10.0  # seconds for which an upstream that took longer is not waited for again
+ANSWER_WAIT = 1.5  # seconds that a known tag waits for its upstream before it is served stale
+SLOW_FOR = 10.0  # seconds for which known tags do not wait again for an upstream that took longer
 
 
 @dataclass(frozen=True, slots=True)
 class ServedManifest:
-    """A manifest for a client; `warning` says why it may be out of date, empty when it is not."""
+    """A manifest for a client; `warning` says why it may be out of date, and is else empty."""
 
     manifest: Manifest
     origin: CacheStatus
@@ -40,27 +42,27 @@ class ServedManifest:
 
 
 class Manifests:
-    """Answers manifests by tag and by digest."""
+    """Finds manifests by tag and by digest for clients and for prefetching."""
 
     def __init__(
         self,
-        shelf: ManifestCache,
-        inquiries: Revalidator,
-        absences: NegativeCache,
+        cache: ManifestCache,
+        revalidator: Revalidator,
+        missing: NegativeCache,
         tags: TagSettings,
         clock: Callable[[], float],
         *,
         pulls: PullLog,
         offline: bool,
     ) -> None:
-        self._shelf = shelf
-        self._inquiries = inquiries
-        self._absences = absences
+        self._cache = cache
+        self._revalidator = revalidator
+        self._missing = missing
         self._tags = tags
         self._clock = clock
         self._pulls = pulls
         self._offline = offline
-        self._sluggish_until: dict[str, float] = {}
+        self._slow_until: dict[str, float] = {}  # epoch seconds, by upstream
         self._log = structlog.get_logger("registry.mirror")
 
     async def get(
@@ -69,8 +71,9 @@ class Manifests:
         """Return the manifest that `reference` leads to, and note that a client pulled it.
 
         Raises:
-            ManifestUnknown: it is not there, or (offline, private) not to be had.
-            UpstreamError: it is not known here, and the upstream does not say.
+            ManifestUnknown: the repository does not have it. Or it is not stored here, and the
+                mirror is offline or the upstream does not let the mirror have it.
+            UpstreamError: it is not stored here, and the upstream does not answer the question.
             StoreError: the disk or the catalog refused.
         """
         served = await self._find(repository, reference)
@@ -78,28 +81,32 @@ class Manifests:
         return served
 
     async def refresh(self, repository: Repository, reference: Reference) -> ServedManifest:
-        """Return what the upstream says that `reference` leads to now; that is no pull.
+        """Return the manifest that `reference` leads to by its upstream; not counted as a pull.
 
         Raises:
-            ManifestUnknown: it is not there, or (offline, private) not to be had.
-            UpstreamError: the upstream does not say.
+            ManifestUnknown: the repository does not have it, or the mirror is offline, or the
+                upstream does not let the mirror have it.
+            UpstreamError: the upstream does not answer the question.
             StoreError: the disk or the catalog refused.
         """
         try:
-            return await self._ask(repository, reference, may_wait=True, is_doubted=True)
+            return await self._ask(repository, reference, may_wait=True, must_ask=True)
         except UpstreamOffline as error:
             raise _as_unknown(repository, reference, error) from error
 
-    async def peek(self, repository: Repository, reference: Reference) -> Manifest | None:
-        """Return what `reference` leads to now if it is here, without any effect.
+    async def find_stored(self, repository: Repository, reference: Reference) -> Manifest | None:
+        """Return the manifest that `reference` leads to now, or None if it is not stored here.
+
+        The upstream is asked for the digest of a tag. Nothing is stored or recorded.
 
         Raises:
-            ManifestUnknown: it is not there, or (offline, private) not to be had.
-            UpstreamError: the upstream does not say.
+            ManifestUnknown: the repository does not have it, or the mirror is offline, or the
+                upstream does not let the mirror have it.
+            UpstreamError: the upstream does not answer the question.
             StoreError: the disk or the catalog refused.
         """
         try:
-            return await self._inquiries.peek(repository, reference)
+            return await self._revalidator.find_stored(repository, reference)
         except (Unknown, UpstreamDenied, UpstreamOffline) as error:
             raise _as_unknown(repository, reference, error) from error
 
@@ -107,15 +114,17 @@ class Manifests:
         now = self._clock()
         known = self._remember_fresh(repository, reference, now)
         if known is None:
-            # The disk may be ahead of this process's memory: another one may have asked.
-            known = await self._shelf.recall(repository, reference)
-        freshness = Freshness.EXPIRED if known is None else self._judge(reference, known, now)
-        if known is not None and freshness is Freshness.FRESH:
-            return ServedManifest(known.manifest, CacheStatus.HIT)
-        absent = self._absences.find((repository, reference), now)
+            # Another process may have stored or checked it since this one did.
+            known = await self._cache.recall(repository, reference)
+        freshness = Freshness.EXPIRED
+        if known is not None:
+            freshness = self._find_freshness(reference, known, now)
+            if freshness is Freshness.FRESH:
+                return ServedManifest(known.manifest, CacheStatus.HIT)
+        missing = self._missing.find((repository, reference), now)
         try:
-            if absent is not None:
-                raise absent
+            if missing is not None:
+                raise missing
             return await self._ask(repository, reference, may_wait=freshness is Freshness.EXPIRED)
         except (Unknown, UpstreamError) as error:
             if known is not None and freshness is Freshness.STALE:
@@ -127,9 +136,9 @@ class Manifests:
     def is_fresh(
         self, repository: Repository, reference: Reference, digest: Digest, client: str | None
     ) -> bool:
-        """Whether `get` would return the manifest with this digest from memory, undoubted.
+        """Whether `get` would return the manifest with this digest from memory without asking.
 
-        If so, that counts as a pull of it by this client.
+        If so, the pull by this client is noted.
         """
         try:
             known = self._remember_fresh(repository, reference, self._clock())
@@ -142,16 +151,16 @@ class Manifests:
 
     def _remember_fresh(
         self, repository: Repository, reference: Reference, now: float
-    ) -> Known | None:
-        known = self._shelf.remember(repository, reference, now)
-        if known is None or self._judge(reference, known, now) is not Freshness.FRESH:
+    ) -> KnownManifest | None:
+        known = self._cache.remember(repository, reference)
+        if known is None or self._find_freshness(reference, known, now) is not Freshness.FRESH:
             return None
         return known
 
-    def _judge(self, reference: Reference, known: Known, now: float) -> Freshness:
+    def _find_freshness(self, reference: Reference, known: KnownManifest, now: float) -> Freshness:
         if not isinstance(reference, Tag):
             return Freshness.FRESH
-        return judge(self._tags, reference.name, known.checked, now, offline=self._offline)
+        return find_freshness(self._tags, reference.name, known.checked, now, offline=self._offline)
 
     async def _ask(
         self,
@@ -159,52 +168,58 @@ class Manifests:
         reference: Reference,
         *,
         may_wait: bool,
-        is_doubted: bool = False,
+        must_ask: bool = False,
     ) -> ServedManifest:
-        inquiry = self._inquiries.begin(repository, reference, is_doubted=is_doubted)
-        if not inquiry.is_joined:
-            inquiry.task.add_done_callback(lambda task: self._forgive(repository.registry, task))
+        revalidation = self._revalidator.begin(repository, reference, must_ask=must_ask)
+        if not revalidation.is_joined:
+            revalidation.task.add_done_callback(
+                lambda task: self._end_slowness(repository.registry, task)
+            )
         try:
-            await self._await(repository.registry, inquiry, may_wait=may_wait)
-            finding = inquiry.task.result()
+            await self._await(repository.registry, revalidation, may_wait=may_wait)
+            result = revalidation.task.result()
         except (Unknown, UpstreamDenied) as error:
-            # Docker Hub denies what does not exist, so a denial is remembered like an absence.
-            absent = _as_unknown(repository, reference, error)
-            self._absences.note((repository, reference), absent, self._clock())
-            raise absent from error
-        is_joined = inquiry.is_joined and finding.origin is CacheStatus.MISS
+            # Docker Hub denies what does not exist, so a denial is remembered as "not found".
+            unknown = _as_unknown(repository, reference, error)
+            self._missing.add((repository, reference), unknown, self._clock())
+            raise unknown from error
+        is_joined = revalidation.is_joined and result.origin is CacheStatus.MISS
         return ServedManifest(
-            finding.known.manifest, CacheStatus.JOINED if is_joined else finding.origin
+            result.known.manifest, CacheStatus.JOINED if is_joined else result.origin
         )
 
-    async def _await(self, registry: str, inquiry: Revalidation, *, may_wait: bool) -> None:
-        """Wait for an inquiry to end; raise UpstreamError when a known tag has waited enough."""
-        now = self._clock()
-        is_sluggish = now < self._sluggish_until.get(registry, 0.0)
-        left = 0.0 if is_sluggish else max(0.0, inquiry.began + PATIENCE - now)
-        await asyncio.wait([inquiry.task], timeout=None if may_wait else left)
-        if not inquiry.task.done():
-            # It goes on in the background, and the next request profits from its answer.
-            if not is_sluggish:
-                self._sluggish_until[registry] = self._clock() + SLUGGISH
-            raise UpstreamError(registry, f"no answer within {PATIENCE} s")
+    async def _await(self, registry: str, revalidation: Revalidation, *, may_wait: bool) -> None:
+        """Wait for the answer, at most `ANSWER_WAIT` seconds unless `may_wait`.
 
-    def _forgive(self, registry: str, task: asyncio.Task[RevalidationResult]) -> None:
-        """Wait for an upstream again as soon as it answered anything, be it in the background."""
+        Raises:
+            UpstreamError: there is no answer within that time.
+        """
+        now = self._clock()
+        is_slow = now < self._slow_until.get(registry, 0.0)
+        left = 0.0 if is_slow else max(0.0, revalidation.began + ANSWER_WAIT - now)
+        await asyncio.wait([revalidation.task], timeout=None if may_wait else left)
+        if not revalidation.task.done():
+            # The question goes on in the background, and its answer serves the next request.
+            if not is_slow:
+                self._slow_until[registry] = self._clock() + SLOW_FOR
+            raise UpstreamError(registry, f"no answer within {ANSWER_WAIT} s")
+
+    def _end_slowness(self, registry: str, task: asyncio.Task[RevalidationResult]) -> None:
+        """Let known tags wait for an upstream again, after it has answered any question."""
         if not task.cancelled() and not isinstance(task.exception(), UpstreamError):
-            self._sluggish_until.pop(registry, None)
+            self._slow_until.pop(registry, None)
 
     def _serve_stale(
-        self, repository: Repository, reference: Reference, known: Known, why: Exception
+        self, repository: Repository, reference: Reference, known: KnownManifest, why: Exception
     ) -> ServedManifest:
-        self._log.warning("served stale", image=f"{repository}:{reference}", why=str(why))
+        self._log.warning("stale manifest served", image=f"{repository}:{reference}", why=str(why))
         return ServedManifest(known.manifest, CacheStatus.STALE, f"stale: {why}")
 
 
 def _as_unknown(
     repository: Repository, reference: Reference, error: Unknown | UpstreamDenied | UpstreamOffline
 ) -> Unknown:
-    """Make a refusal an absence: to this mirror's clients there is no such image."""
+    """Return "not found" for what an upstream refuses: the mirror's clients cannot have it."""
     if isinstance(error, Unknown):
         return error.copy()
     return ManifestUnknown(str(repository), str(reference), str(error))

@@ -10,7 +10,7 @@ from registry.mirror.tags_and_referrers import TagsAndReferrers
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """The open services of one worker process."""
+    """`table` names the upstream of a request; the others find what was asked for."""
 
     table: UpstreamTable
     manifests: Manifests

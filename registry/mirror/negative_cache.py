@@ -1,35 +1,36 @@
-"""What an upstream said is not there, remembered for a moment."""
+"""Answers "not found" of upstreams, remembered for a short time."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
 
 from registry.errors import Unknown
 
-MOST = 10_000  # entries; somebody asking for random names must not fill the memory
+MOST = 10_000  # entries; a client that asks for random names must not fill the memory
 
 
 class NegativeCache:
-    """Absences by key for `missing_for` seconds each, the oldest forgotten first."""
+    """Errors by key, for `missing_for` seconds each; the oldest are removed first."""
 
     def __init__(self, missing_for: float) -> None:
         self._missing_for = missing_for
         self._entries: OrderedDict[Hashable, tuple[float, Unknown]] = OrderedDict()
 
-    def note(self, key: Hashable, absent: Unknown, now: float) -> None:
-        """Remember that `key` is absent."""
-        self._entries[key] = (now + self._missing_for, absent.copy())
+    def add(self, key: Hashable, error: Unknown, now: float) -> None:
+        """Remember that an upstream does not have what `key` names."""
+        self._entries[key] = (now + self._missing_for, error.copy())
         self._entries.move_to_end(key)
         while self._entries and (len(self._entries) > MOST or self._is_over(now)):
             self._entries.popitem(last=False)
 
     def _is_over(self, now: float) -> bool:
+        """Whether the oldest entry has expired."""
         until, _ = next(iter(self._entries.values()))
         return now >= until
 
     def find(self, key: Hashable, now: float) -> Unknown | None:
-        """Return a fresh error that says what was raised for `key`, if not too long ago."""
-        until, absent = self._entries.get(key, (0.0, None))
-        if absent is not None and now >= until:
+        """Return a copy of the error for `key` that the caller may raise; None if there is none."""
+        until, error = self._entries.get(key, (0.0, None))
+        if error is not None and now >= until:
             del self._entries[key]
             return None
-        return None if absent is None else absent.copy()
+        return None if error is None else error.copy()

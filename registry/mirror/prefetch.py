@@ -1,7 +1,7 @@
-"""Fetching whole images, before anybody asks for them."""
+"""Downloading whole images before a client asks for them."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,132 +15,123 @@ from registry.oci.digest import Digest
 from registry.oci.manifest import Descriptor, Manifest
 from registry.oci.names import Reference, Repository, format_image
 
-AT_ONCE = 4  # blobs of one image
+AT_ONCE = 4  # blobs of one image that are downloaded at the same time
 
 
 @dataclass(slots=True)
 class PrefetchResult:
-    """What a name leads to now; `fetched` bytes were not here; `failures` say what could not be.
+    """What was prefetched: the digest that the name leads to now, and `fetched` bytes.
 
-    `attached` is how many signatures, SBOMs and attestations of it are here too; `absent` are the
-    platforms asked for that it is not made for, while it is for others of them. `foreign` is the
-    platform of an image without an index, where not all that was asked for is that.
+    `attached` counts the signatures, SBOMs and attestations that are stored with the image.
+    `unavailable` are wanted platforms for which an index has no manifest, while it has manifests
+    for other wanted ones. `only_platform` is the platform of an image without an index, if another
+    one was wanted. `failures` say what could not be downloaded, and why.
     """
 
     digest: Digest
     fetched: int = 0
     attached: int = 0
-    absent: list[str] = field(default_factory=list)
-    foreign: str = ""
+    unavailable: list[str] = field(default_factory=list)
+    only_platform: str = ""
     failures: list[str] = field(default_factory=list)
 
 
 class PrefetchListener(Protocol):
-    """Who looks on while blobs that are not here are fetched."""
+    """Gets the progress of a prefetch, to show it."""
 
     def expect(self, image: str, blobs: Iterable[Descriptor]) -> None:
-        """Hear which are going to be fetched for an image."""
+        """The prefetch is going to download these blobs for an image."""
 
     def begin(self, blob: Descriptor) -> None:
-        """Hear that the fetching of one begins."""
+        """The download of a blob begins."""
 
     def end(self, blob: Descriptor, *, is_whole: bool) -> None:
-        """Hear that it is over."""
+        """The download of a blob has ended; `is_whole` unless it failed."""
 
 
 class Prefetcher:
-    """Has images stored, whole."""
+    """Downloads what is missing of images."""
 
-    def __init__(self, manifests: Manifests, blobs: Blobs, attachments: ReferrerFetcher) -> None:
+    def __init__(self, manifests: Manifests, blobs: Blobs, referrers: ReferrerFetcher) -> None:
         self._manifests = manifests
         self._blobs = blobs
-        self._attachments = attachments
+        self._referrers = referrers
 
     async def warm(
         self,
         repository: Repository,
         reference: Reference,
         platforms: Sequence[str],
-        tell: Callable[[Descriptor], None] = lambda _: None,
         *,
         watch: PrefetchListener | None = None,
         with_attached: bool = False,
     ) -> PrefetchResult:
-        """Ask what `reference` leads to now, and fetch what of it is not here.
+        """Ask the upstream what `reference` leads to now, and download what is missing of it.
 
-        Of an index, manifests for `platforms` (all when empty). Every blob that is here is told.
+        Of an index, only the manifests for `platforms` are downloaded, all of them if it is empty.
 
         Raises:
-            Unknown, UpstreamError, StoreError: the name leads nowhere, as far as can be told.
-            PlatformUnknown: it is an index that has none for any of these platforms.
+            Unknown, UpstreamError: the upstream does not have the image, or does not answer.
+            PlatformUnknown: it is an index without a manifest for any of these platforms.
+            StoreError: the disk or the catalog refused.
         """
         served = await self._manifests.refresh(repository, reference)
-        warmed_image = PrefetchResult(served.manifest.digest)
+        result = PrefetchResult(served.manifest.digest)
         image = format_image(repository, reference)
         chosen = choose_manifests(image, served.manifest, platforms)
-        warmed_image.absent = find_absent(served.manifest, platforms)
-        manifests = await self._follow(repository, chosen, warmed_image)
+        result.unavailable = find_unavailable(served.manifest, platforms)
+        manifests = await self._follow(repository, chosen, result)
         if with_attached:
-            attached = await self._attach(repository, served.manifest, chosen, warmed_image)
-            warmed_image.attached = len(attached)
+            attached = await self._fetch_attached(repository, served.manifest, chosen, result)
+            result.attached = len(attached)
             manifests += attached
         blobs = {blob.digest: blob for manifest in manifests for blob in manifest.blobs}
-        missing = await self._list_missing(list(blobs.values()), tell)
+        missing = [blob for blob in blobs.values() if not await self._blobs.is_here(blob.digest)]
         if watch is not None:
             watch.expect(image, missing)
-        await self._fetch(repository, missing, warmed_image, tell, watch=watch)
-        warmed_image.foreign = await self._find_foreign(served.manifest, platforms)
-        return warmed_image
+        await self._fetch(repository, missing, result, watch=watch)
+        result.only_platform = await self._find_only_platform(served.manifest, platforms)
+        return result
 
     def measure(self, blob: Descriptor) -> int:
-        """Return how many bytes of a blob that is being fetched have landed."""
+        """Return how many bytes of a blob that is being downloaded have arrived."""
         return self._blobs.measure(blob.digest)
 
-    async def _find_foreign(self, root: Manifest, platforms: Sequence[str]) -> str:
+    async def _find_only_platform(self, root: Manifest, platforms: Sequence[str]) -> str:
         if root.media_type in media_types.INDEXES or not root.blobs:
             return ""
         found = oci_platforms.read_platform(await self._blobs.read_small(root.blobs[0]))
         return found if found and oci_platforms.is_for_another(found, platforms) else ""
 
     async def _follow(
-        self, repository: Repository, digests: Iterable[Digest], warmed_image: PrefetchResult
+        self, repository: Repository, digests: Iterable[Digest], result: PrefetchResult
     ) -> list[Manifest]:
         found = []
         for digest in digests:
             try:
                 found.append((await self._manifests.refresh(repository, digest)).manifest)
             except EntrepotError as error:
-                warmed_image.failures.append(format_failure(error))
+                result.failures.append(format_failure(error))
         return found
 
-    async def _attach(
+    async def _fetch_attached(
         self,
         repository: Repository,
         root: Manifest,
         chosen: Sequence[Digest],
-        warmed_image: PrefetchResult,
+        result: PrefetchResult,
     ) -> list[Manifest]:
-        proofs = await self._follow(repository, find_attestations(root, chosen), warmed_image)
+        proofs = await self._follow(repository, find_attestations(root, chosen), result)
         subjects = dict.fromkeys((root.digest, *chosen))
-        found, failures = await self._attachments.fetch(repository, list(subjects))
-        warmed_image.failures += map(format_failure, failures)
+        found, failures = await self._referrers.fetch(repository, list(subjects))
+        result.failures += map(format_failure, failures)
         return [*proofs, *found]
-
-    async def _list_missing(
-        self, blobs: Sequence[Descriptor], tell: Callable[[Descriptor], None]
-    ) -> list[Descriptor]:
-        missing = [blob for blob in blobs if not await self._blobs.is_here(blob.digest)]
-        for blob in blobs:
-            if blob not in missing:
-                tell(blob)
-        return missing
 
     async def _fetch(
         self,
         repository: Repository,
         missing: Sequence[Descriptor],
-        warmed_image: PrefetchResult,
-        tell: Callable[[Descriptor], None],
+        result: PrefetchResult,
         *,
         watch: PrefetchListener | None,
     ) -> None:
@@ -153,11 +144,10 @@ class Prefetcher:
                     watch.begin(blob)
                 try:
                     if await self._blobs.fetch(repository, blob):
-                        warmed_image.fetched += blob.size
+                        result.fetched += blob.size
                     is_whole = True
-                    tell(blob)
                 except EntrepotError as error:
-                    warmed_image.failures.append(format_failure(error))
+                    result.failures.append(format_failure(error))
                 finally:
                     if watch is not None:
                         watch.end(blob, is_whole=is_whole)
@@ -166,10 +156,12 @@ class Prefetcher:
 
 
 def choose_manifests(image: str, manifest: Manifest, platforms: Sequence[str]) -> list[Digest]:
-    """Return the manifests of an index for these platforms (all when empty), or the image itself.
+    """Return the manifests that an index lists for these platforms; all if `platforms` is empty.
+
+    If `manifest` is no index, that is the manifest itself. `image` is the name for the error.
 
     Raises:
-        PlatformUnknown: it has none for any of them.
+        PlatformUnknown: the index has no manifest for any of the platforms.
     """
     if manifest.media_type not in media_types.INDEXES:
         return [manifest.digest]
@@ -187,15 +179,15 @@ def choose_manifests(image: str, manifest: Manifest, platforms: Sequence[str]) -
     return [Digest.parse(digest) for digest in dict.fromkeys(chosen)]
 
 
-def find_absent(manifest: Manifest, platforms: Sequence[str]) -> list[str]:
-    """Return those of the platforms that an index has no manifest for."""
+def find_unavailable(manifest: Manifest, platforms: Sequence[str]) -> list[str]:
+    """Return the platforms for which an index has no manifest."""
     if manifest.media_type not in media_types.INDEXES:
         return []
     return oci_platforms.list_missing(platforms, manifest.platforms.values())
 
 
 def find_attestations(root: Manifest, chosen: Sequence[Digest]) -> list[Digest]:
-    """Return what BuildKit put into an index about these of its manifests, without themselves."""
+    """Return the attestations that BuildKit listed in an index for the chosen manifests."""
     if root.media_type not in media_types.INDEXES:
         return []
     proofs = oci_platforms.find_attestations(root.raw, set(map(str, chosen)))
@@ -207,11 +199,11 @@ def find_attestations(root: Manifest, chosen: Sequence[Digest]) -> list[Digest]:
 
 
 def format_failure(error: EntrepotError) -> str:
-    """Say what went wrong, and when to come again where that is known."""
+    """Return the text of an error, and when to try again if the upstream said so."""
     wait = error.retry_after if isinstance(error, UpstreamError) else None
     if not wait:
         return str(error)
     for length, unit in ((3600, "h"), (60, "min")):
         if wait >= 1.5 * length:
-            return f"{error}; come again in {wait / length:.0f} {unit}"
-    return f"{error}; come again in {wait:.0f} s"
+            return f"{error}; try again in {wait / length:.0f} {unit}"
+    return f"{error}; try again in {wait:.0f} s"

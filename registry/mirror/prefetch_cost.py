@@ -1,4 +1,4 @@
-"""What warming would cost, before it is begun; nothing is kept of what is asked for that."""
+"""What prefetching an image would cost, found out beforehand. Nothing is stored or recorded."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -7,51 +7,42 @@ from dataclasses import dataclass, field
 from registry.catalog.rate_limits import RateLimitCatalog
 from registry.mirror.blobs import Blobs
 from registry.mirror.manifests import Manifests
-from registry.mirror.prefetch import choose_manifests, find_absent, find_attestations
+from registry.mirror.prefetch import choose_manifests, find_attestations, find_unavailable
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository, format_image
+from registry.oci.rate_limits import RateLimit
 
 
 @dataclass(frozen=True, slots=True)
 class CostEstimate:
-    """How many requests an image takes from the pull budget, and the bytes to fetch.
+    """How many requests that count against the pull limit, and how many bytes, an image takes.
 
-    What is not here yet says neither what it consists of nor how large it is: `most` is then a
-    guess (infinity for all platforms), and `missing` None. `absent` are the platforms asked for
-    that it is not made for.
+    `least` and `most` are numbers of requests, `missing` is in bytes. As long as the manifest of
+    the image is not stored, `most` is a guess (infinity for all platforms) and `missing` is None.
+    `unavailable` are the wanted platforms for which the image has no manifest.
     """
 
     least: int
     most: float
     missing: int | None
-    absent: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """`remaining` of `allowed` requests in `period` seconds, as an upstream said when `seen`."""
-
-    allowed: int
-    remaining: int
-    period: float
-    seen: float
+    unavailable: list[str] = field(default_factory=list)
 
 
 class CostEstimator:
-    """Foresees costs, and what there is to pay them from."""
+    """Estimates what images cost, and lists the pull limits that are left for it."""
 
     def __init__(
         self,
         manifests: Manifests,
         blobs: Blobs,
-        budgets: RateLimitCatalog,
+        limits: RateLimitCatalog,
         endpoints: Mapping[str, Sequence[str]],
         clock: Callable[[], float],
     ) -> None:
         """`endpoints` are the origins of each upstream."""
         self._manifests = manifests
         self._blobs = blobs
-        self._budgets = budgets
+        self._limits = limits
         self._endpoints = endpoints
         self._clock = clock
 
@@ -63,15 +54,16 @@ class CostEstimator:
         *,
         with_attached: bool,
     ) -> CostEstimate:
-        """Ask by HEAD, which is free, what a name leads to, and look what of that is here.
+        """Ask by HEAD, which is not counted, for the digest, and find out what is not stored.
 
-        What refers to the image (signatures, SBOMs) comes on top, where there is any.
+        The manifests of signatures and SBOMs come on top of this, if the image has any.
 
         Raises:
-            Unknown, UpstreamError, StoreError: the name leads nowhere, as far as can be told.
-            PlatformUnknown: it is an index that has none for any of these platforms.
+            Unknown, UpstreamError: the upstream does not have the image, or does not answer.
+            PlatformUnknown: it is an index without a manifest for any of these platforms.
+            StoreError: the disk or the catalog refused.
         """
-        root = await self._manifests.peek(repository, reference)
+        root = await self._manifests.find_stored(repository, reference)
         if root is None:
             each = 2 if with_attached else 1
             most = 1 + len(platforms) * each if platforms else math.inf
@@ -80,32 +72,32 @@ class CostEstimator:
         if with_attached:
             chosen += find_attestations(root, chosen)
         found = [
-            root if digest == root.digest else await self._manifests.peek(repository, digest)
+            root if digest == root.digest else await self._manifests.find_stored(repository, digest)
             for digest in chosen
         ]
-        lacking = found.count(None)
-        known = [manifest for manifest in found if manifest is not None]
-        missing = None if lacking else await self._add_up(known)
-        return CostEstimate(lacking, lacking, missing, find_absent(root, platforms))
+        requests = found.count(None)
+        stored = [manifest for manifest in found if manifest is not None]
+        missing = None if requests else await self._add_up_missing(stored)
+        return CostEstimate(requests, requests, missing, find_unavailable(root, platforms))
 
-    async def _add_up(self, manifests: Sequence[Manifest]) -> int:
+    async def _add_up_missing(self, manifests: Sequence[Manifest]) -> int:
+        """Return the bytes of all blobs of these manifests that are not stored."""
         blobs = {blob.digest: blob for manifest in manifests for blob in manifest.blobs}
         return sum(
             [blob.size for blob in blobs.values() if not await self._blobs.is_here(blob.digest)]
         )
 
-    async def list_budgets(self) -> dict[str, Budget]:
-        """Return what upstreams last told of their budgets, where that is not out of date.
+    async def list_rate_limits(self) -> dict[str, RateLimit]:
+        """Return the last pull limit of each upstream whose period is not over yet.
 
         Raises:
             StoreError: the catalog refused.
         """
         now = self._clock()
-        found: dict[str, Budget] = {}
-        for each in sorted(await self._budgets.list_all(), key=lambda each: each.seen):
-            if now < each.seen + each.period:
-                budget = Budget(each.allowed, each.remaining, each.period, each.seen)
+        found: dict[str, RateLimit] = {}
+        for limit in sorted(await self._limits.list_all(), key=lambda each: each.seen):
+            if now < limit.seen + limit.period:
                 for registry, origins in self._endpoints.items():
-                    if each.endpoint in origins:
-                        found[registry] = budget
+                    if limit.endpoint in origins:
+                        found[registry] = limit
         return found

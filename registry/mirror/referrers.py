@@ -1,4 +1,4 @@
-"""What belongs to an image and is not in it: signatures, SBOMs, attestations."""
+"""Manifests that refer to an image: signatures, SBOMs, attestations."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -11,12 +11,12 @@ from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository, Tag
 
-AT_ONCE = 4  # questions about one image
-COSIGN = (".sig", ".att", ".sbom")  # what cosign appends to the tag of a digest
+AT_ONCE = 4  # requests at the same time for one image
+COSIGN = (".sig", ".att", ".sbom")  # suffixes of the tags that cosign makes from a digest
 
 
 class ReferrerFetcher:
-    """Fetches the manifests of what refers to others; where there is none, that is no failure."""
+    """Downloads manifests that refer to images; an image without any is no failure."""
 
     def __init__(self, manifests: Manifests, lists: TagsAndReferrers) -> None:
         self._manifests = manifests
@@ -25,9 +25,9 @@ class ReferrerFetcher:
     async def fetch(
         self, repository: Repository, subjects: Sequence[Digest]
     ) -> tuple[list[Manifest], list[EntrepotError]]:
-        """Return the manifests of all that refers to `subjects`, and what could not be told.
+        """Return the manifests that refer to `subjects`, and the errors of failed requests.
 
-        Tags are asked for by HEAD, so that only what is there is taken from a pull budget.
+        Tags are asked for by HEAD, so that only those that exist count against the pull limit.
         """
         gate = asyncio.Semaphore(AT_ONCE)
         found: dict[Digest, Manifest] = {}
@@ -43,7 +43,7 @@ class ReferrerFetcher:
                 failures.append(error)
                 return
             found[manifest.digest] = manifest
-            if manifest.media_type in media_types.INDEXES:  # the list of the tag scheme
+            if manifest.media_type in media_types.INDEXES:  # the list of the referrers tag scheme
                 await asyncio.gather(*(follow(child.digest) for child in manifest.children))
 
         async def look(subject: Digest) -> None:
@@ -67,5 +67,5 @@ def _read_digests(entries: Sequence[dict[str, object]]) -> Iterator[Digest]:
     for entry in entries:
         try:
             yield Digest.parse(str(entry.get("digest")))
-        except DigestInvalid:  # a stranger's list
+        except DigestInvalid:  # the upstream listed something that is no digest
             continue

@@ -1,13 +1,12 @@
-"""Questions to upstreams about manifests: each asked once, however many wait for the answer."""
+"""Questions to upstreams about manifests; requests for the same reference share one question."""
 
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from registry.mirror.cache_status import CacheStatus
-from registry.mirror.freshness import Freshness, judge
-from registry.mirror.manifest_cache import ManifestCache
-from registry.mirror.manifest_memory import Known
+from registry.mirror.freshness import Freshness, find_freshness
+from registry.mirror.manifest_cache import KnownManifest, ManifestCache
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository, Tag
@@ -19,15 +18,15 @@ from registry.upstream.contract import Source
 
 @dataclass(frozen=True, slots=True)
 class RevalidationResult:
-    """The answer to an inquiry, and how it was come by."""
+    """The manifest that a reference leads to now, and where the mirror got it from."""
 
-    known: Known
+    known: KnownManifest
     origin: CacheStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Revalidation:
-    """A running inquiry, when it began (epoch seconds), and whether another request began it."""
+    """A running question, when it began (epoch seconds), and whether another request began it."""
 
     task: asyncio.Task[RevalidationResult]
     began: float
@@ -35,12 +34,12 @@ class Revalidation:
 
 
 class Revalidator:
-    """Asks upstreams; the asking goes on when whoever asked has left."""
+    """Asks upstreams. A question runs to its end, also if the request that began it ends."""
 
     def __init__(
         self,
         sources: Mapping[str, Source],
-        shelf: ManifestCache,
+        cache: ManifestCache,
         locks: BestEffortLocks,
         tasks: Tasks,
         *,
@@ -48,7 +47,7 @@ class Revalidator:
         clock: Callable[[], float],
     ) -> None:
         self._sources = sources
-        self._shelf = shelf
+        self._cache = cache
         self._locks = locks
         self._tasks = tasks
         self._tags = tags
@@ -56,30 +55,33 @@ class Revalidator:
         self._running: dict[tuple[Repository, Reference], Revalidation] = {}
 
     def begin(
-        self, repository: Repository, reference: Reference, *, is_doubted: bool = False
+        self, repository: Repository, reference: Reference, *, must_ask: bool = False
     ) -> Revalidation:
-        """Return the running inquiry about `reference`, starting it if there is none.
+        """Return the running question about `reference`, or begin one.
 
-        What is known and fresh is not asked for, unless `is_doubted`.
+        Unless `must_ask`, the upstream is not asked about a tag that is fresh by then.
 
-        Its task raises Unknown or UpstreamError when nothing was found, StoreError when the disk
-        or the catalog refused.
+        The task raises Unknown or UpstreamError when no manifest was found, StoreError when the
+        disk or the catalog refused.
         """
         key = (repository, reference)
         running = self._running.get(key)
         if running is not None:
             return replace(running, is_joined=True)
-        asking = self._inquire(repository, reference, is_doubted=is_doubted)
-        inquiry = Revalidation(self._tasks.start(asking), self._clock())
-        self._running[key] = inquiry
-        inquiry.task.add_done_callback(lambda _: self._running.pop(key, None))
-        return inquiry
+        asking = self._revalidate(repository, reference, must_ask=must_ask)
+        revalidation = Revalidation(self._tasks.start(asking), self._clock())
+        self._running[key] = revalidation
+        revalidation.task.add_done_callback(lambda _: self._running.pop(key, None))
+        return revalidation
 
-    async def peek(self, repository: Repository, reference: Reference) -> Manifest | None:
-        """Return what `reference` leads to if its bytes are here; a HEAD asks, nothing is kept.
+    async def find_stored(self, repository: Repository, reference: Reference) -> Manifest | None:
+        """Return the manifest that `reference` leads to now, or None if it is not stored here.
+
+        The upstream is asked for the digest of a tag by HEAD. Nothing is stored or recorded.
 
         Raises:
-            Unknown, UpstreamError, StoreError: the upstream, or the disk, does not say.
+            Unknown, UpstreamError: the upstream does not have it, or does not answer the question.
+            StoreError: the disk or the catalog refused.
         """
         digest: Digest | None
         if isinstance(reference, Digest):
@@ -88,57 +90,58 @@ class Revalidator:
             digest = await self._sources[repository.registry].head_manifest(
                 repository.name, reference
             )
-        return None if digest is None else await self._shelf.recall_bytes(digest)
+        return None if digest is None else await self._cache.recall_bytes(digest)
 
-    async def _inquire(
-        self, repository: Repository, reference: Reference, *, is_doubted: bool
+    async def _revalidate(
+        self, repository: Repository, reference: Reference, *, must_ask: bool
     ) -> RevalidationResult:
-        # The same question from another process: only one of us asks, the other finds it answered.
+        # If another process asks the same, only one of both does; the other finds the answer.
         async with self._locks.try_hold(f"{repository}:{reference}"):
-            known = await self._shelf.recall(repository, reference)
-            if known is not None and self._is_settled(reference, known, is_doubted=is_doubted):
+            known = await self._cache.recall(repository, reference)
+            if known is not None and not self._has_to_ask(reference, known, must_ask=must_ask):
                 return RevalidationResult(known, CacheStatus.HIT)
             if isinstance(reference, Digest):
-                return await self._fetch(repository, reference)
-            return await self._follow(repository, reference, known)
+                return await self._get_by_digest(repository, reference)
+            return await self._get_by_tag(repository, reference, known)
 
-    def _is_settled(self, reference: Reference, known: Known, *, is_doubted: bool) -> bool:
+    def _has_to_ask(self, reference: Reference, known: KnownManifest, *, must_ask: bool) -> bool:
         if isinstance(reference, Digest):
-            return True
-        if is_doubted:
             return False
-        found = judge(self._tags, reference.name, known.checked, self._clock(), offline=False)
-        return found is Freshness.FRESH
+        found = find_freshness(
+            self._tags, reference.name, known.checked, self._clock(), offline=False
+        )
+        return must_ask or found is not Freshness.FRESH
 
-    async def _fetch(self, repository: Repository, digest: Digest) -> RevalidationResult:
+    async def _get_by_digest(self, repository: Repository, digest: Digest) -> RevalidationResult:
         source = self._sources[repository.registry]
-        manifest = await self._shelf.recall_bytes(digest)
+        manifest = await self._cache.recall_bytes(digest)
         if manifest is not None:
-            # Another repository has the bytes. A HEAD tells whether this one may, for free.
-            if not self._shelf.is_promised(repository, digest):
+            # Another repository has the manifest. A HEAD says whether this one has it too, and
+            # registries do not count it as a pull.
+            if not self._cache.is_child(repository, digest):
                 await source.head_manifest(repository.name, digest)
             origin = CacheStatus.REVALIDATED
         else:
             manifest = await source.get_manifest(repository.name, digest)
             origin = CacheStatus.MISS
         return RevalidationResult(
-            await self._shelf.keep(repository, digest, manifest, self._clock()), origin
+            await self._cache.keep(repository, digest, manifest, self._clock()), origin
         )
 
-    async def _follow(
-        self, repository: Repository, tag: Tag, known: Known | None
+    async def _get_by_tag(
+        self, repository: Repository, tag: Tag, known: KnownManifest | None
     ) -> RevalidationResult:
         source = self._sources[repository.registry]
         digest = await source.head_manifest(repository.name, tag)
         if known is not None and digest == known.manifest.digest:
-            known = await self._shelf.confirm(repository, tag, known.manifest, self._clock())
+            known = await self._cache.confirm(repository, tag, known.manifest, self._clock())
             return RevalidationResult(known, CacheStatus.REVALIDATED)
-        manifest = await self._shelf.recall_bytes(digest) if digest is not None else None
+        manifest = await self._cache.recall_bytes(digest) if digest is not None else None
         origin = CacheStatus.REVALIDATED
         if manifest is None:
             # By digest where it is known, so that the tag cannot move between the two requests.
             manifest = await source.get_manifest(repository.name, digest or tag)
             origin = CacheStatus.MISS
         return RevalidationResult(
-            await self._shelf.keep(repository, tag, manifest, self._clock()), origin
+            await self._cache.keep(repository, tag, manifest, self._clock()), origin
         )

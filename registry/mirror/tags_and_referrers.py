@@ -1,4 +1,4 @@
-"""Lists of an upstream, kept: the tags of a repository, the referrers of a digest."""
+"""How the mirror answers lists: the tags of a repository, the referrers of a digest."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,12 +26,12 @@ from registry.settings.model import TagSettings
 from registry.tasks import Tasks
 from registry.upstream.contract import Source
 
-TAGS = "tags"  # the subject under which the catalog keeps a repository's tags
+TAGS = "tags"  # the subject under which the catalog has the tags of a repository
 
 
 @dataclass(frozen=True, slots=True)
 class ServedList:
-    """A list for a client; `warning` says why it may be incomplete or old."""
+    """A list for a client; `warning` says why it may be incomplete or out of date."""
 
     entries: list[Any]
     origin: CacheStatus
@@ -39,14 +39,17 @@ class ServedList:
 
 
 class TagsAndReferrers:
-    """Answers lists: fresh ones from the catalog, others from upstream, old ones when it fails."""
+    """Finds lists: fresh ones in the catalog, others at the upstream.
+
+    If the upstream does not answer, the last list is served although it is not fresh.
+    """
 
     def __init__(
         self,
         sources: Mapping[str, Source],
         lists: UpstreamListCatalog,
         manifests: ManifestCatalog,
-        absences: NegativeCache,
+        missing: NegativeCache,
         tasks: Tasks,
         *,
         tags: TagSettings,
@@ -55,7 +58,7 @@ class TagsAndReferrers:
         self._sources = sources
         self._lists = lists
         self._manifests = manifests
-        self._absences = absences
+        self._missing = missing
         self._tasks = tasks
         self._tags = tags
         self._clock = clock
@@ -65,8 +68,9 @@ class TagsAndReferrers:
         """Return the tags of a repository in ASCII order.
 
         Raises:
-            NameUnknown: there is no such repository, or (offline, private) none to be had.
-            UpstreamError: nothing is known here, and the upstream does not say.
+            NameUnknown: the upstream does not have the repository. Or the mirror has nothing of it,
+                and is offline or may not have it.
+            UpstreamError: there is no former list, and the upstream does not answer.
         """
         source = self._sources[repository.registry]
         try:
@@ -81,10 +85,10 @@ class TagsAndReferrers:
         """Return the descriptors of what refers to `digest`.
 
         Raises:
-            ReferrersUnsupported: the upstream has no such API, or (offline) nothing was ever
-                seen of it; clients use the tag scheme.
-            UpstreamError: nothing is known here, and the upstream does not say. An empty list
-                would hide signatures.
+            ReferrersUnsupported: the upstream has no such API, or the mirror is offline and has no
+                referrers; clients then use the referrers tag scheme.
+            UpstreamError: there is no former list, and the upstream does not answer. An empty
+                list would hide signatures.
         """
         source = self._sources[repository.registry]
         try:
@@ -102,7 +106,7 @@ class TagsAndReferrers:
             raise ReferrersUnsupported(str(repository)) from error
 
     def list_repositories(self) -> list[str]:
-        """Return every repository of which something is kept, as registry/name."""
+        """Return every repository that has a manifest, as registry/name."""
         return self._manifests.list_repositories()
 
     async def _get(
@@ -113,8 +117,8 @@ class TagsAndReferrers:
         if record is not None and abs(now - record.checked) <= self._tags.fresh_for:
             return ServedList(record.entries, CacheStatus.HIT)
         key = (repository, subject)
-        if (absent := self._absences.find(key, now)) is not None:
-            raise absent
+        if (error := self._missing.find(key, now)) is not None:
+            raise error
         try:
             entries = await asyncio.shield(
                 self._tasks.share(key, lambda: self._fetch(repository, subject, ask))
@@ -131,18 +135,18 @@ class TagsAndReferrers:
         try:
             entries = await ask()
         except Unknown as error:
-            # Noted here, not by who waits: the next to ask may come before they wake up.
-            self._absences.note((repository, subject), error, self._clock())
+            # Added here, not by the requests that wait: another request may come before they run.
+            self._missing.add((repository, subject), error, self._clock())
             raise
         try:
             await self._lists.record(repository, subject, entries, self._clock())
-        except StoreError as error:  # the upstream will be asked again: that is all
-            self._log.error("list not kept", repository=str(repository), why=str(error))
+        except StoreError as error:  # then the upstream is asked again the next time
+            self._log.error("list not recorded", repository=str(repository), why=str(error))
         return entries
 
 
 def _describe(referrer: Referrer) -> dict[str, Any]:
-    """Write a descriptor as a referrers list shows it (image-spec, descriptor.md)."""
+    """Return the descriptor of a manifest for a referrers list (image-spec, descriptor.md)."""
     described: dict[str, Any] = {
         "mediaType": referrer.descriptor.media_type,
         "digest": str(referrer.descriptor.digest),

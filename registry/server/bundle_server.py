@@ -1,6 +1,6 @@
-"""A bundle served from its own files: a mirror without upstreams, over a folder for the moment.
+"""`entrepot bundle serve`: a mirror without upstreams, over the files of a bundle.
 
-Catalog and names are made from the bundle, as an import would make them; blobs stay where they are.
+Catalog and names are imported into a temporary data folder; blobs stay in the bundle's files.
 """
 
 import asyncio
@@ -9,10 +9,8 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import replace
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -20,7 +18,7 @@ from registry.bundle.format.lock import Lock
 from registry.bundle.load.result import Imported
 from registry.bundle.read.blob_store import BundleStore
 from registry.bundle.read.head import Opened
-from registry.catalog.database import Database, prepare
+from registry.catalog.database import prepare
 from registry.errors import BundleInvalid, StoreError
 from registry.logs import configure_logs
 from registry.server.master import run_processes
@@ -28,27 +26,24 @@ from registry.server.shared import SharedResources
 from registry.settings.model import ServerSettings, Settings, builtin_upstreams
 from registry.store.data_folder import DataFolder, open_folder
 from registry.store.run_folder import open_run_folder
+from registry.wiring.services import Service, build_bundle_service, import_names
 
-# Imported only when it is said where things are counted (see `processes.run_processes`).
-if TYPE_CHECKING:
-    from registry.metrics import Metrics
-    from registry.mirror.mirror import Mirror
-    from registry.server.worker import Service
-
-REST = 3.0  # times as long as it took to verify a blob nothing is read in the background
-LULL = 10.0  # seconds before the background tries again what could not be read
-Tell = Callable[[Imported, int, str], None]
+IDLE_FACTOR = 3.0  # after each verified blob, idle for this many times as long as it took
+RETRY_SECONDS = 10.0  # seconds before a blob that could not be read is tried again
+Report = Callable[[Imported, int, str], None]
 
 
-def serve_bundle(opened: Opened, server: ServerSettings, tell: Tell) -> bool:
-    """Serve a bundle until told to stop; `tell` is told what, of how many bytes, and where.
+def serve_bundle(opened: Opened, server: ServerSettings, report: Report) -> bool:
+    """Serve a bundle until told to stop.
 
-    Returns whether it could be served at all; if not, the log says why.
+    `report` is called once, before serving, with the result of the import, the bytes of all blobs,
+    and the address that clients use.
+    Returns whether the bundle could be served at all; if not, the log says why.
 
     Raises:
-        BundleInvalid: it cannot be read to its end, or is a stream, or no image in it is whole.
+        BundleInvalid: it cannot be read to its end, or is a stream, or no image in it is complete.
         SettingsError: an address cannot be listened on.
-        StoreError, OSError: the folder for temporary files cannot be used, or the bundle not read.
+        StoreError, OSError: the folder for temporary files or the bundle cannot be read or written.
     """
     configure_logs()
     with _open_folder() as folder:
@@ -58,23 +53,23 @@ def serve_bundle(opened: Opened, server: ServerSettings, tell: Tell) -> bool:
         store = BundleStore.over(opened, proofs)
         settings = _build_settings(opened.lock, server, folder.root)
 
-        def begin(shared: SharedResources) -> "Service":
-            done = asyncio.run(_enter(opened, shared, store))
-            tell(done, store.size, _format_address(shared))
+        def begin(shared: SharedResources) -> Service:
+            done = asyncio.run(_import(opened, shared, store))
+            report(done, store.size, _format_address(shared))
             if not done.images:
-                raise BundleInvalid(opened.source.label, _tell_cure(done.volumes))
-            return _make_trade(store)
+                raise BundleInvalid(opened.source.label, _explain(done.volumes))
+            return build_bundle_service(store, verify_slowly)
 
         return run_processes(settings, folder, opened.source.label, begin, lambda: settings)
 
 
 @contextmanager
 def _open_folder() -> Iterator[DataFolder]:
-    """Make a data folder for as long as we run; those of runs that were killed go first."""
+    """Make a temporary data folder; those of servers that were killed are deleted first."""
     parent = Path(tempfile.gettempdir()) / f"entrepot-{os.geteuid()}"
     parent.mkdir(mode=0o700, exist_ok=True)
-    if parent.lstat().st_uid != os.geteuid():  # whoever owns it could give us another catalog
-        raise StoreError(str(parent), "belongs to somebody else; set TMPDIR to another folder")
+    if parent.lstat().st_uid != os.geteuid():  # its owner could give us another catalog
+        raise StoreError(str(parent), "belongs to another user; set TMPDIR to another folder")
     root = open_run_folder(parent)
     try:
         yield open_folder(root)
@@ -83,7 +78,7 @@ def _open_folder() -> Iterator[DataFolder]:
 
 
 def _build_settings(lock: Lock, server: ServerSettings, root: Path) -> Settings:
-    """Know every upstream that is in the bundle, and those that everybody knows; ask none."""
+    """Return settings that name every registry of the bundle and the built-in ones; all offline."""
     upstreams = builtin_upstreams()
     for image in lock.images:
         name = image.repository.registry
@@ -97,50 +92,23 @@ def _format_address(shared: SharedResources) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-async def _enter(opened: Opened, shared: SharedResources, store: BundleStore) -> Imported:
-    """Import the bundle into a store that has all its blobs: what is left are manifests and names.
-
-    So an image that lacks anything gets no name here either.
-    """
-    from registry.metrics import Metrics  # noqa: PLC0415
-    from registry.wiring.content import ContentServices, open_handles  # noqa: PLC0415
-
-    handles = replace(open_handles(shared.folder), blobs=store)
+async def _import(opened: Opened, shared: SharedResources, store: BundleStore) -> Imported:
     for digest in opened.lock.manifests:
         if await store.stat(digest) is not None:
-            await store.is_right(digest)  # from now on a damaged one counts as not here
-    async with Database(shared.folder.catalog) as database:
-        content = ContentServices(shared.settings, handles, Metrics(), database)
-        return await content.importer.load_names(opened)
+            await store.is_right(digest)  # from now on a damaged manifest counts as missing
+    return await import_names(opened, shared.settings, shared.folder, store)
 
 
-def _tell_cure(volumes: Sequence[int]) -> str:
+def _explain(volumes: Sequence[int]) -> str:
     if volumes:
         return f"no image in it can be served; give volumes {', '.join(map(str, volumes))} too"
     return "no image in it can be served; bundle verify says what is damaged or left out"
 
 
-def _make_trade(store: BundleStore) -> "Service":
-    from registry.server.worker import Service  # noqa: PLC0415
-    from registry.wiring.content import open_handles  # noqa: PLC0415
-    from registry.wiring.pulls import open_services  # noqa: PLC0415
-
-    def open_mirror(
-        shared: SharedResources, metrics: "Metrics"
-    ) -> AbstractAsyncContextManager["Mirror"]:
-        handles = replace(open_handles(shared.folder), blobs=store)
-        return open_services(shared.settings, handles, metrics)
-
-    async def verify(_: SharedResources, __: "Metrics") -> None:
-        await verify_slowly(store)
-
-    return Service(open_mirror, verify)
-
-
 async def verify_slowly(store: BundleStore) -> None:
-    """Verify what nobody has asked for yet, and say how it went; then wait to be cancelled.
+    """Verify the blobs that no client has asked for yet, and log the result; then wait for the end.
 
-    A pull that wants the blob which is just being read waits for that one only.
+    A client that pulls the blob which is just being verified waits for that one only.
     """
     log = structlog.get_logger("registry.server.bundle_server")
     pending = [digest async for digest, _ in store.scan()]
@@ -152,8 +120,8 @@ async def verify_slowly(store: BundleStore) -> None:
             pending.pop()
         except StoreError as error:  # a medium that was pulled out may come back
             log.error("not verified", blob=str(pending[-1]), why=str(error))  # noqa: TRY400
-            pending.insert(0, pending.pop())  # the others first
-            await asyncio.sleep(LULL)
-        await asyncio.sleep(REST * (time.monotonic() - began))
+            pending.insert(0, pending.pop())  # try the others first
+            await asyncio.sleep(RETRY_SECONDS)
+        await asyncio.sleep(IDLE_FACTOR * (time.monotonic() - began))
     log.info("verified", damaged=damaged)
     await asyncio.Event().wait()

@@ -1,33 +1,38 @@
-"""The processes of a server: pull workers on one socket and one steward, under a supervisor.
+"""The processes of a server: pull workers and one background process, under a supervisor.
 
-Everything the processes share lives in the data folder, in the sockets made here, and in a page of
-heartbeats; a worker needs no message from another. Why not gunicorn: decision record 0005.
+The processes share the data folder, the sockets that are bound here, and a page of heartbeats; a
+worker needs no message from another. Why not gunicorn: decision record 0005.
 """
 
+import asyncio
 import gc
 import os
 import signal
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 import structlog
 
 from registry.logs import configure_logs
+from registry.server.background import run_background
 from registry.server.heartbeats import Heartbeats
-from registry.server.shared import SharedResources, bind, check_files
+from registry.server.listener import bind
+from registry.server.shared import BACKGROUND, SharedResources
 from registry.server.supervisor import WATCHED, Supervisor
+from registry.server.tls import check_files
+from registry.server.worker import run_worker
 from registry.settings.model import Settings
 from registry.settings.values import Address
 from registry.store.data_folder import DataFolder
 from registry.store.run_folder import open_run_folder
 from registry.upstream.client import preload
+from registry.wiring.content import open_content
 from registry.wiring.data_folder import open_data_folder
-
-if TYPE_CHECKING:
-    from registry.server.worker import Service
+from registry.wiring.services import Service, build_mirror_service
 
 
 def count_workers(configured: int) -> int:
@@ -36,10 +41,10 @@ def count_workers(configured: int) -> int:
 
 
 def serve_forever(settings: Settings, source: str, reload: Callable[[], Settings]) -> bool:
-    """Open what all processes share, run them, and return when told to stop.
+    """Open the resources that all processes share, run the processes, and return when told to stop.
 
     `source` is where the settings are from, for the log. `reload` loads them again, on SIGHUP;
-    addresses, workers and the data folder stay as they were.
+    addresses, number of workers and data folder stay as they were.
     Returns whether the mirror could run at all; if not, the log says why.
 
     Raises:
@@ -50,38 +55,46 @@ def serve_forever(settings: Settings, source: str, reload: Callable[[], Settings
     configure_logs()
     check_files(settings)
     folder = open_data_folder(settings)
-    if not settings.offline:  # else it may be a backup that is only being tried
+    if not settings.offline:  # an offline server may only be trying a backup
         folder.backup.unlink(missing_ok=True)
     return run_processes(settings, folder, source, _begin_mirror, reload)
 
 
-def _begin_mirror(shared: SharedResources) -> "Service":
-    from registry.server.worker import MIRROR, recover  # noqa: PLC0415
-
+def _begin_mirror(shared: SharedResources) -> Service:
     if shared.folder.lost.exists():
-        recover(shared)
-    return MIRROR
+        asyncio.run(_rebuild_catalog(shared))
+    return build_mirror_service()
+
+
+async def _rebuild_catalog(shared: SharedResources) -> None:
+    """Make a lost catalog again, before anything is forked or served.
+
+    Raises:
+        StoreError: the disk or the catalog refused.
+    """
+    async with open_content(shared.settings, is_lost=True) as content:
+        await content.rebuild.recover(time.time())
+    shared.folder.lost.unlink()
 
 
 def run_processes(
     settings: Settings,
     folder: DataFolder,
     source: str,
-    begin: Callable[[SharedResources], "Service"],
+    begin: Callable[[SharedResources], Service],
     reload: Callable[[], Settings],
 ) -> bool:
     """Run a server on an open data folder, and return when told to stop.
 
-    `begin` is called once, when the addresses are bound and it is said where things are counted:
-    only then may be imported what counts, as prometheus_client decides at import where it does.
-    For the rest see `serve_forever`.
+    `begin` is called once, when the addresses are bound and before anything is forked. For the
+    other arguments see `serve_forever`.
 
     Raises:
         SettingsError: an address cannot be listened on.
-        EntrepotError: whatever `begin` raises.
+        EntrepotError: any error that `begin` raises.
     """
     workers = count_workers(settings.server.workers)
-    # Its write end stays open in this process alone: whatever ends it, the children notice.
+    # Only this process keeps the write end open: however it ends, the children notice.
     lifeline, own_end = os.pipe()
     shared = SharedResources(
         settings=settings,
@@ -92,28 +105,39 @@ def run_processes(
         lifeline=lifeline,
         metrics=open_run_folder(folder.root / "metrics"),
     )
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared.metrics)
-    from registry.server.worker import run_child  # noqa: PLC0415
-
-    trade = begin(shared)
-    _settle()
-
-    def reload_shared(former: SharedResources) -> SharedResources:
-        renewed = reload()
-        check_files(renewed)
-        path = {"path": former.settings.storage.path}
-        renewed = renewed.model_copy(update={"storage": renewed.storage.model_copy(update=path)})
-        # A page of its own, so that the former generation's beats are not taken for the new one's.
-        return replace(former, settings=renewed, heartbeats=Heartbeats(workers))
-
+    service = begin(shared)
+    _prepare_fork()
     # Blocked rather than handled: sigtimedwait takes them one at a time, race-free. And before
-    # anybody is told that we serve: from then on a signal means what operators expect.
+    # the log says that we serve: from then on a signal must mean what operators expect.
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
-    _tell_start(shared, workers, source)
-    return Supervisor(partial(run_child, trade), reload_shared, own_end).run(shared, workers)
+    _log_start(shared, workers, source)
+    supervisor = Supervisor(partial(_run_child, service), partial(_renew, reload, workers), own_end)
+    return supervisor.run(shared, workers)
 
 
-def _tell_start(shared: SharedResources, workers: int, source: str) -> None:
+def _run_child(service: Service, shared: SharedResources, number: int) -> Coroutine[Any, Any, None]:
+    if number == BACKGROUND:
+        return run_background(service, shared)
+    return run_worker(service, shared, number)
+
+
+def _renew(
+    reload: Callable[[], Settings], workers: int, former: SharedResources
+) -> SharedResources:
+    """Return the resources with the settings as they are now; the data folder stays.
+
+    Raises:
+        EntrepotError: the settings or a file that they name cannot be read.
+    """
+    settings = reload()
+    check_files(settings)
+    storage = settings.storage.model_copy(update={"path": former.settings.storage.path})
+    settings = settings.model_copy(update={"storage": storage})
+    # A page of its own, so that beats of the former workers do not count for the new ones.
+    return replace(former, settings=settings, heartbeats=Heartbeats(workers))
+
+
+def _log_start(shared: SharedResources, workers: int, source: str) -> None:
     structlog.get_logger("registry.server.master").info(
         "serving",
         pulls=_format(shared.pulls),
@@ -125,10 +149,10 @@ def _tell_start(shared: SharedResources, workers: int, source: str) -> None:
     )
 
 
-def _settle() -> None:
-    """Do once before forking what every child would do for itself."""
+def _prepare_fork() -> None:
+    """Do once before forking what every child would otherwise do for itself."""
     preload()
-    # What is here by now stays: no child's collector need look at it, and so copy its pages.
+    # Objects that exist now stay: no child's garbage collector visits, and so copies, their pages.
     gc.collect()
     gc.freeze()
 

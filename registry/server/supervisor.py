@@ -17,9 +17,9 @@ from registry.server.shared import BACKGROUND, DRAIN, SharedResources
 
 RESPAWN = 1.0  # seconds before a dead process is replaced, so that a broken one does not spin
 GRACE = DRAIN + 5.0  # seconds after which a process that does not drain is killed
-START_SECONDS = 10.0  # seconds in which the first of a new generation must be alive
-POLL = 0.02  # seconds between two looks at whether it is
-MAX_FAILED_STARTS = 3  # workers that may die before any was ever alive
+START_SECONDS = 10.0  # seconds in which the first worker after a reload must beat
+POLL = 0.02  # seconds between two checks whether it does
+MAX_FAILED_STARTS = 3  # workers that may die before any has ever beaten
 _ENDS = (signal.SIGTERM, signal.SIGINT)
 WATCHED = (signal.SIGCHLD, signal.SIGHUP, *_ENDS)
 
@@ -33,10 +33,10 @@ class Supervisor:
         reload: Callable[[SharedResources], SharedResources],
         own_end: int,
     ) -> None:
-        """`run_child` is what a child does, by its number.
+        """`run_child` is what a child does, given its number.
 
-        `reload` makes a berth of the settings as they are now; raises EntrepotError.
-        `own_end` is the end of the lifeline that no child may hold.
+        `reload` returns the resources with the settings as they are now, or raises EntrepotError.
+        `own_end` is the write end of the lifeline; children close it.
         """
         self._run_child = run_child
         self._reload = reload
@@ -49,12 +49,12 @@ class Supervisor:
     def run(self, shared: SharedResources, workers: int) -> bool:
         """Start everything and wait for SIGTERM or SIGINT; then drain and return.
 
-        The signals must be blocked. Returns False when no worker ever came to life.
+        The signals must be blocked. Returns False when no worker ever beat.
         """
         for number in (BACKGROUND, *range(workers)):
             self._spawn(shared, number)
-        # Who ended before SIGCHLD was blocked has told nobody, and would stay a zombie: as the
-        # first process of a container we inherit children of others.
+        # No SIGCHLD comes for a child that ended before the signal was blocked, and it would stay a
+        # zombie: as the first process of a container we inherit children of others.
         self._replace_dead(shared)
         while self._failed_starts < MAX_FAILED_STARTS:
             received = signal.sigwaitinfo(WATCHED).si_signo
@@ -72,7 +72,7 @@ class Supervisor:
         pid = os.fork()
         if pid == 0:
             os.close(self._own_end)
-            _live(self._run_child(shared, number))
+            _run_and_exit(self._run_child(shared, number))
         self._children[pid] = number
         return pid
 
@@ -96,14 +96,14 @@ class Supervisor:
             self._log.error("not reloaded: the former settings stay", why=str(error))
             return former
         leaving = list(self._children)
-        coming = [self._spawn(shared, number) for number in range(workers)]
-        if has_started := self._wait_for_start(shared, coming):
-            # Only now: a steward without workers would tell probes that nobody answers.
+        starting = [self._spawn(shared, number) for number in range(workers)]
+        if has_started := self._wait_for_start(shared, starting):
+            # Only now: without workers, the background process reports that nobody answers.
             self._spawn(shared, BACKGROUND)
             self._log.info("reloaded")
         else:
-            leaving = coming
-            why = "no new worker came to life"
+            leaving = starting
+            why = "no new worker started"
             self._log.error("not reloaded: the former settings stay", why=why)
         self._leaving.update(leaving)
         for pid in leaving:
@@ -111,7 +111,7 @@ class Supervisor:
         return shared if has_started else former
 
     def _wait_for_start(self, shared: SharedResources, pids: list[int]) -> bool:
-        """Whether a new worker lives before all are dead, BIRTH is over, or we are to end."""
+        """Whether a worker beats before all are dead, START_SECONDS are over, or we must stop."""
         deadline = time.monotonic() + START_SECONDS
         while not shared.heartbeats.was_ever_alive():
             is_over = time.monotonic() > deadline or signal.sigpending() & set(_ENDS)
@@ -132,7 +132,7 @@ class Supervisor:
         return dead
 
     def _drain(self, shared: SharedResources) -> None:
-        # Whoever comes now is refused at once, as soon as the workers have closed theirs too.
+        # New clients are refused at once, as soon as the workers have closed these sockets too.
         shared.pulls.close()
         shared.console.close()
         for pid in self._children:
@@ -142,7 +142,7 @@ class Supervisor:
             received = signal.sigtimedwait(WATCHED, left)
             self._reap()
             if received is not None and received.si_signo in _ENDS:
-                break  # asked a second time: no more waiting
+                break  # told a second time to stop: no more waiting
         for pid in self._children:
             os.kill(pid, signal.SIGKILL)
         while self._children:
@@ -150,8 +150,8 @@ class Supervisor:
             self._children.pop(pid, None)
 
 
-def _live(body: Coroutine[Any, Any, None]) -> NoReturn:
-    """Be a child: run `body`, then leave without the parent's clean-up."""
+def _run_and_exit(body: Coroutine[Any, Any, None]) -> NoReturn:
+    """Run `body` in a child process, then exit without the parent's clean-up."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
     code = 1
     try:
@@ -166,9 +166,9 @@ def _live(body: Coroutine[Any, Any, None]) -> NoReturn:
 
 
 def _name(number: int) -> str:
-    return "steward" if number == BACKGROUND else f"worker {number}"
+    return "background" if number == BACKGROUND else f"worker {number}"
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether a child has; it stays to be reaped."""
+    """Whether a child has ended; it is not reaped here."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

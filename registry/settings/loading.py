@@ -1,8 +1,8 @@
-"""Loading the settings: which file, what the environment adds, secrets, and how errors read.
+"""Loading the settings: which file, what the environment adds, secrets, and messages of errors.
 
-Defaults < TOML file < environment < secret files. pydantic-settings is not used for this: it cannot
-match `ENTREPOT_UPSTREAMS__GHCR_IO__PROXY` with an upstream known only from the file, takes unknown
-variables for none of its business, and reports all errors at once without saying what to write.
+The environment overrides the TOML file, which overrides the defaults. pydantic-settings is not
+used: it cannot match `ENTREPOT_UPSTREAMS__GHCR_IO__PROXY` with an upstream that only the file
+names, it ignores unknown variables, and it reports all errors at once without saying what to write.
 """
 
 import json
@@ -31,11 +31,11 @@ from registry.settings.values import MASK, Refusal, format_key, parse_list, pars
 PREFIX = "ENTREPOT_"
 _FILE_VARIABLE = "ENTREPOT_CONFIG"
 _USUAL_FILES = (Path("config/entrepot.toml"), Path("/etc/entrepot/entrepot.toml"))
-# Kubernetes puts these into every pod beside a Service that is called "entrepot".
+# Kubernetes sets these in every pod of a namespace that has a Service called "entrepot".
 _FOREIGN = re.compile(r"ENTREPOT_(SERVICE_(HOST|PORT(_[^_].*)?)|PORT(_[0-9]+_.*)?)")
-_MAX_SECRET = 64 * 1024  # bytes; beyond it the wrong file was named
+_MAX_SECRET = 64 * 1024  # bytes; a larger file is not a secret
 
-# A setting's place: () is the whole, ("storage", "limit"), ("upstreams", "docker.io", "proxy").
+# The keys of a setting: ("upstreams", "docker.io", "proxy"); () is the whole document.
 Place = tuple[str, ...]
 
 
@@ -43,7 +43,7 @@ def load_settings(config: Path | None, environ: Mapping[str, str]) -> Settings:
     """Load the settings from `config` (else see `find_config`), `environ` and the secret files.
 
     Raises:
-        SettingsError: the first thing that cannot be used: its key, why, and what to write.
+        SettingsError: the first setting that cannot be used: its key, why, and what to write.
     """
     path = find_config(config, environ)
     document = _read_document(path) if path else {}
@@ -58,18 +58,18 @@ def load_settings(config: Path | None, environ: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.model_validate(document)
     except ValidationError as error:
-        raise _word(error, variables) from error
+        raise _describe(error, variables) from error
     return _read_files(settings)
 
 
 def find_config(config: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """Return the file to load: `config`, else ENTREPOT_CONFIG, else the first usual one there is.
+    """Return the file to load: `config`, else ENTREPOT_CONFIG, else the first usual one, if any.
 
-    The usual ones are `config/entrepot.toml` in the current folder and
-    `/etc/entrepot/entrepot.toml`. None means that the defaults apply.
+    The usual files are `config/entrepot.toml` in the current folder and
+    `/etc/entrepot/entrepot.toml`. None means that only the defaults apply.
 
     Raises:
-        SettingsError: the file that was named does not exist.
+        SettingsError: the named file does not exist, or cannot be looked for.
     """
     key, path = "--config", config
     if path is None and environ.get(_FILE_VARIABLE):
@@ -105,7 +105,7 @@ def _unreadable(key: str, error: OSError) -> SettingsError:
 
 
 def _check_tables(document: Mapping[str, Any]) -> None:
-    """Refuse values where tables belong; what is inside the tables is for the models to judge."""
+    """Refuse values where tables belong; the models check what is inside the tables."""
     for section in Settings.model_fields:
         if section != "offline" and not isinstance(document.get(section, {}), dict):
             raise SettingsError(section, "this is a table, not a value", f"write [{section}]")
@@ -126,31 +126,31 @@ def _join_dotted(name: str, table: Mapping[str, Any]) -> str:
 
 
 def _complete_upstreams(configured: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the built-in upstreams with the `configured` tables merged over and added to them."""
+    """Return the tables of all upstreams: the built-in ones and `configured`, merged by name."""
     tables = builtin_upstreams()
     if any(_is_on(table.get("default")) for table in configured.values()):
         tables["docker.io"]["default"] = False
     for name, table in configured.items():
-        # Only the mask that `dump` printed may stand here; a password belongs into a file.
+        # Only the asterisks that `dump` prints are accepted; a password belongs in a file.
         if table.pop("password", MASK) != MASK:
             raise SettingsError(
                 format_key(("upstreams", name, "password")),
                 "passwords are not written here",
-                "put it into a file and name that in password_file",
+                "put it in a file and name the file in password_file",
             )
         tables[name] = tables.get(name, {"endpoints": [f"https://{name}"]}) | table
     return tables
 
 
 def _is_on(value: object) -> bool:
-    # The words pydantic takes for true; the environment has only words.
+    # The words that pydantic reads as true; the environment has only words.
     return str(value).lower() in {"true", "t", "yes", "y", "on", "1"}
 
 
 def _read_environment(
     environ: Mapping[str, str], document: Mapping[str, Any]
 ) -> dict[Place, tuple[str, object]]:
-    """Return place -> (variable, value) of every setting in `environ`."""
+    """Return the variable and the value of each setting in `environ`, by the setting's place."""
     upstreams = [*builtin_upstreams(), *document.get("upstreams", {})]
     found: dict[Place, tuple[str, object]] = {}
     for variable, text in sorted(environ.items()):
@@ -160,11 +160,8 @@ def _read_environment(
             continue
         place = _find_place(variable, upstreams)
         if place in found:
-            raise SettingsError(
-                format_key(place),
-                f"{found[place][0]} and {variable} both set it",
-                "unset one of them",
-            )
+            why = f"{found[place][0]} and {variable} both set it"
+            raise SettingsError(format_key(place), why, "unset one of them")
         found[place] = variable, _read_variable(place, text)
     return found
 
@@ -183,7 +180,7 @@ def _find_place(variable: str, upstreams: Iterable[str]) -> Place:
 def _find_upstream(variable: str, wanted: str, upstreams: Iterable[str]) -> str:
     names = {name for name in upstreams if _flatten(name) == _flatten(wanted)}
     if wanted in names or (not names and re.search(r"[.:]", wanted)):
-        return wanted  # with its dots, a variable may also introduce an upstream
+        return wanted  # a name with dots may also add an upstream
     if len(names) == 1:
         return names.pop()
     if names:
@@ -217,7 +214,7 @@ def _model_at(place: Place) -> type[BaseModel]:
 
 
 def _list_places(near: Place) -> list[Place]:
-    """Return the place of every setting; of upstreams those of the one that `near` is in."""
+    """Return the places of all settings; of the upstreams, only those of the one in `near`."""
     upstream = near[1] if len(near) > 2 and near[0] == "upstreams" else "docker.io"
     places: list[Place] = []
     for section in Settings.model_fields:
@@ -237,8 +234,10 @@ def _format_variable(place: Place) -> str:
     return PREFIX + "__".join(place).upper()
 
 
-def _word(error: ValidationError, variables: Mapping[Place, tuple[str, object]]) -> SettingsError:
-    """Say the first error in one line; the value is shown only where it cannot be a secret."""
+def _describe(
+    error: ValidationError, variables: Mapping[Place, tuple[str, object]]
+) -> SettingsError:
+    """Return the first error in one line, without the value of anything that may be a secret."""
     first = error.errors(include_url=False)[0]
     place = tuple(part for part in first["loc"] if isinstance(part, str) and part != "[key]")
     refusal = first.get("ctx", {}).get("error")

@@ -1,8 +1,8 @@
-"""Typed settings: what can be configured, within which bounds, and the defaults.
+"""Typed settings: what can be configured, within which limits, and the defaults.
 
 `config/entrepot.toml` explains every setting to operators; `settings/loading.py` loads them.
-The models validate what they are given and open nothing. Relative paths are relative to the folder
-the program was started in.
+The models check their values and open no file. Relative paths are relative to the folder that the
+program was started in.
 """
 
 import re
@@ -52,7 +52,7 @@ __all__ = [
 ]
 
 
-# Each type is read from what people write, and printed (in JSON mode) so that it reads the same.
+# Each type is read from the text that people write; in JSON mode it is printed as such a text.
 _Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size, when_used="json")]
 _Duration = Annotated[
     float, BeforeValidator(parse_duration), PlainSerializer(format_duration, when_used="json")
@@ -75,10 +75,10 @@ class _Section(BaseModel):
 
 
 class ServerSettings(_Section):
-    """Where clients (`listen`) and people (`console`) connect.
+    """The addresses to which clients (`listen`) and people (`console`) connect.
 
-    `workers` is the number of pull processes; 0 means the number of cores, at most 4. With
-    `tls_cert` and `tls_key` (paths of PEM files) `listen` speaks TLS.
+    `workers` is the number of processes that serve pulls; 0 means the number of cores, at most 4.
+    With `tls_cert` and `tls_key` (paths of PEM files) `listen` uses TLS.
     """
 
     listen: _Address = Address("127.0.0.1", 5000)
@@ -105,10 +105,10 @@ class ServerSettings(_Section):
 
 
 class StorageSettings(_Section):
-    """The data folder `path`; blobs take at most `limit` bytes, and `reserve` bytes stay free.
+    """The data folder `path`; blobs use at most `limit` bytes, and `reserve` bytes stay free.
 
-    The background audit reads `audit_rate` bytes a second (0: never). `keep_for` says for how many
-    seconds after their last pull images are kept, by pattern of repository.
+    The background audit reads `audit_rate` bytes a second (0: there is none). `keep_for` has, by
+    pattern of repository, the seconds that images are kept after their last pull.
     """
 
     path: Path = Path("data")
@@ -135,10 +135,11 @@ class StorageSettings(_Section):
 
 
 class TagSettings(_Section):
-    """How long what is known of a tag holds, in seconds (`math.inf`: forever).
+    """How long the mirror uses what it knows of a tag, in seconds (`math.inf`: forever).
 
-    Within `fresh_for` a tag is not asked for again; within `stale_for` it is served although the
-    upstream does not answer; within `missing_for` an absent one is not asked for again.
+    For `fresh_for` it does not ask the upstream again. For `stale_for` it serves the tag even if
+    the upstream does not answer. For `missing_for` it does not ask again for a tag that the
+    upstream does not have.
     """
 
     fresh_for: _Duration = 60.0
@@ -147,7 +148,7 @@ class TagSettings(_Section):
     immutable: tuple[_Pattern, ...] = ()
 
     def is_immutable(self, tag: str) -> bool:
-        """Whether `tag` (a name such as `v1.2.3`) is matched as a whole by an `immutable` one."""
+        """Whether one of the `immutable` patterns matches the whole of `tag`, such as `v1.2.3`."""
         return any(pattern.fullmatch(tag) for pattern in self.immutable)
 
 
@@ -155,8 +156,9 @@ class UpstreamSettings(_Section):
     """One registry that is mirrored.
 
     `endpoints` are base URLs, tried in order. `auth_realms` are further hosts to which this
-    upstream's credentials may be sent, `aliases` other names clients call it by, `connections` how
-    many may fetch one large blob. `password` is what `password_file` held when it was loaded.
+    upstream's credentials may be sent. `aliases` are other names that clients use for it.
+    `connections` is how many connections may download one large blob. `password` is what
+    `password_file` contained when the settings were loaded.
     """
 
     endpoints: tuple[_Endpoint, ...]
@@ -195,9 +197,10 @@ class AccessSettings(_Section):
 
 
 class BundleSettings(_Section):
-    """Which bundles are imported: with `require_signature` those signed by one of `keys` (PEM).
+    """Which bundles may be imported: those signed by one of `keys` (paths of PEM files).
 
-    Without it unsigned ones are too, and those signed by strangers only if there are no `keys`.
+    A bundle without a signature is refused only with `require_signature`. A bundle with another
+    signature is refused if there are `keys`.
     """
 
     keys: tuple[str, ...] = ()
@@ -212,7 +215,7 @@ class BundleSettings(_Section):
 
 
 def builtin_upstreams() -> dict[str, dict[str, Any]]:
-    """Return a new table per upstream that is there without being configured, Docker Hub first."""
+    """Return a new table for each upstream that needs no configuration, Docker Hub first."""
     docker_hub: dict[str, Any] = {
         "endpoints": ["https://registry-1.docker.io"],
         "default": True,
@@ -236,10 +239,10 @@ def _build_upstreams() -> dict[str, UpstreamSettings]:
 
 
 class Settings(_Section):
-    """Every setting. `upstreams` are by name and exactly those given; without, the built-in ones.
+    """Every setting. `upstreams` are by name; if none are given, they are the built-in ones.
 
     Raises:
-        pydantic.ValidationError: on construction, with every value that cannot be used.
+        pydantic.ValidationError: on construction; it has every value that cannot be used.
     """
 
     offline: bool = False
@@ -256,8 +259,8 @@ class Settings(_Section):
         defaults = [name for name, upstream in upstreams.items() if upstream.default]
         if len(defaults) > 1:
             raise Refusal(
-                f"default = true stands in {' and in '.join(defaults)}",
-                "leave it in one of them and write default = false in the others",
+                f"default = true is written in {' and in '.join(defaults)}",
+                "keep it in one of them and write default = false in the others",
             )
         if not defaults:
             raise Refusal(
@@ -286,7 +289,7 @@ class Settings(_Section):
         return next(name for name, upstream in self.upstreams.items() if upstream.default)
 
     def dump(self) -> dict[str, Any]:
-        """Return plain tables, lists, strings, numbers and booleans, as TOML and JSON know them.
+        """Return all settings as tables, lists, strings, numbers and booleans of TOML and JSON.
 
         Sizes (`50GiB`) and durations (`60s`) are as people write them, passwords are asterisks.
         """

@@ -1,4 +1,4 @@
-"""Values as people write them: sizes, durations, addresses, lists, read and printed. Pure."""
+"""Reading and printing values as people write them: sizes, durations, addresses, lists. Pure."""
 
 import ipaddress
 import json
@@ -14,8 +14,8 @@ from urllib.parse import SplitResult, urlsplit
 from registry.errors import NameInvalid
 from registry.oci.names import parse_registry
 
-MAX_SIZE = 2**63 - 1  # bytes; the catalog's integers end here
-MAX_DURATION = 36_500 * 86_400.0  # seconds; beyond a century "forever" is meant
+MAX_SIZE = 2**63 - 1  # bytes; the largest integer of the catalog
+MAX_DURATION = 36_500 * 86_400.0  # seconds; for longer, people write "forever"
 MASK = "********"
 
 _NUMBER = r"([0-9]{1,19}(?:\.[0-9]{1,19})?)"
@@ -35,7 +35,7 @@ _DURATION_UNITS = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86_400})
 class Refusal(ValueError):
     """A value that cannot be used: `why`, and the `cure`, which says what to write instead.
 
-    It is a ValueError because that is what pydantic turns into an error that knows the key.
+    It is a ValueError, because pydantic turns that into an error that knows the key.
     """
 
     def __init__(self, why: str, cure: str) -> None:
@@ -45,7 +45,7 @@ class Refusal(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server listens: `host` (IPv6 without brackets) and `port`; port 0 means any free."""
+    """Where a server listens: `host` (IPv6 without brackets) and `port` (0: any that is free)."""
 
     host: str
     port: int
@@ -56,10 +56,10 @@ class Address:
 
 
 def parse_size(value: object) -> int:
-    """Return the bytes of `50GiB`, `1.5TiB`, `500MB`, or a plain whole number of bytes.
+    """Return the bytes of `50GiB`, `1.5TiB`, `500MB`, or a whole number of bytes.
 
     Raises:
-        Refusal: anything else, a negative number, or more than 2**63 - 1 bytes.
+        Refusal: it is anything else, a negative number, or more than 2**63 - 1 bytes.
     """
     cure = 'write a size such as "50GiB", "500MB", or a whole number of bytes'
     if isinstance(value, int) and not isinstance(value, bool):
@@ -81,15 +81,15 @@ def _find_size_unit(text: str) -> int | None:
 
 
 def format_size(size: int) -> str:
-    """Print `size` bytes in the largest unit that leaves a whole number: `50GiB`, `500MB`."""
+    """Return `size` bytes in the largest unit that gives a whole number: `50GiB`, `500MB`."""
     return _count_in_largest(size, _SIZE_UNITS.items(), at_least=1)
 
 
 def parse_duration(value: object) -> float:
-    """Return the seconds of `60s`, `10m`, `6h`, `30d`, `forever` (infinity), or a plain number.
+    """Return the seconds of `60s`, `10m`, `6h`, `30d`, `forever` (infinity), or a number.
 
     Raises:
-        Refusal: anything else, a negative number, or a finite one of more than 100 years.
+        Refusal: it is anything else, a negative number, or a finite one of more than 100 years.
     """
     cure = 'write a duration such as "60s", "10m", "6h", "30d" or "forever"'
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -108,24 +108,24 @@ def parse_duration(value: object) -> float:
 
 
 def check_periods(value: object) -> object:
-    """Return a table of durations as it is.
+    """Return a table of durations unchanged.
 
     Raises:
-        Refusal: anything else, such as one duration, which does not say of what.
+        Refusal: it is anything else, such as a single duration without a pattern of images.
     """
     if not isinstance(value, Mapping):
         cure = 'write { "*" = "30d" }, or a pattern of your images instead of "*"'
-        raise Refusal(f"{_quote(value)} is no table of durations", cure)
+        raise Refusal(f"{_quote(value)} is not a table of durations", cure)
     return value
 
 
 def format_duration(seconds: float) -> str:
-    """Print `seconds` so that `parse_duration` reads the same: `60s`, `10m`, `forever`."""
+    """Return `seconds` as a text that `parse_duration` reads again: `60s`, `10m`, `forever`."""
     if math.isinf(seconds):
         return "forever"
     if not seconds.is_integer():
         return f"{Decimal(repr(seconds)):f}s"
-    # "60s" says more exactly than "1m" how finely the author thought.
+    # "60s" shows better than "1m" that the author counts in seconds.
     return _count_in_largest(int(seconds), _DURATION_UNITS.items(), at_least=2)
 
 
@@ -138,10 +138,10 @@ def _count_in_largest(amount: int, units: Iterable[tuple[str, int]], at_least: i
 
 
 def parse_address(value: object) -> Address:
-    """Read `host:port`, IPv6 in brackets (`[::1]:5000`), port 0 to 65535.
+    """Read `host:port`, with IPv6 in brackets (`[::1]:5000`) and a port from 0 to 65535.
 
     Raises:
-        Refusal: anything else.
+        Refusal: it is anything else.
     """
     if isinstance(value, Address):
         return value
@@ -175,14 +175,14 @@ def parse_endpoint(text: str) -> str:
     """Return the base URL of an upstream, without a trailing slash and with its host in lower case.
 
     Raises:
-        Refusal: not `http://` or `https://`, or with credentials, a query or a fragment, or with
-            the `/v2` that is added to every request.
+        Refusal: the URL does not begin with `http://` or `https://`; or it has credentials, a
+            query, a fragment, or the path `/v2`, which is added to every request.
     """
     cure = 'write a URL such as "https://registry.example.net"'
     url = _split_url(text, ("http", "https"), cure)
-    if "@" in url.netloc:  # the value is not repeated: it holds a password
+    if "@" in url.netloc:  # the message does not repeat the value, which holds a password
         raise Refusal(
-            "credentials do not belong into a URL", "put them in username and password_file"
+            "credentials do not belong in a URL", "put them in username and password_file"
         )
     if "?" in text or "#" in text:
         raise Refusal(f"{_quote(text)} has a query or a fragment", cure)
@@ -196,7 +196,7 @@ def parse_proxy(text: str) -> str:
     """Return a proxy's URL (`http`, `https`, `socks5`, `socks5h`), or "" for none.
 
     Raises:
-        Refusal: another scheme, no host, or a path.
+        Refusal: the URL has another scheme, no host, or a path.
     """
     cure = 'write "http://host:port", "socks5://host:port", "socks5h://host:port", or "" for none'
     if not text:
@@ -208,7 +208,7 @@ def parse_proxy(text: str) -> str:
 
 
 def mask_proxy(text: str) -> str:
-    """Return a proxy's URL fit to be shown: its password, if any, as asterisks."""
+    """Return a proxy's URL with asterisks instead of its password, if it has one."""
     scheme, mark, rest = text.partition("://")
     credentials, at, host = rest.rpartition("@")
     user, colon, _ = credentials.partition(":")
@@ -228,7 +228,7 @@ def parse_list(text: str) -> list[object]:
 
 
 def parse_table(text: str) -> object:
-    """Read a table from an environment variable: a JSON object; anything else stays as it is."""
+    """Read a table from an environment variable: a JSON object; other text stays unchanged."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -236,7 +236,7 @@ def parse_table(text: str) -> object:
 
 
 def format_key(parts: Iterable[str]) -> str:
-    """Print the name of a setting as TOML has it: `upstreams."docker.io".proxy`."""
+    """Return the name of a setting as TOML writes it: `upstreams."docker.io".proxy`."""
     return ".".join(part if _BARE_KEY.fullmatch(part) else json.dumps(part) for part in parts)
 
 
@@ -253,15 +253,15 @@ def _split_url(text: str, schemes: tuple[str, ...], cure: str) -> SplitResult:
 
 
 def _quote(value: object) -> str:
-    # repr keeps the message on one line, whatever the value holds.
+    # repr keeps the message on one line, even if the value contains line breaks.
     return repr(value)[:80]
 
 
 def check_registry(text: str) -> str:
-    """Return the name of a registry as it stands.
+    """Return the name of a registry unchanged.
 
     Raises:
-        Refusal: it is none.
+        Refusal: the text is not the name of a registry.
     """
     try:
         return parse_registry(text)
@@ -273,13 +273,13 @@ def check_registry(text: str) -> str:
 
 
 def compile_pattern(value: object) -> object:
-    """Return text as a regular expression; anything else as it is, for pydantic to judge.
+    """Return text as a regular expression, and any other value unchanged: pydantic checks that.
 
     Raises:
-        Refusal: it is none.
+        Refusal: the text is not a regular expression.
     """
     if not isinstance(value, str):
-        return value  # an already compiled pattern; anything else pydantic refuses
+        return value  # a compiled pattern; pydantic refuses anything else
     try:
         return re.compile(value)
     except (re.error, OverflowError, RecursionError) as error:

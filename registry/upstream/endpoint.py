@@ -17,11 +17,12 @@ from registry.errors import (
     UpstreamThrottled,
     UpstreamUnreachable,
 )
+from registry.oci.rate_limits import RateLimit
 from registry.upstream.auth import Login
 from registry.upstream.circuit_breaker import LONGEST_LIMIT_TIME, CircuitBreaker, throttled_time
 from registry.upstream.client import CONNECT, discard, send, translate_errors, write_request
 from registry.upstream.failures import AttemptFailed, EndpointSuspended, RedirectBroken
-from registry.upstream.rate_limit import RateLimit, read_rate_limit
+from registry.upstream.rate_limit import read_rate_limit
 from registry.upstream.redirects import MAX_REDIRECTS, follow, origin_of
 from registry.upstream.request import Answer, Request, error_of
 

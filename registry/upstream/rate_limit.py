@@ -2,26 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from registry.oci.rate_limits import RateLimit
 
 _AMOUNT = re.compile(r"\s*([0-9]{1,12})\s*(?:;\s*w=([0-9]{1,9}))?")
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimit:
-    """`remaining` of `allowed` counted requests in `period` seconds.
-
-    `endpoint` is the origin that said so, at the time `seen` (epoch seconds). It counts requests by
-    `identity` (a user name, empty for anonymous) or by `source` (an address, empty if not said).
-    """
-
-    endpoint: str
-    identity: str
-    allowed: int
-    remaining: int
-    period: float
-    source: str
-    seen: float
 
 
 def read_rate_limit(

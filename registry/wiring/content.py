@@ -14,7 +14,6 @@ from registry.catalog.deletion import DeletionCatalog
 from registry.catalog.image_graph import ImageGraphCatalog
 from registry.catalog.last_used import LastUsedCatalog
 from registry.catalog.manifests import ManifestCatalog
-from registry.catalog.pins import PinCatalog
 from registry.catalog.pulls import PullCatalog
 from registry.catalog.rebuild import RebuildCatalog
 from registry.catalog.usage import UsageCatalog
@@ -39,7 +38,6 @@ from registry.store.data_folder import DataFolder, find_folder, open_folder
 from registry.store.file_locks import ExclusiveLocks
 from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
-from registry.store.pins import PinFile
 from registry.store.tags import TagFiles
 
 
@@ -165,8 +163,8 @@ class ContentServices:
 
     @cached_property
     def _pins(self) -> Pins:
-        catalog = PinCatalog(self._database)
-        return Pins(catalog, self._handles.pins, self._locks, self._clock)
+        path = self._handles.folder.pins
+        return Pins(self._database, path, self._locks, self._clock)
 
     @cached_property
     def _locks(self) -> ExclusiveLocks:
@@ -243,5 +241,4 @@ def open_backup(path: Path) -> DataHandles:
 def open_handles(folder: DataFolder) -> DataHandles:
     """Return the parts of a data folder."""
     store, ingests = DiskStore(folder.blobs, folder.quarantine), Ingests(folder.ingests)
-    tags, pins = TagFiles(folder.tags), PinFile(folder.pins)
-    return DataHandles(folder, store, store, ingests, tags, pins)
+    return DataHandles(folder, store, store, ingests, TagFiles(folder.tags))

@@ -19,8 +19,7 @@ from registry.metrics import Metrics
 from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.blobs import Blobs
 from registry.mirror.downloads import Downloads
-from registry.mirror.manifest_cache import ManifestCache
-from registry.mirror.manifest_memory import ManifestMemory
+from registry.mirror.manifest_cache import ManifestCache, ManifestMemory
 from registry.mirror.manifests import Manifests
 from registry.mirror.mirror import Mirror
 from registry.mirror.negative_cache import NegativeCache
@@ -30,6 +29,7 @@ from registry.mirror.referrers import ReferrerFetcher
 from registry.mirror.revalidation import Revalidator
 from registry.mirror.routing import UpstreamTable
 from registry.mirror.tags_and_referrers import TagsAndReferrers
+from registry.oci.rate_limits import RateLimit
 from registry.settings.model import Settings, UpstreamSettings
 from registry.store.file_locks import BestEffortLocks
 from registry.tasks import Tasks
@@ -40,7 +40,6 @@ from registry.upstream.credentials import find_credentials
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
 from registry.upstream.offline import OfflineSource
-from registry.upstream.rate_limit import RateLimit
 from registry.upstream.redirects import origin_of
 from registry.upstream.registry import RegistrySource
 from registry.wiring.content import ContentServices, find_data_folder, open_handles
@@ -120,16 +119,7 @@ def _limit_recorder(
 ) -> Callable[[RateLimit], None]:
     def note(limit: RateLimit) -> None:
         metrics.pulls_remaining.labels(limit.endpoint, limit.identity).set(limit.remaining)
-        tasks.start(
-            catalog.record(
-                (limit.endpoint, limit.identity),
-                allowed=limit.allowed,
-                remaining=limit.remaining,
-                period=limit.period,
-                source=limit.source,
-                now=limit.seen,
-            )
-        )
+        tasks.start(catalog.record(limit))
 
     return note
 
@@ -192,6 +182,8 @@ class _PullServices:
         cache = ManifestCache(
             ManifestMemory(MEMORY), self._manifest_catalog, self._content.manifests
         )
+        self._tasks.start(cache.keep_watching())
+        self._tasks.start(cache.keep_storing())
         locks = BestEffortLocks(self._handles.folder.locks)
         revalidator = Revalidator(self._sources, cache, locks, self._tasks, tags=tags, clock=clock)
         return Manifests(

@@ -23,14 +23,14 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
         "content": "store catalog settings metrics tasks oci errors",
         "bundle": "content store catalog tasks oci errors",
         "mirror": "content upstream store catalog settings metrics tasks oci errors",
+        "reports": "mirror bundle image_lists content oci",
         "api": "mirror metrics tasks oci errors",
         "console": "errors",
         "wiring": "api mirror bundle content upstream store catalog settings metrics tasks oci"
         " errors",
         "server": "wiring console api mirror bundle content upstream store catalog settings metrics"
         " logs tasks errors",
-        "cli": "server wiring bundle image_lists mirror content catalog store settings logs oci"
-        " errors",
+        "cli": "server wiring reports bundle image_lists mirror content settings logs oci errors",
         "__main__": "cli",
     }
 )

@@ -1,4 +1,4 @@
-"""What crosses an air gap: ten images, warmed and packed by commands where there is a network."""
+"""Ten images for an air gap, downloaded and written to a bundle by commands with a network."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ VOLUME = "256KiB"  # some layers are larger
 
 
 @dataclass(frozen=True)
-class Freight:
-    """A disk with the volumes of one bundle, the key of who made it, and what should be inside."""
+class BundledImages:
+    """A folder with the volumes of one bundle, the public key of its signer, and its images."""
 
     disk: Path
     key: Path
     images: tuple[Image, ...]
 
 
-def pack(folder: Path) -> Freight:
+def pack(folder: Path) -> BundledImages:
     """Do what docs/airgap.md says of the connected side, which then ends; only files are left."""
     chosen = (*site.IMAGES, *_build_more())
     private, public = _make_keys(folder)
@@ -45,7 +45,7 @@ def pack(folder: Path) -> Freight:
         assert f"{len(chosen)} images are here" in told
         succeed(mirror.run("bundle", "create", "-o", f"{written}/", *named, *cut))
     shutil.copytree(written, disk)
-    return Freight(disk, public, chosen)
+    return BundledImages(disk, public, chosen)
 
 
 def succeed(done: subprocess.CompletedProcess[str]) -> str:

@@ -11,12 +11,12 @@ import pytest
 from tests.clients import engines, programs, site
 from tests.clients.images import Image
 from tests.clients.programs import GoMissing
-from tests.clients.pull_table import Ledger, Pull
+from tests.clients.pull_table import Pull, PullTable
 from tests.clients.pullers import Ctr, Docker, Podman, Puller, Skopeo
 from tests.clients.site import Site
 from tests.harness.daemons import tail, temporary_folder
 
-LEDGER = pytest.StashKey[Ledger]()
+PULL_TABLE = pytest.StashKey[PullTable]()
 PULLERS = ("docker", "ctr", "podman", "skopeo")
 
 
@@ -30,10 +30,10 @@ def require(reason: str) -> None:
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
     """Say what was pulled by whom."""
-    ledger = config.stash.get(LEDGER, Ledger())
-    if ledger.rows:
+    pull_table = config.stash.get(PULL_TABLE, PullTable())
+    if pull_table.rows:
         terminalreporter.section("pulled by real clients")
-        for line in ledger.print_table():
+        for line in pull_table.print_table():
             terminalreporter.write_line(line)
 
 
@@ -43,13 +43,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.CallI
     outcome = yield
     report = outcome.get_result()
     if report.failed:
-        for name, path in item.config.stash.get(LEDGER, Ledger()).logs.items():
+        for name, path in item.config.stash.get(PULL_TABLE, PullTable()).logs.items():
             report.sections.append((f"end of the log of {name}", tail(path)))
 
 
 @pytest.fixture(scope="session")
-def ledger(pytestconfig: pytest.Config) -> Ledger:
-    return pytestconfig.stash.setdefault(LEDGER, Ledger())
+def pull_table(pytestconfig: pytest.Config) -> PullTable:
+    return pytestconfig.stash.setdefault(PULL_TABLE, PullTable())
 
 
 @pytest.fixture(scope="session")
@@ -60,27 +60,27 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def running_site(folder: Path, ledger: Ledger) -> Iterator[Site]:
+def running_site(folder: Path, pull_table: PullTable) -> Iterator[Site]:
     require(programs.missing("docker-registry", "busybox"))
     with site.running(folder) as started:
-        ledger.logs["the mirror"] = started.mirror.log_path
+        pull_table.logs["the mirror"] = started.mirror.log_path
         yield started
 
 
 @pytest.fixture(scope="session")
-def containerd(folder: Path, ledger: Ledger) -> Iterator[Path]:
+def containerd(folder: Path, pull_table: PullTable) -> Iterator[Path]:
     require(programs.missing("containerd", "ctr", "runc", as_root=True))
-    ledger.logs["containerd"] = folder / "containerd" / "log"
+    pull_table.logs["containerd"] = folder / "containerd" / "log"
     with engines.run_containerd(folder / "containerd") as socket:
         yield socket
 
 
 @pytest.fixture(scope="session")
-def docker(folder: Path, ledger: Ledger, request: pytest.FixtureRequest) -> Iterator[Docker]:
+def docker(folder: Path, pull_table: PullTable, request: pytest.FixtureRequest) -> Iterator[Docker]:
     require(programs.missing("docker", "dockerd", "ip", as_root=True))
     containerd = request.getfixturevalue("containerd")
     mirror = request.getfixturevalue("running_site").mirror
-    ledger.logs["dockerd"] = folder / "dockerd" / "log"
+    pull_table.logs["dockerd"] = folder / "dockerd" / "log"
     with engines.run_dockerd(folder / "dockerd", containerd, mirror.url) as socket:
         yield Docker(_home(folder, "docker"), socket, mirror.host)
 
@@ -120,11 +120,11 @@ def pullers(request: pytest.FixtureRequest) -> list[Puller]:
 
 
 @pytest.fixture
-def pull(running_site: Site, ledger: Ledger) -> Pull:
+def pull(running_site: Site, pull_table: PullTable) -> Pull:
     """Lets a client pull an image; returns the image's message as the client got it."""
 
     def pull_and_read(client: Puller, image: Image, state: str) -> str:
-        ledger.pull(client, image, running_site.mirror, state)
+        pull_table.pull(client, image, running_site.mirror, state)
         return client.read(image)
 
     return pull_and_read

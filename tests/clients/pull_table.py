@@ -30,7 +30,7 @@ class Row:
 
 
 @dataclass
-class Ledger:
+class PullTable:
     """The pulls so far, and the logs to show beside a failure."""
 
     rows: dict[tuple[str, str, str], Row] = field(default_factory=dict)

@@ -17,34 +17,36 @@ from pathlib import Path
 import pytest
 
 from tests.clients import bundled_images, engines, programs
-from tests.clients.bundled_images import SIGNED, Freight, succeed
+from tests.clients.bundled_images import SIGNED, BundledImages, succeed
 from tests.clients.conftest import require
 from tests.clients.images import Image
 from tests.clients.pullers import Ctr, Docker, Podman, Puller
 from tests.fakes.client import ask
 from tests.harness.bundle_files import BundleProcess
-from tests.harness.closed_network import Island, enter_island
+from tests.harness.closed_network import ClosedNetwork, enter_closed_network
 from tests.harness.commands import run_program
 from tests.harness.mirror import MirrorProcess
 
 pytestmark = pytest.mark.timeout(600)
 
-HOST = "127.0.0.1:5000"  # on an island every port is free
-IMPORTED, VOLUMES, FILE = "imported", "served from volumes", "served from a file"
+HOST = "127.0.0.1:5000"  # in a closed network every port is free
+IMPORTED, FILE = "imported", "served from a file"
+SERVED = ("served from volumes", FILE)
+LONG = pytest.mark.programs
 A_FEW = slice(1, 4)  # an index, and the two tools that differ in nothing but their registry
 
 
 @dataclass(frozen=True)
-class FarSide:
-    """Clients on an island, and what was carried there."""
+class OfflineSide:
+    """Clients in a closed network, and the bundle that was brought there."""
 
-    island: Island
-    freight: Freight
+    network: ClosedNetwork
+    bundled: BundledImages
     pullers: tuple[Puller, ...]
 
 
 @pytest.fixture(scope="module")
-def packed(folder: Path) -> Freight:
+def packed(folder: Path) -> BundledImages:
     """What the connected side sends; it has ended, with its registries, before anybody pulls."""
     require(programs.missing("busybox", "openssl"))
     place = folder / "packed"
@@ -53,7 +55,7 @@ def packed(folder: Path) -> Freight:
 
 
 @pytest.fixture(scope="module")
-def far_side(packed: Freight, folder: Path) -> Iterator[FarSide]:
+def offline_side(packed: BundledImages, folder: Path) -> Iterator[OfflineSide]:
     require(programs.missing("docker", "dockerd", "containerd", "ctr", "runc", as_root=True))
     require(programs.missing("podman", "ip", as_root=True))
     place = folder / "far"
@@ -61,20 +63,20 @@ def far_side(packed: Freight, folder: Path) -> Iterator[FarSide]:
     for name in ("docker", "ctr", "podman"):
         (place / f"{name}-home").mkdir()
     with ExitStack() as stack:
-        island = stack.enter_context(enter_island())
+        network = stack.enter_context(enter_closed_network())
         containerd = stack.enter_context(engines.run_containerd(place / "c"))
         socket_ = stack.enter_context(
             engines.run_dockerd(place / "d", containerd, f"http://{HOST}")
         )
         docker = Docker(place / "docker-home", socket_, HOST)
         ctr = Ctr(place / "ctr-home", containerd, HOST)
-        yield FarSide(island, packed, (docker, ctr, Podman(place / "podman-home", HOST)))
+        yield OfflineSide(network, packed, (docker, ctr, Podman(place / "podman-home", HOST)))
 
 
-def start(sent: Freight, way: str, folder: Path) -> MirrorProcess:
+def start(sent: BundledImages, way: str, folder: Path) -> MirrorProcess:
     """Do what docs/airgap.md says of the other side; give what clients pull from.
 
-    `run_program` really starts each command: what is forked by a nursery is in its network.
+    `run_program` starts each command anew: forked, it would be in the network of the fork server.
     """
     key = f"--key={sent.key}"
     assert f"signed by {sent.key.name}" in succeed(
@@ -89,7 +91,7 @@ def start(sent: Freight, way: str, folder: Path) -> MirrorProcess:
     return BundleProcess(folder / "served", [bundle]).start(f"--listen={HOST}", key)
 
 
-def load(sent: Freight, folder: Path) -> MirrorProcess:
+def load(sent: BundledImages, folder: Path) -> MirrorProcess:
     """Start a mirror that takes only what this key signed, and import all volumes into it."""
     mirror = MirrorProcess(
         folder / "mirror",
@@ -107,7 +109,7 @@ def load(sent: Freight, folder: Path) -> MirrorProcess:
     return mirror
 
 
-def test_a_journey_wants_several_volumes(packed: Freight) -> None:
+def test_a_journey_wants_several_volumes(packed: BundledImages) -> None:
     """Ten images of two registries are on the disk, in volumes, one layer cut over some."""
     volumes = sorted(packed.disk.glob("*.tar"))
     largest = max(len(blob) for image in packed.images for blob in image.blobs)
@@ -116,9 +118,9 @@ def test_a_journey_wants_several_volumes(packed: Freight) -> None:
     assert largest > max(volume.stat().st_size for volume in volumes)
 
 
-@pytest.mark.parametrize("way", [IMPORTED, VOLUMES, FILE])
+@pytest.mark.parametrize("way", [IMPORTED, *(pytest.param(way, marks=LONG) for way in SERVED)])
 def test_clients_pull_where_no_network_goes(
-    far_side: FarSide, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    offline_side: OfflineSide, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """docker, containerd and podman run every image by its own name; nothing tries to leave.
 
@@ -126,26 +128,26 @@ def test_clients_pull_where_no_network_goes(
     the commands as of the servers, shows no connection. All ten are pulled from what is imported; a
     few from what is served.
     """
-    island, sent = far_side.island, far_side.freight
+    network, sent = offline_side.network, offline_side.bundled
     trace = watch(tmp_path, monkeypatch)
-    callers, attempts = island.count_callers(), island.count_attempts()
+    callers, attempts = network.count_callers(), network.count_attempts()
     with closing_by_force(start(sent, way, tmp_path)) as source:
         monkeypatch.undo()
-        assert island.count_attempts() == attempts
-        for puller in far_side.pullers:
-            run_all(puller, sent.images if way == IMPORTED else sent.images[A_FEW], island)
+        assert network.count_attempts() == attempts
+        for puller in offline_side.pullers:
+            run_all(puller, sent.images if way == IMPORTED else sent.images[A_FEW], network)
         for image in sent.images:
             assert find_missing(source, image) == []
         found = ask(f"{source.url}/v2/{SIGNED.repository}/referrers/{SIGNED.digest}")
         assert bundled_images.SIGNATURE.encode() in found.body
-    assert island.count_callers() == callers
+    assert network.count_callers() == callers
     assert "sa_family=AF_INET" not in trace.read_text()
 
 
-def run_all(puller: Puller, images: tuple[Image, ...], island: Island) -> None:
+def run_all(puller: Puller, images: tuple[Image, ...], network: ClosedNetwork) -> None:
     """Pull and run images, and see that nothing was without a route meanwhile."""
     puller.forget()
-    before = island.count_attempts()
+    before = network.count_attempts()
     for image in images:
         puller.pull(image)
         assert image.message == puller.read(image), puller.name
@@ -153,7 +155,7 @@ def run_all(puller: Puller, images: tuple[Image, ...], island: Island) -> None:
     # pull that counted four: dockerd called connect() four times for port 53 of the machine's name
     # server, and otherwise only for its mirror. The names it would have looked up were not seen.
     # One image by the mirror's own address, and `docker run`, counted nothing.
-    assert island.count_attempts() == before or puller.name == "docker"
+    assert network.count_attempts() == before or puller.name == "docker"
 
 
 def find_missing(source: MirrorProcess, image: Image) -> list[str]:
@@ -191,11 +193,14 @@ ELSEWHERE = [("192.0.2.1", 443), ("127.0.0.1", 9), ("2001:db8::1", 443)]
 
 @pytest.mark.parametrize("address", ELSEWHERE)
 def test_an_attempt_would_be_seen(
-    far_side: FarSide, address: tuple[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    offline_side: OfflineSide,
+    address: tuple[str, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The proof above proves something: who tries to reach another host is counted, and traced."""
-    trace, before = watch(tmp_path, monkeypatch), far_side.island.count_attempts()
+    trace, before = watch(tmp_path, monkeypatch), offline_side.network.count_attempts()
     attempt = f"import socket; socket.create_connection({address}, 5)"
     subprocess.run([sys.executable, "-c", attempt], capture_output=True, timeout=60, check=False)
-    assert far_side.island.count_attempts() > before
+    assert offline_side.network.count_attempts() > before
     assert "sa_family=AF_INET" in trace.read_text()

@@ -18,7 +18,10 @@ def pull_all(client: Puller, pull: Pull, state: str) -> list[str]:
     return [pull(client, image, state) for image in IMAGES]
 
 
-@pytest.fixture(params=["one by one", "all at once"])
+ONE_BY_ONE = pytest.param("one by one", marks=pytest.mark.programs)
+
+
+@pytest.fixture(params=[ONE_BY_ONE, "all at once"])
 def pulled(
     request: pytest.FixtureRequest, running_site: Site, pullers: list[Puller], pull: Pull
 ) -> Site:

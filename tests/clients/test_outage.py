@@ -14,7 +14,10 @@ from tests.clients.site import IMAGES, Site
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.fixture(scope="module", params=["down", "down, mirror restarted"])
+RESTARTED = pytest.param("down, mirror restarted", marks=pytest.mark.programs)
+
+
+@pytest.fixture(scope="module", params=["down", RESTARTED])
 def state(request: pytest.FixtureRequest, running_site: Site) -> Iterator[str]:
     """The upstreams are stopped; the mirror had everything, and may have been started since."""
     running_site.warm()

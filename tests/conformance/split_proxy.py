@@ -18,7 +18,7 @@ from yarl import URL
 _HOP_BY_HOP = ("Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade")
 
 
-class TwoDoors:
+class SplitProxy:
     """A reverse proxy on loopback; `url` is where it answers while it is open."""
 
     def __init__(self, *, reads: str, writes: str) -> None:

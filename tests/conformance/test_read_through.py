@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance import suite
-from tests.conformance.split_proxy import TwoDoors
+from tests.conformance.split_proxy import SplitProxy
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("conformance")]
 
@@ -38,11 +38,11 @@ async def test_the_mirror_breaks_nothing_that_its_upstream_does(
     registry: str, make_mirror, tmp_path: Path, say
 ) -> None:
     """Whatever fails through the mirror also fails without it; and the pulls did run."""
-    async with TwoDoors(reads=registry, writes=registry) as without:
+    async with SplitProxy(reads=registry, writes=registry) as without:
         known = await asyncio.to_thread(suite.run_pushing, without.url, tmp_path)
     say(f"upstream alone: {known.counts()}")
     mirror = make_mirror(FORGETFUL, upstreams={"docker.io": registry})
-    async with TwoDoors(reads=mirror.url, writes=registry) as doors:
+    async with SplitProxy(reads=mirror.url, writes=registry) as doors:
         report = await asyncio.to_thread(suite.run_pushing, doors.url, tmp_path)
     say(f"read through the mirror: {report.counts()}")
     excused = known.names("fail")

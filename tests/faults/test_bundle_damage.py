@@ -15,11 +15,11 @@ from registry.bundle.read.verify import Verdict, verify
 from registry.errors import BundleInvalid
 from tests.harness.bundles import write_bundle, write_volumes
 from tests.harness.filled_folder import Depot, open_depot
+from tests.harness.sizes import list_sizes
 
 SEED = 25
 NAMES = ("docker.io/library/app:1", "ghcr.io/team/tool:2")
-FULL = [pytest.mark.soak, pytest.mark.timeout(1800)]
-FLIPS = [300, pytest.param(2000, marks=FULL)]
+FLIPS = list_sizes(60, 300, 2000, seconds=1800)
 
 
 @asynccontextmanager
@@ -107,18 +107,19 @@ async def test_every_flipped_byte_is_told(tmp_path: Path, count: int) -> None:
             await check(tmp_path, number, [good], [bad])
 
 
-async def test_every_end_before_the_end_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.programs)])
+async def test_every_end_before_the_end_is_told(tmp_path: Path, stride: int) -> None:
     """A bundle that ends at any block is not whole, and what it has is imported."""
     async with open_source(tmp_path / "here") as here:
         whole = await write_bundle(here, NAMES)
     good, bad = tmp_path / "good.tar", tmp_path / "bad.tar"
     good.write_bytes(whole)
-    ends = range(0, len(whole), BLOCK)
+    ends = range(0, len(whole), BLOCK * stride)
     for number, end in enumerate(ends):
         bad.write_bytes(whole[:end])
         verdict = examine(bad)
         assert isinstance(verdict, str) or not verdict.is_whole, (end, verdict)
-        if number % 40 == 0:
+        if number * stride % 42 == 0:
             await check(tmp_path, number, [good], [bad])
 
 

@@ -2,24 +2,23 @@
 
 import hashlib
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.harness.bundles import write_bundle, write_volumes
+from tests.harness.commands import run_command, start_command
 from tests.harness.filled_folder import open_depot
-from tests.harness.mirror import run_command
+from tests.harness.sizes import list_sizes
 
 SEED = 26
 NAMES = ("docker.io/library/app:1", "docker.io/library/tool:2")
 SPAN = 0.4  # seconds of work within which it is killed
-FULL = pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])
+KILLS = list_sizes(1, 4, 50, seconds=1800)
+SEEDS = list_sizes((range(1, 2),), (range(2, 4),), (range(4, 20),), seconds=1800)
 
 
 def read_content(data: Path) -> dict[str, str]:
@@ -38,23 +37,18 @@ def read_content(data: Path) -> dict[str, str]:
 def kill_import(bundle: Path, config: Path, data: Path, delay: float) -> bool:
     """Start an import, and kill it so many seconds after its first bytes; whether that hit it."""
     before = {*(data / "spool").iterdir(), *(data / "blobs").glob("*/*/*")}
-    words = ("--config", config, "--need", config.with_name("need.json"))
-    started = subprocess.Popen(
-        [sys.executable, "-m", "registry", "bundle", "import", bundle, *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    words = ("--config", str(config), "--need", str(config.with_name("need.json")))
+    started = start_command("bundle", "import", str(bundle), *words)
     while started.poll() is None:
         if before != {*(data / "spool").iterdir(), *(data / "blobs").glob("*/*/*")}:
             time.sleep(delay)
             break
         time.sleep(0.001)
-    os.kill(started.pid, signal.SIGKILL)
+    started.send_signal(signal.SIGKILL)
     return started.wait() == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("kills", [3, FULL])
+@pytest.mark.parametrize("kills", KILLS)
 async def test_an_import_survives_kills(tmp_path: Path, kills: int) -> None:
     """Whenever it is killed nothing wrong is stored, and importing again brings all of it."""
     chance = random.Random(SEED)
@@ -83,10 +77,10 @@ async def test_an_import_survives_kills(tmp_path: Path, kills: int) -> None:
     assert hits
 
 
-@pytest.mark.parametrize("seed", [1, 2, pytest.param(range(3, 20), marks=FULL.marks)])
-async def test_volumes_in_any_order_survive_kills(tmp_path: Path, seed: int | range) -> None:
+@pytest.mark.parametrize("seeds", SEEDS)
+async def test_volumes_in_any_order_survive_kills(tmp_path: Path, seeds: range) -> None:
     """One volume after the other, each killed once on its way: with the last all is here."""
-    for number in [seed] if isinstance(seed, int) else seed:
+    for number in seeds:
         chance, folder = random.Random(number), tmp_path / str(number)
         folder.mkdir()
         async with open_depot(folder / "here") as here:

@@ -3,8 +3,7 @@
 import asyncio
 import json
 import random
-import subprocess
-import sys
+import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.commands import run_command, start_command
 from tests.harness.deadline import await_truth
 from tests.harness.filled_folder import open_depot
 from tests.harness.large_layer import MIB
+from tests.harness.sizes import list_sizes
 
 SEED = 50
 SPAN = 0.2  # seconds of writing within which it is killed
-FULL = pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(900)])
+KILLS = list_sizes(2, 8, 50, seconds=900)
 
 
 async def put_images(data: Path, chance: random.Random) -> None:
@@ -34,7 +35,7 @@ def is_open(pid: int, path: Path) -> bool:
     return False
 
 
-@pytest.mark.parametrize("kills", [5, FULL])
+@pytest.mark.parametrize("kills", KILLS)
 def test_writing_survives_kills(tmp_path: Path, note: Callable[[str], None], kills: int) -> None:
     """Whenever it is killed, no half bundle has the name, and the last run makes the same bytes."""
     chance = random.Random(SEED)
@@ -43,24 +44,24 @@ def test_writing_survives_kills(tmp_path: Path, note: Callable[[str], None], kil
     config.write_text(f"storage.path = {json.dumps(str(tmp_path / 'data'))}\n")
     whole, tar = tmp_path / "whole.tar", tmp_path / "b.tar"
     part = tmp_path / "b.tar.part"
-    start = [sys.executable, "-m", "registry", "bundle", "create", "docker.io/team/*"]
-    start += ["--config", str(config), "-o"]
-    subprocess.run([*start, str(whole)], check=True, capture_output=True, timeout=60)
+    create = ("bundle", "create", "docker.io/team/*", "--config", str(config), "-o")
+    assert run_command(*create, str(whole)).returncode == 0
     expected = whole.read_bytes()
 
     found = []
     for _ in range(kills):
-        with subprocess.Popen([*start, str(tar)], stdout=subprocess.DEVNULL) as process:
-            await_truth(lambda p=process: p.poll() is not None or is_open(p.pid, part))
-            time.sleep(chance.random() * SPAN)
-            process.kill()
+        process = start_command(*create, str(tar))
+        await_truth(lambda p=process: p.poll() is not None or is_open(p.pid, part))
+        time.sleep(chance.random() * SPAN)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
         if tar.exists():
             assert expected == tar.read_bytes()
             found.append("whole")
             tar.unlink()
         elif part.exists():
             found.append(f"{part.stat().st_size / MIB:.1f}")
-    subprocess.run([*start, str(tar)], check=True, capture_output=True, timeout=60)
+    assert run_command(*create, str(tar)).returncode == 0
 
     note(f"seed {SEED}, {kills} kills, found then (MiB): {' '.join(found)}")
     assert expected == tar.read_bytes()

@@ -11,8 +11,8 @@ from tests.conftest import MirrorMaker
 from tests.fakes.upstream import Cut, ExpireUrl, FakeUpstream, Fault, IgnoreRange, NoLength
 from tests.fakes.upstream import WrongRange as OtherRange
 from tests.harness.deadline import await_truth
-from tests.harness.large_layer import KIB, MIB, Cargo, publish
-from tests.harness.many_clients import Crowd, Pull
+from tests.harness.large_layer import KIB, MIB, LargeLayer, publish
+from tests.harness.many_clients import ManyClients, Pull
 from tests.harness.mirror import MirrorProcess
 
 SOAK = [pytest.mark.soak, pytest.mark.timeout(300)]
@@ -25,9 +25,9 @@ def build(make_mirror: MirrorMaker, connections: int, *hubs: FakeUpstream) -> Mi
     )
 
 
-def pull(mirror: MirrorProcess, cargo: Cargo, count: int = 1) -> list[Pull]:
-    with Crowd(cargo.introduce(mirror), cargo.truth, count) as crowd:
-        return crowd.join()
+def pull(mirror: MirrorProcess, layer: LargeLayer, count: int = 1) -> list[Pull]:
+    with ManyClients(layer.pull_manifest(mirror), layer.expected, count) as clients:
+        return clients.join()
 
 
 @pytest.mark.parametrize("connections", [4, 1])
@@ -50,26 +50,26 @@ def test_cuts_cost_next_to_nothing(
 ) -> None:
     """However often the upstream cuts, all bodies are right and hardly a byte comes twice."""
     hub.rate, hub.cut_every = 40 * MIB, every
-    cargo = publish(tmp_path, size, hub)
+    layer = publish(tmp_path, size, hub)
     mirror = build(make_mirror, connections, hub)
 
-    pulls = pull(mirror, cargo, 6)
+    pulls = pull(mirror, layer, 6)
 
     seconds = max(each.last_byte - each.started for each in pulls)
-    note(f"{cargo.sent() / size:.4f}x in {cargo.fetches()} GETs, {seconds:.2f} s")
+    note(f"{layer.sent() / size:.4f}x in {layer.fetches()} GETs, {seconds:.2f} s")
     assert all(each.is_right for each in pulls), pulls
-    assert cargo.sent() <= 1.05 * size, str(hub.journal)
+    assert layer.sent() <= 1.05 * size, str(hub.journal)
 
 
 def test_resets_are_resumed(hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path) -> None:
     """A connection that is reset, not closed, is resumed just the same."""
-    cargo = publish(tmp_path, 6 * MIB, hub)
+    layer = publish(tmp_path, 6 * MIB, hub)
     hub.faults.add(Fault("cdn", Cut(2 * MIB, reset=True)), Fault("cdn", Cut(MIB, reset=True)))
 
-    (seen,) = pull(build(make_mirror, 1, hub), cargo)
+    (seen,) = pull(build(make_mirror, 1, hub), layer)
 
     assert seen.is_right, seen
-    assert cargo.fetches() == 3, str(hub.journal)
+    assert layer.fetches() == 3, str(hub.journal)
 
 
 def test_expired_urls_are_asked_for_again(
@@ -77,14 +77,14 @@ def test_expired_urls_are_asked_for_again(
 ) -> None:
     """Signed URLs that expire in the middle of a blob are renewed at the registry."""
     hub.rate = 16 * MIB  # slow enough for several connections
-    cargo = publish(tmp_path, 24 * MIB, hub)
+    layer = publish(tmp_path, 24 * MIB, hub)
     expired = hub.faults.add(Fault("cdn", ExpireUrl(), skip=4, times=6))
 
-    (seen,) = pull(build(make_mirror, 4, hub), cargo)
+    (seen,) = pull(build(make_mirror, 4, hub), layer)
 
     assert seen.is_right, seen
     assert expired.applied == 6
-    assert cargo.sent() == cargo.size, str(hub.journal)
+    assert layer.sent() == layer.size, str(hub.journal)
 
 
 @pytest.mark.parametrize("connections", [4, 1])
@@ -94,13 +94,13 @@ def test_expired_tokens_are_renewed(
     """A token that the registry no longer takes is replaced, and the blob goes on."""
     hub.token_ttl, hub.announce_ttl = 0.05, False
     hub.rate, hub.cut_every = 16 * MIB, 700 * KIB
-    cargo = publish(tmp_path, 8 * MIB, hub)
+    layer = publish(tmp_path, 8 * MIB, hub)
 
-    (seen,) = pull(build(make_mirror, connections, hub), cargo)
+    (seen,) = pull(build(make_mirror, connections, hub), layer)
 
     assert seen.is_right, seen
     assert hub.journal.count("token") > 3, str(hub.journal)
-    assert cargo.sent() <= 1.05 * cargo.size, str(hub.journal)
+    assert layer.sent() <= 1.05 * layer.size, str(hub.journal)
 
 
 @pytest.mark.parametrize("connections", [4, 1])
@@ -110,17 +110,17 @@ def test_another_endpoint_ends_the_blob(
     """When the first endpoint dies in the middle of a blob, the second gives the rest."""
     with FakeUpstream() as second:
         hub.rate = 8 * MIB
-        cargo = publish(tmp_path, 12 * MIB, hub, second)
+        layer = publish(tmp_path, 12 * MIB, hub, second)
         mirror = build(make_mirror, connections, hub, second)
-        with Crowd(cargo.introduce(mirror), cargo.truth, 4) as crowd:
-            await_truth(lambda: cargo.sent() > 4 * MIB)
+        with ManyClients(layer.pull_manifest(mirror), layer.expected, 4) as clients:
+            await_truth(lambda: layer.sent() > 4 * MIB)
             hub.stop()
-            pulls = crowd.join()
+            pulls = clients.join()
 
         assert all(each.is_right for each in pulls), pulls
-        assert second.journal.bytes_sent(cargo.digest) > MIB, str(second.journal)
+        assert second.journal.bytes_sent(layer.digest) > MIB, str(second.journal)
         # What was on the wire when the first one died may have been lost with it.
-        assert cargo.sent() <= cargo.size + connections * 2 * MIB
+        assert layer.sent() <= layer.size + connections * 2 * MIB
 
 
 def test_without_ranges_one_request_brings_all(
@@ -128,13 +128,13 @@ def test_without_ranges_one_request_brings_all(
 ) -> None:
     """An endpoint that ignores ranges is asked once, however many connections are allowed."""
     hub.ranges_supported = False
-    cargo = publish(tmp_path, 16 * MIB, hub)
+    layer = publish(tmp_path, 16 * MIB, hub)
 
-    (seen,) = pull(build(make_mirror, 4, hub), cargo)
+    (seen,) = pull(build(make_mirror, 4, hub), layer)
 
     assert seen.is_right, seen
-    assert cargo.fetches() == 1, str(hub.journal)
-    assert cargo.sent() == cargo.size
+    assert layer.fetches() == 1, str(hub.journal)
+    assert layer.sent() == layer.size
 
 
 @pytest.mark.parametrize("connections", [4, 1])
@@ -143,13 +143,13 @@ def test_a_cut_without_ranges_begins_again(
 ) -> None:
     """Where nothing can be resumed the whole comes again, and its beginning is passed over."""
     hub.ranges_supported = False
-    cargo = publish(tmp_path, 8 * MIB, hub)
+    layer = publish(tmp_path, 8 * MIB, hub)
     hub.faults.add(Fault("cdn", Cut(5 * MIB)))
 
-    (seen,) = pull(build(make_mirror, connections, hub), cargo)
+    (seen,) = pull(build(make_mirror, connections, hub), layer)
 
     assert seen.is_right, seen
-    assert cargo.sent() == cargo.size + 5 * MIB, str(hub.journal)
+    assert layer.sent() == layer.size + 5 * MIB, str(hub.journal)
 
 
 @pytest.mark.parametrize("action", [IgnoreRange(), OtherRange(), OtherRange(-5 * KIB)])
@@ -160,10 +160,10 @@ def test_a_wrong_answer_to_a_range_does_no_harm(
     action: IgnoreRange | OtherRange,
 ) -> None:
     """The whole, or another range, instead of the rest: the client gets the right bytes."""
-    cargo = publish(tmp_path, 8 * MIB, hub)
+    layer = publish(tmp_path, 8 * MIB, hub)
     hub.faults.add(Fault("cdn", Cut(3 * MIB)), Fault("cdn", action))
 
-    (seen,) = pull(build(make_mirror, 1, hub), cargo)
+    (seen,) = pull(build(make_mirror, 1, hub), layer)
 
     assert seen.is_right, seen
 
@@ -172,13 +172,13 @@ def test_length_is_known_from_the_manifest(
     hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path
 ) -> None:
     """An upstream that sends no Content-Length, and cuts, changes nothing for the client."""
-    cargo = publish(tmp_path, 8 * MIB, hub)
+    layer = publish(tmp_path, 8 * MIB, hub)
     hub.faults.add(Fault("cdn", (NoLength(), Cut(3 * MIB))), Fault("cdn", NoLength()))
 
-    (seen,) = pull(build(make_mirror, 1, hub), cargo)
+    (seen,) = pull(build(make_mirror, 1, hub), layer)
 
     assert seen.is_right, seen
-    assert cargo.sent() == cargo.size, str(hub.journal)
+    assert layer.sent() == layer.size, str(hub.journal)
 
 
 def test_a_blob_of_unknown_size_arrives_whole(hub: FakeUpstream, mirror: MirrorProcess) -> None:

@@ -1,4 +1,4 @@
-"""The disk refuses: every client still gets its blob, and the log says why it is not kept."""
+"""The disk refuses: every client still gets its blob, and the log says why it is not stored."""
 
 import os
 import sqlite3
@@ -13,8 +13,8 @@ import pytest
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Image
 from tests.fakes.upstream.content import digest_bytes
-from tests.harness.large_layer import MIB, Cargo, publish
-from tests.harness.many_clients import Crowd, Pull
+from tests.harness.large_layer import MIB, LargeLayer, publish
+from tests.harness.many_clients import ManyClients, Pull
 from tests.harness.mirror import MirrorProcess
 from tests.integration.wire import fetch, wait_until
 
@@ -27,7 +27,7 @@ def mount(*arguments: str) -> None:
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Iterator[Path]:
+def small_disk(tmp_path: Path) -> Iterator[Path]:
     """The data folder of the first mirror, on a file system of 16 MiB."""
     if os.geteuid() != 0 and not os.environ.get("CI"):
         pytest.skip("needs root: mounts a tmpfs")
@@ -38,22 +38,22 @@ def room(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def fill_up(hog: Path) -> None:
+def fill_up(filler: Path) -> None:
     """Write until not another byte can be written."""
-    with hog.open("ab", buffering=0) as file, suppress(OSError):
+    with filler.open("ab", buffering=0) as file, suppress(OSError):
         while file.write(bytes(4096)):
             pass
 
 
 @contextmanager
-def kept_full(hog: Path) -> Iterator[None]:
-    """Whatever room there is, or comes to be, another program takes at once."""
-    fill_up(hog)
+def kept_full(filler: Path) -> Iterator[None]:
+    """Another program takes all free space, now and as soon as there is more."""
+    fill_up(filler)
     ended = threading.Event()
 
     def take_on() -> None:
         while not ended.wait(0.005):
-            fill_up(hog)
+            fill_up(filler)
 
     taking = threading.Thread(target=take_on)
     taking.start()
@@ -62,11 +62,11 @@ def kept_full(hog: Path) -> Iterator[None]:
     finally:
         ended.set()
         taking.join()
-        hog.unlink()
+        filler.unlink()
 
 
 def check_catalog(data: Path) -> None:
-    """The catalog is whole, and what it says is used is the sum of what takes room."""
+    """The catalog is intact, and its sum of used bytes is the sum of its rows."""
     with closing(sqlite3.connect(f"file:{data}/catalog.db?mode=ro", uri=True)) as rows:
         assert rows.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         rows.execute("BEGIN")
@@ -81,129 +81,137 @@ def read_count(mirror: MirrorProcess, name: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} "))
 
 
-def pull(cargo: Cargo, mirror: MirrorProcess, count: int) -> list[Pull]:
-    with Crowd(cargo.introduce(mirror), cargo.truth, count) as crowd:
-        return crowd.join()
+def pull(layer: LargeLayer, mirror: MirrorProcess, count: int) -> list[Pull]:
+    with ManyClients(layer.pull_manifest(mirror), layer.expected, count) as clients:
+        return clients.join()
 
 
 @pytest.mark.parametrize("connections", [4, 1])
 def test_a_disk_that_fills_up_costs_no_client_its_blob(
-    hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, room: Path, connections: int
+    hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, small_disk: Path, connections: int
 ) -> None:
-    """A blob larger than the room is passed through; when there is room again it is kept."""
-    cargo = publish(tmp_path, SIZE, hub)
+    """A blob that does not fit is passed through; when there is space again it is stored."""
+    layer = publish(tmp_path, SIZE, hub)
     mirror = make_mirror(
         NO_RESERVE, upstreams={"docker.io": {"endpoints": [hub.url], "connections": connections}}
     )
 
-    cramped = pull(cargo, mirror, 4)
+    while_full = pull(layer, mirror, 4)
     reasons = {event["why"] for event in mirror.events("passed through, not stored")}
-    mount("-o", "remount,size=64m", str(room))
-    (roomy,) = pull(cargo, mirror, 1)
+    mount("-o", "remount,size=64m", str(small_disk))
+    (with_space,) = pull(layer, mirror, 1)
 
-    assert [pull.is_right for pull in cramped] == [True] * 4, cramped
+    assert [pull.is_right for pull in while_full] == [True] * 4, while_full
     assert any("no space for" in why for why in reasons), mirror.log()
-    assert roomy.is_right, roomy
-    assert cargo.await_file(mirror) == cargo.truth.read_bytes()
+    assert with_space.is_right, with_space
+    assert layer.await_file(mirror) == layer.expected.read_bytes()
 
 
 def test_a_disk_that_is_full_already(
-    hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, room: Path
+    hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, small_disk: Path
 ) -> None:
-    """When another program has taken the last byte, manifests and blobs still come through."""
-    cargo = publish(tmp_path, SIZE, hub)
+    """When another program has filled the disk, clients still get manifests and blobs."""
+    layer = publish(tmp_path, SIZE, hub)
     mirror = make_mirror(NO_RESERVE)
     pull(publish(tmp_path, MIB, hub, repository="library/earlier"), mirror, 1)
-    hog = room / "hog"
-    fill_up(hog)
+    filler = small_disk / "filler"
+    fill_up(filler)
 
-    full = pull(cargo, mirror, 4)
-    mount("-o", "remount,size=64m", str(room))
-    hog.unlink()
-    (roomy,) = pull(cargo, mirror, 1)
+    full = pull(layer, mirror, 4)
+    mount("-o", "remount,size=64m", str(small_disk))
+    filler.unlink()
+    (with_space,) = pull(layer, mirror, 1)
 
     assert [pull.is_right for pull in full] == [True] * 4, full
-    assert roomy.is_right, roomy
-    assert cargo.await_file(mirror) == cargo.truth.read_bytes()
+    assert with_space.is_right, with_space
+    assert layer.await_file(mirror) == layer.expected.read_bytes()
 
 
 def test_another_program_takes_the_room_during_a_fill(
-    hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, room: Path
+    hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, small_disk: Path
 ) -> None:
     """Room that was promised and is gone costs nobody a blob; when there is some, it is kept."""
-    mount("-o", "remount,size=64m", str(room))
-    cargo = publish(tmp_path, SIZE, hub)
+    mount("-o", "remount,size=64m", str(small_disk))
+    layer = publish(tmp_path, SIZE, hub)
     hub.rate = 8 * MIB
     mirror = make_mirror(NO_RESERVE)
-    hog = room / "hog"
+    filler = small_disk / "filler"
 
-    with Crowd(cargo.introduce(mirror), cargo.truth, 4) as crowd:
-        wait_until(lambda: any((room / "spool").glob("*.part")), "the fill has begun")
-        fill_up(hog)
-        seen = crowd.join()
-    hog.unlink()
-    hub.rate = None
-    (roomy,) = pull(cargo, mirror, 1)
+    with ManyClients(layer.pull_manifest(mirror), layer.expected, 4) as clients:
+        wait_until(lambda: any((small_disk / "spool").glob("*.part")), "the fill has begun")
+        fill_up(filler)
+        hub.rate = None
+        seen = clients.join()
+    filler.unlink()
+    (with_space,) = pull(layer, mirror, 1)
 
     assert [each.is_right for each in seen] == [True] * 4, seen
     reasons = {event["why"] for event in mirror.events("passed through, not stored")}
     assert any("No space left" in why for why in reasons), mirror.log()
     assert read_count(mirror, "entrepot_passed_through_total") == 4
-    assert roomy.is_right, roomy
-    assert cargo.await_file(mirror) == cargo.truth.read_bytes()
+    assert with_space.is_right, with_space
+    assert layer.await_file(mirror) == layer.expected.read_bytes()
 
 
 @pytest.fixture
-def roomy_mirror(make_mirror: MirrorMaker, room: Path) -> MirrorProcess:
+def large_disk_mirror(make_mirror: MirrorMaker, small_disk: Path) -> MirrorProcess:
     """A mirror whose data folder is a file system of 256 MiB."""
-    mount("-o", "remount,size=256m", str(room))
+    mount("-o", "remount,size=256m", str(small_disk))
     return make_mirror(NO_RESERVE)
 
 
+@pytest.mark.parametrize("turns", ["a", pytest.param("abc", marks=pytest.mark.programs)])
 def test_a_disk_that_is_filled_to_the_last_byte_again_and_again(
-    hub: FakeUpstream, roomy_mirror: MirrorProcess, tmp_path: Path, room: Path
+    hub: FakeUpstream,
+    large_disk_mirror: MirrorProcess,
+    tmp_path: Path,
+    small_disk: Path,
+    turns: str,
 ) -> None:
-    """Full during fills, then with room, twice: all bytes right, kept when they can be, no harm."""
-    for turn in "ab":
+    """Full during downloads, then with space: all bytes right, and stored when there is space."""
+    for turn in turns:
         large = [
             publish(tmp_path, SIZE + ord(turn) * 2 + n, hub, repository=f"large/{turn}{n}")
             for n in range(2)
         ]
         small = [hub.add_image(f"small/{turn}{n}", "1", [f"{turn}{n}".encode()]) for n in range(4)]
         hub.rate = 16 * MIB
-        seen = pull_while_full(roomy_mirror, large, small)
-        hub.rate = None
+        seen = pull_while_full(large_disk_mirror, large, small, hub)
         assert [each.is_right for each in seen] == [True] * 6, seen
-        expect_caching(roomy_mirror, large, small)
-        check_catalog(room)
-    reasons = {event["why"] for event in roomy_mirror.events("passed through, not stored")}
-    assert any("No space left" in why for why in reasons), roomy_mirror.log()
-    roomy_mirror.kill()
-    roomy_mirror.start()
-    check_catalog(room)
-    assert roomy_mirror.events("catalog rebuilt") == []
+        expect_caching(large_disk_mirror, large, small)
+        check_catalog(small_disk)
+    reasons = {event["why"] for event in large_disk_mirror.events("passed through, not stored")}
+    assert any("No space left" in why for why in reasons), large_disk_mirror.log()
+    large_disk_mirror.kill()
+    large_disk_mirror.start()
+    check_catalog(small_disk)
+    assert large_disk_mirror.events("catalog rebuilt") == []
 
 
-def pull_while_full(mirror: MirrorProcess, large: list[Cargo], small: list[Image]) -> list[Pull]:
-    """Begin to pull large blobs, and let another program take the disk; what their clients saw."""
+def pull_while_full(
+    mirror: MirrorProcess, large: list[LargeLayer], small: list[Image], hub: FakeUpstream
+) -> list[Pull]:
+    """Begin to pull large blobs, let another program fill the disk; return what clients saw."""
     with ExitStack() as stack:
-        crowds = [
-            stack.enter_context(Crowd(cargo.introduce(mirror), cargo.truth, 3)) for cargo in large
+        groups = [
+            stack.enter_context(ManyClients(layer.pull_manifest(mirror), layer.expected, 3))
+            for layer in large
         ]
-        parts = [cargo.part(mirror) for cargo in large]
+        parts = [layer.part(mirror) for layer in large]
         wait_until(lambda: all(part.exists() for part in parts), "all fills have begun")
-        with kept_full(mirror.data / "hog"):
+        with kept_full(mirror.data / "filler"):
             pull_small(mirror, small)
-            seen = [each for crowd in crowds for each in crowd.join()]
+            hub.rate = None
+            seen = [each for clients in groups for each in clients.join()]
             check_catalog(mirror.data)
     return seen
 
 
-def expect_caching(mirror: MirrorProcess, large: list[Cargo], small: list[Image]) -> None:
-    """With room again, what is pulled is kept."""
-    for cargo in large:
-        assert pull(cargo, mirror, 1)[0].is_right
-        assert cargo.await_file(mirror) == cargo.truth.read_bytes()
+def expect_caching(mirror: MirrorProcess, large: list[LargeLayer], small: list[Image]) -> None:
+    """When there is space again, what is pulled is stored."""
+    for layer in large:
+        assert pull(layer, mirror, 1)[0].is_right
+        assert layer.await_file(mirror) == layer.expected.read_bytes()
     wait_until(lambda: set(pull_small(mirror, small)) == {"hit"}, "they are kept")
 
 
@@ -221,16 +229,16 @@ def pull_small(mirror: MirrorProcess, images: list[Image]) -> list[str | None]:
 
 
 def test_a_spool_that_cannot_be_written(
-    hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, room: Path
+    hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, small_disk: Path
 ) -> None:
     """With a read-only spool everything is passed through, and the log says so."""
-    cargo = publish(tmp_path, 4 * MIB, hub)
+    layer = publish(tmp_path, 4 * MIB, hub)
     mirror = make_mirror(NO_RESERVE)
-    ingests = str(room / "spool")
+    ingests = str(small_disk / "spool")
     mount("--bind", ingests, ingests)
     mount("-o", "remount,ro,bind", ingests)
     try:
-        seen = pull(cargo, mirror, 4)
+        seen = pull(layer, mirror, 4)
     finally:
         subprocess.run(["umount", ingests], check=True)
 

@@ -51,7 +51,7 @@ class Meanwhile(UsageCatalog):
         step, self.before_settle = self.before_settle, None
         if step is not None:
             await step()
-        return await super().settle(digest, size)
+        return await super().release_reservation(digest, size)
 
 
 class Site:

@@ -7,93 +7,93 @@ import pytest
 
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
-from tests.harness.large_layer import MIB, Cargo, publish
-from tests.harness.many_clients import Crowd, Pull
+from tests.harness.large_layer import MIB, LargeLayer, publish
+from tests.harness.many_clients import ManyClients, Pull
 from tests.harness.mirror import MirrorProcess
 
 SIZE = 3 * MIB
 GROWING, CONDEMNED, WHOLE = 0o600, 0o400, 0o444
 
 
-def leave(cargo: Cargo, mirror: MirrorProcess, content: bytes, mode: int) -> None:
+def leave(layer: LargeLayer, mirror: MirrorProcess, content: bytes, mode: int) -> None:
     """Put a part and its announcement into the spool."""
-    part = cargo.part(mirror)
+    part = layer.part(mirror)
     part.write_bytes(content)
     part.chmod(mode)
     info = {
-        "size": cargo.size,
-        "repository": f"docker.io/{cargo.repository}",
-        "endpoint": cargo.hubs[0].url,
+        "size": layer.size,
+        "repository": f"docker.io/{layer.repository}",
+        "endpoint": layer.hubs[0].url,
         "started": 1.0,
     }
     part.with_suffix(".json").write_text(json.dumps(info))
 
 
-def pull(cargo: Cargo, mirror: MirrorProcess) -> Pull:
-    with Crowd(cargo.url(mirror), cargo.truth) as crowd:
-        (seen,) = crowd.join()
+def pull(layer: LargeLayer, mirror: MirrorProcess) -> Pull:
+    with ManyClients(layer.url(mirror), layer.expected) as clients:
+        (seen,) = clients.join()
     return seen
 
 
 @pytest.fixture
-def cargo(hub: FakeUpstream, tmp_path: Path) -> Cargo:
+def layer(hub: FakeUpstream, tmp_path: Path) -> LargeLayer:
     return publish(tmp_path, SIZE, hub)
 
 
 @pytest.fixture
-def begun(make_mirror: MirrorMaker, cargo: Cargo) -> MirrorProcess:
+def begun(make_mirror: MirrorMaker, layer: LargeLayer) -> MirrorProcess:
     """A mirror that knows the image and has not fetched its layer."""
     mirror = make_mirror()
-    cargo.introduce(mirror)
+    layer.pull_manifest(mirror)
     return mirror
 
 
 @pytest.mark.parametrize("mode", [GROWING, WHOLE])
-def test_a_verified_part_is_adopted(cargo: Cargo, begun: MirrorProcess, mode: int) -> None:
+def test_a_verified_part_is_adopted(layer: LargeLayer, begun: MirrorProcess, mode: int) -> None:
     """Killed between the last byte and the final name: nothing is fetched again."""
-    leave(cargo, begun, cargo.truth.read_bytes(), mode)
+    leave(layer, begun, layer.expected.read_bytes(), mode)
 
-    seen = pull(cargo, begun)
+    seen = pull(layer, begun)
 
     assert seen.is_right, seen
-    assert cargo.sent() == 0
-    assert cargo.await_file(begun) == cargo.truth.read_bytes()
-    assert not cargo.part(begun).exists()
+    assert layer.sent() == 0
+    assert layer.await_file(begun) == layer.expected.read_bytes()
+    assert not layer.part(begun).exists()
 
 
 @pytest.mark.parametrize("mode", [GROWING, CONDEMNED, WHOLE])
 @pytest.mark.parametrize("length", [SIZE, SIZE + 1])
 def test_a_complete_wrong_part_is_thrown_away(
-    cargo: Cargo, begun: MirrorProcess, mode: int, length: int
+    layer: LargeLayer, begun: MirrorProcess, mode: int, length: int
 ) -> None:
     """However it got there, a part of full length that is wrong never reaches a client."""
-    leave(cargo, begun, bytes(length), mode)
+    leave(layer, begun, bytes(length), mode)
 
-    seen = pull(cargo, begun)
+    seen = pull(layer, begun)
 
     assert seen.is_right, seen
-    assert cargo.sent() == cargo.size
-    assert cargo.await_file(begun) == cargo.truth.read_bytes()
+    assert layer.sent() == layer.size
+    assert layer.await_file(begun) == layer.expected.read_bytes()
 
 
 @pytest.mark.parametrize("mode", [CONDEMNED, WHOLE])
 def test_a_short_part_with_a_verdict_is_thrown_away(
-    cargo: Cargo, begun: MirrorProcess, mode: int
+    layer: LargeLayer, begun: MirrorProcess, mode: int
 ) -> None:
     """A part that was condemned, or lost its end in a power cut, is not gone on with."""
-    leave(cargo, begun, cargo.truth.read_bytes()[:-1], mode)
+    leave(layer, begun, layer.expected.read_bytes()[:-1], mode)
 
-    seen = pull(cargo, begun)
+    seen = pull(layer, begun)
 
     assert seen.is_right, seen
-    assert cargo.sent() == cargo.size
+    assert layer.sent() == layer.size
 
 
-def test_a_wrong_beginning_is_found_at_the_end(cargo: Cargo, begun: MirrorProcess) -> None:
+def test_a_wrong_beginning_is_found_at_the_end(layer: LargeLayer, begun: MirrorProcess) -> None:
     """A prefix that rotted cuts its reader off, and the next pull is right."""
-    leave(cargo, begun, bytes(MIB), GROWING)
+    leave(layer, begun, bytes(MIB), GROWING)
 
-    first, second = pull(cargo, begun), pull(cargo, begun)
+    first, second = pull(layer, begun), pull(layer, begun)
 
-    assert first.received < cargo.size
+    assert first.received < layer.size
     assert second.is_right, second

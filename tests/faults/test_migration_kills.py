@@ -18,16 +18,17 @@ import pytest
 
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
-from tests.faults.consistency import await_truth_in, list_rows, read_books
+from tests.faults.consistency import await_consistency, list_rows, read_usage
 from tests.faults.load import pull
 from tests.harness.deadline import await_truth
 from tests.harness.large_layer import KIB
 from tests.harness.mirror import MirrorProcess
+from tests.harness.sizes import list_sizes
 
 SEED = 16
 SPAN = 0.03  # seconds from when the catalog is opened within which the mirror is killed
 FORMER = ("manifests", "links", "holdings", "grants", "tags", "lists", "blobs", "budgets")
-FULL = pytest.param(40, marks=[pytest.mark.soak, pytest.mark.timeout(600)])
+KILLS = list_sizes(2, 8, 40, seconds=600)
 Rows = dict[str, list[tuple[object, ...]]]
 
 
@@ -93,13 +94,13 @@ def read_version(catalog: Path, former: Rows, copy: Path) -> int:
     if version == 1:
         assert "usage" not in names
     else:
-        used, tables = read_books(copy)
+        used, tables = read_usage(copy)
         assert used == sum(tables["blobs"].values())
         assert {row[0] for row in former["manifests"]} <= tables["blobs"].keys()
     return int(version)
 
 
-@pytest.mark.parametrize("kills", [4, FULL])
+@pytest.mark.parametrize("kills", KILLS)
 def test_a_migration_survives_kills(
     hub: FakeUpstream,
     make_mirror: MirrorMaker,
@@ -116,7 +117,7 @@ def test_a_migration_survives_kills(
     mirror = make_mirror({"storage": {"audit_rate": 0}, "tags": {"fresh_for": "1h"}}, workers=1)
     for image in images:
         pull(mirror, image)
-    await_truth_in(mirror.data)
+    await_consistency(mirror.data)
     mirror.stop()
     catalog = mirror.data / "catalog.db"
     former = read_former(catalog)
@@ -129,7 +130,7 @@ def test_a_migration_survives_kills(
 
     mirror.start()
 
-    await_truth_in(mirror.data)
+    await_consistency(mirror.data)
     for image in images:
         pull(mirror, image)
     note(f"seed {SEED}, {kills} kills left these versions so often: {dict(left)}")

@@ -122,10 +122,10 @@ async def test_rows_of_the_pinned_are_not_removed(sites: tuple[Site, Site]) -> N
     await site.pull(HERE, IMAGE, TAG.name)
     (removal,) = (await site.removal.plan([(HERE, TAG)])).removals
     await site.put_pin(HERE, Tag("kept"), [Root(IMAGE.digest, True)], 1.0)
-    before = await site.images.draw()
+    before = await site.images.load()
     with pytest.raises(ImagePinned, match="kept"):
         await site.removal.apply(removal)
-    assert before == await site.images.draw()
+    assert before == await site.images.load()
 
 
 @pytest.mark.parametrize("blobs", [90, FULL])
@@ -147,11 +147,11 @@ async def test_pins_beside_long_evictions_lose_nothing(
 
     mark_deleting = evicting.evictor._catalog.mark_deleting
 
-    async def doom_slowly(digest: Digest) -> int | None:
+    async def mark_slowly(digest: Digest) -> int | None:
         await asyncio.sleep(SLOWED)
         return await mark_deleting(digest)
 
-    monkeypatch.setattr(evicting.evictor._catalog, "mark_deleting", doom_slowly)
+    monkeypatch.setattr(evicting.evictor._catalog, "mark_deleting", mark_slowly)
     order = list(range(len(images)))
     random.Random(blobs).shuffle(order)
     eviction = asyncio.create_task(evict())

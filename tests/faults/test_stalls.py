@@ -17,8 +17,8 @@ from registry.upstream.parallel_ranges import read_in_order
 from registry.upstream.registry import RegistrySource
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Fault, Stall
-from tests.harness.large_layer import MIB, Cargo, publish
-from tests.harness.many_clients import Crowd
+from tests.harness.large_layer import MIB, LargeLayer, publish
+from tests.harness.many_clients import ManyClients
 
 STALL = 0.5  # seconds; a real mirror waits 20
 SIZE = 8 * MIB
@@ -41,10 +41,10 @@ def build_endpoints(client: httpx.AsyncClient, *hubs: FakeUpstream) -> list[Endp
     ]
 
 
-async def read(cargo: Cargo, endpoints: list[Endpoint], connections: int) -> bytes:
+async def read(layer: LargeLayer, endpoints: list[Endpoint], connections: int) -> bytes:
     pool = EndpointPool("docker.io", endpoints, time.monotonic, random.Random(1))
     source = RegistrySource("docker.io", pool)
-    transfer = source.open_blob(cargo.repository, Digest.parse(cargo.digest), cargo.size)
+    transfer = source.open_blob(layer.repository, Digest.parse(layer.digest), layer.size)
     return b"".join([chunk async for chunk in read_in_order(transfer, 0, connections)])
 
 
@@ -53,14 +53,14 @@ async def test_a_stall_is_asked_again(
     hub: FakeUpstream, tmp_path: Path, client: httpx.AsyncClient, connections: int
 ) -> None:
     """After a silence the rest is asked for on another connection, and no byte comes twice."""
-    cargo = publish(tmp_path, SIZE, hub)
+    layer = publish(tmp_path, SIZE, hub)
     hub.faults.add(Fault("cdn", Stall(MIB // 2)), Fault("cdn", Stall(MIB // 4), skip=1))
     (endpoint,) = endpoints = build_endpoints(client, hub)
 
-    body = await read(cargo, endpoints, connections)
+    body = await read(layer, endpoints, connections)
 
-    assert body == cargo.truth.read_bytes()
-    assert cargo.sent() == SIZE, str(hub.journal)
+    assert body == layer.expected.read_bytes()
+    assert layer.sent() == SIZE, str(hub.journal)
     assert not endpoint.is_suspended(time.monotonic(), counts=False)
 
 
@@ -70,14 +70,14 @@ async def test_a_stalled_endpoint_is_left(
 ) -> None:
     """An endpoint that always falls silent costs one silence a connection, not one a segment."""
     with FakeUpstream() as second:
-        cargo = publish(tmp_path, SIZE, hub, second)
+        layer = publish(tmp_path, SIZE, hub, second)
         stall = hub.faults.add(Fault("cdn", Stall(MIB // 4), times=None))
 
-        body = await read(cargo, build_endpoints(client, hub, second), connections)
+        body = await read(layer, build_endpoints(client, hub, second), connections)
 
-        assert body == cargo.truth.read_bytes()
+        assert body == layer.expected.read_bytes()
         assert 1 <= stall.applied <= connections
-        assert cargo.sent() == SIZE
+        assert layer.sent() == SIZE
 
 
 @pytest.mark.soak
@@ -86,15 +86,15 @@ def test_the_real_stall_limit(
     hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, note: Callable[[str], None]
 ) -> None:
     """A real mirror gives a silent connection 20 seconds, then its clients get the rest."""
-    cargo = publish(tmp_path, SIZE, hub)
+    layer = publish(tmp_path, SIZE, hub)
     hub.faults.add(Fault("cdn", Stall(MIB)))
     mirror = make_mirror(upstreams={"docker.io": {"endpoints": [hub.url], "connections": 1}})
 
-    with Crowd(cargo.introduce(mirror), cargo.truth, 4) as crowd:
-        pulls = crowd.join()
+    with ManyClients(layer.pull_manifest(mirror), layer.expected, 4) as clients:
+        pulls = clients.join()
 
     seconds = max(pull.last_byte - pull.started for pull in pulls)
-    note(f"{cargo.sent() / SIZE:.4f}x, {seconds:.1f} s")
+    note(f"{layer.sent() / SIZE:.4f}x, {seconds:.1f} s")
     assert [pull.is_right for pull in pulls] == [True] * 4, pulls
-    assert cargo.sent() == SIZE
+    assert layer.sent() == SIZE
     assert 20 <= seconds < 25

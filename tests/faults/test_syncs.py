@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
-from tests.faults.consistency import await_truth_in, blob_file, list_rows, read_books
+from tests.faults.consistency import await_consistency, blob_file, list_rows, read_usage
 from tests.faults.load import pull, pull_blob
 from tests.faults.tracer import Call, Tracer
 from tests.harness.deadline import await_truth
@@ -118,7 +118,7 @@ def test_a_blob_is_forgotten_before_it_is_deleted(
     image = hub.add_image("sync/gone", "1", [b"layer" * 999])
     mirror = make_mirror({"storage": {"audit_rate": 0}})
     pull(mirror, image)
-    await_truth_in(mirror.data)
+    await_consistency(mirror.data)
     (layer,) = image.layers
     path = blob_file(mirror.data, layer)
     size = path.stat().st_size
@@ -126,11 +126,11 @@ def test_a_blob_is_forgotten_before_it_is_deleted(
     removal = run_until(path, mirror, "images", "rm", "sync/gone:1")
 
     assert removal.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL), removal.stderr
-    _, tables = read_books(mirror.data / "catalog.db")
+    _, tables = read_usage(mirror.data / "catalog.db")
     assert layer not in tables["blobs"]
     assert tables["doomed"] == {layer: size}
     mirror.stop()
     mirror.start()
-    await_truth_in(mirror.data)
+    await_consistency(mirror.data)
     assert not path.exists()
     assert pull_blob(mirror, image, layer).status == 200

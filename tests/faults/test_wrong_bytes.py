@@ -8,14 +8,14 @@ import pytest
 
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import Cut, FakeUpstream, Fault, Lie, WrongRange
-from tests.harness.large_layer import MIB, Cargo, publish
-from tests.harness.many_clients import Crowd, Pull
+from tests.harness.large_layer import MIB, LargeLayer, publish
+from tests.harness.many_clients import ManyClients, Pull
 from tests.harness.mirror import MirrorProcess
 
 SIZE = 8 * MIB
 
 
-class Lookout:
+class PartWatcher:
     """Watches how long a part becomes; use it with `with`."""
 
     def __init__(self, part: Path) -> None:
@@ -47,9 +47,11 @@ def build(make_mirror: MirrorMaker, connections: int, *hubs: FakeUpstream) -> Mi
     )
 
 
-def pull(cargo: Cargo, mirror: MirrorProcess, count: int = 1, delay: float = 0.0) -> list[Pull]:
-    with Crowd(cargo.introduce(mirror), cargo.truth, count, delay) as crowd:
-        return crowd.join()
+def pull(
+    layer: LargeLayer, mirror: MirrorProcess, count: int = 1, delay: float = 0.0
+) -> list[Pull]:
+    with ManyClients(layer.pull_manifest(mirror), layer.expected, count, delay) as clients:
+        return clients.join()
 
 
 @pytest.mark.parametrize("connections", [4, 1])
@@ -59,52 +61,53 @@ def test_no_reader_gets_a_whole_lie(
 ) -> None:
     """Readers of both workers, early and late, are cut off before the end; then all is well."""
     hub.rate = 8 * MIB
-    cargo = publish(tmp_path, SIZE, hub)
+    layer = publish(tmp_path, SIZE, hub)
     mirror = build(make_mirror, connections, hub)
-    lie = hub.faults.add(Fault("cdn", Lie(flip_at), times=None))
+    fault = hub.faults.add(Fault("cdn", Lie(flip_at), times=None))
 
-    with Lookout(cargo.part(mirror)) as lookout:
-        deceived = pull(cargo, mirror, 8, 0.05)
+    with PartWatcher(layer.part(mirror)) as watcher:
+        cut_off = pull(layer, mirror, 8, 0.05)
     hub.faults.clear()
-    (after,) = pull(cargo, mirror)
+    hub.rate = None
+    (after,) = pull(layer, mirror)
 
-    assert lie.applied
-    assert [pull for pull in deceived if pull.received >= SIZE] == []
-    assert 0 < lookout.longest < SIZE
+    assert fault.applied
+    assert [pull for pull in cut_off if pull.received >= SIZE] == []
+    assert 0 < watcher.longest < SIZE
     assert after.is_right, after
-    assert cargo.await_file(mirror) == cargo.truth.read_bytes()
-    assert not cargo.part(mirror).exists()
+    assert layer.await_file(mirror) == layer.expected.read_bytes()
+    assert not layer.part(mirror).exists()
 
 
 def test_the_next_pull_asks_another_endpoint(
     hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path
 ) -> None:
-    """After one lie every worker takes this blob from the endpoint that has not lied."""
+    """After one fault every worker takes this blob from the endpoint that has not lied."""
     with FakeUpstream() as honest:
-        cargo = publish(tmp_path, 2 * MIB, hub, honest)
+        layer = publish(tmp_path, 2 * MIB, hub, honest)
         hub.faults.add(Fault("cdn", Lie(MIB), times=None))
         # Two mirrors of one worker each on one folder would do as well: what counts is that the
         # process which is asked next never spoke to the liar.
         mirror = build(make_mirror, 4, hub, honest)
 
-        (deceived,) = pull(cargo, mirror)
+        (cut_off,) = pull(layer, mirror)
         mirror.kill()
-        (after,) = pull(cargo, mirror.start())
+        (after,) = pull(layer, mirror.start())
 
-        assert deceived.received < cargo.size
+        assert cut_off.received < layer.size
         assert after.is_right, after
-        assert honest.journal.blob_fetches(cargo.digest) > 0
+        assert honest.journal.blob_fetches(layer.digest) > 0
 
 
 def test_shifted_bytes_are_a_lie(
     hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path
 ) -> None:
     """A resume that claims the right range and sends another is found out at the end."""
-    cargo = publish(tmp_path, SIZE, hub)
+    layer = publish(tmp_path, SIZE, hub)
     hub.faults.add(Fault("cdn", Cut(3 * MIB)), Fault("cdn", WrongRange(7, honest=False)))
     mirror = build(make_mirror, 1, hub)
 
-    (deceived,), (after,) = pull(cargo, mirror), pull(cargo, mirror)
+    (cut_off,), (after,) = pull(layer, mirror), pull(layer, mirror)
 
-    assert deceived.received < SIZE
+    assert cut_off.received < SIZE
     assert after.is_right, after

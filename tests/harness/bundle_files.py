@@ -1,7 +1,6 @@
 """Bundles of what a depot has, as files, and a served one."""
 
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from registry.oci.digest import Digest
 from registry.store.contract import BlobReader
 from registry.store.data_folder import open_folder
 from registry.wiring.content import open_handles
+from tests.harness.commands import run_command
 from tests.harness.filled_folder import Depot, split
 from tests.harness.mirror import MirrorProcess
 
@@ -44,11 +44,7 @@ class BundleProcess(MirrorProcess):
 
     def refuse(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Start it, see it fail, and return how."""
-        command = [sys.executable, "-m", "registry", *self.command(*arguments)]
-        environment = self.environment
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=60, check=False
-        )
+        done = run_command(*self.command(*arguments), environment=self.environment)
         assert done.returncode != 0, done.stdout
         return done
 

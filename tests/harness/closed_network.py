@@ -1,7 +1,7 @@
-"""A network without a way out: what is started on it reaches the loopback, and nothing else.
+"""A network without a route out: processes that are started in it reach the loopback only.
 
-Whoever tries to leave is counted: by the kernel, which has no route, and at the dead end that
-clients take for their proxy.
+Attempts to reach another host are counted: by the kernel, which has no route, and at an address
+that clients use as their proxy and that nothing answers.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ NEW_NETWORK = 0x40000000  # CLONE_NEWNET
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-class Island:
+class ClosedNetwork:
     """The network of this thread and of all processes that it starts."""
 
     def __init__(self, dead_end: socket.socket) -> None:
@@ -26,7 +26,7 @@ class Island:
         self._callers = 0
 
     def count_callers(self) -> int:
-        """How often anybody has asked the proxy for anything."""
+        """Return how many connections were made to the proxy."""
         while True:
             try:
                 self._dead_end.accept()[0].close()
@@ -35,13 +35,13 @@ class Island:
             self._callers += 1
 
     def count_attempts(self) -> int:
-        """How often anybody has tried to reach anything that is not here."""
+        """Return how often a process has tried to reach another host."""
         return self.count_callers() + _count_unrouted()
 
 
 @contextmanager
-def enter_island() -> Iterator[Island]:
-    """Leave the machine's network, until the end of the `with`; needs root."""
+def enter_closed_network() -> Iterator[ClosedNetwork]:
+    """Put this thread into a closed network until the end of the `with`; needs root."""
     former = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         _check(_LIBC.unshare(NEW_NETWORK))
@@ -50,7 +50,7 @@ def enter_island() -> Iterator[Island]:
             address = urlsplit(DEAD_END)
             with socket.create_server((address.hostname or "", address.port or 0)) as dead_end:
                 dead_end.setblocking(False)
-                yield Island(dead_end)
+                yield ClosedNetwork(dead_end)
         finally:
             _check(_LIBC.setns(former, NEW_NETWORK))
     finally:
@@ -63,7 +63,7 @@ def _check(result: int) -> None:
 
 
 def _count_unrouted() -> int:
-    """How many packets and connections had nowhere to go (RFC 4293, ipSystemStatsOutNoRoutes)."""
+    """Return the packets without a route (RFC 4293, ipSystemStatsOutNoRoutes)."""
     heads, values = (
         line.split()
         for line in Path("/proc/thread-self/net/snmp").read_text().splitlines()

@@ -1,6 +1,6 @@
 """Commands of `entrepot` as operators run them, without their half second of imports.
 
-`run_command` and `start_server` have a nursery fork them; `run_program` really starts one.
+`run_command` and `start_server` have a fork server fork them; `run_program` starts one anew.
 """
 
 import atexit
@@ -19,7 +19,6 @@ from tempfile import TemporaryFile
 from typing import IO
 
 PATIENCE = 60.0  # seconds an operator's command has
-METRICS = "PROMETHEUS_MULTIPROC_DIR"  # has to be there when what counts is imported
 
 
 def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -35,14 +34,19 @@ def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def run_command(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a command of `entrepot` in a process of its own, and wait for its end."""
-    assert "serve" not in arguments[:1], "start it with start_server or run_program"
+def run_command(
+    *arguments: str, stdin: str = "", environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of `entrepot` in a process of its own, and wait for its end.
+
+    A server is run by it only to fail: one that serves is killed after `PATIENCE`.
+    """
     with TemporaryFile() as into, TemporaryFile() as out, TemporaryFile() as err:
         into.write(stdin.encode())
         into.seek(0)
-        nursery = _open_nursery(_find_network(), is_of_servers=False)
-        running = Nursling(nursery, arguments, (into, out, err), clean_environment())
+        forks = _open_fork_server(_find_network())
+        given = (into, out, err)
+        running = ForkedProcess(forks, arguments, given, environment or clean_environment())
         try:
             code = running.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -51,47 +55,55 @@ def run_command(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess
         return subprocess.CompletedProcess(arguments, code, _read(out), _read(err))
 
 
+def start_command(*arguments: str) -> "ForkedProcess":
+    """Start a command of `entrepot` whose output nobody reads, to be killed or waited for."""
+    with Path(os.devnull).open("r+b") as nothing:
+        given = (nothing, nothing, nothing)
+        forks = _open_fork_server(_find_network())
+        return ForkedProcess(forks, arguments, given, clean_environment())
+
+
 def start_server(
     arguments: Sequence[str], log: IO[bytes], environment: Mapping[str, str]
-) -> "Nursling":
+) -> "ForkedProcess":
     """Start a server in a session of its own, which prints to `log`."""
-    nursery = _open_nursery(_find_network(), is_of_servers=True)
+    forks = _open_fork_server(_find_network())
     with Path(os.devnull).open("rb") as nothing:
         given = (nothing, log, log)
-        return Nursling(nursery, arguments, given, environment, has_session=True)
+        return ForkedProcess(forks, arguments, given, environment, has_session=True)
 
 
-class Nursling:
-    """A process that a nursery forked; like a `Popen` as far as tests need one."""
+class ForkedProcess:
+    """A process that a fork server made; like a `Popen` as far as tests need one."""
 
     def __init__(
         self,
-        nursery: socket.socket,
+        forks: socket.socket,
         arguments: Sequence[str],
         given: tuple[IO[bytes], IO[bytes], IO[bytes]],
         environment: Mapping[str, str],
         *,
         has_session: bool = False,
     ) -> None:
-        """Have it forked: `given` are what it reads, and what it prints on."""
+        """Have `forks` fork it: `given` are its standard input, output and error."""
         self._arguments = arguments
         fields = [list(arguments), dict(environment), str(Path.cwd()), has_session]
         self._told, there = socket.socketpair()
         with there:
             descriptors = [*(file.fileno() for file in given), there.fileno()]
-            socket.send_fds(nursery, [json.dumps(fields).encode()], descriptors)
+            socket.send_fds(forks, [json.dumps(fields).encode()], descriptors)
         self._lines = self._told.makefile()
         self.pid = int(self._lines.readline())
         self._code: int | None = None
 
     def poll(self) -> int | None:
-        """Return how it ended; None while it runs."""
+        """Return its exit code; None while it runs."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self.wait(0.001)
         return None
 
     def wait(self, timeout: float = PATIENCE) -> int:
-        """Return how it ended, as `Popen` does.
+        """Wait for its end and return its exit code, as `Popen` does.
 
         Raises:
             subprocess.TimeoutExpired: it still runs.
@@ -111,7 +123,7 @@ class Nursling:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment, less what would be settings of the mirror."""
+    """The environment without the variables that would be settings of the mirror."""
     return {key: value for key, value in os.environ.items() if "ENTREPOT" not in key}
 
 
@@ -125,20 +137,20 @@ def _find_network() -> str:
 
 
 @cache
-def _open_nursery(_network: str, *, is_of_servers: bool) -> socket.socket:
-    """Start a nursery of this process and network; it ends when its socket is closed."""
+def _open_fork_server(_network: str) -> socket.socket:
+    """Start the fork server of this process and network; it ends when its socket is closed."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with there:
-        nursery = subprocess.Popen(
+        forks = subprocess.Popen(
             [sys.executable, "-m", "tests.harness.fork_server"],
             stdin=there.fileno(),
             start_new_session=True,
-            env=clean_environment() | ({METRICS: os.devnull} if is_of_servers else {}),
+            env=clean_environment(),
         )
 
     def close() -> None:
         here.close()
-        nursery.wait()
+        forks.wait()
 
     atexit.register(close)
     return here

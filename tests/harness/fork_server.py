@@ -1,4 +1,4 @@
-"""A process that has everything imported, and forks commands that are as new as started ones.
+"""A process that has imported all of `registry`, and forks commands as if they were started anew.
 
 It is small and synchronous: no threads, no event loop, nothing open but the socket of requests.
 """
@@ -6,6 +6,7 @@ It is small and synchronous: no threads, no event loop, nothing open but the soc
 import gc
 import json
 import os
+import pkgutil
 import signal
 import socket
 import sys
@@ -13,20 +14,19 @@ from importlib import import_module
 from typing import NoReturn
 
 import registry.__main__ as program
-from tests.harness.commands import METRICS
 
 LONGEST = 128 * 1024  # bytes of a request, environment included
 
 
 def serve() -> None:
-    """Fork a process for each request until nobody can ask any more.
+    """Fork a process for each request, until the other end of the socket is closed.
 
-    A request is the arguments, the environment, the working directory and whether to be a session
-    in JSON, and four descriptors: what to read, two to print on, and one that is told the process
-    id and then how it ended.
+    A request is JSON with the arguments, the environment, the working directory and whether to be a
+    session, and four descriptors: standard input, output and error, and one to which the process id
+    and then the exit status are written.
     """
-    gc.freeze()  # else the end of each command would look at, and so copy, all of it
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait for commands
+    gc.freeze()  # else the garbage collector of each command would visit, and so copy, all of it
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the processes of write_end
     requests = socket.socket(fileno=os.dup(0))
     while True:
         request, given, _, _ = socket.recv_fds(requests, LONGEST, 4)
@@ -38,22 +38,22 @@ def serve() -> None:
             os.close(descriptor)
     requests.close()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    into, out, err, told = given
+    into, out, err, answers = given
     if command := os.fork():
-        tell_end(command, told)
-    os.close(told)
+        write_end(command, answers)
+    os.close(answers)
     become(request, into, out, err)
 
 
-def tell_end(command: int, told: int) -> NoReturn:
-    os.write(told, f"{command}\n".encode())
+def write_end(command: int, answers: int) -> NoReturn:
+    os.write(answers, f"{command}\n".encode())
     _, status = os.waitpid(command, 0)
-    os.write(told, f"{status}\n".encode())
+    os.write(answers, f"{status}\n".encode())
     os._exit(0)
 
 
 def become(request: bytes, into: int, out: int, err: int) -> None:
-    """Be the command from here to the end of the interpreter, as `python -m registry` is."""
+    """Run the command in this process until the interpreter ends, as `python -m registry` does."""
     arguments, environment, folder, has_session = json.loads(request)
     if has_session:
         os.setsid()
@@ -68,7 +68,12 @@ def become(request: bytes, into: int, out: int, err: int) -> None:
     program.run()
 
 
+def import_everything() -> None:
+    """Import every module of `registry`, which commands would import one by one when they run."""
+    for module in pkgutil.walk_packages(import_module("registry").__path__, "registry."):
+        import_module(module.name)
+
+
 if __name__ == "__main__":
-    if METRICS in os.environ:  # it decides at import where all that is forked counts
-        import_module("registry.server.worker")
+    import_everything()
     serve()

@@ -14,41 +14,41 @@ MIB = 1 << 20
 
 
 @dataclass(frozen=True)
-class Cargo:
-    """One blob: `truth` holds its bytes."""
+class LargeLayer:
+    """One blob; the file `expected` holds its bytes."""
 
     repository: str
     digest: str
     size: int
-    truth: Path
+    expected: Path
     hubs: tuple[FakeUpstream, ...]
 
     def url(self, mirror: MirrorProcess) -> str:
-        """Where to pull it from a mirror."""
+        """Return its URL at a mirror."""
         return f"{mirror.url}/v2/{self.repository}/blobs/{self.digest}"
 
-    def introduce(self, mirror: MirrorProcess) -> str:
-        """Pull its manifest, as every client does first; gives the blob's URL."""
+    def pull_manifest(self, mirror: MirrorProcess) -> str:
+        """Pull the manifest, as every client does first; return the URL of the blob."""
         answer = httpx.get(f"{mirror.url}/v2/{self.repository}/manifests/1", timeout=30)
         answer.raise_for_status()
         return self.url(mirror)
 
     def part(self, mirror: MirrorProcess) -> Path:
-        """Its file while it is arriving."""
+        """Return the path of its file while it is downloading."""
         return mirror.data / "spool" / f"{self.digest.replace(':', '-')}.part"
 
     def file(self, mirror: MirrorProcess) -> Path:
-        """Its file when it is whole."""
+        """Return the path of its file when it is complete."""
         algorithm, encoded = self.digest.split(":")
         return mirror.data / "blobs" / algorithm / encoded[:2] / encoded
 
     def await_file(self, mirror: MirrorProcess) -> bytes:
-        """Wait until it is whole on disk, which may be after the client has it; its bytes."""
+        """Wait until it is stored, which may be after the client has it; return its bytes."""
         await_truth(lambda: self.file(mirror).exists())
         return self.file(mirror).read_bytes()
 
     def sent(self) -> int:
-        """Bytes of it that the upstreams gave; refusals and redirects are none."""
+        """Return how many bytes of it the upstreams sent, without refusals and redirects."""
         return sum(
             entry.body_bytes
             for hub in self.hubs
@@ -57,17 +57,17 @@ class Cargo:
         )
 
     def fetches(self) -> int:
-        """Requests that were answered with bytes of it."""
+        """Return how many requests were answered with bytes of it."""
         return sum(hub.journal.blob_fetches(self.digest) for hub in self.hubs)
 
 
 def publish(
     folder: Path, size: int, *hubs: FakeUpstream, repository: str = "library/large"
-) -> Cargo:
+) -> LargeLayer:
     """Add an image `repository:1` with one layer of `size` bytes, the same at every hub."""
     for hub in hubs:
         digest = hub.add_big_blob(size, seed=size)
         hub.add_image(repository, "1", [digest])
-    truth = folder / f"truth-{size}"
-    truth.write_bytes(hubs[0].blob(digest))
-    return Cargo(repository, digest, size, truth, hubs)
+    expected = folder / f"expected-{size}"
+    expected.write_bytes(hubs[0].blob(digest))
+    return LargeLayer(repository, digest, size, expected, hubs)

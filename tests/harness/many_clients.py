@@ -1,11 +1,11 @@
 """Many clients in one process of their own, cheap enough that two cores go to what is tested.
 
-    crowd = Crowd(f"{mirror.url}/v2/library/big/blobs/{digest}", truth, count=50)
-    pulls = crowd.join()
+    clients = ManyClients(f"{mirror.url}/v2/library/big/blobs/{digest}", expected, count=50)
+    pulls = clients.join()
 
-Every byte is compared with the file `truth` as it comes, by `memcmp`: hashing 50 bodies would take
-longer than sending them. The connections stay open until `leave`, so that a test may see who
-serves them. Times are `time.monotonic()`, which all processes of a machine share.
+Every byte is compared with the file `expected` when it arrives, by `memcmp`: hashing 50 bodies
+would take longer than sending them. The connections stay open until `leave`, so that a test may see
+which worker serves them. Times are `time.monotonic()`, which all processes of a machine share.
 """
 
 import ctypes
@@ -23,7 +23,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 PIECE = 1 << 17  # bytes taken from one socket at a time
-PATIENCE = 100.0  # seconds a crowd waits for its last byte
+PATIENCE = 100.0  # seconds a clients waits for its last byte
 
 
 @dataclass
@@ -41,11 +41,11 @@ class Pull:
     is_right: bool = False
 
 
-class Crowd:
+class ManyClients:
     """`count` clients that start together; `delay` seconds after each other if it is given."""
 
-    def __init__(self, url: str, truth: Path, count: int = 1, delay: float = 0.0) -> None:
-        arguments = [url, str(truth), str(count), str(delay)]
+    def __init__(self, url: str, expected: Path, count: int = 1, delay: float = 0.0) -> None:
+        arguments = [url, str(expected), str(count), str(delay)]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.harness.many_clients", *arguments],
             stdin=subprocess.PIPE,
@@ -56,7 +56,7 @@ class Crowd:
         """Wait until every client has its body, or has been cut off."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        assert line, f"the crowd ended with {self._process.wait()}"
+        assert line, f"the clients ended with {self._process.wait()}"
         return [Pull(**each) for each in json.loads(line)]
 
     def leave(self) -> None:
@@ -75,7 +75,7 @@ class Crowd:
         self.kill()
 
 
-class _Truth:
+class _ExpectedBytes:
     """The right bytes, in memory."""
 
     def __init__(self, path: Path) -> None:
@@ -119,8 +119,8 @@ class _Client:
 class _Loop:
     """Receives for all clients, whoever has something."""
 
-    def __init__(self, truth: _Truth) -> None:
-        self._truth = truth
+    def __init__(self, expected: _ExpectedBytes) -> None:
+        self._expected = expected
         self._buffer = bytearray(PIECE)
         self._first = ctypes.c_char.from_buffer(self._buffer)
         self._address = ctypes.addressof(self._first)
@@ -165,19 +165,19 @@ class _Loop:
             now = time.monotonic()
             pull.first_byte = pull.first_byte or now
             pull.last_byte = now
-            if not self._truth.equals(pull.received, self._address, count):
+            if not self._expected.equals(pull.received, self._address, count):
                 client.differs = True
             pull.received += count
         if not count or pull.received >= pull.length:
-            pull.is_right = pull.received == self._truth.size and not client.differs
+            pull.is_right = pull.received == self._expected.size and not client.differs
             self._selector.unregister(client.connection)
             self._kept.append(client.connection)
 
 
 def run(arguments: Sequence[str]) -> None:
     """Pull, print what was seen as one line of JSON, and stay until standard input ends."""
-    url, truth, count, delay = arguments
-    loop = _Loop(_Truth(Path(truth)))
+    url, expected, count, delay = arguments
+    loop = _Loop(_ExpectedBytes(Path(expected)))
     for _ in range(int(count)):
         loop.connect(url)
         if float(delay):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
 
-from tests.harness.commands import Nursling, clean_environment, run_command, start_server
+from tests.harness.commands import ForkedProcess, clean_environment, run_command, start_server
 
 START = 20.0  # seconds a mirror has to say that it serves, on a busy machine
 STOP = 40.0  # seconds it has to drain
@@ -41,7 +41,7 @@ class MirrorProcess:
         self._settings = dict(settings or {})
         self._workers = workers
         self._ports = {"listen": 0, "console": 0}
-        self._process: Nursling | subprocess.Popen[bytes] | None = None
+        self._process: ForkedProcess | subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -89,7 +89,9 @@ class MirrorProcess:
             )
         )
 
-    def _begin(self, spawn: Callable[[IO[bytes]], "Nursling | subprocess.Popen[bytes]"]) -> Self:
+    def _begin(
+        self, spawn: Callable[[IO[bytes]], "ForkedProcess | subprocess.Popen[bytes]"]
+    ) -> Self:
         self._write_config()
         seen = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self.log_path.open("ab") as log:

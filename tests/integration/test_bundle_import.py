@@ -43,8 +43,8 @@ async def test_a_stick_that_cannot_be_written_is_read(tmp_path: Path) -> None:
     first = run(config, "import", str(stick / "b.tar"))
     second = run(config, "import", str(stick / "b.tar"))
 
-    assert plan["new"] == first["new"] == second["known"] > len(BASE)
-    assert (first["images"], second["new"]) == ([APP], 0)
+    assert plan["new_bytes"] == first["new_bytes"] == second["known_bytes"] > len(BASE)
+    assert (first["images"], second["new_bytes"]) == ([APP], 0)
     assert (stick.stat().st_mtime_ns, [*stick.iterdir()]) == (before, [stick / "b.tar"])
     shown = show(config)
     assert shown["complete"]
@@ -79,7 +79,7 @@ async def test_verifying_names_the_blob_and_who_needs_it(tmp_path: Path) -> None
     name = f"blobs/sha256/{Digest.of(BASE).encoded}"
     assert done.stdout == f"damaged: {name} in {path}, needed by {APP}\n"
     (damage,) = facts["damaged"]
-    assert (damage["digest"], damage["images"]) == (str(Digest.of(BASE)), [APP])
+    assert (damage["digest"], damage["needed_by"]) == (str(Digest.of(BASE)), [APP])
 
 
 async def test_a_gap_is_told_and_written_down(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ async def test_a_gap_is_told_and_written_down(tmp_path: Path) -> None:
 
     done = run(config, "import", str(tmp_path / "b.tar"), "--need", str(need), code=1)
 
-    assert done["incomplete"] == {APP: [str(Digest.of(BASE))]}
+    assert done["incomplete"] == {APP: [{"digest": str(Digest.of(BASE)), "size": len(BASE)}]}
     assert done["images"] == []
     found = read_inventory(need.read_bytes(), str(need))
     assert (found.blobs, found.images) == (((Digest.of(BASE), len(BASE)),), (APP,))

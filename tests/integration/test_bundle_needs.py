@@ -32,13 +32,13 @@ async def test_a_need_that_still_lacks_stays(tmp_path: Path) -> None:
     need.write_bytes(write_need(ID, [OTHER], LACKS))
     done = run_command(*command, str(need))
     assert (done.returncode, need.exists()) == (0, True)
-    assert f"{need} is of another import; not here of it: 1 blob\n" in done.stderr
+    assert f"{need} belongs to another import; still missing of it: 1 blob\n" in done.stderr
 
     async with open_depot(tmp_path / "data") as there:
         await there.put_blob(BASE)
     done = run_command(*command, str(need))
     assert (done.returncode, need.exists()) == (0, False)
-    assert f"removed {need}, which is obsolete\n" in done.stderr
+    assert f"removed {need}: nothing in it is missing any more\n" in done.stderr
 
 
 async def test_a_need_of_images_that_are_whole_goes(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ async def test_a_volume_is_verified_alone(tmp_path: Path) -> None:
 
     assert alone.startswith(f"volume 1 of {1 + len(others)} of sha256:")
     assert most.returncode == 1
-    assert f"missing: volumes 1 of {1 + len(others)}" in most.stdout
+    assert f"missing: volume 1 of {1 + len(others)}" in most.stdout
 
 
 async def test_a_volume_from_a_pipe_is_not_called_damaged(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ async def test_a_part_alone_is_not_proven_by_the_signature(tmp_path: Path) -> No
     signed, key = sign_bundle(second.read_bytes(), tmp_path / "ours")
     second.write_bytes(signed)
     done = run_command("bundle", "verify", str(second), "--key", str(key)).stdout
-    assert "1 part of cut blobs judged by volume.json, which is not signed" in done
+    assert "1 part of cut blobs checked by volume.json, which is not signed" in done
 
 
 @pytest.mark.parametrize("is_known", [False, True])
@@ -76,7 +76,7 @@ async def test_a_file_that_was_cut_off_says_where_once(tmp_path: Path, is_known:
     imported = run_command("bundle", "import", str(cut), *need).stdout
 
     assert verified.splitlines()[0] == why
-    assert f"wrong: {why}\n" in imported
+    assert f"problem: {why}\n" in imported
     for said in (verified, imported):
         assert said.count("it ends at byte") == 1
 
@@ -98,7 +98,7 @@ async def test_a_volume_without_its_beginning_is_no_bundle(tmp_path: Path) -> No
     assert f"{why} ({first}: no file begins at byte 0 (bad checksum))" in alone.stderr
     assert together.returncode == 1
     assert why in "".join(together.stdout.splitlines(keepends=True)[:2])
-    assert together.stdout.endswith(f"missing: volumes 1 of {1 + len(others)}\n")
+    assert together.stdout.endswith(f"missing: volume 1 of {1 + len(others)}\n")
 
 
 async def test_a_bundle_without_its_beginning_is_read_on(tmp_path: Path) -> None:
@@ -124,11 +124,11 @@ async def test_volumes_one_by_one_fit_where_all_of_it_fits(tmp_path: Path) -> No
     for number, path in enumerate(reversed(volumes)):
         plan = run(config, "import", str(path), "--dry-run")
         done = run(config, "import", str(path), *need, code=int(number != last))
-        left = sum(each["lacking"] for each in done["waiting"])
-        assert abs(plan["new"] - done["new"] - left) < 8192  # the disk counts in blocks
+        left = sum(each["missing_bytes"] for each in done["partial_blobs"])
+        assert abs(plan["new_bytes"] - done["new_bytes"] - left) < 8192  # the disk counts in blocks
     again = run_command("bundle", "import", str(volumes[0]), "--config", str(config)).stdout
-    assert "here already: 1 image" in again
-    assert "not among these" not in again
+    assert "already here: 1 image" in again
+    assert "not given" not in again
 
 
 async def test_what_lacks_of_a_cut_blob_is_told(tmp_path: Path) -> None:
@@ -141,6 +141,6 @@ async def test_what_lacks_of_a_cut_blob_is_told(tmp_path: Path) -> None:
     done = run_command("bundle", "import", str(volumes[1]), "--config", str(config), *need)
     others = ", ".join(str(n) for n in range(1, len(volumes) + 1) if n != 2)
     assert "is cut over volumes, and 1.8" in done.stdout
-    assert f" of 2.86 MiB lack\nnot among these: volumes {others}\n" in done.stdout
+    assert f" of 2.86 MiB are missing\nnot given: volumes {others}\n" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("1.0")
-    assert done.stdout.endswith(" MiB new, 0 B were here\n")
+    assert done.stdout.endswith(" MiB new, 0 B already here\n")

@@ -1,4 +1,4 @@
-"""`entrepot cache` beside a running mirror: how full it is, what goes, what has rotted, copies."""
+"""`entrepot cache` beside a running mirror: usage, eviction, audits and backups."""
 
 import threading
 import time
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from registry.cli.terminal import format_bytes
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Image
 from tests.fakes.upstream.content import digest_bytes
@@ -41,7 +42,7 @@ def find(data: Path, digest: str) -> Path:
 
 
 def flip(path: Path) -> None:
-    """Change one byte in the middle, as a tired disk does."""
+    """Change one byte in the middle of a file, as a failing disk does."""
     path.chmod(0o644)
     with path.open("r+b") as file:
         file.seek(path.stat().st_size // 2)
@@ -51,7 +52,7 @@ def flip(path: Path) -> None:
 
 
 def test_stats_are_what_is_on_disk(shared_mirror: MirrorProcess, shared_hub: FakeUpstream) -> None:
-    """What is told is the sum of the files; what pins keep of it is told apart."""
+    """The numbers are the sums of the files, with those of pinned blobs apart."""
     image = shared_hub.add_image("counted/app", "1", [make_layer(1)])
     keep(shared_mirror, image, shared_hub.add_image("counted/other", "1", [make_layer(2)]))
     shared_mirror.run("images", "pin", "counted/app:1")
@@ -65,12 +66,14 @@ def test_stats_are_what_is_on_disk(shared_mirror: MirrorProcess, shared_hub: Fak
     assert facts["images"] == len(ask(shared_mirror.data, "SELECT * FROM tags"))
     assert (plain.returncode, plain.stderr) == (0, "")
     told = {line.split()[0]: line for line in plain.stdout.splitlines()}
-    assert told.keys() >= {"used", "blobs", "pinned", "arriving", "free", "images"}
+    assert told.keys() >= {"used", "blobs", "pinned", "downloading", "free", "images"}
     assert " of 50 GiB " in told["used"]
 
 
-def test_evicting_begins_with_the_coldest(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
-    """What was not pulled for longest goes, and no more than is wanted; a dry run says the same."""
+def test_evicting_begins_with_the_longest_unused(
+    make_mirror: MirrorMaker, hub: FakeUpstream
+) -> None:
+    """The blobs that were not pulled for longest are deleted, as the dry run said."""
     mirror = make_mirror({"storage": {"limit": LIMIT, "reserve": 0}})
     images = [hub.add_image(f"cold/i{n}", "1", [make_layer(n, SIZE)]) for n in range(3)]
     keep(mirror, *images)
@@ -97,7 +100,7 @@ def test_evicting_begins_with_the_coldest(make_mirror: MirrorMaker, hub: FakeUps
 def test_a_folder_of_others_is_no_backup(
     shared_mirror: MirrorProcess, shared_hub: FakeUpstream, tmp_path: Path
 ) -> None:
-    """What is neither empty nor a backup is refused as it is, another store above all."""
+    """A folder that is neither empty nor a backup is refused and stays unchanged."""
     keep(shared_mirror, shared_hub.add_image("some/app", "1", [b"app"]))
     for folder in (tmp_path / "home", tmp_path / "store"):
         folder.mkdir()
@@ -111,7 +114,7 @@ def test_a_folder_of_others_is_no_backup(
 
 
 def test_a_manifest_goes_after_its_layers(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
-    """Of an image that was pulled once the manifest goes last: it is small and spares a budget."""
+    """Of an image, the manifest is evicted last, because fetching it again costs pull limit."""
     mirror = make_mirror()
     image = hub.add_image("some/app", "1", [make_layer(3), make_layer(4)])
     keep(mirror, image)
@@ -124,7 +127,7 @@ def test_a_manifest_goes_after_its_layers(make_mirror: MirrorMaker, hub: FakeUps
 
 
 def test_evicting_more_than_can_go_fails(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
-    """When pins alone are more than is wanted, all else goes, and the exit code says so."""
+    """If pinned blobs exceed the target, all others are evicted, and it exits with 1."""
     mirror = make_mirror()
     pinned, other = (hub.add_image(f"some/{name}", "1", [name.encode()]) for name in "ab")
     keep(mirror, pinned, other)
@@ -133,36 +136,38 @@ def test_evicting_more_than_can_go_fails(make_mirror: MirrorMaker, hub: FakeUpst
     evicted = mirror.run("cache", "evict", "--to", "1B")
     wrong = mirror.run("cache", "evict", "--to", "some")
 
-    assert (evicted.returncode, evicted.stderr) == (
-        1,
-        "entrepot: the rest is pinned or being read\n",
+    kept = format_bytes(sum(read_sizes(pinned).values()))
+    assert evicted.returncode == 1
+    assert evicted.stderr == (
+        f"entrepot: {kept} are still used; the rest is pinned or being read:"
+        " see entrepot images ls, unpin images, or try again later\n"
     )
     assert read_stored(mirror.data) == read_sizes(pinned)
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "'some' is not a size" in wrong.stderr
 
 
-def test_an_audit_puts_everything_right(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
-    """Rot, strangers and losses are told and mended while it is served; the next one finds none."""
+def test_an_audit_corrects_what_is_wrong(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+    """Damaged, unknown and missing blobs are reported and corrected; the next audit finds none."""
     mirror = make_mirror()
     damaged, lost = (hub.add_image(f"some/{name}", "1", [name.encode() * 9999]) for name in "ab")
     keep(mirror, damaged, lost)
     clean = mirror.run("cache", "audit")
     flip(find(mirror.data, damaged.layers[0]))
     find(mirror.data, lost.layers[0]).unlink()
-    orphan = digest_bytes(b"orphan")
-    find(mirror.data, orphan).parent.mkdir(exist_ok=True)
-    find(mirror.data, orphan).write_bytes(b"orphan")
+    unknown = digest_bytes(b"unknown")
+    find(mirror.data, unknown).parent.mkdir(exist_ok=True)
+    find(mirror.data, unknown).write_bytes(b"unknown")
 
     found = run_json(mirror, "cache", "audit", code=1)
     again = mirror.run("cache", "audit", "--restart")
 
-    assert (clean.returncode, clean.stdout.splitlines()[-1]) == (0, "all is well")
-    assert found["rotten"] == [damaged.layers[0]]
-    assert found["ghosts"] == [lost.layers[0]]
-    assert (found["orphans"], found["unread"]) == ([orphan], [])
+    assert (clean.returncode, clean.stdout.splitlines()[-1]) == (0, "no problems found")
+    assert found["damaged"] == [damaged.layers[0]]
+    assert found["missing"] == [lost.layers[0]]
+    assert (found["unknown"], found["unreadable"]) == ([unknown], [])
     assert len(list_tree(mirror.data / "quarantine")) == 1
-    assert (again.returncode, again.stdout.splitlines()[-1]) == (0, "all is well")
+    assert (again.returncode, again.stdout.splitlines()[-1]) == (0, "no problems found")
     assert pull(mirror, damaged, lost) == ["hit", "miss"] * 2
     wait_until(lambda: is_here(mirror, [*damaged.layers, *lost.layers]), "they are here again")
     ((used, total),) = ask(mirror.data, SUMS)
@@ -176,7 +181,7 @@ def restore(make_mirror: MirrorMaker, backup: Path) -> MirrorProcess:
 def test_a_backup_serves_offline(
     make_mirror: MirrorMaker, hub: FakeUpstream, tmp_path: Path
 ) -> None:
-    """Made while pulls go on, it has what was there; the next one copies only what is new."""
+    """A backup made during pulls can be served; the next one copies only what is new."""
     index, amd, arm = add_platforms(hub, "team/multi")
     images = [hub.add_image(f"team/i{n}", "1", [make_layer(n)]) for n in range(4)]
     mirror, backup = make_mirror(), tmp_path / "backup"
@@ -198,7 +203,7 @@ def test_a_backup_serves_offline(
     renewed = run_json(mirror, "cache", "backup", str(backup))
     hub.stop()
 
-    assert (first["copied"], first["rotten"]) == (first["blobs"], [])
+    assert (first["copied"], first["damaged"]) == (first["blobs"], [])
     assert first["blobs"] >= len(read_sizes(amd, arm, images[0])) + 1
     assert renewed["copied"] == len(read_sizes(*images[1:]))
     assert renewed["blobs"] == len(read_stored(mirror.data))
@@ -212,7 +217,7 @@ def test_a_backup_serves_offline(
 def test_what_was_removed_is_no_more_in_a_renewed_backup(
     make_mirror: MirrorMaker, hub: FakeUpstream, tmp_path: Path
 ) -> None:
-    """Names and bytes that are gone from the store go from its backup, and stay gone."""
+    """Names and blobs that were removed from the store are removed from its backup too."""
     mirror, backup = make_mirror(), tmp_path / "backup"
     image = hub.add_image("team/app", "1", [make_layer(7)])
     hub.tag("team/app", "old", image.digest)
@@ -234,7 +239,7 @@ def test_what_was_removed_is_no_more_in_a_renewed_backup(
 def test_a_backup_that_was_served_and_killed_can_be_renewed(
     make_mirror: MirrorMaker, hub: FakeUpstream, tmp_path: Path
 ) -> None:
-    """What a dead server left beside a backup's catalog is no part of the new catalog."""
+    """Files that a killed server left beside a backup's catalog do not change the new catalog."""
     mirror, backup = make_mirror(), tmp_path / "backup"
     first, second = (hub.add_image(f"team/{n}", "1", [n.encode() * 9999]) for n in "ab")
     keep(mirror, first)
@@ -257,7 +262,7 @@ def test_a_backup_that_was_served_and_killed_can_be_renewed(
 def test_a_store_is_no_backup_of_itself(
     shared_mirror: MirrorProcess, shared_hub: FakeUpstream, tmp_path: Path, spelling: str
 ) -> None:
-    """However its folder is spelt it is refused, and nothing in it is touched."""
+    """The store's own folder is refused in every spelling, and nothing in it changes."""
     keep(shared_mirror, shared_hub.add_image("some/app", "1", [b"app"]))
     (tmp_path / "link").symlink_to(shared_mirror.data)
     folder = (tmp_path if spelling == "link" else shared_mirror.data.parent) / spelling
@@ -270,8 +275,10 @@ def test_a_store_is_no_backup_of_itself(
     assert (shared_mirror.data / "catalog.db").stat().st_ino == catalog
 
 
-def test_rot_is_not_backed_up(make_mirror: MirrorMaker, hub: FakeUpstream, tmp_path: Path) -> None:
-    """A blob whose bytes have changed is left out and told; everything else is copied."""
+def test_damaged_blobs_are_not_backed_up(
+    make_mirror: MirrorMaker, hub: FakeUpstream, tmp_path: Path
+) -> None:
+    """A damaged blob is left out with a message; everything else is copied."""
     mirror, backup = make_mirror(), tmp_path / "backup"
     image = hub.add_image("team/app", "1", [make_layer(9), make_layer(10)])
     keep(mirror, image)
@@ -280,7 +287,8 @@ def test_rot_is_not_backed_up(make_mirror: MirrorMaker, hub: FakeUpstream, tmp_p
     result = mirror.run("cache", "backup", str(backup))
 
     assert result.returncode == 1
-    assert f"{image.layers[0]} is rotten, run: entrepot cache audit" in result.stderr
+    why = f"{image.layers[0]} is damaged and not in the backup; run: entrepot cache audit"
+    assert result.stderr == f"entrepot: {why}\n"
     assert read_stored(backup).keys() == read_sizes(image).keys() - {image.layers[0]}
     assert not find(backup, image.layers[0]).exists()
     assert list_tree(backup / "spool") == []

@@ -10,8 +10,8 @@ import pytest
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.deadline import await_truth
-from tests.harness.large_layer import KIB, MIB, Cargo, publish
-from tests.harness.many_clients import Crowd
+from tests.harness.large_layer import KIB, MIB, LargeLayer, publish
+from tests.harness.many_clients import ManyClients
 from tests.harness.mirror import MirrorProcess
 
 SIZE = 8 * MIB
@@ -19,31 +19,31 @@ RATE = 6 * MIB
 
 
 @pytest.fixture
-def cargo(hub: FakeUpstream, tmp_path: Path) -> Cargo:
+def layer(hub: FakeUpstream, tmp_path: Path) -> LargeLayer:
     """A blob that takes over a second to arrive."""
     hub.rate = RATE
     return publish(tmp_path, SIZE, hub)
 
 
 @pytest.fixture
-def url(mirror: MirrorProcess, cargo: Cargo) -> str:
-    return cargo.introduce(mirror)
+def url(mirror: MirrorProcess, layer: LargeLayer) -> str:
+    return layer.pull_manifest(mirror)
 
 
-def start_fill(url: str, cargo: Cargo, mirror: MirrorProcess) -> Crowd:
+def start_fill(url: str, layer: LargeLayer, mirror: MirrorProcess) -> ManyClients:
     """Begin a pull, and wait until a part of the blob is here."""
-    crowd = Crowd(url, cargo.truth)
-    await_truth(lambda: cargo.part(mirror).exists() and cargo.part(mirror).stat().st_size > MIB)
-    return crowd
+    clients = ManyClients(url, layer.expected)
+    await_truth(lambda: layer.part(mirror).exists() and layer.part(mirror).stat().st_size > MIB)
+    return clients
 
 
-def test_readers_join_at_any_moment(hub: FakeUpstream, cargo: Cargo, url: str) -> None:
+def test_readers_join_at_any_moment(hub: FakeUpstream, layer: LargeLayer, url: str) -> None:
     """Ten clients come one after the other while it arrives: one transfer, ten right bodies."""
-    with Crowd(url, cargo.truth, 10, 0.1) as crowd:
-        pulls = crowd.join()
+    with ManyClients(url, layer.expected, 10, 0.1) as clients:
+        pulls = clients.join()
 
     assert [pull.is_right for pull in pulls] == [True] * 10, pulls
-    assert cargo.sent() == SIZE, str(hub.journal)
+    assert layer.sent() == SIZE, str(hub.journal)
     assert {"miss", "joined"} <= {pull.origin for pull in pulls}
 
 
@@ -57,31 +57,31 @@ def test_readers_join_at_any_moment(hub: FakeUpstream, cargo: Cargo, url: str) -
     ],
 )
 def test_ranges_of_what_is_arriving(
-    cargo: Cargo, mirror: MirrorProcess, url: str, asked: str, start: int, stop: int
+    layer: LargeLayer, mirror: MirrorProcess, url: str, asked: str, start: int, stop: int
 ) -> None:
     """A range is answered from the flight: at once where it has landed, else when it has."""
-    with start_fill(url, cargo, mirror) as crowd:
+    with start_fill(url, layer, mirror) as clients:
         answer = httpx.get(url, headers={"Range": asked}, timeout=30)
-        crowd.join()
+        clients.join()
 
     assert answer.status_code == 206
     assert answer.headers["X-Entrepot-Origin"] == "joined"
-    assert answer.content == cargo.truth.read_bytes()[start:stop]
-    assert cargo.sent() == SIZE
+    assert answer.content == layer.expected.read_bytes()[start:stop]
+    assert layer.sent() == SIZE
 
 
-def test_a_landed_range_does_not_wait(cargo: Cargo, mirror: MirrorProcess, url: str) -> None:
+def test_a_landed_range_does_not_wait(layer: LargeLayer, mirror: MirrorProcess, url: str) -> None:
     """The beginning of a blob can be read before its end has arrived."""
-    with start_fill(url, cargo, mirror) as crowd:
+    with start_fill(url, layer, mirror) as clients:
         answer = httpx.get(url, headers={"Range": "bytes=0-65535"}, timeout=30)
         answered = time.monotonic()
-        (pull,) = crowd.join()
+        (pull,) = clients.join()
 
-    assert answer.content == cargo.truth.read_bytes()[:65536]
+    assert answer.content == layer.expected.read_bytes()[:65536]
     assert answered < pull.last_byte
 
 
-def test_a_slow_reader_delays_nobody(cargo: Cargo, mirror: MirrorProcess, url: str) -> None:
+def test_a_slow_reader_delays_nobody(layer: LargeLayer, mirror: MirrorProcess, url: str) -> None:
     """While one client takes nothing at all the others are served; then it gets its bytes too."""
     host, port = mirror.host.split(":")
     with socket.socket() as dawdler:
@@ -89,41 +89,41 @@ def test_a_slow_reader_delays_nobody(cargo: Cargo, mirror: MirrorProcess, url: s
         dawdler.connect((host, int(port)))
         target = url.removeprefix(mirror.url)
         dawdler.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-        with Crowd(url, cargo.truth, 6) as crowd:
-            pulls = crowd.join()
+        with ManyClients(url, layer.expected, 6) as clients:
+            pulls = clients.join()
         dawdler.settimeout(30)
         body = b"".join(iter(lambda: dawdler.recv(MIB), b"")).partition(b"\r\n\r\n")[2]
 
     assert [pull.is_right for pull in pulls] == [True] * 6, pulls
-    assert body == cargo.truth.read_bytes()
-    assert cargo.sent() == SIZE
+    assert body == layer.expected.read_bytes()
+    assert layer.sent() == SIZE
 
 
-def test_a_fill_outlives_its_clients(cargo: Cargo, mirror: MirrorProcess, url: str) -> None:
+def test_a_fill_outlives_its_clients(layer: LargeLayer, mirror: MirrorProcess, url: str) -> None:
     """All clients leave in the middle, and the blob still becomes whole, fetched once."""
-    start_fill(url, cargo, mirror).kill()
+    start_fill(url, layer, mirror).kill()
 
-    assert cargo.await_file(mirror) == cargo.truth.read_bytes()
-    assert cargo.sent() == SIZE
+    assert layer.await_file(mirror) == layer.expected.read_bytes()
+    assert layer.sent() == SIZE
 
 
-def test_a_head_fetches_nothing(hub: FakeUpstream, cargo: Cargo, url: str) -> None:
+def test_a_head_fetches_nothing(hub: FakeUpstream, layer: LargeLayer, url: str) -> None:
     """A HEAD of a blob that is not here says its size from the manifest, and moves no byte."""
     answer = httpx.head(url, timeout=30)
 
     assert answer.headers["Content-Length"] == str(SIZE)
-    assert cargo.sent() == 0, str(hub.journal)
+    assert layer.sent() == 0, str(hub.journal)
 
 
 def test_a_flight_is_not_for_strangers(
-    hub: FakeUpstream, cargo: Cargo, mirror: MirrorProcess, url: str
+    hub: FakeUpstream, layer: LargeLayer, mirror: MirrorProcess, url: str
 ) -> None:
     """A repository without the blob gets 404, while it arrives for another one and afterwards."""
     hub.add_image("library/stranger", "1", [b"something else"])
-    stranger = url.replace(cargo.repository, "library/stranger")
-    with start_fill(url, cargo, mirror) as crowd:
+    stranger = url.replace(layer.repository, "library/stranger")
+    with start_fill(url, layer, mirror) as clients:
         during = httpx.get(stranger, timeout=30)
-        crowd.join()
+        clients.join()
     after = httpx.get(stranger, timeout=30)
 
     assert [during.status_code, after.status_code] == [404, 404]
@@ -134,11 +134,11 @@ def test_a_failed_start_is_a_clear_error_for_all(
     hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path
 ) -> None:
     """When the upstream has the manifest and not the blob, no client of either worker gets 200."""
-    cargo = publish(tmp_path, MIB, hub)
+    layer = publish(tmp_path, MIB, hub)
     mirror = make_mirror()
-    url = cargo.introduce(mirror)
-    hub.remove_repository(cargo.repository)
-    hub.add_image(cargo.repository, "2", [b"other"])
+    url = layer.pull_manifest(mirror)
+    hub.remove_repository(layer.repository)
+    hub.add_image(layer.repository, "2", [b"other"])
 
     with httpx.Client(timeout=30) as client:
         answers = [client.get(url, headers={"Connection": "close"}) for _ in range(6)]

@@ -66,7 +66,7 @@ def test_twenty_pulls_cost_no_manifest(
     )
 
 
-def test_a_crowd_costs_one_head(
+def test_many_clients_cost_one_head(
     make_mirror: MirrorMaker, hub: FakeUpstream, note: Callable[[str], None]
 ) -> None:
     """However many ask for a tag past its freshness, over two workers: one HEAD, no GET."""
@@ -87,7 +87,9 @@ def test_a_crowd_costs_one_head(
     note(f"{len(urls)} pulls at once over 2 workers after freshness: {len(asked)} HEAD, 0 GET")
 
 
-def test_a_cold_crowd_costs_one_get(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+def test_many_clients_of_an_unknown_tag_cost_one_get(
+    make_mirror: MirrorMaker, hub: FakeUpstream
+) -> None:
     """However many ask for a tag that nobody here knows, over two workers: one counted GET."""
     image = hub.add_image("team/fresh", "cold", [b"cold"])
     mirror = start(make_mirror, workers=2, fresh_for="60s")

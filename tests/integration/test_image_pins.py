@@ -38,7 +38,7 @@ def test_a_pin_by_digest_is_a_pin(shared_mirror: MirrorProcess, shared_hub: Fake
     again = shared_mirror.run("images", "unpin", f"exact/app@{image.digest}")
     removed = run_json(shared_mirror, "images", "rm", f"exact/app@{image.digest}")
 
-    assert pinned == {"pinned": [name], "dry_run": False}
+    assert pinned == {"pinned": [name], "incomplete": [], "dry_run": False}
     assert (listed["name"], listed["pins"]) == ("docker.io/exact/app:1", [name])
     assert [(each["removed"], len(each["refused"])) for each in refused] == [([], 1)] * 2
     assert all(name in each["refused"][0] for each in refused)

@@ -1,4 +1,4 @@
-"""`entrepot images` beside a running mirror: what it tells, what it changes, what it refuses."""
+"""`entrepot images` beside a running mirror: what it shows, what it changes, what it refuses."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,8 +28,8 @@ GLANCE = 1.0  # seconds after which a worker sees what another process changed
 ALL = ("cache", "evict", "--to", "1")
 
 
-def test_lists_tell_what_is_here(shared_mirror: MirrorProcess, shared_hub: FakeUpstream) -> None:
-    """A glob lists the images it means: how much of each is here, and for which platforms."""
+def test_lists_show_what_is_stored(shared_mirror: MirrorProcess, shared_hub: FakeUpstream) -> None:
+    """A glob lists the images that it matches, with size and stored platforms."""
     index, amd, arm = add_platforms(shared_hub, "listed/multi")
     whole = shared_hub.add_image("listed/whole", "1.0", [make_layer(1)])
     keep(shared_mirror, index, amd, whole)
@@ -50,7 +50,7 @@ def test_lists_tell_what_is_here(shared_mirror: MirrorProcess, shared_hub: FakeU
 def test_familiar_names_mean_full_ones(
     shared_mirror: MirrorProcess, shared_hub: FakeUpstream
 ) -> None:
-    """However an image is spelt it is the same one, and it is described once."""
+    """All spellings of a name mean the same image, which is described once."""
     image = shared_hub.add_image("library/app", "1.0", [make_layer(2)])
     keep(shared_mirror, image)
     spelt = ("app:1.0", "library/app:1.0", "docker.io/library/app:1.0", "ap?:1.*")
@@ -86,7 +86,7 @@ def test_mistakes_are_one_helpful_line(
     code: int,
     words: str,
 ) -> None:
-    """What cannot be done is said on stderr, with the exit code of its kind; nothing is done."""
+    """A mistake is one line on stderr, with the exit code of its kind, and nothing changes."""
     keep(shared_mirror, shared_hub.add_image("library/known", "1", [b"known"]))
 
     result = shared_mirror.run("images", *arguments)
@@ -98,7 +98,7 @@ def test_mistakes_are_one_helpful_line(
 
 
 def test_without_a_data_folder_nothing_is_made(tmp_path: Path) -> None:
-    """A command that finds no data folder says how there would be one, and makes none."""
+    """A command without a data folder says how to make one, and makes none."""
     config = tmp_path / "entrepot.toml"
     config.write_text(f'storage.path = "{tmp_path}/data"')
 
@@ -139,7 +139,7 @@ def test_dry_runs_change_nothing(
 def test_a_dry_run_foresees_what_removing_frees(
     shared_mirror: MirrorProcess, shared_hub: FakeUpstream
 ) -> None:
-    """Several names together free what they share among them, in the dry run as in earnest."""
+    """Images that are removed together free the bytes that they share; the dry run says so too."""
     base = make_layer(4)
     one = shared_hub.add_image("foreseen/app", "1", [base])
     shared_hub.tag("foreseen/app", "latest", one.digest)
@@ -156,7 +156,7 @@ def test_a_dry_run_foresees_what_removing_frees(
 
 
 def test_a_pin_outlasts_a_storm(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
-    """Whatever is pulled beyond the limit, all of a pinned image stays, upstream or not."""
+    """A pinned image stays complete, however much is pulled beyond the limit."""
     mirror = make_mirror({"storage": {"limit": MIB, "reserve": 0}, "tags": {"fresh_for": "1h"}})
     pinned = hub.add_image("team/kept", "1", [make_layer(6, 150 * KIB), make_layer(7, 150 * KIB)])
     keep(mirror, pinned)
@@ -172,7 +172,7 @@ def test_a_pin_outlasts_a_storm(make_mirror: MirrorMaker, hub: FakeUpstream) -> 
 
 
 def test_a_pin_of_a_platform_keeps_just_that(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
-    """With --platform the index and that platform's image stay; the others may go."""
+    """A pin with --platform keeps the index and that platform; the others can be evicted."""
     index, amd, arm = add_platforms(hub, "team/multi")
     mirror = make_mirror()
     keep(mirror, index, amd, arm)
@@ -191,7 +191,7 @@ def test_a_pin_of_a_platform_keeps_just_that(make_mirror: MirrorMaker, hub: Fake
 def test_a_pin_follows_a_moved_tag_when_refreshed(
     make_mirror: MirrorMaker, hub: FakeUpstream
 ) -> None:
-    """A pin keeps what a tag led to until a refresh: that fetches the new, the old may go."""
+    """A pin stays on the former image until a refresh has downloaded the new one."""
     mirror = make_mirror({"tags": {"fresh_for": "0s"}})
     old = hub.add_image("team/app", "1", [make_layer(40)])
     keep(mirror, old)
@@ -215,7 +215,7 @@ def test_a_pin_follows_a_moved_tag_when_refreshed(
 def test_removing_frees_what_nobody_shares(
     shared_mirror: MirrorProcess, shared_hub: FakeUpstream
 ) -> None:
-    """What is removed frees its own bytes and no shared ones; the next pull fetches it again."""
+    """Removing an image frees what no other image uses; the next pull downloads it again."""
     base, own = make_layer(50), make_layer(51)
     image = shared_hub.add_image("removed/app", "1", [base, own])
     other = shared_hub.add_image("removed/other", "1", [base])
@@ -242,7 +242,7 @@ def test_removing_frees_what_nobody_shares(
 def test_removing_one_of_two_names_keeps_the_image(
     shared_mirror: MirrorProcess, shared_hub: FakeUpstream
 ) -> None:
-    """A tag goes alone as long as another one leads to the same image; by digest all go."""
+    """Removing one of two tags keeps the image; removing its digest removes all its tags."""
     image = shared_hub.add_image("named/app", "1", [make_layer(52)])
     shared_hub.tag("named/app", "latest", image.digest)
     keep(shared_mirror, image)
@@ -261,7 +261,7 @@ def test_removing_one_of_two_names_keeps_the_image(
 def test_the_pinned_is_refused_and_the_rest_removed(
     shared_mirror: MirrorProcess, shared_hub: FakeUpstream
 ) -> None:
-    """A glob pins, refuses and unpins all it means; what is unpinned can be removed."""
+    """Globs pin and unpin all images they match; pinned images are not removed, unpinned are."""
     images = [shared_hub.add_image("globbed/app", tag, [tag.encode()]) for tag in ("1", "2", "dev")]
     keep(shared_mirror, *images)
     names = ["docker.io/globbed/app:1", "docker.io/globbed/app:2"]
@@ -272,7 +272,7 @@ def test_the_pinned_is_refused_and_the_rest_removed(
     unpinned = run_json(shared_mirror, "images", "unpin", "globbed/*")
     removed = run_json(shared_mirror, "images", "rm", "globbed/*")
 
-    assert pinned == {"pinned": names, "dry_run": False}
+    assert pinned == {"pinned": names, "incomplete": [], "dry_run": False}
     assert shown[0]["pins"] == names[:1]
     assert list(refused["removed"]) == ["docker.io/globbed/app:dev"]
     assert [why.rpartition(" ")[2] for why in refused["refused"]] == names
@@ -280,8 +280,8 @@ def test_the_pinned_is_refused_and_the_rest_removed(
     assert list(removed["removed"]) == names
 
 
-def test_refreshing_fetches_what_lacks(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
-    """A platform can be fetched before anybody pulls it; a refresh that fails loses nothing."""
+def test_refreshing_downloads_what_is_missing(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+    """A refresh downloads a platform that nobody pulled; a failed refresh loses nothing."""
     index, amd, arm = add_platforms(hub, "team/multi")
     mirror = make_mirror()
     keep(mirror, index, amd)

@@ -48,7 +48,7 @@ def test_no_range_ends_a_wrong_blob(
     assert hub.blob(digest)[-1000:] in right.body or hub.blob(digest)[-1:] == right.body
 
 
-def test_a_crowd_costs_one_question(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+def test_many_clients_cost_one_question(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
     """Fifty clients that ask for a blob that is not there cost one HEAD, and so do the next."""
     mirror = make_mirror(workers=1)
     urls = [f"{mirror.url}/v2/{REPOSITORY}/blobs/{ABSENT}"] * 50

@@ -13,9 +13,10 @@ import pytest
 
 from registry.server.heartbeats import Heartbeats
 from registry.server.shared import SharedResources
-from registry.server.worker import MIRROR, run_worker
+from registry.server.worker import run_worker
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder, open_folder
+from registry.wiring.services import build_mirror_service
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.mirror import MirrorProcess
@@ -26,14 +27,14 @@ SERVE = (sys.executable, "-m", "registry", "serve", "--config")
 MAX_FAILED_STARTS = """
 import os, socket, sys
 from pathlib import Path
-from registry.server.shared import Berth
+from registry.server.shared import SharedResources
 from registry.server.heartbeats import Heartbeats
 from registry.logs import configure_logs
 from registry.server.supervisor import Supervisor, signal, WATCHED
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder
 
-async def die(berth, number):
+async def die(shared, number):
     if number >= 0:
         raise OSError("no room")
 
@@ -42,8 +43,8 @@ signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
 pulls, console = socket.socketpair()
 lifeline, own_end = os.pipe()
 folder = DataFolder(Path(sys.argv[1]))
-berth = Berth(Settings(), folder, pulls, console, Heartbeats(2), lifeline, folder.root)
-sys.exit(0 if Supervisor(die, lambda former: former, own_end).run(berth, 2) else 1)
+shared = SharedResources(Settings(), folder, pulls, console, Heartbeats(2), lifeline, folder.root)
+sys.exit(0 if Supervisor(die, lambda former: former, own_end).run(shared, 2) else 1)
 """
 
 
@@ -138,7 +139,7 @@ def test_a_worker_that_cannot_accept_crashes(shared: SharedResources) -> None:
     shared.pulls.close()
 
     with pytest.raises(ValueError, match="file descriptor"):
-        asyncio.run(asyncio.wait_for(run_worker(MIRROR, shared, 0), PATIENCE))
+        asyncio.run(asyncio.wait_for(run_worker(build_mirror_service(), shared, 0), PATIENCE))
 
 
 def test_metrics_live_in_the_data_folder(make_mirror: MirrorMaker) -> None:

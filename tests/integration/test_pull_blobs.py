@@ -188,7 +188,7 @@ def test_sha512_names_content_too(shared_mirror: MirrorProcess, shared_hub: Fake
     """A blob and a manifest named by sha512 are fetched, verified, kept and served."""
     repository, layer = "library/long-digest", b"named by sha512" * 50
     blob = "sha512:" + hashlib.sha512(layer).hexdigest()
-    shared_hub._hold(blob, Held(layer), repository)
+    shared_hub._store(blob, Held(layer), repository)
     image = shared_hub.add_image(repository, None, [blob])
     digest = "sha512:" + hashlib.sha512(image.manifest).hexdigest()
     shared_hub.add_manifest(repository, digest, image.manifest, image.media_type)

@@ -19,6 +19,7 @@ from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Image
 from tests.harness.large_layer import MIB
 from tests.harness.mirror import MirrorProcess
+from tests.harness.sizes import list_sizes
 from tests.integration.wire import fetch, wait_until
 
 CLIENTS = 4
@@ -26,8 +27,8 @@ CLIENTS = 4
 IMAGES = 50
 TIMES = 5  # as much as fits
 POINTS = 0.05  # of the hit ratio, behind an ideal cache
-REDUCED = (256 * 1024, 20.0)
-FULL = pytest.param(8 * MIB, 300.0, marks=[pytest.mark.soak, pytest.mark.timeout(600)])
+SMALL = 256 * 1024
+SIZES = list_sizes((SMALL, 5.0), (SMALL, 20.0), (8 * MIB, 300.0), seconds=600)
 
 
 @dataclass
@@ -85,7 +86,7 @@ def pull(mirror: MirrorProcess, image: Image) -> bool:
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize(("size", "seconds"), [REDUCED, FULL])
+@pytest.mark.parametrize(("size", "seconds"), SIZES)
 def test_a_storm_stays_within_the_limit(
     make_mirror: MirrorMaker,
     hub: FakeUpstream,

@@ -3,13 +3,13 @@
 import socket
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.certificates import Authority, make_authority
+from tests.harness.commands import run_command
 
 Tree = list[tuple[str, int, int, bytes]]
 
@@ -42,14 +42,7 @@ def refuse(tmp_path: Path) -> Callable[..., str]:
             )
             head, table, rest = (server + settings).partition("[server]\n")
             path.write_text(head + table + ports + rest + storage)
-        done = subprocess.run(
-            [sys.executable, "-m", "registry", "serve", "--config", path],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = run_command("serve", "--config", str(path))
         assert done.returncode == 2, done
         assert done.stdout == ""
         (line,) = done.stderr.splitlines()

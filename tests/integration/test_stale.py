@@ -186,7 +186,7 @@ def test_the_warning_says_why(
     assert shared_hub.url in warning
     assert warning.isascii()
     upstream = place.rpartition("/")[2]
-    logged = doubting_mirror.events("served stale")[-1]
+    logged = doubting_mirror.events("stale manifest served")[-1]
     assert logged["image"] == f"{upstream}/team/known:1"
 
 

@@ -22,7 +22,7 @@ def add_tags(hub: FakeUpstream, repository: str) -> list[str]:
 def test_a_token_is_fetched_once_however_many_ask(
     shared_mirror: MirrorProcess, shared_hub: FakeUpstream
 ) -> None:
-    """A crowd that needs the same token before there is one waits for the same request."""
+    """Many clients that need the same token before there is one wait for the same request."""
     tags = add_tags(shared_hub, "team/crowd")
     shared_hub.journal.clear()
     shared_hub.faults.add(Fault("token", Delay(0.5)))

@@ -1,4 +1,4 @@
-"""`entrepot images warm` beside a running mirror: what it reads, fetches, spends and tells."""
+"""`entrepot images warm` beside a running mirror: what it reads, downloads, uses up and prints."""
 
 import contextlib
 import os
@@ -57,14 +57,14 @@ def test_sources_of_every_kind_are_mixed(
     assert is_warm(shared_mirror, *images)
     lines = result.stdout.splitlines()
     assert len(lines) == len(images) + 1
-    assert lines[-1].startswith("5 images are here, ")
+    assert lines[-1].startswith("5 images are stored, ")
     assert "\x1b" not in result.stdout + result.stderr
 
 
 def test_one_that_fails_stops_no_other(
     shared_mirror: MirrorProcess, shared_hub: FakeUpstream, tmp_path: Path
 ) -> None:
-    """What cannot be had is told last, with why and where it is wanted, and the exit code is 1."""
+    """Failed images are listed last, with the reason and the places; it exits with 1."""
     good = [shared_hub.add_image("partly/app", tag, [tag.encode()]) for tag in ("a", "z")]
     (tmp_path / "images.txt").write_text(
         "partly/app:a\npartly/nosuch:1 # for tests\nnowhere.example:1/a:1\npartly/app:z\n"
@@ -80,10 +80,10 @@ def test_one_that_fails_stops_no_other(
     assert told[-1] == "entrepot: 2 of 4 images failed"
 
 
-def test_a_guess_that_is_none_is_no_failure(
+def test_a_guess_that_is_not_found_is_no_failure(
     shared_mirror: MirrorProcess, shared_hub: FakeUpstream
 ) -> None:
-    """A field that looks like an image, and leads nowhere, is told and passed over."""
+    """A field that only looks like an image, and is not found, is a remark and no failure."""
     image = shared_hub.add_image("guessed/app", "1", [b"guessed"])
     text = "kind: Operator\nspec: {one: {image: guessed/app:1}, two: {image: guessed/nosuch:1}}"
 
@@ -91,7 +91,7 @@ def test_a_guess_that_is_none_is_no_failure(
 
     assert result.returncode == 0, result.stderr
     assert is_warm(shared_mirror, image)
-    assert "guessed/nosuch:1 looked like an image, and is none" in result.stderr
+    assert "guessed/nosuch:1 only looks like an image, and was not found" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,16 @@ def test_a_guess_that_is_none_is_no_failure(
     [
         ((), 2, "name images, a file with --file"),
         (("-f", "no.txt"), 2, "no.txt: cannot be read (No such file or directory)"),
-        (("-f", "-"), 2, "no images: none in stdin; see whether what wrote it failed"),
-        (("--pulled", "no/*"), 2, "no images: none in what clients pulled; take a longer"),
+        (
+            ("-f", "-"),
+            2,
+            "none in stdin; check whether the program that wrote it failed",
+        ),
+        (
+            ("--pulled", "no/*"),
+            2,
+            "none in the images that clients pulled; use a longer",
+        ),
         (("library/*",), 2, "--pulled 'library/*'"),
         (("--client", "alice"), 2, "a network such as"),
         (("--pulled-since", "often"), 2, "is not a duration"),
@@ -108,10 +116,10 @@ def test_a_guess_that_is_none_is_no_failure(
         (("a:1", "--build-arg", "=1"), 2, "write NAME=VALUE"),
     ],
 )
-def test_mistakes_are_told_with_the_cure(
+def test_mistakes_are_explained(
     shared_mirror: MirrorProcess, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
-    """What cannot be read is said on stderr, and nothing is fetched."""
+    """A mistake is explained on stderr with what to write, and nothing is downloaded."""
     result = shared_mirror.run("images", "warm", *arguments)
     assert (result.returncode, result.stdout) == (code, "")
     assert words in " ".join(result.stderr.replace("│", " ").split())
@@ -119,7 +127,7 @@ def test_mistakes_are_told_with_the_cure(
 
 
 def test_a_dry_run_changes_nothing(shared_mirror: MirrorProcess, shared_hub: FakeUpstream) -> None:
-    """It asks by HEAD alone, tells what it would cost, and no row and no file changes."""
+    """A dry run asks by HEAD only, says what a run would cost, and changes no row and no file."""
     known = shared_hub.add_image("dried/known", "1", [b"known"])
     shared_hub.add_image("dried/new", "1", [b"new"])
     keep(shared_mirror, known)
@@ -128,14 +136,22 @@ def test_a_dry_run_changes_nothing(shared_mirror: MirrorProcess, shared_hub: Fak
 
     told = warm(shared_mirror, "dried/known:1", "dried/new:1", "--dry-run")
 
-    assert told["docker.io/dried/known:1"]["forecast"] == {"least": 0, "most": 0, "missing": 0}
-    assert told["docker.io/dried/new:1"]["forecast"] == {"least": 1, "most": 3, "missing": None}
+    assert told["docker.io/dried/known:1"]["estimate"] == {
+        "min_requests": 0,
+        "max_requests": 0,
+        "missing_bytes": 0,
+    }
+    assert told["docker.io/dried/new:1"]["estimate"] == {
+        "min_requests": 1,
+        "max_requests": 3,
+        "missing_bytes": None,
+    }
     assert before == read_knowledge(shared_mirror.data)
     assert shared_hub.journal.count("manifest", "GET") == 0
 
 
 def test_a_dry_run_adds_up(shared_mirror: MirrorProcess, shared_hub: FakeUpstream) -> None:
-    """What nobody knows the size of yet is counted once, in the last line."""
+    """The last line of a dry run counts the images whose size is not known yet."""
     keep(shared_mirror, shared_hub.add_image("added/known", "1", [b"known"]))
     names = [f"added/new:{number}" for number in range(3)]
     for number in range(3):
@@ -144,16 +160,16 @@ def test_a_dry_run_adds_up(shared_mirror: MirrorProcess, shared_hub: FakeUpstrea
     lines = shared_mirror.run("images", "warm", "added/known:1", *names, "--dry-run").stdout
 
     assert lines.splitlines() == [
-        "docker.io/added/known:1: is here",
-        *(f"would warm docker.io/{name}" for name in names),
-        "would warm 3 of 4 images: 3 of a size that is not known yet",
+        "docker.io/added/known:1: up to date",
+        *(f"would download docker.io/{name}" for name in names),
+        "would download 3 of 4 images: 3 of a size that is not known yet",
     ]
 
 
 def test_an_image_for_another_platform_is_told(
     shared_mirror: MirrorProcess, shared_hub: FakeUpstream
 ) -> None:
-    """One without an index is fetched as it is, with a remark, and it is no failure."""
+    """An image without an index is downloaded for its own platform, with a remark."""
     shared_hub.add_image("foreign/app", "1", [b"arm"], platform=("linux", "arm64"))
 
     result = shared_mirror.run("images", "warm", "foreign/app:1", "--platform", "linux/amd64")
@@ -162,8 +178,8 @@ def test_an_image_for_another_platform_is_told(
     assert "foreign/app:1 is only for linux/arm64: taken as it is" in result.stderr
 
 
-def test_interrupted_it_goes_on(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
-    """Killed in the middle of a blob, the next one fetches what is missing of it only."""
+def test_an_interrupted_run_continues(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+    """After a kill in the middle of a blob, the next run downloads only the rest of it."""
     image = hub.add_image("large/app", "1", [hub.add_big_blob(4 * MIB)])
     mirror = make_mirror(workers=1)
     command = [sys.executable, "-m", "registry", "images", "warm", "large/app:1"]
@@ -187,8 +203,8 @@ def measure_parts(data: Path) -> int:
     return sum(path.stat().st_size for path in (data / "spool").glob("*.part"))
 
 
-def test_the_budget_is_told_and_kept(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
-    """What is needed and what is left is said first; what is beyond it fails, and is not begun."""
+def test_the_pull_limit_is_printed_and_kept(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+    """The pull limit is printed first; an image that needs more fails without a request."""
     for number in range(4):
         hub.add_image("counted/app", str(number), [make_layer(number)])
     hub.pulls_left, hub.pulls_limit = 2, 100
@@ -199,24 +215,24 @@ def test_the_budget_is_told_and_kept(make_mirror: MirrorMaker, hub: FakeUpstream
 
     assert result.returncode == 1
     first = result.stderr.splitlines()[0]
-    assert first.startswith("docker.io: needs 4 to 12 counted manifest requests, 2 of 100 in 6h")
-    assert "warm again later" in first
-    assert result.stderr.count("and 0 are left of its budget; come again in 6 h") == 2
+    assert first.startswith("docker.io: needs 4 to 12 counted manifest requests; 2 of 100 in 6h")
+    assert "run the command again later" in first
+    assert result.stderr.count("and its pull limit has 0 left; try again in 6 h") == 2
     assert hub.journal.count("manifest", "GET") == 2
     hub.pulls_left = 50
     told = warm(mirror, *names)
-    assert [each["forecast"]["least"] for each in told[""]["images"]] == [0, 0, 1, 1]
+    assert [each["estimate"]["min_requests"] for each in told[""]["images"]] == [0, 0, 1, 1]
 
 
 def test_what_was_pulled_is_a_source(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
-    """What clients pulled lately comes back by their names, narrowed by client and image."""
+    """Earlier pulls are a source of names, which can be narrowed by client and image."""
     index, amd, _ = add_platforms(hub, "team/multi")
     single = hub.add_image("other/app", "2", [b"app"])
     mirror = make_mirror(workers=1)
     for _ in range(3):  # the later ones are repeated from memory
         keep(mirror, index, amd, single)
-    wait_until(lambda: len(ask(mirror.data, "SELECT * FROM clients")) == 3, "pulls are noted")
-    assert {row[0] for row in ask(mirror.data, "SELECT client FROM clients")} == {"127.0.0.1"}
+    wait_until(lambda: len(ask(mirror.data, "SELECT * FROM pulls")) == 3, "pulls are noted")
+    assert {row[0] for row in ask(mirror.data, "SELECT client FROM pulls")} == {"127.0.0.1"}
     mirror.run("cache", "evict", "--to", "1")
     explain = ("images", "warm", "--explain")
 
@@ -228,22 +244,22 @@ def test_what_was_pulled_is_a_source(make_mirror: MirrorMaker, hub: FakeUpstream
     names = {"docker.io/team/multi:1", "docker.io/other/app:2"}
     assert {each["image"] for each in both["images"]} == names
     assert [each["image"] for each in one["images"]] == ["docker.io/other/app:2"]
-    assert one["images"][0]["places"] == ["pulled just now by 127.0.0.1"]
+    assert one["images"][0]["wanted_by"] == ["pulled just now by 127.0.0.1"]
     assert none["images"] == []
     assert {each["image"] for each in warmed_image[""]["images"]} == names
     assert is_warm(mirror, index, amd, single)
 
 
 def test_offline_it_is_refused(make_mirror: MirrorMaker) -> None:
-    """A mirror that may ask nobody says so at once."""
+    """With offline = true, the command fails at once with the reason."""
     mirror = make_mirror({"offline": True}, workers=1)
     result = mirror.run("images", "warm", "team/app:1")
     assert (result.returncode, result.stdout) == (2, "")
-    assert "offline: is true, so nothing can be fetched" in result.stderr
+    assert "offline: is true, so nothing can be downloaded" in result.stderr
 
 
-def test_on_a_terminal_bars_tell_what_arrives(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
-    """There is a bar for all and one for each blob under way, and lines of their own above them."""
+def test_on_a_terminal_bars_show_downloads(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+    """There is one bar for everything and one for each blob; lines are printed above them."""
     image = hub.add_image("large/app", "1", [hub.add_big_blob(2 * MIB)])
     mirror = make_mirror(workers=1)
     hub.rate = MIB
@@ -266,12 +282,12 @@ def test_on_a_terminal_bars_tell_what_arrives(make_mirror: MirrorMaker, hub: Fak
     assert any(line.startswith(f"  app:1 {image.layers[0][7:19]} ") for line in lines)
     assert "-:--" not in bare, "what is not known yet is left out"
     assert re.search(r"/2.0 MiB [0-9.]+ [KM]iB/s 0:00:0[0-9]", bare), "the pace, and what is left"
-    assert "docker.io/large/app:1: 2 MiB fetched" in lines
-    assert lines[-1] == "1 image is here, 2 MiB fetched"
+    assert "docker.io/large/app:1: 2 MiB downloaded" in lines
+    assert lines[-1] == "1 image is stored, 2 MiB downloaded"
 
 
 def read_terminal(terminal: int) -> str:
-    """All that is printed on a terminal until its last program has left."""
+    """Return what programs print on a terminal until the last of them has closed it."""
     shown = b""
     with contextlib.suppress(OSError):  # how Linux tells of the end
         while piece := os.read(terminal, 65_536):

@@ -34,7 +34,7 @@ def _ask(title: str, path: str, *names: str) -> Question:
 QUESTIONS = (
     _ask("store, for one digest", "store/local.py", "stat", "read", "adopt", "open", "claim"),
     _ask("routing table", "mirror/routing.py", "route"),
-    _ask("catalog reads", "catalog/database.py", "read", "survey", "version"),
+    _ask("catalog reads", "catalog/database.py", "read", "survey"),
     _ask("catalog writes", "catalog/database.py", "write"),
     _ask("work in threads", "tasks.py", "in_thread"),
 )

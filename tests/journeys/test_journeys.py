@@ -7,6 +7,7 @@ from tests.journeys.journeys import pull_cold_blob, pull_tag, repeat_tag
 from tests.journeys.questions import QUESTIONS
 
 TABLE = QUESTIONS[1].title
+READS = QUESTIONS[2].title
 WRITES = QUESTIONS[3].title
 
 
@@ -22,6 +23,16 @@ def test_repeating_an_answer_enters_fewer_files(tmp_path: Path) -> None:
     assert whole[TABLE] == repeated[TABLE] == 0, "a request line is routed once"
     assert 0 < repeated[FILES] < whole[FILES]
     assert whole[WRITES] == 0
+
+
+def test_a_hit_after_a_recorded_pull_asks_the_catalog_nothing(tmp_path: Path) -> None:
+    """When a worker has recorded its pulls, the next hit still needs no query."""
+    running = pull_tag(tmp_path, pause=1.5)
+    counted = count(next(running))
+    running.close()
+
+    assert counted[TABLE] > 0
+    assert counted[READS] == 0
 
 
 def test_a_cold_blob_is_followed_to_its_end(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from registry.catalog.database import Database
 from registry.oci.digest import Digest
 from registry.store.data_folder import open_folder
 from tests.fakes.source import MemorySource, Tap
+from tests.harness.sizes import list_sizes
 from tests.property.download_steps import ACTIONS, SIZES
 from tests.property.faulty_disk import FaultyDisk
 from tests.property.mirror_site import REPOSITORY, Process, Reader
@@ -286,13 +287,9 @@ def run(examples: int, steps: int) -> None:
     )
 
 
-def test_flights() -> None:
+@pytest.mark.parametrize(
+    ("examples", "steps"), list_sizes((60, 25), (300, 25), (4000, 60), seconds=3600)
+)
+def test_downloads(examples: int, steps: int) -> None:
     """Whatever upstream, disk, processes and clients do, the laws of the spool hold."""
-    run(examples=150, steps=25)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-def test_flights_for_long() -> None:
-    """The same with many more and longer stories."""
-    run(examples=4000, steps=60)
+    run(examples, steps)

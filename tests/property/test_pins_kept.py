@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry.catalog.database import Database
-from registry.catalog.pins import KEPT, Pin, PinCatalog, Root, is_kept
+from registry.catalog.pins import KEPT, Pin, Root, is_kept, put_pins
 from registry.oci.digest import Digest
 from registry.oci.names import Tag
 from tests.property.test_deletion import (
@@ -67,7 +67,7 @@ def test_a_blob_is_kept_as_seen_from_above_and_below(
     runner, database = site
     runner.run(database.write(prepare))
     last = {(pin.repository, pin.reference): pin for pin in pins}  # a later one replaces a former
-    stored = runner.run(PinCatalog(database).put(last.values()))
+    stored = runner.run(database.write(lambda rows: put_pins(rows, list(last.values()))))
     from_above, from_below = runner.run(database.survey(look))
     assert from_above == from_below
     assert {str(each) for each in from_above & set(world.stored)} == stored

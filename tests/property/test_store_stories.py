@@ -26,6 +26,7 @@ from registry.catalog.pulls import Pull
 from registry.errors import ImagePinned, ManifestUnknown, StoreError
 from registry.oci.digest import Digest
 from registry.store.data_folder import open_folder
+from tests.harness.sizes import list_sizes
 from tests.property.store_site import IMAGES, LAYERS, LIMIT, Crash, Fuse, Process
 from tests.property.virtual_loop import InlineExecutor, VirtualLoop
 
@@ -104,7 +105,7 @@ class StoreMachine(RuleBasedStateMachine):
         image = IMAGES[number]
         name, digest = image.tag, image.manifest.digest
         used = Pull(image.repository, name, digest, "", float(next(self.moments)))
-        await self.process.pulls.note([used])
+        await self.process.pulls.record([used])
 
     async def pin(self, number: int) -> None:
         images, name = self.process.content.images, (IMAGES[number].repository, IMAGES[number].tag)
@@ -162,7 +163,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def list_kept(self) -> dict[str, set[str]]:
         """What each pin keeps, of what is here."""
-        graph = self.run(self.process.images.draw())
+        graph = self.run(self.process.images.load())
         kept = {}
         for pin in self.process.content.images.list_pins():
             roots = [str(root.digest) for root in pin.roots]
@@ -223,9 +224,12 @@ def tell(examples: int, steps: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
-def test_store_stories() -> None:
+@pytest.mark.parametrize(
+    ("examples", "steps"), list_sizes((25, 20), (150, 25), (3000, 50), seconds=3600)
+)
+def test_store_stories(examples: int, steps: int) -> None:
     """Whatever is done in whatever order, wherever it is cut off, the laws of the store hold."""
-    tell(examples=25, steps=20)
+    tell(examples, steps)
 
 
 def cut_off(action: str, step: int) -> bool:
@@ -252,11 +256,3 @@ def test_a_crash_at_every_step(action: str) -> None:
     assert cut_off(action, 1)
     assert any(not cut_off(action, step) for step in range(2, 200))
     gc.collect()
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
-def test_store_stories_for_long() -> None:
-    """The same with many more and longer stories."""
-    tell(examples=3000, steps=50)

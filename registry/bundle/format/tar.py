@@ -27,7 +27,7 @@ _MAX_SIZE = 2**60  # bytes; no file system has larger files
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One file of a bundle: its content are the `size` bytes from `offset` on.
+    """One file of a bundle: its content is the `size` bytes from `offset` on.
 
     `end` is where the next header of the archive begins.
     """

@@ -15,10 +15,10 @@ from registry.oci.digest import Digest
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A blob of `size` bytes that is cut over volumes; `lacking` bytes of it are missing."""
+    """A blob of `size` bytes that is cut over volumes; `missing` bytes of it have not come."""
 
     digest: Digest
-    lacking: int
+    missing: int
     size: int
 
 

@@ -45,7 +45,7 @@ class Importer:
         """Return how many bytes of a bundle are not on this disk yet, not even in partial files."""
         return await self._count_missing(lock.blobs)
 
-    async def count_lacking(self, lock: Lock) -> int:
+    async def count_omitted(self, lock: Lock) -> int:
         """Return how many bytes that a bundle leaves out are not on this disk either."""
         return await self._count_missing(lock.omitted)
 

@@ -46,7 +46,7 @@ class Difference:
 
     @property
     def is_empty(self) -> bool:
-        """Whether both bundles bring the same images."""
+        """Whether both bundles have the same images."""
         return not (self.added or self.removed or self.changed or self.new or self.gone)
 
 

@@ -88,7 +88,7 @@ def _find_source(paths: Sequence[Path], stack: ExitStack) -> BundleSource:
 
 
 def _is_volume(file: FileIO, label: str) -> bool:
-    """Whether an archive begins with `volume.json`, be its header damaged or not."""
+    """Whether an archive begins with `volume.json`, even if its header is damaged."""
     if not file.seekable():
         return False
     try:

@@ -1,8 +1,7 @@
 """Verifying a bundle: every byte is read, and everything that is wrong is reported."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from registry.bundle.format.tar import BlobMember, Member, format_blob_name
 from registry.bundle.read.head import (
@@ -160,39 +159,3 @@ class _Verification:
         self._verdict.right += 1
         self._verdict.size += member.size
         return b"".join(kept)
-
-
-def list_lines(verdict: Verdict) -> Iterator[str]:
-    """Yield a line of text for each thing that is wrong; first what may have caused the others."""
-    yield from verdict.wrong
-    for kind, found in (("damaged", verdict.damaged), ("missing", verdict.missing)):
-        for each in found:
-            needed = f", needed by {', '.join(each.images)}" if each.images else ""
-            yield f"{kind}: {each.name} in {each.place}{needed}"
-    if verdict.volumes and not verdict.number:
-        numbers = ", ".join(map(str, verdict.volumes))
-        yield f"missing: volumes {numbers} of {verdict.count}"
-
-
-def list_facts(verdict: Verdict) -> dict[str, Any]:
-    """Return a verdict as JSON has it."""
-
-    def describe(each: Damage) -> dict[str, Any]:
-        return {
-            "digest": str(each.digest),
-            "name": each.name,
-            "in": each.place,
-            "images": list(each.images),
-        }
-
-    return {
-        "whole": verdict.is_whole,
-        "right": verdict.right,
-        "size": verdict.size,
-        "damaged": [describe(each) for each in verdict.damaged],
-        "missing": [describe(each) for each in verdict.missing],
-        "wrong": list(verdict.wrong),
-        "volume": verdict.number or None,
-        "volumes": verdict.count or None,
-        "missing_volumes": list(verdict.volumes),
-    }

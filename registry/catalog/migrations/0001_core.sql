@@ -1,6 +1,6 @@
 -- Repositories are written registry/name, e.g. docker.io/library/nginx; times are epoch seconds.
 
--- Every manifest whose bytes are stored, whoever holds it.
+-- Every manifest whose bytes are stored, whichever repository has it.
 CREATE TABLE manifests (
     digest        TEXT PRIMARY KEY,
     media_type    TEXT NOT NULL,
@@ -30,7 +30,7 @@ CREATE TABLE holdings (
     PRIMARY KEY (repository, digest)
 ) WITHOUT ROWID;
 
--- Blobs that the upstream itself said a repository has, without a manifest that says so.
+-- Blobs that no manifest of the repository refers to, but that it has as the upstream said.
 CREATE TABLE grants (
     repository TEXT NOT NULL,
     digest     TEXT NOT NULL,
@@ -46,7 +46,7 @@ CREATE TABLE tags (
     PRIMARY KEY (repository, tag)
 ) WITHOUT ROWID;
 
--- Lists that upstreams gave: the tags of a repository, the referrers of a digest.
+-- Lists that upstreams returned: the tags of a repository, the referrers of a digest.
 CREATE TABLE lists (
     repository TEXT NOT NULL,
     subject    TEXT NOT NULL,
@@ -61,7 +61,7 @@ CREATE TABLE blobs (
     stored REAL NOT NULL
 ) WITHOUT ROWID;
 
--- The pull budget that an endpoint last told for an identity.
+-- The pull limit that an endpoint stated last for an identity.
 CREATE TABLE budgets (
     endpoint  TEXT NOT NULL,
     identity  TEXT NOT NULL,

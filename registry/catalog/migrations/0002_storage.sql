@@ -6,20 +6,20 @@ CREATE TABLE pulls (
     PRIMARY KEY (digest, repository)
 ) WITHOUT ROWID;
 
--- Room that a fill may take, or that its part takes, until it is a row of `blobs`.
+-- Bytes that are reserved for a download or used by its partial file, until the blob is recorded.
 CREATE TABLE reservations (
     digest TEXT PRIMARY KEY,
     size   INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- Blobs that are known no more, and whose files may still be there: their bytes count until then.
+-- Blobs that are being deleted: their bytes count until their files are gone.
 CREATE TABLE doomed (
     digest TEXT PRIMARY KEY,
     size   INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- What stays for ever: the manifest `digest`, and where `is_deep` also all it refers to. An image of
--- many platforms that is pinned for some is its index, not deep, and those platforms' manifests.
+-- Pinned manifests: nothing deletes the manifest `digest`, nor, if `is_deep`, what it refers to. A
+-- pin of some platforms of an image has the index, not deep, and the manifests of the platforms.
 CREATE TABLE pins (
     repository TEXT NOT NULL,
     reference  TEXT NOT NULL,
@@ -30,13 +30,13 @@ CREATE TABLE pins (
     PRIMARY KEY (repository, reference, digest)
 ) WITHOUT ROWID;
 
--- Blobs whose bytes have changed on disk: set aside, and counted until they are thrown away.
+-- Quarantined blobs, whose bytes have changed on disk: they count until their files are deleted.
 CREATE TABLE quarantine (
     digest TEXT PRIMARY KEY,
     size   INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- How far each auditor is: the last digest of its pass, and when that began and ended (0: not yet).
+-- How far each audit has come: its last digest, and when it began and ended (0 until it has ended).
 CREATE TABLE audits (
     auditor  TEXT PRIMARY KEY,
     position TEXT NOT NULL,
@@ -44,14 +44,14 @@ CREATE TABLE audits (
     ended    REAL NOT NULL
 ) WITHOUT ROWID;
 
--- When an image with the blob was last pulled, or it was stored: what room is made from first.
+-- When an image with the blob was last pulled, or the blob was stored. The oldest is evicted first.
 ALTER TABLE blobs RENAME COLUMN stored TO used;
 CREATE INDEX blobs_by_use ON blobs (used);
 
--- Manifests are blobs too; those of former versions were not written down as such.
+-- Manifests are blobs too; former versions did not record them as blobs.
 INSERT OR IGNORE INTO blobs
     SELECT digest, size, MAX(seen) FROM manifests JOIN holdings USING (digest) GROUP BY digest;
 
--- The sizes in the four tables together, in one row: a fill must not add up a million blobs.
+-- The sum of the sizes in the four tables: no download has to add up a million rows.
 CREATE TABLE usage (bytes INTEGER NOT NULL);
 INSERT INTO usage SELECT COALESCE(SUM(size), 0) FROM blobs;

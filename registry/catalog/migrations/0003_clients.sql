@@ -1,4 +1,4 @@
--- Who pulled what by which name: `client` is an address, empty where it was not written down.
+-- Which client pulled what by which name: `client` is an address, empty where none was recorded.
 CREATE TABLE clients (
     digest     TEXT NOT NULL,
     repository TEXT NOT NULL,
@@ -8,7 +8,7 @@ CREATE TABLE clients (
     PRIMARY KEY (digest, repository, reference, client)
 ) WITHOUT ROWID;
 
--- Former versions knew neither client nor name: the names are those that lead there today.
+-- Former versions recorded neither client nor name: the names are those that lead there now.
 INSERT INTO clients
     SELECT digest, repository, COALESCE(tag, digest), '', pulled
         FROM pulls LEFT JOIN tags USING (repository, digest);

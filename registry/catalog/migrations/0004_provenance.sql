@@ -1,4 +1,4 @@
--- Which bundle said what a tag leads to, and the name of the key that had signed it; empty where an
--- upstream said so. When: tags.checked.
+-- The bundle that said where a tag leads, and the name of the key that signed it; empty where an
+-- upstream said so. tags.checked says when.
 ALTER TABLE tags ADD COLUMN bundle TEXT NOT NULL DEFAULT '';
 ALTER TABLE tags ADD COLUMN signer TEXT NOT NULL DEFAULT '';

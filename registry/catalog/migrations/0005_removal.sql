@@ -1,4 +1,4 @@
--- Whether anybody still needs a blob, and what leads to a manifest, is asked once for each blob and
--- manifest of what is removed: without these, all rows would be looked at each time.
+-- A removal asks for each blob whether a repository needs it, and for each manifest which tags lead
+-- to it. Without these indexes each question would read all rows.
 CREATE INDEX holdings_by_digest ON holdings (digest);
 CREATE INDEX tags_by_digest ON tags (repository, digest);

@@ -20,11 +20,11 @@ Keys = Annotated[
 
 
 def check_signer(opened: "Opened", keys: Sequence[Path]) -> str:
-    """Return the file name of the key that signed a bundle; empty where none was asked for.
+    """Return the file name of the key that signed a bundle; empty where no keys are given.
 
     Raises:
-        BundleInvalid: it was signed by none of them.
-        KeyInvalid: one of them is no key.
+        BundleInvalid: none of the keys signed the bundle.
+        KeyInvalid: one of the files holds no public key.
     """
     from registry.bundle.format.signature import Policy  # noqa: PLC0415
 

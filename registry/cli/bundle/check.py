@@ -1,23 +1,25 @@
 """`entrepot bundle check`: is everything inside that a deployment is going to pull?"""
 
-import json
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.cli.bundle.selection import read_gaps
+from registry.cli.bundle.selection import read_other_side
 from registry.cli.images import sources
+from registry.cli.messages import fail, format_error, warn
 from registry.cli.platforms import read_platforms
-from registry.cli.session import Config, Json, fail, format_error
+from registry.cli.printing import print_report
+from registry.cli.session import Config, Json
 from registry.cli.terminal import format_bytes, format_count, format_volumes
 from registry.errors import BundleInvalid, EntrepotError, InvalidInput, SettingsError
 from registry.image_lists.results import Entry, ListedImage, merge
 from registry.oci.digest import Digest
 from registry.oci.image_patterns import parse_image
 from registry.oci.names import format_image
+from registry.reports.bundle.coverage import CoverageResult, MissingImage
 from registry.settings.loading import load_settings
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ _Inputs = Annotated[
 _Platforms = Annotated[
     list[str] | None,
     typer.Option(
-        "--platform", metavar="OS/ARCH", help="These (a,b or repeated) have to be inside."
+        "--platform", metavar="OS/ARCH", help="These have to be inside (a,b or repeated)."
     ),
 ]
 _Have = Annotated[
@@ -41,7 +43,9 @@ _Have = Annotated[
 ]
 _Since = Annotated[
     list[Path] | None,
-    typer.Option("--since", metavar="BUNDLE", help="The other side has its layers. Repeatable."),
+    typer.Option(
+        "--since", metavar="BUNDLE", help="The other side has this bundle's layers. Repeatable."
+    ),
 ]
 
 
@@ -58,10 +62,10 @@ def check_bundle(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Say what a deployment needs and a bundle has not; exit 1 if there is anything.
+    """Show which images of a deployment are missing in a bundle; exit 1 if any are.
 
-    What only looks like an image is told, and does not count. What a delta leaves out lacks, unless
-    --have or --since says that the other side has it.
+    An image that the files only seem to name is shown, and does not count. A layer that a delta
+    leaves out is missing, unless --have or --since says that the other side has it.
 
     Example: entrepot bundle check images.tar -f deploy.yaml --platform linux/amd64
     """
@@ -79,41 +83,26 @@ def check_bundle(
         if not (bundle and entries):
             what = "a bundle" if not bundle else "an image, or -f FILE"
             fail(f"nothing to check: name {what}", 2)
-        there = read_gaps(have or [], since or [], None).facts["have"]
-        gaps = _find_gaps(bundle, entries, platforms, there)
+        stored = read_other_side(have or [], since or [], None).layers["have"]
+        gaps = _find_gaps(bundle, entries, platforms, stored)
     except (InvalidInput, SettingsError) as error:
         fail(str(error), 2)
     except (EntrepotError, OSError) as error:
         fail(format_error(error), 1)
-    if not _report(entries, gaps, as_json=as_json):
+    result = CoverageResult.of(entries, gaps)
+    print_report(result, _draw, as_json=as_json)
+    if not result.is_complete:
         raise typer.Exit(1)
 
 
-def _report(entries: Sequence[Entry], gaps: "Sequence[Gap]", *, as_json: bool) -> bool:
-    """Print what lacks; true if that is nothing but guesses."""
-    guesses = {(each.repository, each.reference) for each in entries if each.is_guess}
-    sure = [
-        each for each in gaps if (each.request.repository, each.request.reference) not in guesses
-    ]
-    if as_json:
-        facts = [_list_facts(gap, is_guess=gap not in sure) for gap in gaps]
-        typer.echo(json.dumps({"checked": len(entries), "lacking": facts}))
-    else:
-        for gap in gaps:
-            typer.echo(_tell(gap, is_guess=gap not in sure))
-        if not sure:
-            typer.echo(f"{format_count(len(entries), 'image')}: nothing lacks")
-    return not sure
-
-
 def _is_path(text: str) -> bool:
-    """Whether a bundle is meant; a misspelt one shall not be taken for an image."""
-    is_spelt = text == "-" or text.startswith(("/", ".")) or text.endswith((".tar", "/"))
-    return is_spelt or Path(text).exists()
+    """Whether the text names a bundle; a misspelt path must not be taken for an image."""
+    looks_so = text == "-" or text.startswith(("/", ".")) or text.endswith((".tar", "/"))
+    return looks_so or Path(text).exists()
 
 
 def _read_entries(named: sources.Sources, config: Path | None) -> tuple[Entry, ...]:
-    """Read what is wanted, and tell what was passed over."""
+    """Read which images are wanted, and print the notes on what was skipped."""
     default = load_settings(config, os.environ).default_upstream
     wanted = [
         ListedImage(format_image(*parse_image(image, default)), "the command line")
@@ -122,7 +111,7 @@ def _read_entries(named: sources.Sources, config: Path | None) -> tuple[Entry, .
     for found in sources.read_files(named):
         wanted += found.images
         for note in found.notes:
-            typer.echo(f"entrepot: {note}", err=True)
+            warn(str(note))
     return merge(wanted)
 
 
@@ -138,39 +127,27 @@ def _find_gaps(
     from registry.bundle.read.open import open_paths  # noqa: PLC0415
 
     with open_paths(bundle) as opened:
-        source = opened.source
-        if source.missing:
-            told = format_volumes(source.missing)
-            why = f"not given: {told} of {source.count}; name all of them"
-            raise BundleInvalid(source.label, why)
+        if missing := list(opened.source.missing):
+            count = opened.source.count
+            why = f"not given: {format_volumes(missing)} of {count}; name all of them"
+            raise BundleInvalid(opened.source.label, why)
         analysis = Analysis(opened.lock, read_manifests(opened))
     requests = [ImageRequest(each.repository, each.reference, each.places) for each in entries]
     return find_gaps(opened.lock, analysis, requests, platforms, have)
 
 
-def _tell(gap: "Gap", *, is_guess: bool) -> str:
-    perhaps = " (if it is an image)" if is_guess else ""
-    places = "".join(f"\n    wanted at {place}" for place in gap.request.sources)
-    return f"{gap.name}{perhaps}: {'; '.join(_list_lacks(gap))}{places}"
+def _draw(result: CoverageResult) -> Iterator[str]:
+    for image in result.missing:
+        guess = " (if it is an image)" if image.guess else ""
+        yield f"{image.image}{guess}: {'; '.join(_list_problems(image))}"
+        yield from (f"    wanted by {place}" for place in image.wanted_by)
+    if result.is_complete:
+        yield f"{format_count(result.checked, 'image')}: nothing is missing"
 
 
-def _list_lacks(gap: "Gap") -> list[str]:
-    size = format_bytes(sum(gap.left_out))
-    match len(gap.left_out):
-        case 0:
-            return list(gap.missing)
-        case 1:
-            told = f"1 layer, {size}, is left out"
-        case count:
-            told = f"{count} layers, {size} together, are left out"
-    return [*gap.missing, f"{told}; --have or --since says what the other side has"]
-
-
-def _list_facts(gap: "Gap", *, is_guess: bool) -> dict[str, Any]:
-    return {
-        "image": gap.name,
-        "places": list(gap.request.sources),
-        "lacks": _list_lacks(gap),
-        "left_out": {"blobs": len(gap.left_out), "size": sum(gap.left_out)},
-        "guess": is_guess,
-    }
+def _list_problems(image: MissingImage) -> list[str]:
+    count, size = image.omitted.blobs, format_bytes(image.omitted.size)
+    if not count:
+        return list(image.problems)
+    layers = f"1 layer, {size}, is" if count == 1 else f"{count} layers, {size} together, are"
+    return [*image.problems, f"{layers} left out; --have or --since says what the other side has"]

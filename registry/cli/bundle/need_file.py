@@ -1,35 +1,52 @@
-"""`need.json` of a former import: whether anything of it still lacks."""
+"""`need.json`: the list of blobs that an import could not find, to be carried back."""
 
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from registry.cli.session import Session, fail
+from registry.cli.messages import fail, warn
+from registry.cli.session import Session
 from registry.cli.terminal import format_count
 from registry.errors import BundleInvalid
 
 if TYPE_CHECKING:
     from registry.bundle.format.inventory import Inventory
+    from registry.bundle.load.result import Imported
+    from registry.bundle.read.head import Opened
+
+
+def write_need_file(opened: "Opened", done: "Imported", path: Path) -> None:
+    """Write the list of the blobs that are missing after an import, if any are."""
+    from registry.bundle.format.inventory import write_need  # noqa: PLC0415
+
+    if not done.incomplete:
+        return
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_bytes(write_need(opened.lock.bundle_id, done.incomplete, done.need.items()))
+        part.replace(path)
+    except OSError as error:
+        fail(f"{path} cannot be written ({error.strerror}); name another file with --need", 1)
 
 
 async def clear_need(session: Session, path: Path, complete: AbstractSet[str]) -> None:
-    """Delete a need of which nothing lacks now, lest it is carried back; else say so.
+    """Delete the list of an earlier import of which nothing is missing any more.
 
-    `complete` are the images that were just imported, whole. Files of anything else stay.
+    Otherwise somebody would carry it back in vain. A list of which something is still missing
+    stays, with a message. `complete` are the names of the images that were just imported, all of
+    them complete. A file of any other kind stays.
     """
     need = _read_need(path)
     if need is None:
         return
     stored = {digest for digest, _ in await session.content.images.list_stored()}
-    lacking = [digest for digest, _ in need.blobs if digest not in stored]
-    if lacking and not complete >= set(need.images):
-        told = format_count(len(lacking), "blob")
-        typer.echo(f"entrepot: {path} is of another import; not here of it: {told}", err=True)
+    missing = [digest for digest, _ in need.blobs if digest not in stored]
+    if missing and not complete >= set(need.images):
+        count = format_count(len(missing), "blob")
+        warn(f"{path} belongs to another import; still missing of it: {count}")
         return
     _remove(path)
-    typer.echo(f"entrepot: removed {path}, which is obsolete", err=True)
+    warn(f"removed {path}: nothing in it is missing any more")
 
 
 def _read_need(path: Path) -> "Inventory | None":
@@ -46,4 +63,4 @@ def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        fail(f"{path} is obsolete, and cannot be removed ({error.strerror}); remove it", 1)
+        fail(f"{path} is out of date, and cannot be removed ({error.strerror}); remove it", 1)

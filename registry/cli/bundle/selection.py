@@ -17,23 +17,28 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Gaps:
-    """What the other side has and lacks: `facts` are the fields of a Choice; `images` lack some."""
+class OtherSide:
+    """What the other side has, and what it is missing.
 
-    facts: dict[str, Any]
+    `layers` are the fields of a `Choice` that say so: `have`, `only` and `requires`. `images` are
+    the names of the images of which blobs are missing there.
+    """
+
+    layers: dict[str, Any]
     images: tuple[str, ...]
 
 
-async def find_wants(
+async def find_images(
     session: Session, names: list[str], listed: tuple[Entry, ...]
 ) -> "list[ImageRequest]":
-    """Return the images that are meant, each once; globs mean what is here.
+    """Return the images that are meant, each once; globs mean images that are stored here.
 
-    What no tag leads to any more is meant only by a glob with an `@`: it would travel for nothing.
+    A glob without an `@` means tags only: an image that no tag leads to any more would be carried
+    for nothing.
 
     Raises:
-        InvalidInput: not a name.
-        NameUnknown: a glob means nothing that is here.
+        InvalidInput: one of them is not a name.
+        NameUnknown: a glob matches no image that is stored here.
     """
     from registry.bundle.format.lock import ImageRequest  # noqa: PLC0415
 
@@ -41,7 +46,7 @@ async def find_wants(
     for name in names:
         if is_pattern(name):
             found |= dict.fromkeys(await _find_globbed(session, name), ())
-        else:  # where it is not here, the plan says so and goes on
+        else:  # an image that is not stored here is left out by the plan, with a message
             found[parse_image(name, session.settings.default_upstream)] = ()
     # Not who pulled an image and when: the same images shall be the same bundle tomorrow.
     found |= {(entry.repository, entry.reference): entry.origins for entry in listed}
@@ -49,19 +54,19 @@ async def find_wants(
 
 
 async def _find_globbed(session: Session, glob: str) -> list[tuple[Repository, Reference]]:
-    meant = await find_names(session, [glob])
+    matched = await find_names(session, [glob])
     if "@" not in glob:
-        meant = [(where, reference) for where, reference in meant if isinstance(reference, Tag)]
-    if not meant:
+        matched = [(where, reference) for where, reference in matched if isinstance(reference, Tag)]
+    if not matched:
         raise NameUnknown(f"a tag for {glob}")
-    return meant
+    return matched
 
 
-def read_gaps(have: list[Path], since: list[Path], need: Path | None) -> Gaps:
-    """Read what says which layers the other side has, or lacks.
+def read_other_side(have: list[Path], since: list[Path], need: Path | None) -> OtherSide:
+    """Read the documents that say which layers the other side has, or is missing.
 
     Raises:
-        BundleInvalid: one of them is not what it should be.
+        BundleInvalid: one of them is another kind of document.
         OSError: one of them cannot be read.
     """
     from registry.bundle.read.open import load_inventory, load_lock  # noqa: PLC0415
@@ -69,21 +74,22 @@ def read_gaps(have: list[Path], since: list[Path], need: Path | None) -> Gaps:
     inventories = [load_inventory(path) for path in have]
     for path, inventory in zip(have, inventories, strict=True):
         if inventory.images:
-            raise BundleInvalid(str(path), "it is what an import lacked; use it with --need")
+            why = "it lists what an import could not find; use it with --need"
+            raise BundleInvalid(str(path), why)
     locks = [load_lock(path) for path in since]
     there = [each.blobs for each in inventories]
     there += [(*lock.blobs, *lock.omitted) for lock in locks]
     requires = [each.id for each in inventories] + [lock.bundle_id for lock in locks]
-    facts = {"have": frozenset(digest for blobs in there for digest, _ in blobs)}
+    layers = {"have": frozenset(digest for blobs in there for digest, _ in blobs)}
     if need is None:
-        return Gaps(facts | {"requires": tuple(requires)}, ())
-    gap = load_inventory(need)
-    if not gap.images:
-        raise BundleInvalid(str(need), "it is no need but an inventory; use it with --have")
-    only: frozenset[Digest] = frozenset(digest for digest, _ in gap.blobs)
-    return Gaps(facts | {"only": only, "requires": (*requires, gap.id)}, gap.images)
+        return OtherSide(layers | {"requires": tuple(requires)}, ())
+    missing = load_inventory(need)
+    if not missing.images:
+        raise BundleInvalid(str(need), "it is an inventory of what is stored; use it with --have")
+    only: frozenset[Digest] = frozenset(digest for digest, _ in missing.blobs)
+    return OtherSide(layers | {"only": only, "requires": (*requires, missing.id)}, missing.images)
 
 
-def count_unmet(gaps: Gaps, lock: "Lock") -> int:
-    """Return how many blobs that the other side lacks are in none of the bundle's images."""
-    return len(gaps.facts.get("only", frozenset()) - lock.sizes.keys())
+def count_uncovered(other_side: OtherSide, lock: "Lock") -> int:
+    """Return how many blobs that the other side is missing are in none of the bundle's images."""
+    return len(other_side.layers.get("only", frozenset()) - lock.sizes.keys())

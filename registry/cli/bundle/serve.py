@@ -1,4 +1,4 @@
-"""`entrepot bundle serve`: a registry straight from a bundle's files."""
+"""`entrepot bundle serve`: serve the images of a bundle from its files."""
 
 import socket
 from functools import partial
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.cli.bundle.arguments import Keys, check_signer
-from registry.cli.session import fail, format_error
+from registry.cli.messages import fail, format_error
 from registry.cli.terminal import format_bytes, format_count, format_volumes
 from registry.errors import EntrepotError, InvalidInput, SettingsError
 from registry.settings.model import ServerSettings
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from registry.bundle.load.result import Imported
     from registry.bundle.read.head import Opened
 
-EVERYWHERE = ("0.0.0.0", "[::]")  # noqa: S104 (told apart, not bound)
+EVERYWHERE = ("0.0.0.0", "[::]")  # noqa: S104 (compared, not bound)
 _CLIENTS = """\
 Clients pull by the images' own names, with:
 
@@ -59,7 +59,7 @@ _Console = Annotated[
 ]
 _Workers = Annotated[
     int,
-    typer.Option(metavar="N", min=0, max=64, help="Processes; 0 for one per core, at most 4."),
+    typer.Option(metavar="N", min=0, max=64, help="Processes; 0: one per core, at most 4."),
 ]
 
 
@@ -70,9 +70,9 @@ def serve_bundle(
     workers: _Workers = 0,
     key: Keys = None,
 ) -> None:
-    """Serve a bundle's images until SIGTERM or Ctrl-C, without importing; nothing is copied.
+    """Serve a bundle's images until SIGTERM or Ctrl-C, without importing or copying them.
 
-    Of a bundle in volumes all that an image needs have to be given; exit 1 if no image is whole.
+    Name all volumes that an image needs; exit 1 if no image is complete.
 
     Example: entrepot bundle serve /media/usb/images.tar --listen 0.0.0.0:5000
     """
@@ -83,19 +83,19 @@ def serve_bundle(
         server = ServerSettings(listen=listen, console=console, workers=workers)
         with open_paths(bundle) as opened:
             check_signer(opened, key or ())
-            could_run = run(opened, server, partial(_tell, opened))
+            started = run(opened, server, partial(_print_start, opened))
     except SettingsError as error:
         fail(f"{error.key.replace('server.', '--')}: {error.why}; {error.cure}", 2)
     except (InvalidInput, ValueError) as error:
         fail(str(error), 2)
     except (EntrepotError, OSError) as error:
         fail(format_error(error), 1)
-    if not could_run:
+    if not started:
         raise typer.Exit(1)
 
 
-def _tell(opened: "Opened", done: "Imported", size: int, listening: str) -> None:
-    """Say what is served, what is not, and how clients are told."""
+def _print_start(opened: "Opened", done: "Imported", size: int, listening: str) -> None:
+    """Print what is served, what is not, and how clients are configured."""
     lines = [
         f"{opened.lock.bundle_id}: {format_count(len(done.images), 'image')}, {format_bytes(size)}"
     ]
@@ -108,17 +108,17 @@ def _tell(opened: "Opened", done: "Imported", size: int, listening: str) -> None
         for image in done.images
         if not image.is_extra
     ]
-    for name, lacking in done.incomplete.items():
-        told = format_count(len(lacking), "blob")
-        lines.append(f"not served, {told} of it not here or damaged: {name}")
+    for name, missing in done.incomplete.items():
+        count = format_count(len(missing), "blob")
+        lines.append(f"not served: {name}: {count} missing or damaged")
     lines += [f"not served: {name}: {why}" for name, why in done.refused.items()]
     lines += opened.source.flaws.messages
     if done.images:
-        lines += ["", _tell_clients(done, listening)]
+        lines += ["", _format_clients(done, listening)]
     typer.echo("\n".join(lines))
 
 
-def _tell_clients(done: "Imported", listening: str) -> str:
+def _format_clients(done: "Imported", listening: str) -> str:
     host, _, port = listening.rpartition(":")
     address = f"{socket.gethostname()}:{port}" if host in EVERYWHERE else listening
     names = sorted({image.repository.registry for image in done.images})

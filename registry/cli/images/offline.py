@@ -1,23 +1,26 @@
-"""`entrepot images ls --offline` and `--inventory`: what is here, for a journey to begin or end."""
+"""`entrepot images ls --offline` and `--inventory`: what is stored, before or after a journey."""
 
-import json
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.cli.session import Session, fail
+from registry.cli.messages import fail
+from registry.cli.printing import print_report
+from registry.cli.session import Session
 from registry.cli.terminal import format_bytes, format_count
 from registry.oci.image_patterns import ImagePattern
+from registry.reports.offline import MissingPlatform, OfflineReadiness
 
 if TYPE_CHECKING:
-    from registry.content.image_report import ImageReport, PlatformReport
-    from registry.content.offline_check import OfflineCheck
+    from registry.content.image_report import ImageReport
 
-_CARRIED = "comes by the next bundle: carry back the need.json of the import, or a new inventory"
+_BY_BUNDLE = (
+    "it comes with the next bundle: carry back the need.json of the import, or a new inventory"
+)
 Offline = Annotated[
-    bool, typer.Option("--offline", help="Say what would lack without any upstream.")
+    bool, typer.Option("--offline", help="Show what would be missing without any upstream.")
 ]
 Inventory = Annotated[
     bool,
@@ -30,75 +33,48 @@ async def print_inventory(session: Session, patterns: Sequence[ImagePattern]) ->
     from registry.bundle.format.inventory import write_inventory  # noqa: PLC0415
 
     if patterns:
-        fail("an inventory is of everything that is here; leave the names out", 2)
+        fail("an inventory lists everything that is stored; name no images with --inventory", 2)
     sys.stdout.buffer.write(write_inventory(await session.content.images.list_stored()))
     sys.stdout.buffer.write(b"\n")
     return True
 
 
 def print_readiness(
-    session: Session, reports: "Sequence[ImageReport]", platforms: Sequence[str], *, as_json: bool
+    session: Session, images: "Sequence[ImageReport]", platforms: Sequence[str], *, as_json: bool
 ) -> bool:
-    """Print what of each image works offline; false when anything lacks."""
-    from registry.content.offline_check import judge  # noqa: PLC0415
+    """Print what of each image could be pulled offline; false when anything is missing."""
+    from registry.content.offline_check import check_offline  # noqa: PLC0415
 
-    judged = [judge(report, platforms) for report in reports]
-    # Of an image that lacks something only its digest is known, whose bundle nobody wrote down.
-    carried = {report.repository for report in reports if report.bundle}
-    can_ask = [
-        not session.settings.offline and each.image.repository not in carried for each in judged
+    # Of an image with missing blobs only its digest is known, and not which bundle brought it.
+    imported = {image.repository for image in images if image.bundle}
+    readiness = [
+        OfflineReadiness.of(
+            check_offline(image, platforms),
+            can_fetch=not session.settings.offline and image.repository not in imported,
+        )
+        for image in images
     ]
-    if as_json:
-        facts = [_list_facts(each, can_ask=can) for each, can in zip(judged, can_ask, strict=True)]
-        typer.echo(json.dumps(facts))
-    else:
-        for each, can in zip(judged, can_ask, strict=True):
-            typer.echo("\n".join(_describe(each, can_ask=can)))
-    return all(each.is_ready for each in judged)
+    print_report(readiness, _draw_readiness, as_json=as_json)
+    return all(each.ready for each in readiness)
 
 
-def _format_warm_command(readiness: "OfflineCheck", platform: str) -> str:
-    chosen = f" --platform {platform}" if platform else ""
-    return f"entrepot images warm {readiness.image.name}{chosen}"
+def _draw_readiness(readiness: Sequence[OfflineReadiness]) -> Iterator[str]:
+    for image in readiness:
+        yield image.name
+        yield from (f"  {platform or 'all of it'}: complete" for platform in image.complete)
+        for missing in image.missing:
+            yield from _describe(missing)
+        for platform in image.unavailable_platforms:
+            yield f"  {platform}: the image is not made for it"
 
 
-def _list_facts(readiness: "OfflineCheck", *, can_ask: bool) -> dict[str, Any]:
-    return {
-        "name": readiness.image.name,
-        "digest": readiness.image.digest,
-        "ready": readiness.is_ready,
-        "complete": [each.platform for each in readiness.complete],
-        "lacking": [
-            {
-                "platform": each.platform,
-                "digest": each.digest,
-                "blobs": _list_missing(each),
-                "bytes": each.missing_bytes,
-                "fetch": _format_warm_command(readiness, each.platform) if can_ask else None,
-            }
-            for each in readiness.lacking
-        ],
-        "absent": list(readiness.absent),
-    }
-
-
-def _list_missing(platform: "PlatformReport") -> list[tuple[str, int | None]]:
-    """Pair what lacks with its size; nobody knows that of a manifest."""
-    sizes = platform.missing_sizes or [None] * len(platform.missing)
-    return list(zip(platform.missing, sizes, strict=True))
-
-
-def _describe(readiness: "OfflineCheck", *, can_ask: bool) -> list[str]:
-    lines = [readiness.image.name]
-    lines += [f"  {each.platform or 'all of it'}: complete" for each in readiness.complete]
-    for each in readiness.lacking:
-        what = "the manifest, and what it names"
-        if each.missing_bytes is not None:
-            what = f"{format_count(len(each.missing), 'blob')}, {format_bytes(each.missing_bytes)}"
-        lines.append(f"  {each.platform or 'all of it'}: lacks {what}")
-        for digest, size in _list_missing(each):
-            lines.append(f"    {digest}" + ("" if size is None else f"  {format_bytes(size)}"))
-        cure = f"fetched by: {_format_warm_command(readiness, each.platform)}"
-        lines.append(f"    {cure if can_ask else _CARRIED}")
-    lines += [f"  {name}: the image is not for it" for name in readiness.absent]
-    return lines
+def _describe(missing: MissingPlatform) -> Iterator[str]:
+    what = "the manifest, and what it refers to"
+    if missing.missing_bytes is not None:
+        blobs = format_count(len(missing.blobs), "blob")
+        what = f"{blobs}, {format_bytes(missing.missing_bytes)}"
+    yield f"  {missing.platform or 'all of it'}: missing {what}"
+    for blob in missing.blobs:
+        yield f"    {blob.digest}" + ("" if blob.size is None else f"  {format_bytes(blob.size)}")
+    command = missing.fetch_command
+    yield f"    download it with: {command}" if command else f"    {_BY_BUNDLE}"

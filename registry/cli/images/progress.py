@@ -1,4 +1,4 @@
-"""What is being fetched, while it is: bars on a terminal, nothing anywhere else."""
+"""Bars that show blobs while they are downloaded, on a terminal only."""
 
 import asyncio
 import sys
@@ -13,13 +13,14 @@ from registry.cli.terminal import list_columns
 from registry.oci.manifest import Descriptor
 
 WIDTH = 16  # characters of an image's name beside a bar
-LOOK = 0.2  # seconds between two looks at what has landed
+INTERVAL = 0.2  # seconds between two updates of the bars
 
 
 class ProgressBars:
-    """Bars for the blobs under way and for all together; it is a `PrefetchListener` of warming.
+    """Bars for the blobs that are being downloaded, and one for all of them together.
 
-    A blob that several images need is one bar, and counts once.
+    It is the `PrefetchListener` of the command. A blob that several images need has one bar, and
+    its bytes count once.
     """
 
     def __init__(self, measure: Callable[[Descriptor], int]) -> None:
@@ -31,21 +32,21 @@ class ProgressBars:
             console=self._console,
             disable=not self._console.is_terminal,
             transient=True,
-            # What goes to a file or a pipe must not turn up on the terminal instead: see `tell`.
+            # Output to a file or a pipe must not appear on the terminal: see `print_line`.
             redirect_stdout=False,
             redirect_stderr=False,
         )
         self._all = self._progress.add_task("all", total=0)
         self._expected: dict[Descriptor, int] = {}
-        self._images: dict[Descriptor, str] = {}  # the first that needs it
+        self._images: dict[Descriptor, str] = {}  # the first image that needs the blob
         self._bars: dict[Descriptor, TaskID] = {}
-        self._begun: dict[Descriptor, int] = {}
-        self._landed: set[Descriptor] = set()
+        self._running: dict[Descriptor, int] = {}  # how many images are waiting for the blob
+        self._complete: set[Descriptor] = set()
 
     @property
     def fetched(self) -> int:
-        """The bytes of the blobs that came, each counted once."""
-        return sum(blob.size for blob in self._landed)
+        """The bytes of the blobs that were downloaded, each counted once."""
+        return sum(blob.size for blob in self._complete)
 
     def expect(self, image: str, blobs: Iterable[Descriptor]) -> None:
         """See `PrefetchListener`."""
@@ -55,9 +56,9 @@ class ProgressBars:
 
     def begin(self, blob: Descriptor) -> None:
         """See `PrefetchListener`."""
-        self._begun[blob] = self._begun.get(blob, 0) + 1
+        self._running[blob] = self._running.get(blob, 0) + 1
         if blob not in self._bars:
-            # The end of a name says most, and a line has room for no more.
+            # The end of a name says most, and there is no space for more.
             image = self._images.get(blob, "").rpartition("/")[2][:WIDTH]
             name = f"  {image} {blob.digest.encoded[:12]}"
             self._bars[blob] = self._progress.add_task(name, total=blob.size)
@@ -65,13 +66,13 @@ class ProgressBars:
     def end(self, blob: Descriptor, *, is_whole: bool) -> None:
         """See `PrefetchListener`."""
         if is_whole:
-            self._landed.add(blob)
-        self._begun[blob] -= 1
-        if not self._begun[blob] and blob in self._bars:
+            self._complete.add(blob)
+        self._running[blob] -= 1
+        if not self._running[blob] and blob in self._bars:
             self._progress.remove_task(self._bars.pop(blob))
 
-    def tell(self, line: str, *, err: bool) -> None:
-        """Print a line, above the bars where it goes to the same terminal as they do."""
+    def print_line(self, line: str, *, err: bool) -> None:
+        """Print a line; on the terminal that shows the bars, print it above them."""
         if self._console.is_terminal and (err or sys.stdout.isatty()):
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
@@ -79,22 +80,22 @@ class ProgressBars:
 
     @asynccontextmanager
     async def show(self) -> AsyncIterator[None]:
-        """Show the bars until leaving, where there is a terminal."""
+        """Show the bars until the block ends, if stderr is a terminal."""
         if not self._console.is_terminal:
             yield
             return
         with self._progress:
-            looking = asyncio.create_task(self._look())
+            updates = asyncio.create_task(self._update())
             try:
                 yield
             finally:
-                looking.cancel()
+                updates.cancel()
 
-    async def _look(self) -> None:
+    async def _update(self) -> None:
         while True:
-            arriving = {blob: self._measure(blob) for blob in self._bars}
-            for blob, landed in arriving.items():
+            sizes = {blob: self._measure(blob) for blob in self._bars}
+            for blob, landed in sizes.items():
                 self._progress.update(self._bars[blob], completed=landed)
-            landed = self.fetched + sum(arriving.values())
+            landed = self.fetched + sum(sizes.values())
             self._progress.update(self._all, completed=landed, total=sum(self._expected.values()))
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(INTERVAL)

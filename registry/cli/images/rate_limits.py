@@ -1,66 +1,59 @@
-"""Pull budgets: what a command needs of them, what there is, and how it is kept."""
+"""Pull limits: what a command needs of them, what is left, and how it stays within them."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import typer
-
 from registry.cli.terminal import format_age
 from registry.errors import UpstreamThrottled
+from registry.reports.pull_limits import PullLimit
 from registry.settings.values import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from registry.mirror.prefetch_cost import Budget, CostEstimate
+    from registry.oci.rate_limits import RateLimit
 
 
 class BudgetTracker:
-    """What may be spent at each upstream; who has told of no limit has none."""
+    """Counts what is left of each registry's pull limit; without a known limit, nothing is."""
 
-    def __init__(self, budgets: "Mapping[str, Budget]") -> None:
-        self._budgets = budgets
-        self._left = {registry: budget.remaining for registry, budget in budgets.items()}
+    def __init__(self, limits: "Mapping[str, RateLimit]") -> None:
+        """`limits` are by registry."""
+        self._limits = limits
+        self._left = {registry: limit.remaining for registry, limit in limits.items()}
 
     def spend(self, registry: str, requests: int) -> None:
-        """Set aside what an image needs at least.
+        """Take from a registry's limit the requests that an image needs at least.
 
         Raises:
-            UpstreamThrottled: there is too little left, so that it would be begun in vain.
+            UpstreamThrottled: too few are left, so the image could not be fetched completely.
         """
         left = self._left.get(registry)
         if left is None:
             return
         if requests > left:
-            why = f"needs {requests} counted requests or more, and {left} are left of its budget"
-            raise UpstreamThrottled(registry, why, self._budgets[registry].period)
+            why = f"needs {requests} counted requests or more, and its pull limit has {left} left"
+            raise UpstreamThrottled(registry, why, self._limits[registry].period)
         self._left[registry] = left - requests
 
 
-def print_budgets(
-    needs: "Sequence[tuple[str, CostEstimate]]", budgets: "Mapping[str, Budget]"
-) -> None:
-    """Say on stderr what will be taken of which budget, before anything is."""
-    for registry in dict.fromkeys(name for name, _ in needs):
-        least = sum(each.least for name, each in needs if name == registry)
-        most = sum(each.most for name, each in needs if name == registry)
-        if not most:
-            continue
-        budget = budgets.get(registry)
-        told = f"{registry}: needs {_tell_range(least, most)} counted manifest requests"
-        if budget is None:
-            told += "; it tells of no limit"
-        else:
-            period = format_duration(budget.period)
-            told += f", {budget.remaining} of {budget.allowed} in {period} are left"
-            told += f" (told {format_age(budget.seen)})"
-            if least > budget.remaining:
-                told += "; those beyond that will fail: warm again later, it goes on"
-        typer.echo(told, err=True)
+def draw_limits(limits: Sequence[PullLimit]) -> list[str]:
+    """Return a line for each registry at which requests are needed that count."""
+    return [_describe(each) for each in limits if each.max_requests != 0]
 
 
-def _tell_range(least: int, most: float) -> str:
-    if math.isinf(most):
-        return f"{least} or more"
-    return f"{least}" if least == most else f"{least} to {most:.0f}"
+def _describe(limit: PullLimit) -> str:
+    text = f"{limit.registry}: needs {_format_range(limit)} counted manifest requests"
+    if limit.remaining is None or limit.period is None:
+        return f"{text}; it reports no pull limit"
+    text += f"; {limit.remaining} of {limit.allowed} in {format_duration(limit.period)} are left"
+    text += f" (reported {format_age(limit.seen or 0)})"
+    if limit.min_requests > limit.remaining:
+        text += "; those beyond that will fail: run the command again later, and it continues"
+    return text
+
+
+def _format_range(limit: PullLimit) -> str:
+    if limit.max_requests is None:
+        return f"{limit.min_requests} or more"
+    if limit.min_requests == limit.max_requests:
+        return f"{limit.min_requests}"
+    return f"{limit.min_requests} to {limit.max_requests}"

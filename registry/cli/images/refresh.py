@@ -1,30 +1,34 @@
-"""`entrepot images refresh`: ask upstream what names lead to now, and fetch what is not here."""
+"""`entrepot images refresh`: ask the upstreams where tags lead now, and download that."""
 
-import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from registry.cli.names import find_names, match_exactly
 from registry.cli.platforms import read_platforms
+from registry.cli.printing import print_report
 from registry.cli.session import Config, DryRun, Json, Session, operate
 from registry.cli.terminal import format_bytes
 from registry.errors import EntrepotError, NameUnknown
 from registry.oci.names import Reference, Repository, format_image
 from registry.oci.platforms import own_platform
+from registry.reports.refresh import RefreshedImage, RefreshResult
 
 if TYPE_CHECKING:
     from registry.content.image_report import ImageReport
-    from registry.mirror.prefetch import Prefetcher, PrefetchResult
+    from registry.mirror.prefetch import Prefetcher
 
-_Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Names, or globs of known.")]
+_Images = Annotated[
+    list[str], typer.Argument(metavar="IMAGE...", help="Names, or globs of images stored here.")
+]
 _Platforms = Annotated[
     list[str] | None,
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="Fetch these (a,b or repeated) too. Fetched are always those that are here or"
-        " pinned, and if there are none, this machine's.",
+        help="Download these (a,b or repeated) too. Those that are stored or pinned are always"
+        " downloaded; if there are none, this machine's.",
     ),
 ]
 
@@ -36,7 +40,7 @@ def refresh(
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Ask upstream what names lead to now, and fetch what is not here. Pins move along.
+    """Ask the upstreams where tags lead now, download what is missing, and move the pins.
 
     Example: entrepot images refresh 'docker.io/library/*'
     """
@@ -45,46 +49,47 @@ def refresh(
         wanted = read_platforms(platform)
         from registry.wiring.pulls import open_warming  # noqa: PLC0415
 
-        results: list[dict[str, object]] = []
+        result = RefreshResult([], dry_run)
         async with open_warming(session.settings) as (prefetcher, _):
             names = await find_names(session, images)
             known = await _describe(session, names)
-            for repository, reference in names:
-                here = known.get((str(repository), str(reference)))
-                platforms = _choose_platforms(session, (repository, reference), here, wanted)
-                name = format_image(repository, reference)
-                if dry_run:
-                    results.append({"image": name, "platforms": platforms})
-                    typer.echo(f"would refresh {name} for {', '.join(platforms)}", err=as_json)
-                    continue
-                result = await _refresh(session, prefetcher, (repository, reference), platforms)
-                results.append({"image": name, "platforms": platforms} | result)
-                typer.echo(_tell(name, result), err=as_json or bool(result.get("failures")))
-        if as_json:
-            typer.echo(json.dumps({"images": results, "dry_run": dry_run}))
-        return not any(result.get("failures") for result in results)
+            for name in names:
+                stored = known.get((str(name[0]), str(name[1])))
+                platforms = _choose_platforms(session, name, stored, wanted)
+                image = RefreshedImage(format_image(*name), platforms)
+                result.images.append(image)
+                if not dry_run:
+                    await _refresh(session, prefetcher, name, image)
+                typer.echo(
+                    _format_line(image, dry_run=dry_run), err=as_json or bool(image.failures)
+                )
+        print_report(result, _draw_nothing, as_json=as_json)
+        return not result.has_failures
 
     operate(config, work)
+
+
+def _draw_nothing(_: RefreshResult) -> Iterator[str]:
+    """Print nothing: people have seen a line for each image when it was done."""
+    return iter(())
 
 
 async def _describe(
     session: Session, names: list[tuple[Repository, Reference]]
 ) -> dict[tuple[str, str], "ImageReport"]:
-    """Return what is here of images before they are refreshed, by tag and by digest."""
-    reports = await session.content.images.describe(match_exactly(names))
-    return {
-        (each.repository, name): each for each in reports for name in (each.digest, each.reference)
-    }
+    """Return what is stored of images before they are refreshed, by tag and by digest."""
+    found = await session.content.images.describe(match_exactly(names))
+    return {(each.repository, key): each for each in found for key in (each.digest, each.reference)}
 
 
 def _choose_platforms(
     session: Session,
     name: tuple[Repository, Reference],
-    known: "ImageReport | None",
+    stored: "ImageReport | None",
     wanted: list[str],
 ) -> list[str]:
-    """Return what to fetch: what was asked for, and whatever is here or pinned; never less."""
-    complete = [each.platform for each in known.platforms if each.is_complete] if known else []
+    """Return the platforms to download: those asked for, and all that are stored or pinned."""
+    complete = [each.platform for each in stored.platforms if each.is_complete] if stored else []
     pinned = [
         root.platform
         for pin in session.content.images.list_pins()
@@ -98,25 +103,26 @@ async def _refresh(
     session: Session,
     prefetcher: "Prefetcher",
     name: tuple[Repository, Reference],
-    platforms: list[str],
-) -> dict[str, object]:
+    image: RefreshedImage,
+) -> None:
+    """Download an image, move its pin if all of it is here, and write down what came of it."""
     try:
         if name[0].registry not in session.settings.upstreams:
             raise NameUnknown(name[0].registry, tuple(session.settings.upstreams))
-        warmed_image = await prefetcher.warm(*name, platforms)
-        if warmed_image.absent:
-            warmed_image.failures.append(
-                f"it is no longer made for {', '.join(warmed_image.absent)}"
-            )
-        if not warmed_image.failures:
+        found = await prefetcher.warm(*name, image.platforms)
+        if found.unavailable:
+            found.failures.append(f"it is no longer made for {', '.join(found.unavailable)}")
+        if not found.failures:
             await _move_pin(session, name)
     except EntrepotError as error:
-        return {"failures": [str(error)]}
-    return _list_facts(warmed_image)
+        image.failures.append(str(error))
+        return
+    image.digest, image.fetched = str(found.digest), found.fetched
+    image.failures += found.failures
 
 
 async def _move_pin(session: Session, name: tuple[Repository, Reference]) -> None:
-    """Pin what the name leads to now, if it was pinned, for the platforms it was pinned for."""
+    """If the name is pinned, pin what it leads to now, for the same platforms as before."""
     pins = session.content.images.list_pins()
     for pin in pins:
         if (pin.repository, pin.reference) == name:
@@ -125,20 +131,10 @@ async def _move_pin(session: Session, name: tuple[Repository, Reference]) -> Non
             await session.content.images.pin(planned)
 
 
-def _list_facts(warmed_image: "PrefetchResult") -> dict[str, object]:
-    return {
-        "digest": str(warmed_image.digest),
-        "fetched": warmed_image.fetched,
-        "failures": warmed_image.failures,
-    }
-
-
-def _tell(name: str, result: dict[str, object]) -> str:
-    failures = result.get("failures")
-    if isinstance(failures, list) and failures:
-        return "\n".join(f"{name} not refreshed: {why}" for why in failures)
-    fetched = result["fetched"]
-    told = (
-        f"{format_bytes(fetched)} fetched" if isinstance(fetched, int) and fetched else "up to date"
-    )
-    return f"{name}: {told}"
+def _format_line(image: RefreshedImage, *, dry_run: bool) -> str:
+    if dry_run:
+        return f"would refresh {image.image} for {', '.join(image.platforms)}"
+    if image.failures:
+        return "\n".join(f"{image.image} not refreshed: {why}" for why in image.failures)
+    fetched = f"{format_bytes(image.fetched)} downloaded" if image.fetched else "up to date"
+    return f"{image.image}: {fetched}"

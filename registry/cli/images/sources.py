@@ -1,4 +1,4 @@
-"""Where commands get their images from: arguments, files of any kind, and what was pulled."""
+"""Where commands get the names of images: arguments, files of any kind, and earlier pulls."""
 
 import math
 import os
@@ -10,8 +10,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from registry.cli.messages import warn
 from registry.cli.session import Session
-from registry.cli.terminal import format_age, make_table, print_table
+from registry.cli.terminal import format_age
 from registry.errors import ListInvalid
 from registry.image_lists.detection import STDIN, Kind, decode, detect, find_images
 from registry.image_lists.env_file import gather_variables
@@ -43,14 +44,15 @@ Files = Annotated[
     ),
 ]
 FileKind = Annotated[
-    Kind | None, typer.Option("--kind", help="What the files are, instead of a look at them.")
+    Kind | None, typer.Option("--kind", help="The kind of the files. Default: detected.")
 ]
 EnvFile = Annotated[
     Path | None,
     typer.Option(
         "--env-file",
         metavar="FILE",
-        help="Values for compose files, instead of the .env beside each; the environment wins.",
+        help="Values for compose files, instead of the .env beside each. The environment has"
+        " precedence.",
     ),
 ]
 BuildArgs = Annotated[
@@ -65,7 +67,7 @@ PulledSince = Annotated[
         "--pulled-since",
         metavar="PERIOD",
         parser=_read_period,
-        help="What clients have pulled through this mirror lately, such as 30d, 12h or forever.",
+        help="Images that clients pulled from this mirror in this period: 30d, 12h or forever.",
     ),
 ]
 Clients = Annotated[
@@ -73,7 +75,7 @@ Clients = Annotated[
     typer.Option(
         "--client",
         metavar="ADDRESS",
-        help="Of that, what this address, network or glob pulled; may be repeated.",
+        help="Of those, what this address, network or glob pulled; may be repeated.",
     ),
 ]
 Pulled = Annotated[
@@ -81,14 +83,14 @@ Pulled = Annotated[
     typer.Option(
         "--pulled",
         metavar="GLOB",
-        help="Of that, only these images; may be repeated. Without --pulled-since, of all times.",
+        help="Of those, only these images; may be repeated. Without --pulled-since: ever pulled.",
     ),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What the options above were given; `period` in seconds."""
+    """The values of the options above; `period` is in seconds."""
 
     images: Sequence[str] = ()
     files: Sequence[str] = ()
@@ -101,29 +103,29 @@ class Sources:
 
     @property
     def has_history(self) -> bool:
-        """Whether what was pulled is a source."""
+        """Whether earlier pulls are a source."""
         return self.period is not None or bool(self.clients or self.pulled)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was named."""
+        """Whether no source was named."""
         return not (self.images or self.files or self.has_history)
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What all sources want, each image once with its places, and the notes on the rest."""
+    """The images of all sources, each once with the places that want it, and the notes."""
 
     entries: tuple[Entry, ...]
     notes: tuple[Note, ...]
 
 
 async def gather(session: Session, sources: Sources) -> Gathered:
-    """Read all sources: arguments first, then files in their order, then what was pulled.
+    """Read all sources: arguments first, then files in their order, then earlier pulls.
 
     Raises:
-        InvalidInput: one of them cannot be read; the sentence says where and the cure.
-        StoreError: the catalog refused.
+        InvalidInput: one of them cannot be read; the sentence says where, and what to do.
+        StoreError: the catalog cannot be read.
     """
     if sources.is_empty:
         cure = "name images, a file with --file (- is stdin), or a time with --pulled-since"
@@ -137,17 +139,17 @@ async def gather(session: Session, sources: Sources) -> Gathered:
 
 
 def read_files(sources: Sources) -> list[Findings]:
-    """Read the files alone, for commands that have no store.
+    """Read only the files, for commands that have no store.
 
     Raises:
-        ListInvalid: one of them cannot be read; the sentence says where and the cure.
+        ListInvalid: one of them cannot be read; the sentence says where, and what to do.
     """
     arguments = _read_build_args(sources.build_args)
     return [_read_file(name, sources, arguments) for name in sources.files]
 
 
 def refuse_nothing(sources: Sources) -> NoReturn:
-    """Say that nothing of what was named has an image: success would hide a pipe that broke.
+    """Fail because no source names an image: success would hide a broken pipe.
 
     Raises:
         ListInvalid: always.
@@ -155,10 +157,10 @@ def refuse_nothing(sources: Sources) -> NoReturn:
     whys, cures = [], []
     if sources.files:
         whys.append(", ".join(map(_format_source, sources.files)))
-        cures.append("see whether what wrote it failed")
+        cures.append("check whether the program that wrote it failed")
     if sources.has_history:
-        whys.append("what clients pulled")
-        cures.append("take a longer --pulled-since, or other clients and globs")
+        whys.append("the images that clients pulled")
+        cures.append("use a longer --pulled-since, or other clients and globs")
     raise ListInvalid("no images", 0, f"none in {' or '.join(whys)}", ", or ".join(cures))
 
 
@@ -168,12 +170,12 @@ def _format_source(name: str) -> str:
 
 def _read_name(name: str, session: Session) -> ListedImage:
     if is_pattern(name):
-        cure = f"to have what was pulled of it, say --pulled '{name}'"
-        raise ListInvalid(name, 0, "is a glob, and upstreams cannot be asked for those", cure)
+        cure = f"to use the images that clients pulled, write --pulled '{name}'"
+        raise ListInvalid(name, 0, "is a glob, and upstreams only know names", cure)
     path = Path(name)
     if path.suffix and path.is_file():
-        raise ListInvalid(name, 0, "is a file, not an image", f"say --file {name}")
-    # As the other commands read it; in files an image without a registry is Docker Hub's.
+        raise ListInvalid(name, 0, "is a file, not an image", f"write --file {name}")
+    # As the other commands read it. In files, an image without a registry is one of Docker Hub.
     image = parse_image(name, session.settings.default_upstream)
     return ListedImage(format_image(*image), _ARGUMENT)
 
@@ -229,38 +231,18 @@ async def _list_pulled(session: Session, sources: Sources) -> list[ListedImage]:
     return [
         ListedImage(
             format_image(each.repository, each.reference),
-            f"pulled {format_age(each.pulled)} by {_tell_clients(each.clients)}",
+            f"pulled {format_age(each.pulled)} by {_format_clients(each.clients)}",
         )
         for each in pulled
     ]
 
 
-def _tell_clients(clients: Sequence[str]) -> str:
-    told = ", ".join(clients[:3]) or "an unknown client"
-    return f"{told} and {len(clients) - 3} more" if len(clients) > 3 else told
+def _format_clients(clients: Sequence[str]) -> str:
+    text = ", ".join(clients[:3]) or "an unknown client"
+    return f"{text} and {len(clients) - 3} more" if len(clients) > 3 else text
 
 
 def print_notes(gathered: Gathered) -> None:
-    """Print on stderr what may need an image and gave none."""
+    """Print the notes on stderr: places that may need an image, and named none."""
     for note in gathered.notes:
-        typer.echo(f"entrepot: {note}", err=True)
-
-
-def list_places(gathered: Gathered) -> list[dict[str, object]]:
-    """Return the images and their places, as JSON shows them."""
-    return [
-        {"image": format_image(each.repository, each.reference)}
-        | {"places": list(each.places), "guess": each.is_guess}
-        for each in gathered.entries
-    ]
-
-
-def print_places(gathered: Gathered) -> None:
-    """Print a table of the images, and of where each is wanted."""
-    table = make_table("IMAGE", "WANTED BY")
-    for entry in gathered.entries:
-        name = format_image(entry.repository, entry.reference)
-        guess = " (a guess)" if entry.is_guess else ""
-        for number, place in enumerate(entry.places):
-            table.add_row("" if number else name, f"{place}{guess}")
-    print_table(table)
+        warn(str(note))

@@ -1,7 +1,6 @@
-"""`entrepot images warm`: have images here before anybody asks for them."""
+"""`entrepot images warm`: download images before anybody pulls them."""
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -10,45 +9,49 @@ import typer
 
 from registry.cli.images import sources
 from registry.cli.images.progress import ProgressBars
-from registry.cli.images.rate_limits import BudgetTracker, print_budgets
-from registry.cli.images.warm_report import ImageOutcome, conclude, foretell, tell
-from registry.cli.platforms import read_wished
+from registry.cli.images.rate_limits import BudgetTracker, draw_limits
+from registry.cli.images.warm_report import draw_explained, finish, format_done, format_planned
+from registry.cli.platforms import choose_platforms
+from registry.cli.printing import print_report
 from registry.cli.session import (
     Config,
     DryRun,
     Json,
     Session,
-    first_session,
+    create_missing,
     operate,
-    temporary_session,
+    replace_missing,
 )
-from registry.errors import EntrepotError, NameUnknown, SettingsError
+from registry.errors import EntrepotError, NameUnknown, SettingsError, Unknown
 from registry.image_lists.results import Entry
+from registry.reports.pull_limits import Estimate, PullLimit, add_up
+from registry.reports.warm import WantedImages, WarmedImage, WarmResult
 
 if TYPE_CHECKING:
     from registry.mirror.prefetch import Prefetcher
-    from registry.mirror.prefetch_cost import CostEstimate, CostEstimator
+    from registry.mirror.prefetch_cost import CostEstimator
 
-LOOKS = 8  # images that are asked about at once before anything is fetched
+ESTIMATED_AT_ONCE = 8  # images about which the upstreams are asked at the same time
 
 _Platforms = Annotated[
     list[str] | None,
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="For these (a,b or repeated), or all. Without, for this machine's.",
+        help="For these (a,b or repeated), or all. Default: this machine's.",
     ),
 ]
 _AtOnce = Annotated[
     int, typer.Option("--concurrency", metavar="N", min=1, max=64, help="Images at once.")
 ]
 _Explain = Annotated[
-    bool, typer.Option("--explain", help="Show where each image is wanted; ask and fetch nothing.")
+    bool, typer.Option("--explain", help="Show which places want each image; download nothing.")
 ]
 _Bare = Annotated[
     bool,
     typer.Option(
-        "--no-attached", help="Leave out signatures, SBOMs, attestations: saves pull budget."
+        "--no-attached",
+        help="Leave out signatures, SBOMs and attestations; needs less of the pull limit.",
     ),
 ]
 
@@ -71,9 +74,10 @@ def warm(
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Fetch images, with their signatures and SBOMs, before anybody pulls them.
+    """Download images, with their signatures and SBOMs, before anybody pulls them.
 
-    What is here already costs nothing; interrupted, it goes on where it was.
+    What is stored already is not downloaded again. An interrupted command continues where it
+    stopped when you run it again.
 
     Example: helm template ./chart | entrepot images warm -f - -f compose.yaml redis:7
     """
@@ -87,140 +91,152 @@ def warm(
         clients=client or (),
         pulled=pulled or (),
     )
-
-    manner = _Manner(
+    options = _Options(
         platforms=platform or (),
         at_once=concurrency,
         with_attached=not no_attached,
-        is_explaining=explain,
+        explain=explain,
         as_json=as_json,
         dry_run=dry_run,
     )
 
     async def work(session: Session) -> bool:
-        return await _warm(session, named, manner)
+        return await _warm(session, named, options)
 
-    operate(config, work, temporary_session if dry_run or explain else first_session)
+    operate(config, work, replace_missing if dry_run or explain else create_missing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Manner:
-    """How it is to be done."""
+class _Options:
+    """How images are to be downloaded; `platforms` are as people typed them."""
 
     platforms: Sequence[str]
     at_once: int
     with_attached: bool
-    is_explaining: bool
+    explain: bool
     as_json: bool
     dry_run: bool
 
 
-async def _warm(session: Session, named: sources.Sources, manner: _Manner) -> bool:
+async def _warm(session: Session, named: sources.Sources, options: _Options) -> bool:
     gathered = await sources.gather(session, named)
     sources.print_notes(gathered)
-    if manner.is_explaining:
-        _explain(gathered, as_json=manner.as_json)
+    if options.explain:
+        wanted = WantedImages.of(gathered.entries, gathered.notes)
+        print_report(wanted, draw_explained, as_json=options.as_json)
         return True
     if not gathered.entries:
         sources.refuse_nothing(named)
     if session.settings.offline:
-        cure = "warm where the upstreams can be reached"
-        raise SettingsError("offline", "is true, so nothing can be fetched", cure)
+        cure = "run this where the upstreams can be reached"
+        raise SettingsError("offline", "is true, so nothing can be downloaded", cure)
     from registry.wiring.pulls import open_warming  # noqa: PLC0415
 
     async with open_warming(session.settings) as (prefetcher, estimator):
-        warm_run = _WarmRun(prefetcher, estimator, manner)
-        outcomes = await warm_run.estimate(gathered.entries, tuple(session.settings.upstreams))
+        warm_run = _WarmRun(prefetcher, estimator, options)
+        images, limits = await warm_run.estimate(
+            gathered.entries, tuple(session.settings.upstreams)
+        )
+        for line in draw_limits(limits):
+            typer.echo(line, err=True)
         bars = ProgressBars(prefetcher.measure)
-        if manner.dry_run:
-            for each in outcomes:
-                typer.echo(foretell(each), err=manner.as_json)
+        if options.dry_run:
+            for image in images:
+                typer.echo(format_planned(image), err=options.as_json)
         else:
             async with bars.show():
-                await warm_run.run(outcomes, bars)
-    conclude(gathered, outcomes, bars.fetched, as_json=manner.as_json, dry_run=manner.dry_run)
-    return not any(each.failures for each in outcomes)
+                await warm_run.run(gathered.entries, images, bars)
+    notes = tuple(map(str, gathered.notes))
+    result = WarmResult(images, limits, notes, bars.fetched, options.dry_run)
+    finish(result, as_json=options.as_json)
+    return not result.failed
 
 
 class _WarmRun:
-    """The images of one command, on their way."""
+    """The images of one command while they are being downloaded."""
 
     def __init__(
-        self, prefetcher: "Prefetcher", estimator: "CostEstimator", manner: _Manner
+        self, prefetcher: "Prefetcher", estimator: "CostEstimator", options: _Options
     ) -> None:
         self._prefetcher = prefetcher
-        self._foresight = estimator
-        self._manner = manner
-        self._platforms = read_wished(manner.platforms)
+        self._estimator = estimator
+        self._options = options
+        self._platforms = choose_platforms(options.platforms)
         self._tracker = BudgetTracker({})
 
     async def estimate(
         self, entries: Sequence[Entry], upstreams: Sequence[str]
-    ) -> list[ImageOutcome]:
-        """Ask what is needed, say so beside what may be spent, and return it."""
-        gate = asyncio.Semaphore(LOOKS)
+    ) -> tuple[list[WarmedImage], list[PullLimit]]:
+        """Ask the upstreams what each image needs, and return that with the pull limits."""
+        gate = asyncio.Semaphore(ESTIMATED_AT_ONCE)
 
-        async def look(entry: Entry) -> ImageOutcome:
-            outcome = ImageOutcome(entry)
+        async def ask(entry: Entry) -> WarmedImage:
+            image = WarmedImage.of(entry)
             try:
                 if entry.repository.registry not in upstreams:
                     raise NameUnknown(entry.repository.registry, upstreams)
                 async with gate:
-                    outcome.forecast = await self._foresight.estimate(
+                    found = await self._estimator.estimate(
                         entry.repository,
                         entry.reference,
                         self._platforms,
-                        with_attached=self._manner.with_attached,
+                        with_attached=self._options.with_attached,
                     )
-                    outcome.absent = outcome.forecast.absent
+                image.estimate = Estimate.of(found)
+                image.unavailable_platforms = found.unavailable
             except EntrepotError as error:
-                outcome.fail(error)
-            return outcome
+                _note_failure(image, error)
+            return image
 
-        outcomes = await asyncio.gather(*map(look, entries))
-        budgets = await self._foresight.list_budgets()
-        self._tracker = BudgetTracker(budgets)
-        needs = [(each.entry.repository.registry, each.forecast) for each in outcomes]
-        print_budgets([(name, each) for name, each in needs if each is not None], budgets)
-        return outcomes
+        images = await asyncio.gather(*map(ask, entries))
+        limits = await self._estimator.list_rate_limits()
+        self._tracker = BudgetTracker(limits)
+        registries = [entry.repository.registry for entry in entries]
+        estimates = [image.estimate for image in images]
+        needs = [(name, each) for name, each in zip(registries, estimates, strict=True) if each]
+        return list(images), add_up(needs, limits)
 
-    async def run(self, outcomes: Sequence[ImageOutcome], bars: ProgressBars) -> None:
-        """Fetch all, some at once, each told of when it is done; what failed before is let be."""
-        gate = asyncio.Semaphore(self._manner.at_once)
+    async def run(
+        self, entries: Sequence[Entry], images: Sequence[WarmedImage], bars: ProgressBars
+    ) -> None:
+        """Download all images, some at once, and print a line when one is complete."""
+        gate = asyncio.Semaphore(self._options.at_once)
 
-        async def fetch(outcome: ImageOutcome) -> None:
+        async def fetch(entry: Entry, image: WarmedImage) -> None:
             async with gate:
-                if outcome.forecast is not None:
-                    await self._fetch(outcome, outcome.forecast, bars)
-                if not outcome.failures and not outcome.no_image:
-                    bars.tell(tell(outcome), err=self._manner.as_json)
+                if image.estimate is not None:
+                    await self._fetch(entry, image, image.estimate, bars)
+                if not image.failures and not image.not_found:
+                    bars.print_line(format_done(image), err=self._options.as_json)
 
-        await asyncio.gather(*map(fetch, outcomes))
+        await asyncio.gather(*map(fetch, entries, images))
 
     async def _fetch(
-        self, outcome: ImageOutcome, forecast: "CostEstimate", bars: ProgressBars
+        self, entry: Entry, image: WarmedImage, estimate: Estimate, bars: ProgressBars
     ) -> None:
-        entry = outcome.entry
         try:
-            self._tracker.spend(entry.repository.registry, forecast.least)
-            warmed_image = await self._prefetcher.warm(
+            self._tracker.spend(entry.repository.registry, estimate.min_requests)
+            found = await self._prefetcher.warm(
                 entry.repository,
                 entry.reference,
                 self._platforms,
                 watch=bars,
-                with_attached=self._manner.with_attached,
+                with_attached=self._options.with_attached,
             )
         except EntrepotError as error:
-            outcome.fail(error)
+            _note_failure(image, error)
             return
-        outcome.digest, outcome.fetched = str(warmed_image.digest), warmed_image.fetched
-        outcome.attached, outcome.failures = warmed_image.attached, warmed_image.failures
-        outcome.absent, outcome.foreign = warmed_image.absent, warmed_image.foreign
+        image.digest, image.fetched = str(found.digest), found.fetched
+        image.attached, image.failures = found.attached, found.failures
+        image.unavailable_platforms = found.unavailable
+        image.only_platform = found.only_platform
 
 
-def _explain(gathered: sources.Gathered, *, as_json: bool) -> None:
-    if as_json:
-        facts = {"images": sources.list_places(gathered), "notes": list(map(str, gathered.notes))}
-        typer.echo(json.dumps(facts))
+def _note_failure(image: WarmedImage, error: EntrepotError) -> None:
+    """Write down why an image failed; a guess may be no image, which is no failure."""
+    from registry.mirror.prefetch import format_failure  # noqa: PLC0415
+
+    if image.guess and isinstance(error, Unknown):
+        image.not_found = f"{image.image} only looks like an image, and was not found: {error}"
     else:
-        sources.print_places(gathered)
+        image.failures.append(format_failure(error))

@@ -1,141 +1,85 @@
-"""What comes of each image that is warmed, and how it is told."""
+"""What people are told of images that are downloaded before anybody pulls them."""
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import typer
 
-from registry.cli.images.sources import Gathered
-from registry.cli.platforms import tell_absent, tell_foreign
-from registry.cli.terminal import format_bytes
-from registry.errors import EntrepotError, Unknown
-from registry.image_lists.results import Entry
-from registry.oci.names import format_image
-
-if TYPE_CHECKING:
-    from registry.mirror.prefetch_cost import CostEstimate
+from registry.cli.messages import warn
+from registry.cli.platforms import format_only, format_unavailable
+from registry.cli.printing import print_report
+from registry.cli.tables import Table, make_table
+from registry.cli.terminal import format_bytes, format_count
+from registry.reports.warm import WantedImages, WarmedImage, WarmResult
 
 
-@dataclass(slots=True)
-class ImageOutcome:
-    """What came of one image.
-
-    `forecast` is what it would cost, `no_image` a guess that was none, `absent` the platforms asked
-    for that it is not made for, `foreign` the only one of an image without an index.
-    """
-
-    entry: Entry
-    forecast: "CostEstimate | None" = None
-    digest: str = ""
-    fetched: int = 0
-    attached: int = 0
-    failures: list[str] = field(default_factory=list)
-    absent: list[str] = field(default_factory=list)
-    foreign: str = ""
-    no_image: str = ""
-
-    @property
-    def name(self) -> str:
-        """The image as people write it."""
-        return format_image(self.entry.repository, self.entry.reference)
-
-    def fail(self, error: EntrepotError) -> None:
-        """Note what it failed with; what only looked like an image need not be there."""
-        from registry.mirror.prefetch import format_failure  # noqa: PLC0415
-
-        if self.entry.is_guess and isinstance(error, Unknown):
-            self.no_image = f"{self.name} looked like an image, and is none: {error}"
-        else:
-            self.failures.append(format_failure(error))
+def draw_explained(wanted: WantedImages) -> Iterator[Table]:
+    """Yield a table of the images, and of the places that want each."""
+    table = make_table("IMAGE", "WANTED BY", names="IMAGE")
+    for image in wanted.images:
+        guess = " (a guess)" if image.guess else ""
+        for number, place in enumerate(image.wanted_by):
+            table.add_row("" if number else image.image, f"{place}{guess}")
+    yield table
 
 
-def tell(outcome: ImageOutcome) -> str:
-    """Say what came of an image."""
-    told = f"{format_bytes(outcome.fetched)} fetched" if outcome.fetched else "up to date"
-    attached = f", with {outcome.attached} attached" if outcome.attached else ""
-    return f"{outcome.name}: {told}{attached}"
+def format_done(image: WarmedImage) -> str:
+    """Return the line about an image that is complete."""
+    fetched = f"{format_bytes(image.fetched)} downloaded" if image.fetched else "up to date"
+    attached = f", with {image.attached} attached" if image.attached else ""
+    return f"{image.image}: {fetched}{attached}"
 
 
-def foretell(outcome: ImageOutcome) -> str:
-    """Say what would come of an image."""
-    forecast = outcome.forecast
-    if forecast is None:
-        return f"{outcome.name}: cannot be warmed"
-    if forecast.missing is None:
-        return f"would warm {outcome.name}"
-    if not forecast.missing:
-        return f"{outcome.name}: is here"
-    return f"would warm {outcome.name}: {format_bytes(forecast.missing)}"
+def format_planned(image: WarmedImage) -> str:
+    """Return the line about what would be downloaded of an image."""
+    if image.estimate is None:
+        return f"{image.image}: cannot be downloaded"
+    missing = image.estimate.missing_bytes
+    if missing is None:
+        return f"would download {image.image}"
+    if not missing:
+        return f"{image.image}: up to date"
+    return f"would download {image.image}: {format_bytes(missing)}"
 
 
-def _foretell_all(outcomes: Sequence[ImageOutcome]) -> str:
-    """Add up what would come; layers that several images share are in it more than once."""
-    sizes = [each.forecast.missing for each in outcomes if each.forecast is not None]
-    known, unknown = sum(size or 0 for size in sizes), sizes.count(None)
-    lacking = len(sizes) - sizes.count(0)
-    told = [f"up to {format_bytes(known)}"] if known else []
-    told += [f"{unknown} of a size that is not known yet"] if unknown else []
-    return f"would warm {lacking} of {len(sizes)} images" + f": {', and '.join(told)}" * bool(told)
-
-
-def conclude(
-    gathered: Gathered,
-    outcomes: Sequence[ImageOutcome],
-    fetched: int,
-    *,
-    as_json: bool,
-    dry_run: bool,
-) -> None:
-    """Say what failed and where it is wanted, and how much came in all."""
-    failed = [each for each in outcomes if each.failures]
-    for remark in _list_remarks(outcomes):
-        typer.echo(f"entrepot: {remark}", err=True)
-    for each in failed:
-        for why in each.failures:
-            typer.echo(f"entrepot: {each.name} failed: {why}", err=True)
-        for place in each.entry.places:
+def finish(result: WarmResult, *, as_json: bool) -> None:
+    """Print the remarks and failures on stderr, and the result on stdout."""
+    for remark in _list_remarks(result.images):
+        warn(remark)
+    for image in result.failed:
+        for why in image.failures:
+            warn(f"{image.image} failed: {why}")
+        for place in image.wanted_by:
             typer.echo(f"  wanted by {place}", err=True)
-    if as_json:
-        facts: dict[str, object] = {"images": [_list_facts(each) for each in outcomes]}
-        facts |= {"notes": list(map(str, gathered.notes)), "fetched": fetched, "dry_run": dry_run}
-        typer.echo(json.dumps(facts))
-    elif dry_run:
-        typer.echo(_foretell_all(outcomes))
-    if failed and not as_json:
-        typer.echo(f"entrepot: {len(failed)} of {len(outcomes)} images failed", err=True)
-    elif not (as_json or dry_run):
-        here = "1 image is" if len(outcomes) == 1 else f"{len(outcomes)} images are"
-        typer.echo(f"{here} here, {format_bytes(fetched)} fetched")
+    print_report(result, _draw_result, as_json=as_json)
+    if result.failed:
+        warn(f"{len(result.failed)} of {len(result.images)} images failed")
 
 
-def _list_remarks(outcomes: Sequence[ImageOutcome]) -> Iterator[str]:
-    for each in outcomes:
-        if each.no_image:
-            yield each.no_image
-        if each.absent:
-            yield tell_absent(each.name, each.absent)
-        if each.foreign:
-            yield tell_foreign(each.name, each.foreign)
+def _list_remarks(images: Sequence[WarmedImage]) -> Iterator[str]:
+    for image in images:
+        if image.not_found:
+            yield image.not_found
+        if image.unavailable_platforms:
+            yield format_unavailable(image.image, image.unavailable_platforms)
+        if image.only_platform:
+            yield format_only(image.image, image.only_platform)
 
 
-def _list_facts(outcome: ImageOutcome) -> dict[str, object]:
-    forecast = outcome.forecast
-    costs = None
-    if forecast is not None:
-        # JSON has no infinity.
-        most = int(forecast.most) if forecast.most < 2**31 else None
-        costs = {"least": forecast.least, "most": most, "missing": forecast.missing}
-    return {
-        "image": outcome.name,
-        "digest": outcome.digest,
-        "places": list(outcome.entry.places),
-        "guess": outcome.entry.is_guess,
-        "fetched": outcome.fetched,
-        "attached": outcome.attached,
-        "forecast": costs,
-        "absent": outcome.absent,
-        "foreign": outcome.foreign,
-        "failures": outcome.failures,
-    }
+def _draw_result(result: WarmResult) -> Iterator[str]:
+    if result.dry_run:
+        yield _sum_up_plan(result)
+    elif not result.failed:
+        count = len(result.images)
+        stored = f"{format_count(count, 'image')} {'is' if count == 1 else 'are'} stored"
+        yield f"{stored}, {format_bytes(result.fetched)} downloaded"
+
+
+def _sum_up_plan(result: WarmResult) -> str:
+    """Return the sum of what would be downloaded; layers that images share count several times."""
+    estimates = [each.estimate for each in result.images if each.estimate is not None]
+    sizes = [each.missing_bytes for each in estimates]
+    known, unknown = sum(size or 0 for size in sizes), sizes.count(None)
+    parts = [f"up to {format_bytes(known)}"] if known else []
+    parts += [f"{unknown} of a size that is not known yet"] if unknown else []
+    text = f"would download {len(sizes) - sizes.count(0)} of {len(sizes)} images"
+    return f"{text}: {', and '.join(parts)}" if parts else text

@@ -124,7 +124,7 @@ def test_a_guess_that_is_not_stored_is_no_failure(place: Place) -> None:
     custom = place.out / "custom.yaml"
     custom.write_text("apiVersion: x/v1\nkind: Thing\nspec: {image: 'nowhere/to/be:found'}\n")
     done = place.create("-o", f"{place.out}/a.tar", "app:1", "-f", str(custom), *AMD)
-    assert "docker.io/nowhere/to/be:found is not here, and may be no image" in done.stderr
+    assert "docker.io/nowhere/to/be:found is not stored here; it only looks like" in done.stderr
 
 
 def test_a_folder_has_the_same_files(place: Place) -> None:
@@ -173,7 +173,7 @@ def test_a_plan_says_what_would_be_written(place: Place) -> None:
     assert planned["size"] == (place.out / "a.tar").stat().st_size == written["size"]
     images = {each["name"]: each for each in planned["images"]}
     app, tool = images["docker.io/library/app:1"], images["ghcr.io/team/tool:2"]
-    assert (app["platforms"], app["missing"]) == (["linux/amd64"], ["linux/arm64"])
+    assert (app["platforms"], app["missing_platforms"]) == (["linux/amd64"], ["linux/arm64"])
     assert tool["platforms"] == ["linux/amd64"]
     assert tool["size"] - tool["unique"] == len(SHARED)
 
@@ -223,7 +223,7 @@ def test_a_missing_volume_is_named(place: Place, volumes: list[Path]) -> None:
     """The message has the number of the missing volume, and nothing is written."""
     done = run("bundle", "join", *map(str, volumes[:2] + volumes[3:]), "-o", f"{place.out}/j.tar")
     assert done.exit_code == 1
-    assert "volumes 3 of 4 are missing" in done.stderr
+    assert "missing: volume 3 of 4" in done.stderr
     assert not (place.out / "j.tar").exists()
 
 
@@ -292,7 +292,7 @@ def test_a_need_is_met_exactly(place: Place) -> None:
     )
     words = ("-o", str(place.out / "a.tar"), "--need", str(place.out / "need.json"), "--json")
     facts = json.loads(place.create(*words).stdout)
-    (app,) = (each for each in facts["images"] if not each["extra"])
+    (app,) = (each for each in facts["images"] if not each["signature_tag"])
     assert app["platforms"] == ["linux/amd64"]
     assert LARGE[:4096] in (content := (place.out / "a.tar").read_bytes())
     assert SHARED not in content

@@ -12,11 +12,12 @@ from registry.wiring.content import open_handles
 from tests.harness.filled_folder import Depot, open_depot, split
 
 KIB = 1024
+COUNT = 15  # images
 
 
 async def plan_all(depot: Depot, have: frozenset[Digest]) -> tuple[int, dict[Digest, int]]:
-    """Plan a bundle of all fifty images; return the size of its tar, and its blobs."""
-    requests = [ImageRequest(*_name(number)) for number in range(50)]
+    """Plan a bundle of all images; return the size of its tar, and its blobs."""
+    requests = [ImageRequest(*_name(number)) for number in range(COUNT)]
     plan = await depot.content.planner.plan(requests, Choice("subset", ("linux/amd64",), have))
     assert plan.failures == {}
     store = open_handles(open_folder(depot.path)).store
@@ -30,23 +31,23 @@ def _name(number: int):
     return repository, tag
 
 
-async def test_a_delta_has_the_one_changed_layer_of_fifty_images(tmp_path: Path) -> None:
+async def test_a_delta_has_the_one_changed_layer_of_many_images(tmp_path: Path) -> None:
     """The delta has the changed layer, all manifests and all configs, and 1 % more at most."""
     chance = random.Random(1)
     base = chance.randbytes(256 * KIB)
     async with open_depot(tmp_path) as depot:
-        for number in range(50):
+        for number in range(COUNT):
             layers = [base, chance.randbytes(64 * KIB)]
             await depot.put_image(f"docker.io/team/i{number}:1", layers)
         full, before = await plan_all(depot, frozenset())
-        changed = chance.randbytes(24 * KIB * KIB)
+        changed = chance.randbytes(8 * KIB * KIB)
         manifest = await depot.put_image("docker.io/team/i7:1", [base, changed])
         size, blobs = await plan_all(depot, frozenset(before))
 
     small = {digest: each for digest, each in blobs.items() if digest != Digest.of(changed)}
     carried = len(changed) + sum(small.values())
     assert manifest.digest in blobs
-    assert len(small) == 100
+    assert len(small) == 2 * COUNT
     assert max(small.values()) < KIB
     assert size < 1.01 * carried, (size, carried)
-    assert full > 3 * KIB * KIB
+    assert full > (256 + 64 * COUNT) * KIB

@@ -82,14 +82,14 @@ def test_info_lists_sizes(site: Path) -> None:
 
     assert set(images) == {APP, TOOL}
     assert images[APP]["platforms"] == ["linux/amd64"]
-    assert images[APP]["missing"] == ["linux/arm64"]
+    assert images[APP]["missing_platforms"] == ["linux/arm64"]
     assert images[APP]["shared"] == images[TOOL]["shared"] == len(BASE)
     assert images[APP]["unique"] > len(OWN)
     assert facts["size"] == sum(each["unique"] for each in images.values()) + len(BASE)
     assert facts["largest"][0] == {
         "digest": str(Digest.of(BASE)),
         "size": len(BASE),
-        "users": [APP, TOOL],
+        "needed_by": [APP, TOOL],
     }
 
 
@@ -119,7 +119,7 @@ def test_info_lists_omitted_sizes(site: Path) -> None:
     """The sizes of omitted layers are listed, for the bundle and for each image."""
     facts = run_json("info", str(site / "delta.tar"))
     assert facts["omitted"] == {"blobs": 1, "size": len(BASE)}
-    assert [each["left_out"] for each in facts["images"]] == [len(BASE)] * 2
+    assert [each["omitted_bytes"] for each in facts["images"]] == [len(BASE)] * 2
 
 
 def test_info_refuses_other_files(tmp_path: Path) -> None:
@@ -146,8 +146,8 @@ def test_diff_lists_additions_and_removals(site: Path) -> None:
     fewer = run_json("diff", str(site / "both.tar"), str(site / "complete.tar"))
     assert [each["name"] for each in fewer["removed"]] == [TOOL]
     (changed,) = fewer["changed"]
-    assert (changed["gained"], changed["lost"]) == (["linux/arm64"], [])
-    assert changed["from"] == changed["to"]
+    assert (changed["added_platforms"], changed["removed_platforms"]) == (["linux/arm64"], [])
+    assert changed["old_digest"] == changed["new_digest"]
     assert fewer["new"]["size"] > len(ARM)
 
     output = run("diff", str(site / "app.tar"), str(site / "both.tar"))
@@ -208,7 +208,7 @@ def test_check_lists_missing_images(
     done = run("check", str(site / bundle), "-f", deploy, *further)
     assert [each for each in missing if each not in done.stdout] == []
     assert done.exit_code == bool(missing)
-    assert bool(missing) == (f"wanted at {deploy}:" in done.stdout)
+    assert bool(missing) == (f"wanted by {deploy}:" in done.stdout)
 
 
 def test_check_takes_images_by_name(site: Path) -> None:
@@ -233,7 +233,7 @@ def test_volumes_have_the_facts_of_the_bundle(site: Path) -> None:
     alone = run_json("info", str(volumes[-1]))
     assert len(volumes) > 2
     assert facts["missing_volumes"] == []
-    assert facts["images"][0]["known"]
+    assert facts["images"][0]["size_exact"]
     assert alone["bundle"] == facts["bundle"]
     assert alone["missing_volumes"] == list(range(1, len(volumes)))
     assert run("check", str(site / "volumes"), "app:1").exit_code == 0
@@ -255,7 +255,7 @@ def test_layers_of_the_other_side_are_not_missing(site: Path, tmp_path: Path) ->
     other.write_bytes(write_inventory([(Digest.of(b"else"), 4)]))
     assert run("check", delta, *images).exit_code == 1
     done = run("check", delta, *images, "--have", str(inventory))
-    assert (done.exit_code, done.stdout) == (0, "2 images: nothing lacks\n")
+    assert (done.exit_code, done.stdout) == (0, "2 images: nothing is missing\n")
     assert run("check", delta, *images, "--since", str(site / "both.tar")).exit_code == 0
     both = ("--have", str(other), "--since", str(site / "both.tar"))
     assert run("check", delta, *images, *both).exit_code == 0

@@ -53,10 +53,10 @@ def test_without_images_it_fails(create: Create, tmp_path: Path) -> None:
     """An empty list, and pulls that do not exist, are errors, and no file is written."""
     empty = tmp_path / "empty.txt"
     empty.write_text("# nothing yet\n")
-    output = create("-f", str(empty), code=2).stderr
-    assert f"no images: none in {empty}; see whether what wrote it failed" in output
-    output = create("--pulled-since", "7d", "--client", "10.0.0.0/8", code=2).stderr
-    assert "none in what clients pulled; take a longer --pulled-since" in output
+    told = create("-f", str(empty), code=2).stderr
+    assert f"no images: none in {empty}; check whether the program that wrote it failed" in told
+    told = create("--pulled-since", "7d", "--client", "10.0.0.0/8", code=2).stderr
+    assert "none in the images that clients pulled; use a longer --pulled-since" in told
     assert [*tmp_path.iterdir()] == [empty]
 
 
@@ -90,7 +90,7 @@ def test_an_image_for_another_platform_is_reported(create: Create, tmp_path: Pat
     done = create(*words, "--json")
     remark = "docker.io/library/single:1 is only for linux/amd64: taken as it is"
     assert remark in done.stderr
-    assert json.loads(done.stdout)["foreign"] == {"docker.io/library/single:1": "linux/amd64"}
+    assert json.loads(done.stdout)["only_platform"] == {"docker.io/library/single:1": "linux/amd64"}
     assert "only for" not in create("single:1", "--platform", "linux/amd64").stderr
     (tmp_path / "a.tar").unlink()
     assert "only for" not in create("single:1", "--mode", "complete").stderr

@@ -1,4 +1,4 @@
-"""Laws of audits' rows: each auditor's last pass, and nobody else's."""
+"""Laws of the rows of audits: each auditor has a last pass of its own."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,15 +23,15 @@ async def test_there_was_no_pass_at_first(site: Site) -> None:
 
 async def test_the_last_note_counts(site: Site) -> None:
     """How far an auditor is replaces how far it was, and is no other auditor's."""
-    await site.audits.note("steward", Pass("sha256:a", 1.0))
-    await site.audits.note("command", Pass("", 2.0, 3.0))
-    await site.audits.note("steward", Pass("sha256:b", 1.0))
+    await site.audits.record("steward", Pass("sha256:a", 1.0))
+    await site.audits.record("command", Pass("", 2.0, 3.0))
+    await site.audits.record("steward", Pass("sha256:b", 1.0))
     assert site.audits.find("steward") == Pass("sha256:b", 1.0, 0.0)
     assert site.audits.find("command") == Pass("", 2.0, 3.0)
 
 
 async def test_notes_outlive_the_process(site: Site) -> None:
     """What one process noted, the next one goes on from."""
-    await site.audits.note("steward", Pass("sha256:a", 1.5))
+    await site.audits.record("steward", Pass("sha256:a", 1.5))
     async with Database(site.folder.catalog) as database:
         assert database.read("SELECT * FROM audits") == [("steward", "sha256:a", 1.5, 0.0)]

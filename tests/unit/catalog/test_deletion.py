@@ -70,12 +70,12 @@ async def test_planning_changes_nothing(site: Site) -> None:
     """A plan is only said: planned twice, it is the same."""
     await site.pull(HERE, INDEX, "1")
     await site.pull(HERE, AMD)
-    before = await site.images.draw()
+    before = await site.images.load()
     assert await plan(site, "1") == await plan(site, "1")
-    assert before == await site.images.draw()
+    assert before == await site.images.load()
 
 
-async def test_a_tag_nobody_knows_removes_only_itself(site: Site) -> None:
+async def test_an_unknown_tag_removes_only_itself(site: Site) -> None:
     """What is not there takes nothing with it; a row that a crash left still goes."""
     await site.pull(HERE, AMD, "1")
     removal = await plan(site, "2")
@@ -219,7 +219,7 @@ async def test_what_an_index_elsewhere_names_stays(site: Site) -> None:
 async def test_applying_forgets_every_row(site: Site) -> None:
     """Names, holdings, pulls, links and manifests go; what others have is untouched."""
     await site.pull(HERE, OTHER, "2")
-    before = await site.images.draw()
+    before = await site.images.load()
     await site.pull(HERE, INDEX, "1")
     await site.pull(HERE, AMD)
     await site.note_pulls((HERE, INDEX.digest, 9.0))
@@ -228,11 +228,10 @@ async def test_applying_forgets_every_row(site: Site) -> None:
     await site.removal.apply(removal)
     await site.removal.apply(removal)  # as after a crash
 
-    after = await site.images.draw()
+    after = await site.images.load()
     assert (after.images, after.links) == (before.images, before.links)
     assert after.media_types == before.media_types
-    for table in ("pulls", "clients"):
-        assert site.database.read(f"SELECT * FROM {table}") == []
+    assert site.database.read("SELECT * FROM pulls") == []
     assert await site.removal.list_unneeded([removal]) == removal.blobs
 
 

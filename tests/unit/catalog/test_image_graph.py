@@ -29,7 +29,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def draw_names(site: Site) -> list[tuple[str, str, str]]:
-    graph = await site.images.draw()
+    graph = await site.images.load()
     return [(image.repository, image.reference, image.digest) for image in graph.images]
 
 
@@ -39,7 +39,7 @@ def by_digest(image: Image) -> tuple[str, str, str]:
 
 async def test_nothing_is_known_of_an_empty_folder(site: Site) -> None:
     """Where nothing was pulled there is no image, and nothing else."""
-    assert await site.images.draw() == Graph((), {}, {}, {})
+    assert await site.images.load() == Graph((), {}, {}, {})
 
 
 async def test_every_tag_is_a_name(site: Site) -> None:
@@ -79,7 +79,7 @@ async def test_pulls_are_of_one_repository(site: Site) -> None:
     await site.note_pulls((HERE, AMD.digest, 3000.0), (THERE, ARM.digest, 4000.0))
 
     by_tag, by_digest = str(AMD.digest), str(ARM.digest)
-    assert (await site.images.draw()).images == (
+    assert (await site.images.load()).images == (
         NamedImage(str(HERE), "1", by_tag, seen=1000.0, pulled=3000.0),
         NamedImage(str(HERE), by_digest, by_digest, seen=1000.0, pulled=0),
         NamedImage(str(THERE), "1", by_tag, seen=2000.0, pulled=0),
@@ -92,7 +92,7 @@ async def test_links_and_sizes_are_those_recorded(site: Site) -> None:
     await site.pull(HERE, INDEX, "1")
     await site.pull(HERE, ARM)
 
-    graph = await site.images.draw()
+    graph = await site.images.load()
 
     children = {Link(str(each.digest), len(each.manifest.raw), True) for each in (AMD, ARM)}
     assert set(graph.links[str(INDEX.digest)]) == children
@@ -113,7 +113,7 @@ async def test_reach_is_all_under_it_once(site: Site) -> None:
     """All that roots lead to comes once, shared and overlapping or not; unknown children too."""
     await site.pull(HERE, INDEX)
     await site.pull(HERE, AMD)
-    graph = await site.images.draw()
+    graph = await site.images.load()
 
     reached = list(graph.reach(str(INDEX.digest), str(AMD.digest)))
 

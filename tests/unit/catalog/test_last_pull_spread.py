@@ -1,4 +1,4 @@
-"""What is warm, and what pins keep: along the ways from one manifest to another."""
+"""Which manifests and blobs a pull marks as used, and which ones a pin keeps."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,7 +25,7 @@ async def list_coldest(site: Site) -> list[Digest]:
 
 
 async def test_an_index_warms_all_that_is_under_it(site: Site) -> None:
-    """Who asks for an index only keeps its images' layers warm: they are all one image."""
+    """A pull of an index marks the layers of all its images as used."""
     for image in (AMD, ARM, INDEX):
         await site.pull(HERE, image, "1")
     other = await site.fill(b"pulled after them, and never again")

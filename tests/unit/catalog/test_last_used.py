@@ -42,9 +42,9 @@ async def test_uses_are_of_one_repository(site: Site) -> None:
     assert last == {(HERE, AMD.digest): 1000.0, (THERE, AMD.digest): 5000.0}
 
 
-async def test_families_are_indexes_and_manifests(site: Site) -> None:
+async def test_indexes_are_paired_with_their_manifests(site: Site) -> None:
     """An index is paired with each of its manifests, known or not, and with no blob."""
     await site.pull(HERE, INDEX, "1")
     await site.pull(HERE, ARM)
-    families = (await site.uses.list_all()).families
-    assert sorted(families) == sorted((INDEX.digest, child.digest) for child in (AMD, ARM))
+    indexes = (await site.uses.list_all()).indexes
+    assert sorted(indexes) == sorted((INDEX.digest, child.digest) for child in (AMD, ARM))

@@ -95,7 +95,7 @@ def test_every_row_comes_along(old: Path, table: str) -> None:
 
 
 def test_manifests_are_counted_as_blobs(old: Path) -> None:
-    """Manifests take room like all that is stored: since they were last seen, and only once."""
+    """Manifests are recorded as blobs, once each, last used when a repository last got them."""
     migrate(old)
     wanted = sorted(map(spell, [*ROWS["blobs"], *MANIFESTS]))
     assert sorted(ask(old, "SELECT * FROM blobs")) == wanted
@@ -131,8 +131,30 @@ def test_pulls_of_before_keep_the_names_of_today(old: Path) -> None:
         (IMAGE, HERE, IMAGE, "", 8.5),
         (IMAGE, THERE, "latest", "", 7.5),
     ]
-    assert sorted(ask(old, "SELECT * FROM clients")) == sorted(map(spell, wanted))
-    assert sorted(ask(old, "SELECT * FROM pulls")) == sorted(map(spell, pulled))
+    assert sorted(ask(old, "SELECT * FROM pulls")) == sorted(map(spell, wanted))
+    assert sorted(ask(old, "SELECT * FROM last_pulls")) == sorted(map(spell, pulled))
+
+
+def test_both_records_of_pulls_become_one(old: Path) -> None:
+    """Every image keeps the time of its last pull, whichever of the two former tables had it."""
+    with closing(sqlite3.connect(old, isolation_level=None)) as rows:
+        for number in (2, 3, 4, 5):
+            rows.executescript(read_script(number))
+        rows.execute("PRAGMA user_version = 5")
+        pulled = [(INDEX, HERE, 9.5), (IMAGE, HERE, 8.5), (IMAGE, THERE, 7.5)]
+        rows.executemany("INSERT INTO pulls VALUES (?, ?, ?)", map(spell, pulled))
+        clients = [
+            (INDEX, HERE, "1.0", "10.0.0.1", 9.5),
+            (INDEX, HERE, "1.0", "10.0.0.2", 3.5),
+            (IMAGE, HERE, "2.0", "", 4.5),
+        ]
+        rows.executemany("INSERT INTO clients VALUES (?, ?, ?, ?, ?)", map(spell, clients))
+
+    migrate(old)
+
+    kept = [*clients, (IMAGE, HERE, "", "", 8.5), (IMAGE, THERE, "", "", 7.5)]
+    assert sorted(ask(old, "SELECT * FROM pulls")) == sorted(map(spell, kept))
+    assert sorted(ask(old, "SELECT * FROM last_pulls")) == sorted(map(spell, pulled))
 
 
 async def test_what_was_known_can_be_asked_for(old: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from registry.catalog.pins import Pin, Root, list_keepers
+from registry.catalog.pins import Pin, Root, index_pins
 from registry.oci.digest import Digest
 from registry.oci.names import Tag
 from tests.unit.content.content_site import (
@@ -142,30 +142,30 @@ async def test_a_name_that_moved_is_kept_by_its_pin(site: Site) -> None:
     await site.put_pin(HERE, TAG, [deep(AMD)], 1.0)
     await site.pull(HERE, ARM, "1")
 
-    keepers = await site.database.survey(lambda rows: list_keepers(rows, [HERE]))
+    pins = await site.database.survey(lambda rows: index_pins(rows, [HERE]))
 
-    assert keepers.find(HERE, ["1"], [str(ARM.digest)]) == f"{HERE}:1"
-    assert keepers.find(HERE, ["2"], [str(ARM.digest)]) is None
+    assert pins.find(HERE, ["1"], [str(ARM.digest)]) == f"{HERE}:1"
+    assert pins.find(HERE, ["2"], [str(ARM.digest)]) is None
 
 
-async def test_a_keeper_is_found_by_what_it_reaches(site: Site) -> None:
-    """Roots, children and referrers have a keeper; other platforms and images have none."""
+async def test_a_pin_is_found_by_what_it_keeps(site: Site) -> None:
+    """Roots, children and referrers lead to their pin; other platforms and images lead to none."""
     signature = make_image(b"signature", subject=AMD)
     for image in (INDEX, AMD, ARM, signature, OTHER):
         await site.pull(HERE, image)
     await site.put_pin(HERE, TAG, [Root(INDEX.digest, False), deep(AMD)], 1.0)
 
-    keepers = await site.database.survey(lambda rows: list_keepers(rows, [HERE]))
+    pins = await site.database.survey(lambda rows: index_pins(rows, [HERE]))
 
     for image in (INDEX, AMD, signature):
-        assert keepers.find(HERE, [], [str(OTHER.digest), str(image.digest)]) == f"{HERE}:1"
-    assert keepers.find(HERE, [], [str(ARM.digest), str(OTHER.digest)]) is None
+        assert pins.find(HERE, [], [str(OTHER.digest), str(image.digest)]) == f"{HERE}:1"
+    assert pins.find(HERE, [], [str(ARM.digest), str(OTHER.digest)]) is None
 
 
-async def test_a_keeper_is_of_its_repository(site: Site) -> None:
+async def test_a_pin_counts_in_its_repository(site: Site) -> None:
     """What another repository pins is none of this one's business: the bytes stay for that."""
     await site.pull(HERE, AMD)
     await site.put_pin(THERE, TAG, [deep(AMD)], 1.0)
-    keepers = await site.database.survey(lambda rows: list_keepers(rows, [HERE, THERE]))
-    assert keepers.find(HERE, ["1"], [str(AMD.digest)]) is None
-    assert keepers.find(THERE, [], [str(AMD.digest)]) == f"{THERE}:1"
+    pins = await site.database.survey(lambda rows: index_pins(rows, [HERE, THERE]))
+    assert pins.find(HERE, ["1"], [str(AMD.digest)]) is None
+    assert pins.find(THERE, [], [str(AMD.digest)]) == f"{THERE}:1"

@@ -94,7 +94,7 @@ def test_what_cannot_be_used_is_put_aside(path: Path, spoil: object) -> None:
 
 
 def test_the_log_of_a_spoilt_catalog_spoils_no_new_one(path: Path) -> None:
-    """What lies beside a spoilt file is put aside with it."""
+    """The log files of a damaged catalog are renamed with it."""
     migrate(path)
     write_garbage(path)
     for suffix in ("-wal", "-shm"):

@@ -17,6 +17,7 @@ from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import Descriptor, Manifest, parse_manifest
 from registry.oci.names import Repository, Tag
+from registry.oci.rate_limits import RateLimit
 
 HERE = Repository("docker.io", "library/a")
 THERE = Repository("ghcr.io", "library/a")
@@ -176,7 +177,7 @@ async def test_grant_is_for_one_repository(blobs: BlobAccessCatalog) -> None:
 async def test_a_blob_of_many_images_is_found_at_once(
     database: Database, manifests: ManifestCatalog, blobs: BlobAccessCatalog
 ) -> None:
-    """However many images of others share a blob, it is ours, no stranger's, and found cheaply."""
+    """A blob that very many images share is found fast, and only for repositories that have it."""
     mine = image(LAYER)
     await manifests.record(HERE, mine, LATEST, 1.0)
 
@@ -217,12 +218,12 @@ async def test_lists_are_kept(database: Database) -> None:
     assert lists.find(HERE, str(LAYER)) is None
 
 
-async def test_budgets_are_kept_by_identity(database: Database) -> None:
-    """The newest budget of an endpoint is kept for each identity."""
-    budgets = RateLimitCatalog(database)
+async def test_rate_limits_are_kept_by_identity(database: Database) -> None:
+    """The newest pull limit of an endpoint is kept for each identity."""
+    limits = RateLimitCatalog(database)
     for identity, remaining in (("", 9), ("acme", 50), ("", 8)):
-        await budgets.record(
-            ("https://h", identity), allowed=100, remaining=remaining, period=6.0, source="", now=1
-        )
-    found = database.read("SELECT identity, remaining FROM budgets ORDER BY identity")
-    assert found == [("", 8), ("acme", 50)]
+        await limits.record(RateLimit("https://h", identity, 100, remaining, 6.0, "", 1.0))
+    assert await limits.list_all() == [
+        RateLimit("https://h", "", 100, 8, 6.0, "", 1.0),
+        RateLimit("https://h", "acme", 100, 50, 6.0, "", 1.0),
+    ]

@@ -1,4 +1,4 @@
-"""Laws of room: what is promised and what is there never add up to more than the limit."""
+"""Laws of usage: reservations and stored blobs together never exceed the limit."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from registry.catalog.database import Database
 from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.pulls import Pull, PullCatalog
 from registry.catalog.rebuild import RebuildCatalog
-from registry.catalog.usage import UsageCatalog, Use
+from registry.catalog.usage import UsageCatalog, UsageTotals
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
@@ -39,8 +39,8 @@ def image(*layers: Digest) -> Manifest:
     return parse_manifest(json.dumps(document).encode(), media_types.OCI_MANIFEST)
 
 
-async def test_room_is_given_up_to_the_limit(room: UsageCatalog) -> None:
-    """The last byte is given; what is missing is told, and then nothing is reserved."""
+async def test_bytes_are_reserved_up_to_the_limit(room: UsageCatalog) -> None:
+    """The last byte can be reserved. Beyond it nothing is, and the missing bytes are returned."""
     assert await room.reserve(A, 60, 100) == 0
     assert await room.reserve(B, 50, 100) == 10
     assert room.used() == 60
@@ -48,19 +48,19 @@ async def test_room_is_given_up_to_the_limit(room: UsageCatalog) -> None:
     assert room.used() == 100
 
 
-async def test_asking_again_changes_the_promise(room: UsageCatalog) -> None:
-    """A fill that asks for more gets the difference only."""
+async def test_reserving_again_changes_the_reservation(room: UsageCatalog) -> None:
+    """A download that reserves more bytes uses only the difference in addition."""
     await room.reserve(A, 60, 100)
     assert await room.reserve(A, 100, 100) == 0
     assert room.used() == 100
-    await room.settle(A, 30)
+    await room.release_reservation(A, 30)
     assert room.used() == 30
-    await room.settle(A, 0)
+    await room.release_reservation(A, 0)
     assert (room.used(), room.list_reservations()) == (0, [])
 
 
 async def test_a_recorded_blob_takes_its_reservations_place(room: UsageCatalog) -> None:
-    """What has become whole is counted once, whatever was promised, however often it is told."""
+    """A complete blob counts once, whatever was reserved, however often it is recorded."""
     await room.reserve(A, 60, 100)
     for _ in range(2):
         await room.record(A, 50, 1.0)
@@ -68,8 +68,10 @@ async def test_a_recorded_blob_takes_its_reservations_place(room: UsageCatalog) 
     assert [(blob.digest, blob.size) for blob in await room.list_coldest()] == [(A, 50)]
 
 
-async def test_the_doomed_count_until_they_are_buried(room: UsageCatalog) -> None:
-    """Between the row and the file the bytes are still there; a crash in between is told."""
+async def test_blobs_that_are_being_deleted_count_until_their_files_are_gone(
+    room: UsageCatalog,
+) -> None:
+    """After a crash between row and file the bytes count, and the deletion is listed."""
     await room.record(A, 50, 1.0)
     await room.mark_deleting(A)
     assert (room.used(), room.list_deleting()) == (50, [A])
@@ -79,7 +81,7 @@ async def test_the_doomed_count_until_they_are_buried(room: UsageCatalog) -> Non
 
 
 async def test_processes_never_share_a_byte(tmp_path: Path) -> None:
-    """Of many that ask at once, from two processes, as many get room as there is."""
+    """Of many reservations at once, in two processes, as many succeed as there is space for."""
     path = tmp_path / "catalog.db"
     async with Database(path) as here, Database(path) as there:
         asked = [
@@ -104,8 +106,8 @@ async def test_blobs_are_as_warm_as_their_warmest_image(
         await room.record(blob, 10, 1.0)
     pulls = PullCatalog(database)
     one, two = (Pull(HERE, each.digest, each.digest, "", 200.0) for each in (old, new))
-    await pulls.note([replace(one, pulled=100.0), two])
-    await pulls.note([replace(two, pulled=150.0)])  # written late: not younger than it is
+    await pulls.record([replace(one, pulled=100.0), two])
+    await pulls.record([replace(two, pulled=150.0)])  # written late: not younger than it is
 
     found = [(blob.digest, blob.used) for blob in await room.list_coldest()]
 
@@ -114,25 +116,25 @@ async def test_blobs_are_as_warm_as_their_warmest_image(
     assert found[4:] == [(new.digest, 200.0)]
 
 
-async def test_blobs_of_no_image_are_as_warm_as_they_came(room: UsageCatalog) -> None:
-    """What was never seen in an image counts from when it was stored."""
+async def test_blobs_of_no_image_count_from_when_they_were_stored(room: UsageCatalog) -> None:
+    """A blob that no manifest refers to was last used when it was stored."""
     await room.record(A, 10, 5.0)
     await room.record(B, 10, 3.0)
     assert [blob.digest for blob in await room.list_coldest()] == [B, A]
 
 
-async def test_an_orphan_is_recorded_once(room: UsageCatalog) -> None:
-    """What is found on disk is counted, unless it is recorded, arriving, going or set aside."""
-    assert await room.record_orphan(A, 50, 3.0)
-    assert not await room.record_orphan(A, 50, 4.0)
+async def test_a_found_blob_is_recorded_once(room: UsageCatalog) -> None:
+    """A blob on disk is recorded unless it is recorded, reserved, being deleted or quarantined."""
+    assert await room.record_found(A, 50, 3.0)
+    assert not await room.record_found(A, 50, 4.0)
     assert room.list_after("", 9) == [(A, 3.0)]
     await room.reserve(B, 7, 100)
-    assert not await room.record_orphan(B, 50, 3.0)
+    assert not await room.record_found(B, 50, 3.0)
     await room.record(C, 10, 1.0)
     await room.mark_deleting(C)
-    assert not await room.record_orphan(C, 10, 3.0)
+    assert not await room.record_found(C, 10, 3.0)
     await room.quarantine(A, 50)
-    assert not await room.record_orphan(A, 50, 3.0)
+    assert not await room.record_found(A, 50, 3.0)
     assert room.used() == 50 + 7 + 10
 
 
@@ -146,7 +148,7 @@ async def test_found_blobs_are_recorded_where_they_are_not(
     assert room.used() == 57
 
 
-async def test_a_drop_is_of_what_was_seen(room: UsageCatalog) -> None:
+async def test_a_blob_that_was_stored_again_is_not_dropped(room: UsageCatalog) -> None:
     """A blob that was recorded again since it was looked at is not forgotten."""
     await room.record(A, 50, 1.0)
     await room.record(A, 40, 2.0)
@@ -157,7 +159,7 @@ async def test_a_drop_is_of_what_was_seen(room: UsageCatalog) -> None:
     assert (room.used(), room.find_size(A)) == (0, None)
 
 
-async def test_pages_have_everything_once(room: UsageCatalog) -> None:
+async def test_pages_have_each_blob_once(room: UsageCatalog) -> None:
     """Page after page every blob comes, in the order of digests, though some are dropped."""
     digests = sorted(Digest.of(bytes([number])) for number in range(7))
     for digest in digests:
@@ -170,8 +172,8 @@ async def test_pages_have_everything_once(room: UsageCatalog) -> None:
     assert found == digests
 
 
-async def test_the_quarantined_count_as_they_are(room: UsageCatalog) -> None:
-    """What is set aside counts with the bytes it has on disk, recorded before or not, once."""
+async def test_quarantined_files_count_with_their_size(room: UsageCatalog) -> None:
+    """A quarantined file counts once, with its size on disk, also if it was not recorded."""
     await room.record(A, 50, 1.0)
     await room.quarantine(A, 30)
     await room.quarantine(B, 8)
@@ -185,22 +187,22 @@ async def test_the_quarantined_count_as_they_are(room: UsageCatalog) -> None:
     assert (room.used(), room.list_quarantined()) == (8, [(B, 8)])
 
 
-async def test_what_takes_room_is_told_by_kind(room: UsageCatalog) -> None:
-    """Whole, arriving and set aside are told apart; what is promised and not used is arriving."""
+async def test_usage_is_added_up_by_kind(room: UsageCatalog) -> None:
+    """Complete blobs, reservations and quarantined files are added up separately."""
     await room.record(A, 50, 1.0)
     await room.record(B, 0, 1.0)
     await room.reserve(C, 30, 100)
     await room.quarantine(Digest.of(b"d"), 4)
-    assert await room.break_down() == Use(50, 2, 0, 30, 4)
+    assert await room.break_down() == UsageTotals(50, 2, 0, 30, 4)
 
 
-async def test_a_backup_forgets_work(room: UsageCatalog) -> None:
-    """Where no fill, deletion or quarantine is, only whole blobs count."""
+async def test_a_backup_has_only_complete_blobs(room: UsageCatalog) -> None:
+    """Without reservations, deletions and quarantine, only complete blobs count."""
     await room.record(A, 50, 1.0)
     await room.record(B, 5, 1.0)
     await room.mark_deleting(B)
     await room.reserve(C, 30, 100)
     await room.quarantine(C, 4)
-    await room.forget_work()
+    await room.clear_unfinished()
     assert (room.used(), room.list_deleting(), room.list_reservations()) == (50, [], [])
-    assert await room.break_down() == Use(50, 1, 0, 0, 0)
+    assert await room.break_down() == UsageTotals(50, 1, 0, 0, 0)

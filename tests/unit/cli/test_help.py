@@ -1,4 +1,4 @@
-"""Laws of `--help`, of every command: it reads as text, and shows what is typed."""
+"""Laws of `--help`, of every command: it reads as text, in plain words, and shows what to type."""
 
 import re
 import subprocess
@@ -24,6 +24,10 @@ def list_commands(command: Any, *words: str) -> Iterator[tuple[str, ...]]:
 CLI: Any = typer.main.get_command(build_cli())
 CONTEXT: Any = CLI.make_context("entrepot", [])
 COMMANDS = list(list_commands(CLI))
+RIDDLES = re.compile(
+    r"\b(?:lacks?|lacking|rotten|orphans?|ghosts?|arriving|steward|is none|whole|left alone"
+    r"|set aside|judged?|told|tells|budget|room)\b"
+)
 
 
 def show(words: tuple[str, ...], columns: int = 80) -> str:
@@ -33,10 +37,19 @@ def show(words: tuple[str, ...], columns: int = 80) -> str:
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_help_has_no_types_of_python(words: tuple[str, ...]) -> None:
-    """Neither those nor brackets within brackets say what to type."""
-    told = show(words)
-    assert re.findall(r"<(?:bool|path|int|list)\b[^|]*?>|list\[|\{|\[\[", told) == []
-    assert max(map(len, told.splitlines())) <= 80
+    """Types, and brackets within brackets, do not say what to type; each line fits a terminal."""
+    text = show(words)
+    assert re.findall(r"<(?:bool|path|int|list)\b[^|]*?>|list\[|\{|\[\[", text) == []
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_is_in_plain_words(words: tuple[str, ...]) -> None:
+    """No word is one that readers have to guess, and every command has an example."""
+    text = " ".join(show(words).split())
+    assert RIDDLES.findall(text) == []
+    is_group = "COMMAND [ARGS]" in text
+    assert is_group or f"entrepot {' '.join(words)}" in text.partition("Example: ")[2]
 
 
 @pytest.mark.parametrize("columns", [80, 110])
@@ -52,26 +65,28 @@ def test_paragraphs_flow(columns: int) -> None:
 
 def test_usage_is_spelt_once() -> None:
     """What may be repeated is followed by three dots, and not by six."""
-    told = {" ".join(words): show(words).splitlines()[0] for words in COMMANDS}
-    assert told["bundle check"].endswith("check [OPTIONS] BUNDLE... [IMAGE...]")
-    assert told["bundle diff"].endswith("diff [OPTIONS] FORMER LATTER")
-    assert told["images ls"].endswith("ls [OPTIONS] [IMAGE]...")
+    usage = {" ".join(words): show(words).splitlines()[0] for words in COMMANDS}
+    assert usage["bundle check"].endswith("check [OPTIONS] BUNDLE... [IMAGE...]")
+    assert usage["bundle diff"].endswith("diff [OPTIONS] FORMER LATTER")
+    assert usage["images ls"].endswith("ls [OPTIONS] [IMAGE]...")
 
 
-def test_groups_tell_whole_sentences() -> None:
-    """What a command does is not cut off in a list."""
-    told = " ".join(show(("bundle",)).split())
-    assert "Put volumes together to the one file that docker, podman and ctr read." in told
+def test_groups_show_complete_sentences() -> None:
+    """The first paragraph about a command is not cut off in the list of commands."""
+    text = " ".join(show(("bundle",)).split())
+    assert "Join volumes to the one file that docker, podman and ctr can read." in text
 
 
 def test_serve_imports_no_other_command() -> None:
-    """What the groups of commands need is imported for those who call them."""
+    """A group of commands is imported only when one of its commands is run."""
     code = "import sys, registry.cli.main; print(*sys.modules)"
-    told = subprocess.check_output([sys.executable, "-c", code], text=True).split()
-    assert "registry.cli.serve" in told
+    modules = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+    assert "registry.cli.serve" in modules
     assert {
         "registry.cli.bundle.commands",
         "registry.cli.images.commands",
+        "registry.reports.json",
+        "rich",
         "yaml",
         "cryptography",
-    } & {*told} == set()
+    } & {*modules} == set()

@@ -20,7 +20,7 @@ ABSENT = Digest.of(b"absent")
 
 @pytest.fixture
 async def data(tmp_path: Path) -> Path:
-    """A data folder with a whole image, and one that lacks a layer."""
+    """A data folder with a complete image, and one of which a layer is missing."""
     async with open_depot(tmp_path) as depot:
         amd = await depot.put_image("docker.io/library/app", [b"layer"])
         arm = await depot.put_image("docker.io/library/app", [b"arm"], platform="linux/arm64")
@@ -40,33 +40,33 @@ def find(done: Result, name: str) -> Any:
     return next(each for each in json.loads(done.stdout) if each["name"] == name)
 
 
-def test_what_lacks_is_told_with_its_cure(data: Path) -> None:
-    """Digest, size and the command that fetches it; the exit code is 1."""
+def test_what_is_missing_is_listed_with_the_command_that_helps(data: Path) -> None:
+    """The list has digest, size and the command that downloads the blob; the exit code is 1."""
     done = ls(data, "--offline")
     assert done.exit_code == 1
     assert f"{APP}\n  linux/amd64: complete\n  linux/arm64: complete\n" in done.stdout
-    assert f"{TORN}\n  linux/amd64: lacks 1 blob, 7 B\n    {ABSENT}  7 B\n" in done.stdout
-    assert f"fetched by: entrepot images warm {TORN} --platform linux/amd64\n" in done.stdout
+    assert f"{TORN}\n  linux/amd64: missing 1 blob, 7 B\n    {ABSENT}  7 B\n" in done.stdout
+    assert f"download it with: entrepot images warm {TORN} --platform linux/amd64\n" in done.stdout
 
     facts = ls(data, "--offline", "--json")
     assert facts.exit_code == 1
     assert find(facts, APP)["ready"]
-    (lacking,) = find(facts, TORN)["lacking"]
-    assert lacking["blobs"] == [[str(ABSENT), 7]]
+    (missing,) = find(facts, TORN)["missing"]
+    assert missing["blobs"] == [{"digest": str(ABSENT), "size": 7}]
 
 
 def test_what_is_whole_is_well(data: Path) -> None:
-    """Of the images and platforms that are asked for, none lacks anything: 0."""
+    """Of the images and platforms that are asked for, nothing is missing: exit code 0."""
     assert ls(data, "app", "--offline", "--platform", "amd64").exit_code == 0
     missing = ls(data, "app", "--offline", "--platform", "s390x")
-    assert (missing.exit_code, "linux/s390x: the image is not for it" in missing.stdout) == (
+    assert (missing.exit_code, "linux/s390x: the image is not made for it" in missing.stdout) == (
         1,
         True,
     )
 
 
 def test_an_inventory_is_of_every_blob(data: Path) -> None:
-    """It is read back as what is stored, and is the same each time."""
+    """An inventory lists exactly the stored blobs, and is the same each time."""
     done = ls(data, "--inventory")
     assert done.exit_code == 0
     found = read_inventory(done.stdout_bytes, "inventory.json")
@@ -77,17 +77,17 @@ def test_an_inventory_is_of_every_blob(data: Path) -> None:
 
 
 def test_where_nobody_can_be_asked_the_next_bundle_is_the_cure(data: Path) -> None:
-    """A site without upstreams is not told to fetch from them."""
+    """With offline = true, the cure is the next bundle and not a download."""
     done = ls(data, "--offline", ENTREPOT_OFFLINE="true")
     assert done.exit_code == 1
     assert "images warm" not in done.stdout
-    assert "comes by the next bundle: carry back the need.json" in done.stdout
-    (lacking,) = find(ls(data, "--offline", "--json", ENTREPOT_OFFLINE="true"), TORN)["lacking"]
-    assert lacking["fetch"] is None
+    assert "it comes with the next bundle: carry back the need.json" in done.stdout
+    (missing,) = find(ls(data, "--offline", "--json", ENTREPOT_OFFLINE="true"), TORN)["missing"]
+    assert missing["fetch_command"] is None
 
 
 def test_what_a_bundle_brought_is_cured_by_one(data: Path) -> None:
-    """Where names of a repository came by a bundle, so does what lacks of it."""
+    """Where names of a repository came by a bundle, its missing blobs do too."""
 
     async def bring() -> None:
         async with open_depot(data) as depot:

@@ -14,9 +14,10 @@ from registry.catalog.deletion import DeletionCatalog
 from registry.catalog.image_graph import ImageGraphCatalog
 from registry.catalog.last_used import LastUsedCatalog
 from registry.catalog.manifests import ManifestCatalog
-from registry.catalog.pins import Pin, PinCatalog, Root
+from registry.catalog.pins import Pin, Root, put_pins
 from registry.catalog.pulls import Pull, PullCatalog
 from registry.catalog.usage import UsageCatalog
+from registry.content.pins import Pins
 from registry.metrics import Metrics
 from registry.oci import media_types
 from registry.oci.digest import Digest
@@ -25,6 +26,7 @@ from registry.oci.names import Reference, Repository, Tag
 from registry.settings.model import Settings, StorageSettings
 from registry.store.contract import BlobStore
 from registry.store.data_folder import DataFolder, open_folder
+from registry.store.file_locks import ExclusiveLocks
 from registry.wiring import content
 
 HERE, THERE = Repository("docker.io", "library/a"), Repository("ghcr.io", "team/a")
@@ -82,7 +84,8 @@ class Site:
     def __init__(self, folder: DataFolder, database: Database, limit: int) -> None:
         self.folder, self.database = folder, database
         self.now = 1000.0
-        self.catalog, self.pins = UsageCatalog(database), PinCatalog(database)
+        self.catalog = UsageCatalog(database)
+        self.pins = Pins(database, folder.pins, ExclusiveLocks(folder.locks), self.clock)
         self.manifests, self.images = ManifestCatalog(database), ImageGraphCatalog(database)
         self.removal, self.uses = DeletionCatalog(database), LastUsedCatalog(database)
         self.audits, self.pulls = AuditCatalog(database), PullCatalog(database)
@@ -134,7 +137,7 @@ class Site:
 
     async def note_pulls(self, *pulls: tuple[Repository, Digest, float]) -> None:
         """Have it noted that clients pulled manifests by digest."""
-        await self.pulls.note([Pull(where, what, what, "", when) for where, what, when in pulls])
+        await self.pulls.record([Pull(where, what, what, "", when) for where, what, when in pulls])
 
     async def pin(
         self, repository: Repository, reference: Reference, platforms: Sequence[str] = ()
@@ -147,7 +150,8 @@ class Site:
         self, repository: Repository, reference: Reference, roots: Sequence[Root], made: float
     ) -> None:
         """Have a pin in the catalog, whatever is here."""
-        await self.pins.put([Pin(repository, reference, tuple(roots), made)])
+        pin = Pin(repository, reference, tuple(roots), made)
+        await self.database.write(lambda rows: put_pins(rows, [pin]))
 
     def path_of(self, digest: Digest) -> Path:
         return self.folder.blobs / digest.algorithm / digest.encoded[:2] / digest.encoded

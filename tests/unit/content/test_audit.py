@@ -175,13 +175,13 @@ async def test_an_orphan_that_goes_meanwhile_is_not_recorded(
 ) -> None:
     """What was there when it was read and is not when it is recorded leaves no row."""
     digest = site.adopt(A)
-    real = site.catalog.record_orphan
+    real = site.catalog.record_found
 
     async def record(*values: object) -> bool:
         site.path_of(digest).unlink()
         return await real(*values)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(site.content.audit._catalog, "record_orphan", record)
+    monkeypatch.setattr(site.content.audit._catalog, "record_found", record)
     findings = await audit(site)
     assert (findings.unknown, findings.missing) == ([], [])
     assert (site.catalog.find_size(digest), site.catalog.used()) == (None, 0)

@@ -10,7 +10,6 @@ from registry.content.backup import BackedUp, DataHandles
 from registry.errors import StoreError
 from registry.oci.digest import Digest
 from registry.oci.names import Tag
-from registry.store.pins import PinFile
 from registry.wiring import content
 from tests.unit.content import content_site as sites
 from tests.unit.content.content_site import HERE, THERE, Site, make_image, make_index, open_site
@@ -67,8 +66,8 @@ async def test_a_backup_has_everything(pair: Pair) -> None:
     assert done == BackedUp(8, pair.site.measure(), copied=8, names=5)
     assert sorted(pair.told) == sorted(map(len, pair.list_blobs().values()))
     async with open_site(pair.path) as copy:
-        assert await copy.images.draw() == await pair.site.images.draw()
-        found = {(str(where), str(name)) async for where, name, _ in copy.references.scan()}
+        assert await copy.images.load() == await pair.site.images.load()
+        found = {(str(where), str(name)) async for where, name, _ in copy.tags.scan()}
     assert {(str(HERE), "1"), (str(HERE), "arm"), (str(HERE), str(AMD.digest))} <= found
     assert await pair.is_whole()
 
@@ -161,7 +160,7 @@ async def test_an_interrupted_renewal_leaves_the_former(
         raise StoreError("pins.json", "full")
 
     monkeypatch.setattr(target.tags, "write", refuse)
-    monkeypatch.setattr(PinFile, "write", fail)
+    monkeypatch.setattr("registry.content.backup.copy_pin_file", fail)
     with pytest.raises(StoreError):
         await pair.back_up(target)
     monkeypatch.undo()
@@ -287,4 +286,4 @@ async def test_a_journal_of_the_former_backup_is_no_part_of_the_new(pair: Pair) 
 
     async with open_site(pair.path) as copy:
         assert copy.database.read("PRAGMA integrity_check") == [("ok",)]
-        assert await copy.images.draw() == await pair.site.images.draw()
+        assert await copy.images.load() == await pair.site.images.load()

@@ -55,7 +55,7 @@ async def test_all_of_an_image_goes(site: Site) -> None:
     assert await remove(site) == before
     assert await list_pointers(site) == []
     assert (site.measure(), site.catalog.used()) == (0, 0)
-    assert (await site.images.draw()).images == ()
+    assert (await site.images.load()).images == ()
 
 
 async def test_what_others_need_stays(site: Site) -> None:
@@ -96,14 +96,14 @@ async def test_the_pinned_is_not_removed(site: Site, pinned: str) -> None:
     }[pinned]
     planned = (await site.content.deletion.plan([(HERE, TAG)])).removals
     await site.put_pin(HERE, Tag("pinned"), roots, 1.0)
-    before = (site.list_files(), await list_pointers(site), await site.images.draw())
+    before = (site.list_files(), await list_pointers(site), await site.images.load())
 
     plan = await site.content.deletion.plan([(HERE, TAG)])
     with pytest.raises(ImagePinned, match="library/a:pinned"):
         await site.content.deletion.carry_out(planned)
 
     assert plan == Plan([], {(HERE, TAG): f"{HERE}:pinned"})
-    assert before == (site.list_files(), await list_pointers(site), await site.images.draw())
+    assert before == (site.list_files(), await list_pointers(site), await site.images.load())
 
 
 async def test_the_pinned_is_refused_and_the_rest_planned(site: Site) -> None:
@@ -117,7 +117,7 @@ async def test_the_pinned_is_refused_and_the_rest_planned(site: Site) -> None:
     await site.content.deletion.carry_out(plan.removals)
 
     assert plan.refused == {(HERE, Tag("one")): f"{HERE}:kept"}
-    assert [image.reference for image in (await site.images.draw()).images] == ["one"]
+    assert [image.reference for image in (await site.images.load()).images] == ["one"]
 
 
 async def test_unpinned_it_goes(site: Site) -> None:
@@ -188,9 +188,9 @@ async def test_a_crash_before_the_catalog_is_gone_on_from(
         patch.setattr(site.content.deletion._catalog, "apply", crash)
         with pytest.raises(Crash):
             await remove(site)
-    assert (await site.images.draw()).images != ()
+    assert (await site.images.load()).images != ()
     assert await remove(site) > 0
-    assert (site.measure(), (await site.images.draw()).images) == (0, ())
+    assert (site.measure(), (await site.images.load()).images) == (0, ())
 
 
 async def test_a_crash_before_the_blobs_leaves_them_to_eviction(
@@ -201,7 +201,7 @@ async def test_a_crash_before_the_blobs_leaves_them_to_eviction(
         patch.setattr(site.evictor, "delete", crash)
         with pytest.raises(Crash):
             await remove(site)
-    assert (await site.images.draw()).images == ()
+    assert (await site.images.load()).images == ()
     assert site.catalog.used() == site.measure() > 0
     assert {digest.encoded for digest in await site.list_evictable()} == site.list_files()
 
@@ -212,12 +212,12 @@ async def test_a_refusing_disk_removes_no_row(site: Site, monkeypatch: pytest.Mo
     async def refuse(*_: object) -> None:
         raise StoreError("tags", "read-only")
 
-    before = (site.list_files(), await site.images.draw())
+    before = (site.list_files(), await site.images.load())
     with monkeypatch.context() as patch:
         patch.setattr(site.content.deletion._tags, "remove", refuse)
         with pytest.raises(StoreError):
             await remove(site)
-    assert before == (site.list_files(), await site.images.draw())
+    assert before == (site.list_files(), await site.images.load())
 
 
 async def test_the_removed_is_not_recovered(site: Site) -> None:
@@ -225,7 +225,7 @@ async def test_the_removed_is_not_recovered(site: Site) -> None:
     await site.pull(HERE, ARM, "kept")
     await remove(site)
     assert (await site.content.rebuild.adopt_names()).names == 0
-    assert [image.reference for image in (await site.images.draw()).images] == ["kept"]
+    assert [image.reference for image in (await site.images.load()).images] == ["kept"]
 
 
 async def test_what_was_needed_meanwhile_stays(site: Site) -> None:

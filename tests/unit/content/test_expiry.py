@@ -1,4 +1,4 @@
-"""Laws of retention: what nobody pulls goes after its time, pins and what is of use stay."""
+"""Laws of expiry: images that no client pulls are removed in time; pinned and used ones stay."""
 
 import math
 from collections.abc import AsyncIterator, Mapping
@@ -41,7 +41,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 async def expire(site: Site, keep_for: Mapping[str, float] = ALL) -> set[str]:
     """Let images expire, and return the names that are left."""
     await Expiry(site.uses, site.content.deletion, keep_for, site.clock).expire()
-    return {image.reference for image in (await site.images.draw()).images}
+    return {image.reference for image in (await site.images.load()).images}
 
 
 async def pull_again(site: Site, image: Image) -> None:
@@ -86,21 +86,21 @@ def test_the_longest_pattern_decides(name: str, expected: float) -> None:
 
 
 def test_a_child_keeps_its_index_and_its_siblings() -> None:
-    """Whoever pulls one platform has use of the index, and with that of all it names."""
+    """A pull of one platform counts as a use of the index, and of all that it lists."""
     uses = LastUses(
         {(HERE, A): 0.0, (HERE, B): 100.0, (HERE, C): 0.0, (HERE, D): 0.0}, [(A, B), (A, C)]
     )
-    for families in (uses.families, uses.families[::-1]):
-        assert find_expired(LastUses(uses.last, families), {"*": 10.0}, 105.0) == [(HERE, D)]
+    for indexes in (uses.indexes, uses.indexes[::-1]):
+        assert find_expired(LastUses(uses.last, indexes), {"*": 10.0}, 105.0) == [(HERE, D)]
 
 
 def test_an_index_in_use_keeps_its_children() -> None:
-    """Whoever pulls an index may ask for any of its manifests next."""
+    """A pull of an index counts as a use of all manifests that it lists."""
     uses = LastUses({(HERE, A): 100.0, (HERE, B): 0.0, (HERE, C): 0.0}, [(A, B), (A, C)])
     assert find_expired(uses, {"*": 10.0}, 105.0) == []
 
 
-def test_families_are_of_one_repository() -> None:
+def test_an_index_counts_within_its_repository() -> None:
     """A use elsewhere keeps nothing here; a child that is not here is no matter."""
     last = {(HERE, A): 0.0, (HERE, B): 0.0, (THERE, A): 100.0, (THERE, B): 0.0}
     expired = find_expired(LastUses(last, [(A, B), (A, C), (D, B)]), {"*": 10.0}, 105.0)
@@ -108,15 +108,15 @@ def test_families_are_of_one_repository() -> None:
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_indexes_of_indexes_are_families_too(order: int) -> None:
-    """Use goes up from a manifest to the outermost index, in whatever order families come."""
+def test_indexes_of_indexes_count_too(order: int) -> None:
+    """Use goes up from a manifest to the outermost index, in whatever order pairs come."""
     chain = [(A, B), (B, C), (C, D)][::order]
     last = {(HERE, A): 0.0, (HERE, B): 0.0, (HERE, C): 0.0, (HERE, D): 100.0}
     assert find_expired(LastUses(last, chain), {"*": 10.0}, 105.0) == []
 
 
 async def test_what_expires_goes_with_all_of_it(site: Site) -> None:
-    """An image that nobody pulls is gone after its time: names, bytes, and its bytes' rows."""
+    """Of an expired image the names, the blobs and their rows are deleted."""
     for image in (INDEX, AMD, ARM):
         await site.pull(HERE, image, *(["1"] if image is INDEX else []))
     site.now += WEEK
@@ -143,7 +143,7 @@ async def test_what_is_pulled_stays(site: Site) -> None:
 
 
 async def test_what_is_pinned_stays(site: Site) -> None:
-    """A pin keeps an image though nobody pulls it, and hinders no other from going."""
+    """A pinned image stays although no client pulls it, and other images expire."""
     for number, image in enumerate((AMD, OTHER)):
         await site.pull(HERE, image, str(number))
     await site.put_pin(HERE, Tag("0"), [Root(AMD.digest, True)], 1.0)

@@ -1,4 +1,4 @@
-"""Laws of the inventory: what is whose, what lacks, and what is not known to lack."""
+"""Laws of image reports: which bytes are shared, which blobs are missing, what is unknown."""
 
 from registry.catalog.image_graph import Graph, Link, NamedImage
 from registry.content.image_report import ImageReport, ImageReporter, PlatformReport
@@ -59,7 +59,7 @@ def test_what_two_images_use_is_shared() -> None:
 
 
 def test_two_tags_on_one_manifest_are_one_image() -> None:
-    """What only names of the same manifest use is nobody else's."""
+    """Bytes that only names of one manifest use are not shared."""
     found = report(draw(name("1", "arm"), name("latest", "arm")), {"arm": "linux/arm64"})
     assert (found.unique, found.shared) == (52, 0)
 
@@ -70,8 +70,8 @@ def test_a_child_with_a_name_of_its_own_is_shared() -> None:
     assert (found.unique, found.shared) == (1 + 4 + 16, 2 + 8 + 32)
 
 
-def test_what_lacks_is_told_with_its_size() -> None:
-    """Of a known manifest the missing blobs are told, each once, and the others are complete."""
+def test_missing_blobs_are_listed_with_their_size() -> None:
+    """Of a known manifest each missing blob is listed once; other manifests are complete."""
     found = report(draw(name("1", "index"), without=("arm-layer",)), BOTH)
     assert found.platforms == (
         PlatformReport("linux/amd64", "amd", (), 0),
@@ -81,8 +81,8 @@ def test_what_lacks_is_told_with_its_size() -> None:
     assert found.size == 63 - 16
 
 
-def test_of_an_unknown_manifest_nobody_knows_what_lacks() -> None:
-    """A child that was never pulled, or whose bytes were evicted, lacks by an unknown size."""
+def test_without_a_manifest_the_missing_size_is_unknown() -> None:
+    """If the manifest of a platform is not stored, the size of what is missing is not known."""
     never = report(draw(name("1", "index"), unknown="arm"), BOTH)
     evicted = report(draw(name("1", "index"), without=("arm",)), BOTH)
     for found in (never, evicted):

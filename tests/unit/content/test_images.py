@@ -68,7 +68,7 @@ async def test_images_are_found_by_pattern(site: Site) -> None:
 
 
 async def test_an_index_has_the_platforms_it_names(site: Site) -> None:
-    """Platforms are those of the index, with what lacks of each."""
+    """Platforms are those of the index, each with what is missing of it."""
     await site.pull(HERE, INDEX, "1")
     await site.pull(HERE, AMD)
     (report,) = await describe(site)
@@ -79,7 +79,7 @@ async def test_an_index_has_the_platforms_it_names(site: Site) -> None:
 
 
 async def test_an_image_has_the_platform_of_its_config(site: Site) -> None:
-    """A single image is for what its config says; where that is not here, nobody knows."""
+    """A single image has the platform of its config; it is unknown if the config is missing."""
     await site.pull(HERE, ARM, "1")
     (report,) = await describe(site)
     assert [each.platform for each in report.platforms] == ["linux/arm64"]
@@ -96,7 +96,7 @@ async def test_an_image_has_the_platform_of_its_config(site: Site) -> None:
 
 @pytest.mark.parametrize("config", STRANGE, ids=["empty", "text", "list", "deep", "binary"])
 async def test_a_strange_config_hides_no_image(site: Site, config: bytes) -> None:
-    """Whatever somebody has for a config, images are described."""
+    """Whatever bytes an image has for a config, it is described."""
     await site.pull(HERE, make_image(config, b"layer"), "1")
     (report,) = await describe(site)
     assert [(each.platform, each.is_complete) for each in report.platforms] == [("", True)]
@@ -112,7 +112,7 @@ async def test_a_layer_that_poses_as_a_config_is_not_read(site: Site) -> None:
 
 
 async def spoil(site: Site, image: Image, rot: bytes) -> None:
-    """Let a manifest rot, and look at all images: the other one is there as it was."""
+    """Damage a manifest, and describe all images: the other one is described as before."""
     await site.pull(HERE, image, "1")
     await site.pull(THERE, ARM, "1")
     site.spoil(image.digest, rot)
@@ -122,14 +122,14 @@ async def spoil(site: Site, image: Image, rot: bytes) -> None:
 
 
 @pytest.mark.parametrize("rot", ROT)
-async def test_a_rotten_manifest_hides_no_image(site: Site, rot: bytes) -> None:
-    """One manifest that has rotten on disk costs its platform, and no other image's report."""
+async def test_a_damaged_manifest_hides_no_image(site: Site, rot: bytes) -> None:
+    """Of an image with a damaged manifest the platform is unknown; other images are unaffected."""
     await spoil(site, AMD, rot)
 
 
 @pytest.mark.parametrize("rot", ROT)
-async def test_a_rotten_index_hides_no_image(site: Site, rot: bytes) -> None:
-    """One index that has rotten on disk costs its platforms, and no other image's report."""
+async def test_a_damaged_index_hides_no_image(site: Site, rot: bytes) -> None:
+    """Of a damaged index the platforms are unknown; other images are unaffected."""
     await spoil(site, INDEX, rot)
 
 
@@ -193,7 +193,7 @@ async def test_one_platform_too_many_pins_nothing(site: Site) -> None:
 
 
 async def test_only_what_is_here_is_pinned(site: Site) -> None:
-    """A name that nobody has pulled, here or in this repository, cannot be pinned."""
+    """A name that is not stored, or only in another repository, cannot be pinned."""
     await site.pull(THERE, AMD, "1")
     for reference in (TAG, AMD.digest):
         with pytest.raises(ManifestUnknown, match="not in this cache"):

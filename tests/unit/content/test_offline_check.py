@@ -1,7 +1,7 @@
 """Laws of what can be pulled with no upstream at all."""
 
 from registry.content.image_report import ImageReport, PlatformReport
-from registry.content.offline_check import judge
+from registry.content.offline_check import check_offline
 
 AMD = PlatformReport("linux/amd64", "amd", (), 0)
 TORN = PlatformReport("linux/arm64", "arm", ("layer",), 16, (16,))
@@ -12,33 +12,35 @@ def make(*platforms: PlatformReport) -> ImageReport:
     return ImageReport("docker.io/a", "1", "index", "", 0, 0, 0, platforms, ())
 
 
-def test_platforms_that_nobody_pulled_do_not_count() -> None:
+def test_platforms_that_no_client_pulled_do_not_count() -> None:
     """An index of many platforms is ready when those in use here are complete."""
-    found = judge(make(AMD, UNPULLED), [])
+    found = check_offline(make(AMD, UNPULLED), [])
     assert (found.is_ready, found.complete) == (True, (AMD,))
 
 
 def test_what_was_begun_has_to_be_whole() -> None:
-    """A platform whose manifest is here is in use, so what it lacks counts."""
-    found = judge(make(AMD, TORN), [])
-    assert (found.is_ready, found.lacking) == (False, (TORN,))
+    """A platform whose manifest is stored is in use, so what is missing of it counts."""
+    found = check_offline(make(AMD, TORN), [])
+    assert (found.is_ready, found.incomplete) == (False, (TORN,))
 
 
-def test_where_nothing_is_here_everything_lacks() -> None:
+def test_if_no_manifest_is_stored_all_platforms_are_incomplete() -> None:
     """A name that leads to nothing cannot be pulled."""
-    assert judge(make(UNPULLED), []).lacking == (UNPULLED,)
+    assert check_offline(make(UNPULLED), []).incomplete == (UNPULLED,)
 
 
 def test_platforms_that_are_asked_for_count_alone() -> None:
     """Neither what others have pulled excuses one, nor does what they have torn condemn one."""
     image = make(AMD, TORN, UNPULLED)
-    assert judge(image, ["linux/amd64"]).is_ready
-    assert judge(image, ["linux/s390x"]).lacking == (UNPULLED,)
-    assert judge(image, ["linux/arm64", "linux/386"]).absent == ("linux/386",)
+    assert check_offline(image, ["linux/amd64"]).is_ready
+    assert check_offline(image, ["linux/s390x"]).incomplete == (UNPULLED,)
+    assert check_offline(image, ["linux/arm64", "linux/386"]).unavailable == ("linux/386",)
 
 
 def test_what_names_no_platform_has_to_be_whole() -> None:
     """Charts and signatures are for every platform."""
     artifact = PlatformReport("", "chart", (), 0)
-    assert judge(make(artifact), ["linux/amd64"]).is_ready
-    assert not judge(make(PlatformReport("", "chart", ("b",), 1, (1,))), ["linux/amd64"]).is_ready
+    assert check_offline(make(artifact), ["linux/amd64"]).is_ready
+    assert not check_offline(
+        make(PlatformReport("", "chart", ("b",), 1, (1,))), ["linux/amd64"]
+    ).is_ready

@@ -1,5 +1,6 @@
 """Laws of pins on disk: what is pinned is not forgotten with the catalog."""
 
+import errno
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,8 +12,6 @@ from registry.content.pins import Pins
 from registry.errors import StoreError
 from registry.oci.digest import Digest
 from registry.oci.names import Tag
-from registry.store.file_locks import ExclusiveLocks
-from registry.store.pins import PinFile
 from tests.unit.content.content_site import HERE, THERE, Site, open_site
 
 A, B = Digest.of(b"a"), Digest.of(b"b")
@@ -27,7 +26,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 @pytest.fixture
 def pins(site: Site) -> Pins:
-    return Pins(site.pins, PinFile(site.folder.pins), ExclusiveLocks(site.folder.locks), site.clock)
+    return site.pins
 
 
 async def lose(site: Site) -> None:
@@ -98,15 +97,25 @@ async def test_one_spoilt_pin_spoils_no_other(
     assert [pin.name for pin in pins.list_all()] == [f"{HERE}:1"]
 
 
-def test_no_file_has_no_pins(tmp_path: Path) -> None:
+async def test_no_file_has_no_pins(site: Site, pins: Pins) -> None:
     """A data folder of a former version has no pins."""
-    assert PinFile(tmp_path / "pins.json").read() == []
+    assert not site.folder.pins.exists()
+    assert await pins.restore() == 0
 
 
-def test_a_refusing_disk_keeps_the_former_list(tmp_path: Path) -> None:
-    """Where the new list cannot be written the former one is still there."""
-    file = PinFile(tmp_path / "pins.json")
-    file.write([{"a": 1}])
-    with pytest.raises(StoreError):
-        PinFile(tmp_path / "missing" / "pins.json").write([])
-    assert file.read() == [{"a": 1}]
+async def test_a_refusing_disk_pins_nothing(
+    site: Site, pins: Pins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the new file cannot be written, the former file and the former rows stay."""
+    await pins.put([(HERE, Tag("1"), ROOTS)])
+    before, content = pins.list_all(), site.folder.pins.read_bytes()
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("registry.content.pins.write_durably", refuse)
+    for change in (pins.put([(HERE, Tag("2"), ROOTS)]), pins.remove([(HERE, Tag("1"))])):
+        with pytest.raises(StoreError, match="No space left"):
+            await change
+
+    assert (pins.list_all(), site.folder.pins.read_bytes()) == (before, content)

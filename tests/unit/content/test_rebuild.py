@@ -55,21 +55,21 @@ async def lose(site: Site) -> None:
 
 async def test_a_lost_catalog_is_made_again(site: Site) -> None:
     """Names, holdings, links, blobs, sizes and times are what they were."""
-    before = await site.images.draw()
+    before = await site.images.load()
     used = site.catalog.used()
     await lose(site)
     await site.content.rebuild.recover(5000.0)
-    assert await site.images.draw() == before
+    assert await site.images.load() == before
     assert site.catalog.used() == used == site.measure()
     assert {stored for _, stored in site.catalog.list_after("", 99)} == {5000.0}
 
 
 async def test_recovering_again_changes_nothing(site: Site) -> None:
     """Where everything is known, nothing is recorded again or counted twice."""
-    before = await site.images.draw()
+    before = await site.images.load()
     await site.content.rebuild.recover(5000.0)
     assert await site.content.rebuild.adopt_names() == Rebuilt(0, 0)
-    assert await site.images.draw() == before
+    assert await site.images.load() == before
     assert site.catalog.used() == site.measure()
 
 
@@ -159,7 +159,7 @@ async def test_strangers_files_are_passed_over(site: Site) -> None:
         place.write_bytes(b'{"digest": 5}')
     await lose(site)
     await site.content.rebuild.recover(5000.0)
-    assert len((await site.images.draw()).images) == 3
+    assert len((await site.images.load()).images) == 3
 
 
 async def test_layers_without_names_are_blobs(site: Site) -> None:

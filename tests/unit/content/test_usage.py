@@ -46,7 +46,7 @@ async def test_everything_is_told_by_kind(site: Site) -> None:
     pinned = len(IMAGE.manifest.raw) + len(b"configlayer")
     assert report.use.pinned == pinned
     assert (report.use.blobs, report.use.count) == (pinned + 5, 4)
-    assert (report.use.fills, report.use.quarantined) == (70, 6)
+    assert (report.use.reserved, report.use.quarantined) == (70, 6)
     assert report.used == site.catalog.used() == pinned + 5 + 70 + 6
     assert report.images == 2
 
@@ -59,7 +59,7 @@ async def test_what_is_going_counts_until_it_is_gone(site: Site) -> None:
 
 async def test_audits_are_told(site: Site) -> None:
     """The last pass of each auditor is told."""
-    await site.audits.note("command", Pass("", 1.0, 2.0))
-    await site.audits.note("steward", Pass("sha256:a", 3.0))
+    await site.audits.record("command", Pass("", 1.0, 2.0))
+    await site.audits.record("steward", Pass("sha256:a", 3.0))
     report = await take(site)
     assert report.audits == {"command": Pass("", 1.0, 2.0), "background": Pass("sha256:a", 3.0)}

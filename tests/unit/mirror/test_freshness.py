@@ -1,4 +1,4 @@
-"""Laws of freshness and of remembering absence; seconds of an imaginary clock."""
+"""Laws of freshness and of the negative cache, in seconds of a simulated clock."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 
 from registry.errors import ManifestUnknown
 from registry.mirror import negative_cache
-from registry.mirror.freshness import Freshness, judge
+from registry.mirror.freshness import Freshness, find_freshness
 from registry.mirror.negative_cache import NegativeCache
 from registry.settings.model import TagSettings
 
@@ -31,63 +31,63 @@ TAGS = TagSettings.model_validate({"fresh_for": 60, "stale_for": 600, "immutable
 )
 def test_age_decides(age: float, expected: Freshness) -> None:
     """A tag is fresh, then stale, then expired; a clock set back makes nothing younger."""
-    assert expected is judge(TAGS, "latest", NOW - age, NOW, offline=False)
+    assert expected is find_freshness(TAGS, "latest", NOW - age, NOW, offline=False)
 
 
 @pytest.mark.parametrize(("tag", "is_asked"), [("v1", False), ("v1-rc", True), ("xv1", True)])
 def test_immutable_tags_stay_fresh(tag: str, is_asked: bool) -> None:
     """A tag matched as a whole by an immutable pattern is never asked for again."""
-    found = judge(TAGS, tag, 0.0, 1e9, offline=False)
+    found = find_freshness(TAGS, tag, 0.0, 1e9, offline=False)
     assert is_asked is (found is not Freshness.FRESH)
 
 
 def test_offline_everything_is_fresh() -> None:
-    """Offline there is nobody to ask, however old it is."""
-    assert Freshness.FRESH is judge(TAGS, "latest", 0.0, 1e9, offline=True)
+    """Offline every tag is fresh, however long ago it was checked."""
+    assert Freshness.FRESH is find_freshness(TAGS, "latest", 0.0, 1e9, offline=True)
 
 
 def test_stale_for_ever() -> None:
     """By default what is known never expires."""
-    assert Freshness.STALE is judge(TagSettings(), "latest", 0.0, 1e12, offline=False)
+    assert Freshness.STALE is find_freshness(TagSettings(), "latest", 0.0, 1e12, offline=False)
 
 
-def test_absence_is_remembered_for_a_while() -> None:
-    """What was absent is absent until `missing_for` is over."""
+def test_an_error_is_remembered_for_a_while() -> None:
+    """An error is found until `missing_for` seconds are over."""
     memory = NegativeCache(10.0)
-    memory.note("key", ABSENT, NOW)
+    memory.add("key", ABSENT, NOW)
 
     assert str(ABSENT) == str(memory.find("key", NOW))
     assert str(ABSENT) == str(memory.find("key", NOW + 9.9))
     assert memory.find("key", NOW + 10.0) is None
 
 
-def test_other_keys_are_not_absent() -> None:
-    """The absence of one thing says nothing of another."""
+def test_other_keys_have_no_error() -> None:
+    """An error is found only under its own key."""
     memory = NegativeCache(10.0)
-    memory.note("key", ABSENT, NOW)
+    memory.add("key", ABSENT, NOW)
     assert memory.find("other", NOW) is None
 
 
-def test_later_absence_counts() -> None:
-    """What is found absent again is absent from then on."""
+def test_a_later_error_counts() -> None:
+    """An error that is added again is remembered from then on."""
     memory = NegativeCache(10.0)
-    memory.note("key", ABSENT, NOW)
-    memory.note("key", ABSENT, NOW + 9)
+    memory.add("key", ABSENT, NOW)
+    memory.add("key", ABSENT, NOW + 9)
     assert str(ABSENT) == str(memory.find("key", NOW + 18))
 
 
 def test_missing_for_nothing() -> None:
     """With `missing_for = 0` nothing is remembered."""
     memory = NegativeCache(0.0)
-    memory.note("key", ABSENT, NOW)
+    memory.add("key", ABSENT, NOW)
     assert memory.find("key", NOW) is None
 
 
-def test_absences_are_bounded() -> None:
-    """Who asks for random names fills no memory: the oldest are forgotten."""
+def test_entries_are_bounded() -> None:
+    """A client that asks for random names does not fill the memory: the oldest are removed."""
     memory = NegativeCache(10.0)
     for number in range(negative_cache.MOST + 5):
-        memory.note(number, ABSENT, NOW)
+        memory.add(number, ABSENT, NOW)
 
     assert memory.find(4, NOW) is None
     assert str(ABSENT) == str(memory.find(5, NOW))
@@ -95,12 +95,12 @@ def test_absences_are_bounded() -> None:
 
 
 def test_every_listener_hears_it_fresh() -> None:
-    """An absence holds on to nobody who heard of it: no traceback, no frames of theirs."""
+    """A remembered error keeps no traceback, and so no frames of those to whom it was raised."""
     memory = NegativeCache(10.0)
     try:
         raise ABSENT
     except ManifestUnknown as error:
-        memory.note("key", error, NOW)
+        memory.add("key", error, NOW)
 
     first, second = memory.find("key", NOW), memory.find("key", NOW)
 
@@ -112,8 +112,8 @@ def test_every_listener_hears_it_fresh() -> None:
 
 
 def test_what_is_over_makes_room() -> None:
-    """Absences that are over are dropped as others come, not only when there is no more room."""
+    """Expired entries are removed when others are added, not only when there are too many."""
     memory = NegativeCache(10.0)
-    memory.note("old", ABSENT, NOW)
-    memory.note("new", ABSENT, NOW + 10)
+    memory.add("old", ABSENT, NOW)
+    memory.add("new", ABSENT, NOW + 10)
     assert list(memory._entries) == ["new"]

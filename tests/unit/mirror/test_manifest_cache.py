@@ -1,19 +1,21 @@
-"""Laws of the shelf: what is in hand is served, whatever catalog and disk do."""
+"""Laws of the manifest cache: what memory, catalog and disk know, and when each is asked."""
 
 import json
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
 from registry.catalog.database import Database
 from registry.catalog.manifests import ManifestCatalog
+from registry.catalog.pulls import Pull, PullCatalog
 from registry.content.content import Content
 from registry.content.manifests import ManifestStore
-from registry.mirror.manifest_cache import GLANCE, ManifestCache
-from registry.mirror.manifest_memory import ManifestMemory
+from registry.errors import StoreError
+from registry.mirror.manifest_cache import ManifestCache, ManifestMemory
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
@@ -37,15 +39,15 @@ FIRST, SECOND = make("first"), make("second")
 
 
 class Site:
-    """One data folder, and the shelves of any number of processes on it."""
+    """One data folder, and the caches of any number of processes on it."""
 
     def __init__(self, folder: DataFolder, database: Database) -> None:
         self.folder = folder
         self.store = DiskStore(folder.blobs, folder.quarantine)
-        self._database = database
+        self.database = database
 
-    def open_shelf(self) -> ManifestCache:
-        catalog = ManifestCatalog(self._database)
+    def open_cache(self) -> ManifestCache:
+        catalog = ManifestCatalog(self.database)
         ingests, space = Ingests(self.folder.ingests), AmpleSpace(self.store)
         content = Content(self.store, self.store, ingests, space)
         manifests = ManifestStore(content, TagFiles(self.folder.tags), catalog)
@@ -56,9 +58,13 @@ class Site:
         return self.folder.blobs / "sha256" / name[:2] / name
 
     def execute(self, statement: str) -> None:
-        """Change the catalog behind everybody's back."""
+        """Change the catalog as another process would."""
         with closing(sqlite3.connect(self.folder.catalog)) as rows, rows:
             rows.execute(statement)
+
+
+def refuse(*_: object) -> NoReturn:
+    raise StoreError("catalog.db", "disk I/O error")
 
 
 @pytest.fixture
@@ -69,42 +75,46 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def test_refusing_catalog_costs_no_confirmed_tag(site: Site) -> None:
-    """A tag that was just confirmed is known, although the catalog cannot write it down."""
-    shelf = site.open_shelf()
-    await shelf.keep(HERE, TAG, FIRST, 100.0)
+    """A tag that was just confirmed is known, although the catalog could not record it."""
+    cache = site.open_cache()
+    await cache.keep(HERE, TAG, FIRST, 100.0)
     site.execute(
         "CREATE TRIGGER full BEFORE UPDATE ON tags BEGIN SELECT RAISE(FAIL, 'disk is full'); END"
     )
 
-    known = await shelf.confirm(HERE, TAG, FIRST, 200.0)
-    remembered = shelf.remember(HERE, TAG, 200.0 + 2 * GLANCE)
+    known = await cache.confirm(HERE, TAG, FIRST, 200.0)
+    cache.look_for_changes()
+    remembered = cache.remember(HERE, TAG)
 
     assert (known.manifest, known.checked) == (FIRST, 200.0)
     assert known == remembered
 
 
-async def test_own_writes_empty_no_memory(site: Site) -> None:
-    """After a write of our own, what was read stays read: no file is opened for it again."""
-    shelf = site.open_shelf()
-    await shelf.keep(HERE, TAG, FIRST, 100.0)
-    shelf.remember(HERE, TAG, 100.0)
-    await shelf.keep(HERE, Tag("2"), SECOND, 100.0)
+async def test_a_change_reads_no_file_again(site: Site) -> None:
+    """After a change of another tag the catalog is asked, but no parsed manifest is read again."""
+    cache = site.open_cache()
+    await cache.keep(HERE, TAG, FIRST, 100.0)
+    await cache.keep(HERE, Tag("2"), FIRST, 100.0)
+    await cache.keep(HERE, Tag("2"), SECOND, 100.0)
     site.file_of(FIRST).unlink()
 
-    known = shelf.remember(HERE, TAG, 100.0 + 2 * GLANCE)
+    cache.look_for_changes()
+    known = cache.remember(HERE, TAG)
 
     assert known is not None
     assert FIRST is known.manifest
 
 
 async def test_moved_tag_is_seen(site: Site) -> None:
-    """What another process learnt of a tag counts within a moment."""
-    mine, theirs = site.open_shelf(), site.open_shelf()
+    """When another process has moved a tag, the next look for changes shows it."""
+    mine, theirs = site.open_cache(), site.open_cache()
     await mine.keep(HERE, TAG, FIRST, 100.0)
-    assert mine.remember(HERE, TAG, 100.0) is not None
+    assert mine.remember(HERE, TAG) is not None
+    mine.look_for_changes()
     await theirs.keep(HERE, TAG, SECOND, 101.0)
 
-    known = mine.remember(HERE, TAG, 101.0 + GLANCE) or await mine.recall(HERE, TAG)
+    mine.look_for_changes()
+    known = mine.remember(HERE, TAG) or await mine.recall(HERE, TAG)
 
     assert known is not None
     assert SECOND.digest == known.manifest.digest
@@ -112,18 +122,20 @@ async def test_moved_tag_is_seen(site: Site) -> None:
 
 async def test_lost_holding_is_seen(site: Site) -> None:
     """What the repository no longer has by the catalog is not served from memory."""
-    shelf = site.open_shelf()
-    await shelf.keep(HERE, TAG, FIRST, 100.0)
-    assert shelf.remember(HERE, TAG, 100.0) is not None
+    cache = site.open_cache()
+    await cache.keep(HERE, TAG, FIRST, 100.0)
+    cache.look_for_changes()
+    assert cache.remember(HERE, TAG) is not None
     site.execute("DELETE FROM holdings")
 
-    assert shelf.remember(HERE, TAG, 100.0 + GLANCE) is None
-    assert await shelf.recall(HERE, TAG) is None
+    cache.look_for_changes()
+    assert cache.remember(HERE, TAG) is None
+    assert await cache.recall(HERE, TAG) is None
 
 
 async def test_recalling_what_is_in_memory_reads_no_file(site: Site) -> None:
     """A stale tag is recalled with its newest check, and the disk is not asked for its bytes."""
-    mine, theirs = site.open_shelf(), site.open_shelf()
+    mine, theirs = site.open_cache(), site.open_cache()
     await mine.keep(HERE, TAG, FIRST, 100.0)
     await theirs.confirm(HERE, TAG, FIRST, 300.0)
     site.file_of(FIRST).unlink()
@@ -136,15 +148,145 @@ async def test_recalling_what_is_in_memory_reads_no_file(site: Site) -> None:
 
 async def test_spoilt_manifest_is_written_again(site: Site) -> None:
     """Bytes that a disk has changed are not served, and the next ones are kept in their place."""
-    await site.open_shelf().keep(HERE, TAG, FIRST, 100.0)
+    await site.open_cache().keep(HERE, TAG, FIRST, 100.0)
     path = site.file_of(FIRST)
     path.chmod(0o600)
     path.write_bytes(FIRST.raw.replace(b"schemaVersion", b"schemaVersioN"))
 
-    assert await site.open_shelf().recall(HERE, TAG) is None
-    await site.open_shelf().keep(HERE, TAG, FIRST, 200.0)
+    assert await site.open_cache().recall(HERE, TAG) is None
+    await site.open_cache().keep(HERE, TAG, FIRST, 200.0)
 
     assert FIRST.raw == site.file_of(FIRST).read_bytes()
-    known = await site.open_shelf().recall(HERE, TAG)
+    known = await site.open_cache().recall(HERE, TAG)
     assert known is not None
     assert known.manifest == FIRST
+
+
+async def test_pulls_do_not_make_a_hit_ask_the_catalog(site: Site) -> None:
+    """However many pulls are recorded, by this process or another, a hit costs no catalog query."""
+    cache = site.open_cache()
+    await cache.keep(HERE, TAG, FIRST, 100.0)
+    cache.look_for_changes()
+    assert cache.remember(HERE, TAG) is not None
+    pull = Pull(HERE, TAG, FIRST.digest, "10.0.0.1", 200.0)
+    queries: list[str] = []
+    assert site.database._reader is not None
+    async with Database(site.folder.catalog) as other:
+        for database in (site.database, other):
+            await PullCatalog(database).record([pull])
+            await ManifestCatalog(database).confirm_tag(HERE, TAG, 200.0)
+            await ManifestCatalog(database).record(HERE, SECOND, Tag("new"), 200.0)
+            await ManifestCatalog(database).record(HERE, FIRST, TAG, 200.0)
+            cache.look_for_changes()
+            site.database._reader.set_trace_callback(queries.append)
+            known = cache.remember(HERE, TAG)
+            site.database._reader.set_trace_callback(None)
+            assert known is not None
+            assert FIRST is known.manifest
+    assert queries == []
+
+
+OTHER = Digest.of(b"other")
+CHANGES = (
+    f"UPDATE tags SET digest = '{OTHER}' WHERE tag = '1'",
+    f"INSERT OR REPLACE INTO tags VALUES ('{HERE}', '1', '{OTHER}', 1.0, '', '')",
+    "DELETE FROM tags WHERE tag = '1'",
+    "DELETE FROM holdings",
+)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_every_kind_of_change_is_seen(site: Site, change: str) -> None:
+    """Whichever statement makes a remembered manifest wrong, it is not served again."""
+    cache = site.open_cache()
+    await cache.keep(HERE, TAG, FIRST, 100.0)
+    cache.look_for_changes()
+    site.execute(change)
+
+    cache.look_for_changes()
+
+    assert cache.remember(HERE, TAG) is None
+
+
+async def test_a_change_while_a_manifest_is_read_is_not_missed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tag that moves while its former manifest is read from the disk is looked up again."""
+    await site.open_cache().keep(HERE, TAG, FIRST, 100.0)
+    cache = site.open_cache()
+    cache.look_for_changes()
+    read = ManifestStore.recall
+
+    async def move_meanwhile(*arguments: Any) -> Manifest | None:
+        found = await read(*arguments)
+        await site.open_cache().keep(HERE, TAG, SECOND, 101.0)
+        cache.look_for_changes()
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ManifestStore, "recall", move_meanwhile)
+        await cache.recall(HERE, TAG)
+    known = cache.remember(HERE, TAG) or await cache.recall(HERE, TAG)
+
+    assert known is not None
+    assert SECOND.digest == known.manifest.digest
+
+
+async def test_a_catalog_that_cannot_be_read_is_asked_each_time(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as changes cannot be seen, memory is compared with the catalog, which refuses."""
+    cache = site.open_cache()
+    await cache.keep(HERE, TAG, FIRST, 100.0)
+    cache.look_for_changes()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "read", refuse)
+        cache.look_for_changes()
+        with pytest.raises(StoreError):
+            cache.remember(HERE, TAG)
+    cache.look_for_changes()
+    assert cache.remember(HERE, TAG) is not None
+
+
+async def refuse_to_put(*_: object, **__: object) -> NoReturn:
+    raise StoreError("tags", "disk is full")
+
+
+async def test_what_the_disk_refused_is_stored_later(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A manifest that a full disk refused is served from memory, and stored when it has space."""
+    cache = site.open_cache()
+    with monkeypatch.context() as patched:
+        patched.setattr(ManifestStore, "put", refuse_to_put)
+        await cache.keep(HERE, TAG, FIRST, 100.0)
+        await cache.store_again()
+        assert cache.remember(HERE, TAG) is not None
+        assert not site.file_of(FIRST).exists()
+
+        patched.setattr(Database, "read", refuse)
+        await cache.store_again()
+
+    await cache.store_again()
+
+    known = await site.open_cache().recall(HERE, TAG)
+    assert known is not None
+    assert (known.manifest, known.checked) == (FIRST, 100.0)
+
+
+async def test_storing_later_replaces_nothing_newer(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tag that another process recorded later than the disk's refusal stays as it is."""
+    cache = site.open_cache()
+    with monkeypatch.context() as patched:
+        patched.setattr(ManifestStore, "put", refuse_to_put)
+        await cache.keep(HERE, TAG, FIRST, 100.0)
+    await site.open_cache().keep(HERE, TAG, SECOND, 101.0)
+
+    await cache.store_again()
+
+    known = await site.open_cache().recall(HERE, TAG)
+    assert known is not None
+    assert SECOND.digest == known.manifest.digest

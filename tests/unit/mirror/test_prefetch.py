@@ -1,4 +1,4 @@
-"""Laws of warming: all that was asked for is fetched, once, and one failure stops nothing."""
+"""Laws of prefetching: all that is missing is downloaded once, and one failure stops nothing."""
 
 import asyncio
 from collections.abc import Sequence
@@ -87,12 +87,13 @@ def upstream() -> Upstream:
 async def warm(
     upstream: Upstream, *platforms: str, reference: Reference = TAG
 ) -> tuple[PrefetchResult, set[Digest]]:
-    """Warm, and return what came of it and which blobs were told."""
-    told: list[Descriptor] = []
+    """Prefetch, and return the result and the digests of all downloaded blobs, each once."""
     prefetcher = Prefetcher(upstream, upstream, upstream)  # type: ignore[arg-type]
-    warmed_image = await prefetcher.warm(HERE, reference, platforms, told.append)
-    assert len(told) == len(set(told))
-    return warmed_image, {blob.digest for blob in told}
+    upstream.fetched.clear()
+    result = await prefetcher.warm(HERE, reference, platforms)
+    fetched = set(upstream.fetched)
+    assert len(fetched) == len(upstream.fetched)
+    return result, fetched
 
 
 def blobs_of(*images: Image) -> set[Digest]:
@@ -105,11 +106,10 @@ def size_of(*images: Image) -> int:
 
 async def test_all_platforms_are_fetched(upstream: Upstream) -> None:
     """Without platforms all that the index names is fetched, and what is shared once."""
-    warmed_image, told = await warm(upstream)
+    result, fetched = await warm(upstream)
     images = (AMD, ARM, V7, PROOF)
-    assert warmed_image == PrefetchResult(INDEX.digest, size_of(*images))
-    assert told == set(upstream.fetched) == blobs_of(*images)
-    assert len(upstream.fetched) == len(told)
+    assert result == PrefetchResult(INDEX.digest, size_of(*images))
+    assert fetched == blobs_of(*images)
 
 
 @pytest.mark.parametrize(
@@ -126,20 +126,20 @@ async def test_only_the_platforms_are_fetched(
     upstream: Upstream, platforms: Sequence[str], images: Sequence[Image]
 ) -> None:
     """With platforms only theirs is fetched, however often and precisely one is named."""
-    warmed_image, told = await warm(upstream, *platforms)
-    assert (warmed_image.fetched, warmed_image.failures) == (size_of(*images), [])
-    assert told == blobs_of(*images)
+    result, fetched = await warm(upstream, *platforms)
+    assert (result.fetched, result.failures) == (size_of(*images), [])
+    assert fetched == blobs_of(*images)
 
 
-async def test_a_platform_that_lacks_is_told(upstream: Upstream) -> None:
+async def test_an_unavailable_platform_is_reported(upstream: Upstream) -> None:
     """One platform that the image is not made for does not keep the others from being fetched."""
-    warmed_image, told = await warm(upstream, "linux/s390x", "linux/amd64")
-    assert (warmed_image.absent, warmed_image.failures) == (["linux/s390x"], [])
-    assert told == blobs_of(AMD)
+    result, fetched = await warm(upstream, "linux/s390x", "linux/amd64")
+    assert (result.unavailable, result.failures) == (["linux/s390x"], [])
+    assert fetched == blobs_of(AMD)
 
 
 async def test_an_image_for_none_of_the_platforms_is_refused(upstream: Upstream) -> None:
-    """Then nothing is fetched, and the platforms that there are are told."""
+    """Then nothing is downloaded, and the error names the platforms of the image."""
     with pytest.raises(PlatformUnknown) as caught:
         await warm(upstream, "linux/ppc64le", "linux/s390x")
     assert caught.value.found == ("linux/amd64", "linux/arm/v7", "linux/arm64/v8")
@@ -150,51 +150,50 @@ async def test_a_single_image_is_fetched(upstream: Upstream) -> None:
     """An image that is no index is fetched whole, by its tag or its digest."""
     for reference in (Tag("amd"), AMD.digest):
         upstream.names[Tag("amd")] = AMD
-        upstream.fetched.clear()
-        warmed_image, told = await warm(upstream, reference=reference)
-        assert warmed_image == PrefetchResult(AMD.digest, size_of(AMD))
-        assert told == blobs_of(AMD)
+        result, fetched = await warm(upstream, reference=reference)
+        assert result == PrefetchResult(AMD.digest, size_of(AMD))
+        assert fetched == blobs_of(AMD)
 
 
-async def test_a_single_image_for_another_platform_is_told(upstream: Upstream) -> None:
+async def test_a_single_image_for_another_platform_is_reported(upstream: Upstream) -> None:
     """It is fetched all the same, since there is nothing to choose from."""
     config = b'{"os": "linux", "architecture": "amd64"}'
     image = make_image(config, b"layer")
     upstream.names |= {TAG: image, image.digest: image}
-    warmed_image, told = await warm(upstream, "linux/arm64")
-    assert (warmed_image.foreign, warmed_image.failures, len(told)) == ("linux/amd64", [], 2)
-    warmed_image, _ = await warm(upstream, "linux/amd64")
-    assert warmed_image.foreign == ""
+    result, fetched = await warm(upstream, "linux/arm64")
+    assert (result.only_platform, result.failures, len(fetched)) == ("linux/amd64", [], 2)
+    result, _ = await warm(upstream, "linux/amd64")
+    assert result.only_platform == ""
 
 
 async def test_what_is_here_costs_nothing(upstream: Upstream) -> None:
-    """A blob that is here is told, and counts as not fetched."""
+    """A blob that is stored already is not downloaded."""
     upstream.here = blobs_of(ARM)
-    warmed_image, told = await warm(upstream, "linux/amd64")
-    assert warmed_image.fetched == len(b"amd-config") + len(b"amd")
-    assert told == blobs_of(AMD)
+    result, fetched = await warm(upstream, "linux/amd64")
+    assert result.fetched == len(b"amd-config") + len(b"amd")
+    assert fetched == blobs_of(AMD) - blobs_of(ARM)
 
 
 async def test_one_blob_that_fails_stops_no_other(upstream: Upstream) -> None:
-    """A blob that cannot be had is told as a failure, and all others are fetched."""
+    """A blob that cannot be downloaded is reported as a failure, and all others are downloaded."""
     lost = Digest.of(b"amd")
     upstream.failures[lost] = BlobUnknown(str(HERE), str(lost))
-    warmed_image, told = await warm(upstream)
-    assert warmed_image.failures == [f"no blob {lost} in {HERE}"]
-    assert told == blobs_of(AMD, ARM, V7, PROOF) - {lost}
+    result, fetched = await warm(upstream)
+    assert result.failures == [f"no blob {lost} in {HERE}"]
+    assert fetched == blobs_of(AMD, ARM, V7, PROOF) - {lost}
 
 
 async def test_one_manifest_that_fails_stops_no_other(upstream: Upstream) -> None:
-    """A platform whose manifest cannot be had is told as a failure, and the others are fetched."""
+    """If the manifest of a platform fails, that is reported, and the others are downloaded."""
     upstream.failures[ARM.digest] = UpstreamUnreachable("https://hub.example", "no connection")
-    warmed_image, told = await warm(upstream)
-    assert warmed_image.failures == ["https://hub.example: no connection"]
-    assert told == blobs_of(AMD, V7, PROOF)
-    assert warmed_image.digest == INDEX.digest
+    result, fetched = await warm(upstream)
+    assert result.failures == ["https://hub.example: no connection"]
+    assert fetched == blobs_of(AMD, V7, PROOF)
+    assert result.digest == INDEX.digest
 
 
 async def test_a_name_that_leads_nowhere_is_an_error(upstream: Upstream) -> None:
-    """Without a manifest there is nothing to warm."""
+    """Without a manifest there is nothing to prefetch."""
     with pytest.raises(ManifestUnknown):
         await warm(upstream, reference=Tag("missing"))
 
@@ -203,5 +202,5 @@ async def test_few_blobs_are_fetched_at_once(upstream: Upstream) -> None:
     """Of an image with many layers no more than a few are fetched at the same time."""
     many = make_image(*[bytes([number]) for number in range(30)])
     upstream.names = {TAG: many, many.digest: many}
-    warmed_image, _ = await warm(upstream)
-    assert (warmed_image.fetched, upstream.most, upstream.running) == (30, AT_ONCE, 0)
+    result, _ = await warm(upstream)
+    assert (result.fetched, upstream.most, upstream.running) == (30, AT_ONCE, 0)

@@ -1,4 +1,4 @@
-"""Laws of lists: absence ends, a full disk costs nobody a list, and offline nothing is hidden."""
+"""Laws of lists: they are asked for again, served from a full disk, and never empty offline."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -53,8 +53,8 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         yield Site(tmp_path / "catalog.db", stack)
 
 
-async def test_asking_renews_no_absence(site: Site) -> None:
-    """However often it is asked for meanwhile, an absent list is looked for again in time."""
+async def test_requests_do_not_prolong_an_error(site: Site) -> None:
+    """However often clients ask meanwhile, the upstream is asked again after `missing_for`."""
     lists = await site.open()
     for _ in range(3):
         with pytest.raises(NameUnknown):
@@ -66,7 +66,7 @@ async def test_asking_renews_no_absence(site: Site) -> None:
 
 
 async def test_refusing_catalog_costs_no_list(site: Site) -> None:
-    """A list that the upstream gave is served, although the catalog cannot write it down."""
+    """A list that the upstream gave is served, although the catalog could not record it."""
     lists = await site.open()
     with closing(sqlite3.connect(site.path)) as rows, rows:
         rows.execute(

@@ -48,7 +48,7 @@ def test_bad_configuration_is_one_line(command: str) -> None:
 
 
 def test_bad_configuration_as_json() -> None:
-    """With --json the facts of the error are apart."""
+    """With --json the key, the reason and the cure of an error are separate fields."""
     result = run("check", "--json", ENTREPOT_STORAGE__LIMIT="x")
 
     assert result.exit_code == 2

@@ -38,7 +38,7 @@ def refuse(text: str, environ: dict[str, str] | None = None) -> SettingsError:
     ],
 )
 def test_unknown_key_names_the_nearest(text: str, key: str, words: str) -> None:
-    """A misspelled or misplaced key is told from the one that was meant."""
+    """A misspelled or misplaced key is named, with the nearest key that exists."""
     error = refuse(text)
 
     assert key == error.key
@@ -83,7 +83,7 @@ def test_unknown_key_names_the_nearest(text: str, key: str, words: str) -> None:
     ],
 )
 def test_bad_value_names_its_key_and_cure(text: str, key: str, words: str) -> None:
-    """A value that cannot be used is told with its key and a usable one."""
+    """The message about an unusable value has its key, and a value that can be used."""
     error = refuse(text)
 
     assert key == error.key
@@ -91,7 +91,7 @@ def test_bad_value_names_its_key_and_cure(text: str, key: str, words: str) -> No
 
 
 def test_two_defaults_are_refused() -> None:
-    """Plain image names belong to one upstream."""
+    """Exactly one upstream may be the default."""
     error = refuse(HUB + 'default = true\n[upstreams."ghcr.io"]\ndefault = true')
 
     assert error.key == "upstreams"
@@ -113,7 +113,7 @@ def test_error_repeats_no_password(text: str) -> None:
 
 
 def test_password_is_told_where_to_go() -> None:
-    """Whoever writes a password into the file learns of password_file."""
+    """A password in the file is refused with a message that names password_file."""
     error = refuse(HUB + 'password = "hunter2"')
 
     assert error.key == 'upstreams."docker.io".password'
@@ -131,7 +131,7 @@ def test_password_is_told_where_to_go() -> None:
     ],
 )
 def test_syntax_error_names_file_and_line(text: str, words: str) -> None:
-    """What is no TOML is told with its file and line."""
+    """The message about a file that is not TOML has its name and the line."""
     error = refuse(text)
 
     assert error.key == "some.toml"
@@ -140,7 +140,7 @@ def test_syntax_error_names_file_and_line(text: str, words: str) -> None:
 
 @pytest.mark.parametrize("key", ["--config", "ENTREPOT_CONFIG"])
 def test_named_file_must_exist(key: str) -> None:
-    """A file that was asked for by name is not silently replaced by the defaults."""
+    """If a named file is missing, the defaults are not used silently."""
     config, environ = (Path("x"), {}) if key == "--config" else (None, {key: "x"})
 
     with pytest.raises(SettingsError, match="there is no file 'x'") as error:
@@ -166,7 +166,7 @@ def test_named_file_must_exist(key: str) -> None:
     ],
 )
 def test_unknown_variable_names_the_nearest(variable: str, words: str) -> None:
-    """A misspelled variable is not silently without effect."""
+    """A misspelled environment variable is an error, and not ignored."""
     error = refuse("", {variable: "hunter2"})
 
     assert variable == error.key
@@ -175,7 +175,7 @@ def test_unknown_variable_names_the_nearest(variable: str, words: str) -> None:
 
 
 def test_bad_variable_is_named() -> None:
-    """A bad value that stands in no file is told with its variable."""
+    """The message about a bad value of an environment variable names the variable."""
     error = refuse("storage.limit = 5", {"ENTREPOT_STORAGE__LIMIT": "x"})
 
     assert error.key == "storage.limit"
@@ -183,7 +183,7 @@ def test_bad_variable_is_named() -> None:
 
 
 def test_contradicting_variables_are_refused() -> None:
-    """Two spellings of one variable do not race."""
+    """Two variables for one setting are an error, whatever their values."""
     names = ("ENTREPOT_UPSTREAMS__GHCR.IO__PROXY", "ENTREPOT_UPSTREAMS__GHCR_IO__PROXY")
 
     error = refuse("", dict.fromkeys(names, ""))
@@ -192,7 +192,7 @@ def test_contradicting_variables_are_refused() -> None:
 
 
 def test_ambiguous_upstream_in_a_variable_is_refused() -> None:
-    """An underscore that fits two upstreams is not guessed."""
+    """A variable whose underscores fit two upstreams is an error."""
     error = refuse("[upstreams.'a.b']\n[upstreams.a-b]", {"ENTREPOT_UPSTREAMS__A_B__PROXY": ""})
 
     assert "a-b or a.b" in error.why

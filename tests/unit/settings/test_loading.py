@@ -66,7 +66,7 @@ def test_environment_overrides_the_file(load: Load) -> None:
 
 
 def test_case_of_variables_is_free(load: Load) -> None:
-    """What follows the prefix may be written in either case."""
+    """After the prefix, a variable may be written in upper or lower case."""
     assert load(ENTREPOT_tags__Fresh_For="forever").tags.fresh_for == math.inf
 
 
@@ -80,7 +80,7 @@ def test_lists_in_variables(load: Load, text: str) -> None:
 
 @pytest.mark.parametrize("name", ["GHCR.IO", "ghcr.io", "GHCR_IO", "ghcr_io"])
 def test_variable_names_a_builtin_upstream(load: Load, name: str) -> None:
-    """A shell that cannot export dots writes underscores."""
+    """In a variable, an underscore stands for a dot of an upstream's name."""
     settings = load(**{f"ENTREPOT_UPSTREAMS__{name}__PROXY": "http://h:1"})
 
     assert settings.upstreams["ghcr.io"].proxy == "http://h:1"
@@ -89,7 +89,7 @@ def test_variable_names_a_builtin_upstream(load: Load, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["MY_REG__ISTRY_LAN_5000", "my-reg__istry.lan:5000"])
 def test_variable_names_an_upstream_of_the_file(load: Load, name: str) -> None:
-    """Upstreams that only the file knows are matched in the same way."""
+    """A variable also finds an upstream that only the file names."""
     upstream = "my-reg__istry.lan:5000"
 
     settings = load(f'[upstreams."{upstream}"]', **{f"ENTREPOT_UPSTREAMS__{name}__PROXY": ""})
@@ -98,14 +98,14 @@ def test_variable_names_an_upstream_of_the_file(load: Load, name: str) -> None:
 
 
 def test_variable_introduces_an_upstream(load: Load) -> None:
-    """With its dots, a new upstream needs no file."""
+    """A variable with a name with dots adds an upstream."""
     settings = load(**{"ENTREPOT_UPSTREAMS__REGISTRY.LAN__ENDPOINTS": "http://a,http://b"})
 
     assert settings.upstreams["registry.lan"].endpoints == ("http://a", "http://b")
 
 
 def test_service_variables_of_kubernetes_are_not_ours(load: Load) -> None:
-    """A Kubernetes Service called entrepot does not stop the pod beside it."""
+    """Variables that Kubernetes sets for a Service called entrepot are ignored."""
     environ = {
         "ENTREPOT_SERVICE_HOST": "10.0.0.1",
         "ENTREPOT_SERVICE_PORT": "5000",
@@ -119,7 +119,7 @@ def test_service_variables_of_kubernetes_are_not_ours(load: Load) -> None:
 
 
 def test_table_of_a_builtin_upstream_is_merged(load: Load) -> None:
-    """Configuring a built-in upstream changes only what is named."""
+    """A table of a built-in upstream changes only the settings in it."""
     docker_hub = load('[upstreams."docker.io"]\nconnections = 8').upstreams["docker.io"]
 
     assert docker_hub.connections == 8
@@ -129,7 +129,7 @@ def test_table_of_a_builtin_upstream_is_merged(load: Load) -> None:
 
 @pytest.mark.parametrize("value", ["true", "'yes'", "1"])
 def test_configured_default_wins(load: Load, value: str) -> None:
-    """Another default upstream needs nothing said of Docker Hub."""
+    """If another upstream is the default, Docker Hub is not, without being named."""
     settings = load(f'[upstreams."h.example"]\ndefault = {value}')
 
     assert settings.default_upstream == "h.example"
@@ -137,7 +137,7 @@ def test_configured_default_wins(load: Load, value: str) -> None:
 
 
 def test_password_comes_from_its_file(load: Load) -> None:
-    """A password is what its file holds, without the line's end."""
+    """A password is the content of its file, without the line break at the end."""
     write("secret", " hunter2\n")
 
     settings = load('[upstreams."ghcr.io"]\nusername = "u"\npassword_file = "secret"')
@@ -146,7 +146,7 @@ def test_password_comes_from_its_file(load: Load) -> None:
 
 
 def test_shown_settings_load_again(load: Load) -> None:
-    """The mask that was shown instead of a password changes no password."""
+    """The asterisks that are printed instead of a password can be loaded, and change nothing."""
     write("secret", "hunter2")
     text = '[upstreams."ghcr.io"]\nusername = "u"\npassword_file = "secret"\n'
 
@@ -154,7 +154,7 @@ def test_shown_settings_load_again(load: Load) -> None:
 
 
 def test_byte_order_mark_is_no_matter(load: Load) -> None:
-    """Files of editors that write a byte order mark load."""
+    """A file with a byte order mark can be loaded."""
     assert load("\ufeffoffline = true").offline is True
 
 
@@ -169,7 +169,7 @@ def test_byte_order_mark_is_no_matter(load: Load) -> None:
     ],
 )
 def test_useless_password_file_is_refused(load: Load, content: bytes | None, words: str) -> None:
-    """A password file that holds no password is an error, not an empty password."""
+    """An empty password file is an error, and not an empty password."""
     if content is not None:
         Path("secret").write_bytes(content)
 
@@ -180,7 +180,7 @@ def test_useless_password_file_is_refused(load: Load, content: bytes | None, wor
 
 
 def test_unreadable_files_are_refused(folder: Path) -> None:
-    """A file that was named and cannot be read is an error, not the defaults."""
+    """A named file that cannot be read is an error; the defaults are not used."""
     with pytest.raises(SettingsError, match="cannot be read"):
         load_settings(folder, {})
     (folder / "latin.toml").write_bytes(b"# \xff")

@@ -1,4 +1,4 @@
-"""Laws of the settings themselves: defaults, bounds, secrecy, printing."""
+"""Laws of the settings themselves: defaults, limits, secrets, printing."""
 
 import json
 import math
@@ -30,7 +30,7 @@ def build_upstream(**values: object) -> UpstreamSettings:
 
 
 def test_shipped_file_says_the_defaults() -> None:
-    """Starting with config/entrepot.toml is starting without a file."""
+    """config/entrepot.toml has the same settings as the defaults."""
     assert Settings() == load_settings(SHIPPED, {})
 
 
@@ -52,7 +52,7 @@ def test_shipped_file_has_no_path_that_must_exist() -> None:
 
 
 def test_commented_examples_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What config/entrepot.toml offers as an example can be uncommented."""
+    """Each example in config/entrepot.toml can be uncommented and used."""
     examples = re.findall(
         r"^#     (\[upstreams.*(?:\n#     .*)*)", SHIPPED.read_text("utf-8"), re.MULTILINE
     )
@@ -71,7 +71,7 @@ def test_commented_examples_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_defaults_are_those_documented() -> None:
-    """The names and defaults that other people's scripts rely on do not move."""
+    """Names and defaults that other people's scripts rely on stay the same."""
     settings = Settings()
 
     assert settings.offline is False
@@ -99,13 +99,13 @@ def test_builtin_upstreams() -> None:
 
 
 def test_settings_cannot_be_changed() -> None:
-    """Settings are facts: assignment fails."""
+    """Settings cannot be changed after they are made."""
     with pytest.raises(ValidationError):
         Settings().server.workers = 5
 
 
 def test_settings_reach_other_processes() -> None:
-    """Settings survive being pickled, secrets and patterns included."""
+    """Settings can be pickled and unpickled, with their secrets and patterns."""
     settings = Settings(
         tags=TagSettings.model_validate({"immutable": [r"v\d+"]}),
         upstreams={"h.example": build_upstream(default=True, password=SecretStr("hunter2"))},
@@ -119,7 +119,7 @@ def test_settings_reach_other_processes() -> None:
     [("v1.2", True), ("v1", False), ("xv1.2", False), ("v1.2-rc", False), ("v1.2\n", False)],
 )
 def test_immutable_matches_the_whole_tag(tag: str, immutable: bool) -> None:
-    """A pattern speaks of whole tags, not of parts of them."""
+    """A pattern has to match the whole tag, not a part of it."""
     tags = TagSettings.model_validate({"immutable": [r"sha-.*", r"v\d\.\d"]})
 
     assert immutable is tags.is_immutable(tag)
@@ -139,7 +139,7 @@ def test_nothing_shows_a_secret() -> None:
 
 
 def test_dump_reads_the_same() -> None:
-    """What dump prints, as JSON, is what it was made from."""
+    """The JSON of a dump can be loaded to the same settings."""
     settings = Settings(
         offline=True,
         server=ServerSettings(listen=Address("::1", 0)),
@@ -167,7 +167,7 @@ def test_dump_is_for_people() -> None:
 
 
 def test_upstreams_given_replace_the_builtin_ones() -> None:
-    """In code, the upstreams are exactly those given."""
+    """Code that makes settings with upstreams gets exactly these."""
     settings = Settings(upstreams={"h.example": build_upstream(default=True)})
 
     assert list(settings.upstreams) == ["h.example"]

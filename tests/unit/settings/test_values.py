@@ -51,7 +51,7 @@ def test_size_is_read(text: object, size: int) -> None:
     ],
 )
 def test_other_sizes_are_refused(text: object) -> None:
-    """What is not a size is refused in one line that shows how to write one."""
+    """A text that is not a size is refused in one line that shows how to write one."""
     with pytest.raises(Refusal, match=r'write a size such as "50GiB"') as refusal:
         parse_size(text)
     assert "\n" not in str(refusal.value)
@@ -59,7 +59,7 @@ def test_other_sizes_are_refused(text: object) -> None:
 
 @given(st.integers(0, MAX_SIZE))
 def test_printed_size_reads_the_same(size: int) -> None:
-    """Printing and reading a size loses no byte."""
+    """A printed size is read as the same number of bytes."""
     assert size == parse_size(format_size(size))
 
 
@@ -68,7 +68,7 @@ def test_printed_size_reads_the_same(size: int) -> None:
     [(0, "0B"), (1, "1B"), (1024, "1KiB"), (500_000_000, "500MB"), (50 * 1024**3, "50GiB")],
 )
 def test_size_is_printed_in_the_largest_whole_unit(size: int, text: str) -> None:
-    """A size is printed as its author would have written it."""
+    """A size is printed in the largest unit that gives a whole number."""
     assert text == format_size(size)
 
 
@@ -102,20 +102,20 @@ def test_duration_is_read(text: object, seconds: float) -> None:
     ],
 )
 def test_other_durations_are_refused(text: object) -> None:
-    """What is not a duration is refused with an example of one."""
+    """A text that is not a duration is refused with an example of one."""
     with pytest.raises(Refusal, match=r'write a duration such as "60s"'):
         parse_duration(text)
 
 
 @given(st.floats(0, MAX_DURATION).map(lambda x: round(x, 9)) | st.integers(0, 10**9).map(float))
 def test_printed_duration_reads_the_same(seconds: float) -> None:
-    """Printing and reading a duration changes nothing."""
+    """A printed duration is read as the same number of seconds."""
     assert seconds == parse_duration(format_duration(seconds))
 
 
 @pytest.mark.parametrize("text", ["60s", "10s", "10m", "6h", "30d", "90s", "0s", "forever"])
 def test_duration_is_printed_as_written(text: str) -> None:
-    """A duration is printed as its author would have written it."""
+    """A duration is printed in the largest unit of which there are at least two."""
     assert text == format_duration(parse_duration(text))
 
 
@@ -130,7 +130,7 @@ def test_duration_is_printed_as_written(text: str) -> None:
     ],
 )
 def test_address_is_read_and_printed(text: object, address: Address) -> None:
-    """An address is a host and a port, and what is printed reads the same."""
+    """An address is a host and a port, and a printed address is read as the same."""
     assert address == parse_address(text)
     assert address == parse_address(str(address))
 
@@ -143,7 +143,7 @@ def test_address_is_read_and_printed(text: object, address: Address) -> None:
     ],
 )
 def test_other_addresses_are_refused(text: object) -> None:
-    """What is not host and port is refused with examples."""
+    """A text that is not a host and a port is refused with examples."""
     with pytest.raises(Refusal, match=r"write host:port such as"):
         parse_address(text)
 
@@ -183,7 +183,7 @@ def test_endpoint_is_normalised(text: str, endpoint: str) -> None:
     ],
 )
 def test_other_endpoints_are_refused(text: str, words: str) -> None:
-    """What is not a base URL is refused, and a password in it is not repeated."""
+    """A text that is not a base URL is refused, and a password in it is not printed."""
     with pytest.raises(Refusal, match=words) as refusal:
         parse_endpoint(text)
     assert "hunter2" not in str(refusal.value)
@@ -191,13 +191,13 @@ def test_other_endpoints_are_refused(text: str, words: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5", "socks5h"])
 def test_proxy_is_read(scheme: str) -> None:
-    """A proxy is reached by HTTP or SOCKS, with credentials where it wants some."""
+    """A proxy's URL is of HTTP or SOCKS, with or without credentials."""
     assert f"{scheme}://u:p@h:1080" == parse_proxy(f"{scheme}://u:p@h:1080/")
 
 
 @pytest.mark.parametrize("text", ["h:1080", "socks4://h", "http://h/path", "http://u:hunter2@"])
 def test_other_proxies_are_refused(text: str) -> None:
-    """What is not a proxy is refused, and a password in it is not repeated."""
+    """A text that is not a proxy's URL is refused, and a password in it is not printed."""
     with pytest.raises(Refusal, match=r'or "" for none') as refusal:
         parse_proxy(text)
     assert "hunter2" not in str(refusal.value)
@@ -213,7 +213,7 @@ def test_other_proxies_are_refused(text: str) -> None:
     ],
 )
 def test_shown_proxy_has_no_password(proxy: str, shown: str) -> None:
-    """Of a proxy everything is shown but its password."""
+    """A proxy's URL is printed without its password."""
     assert shown == mask_proxy(proxy)
 
 

@@ -14,13 +14,13 @@ from registry.errors import (
     UpstreamThrottled,
     UpstreamUnreachable,
 )
+from registry.oci.rate_limits import RateLimit
 from registry.settings.model import UpstreamSettings
 from registry.upstream.auth import Login, TokenCache
 from registry.upstream.circuit_breaker import FAILURES, FIRST_OPEN_TIME, THROTTLED_TIME
 from registry.upstream.client import open_client
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failures import AttemptFailed
-from registry.upstream.rate_limit import RateLimit
 from registry.upstream.redirects import MAX_REDIRECTS
 from registry.upstream.request import Request
 from tests.fakes.upstream import FakeUpstream, Fault, Gzip, Redirect, RedirectLoop, Status

@@ -4,8 +4,9 @@ import random
 
 import pytest
 
+from registry.oci.rate_limits import RateLimit
 from registry.upstream.backoff import FIRST_WAIT, LONGEST_WAIT, RetryBudget
-from registry.upstream.rate_limit import RateLimit, read_rate_limit, read_retry_after
+from registry.upstream.rate_limit import read_rate_limit, read_retry_after
 
 NOW = 1_700_000_000.0  # epoch seconds
 

@@ -72,7 +72,7 @@ registry = "http://{upstream}"
 
 @dataclass(frozen=True)
 class Place:
-    """Where a running contender answers; `session` has all its processes, `prefix` ends in /."""
+    """Where a running peer answers; `session` has all its processes, `prefix` ends in /."""
 
     name: str
     port: int
@@ -89,7 +89,7 @@ class Place:
         return f"{self.prefix}{repository}/blobs/{digest}"
 
 
-class Contender(ABC):
+class Peer(ABC):
     """Something that can be started as a cache of one upstream, given as host:port."""
 
     name: str
@@ -107,7 +107,7 @@ class Contender(ABC):
         """Start it with an empty (new) folder; DoesNotStart when it does not."""
 
 
-class Nginx(Contender):
+class Nginx(Peer):
     """`proxy_cache` of Debian's nginx."""
 
     name = "nginx"
@@ -130,7 +130,7 @@ class Nginx(Contender):
         return Place(self.name, port, server.wait_for(port).pid, server.stop)
 
 
-class DockerRegistry(Contender):
+class DockerRegistry(Peer):
     """Debian's docker-registry as a pull-through proxy."""
 
     name = "docker-registry"
@@ -149,7 +149,7 @@ class DockerRegistry(Contender):
         return start_registry(self.name, folder, proxy)
 
 
-class Drayage(Contender):
+class Drayage(Peer):
     """The peer in Rust; it names the registry in the path."""
 
     name = "drayage"
@@ -179,7 +179,7 @@ class Drayage(Contender):
         return Place(self.name, port, place.pid, server.stop, "/v2/docker.io/")
 
 
-class Entrepot(Contender):
+class Entrepot(Peer):
     """What is in this checkout, with default settings; `connections` only where a case says so."""
 
     name = "entrepot"
@@ -216,7 +216,7 @@ def start_registry(name: str, folder: Path, proxy: str = "") -> Place:
     return Place(name, port, server.wait_for(port).pid, server.stop)
 
 
-def list_contenders() -> tuple[Contender, ...]:
+def list_peers() -> tuple[Peer, ...]:
     """Return everyone in the order of the table: the peers, then us."""
     return (Nginx(), DockerRegistry(), Drayage(), Entrepot())
 

@@ -1,6 +1,6 @@
 """A slow upstream: the scriptable fake in a process of its own, asked over pipes what it sent.
 
-with Narrows("bench/slow", size, rate=40 * MIB) as upstream:
+with SlowUpstream("bench/slow", size, rate=40 * MIB) as upstream:
     ...
     upstream.count_sent()
 """
@@ -16,7 +16,7 @@ from tests.fakes.upstream import FakeUpstream
 ROOT = Path(__file__).parents[1]
 
 
-class Narrows:
+class SlowUpstream:
     """One image `repository:1` with one layer, at a rate in bytes a second."""
 
     def __init__(
@@ -31,7 +31,7 @@ class Narrows:
         self.size = size
         options = {"rate": rate, "connection_rate": connection_rate}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.narrows"],
+            [sys.executable, "-m", "benchmarks.slow_upstream"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

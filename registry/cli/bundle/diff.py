@@ -1,0 +1,57 @@
+"""`entrepot bundle diff`: what the next bundle changes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from registry.cli.messages import fail, format_error
+from registry.cli.printing import print_report
+from registry.cli.session import Json
+from registry.cli.terminal import format_bytes, format_count
+from registry.errors import EntrepotError
+from registry.reports.bundle.comparison import BundleComparison, ChangedImage
+
+_ONE = "A bundle's file or folder, or a bundle.json."
+_Former = Annotated[Path, typer.Argument(metavar="FORMER", help=_ONE)]
+_Latter = Annotated[Path, typer.Argument(metavar="LATTER", help=_ONE)]
+
+
+def compare_bundles(former: _Former, latter: _Latter, as_json: Json = False) -> None:
+    """Show what only LATTER has (+), what only FORMER has (-), and what differs (~).
+
+    The exit codes are those of diff: 0 no difference, 1 a difference, 2 a bundle cannot be read.
+
+    Example: entrepot bundle diff may.tar june.tar
+    """
+    from registry.bundle.read.compare import compare  # noqa: PLC0415
+    from registry.bundle.read.open import load_lock  # noqa: PLC0415
+
+    try:
+        found = BundleComparison.of(compare(load_lock(former), load_lock(latter)))
+    except (EntrepotError, OSError) as error:
+        fail(format_error(error), 2)
+    print_report(found, _draw, as_json=as_json)
+    if not found.same:
+        raise typer.Exit(1)
+
+
+def _draw(found: BundleComparison) -> Iterator[str]:
+    yield from (f"+ {image.name}  {image.digest}" for image in found.added)
+    yield from (f"- {image.name}  {image.digest}" for image in found.removed)
+    yield from map(_describe, found.changed)
+    for sign, count in (("+", found.new), ("-", found.gone)):
+        if count.blobs:
+            yield f"{sign} {format_count(count.blobs, 'blob')}, {format_bytes(count.size)}"
+    if found.same:
+        yield "no difference"
+
+
+def _describe(image: ChangedImage) -> str:
+    parts = [f"{image.old_digest} -> {image.new_digest}"]
+    if image.old_digest == image.new_digest:
+        parts = []
+    parts += [f"+{platform}" for platform in image.added_platforms]
+    parts += [f"-{platform}" for platform in image.removed_platforms]
+    return f"~ {image.name}  {', '.join(parts) or 'other referrers'}"

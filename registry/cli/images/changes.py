@@ -1,0 +1,133 @@
+"""`entrepot images pin|unpin|rm`: which images stay, and which go."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from registry.cli.messages import warn
+from registry.cli.names import find_known, find_names, match_exactly
+from registry.cli.platforms import read_platforms
+from registry.cli.printing import print_report
+from registry.cli.session import Config, DryRun, Json, Session, operate
+from registry.cli.terminal import format_bytes
+from registry.errors import ImagePinned, NotPinned
+from registry.oci.image_patterns import ImagePattern
+from registry.oci.names import Reference, Repository, format_image
+from registry.reports.images import PinnedImages, RemovedImages, UnpinnedImages
+
+_Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Names or globs.")]
+_Platforms = Annotated[
+    list[str] | None,
+    typer.Option("--platform", metavar="OS/ARCH", help="Only these (a,b or repeated)."),
+]
+
+
+def pin(
+    images: _Images,
+    platform: _Platforms = None,
+    config: Config = None,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Keep images, as they are now, until they are unpinned: they are never evicted.
+
+    Blobs that are not downloaded yet are kept as soon as a client pulls them. When a tag moves to
+    another image, the pin stays on the former one until `images refresh` moves it.
+
+    Example: entrepot images pin nginx:1.27 --platform linux/amd64
+    """
+
+    async def work(session: Session) -> bool:
+        platforms = read_platforms(platform)
+        names = await find_names(session, images)
+        planned = await session.content.images.plan_pins(names, platforms)
+        if not dry_run:
+            await session.content.images.pin(planned)
+        found = await session.content.images.describe(match_exactly(names))
+        result = PinnedImages(
+            [format_image(*name) for name in names],
+            [each.name for each in found if not any(part.is_complete for part in each.platforms)],
+            dry_run,
+        )
+        print_report(result, _draw_pins, as_json=as_json)
+        for name in result.incomplete:
+            warn(f"{name} is incomplete; download the rest with: entrepot images refresh {name}")
+        return True
+
+    operate(config, work)
+
+
+def _draw_pins(result: PinnedImages) -> Iterator[str]:
+    return map(partial(_format_change, "pinned", dry_run=result.dry_run), result.pinned)
+
+
+def unpin(
+    images: _Images, config: Config = None, as_json: Json = False, dry_run: DryRun = False
+) -> None:
+    """Remove pins, so that images may be evicted when space is needed. Deletes nothing now.
+
+    Example: entrepot images unpin 'docker.io/library/*'
+    """
+
+    async def work(session: Session) -> bool:
+        default = session.settings.default_upstream
+        pins = session.content.images.list_pins()
+        found: dict[tuple[Repository, Reference], None] = {}
+        for name in images:
+            pattern = ImagePattern.parse_exact(name, default)
+            pinned = ((pin.repository, pin.reference) for pin in pins)
+            matched = [each for each in pinned if pattern.matches(*map(str, each))]
+            if not matched:
+                raise NotPinned(name)
+            found |= dict.fromkeys(matched)
+        if not dry_run:
+            await session.content.images.unpin(found)
+        result = UnpinnedImages([format_image(*name) for name in found], dry_run)
+        print_report(result, _draw_unpinned, as_json=as_json)
+        return True
+
+    operate(config, work)
+
+
+def _draw_unpinned(result: UnpinnedImages) -> Iterator[str]:
+    return map(partial(_format_change, "unpinned", dry_run=result.dry_run), result.unpinned)
+
+
+def remove(
+    images: _Images, config: Config = None, as_json: Json = False, dry_run: DryRun = False
+) -> None:
+    """Remove images, and the blobs that no other image needs. Pinned images are refused.
+
+    Example: entrepot images rm 'docker.io/team/app:*' --dry-run
+    """
+
+    async def work(session: Session) -> bool:
+        removals = session.content.deletion
+        names = await find_known(session, images)
+        plan = await removals.plan(names)
+        freed = sum(sum(removal.blobs.values()) for removal in plan.removals)
+        if not dry_run:
+            freed = await removals.carry_out(plan.removals)
+        result = RemovedImages(
+            [format_image(*name) for name in names if name not in plan.refused],
+            freed,
+            [str(ImagePinned(name)) for name in plan.refused.values()],
+            dry_run,
+        )
+        print_report(result, _draw_removed, as_json=as_json)
+        for why in result.refused:
+            warn(why)
+        return not result.refused
+
+    operate(config, work)
+
+
+def _draw_removed(result: RemovedImages) -> Iterator[str]:
+    yield from map(partial(_format_change, "removed", dry_run=result.dry_run), result.removed)
+    yield f"{'would free' if result.dry_run else 'freed'} {format_bytes(result.freed)}"
+
+
+def _format_change(what: str, name: str, *, dry_run: bool) -> str:
+    return f"{'would be ' if dry_run else ''}{what}: {name}"

@@ -1,0 +1,1 @@
+"""What is told of all this? Facts for pages, JSON and tables alike."""

@@ -1,0 +1,59 @@
+"""Whether a bundle has what a deployment is going to pull."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from registry.reports.bundle.content import BlobCount
+
+if TYPE_CHECKING:
+    from registry.bundle.read.coverage import Gap
+    from registry.image_lists.results import Entry
+    from registry.oci.names import Reference, Repository
+
+
+@dataclass(frozen=True, slots=True)
+class MissingImage:
+    """An image that could not be pulled on the other side, and the places that want it.
+
+    `problems` are sentences that say what of it is missing. `omitted` counts the layers that the
+    bundle leaves out and that no document says the other side has. `guess` says that the places
+    only seem to name an image.
+    """
+
+    image: str
+    wanted_by: tuple[str, ...]
+    problems: tuple[str, ...]
+    omitted: BlobCount
+    guess: bool
+
+    @classmethod
+    def of(cls, found: "Gap", *, guess: bool) -> Self:
+        """Return the report of a gap that was found."""
+        omitted = BlobCount(len(found.left_out), sum(found.left_out))
+        return cls(found.name, found.request.sources, found.missing, omitted, guess)
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageResult:
+    """How many images were `checked`, and which of them are `missing`, all or in part."""
+
+    checked: int
+    missing: list[MissingImage]
+
+    @classmethod
+    def of(cls, entries: "Collection[Entry]", gaps: "Sequence[Gap]") -> Self:
+        """Return the report of the gaps that were found for `entries`."""
+        guesses: set[tuple[Repository, Reference]] = {
+            (each.repository, each.reference) for each in entries if each.is_guess
+        }
+        missing = [
+            MissingImage.of(gap, guess=(gap.request.repository, gap.request.reference) in guesses)
+            for gap in gaps
+        ]
+        return cls(len(entries), missing)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is missing but guesses."""
+        return all(each.guess for each in self.missing)

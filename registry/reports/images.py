@@ -1,0 +1,127 @@
+"""Images that are stored: what each consists of, and what was changed about them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from registry.content.image_report import ImageReport, PlatformReport
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """One platform of an image, such as `linux/amd64`; empty where the image names none.
+
+    `complete` says whether all of it is stored. `missing` has the digests of the blobs that are not
+    stored, `missing_sizes` their sizes in bytes, `missing_bytes` the sum. Where the manifest itself
+    is missing, its digest is the only one in `missing`, `missing_sizes` is empty, and
+    `missing_bytes` is None, because only the manifest lists the blobs.
+    """
+
+    platform: str
+    digest: str
+    complete: bool
+    pinned: bool
+    missing: tuple[str, ...]
+    missing_sizes: tuple[int, ...]
+    missing_bytes: int | None
+
+    @classmethod
+    def of(cls, found: "PlatformReport") -> Self:
+        """Return the report of a platform that the store described."""
+        return cls(
+            found.platform,
+            found.digest,
+            complete=found.is_complete,
+            pinned=found.is_pinned,
+            missing=found.missing,
+            missing_sizes=found.missing_sizes,
+            missing_bytes=found.missing_bytes,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that is stored, by one of its names.
+
+    `size` is the number of its bytes that are stored: `unique` bytes that no image of another name
+    uses, and `shared` bytes. `pulled` is when a client last asked for it (epoch seconds, 0: never).
+    `pins` has the names of the pins that keep it. `bundle` is the id of the bundle that the name
+    came by, `signer` the file name of the key that signed the bundle, and `imported` when that was
+    (epoch seconds); empty and 0 where an upstream gave the name.
+    """
+
+    name: str
+    repository: str
+    reference: str
+    digest: str
+    media_type: str
+    size: int
+    unique: int
+    shared: int
+    complete: bool
+    pulled: float
+    pins: tuple[str, ...]
+    platforms: tuple[Platform, ...]
+    bundle: str
+    signer: str
+    imported: float
+
+    @classmethod
+    def of(cls, found: "ImageReport") -> Self:
+        """Return the report of an image that the store described."""
+        return cls(
+            name=found.name,
+            repository=found.repository,
+            reference=found.reference,
+            digest=found.digest,
+            media_type=found.media_type,
+            size=found.size,
+            unique=found.unique,
+            shared=found.shared,
+            complete=found.is_complete,
+            pulled=found.pulled,
+            pins=found.pins,
+            platforms=tuple(map(Platform.of, found.platforms)),
+            bundle=found.bundle,
+            signer=found.signer,
+            imported=found.imported,
+        )
+
+
+def list_images(found: "Sequence[ImageReport]") -> list[Image]:
+    """Return the reports of all images that the store described, in the same order."""
+    return [Image.of(each) for each in found]
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedImages:
+    """The names that were pinned, or would be (`dry_run`).
+
+    `incomplete` has those of them of which no platform is stored completely.
+    """
+
+    pinned: list[str]
+    incomplete: list[str]
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnpinnedImages:
+    """The names whose pins were removed, or would be (`dry_run`)."""
+
+    unpinned: list[str]
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedImages:
+    """The names that were removed, or would be (`dry_run`), and the bytes that this frees.
+
+    `refused` has a sentence for each name that a pin keeps.
+    """
+
+    removed: list[str]
+    freed: int
+    refused: list[str]
+    dry_run: bool

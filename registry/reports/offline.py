@@ -1,0 +1,76 @@
+"""Whether images could be pulled without any upstream."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from registry.content.image_report import PlatformReport
+    from registry.content.offline_check import OfflineCheck
+
+
+@dataclass(frozen=True, slots=True)
+class MissingBlob:
+    """A blob that is not stored; `size` in bytes is None for a manifest that nobody has read."""
+
+    digest: str
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class MissingPlatform:
+    """A platform of an image that could not be pulled.
+
+    `missing_bytes` is None where the manifest is missing. `fetch_command` downloads what is
+    missing; it is None where no upstream can give it.
+    """
+
+    platform: str
+    digest: str
+    blobs: tuple[MissingBlob, ...]
+    missing_bytes: int | None
+    fetch_command: str | None
+
+    @classmethod
+    def of(cls, image: str, found: "PlatformReport", *, can_fetch: bool) -> Self:
+        """Return the report of a platform of `image`."""
+        sizes = found.missing_sizes or [None] * len(found.missing)
+        chosen = f" --platform {found.platform}" if found.platform else ""
+        command = f"entrepot images warm {image}{chosen}"
+        return cls(
+            found.platform,
+            found.digest,
+            blobs=tuple(map(MissingBlob, found.missing, sizes)),
+            missing_bytes=found.missing_bytes,
+            fetch_command=command if can_fetch else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineReadiness:
+    """What of an image could be pulled without any upstream.
+
+    `complete` has the platforms that could, `missing` those that could not. The image is not made
+    for `unavailable_platforms`, although they were asked for.
+    """
+
+    name: str
+    digest: str
+    ready: bool
+    complete: tuple[str, ...]
+    missing: tuple[MissingPlatform, ...]
+    unavailable_platforms: tuple[str, ...]
+
+    @classmethod
+    def of(cls, found: "OfflineCheck", *, can_fetch: bool) -> Self:
+        """Return the report of a check; `can_fetch` says whether an upstream can be asked."""
+        name = found.image.name
+        return cls(
+            name,
+            found.image.digest,
+            ready=found.is_ready,
+            complete=tuple(each.platform for each in found.complete),
+            missing=tuple(
+                MissingPlatform.of(name, each, can_fetch=can_fetch) for each in found.incomplete
+            ),
+            unavailable_platforms=tuple(found.unavailable),
+        )

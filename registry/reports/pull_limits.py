@@ -1,0 +1,70 @@
+"""What a command needs of the pull limits that registries set, and what is left of them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from registry.oci.rate_limits import CostEstimate, RateLimit
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What fetching an image costs.
+
+    It takes at least `min_requests` and at most `max_requests` requests that count for the pull
+    limit; `max_requests` is None where that is not known. `missing_bytes` are to be fetched; None
+    where a manifest is not stored yet, because only the manifest says how many.
+    """
+
+    min_requests: int
+    max_requests: int | None
+    missing_bytes: int | None
+
+    @classmethod
+    def of(cls, found: "CostEstimate") -> Self:
+        """Return the report of an estimate."""
+        most = int(found.most) if math.isfinite(found.most) else None
+        return cls(found.least, most, found.missing)
+
+
+@dataclass(frozen=True, slots=True)
+class PullLimit:
+    """The requests that a command needs at a registry, and those that are left.
+
+    `remaining` of `allowed` requests in `period` seconds were left when the registry said so, at
+    `seen` (epoch seconds). These four are None where the registry has told of no limit.
+    """
+
+    registry: str
+    min_requests: int
+    max_requests: int | None
+    remaining: int | None = None
+    allowed: int | None = None
+    period: float | None = None
+    seen: float | None = None
+
+
+def add_up(
+    needs: Sequence[tuple[str, Estimate]], limits: "Mapping[str, RateLimit]"
+) -> list[PullLimit]:
+    """Return what is needed at each registry, in order of first appearance.
+
+    `needs` are pairs of a registry and the estimate for an image; `limits` are by registry.
+    """
+    found = []
+    for registry in dict.fromkeys(name for name, _ in needs):
+        estimates = [each for name, each in needs if name == registry]
+        known = [each.max_requests for each in estimates if each.max_requests is not None]
+        limit = limits.get(registry)
+        told = (limit.remaining, limit.allowed, limit.period, limit.seen) if limit else ()
+        found.append(
+            PullLimit(
+                registry,
+                sum(each.min_requests for each in estimates),
+                sum(known) if len(known) == len(estimates) else None,
+                *told,
+            )
+        )
+    return found

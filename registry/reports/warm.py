@@ -1,0 +1,87 @@
+"""Images that somebody wants here before they are pulled, and what became of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from registry.oci.names import format_image
+from registry.reports.pull_limits import Estimate, PullLimit
+
+if TYPE_CHECKING:
+    from registry.image_lists.results import Entry, Note
+
+
+@dataclass(frozen=True, slots=True)
+class WantedImage:
+    """An image and the places where it is wanted, such as `a.yaml:14 Deployment/web container app`.
+
+    `guess` says that the places only seem to name an image.
+    """
+
+    image: str
+    wanted_by: tuple[str, ...]
+    guess: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WantedImages:
+    """All images that the sources want; `notes` say what may need an image and gave none."""
+
+    images: tuple[WantedImage, ...]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, entries: "Sequence[Entry]", notes: "Sequence[Note]") -> Self:
+        """Return the report of what was gathered."""
+        images = [WantedImage(name_entry(each), each.places, each.is_guess) for each in entries]
+        return cls(tuple(images), tuple(map(str, notes)))
+
+
+@dataclass(slots=True)
+class WarmedImage:
+    """What became of an image; the command fills it in as it goes.
+
+    `digest` is what the name leads to. `fetched` bytes were downloaded, and `attached` signatures,
+    SBOMs and attestations are stored with it. `estimate` is None where the upstream could not say
+    what the image is. The image is not made for `unavailable_platforms`, although they were asked
+    for; `only_platform` is the one platform of an image without an index, where that is not what
+    was asked for. `not_found` says why a guess turned out to be no image.
+    """
+
+    image: str
+    wanted_by: tuple[str, ...]
+    guess: bool
+    digest: str = ""
+    fetched: int = 0
+    attached: int = 0
+    estimate: Estimate | None = None
+    unavailable_platforms: list[str] = field(default_factory=list)
+    only_platform: str = ""
+    not_found: str = ""
+    failures: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, entry: "Entry") -> Self:
+        """Return the report of an image of which nothing is known yet."""
+        return cls(name_entry(entry), entry.places, entry.is_guess)
+
+
+@dataclass(frozen=True, slots=True)
+class WarmResult:
+    """What became of all images; `fetched` are the bytes of all blobs, each counted once."""
+
+    images: list[WarmedImage]
+    pull_limits: list[PullLimit]
+    notes: tuple[str, ...]
+    fetched: int
+    dry_run: bool
+
+    @property
+    def failed(self) -> list[WarmedImage]:
+        """The images of which something could not be fetched."""
+        return [each for each in self.images if each.failures]
+
+
+def name_entry(entry: "Entry") -> str:
+    """Return the full name of an image that somebody wants."""
+    return format_image(entry.repository, entry.reference)

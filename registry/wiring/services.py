@@ -1,0 +1,87 @@
+"""What a server is made of: where its workers answer from, and what maintains that."""
+
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from registry.bundle.load.result import Imported
+from registry.bundle.read.blob_store import BundleStore
+from registry.bundle.read.head import Opened
+from registry.catalog.database import Database
+from registry.content.maintenance import Maintenance
+from registry.metrics import Metrics
+from registry.mirror.mirror import Mirror
+from registry.settings.model import Settings
+from registry.store.data_folder import DataFolder
+from registry.wiring.content import ContentServices, open_content, open_handles
+from registry.wiring.pulls import open_services
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a server does: each worker opens a mirror, and one process maintains the data folder.
+
+    `maintain` runs until it is cancelled.
+    """
+
+    open_mirror: Callable[[Settings, DataFolder, Metrics], AbstractAsyncContextManager[Mirror]]
+    maintain: Callable[[Settings, DataFolder, Metrics], Coroutine[Any, Any, None]]
+
+
+def build_mirror_service() -> Service:
+    """Return the service of `entrepot serve`: a mirror over the data folder."""
+    return Service(_open_mirror, _maintain)
+
+
+def build_bundle_service(
+    store: BundleStore, verify: Callable[[BundleStore], Coroutine[Any, Any, None]]
+) -> Service:
+    """Return the service of `entrepot bundle serve`: a mirror over the blobs of a bundle.
+
+    `verify` checks the blobs in the background and runs until it is cancelled.
+    """
+
+    def open_mirror(
+        settings: Settings, folder: DataFolder, metrics: Metrics
+    ) -> AbstractAsyncContextManager[Mirror]:
+        return open_services(settings, replace(open_handles(folder), blobs=store), metrics)
+
+    async def maintain(_: Settings, __: DataFolder, ___: Metrics) -> None:
+        await verify(store)
+
+    return Service(open_mirror, maintain)
+
+
+async def import_names(
+    opened: Opened, settings: Settings, folder: DataFolder, store: BundleStore
+) -> Imported:
+    """Import a bundle into a data folder whose `store` has all its blobs already.
+
+    Only manifests and names are written. As with any import, an image with a missing or damaged
+    blob gets no name.
+
+    Raises:
+        StoreError, BundleInvalid, OSError: the folder or the bundle cannot be read.
+    """
+    handles = replace(open_handles(folder), blobs=store)
+    async with Database(folder.catalog) as database:
+        content = ContentServices(settings, handles, Metrics(), database)
+        return await content.importer.load_names(opened)
+
+
+def _open_mirror(
+    settings: Settings, folder: DataFolder, metrics: Metrics
+) -> AbstractAsyncContextManager[Mirror]:
+    return open_services(settings, open_handles(folder), metrics)
+
+
+async def _maintain(settings: Settings, _: DataFolder, metrics: Metrics) -> None:
+    async with open_content(settings, metrics) as content:
+        await Maintenance(
+            content.space,
+            content.expiry,
+            content.pull_history,
+            content.audit,
+            settings.storage.audit_rate,
+        ).keep_tidy()

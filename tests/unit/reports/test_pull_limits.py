@@ -1,0 +1,76 @@
+"""Laws of pull limits: what images need is added up for each registry, and said in one line."""
+
+import math
+import time
+
+import pytest
+
+from registry.cli.images.rate_limits import BudgetTracker, draw_limits
+from registry.errors import UpstreamThrottled
+from registry.mirror.prefetch_cost import Budget, CostEstimate
+from registry.reports.pull_limits import Estimate, PullLimit, add_up
+
+NOW = time.time()
+HUB, OTHER = "docker.io", "ghcr.io"
+LIMIT = Budget(allowed=100, remaining=2, period=21_600.0, seen=NOW)
+
+
+def estimate(least: int, most: float, missing: int | None = None) -> Estimate:
+    return Estimate.of(CostEstimate(least, most, missing))
+
+
+def test_what_images_need_is_added_up_by_registry() -> None:
+    """Registries come in the order of their first image, with the limit that each reported."""
+    needs = [(HUB, estimate(1, 3)), (OTHER, estimate(2, 2)), (HUB, estimate(0, 0))]
+    assert add_up(needs, {HUB: LIMIT}) == [
+        PullLimit(HUB, 1, 3, remaining=2, allowed=100, period=21_600.0, seen=NOW),
+        PullLimit(OTHER, 2, 2),
+    ]
+
+
+def test_one_unknown_need_makes_the_sum_unknown() -> None:
+    """Where nobody knows how many manifests an image has, there is no largest number."""
+    (limit,) = add_up([(HUB, estimate(1, math.inf)), (HUB, estimate(1, 2))], {})
+    assert (limit.min_requests, limit.max_requests) == (2, None)
+
+
+@pytest.mark.parametrize(
+    ("limit", "line"),
+    [
+        (
+            PullLimit(HUB, 2, 2, 2, 100, 21_600.0, NOW),
+            "docker.io: needs 2 counted manifest requests; 2 of 100 in 6h are left (reported now)",
+        ),
+        (
+            PullLimit(OTHER, 1, None),
+            "ghcr.io: needs 1 or more counted manifest requests; it reports no pull limit",
+        ),
+    ],
+)
+def test_a_limit_is_one_line(limit: PullLimit, line: str) -> None:
+    """What is needed, and what is left of which limit."""
+    assert [each.replace("just now", "now") for each in draw_limits([limit])] == [line]
+
+
+def test_a_limit_that_is_too_low_is_said() -> None:
+    """The line says what will happen, and what to do."""
+    (line,) = draw_limits([PullLimit(HUB, 4, 12, 2, 100, 21_600.0, NOW)])
+    assert line.startswith("docker.io: needs 4 to 12 counted manifest requests; 2 of 100 in 6h")
+    assert line.endswith(
+        "those beyond that will fail: run the command again later, and it continues"
+    )
+
+
+def test_where_nothing_is_needed_nothing_is_said() -> None:
+    """An image that is stored already needs no request that counts."""
+    assert draw_limits(add_up([(HUB, estimate(0, 0, 0))], {HUB: LIMIT})) == []
+
+
+def test_a_limit_is_never_exceeded() -> None:
+    """An image that needs more than is left is refused, with the time after which to try again."""
+    tracker = BudgetTracker({HUB: LIMIT})
+    tracker.spend(HUB, 2)
+    tracker.spend(OTHER, 1000)
+    with pytest.raises(UpstreamThrottled, match="its pull limit has 0 left") as refused:
+        tracker.spend(HUB, 1)
+    assert refused.value.retry_after == LIMIT.period
