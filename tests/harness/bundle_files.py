@@ -12,7 +12,7 @@ from registry.bundle.write.plan import Choice, Plan
 from registry.bundle.write.writer import write_file
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.store.contract import BlobStore
+from registry.store.contract import BlobReader
 from registry.store.data_folder import open_folder
 from registry.wiring.content import open_handles
 from tests.harness.commands import run_command
@@ -83,7 +83,7 @@ async def write_volumes(depot: Depot, planned: Plan, folder: Path, limit: int) -
     return paths
 
 
-async def _describe(piece: Piece, store: BlobStore) -> Item:
+async def _describe(piece: Piece, store: BlobReader) -> Item:
     check = piece.digest
     if piece.part:
         span = Span(piece.start, piece.start + piece.size)
@@ -99,5 +99,5 @@ def _list_parts(lock: Lock, items: Sequence[Item], volume: Sequence[Piece]) -> d
     }
 
 
-def _store(depot: Depot) -> BlobStore:
+def _store(depot: Depot) -> BlobReader:
     return open_handles(open_folder(depot.path)).store
