@@ -133,7 +133,7 @@ class Evictor:
         await self._catalog.mark_deleted(digest)
 
     async def finish_interrupted(self) -> None:
-        """End deletions that a crash interrupted.
+        """End deletions and moves into quarantine that a crash interrupted.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused.
@@ -151,6 +151,19 @@ class Evictor:
             with self._store.claim(digest) as is_free:
                 if is_free and not self._is_new(digest):
                     await self._store.quarantine(digest)
+                elif await self._was_deleted(digest):
+                    await self._catalog.release(digest)
+
+    async def _was_deleted(self, digest: Digest) -> bool:
+        """Whether the file of a quarantined blob is gone, and only its row is left.
+
+        Looks at the store first, and then at the quarantine, as another process may be moving the
+        file just now. A recorded blob is another file, which was downloaded since.
+        """
+        is_recorded = self._catalog.find_size(digest) is not None
+        if not is_recorded and await self._store.stat(digest) is not None:
+            return False  # it still has to be moved, or is being downloaded
+        return not await self._store.is_quarantined(digest)
 
     def _is_new(self, digest: Digest) -> bool:
         """Whether a claimed file was downloaded again since it was to go.

@@ -144,6 +144,10 @@ class Quarantine(Protocol):
         """
         ...
 
+    async def is_quarantined(self, digest: Digest) -> bool:
+        """Whether a blob is in quarantine."""
+        ...
+
     async def delete_quarantined(self, digest: Digest) -> None:
         """Delete a blob that is in quarantine; harmless when it is not."""
         ...

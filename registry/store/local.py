@@ -79,6 +79,10 @@ class DiskStore:
         with suppress(FileNotFoundError):
             self._path(digest).replace(self._quarantined(digest))
 
+    async def is_quarantined(self, digest: Digest) -> bool:
+        """Whether a blob is in quarantine. No thread: as for `stat`."""
+        return self._quarantined(digest).exists()
+
     async def delete_quarantined(self, digest: Digest) -> None:
         """Delete a blob that is in quarantine."""
         await in_thread(self._quarantined(digest).unlink, missing_ok=True)

@@ -1,4 +1,4 @@
-"""The contract of `registry.store.contract.BlobStore`, for the real store and for the fake."""
+"""The contract of `registry.store.contract.ManagedStore`, for the real store and for the fake."""
 
 import os
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import pytest
 from registry.errors import StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.store.contract import BlobStore, Body, FileBody
+from registry.store.contract import Body, FileBody, ManagedStore
 from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 from registry.store.partial import SealedPartial
@@ -22,7 +22,7 @@ Sealer = Callable[..., SealedPartial]
 
 
 @pytest.fixture(params=["disk", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ManagedStore:
     folder = tmp_path / "blobs"
     folder.mkdir()
     return DiskStore(folder, tmp_path) if request.param == "disk" else MemoryStore()
@@ -47,7 +47,7 @@ def seal(tmp_path: Path) -> Sealer:
     return make
 
 
-async def read(store: BlobStore, digest: Digest, start: int, stop: int) -> bytes:
+async def read(store: ManagedStore, digest: Digest, start: int, stop: int) -> bytes:
     return b"".join([piece async for piece in store.read(digest, Span(start, stop))])
 
 
@@ -60,11 +60,11 @@ async def read_body(body: Body | None, start: int = 0, stop: int = len(CONTENT))
         return b"".join([chunk async for chunk in body.chunks(start, stop)])
 
 
-async def scan(store: BlobStore) -> list[tuple[Digest, int]]:
+async def scan(store: ManagedStore) -> list[tuple[Digest, int]]:
     return sorted([found async for found in store.scan()])
 
 
-async def test_empty_store_has_nothing(store: BlobStore) -> None:
+async def test_empty_store_has_nothing(store: ManagedStore) -> None:
     """What was never adopted is surely not there."""
     digest = Digest.of(CONTENT)
 
@@ -76,7 +76,7 @@ async def test_empty_store_has_nothing(store: BlobStore) -> None:
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 @pytest.mark.parametrize("content", [CONTENT, b"", b"x"], ids=["many", "none", "one"])
 async def test_adopted_blob_is_there(
-    store: BlobStore, seal: Sealer, content: bytes, algorithm: str
+    store: ManagedStore, seal: Sealer, content: bytes, algorithm: str
 ) -> None:
     """A blob adopted can be asked for, read and found, whatever its size and algorithm."""
     part = seal(content, algorithm)
@@ -88,14 +88,14 @@ async def test_adopted_blob_is_there(
     assert [(part.digest, len(content))] == await scan(store)
 
 
-async def test_adopted_part_leaves_the_spool(store: BlobStore, seal: Sealer) -> None:
+async def test_adopted_part_leaves_the_spool(store: ManagedStore, seal: Sealer) -> None:
     """Adopting takes the part over: the spool holds nothing of it any more."""
     part = seal()
     await store.adopt(part)
     assert not part.path.exists()
 
 
-async def test_adopting_again_is_harmless(store: BlobStore, seal: Sealer) -> None:
+async def test_adopting_again_is_harmless(store: ManagedStore, seal: Sealer) -> None:
     """The same blob from another spool changes nothing, and is taken over too."""
     first, second = seal(), seal()
     await store.adopt(first)
@@ -107,7 +107,7 @@ async def test_adopting_again_is_harmless(store: BlobStore, seal: Sealer) -> Non
     assert not second.path.exists()
 
 
-async def test_part_that_is_gone_cannot_be_adopted(store: BlobStore, seal: Sealer) -> None:
+async def test_part_that_is_gone_cannot_be_adopted(store: ManagedStore, seal: Sealer) -> None:
     """A part that somebody took away is a disk's refusal, and no blob."""
     part = seal()
     part.path.unlink()
@@ -119,14 +119,14 @@ async def test_part_that_is_gone_cannot_be_adopted(store: BlobStore, seal: Seale
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 1), (1, 2560), (2559, 2560), (100, 200), (7, 7)])
-async def test_spans_are_read(store: BlobStore, seal: Sealer, start: int, stop: int) -> None:
+async def test_spans_are_read(store: ManagedStore, seal: Sealer, start: int, stop: int) -> None:
     """Any span inside the blob gives exactly its bytes."""
     part = seal()
     await store.adopt(part)
     assert CONTENT[start:stop] == await read(store, part.digest, start, stop)
 
 
-async def test_pieces_are_bounded(store: BlobStore, seal: Sealer) -> None:
+async def test_pieces_are_bounded(store: ManagedStore, seal: Sealer) -> None:
     """A large blob comes in pieces of at most 1 MiB, none of them empty."""
     part = seal(bytes(3 * MIB + 5))
     await store.adopt(part)
@@ -137,13 +137,13 @@ async def test_pieces_are_bounded(store: BlobStore, seal: Sealer) -> None:
     assert all(0 < size <= MIB for size in sizes)
 
 
-async def test_reading_what_is_not_there_fails(store: BlobStore) -> None:
+async def test_reading_what_is_not_there_fails(store: ManagedStore) -> None:
     """An absent blob is no empty one."""
     with pytest.raises(StoreError):
         await read(store, Digest.of(CONTENT), 0, 1)
 
 
-async def test_reading_behind_the_end_fails(store: BlobStore, seal: Sealer) -> None:
+async def test_reading_behind_the_end_fails(store: ManagedStore, seal: Sealer) -> None:
     """A span longer than the blob is an error, never a short answer that looks whole."""
     part = seal()
     await store.adopt(part)
@@ -151,7 +151,7 @@ async def test_reading_behind_the_end_fails(store: BlobStore, seal: Sealer) -> N
         await read(store, part.digest, 0, len(CONTENT) + 1)
 
 
-async def test_deleted_blob_is_gone(store: BlobStore, seal: Sealer) -> None:
+async def test_deleted_blob_is_gone(store: ManagedStore, seal: Sealer) -> None:
     """Deleting says whether there was something to delete, and then there is nothing."""
     part = seal()
     await store.adopt(part)
@@ -163,7 +163,7 @@ async def test_deleted_blob_is_gone(store: BlobStore, seal: Sealer) -> None:
     assert await scan(store) == []
 
 
-async def test_deleting_leaves_the_others(store: BlobStore, seal: Sealer) -> None:
+async def test_deleting_leaves_the_others(store: ManagedStore, seal: Sealer) -> None:
     """Deleting one blob deletes one blob."""
     kept, gone = seal(b"kept"), seal(b"gone")
     for part in (kept, gone):
@@ -173,7 +173,7 @@ async def test_deleting_leaves_the_others(store: BlobStore, seal: Sealer) -> Non
     assert [(kept.digest, 4)] == await scan(store)
 
 
-async def test_reader_goes_on_when_the_blob_is_deleted(store: BlobStore, seal: Sealer) -> None:
+async def test_reader_goes_on_when_the_blob_is_deleted(store: ManagedStore, seal: Sealer) -> None:
     """Whoever is reading a blob gets all of it, although it is deleted meanwhile."""
     content = bytes(range(256)) * (3 * MIB // 256)
     part = seal(content)
@@ -186,7 +186,7 @@ async def test_reader_goes_on_when_the_blob_is_deleted(store: BlobStore, seal: S
     assert content == got + b"".join([piece async for piece in pieces])
 
 
-async def test_open_blob_has_its_bytes(store: BlobStore, seal: Sealer) -> None:
+async def test_open_blob_has_its_bytes(store: ManagedStore, seal: Sealer) -> None:
     """An open blob has exactly its bytes, any span of them, even once it is deleted."""
     part = seal()
     await store.adopt(part)
@@ -198,7 +198,7 @@ async def test_open_blob_has_its_bytes(store: BlobStore, seal: Sealer) -> None:
         assert CONTENT[start:stop] == await read_body(body, start, stop)
 
 
-async def fill(store: BlobStore, seal: Sealer) -> list[str]:
+async def fill(store: ManagedStore, seal: Sealer) -> list[str]:
     """Adopt some blobs of both algorithms, and return their digests in the order of a scan."""
     parts = [seal(f"{number}".encode()) for number in range(6)]
     parts += [seal(f"{number}".encode(), "sha512") for number in range(3)]
@@ -207,13 +207,13 @@ async def fill(store: BlobStore, seal: Sealer) -> list[str]:
     return sorted(str(part.digest) for part in parts)
 
 
-async def test_scan_is_in_the_order_of_digests(store: BlobStore, seal: Sealer) -> None:
+async def test_scan_is_in_the_order_of_digests(store: ManagedStore, seal: Sealer) -> None:
     """Blobs come in the order of their digests' text, whatever the order in which they came."""
     ordered = await fill(store, seal)
     assert [str(digest) async for digest, _ in store.scan()] == ordered
 
 
-async def test_scan_goes_on_after_a_digest(store: BlobStore, seal: Sealer) -> None:
+async def test_scan_goes_on_after_a_digest(store: ManagedStore, seal: Sealer) -> None:
     """What a scan has not told yet comes after any digest, be it here or not, without that one."""
     ordered = await fill(store, seal)
     absent = [str(Digest.of(f"absent {number}".encode())) for number in range(9)]
@@ -222,7 +222,7 @@ async def test_scan_goes_on_after_a_digest(store: BlobStore, seal: Sealer) -> No
         assert found == [each for each in ordered if each > after]
 
 
-async def test_what_is_set_aside_is_not_here(store: BlobStore, seal: Sealer) -> None:
+async def test_what_is_set_aside_is_not_here(store: ManagedStore, seal: Sealer) -> None:
     """A blob that is set aside is neither told of, nor listed, nor opened; the others are."""
     kept, gone = seal(b"kept"), seal(b"gone")
     for part in (kept, gone):
@@ -231,6 +231,8 @@ async def test_what_is_set_aside_is_not_here(store: BlobStore, seal: Sealer) -> 
     await store.quarantine(gone.digest)
 
     assert [each async for each in store.scan_quarantined()] == [(gone.digest, 4)]
+    assert await store.is_quarantined(gone.digest)
+    assert not await store.is_quarantined(kept.digest)
     assert await store.stat(gone.digest) is None
     assert await store.open(gone.digest) is None
     assert await scan(store) == [(kept.digest, 4)]
@@ -239,7 +241,7 @@ async def test_what_is_set_aside_is_not_here(store: BlobStore, seal: Sealer) -> 
     assert not await store.delete(gone.digest)
 
 
-async def test_what_was_set_aside_may_come_back(store: BlobStore, seal: Sealer) -> None:
+async def test_what_was_set_aside_may_come_back(store: ManagedStore, seal: Sealer) -> None:
     """A blob that is adopted anew is here, and stays when its former self is discarded."""
     first, second = seal(), seal()
     await store.adopt(first)
@@ -250,7 +252,7 @@ async def test_what_was_set_aside_may_come_back(store: BlobStore, seal: Sealer) 
 
 
 async def test_setting_aside_and_discarding_twice_is_harmless(
-    store: BlobStore, seal: Sealer
+    store: ManagedStore, seal: Sealer
 ) -> None:
     """What is not here is set aside, and what was not set aside is discarded, without a word."""
     part = seal()
@@ -265,7 +267,7 @@ async def test_setting_aside_and_discarding_twice_is_harmless(
     assert await scan(store) == []
 
 
-async def test_reader_goes_on_when_the_blob_is_set_aside(store: BlobStore, seal: Sealer) -> None:
+async def test_reader_goes_on_when_the_blob_is_set_aside(store: ManagedStore, seal: Sealer) -> None:
     """Whoever has a blob open can read it to the end, though it is set aside and discarded."""
     part = seal()
     await store.adopt(part)
@@ -275,7 +277,7 @@ async def test_reader_goes_on_when_the_blob_is_set_aside(store: BlobStore, seal:
     assert await read_body(body) == CONTENT
 
 
-async def test_open_blob_is_claimed_in_vain(store: BlobStore, seal: Sealer) -> None:
+async def test_open_blob_is_claimed_in_vain(store: ManagedStore, seal: Sealer) -> None:
     """As long as a blob is open nobody may claim it, and then anybody may."""
     part = seal()
     await store.adopt(part)
@@ -288,7 +290,7 @@ async def test_open_blob_is_claimed_in_vain(store: BlobStore, seal: Sealer) -> N
             assert is_free
 
 
-async def test_claimed_blob_can_be_deleted_and_read(store: BlobStore, seal: Sealer) -> None:
+async def test_claimed_blob_can_be_deleted_and_read(store: ManagedStore, seal: Sealer) -> None:
     """Who opens a blob while it is claimed and deleted has all of it; then it is gone."""
     part = seal()
     await store.adopt(part)

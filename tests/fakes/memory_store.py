@@ -46,6 +46,9 @@ class MemoryStore:
         if digest in self._blobs:
             self._aside[digest] = self._blobs.pop(digest)
 
+    async def is_quarantined(self, digest: Digest) -> bool:
+        return digest in self._aside
+
     async def delete_quarantined(self, digest: Digest) -> None:
         self._aside.pop(digest, None)
 

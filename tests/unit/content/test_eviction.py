@@ -214,6 +214,26 @@ async def test_quarantine_makes_room_first(site: Site) -> None:
     assert site.catalog.used() == site.measure() == 1500
 
 
+async def test_an_emptied_quarantine_is_not_counted(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash after the file of a damaged blob was deleted leaves no bytes counted for it."""
+
+    async def crash(*_: object) -> None:
+        raise Crash
+
+    await site.evictor.quarantine(await site.fill(A), "damaged")
+    with monkeypatch.context() as patched:
+        patched.setattr(site.evictor._catalog, "release", crash)
+        with pytest.raises(Crash):
+            await site.evictor.free(SIZE, Digest.of(b"next"))
+    assert site.catalog.used() == SIZE
+
+    await site.room.finish_interrupted()
+
+    assert site.catalog.used() == site.measure() == 0
+
+
 async def test_freeing_tells_what_it_made(site: Site) -> None:
     """Freed is what quarantine, blobs and left parts had, and no more than there is."""
     await site.evictor.quarantine(await site.fill(A), "rotten")
