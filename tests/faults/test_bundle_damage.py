@@ -1,4 +1,4 @@
-"""A bundle that was damaged anywhere: it is told what is wrong, and nothing wrong gets in."""
+"""A bundle that is damaged anywhere: verify says what is wrong, and import stores nothing wrong."""
 
 import hashlib
 import random
@@ -68,7 +68,7 @@ def read_tags(filled: FilledFolder) -> list[str]:
 
 
 async def check(tmp_path: Path, number: int, good: Sequence[Path], bad: Sequence[Path]) -> None:
-    """What is damaged is told and harms nothing, and the good one completes it."""
+    """Verify reports the damage, import stores nothing wrong, and the good bundle completes it."""
     verdict = examine(*bad)
     assert isinstance(verdict, str) or not verdict.is_whole, bad
     async with open_filled(tmp_path / f"there-{number}") as there:
@@ -124,7 +124,7 @@ async def test_every_end_before_the_end_is_told(tmp_path: Path, stride: int) -> 
 
 
 async def test_each_volume_may_be_missing_or_damaged(tmp_path: Path) -> None:
-    """Without any of the volumes, or with one that is damaged, its number or name is told."""
+    """Verify names the missing volume by number, and the damaged one by file."""
     async with open_source(tmp_path / "here") as here:
         good = await write_volumes(here, NAMES, tmp_path, 96 * 1024)
     assert len(good) == 3

@@ -21,7 +21,7 @@ from tests.integration.wire import Answer, wait_until
 
 SEED = 18
 IMAGES = 4
-LAYERS = 30  # of each image; twenty stay sound
+LAYERS = 30  # of each image; twenty stay intact
 ROTTEN = 100
 QUARANTINED = "SELECT digest FROM quarantine"
 
@@ -46,7 +46,7 @@ class StoredImages:
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredImages]:
-    """Many small layers of many sizes; nobody serves the data folder, or writes to it."""
+    """Store many small layers of many sizes; no process serves the data folder afterwards."""
     chance = random.Random(SEED)
     folder = tmp_path_factory.mktemp("filled")
     with FakeUpstream() as hub:
@@ -68,7 +68,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredImages]:
 
 @pytest.fixture
 def copied(filled: StoredImages, tmp_path: Path) -> Iterator[StoredImages]:
-    """A copy of the data folder, to be spoilt; the upstream counts from here."""
+    """Copy the data folder, so that a test can damage it; the upstream counts from here."""
     filled.hub.journal.clear()
     yield StoredImages(filled.hub, filled.images, shutil.copytree(filled.data, tmp_path / "data"))
     filled.hub.start()
@@ -84,7 +84,7 @@ def open_mirror(
 
 
 def overwrite(path: Path, change: Callable[[bytearray], None]) -> None:
-    """Change the bytes of a file that nobody may write, as a failing disk would."""
+    """Change the bytes of a read-only file, as a failing disk would."""
     content = bytearray(path.read_bytes())
     mode = path.stat().st_mode
     change(content)
@@ -115,7 +115,7 @@ def audit(mirror: MirrorProcess) -> tuple[int, dict[str, Any]]:
 def test_an_audit_finds_every_flipped_byte(
     copied: StoredImages, make_mirror: MirrorMaker, note: Callable[[str], None]
 ) -> None:
-    """Exactly the spoilt blobs are rotten, and each is fetched once more, by its next pull."""
+    """An audit finds exactly the damaged blobs, and the next pull downloads each once more."""
     damaged = spoil(copied)
     mirror = open_mirror(make_mirror, copied)
 
@@ -136,7 +136,7 @@ def test_an_audit_finds_every_flipped_byte(
 
 
 def test_offline_the_rotten_is_not_there(copied: StoredImages, make_mirror: MirrorMaker) -> None:
-    """What was set aside and nobody can fetch is refused, and what is sound is served."""
+    """Offline, a damaged blob is refused, and an intact one is served."""
     damaged = spoil(copied)
     mirror = open_mirror(make_mirror, copied, offline=True)
     assert set(audit(mirror)[1]["damaged"]) == damaged
