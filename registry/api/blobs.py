@@ -10,7 +10,7 @@ from registry.api.middleware import Notes
 from registry.api.multipart import Multipart, content_range, describe_parts
 from registry.api.sendfile import Piece, send_body
 from registry.errors import EntrepotError, StoreError
-from registry.mirror.blobs import ArrivingBlob, Blobs, StoredBlob
+from registry.mirror.blobs import Blobs, DownloadingBlob, StoredBlob
 from registry.mirror.cache_status import CacheStatus
 from registry.oci import media_types
 from registry.oci.byte_ranges import Span, parse_range
@@ -38,7 +38,7 @@ async def answer_blob(
         pieces = _lay_out(request, response, digest, blob)
         add_common_headers(response.headers, notes.namespace)
         try:
-            is_growing = isinstance(blob, ArrivingBlob)
+            is_growing = isinstance(blob, DownloadingBlob)
             await send_body(request, response, pieces, is_growing=is_growing)
         except (EntrepotError, EOFError) as error:
             # An incomplete body ends in a cut connection: no client takes it for the whole.
@@ -59,7 +59,7 @@ def _lay_out(
     request: web.BaseRequest,
     response: web.StreamResponse,
     digest: Digest,
-    blob: StoredBlob | ArrivingBlob,
+    blob: StoredBlob | DownloadingBlob,
 ) -> AsyncGenerator[Piece, None]:
     """Set status and headers for the range that is asked for, and return the body."""
     size = blob.size
@@ -95,14 +95,16 @@ def _read_spans(request: web.BaseRequest, digest: Digest, size: int) -> tuple[Sp
 
 
 def _read(
-    blob: StoredBlob | ArrivingBlob, start: int, stop: int | None
+    blob: StoredBlob | DownloadingBlob, start: int, stop: int | None
 ) -> AsyncGenerator[Piece, None]:
-    if isinstance(blob, ArrivingBlob):
+    if isinstance(blob, DownloadingBlob):
         return _follow(blob, start, stop)
     return blob.pieces(start, blob.size if stop is None else stop)
 
 
-async def _follow(blob: ArrivingBlob, start: int, stop: int | None) -> AsyncGenerator[Piece, None]:
+async def _follow(
+    blob: DownloadingBlob, start: int, stop: int | None
+) -> AsyncGenerator[Piece, None]:
     """Yield the bytes from `start` to `stop` (None: to the end) as they arrive."""
     descriptor, offset = blob.fileno(), start
     try:
@@ -115,13 +117,13 @@ async def _follow(blob: ArrivingBlob, start: int, stop: int | None) -> AsyncGene
             offset = end
     except StoreError:
         # The disk cannot be used for this blob any more: the rest comes straight from upstream.
-        async with aclosing(blob.relay(Span(start, offset), stop)) as chunks:
+        async with aclosing(blob.pass_through(Span(start, offset), stop)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
 
 async def _read_parts(
-    blob: StoredBlob | ArrivingBlob, multipart: Multipart
+    blob: StoredBlob | DownloadingBlob, multipart: Multipart
 ) -> AsyncGenerator[Piece, None]:
     for head, span in multipart.parts:
         yield head

@@ -14,8 +14,10 @@ from registry.content.space import Space
 from registry.errors import StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.store.contract import BlobStore
+from registry.store.contract import BlobReader
 
+# Who audits, as it is recorded; the background process has the name that version 0.1 gave it.
+COMMAND, BACKGROUND = "command", "steward"
 INTERVAL = 7 * 86_400.0  # seconds between the beginnings of two passes in the background
 STRIDE = 64 * 1024 * 1024  # bytes after which the position of a pass is recorded
 NAME_WAIT = 1.0  # seconds in which a process has recorded or removed an image
@@ -53,7 +55,7 @@ class Audit:
         self,
         audits: AuditCatalog,
         catalog: UsageCatalog,
-        store: BlobStore,
+        store: BlobReader,
         space: Space,
         rebuild: Rebuild,
         *,
@@ -80,7 +82,9 @@ class Audit:
         is_new: bool = False,
         report: Callable[[Digest, int], None] = lambda _, __: None,
     ) -> Findings:
-        """Go on with the pass of `auditor`; begin one if there is none, or if `is_new`.
+        """Continue the pass of `auditor` (`COMMAND` or `BACKGROUND`).
+
+        A new pass begins if there is none, or if `is_new`.
 
         Reads at most `rate` bytes a second. `report` is called with each blob and its size.
 
@@ -156,7 +160,7 @@ class Audit:
         log = self._log.info if findings.is_clean else self._log.warning
         log(
             "audit ended",
-            auditor=auditor,
+            auditor="background" if auditor == BACKGROUND else auditor,
             blobs=findings.checked,
             bytes=findings.size,
             damaged=len(findings.damaged),

@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from typing import TypeVar
 
 from registry.content.account import ContentAccount
@@ -36,9 +36,7 @@ class Content:
         self._space = space
         self._destination = Destination(ingests, store, space)
 
-    def try_ingest(
-        self, digest: Digest, progressed: Callable[[], None] = lambda: None
-    ) -> Ingest | None:
+    def try_ingest(self, digest: Digest) -> Ingest | None:
         """Become the writer of a blob; None while another ingest, in any process, writes it.
 
         Another process may have stored the blob since the caller looked: look again, now that no
@@ -48,9 +46,7 @@ class Content:
             OSError: the disk refuses files.
         """
         writer = self._ingests.take(digest)
-        if writer is None:
-            return None
-        return Ingest(digest, writer, self._destination, progressed)
+        return None if writer is None else Ingest(digest, writer, self._destination)
 
     async def wait_for_ingest(self, digest: Digest, within: float = math.inf) -> Ingest | None:
         """Become the writer of a blob, as soon as no other ingest is; None when it is stored.
@@ -82,12 +78,13 @@ class Content:
 
     async def _unless_stored(self, ingest: AnyIngest) -> AnyIngest | None:
         """Return an open ingest; if another process has stored the blob meanwhile, end it."""
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(ingest)
-            if await self.blobs.stat(ingest.digest) is None:
-                stack.pop_all()
-                return ingest
-        return None
+        is_missing = False
+        try:
+            is_missing = await self.blobs.stat(ingest.digest) is None
+        finally:
+            if not is_missing:
+                await ingest.suspend()
+        return ingest if is_missing else None
 
     def follow(self, digest: Digest) -> PartialReader | None:
         """Open a blob on its way in, to read what has come; None when it has no partial file."""

@@ -20,7 +20,7 @@ from registry.oci.names import (
     parse_reference,
     parse_repository,
 )
-from registry.store.contract import BlobStore
+from registry.store.contract import BlobReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Images:
         self,
         catalog: ImageGraphCatalog,
         pins: Pins,
-        store: BlobStore,
+        store: BlobReader,
     ) -> None:
         self._catalog = catalog
         self._pins = pins

@@ -111,21 +111,14 @@ class Ingest(_Ingest):
     """One blob on its way in, and the one writer of its partial file, among all processes.
 
     Readers in any process may follow the file (`Content.follow`); they never get the last byte
-    before the digest has been checked. `progressed` is called when they may read more.
+    before the digest has been checked.
 
     It ends with one of `commit`, `suspend` and `abort`.
     """
 
-    def __init__(
-        self,
-        digest: Digest,
-        writer: PartialWriter,
-        destination: Destination,
-        progressed: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, digest: Digest, writer: PartialWriter, destination: Destination) -> None:
         super().__init__(digest, writer, destination)
         self._writer = writer
-        self._progressed = progressed
 
     @property
     def offset(self) -> int:
@@ -175,7 +168,6 @@ class Ingest(_Ingest):
         """
         await self._reserve_step(size)
         await in_thread(self._writer.append, chunks)
-        self._progressed()
 
     async def append_first(self, chunk: bytes, size: int | None) -> None:
         """Append one chunk without a thread: it is small, and clients wait for it.
@@ -204,24 +196,30 @@ class Ingest(_Ingest):
         """
         self._destination.ingests.write_info(self.digest, info)
 
-    async def verify(self) -> None:
-        """Check the digest, and let readers have the last byte; `commit` does so if nobody has.
+    async def verify(self) -> int:
+        """Check the digest, let readers have the last byte, and return the size in bytes.
+
+        `commit` does this too, but readers then get the last byte only when it is durable.
 
         Raises:
             DigestMismatch: the bytes are wrong; readers are told so, and the bytes are deleted.
             StoreError: the disk refused.
         """
         await in_thread(self._writer.verify)
+        return self._writer.landed
 
-    async def commit(self) -> Stored:
+    async def commit(self, on_whole: Callable[[], None] | None = None) -> Stored:
         """Verify the blob, make it durable, and move it into the store; then this ingest has ended.
+
+        `on_whole` is called as soon as readers can see that the blob has ended.
 
         Raises:
             DigestMismatch: as `verify`.
             StoreError: the disk refused; the ingest has not ended.
         """
         sealed = await in_thread(self._writer.seal)
-        self._progressed()
+        if on_whole is not None:
+            on_whole()
         return await self._publish(sealed)
 
     async def suspend(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from registry.content.audit import Audit
+from registry.content.audit import BACKGROUND, Audit
 from registry.content.expiry import Expiry
 from registry.content.pull_history import PullHistory
 from registry.content.space import Space
@@ -55,8 +55,8 @@ class Maintenance:
                 steps.create_task(self._repeat("audit failed", self._audit_slowly, AUDIT_INTERVAL))
 
     async def _audit_slowly(self) -> None:
-        if self._audit.is_due("steward"):
-            await self._audit.go_on("steward", rate=self._rate)
+        if self._audit.is_due(BACKGROUND):
+            await self._audit.go_on(BACKGROUND, rate=self._rate)
 
     async def _repeat(
         self, failure: str, step: Callable[[], Coroutine[Any, Any, object]], pause: float

@@ -7,6 +7,7 @@ from pathlib import Path
 from registry.catalog.audits import AuditCatalog, Pass
 from registry.catalog.image_graph import ImageGraphCatalog
 from registry.catalog.usage import UsageCatalog, UsageTotals
+from registry.content.audit import BACKGROUND, COMMAND
 from registry.content.space import measure_free
 from registry.oci.digest import Digest
 from registry.settings.model import StorageSettings
@@ -16,7 +17,8 @@ from registry.settings.model import StorageSettings
 class UsageReport:
     """Bytes by what takes them, all that count for the limit, the limit, and the free ones.
 
-    `images` is how many names there are; `audits` are the last passes by auditor.
+    `images` is how many names there are; `audits` are the last passes, by `command` and in the
+    `background`.
     """
 
     use: UsageTotals
@@ -58,7 +60,10 @@ class UsageMeter:
             reserve=self._storage.reserve,
             free=measure_free(self._folder),
             images=len((await self._images.load()).images),
-            audits={name: self._audits.find(name) for name in ("command", "steward")},
+            audits={
+                "command": self._audits.find(COMMAND),
+                "background": self._audits.find(BACKGROUND),
+            },
         )
 
     async def measure_space(self, without: Collection[Digest]) -> int:

@@ -67,7 +67,7 @@ class StoredBlob:
         self.body.close()
 
 
-class ArrivingBlob:
+class DownloadingBlob:
     """A blob that is being downloaded; `size` is None if nobody has told it. Close it after use."""
 
     def __init__(
@@ -117,7 +117,7 @@ class ArrivingBlob:
                 )
             await self._download.changed()
 
-    async def relay(self, sent: Span, stop: int | None) -> AsyncGenerator[bytes, None]:
+    async def pass_through(self, sent: Span, stop: int | None) -> AsyncGenerator[bytes, None]:
         """Yield what follows `sent` up to `stop`, straight from the upstream.
 
         Raises:
@@ -204,7 +204,7 @@ class Blobs:
         except StoreError as error:  # the upstream will be asked again: that is all
             self._log.error("permission not recorded", blob=str(digest), why=str(error))
 
-    async def get(self, repository: Repository, digest: Digest) -> StoredBlob | ArrivingBlob:
+    async def get(self, repository: Repository, digest: Digest) -> StoredBlob | DownloadingBlob:
         """Return the blob, stored or being downloaded; the latter has its first bytes.
 
         Raises:
@@ -223,18 +223,19 @@ class Blobs:
         except (UpstreamDenied, UpstreamOffline) as error:
             raise BlobUnknown(str(repository), str(digest)) from error
         if isinstance(download.failure, StoreError):
-            return ArrivingBlob(request, download, None, CacheStatus.MISS, self._metrics)
+            return DownloadingBlob(request, download, None, CacheStatus.MISS, self._metrics)
         # In this order: between the two a partial file may become a stored blob, never the reverse.
         with ExitStack() as unused:
             reader = self._content.follow(digest)
-            if reader is not None and download.is_writing:  # then it is the file of our own writer
-                return ArrivingBlob(request, download, reader, origin, self._metrics)
+            if reader is not None and download.is_writer and not download.is_over:
+                # It is the file that this process is writing, so the blob is not stored yet.
+                return DownloadingBlob(request, download, reader, origin, self._metrics)
             if reader is not None:
                 unused.enter_context(reader)
             body = await self._content.blobs.open(digest)
             if body is None:
                 unused.pop_all()
-                return ArrivingBlob(request, download, reader, origin, self._metrics)
+                return DownloadingBlob(request, download, reader, origin, self._metrics)
             return StoredBlob(body, origin)
 
     async def fetch(self, repository: Repository, descriptor: Descriptor) -> bool:

@@ -60,11 +60,6 @@ class Download:
             blob=str(request.digest), repository=str(request.repository)
         )
 
-    @property
-    def is_writing(self) -> bool:
-        """Whether this process is writing the partial file just now."""
-        return self.is_writer and not self.is_over
-
     async def started(self) -> None:
         """Wait until the first bytes have come, or the download is over.
 
@@ -113,7 +108,7 @@ class Download:
             reader: PartialReader | None = None
             # Before the partial file is opened for reading: if it was rejected or left whole by a
             # process that died, this process begins anew.
-            while (ingest := self._content.try_ingest(self._digest, self._notify)) is None:
+            while (ingest := self._content.try_ingest(self._digest)) is None:
                 if reader is None and (reader := self._content.follow(self._digest)) is not None:
                     open_readers.enter_context(reader)
                 else:
@@ -158,14 +153,14 @@ class Download:
             resumed = await ingest.resume(self._request.size)
             if not ingest.is_complete:  # else its writer died just before the end
                 await self._fetch(ingest, resumed)
-            self._start(ingest.offset)
-            await ingest.commit()
+            self._start(await ingest.verify())
+            await ingest.commit(self._notify)
         except StoreError:
             await ingest.abort()  # readers then go on straight from the upstream
             raise
 
     async def _fetch(self, ingest: Ingest, resumed: int) -> None:
-        """Download all bytes after the first `resumed` ones, and check the digest."""
+        """Download all bytes after the first `resumed` ones."""
         request = self._request
         download = request.source.open_blob(request.repository.name, request.digest, request.size)
         info = ingest.read_info()
@@ -190,11 +185,11 @@ class Download:
                     # The size is what the upstream states, now that bytes have come: a manifest may
                     # state a wrong one, for which other blobs would be evicted.
                     await ingest.append(batch, download.size)
+                    self._notify()
         # Before the check, after which this process may die, or another may ask the upstream again.
         # If an earlier writer's bytes may be the wrong ones, no endpoint is suspected.
-        if not ingest.is_complete and not resumed:
+        if not resumed and not ingest.is_complete:
             self._announce(ingest, download, (*suspects, *download.mark_suspect()))
-        await ingest.verify()
 
     def _announce(self, ingest: Ingest, download: BlobDownload, suspects: Sequence[str]) -> None:
         """Tell the other processes; `suspects` stay recorded until the blob is whole."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from registry.oci.rate_limits import CostEstimate, RateLimit
+    from registry.mirror.prefetch_cost import CostEstimate
+    from registry.oci.rate_limits import RateLimit
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,8 @@ Catalog and names are imported into a temporary data folder; blobs stay in the b
 """
 
 import asyncio
-import os
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -18,14 +14,12 @@ from registry.bundle.format.lock import Lock
 from registry.bundle.load.result import Imported
 from registry.bundle.read.blob_store import BundleStore
 from registry.bundle.read.head import Opened
-from registry.catalog.database import prepare
 from registry.errors import BundleInvalid, StoreError
 from registry.logs import configure_logs
 from registry.server.master import run_processes
 from registry.server.shared import SharedResources
 from registry.settings.model import ServerSettings, Settings, builtin_upstreams
-from registry.store.data_folder import DataFolder, open_folder
-from registry.store.run_folder import open_run_folder
+from registry.wiring.data_folder import open_run_data_folder
 from registry.wiring.services import Service, build_bundle_service, import_names
 
 IDLE_FACTOR = 3.0  # after each verified blob, idle for this many times as long as it took
@@ -46,8 +40,7 @@ def serve_bundle(opened: Opened, server: ServerSettings, report: Report) -> bool
         StoreError, OSError: the folder for temporary files or the bundle cannot be read or written.
     """
     configure_logs()
-    with _open_folder() as folder:
-        prepare(folder.catalog, lambda: None)
+    with open_run_data_folder() as folder:
         proofs = folder.root / "proofs"
         proofs.mkdir()
         store = BundleStore.over(opened, proofs)
@@ -61,20 +54,6 @@ def serve_bundle(opened: Opened, server: ServerSettings, report: Report) -> bool
             return build_bundle_service(store, verify_slowly)
 
         return run_processes(settings, folder, opened.source.label, begin, lambda: settings)
-
-
-@contextmanager
-def _open_folder() -> Iterator[DataFolder]:
-    """Make a temporary data folder; those of servers that were killed are deleted first."""
-    parent = Path(tempfile.gettempdir()) / f"entrepot-{os.geteuid()}"
-    parent.mkdir(mode=0o700, exist_ok=True)
-    if parent.lstat().st_uid != os.geteuid():  # its owner could give us another catalog
-        raise StoreError(str(parent), "belongs to another user; set TMPDIR to another folder")
-    root = open_run_folder(parent)
-    try:
-        yield open_folder(root)
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def _build_settings(lock: Lock, server: ServerSettings, root: Path) -> Settings:

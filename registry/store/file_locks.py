@@ -1,4 +1,4 @@
-"""Locks between processes: the kernel keeps them, and frees them when a process dies."""
+"""Named locks between processes: the kernel keeps them, and frees them when a process dies."""
 
 import asyncio
 import fcntl
@@ -16,50 +16,6 @@ BEST_EFFORT_WAIT = 5.0  # seconds; the holder may be waiting for an upstream tha
 EXCLUSIVE_WAIT = 60.0  # seconds to wait for a lock without which the work must not be done
 POLL = 0.01  # seconds between two tries; a question to an upstream takes longer
 _FLOCK = "hhqqi0q"  # Linux's struct flock: type, whence, start, length, process (0)
-
-
-def take_lock(path: Path) -> int | None:
-    """Open (creating it) and lock `path` without waiting.
-
-    Returns the descriptor, which holds the lock until it is closed; None while another holder has
-    the lock. A holder may rename or unlink the file before it releases the lock, so the lock counts
-    only if `path` still leads to the file that was locked.
-
-    A file that its owner may only read is locked too; its descriptor cannot write.
-
-    Raises:
-        OSError: the file cannot be made or opened.
-    """
-    descriptor = _open(path)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if leads_to(path, descriptor):
-            return descriptor
-    except BlockingIOError:
-        pass
-    except BaseException:
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return None
-
-
-def _open(path: Path) -> int:
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except PermissionError:
-        if not path.exists():
-            raise
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-
-
-def leads_to(path: Path, descriptor: int) -> bool:
-    """Whether `path` is (still) a name of the open file `descriptor`."""
-    try:
-        named, held = path.stat(), os.fstat(descriptor)
-    except FileNotFoundError:
-        return False
-    return (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino)
 
 
 class _NamedLocks:

@@ -1,5 +1,6 @@
-"""Changes to files that survive a crash, and the one translation of the system's errors."""
+"""Files: locks on them, changes that survive a crash, and the one translation of their errors."""
 
+import fcntl
 import os
 import threading
 from collections.abc import Iterator
@@ -25,6 +26,50 @@ def translate_errors(path: Path | str) -> Iterator[None]:
 def refuse(path: Path | str, error: OSError) -> StoreError:
     """Return the error of ours for what the system said of `path`."""
     return StoreError(str(path), error.strerror or str(error))
+
+
+def take_lock(path: Path) -> int | None:
+    """Open (creating it) and lock `path` without waiting.
+
+    Returns the descriptor, which holds the lock until it is closed; None while another holder has
+    the lock. A holder may rename or unlink the file before it releases the lock, so the lock counts
+    only if `path` still leads to the file that was locked.
+
+    A file that its owner may only read is locked too; its descriptor cannot write.
+
+    Raises:
+        OSError: the file cannot be made or opened.
+    """
+    descriptor = _open(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if leads_to(path, descriptor):
+            return descriptor
+    except BlockingIOError:
+        pass
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except PermissionError:
+        if not path.exists():
+            raise
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def leads_to(path: Path, descriptor: int) -> bool:
+    """Whether `path` is (still) a name of the open file `descriptor`."""
+    try:
+        named, held = path.stat(), os.fstat(descriptor)
+    except FileNotFoundError:
+        return False
+    return (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino)
 
 
 def write_durably(path: Path, content: bytes) -> None:

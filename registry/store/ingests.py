@@ -10,8 +10,7 @@ from pathlib import Path
 
 from registry.errors import DigestInvalid
 from registry.oci.digest import Digest
-from registry.store.file_locks import leads_to, take_lock
-from registry.store.files import translate_errors
+from registry.store.files import leads_to, take_lock, translate_errors
 from registry.store.partial import PartialReader, PartialWriter
 from registry.store.sparse import SparsePartial
 

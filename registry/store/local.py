@@ -12,8 +12,7 @@ from registry.errors import DigestInvalid, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.contract import FileBody
-from registry.store.file_locks import leads_to
-from registry.store.files import make_folder, refuse, sync_folder, translate_errors
+from registry.store.files import leads_to, make_folder, refuse, sync_folder, translate_errors
 from registry.store.partial import SealedPartial
 from registry.tasks import in_thread
 

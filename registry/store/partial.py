@@ -22,8 +22,7 @@ from typing import Self
 
 from registry.errors import DigestMismatch
 from registry.oci.digest import Digest
-from registry.store.file_locks import leads_to, take_lock
-from registry.store.files import refuse, translate_errors
+from registry.store.files import leads_to, refuse, take_lock, translate_errors
 
 _WHOLE = 0o444  # its owner can read it, and so lock it, if a crash left it here
 _REJECTED = 0o400

@@ -6,8 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from registry.store.file_locks import take_lock
-from registry.store.files import translate_errors
+from registry.store.files import take_lock, translate_errors
 
 
 def open_run_folder(parent: Path) -> Path:

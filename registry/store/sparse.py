@@ -13,8 +13,7 @@ from pathlib import Path
 from registry.errors import DigestMismatch, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.store.file_locks import take_lock
-from registry.store.files import sync_folder, translate_errors
+from registry.store.files import sync_folder, take_lock, translate_errors
 from registry.store.partial import PartialWriter, SealedPartial
 
 _WHOLE = 0o444

@@ -1,15 +1,18 @@
 """Making or checking the data folder, and its catalog, before anything uses it."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from registry.catalog.database import prepare
 from registry.errors import SettingsError, StoreError, StoreTooNew
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder, open_folder
 from registry.store.files import write_durably
+from registry.store.run_folder import open_run_folder
 
 _TRIAL = ".entrepot-trial-"  # how the names of temporary data folders begin
 # What a process leaves that was killed while it made the folder, and what a new file system has.
@@ -62,7 +65,7 @@ def temporary_data_folder(settings: Settings) -> Iterator[Settings]:
         return
     here = next(each for each in (path, *path.parents) if each.is_dir())
     try:
-        folder = TemporaryDirectory(prefix=_TRIAL, dir=here)
+        folder = tempfile.TemporaryDirectory(prefix=_TRIAL, dir=here)
     except OSError as error:
         raise _refuse(str(here), error.strerror or str(error)) from error
     with folder as temporary:
@@ -70,6 +73,27 @@ def temporary_data_folder(settings: Settings) -> Iterator[Settings]:
         trial = settings.model_copy(update={"storage": storage})
         open_data_folder(trial)
         yield trial
+
+
+@contextmanager
+def open_run_data_folder() -> Iterator[DataFolder]:
+    """Make a data folder for as long as one server runs; those of killed servers are deleted first.
+
+    Raises:
+        StoreError: the catalog cannot be made, or another user owns the folder for such folders.
+        OSError: the disk refused.
+    """
+    parent = Path(tempfile.gettempdir()) / f"entrepot-{os.geteuid()}"
+    parent.mkdir(mode=0o700, exist_ok=True)
+    if parent.lstat().st_uid != os.geteuid():  # its owner could give us another catalog
+        raise StoreError(str(parent), "belongs to another user; set TMPDIR to another folder")
+    root = open_run_folder(parent)
+    try:
+        folder = open_folder(root)
+        prepare(folder.catalog, lambda: None)
+        yield folder
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
 
 
 def _is_empty(path: Path) -> bool:

@@ -180,11 +180,11 @@ def test_the_background_audit_finds_rot(copied: StoredImages, make_mirror: Mirro
     damaged = spoil(copied)
     mirror = open_mirror(make_mirror, copied, rate="1GiB")
 
-    wait_until(lambda: mirror.events("audit ended"), "the steward's audit")
+    wait_until(lambda: mirror.events("audit ended"), "the background audit")
 
-    (told,) = mirror.events("audit ended")
-    assert (told["auditor"], told["damaged"]) == ("steward", ROTTEN)
-    assert (told["unknown"], told["missing"], told["unread"]) == (0, 0, 0)
+    (ended,) = mirror.events("audit ended")
+    assert (ended["auditor"], ended["damaged"]) == ("background", ROTTEN)
+    assert (ended["unknown"], ended["missing"], ended["unread"]) == (0, 0, 0)
     assert {event["blob"] for event in mirror.events("blob quarantined")} == damaged
     copied.pull_all(mirror)
     await_consistency(copied.data)

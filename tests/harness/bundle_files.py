@@ -12,7 +12,7 @@ from registry.bundle.write.plan import Choice, Plan
 from registry.bundle.write.writer import write_file
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.store.contract import BlobStore
+from registry.store.contract import BlobReader
 from registry.store.data_folder import open_folder
 from registry.wiring.content import open_handles
 from tests.harness.commands import run_command
@@ -85,7 +85,7 @@ async def write_volumes(
     return paths
 
 
-async def _describe(piece: Piece, store: BlobStore) -> Item:
+async def _describe(piece: Piece, store: BlobReader) -> Item:
     check = piece.digest
     if piece.part:
         span = Span(piece.start, piece.start + piece.size)
@@ -101,5 +101,5 @@ def _list_parts(lock: Lock, items: Sequence[Item], volume: Sequence[Piece]) -> d
     }
 
 
-def _store(filled: FilledFolder) -> BlobStore:
+def _store(filled: FilledFolder) -> BlobReader:
     return open_handles(open_folder(filled.path)).store

@@ -31,7 +31,7 @@ def test_a_hit_after_a_recorded_pull_asks_the_catalog_nothing(tmp_path: Path) ->
     counted = count(next(running))
     running.close()
 
-    assert counted[TABLE] > 0
+    assert counted[FILES] > 0
     assert counted[READS] == 0
 
 

@@ -12,7 +12,7 @@ from registry.content.content import Content
 from registry.errors import EntrepotError, StoreError
 from registry.metrics import Metrics
 from registry.mirror.blob_checks import BlobChecks
-from registry.mirror.blobs import ArrivingBlob, Blobs, StoredBlob
+from registry.mirror.blobs import Blobs, DownloadingBlob, StoredBlob
 from registry.mirror.downloads import Downloads
 from registry.mirror.negative_cache import NegativeCache
 from registry.oci.byte_ranges import Span
@@ -66,7 +66,7 @@ class Reader:
         except EntrepotError as error:
             self.error = error
 
-    async def _follow(self, blob: ArrivingBlob) -> None:
+    async def _follow(self, blob: DownloadingBlob) -> None:
         # As registry/api/blobs.py does: without a size there is no range.
         if blob.size is None:
             self.start = 0
@@ -85,7 +85,7 @@ class Reader:
                 self.got += os.pread(blob.fileno(), upto - offset, offset)
                 offset = upto
         except StoreError:
-            async for chunk in blob.relay(Span(self.start, offset), stop):
+            async for chunk in blob.pass_through(Span(self.start, offset), stop):
                 self.got += chunk
 
 

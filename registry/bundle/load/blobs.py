@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from registry.bundle.format.tar import BlobMember, format_blob_name
@@ -14,10 +15,10 @@ from registry.oci.digest import Digest
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A blob of `size` bytes that is cut over volumes; `lacking` bytes of it are missing."""
+    """A blob of `size` bytes that is cut over volumes; `missing` bytes of it have not come."""
 
     digest: Digest
-    lacking: int
+    missing: int
     size: int
 
 
@@ -39,8 +40,10 @@ class LoadedBlobs:
 class BlobLoader:
     """Stores the blobs of one bundle; while one is made durable, the next is read already."""
 
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: Content, known: AbstractSet[Digest]) -> None:
+        """`known` are the blobs that were stored before; the others are not looked for first."""
         self._content = content
+        self._known = known
         self._committing: asyncio.Task[None] | None = None
         self.result = LoadedBlobs()
 
@@ -52,7 +55,7 @@ class BlobLoader:
         """
         digest = member.digest
         ingest = None
-        if not await self._is_here(digest, member.size):
+        if digest not in self._known or not await self._is_here(digest, member.size):
             ingest = await self._content.wait_for_ingest(digest)
         if ingest is None:
             self.result.known += member.size
@@ -109,7 +112,7 @@ class BlobLoader:
         await self.finish()
         digest, whole = parts[0].member.digest, parts[0].part.whole
         ingest = None
-        if not await self._is_here(digest, whole):
+        if digest not in self._known or not await self._is_here(digest, whole):
             ingest = await self._content.wait_for_parts(digest, whole)
         if ingest is None:
             self.result.known += sum(each.part.size for each in parts)

@@ -45,7 +45,7 @@ class Importer:
         """Return how many bytes of a bundle are not on this disk yet, not even in partial files."""
         return await self._count_missing(lock.blobs)
 
-    async def count_lacking(self, lock: Lock) -> int:
+    async def count_omitted(self, lock: Lock) -> int:
         """Return how many bytes that a bundle leaves out are not on this disk either."""
         return await self._count_missing(lock.omitted)
 
@@ -69,9 +69,9 @@ class Importer:
         Raises:
             StoreError: the disk refused, or there is too little space; the next import continues.
         """
-        loader = BlobLoader(self._content)
-        result = Imported(loader.result)
         before = await self._mark_used(opened.lock)
+        loader = BlobLoader(self._content, before)
+        result = Imported(loader.result)
         try:
             await _load_blobs(opened, loader, report)
         except BundleInvalid as error:  # some images may need only blobs that came before

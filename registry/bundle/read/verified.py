@@ -9,7 +9,7 @@ import aiofiles.os
 
 from registry.errors import StoreError
 from registry.oci.digest import Digest
-from registry.store.file_locks import take_lock
+from registry.store.files import take_lock
 
 POLL = 0.05  # seconds between two looks at a blob that another process is hashing
 RIGHT, WRONG = b"right", b"wrong"

@@ -82,7 +82,7 @@ async def _plan(session: Session, opened: "Opened", new: int, signer: str) -> Im
         [image.name for image in opened.lock.images],
         opened.lock.size,
         new,
-        await session.content.importer.count_lacking(opened.lock),
+        await session.content.importer.count_omitted(opened.lock),
         signer or None,
     )
 

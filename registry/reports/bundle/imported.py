@@ -131,7 +131,7 @@ class ImportResult:
             ],
             problems=done.flaws,
             partial_blobs=[
-                PartialBlob(each.digest, each.lacking, each.size) for each in blobs.waiting
+                PartialBlob(each.digest, each.missing, each.size) for each in blobs.waiting
             ],
             missing_volumes=done.volumes,
             need=need if done.incomplete else None,

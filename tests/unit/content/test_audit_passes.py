@@ -8,7 +8,7 @@ import pytest
 
 from registry.catalog.audits import Pass
 from registry.content import audit as module
-from registry.content.audit import INTERVAL, Findings
+from registry.content.audit import BACKGROUND, INTERVAL, Findings
 from registry.oci.digest import Digest
 from tests.unit.content.content_site import Crash, Site, open_site
 
@@ -73,30 +73,30 @@ async def test_a_new_pass_begins_anew(site: Site, monkeypatch: pytest.MonkeyPatc
 async def test_auditors_have_passes_of_their_own(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A command goes on with no steward's pass."""
+    """A command goes on with no background pass."""
     monkeypatch.setattr(module, "STRIDE", 1)
     await fill_all(site)
-    await die_after(site, 3, "steward")
+    await die_after(site, 3, BACKGROUND)
     assert (await audit(site, "command")).checked == 5
-    assert (await audit(site, "steward")).checked == 3, "what was told last was not written down"
+    assert (await audit(site, BACKGROUND)).checked == 3, "what was told last was not written down"
 
 
 async def test_a_pass_is_due_when_there_was_none_for_long(site: Site) -> None:
     """At first, while one is under way, and a rest after the last one began; not before."""
     content = site.content.audit
-    assert content.is_due("steward")
+    assert content.is_due(BACKGROUND)
     await site.fill(A)
-    await die_after(site, 1, "steward")
-    assert content.is_due("steward"), "it has not ended"
+    await die_after(site, 1, BACKGROUND)
+    assert content.is_due(BACKGROUND), "it has not ended"
     site.now += 1
-    await audit(site, "steward")
-    assert not content.is_due("steward")
+    await audit(site, BACKGROUND)
+    assert not content.is_due(BACKGROUND)
     assert content.is_due("command")
-    began = site.audits.find("steward").began
+    began = site.audits.find(BACKGROUND).began
     site.now = began + INTERVAL - 1
-    assert not content.is_due("steward")
+    assert not content.is_due(BACKGROUND)
     site.now = began + INTERVAL
-    assert content.is_due("steward")
+    assert content.is_due(BACKGROUND)
 
 
 async def test_reading_keeps_its_pace(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,7 @@ async def test_a_backup_has_everything(pair: Pair) -> None:
     assert sorted(pair.told) == sorted(map(len, pair.list_blobs().values()))
     async with open_site(pair.path) as copy:
         assert await copy.images.load() == await pair.site.images.load()
-        found = {(str(where), str(name)) async for where, name, _ in copy.tags.scan()}
+        found = {(str(where), str(name)) async for where, name, _ in copy.references.scan()}
     assert {(str(HERE), "1"), (str(HERE), "arm"), (str(HERE), str(AMD.digest))} <= found
     assert await pair.is_whole()
 

@@ -77,20 +77,16 @@ async def test_a_committed_blob_is_stored_and_recorded_once(site: Site) -> None:
 
 async def test_readers_follow_but_never_get_the_last_byte_early(site: Site) -> None:
     """Before the digest is checked a reader sees all bytes but one; then it sees all of them."""
-    seen: list[int] = []
-    ingest = site.content.try_ingest(DIGEST, lambda: seen.append(reader.progress().landed))
-    assert ingest is not None
-    reader = site.content.follow(DIGEST)
+    states: list[PartialState] = []
+    ingest, reader = site.take(), site.content.follow(DIGEST)
     assert reader is not None
     with reader:
         async with ingest:
             await ingest.append([CONTENT], SIZE)
             assert reader.progress().landed == SIZE - 1
-            await ingest.verify()
-            assert reader.progress().landed == SIZE
-            await ingest.commit()
-        assert reader.progress().state is PartialState.WHOLE
-    assert seen == [SIZE - 1, SIZE]
+            assert await ingest.verify() == SIZE == reader.progress().landed
+            await ingest.commit(lambda: states.append(reader.progress().state))
+    assert states == [PartialState.WHOLE]
 
 
 async def test_space_is_reserved_once_for_a_known_size(site: Site) -> None:

@@ -28,7 +28,7 @@ async def test_an_empty_store_is_empty(site: Site) -> None:
     """Where nothing was stored nothing is used, and no audit ever was."""
     report = await take(site)
     assert (report.used, report.images, report.use.count) == (0, 0, 0)
-    assert report.audits == {"command": Pass(), "steward": Pass()}
+    assert report.audits == {"command": Pass(), "background": Pass()}
     assert (report.limit, report.reserve) == (LIMIT, 0)
     assert report.free > 0
 
@@ -62,4 +62,4 @@ async def test_audits_are_told(site: Site) -> None:
     await site.audits.record("command", Pass("", 1.0, 2.0))
     await site.audits.record("steward", Pass("sha256:a", 3.0))
     report = await take(site)
-    assert report.audits == {"command": Pass("", 1.0, 2.0), "steward": Pass("sha256:a", 3.0)}
+    assert report.audits == {"command": Pass("", 1.0, 2.0), "background": Pass("sha256:a", 3.0)}

@@ -14,7 +14,7 @@ from registry.content.content import Content
 from registry.errors import BlobUnknown, StoreError, UpstreamUnreachable
 from registry.metrics import Metrics
 from registry.mirror.blob_checks import BlobChecks
-from registry.mirror.blobs import ArrivingBlob, Blobs
+from registry.mirror.blobs import Blobs, DownloadingBlob
 from registry.mirror.downloads import Downloads
 from registry.mirror.negative_cache import NegativeCache
 from registry.oci.digest import Digest
@@ -89,7 +89,7 @@ async def wait_until(condition: Callable[[], bool]) -> None:
 
 async def read_all(blob: object) -> int:
     """Follow an arriving blob to its end; return how much there was."""
-    assert isinstance(blob, ArrivingBlob)
+    assert isinstance(blob, DownloadingBlob)
     offset = 0
     with closing(blob):
         while (landed := await blob.advance(offset)) != offset:

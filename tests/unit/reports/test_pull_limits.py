@@ -7,12 +7,13 @@ import pytest
 
 from registry.cli.images.rate_limits import BudgetTracker, draw_limits
 from registry.errors import UpstreamThrottled
-from registry.mirror.prefetch_cost import Budget, CostEstimate
+from registry.mirror.prefetch_cost import CostEstimate
+from registry.oci.rate_limits import RateLimit
 from registry.reports.pull_limits import Estimate, PullLimit, add_up
 
 NOW = time.time()
 HUB, OTHER = "docker.io", "ghcr.io"
-LIMIT = Budget(allowed=100, remaining=2, period=21_600.0, seen=NOW)
+LIMIT = RateLimit("https://hub", "", 100, 2, 21_600.0, "header", NOW)
 
 
 def estimate(least: int, most: float, missing: int | None = None) -> Estimate:

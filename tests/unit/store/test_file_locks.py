@@ -9,17 +9,12 @@ from pathlib import Path
 import pytest
 
 from registry.errors import StoreError
-from registry.store.file_locks import (
-    POLL,
-    BestEffortLocks,
-    ExclusiveLocks,
-    leads_to,
-    take_lock,
-)
+from registry.store.file_locks import POLL, BestEffortLocks, ExclusiveLocks
+from registry.store.files import leads_to, take_lock
 
 HOLDER = """
 import sys, pathlib
-from registry.store.file_locks import take_lock
+from registry.store.files import take_lock
 print(take_lock(pathlib.Path(sys.argv[1])) is not None, flush=True)
 sys.stdin.read()
 """
