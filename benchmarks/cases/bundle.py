@@ -21,7 +21,7 @@ RIVAL = "nginx"
 IMAGE = f"docker.io/{REPOSITORY}:1"
 
 
-class Showcase(Peer):
+class BundleServer(Peer):
     """`entrepot bundle serve` with a bundle of what the upstream has."""
 
     name = US
@@ -68,7 +68,7 @@ async def _pack(data: Path, path: Path) -> None:
 def _serve(bench: Bench) -> Bench:
     """Have the bundle's server take our place, beside the one that its bars name."""
     rival = {name: each for name, each in bench.present.items() if name == RIVAL}
-    return replace(bench, present=rival | {US: Showcase()})
+    return replace(bench, present=rival | {US: BundleServer()})
 
 
 @contextmanager

@@ -67,7 +67,7 @@ def list_imports(*folders: str) -> list[Import]:
     return [each for source in sources for each in find_imports(source)]
 
 
-def spell(found: Import, cure: str) -> str:
+def describe(found: Import, cure: str) -> str:
     return f"{found.importer} line {found.line} imports {found.module}: {cure}"
 
 
@@ -87,7 +87,7 @@ def test_rooms_import_only_what_they_may() -> None:
             continue
         allowed = MAY_IMPORT.get(here, "").split()
         if there not in allowed:
-            wrong.append(spell(found, f"{here} may import only {allowed}"))
+            wrong.append(describe(found, f"{here} may import only {allowed}"))
     assert wrong == [], "\n".join(wrong)
 
 
@@ -146,5 +146,5 @@ def test_libraries_stay_at_home() -> None:
             continue
         homes = HOMES.get(library, "").split()
         if room_of(found.importer) not in homes:
-            wrong.append(spell(found, f"the home of {library} is {homes or 'not decided'}"))
+            wrong.append(describe(found, f"the home of {library} is {homes or 'not decided'}"))
     assert wrong == [], "\n".join(wrong)

@@ -23,21 +23,19 @@ Sealer = Callable[..., SealedPartial]
 
 @pytest.fixture(params=["disk", "memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ManagedStore:
-    folder = tmp_path / "blobs"
-    folder.mkdir()
-    return DiskStore(folder, tmp_path) if request.param == "disk" else MemoryStore()
+    (tmp_path / "blobs").mkdir()
+    disk = DiskStore(tmp_path / "blobs", tmp_path)
+    return disk if request.param == "disk" else MemoryStore()
 
 
 @pytest.fixture
 def seal(tmp_path: Path) -> Sealer:
-    """Makes sealed parts, as a flight does: `seal(content)`."""
-    spools = iter(range(10))
+    """Makes sealed partial files, as a download does: `seal(content)`."""
+    numbers = iter(range(10))
 
     def make(content: bytes = CONTENT, algorithm: str = "sha256") -> SealedPartial:
-        folder = tmp_path / f"spool-{next(spools)}"
-        folder.mkdir()
+        (folder := tmp_path / f"ingests-{next(numbers)}").mkdir()
         writer = Ingests(folder).take(Digest.of(content, algorithm))
-        assert writer is not None
         if content:
             writer.append([content])
         part = writer.seal()

@@ -22,7 +22,7 @@ from tests.integration.wire import Answer, wait_until
 SEED = 18
 IMAGES = 4
 LAYERS = 30  # of each image; twenty stay intact
-ROTTEN = 100
+DAMAGED = 100
 QUARANTINED = "SELECT digest FROM quarantine"
 
 
@@ -96,7 +96,7 @@ def overwrite(path: Path, change: Callable[[bytearray], None]) -> None:
 def spoil(copied: StoredImages) -> set[str]:
     """Flip bits of one byte of a hundred blobs, each at a place by chance; which blobs."""
     chance = random.Random(SEED)
-    damaged = chance.sample(list(copied.layers), ROTTEN)
+    damaged = chance.sample(list(copied.layers), DAMAGED)
 
     def flip(content: bytearray) -> None:
         content[chance.randrange(len(content))] ^= chance.randrange(1, 256)
@@ -135,7 +135,9 @@ def test_an_audit_finds_every_flipped_byte(
     assert audit(mirror)[0] == 0
 
 
-def test_offline_the_rotten_is_not_there(copied: StoredImages, make_mirror: MirrorMaker) -> None:
+def test_offline_a_damaged_blob_is_not_there(
+    copied: StoredImages, make_mirror: MirrorMaker
+) -> None:
     """Offline, a damaged blob is refused, and an intact one is served."""
     damaged = spoil(copied)
     mirror = open_mirror(make_mirror, copied, offline=True)
@@ -183,7 +185,7 @@ def test_the_background_audit_finds_rot(copied: StoredImages, make_mirror: Mirro
     wait_until(lambda: mirror.events("audit ended"), "the background audit")
 
     (ended,) = mirror.events("audit ended")
-    assert (ended["auditor"], ended["damaged"]) == ("background", ROTTEN)
+    assert (ended["auditor"], ended["damaged"]) == ("background", DAMAGED)
     assert (ended["unknown"], ended["missing"], ended["unread"]) == (0, 0, 0)
     assert {event["blob"] for event in mirror.events("blob quarantined")} == damaged
     copied.pull_all(mirror)

@@ -38,11 +38,11 @@ class Meanwhile(UsageCatalog):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self.before_bury: Step | None = None
+        self.before_deletion: Step | None = None
         self.before_settle: Step | None = None
 
     async def mark_deleted(self, digest: Digest) -> None:
-        step, self.before_bury = self.before_bury, None
+        step, self.before_deletion = self.before_deletion, None
         if step is not None:
             await step()
         await super().mark_deleted(digest)
@@ -112,7 +112,7 @@ async def test_mending_spares_a_blob_that_has_just_come_back(site: Site) -> None
         writer.append([CONTENT])
         await site.store.adopt(writer.seal())
 
-    site.background.before_bury = come_back
+    site.background.before_deletion = come_back
     await site.room.finish_interrupted()
     await site.others.record(DIGEST, SIZE, 1.0)  # what the fill does next
     writers.pop().close()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from tests.harness.commands import ForkedProcess, clean_environment, run_command, start_server
+from tests.harness.deadline import await_truth
 
 START = 20.0  # seconds a mirror has to say that it serves, on a busy machine
 STOP = 40.0  # seconds it has to drain
@@ -163,7 +164,9 @@ class MirrorProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-            self._process = None
+            # Its workers hold the sockets until the kernel has ended them too.
+            group, self._process = self._process.pid, None
+            await_truth(lambda: not _has_members(group))
 
     def log(self) -> str:
         """Return all it has logged."""
@@ -180,6 +183,15 @@ class MirrorProcess:
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
             self.stop()
+
+
+def _has_members(group: int) -> bool:
+    """Whether a process group still has a process."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _print_toml(table: Mapping[str, Any], head: str = "") -> list[str]:

@@ -24,7 +24,7 @@ from tests.integration.images import (
 )
 from tests.integration.wire import fetch, list_tree, wait_until
 
-GLANCE = 1.0  # seconds after which a worker sees what another process changed
+NOTICE_TIME = 1.0  # seconds after which a worker sees what another process changed
 ALL = ("cache", "evict", "--to", "1")
 
 
@@ -234,7 +234,7 @@ def test_removing_frees_what_nobody_shares(
     # The worker had it in memory.
     shared_hub.journal.clear()
     url = f"{shared_mirror.url}/v2/removed/app/manifests/1"
-    wait_until(lambda: fetch(url).origin == "miss", "it is fetched again", 2 * GLANCE)
+    wait_until(lambda: fetch(url).origin == "miss", "it is fetched again", 2 * NOTICE_TIME)
     assert pull(shared_mirror, image) == ["miss", "hit", "miss"]
     assert shared_hub.journal.count("manifest", "GET", image.digest) == 1
 

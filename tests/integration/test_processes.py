@@ -108,10 +108,10 @@ def test_children_of_others_are_reaped(config: Path) -> None:
     command = ["sh", "-c", 'sleep 300 & exec "$@"', "sh", *SERVE, str(config)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        orphan = min(wait_for_serving(process))
+        adopted = min(wait_for_serving(process))
 
-        os.kill(orphan, signal.SIGKILL)
-        wait_until(lambda: orphan not in list_children(process.pid), "the orphan is reaped")
+        os.kill(adopted, signal.SIGKILL)
+        wait_until(lambda: adopted not in list_children(process.pid), "the adopted child is reaped")
 
         process.terminate()
         assert process.stderr.read().count("Traceback") == 0

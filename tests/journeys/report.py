@@ -16,14 +16,14 @@ Figures = Mapping[str, Mapping[str, Spread]]  # by the titles of journey and fig
 def print_table(figures: Figures) -> str:
     """One line for each journey, one column for each figure."""
     titles = next(iter(figures.values()), {})
-    rows = [[journey, *map(_spell, found.values())] for journey, found in figures.items()]
+    rows = [[journey, *map(_format, found.values())] for journey, found in figures.items()]
     return _draw(["journey", *titles], rows)
 
 
 def compare(before: Figures, after: Figures) -> str:
     """One line for each figure that both have: before, after, and what is left of it."""
     rows = [
-        [journey, title, _spell(former), _spell(found), _divide(found.median, former.median)]
+        [journey, title, _format(former), _format(found), _divide(found.median, former.median)]
         for journey, titles in after.items()
         for title, found in titles.items()
         if (former := before.get(journey, {}).get(title)) is not None
@@ -31,7 +31,7 @@ def compare(before: Figures, after: Figures) -> str:
     return _draw(["journey", "figure", "before", "after", "after / before"], rows)
 
 
-def _spell(spread: Spread) -> str:
+def _format(spread: Spread) -> str:
     median = f"{spread.median:g}"
     if spread.least == spread.most:
         return median

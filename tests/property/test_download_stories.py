@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.property.test_downloads import FlightsMachine
+from tests.property.test_downloads import DownloadsMachine
 
 WHOLE = (0, 16)
 Story = list[tuple[Any, ...]]
@@ -59,7 +59,7 @@ STORIES |= {
 def test_story(name: str) -> None:
     """After every step of the story, and at its end, the laws of flights hold."""
     beginning, steps = STORIES[name]
-    machine = FlightsMachine()
+    machine = DownloadsMachine()
     try:
         machine.begin(**beginning)
         for action in steps:

@@ -36,7 +36,7 @@ from tests.property.virtual_loop import InlineExecutor, VirtualLoop
 FAST = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
-class FlightsMachine(RuleBasedStateMachine):
+class DownloadsMachine(RuleBasedStateMachine):
     """One blob, an upstream that may do anything, and processes that come and go."""
 
     def __init__(self) -> None:
@@ -275,7 +275,7 @@ class FlightsMachine(RuleBasedStateMachine):
 
 def run(examples: int, steps: int) -> None:
     run_state_machine_as_test(
-        FlightsMachine,
+        DownloadsMachine,
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,

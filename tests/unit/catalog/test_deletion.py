@@ -32,7 +32,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         yield site
 
 
-def spell(image: Image, suffix: str = ".sig") -> str:
+def attached_tag(image: Image, suffix: str = ".sig") -> str:
     """Return the tag by which cosign names what belongs to an image."""
     return f"sha256-{image.digest.encoded}{suffix}"
 
@@ -164,13 +164,13 @@ async def test_signatures_by_tag_go_along(site: Site) -> None:
     """What cosign named after an image goes with it, and what belongs to that, but no near name."""
     signature, deeper = make_image(b"signature"), make_image(b"deeper")
     await site.pull(HERE, AMD, "1")
-    await site.pull(HERE, signature, spell(AMD), spell(AMD, ""))
-    await site.pull(HERE, deeper, spell(signature, ".att"))
-    await site.pull(HERE, OTHER, spell(AMD, "0"), spell(ARM))
+    await site.pull(HERE, signature, attached_tag(AMD), attached_tag(AMD, ""))
+    await site.pull(HERE, deeper, attached_tag(signature, ".att"))
+    await site.pull(HERE, OTHER, attached_tag(AMD, "0"), attached_tag(ARM))
 
     removal = await plan(site, "1")
 
-    names = ["1", spell(AMD), spell(AMD, ""), spell(signature, ".att")]
+    names = ["1", attached_tag(AMD), attached_tag(AMD, ""), attached_tag(signature, ".att")]
     assert removal.tags == tags_of(names)
     assert removal.manifests == digests_of(AMD, signature, deeper)
 
@@ -178,7 +178,7 @@ async def test_signatures_by_tag_go_along(site: Site) -> None:
 async def test_signatures_of_what_stays_stay(site: Site) -> None:
     """A tag that goes from an image with a second tag leaves its signatures alone."""
     await site.pull(HERE, AMD, "1", "2")
-    await site.pull(HERE, make_image(b"signature"), spell(AMD))
+    await site.pull(HERE, make_image(b"signature"), attached_tag(AMD))
     removal = await plan(site, "1")
     assert (removal.tags, removal.manifests) == (tags_of(["1"]), set())
 

@@ -50,7 +50,7 @@ ROWS = {
 MANIFESTS = [(INDEX, 700, 1000.5), (IMAGE, 500, 2000.5), (SIGNATURE, 400, 1002.5)]
 
 
-def spell(row: tuple[object, ...]) -> tuple[object, ...]:
+def as_row(row: tuple[object, ...]) -> tuple[object, ...]:
     return tuple(str(each) if isinstance(each, Digest | Repository) else each for each in row)
 
 
@@ -63,7 +63,7 @@ def old(tmp_path: Path) -> Path:
         rows.executescript(read_script(1))
         for table, values in ROWS.items():
             marks = ", ".join("?" * len(values[0]))
-            rows.executemany(f"INSERT INTO {table} VALUES ({marks})", map(spell, values))
+            rows.executemany(f"INSERT INTO {table} VALUES ({marks})", map(as_row, values))
         rows.execute("PRAGMA user_version = 1")
     return path
 
@@ -91,13 +91,13 @@ def test_every_row_comes_along(old: Path, table: str) -> None:
     migrate(old)
     width = len(ROWS[table][0])
     found = [row[:width] for row in ask(old, f"SELECT * FROM {table}")]
-    assert sorted(found) == sorted(map(spell, ROWS[table]))
+    assert sorted(found) == sorted(map(as_row, ROWS[table]))
 
 
 def test_manifests_are_counted_as_blobs(old: Path) -> None:
     """Manifests are recorded as blobs, once each, last used when a repository last got them."""
     migrate(old)
-    wanted = sorted(map(spell, [*ROWS["blobs"], *MANIFESTS]))
+    wanted = sorted(map(as_row, [*ROWS["blobs"], *MANIFESTS]))
     assert sorted(ask(old, "SELECT * FROM blobs")) == wanted
     assert ask(old, "SELECT bytes FROM usage") == [(3_000_000_000 + 200 + 90 + 700 + 500 + 400,)]
 
@@ -119,9 +119,9 @@ def test_pulls_of_before_keep_the_names_of_today(old: Path) -> None:
     with closing(sqlite3.connect(old, isolation_level=None)) as rows:
         rows.executescript(read_script(2))
         rows.execute("PRAGMA user_version = 2")
-        rows.execute("INSERT INTO tags VALUES (?, 'new', ?, 1.0)", spell((HERE, INDEX)))
+        rows.execute("INSERT INTO tags VALUES (?, 'new', ?, 1.0)", as_row((HERE, INDEX)))
         pulled = [(INDEX, HERE, 9.5), (IMAGE, HERE, 8.5), (IMAGE, THERE, 7.5)]
-        rows.executemany("INSERT INTO pulls VALUES (?, ?, ?)", map(spell, pulled))
+        rows.executemany("INSERT INTO pulls VALUES (?, ?, ?)", map(as_row, pulled))
 
     migrate(old)
 
@@ -131,8 +131,8 @@ def test_pulls_of_before_keep_the_names_of_today(old: Path) -> None:
         (IMAGE, HERE, IMAGE, "", 8.5),
         (IMAGE, THERE, "latest", "", 7.5),
     ]
-    assert sorted(ask(old, "SELECT * FROM pulls")) == sorted(map(spell, wanted))
-    assert sorted(ask(old, "SELECT * FROM last_pulls")) == sorted(map(spell, pulled))
+    assert sorted(ask(old, "SELECT * FROM pulls")) == sorted(map(as_row, wanted))
+    assert sorted(ask(old, "SELECT * FROM last_pulls")) == sorted(map(as_row, pulled))
 
 
 def test_both_records_of_pulls_become_one(old: Path) -> None:
@@ -142,19 +142,19 @@ def test_both_records_of_pulls_become_one(old: Path) -> None:
             rows.executescript(read_script(number))
         rows.execute("PRAGMA user_version = 5")
         pulled = [(INDEX, HERE, 9.5), (IMAGE, HERE, 8.5), (IMAGE, THERE, 7.5)]
-        rows.executemany("INSERT INTO pulls VALUES (?, ?, ?)", map(spell, pulled))
+        rows.executemany("INSERT INTO pulls VALUES (?, ?, ?)", map(as_row, pulled))
         clients = [
             (INDEX, HERE, "1.0", "10.0.0.1", 9.5),
             (INDEX, HERE, "1.0", "10.0.0.2", 3.5),
             (IMAGE, HERE, "2.0", "", 4.5),
         ]
-        rows.executemany("INSERT INTO clients VALUES (?, ?, ?, ?, ?)", map(spell, clients))
+        rows.executemany("INSERT INTO clients VALUES (?, ?, ?, ?, ?)", map(as_row, clients))
 
     migrate(old)
 
     kept = [*clients, (IMAGE, HERE, "", "", 8.5), (IMAGE, THERE, "", "", 7.5)]
-    assert sorted(ask(old, "SELECT * FROM pulls")) == sorted(map(spell, kept))
-    assert sorted(ask(old, "SELECT * FROM last_pulls")) == sorted(map(spell, pulled))
+    assert sorted(ask(old, "SELECT * FROM pulls")) == sorted(map(as_row, kept))
+    assert sorted(ask(old, "SELECT * FROM last_pulls")) == sorted(map(as_row, pulled))
 
 
 async def test_what_was_known_can_be_asked_for(old: Path) -> None:

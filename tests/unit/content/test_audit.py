@@ -68,7 +68,7 @@ async def test_rot_is_set_aside(site: Site, rot: bytes) -> None:
     assert (await audit(site)).is_clean, "what was put right stays right"
 
 
-async def test_a_rotten_orphan_is_not_adopted(site: Site) -> None:
+async def test_a_damaged_unknown_file_is_not_adopted(site: Site) -> None:
     """What was never recorded and is wrong is set aside, and counted there."""
     site.spoil(site.adopt(A), b"rotten")
     findings = await audit(site)
@@ -76,7 +76,7 @@ async def test_a_rotten_orphan_is_not_adopted(site: Site) -> None:
     assert site.catalog.used() == site.measure() == len(b"rotten")
 
 
-async def test_orphans_are_recorded(site: Site) -> None:
+async def test_unknown_files_are_recorded(site: Site) -> None:
     """A blob that no row knows counts from then on, as what was stored just then."""
     site.adopt(A)
     findings = await audit(site)
@@ -86,7 +86,7 @@ async def test_orphans_are_recorded(site: Site) -> None:
     assert (await audit(site)).is_clean
 
 
-async def test_what_crashes_left_is_no_orphan(site: Site) -> None:
+async def test_what_crashes_left_is_not_unknown(site: Site) -> None:
     """A deletion that was begun is ended, and a fill that was ended is recorded, before all."""
     doomed = await site.fill(A)
     await site.catalog.mark_deleting(doomed)
@@ -98,7 +98,7 @@ async def test_what_crashes_left_is_no_orphan(site: Site) -> None:
     assert site.catalog.used() == 100
 
 
-async def test_what_is_arriving_is_no_orphan(site: Site) -> None:
+async def test_what_is_being_downloaded_is_not_unknown(site: Site) -> None:
     """A blob that has its name already, and whose fill is about to record it, is left to that."""
     digest = Digest.of(A)
     writer = site.ingests.take(digest)
@@ -111,7 +111,7 @@ async def test_what_is_arriving_is_no_orphan(site: Site) -> None:
     assert site.catalog.list_reservations() == [digest]
 
 
-async def test_ghosts_are_forgotten(site: Site) -> None:
+async def test_rows_of_missing_files_are_deleted(site: Site) -> None:
     """A row without a file is forgotten, and its bytes count no more."""
     await fill_all(site)
     for digest in ORDERED[::2]:
@@ -122,7 +122,9 @@ async def test_ghosts_are_forgotten(site: Site) -> None:
     assert (await audit(site)).is_clean
 
 
-async def test_a_ghost_that_came_back_stays(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_file_that_came_back_stays(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was filled again between the look at the row and at the file is not forgotten."""
     digest = await site.fill(A)
     site.path_of(digest).unlink()
@@ -140,7 +142,7 @@ async def test_a_ghost_that_came_back_stays(site: Site, monkeypatch: pytest.Monk
     assert site.catalog.find_size(digest) == 100
 
 
-async def test_many_ghosts_are_found_page_by_page(
+async def test_many_missing_files_are_found_page_by_page(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many rows fit into a page, every ghost is found."""
@@ -170,7 +172,7 @@ async def test_what_is_evicted_meanwhile_is_nothing_wrong(
     assert (findings.checked, findings.is_clean) == (4, True)
 
 
-async def test_an_orphan_that_goes_meanwhile_is_not_recorded(
+async def test_an_unknown_file_that_goes_meanwhile_is_not_recorded(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was there when it was read and is not when it is recorded leaves no row."""

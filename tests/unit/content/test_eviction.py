@@ -135,7 +135,7 @@ async def test_what_came_back_is_not_mended_away(site: Site) -> None:
     assert (site.catalog.used(), site.catalog.list_deleting()) == (2 * SIZE, [])
 
 
-async def test_a_rotten_blob_is_set_aside(site: Site) -> None:
+async def test_a_damaged_blob_is_quarantined(site: Site) -> None:
     """What has rotten is served no more, lies where it can be looked at, and counts as it is."""
     digest = await site.fill(A)
     site.spoil(digest, b"rotten")
@@ -148,7 +148,7 @@ async def test_a_rotten_blob_is_set_aside(site: Site) -> None:
     assert site.catalog.used() == site.measure() == len(b"rotten")
 
 
-async def test_a_rotten_blob_is_set_aside_though_it_is_read(site: Site) -> None:
+async def test_a_damaged_blob_is_quarantined_though_it_is_read(site: Site) -> None:
     """Wrong bytes are not kept for whoever reads them: the next reader must not have them."""
     digest = await site.fill(A)
     file = await site.store.open(digest)

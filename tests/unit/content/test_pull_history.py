@@ -77,7 +77,7 @@ async def test_a_pull_by_digest_comes_back_by_digest(site: Site) -> None:
     assert await list_names(site) == {str(ARM.digest), "2"}
 
 
-async def test_time_narrows(site: Site) -> None:
+async def test_time_of_a_narrow_link(site: Site) -> None:
     """Only what was pulled within the period counts, and the latest comes first."""
     await pull(site, AMD, Tag("old"))
     site.now += 50

@@ -92,7 +92,7 @@ async def test_names_without_manifests_are_lost(site: Site) -> None:
     assert site.manifests.find_tag(HERE, Tag("1")) is not None
 
 
-async def test_a_rotten_manifest_is_lost_and_set_aside(site: Site) -> None:
+async def test_a_damaged_manifest_is_lost_and_quarantined(site: Site) -> None:
     """A manifest with other bytes than its name says is no image any more."""
     await lose(site)
     site.spoil(AMD.digest, AMD.manifest.raw.replace(b"amd", b"AMD") + b" ")
@@ -165,9 +165,9 @@ async def test_strangers_files_are_passed_over(site: Site) -> None:
 async def test_layers_without_names_are_blobs(site: Site) -> None:
     """A blob that no manifest needs is known, and may be evicted."""
     await lose(site)
-    orphan = site.adopt(b"orphan")
+    unknown = site.adopt(b"orphan")
     await site.content.rebuild.recover(5000.0)
-    assert orphan in await site.list_evictable()
+    assert unknown in await site.list_evictable()
     assert site.catalog.find_size(Digest.of(b"orphan")) == 6
 
 

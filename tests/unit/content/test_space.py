@@ -220,7 +220,7 @@ async def test_fills_at_once_stay_within_the_limit(site: Site) -> None:
     assert len(site.names()) * SIZE == site.catalog.used()
 
 
-async def test_the_steward_mends_what_crashes_left(site: Site) -> None:
+async def test_the_background_process_finishes_what_crashes_left(site: Site) -> None:
     """A deletion that was begun is ended; a promise whose writer died is taken back."""
     filled = await site.fill("a")
     await site.catalog.mark_deleting(filled)
@@ -233,7 +233,7 @@ async def test_the_steward_mends_what_crashes_left(site: Site) -> None:
     assert site.catalog.list_deleting() == []
 
 
-async def test_the_steward_keeps_a_little_ready(site: Site) -> None:
+async def test_the_background_process_keeps_a_little_space_ready(site: Site) -> None:
     """Above the high mark the coldest go before anybody has to wait, never below the low one."""
     filled = [await site.fill(name, size) for name, size in (("a", 100), ("b", 50), ("c", 4850))]
     await site.tidy()

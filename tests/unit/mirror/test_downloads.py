@@ -103,7 +103,7 @@ async def test_sealed_part_is_adopted(site: Site) -> None:
     assert site.tap.given == 0
 
 
-async def test_wrong_part_left_behind_costs_one_flight(site: Site) -> None:
+async def test_wrong_part_left_behind_costs_one_download(site: Site) -> None:
     """A wrong beginning is found out at the end, nobody is blamed, and the next flight is right."""
     site.leave(bytes(100_000))
     downloads = await site.open_process()
@@ -214,7 +214,7 @@ async def test_unrecorded_blob_is_stored_all_the_same(site: Site) -> None:
     assert site.is_stored()
 
 
-async def test_flight_that_is_over_is_joined_by_nobody(site: Site) -> None:
+async def test_download_that_is_over_is_joined_by_nobody(site: Site) -> None:
     """Who comes as a flight has failed begins another at once."""
     downloads = await site.open_process()
     site.tap.is_down = True

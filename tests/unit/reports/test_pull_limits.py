@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -50,6 +51,7 @@ def test_one_unknown_need_makes_the_sum_unknown() -> None:
 )
 def test_a_limit_is_one_line(limit: PullLimit, line: str) -> None:
     """What is needed, and what is left of which limit."""
+    limit = replace(limit, seen=time.time())
     assert [each.replace("just now", "now") for each in draw_limits([limit])] == [line]
 
 

@@ -11,7 +11,7 @@ from registry.store.ingests import IngestInfo, Ingests
 from registry.store.partial import PartialWriter
 
 ONE, TWO = Digest.of(b"one"), Digest.of(b"two", "sha512")
-WAYBILL = IngestInfo(9, "docker.io/library/a", "https://hub.example", 1.0)
+INFO = IngestInfo(9, "docker.io/library/a", "https://hub.example", 1.0)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_parts_are_listed_whoever_writes_them(ingests: Ingests, tmp_path: Path) 
     assert ingests.list_digests() == []
     writer = take(ingests, ONE)
     take(ingests, TWO).close()
-    ingests.write_info(ONE, WAYBILL)
+    ingests.write_info(ONE, INFO)
     for stranger in ("README", "x.part", "sha256-12.part", f"sha256-{ONE.encoded}.fresh"):
         (tmp_path / stranger).touch()
     assert sorted(ingests.list_digests()) == sorted([ONE, TWO])
@@ -65,7 +65,7 @@ def test_who_holds_a_part_is_no_writer(ingests: Ingests, tmp_path: Path) -> None
 def test_what_is_held_can_be_dropped(ingests: Ingests) -> None:
     """A part that was left goes with its announcement."""
     for digest in (ONE, TWO):
-        ingests.write_info(digest, WAYBILL)
+        ingests.write_info(digest, INFO)
         take(ingests, digest, b"left").close()
     with ingests.hold(ONE):
         ingests.delete(ONE)

@@ -141,7 +141,7 @@ async def test_setting_aside_again_keeps_the_newer(site: Site) -> None:
     assert [path.read_bytes() for path in site.quarantine.iterdir()] == [b"other"]
 
 
-async def test_without_a_quarantine_nothing_rotten_stays(site: Site) -> None:
+async def test_without_a_quarantine_nothing_damaged_stays(site: Site) -> None:
     """In a folder of a former version, without a quarantine, a blob is set aside all the same."""
     site.quarantine.rmdir()
     digest = site.put(b"content")

@@ -261,7 +261,7 @@ def test_parts_that_do_not_exist_are_none(ingests: Ingests) -> None:
     assert ingests.read_info(DIGEST) is None
 
 
-def test_waybill_is_read_by_others(ingests: Ingests, tmp_path: Path) -> None:
+def test_info_is_read_by_others(ingests: Ingests, tmp_path: Path) -> None:
     """What the writer announces another process reads, until it is forgotten."""
     info = IngestInfo(SIZE, "docker.io/library/a", "https://h", 1.0)
     ingests.write_info(DIGEST, info)
@@ -281,7 +281,7 @@ def test_waybill_is_read_by_others(ingests: Ingests, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"size": 1, "colour": "red"}'])
-def test_unreadable_waybill_is_none(ingests: Ingests, tmp_path: Path, content: bytes) -> None:
+def test_unreadable_info_is_none(ingests: Ingests, tmp_path: Path, content: bytes) -> None:
     """A waybill torn by a crash, or of another version, counts as none."""
     (tmp_path / f"sha256-{DIGEST.encoded}.json").write_bytes(content)
     assert ingests.read_info(DIGEST) is None

@@ -35,14 +35,14 @@ async def write_all(files: TagFiles) -> None:
 
 
 async def scan(files: TagFiles) -> list[tuple[str, str]]:
-    return spell([(where, what) async for where, what, _ in files.scan()])
+    return as_texts([(where, what) async for where, what, _ in files.scan()])
 
 
 def list_all(folder: Path) -> list[Path]:
     return list(folder.rglob("*"))
 
 
-def spell(names: Iterable[tuple[Repository, Reference]]) -> list[tuple[str, str]]:
+def as_texts(names: Iterable[tuple[Repository, Reference]]) -> list[tuple[str, str]]:
     return sorted((str(where), str(what)) for where, what in names)
 
 
@@ -50,7 +50,7 @@ async def test_a_scan_finds_what_was_written(files: TagFiles) -> None:
     """Every pointer is found once, under the repository and the name that it was written for."""
     assert await scan(files) == []
     await write_all(files)
-    assert await scan(files) == spell(NAMES)
+    assert await scan(files) == as_texts(NAMES)
     assert {pointer async for _, _, pointer in files.scan()} == {POINTER}
 
 
@@ -61,7 +61,7 @@ async def test_the_removed_is_gone(files: TagFiles, name: tuple[Repository, Refe
     for _ in range(2):
         await files.remove(*name)
         assert await files.read(*name) is None
-    assert await scan(files) == spell(each for each in NAMES if each != name)
+    assert await scan(files) == as_texts(each for each in NAMES if each != name)
 
 
 async def test_removing_makes_nothing(files: TagFiles, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ async def test_a_spoilt_pointer_is_passed_over(
     """A file that is no pointer is not found, and hides no other."""
     await write_all(files)
     (tmp_path / HERE.registry / HERE.name / "@" / "tag-latest").write_bytes(content)
-    assert await scan(files) == spell(NAMES[1:])
+    assert await scan(files) == as_texts(NAMES[1:])
 
 
 @pytest.mark.parametrize("name", [".new-1-2-tag-x", "other-x", EMPTY, "digest-md5-12", "digest-"])
@@ -106,4 +106,4 @@ async def test_a_strange_name_is_passed_over(files: TagFiles, tmp_path: Path, na
     await write_all(files)
     folder = tmp_path / HERE.registry / HERE.name / "@"
     (folder / name).write_bytes((folder / "tag-latest").read_bytes())
-    assert await scan(files) == spell(NAMES)
+    assert await scan(files) == as_texts(NAMES)
