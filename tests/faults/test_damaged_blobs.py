@@ -1,4 +1,4 @@
-"""Bytes that change on the disk: found, set aside, fetched again, and never served once found."""
+"""Bytes that change on the disk: found, quarantined, fetched again, and never served once found."""
 
 import json
 import random
@@ -22,7 +22,7 @@ from tests.integration.wire import Answer, wait_until
 SEED = 18
 IMAGES = 4
 LAYERS = 30  # of each image; twenty stay sound
-ROTTEN = 100
+DAMAGED = 100
 QUARANTINED = "SELECT digest FROM quarantine"
 
 
@@ -96,7 +96,7 @@ def overwrite(path: Path, change: Callable[[bytearray], None]) -> None:
 def spoil(depot: Depot) -> set[str]:
     """Flip bits of one byte of a hundred blobs, each at a place by chance; which blobs."""
     chance = random.Random(SEED)
-    damaged = chance.sample(list(depot.layers), ROTTEN)
+    damaged = chance.sample(list(depot.layers), DAMAGED)
 
     def flip(content: bytearray) -> None:
         content[chance.randrange(len(content))] ^= chance.randrange(1, 256)
@@ -115,7 +115,7 @@ def audit(mirror: MirrorProcess) -> tuple[int, dict[str, Any]]:
 def test_an_audit_finds_every_flipped_byte(
     depot: Depot, make_mirror: MirrorMaker, note: Callable[[str], None]
 ) -> None:
-    """Exactly the spoilt blobs are rotten, and each is fetched once more, by its next pull."""
+    """Exactly the spoilt blobs are damaged, and each is fetched once more, by its next pull."""
     damaged = spoil(depot)
     mirror = open_mirror(make_mirror, depot)
 
@@ -135,8 +135,8 @@ def test_an_audit_finds_every_flipped_byte(
     assert audit(mirror)[0] == 0
 
 
-def test_offline_the_rotten_is_not_there(depot: Depot, make_mirror: MirrorMaker) -> None:
-    """What was set aside and nobody can fetch is refused, and what is sound is served."""
+def test_offline_the_damaged_is_not_there(depot: Depot, make_mirror: MirrorMaker) -> None:
+    """What was quarantined and nobody can fetch is refused, and what is sound is served."""
     damaged = spoil(depot)
     mirror = open_mirror(make_mirror, depot, offline=True)
     assert set(audit(mirror)[1]["damaged"]) == damaged
@@ -157,7 +157,7 @@ def tell(answer: Answer) -> tuple[int, str]:
 def test_a_pull_notices_a_truncated_blob(
     depot: Depot, make_mirror: MirrorMaker, is_offline: bool
 ) -> None:
-    """Half a file is set aside by the pull that meets it, without any audit."""
+    """Half a file is quarantined by the pull that meets it, without any audit."""
     image = depot.images[0]
     layer = max(image.layers, key=lambda each: image.sizes[each])
     half = image.sizes[layer] // 2
@@ -176,14 +176,14 @@ def test_a_pull_notices_a_truncated_blob(
 
 
 def test_the_background_audit_finds_rot(depot: Depot, make_mirror: MirrorMaker) -> None:
-    """A running mirror reads all it has by itself, and says what it has set aside."""
+    """A running mirror reads all it has by itself, and says what it has quarantined."""
     damaged = spoil(depot)
     mirror = open_mirror(make_mirror, depot, rate="1GiB")
 
     wait_until(lambda: mirror.events("audit ended"), "the background audit")
 
     (ended,) = mirror.events("audit ended")
-    assert (ended["auditor"], ended["damaged"]) == ("background", ROTTEN)
+    assert (ended["auditor"], ended["damaged"]) == ("background", DAMAGED)
     assert (ended["unknown"], ended["missing"], ended["unread"]) == (0, 0, 0)
     assert {event["blob"] for event in mirror.events("blob quarantined")} == damaged
     depot.pull_all(mirror)

@@ -1,4 +1,4 @@
-"""What the dead have left, and a steward that mends it just as others go on with it."""
+"""What crashes have left, ended by the background process while others continue it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -34,7 +34,7 @@ Step = Callable[[], Awaitable[object]]
 
 
 class Meanwhile(UsageCatalog):
-    """A catalog at which others do something just before the steward does."""
+    """A catalog at which others do something just before the background process does."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -55,7 +55,7 @@ class Meanwhile(UsageCatalog):
 
 
 class Site:
-    """A data folder, its steward, and the other processes, which use `others`."""
+    """A data folder, its background process, and the other processes, which use `others`."""
 
     def __init__(self, folder: Path, database: Database) -> None:
         paths = open_folder(folder)
@@ -98,7 +98,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def test_mending_spares_a_blob_that_has_just_come_back(site: Site) -> None:
-    """A blob evicted and fetched again while the steward mends keeps its file: its row stands."""
+    """A blob that was evicted and is downloaded again just now keeps its file and its row."""
     await site.mark_deleting(FIRST, 1)
     await site.mark_deleting(DIGEST, SIZE)
     writers = []

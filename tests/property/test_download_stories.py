@@ -1,10 +1,10 @@
-"""Stories that once ended badly, or that chance is slow to tell, on the machine of the flights."""
+"""Stories that once ended badly, or that chance tells rarely, on the machine of downloads."""
 
 from typing import Any
 
 import pytest
 
-from tests.property.test_downloads import FlightsMachine
+from tests.property.test_downloads import DownloadsMachine
 
 WHOLE = (0, 16)
 Story = list[tuple[Any, ...]]
@@ -57,9 +57,9 @@ STORIES |= {
 
 @pytest.mark.parametrize("name", STORIES)
 def test_story(name: str) -> None:
-    """After every step of the story, and at its end, the laws of flights hold."""
+    """After every step of the story, and at its end, the laws of downloads hold."""
     beginning, steps = STORIES[name]
-    machine = FlightsMachine()
+    machine = DownloadsMachine()
     try:
         machine.begin(**beginning)
         for action in steps:

@@ -1,4 +1,4 @@
-"""Laws of flights under everything that can happen to them at once (DESIGN section 3)."""
+"""Laws of downloads under everything that can happen to them at once (DESIGN section 3)."""
 
 import asyncio
 import os
@@ -36,14 +36,14 @@ from tests.property.virtual_loop import InlineExecutor, VirtualLoop
 FAST = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
-class FlightsMachine(RuleBasedStateMachine):
+class DownloadsMachine(RuleBasedStateMachine):
     """One blob, an upstream that may do anything, and processes that come and go."""
 
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
         self.stack.enter_context(structlog.testing.capture_logs())
-        self.root = Path(tempfile.mkdtemp(prefix="flights-", dir=FAST))
+        self.root = Path(tempfile.mkdtemp(prefix="downloads-", dir=FAST))
         self.stack.callback(shutil.rmtree, self.root)
         self.loop = VirtualLoop()
         self.stack.callback(self.loop.close)
@@ -275,7 +275,7 @@ class FlightsMachine(RuleBasedStateMachine):
 
 def run(examples: int, steps: int) -> None:
     run_state_machine_as_test(
-        FlightsMachine,
+        DownloadsMachine,
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
