@@ -104,7 +104,7 @@ async def test_sealed_part_is_adopted(site: Site) -> None:
 
 
 async def test_wrong_part_left_behind_costs_one_download(site: Site) -> None:
-    """Wrong bytes left behind are found at the end, no endpoint is suspected, the next try works."""
+    """Wrong bytes left behind are found at the end, nobody is suspected, and the next try works."""
     site.leave(bytes(100_000))
     downloads = await site.open_process()
 
