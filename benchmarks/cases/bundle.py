@@ -15,7 +15,7 @@ from benchmarks.peers import Entrepot, Peer, Place
 from benchmarks.results import US, Bar
 from tests.harness.bundle_files import BundleProcess, plan, write_tar
 from tests.harness.deadline import await_truth
-from tests.harness.filled_folder import open_depot
+from tests.harness.filled_folder import open_filled
 
 RIVAL = "nginx"
 IMAGE = f"docker.io/{REPOSITORY}:1"
@@ -61,8 +61,8 @@ def _pull_all(place: Place) -> None:
 
 
 async def _pack(data: Path, path: Path) -> None:
-    async with open_depot(data) as depot:
-        await write_tar(depot, await plan(depot, [IMAGE]), path)
+    async with open_filled(data) as filled:
+        await write_tar(filled, await plan(filled, [IMAGE]), path)
 
 
 def _serve(bench: Bench) -> Bench:

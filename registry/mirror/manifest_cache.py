@@ -117,11 +117,11 @@ class ManifestCache:
     """Finds manifests in memory, in the catalog and on the disk, and adds new ones to all three."""
 
     def __init__(
-        self, memory: ManifestMemory, catalog: ManifestCatalog, intake: ManifestStore
+        self, memory: ManifestMemory, catalog: ManifestCatalog, manifest_store: ManifestStore
     ) -> None:
         self._memory = memory
         self._catalog = catalog
-        self._intake = intake
+        self._manifest_store = manifest_store
         self._revision: int | None = None
         self._unrecorded: set[tuple[Repository, Reference]] = set()
         self._log = structlog.get_logger("registry.mirror")
@@ -160,7 +160,9 @@ class ManifestCache:
             known = self._memory.get(repository, reference)
             if known is not None and self._is_newer(repository, reference, known):
                 tag = reference if isinstance(reference, Tag) else None
-                if not await self._intake.keep(repository, known.manifest, tag, known.checked):
+                if not await self._manifest_store.keep(
+                    repository, known.manifest, tag, known.checked
+                ):
                     return
             self._unrecorded.discard(key)
 
@@ -205,7 +207,7 @@ class ManifestCache:
         known = self._renew(repository, reference, entry, generation)
         if known is not None:
             return known
-        manifest = await self._intake.recall(entry.digest, entry.media_type)
+        manifest = await self._manifest_store.recall(entry.digest, entry.media_type)
         if manifest is None:
             return None
         known = KnownManifest(manifest, entry.checked)
@@ -247,7 +249,7 @@ class ManifestCache:
             StoreError: the disk or the catalog refused.
         """
         media_type = self._catalog.find_media_type(digest)
-        return await self._intake.recall(digest, media_type) if media_type else None
+        return await self._manifest_store.recall(digest, media_type) if media_type else None
 
     def is_child(self, repository: Repository, digest: Digest) -> bool:
         """Whether an index that the repository has lists this manifest."""
@@ -262,7 +264,7 @@ class ManifestCache:
         """
         generation = self._memory.generation
         tag = reference if isinstance(reference, Tag) else None
-        if not await self._intake.keep(repository, manifest, tag, now):
+        if not await self._manifest_store.keep(repository, manifest, tag, now):
             self._unrecorded.add((repository, reference))
         known = KnownManifest(manifest, now)
         self._memory.put(repository, reference, known, generation)
@@ -278,7 +280,7 @@ class ManifestCache:
         known = KnownManifest(manifest, now)
         self._memory.put(repository, tag, known, self._memory.generation)
         try:
-            await self._intake.confirm(repository, tag, now)
+            await self._manifest_store.confirm(repository, tag, now)
         except StoreError as error:  # then the upstream is asked again earlier than necessary
             self._log.error("tag check not recorded", image=f"{repository}:{tag}", why=str(error))
         return known

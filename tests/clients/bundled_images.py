@@ -42,7 +42,7 @@ def pack(folder: Path) -> BundledImages:
     cut = ("--mode", "complete", "--volume-size", VOLUME, "--sign", str(private))
     with _connected(folder, chosen) as mirror:
         told = succeed(mirror.run("images", "warm", *named, "--platform", "all"))
-        assert f"{len(chosen)} images are here" in told
+        assert f"{len(chosen)} images are stored" in told
         succeed(mirror.run("bundle", "create", "-o", f"{written}/", *named, *cut))
     shutil.copytree(written, disk)
     return BundledImages(disk, public, chosen)

@@ -184,7 +184,7 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
 
 
 def _encode(document: object) -> bytes:
-    # Indented as docker does, so that nobody can rebuild these bytes by accident.
+    # Indented as docker does, so that no program rebuilds these bytes by accident.
     return json.dumps(document, indent=3).encode()
 
 

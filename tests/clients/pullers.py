@@ -14,7 +14,7 @@ from tests.harness.daemons import finish, isolate
 
 
 class Puller(Protocol):
-    """A client: `name` says what it is, `manner` how it was told of the mirror."""
+    """A client: `name` is its program, `manner` is how the mirror was configured."""
 
     name: str
     manner: str

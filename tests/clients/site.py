@@ -1,4 +1,4 @@
-"""A small internet: two registries, each behind a scriptable upstream, and one mirror of both."""
+"""Two registries, each behind a scriptable upstream, and one mirror of both."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Site:
         finally:
             for hub in self.upstreams.values():
                 hub.start()
-            # A mirror just started has no grudge against an upstream.
+            # A new process has a closed circuit breaker for each upstream.
             self.mirror.stop()
             self.mirror.start()
 

@@ -73,7 +73,10 @@ def test_the_line_says_what_is_sparse(sample: Sample) -> None:
     """Who wants every platform is named as unable exactly where some are left out."""
     able, _, unable = sample.readers.partition("; not by: ")
     assert "docker load" in able
-    assert "skopeo (oci-archive:), umoci, skopeo copy --all (images of docker's own" in unable
+    assert (
+        "skopeo (oci-archive:), umoci, skopeo copy --all (some images have docker's own media types"
+        in unable
+    )
     assert ("ctr images import --all-platforms" in unable) == (sample.mode == "subset")
 
 

@@ -39,7 +39,7 @@ from tests.fakes.memory_store import MemoryStore
 from tests.fakes.source import MemorySource, Tap
 from tests.fakes.space import AmpleSpace
 from tests.harness.bundle_files import plan, write_tar, write_volumes
-from tests.harness.filled_folder import open_depot
+from tests.harness.filled_folder import open_filled
 from tests.integration.wire import Answer, fetch
 
 MIB = 1024 * 1024
@@ -82,13 +82,13 @@ async def wait_until(condition: Callable[[], bool]) -> None:
 
 
 async def open_bundle(stack: AsyncExitStack, path: Path, kind: str) -> BundleStore:
-    async with open_depot(path / "depot") as depot:
-        await depot.put_image(f"{HERE}:1", (CONTENT,))
-        planned = await plan(depot, [f"{HERE}:1"])
+    async with open_filled(path / "filled") as filled:
+        await filled.put_image(f"{HERE}:1", (CONTENT,))
+        planned = await plan(filled, [f"{HERE}:1"])
         if kind == "bundle":
-            files = [await write_tar(depot, planned, path / "b.tar")]
+            files = [await write_tar(filled, planned, path / "b.tar")]
         else:
-            files = await write_volumes(depot, planned, path, MIB)
+            files = await write_volumes(filled, planned, path, MIB)
     (path / "proofs").mkdir()
     with ExitStack() as opened:
         return BundleStore.over(opened.enter_context(open_paths(files)), path / "proofs")

@@ -13,7 +13,7 @@ from registry.errors import StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from tests.harness.bundle_files import plan, write_tar, write_volumes
-from tests.harness.filled_folder import open_depot
+from tests.harness.filled_folder import open_filled
 
 MIB = 1024 * 1024
 LARGE = bytes(range(256)) * (3 * MIB // 256) + b"end"
@@ -24,13 +24,13 @@ NAME = "docker.io/library/app:1"
 @pytest.fixture(params=["tar", "volumes"])
 async def paths(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[list[Path]]:
     """The files of a bundle with an image of these layers."""
-    async with open_depot(tmp_path / "depot") as depot:
-        await depot.put_image(NAME, BLOBS)
-        planned = await plan(depot, [NAME])
+    async with open_filled(tmp_path / "filled") as filled:
+        await filled.put_image(NAME, BLOBS)
+        planned = await plan(filled, [NAME])
         if request.param == "tar":
-            yield [await write_tar(depot, planned, tmp_path / "b.tar")]
+            yield [await write_tar(filled, planned, tmp_path / "b.tar")]
         else:
-            yield await write_volumes(depot, planned, tmp_path, MIB)
+            yield await write_volumes(filled, planned, tmp_path, MIB)
 
 
 @pytest.fixture

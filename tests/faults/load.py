@@ -59,7 +59,7 @@ class Load:
         return any(client.done() for client in self._clients)
 
     def expect_end(self) -> None:
-        """From now on pulls may break off, but what arrives whole has to be right."""
+        """From now on pulls may break off, but a complete answer has to be right."""
         self._ending.set()
 
     def __enter__(self) -> Self:

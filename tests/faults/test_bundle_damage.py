@@ -1,4 +1,4 @@
-"""A bundle that was damaged anywhere: it is told what is wrong, and nothing wrong gets in."""
+"""A bundle that is damaged anywhere: verify says what is wrong, and import stores nothing wrong."""
 
 import hashlib
 import random
@@ -14,7 +14,7 @@ from registry.bundle.read.open import open_paths
 from registry.bundle.read.verify import Verdict, verify
 from registry.errors import BundleInvalid
 from tests.harness.bundles import write_bundle, write_volumes
-from tests.harness.filled_folder import Depot, open_depot
+from tests.harness.filled_folder import FilledFolder, open_filled
 from tests.harness.sizes import list_sizes
 
 SEED = 25
@@ -23,17 +23,17 @@ FLIPS = list_sizes(60, 300, 2000, seconds=1800)
 
 
 @asynccontextmanager
-async def open_source(path: Path) -> AsyncIterator[Depot]:
-    """A depot with an index of two platforms, and an image that shares a layer with it."""
+async def open_source(path: Path) -> AsyncIterator[FilledFolder]:
+    """A filled folder with an index of two platforms, and an image that shares a layer with it."""
     chance = random.Random(SEED)
     shared = chance.randbytes(3000)
-    async with open_depot(path) as depot:
+    async with open_filled(path) as filled:
         app = "docker.io/library/app"
-        amd = await depot.put_image(app, [shared, chance.randbytes(150_000)])
-        arm = await depot.put_image(app, [shared, chance.randbytes(700)], platform="linux/arm64")
-        await depot.put_index(f"{app}:1", {"linux/amd64": amd, "linux/arm64": arm})
-        await depot.put_image("ghcr.io/team/tool:2", [shared, chance.randbytes(90_000)])
-        yield depot
+        amd = await filled.put_image(app, [shared, chance.randbytes(150_000)])
+        arm = await filled.put_image(app, [shared, chance.randbytes(700)], platform="linux/arm64")
+        await filled.put_index(f"{app}:1", {"linux/amd64": amd, "linux/arm64": arm})
+        await filled.put_image("ghcr.io/team/tool:2", [shared, chance.randbytes(90_000)])
+        yield filled
 
 
 def examine(*paths: Path) -> Verdict | str:
@@ -45,33 +45,33 @@ def examine(*paths: Path) -> Verdict | str:
         return str(error)
 
 
-async def load(depot: Depot, *paths: Path) -> Imported | None:
+async def load(filled: FilledFolder, *paths: Path) -> Imported | None:
     """Import; None where the bundle was refused."""
     try:
         with open_paths(paths) as opened:
-            return await depot.content.importer.load(opened, lambda _: None)
+            return await filled.content.importer.load(opened, lambda _: None)
     except BundleInvalid:
         return None
 
 
-def find_wrong(depot: Depot) -> list[Path]:
+def find_wrong(filled: FilledFolder) -> list[Path]:
     """Return what is stored and is not what its name says."""
     return [
         path
-        for path in (depot.path / "blobs").glob("*/*/*")
+        for path in (filled.path / "blobs").glob("*/*/*")
         if hashlib.sha256(path.read_bytes()).hexdigest() != path.name
     ]
 
 
-def read_tags(depot: Depot) -> list[str]:
-    return sorted(p.name for p in (depot.path / "tags").glob("**/@/tag-*"))
+def read_tags(filled: FilledFolder) -> list[str]:
+    return sorted(p.name for p in (filled.path / "tags").glob("**/@/tag-*"))
 
 
 async def check(tmp_path: Path, number: int, good: Sequence[Path], bad: Sequence[Path]) -> None:
-    """What is damaged is told and harms nothing, and the good one completes it."""
+    """Verify reports the damage, import stores nothing wrong, and the good bundle completes it."""
     verdict = examine(*bad)
     assert isinstance(verdict, str) or not verdict.is_whole, bad
-    async with open_depot(tmp_path / f"there-{number}") as there:
+    async with open_filled(tmp_path / f"there-{number}") as there:
         done = await load(there, *bad)
         assert find_wrong(there) == []
         if done is not None:
@@ -124,7 +124,7 @@ async def test_every_end_before_the_end_is_told(tmp_path: Path, stride: int) -> 
 
 
 async def test_each_volume_may_be_missing_or_damaged(tmp_path: Path) -> None:
-    """Without any of the volumes, or with one that is damaged, its number or name is told."""
+    """Verify names the missing volume by number, and the damaged one by file."""
     async with open_source(tmp_path / "here") as here:
         good = await write_volumes(here, NAMES, tmp_path, 96 * 1024)
     assert len(good) == 3
@@ -161,14 +161,14 @@ async def test_each_volume_may_be_missing_or_damaged(tmp_path: Path) -> None:
 
 
 @asynccontextmanager
-async def open_large(path: Path) -> AsyncIterator[Depot]:
-    """A depot with two images, of which layers are larger than some volumes."""
+async def open_large(path: Path) -> AsyncIterator[FilledFolder]:
+    """A filled folder with two images, of which layers are larger than some volumes."""
     chance = random.Random(SEED)
     shared = chance.randbytes(3000)
-    async with open_depot(path) as depot:
+    async with open_filled(path) as filled:
         for name, size in zip(NAMES, (450_000, 230_000), strict=True):
-            await depot.put_image(name, [shared, chance.randbytes(size), chance.randbytes(40_000)])
-        yield depot
+            await filled.put_image(name, [shared, chance.randbytes(size), chance.randbytes(40_000)])
+        yield filled
 
 
 @pytest.mark.parametrize("order", ["in order", "reversed", *range(6)])
@@ -183,7 +183,7 @@ async def test_volumes_one_after_the_other(tmp_path: Path, order: str | int) -> 
         random.Random(order).shuffle(volumes)
     total = known = 0
     for number, path in enumerate(volumes, 1):
-        async with open_depot(tmp_path / "there") as there:  # as a new process does
+        async with open_filled(tmp_path / "there") as there:  # as a new process does
             done = await load(there, path)
             assert done is not None
             total, known = total + done.blobs.new, known + done.blobs.known
@@ -203,7 +203,7 @@ async def test_only_the_damaged_volume_is_copied_again(tmp_path: Path) -> None:
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         (bad := tmp_path / "bad.tar").write_bytes(content)
-        async with open_depot(tmp_path / f"there-{number}") as there:
+        async with open_filled(tmp_path / f"there-{number}") as there:
             done = await load(there, *good[:number], bad, *good[number + 1 :])
             assert done is not None
             assert all(place.endswith(str(bad)) for place in done.blobs.damaged.values())
@@ -220,7 +220,7 @@ async def test_what_was_whole_before_is_not_imported_again(tmp_path: Path) -> No
     async with open_source(tmp_path / "here") as here:
         volumes = await write_volumes(here, NAMES, tmp_path, 96 * 1024)
     known = []
-    async with open_depot(tmp_path / "there") as there:
+    async with open_filled(tmp_path / "there") as there:
         for path in [*volumes, volumes[0]]:
             done = await load(there, path)
             assert done is not None

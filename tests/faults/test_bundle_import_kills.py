@@ -11,7 +11,7 @@ import pytest
 
 from tests.harness.bundles import write_bundle, write_volumes
 from tests.harness.commands import run_command, start_command
-from tests.harness.filled_folder import open_depot
+from tests.harness.filled_folder import open_filled
 from tests.harness.sizes import list_sizes
 
 SEED = 26
@@ -52,7 +52,7 @@ def kill_import(bundle: Path, config: Path, data: Path, delay: float) -> bool:
 async def test_an_import_survives_kills(tmp_path: Path, kills: int) -> None:
     """Whenever it is killed nothing wrong is stored, and importing again brings all of it."""
     chance = random.Random(SEED)
-    async with open_depot(tmp_path / "here") as here:
+    async with open_filled(tmp_path / "here") as here:
         shared = chance.randbytes(2_000_000)
         for name in NAMES:
             await here.put_image(name, [shared, *(chance.randbytes(3_000_000) for _ in range(4))])
@@ -62,7 +62,7 @@ async def test_an_import_survives_kills(tmp_path: Path, kills: int) -> None:
     hits = 0
     for number in range(kills):
         data = tmp_path / f"there-{number}"
-        async with open_depot(data):
+        async with open_filled(data):
             pass
         config = tmp_path / "entrepot.toml"
         config.write_text(f'[storage]\npath = "{data}"\n')
@@ -83,12 +83,12 @@ async def test_volumes_in_any_order_survive_kills(tmp_path: Path, seeds: range) 
     for number in seeds:
         chance, folder = random.Random(number), tmp_path / str(number)
         folder.mkdir()
-        async with open_depot(folder / "here") as here:
+        async with open_filled(folder / "here") as here:
             await here.put_image(NAMES[0], [chance.randbytes(size) for size in (9_000_000, 1000)])
             volumes = await write_volumes(here, NAMES[:1], folder, 4_000_000)
         chance.shuffle(volumes)
         wanted, data, config = read_content(folder / "here"), folder / "there", folder / "e.toml"
-        async with open_depot(data):
+        async with open_filled(data):
             pass
         config.write_text(f'[storage]\npath = "{data}"\n')
         for path in volumes:

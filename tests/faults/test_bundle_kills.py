@@ -13,7 +13,7 @@ import pytest
 
 from tests.harness.commands import run_command, start_command
 from tests.harness.deadline import await_truth
-from tests.harness.filled_folder import open_depot
+from tests.harness.filled_folder import open_filled
 from tests.harness.large_layer import MIB
 from tests.harness.sizes import list_sizes
 
@@ -23,10 +23,10 @@ KILLS = list_sizes(2, 8, 50, seconds=900)
 
 
 async def put_images(data: Path, chance: random.Random) -> None:
-    async with open_depot(data) as depot:
+    async with open_filled(data) as filled:
         for number in range(6):
             layers = [chance.randbytes(8 * MIB), chance.randbytes(100)]
-            await depot.put_image(f"docker.io/team/i{number}:1", layers)
+            await filled.put_image(f"docker.io/team/i{number}:1", layers)
 
 
 def is_open(pid: int, path: Path) -> bool:

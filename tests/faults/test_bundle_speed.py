@@ -16,7 +16,7 @@ from registry.bundle.write.writer import write_file
 from registry.store.data_folder import open_folder
 from registry.wiring.content import open_handles
 from tests.harness.bundles import plan_bundle
-from tests.harness.filled_folder import open_depot
+from tests.harness.filled_folder import open_filled
 
 MIB = 1024 * 1024
 APP = "docker.io/library/app:1"
@@ -39,7 +39,7 @@ run()
 async def make_bundle(folder: Path, size: int) -> Path:
     """A bundle of an image with eight layers, `size` MiB together, written as commands do."""
     path = folder / "b.tar"
-    async with open_depot(folder / "here") as here:
+    async with open_filled(folder / "here") as here:
         chance = random.Random(size)
         layers = [b"".join(chance.randbytes(MIB) for _ in range(size // 8)) for _ in range(8)]
         await here.put_image(APP, layers)
@@ -66,7 +66,7 @@ async def test_importing_is_nearly_as_fast_as_hashing(
     bundle = await make_bundle(tmp_path, size)
     config = tmp_path / "entrepot.toml"
     config.write_text(f'[storage]\npath = "{tmp_path / "there"}"\n')
-    async with open_depot(tmp_path / "there"):
+    async with open_filled(tmp_path / "there"):
         pass
     os.sync()
 

@@ -107,7 +107,7 @@ def test_expired_tokens_are_renewed(
 def test_another_endpoint_ends_the_blob(
     hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, connections: int
 ) -> None:
-    """When the first endpoint dies in the middle of a blob, the second gives the rest."""
+    """When the first endpoint stops in the middle of a blob, the second sends the rest."""
     with FakeUpstream() as second:
         hub.rate = 8 * MIB
         layer = publish(tmp_path, 12 * MIB, hub, second)

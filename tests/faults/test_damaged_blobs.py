@@ -1,4 +1,4 @@
-"""Bytes that change on the disk: found, quarantined, fetched again, and never served once found."""
+"""Bytes that change on the disk: found, set aside, fetched again, and never served once found."""
 
 import json
 import random
@@ -21,13 +21,13 @@ from tests.integration.wire import Answer, wait_until
 
 SEED = 18
 IMAGES = 4
-LAYERS = 30  # of each image; twenty stay sound
-DAMAGED = 100
+LAYERS = 30  # of each image; twenty stay intact
+ROTTEN = 100
 QUARANTINED = "SELECT digest FROM quarantine"
 
 
 @dataclass(frozen=True)
-class Depot:
+class StoredImages:
     """Images at an upstream, and a data folder that has stored all of them."""
 
     hub: FakeUpstream
@@ -45,8 +45,8 @@ class Depot:
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Depot]:
-    """Many small layers of many sizes; nobody serves the data folder, or writes to it."""
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredImages]:
+    """Store many small layers of many sizes; no process serves the data folder afterwards."""
     chance = random.Random(SEED)
     folder = tmp_path_factory.mktemp("filled")
     with FakeUpstream() as hub:
@@ -60,31 +60,31 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Depot]:
         ]
         settings = {"storage": {"audit_rate": 0}}
         with MirrorProcess(folder, {"docker.io": hub.url}, settings) as mirror:
-            depot = Depot(hub, images, mirror.data)
-            depot.pull_all(mirror)
+            copied = StoredImages(hub, images, mirror.data)
+            copied.pull_all(mirror)
             await_consistency(mirror.data)
-        yield depot
+        yield copied
 
 
 @pytest.fixture
-def depot(filled: Depot, tmp_path: Path) -> Iterator[Depot]:
-    """A copy of the data folder, to be spoilt; the upstream counts from here."""
+def copied(filled: StoredImages, tmp_path: Path) -> Iterator[StoredImages]:
+    """Copy the data folder, so that a test can damage it; the upstream counts from here."""
     filled.hub.journal.clear()
-    yield Depot(filled.hub, filled.images, shutil.copytree(filled.data, tmp_path / "data"))
+    yield StoredImages(filled.hub, filled.images, shutil.copytree(filled.data, tmp_path / "data"))
     filled.hub.start()
 
 
 def open_mirror(
-    make_mirror: MirrorMaker, depot: Depot, *, rate: int | str = 0, offline: bool = False
+    make_mirror: MirrorMaker, copied: StoredImages, *, rate: int | str = 0, offline: bool = False
 ) -> MirrorProcess:
     """A mirror of it that audits by itself at this rate."""
-    storage = {"path": str(depot.data), "audit_rate": rate}
+    storage = {"path": str(copied.data), "audit_rate": rate}
     settings = {"storage": storage, "tags": {"fresh_for": "1h"}, "offline": offline}
-    return make_mirror(settings, upstreams={"docker.io": depot.hub.url})
+    return make_mirror(settings, upstreams={"docker.io": copied.hub.url})
 
 
 def overwrite(path: Path, change: Callable[[bytearray], None]) -> None:
-    """Change the bytes of a file that nobody may write, as a failing disk would."""
+    """Change the bytes of a read-only file, as a failing disk would."""
     content = bytearray(path.read_bytes())
     mode = path.stat().st_mode
     change(content)
@@ -93,16 +93,16 @@ def overwrite(path: Path, change: Callable[[bytearray], None]) -> None:
     path.chmod(mode)
 
 
-def spoil(depot: Depot) -> set[str]:
+def spoil(copied: StoredImages) -> set[str]:
     """Flip bits of one byte of a hundred blobs, each at a place by chance; which blobs."""
     chance = random.Random(SEED)
-    damaged = chance.sample(list(depot.layers), DAMAGED)
+    damaged = chance.sample(list(copied.layers), ROTTEN)
 
     def flip(content: bytearray) -> None:
         content[chance.randrange(len(content))] ^= chance.randrange(1, 256)
 
     for digest in damaged:
-        overwrite(blob_file(depot.data, digest), flip)
+        overwrite(blob_file(copied.data, digest), flip)
     return set(damaged)
 
 
@@ -113,11 +113,11 @@ def audit(mirror: MirrorProcess) -> tuple[int, dict[str, Any]]:
 
 
 def test_an_audit_finds_every_flipped_byte(
-    depot: Depot, make_mirror: MirrorMaker, note: Callable[[str], None]
+    copied: StoredImages, make_mirror: MirrorMaker, note: Callable[[str], None]
 ) -> None:
-    """Exactly the spoilt blobs are damaged, and each is fetched once more, by its next pull."""
-    damaged = spoil(depot)
-    mirror = open_mirror(make_mirror, depot)
+    """An audit finds exactly the damaged blobs, and the next pull downloads each once more."""
+    damaged = spoil(copied)
+    mirror = open_mirror(make_mirror, copied)
 
     code, found = audit(mirror)
 
@@ -126,27 +126,27 @@ def test_an_audit_finds_every_flipped_byte(
     assert sorted(found["damaged"]) == sorted(damaged)
     others = ("unknown", "missing", "unreadable", "recovered_names")
     assert [found[each] for each in others] == [[], [], [], 0]
-    assert {digest for (digest,) in list_rows(depot.data / "catalog.db", QUARANTINED)} == damaged
-    depot.pull_all(mirror)
-    depot.pull_all(mirror)
-    fetches = {layer: depot.hub.journal.blob_fetches(layer) for layer in depot.layers}
-    assert fetches == {layer: int(layer in damaged) for layer in depot.layers}
-    await_consistency(depot.data)
+    assert {digest for (digest,) in list_rows(copied.data / "catalog.db", QUARANTINED)} == damaged
+    copied.pull_all(mirror)
+    copied.pull_all(mirror)
+    fetches = {layer: copied.hub.journal.blob_fetches(layer) for layer in copied.layers}
+    assert fetches == {layer: int(layer in damaged) for layer in copied.layers}
+    await_consistency(copied.data)
     assert audit(mirror)[0] == 0
 
 
-def test_offline_the_damaged_is_not_there(depot: Depot, make_mirror: MirrorMaker) -> None:
-    """What was quarantined and nobody can fetch is refused, and what is sound is served."""
-    damaged = spoil(depot)
-    mirror = open_mirror(make_mirror, depot, offline=True)
+def test_offline_the_rotten_is_not_there(copied: StoredImages, make_mirror: MirrorMaker) -> None:
+    """Offline, a damaged blob is refused, and an intact one is served."""
+    damaged = spoil(copied)
+    mirror = open_mirror(make_mirror, copied, offline=True)
     assert set(audit(mirror)[1]["damaged"]) == damaged
 
-    answers = {layer: pull_blob(mirror, image, layer) for layer, image in depot.layers.items()}
+    answers = {layer: pull_blob(mirror, image, layer) for layer, image in copied.layers.items()}
 
     refused = {layer: answer for layer, answer in answers.items() if answer.status != 200}
     assert refused.keys() == damaged
     assert set(map(tell, refused.values())) == {(404, "BLOB_UNKNOWN")}
-    assert len(depot.hub.journal) == 0
+    assert len(copied.hub.journal) == 0
 
 
 def tell(answer: Answer) -> tuple[int, str]:
@@ -155,36 +155,36 @@ def tell(answer: Answer) -> tuple[int, str]:
 
 @pytest.mark.parametrize("is_offline", [False, True])
 def test_a_pull_notices_a_truncated_blob(
-    depot: Depot, make_mirror: MirrorMaker, is_offline: bool
+    copied: StoredImages, make_mirror: MirrorMaker, is_offline: bool
 ) -> None:
-    """Half a file is quarantined by the pull that meets it, without any audit."""
-    image = depot.images[0]
+    """Half a file is set aside by the pull that meets it, without any audit."""
+    image = copied.images[0]
     layer = max(image.layers, key=lambda each: image.sizes[each])
     half = image.sizes[layer] // 2
-    overwrite(blob_file(depot.data, layer), lambda content: content.__delitem__(slice(half, None)))
-    mirror = open_mirror(make_mirror, depot, offline=is_offline)
+    overwrite(blob_file(copied.data, layer), lambda content: content.__delitem__(slice(half, None)))
+    mirror = open_mirror(make_mirror, copied, offline=is_offline)
 
     answer = pull_blob(mirror, image, layer)
 
     assert answer.status == (404 if is_offline else 200)
-    assert depot.hub.journal.blob_fetches(layer) == (not is_offline)
+    assert copied.hub.journal.blob_fetches(layer) == (not is_offline)
     assert [event["blob"] for event in mirror.events("blob quarantined")] == [layer]
-    assert list_rows(depot.data / "catalog.db", QUARANTINED) == [(layer,)]
-    (aside,) = (depot.data / "quarantine").iterdir()
+    assert list_rows(copied.data / "catalog.db", QUARANTINED) == [(layer,)]
+    (aside,) = (copied.data / "quarantine").iterdir()
     assert aside.stat().st_size == half
-    await_consistency(depot.data)
+    await_consistency(copied.data)
 
 
-def test_the_background_audit_finds_rot(depot: Depot, make_mirror: MirrorMaker) -> None:
-    """A running mirror reads all it has by itself, and says what it has quarantined."""
-    damaged = spoil(depot)
-    mirror = open_mirror(make_mirror, depot, rate="1GiB")
+def test_the_background_audit_finds_rot(copied: StoredImages, make_mirror: MirrorMaker) -> None:
+    """A running mirror reads all it has by itself, and says what it has set aside."""
+    damaged = spoil(copied)
+    mirror = open_mirror(make_mirror, copied, rate="1GiB")
 
     wait_until(lambda: mirror.events("audit ended"), "the background audit")
 
     (ended,) = mirror.events("audit ended")
-    assert (ended["auditor"], ended["damaged"]) == ("background", DAMAGED)
+    assert (ended["auditor"], ended["damaged"]) == ("background", ROTTEN)
     assert (ended["unknown"], ended["missing"], ended["unread"]) == (0, 0, 0)
     assert {event["blob"] for event in mirror.events("blob quarantined")} == damaged
-    depot.pull_all(mirror)
-    await_consistency(depot.data)
+    copied.pull_all(mirror)
+    await_consistency(copied.data)

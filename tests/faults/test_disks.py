@@ -130,7 +130,7 @@ def test_a_disk_that_is_full_already(
 def test_another_program_takes_the_room_during_a_fill(
     hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, small_disk: Path
 ) -> None:
-    """Room that was promised and is gone costs nobody a blob; when there is some, it is kept."""
+    """When reserved space is gone, clients still get the blob; it is stored when there is space."""
     mount("-o", "remount,size=64m", str(small_disk))
     layer = publish(tmp_path, SIZE, hub)
     hub.rate = 8 * MIB
@@ -216,7 +216,7 @@ def expect_caching(mirror: MirrorProcess, large: list[LargeLayer], small: list[I
 
 
 def pull_small(mirror: MirrorProcess, images: list[Image]) -> list[str | None]:
-    """Pull images of a few bytes, and tell where they came from."""
+    """Pull images of a few bytes; return the origin of each answer."""
     origins = []
     for image in images:
         base = f"{mirror.url}/v2/{image.repository}"

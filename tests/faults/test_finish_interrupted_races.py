@@ -1,4 +1,4 @@
-"""What crashes have left, ended by the background process while others continue it."""
+"""The background process finishes interrupted work while other processes go on with it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -34,7 +34,7 @@ Step = Callable[[], Awaitable[object]]
 
 
 class Meanwhile(UsageCatalog):
-    """A catalog at which others do something just before the background process does."""
+    """A catalog in which another process acts just before the background process does."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -98,7 +98,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def test_mending_spares_a_blob_that_has_just_come_back(site: Site) -> None:
-    """A blob that was evicted and is downloaded again just now keeps its file and its row."""
+    """A blob that is evicted and downloaded again during the repair keeps its file and its row."""
     await site.mark_deleting(FIRST, 1)
     await site.mark_deleting(DIGEST, SIZE)
     writers = []
@@ -138,7 +138,7 @@ async def test_mending_takes_no_promise_back_from_a_living_fill(site: Site) -> N
 
 
 async def test_a_fill_that_gives_up_takes_nothing_from_its_successor(site: Site) -> None:
-    """Whoever takes over a part has all the room that it asked for, whatever the former settles."""
+    """A writer that takes over a partial file keeps its reservation when the former one settles."""
     tap = Tap()
     tap.give(SIZE // 3)
     source = MemorySource(tap, blobs={(REPOSITORY.name, str(DIGEST)): CONTENT})
@@ -157,7 +157,7 @@ async def test_a_fill_that_gives_up_takes_nothing_from_its_successor(site: Site)
 
 
 async def test_room_that_the_dead_were_promised_is_room(site: Site) -> None:
-    """What a fill was promised and never took is given to the next that lacks it, at once."""
+    """Space that a download reserved and did not use goes to the next download at once."""
     await site.others.reserve(FIRST, LIMIT - SIZE, LIMIT)
 
     await site.room.reserve(DIGEST, 2 * SIZE)

@@ -1,4 +1,4 @@
-"""kill -9 in the middle of a fill: it goes on from the disk, and nothing wrong is ever served."""
+"""kill -9 during a download: it resumes from the disk, and no wrong blob is ever complete."""
 
 import os
 import random
@@ -43,7 +43,7 @@ def assert_nothing_wrong_is_complete(layer: LargeLayer, mirror: MirrorProcess) -
 
 @pytest.mark.parametrize("connections", [4, 1])
 @pytest.mark.parametrize(("size", "kills"), SIZES)
-def test_a_fill_survives_the_death_of_everything(
+def test_a_download_survives_kills_of_all_processes(
     hub: FakeUpstream,
     make_mirror: MirrorMaker,
     tmp_path: Path,
@@ -52,7 +52,7 @@ def test_a_fill_survives_the_death_of_everything(
     kills: int,
     connections: int,
 ) -> None:
-    """After each kill the fill goes on from what was on disk, and costs little more than once."""
+    """After each kill the download resumes from the disk, and transfers little more than once."""
     hub.rate = 24 * MIB
     layer = publish(tmp_path, size, hub)
     mirror = make_mirror(
@@ -91,7 +91,7 @@ def test_a_fill_survives_the_death_of_everything(
 def test_a_follower_takes_over(
     hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, note: Callable[[str], None]
 ) -> None:
-    """When the writing worker dies, clients of the other one get the rest through theirs."""
+    """When the writing worker is killed, clients of the other worker get the rest from it."""
     hub.rate = 8 * MIB
     layer = publish(tmp_path, 16 * MIB, hub)
     mirror = make_mirror(upstreams={"docker.io": {"endpoints": [hub.url], "connections": 1}})

@@ -80,7 +80,7 @@ def test_a_complete_wrong_part_is_thrown_away(
 def test_a_short_part_with_a_verdict_is_thrown_away(
     layer: LargeLayer, begun: MirrorProcess, mode: int
 ) -> None:
-    """A part that was condemned, or lost its end in a power cut, is not gone on with."""
+    """A partial file that is marked as wrong, or lost its end in a power cut, is not resumed."""
     leave(layer, begun, layer.expected.read_bytes()[:-1], mode)
 
     seen = pull(layer, begun)

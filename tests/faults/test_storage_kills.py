@@ -1,4 +1,4 @@
-"""kill -9 of everything at any moment: the books are right again, and so is every answer."""
+"""kill -9 of all processes at any moment: catalog and disk agree again, every answer is right."""
 
 import json
 import random
@@ -24,28 +24,28 @@ SEED = 15
 IMAGES = 12
 LAYERS = (32 * KIB, 256 * KIB, MIB)
 ROOM = 6 * MIB  # of the 15 that all images take
-WARM = 4  # pulls between a restart and a look at the books
+WARM = 4  # pulls between a restart and a check of the catalog
 SPAN = 0.25  # seconds of work within which everything is killed, mostly in the first of them
 KILLS = list_sizes(3, 12, 180, seconds=1800)
 
 
 @dataclass
-class Storm:
-    """A mirror that is killed again and again, and what was seen of it."""
+class KillLoop:
+    """A mirror that is killed again and again, and what was measured."""
 
     mirror: MirrorProcess
     images: list[Image]
     chance: random.Random
     pulled: int = 0
-    slowest: float = 0.0  # seconds until the books were right
+    slowest: float = 0.0  # seconds until catalog and disk agreed
     fullest: int = 0  # bytes on the disk when it was killed
-    deeds: Counter[str] = field(default_factory=Counter)
+    commands: Counter[str] = field(default_factory=Counter)
     interrupted: Counter[str] = field(default_factory=Counter)
 
-    def start_deed(self, number: int) -> HeldCommand | None:
-        """What an operator is going to do beside the pulls; now and then nothing."""
+    def prepare_command(self, number: int) -> HeldCommand | None:
+        """Prepare a command that an operator runs beside the pulls; None now and then."""
         image = f"{self.chance.choice(self.images).repository}:1"
-        deeds: list[tuple[str, ...]] = [
+        commands: list[tuple[str, ...]] = [
             ("images", "pin", image),
             ("cache", "audit", "--json"),
             ("images", "rm", image),
@@ -53,36 +53,36 @@ class Storm:
             ("images", "unpin", "*"),
             (),
         ]
-        words = deeds[number % len(deeds)]
-        pipe = self.mirror.config.with_name("deed.toml")
+        words = commands[number % len(commands)]
+        pipe = self.mirror.config.with_name("command.toml")
         return HeldCommand(pipe, self.mirror.config, *words) if words else None
 
     def load(self) -> Load:
         return Load(self.mirror, self.images, self.chance.randrange(1 << 20))
 
     def live(self) -> None:
-        """Pull while the steward mends, then let all come to rest and look at the books."""
+        """Pull while the background process repairs, then wait until catalog and disk agree."""
         with self.load() as load:
             wait_until(lambda: load.pulled >= WARM or load.is_over(), "pulls after a restart")
         self.pulled += load.pulled
         self.slowest = max(self.slowest, await_consistency(self.mirror.data))
 
-    def die(self, deed: HeldCommand | None) -> None:
-        """Kill every process at a random moment of a deed under load."""
+    def die(self, command: HeldCommand | None) -> None:
+        """Kill every process at a random moment of a command under load."""
         with self.load() as load:
-            if deed is not None:
-                deed.release(self.mirror.data / "catalog.db")
+            if command is not None:
+                command.release(self.mirror.data / "catalog.db")
             time.sleep(self.chance.random() ** 2 * SPAN)
             load.expect_end()
-            if deed is not None:
-                deed.kill()
+            if command is not None:
+                command.kill()
             self.mirror.kill()
         self.fullest = max(self.fullest, measure_files(self.mirror.data))
         self.pulled += load.pulled
-        name = "none" if deed is None else deed.name
-        self.deeds[name] += 1
-        if deed is not None:
-            self.interrupted[name] += is_interrupted(deed)
+        name = "none" if command is None else command.name
+        self.commands[name] += 1
+        if command is not None:
+            self.interrupted[name] += is_interrupted(command)
 
 
 def measure_files(data: Path) -> int:
@@ -91,20 +91,20 @@ def measure_files(data: Path) -> int:
     return sum(path.stat().st_size for path in files)
 
 
-def is_interrupted(deed: HeldCommand) -> bool:
-    """Whether a command was killed; if not it has done its work, and found nothing wrong."""
-    code, told = deed.join()
+def is_interrupted(command: HeldCommand) -> bool:
+    """Return whether a command was killed; otherwise it has ended, and found nothing wrong."""
+    code, told = command.join()
     if code < 0:
         return True
     assert code in (0, 1), told
-    if deed.name == "cache audit":
+    if command.name == "cache audit":
         found = json.loads(told)
         assert (found["damaged"], found["missing"]) == ([], []), told
     return False
 
 
 def judge(mirror: MirrorProcess) -> str:
-    """Audit twice: nothing that was promised lacks, and after the first all is well."""
+    """Audit twice: no recorded blob is missing or damaged, and the second audit finds nothing."""
     first = mirror.run("cache", "audit", "--restart", "--json")
     second = mirror.run("cache", "audit", "--restart")
     found = {name: each for name, each in json.loads(first.stdout).items() if each}
@@ -115,34 +115,34 @@ def judge(mirror: MirrorProcess) -> str:
 
 
 @pytest.mark.parametrize("kills", KILLS)
-def test_the_books_survive_the_death_of_everything(
+def test_catalog_and_disk_agree_after_kills(
     hub: FakeUpstream, make_mirror: MirrorMaker, note: Callable[[str], None], kills: int
 ) -> None:
-    """After any kill no row promises what is not there, the sum is right, and so is each answer."""
+    """After any kill each row has its file, and the sum of used bytes and all answers are right."""
     hub.rate = 16 * MIB
     chance = random.Random(SEED)
     images = [
-        hub.add_image(f"storm/i{number}", "1", [chance.randbytes(size) for size in LAYERS])
+        hub.add_image(f"loop/i{number}", "1", [chance.randbytes(size) for size in LAYERS])
         for number in range(IMAGES)
     ]
     storage = {"limit": ROOM, "reserve": 0, "audit_rate": 0}
-    storm = Storm(make_mirror({"storage": storage, "tags": {"fresh_for": "1h"}}), images, chance)
+    loop = KillLoop(make_mirror({"storage": storage, "tags": {"fresh_for": "1h"}}), images, chance)
     for number in range(kills):
-        deed = storm.start_deed(number)
+        command = loop.prepare_command(number)
         try:
-            storm.live()
-            storm.die(deed)
+            loop.live()
+            loop.die(command)
         finally:
-            if deed is not None:
-                deed.kill()
-        storm.mirror.start()
-    storm.live()
+            if command is not None:
+                command.kill()
+        loop.mirror.start()
+    loop.live()
 
-    assert storm.fullest <= ROOM
-    audits = judge(storm.mirror)
+    assert loop.fullest <= ROOM
+    audits = judge(loop.mirror)
     note(
-        f"seed {SEED}, {kills} kills beside {dict(storm.deeds)}, of which"
-        f" {dict(storm.interrupted)} had not ended; {storm.pulled} pulls, all right; at most"
-        f" {storm.fullest / ROOM:.3f} of the limit taken; books right after {storm.slowest:.2f} s"
+        f"seed {SEED}, {kills} kills beside {dict(loop.commands)}, of which"
+        f" {dict(loop.interrupted)} had not ended; {loop.pulled} pulls, all right; at most"
+        f" {loop.fullest / ROOM:.3f} of the limit taken; catalog right after {loop.slowest:.2f} s"
         f" at most; {audits}"
     )

@@ -20,7 +20,7 @@ from tests.integration.wire import PATIENCE, fetch, wait_until
 
 SEED = 17
 CLIENTS = 20
-BLOBS = 10  # each is pulled by two clients, so that workers share flights too
+BLOBS = 10  # each is pulled by two clients, so that workers share downloads too
 SIZE = 2 * MIB
 
 

@@ -56,7 +56,7 @@ def pull(
 
 @pytest.mark.parametrize("connections", [4, 1])
 @pytest.mark.parametrize("flip_at", [0, SIZE // 2, -1])
-def test_no_reader_gets_a_whole_lie(
+def test_no_reader_gets_a_complete_wrong_blob(
     hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, connections: int, flip_at: int
 ) -> None:
     """Readers of both workers, early and late, are cut off before the end; then all is well."""
@@ -82,12 +82,12 @@ def test_no_reader_gets_a_whole_lie(
 def test_the_next_pull_asks_another_endpoint(
     hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path
 ) -> None:
-    """After one fault every worker takes this blob from the endpoint that has not lied."""
+    """After wrong bytes every worker downloads this blob from the other endpoint."""
     with FakeUpstream() as honest:
         layer = publish(tmp_path, 2 * MIB, hub, honest)
         hub.faults.add(Fault("cdn", Lie(MIB), times=None))
         # Two mirrors of one worker each on one folder would do as well: what counts is that the
-        # process which is asked next never spoke to the liar.
+        # process which is asked next never asked the wrong endpoint.
         mirror = build(make_mirror, 4, hub, honest)
 
         (cut_off,) = pull(layer, mirror)
@@ -99,7 +99,7 @@ def test_the_next_pull_asks_another_endpoint(
         assert honest.journal.blob_fetches(layer.digest) > 0
 
 
-def test_shifted_bytes_are_a_lie(
+def test_shifted_bytes_are_found(
     hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path
 ) -> None:
     """A resume that claims the right range and sends another is found out at the end."""

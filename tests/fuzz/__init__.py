@@ -1,1 +1,1 @@
-"""A coverage-guided fuzzer over everything that reads what strangers wrote."""
+"""A coverage-guided fuzzer over all code that reads untrusted input."""

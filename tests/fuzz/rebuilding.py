@@ -1,4 +1,4 @@
-"""Mutated archives made whole again as far as sums go, so that what lies behind is reached."""
+"""Mutated archives with correct checksums, so that mutations reach the code behind them."""
 
 import json
 from collections.abc import Iterator

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from tests.harness.bundles import write_bundle, write_volumes
-from tests.harness.filled_folder import Depot, open_depot
+from tests.harness.filled_folder import FilledFolder, open_filled
 
 IMAGE, OTHER = "docker.io/library/a:1", "ghcr.io/b/c:2"
 DIGEST = "sha256:" + "0" * 64
@@ -42,11 +42,11 @@ def make_archives() -> list[bytes]:
 
 async def _make_archives() -> list[bytes]:
     with tempfile.TemporaryDirectory() as name:
-        async with open_depot(Path(name) / "depot") as depot:
-            await _fill(depot)
-            whole = await write_bundle(depot, [IMAGE, OTHER])
-            small = await write_bundle(depot, [OTHER])
-            volumes = await write_volumes(depot, [IMAGE], Path(name), 96 * 1024)
+        async with open_filled(Path(name) / "filled") as filled:
+            await _fill(filled)
+            whole = await write_bundle(filled, [IMAGE, OTHER])
+            small = await write_bundle(filled, [OTHER])
+            volumes = await write_volumes(filled, [IMAGE], Path(name), 96 * 1024)
             return [whole, small, *(path.read_bytes() for path in volumes[:1])]
 
 
@@ -57,13 +57,13 @@ def make_manifests() -> list[bytes]:
 
 async def _make_manifests() -> list[bytes]:
     with tempfile.TemporaryDirectory() as name:
-        async with open_depot(Path(name) / "depot") as depot:
-            return await _fill(depot)
+        async with open_filled(Path(name) / "filled") as filled:
+            return await _fill(filled)
 
 
-async def _fill(depot: Depot) -> list[bytes]:
-    amd = await depot.put_image("docker.io/library/a", [b"shared", bytes(2000)])
-    arm = await depot.put_image("docker.io/library/a", [b"shared"], platform="linux/arm64")
-    index = await depot.put_index(IMAGE, {"linux/amd64": amd, "linux/arm64": arm})
-    other = await depot.put_image(OTHER, [b"shared", b"own"])
+async def _fill(filled: FilledFolder) -> list[bytes]:
+    amd = await filled.put_image("docker.io/library/a", [b"shared", bytes(2000)])
+    arm = await filled.put_image("docker.io/library/a", [b"shared"], platform="linux/arm64")
+    index = await filled.put_index(IMAGE, {"linux/amd64": amd, "linux/arm64": arm})
+    other = await filled.put_image(OTHER, [b"shared", b"own"])
     return [index.raw, amd.raw, other.raw]

@@ -23,7 +23,7 @@ from registry.oci.digest import Digest
 from registry.oci.manifest import parse_manifest
 from tests.fuzz.rebuilding import rebuild, restamp
 from tests.fuzz.seeds import LISTS, make_archives, make_manifests
-from tests.harness.filled_folder import open_depot
+from tests.harness.filled_folder import open_filled
 
 Look = Callable[[bytes], None]
 
@@ -82,15 +82,15 @@ def read_lists() -> Iterator[Look]:
 def load_archives() -> Iterator[Look]:
     """Import into a store: what is kept is what its name says, and nothing is written beside it."""
     with tempfile.TemporaryDirectory() as name, asyncio.Runner() as runner:
-        place, archive = Path(name) / "depot", Path(name) / "archive.tar"
-        opening = open_depot(place)
-        depot = runner.run(opening.__aenter__())
+        place, archive = Path(name) / "filled", Path(name) / "archive.tar"
+        opening = open_filled(place)
+        filled = runner.run(opening.__aenter__())
 
         def look(raw: bytes) -> None:
             archive.write_bytes(rebuild(raw))
             with refused(), open_paths([archive]) as opened:
-                runner.run(depot.content.importer.load(opened, lambda _: None))
-            assert {each.name for each in Path(name).iterdir()} == {"depot", "archive.tar"}
+                runner.run(filled.content.importer.load(opened, lambda _: None))
+            assert {each.name for each in Path(name).iterdir()} == {"filled", "archive.tar"}
             for blob in (place / "blobs").glob("*/*/*"):
                 assert hashlib.new(blob.parts[-3], blob.read_bytes()).hexdigest() == blob.name
                 blob.unlink()

@@ -1,4 +1,4 @@
-"""Bundles of what a depot has, as files, and a served one."""
+"""Bundles of what a filled folder has, as files, and a served one."""
 
 import subprocess
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from registry.store.contract import BlobReader
 from registry.store.data_folder import open_folder
 from registry.wiring.content import open_handles
 from tests.harness.commands import run_command
-from tests.harness.filled_folder import Depot, split
+from tests.harness.filled_folder import FilledFolder, split
 from tests.harness.mirror import MirrorProcess
 
 WHOLE = Choice("complete", ())
@@ -49,28 +49,30 @@ class BundleProcess(MirrorProcess):
         return done
 
 
-async def plan(depot: Depot, names: Sequence[str], choice: Choice = WHOLE) -> Plan:
+async def plan(filled: FilledFolder, names: Sequence[str], choice: Choice = WHOLE) -> Plan:
     """Plan a bundle of images by name; all have to be there."""
     requests = []
     for name in names:
         repository, tag = split(name)
         assert tag is not None
         requests.append(ImageRequest(repository, tag))
-    planned = await depot.content.planner.plan(requests, choice)
+    planned = await filled.content.planner.plan(requests, choice)
     assert planned.failures == {}
     return planned
 
 
-async def write_tar(depot: Depot, planned: Plan, path: Path) -> Path:
+async def write_tar(filled: FilledFolder, planned: Plan, path: Path) -> Path:
     """Write a bundle as one file."""
     head = write_head(planned.lock, planned.manifests)
-    await write_file(Contents(head, list_whole(planned.lock), _store(depot)), path, lambda _: None)
+    await write_file(Contents(head, list_whole(planned.lock), _store(filled)), path, lambda _: None)
     return path
 
 
-async def write_volumes(depot: Depot, planned: Plan, folder: Path, limit: int) -> list[Path]:
+async def write_volumes(
+    filled: FilledFolder, planned: Plan, folder: Path, limit: int
+) -> list[Path]:
     """Write a bundle as volumes of at most `limit` bytes each."""
-    lock, store = planned.lock, _store(depot)
+    lock, store = planned.lock, _store(filled)
     pieces = cut(lock.blobs, len(lock.manifests), 16 * 1024, limit)
     paths = []
     for number, volume in enumerate(pieces, 1):
@@ -99,5 +101,5 @@ def _list_parts(lock: Lock, items: Sequence[Item], volume: Sequence[Piece]) -> d
     }
 
 
-def _store(depot: Depot) -> BlobReader:
-    return open_handles(open_folder(depot.path)).store
+def _store(filled: FilledFolder) -> BlobReader:
+    return open_handles(open_folder(filled.path)).store

@@ -1,4 +1,4 @@
-"""Bundles made of what a depot has: as a file, and cut into volumes."""
+"""Bundles made of what a filled folder has: as a file, and cut into volumes."""
 
 import io
 from collections.abc import Sequence
@@ -14,25 +14,25 @@ from registry.bundle.write.writer import write_stream
 from registry.oci.digest import Digest
 from registry.store.data_folder import open_folder
 from registry.wiring.content import open_handles
-from tests.harness.filled_folder import Depot, split
+from tests.harness.filled_folder import FilledFolder, split
 
 
 async def plan_bundle(
-    depot: Depot, names: Sequence[str], have: frozenset[Digest] = frozenset()
+    filled: FilledFolder, names: Sequence[str], have: frozenset[Digest] = frozenset()
 ) -> Plan:
     """Plan a bundle of whole images."""
     requests = [ImageRequest(*split(name)) for name in names]
-    plan = await depot.content.planner.plan(requests, Choice("complete", (), have))
+    plan = await filled.content.planner.plan(requests, Choice("complete", (), have))
     assert plan.failures == {}
     return plan
 
 
 async def write_bundle(
-    depot: Depot, names: Sequence[str], have: frozenset[Digest] = frozenset()
+    filled: FilledFolder, names: Sequence[str], have: frozenset[Digest] = frozenset()
 ) -> bytes:
     """Return the bytes of a bundle of images."""
-    plan = await plan_bundle(depot, names, have)
-    store = open_handles(open_folder(depot.path)).store
+    plan = await plan_bundle(filled, names, have)
+    store = open_handles(open_folder(filled.path)).store
     stream = io.BytesIO()
     contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
     await write_stream(contents, stream, lambda _: None)
@@ -50,9 +50,11 @@ def write_tar(files: Sequence[tuple[str, bytes]]) -> bytes:
     return b"".join(blocks) + END
 
 
-async def write_volumes(depot: Depot, names: Sequence[str], folder: Path, limit: int) -> list[Path]:
+async def write_volumes(
+    filled: FilledFolder, names: Sequence[str], folder: Path, limit: int
+) -> list[Path]:
     """Write a bundle as volumes of at most `limit` bytes."""
-    plan = await plan_bundle(depot, names)
+    plan = await plan_bundle(filled, names)
     lock, views = plan.lock, write_head(plan.lock, plan.manifests)
     head = [(name, views[name]) for name in ("bundle.json", "README.txt")]
     taken = sum(len(write_tar([file])) for file in head)
@@ -61,7 +63,7 @@ async def write_volumes(depot: Depot, names: Sequence[str], folder: Path, limit:
     for number, pieces in enumerate(volumes, 1):
         parts, files = {}, []
         for piece in pieces:
-            path = depot.path / "blobs" / piece.digest.algorithm / piece.digest.encoded[:2]
+            path = filled.path / "blobs" / piece.digest.algorithm / piece.digest.encoded[:2]
             content = (path / piece.digest.encoded).read_bytes()
             cutting = content[piece.start : piece.start + piece.size]
             name = format_blob_name(piece.digest, piece.part)

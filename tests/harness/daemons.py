@@ -17,7 +17,7 @@ from typing import Self
 
 START = 60.0  # seconds a daemon has to answer, on a busy machine
 STOP = 30.0  # seconds it has to end by itself
-DEAD_END = "http://127.0.0.1:9"  # nobody listens on the discard port
+DEAD_END = "http://127.0.0.1:9"  # no process listens on the discard port
 
 
 class Daemon:

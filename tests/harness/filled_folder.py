@@ -24,7 +24,7 @@ def make_settings(path: Path, **storage: object) -> Settings:
 
 
 @dataclass(frozen=True)
-class Depot:
+class FilledFolder:
     """An open data folder."""
 
     path: Path
@@ -104,9 +104,9 @@ def _describe(manifest: Manifest) -> dict[str, object]:
 
 
 @asynccontextmanager
-async def open_depot(path: Path, **storage: object) -> AsyncIterator[Depot]:
+async def open_filled(path: Path, **storage: object) -> AsyncIterator[FilledFolder]:
     """Open a data folder, making it if need be."""
     folder = open_folder(path)
     migrate(folder.catalog)
     async with open_content(make_settings(path, **storage)) as content:
-        yield Depot(path, content)
+        yield FilledFolder(path, content)

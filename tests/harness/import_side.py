@@ -16,7 +16,7 @@ from registry.bundle.format.signature import sign
 from registry.bundle.read.sources import read_member
 from registry.oci.digest import Digest
 from tests.harness.bundles import write_bundle, write_tar
-from tests.harness.filled_folder import open_depot
+from tests.harness.filled_folder import open_filled
 from tests.harness.mirror import run_command
 
 APP = "docker.io/library/app:1"
@@ -25,14 +25,14 @@ BASE, LAYER = b"base" * 20_000, b"layer" * 1000
 
 async def make_bundle(path: Path, *layers: bytes, have: frozenset[Digest] = frozenset()) -> bytes:
     """A bundle of an image with these layers."""
-    async with open_depot(path) as depot:
-        await depot.put_image(APP, layers)
-        return await write_bundle(depot, [APP], have)
+    async with open_filled(path) as filled:
+        await filled.put_image(APP, layers)
+        return await write_bundle(filled, [APP], have)
 
 
-async def make_far_side(path: Path, extra: str = "") -> Path:
+async def make_import_side(path: Path, extra: str = "") -> Path:
     """The configuration of an empty data folder; where it is."""
-    async with open_depot(path / "data"):
+    async with open_filled(path / "data"):
         pass
     config = path / "entrepot.toml"
     config.write_text(f'[storage]\npath = "{path / "data"}"\n{extra}')

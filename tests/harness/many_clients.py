@@ -117,7 +117,7 @@ class _Client:
 
 
 class _Loop:
-    """Receives for all clients, whoever has something."""
+    """Receives for all clients, in one loop."""
 
     def __init__(self, expected: _ExpectedBytes) -> None:
         self._expected = expected

@@ -32,7 +32,7 @@ def count_served(parent: int, url: str, clients: Collection[int] | None = None) 
 
 
 def find_lock_holder(path: Path) -> int | None:
-    """The process that holds a `flock` on the file; None when nobody does."""
+    """Return the process that holds a `flock` on the file; None without one."""
     inode = str(path.stat().st_ino)
     for line in Path("/proc/locks").read_text().splitlines():
         fields = line.split()

@@ -14,7 +14,7 @@ from tests.harness.large_layer import KIB
 from tests.harness.mirror import MirrorProcess
 from tests.integration.wire import fetch, list_tree, wait_until
 
-# When a blob was stored may be written down twice, by whoever looks for what crashes left.
+# The time of storing may be written twice: the repair after a crash writes it too.
 KNOWLEDGE = ("pins", "tags", "holdings", "links", "manifests")
 
 
@@ -23,7 +23,7 @@ def make_layer(seed: int, size: int = 64 * KIB) -> bytes:
 
 
 def pull(mirror: MirrorProcess, *images: Image) -> list[str | None]:
-    """Pull images, check every byte, and tell where their blobs came from."""
+    """Pull images and check every byte; return the origins of their blobs."""
     origins = []
     for image in images:
         base = f"{mirror.url}/v2/{image.repository}"
@@ -44,7 +44,7 @@ def keep(mirror: MirrorProcess, *images: Image) -> None:
 
 
 def ask(data: Path, query: str) -> list[tuple[Any, ...]]:
-    """Read the catalog beside whoever else does."""
+    """Read the catalog while other processes use it."""
     with closing(sqlite3.connect(data / "catalog.db")) as rows:
         return rows.execute(query).fetchall()
 
@@ -93,7 +93,7 @@ def read_sizes(*images: Image) -> dict[str, int]:
 
 
 def warm(mirror: MirrorProcess, *arguments: str, code: int = 0) -> dict[str, Any]:
-    """What `images warm` tells of its images by name, and all of it."""
+    """Return the JSON of `images warm`: its images by name, and the whole document."""
     told = run_json(mirror, "images", "warm", "--platform", "amd64", *arguments, code=code)
     return {each["image"]: each for each in told["images"]} | {"": told}
 

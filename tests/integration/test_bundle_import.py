@@ -17,8 +17,16 @@ from registry.oci.names import Tag, parse_repository
 from registry.store.data_folder import open_folder
 from registry.wiring.content import open_handles
 from tests.harness.bundles import write_bundle
-from tests.harness.filled_folder import open_depot
-from tests.harness.import_side import APP, BASE, LAYER, make_bundle, make_far_side, run, sign_bundle
+from tests.harness.filled_folder import open_filled
+from tests.harness.import_side import (
+    APP,
+    BASE,
+    LAYER,
+    make_bundle,
+    make_import_side,
+    run,
+    sign_bundle,
+)
 from tests.harness.mirror import run_command
 
 
@@ -34,7 +42,7 @@ async def test_a_stick_that_cannot_be_written_is_read(tmp_path: Path) -> None:
     stick = tmp_path / "stick"
     stick.mkdir()
     (stick / "b.tar").write_bytes(await make_bundle(tmp_path / "here", BASE, LAYER))
-    config = await make_far_side(tmp_path)
+    config = await make_import_side(tmp_path)
     (stick / "b.tar").chmod(0o444)
     stick.chmod(0o555)
 
@@ -54,7 +62,7 @@ async def test_a_stick_that_cannot_be_written_is_read(tmp_path: Path) -> None:
 async def test_a_bundle_comes_through_a_pipe(tmp_path: Path) -> None:
     """Both commands read stdin once, from the beginning to the end."""
     raw = await make_bundle(tmp_path / "here", BASE)
-    config = await make_far_side(tmp_path)
+    config = await make_import_side(tmp_path)
     for words in (("verify", "-"), ("import", "-", "--config", str(config))):
         done = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "registry", "bundle", *words),
@@ -86,7 +94,7 @@ async def test_a_gap_is_told_and_written_down(tmp_path: Path) -> None:
     """Without the base of a delta the tag stays as it was, and need.json has what lacks."""
     have = frozenset({Digest.of(BASE)})
     (tmp_path / "b.tar").write_bytes(await make_bundle(tmp_path / "here", BASE, LAYER, have=have))
-    config = await make_far_side(tmp_path)
+    config = await make_import_side(tmp_path)
     need = tmp_path / "need.json"
 
     done = run(config, "import", str(tmp_path / "b.tar"), "--need", str(need), code=1)
@@ -95,7 +103,7 @@ async def test_a_gap_is_told_and_written_down(tmp_path: Path) -> None:
     assert done["images"] == []
     found = read_inventory(need.read_bytes(), str(need))
     assert (found.blobs, found.images) == (((Digest.of(BASE), len(BASE)),), (APP,))
-    async with open_depot(tmp_path / "data") as there:
+    async with open_filled(tmp_path / "data") as there:
         store = open_handles(open_folder(there.path)).store
         assert await store.stat(Digest.of(LAYER)) == len(LAYER)
         await there.put_blob(BASE)
@@ -109,21 +117,21 @@ async def test_a_tag_that_moves_is_told(tmp_path: Path, former: str, is_backward
     """A tag moves back when what it led to was made later than what it leads to now."""
 
     async def put(path: Path, year: str) -> bytes:
-        async with open_depot(path) as depot:
+        async with open_filled(path) as filled:
             config = {"os": "linux", "architecture": "amd64", "created": f"{year}-01-01T00:00:00Z"}
             raw = json.dumps(config).encode()
             manifest = {
                 "schemaVersion": 2,
                 "mediaType": "application/vnd.oci.image.manifest.v1+json",
                 "config": {"mediaType": "application/vnd.oci.image.config.v1+json"}
-                | await depot.put_blob(raw),
+                | await filled.put_blob(raw),
                 "layers": [],
             }
-            await depot.put_document(APP, manifest)
-            return await write_bundle(depot, [APP])
+            await filled.put_document(APP, manifest)
+            return await write_bundle(filled, [APP])
 
     (tmp_path / "b.tar").write_bytes(await put(tmp_path / "here", "2025"))
-    config = await make_far_side(tmp_path)
+    config = await make_import_side(tmp_path)
     await put(tmp_path / "data", former)
 
     (moved,) = run(config, "import", str(tmp_path / "b.tar"))["moved"]
@@ -134,7 +142,7 @@ async def test_a_tag_that_moves_is_told(tmp_path: Path, former: str, is_backward
 async def test_what_cannot_fit_is_refused_before(tmp_path: Path) -> None:
     """A bundle larger than the store may become is refused at once, with the cure."""
     (tmp_path / "b.tar").write_bytes(await make_bundle(tmp_path / "here", os.urandom(3_000_000)))
-    config = await make_far_side(tmp_path, 'limit = "1MB"\n')
+    config = await make_import_side(tmp_path, 'limit = "1MB"\n')
 
     done = run_command("bundle", "import", str(tmp_path / "b.tar"), "--config", str(config))
 
@@ -153,7 +161,7 @@ async def test_pinned_keys_decide(tmp_path: Path) -> None:
         folder = tmp_path / required
         folder.mkdir()
         policy = f'[bundles]\nkeys = ["{key}"]\nrequire_signature = {required}\n'
-        config = await make_far_side(folder, policy)
+        config = await make_import_side(folder, policy)
         for name, raw in (("theirs", theirs), ("plain", plain), ("ours", ours)):
             (tmp_path / "b.tar").write_bytes(raw)
             done = run_command("bundle", "import", str(tmp_path / "b.tar"), "--config", str(config))
@@ -178,15 +186,15 @@ async def test_pinned_keys_decide(tmp_path: Path) -> None:
 async def test_provenance_outlives_the_catalog_and_not_an_upstream(tmp_path: Path) -> None:
     """Which bundle a tag came by stands in the files, until an upstream says what it leads to."""
     (tmp_path / "b.tar").write_bytes(await make_bundle(tmp_path / "here", BASE))
-    config = await make_far_side(tmp_path)
+    config = await make_import_side(tmp_path)
     bundle = run(config, "import", str(tmp_path / "b.tar"))["bundle"]
     for path in (tmp_path / "data").glob("catalog.db*"):
         path.unlink()
-    async with open_depot(tmp_path / "data") as there:
+    async with open_filled(tmp_path / "data") as there:
         await there.content.rebuild.recover(1.0)
     assert show(config)["bundle"] == bundle
 
-    async with open_depot(tmp_path / "data") as there:
+    async with open_filled(tmp_path / "data") as there:
         await there.content.manifests.confirm(
             parse_repository("docker.io/library/app"), Tag("1"), 2.0
         )

@@ -7,7 +7,7 @@ from registry.bundle.format.inventory import write_inventory, write_need
 from registry.oci.digest import Digest
 from tests.harness.bundles import write_bundle
 from tests.harness.commands import run_command
-from tests.harness.filled_folder import open_depot
+from tests.harness.filled_folder import open_filled
 
 APP, OTHER = "docker.io/library/app:1", "docker.io/library/other:1"
 BASE = b"base" * 20_000
@@ -17,9 +17,9 @@ ID = "sha256:" + "0" * 64
 
 async def make_bundle(path: Path) -> tuple[str, ...]:
     """Make a bundle of an image; the command that imports it."""
-    async with open_depot(path / "here") as depot:
-        await depot.put_image(APP, [b"layer"])
-        raw = await write_bundle(depot, [APP])
+    async with open_filled(path / "here") as filled:
+        await filled.put_image(APP, [b"layer"])
+        raw = await write_bundle(filled, [APP])
     (path / "b.tar").write_bytes(raw)
     config = path / "entrepot.toml"
     config.write_text(f"storage.path = {json.dumps(str(path / 'data'))}\n")
@@ -34,7 +34,7 @@ async def test_a_need_that_still_lacks_stays(tmp_path: Path) -> None:
     assert (done.returncode, need.exists()) == (0, True)
     assert f"{need} belongs to another import; still missing of it: 1 blob\n" in done.stderr
 
-    async with open_depot(tmp_path / "data") as there:
+    async with open_filled(tmp_path / "data") as there:
         await there.put_blob(BASE)
     done = run_command(*command, str(need))
     assert (done.returncode, need.exists()) == (0, False)

@@ -15,7 +15,7 @@ from registry.bundle.write.plan import Choice, Plan
 from registry.oci.manifest import Manifest
 from tests.fakes.client import ask
 from tests.harness.bundle_files import BundleProcess, plan, write_tar, write_volumes
-from tests.harness.filled_folder import Depot, open_depot
+from tests.harness.filled_folder import FilledFolder, open_filled
 from tests.integration.wire import fetch, wait_until
 
 LAYER = bytes(range(256)) * 3000
@@ -24,9 +24,9 @@ APP, TOOL = "docker.io/library/app", "ghcr.io/team/tool"
 
 @dataclass
 class Site:
-    """A depot with images of two registries, and what was made of it."""
+    """A filled folder with images of two registries, and what was made of it."""
 
-    depot: Depot
+    filled: FilledFolder
     folder: Path
     app: Manifest
     index: Manifest
@@ -41,8 +41,8 @@ class Site:
     async def pack(self, *, have: bool = False) -> tuple[Plan, Path]:
         """Write a bundle of everything; with `have` without the large layer."""
         layers = frozenset({self.app.blobs[1].digest}) if have else frozenset()
-        planned = await plan(self.depot, [f"{APP}:1", f"{TOOL}:2"], Choice("complete", (), layers))
-        return planned, await write_tar(self.depot, planned, self.folder / "images.tar")
+        planned = await plan(self.filled, [f"{APP}:1", f"{TOOL}:2"], Choice("complete", (), layers))
+        return planned, await write_tar(self.filled, planned, self.folder / "images.tar")
 
     def serve(self, *bundle: Path, workers: int = 1) -> BundleProcess:
         """Return a server of it, not started."""
@@ -51,19 +51,19 @@ class Site:
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_depot(tmp_path / "depot") as depot:
-        app = await depot.put_image(APP, [LAYER, b"small"])
-        index = await depot.put_index(f"{APP}:1", {"linux/amd64": app})
-        tool = await depot.put_image(f"{TOOL}:2", [b"the tool"])
+    async with open_filled(tmp_path / "filled") as filled:
+        app = await filled.put_image(APP, [LAYER, b"small"])
+        index = await filled.put_index(f"{APP}:1", {"linux/amd64": app})
+        tool = await filled.put_image(f"{TOOL}:2", [b"the tool"])
         subject = {
             "mediaType": tool.media_type,
             "digest": str(tool.digest),
             "size": len(tool.raw),
         }
-        signature = await depot.put_image(
+        signature = await filled.put_image(
             TOOL, [b"signed"], subject=subject, artifactType="application/x.signature"
         )
-        yield Site(depot, tmp_path, app, index, tool, signature)
+        yield Site(filled, tmp_path, app, index, tool, signature)
 
 
 async def test_images_are_served_by_their_own_names(site: Site) -> None:
@@ -113,7 +113,7 @@ async def test_ranges_are_served(site: Site) -> None:
 async def test_volumes_are_served(site: Site) -> None:
     """Also a blob that is cut over several volumes, whole and in ranges over the cuts."""
     planned, _ = await site.pack()
-    volumes = await write_volumes(site.depot, planned, site.folder, 256 * 1024)
+    volumes = await write_volumes(site.filled, planned, site.folder, 256 * 1024)
     assert len(volumes) > 3
     with site.serve(*reversed(volumes)) as served:
         url = f"{served.url}/v2/library/app/blobs/{site.layer}"
@@ -128,7 +128,7 @@ async def test_volumes_are_served(site: Site) -> None:
 async def test_what_some_volumes_lack_is_told(site: Site) -> None:
     """A server of nothing does not start; of some images it says which volumes and bytes lack."""
     planned, _ = await site.pack()
-    first, *others = await write_volumes(site.depot, planned, site.folder, 256 * 1024)
+    first, *others = await write_volumes(site.filled, planned, site.folder, 256 * 1024)
     numbers = ", ".join(str(n) for n in range(2, len(others) + 2))
     server = site.serve(others[0])
     said = server.refuse()

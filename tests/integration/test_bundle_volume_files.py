@@ -10,14 +10,22 @@ import pytest
 
 from registry.oci.digest import Digest
 from tests.harness.bundles import write_volumes
-from tests.harness.filled_folder import open_depot
-from tests.harness.import_side import APP, BASE, LAYER, make_bundle, make_far_side, run, sign_bundle
+from tests.harness.filled_folder import open_filled
+from tests.harness.import_side import (
+    APP,
+    BASE,
+    LAYER,
+    make_bundle,
+    make_import_side,
+    run,
+    sign_bundle,
+)
 from tests.harness.mirror import run_command
 
 
 async def test_a_volume_is_verified_alone(tmp_path: Path) -> None:
     """Each volume says which it is and that it is right, without the others."""
-    async with open_depot(tmp_path / "here") as here:
+    async with open_filled(tmp_path / "here") as here:
         await here.put_image(APP, [os.urandom(200_000)])
         first, *others = await write_volumes(here, [APP], tmp_path, 96 * 1024)
 
@@ -31,7 +39,7 @@ async def test_a_volume_is_verified_alone(tmp_path: Path) -> None:
 
 async def test_a_volume_from_a_pipe_is_not_called_damaged(tmp_path: Path) -> None:
     """Its parts lie where a stream cannot go back to: that is said, with the cure."""
-    async with open_depot(tmp_path / "here") as here:
+    async with open_filled(tmp_path / "here") as here:
         await here.put_image(APP, [os.urandom(200_000)])
         first, *_ = await write_volumes(here, [APP], tmp_path, 96 * 1024)
     os.mkfifo(tmp_path / "pipe")
@@ -49,7 +57,7 @@ async def test_a_volume_from_a_pipe_is_not_called_damaged(tmp_path: Path) -> Non
 
 async def test_a_part_alone_is_not_proven_by_the_signature(tmp_path: Path) -> None:
     """What a signed volume alone shows of a part is said as the format has it."""
-    async with open_depot(tmp_path / "here") as here:
+    async with open_filled(tmp_path / "here") as here:
         await here.put_image(APP, [os.urandom(200_000)])
         _, second, *_ = await write_volumes(here, [APP], tmp_path, 96 * 1024)
     signed, key = sign_bundle(second.read_bytes(), tmp_path / "ours")
@@ -64,9 +72,9 @@ async def test_a_file_that_was_cut_off_says_where_once(tmp_path: Path, is_known:
     raw = await make_bundle(tmp_path / "here", BASE)
     cut = tmp_path / "cut.tar"
     cut.write_bytes(raw[: raw.index(BASE) + 4567])
-    config = await make_far_side(tmp_path)
+    config = await make_import_side(tmp_path)
     if is_known:
-        async with open_depot(tmp_path / "data") as there:
+        async with open_filled(tmp_path / "data") as there:
             await there.put_blob(BASE)
     name = f"blobs/sha256/{Digest.of(BASE).encoded}"
     why = f"{cut}: it ends at byte {cut.stat().st_size}, within {name}"
@@ -83,7 +91,7 @@ async def test_a_file_that_was_cut_off_says_where_once(tmp_path: Path, is_known:
 
 async def test_a_volume_without_its_beginning_is_no_bundle(tmp_path: Path) -> None:
     """Nothing is called missing: the one thing that is wrong is said, and what to do."""
-    async with open_depot(tmp_path / "here") as here:
+    async with open_filled(tmp_path / "here") as here:
         await here.put_image(APP, [os.urandom(200_000)])
         first, *others = await write_volumes(here, [APP], tmp_path, 96 * 1024)
     damaged = bytearray(first.read_bytes())
@@ -106,7 +114,7 @@ async def test_a_bundle_without_its_beginning_is_read_on(tmp_path: Path) -> None
     raw = bytearray(await make_bundle(tmp_path / "here", BASE))
     raw[5] ^= 1
     (tmp_path / "b.tar").write_bytes(raw)
-    config = await make_far_side(tmp_path)
+    config = await make_import_side(tmp_path)
     verified = run_command("bundle", "verify", str(tmp_path / "b.tar"))
     assert verified.returncode == 1
     assert "no file begins at byte 0" in verified.stdout.splitlines()[0]
@@ -115,10 +123,10 @@ async def test_a_bundle_without_its_beginning_is_read_on(tmp_path: Path) -> None
 
 async def test_volumes_one_by_one_fit_where_all_of_it_fits(tmp_path: Path) -> None:
     """What came of a blob is not asked room for twice; and each volume tells what is new."""
-    async with open_depot(tmp_path / "here") as here:
+    async with open_filled(tmp_path / "here") as here:
         await here.put_image(APP, [os.urandom(3_000_000), LAYER])
         volumes = await write_volumes(here, [APP], tmp_path, 1_100_000)
-    config = await make_far_side(tmp_path, 'limit = "3200KB"\n')
+    config = await make_import_side(tmp_path, 'limit = "3200KB"\n')
     last, need = len(volumes) - 1, ("--need", str(tmp_path / "need.json"))
     assert last > 1
     for number, path in enumerate(reversed(volumes)):
@@ -133,10 +141,10 @@ async def test_volumes_one_by_one_fit_where_all_of_it_fits(tmp_path: Path) -> No
 
 async def test_what_lacks_of_a_cut_blob_is_told(tmp_path: Path) -> None:
     """In bytes as people read them, with what was kept, and the volumes not among those given."""
-    async with open_depot(tmp_path / "here") as here:
+    async with open_filled(tmp_path / "here") as here:
         await here.put_image(APP, [os.urandom(3_000_000)])
         volumes = await write_volumes(here, [APP], tmp_path, 1_100_000)
-    config = await make_far_side(tmp_path)
+    config = await make_import_side(tmp_path)
     need = ("--need", str(tmp_path / "need.json"))
     done = run_command("bundle", "import", str(volumes[1]), "--config", str(config), *need)
     others = ", ".join(str(n) for n in range(1, len(volumes) + 1) if n != 2)

@@ -1,4 +1,4 @@
-"""Readers of a blob that is still arriving: they come, go, skip and dawdle as they like."""
+"""Clients of a blob that is downloading: they join, leave, ask for ranges, and read slowly."""
 
 import socket
 import time
@@ -38,7 +38,7 @@ def start_fill(url: str, layer: LargeLayer, mirror: MirrorProcess) -> ManyClient
 
 
 def test_readers_join_at_any_moment(hub: FakeUpstream, layer: LargeLayer, url: str) -> None:
-    """Ten clients come one after the other while it arrives: one transfer, ten right bodies."""
+    """Ten clients join one after the other during the download: one transfer, ten right bodies."""
     with ManyClients(url, layer.expected, 10, 0.1) as clients:
         pulls = clients.join()
 
@@ -56,10 +56,10 @@ def test_readers_join_at_any_moment(hub: FakeUpstream, layer: LargeLayer, url: s
         (f"bytes={SIZE - 1}-", SIZE - 1, SIZE),
     ],
 )
-def test_ranges_of_what_is_arriving(
+def test_ranges_during_the_download(
     layer: LargeLayer, mirror: MirrorProcess, url: str, asked: str, start: int, stop: int
 ) -> None:
-    """A range is answered from the flight: at once where it has landed, else when it has."""
+    """A range is answered from the partial file: at once where its bytes are there, else later."""
     with start_fill(url, layer, mirror) as clients:
         answer = httpx.get(url, headers={"Range": asked}, timeout=30)
         clients.join()
@@ -70,7 +70,9 @@ def test_ranges_of_what_is_arriving(
     assert layer.sent() == SIZE
 
 
-def test_a_landed_range_does_not_wait(layer: LargeLayer, mirror: MirrorProcess, url: str) -> None:
+def test_a_range_that_is_there_does_not_wait(
+    layer: LargeLayer, mirror: MirrorProcess, url: str
+) -> None:
     """The beginning of a blob can be read before its end has arrived."""
     with start_fill(url, layer, mirror) as clients:
         answer = httpx.get(url, headers={"Range": "bytes=0-65535"}, timeout=30)
@@ -99,7 +101,9 @@ def test_a_slow_reader_delays_nobody(layer: LargeLayer, mirror: MirrorProcess, u
     assert layer.sent() == SIZE
 
 
-def test_a_fill_outlives_its_clients(layer: LargeLayer, mirror: MirrorProcess, url: str) -> None:
+def test_a_download_outlives_its_clients(
+    layer: LargeLayer, mirror: MirrorProcess, url: str
+) -> None:
     """All clients leave in the middle, and the blob still becomes whole, fetched once."""
     start_fill(url, layer, mirror).kill()
 
@@ -115,10 +119,10 @@ def test_a_head_fetches_nothing(hub: FakeUpstream, layer: LargeLayer, url: str) 
     assert layer.sent() == 0, str(hub.journal)
 
 
-def test_a_flight_is_not_for_strangers(
+def test_a_download_is_served_to_its_repository_only(
     hub: FakeUpstream, layer: LargeLayer, mirror: MirrorProcess, url: str
 ) -> None:
-    """A repository without the blob gets 404, while it arrives for another one and afterwards."""
+    """A repository without the blob gets 404, during the download for another and afterwards."""
     hub.add_image("library/stranger", "1", [b"something else"])
     stranger = url.replace(layer.repository, "library/stranger")
     with start_fill(url, layer, mirror) as clients:

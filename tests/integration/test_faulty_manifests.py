@@ -79,7 +79,7 @@ def test_faulty_manifests_are_refused(
 def test_a_manifest_under_a_wrong_digest_is_refused(
     doubting_mirror: MirrorProcess, shared_hub: FakeUpstream, spoil: Callable[..., None]
 ) -> None:
-    """Bytes that are not what the upstream's own header names reach nobody."""
+    """Bytes that contradict the digest in the upstream's own header reach no client."""
     image = shared_hub.add_image("team/lying", "1", [b"lying"])
     assert fetch(f"{doubting_mirror.url}/v2/team/lying/manifests/1").body == image.manifest
     wrong = "sha256:" + "e" * 64

@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.bundles import write_bundle
 from tests.harness.commands import run_command
-from tests.harness.filled_folder import open_depot
+from tests.harness.filled_folder import open_filled
 from tests.integration.wire import list_tree
 
 APP = "docker.io/library/app:1"
@@ -27,9 +27,9 @@ def config(tmp_path: Path) -> Path:
 @pytest.fixture
 async def bundle(tmp_path: Path) -> Path:
     """A bundle of one image."""
-    async with open_depot(tmp_path / "other") as depot:
-        await depot.put_image(APP, [b"layer"])
-        raw = await write_bundle(depot, [APP])
+    async with open_filled(tmp_path / "other") as filled:
+        await filled.put_image(APP, [b"layer"])
+        raw = await write_bundle(filled, [APP])
     (tmp_path / "b.tar").write_bytes(raw)
     return tmp_path / "b.tar"
 

@@ -69,7 +69,7 @@ def test_twenty_pulls_cost_no_manifest(
 def test_many_clients_cost_one_head(
     make_mirror: MirrorMaker, hub: FakeUpstream, note: Callable[[str], None]
 ) -> None:
-    """However many ask for a tag past its freshness, over two workers: one HEAD, no GET."""
+    """Forty requests for a tag past its freshness, over two workers, cost one HEAD and no GET."""
     image = hub.add_image("team/fresh", "crowd", [b"crowd"])
     mirror = start(make_mirror, workers=2, fresh_for="4s")
     urls = [f"{mirror.url}/v2/team/fresh/manifests/crowd"] * 40
@@ -90,7 +90,7 @@ def test_many_clients_cost_one_head(
 def test_many_clients_of_an_unknown_tag_cost_one_get(
     make_mirror: MirrorMaker, hub: FakeUpstream
 ) -> None:
-    """However many ask for a tag that nobody here knows, over two workers: one counted GET."""
+    """Forty requests for a tag that is not stored, over two workers, cost one counted GET."""
     image = hub.add_image("team/fresh", "cold", [b"cold"])
     mirror = start(make_mirror, workers=2, fresh_for="60s")
     hub.faults.add(Fault("manifest", Delay(0.5), method="HEAD"))

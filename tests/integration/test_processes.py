@@ -1,4 +1,4 @@
-"""Laws of the supervisor and its children where signals, deaths and disks are unkind."""
+"""Laws of the supervisor and its children under signals, crashes and failing disks."""
 
 import asyncio
 import os
@@ -80,8 +80,10 @@ def is_refused(host: str) -> bool:
         return client.connect_ex((name, int(port))) != 0
 
 
-def test_who_comes_during_the_drain_is_refused(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
-    """While an answer under way is finished, a new client hears at once that nobody is here."""
+def test_new_clients_are_refused_during_the_drain(
+    make_mirror: MirrorMaker, hub: FakeUpstream
+) -> None:
+    """While a running answer is finished, the connection of a new client is refused at once."""
     digest = hub.add_big_blob(4 << 20, repository="team/slow")
     hub.rate = 1 << 20
     mirror = make_mirror(workers=2)
@@ -106,10 +108,10 @@ def test_children_of_others_are_reaped(config: Path) -> None:
     command = ["sh", "-c", 'sleep 300 & exec "$@"', "sh", *SERVE, str(config)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        stranger = min(wait_for_serving(process))
+        orphan = min(wait_for_serving(process))
 
-        os.kill(stranger, signal.SIGKILL)
-        wait_until(lambda: stranger not in list_children(process.pid), "the stranger is reaped")
+        os.kill(orphan, signal.SIGKILL)
+        wait_until(lambda: orphan not in list_children(process.pid), "the orphan is reaped")
 
         process.terminate()
         assert process.stderr.read().count("Traceback") == 0
@@ -124,7 +126,7 @@ def wait_for_serving(process: subprocess.Popen[str]) -> list[int]:
 
 
 def test_a_signal_right_after_the_first_line(config: Path) -> None:
-    """SIGTERM in the very moment the mirror says that it serves is a drain, not a death."""
+    """SIGTERM at the moment when the mirror logs that it serves drains it: exit code 0."""
     with subprocess.Popen([*SERVE, config], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert any('"event":"serving"' in line for line in process.stderr)
@@ -168,7 +170,7 @@ def test_a_newer_data_folder_is_not_touched(config: Path) -> None:
 
 
 def break_catalog(mirror: MirrorProcess) -> None:
-    """Who has the catalog open keeps it; who opens it now cannot."""
+    """Make the catalog unusable for processes that have not opened it yet."""
     catalog = DataFolder(mirror.data).catalog
     catalog.rename(catalog.with_suffix(".away"))
     catalog.mkdir()

@@ -45,7 +45,7 @@ def test_head_equals_get(blob: str) -> None:
 
 
 def test_a_head_fetches_nothing(shared_mirror: MirrorProcess, shared_hub: FakeUpstream) -> None:
-    """A HEAD of a blob that is not here tells its size and transfers nothing."""
+    """A HEAD of a blob that is not stored returns its size and transfers nothing."""
     image = shared_hub.add_image("library/looked-at", "1", [b"looked at" * 99])
     digest = image.layers[0]
 

@@ -116,7 +116,7 @@ def test_an_unknown_repository_has_no_tags(shared_mirror: MirrorProcess) -> None
 
 
 def test_tags_outlive_the_upstream(place: str, shared_hub: FakeUpstream) -> None:
-    """A list that was asked for before is served stale, with a warning, when nobody answers."""
+    """A list that was requested before is served with a warning when the upstream is down."""
     shared_hub.add_image("team/kept", "1", [b"kept"])
     url = f"{place}/team/kept/tags/list"
     fetch(url)

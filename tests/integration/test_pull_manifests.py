@@ -157,7 +157,7 @@ def test_nobody_needs_a_host_header(shared_mirror: MirrorProcess, shared_hub: Fa
 def test_bad_references_have_their_own_codes(
     shared_mirror: MirrorProcess, shared_hub: FakeUpstream, reference: str, status: int, code: str
 ) -> None:
-    """Absent is 404; malformed is 400 with the code of what is malformed, and nobody is asked."""
+    """Absent is 404; malformed is 400 with the code of the fault, and no upstream is asked."""
     shared_hub.add_image("library/references", "1", [b"x"])
     shared_hub.journal.clear()
 

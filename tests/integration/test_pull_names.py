@@ -95,7 +95,7 @@ def test_an_encoded_colon_is_a_colon(
 def test_malformed_names_are_400(
     shared_mirror: MirrorProcess, shared_hub: FakeUpstream, name: str
 ) -> None:
-    """A name outside the grammar is 400 NAME_INVALID at every endpoint, and nobody is asked."""
+    """A name outside the grammar is 400 NAME_INVALID at every endpoint; no upstream is asked."""
     digest = "sha256:" + "0" * 64
     shared_hub.journal.clear()
 

@@ -1,4 +1,4 @@
-"""Referrers: proxied, filtered, kept, and synthesised where nobody can be asked."""
+"""Referrers: proxied, filtered, stored, and made from the catalog without an upstream."""
 
 from typing import Any
 
@@ -125,7 +125,7 @@ def test_referrers_are_kept(shared_mirror: MirrorProcess, shared_hub: FakeUpstre
 
 
 def test_referrers_outlive_the_upstream(place: str, shared_hub: FakeUpstream) -> None:
-    """A list that was asked for before is served, with a warning, when nobody answers."""
+    """A list that was requested before is served with a warning when the upstream is down."""
     image, signature, sbom = sign(shared_hub)
     ask(place, image.digest)
     shared_hub.stop()

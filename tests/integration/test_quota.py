@@ -1,4 +1,4 @@
-"""`storage.limit` under a storm: a Zipf choice of many images, and far less room than they need."""
+"""`storage.limit` under load: a Zipf choice of many images, and less space than they need."""
 
 import hashlib
 import os
@@ -63,7 +63,7 @@ def replay(pulled: list[int], room: int) -> float:
 
 
 def measure(mirror: MirrorProcess) -> int:
-    """The bytes of all blobs and parts, at one moment: nobody moves meanwhile."""
+    """Return the bytes of all blobs and partial files while all processes are stopped."""
     os.killpg(mirror.pid, signal.SIGSTOP)
     try:
         while True:
@@ -75,7 +75,7 @@ def measure(mirror: MirrorProcess) -> int:
 
 
 def pull(mirror: MirrorProcess, image: Image) -> bool:
-    """Pull an image, check every byte, and tell whether its layer was here."""
+    """Pull an image and check every byte; return whether its layer was stored."""
     base = f"{mirror.url}/v2/{image.repository}"
     assert fetch(f"{base}/manifests/1").body == image.manifest
     answers = [fetch(f"{base}/blobs/{digest}") for digest in image.blobs]

@@ -98,7 +98,7 @@ def test_a_used_up_budget_still_lets_heads_and_blobs_through(
 def test_a_manifest_that_moved_while_the_budget_is_used_up_is_stale(
     place: str, shared_hub: FakeUpstream
 ) -> None:
-    """A HEAD that tells of a new digest is no help without a GET: the old image is served."""
+    """A HEAD that returns a new digest does not help without a GET: the old image is served."""
     image = shared_hub.add_image("team/moved", "1", [b"old"])
     fetch(f"{place}/team/moved/manifests/1")
     shared_hub.add_image("team/moved", "1", [b"new"])

@@ -1,4 +1,4 @@
-"""A catalog that is lost or spoilt loses no image: it is made again from the files."""
+"""A lost or damaged catalog loses no image: it is made again from the files."""
 
 import time
 from collections.abc import Callable

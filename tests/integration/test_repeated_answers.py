@@ -1,4 +1,4 @@
-"""Repeated answers over the wire: nobody can tell them from first ones, however they are asked."""
+"""Repeated answers over the wire equal first ones, in whatever way they are requested."""
 
 import random
 import socket

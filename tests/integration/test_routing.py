@@ -1,4 +1,4 @@
-"""Which registry a request means: the five URL shapes, the host's prefix, and nobody else."""
+"""Which registry a request means: five URL shapes, the host's prefix, and no other registry."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ def other_hub() -> Iterator[FakeUpstream]:
 
 @pytest.fixture(scope="module")
 def bystander() -> Iterator[FakeUpstream]:
-    """A registry that is not configured: nobody may be led to it."""
+    """A registry that is not configured: no request may reach it."""
     with FakeUpstream(auth="none") as upstream:
         upstream.add_image("library/nginx", "1", [b"the bystander's"])
         yield upstream
@@ -129,7 +129,7 @@ def test_library_is_docker_hubs_alone(mirror: MirrorProcess, other_hub: FakeUpst
 def test_the_mirror_is_no_open_proxy(
     mirror: MirrorProcess, bystander: FakeUpstream, path: str, what: str
 ) -> None:
-    """Another registry is 404 NAME_UNKNOWN that names the configured ones; nobody is asked."""
+    """Another registry is 404 NAME_UNKNOWN that names the configured ones; no upstream is asked."""
     answer = fetch(mirror.url + path.format(what, bystander.host))
 
     assert (answer.status, answer.code) == (404, "NAME_UNKNOWN")

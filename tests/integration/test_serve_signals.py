@@ -73,7 +73,7 @@ def download(
 
 
 def list_children(mirror: MirrorProcess) -> list[int]:
-    """The process ids below the supervisor, the steward's first."""
+    """Return the process ids below the supervisor, the background process first."""
     listed = Path(f"/proc/{mirror.pid}/task/{mirror.pid}/children").read_text()
     return [int(pid) for pid in listed.split()]
 
@@ -169,7 +169,7 @@ def test_a_reload_moves_no_data_folder(
     assert fetch(url).body == image.manifest
     assert (mirror.data / "tags" / "new.test" / "team" / "kept" / "@" / "tag-1").exists()
     assert not (tmp_path / "elsewhere").exists()
-    # The steward, too, is still at home where it was.
+    # The background process, too, still listens on the same address.
     wait_until(lambda: fetch(f"{mirror.console}/readyz").status == 200, "readiness")
     wait_until(lambda: len(list_children(mirror)) == 2, "the former processes end")
     assert mirror.events("a process died and is replaced") == []

@@ -75,7 +75,7 @@ def test_plain_http_gets_nothing(secure: SecureMirror) -> None:
 def test_requests_in_several_records_are_read_whole(
     secure: SecureMirror, shared_hub: FakeUpstream
 ) -> None:
-    """Records that arrive together are one client's own bytes, all of them, and nobody else's."""
+    """TLS records that arrive together reach one client complete, without bytes of another one."""
     image = shared_hub.add_image("team/records", "1", [b"records"])
     path = "/v2/team/records/manifests/1"
     fetch(f"{secure.url}{path}", {"Authorization": "Bearer s3cr3t"}, tls=secure.trust)

@@ -208,11 +208,11 @@ def is_still(group: int) -> bool:
 
 @contextmanager
 def frozen(*mirrors: MirrorProcess) -> Iterator[None]:
-    """Nobody moves meanwhile."""
+    """Stop all processes of these mirrors until the end of the `with`."""
     try:
         for mirror in mirrors:
             os.killpg(mirror.pid, signal.SIGSTOP)
-        # Whoever is in a system call stops only when that is over.
+        # A thread in a system call stops only when the call returns.
         await_truth(lambda: all(is_still(mirror.pid) for mirror in mirrors))
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Credentials: they open private repositories, and nobody but their own realm is told them."""
+"""Credentials open private repositories, and are sent to their own realm only."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ def at_localhost(url: str) -> str:
 
 
 def given_logins(hub: FakeUpstream) -> set[str]:
-    """Every Basic login that a registry was ever told."""
+    """Return every Basic login that a registry has received."""
     told = {entry.headers.get("Authorization", "") for entry in hub.journal}
     return {value for value in told if value.startswith("Basic ")}
 
@@ -108,7 +108,7 @@ def test_a_foreign_realm_is_not_told_the_password(
 
     answer = fetch(f"{mirror.url}/v2/team/lured/manifests/1")
 
-    assert answer.status == 404  # the stranger's token opens nothing here
+    assert answer.status == 404  # the token of another registry opens nothing here
     assert stranger.journal.count("token") == 1, stranger.journal
     assert given_logins(stranger) == set()
     assert [event["host"] for event in mirror.events("credentials withheld from an unknown host")]

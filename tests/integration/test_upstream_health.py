@@ -71,8 +71,8 @@ async def test_one_broken_image_is_no_broken_registry(hub: FakeUpstream) -> None
         assert good.manifest == (await source.get_manifest(NAME, Tag("good"))).raw
 
 
-async def test_a_broken_image_is_left_alone(hub: FakeUpstream) -> None:
-    """After three 500s about one image nobody asks for it again for a while."""
+async def test_a_broken_image_is_not_requested_again(hub: FakeUpstream) -> None:
+    """After three 500s about one image the upstream is not asked for it for a while."""
     hub.add_image(NAME, "bad", [b"bad"])
     hub.faults.add(Fault("manifest", Status(500), contains="/bad", times=None))
     async with reach(hub.url) as source:
@@ -177,7 +177,7 @@ async def test_a_lonely_liar_is_not_first_again(hub: FakeUpstream, other: FakeUp
 
 
 async def test_heads_share_a_connection(hub: FakeUpstream) -> None:
-    """Answers that nobody reads leave their connection open: HEADs, 404s."""
+    """Answers whose body is not read leave their connection open: HEADs, 404s."""
     hub.add_image(NAME, "1", [LAYER])
     async with reach(hub.url) as source:
         for _ in range(5):
@@ -242,7 +242,7 @@ async def test_a_short_retry_after_is_waited_for(hub: FakeUpstream) -> None:
 
 
 async def test_a_registry_without_head_is_asked_by_get(hub: FakeUpstream) -> None:
-    """A 405 tells no digest; by digest only a GET can tell whether the manifest is there."""
+    """A 405 has no digest; by digest only a GET shows whether the manifest exists."""
     image = hub.add_image(NAME, "1", [LAYER])
     hub.faults.add(Fault("manifest", Status(405), method="HEAD", times=None))
     async with reach(hub.url) as source:

@@ -56,7 +56,7 @@ def _add_shell(tar: tarfile.TarFile) -> None:
 
 def _add_python(tar: tarfile.TarFile) -> None:
     prefix = Path(sys.base_prefix)
-    # An interpreter that lives under someone's home would be closed to other users there.
+    # Other users could not read an interpreter below a home folder.
     home = prefix if prefix == Path("/usr") else Path("/usr/local")
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     program = (prefix / "bin" / version).resolve()

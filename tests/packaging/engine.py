@@ -33,7 +33,7 @@ class Engine:
     folder: Path
 
     def environment(self) -> dict[str, str]:
-        """For a docker command: this engine, and nobody's stored settings."""
+        """Return the environment of a docker command: this engine, and no stored settings."""
         return {
             **os.environ,
             "DOCKER_HOST": f"unix://{self.socket}",
@@ -55,7 +55,7 @@ class Engine:
 
 
 def missing() -> list[str]:
-    """What this machine lacks to run an engine."""
+    """Return what is missing on this machine to run an engine."""
     lacking = [name for name in NEEDED if shutil.which(name) is None]
     return lacking if os.geteuid() == 0 else ["root", *lacking]
 

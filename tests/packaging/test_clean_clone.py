@@ -1,4 +1,4 @@
-"""A stranger's first minute: clone, run and test in an empty folder with an empty home."""
+"""The first minute of a new user: clone, run and test in an empty folder with an empty home."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(
     "tests",
     [
-        "tests/unit/oci/test_names.py",  # those that are run beside it need not be run twice
+        "tests/unit/oci/test_names.py",  # the other tests run in this run already
         pytest.param("tests/unit", marks=pytest.mark.soak),
     ],
 )

@@ -7,20 +7,20 @@ from registry.bundle.read.compatibility import find_readers, format_readers
 from registry.bundle.write.plan import Choice
 from registry.oci.digest import Digest
 from tests.harness.bundles import plan_bundle
-from tests.harness.filled_folder import open_depot, split
+from tests.harness.filled_folder import open_filled, split
 
 
 async def describe(folder: Path, mode: str, *, have: bytes = b"") -> str:
     """Return the line about a bundle of an image for two platforms, one of which is chosen."""
-    async with open_depot(folder) as depot:
-        amd = await depot.put_image("docker.io/library/app", [b"amd"])
-        arm = await depot.put_image("docker.io/library/app", [b"arm"], platform="linux/arm64")
+    async with open_filled(folder) as filled:
+        amd = await filled.put_image("docker.io/library/app", [b"amd"])
+        arm = await filled.put_image("docker.io/library/app", [b"arm"], platform="linux/arm64")
         children = {"linux/amd64": amd, "linux/arm64": arm}
-        await depot.put_index("docker.io/library/app:1", children)
+        await filled.put_index("docker.io/library/app:1", children)
         repository, tag = split("docker.io/library/app:1")
         assert tag is not None
         choice = Choice(mode, ("linux/amd64",), frozenset({Digest.of(have)} if have else ()))
-        plan = await depot.content.planner.plan([ImageRequest(repository, tag)], choice)
+        plan = await filled.content.planner.plan([ImageRequest(repository, tag)], choice)
         return str(find_readers(plan.lock, plan.manifests))
 
 
@@ -46,13 +46,13 @@ async def test_a_delta_is_read_by_entrepot_alone(tmp_path: Path) -> None:
 
 async def test_images_of_docker_are_not_read_by_all_programs(tmp_path: Path) -> None:
     """Programs that know only OCI's media types are listed as unable, with what helps."""
-    async with open_depot(tmp_path) as depot:
+    async with open_filled(tmp_path) as filled:
         config = {"mediaType": "application/vnd.docker.container.image.v1+json"}
-        config |= await depot.put_blob(b'{"os": "linux", "architecture": "amd64"}')
+        config |= await filled.put_blob(b'{"os": "linux", "architecture": "amd64"}')
         kind = "application/vnd.docker.distribution.manifest.v2+json"
         document = {"schemaVersion": 2, "mediaType": kind, "config": config, "layers": []}
-        await depot.put_document("docker.io/library/redis:7", document)
-        plan = await plan_bundle(depot, ["docker.io/library/redis:7"])
+        await filled.put_document("docker.io/library/redis:7", document)
+        plan = await plan_bundle(filled, ["docker.io/library/redis:7"])
     able, _, unable = str(find_readers(plan.lock, plan.manifests)).partition("; not by: ")
     assert "skopeo (docker-archive:)" in able
     assert "umoci" not in able
@@ -62,10 +62,10 @@ async def test_images_of_docker_are_not_read_by_all_programs(tmp_path: Path) -> 
 
 async def test_volumes_are_joined_first(tmp_path: Path) -> None:
     """Volumes have to be joined for other programs, if these could read the one file."""
-    async with open_depot(tmp_path) as depot:
-        image = await depot.put_image("docker.io/library/app:1", [b"layer"])
-        plan = await plan_bundle(depot, ["docker.io/library/app:1"])
-        delta = await plan_bundle(depot, ["docker.io/library/app:1"], frozenset(image.layers))
+    async with open_filled(tmp_path) as filled:
+        image = await filled.put_image("docker.io/library/app:1", [b"layer"])
+        plan = await plan_bundle(filled, ["docker.io/library/app:1"])
+        delta = await plan_bundle(filled, ["docker.io/library/app:1"], frozenset(image.layers))
     output = format_readers(plan.lock, plan.manifests, is_cut=True)
     assert output == "readable by: entrepot; by others after bundle join has written one file"
     assert "layers are left out" in format_readers(delta.lock, delta.manifests, is_cut=True)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from registry.bundle.format.inventory import write_inventory, write_need
 from registry.cli.main import build_cli
 from registry.oci.digest import Digest
-from tests.harness.filled_folder import open_depot
+from tests.harness.filled_folder import open_filled
 
 KIB, MIB = 1024, 1024 * 1024
 SHARED, SMALL, LARGE = (random.Random(n).randbytes(s) for n, s in ((1, 900), (2, 70), (3, 3 * MIB)))
@@ -47,7 +47,7 @@ class Place:
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The configuration of a data folder with images."""
-    folder = tmp_path_factory.mktemp("depot")
+    folder = tmp_path_factory.mktemp("filled")
     asyncio.run(put_images(folder / "data"))
     path = folder / "entrepot.toml"
     path.write_text(f"storage.path = {json.dumps(str(folder / 'data'))}\n")
@@ -56,16 +56,16 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def put_images(data: Path) -> None:
     """Two images that share a layer, one of them for two platforms and signed."""
-    async with open_depot(data) as depot:
-        amd = await depot.put_image("docker.io/library/app", [SHARED, LARGE])
-        arm = await depot.put_image("docker.io/library/app", [SHARED], platform="linux/arm64")
+    async with open_filled(data) as filled:
+        amd = await filled.put_image("docker.io/library/app", [SHARED, LARGE])
+        arm = await filled.put_image("docker.io/library/app", [SHARED], platform="linux/arm64")
         both = {"linux/amd64": amd, "linux/arm64": arm}
-        root = await depot.put_index("docker.io/library/app:1", both)
-        await depot.put_image("ghcr.io/team/tool:2", [SHARED, SMALL])
+        root = await filled.put_index("docker.io/library/app:1", both)
+        await filled.put_image("ghcr.io/team/tool:2", [SHARED, SMALL])
         subject = {"mediaType": root.media_type, "digest": str(root.digest), "size": len(root.raw)}
-        await depot.put_image("docker.io/library/app", [b"an SBOM"], subject=subject)
+        await filled.put_image("docker.io/library/app", [b"an SBOM"], subject=subject)
         tag = str(root.digest).replace(":", "-")
-        await depot.put_image(f"docker.io/library/app:{tag}.sig", [b"a cosign signature"])
+        await filled.put_image(f"docker.io/library/app:{tag}.sig", [b"a cosign signature"])
 
 
 @pytest.fixture

@@ -9,18 +9,18 @@ from registry.bundle.write.plan import Choice
 from registry.oci.digest import Digest
 from registry.store.data_folder import open_folder
 from registry.wiring.content import open_handles
-from tests.harness.filled_folder import Depot, open_depot, split
+from tests.harness.filled_folder import FilledFolder, open_filled, split
 
 KIB = 1024
 COUNT = 15  # images
 
 
-async def plan_all(depot: Depot, have: frozenset[Digest]) -> tuple[int, dict[Digest, int]]:
+async def plan_all(filled: FilledFolder, have: frozenset[Digest]) -> tuple[int, dict[Digest, int]]:
     """Plan a bundle of all images; return the size of its tar, and its blobs."""
     requests = [ImageRequest(*_name(number)) for number in range(COUNT)]
-    plan = await depot.content.planner.plan(requests, Choice("subset", ("linux/amd64",), have))
+    plan = await filled.content.planner.plan(requests, Choice("subset", ("linux/amd64",), have))
     assert plan.failures == {}
-    store = open_handles(open_folder(depot.path)).store
+    store = open_handles(open_folder(filled.path)).store
     (archive,) = await pack(plan.lock, plan.manifests, store).fill()
     return archive.measure(), plan.lock.sizes
 
@@ -35,14 +35,14 @@ async def test_a_delta_has_the_one_changed_layer_of_many_images(tmp_path: Path) 
     """The delta has the changed layer, all manifests and all configs, and 1 % more at most."""
     chance = random.Random(1)
     base = chance.randbytes(256 * KIB)
-    async with open_depot(tmp_path) as depot:
+    async with open_filled(tmp_path) as filled:
         for number in range(COUNT):
             layers = [base, chance.randbytes(64 * KIB)]
-            await depot.put_image(f"docker.io/team/i{number}:1", layers)
-        full, before = await plan_all(depot, frozenset())
+            await filled.put_image(f"docker.io/team/i{number}:1", layers)
+        full, before = await plan_all(filled, frozenset())
         changed = chance.randbytes(8 * KIB * KIB)
-        manifest = await depot.put_image("docker.io/team/i7:1", [base, changed])
-        size, blobs = await plan_all(depot, frozenset(before))
+        manifest = await filled.put_image("docker.io/team/i7:1", [base, changed])
+        size, blobs = await plan_all(filled, frozenset(before))
 
     small = {digest: each for digest, each in blobs.items() if digest != Digest.of(changed)}
     carried = len(changed) + sum(small.values())

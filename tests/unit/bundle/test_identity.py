@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from registry.cli.main import build_cli
-from tests.harness.filled_folder import open_depot
+from tests.harness.filled_folder import open_filled
 
 POD = """apiVersion: v1
 kind: Pod
@@ -33,8 +33,10 @@ class PulledFolder:
         asyncio.run(self._fill())
 
     async def _fill(self) -> None:
-        async with open_depot(self.folder / "data") as depot:
-            images = [await depot.put_image(f"docker.io/library/{n}:1", [b"1"]) for n in self.names]
+        async with open_filled(self.folder / "data") as filled:
+            images = [
+                await filled.put_image(f"docker.io/library/{n}:1", [b"1"]) for n in self.names
+            ]
             self.digests = [str(image.digest) for image in images]
 
     names = ("app", "tool")

@@ -22,7 +22,7 @@ from registry.oci.digest import Digest
 from registry.store.data_folder import open_folder
 from registry.wiring.content import open_handles
 from tests.harness.bundles import write_volumes
-from tests.harness.filled_folder import Depot, open_depot, split
+from tests.harness.filled_folder import FilledFolder, open_filled, split
 
 BASE, OWN, ARM = bytes(300_000), b"own" * 1000, b"arm" * 100
 APP, TOOL = "docker.io/library/app:1", "ghcr.io/team/tool:2"
@@ -37,20 +37,20 @@ def run_json(*arguments: str) -> Any:
     return json.loads(run(*arguments, "--json").stdout)
 
 
-async def fill(depot: Depot) -> None:
+async def fill(filled: FilledFolder) -> None:
     """Store an image of two platforms, and another image that shares a layer with it."""
-    amd = await depot.put_image("docker.io/library/app", [BASE, OWN])
-    arm = await depot.put_image("docker.io/library/app", [ARM], platform="linux/arm64")
-    await depot.put_index(APP, {"linux/amd64": amd, "linux/arm64": arm})
-    await depot.put_image(TOOL, [BASE])
+    amd = await filled.put_image("docker.io/library/app", [BASE, OWN])
+    arm = await filled.put_image("docker.io/library/app", [ARM], platform="linux/arm64")
+    await filled.put_index(APP, {"linux/amd64": amd, "linux/arm64": arm})
+    await filled.put_image(TOOL, [BASE])
 
 
-async def pack(depot: Depot, path: Path, *names: str, choice: Choice | None = None) -> None:
+async def pack(filled: FilledFolder, path: Path, *names: str, choice: Choice | None = None) -> None:
     """Write a bundle of images, of linux/amd64 without a choice."""
     requests = [ImageRequest(*split(name)) for name in names]
-    plan = await depot.content.planner.plan(requests, choice or Choice("subset", AMD64))
+    plan = await filled.content.planner.plan(requests, choice or Choice("subset", AMD64))
     assert plan.failures == {}
-    store = open_handles(open_folder(depot.path)).store
+    store = open_handles(open_folder(filled.path)).store
     contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
     await write_file(contents, path, lambda _: None)
 
@@ -61,15 +61,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundles")
 
     async def make() -> None:
-        async with open_depot(folder / "data") as depot:
-            await fill(depot)
-            await pack(depot, folder / "both.tar", APP, TOOL)
-            await pack(depot, folder / "app.tar", APP)
-            await pack(depot, folder / "complete.tar", APP, choice=Choice("complete", ()))
+        async with open_filled(folder / "data") as filled:
+            await fill(filled)
+            await pack(filled, folder / "both.tar", APP, TOOL)
+            await pack(filled, folder / "app.tar", APP)
+            await pack(filled, folder / "complete.tar", APP, choice=Choice("complete", ()))
             (folder / "volumes").mkdir()
-            await write_volumes(depot, [APP, TOOL], folder / "volumes", 150_000)
+            await write_volumes(filled, [APP, TOOL], folder / "volumes", 150_000)
             have = frozenset({Digest.of(BASE)})
-            await pack(depot, folder / "delta.tar", APP, TOOL, choice=Choice("subset", AMD64, have))
+            await pack(
+                filled, folder / "delta.tar", APP, TOOL, choice=Choice("subset", AMD64, have)
+            )
 
     asyncio.run(make())
     return folder

@@ -16,14 +16,14 @@ from registry.errors import BundleInvalid
 from registry.oci.digest import Digest
 from registry.store.data_folder import open_folder
 from registry.wiring.content import open_handles
-from tests.harness.filled_folder import open_depot, split
+from tests.harness.filled_folder import open_filled, split
 
 LAYER = bytes(range(256)) * 1000
 
 
 async def test_a_bundle_is_written_and_imported(tmp_path: Path) -> None:
     """An image of two platforms is planned, written, verified and imported, and is then stored."""
-    async with open_depot(tmp_path / "here") as here:
+    async with open_filled(tmp_path / "here") as here:
         amd = await here.put_image("docker.io/library/app", [LAYER, b"amd"])
         arm = await here.put_image("docker.io/library/app", [LAYER, b"arm"], platform="linux/arm64")
         await here.put_index("docker.io/library/app:1", {"linux/amd64": amd, "linux/arm64": arm})
@@ -46,7 +46,7 @@ async def test_a_bundle_is_written_and_imported(tmp_path: Path) -> None:
             verdict = verify(opened)
             assert verdict.is_whole, verdict
 
-    async with open_depot(tmp_path / "there") as there:
+    async with open_filled(tmp_path / "there") as there:
         with open_paths([tmp_path / "b.tar"]) as opened:
             done = await there.content.importer.load(opened, lambda _: None)
         assert done.is_whole, done
@@ -63,7 +63,7 @@ async def test_a_bundle_is_written_and_imported(tmp_path: Path) -> None:
 async def test_a_damaged_blob_is_not_cut(tmp_path: Path) -> None:
     """A damaged blob is not cut into parts, although each part would have a right digest."""
     large = b"large" * 1_000_000
-    async with open_depot(tmp_path / "here") as here:
+    async with open_filled(tmp_path / "here") as here:
         await here.put_image("docker.io/library/app:1", [large])
         repository, tag = split("docker.io/library/app:1")
         assert tag is not None

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from registry.cli.main import build_cli
-from tests.harness.filled_folder import open_depot
+from tests.harness.filled_folder import open_filled
 
 LAYER = bytes(3_000_000)
 Create = Callable[..., tuple[int, str]]
@@ -21,13 +21,13 @@ Create = Callable[..., tuple[int, str]]
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The configuration of a data folder with two images."""
-    folder = tmp_path_factory.mktemp("depot")
+    folder = tmp_path_factory.mktemp("filled")
 
     async def fill() -> None:
-        async with open_depot(folder / "data") as depot:
-            await depot.put_image("docker.io/library/large:1", [LAYER])
-            await depot.put_image("docker.io/library/small:1", [b"small"])
-            await depot.put_image("docker.io/library/former:1", [b"former"])
+        async with open_filled(folder / "data") as filled:
+            await filled.put_image("docker.io/library/large:1", [LAYER])
+            await filled.put_image("docker.io/library/small:1", [b"small"])
+            await filled.put_image("docker.io/library/former:1", [b"former"])
 
     asyncio.run(fill())
     path = folder / "entrepot.toml"

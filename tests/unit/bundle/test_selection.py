@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from registry.cli.main import build_cli
-from tests.harness.filled_folder import open_depot
+from tests.harness.filled_folder import open_filled
 
 Create = Callable[..., Result]
 
@@ -17,18 +17,18 @@ Create = Callable[..., Result]
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The configuration of a data folder with an index, one platform of which is stored."""
-    folder = tmp_path_factory.mktemp("depot")
+    folder = tmp_path_factory.mktemp("filled")
 
     async def fill() -> None:
-        async with open_depot(folder / "data") as depot:
-            amd = await depot.put_image("docker.io/library/multi", [b"amd"])
-            await depot.put_image("docker.io/library/former", [b"no tag leads here any more"])
-            await depot.put_image("docker.io/library/single:1", [b"single"])
-        async with open_depot(folder / "elsewhere") as other:
+        async with open_filled(folder / "data") as filled:
+            amd = await filled.put_image("docker.io/library/multi", [b"amd"])
+            await filled.put_image("docker.io/library/former", [b"no tag leads here any more"])
+            await filled.put_image("docker.io/library/single:1", [b"single"])
+        async with open_filled(folder / "elsewhere") as other:
             arm = await other.put_image("docker.io/library/multi", [b"a"], platform="linux/arm64")
-        async with open_depot(folder / "data") as depot:
+        async with open_filled(folder / "data") as filled:
             children = {"linux/amd64": amd, "linux/arm64": arm}
-            await depot.put_index("docker.io/library/multi:1", children)
+            await filled.put_index("docker.io/library/multi:1", children)
 
     asyncio.run(fill())
     path = folder / "entrepot.toml"

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from registry.bundle.format.inventory import read_inventory
 from registry.cli.main import build_cli
 from registry.oci.digest import Digest
-from tests.harness.filled_folder import NOW, open_depot, split
+from tests.harness.filled_folder import NOW, open_filled, split
 
 APP = "docker.io/library/app:1"
 TORN = "docker.io/library/torn:1"
@@ -21,13 +21,13 @@ ABSENT = Digest.of(b"absent")
 @pytest.fixture
 async def data(tmp_path: Path) -> Path:
     """A data folder with a complete image, and one of which a layer is missing."""
-    async with open_depot(tmp_path) as depot:
-        amd = await depot.put_image("docker.io/library/app", [b"layer"])
-        arm = await depot.put_image("docker.io/library/app", [b"arm"], platform="linux/arm64")
-        await depot.put_index(APP, {"linux/amd64": amd, "linux/arm64": arm})
+    async with open_filled(tmp_path) as filled:
+        amd = await filled.put_image("docker.io/library/app", [b"layer"])
+        arm = await filled.put_image("docker.io/library/app", [b"arm"], platform="linux/arm64")
+        await filled.put_index(APP, {"linux/amd64": amd, "linux/arm64": arm})
         layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": str(ABSENT)}
-        whole = await depot.put_image("docker.io/library/torn", [])
-        await depot.put_document(TORN, json.loads(whole.raw) | {"layers": [layer | {"size": 7}]})
+        whole = await filled.put_image("docker.io/library/torn", [])
+        await filled.put_document(TORN, json.loads(whole.raw) | {"layers": [layer | {"size": 7}]})
     return tmp_path
 
 
@@ -90,11 +90,11 @@ def test_what_a_bundle_brought_is_cured_by_one(data: Path) -> None:
     """Where names of a repository came by a bundle, its missing blobs do too."""
 
     async def bring() -> None:
-        async with open_depot(data) as depot:
+        async with open_filled(data) as filled:
             repository, tag = split("docker.io/library/torn:2")
-            whole = await depot.put_image("docker.io/library/torn", [b"whole"])
+            whole = await filled.put_image("docker.io/library/torn", [b"whole"])
             bundle = "sha256:" + "0" * 64
-            await depot.content.manifests.put_names(repository, whole, tag, NOW, bundle=bundle)
+            await filled.content.manifests.put_names(repository, whole, tag, NOW, bundle=bundle)
 
     asyncio.run(bring())
     done = ls(data, "torn", "--offline")
