@@ -18,6 +18,7 @@ from registry.errors import DigestMismatch, EntrepotError, StoreError
 from registry.mirror.batching import Batcher
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
+from registry.store.files import refuse
 from registry.store.ingests import IngestInfo
 from registry.store.partial import PartialReader, PartialState, Progress
 from registry.tasks import Tasks, in_thread
@@ -93,7 +94,7 @@ class Download:
         except EntrepotError as error:
             self.failure = error.copy()
         except OSError as error:
-            self.failure = StoreError(str(error.filename), error.strerror or str(error))
+            self.failure = refuse(error.filename, error)
         except Exception:
             self._log.exception("download crashed")
             raise

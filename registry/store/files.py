@@ -23,7 +23,7 @@ def translate_errors(path: Path | str) -> Iterator[None]:
         raise refuse(path, error) from error
 
 
-def refuse(path: Path | str, error: OSError) -> StoreError:
+def refuse(path: Path | str | None, error: OSError) -> StoreError:
     """Return the error of ours for what the system said of `path`."""
     return StoreError(str(path), error.strerror or str(error))
 

@@ -9,7 +9,6 @@ from registry.bundle.load.result import Imported
 from registry.bundle.read.blob_store import BundleStore
 from registry.bundle.read.head import Opened
 from registry.catalog.database import Database
-from registry.content.maintenance import Maintenance
 from registry.metrics import Metrics
 from registry.mirror.mirror import Mirror
 from registry.settings.model import Settings
@@ -78,10 +77,4 @@ def _open_mirror(
 
 async def _maintain(settings: Settings, _: DataFolder, metrics: Metrics) -> None:
     async with open_content(settings, metrics) as content:
-        await Maintenance(
-            content.space,
-            content.expiry,
-            content.pull_history,
-            content.audit,
-            settings.storage.audit_rate,
-        ).keep_tidy()
+        await content.maintenance.keep_tidy()

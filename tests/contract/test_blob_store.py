@@ -10,7 +10,8 @@ import pytest
 from registry.errors import StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.store.contract import Body, FileBody, ManagedStore
+from registry.store.contract import Body, FileBody
+from registry.store.contract import ManagedStore as Store
 from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 from registry.store.partial import SealedPartial
@@ -22,7 +23,7 @@ Sealer = Callable[..., SealedPartial]
 
 
 @pytest.fixture(params=["disk", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ManagedStore:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     (tmp_path / "blobs").mkdir()
     disk = DiskStore(tmp_path / "blobs", tmp_path)
     return disk if request.param == "disk" else MemoryStore()
@@ -45,7 +46,7 @@ def seal(tmp_path: Path) -> Sealer:
     return make
 
 
-async def read(store: ManagedStore, digest: Digest, start: int, stop: int) -> bytes:
+async def read(store: Store, digest: Digest, start: int, stop: int) -> bytes:
     return b"".join([piece async for piece in store.read(digest, Span(start, stop))])
 
 
@@ -58,11 +59,11 @@ async def read_body(body: Body | None, start: int = 0, stop: int = len(CONTENT))
         return b"".join([chunk async for chunk in body.chunks(start, stop)])
 
 
-async def scan(store: ManagedStore) -> list[tuple[Digest, int]]:
+async def scan(store: Store) -> list[tuple[Digest, int]]:
     return sorted([found async for found in store.scan()])
 
 
-async def test_empty_store_has_nothing(store: ManagedStore) -> None:
+async def test_empty_store_has_nothing(store: Store) -> None:
     """What was never adopted is surely not there."""
     digest = Digest.of(CONTENT)
 
@@ -74,7 +75,7 @@ async def test_empty_store_has_nothing(store: ManagedStore) -> None:
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 @pytest.mark.parametrize("content", [CONTENT, b"", b"x"], ids=["many", "none", "one"])
 async def test_adopted_blob_is_there(
-    store: ManagedStore, seal: Sealer, content: bytes, algorithm: str
+    store: Store, seal: Sealer, content: bytes, algorithm: str
 ) -> None:
     """A blob adopted can be asked for, read and found, whatever its size and algorithm."""
     part = seal(content, algorithm)
@@ -86,14 +87,14 @@ async def test_adopted_blob_is_there(
     assert [(part.digest, len(content))] == await scan(store)
 
 
-async def test_adopted_part_leaves_the_spool(store: ManagedStore, seal: Sealer) -> None:
+async def test_adopted_part_leaves_the_spool(store: Store, seal: Sealer) -> None:
     """Adopting takes the part over: the spool holds nothing of it any more."""
     part = seal()
     await store.adopt(part)
     assert not part.path.exists()
 
 
-async def test_adopting_again_is_harmless(store: ManagedStore, seal: Sealer) -> None:
+async def test_adopting_again_is_harmless(store: Store, seal: Sealer) -> None:
     """The same blob from another spool changes nothing, and is taken over too."""
     first, second = seal(), seal()
     await store.adopt(first)
@@ -105,7 +106,7 @@ async def test_adopting_again_is_harmless(store: ManagedStore, seal: Sealer) -> 
     assert not second.path.exists()
 
 
-async def test_part_that_is_gone_cannot_be_adopted(store: ManagedStore, seal: Sealer) -> None:
+async def test_part_that_is_gone_cannot_be_adopted(store: Store, seal: Sealer) -> None:
     """A part that somebody took away is a disk's refusal, and no blob."""
     part = seal()
     part.path.unlink()
@@ -117,14 +118,14 @@ async def test_part_that_is_gone_cannot_be_adopted(store: ManagedStore, seal: Se
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 1), (1, 2560), (2559, 2560), (100, 200), (7, 7)])
-async def test_spans_are_read(store: ManagedStore, seal: Sealer, start: int, stop: int) -> None:
+async def test_spans_are_read(store: Store, seal: Sealer, start: int, stop: int) -> None:
     """Any span inside the blob gives exactly its bytes."""
     part = seal()
     await store.adopt(part)
     assert CONTENT[start:stop] == await read(store, part.digest, start, stop)
 
 
-async def test_pieces_are_bounded(store: ManagedStore, seal: Sealer) -> None:
+async def test_pieces_are_bounded(store: Store, seal: Sealer) -> None:
     """A large blob comes in pieces of at most 1 MiB, none of them empty."""
     part = seal(bytes(3 * MIB + 5))
     await store.adopt(part)
@@ -135,13 +136,13 @@ async def test_pieces_are_bounded(store: ManagedStore, seal: Sealer) -> None:
     assert all(0 < size <= MIB for size in sizes)
 
 
-async def test_reading_what_is_not_there_fails(store: ManagedStore) -> None:
+async def test_reading_what_is_not_there_fails(store: Store) -> None:
     """An absent blob is no empty one."""
     with pytest.raises(StoreError):
         await read(store, Digest.of(CONTENT), 0, 1)
 
 
-async def test_reading_behind_the_end_fails(store: ManagedStore, seal: Sealer) -> None:
+async def test_reading_behind_the_end_fails(store: Store, seal: Sealer) -> None:
     """A span longer than the blob is an error, never a short answer that looks whole."""
     part = seal()
     await store.adopt(part)
@@ -149,7 +150,7 @@ async def test_reading_behind_the_end_fails(store: ManagedStore, seal: Sealer) -
         await read(store, part.digest, 0, len(CONTENT) + 1)
 
 
-async def test_deleted_blob_is_gone(store: ManagedStore, seal: Sealer) -> None:
+async def test_deleted_blob_is_gone(store: Store, seal: Sealer) -> None:
     """Deleting says whether there was something to delete, and then there is nothing."""
     part = seal()
     await store.adopt(part)
@@ -161,7 +162,7 @@ async def test_deleted_blob_is_gone(store: ManagedStore, seal: Sealer) -> None:
     assert await scan(store) == []
 
 
-async def test_deleting_leaves_the_others(store: ManagedStore, seal: Sealer) -> None:
+async def test_deleting_leaves_the_others(store: Store, seal: Sealer) -> None:
     """Deleting one blob deletes one blob."""
     kept, gone = seal(b"kept"), seal(b"gone")
     for part in (kept, gone):
@@ -171,8 +172,8 @@ async def test_deleting_leaves_the_others(store: ManagedStore, seal: Sealer) -> 
     assert [(kept.digest, 4)] == await scan(store)
 
 
-async def test_reader_goes_on_when_the_blob_is_deleted(store: ManagedStore, seal: Sealer) -> None:
-    """Whoever is reading a blob gets all of it, although it is deleted meanwhile."""
+async def test_reader_goes_on_when_the_blob_is_deleted(store: Store, seal: Sealer) -> None:
+    """A reader of a blob gets all of it, although it is deleted meanwhile."""
     content = bytes(range(256)) * (3 * MIB // 256)
     part = seal(content)
     await store.adopt(part)
@@ -184,7 +185,7 @@ async def test_reader_goes_on_when_the_blob_is_deleted(store: ManagedStore, seal
     assert content == got + b"".join([piece async for piece in pieces])
 
 
-async def test_open_blob_has_its_bytes(store: ManagedStore, seal: Sealer) -> None:
+async def test_open_blob_has_its_bytes(store: Store, seal: Sealer) -> None:
     """An open blob has exactly its bytes, any span of them, even once it is deleted."""
     part = seal()
     await store.adopt(part)
@@ -196,7 +197,7 @@ async def test_open_blob_has_its_bytes(store: ManagedStore, seal: Sealer) -> Non
         assert CONTENT[start:stop] == await read_body(body, start, stop)
 
 
-async def fill(store: ManagedStore, seal: Sealer) -> list[str]:
+async def fill(store: Store, seal: Sealer) -> list[str]:
     """Adopt some blobs of both algorithms, and return their digests in the order of a scan."""
     parts = [seal(f"{number}".encode()) for number in range(6)]
     parts += [seal(f"{number}".encode(), "sha512") for number in range(3)]
@@ -205,13 +206,13 @@ async def fill(store: ManagedStore, seal: Sealer) -> list[str]:
     return sorted(str(part.digest) for part in parts)
 
 
-async def test_scan_is_in_the_order_of_digests(store: ManagedStore, seal: Sealer) -> None:
+async def test_scan_is_in_the_order_of_digests(store: Store, seal: Sealer) -> None:
     """Blobs come in the order of their digests' text, whatever the order in which they came."""
     ordered = await fill(store, seal)
     assert [str(digest) async for digest, _ in store.scan()] == ordered
 
 
-async def test_scan_goes_on_after_a_digest(store: ManagedStore, seal: Sealer) -> None:
+async def test_scan_goes_on_after_a_digest(store: Store, seal: Sealer) -> None:
     """What a scan has not told yet comes after any digest, be it here or not, without that one."""
     ordered = await fill(store, seal)
     absent = [str(Digest.of(f"absent {number}".encode())) for number in range(9)]
@@ -220,8 +221,8 @@ async def test_scan_goes_on_after_a_digest(store: ManagedStore, seal: Sealer) ->
         assert found == [each for each in ordered if each > after]
 
 
-async def test_what_is_set_aside_is_not_here(store: ManagedStore, seal: Sealer) -> None:
-    """A blob that is set aside is neither told of, nor listed, nor opened; the others are."""
+async def test_what_is_quarantined_is_not_here(store: Store, seal: Sealer) -> None:
+    """A blob that is quarantined is neither told of, nor listed, nor opened; the others are."""
     kept, gone = seal(b"kept"), seal(b"gone")
     for part in (kept, gone):
         await store.adopt(part)
@@ -229,8 +230,7 @@ async def test_what_is_set_aside_is_not_here(store: ManagedStore, seal: Sealer) 
     await store.quarantine(gone.digest)
 
     assert [each async for each in store.scan_quarantined()] == [(gone.digest, 4)]
-    assert await store.is_quarantined(gone.digest)
-    assert not await store.is_quarantined(kept.digest)
+    assert [await store.is_quarantined(part.digest) for part in (kept, gone)] == [False, True]
     assert await store.stat(gone.digest) is None
     assert await store.open(gone.digest) is None
     assert await scan(store) == [(kept.digest, 4)]
@@ -239,7 +239,7 @@ async def test_what_is_set_aside_is_not_here(store: ManagedStore, seal: Sealer) 
     assert not await store.delete(gone.digest)
 
 
-async def test_what_was_set_aside_may_come_back(store: ManagedStore, seal: Sealer) -> None:
+async def test_what_was_quarantined_may_come_back(store: Store, seal: Sealer) -> None:
     """A blob that is adopted anew is here, and stays when its former self is discarded."""
     first, second = seal(), seal()
     await store.adopt(first)
@@ -249,10 +249,8 @@ async def test_what_was_set_aside_may_come_back(store: ManagedStore, seal: Seale
     assert await read(store, first.digest, 0, len(CONTENT)) == CONTENT
 
 
-async def test_setting_aside_and_discarding_twice_is_harmless(
-    store: ManagedStore, seal: Sealer
-) -> None:
-    """What is not here is set aside, and what was not set aside is discarded, without a word."""
+async def test_setting_aside_and_discarding_twice_is_harmless(store: Store, seal: Sealer) -> None:
+    """What is not here is not quarantined, and what is not in quarantine is not deleted."""
     part = seal()
     await store.adopt(part)
     await store.delete_quarantined(part.digest)
@@ -265,8 +263,8 @@ async def test_setting_aside_and_discarding_twice_is_harmless(
     assert await scan(store) == []
 
 
-async def test_reader_goes_on_when_the_blob_is_set_aside(store: ManagedStore, seal: Sealer) -> None:
-    """Whoever has a blob open can read it to the end, though it is set aside and discarded."""
+async def test_reader_goes_on_when_the_blob_is_quarantined(store: Store, seal: Sealer) -> None:
+    """A reader reads an open blob to the end, though it is quarantined and then deleted."""
     part = seal()
     await store.adopt(part)
     body = await store.open(part.digest)
@@ -275,7 +273,7 @@ async def test_reader_goes_on_when_the_blob_is_set_aside(store: ManagedStore, se
     assert await read_body(body) == CONTENT
 
 
-async def test_open_blob_is_claimed_in_vain(store: ManagedStore, seal: Sealer) -> None:
+async def test_open_blob_is_claimed_in_vain(store: Store, seal: Sealer) -> None:
     """As long as a blob is open nobody may claim it, and then anybody may."""
     part = seal()
     await store.adopt(part)
@@ -288,7 +286,7 @@ async def test_open_blob_is_claimed_in_vain(store: ManagedStore, seal: Sealer) -
             assert is_free
 
 
-async def test_claimed_blob_can_be_deleted_and_read(store: ManagedStore, seal: Sealer) -> None:
+async def test_claimed_blob_can_be_deleted_and_read(store: Store, seal: Sealer) -> None:
     """Who opens a blob while it is claimed and deleted has all of it; then it is gone."""
     part = seal()
     await store.adopt(part)

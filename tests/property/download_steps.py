@@ -1,4 +1,4 @@
-"""What can happen to flights: the steps of a story, drawn by hypothesis."""
+"""What can happen to downloads: the steps of a story, drawn by hypothesis."""
 
 from typing import Any
 

@@ -89,7 +89,7 @@ class FaultyDisk:
             assert victim is not None
             victim.is_dead = True
             victim.hung.append(future)
-        except Exception as error:  # noqa: BLE001 - whoever awaits the thread gets it
+        except Exception as error:  # noqa: BLE001 - the task that awaits the thread gets it
             future.set_exception(error)
         else:
             future.set_result(result)

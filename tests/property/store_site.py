@@ -83,12 +83,12 @@ class Fuse:
             return
         try:
             future.set_result(work())
-        except Exception as error:  # noqa: BLE001 - whoever awaits the thread gets it
+        except Exception as error:  # noqa: BLE001 - the task that awaits the thread gets it
             future.set_exception(error)
 
 
 class Process:
-    """What looks after the store in one process, and pulls as flights do."""
+    """What looks after the store in one process, and pulls as downloads do."""
 
     def __init__(self, folder: DataFolder, fuse: Fuse, clock: Callable[[], float]) -> None:
         self.database = Database(folder.catalog)

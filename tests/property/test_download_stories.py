@@ -1,4 +1,4 @@
-"""Stories that once ended badly, or that chance is slow to tell, on the machine of the flights."""
+"""Stories that once ended badly, or that chance tells rarely, on the machine of downloads."""
 
 from typing import Any
 
@@ -57,7 +57,7 @@ STORIES |= {
 
 @pytest.mark.parametrize("name", STORIES)
 def test_story(name: str) -> None:
-    """After every step of the story, and at its end, the laws of flights hold."""
+    """After every step of the story, and at its end, the laws of downloads hold."""
     beginning, steps = STORIES[name]
     machine = DownloadsMachine()
     try:

@@ -1,4 +1,4 @@
-"""Laws of flights under everything that can happen to them at once (DESIGN section 3)."""
+"""Laws of downloads under everything that can happen to them at once (DESIGN section 3)."""
 
 import asyncio
 import os
@@ -43,7 +43,7 @@ class DownloadsMachine(RuleBasedStateMachine):
         super().__init__()
         self.stack = ExitStack()
         self.stack.enter_context(structlog.testing.capture_logs())
-        self.root = Path(tempfile.mkdtemp(prefix="flights-", dir=FAST))
+        self.root = Path(tempfile.mkdtemp(prefix="downloads-", dir=FAST))
         self.stack.callback(shutil.rmtree, self.root)
         self.loop = VirtualLoop()
         self.stack.callback(self.loop.close)

@@ -36,7 +36,7 @@ TAKING = ("blobs", "reservations", "doomed", "quarantine")
 # Hypothesis chooses the first ones when it looks for the shortest story.
 ACTIONS = (
     *("put", "put", "put", "pull", "pin", "pin", "unpin", "remove"),
-    *("evict", "make_room", "break_off", "audit", "flip", "set_aside"),
+    *("evict", "make_room", "break_off", "audit", "flip", "quarantined"),
 )
 
 CUT = MappingProxyType({"put": 4, "unpin": 0})  # what is not here yet, and what is pinned
@@ -153,7 +153,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.flipped.add(f"sha256:{path.name}")
         return f"sha256:{path.name}"
 
-    async def set_aside(self, number: int) -> None:
+    async def quarantined(self, number: int) -> None:
         if name := await self.flip(number):
             await self.process.content.space.quarantine(Digest.parse(name), "as a pull found out")
 

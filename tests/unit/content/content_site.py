@@ -106,7 +106,7 @@ class Site:
         return self.now
 
     async def fill(self, content: bytes) -> Digest:
-        """Store a blob as a flight does, unless it is here."""
+        """Store a blob as a download does, unless it is here."""
         digest = Digest.of(content)
         if await self.store.stat(digest) is None:
             writer = self.ingests.take(digest)

@@ -51,8 +51,8 @@ async def test_a_healthy_store_is_clean(site: Site) -> None:
 
 
 @pytest.mark.parametrize("rot", [b"\1" + A[1:], A[:-1] + b"\1", A[:-1], b"", A + A[:1]], ids=str)
-async def test_rot_is_set_aside(site: Site, rot: bytes) -> None:
-    """One wrong byte, one too few or one too many: the blob is set aside, the others stay."""
+async def test_rot_is_quarantined(site: Site, rot: bytes) -> None:
+    """One wrong byte, one too few or one too many: the blob is quarantined, the others stay."""
     await fill_all(site)
     site.spoil(Digest.of(A), rot)
 
@@ -68,12 +68,12 @@ async def test_rot_is_set_aside(site: Site, rot: bytes) -> None:
     assert (await audit(site)).is_clean, "what was put right stays right"
 
 
-async def test_a_damaged_unknown_file_is_not_adopted(site: Site) -> None:
-    """What was never recorded and is wrong is set aside, and counted there."""
-    site.spoil(site.adopt(A), b"rotten")
+async def test_a_damaged_unknown_blob_is_not_adopted(site: Site) -> None:
+    """What was never recorded and is wrong is quarantined, and counted there."""
+    site.spoil(site.adopt(A), b"damaged")
     findings = await audit(site)
     assert (findings.damaged, findings.unknown) == ([Digest.of(A)], [])
-    assert site.catalog.used() == site.measure() == len(b"rotten")
+    assert site.catalog.used() == site.measure() == len(b"damaged")
 
 
 async def test_unknown_files_are_recorded(site: Site) -> None:
@@ -86,7 +86,7 @@ async def test_unknown_files_are_recorded(site: Site) -> None:
     assert (await audit(site)).is_clean
 
 
-async def test_what_crashes_left_is_not_unknown(site: Site) -> None:
+async def test_what_crashes_left_is_no_unknown_blob(site: Site) -> None:
     """A deletion that was begun is ended, and a fill that was ended is recorded, before all."""
     doomed = await site.fill(A)
     await site.catalog.mark_deleting(doomed)
@@ -98,7 +98,7 @@ async def test_what_crashes_left_is_not_unknown(site: Site) -> None:
     assert site.catalog.used() == 100
 
 
-async def test_what_is_being_downloaded_is_not_unknown(site: Site) -> None:
+async def test_what_is_downloading_is_no_unknown_blob(site: Site) -> None:
     """A blob that has its name already, and whose fill is about to record it, is left to that."""
     digest = Digest.of(A)
     writer = site.ingests.take(digest)
@@ -111,7 +111,7 @@ async def test_what_is_being_downloaded_is_not_unknown(site: Site) -> None:
     assert site.catalog.list_reservations() == [digest]
 
 
-async def test_rows_of_missing_files_are_deleted(site: Site) -> None:
+async def test_missing_blobs_are_forgotten(site: Site) -> None:
     """A row without a file is forgotten, and its bytes count no more."""
     await fill_all(site)
     for digest in ORDERED[::2]:
@@ -122,7 +122,7 @@ async def test_rows_of_missing_files_are_deleted(site: Site) -> None:
     assert (await audit(site)).is_clean
 
 
-async def test_a_missing_file_that_came_back_stays(
+async def test_a_missing_blob_that_came_back_stays(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was filled again between the look at the row and at the file is not forgotten."""
@@ -142,10 +142,10 @@ async def test_a_missing_file_that_came_back_stays(
     assert site.catalog.find_size(digest) == 100
 
 
-async def test_many_missing_files_are_found_page_by_page(
+async def test_many_missing_blobs_are_found_page_by_page(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many rows fit into a page, every ghost is found."""
+    """However many rows fit into a page, every missing blob is found."""
     monkeypatch.setattr(module, "PAGE", 2)
     await fill_all(site)
     for digest in ORDERED[:4]:
@@ -156,7 +156,7 @@ async def test_many_missing_files_are_found_page_by_page(
 async def test_what_is_evicted_meanwhile_is_nothing_wrong(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A blob that went between the listing and the reading is neither rotten nor unread."""
+    """A blob that went between the listing and the reading is neither damaged nor unread."""
     await fill_all(site)
     real = site.store.read
 
@@ -189,7 +189,7 @@ async def test_an_unknown_file_that_goes_meanwhile_is_not_recorded(
     assert (site.catalog.find_size(digest), site.catalog.used()) == (None, 0)
 
 
-async def test_what_cannot_be_read_is_set_aside(
+async def test_what_cannot_be_read_is_quarantined(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A sector that the disk refuses is told and ends no pass; the next pull fetches the blob."""

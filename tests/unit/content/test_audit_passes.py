@@ -53,7 +53,7 @@ async def test_a_pass_goes_on_where_it_was(site: Site, monkeypatch: pytest.Monke
     assert await die_after(site, 4) == ORDERED[:4]
     assert site.audits.find("command") == Pass(str(ORDERED[1]), site.now, 0.0)
     began, site.now = site.now, site.now + 50
-    site.spoil(ORDERED[4], b"rotten")
+    site.spoil(ORDERED[4], b"damaged")
 
     findings = await audit(site)
 

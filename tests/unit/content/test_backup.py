@@ -183,7 +183,7 @@ async def test_rot_costs_a_backup_nothing(pair: Pair) -> None:
     """A blob that was backed up before it rotted stays in the backup as it was."""
     await pair.back_up()
     layer = Digest.of(b"amd")
-    pair.site.spoil(layer, b"rotten")
+    pair.site.spoil(layer, b"damaged")
     done = await pair.back_up()
     assert (done.damaged, done.copied) == ([], 0)
     assert pair.list_blobs()[layer.encoded] == b"amd"
@@ -240,9 +240,9 @@ async def test_what_is_evicted_as_it_is_opened_is_left_out(
 
 async def test_work_is_not_backed_up(pair: Pair) -> None:
     """Fills, deletions and quarantine of the store take no room in its backup."""
-    await pair.site.room.reserve(Digest.of(b"arriving"), 500)
+    await pair.site.room.reserve(Digest.of(b"downloading"), 500)
     await pair.site.catalog.mark_deleting(await pair.site.fill(b"doomed"))
-    await pair.site.evictor.quarantine(await pair.site.fill(b"rotten"), "rotten")
+    await pair.site.evictor.quarantine(await pair.site.fill(b"damaged"), "damaged")
     await pair.back_up()
     async with open_site(pair.path) as copy:
         assert copy.catalog.used() == copy.measure()

@@ -162,7 +162,7 @@ async def test_layers_that_a_pin_elsewhere_keeps_stay_kept(site: Site) -> None:
 async def test_a_crash_between_pointers_is_gone_on_from(
     site: Site, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
-    """Whoever dies when some pointers are gone can remove again, and then all is gone."""
+    """A process that dies when some pointers are gone can remove again, and then all is gone."""
     real, left = site.references.remove, iter(range(steps))
 
     async def remove_some(*name: object) -> None:

@@ -75,10 +75,10 @@ async def test_a_refusing_disk_leaves_no_row(site: Site, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("step", ["delete", "mark_deleted"])
-async def test_a_crash_in_a_deletion_is_mended(
+async def test_a_crash_in_a_deletion_is_finished(
     site: Site, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """Whoever dies before or after the file is gone leaves what the next one ends."""
+    """A process that dies before or after the file is gone leaves what the next one ends."""
     victim = await record_of(site, A)
     with monkeypatch.context() as patch:
         patch.setattr(site.store if step == "delete" else site.evictor._catalog, step, crash)
@@ -120,32 +120,32 @@ async def test_what_was_pinned_after_a_crash_is_not_mended_away(site: Site) -> N
 
 
 async def test_what_came_back_is_not_mended_away(site: Site) -> None:
-    """A blob that was pulled again, or is arriving, since its deletion began stays."""
+    """A blob that was pulled again, or is downloading, since its deletion began stays."""
     digest = await site.fill(A)
     await site.catalog.mark_deleting(digest)
     await site.room.record(digest, SIZE)
-    arriving = await site.fill(B)
-    await site.catalog.mark_deleting(arriving)
-    await site.catalog.reserve(arriving, SIZE, 10 * SIZE)
+    downloading = await site.fill(B)
+    await site.catalog.mark_deleting(downloading)
+    await site.catalog.reserve(downloading, SIZE, 10 * SIZE)
 
     await site.evictor.finish_interrupted()
 
     assert site.is_here(digest)
-    assert site.is_here(arriving)
+    assert site.is_here(downloading)
     assert (site.catalog.used(), site.catalog.list_deleting()) == (2 * SIZE, [])
 
 
 async def test_a_damaged_blob_is_quarantined(site: Site) -> None:
-    """What has rotten is served no more, lies where it can be looked at, and counts as it is."""
+    """What was damaged is served no more, lies where it can be looked at, and counts as it is."""
     digest = await site.fill(A)
-    site.spoil(digest, b"rotten")
-    await site.evictor.quarantine(digest, "rotten")
+    site.spoil(digest, b"damaged")
+    await site.evictor.quarantine(digest, "damaged")
 
     assert not site.is_here(digest)
     assert site.catalog.find_size(digest) is None
     aside = site.folder.quarantine / f"sha256-{digest.encoded}"
-    assert aside.read_bytes() == b"rotten"
-    assert site.catalog.used() == site.measure() == len(b"rotten")
+    assert aside.read_bytes() == b"damaged"
+    assert site.catalog.used() == site.measure() == len(b"damaged")
 
 
 async def test_a_damaged_blob_is_quarantined_though_it_is_read(site: Site) -> None:
@@ -153,36 +153,36 @@ async def test_a_damaged_blob_is_quarantined_though_it_is_read(site: Site) -> No
     digest = await site.fill(A)
     file = await site.store.open(digest)
     assert file is not None
-    await site.evictor.quarantine(digest, "rotten")
+    await site.evictor.quarantine(digest, "damaged")
     file.close()
     assert not site.is_here(digest)
 
 
-async def test_what_is_gone_is_not_set_aside(site: Site) -> None:
+async def test_what_is_gone_is_not_quarantined(site: Site) -> None:
     """A blob that was evicted meanwhile leaves nothing in quarantine, and nothing counted."""
-    await site.evictor.quarantine(Digest.of(A), "rotten")
+    await site.evictor.quarantine(Digest.of(A), "damaged")
     assert (site.catalog.list_quarantined(), site.catalog.used()) == ([], 0)
 
 
 async def test_it_may_rot_again(site: Site) -> None:
-    """A blob that was fetched again and has rotten again is set aside once, and counted once."""
-    for rot in (b"rotten", b"rotten again"):
+    """A blob that was fetched again and was damaged again is quarantined once, and counted once."""
+    for rot in (b"damaged", b"damaged again"):
         digest = await site.fill(A)
         site.spoil(digest, rot)
-        await site.evictor.quarantine(digest, "rotten")
-    assert site.catalog.list_quarantined() == [(digest, len(b"rotten again"))]
-    assert site.catalog.used() == site.measure() == len(b"rotten again")
+        await site.evictor.quarantine(digest, "damaged")
+    assert site.catalog.list_quarantined() == [(digest, len(b"damaged again"))]
+    assert site.catalog.used() == site.measure() == len(b"damaged again")
 
 
-async def test_a_crash_in_quarantining_is_mended(
+async def test_a_crash_in_quarantining_is_finished(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever dies between the row and the file leaves a file that is set aside later."""
+    """A process that dies between the row and the file leaves a file that is quarantined later."""
     digest = await site.fill(A)
     with monkeypatch.context() as patch:
         patch.setattr(site.store, "quarantine", crash)
         with pytest.raises(Crash):
-            await site.evictor.quarantine(digest, "rotten")
+            await site.evictor.quarantine(digest, "damaged")
     assert site.is_here(digest)
 
     await site.evictor.finish_interrupted()
@@ -191,11 +191,11 @@ async def test_a_crash_in_quarantining_is_mended(
     assert site.catalog.used() == site.measure() == SIZE
 
 
-async def test_a_healthy_blob_is_not_set_aside_for_its_former_self(site: Site) -> None:
-    """What was fetched again after it had rotten, or is arriving again, is left where it is."""
+async def test_a_healthy_blob_is_not_quarantined_for_its_former_self(site: Site) -> None:
+    """What was fetched again after it was damaged, or is downloading again, is left where it is."""
     for content in (A, B):
         digest = await site.fill(content)
-        await site.evictor.quarantine(digest, "rotten")
+        await site.evictor.quarantine(digest, "damaged")
     await site.fill(A)
     await site.catalog.reserve(Digest.of(B), SIZE, 10 * SIZE)
     site.adopt(B)
@@ -204,9 +204,9 @@ async def test_a_healthy_blob_is_not_set_aside_for_its_former_self(site: Site) -
 
 
 async def test_quarantine_makes_room_first(site: Site) -> None:
-    """Before any blob is evicted, and though it is more than needed, what is set aside goes."""
+    """Before any blob is evicted, and though it is more than needed, what is quarantined goes."""
     for content in (A, B):
-        await site.evictor.quarantine(await site.fill(content), "rotten")
+        await site.evictor.quarantine(await site.fill(content), "damaged")
     healthy = await site.fill(C)
     await site.fill(b"d" * 500)
     assert site.is_here(healthy)
@@ -236,7 +236,7 @@ async def test_an_emptied_quarantine_is_not_counted(
 
 async def test_freeing_tells_what_it_made(site: Site) -> None:
     """Freed is what quarantine, blobs and left parts had, and no more than there is."""
-    await site.evictor.quarantine(await site.fill(A), "rotten")
+    await site.evictor.quarantine(await site.fill(A), "damaged")
     await site.fill(B)
     left = Digest.of(b"left")
     await site.room.reserve(left, 300)

@@ -1,4 +1,4 @@
-"""Laws of the steward's round: it mends, tidies, and a refusing disk does not end it."""
+"""Laws of what the background process does at intervals; a refusing disk does not end it."""
 
 import asyncio
 from collections import Counter
@@ -23,7 +23,7 @@ END = 2 * HOUR  # seconds after which the loop of a test is stopped
 
 
 class Parts:
-    """What a steward drives; counts what is asked of it, and fails as it is told."""
+    """What a background process drives; counts what is asked of it, and fails as it is told."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -38,7 +38,7 @@ class Parts:
             raise self.failures[name].pop(0)
 
     async def finish_interrupted(self) -> None:
-        self._note("mend")
+        self._note("finish")
 
     async def keep_ready(self) -> None:
         self._note("ready")
@@ -89,7 +89,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 async def go_round(parts: Parts, clock: Clock, rate: float = RATE) -> None:
-    """Let the steward work until `END`."""
+    """Let the background process work until `END`."""
     background = Maintenance(parts, parts, parts, parts, rate)  # type: ignore[arg-type]
     keep: Callable[[], Coroutine[Any, Any, None]] = background.keep_tidy
     running = asyncio.create_task(keep())
@@ -111,20 +111,20 @@ async def test_each_has_its_time(parts: Parts, clock: Clock) -> None:
     assert set(parts.rates) == {RATE}
 
 
-async def test_what_the_dead_have_left_is_mended_first(parts: Parts, clock: Clock) -> None:
+async def test_what_the_dead_have_left_is_finished_first(parts: Parts, clock: Clock) -> None:
     """Before anything is evicted it is looked what crashes left, and then again and again."""
     await go_round(parts, clock)
-    assert parts.calls.count("mend") == END / CRASH_INTERVAL
-    assert parts.calls.index("mend") < parts.calls.index("ready")
+    assert parts.calls.count("finish") == END / CRASH_INTERVAL
+    assert parts.calls.index("finish") < parts.calls.index("ready")
 
 
-@pytest.mark.parametrize("what", ["mend", "ready", "sweep", "expire", "forget", "audit"])
+@pytest.mark.parametrize("what", ["finish", "ready", "sweep", "expire", "forget", "audit"])
 async def test_a_refusing_disk_ends_no_round(parts: Parts, clock: Clock, what: str) -> None:
     """What failed is told and done again the next time; the others do not notice."""
     parts.failures[what] = [StoreError("data", "full")]
     await go_round(parts, clock)
     expected = {
-        "mend": END / CRASH_INTERVAL,
+        "finish": END / CRASH_INTERVAL,
         "ready": END / SPACE_INTERVAL,
         "audit": END / AUDIT_INTERVAL,
     }
@@ -133,7 +133,7 @@ async def test_a_refusing_disk_ends_no_round(parts: Parts, clock: Clock, what: s
 
 
 async def test_a_bug_is_no_refusal(parts: Parts, clock: Clock) -> None:
-    """An error that no disk makes ends the steward, so that the supervisor hears of it."""
+    """An error that no disk makes ends the process, so that the supervisor starts it again."""
     parts.failures["expire"] = [ZeroDivisionError()]
     background = Maintenance(parts, parts, parts, parts, RATE)  # type: ignore[arg-type]
     with pytest.raises(ExceptionGroup) as caught:
@@ -152,4 +152,4 @@ async def test_what_is_not_wanted_is_not_done(parts: Parts, clock: Clock) -> Non
     """Without `keep_for` nothing expires, with a rate of zero nothing is audited."""
     parts.is_wanted = False
     await go_round(parts, clock, rate=0.0)
-    assert set(parts.calls) == {"mend", "ready", "sweep", "forget"}
+    assert set(parts.calls) == {"finish", "ready", "sweep", "forget"}

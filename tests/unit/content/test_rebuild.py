@@ -115,9 +115,9 @@ async def test_one_lost_name_is_found(site: Site) -> None:
 
 async def test_who_keeps_or_removes_an_image_just_now_is_let_be(site: Site) -> None:
     """A file is written before its row, and removed before it: neither is a name that was lost."""
-    stranger = TagTarget(str(AMD.digest), media_types.OCI_MANIFEST, 1.0)
+    unknown = TagTarget(str(AMD.digest), media_types.OCI_MANIFEST, 1.0)
     for name in ("new", "old", "lost"):
-        await site.references.write(HERE, Tag(name), stranger)
+        await site.references.write(HERE, Tag(name), unknown)
     adopting = asyncio.create_task(site.content.rebuild.adopt_names(wait=0.3))
     await asyncio.sleep(0.1)
     await site.manifests.record(HERE, AMD.manifest, Tag("new"), 2.0)
@@ -143,7 +143,7 @@ async def test_what_the_catalog_knows_is_newer(site: Site) -> None:
 
 @pytest.mark.parametrize("media_type", ["text/html", media_types.OCI_INDEX, ""])
 async def test_a_spoilt_pointer_costs_no_manifest(site: Site, media_type: str) -> None:
-    """A pointer that lies about a type does not have a healthy manifest set aside."""
+    """A pointer that lies about a type does not have a healthy manifest quarantined."""
     pointer = TagTarget(str(AMD.digest), media_type, 1.0)
     await site.references.write(HERE, Tag("spoilt"), pointer)
     found = await site.content.rebuild.adopt_names()
@@ -151,7 +151,7 @@ async def test_a_spoilt_pointer_costs_no_manifest(site: Site, media_type: str) -
     assert site.is_here(AMD.digest)
 
 
-async def test_strangers_files_are_passed_over(site: Site) -> None:
+async def test_unknown_files_are_passed_over(site: Site) -> None:
     """What is no pointer of ours, blob or tag, breaks no recovery."""
     for path in ("x", "docker.io/@/tag-a b", "docker.io/a/@/tag-1", "docker.io/a/@/digest-md5-00"):
         place = site.folder.tags / path
@@ -172,7 +172,7 @@ async def test_layers_without_names_are_blobs(site: Site) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"am", b"amd and more"])
-async def test_a_blob_of_another_size_is_set_aside(site: Site, content: bytes) -> None:
+async def test_a_blob_of_another_size_is_quarantined(site: Site, content: bytes) -> None:
     """What the disk has cut off or let grow is not adopted as it is: the next pull fetches it."""
     layer = Digest.of(b"amd")
     await lose(site)
@@ -196,12 +196,12 @@ async def test_one_manifest_that_says_its_size_is_enough(site: Site) -> None:
     assert site.is_here(Digest.of(b"amd"))
 
 
-async def test_what_was_set_aside_counts_again(site: Site) -> None:
+async def test_what_was_quarantined_counts_again(site: Site) -> None:
     """What is in quarantine takes room, goes first for others, and is counted once."""
     layer = Digest.of(b"amd")
-    await site.evictor.quarantine(layer, "rotten")
+    await site.evictor.quarantine(layer, "damaged")
     await site.fill(b"amd")
-    (site.folder.quarantine / "stranger-file").touch()
+    (site.folder.quarantine / "unknown-file").touch()
     used = site.catalog.used()
     await lose(site)
     for _ in range(2):

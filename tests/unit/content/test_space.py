@@ -54,7 +54,7 @@ class Site:
         )
 
     async def fill(self, name: str, size: int = SIZE) -> Digest:
-        """Store a blob as a flight does."""
+        """Store a blob as a download does."""
         content = name.encode() * size
         digest = Digest.of(content[:size])
         await self.room.reserve(digest, size)
@@ -71,7 +71,7 @@ class Site:
         return {path.name for path in self.folder.blobs.glob("*/*/*")}
 
     async def tidy(self) -> None:
-        """Let the steward take one turn."""
+        """Let the background process take one turn."""
         await self.room.finish_interrupted()
         await self.room.keep_ready()
 
@@ -165,7 +165,7 @@ async def test_fills_share_the_reserve(site: Site, monkeypatch: pytest.MonkeyPat
 
 
 async def test_above_the_limit_the_coldest_goes_however_large(site: Site) -> None:
-    """When the limit was lowered the steward gets below it, whatever it has to begin with."""
+    """When the limit was lowered the background process gets below it, however large blobs are."""
     await site.fill("a", 3000)
     await site.fill("b", 500)
     site.room = site.open_room(StorageSettings(limit=3000, reserve=0))
@@ -233,7 +233,7 @@ async def test_the_background_process_finishes_what_crashes_left(site: Site) -> 
     assert site.catalog.list_deleting() == []
 
 
-async def test_the_background_process_keeps_a_little_space_ready(site: Site) -> None:
+async def test_the_background_process_keeps_a_little_ready(site: Site) -> None:
     """Above the high mark the coldest go before anybody has to wait, never below the low one."""
     filled = [await site.fill(name, size) for name, size in (("a", 100), ("b", 50), ("c", 4850))]
     await site.tidy()

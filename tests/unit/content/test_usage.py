@@ -34,11 +34,11 @@ async def test_an_empty_store_is_empty(site: Site) -> None:
 
 
 async def test_everything_is_told_by_kind(site: Site) -> None:
-    """Whole, arriving, set aside and pinned bytes are told, and the first three are all."""
+    """Whole, downloading, quarantined and pinned bytes are told, and the first three are all."""
     await site.pull(HERE, IMAGE, "1", "2")
     await site.fill(b"other")
-    await site.evictor.quarantine(await site.fill(b"rotten"), "rotten")
-    await site.room.reserve(Digest.of(b"arriving"), 70)
+    await site.evictor.quarantine(await site.fill(b"damaged"), "damaged")
+    await site.room.reserve(Digest.of(b"downloading"), 70)
     await site.pin(HERE, Tag("1"), [])
 
     report = await take(site)
@@ -46,8 +46,8 @@ async def test_everything_is_told_by_kind(site: Site) -> None:
     pinned = len(IMAGE.manifest.raw) + len(b"configlayer")
     assert report.use.pinned == pinned
     assert (report.use.blobs, report.use.count) == (pinned + 5, 4)
-    assert (report.use.reserved, report.use.quarantined) == (70, 6)
-    assert report.used == site.catalog.used() == pinned + 5 + 70 + 6
+    assert (report.use.reserved, report.use.quarantined) == (70, 7)
+    assert report.used == site.catalog.used() == pinned + 5 + 70 + 7
     assert report.images == 2
 
 

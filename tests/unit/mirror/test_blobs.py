@@ -88,7 +88,7 @@ async def wait_until(condition: Callable[[], bool]) -> None:
 
 
 async def read_all(blob: object) -> int:
-    """Follow an arriving blob to its end; return how much there was."""
+    """Follow a blob that is downloading to its end; return how much there was."""
     assert isinstance(blob, DownloadingBlob)
     offset = 0
     with closing(blob):
@@ -177,7 +177,7 @@ async def test_a_disk_that_refuses_leaves_nothing_open(
 async def test_a_refused_doubt_leaves_nothing_open(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file of the wrong size that cannot be set aside does not stay open for its doubt."""
+    """A file of the wrong size that cannot be quarantined does not stay open for its doubt."""
     encoded = DIGEST.encoded
     path = site.folder.blobs / "sha256" / encoded[:2] / encoded
     path.parent.mkdir(parents=True)

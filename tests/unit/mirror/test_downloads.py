@@ -24,7 +24,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def test_blob_is_brought_once(site: Site) -> None:
-    """All who join in one process share a flight; the blob is stored, recorded, and asked once."""
+    """All who join in one process share a download; the blob is stored and recorded once."""
     downloads = await site.open_process()
     first, is_joined = downloads.join(site.order())
     second, is_joined_later = downloads.join(site.order())
@@ -40,7 +40,7 @@ async def test_blob_is_brought_once(site: Site) -> None:
 
 
 async def test_two_processes_fetch_once(site: Site) -> None:
-    """A flight in another process follows the first one, and the upstream is asked once."""
+    """A download in another process follows the first one, and the upstream is asked once."""
     leader, follower = await open_follower(site)
     site.tap.flow()
 
@@ -104,12 +104,12 @@ async def test_sealed_part_is_adopted(site: Site) -> None:
 
 
 async def test_wrong_part_left_behind_costs_one_download(site: Site) -> None:
-    """A wrong beginning is found out at the end, nobody is blamed, and the next flight is right."""
+    """Wrong bytes left behind are found at the end, nobody is suspected, and the next try works."""
     site.leave(bytes(100_000))
     downloads = await site.open_process()
 
     first = await finish(downloads.join(site.order())[0])
-    await asyncio.sleep(0)  # a flight that is over leaves the table a turn later
+    await asyncio.sleep(0)  # a download that is over leaves the table a turn later
     second = await finish(downloads.join(site.order())[0])
 
     assert isinstance(first.failure, DigestMismatch)
@@ -128,7 +128,7 @@ async def test_unusable_part_is_begun_again(site: Site, left: bytes, size: int |
     assert site.is_stored()
 
 
-async def test_liar_is_found_out(site: Site) -> None:
+async def test_lying_upstream_is_found_out(site: Site) -> None:
     """Wrong bytes are not kept, and a repeat from a better upstream succeeds."""
     downloads = await site.open_process()
     site.tap.is_lying = True
@@ -144,7 +144,7 @@ async def test_liar_is_found_out(site: Site) -> None:
     assert site.is_stored()
 
 
-async def test_liar_is_named_before_the_verdict(
+async def test_lying_upstream_is_named_before_the_rejection(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who learns of wrong bytes may die at once: by then the accusation is already on disk."""
@@ -206,7 +206,7 @@ async def test_lock_is_let_go_when_the_part_cannot_be(
 
 
 async def test_unrecorded_blob_is_stored_all_the_same(site: Site) -> None:
-    """A catalog that refuses costs no blob: it is whole, in its place, and the flight is right."""
+    """A catalog that refuses costs no blob: it is in its place, and the download succeeds."""
     site.space.refuses_records = True
     download = await finish((await site.open_process()).join(site.order())[0])
 
@@ -215,7 +215,7 @@ async def test_unrecorded_blob_is_stored_all_the_same(site: Site) -> None:
 
 
 async def test_download_that_is_over_is_joined_by_nobody(site: Site) -> None:
-    """Who comes as a flight has failed begins another at once."""
+    """Who comes as a download has failed begins another at once."""
     downloads = await site.open_process()
     site.tap.is_down = True
     failed, _ = downloads.join(site.order())

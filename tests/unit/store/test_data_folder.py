@@ -1,4 +1,4 @@
-"""Laws of the data folder, of safe small writes, of pointers, and of strangers in the store."""
+"""Laws of the data folder, of safe small writes, of pointers, and of unknown files in the store."""
 
 import asyncio
 import os
@@ -185,13 +185,13 @@ async def test_refusing_disk_is_a_store_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "stranger",
+    "unknown",
     ["README", "sha256/README", "md5/ab/abc", "sha256/ab/short", f"sha256/00/{DIGEST.encoded}"],
 )
-async def test_scan_passes_strangers_over(tmp_path: Path, stranger: str) -> None:
+async def test_scan_passes_unknown_files_over(tmp_path: Path, unknown: str) -> None:
     """A file that is no blob of ours, wherever it lies, is not listed and breaks nothing."""
     blob = tmp_path / "sha256" / DIGEST.encoded[:2] / DIGEST.encoded
-    for path in (blob, tmp_path / stranger):
+    for path in (blob, tmp_path / unknown):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"manifest")
 
@@ -230,7 +230,7 @@ def test_a_strange_or_newer_folder_is_not_found(tmp_path: Path) -> None:
         find_folder(tmp_path)
 
 
-def test_a_strangers_catalog_is_not_taken_over(tmp_path: Path) -> None:
+def test_another_programs_catalog_is_not_taken_over(tmp_path: Path) -> None:
     """A folder with a catalog and no layout is somebody else's, and is left as it is."""
     (tmp_path / "catalog.db").write_bytes(b"mine")
     with pytest.raises(StoreError, match="LAYOUT"):

@@ -28,13 +28,13 @@ def take(ingests: Ingests, digest: Digest, content: bytes = b"") -> PartialWrite
 
 
 def test_parts_are_listed_whoever_writes_them(ingests: Ingests, tmp_path: Path) -> None:
-    """Parts arriving and left behind are listed, and no other file."""
+    """Partial files written to and left behind are listed, and no other file."""
     assert ingests.list_digests() == []
     writer = take(ingests, ONE)
     take(ingests, TWO).close()
     ingests.write_info(ONE, INFO)
-    for stranger in ("README", "x.part", "sha256-12.part", f"sha256-{ONE.encoded}.fresh"):
-        (tmp_path / stranger).touch()
+    for unknown in ("README", "x.part", "sha256-12.part", f"sha256-{ONE.encoded}.fresh"):
+        (tmp_path / unknown).touch()
     assert sorted(ingests.list_digests()) == sorted([ONE, TWO])
     writer.close()
 
@@ -87,13 +87,13 @@ def leave(folder: Path, digest: Digest, age: float) -> list[Path]:
 
 
 def test_what_is_left_of_gone_parts_is_swept(ingests: Ingests, tmp_path: Path) -> None:
-    """Beside no part old files go, new ones stay; beside a part, and a stranger's, all stay."""
+    """Old side files go where there is no partial file; new ones and unknown files stay."""
     old, new, kept = ONE, Digest.of(b"new"), TWO
     for digest, age in ((old, 100.0), (new, 10.0), (kept, 100.0)):
         leave(tmp_path, digest, age)
     take(ingests, kept).close()
-    strangers = [tmp_path / name for name in ("README", "x.json", f"sha256-{old.encoded}.txt")]
-    for path in strangers:
+    unknown = [tmp_path / name for name in ("README", "x.json", f"sha256-{old.encoded}.txt")]
+    for path in unknown:
         path.touch()
         os.utime(path, (1.0, 1.0))
     before = set(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Laws of blobs as files: how they lie, who is reading them, and how they are set aside."""
+"""Laws of blobs as files: how they lie, who is reading them, and how they are quarantined."""
 
 import os
 from pathlib import Path
@@ -121,8 +121,8 @@ async def test_a_claim_leaves_nothing_open(site: Site) -> None:
     assert os.listdir("/proc/self/fd") == before  # noqa: PTH208
 
 
-async def test_what_is_set_aside_keeps_its_bytes(site: Site) -> None:
-    """Set aside, a blob is in quarantine under its digest, and no longer in the store."""
+async def test_what_is_quarantined_keeps_its_bytes(site: Site) -> None:
+    """quarantined, a blob is in quarantine under its digest, and no longer in the store."""
     digest = site.put(b"content")
     await site.store.quarantine(digest)
     assert await site.store.stat(digest) is None
@@ -133,7 +133,7 @@ async def test_what_is_set_aside_keeps_its_bytes(site: Site) -> None:
 
 
 async def test_setting_aside_again_keeps_the_newer(site: Site) -> None:
-    """Of a blob that was set aside twice the last bytes are there."""
+    """Of a blob that was quarantined twice the last bytes are there."""
     digest = site.put(b"content")
     await site.store.quarantine(digest)
     site.path_of(digest).write_bytes(b"other")
@@ -142,7 +142,7 @@ async def test_setting_aside_again_keeps_the_newer(site: Site) -> None:
 
 
 async def test_without_a_quarantine_nothing_damaged_stays(site: Site) -> None:
-    """In a folder of a former version, without a quarantine, a blob is set aside all the same."""
+    """In a folder of a former version, without a quarantine, a blob is quarantined all the same."""
     site.quarantine.rmdir()
     digest = site.put(b"content")
     await site.store.quarantine(digest)

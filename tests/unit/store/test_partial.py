@@ -1,4 +1,4 @@
-"""Laws of a blob that is still arriving: what its readers may know, whatever its writer does."""
+"""Laws of a blob that is not whole yet: what its readers may know, whatever its writer does."""
 
 import errno
 import os
@@ -86,10 +86,10 @@ def test_verified_part_has_its_last_byte(writer: PartialWriter, reader: PartialR
 
 
 @pytest.mark.parametrize("wrong", [CONTENT[:-1] + b"x", CONTENT[:-1], CONTENT + b"x", b"x"])
-def test_wrong_part_is_condemned(
+def test_wrong_part_is_rejected(
     ingests: Ingests, writer: PartialWriter, reader: PartialReader, wrong: bytes
 ) -> None:
-    """Wrong bytes are condemned for every reader, without their last one, and taken away."""
+    """Wrong bytes are rejected for every reader, without their last one, and taken away."""
     fill(writer, wrong)
 
     with pytest.raises(DigestMismatch, match=str(len(wrong))):
@@ -137,7 +137,7 @@ def test_filling_is_resumed(ingests: Ingests, stop: int) -> None:
 
 
 def test_resumed_lie_is_found_out(ingests: Ingests) -> None:
-    """A wrong prefix that was left behind is hashed too, and condemned at the end."""
+    """A wrong prefix that was left behind is hashed too, and rejected at the end."""
     first = take(ingests)
     fill(first, b"x" + CONTENT[1:1000])
     first.close()
@@ -233,8 +233,8 @@ def test_part_complete_but_unsealed_is_right(ingests: Ingests) -> None:
     second.close()
 
 
-def test_condemned_part_left_by_a_crash_is_begun_again(ingests: Ingests, tmp_path: Path) -> None:
-    """A verdict that was left behind binds nobody: the next writer begins again."""
+def test_rejected_part_left_by_a_crash_is_begun_again(ingests: Ingests, tmp_path: Path) -> None:
+    """The state of a file that was left behind does not count: the next writer begins again."""
     first = take(ingests)
     fill(first, bytes(1000))
     os.fchmod(first._descriptor, 0o400)
@@ -282,7 +282,7 @@ def test_info_is_read_by_others(ingests: Ingests, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"size": 1, "colour": "red"}'])
 def test_unreadable_info_is_none(ingests: Ingests, tmp_path: Path, content: bytes) -> None:
-    """A waybill torn by a crash, or of another version, counts as none."""
+    """A info torn by a crash, or of another version, counts as none."""
     (tmp_path / f"sha256-{DIGEST.encoded}.json").write_bytes(content)
     assert ingests.read_info(DIGEST) is None
 

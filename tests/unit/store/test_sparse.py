@@ -48,7 +48,7 @@ def test_gaps_are_what_no_span_has(kept: list[Span], start: int, length: int) ->
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("is_alone", [True, False])
 def test_parts_come_in_any_order(tmp_path: Path, seed: int, is_alone: bool) -> None:
-    """Whichever comes first, by whoever, also twice: with the last the blob is whole."""
+    """Whichever comes first, by any process, also twice: with the last the blob is whole."""
     chance, ingests = random.Random(seed), Ingests(tmp_path)
     cuts = [0, *sorted(chance.sample(range(1, len(CONTENT)), 4)), len(CONTENT)]
     parts = [*itertools.pairwise(cuts)]
@@ -113,7 +113,7 @@ def test_a_record_that_does_not_fit_counts_for_nothing(tmp_path: Path, ranges: b
 
 
 def test_what_is_kept_takes_room_until_it_is_dropped(tmp_path: Path) -> None:
-    """Parts without a pull count as arriving; only what came is counted, not the holes."""
+    """Parts without a pull count as downloading; only what came is counted, not the holes."""
     ingests, whole = Ingests(tmp_path), 2**40
     assembly = ingests.open_sparse(BLOB, whole)
     assert assembly is not None
