@@ -92,7 +92,7 @@ def test_a_bundle_is_verified(bundles: Path, form: str) -> None:
 
     facts = run_json("bundle", "verify", bundles / form, "--key", key)
 
-    assert (facts["whole"], facts["wrong"]) == (True, [])
+    assert (facts["whole"], facts["problems"]) == (True, [])
     assert facts["signer"] == "maker.pub.pem"
     assert facts["bundle"] == json.loads(lock(bundles))["bundleId"]
 
@@ -129,7 +129,7 @@ def test_an_inventory_is_read(bundles: Path, data: Path, tmp_path: Path) -> None
     run_json(*create, "--have", bundles / "inventory.json")
 
     facts = run_json("bundle", "info", tmp_path / "delta.tar")
-    assert [each["left_out"] for each in facts["images"]] == [2000]
+    assert [each["omitted_bytes"] for each in facts["images"]] == [2000]
 
 
 @pytest.fixture(scope="module")
