@@ -282,7 +282,7 @@ def test_info_is_read_by_others(ingests: Ingests, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"size": 1, "colour": "red"}'])
 def test_unreadable_info_is_none(ingests: Ingests, tmp_path: Path, content: bytes) -> None:
-    """A info torn by a crash, or of another version, counts as none."""
+    """Info that is torn by a crash, or of another version, counts as none."""
     (tmp_path / f"sha256-{DIGEST.encoded}.json").write_bytes(content)
     assert ingests.read_info(DIGEST) is None
 
