@@ -1,4 +1,4 @@
-"""The data folder: where its parts lie on disk, and the version of its layout."""
+"""The data folder: the paths of its parts on disk, and the version of its layout."""
 
 import os
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ class DataFolder:
 
     @property
     def locks(self) -> Path:
-        """An empty file whose bytes are locks between processes (see `file_locks.py`)."""
+        """The folder of the file whose bytes are locks between processes (see `file_locks.py`)."""
         return self.root / "locks"
 
     @property
