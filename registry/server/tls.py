@@ -8,14 +8,14 @@ from registry.upstream.client import load_trust
 
 
 def check_files(settings: Settings) -> None:
-    """Read the files that the settings name, so that a mistake shows before anything starts.
+    """Read the files that the settings name, so that a mistake is found before the start.
 
     Raises:
         SettingsError: a certificate, a key or a `ca_file` cannot be read.
     """
     load_tls(settings.server)
     for name, upstream in settings.upstreams.items():
-        if upstream.ca_file:  # reading the system's own file takes 50 ms for each upstream
+        if upstream.ca_file:  # the system's own file takes 50 ms for each upstream
             load_trust(name, upstream.ca_file)
 
 
@@ -29,7 +29,7 @@ def load_tls(server: ServerSettings) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        # The empty password keeps OpenSSL from asking for one on the terminal.
+        # Without a password OpenSSL would ask for one on the terminal.
         context.load_cert_chain(server.tls_cert, server.tls_key, password="")
     except OSError as error:
         raise SettingsError(
