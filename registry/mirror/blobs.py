@@ -106,8 +106,8 @@ class DownloadingBlob:
             progress = self._reader.progress()
             if progress.state is PartialState.REJECTED:
                 raise DigestMismatch(str(self._request.digest), "the upstream sent wrong bytes")
-            if progress.landed > offset or progress.state is PartialState.WHOLE:
-                return progress.landed
+            if progress.written > offset or progress.state is PartialState.WHOLE:
+                return progress.written
             if progress.state is PartialState.ABANDONED or was_over:
                 failure = self._download.failure
                 raise (
@@ -192,8 +192,8 @@ class Blobs:
         size = self._catalog.find_size(repository, digest)
         if size is not None:
             return size
-        told = await self._checks.ask(repository, digest)
-        size = await self._content.blobs.stat(digest) if told is None else told
+        size = await self._checks.ask(repository, digest)
+        size = await self._content.blobs.stat(digest) if size is None else size
         if size is not None:
             await self._grant(repository, digest, size)
         return size

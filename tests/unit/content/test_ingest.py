@@ -83,8 +83,8 @@ async def test_readers_follow_but_never_get_the_last_byte_early(site: Site) -> N
     with reader:
         async with ingest:
             await ingest.append([CONTENT], SIZE)
-            assert reader.progress().landed == SIZE - 1
-            assert await ingest.verify() == SIZE == reader.progress().landed
+            assert reader.progress().written == SIZE - 1
+            assert await ingest.verify() == SIZE == reader.progress().written
             await ingest.commit(lambda: states.append(reader.progress().state))
     assert states == [PartialState.WHOLE]
 

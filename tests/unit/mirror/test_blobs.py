@@ -92,8 +92,8 @@ async def read_all(blob: object) -> int:
     assert isinstance(blob, DownloadingBlob)
     offset = 0
     with closing(blob):
-        while (landed := await blob.advance(offset)) != offset:
-            offset = landed
+        while (written := await blob.advance(offset)) != offset:
+            offset = written
     return offset
 
 
