@@ -21,7 +21,7 @@ class SpaceAccount(Protocol):
         ...
 
     async def record(self, digest: Digest, size: int) -> None:
-        """Record a blob that is in the store now; this uses up its reservation."""
+        """Record a blob that is in the store now; this also deletes its reservation."""
         ...
 
 

@@ -205,7 +205,7 @@ class Manifests:
             raise UpstreamError(registry, f"no answer within {ANSWER_WAIT} s")
 
     def _end_slowness(self, registry: str, task: asyncio.Task[RevalidationResult]) -> None:
-        """Let known tags wait for an upstream again, after it has answered any question."""
+        """Do not count an upstream as slow any more, after it has answered any question."""
         if not task.cancelled() and not isinstance(task.exception(), UpstreamError):
             self._slow_until.pop(registry, None)
 

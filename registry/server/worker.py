@@ -24,7 +24,7 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
     """Answer pulls as worker `number` until the process has to stop.
 
     Raises:
-        Exception: the error that ended the accepting; without it a worker would only beat.
+        Exception: the error that ended the accepting of clients; the process then ends too.
     """
     shared.console.close()
     async with AsyncExitStack() as stack:

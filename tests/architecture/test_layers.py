@@ -1,4 +1,4 @@
-"""Laws of who may import whom (DESIGN section 2), type-only imports included."""
+"""Laws of who may import whom (docs/architecture.md), type-only imports included."""
 
 import sys
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Laws of downloads under everything that can happen to them at once (DESIGN section 3)."""
+"""Laws of downloads under everything that can happen to them at once."""
 
 import asyncio
 import os
