@@ -154,12 +154,12 @@ class ContentServices:
     @cached_property
     def planner(self) -> Planner:
         """What goes into a bundle."""
-        return Planner(self._manifest_catalog, self._handles.store)
+        return Planner(self.manifests, self._handles.store)
 
     @cached_property
     def importer(self) -> Importer:
         """Imports of bundles."""
-        return Importer(self.content, self.manifests, self._manifest_catalog, self._clock)
+        return Importer(self.content, self.manifests, self._clock)
 
     @cached_property
     def _pins(self) -> Pins:
