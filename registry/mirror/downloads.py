@@ -146,10 +146,10 @@ class Download:
         return reader
 
     async def _write(self, ingest: Ingest) -> None:
-        self.is_writer = True
         if await self._content.blobs.stat(self._digest) is not None:
             await ingest.abort()  # another process has stored it since we looked
             return
+        self.is_writer = True  # only now: readers of a stored blob must not wait for our empty file
         try:
             resumed = await ingest.resume(self._request.size)
             if not ingest.is_complete:  # else its writer died just before the end
