@@ -69,7 +69,7 @@ def _draw_result(result: WarmResult) -> Iterator[str]:
     if result.dry_run:
         yield _sum_up_plan(result)
     elif not result.failed:
-        count = len(result.images)
+        count = len(result.stored)
         stored = f"{format_count(count, 'image')} {'is' if count == 1 else 'are'} stored"
         yield f"{stored}, {format_bytes(result.fetched)} downloaded"
 
