@@ -1,4 +1,4 @@
-"""`entrepot cache`: how full the store is, and whether it is right."""
+"""`entrepot cache`: how full the cache is, and whether it is right."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +30,7 @@ _Folder = Annotated[
 def build_cache_app() -> typer.Typer:
     """Return the sub-command `cache`."""
     app = typer.Typer(
-        help="Show how full the store is, make space, check it, and back it up.",
+        help="Show how full the cache is, make space, check it, and back it up.",
         no_args_is_help=True,
     )
     app.command("stats")(show_stats)
@@ -62,7 +62,7 @@ def _draw_usage(usage: CacheUsage) -> Iterator[str]:
     yield f"  downloading  {format_bytes(use.downloading)}"
     yield f"  damaged      {format_bytes(use.damaged)} in quarantine/"
     reserve = format_bytes(usage.reserve)
-    yield f"free           {format_bytes(usage.free)}, of which {reserve} are kept free"
+    yield f"free           {format_bytes(usage.free)}, of which {reserve} always stay free"
     yield f"images         {usage.images}"
     for name, audit in usage.audits.items():
         if audit.began:
@@ -154,7 +154,7 @@ def _draw_audit(result: AuditResult) -> Iterator[str]:
 
 
 def back_up(folder: _Folder, config: Config = None, as_json: Json = False) -> None:
-    """Copy the store to another folder, also while it is being served.
+    """Copy the data folder to another folder, also while a server runs on it.
 
     Every byte is checked. The copy is a data folder like any other. The next backup into the same
     folder copies only what is new.
@@ -167,7 +167,7 @@ def back_up(folder: _Folder, config: Config = None, as_json: Json = False) -> No
 
         store = session.settings.storage.path.resolve()
         if folder.resolve().is_relative_to(store):
-            fail(f"{folder} is the store itself, or inside it; name a folder elsewhere", 2)
+            fail(f"{folder} is the data folder itself, or inside it; name a folder elsewhere", 2)
         total = (await session.content.usage.take()).use.blobs
         with show_progress("backing up", total) as advance:
             done = await session.content.backup.write(open_backup(folder), advance)

@@ -271,7 +271,7 @@ def test_a_store_is_no_backup_of_itself(
     result = shared_mirror.run("cache", "backup", str(folder))
 
     assert (result.returncode, result.stdout) == (2, "")
-    assert "is the store itself" in result.stderr
+    assert "is the data folder itself" in result.stderr
     assert (shared_mirror.data / "catalog.db").stat().st_ino == catalog
 
 

@@ -16,9 +16,7 @@ from registry.reports.offline import MissingPlatform, OfflineReadiness
 if TYPE_CHECKING:
     from registry.content.image_report import ImageReport
 
-_BY_BUNDLE = (
-    "it comes with the next bundle: carry back the need.json of the import, or a new inventory"
-)
+_BY_BUNDLE = "no upstream can give it: import a bundle that contains it"
 Offline = Annotated[
     bool, typer.Option("--offline", help="Show what would be missing without any upstream.")
 ]

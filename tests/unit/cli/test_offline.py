@@ -81,7 +81,7 @@ def test_where_nobody_can_be_asked_the_next_bundle_is_the_cure(data: Path) -> No
     done = ls(data, "--offline", ENTREPOT_OFFLINE="true")
     assert done.exit_code == 1
     assert "images warm" not in done.stdout
-    assert "it comes with the next bundle: carry back the need.json" in done.stdout
+    assert "no upstream can give it: import a bundle that contains it" in done.stdout
     (missing,) = find(ls(data, "--offline", "--json", ENTREPOT_OFFLINE="true"), TORN)["missing"]
     assert missing["fetch_command"] is None
 
