@@ -6,7 +6,13 @@ from typing import Annotated
 import typer
 
 from registry.cli.images.changes import pin, remove, unpin
-from registry.cli.images.offline import Inventory, Offline, print_inventory, print_readiness
+from registry.cli.images.offline import (
+    Inventory,
+    Offline,
+    print_inventory,
+    print_readiness,
+    report_unmatched,
+)
 from registry.cli.images.refresh import refresh
 from registry.cli.images.warm import warm
 from registry.cli.messages import fail
@@ -77,7 +83,8 @@ def list_stored(
             return await print_inventory(session, patterns)
         found = await session.content.images.describe(patterns)
         if offline:
-            return print_readiness(session, found, read_platforms(platform), as_json=as_json)
+            is_ready = print_readiness(session, found, read_platforms(platform), as_json=as_json)
+            return report_unmatched(patterns, images or [], found) and is_ready
         print_report(list_images(found), _draw_list, as_json=as_json)
         return True
 
