@@ -74,7 +74,7 @@ def _draw_usage(usage: CacheUsage) -> Iterator[str]:
 def evict(
     to: _To = None, config: Config = None, as_json: Json = False, dry_run: DryRun = False
 ) -> None:
-    """Delete the blobs that were not pulled for longest.
+    """Delete damaged blobs, then the blobs that were not pulled for longest.
 
     Pinned blobs, and blobs that are being read, stay.
 
@@ -85,8 +85,7 @@ def evict(
         target = int(session.settings.storage.limit * 0.95) if to is None else _read_size(to)
         used = (await session.content.usage.take()).used
         if dry_run:
-            plan = await session.content.evictor.plan(used - target)
-            freed = sum(victim.size for victim in plan)
+            freed = await session.content.evictor.plan_shrink(used - target)
         else:
             freed = await session.content.space.shrink(used - target)
         eviction = Eviction(used, target, freed, dry_run)
@@ -96,8 +95,8 @@ def evict(
                 f"{format_bytes(used - freed)} {'would still be' if dry_run else 'are still'} used"
             )
             warn(
-                f"{left}; the rest is pinned or being read: see entrepot images ls, unpin images,"
-                " or try again later"
+                f"{left}; the rest is pinned, being read or being downloaded: see entrepot images"
+                " ls, unpin images, or try again later"
             )
         return eviction.is_enough
 
