@@ -182,5 +182,6 @@ def back_up(folder: _Folder, config: Config = None, as_json: Json = False) -> No
 def _draw_backup(result: BackupResult) -> Iterator[str]:
     yield (
         f"{format_count(result.blobs, 'blob')}, {format_bytes(result.size)},"
-        f" {format_count(result.names, 'name')}; {format_count(result.copied, 'blob')} copied"
+        f" {format_count(result.names, 'name')} (tags and digests);"
+        f" {format_count(result.copied, 'blob')} copied"
     )
