@@ -53,9 +53,11 @@ class Evictor:
         return freed
 
     async def _count_removable(self, ingested: Digest) -> int:
-        quarantined = sum(size for _, size in self._catalog.list_quarantined())
         reserved = self._catalog.count_reserved(ingested)
-        return quarantined + reserved + await self._catalog.count_evictable()
+        return self._count_quarantined() + reserved + await self._catalog.count_evictable()
+
+    def _count_quarantined(self) -> int:
+        return sum(size for _, size in self._catalog.list_quarantined())
 
     async def evict(self, wanted: int) -> int:
         """Delete the blobs not used for longest that are not being read; return the bytes freed."""
@@ -69,6 +71,20 @@ class Evictor:
             tried.update(victim.digest for victim in victims)
             freed += await self.delete(victims)
         return freed
+
+    async def shrink(self, wanted: int) -> int:
+        """Delete quarantined blobs, then the blobs not used for longest; return the bytes freed.
+
+        Raises:
+            StoreError, OSError: the disk or the catalog refused.
+        """
+        freed = await self._empty_quarantine() if wanted > 0 else 0
+        return freed + await self.evict(wanted - freed)
+
+    async def plan_shrink(self, wanted: int) -> int:
+        """Return how many bytes `shrink` would free."""
+        quarantined = self._count_quarantined() if wanted > 0 else 0
+        return quarantined + sum(blob.size for blob in await self.plan(wanted - quarantined))
 
     async def plan(self, wanted: int, most: float = math.inf) -> list[StoredBlobRecord]:
         """Return the blobs not used for longest, of `wanted` bytes but not more than `most`."""

@@ -187,14 +187,14 @@ class Space:
                 await self._evictor.delete(await self._evictor.plan(wanted, most))
 
     async def shrink(self, wanted: int) -> int:
-        """Evict the blobs not used for longest, as an operator asks; return the bytes freed.
+        """Delete quarantined blobs, then those not used for longest; return the bytes freed.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused, or another process has been
                 evicting for too long.
         """
         async with self._locks.hold(EVICTION):
-            return await self._evictor.evict(wanted)
+            return await self._evictor.shrink(wanted)
 
     async def finish_interrupted(self) -> None:
         """End what a crash interrupted, and count the bytes that it left.

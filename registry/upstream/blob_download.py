@@ -128,7 +128,7 @@ class BlobDownloader:
         wait = retries.next_wait(self._pool.clock(), retry_after)
         is_final = isinstance(failure, Unknown) or not (self._senders or is_temporary(failure))
         if is_final or wait is None:
-            # A faulty endpoint, which is not asked again, has not said that it lacks the blob.
+            # A faulty endpoint, which is not asked again, has not said that it has no such blob.
             raise combine([*self._faulty.values(), *failures])
         return wait
 
