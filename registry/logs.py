@@ -1,4 +1,4 @@
-"""The log: one line for each event on stderr, for people on a terminal, and else as JSON."""
+"""The log: one line on stderr for each event, as text on a terminal, and otherwise as JSON."""
 
 import asyncio
 import json
@@ -15,9 +15,9 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
-STDERR = 2  # its descriptor
-ATOMIC = 4096  # bytes that a pipe takes whole or not at all (PIPE_BUF)
-MAX_WAIT = 0.1  # seconds to wait until stderr takes more, where writing to it does not wait itself
+STDERR = 2  # the descriptor
+ATOMIC = 4096  # bytes that one write puts into a pipe as a whole, or not at all (PIPE_BUF)
+MAX_WAIT = 0.1  # seconds to wait until stderr accepts more, if it is non-blocking
 
 
 def configure_logs(least: int = logging.INFO) -> None:
@@ -53,19 +53,21 @@ def configure_logs(least: int = logging.INFO) -> None:
 
 
 class _Lines:
-    """Writes whole lines in their order, whichever threads and processes share stderr.
+    """Writes whole lines in order, even if several threads and processes share stderr.
 
-    Lines below the level of a warning are written at the end of the event loop's turn, together: a
-    system call for each line would take as long as everything else that is done for a manifest from
-    memory. Warnings and errors are written at once: the process may not live to the end of the
-    turn. Where stderr takes no more, because its disk is full or its reader has left, lines are
-    lost, and pulls go on.
+    Lines below the level of a warning are written together at the end of the event loop's turn. A
+    system call for each line would take as long as all other work for a manifest from memory.
+    Warnings and errors are written at once, because the process may end before the end of the turn.
+    If stderr accepts no more, because its disk is full or its reader has ended, lines are lost, and
+    pulls continue.
     """
 
     def __init__(self) -> None:
         self._pending: list[bytes] = []
         self._size = 0
-        self._loop: asyncio.AbstractEventLoop | None = None  # will write what is pending
+        self._loop: asyncio.AbstractEventLoop | None = (
+            None  # the loop that will write the pending lines
+        )
         self._lock = threading.Lock()
 
     def info(self, line: bytes) -> None:
@@ -128,7 +130,7 @@ def _encode_json(_: object, __: str, event: EventDict) -> bytes:
     """Return the event as one line of JSON."""
     event["timestamp"] = datetime.now(UTC)
     try:
-        # A microsecond, and json needs fifteen: there is a line for each request.
+        # orjson takes 1 µs, and json 15 µs: that matters for a line for each request.
         return orjson.dumps(
             event, default=repr, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
         )

@@ -1,10 +1,10 @@
-"""What is counted. Workers write into files of one folder; the console reads them all together.
+"""The metrics. Each process writes its values to files of one folder; the console adds them up.
 
-prometheus_client asks the global `values.ValueClass` for each value that a metric needs. By default
-it decides at import, by an environment variable, whether values live in files. `Metrics` sets that
-class itself, so the order of imports does not matter.
+prometheus_client makes each value of a metric with the global class `values.ValueClass`. By default
+an environment variable decides at import whether the values are in files. `Metrics` sets the class
+itself, so the order of imports does not matter.
 
-What this module relies on in prometheus_client (0.26.0), checked by tests/unit/test_metrics.py:
+This module relies on these facts of prometheus_client (0.26.0; tests/unit/test_metrics.py checks):
 `prometheus_client.metrics` reads `values.ValueClass` anew for each metric and each new combination
 of labels, with the arguments of `values.MutexValue`; `mmap_dict` writes the files that
 `MultiProcessCollector(registry, path)` adds up; the name of a file is `<kind>_<process>.db`.
@@ -22,22 +22,23 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
 KINDS = ("counter", "histogram", "gauge_mostrecent")  # each process has one file for each kind
-FILE_SIZE = 128 * 1024  # bytes of such a file; several times what all labels together take
+FILE_SIZE = 128 * 1024  # bytes of one file; all values together take much less
 
 
 class Metrics:
     """The metrics of one process; names are `entrepot_<noun>_<unit>`.
 
-    A process makes one at a time: `value_class` is set for all of prometheus_client, and labels
-    that occur for the first time ask for it later.
+    A process may have only one `Metrics` at a time: `value_class` is global in prometheus_client,
+    and is used later too, when labels occur for the first time.
     """
 
     @classmethod
     @contextmanager
     def open(cls, folder: Path) -> Iterator["Metrics"]:
-        """Give metrics whose values live in files of `folder`, one per kind and process.
+        """Yield metrics whose values are in files of `folder`, one file for each kind and process.
 
-        Open it after forking: the files are named after the process. They stay when it is closed.
+        Open them after forking, because the files are named after the process. The files stay
+        after the end of the `with` block.
 
         Raises:
             OSError: the disk has no room for the files. `Metrics()` then counts in this process's
@@ -54,7 +55,7 @@ class Metrics:
                 file.close()
 
     def __init__(self, value_class: type = values.MutexValue) -> None:
-        """`value_class` makes values as `values.MutexValue` does; by default they are in memory."""
+        """`value_class` is the class of the values; by default they are in memory."""
         values.ValueClass = value_class
         self.registry = CollectorRegistry()
         self.requests = Counter(
@@ -112,26 +113,26 @@ class Metrics:
 
 
 def collect(folder: Path) -> CollectorRegistry:
-    """Return the sums of what all processes have counted in `folder`."""
+    """Return the metrics in `folder`, added up over all processes."""
     registry = CollectorRegistry()
     MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
     return registry
 
 
 def _reserve_files(folder: Path) -> dict[str, Path]:
-    """Take the disk space that this process's values need; return the file of each kind.
+    """Make the files of this process without holes, and return the file of each kind.
 
-    prometheus_client maps files with holes into memory; filling one on a full disk would kill the
-    process by SIGBUS.
+    prometheus_client would map files with holes into memory. A write to a hole on a full disk kills
+    the process by SIGBUS.
 
     Raises:
-        OSError: there is no room.
+        OSError: the disk has too little space.
     """
     paths = {kind: folder / f"{kind}_{os.getpid()}.db" for kind in KINDS}
-    fresh = folder / f"{os.getpid()}.new"  # the console reads names that end with .db, never empty
+    fresh = folder / f"{os.getpid()}.new"  # the console reads *.db; these must not be empty
     try:
         for path in paths.values():
-            if not path.exists():  # else a dead process had our number, and its counts go on
+            if not path.exists():  # if it exists, a dead process had our pid
                 with fresh.open("wb") as file:
                     os.posix_fallocate(file.fileno(), 0, FILE_SIZE)
                 fresh.rename(path)
@@ -142,10 +143,10 @@ def _reserve_files(folder: Path) -> dict[str, Path]:
 
 
 def _make_value_class(files: dict[str, Any]) -> type:
-    """Return a value class like that of `values.MultiProcessValue()`, for a file of each kind.
+    """Return a class like `values.MultiProcessValue()` whose values are in `files`, by kind.
 
-    That one takes its folder from the environment. A lock is not needed here: metrics are changed
-    by one event loop only.
+    `MultiProcessValue` takes its folder from the environment. This class needs no lock, because
+    only one event loop changes metrics.
     """
 
     class FileValue:

@@ -1,4 +1,4 @@
-"""Tasks that go on when the request that started them has ended, and work in threads."""
+"""Tasks that go on after the request that started them has ended, and calls in threads."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
@@ -24,11 +24,11 @@ class Tasks:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Start a task; a caller that awaits it and may be cancelled has to shield it."""
+        """Start a task; a caller that awaits the task has to use `asyncio.shield`."""
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        # asyncio logs exceptions that nobody reads, and all callers may have left.
+        # Reads the exception: asyncio would log it if all callers have been cancelled.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return task
 
@@ -42,9 +42,10 @@ class Tasks:
 
 
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run blocking `work` in a thread, and stay until it is over even when cancelled.
+    """Run blocking `work` in a thread; if cancelled, wait until the work is over.
 
-    A descriptor must not be closed, and its number given to another file, under a running write.
+    Otherwise the caller could close a descriptor during a write, and the write could go to another
+    file that gets the same number.
     """
     running = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
     try:

@@ -1,1 +1,1 @@
-"""How do container clients see us? The pull API (distribution-spec) over aiohttp."""
+"""What do container clients see? The pull API (distribution-spec) over aiohttp."""

@@ -1,4 +1,4 @@
-"""The access log: one line, and one more in the counters, for each answer."""
+"""The access log: each answer gives one line in the log, and is counted in the metrics."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,18 +8,20 @@ import structlog
 
 from registry.metrics import Metrics
 
-SERVER_ERROR = 500  # what aiohttp answers to an exception of ours, which it logs with its trace
+SERVER_ERROR = 500  # status of aiohttp's answer when our code raises; aiohttp logs the error
 
-# Logs and counts one more answer of the same kind: for a client (its address), in some seconds.
+# Logs and counts one more answer of the same kind. The arguments are the address of the client,
+# and the seconds that the answer took.
 LogAnswer = Callable[[str | None, float], None]
 
 
 @dataclass(frozen=True, slots=True)
 class AccessEntry:
-    """What is logged of an answer, apart from the client and the seconds that it took.
+    """The facts about an answer that are logged, except the client and the seconds that it took.
 
     `namespace` is the value of `ns`, `kind` the endpoint, `origin` the cache status, `sent` the
-    length of the body in bytes, `failure` the message of an error; empty where there is none.
+    length of the body in bytes, `failure` the message of an error; a text is empty if the answer
+    has no such fact.
     """
 
     method: str
@@ -34,12 +36,12 @@ class AccessEntry:
 
 
 class AccessLog:
-    """Logs and counts answers."""
+    """Writes a log line for each answer, and counts it in the metrics."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._log = structlog.get_logger("registry.api").bind()
         self._sent_bytes = metrics.sent_bytes
-        # The labels are words of our own: what a client sends must not fill the memory.
+        # The labels have few values, whatever clients send, so these caches stay small.
         self._count = cache(metrics.requests.labels)
         self._time = cache(metrics.request_seconds.labels)
 
@@ -48,9 +50,9 @@ class AccessLog:
         self.prepare(entry)(client, seconds)
 
     def prepare(self, entry: AccessEntry) -> LogAnswer:
-        """Return a function that logs and counts such an answer each time it is called.
+        """Return a function that logs and counts an answer like `entry` each time it is called.
 
-        Everything that is the same each time is computed here: that takes as long as the logging.
+        What is the same for all calls is computed here, once: that takes as long as the logging.
         """
         texts = {
             "method": entry.method,

@@ -26,7 +26,7 @@ async def answer_blob(
     """Answer a blob, or the part of it that `Range` asks for; a HEAD downloads nothing."""
     conditions = request.headers.getall("If-None-Match", ())
     if conditions and names_digest(conditions, digest):
-        await blobs.stat(repository, digest)  # raises where this repository may not have it
+        await blobs.stat(repository, digest)  # raises if the repository does not have it
         return web.Response(status=304, headers=_headers(digest, CacheStatus.HIT))
     if request.method == "HEAD":
         origin = CacheStatus.HIT if await blobs.is_here(digest) else CacheStatus.MISS
@@ -41,7 +41,7 @@ async def answer_blob(
             is_growing = isinstance(blob, DownloadingBlob)
             await send_body(request, response, pieces, is_growing=is_growing)
         except (EntrepotError, EOFError) as error:
-            # An incomplete body ends in a cut connection: no client takes it for the whole.
+            # The connection is cut, so that no client takes an incomplete body for the whole blob.
             notes.failure = str(error)
             if request.transport is not None:
                 request.transport.abort()
@@ -61,7 +61,7 @@ def _lay_out(
     digest: Digest,
     blob: StoredBlob | DownloadingBlob,
 ) -> AsyncGenerator[Piece, None]:
-    """Set status and headers for the range that is asked for, and return the body."""
+    """Set status and headers for the requested range, and return the body."""
     size = blob.size
     if size is None:
         response.enable_chunked_encoding()
@@ -90,7 +90,7 @@ def _read_spans(request: web.BaseRequest, digest: Digest, size: int) -> tuple[Sp
     if condition is not None and not names_digest([condition], digest):
         return ()
     spans = parse_range(wanted, size)
-    # Overlapping ranges can be longer than the blob: then the whole is the better answer.
+    # Overlapping ranges can be longer than the blob: then the whole blob is sent instead.
     return spans if sum(span.length for span in spans) <= size else ()
 
 
@@ -105,7 +105,7 @@ def _read(
 async def _follow(
     blob: DownloadingBlob, start: int, stop: int | None
 ) -> AsyncGenerator[Piece, None]:
-    """Yield the bytes from `start` to `stop` (None: to the end) as they arrive."""
+    """Yield the bytes from `start` to `stop` (None: to the end) as they are downloaded."""
     descriptor, offset = blob.fileno(), start
     try:
         while stop is None or offset < stop:
@@ -116,7 +116,7 @@ async def _follow(
             yield descriptor, offset, end
             offset = end
     except StoreError:
-        # The disk cannot be used for this blob any more: the rest comes straight from upstream.
+        # The disk cannot be used for this blob any more: the rest comes from the upstream.
         async with aclosing(blob.pass_through(Span(start, offset), stop)) as chunks:
             async for chunk in chunks:
                 yield chunk

@@ -15,7 +15,7 @@ from registry.oci import media_types
 
 UNSUPPORTED = "UNSUPPORTED"
 
-# A class without a row is answered like the nearest class above it in the tree of errors.
+# A class without a row has the status and code of the nearest class above it in the tree.
 _TABLE = MappingProxyType(
     {
         errors.NameInvalid: (400, "NAME_INVALID"),
@@ -26,7 +26,7 @@ _TABLE = MappingProxyType(
         errors.NameUnknown: (404, "NAME_UNKNOWN"),
         errors.ManifestUnknown: (404, "MANIFEST_UNKNOWN"),
         errors.BlobUnknown: (404, "BLOB_UNKNOWN"),
-        # With any code but NAME_UNKNOWN, clients then look for the referrers tag.
+        # With any code but NAME_UNKNOWN, clients use the referrers tag instead.
         errors.ReferrersUnsupported: (404, UNSUPPORTED),
         errors.UpstreamDenied: (404, "NAME_UNKNOWN"),
         errors.UpstreamOffline: (404, "NAME_UNKNOWN"),
@@ -54,8 +54,8 @@ def find_status(error: errors.EntrepotError) -> tuple[int, str]:
 def render(error: errors.EntrepotError) -> web.Response:
     """Return the answer for an error: the specification's JSON, and headers that help the client.
 
-    A wrong range is told the size of the content; an upstream that cannot be reached now, the
-    seconds after which to try again.
+    If a range is outside of the content, a header has the size of the content. If an upstream
+    cannot be reached now, a header has the seconds after which to try again.
     """
     status, code = find_status(error)
     response = _render_json(status, code, str(error))

@@ -1,8 +1,8 @@
 """Manifests: `GET` and `HEAD /v2/<name>/manifests/<reference>`.
 
-The answer is the stored bytes, whatever `Accept` says. To convert a manifest, or to answer with a
-child manifest of an index, would change the digest. A client that cannot read a type says so more
-clearly than a 404 of ours could.
+The answer is the stored bytes, whatever `Accept` says. A converted manifest, or a child manifest of
+an index, would have another digest. If a client cannot read the type, its own error message is
+clearer than a 404 from the mirror.
 """
 
 from functools import partial

@@ -1,4 +1,4 @@
-"""What is done about every request: its errors are rendered, and its answer is logged once."""
+"""Steps for every request: errors become HTTP answers, and each answer is logged once."""
 
 import asyncio
 import time
@@ -19,12 +19,12 @@ CLIENT_CLOSED_REQUEST = 499  # what nginx logs for a client that did not wait fo
 
 @dataclass(slots=True)
 class Notes:
-    """What is known of a request; its handler adds what it learns.
+    """Facts about one request; its handler fills in those that it finds out.
 
-    `ns` is the value of that parameter, and `namespace` the same where a configured upstream has
-    that name. `kind` is the endpoint, `failure` the message of an error. `is_current` says, at any
-    later time, whether the same request of a client (its address) would get the same answer; None
-    where the handler does not know that.
+    `ns` is the value of the parameter `ns`. `namespace` is the same value if a configured upstream
+    has that name, and otherwise empty. `kind` is the endpoint, `failure` the message of an error.
+    `is_current` gets the address of a client, and returns whether the same request would get the
+    same answer at that moment. It is None if the handler cannot know that.
     """
 
     path: str
@@ -39,7 +39,7 @@ Handler = Callable[[web.BaseRequest, Notes], Awaitable[web.StreamResponse]]
 
 
 class Middleware:
-    """Calls `handler` for each request, renders its errors, and has each answer logged once."""
+    """Calls `handler` for each request, renders its errors, and logs each answer once."""
 
     def __init__(self, access_log: AccessLog, handler: Handler) -> None:
         self._access_log = access_log
@@ -89,7 +89,7 @@ def _describe(
 
 
 def _report_when_sent(request: web.BaseRequest, answer: SentAnswer) -> None:
-    """Tell the connection when this answer has been sent: aiohttp's task for it ends then."""
+    """Have the connection notified when the answer was sent, which is when aiohttp's task ends."""
     connection = None if request.transport is None else request.transport.get_protocol()
     task = asyncio.current_task()
     if isinstance(connection, ReplayingProtocol) and task is not None:

@@ -10,7 +10,7 @@ from registry.oci.byte_ranges import Span
 
 @dataclass(frozen=True, slots=True)
 class Multipart:
-    """The spans, each with the text before it, and the text after the last one."""
+    """The body of an answer: the spans, the text before each span, and the text after the last."""
 
     content_type: str
     parts: tuple[tuple[bytes, Span], ...]

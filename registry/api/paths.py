@@ -1,4 +1,4 @@
-"""What a request line asks for, read once. Pure.
+"""Reading the line of a request: endpoint, repository and reference. Pure.
 
 Repository names may contain the words `manifests`, `blobs` and `tags`, so a path is read from the
 right. Everything is decoded exactly once, and a path that could be read in two ways is refused.
@@ -16,7 +16,7 @@ from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, parse_reference
 
 MAX_PATH = 2048  # characters; the longest legal path is far shorter
-REMEMBERED = 4096  # request lines; the members of a team request the same ones again and again
+REMEMBERED = 4096  # request lines; the members of a team request the same images again and again
 _CONTENT = re.compile(r"(?P<name>.+)/(?P<endpoint>manifests|blobs|referrers)/(?P<reference>[^/]+)")
 _TAGS = re.compile(r"(?P<name>.+)/tags/list")
 _UPLOADS = re.compile(r"/blobs/uploads(?:/[^/]*)?$")
@@ -37,7 +37,7 @@ class Endpoint(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RequestPath:
-    """The parts of a path: `/<prefix>/v2/<name>/<endpoint>/<reference>`; empty where absent."""
+    """The parts of a path `/<prefix>/v2/<name>/<endpoint>/<reference>`; a missing part is empty."""
 
     endpoint: Endpoint
     name: str = ""
@@ -51,7 +51,7 @@ class PullRequest:
 
     `endpoint` is None where the path is not one of the API. `repository` and `reference` are set
     where the endpoint has them and there is no `error`. `namespace` is the value of `ns`, if a
-    configured upstream has that name, and else empty.
+    configured upstream has that name, and otherwise empty.
     """
 
     endpoint: Endpoint | None
@@ -62,7 +62,7 @@ class PullRequest:
 
 
 class RequestReader:
-    """Reads request lines, and remembers what it has read."""
+    """Reads request lines, and remembers the results."""
 
     def __init__(self, table: UpstreamTable) -> None:
         self._table = table

@@ -1,7 +1,7 @@
-"""Answers that are sent again without aiohttp, byte by byte the same (record 0013).
+"""Answers that are sent again without aiohttp, with the same bytes (decision record 0013).
 
-Many clients that pull the same image send the same bytes. To make aiohttp's objects for a request
-and its response takes longer than everything else that is done for a manifest from memory.
+Many clients that pull the same image send requests with the same bytes. For a manifest that is in
+memory, aiohttp's objects for request and response take longer to make than all other work.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ KEEP_ALIVE = 75.0  # seconds for which a connection without requests is kept
 # Seconds after which a request goes to aiohttp although its answer could be repeated. Otherwise
 # aiohttp would close a busy connection, because it believes that no requests come.
 MAX_REPEATING = KEEP_ALIVE / 3
-# The whole of a request without a body. A header that could announce a body, or anything after this
-# request that is not a request, does not match.
+# Matches one whole request without a body. It does not match if a header could announce a body, or
+# if other bytes follow the request.
 _REQUEST = re.compile(
     rb"(?:GET|HEAD) [!-~]+ HTTP/1\.1\r\n"
     rb"(?:(?!content-length|transfer-encoding|expect|upgrade|connection(?!: keep-alive\r\n))"
@@ -32,14 +32,14 @@ _REQUEST = re.compile(
 MAX_REQUEST = 4096  # bytes of a request; longer ones are not remembered
 MAX_BODY = 64 * 1024  # bytes of a body; longer ones are not remembered
 LIMIT = 8 * 1024 * 1024  # bytes of requests and answers that one worker remembers
-OVERHEAD = 4096  # bytes that an entry costs besides, about: most of it is what is logged
+OVERHEAD = 4096  # bytes that an entry takes besides request and answer, roughly; mostly log fields
 NOT_MODIFIED = 304
 _BEFORE_DATE = b"\r\nDate: "
 
 
 @dataclass(frozen=True, slots=True)
 class SentAnswer:
-    """An answer that has been sent; `is_current` as in `Notes`."""
+    """An answer that has been sent; for `is_current` see `Notes` in `middleware.py`."""
 
     response: web.StreamResponse
     entry: AccessEntry
@@ -58,9 +58,9 @@ class _CachedResponse:
 
 
 class ResponseCache:
-    """Answers by the bytes of their requests. The oldest are removed to keep within `limit` bytes.
+    """Answers, found by the bytes of their requests; all together have at most `limit` bytes.
 
-    The oldest are those that were remembered first, however often they have been sent.
+    If they have more, the answers that were added first are removed, even if they are often sent.
     """
 
     def __init__(self, access_log: AccessLog, limit: int = LIMIT) -> None:
@@ -74,7 +74,7 @@ class ResponseCache:
     def repeat(self, request: bytes, client: str | None) -> bytes:
         """Return and log the answer to these bytes, which have to be exactly one request.
 
-        Empty where there is none, or where it is not current any more.
+        Returns no bytes if there is no answer, or if the answer is not current any more.
         """
         cached = self._responses.get(request)
         if cached is None:
@@ -124,15 +124,15 @@ def _write_head(response: web.Response) -> bytes:
 
 
 class ReplayingProtocol(asyncio.BufferedProtocol):
-    """One client's connection: stands between a transport and `inner`, aiohttp's protocol.
+    """The connection of one client, between a transport and `inner`, which is aiohttp's protocol.
 
     Bytes are read into `read_buffer`, and copied from there at once, so all connections of a worker
-    share it. asyncio itself would allocate 256 KiB for each read, which takes as long as to repeat
+    share it. asyncio itself would allocate 256 KiB for each read, which takes as long as repeating
     an answer.
 
-    An answer is repeated only if `inner` has answered everything before, and the bytes that came
-    are exactly one request. If several requests came at once, only `inner` knows where each of them
-    ends: then it gets all bytes from there on.
+    An answer is repeated only if `inner` has answered all earlier requests, and the bytes that were
+    read are exactly one request. If several requests were read at once, only `inner` knows where
+    each of them ends. From then on `inner` gets all bytes of the connection.
     """
 
     def __init__(
@@ -141,9 +141,9 @@ class ReplayingProtocol(asyncio.BufferedProtocol):
         self._inner = inner
         self._cache = cache
         self._read_buffer = read_buffer
-        self._is_idle = True  # every request that came has been answered
+        self._is_idle = True  # all requests that were read have been answered
         self._is_paused = False  # the client does not read its answers
-        self._request = b""  # the request that `inner` answers, if it is known where that one ends
+        self._request = b""  # the request that `inner` is answering, if its end is known
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.BaseProtocol."""

@@ -1,7 +1,7 @@
-"""From a request to its handler.
+"""Finds the handler of each request.
 
-Requests are answered without aiohttp's `Application`, router and signals: paths are read by
-`paths.py` anyway, and each layer costs time for every manifest that a crowd pulls (record 0012).
+Requests are answered without aiohttp's `Application`, router and signals: `paths.py` reads the
+paths, and each further layer would take time for every request (decision record 0012).
 """
 
 from aiohttp import web
@@ -31,7 +31,7 @@ class PullApi:
         Raises:
             EntrepotError: the request cannot be answered; `api/errors.py` renders it.
         """
-        # Not `request.host`: without a Host header that looks up this machine's name in the DNS.
+        # Not `request.host`: if there is no Host header, it looks up this machine's name by DNS.
         wanted = self._reader.read(notes.path, notes.ns, request.headers.get("Host", ""))
         notes.namespace = wanted.namespace
         if request.method not in ("GET", "HEAD") or wanted.endpoint is Endpoint.UPLOAD:
@@ -62,5 +62,6 @@ class PullApi:
             case Endpoint.CATALOG, _, _:
                 return await answer_catalog(request, mirror.lists)
             case _:
-                # A ping. Never a challenge: dockerd would send its user's password for Docker Hub.
+                # A ping. It never gets a 401: dockerd would then send the user's Docker Hub
+                # password.
                 return web.Response(body=b"{}", headers={"Content-Type": media_types.JSON})

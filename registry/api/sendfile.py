@@ -1,4 +1,7 @@
-"""The body of a blob: from a file to a client, by `sendfile` where connection and framing allow."""
+"""Sending the body of a blob from a file to a client.
+
+`sendfile` is used, except over TLS and for chunked bodies: there the bytes have to be changed.
+"""
 
 import asyncio
 import os
@@ -13,13 +16,14 @@ from registry.tasks import in_thread
 
 _READ = 256 * 1024  # bytes per read where sendfile cannot be used
 
-# A part of a body: the bytes, or where they are: the descriptor of an open file, from and to.
+# A part of a body: its bytes, or the place of its bytes as (descriptor of an open file, start,
+# stop).
 Piece = bytes | tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """What `loop.sendfile` needs of a file; it does not own the descriptor."""
+    """A file as `loop.sendfile` needs it; closing the descriptor is left to its owner."""
 
     descriptor: int
 
@@ -29,10 +33,10 @@ class OpenFile:
 
 
 class _Cork:
-    """Has the kernel hold back what does not fill a packet, until the `with` block ends.
+    """Has the kernel send only full packets until the `with` block ends (`TCP_CORK`).
 
-    So headers and body leave in full packets: a large body costs half the CPU time, and the client
-    is woken half as often.
+    So headers and body share packets. A large body then takes half the CPU time, and the client is
+    woken half as often.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -59,7 +63,7 @@ async def send_body(
 ) -> None:
     """Send the headers of `response`, and then `pieces` as its body.
 
-    `is_growing` says that pieces have to be waited for: then each is sent at once.
+    `is_growing` says that the blob is still being downloaded: then each piece is sent at once.
 
     Raises:
         ConnectionError: the client has left.
@@ -104,8 +108,8 @@ async def _send_by_kernel(
     transport: asyncio.Transport, descriptor: int, start: int, stop: int
 ) -> None:
     if not transport.get_write_buffer_size():
-        # What fits into the socket's buffer is sent at once: for a small range, the loop needs
-        # longer to wait for the socket than the kernel needs to send.
+        # Bytes that fit into the socket's buffer are sent at once: for a small range, the loop
+        # takes longer to wait for the socket than the kernel takes to send.
         with suppress(BlockingIOError):
             socket_ = transport.get_extra_info("socket")
             start += os.sendfile(socket_.fileno(), descriptor, start, stop - start)

@@ -50,7 +50,7 @@ async def answer_referrers(
         entries = [each for each in entries if each.get("artifactType") == wanted]
         headers["OCI-Filters-Applied"] = "artifactType"
     index = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries}
-    # Exactly this type: if a charset follows, clients believe that the API is not supported.
+    # No charset may follow: clients would then believe that the API is not supported.
     headers["Content-Type"] = media_types.OCI_INDEX
     return web.Response(body=json.dumps(index).encode(), headers=headers)
 
@@ -60,7 +60,8 @@ def _answer_page(
 ) -> web.Response:
     headers = {"Content-Type": media_types.JSON}
     if page.next_last is not None:
-        # Relative, with the path and parameters of the request, so that `ns` or a prefix is kept.
+        # The link repeats the path and parameters of the request, so that it keeps `ns` or a
+        # prefix.
         query = dict(request.query) | {"n": str(count), "last": page.next_last}
         headers["Link"] = f'<{request.rel_url.raw_path}?{urlencode(query)}>; rel="next"'
     return web.Response(body=json.dumps(document).encode(), headers=headers)

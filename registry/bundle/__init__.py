@@ -1,1 +1,1 @@
-"""What is to cross where no network goes, and how does it arrive whole?"""
+"""How do images cross an air gap, in files that can be verified?"""

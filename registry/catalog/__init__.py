@@ -1,1 +1,1 @@
-"""What do we know? An index in SQLite over the files, which are the truth."""
+"""What is stored, and who may have it? An index in SQLite over the files, which are the truth."""

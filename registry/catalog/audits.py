@@ -1,4 +1,4 @@
-"""How far each audit has come, so that an interrupted one can continue."""
+"""The position of each audit, so that an interrupted audit can continue."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from registry.catalog.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One pass over all blobs: the last digest that it has checked, and when it began and ended.
+    """One pass of an audit over all blobs: the last checked digest, and when it began and ended.
 
     Times are in epoch seconds; `ended` is 0 until the pass has ended.
     """
@@ -24,14 +24,14 @@ class AuditCatalog:
         self._database = database
 
     def find(self, auditor: str) -> Pass:
-        """Return the last pass of an auditor; an empty one if there was none."""
+        """Return the last pass of an auditor; an empty `Pass` if there was none."""
         rows = self._database.read(
             "SELECT position, began, ended FROM audits WHERE auditor = ?", (auditor,)
         )
         return Pass(*rows[0]) if rows else Pass()
 
     async def record(self, auditor: str, state: Pass) -> None:
-        """Record how far a pass has come."""
+        """Record the position and the times of a pass."""
         values = (auditor, state.position, state.began, state.ended)
         await self._database.write(
             lambda rows: rows.execute("INSERT OR REPLACE INTO audits VALUES (?, ?, ?, ?)", values)

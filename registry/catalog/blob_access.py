@@ -1,14 +1,16 @@
 """Which repository may serve which blob.
 
-Bytes are stored once for all repositories, but a repository serves only blobs that it has itself.
+Bytes are stored once for all repositories. A repository serves only blobs that its manifests refer
+to, or that its upstream has confirmed.
 """
 
 from registry.catalog.database import Database
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 
-# Most blobs are in few manifests, so these are looked through first. But some, such as the empty
-# layer, are in nearly all manifests; then the manifests of the repository are fewer.
+# Most blobs are in few manifests, so the first query reads the manifests of the blob. A few blobs,
+# such as the empty layer, are in nearly all manifests: for them the last query reads the manifests
+# of the repository.
 _FIND_BY_BLOB = """
     SELECT size FROM (SELECT parent, size FROM links WHERE child = ?1 AND NOT is_manifest LIMIT 64)
         JOIN holdings ON holdings.digest = parent AND repository = ?2 LIMIT 1
@@ -21,16 +23,16 @@ _FIND_BY_REPOSITORY = """
 
 
 class BlobAccessCatalog:
-    """Rows about who has which blob; the bytes are in the blob store."""
+    """Rows that say which repository may serve which blob; the bytes are in the blob store."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def find_size(self, repository: Repository, digest: Digest) -> int | None:
-        """Return the size in bytes of a blob, if `repository` may serve it, else None.
+        """Return the size of a blob in bytes if `repository` may serve it, and otherwise None.
 
-        It may if a manifest that it has refers to the blob, or its upstream once said that it has
-        the blob (`grant`).
+        A repository may serve a blob if one of its manifests refers to the blob, or if its upstream
+        once said that the repository has the blob (`grant`).
         """
         values = (str(digest), str(repository))
         for query in (_FIND_BY_BLOB, _FIND_GRANT, _FIND_BY_REPOSITORY):

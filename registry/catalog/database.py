@@ -1,8 +1,8 @@
 """The SQLite file of the catalog: how it is opened, migrated, read and written.
 
-Reads run on the event loop: a lookup by key takes about ten microseconds, and to hand it to a
-thread takes longer. Writes run one after the other in one thread, since a commit may wait for the
-disk or for another process.
+Reads run on the event loop: a lookup by key takes about ten microseconds, which is less than the
+switch to a thread takes. Writes run one after the other in one thread, since a commit may wait for
+the disk or for another process.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ class Database:
         self._reader = self._writer = None
 
     def read(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        """Run a SELECT on the event loop; it must find its rows by an index.
+        """Run a SELECT on the event loop; the query must find its rows by an index.
 
         Raises:
             StoreError: SQLite reported an error.
@@ -65,9 +65,9 @@ class Database:
             raise StoreError(str(self._path), str(error)) from error
 
     async def survey(self, read: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a function that reads many rows, all as they are at one moment.
+        """Run `read`, which reads many rows, on a snapshot of the catalog.
 
-        It runs in a thread with a connection of its own, so that no other read waits for it.
+        It runs in a thread with a connection of its own, so that other reads do not wait.
 
         Raises:
             StoreError: SQLite reported an error.
@@ -83,7 +83,7 @@ class Database:
             raise StoreError(str(self._path), str(error)) from error
 
     async def copy(self, path: Path) -> None:
-        """Copy the whole catalog, as it is at one moment, to a new file.
+        """Copy a snapshot of the whole catalog to a new file.
 
         Raises:
             StoreError: SQLite reported an error.
@@ -117,7 +117,7 @@ class Database:
 def prepare(path: Path, mark_lost: Callable[[], None]) -> None:
     """Make sure that there is a catalog of this version at `path`.
 
-    `mark_lost` is called before a new catalog is made, whose rows have to be made from the files.
+    `mark_lost` is called before a new catalog is made; its rows have to be made from the files.
     A damaged catalog is renamed to `catalog.db.broken`.
 
     Raises:
@@ -142,15 +142,15 @@ def is_missing(path: Path) -> bool:
 
 
 def _is_sound(path: Path) -> bool:
-    """Whether the file is a complete catalog with its tables; rows are not checked."""
+    """Whether the file is a catalog with all its tables; the rows are not checked."""
     is_short = _is_short(path)
     log = path.with_name(f"{path.name}-wal")
     if is_short and not (log.exists() and log.stat().st_size):
         return False
     try:
         with closing(_connect(path)) as connection:
-            # A process that was killed while it copied the log into the file leaves the file
-            # short, and the log complete.
+            # If a process was killed while it copied the log into the file, the file is short,
+            # and the log is complete.
             if is_short and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 return False
             reached = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -187,7 +187,7 @@ def migrate(path: Path) -> None:
         connection = _connect(path)
         try:
             _refuse_newer(connection, path, max(steps))
-            # After that check, since switching the journal mode already writes to the file.
+            # Only after the check of the version, since a new journal mode is written to the file.
             connection.execute("PRAGMA journal_mode = WAL")
             _transact(connection, lambda held: _run_missing(held, steps))
         finally:

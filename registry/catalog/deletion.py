@@ -16,9 +16,9 @@ Image = tuple[Repository, Reference]
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """What is deleted of one repository: tags, manifests, and blobs that nothing needs then.
+    """What one repository loses: tags, manifests, and blobs that are not needed afterwards.
 
-    `blobs` has the stored ones with their sizes in bytes, manifests among them.
+    `blobs` has the stored blobs, including manifests, with their sizes in bytes.
     """
 
     repository: Repository
@@ -29,7 +29,7 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What removing images would delete; `refused` has the pin that keeps an image, by image."""
+    """What would be deleted; `refused` has the name of the pin that keeps an image, by image."""
 
     removals: list[Deletion]
     refused: dict[Image, str]
@@ -42,7 +42,7 @@ class DeletionCatalog:
         self._database = database
 
     async def plan(self, images: Iterable[Image]) -> Plan:
-        """Return what removing all these images, one after the other, would delete.
+        """Return what would be deleted if these images were removed, one after the other.
 
         An image is refused if a pin of its repository keeps any part of it.
         """
@@ -53,21 +53,21 @@ class DeletionCatalog:
         """Check that no pin was put since the deletions were planned.
 
         Raises:
-            ImagePinned: a pin of the repository keeps a part of any of them.
+            ImagePinned: a pin of the repository keeps something that would be deleted.
         """
         asked = list(removals)
         await self._database.survey(lambda rows: _refuse_pinned(rows, asked))
 
     async def apply(self, removal: Deletion) -> None:
-        """Delete the rows of tags and manifests, and of the repository's right to the blobs.
+        """Delete the rows of tags and manifests, and the repository's permissions for the blobs.
 
         Raises:
-            ImagePinned: a pin of the repository keeps a part of it; nothing was deleted.
+            ImagePinned: a pin of the repository keeps something of it; nothing was deleted.
         """
         await self._database.write(lambda rows: _apply(rows, removal))
 
     async def list_unneeded(self, removals: Sequence[Deletion]) -> dict[Digest, int]:
-        """Return the blobs of applied deletions that nothing needs now either, with their sizes."""
+        """Return the blobs of applied deletions that are still not needed, with their sizes."""
         return await self._database.survey(lambda rows: _list_unneeded(rows, removals))
 
 
@@ -91,7 +91,7 @@ def _plan(rows: sqlite3.Connection, images: Sequence[Image]) -> Plan:
             refused[repository, reference] = pin
         else:
             wanted.setdefault(repository, []).append(reference)
-    # Read once for all images: it does not depend on them, and takes long.
+    # Read once for all images, because this query takes long.
     kept = _list_kept(rows) if wanted else set()
     gone: dict[str, frozenset[str]] = {}
     removals = []
@@ -125,7 +125,7 @@ def _list_targets(
 def _follow(
     rows: sqlite3.Connection, repository: Repository, references: Iterable[Reference]
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the tags and manifests that are deleted with these references."""
+    """Return the tags and manifests that are deleted together with these references."""
     going, waiting = set(), []
     for reference in references:
         if isinstance(reference, Tag):
@@ -152,7 +152,7 @@ def _list_freed(
     kept: Collection[str],
     gone: Mapping[str, Collection[str]],
 ) -> dict[Digest, int]:
-    """Return the blobs, with their sizes, that nothing needs without the manifests in `gone`."""
+    """Return the blobs, with sizes, that are not needed after `gone` manifests are deleted."""
     freed: dict[Digest, int] = {}
     for name in _list_blobs(rows, manifests).difference(kept):
         size = rows.execute("SELECT size FROM blobs WHERE digest = ?", (name,)).fetchone()
@@ -168,7 +168,7 @@ def _is_deletable(
     tags: set[str],
     manifests: set[str],
 ) -> bool:
-    """Whether the repository has the manifest, and no other tag or index there leads to it."""
+    """Whether the repository has the manifest, and no tag or index that stays leads to it."""
     here = str(repository)
     held = "SELECT 1 FROM holdings WHERE repository = ? AND digest = ?"
     named = "SELECT tag FROM tags WHERE repository = ? AND digest = ?"
@@ -186,7 +186,7 @@ def _is_deletable(
 def _list_signatures(rows: sqlite3.Connection, repository: Repository, digest: str) -> set[str]:
     """Return the tags that cosign and the referrers tag scheme made for a manifest."""
     prefix = digest.replace(":", "-", 1)
-    # BETWEEN uses the index; a GLOB alone would read every tag of the repository.
+    # BETWEEN uses the index; a query with only GLOB would read all tags of the repository.
     query = (
         "SELECT tag FROM tags WHERE repository = ?1 AND tag BETWEEN ?2 AND ?2 || '/'"
         " AND (tag = ?2 OR tag GLOB ?2 || '.*')"
@@ -225,7 +225,7 @@ def _is_needed(
 ) -> bool:
     """Whether a repository has this manifest, or has a manifest that refers to this blob.
 
-    `gone` are manifests, by repository, that do not count.
+    `gone` has manifests that are ignored, by repository.
     """
     query = (
         "SELECT repository, digest FROM holdings WHERE digest = ?1"
@@ -260,7 +260,7 @@ def _apply(rows: sqlite3.Connection, removal: Deletion) -> None:
     rows.executemany("DELETE FROM grants WHERE repository = ? AND digest = ?", grants)
     for _, digest in manifests:
         is_held = rows.execute("SELECT 1 FROM holdings WHERE digest = ?", (digest,)).fetchone()
-        # A pinned index of another repository may list this manifest, and so keep its layers.
+        # A pinned index of another repository may list this manifest, and then keeps its layers.
         if is_held is None and not is_kept(rows, Digest.parse(digest)):
             rows.execute("DELETE FROM manifests WHERE digest = ?", (digest,))
             rows.execute("DELETE FROM links WHERE parent = ?", (digest,))

@@ -1,4 +1,4 @@
-"""All images at one moment: their names, the manifests and blobs below, and what is stored."""
+"""All images at one moment: their names, their manifests and blobs, and which are stored."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -9,11 +9,11 @@ from registry.catalog.database import Database
 
 @dataclass(frozen=True, slots=True)
 class NamedImage:
-    """An image by its tag, or by its digest if no tag and no index leads to it.
+    """An image by its tag, or by its digest if no tag and no index leads to the manifest.
 
-    `seen` is when an upstream last said that the name leads there, `pulled` when a client last
-    pulled the image (epoch seconds, 0 for never). If a bundle said so instead of an upstream,
-    `bundle` is its id and `signer` the name of the key that signed it.
+    `seen` is when an upstream or a bundle last said that the name leads to `digest`, `pulled` when
+    a client last pulled the image (epoch seconds, 0 for never). If a bundle said it, `bundle` is
+    the id of the bundle, and `signer` the name of the key that signed the bundle.
     """
 
     repository: str
@@ -27,7 +27,7 @@ class NamedImage:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A manifest or blob that a manifest refers to, `size` in bytes."""
+    """A reference from a manifest to a manifest or blob; `size` in bytes."""
 
     digest: str
     size: int
@@ -38,8 +38,8 @@ class Link:
 class Graph:
     """All images at one moment; digests are text.
 
-    `media_types` and `links` are those of known manifests, by digest. `stored` has the sizes in
-    bytes of all stored blobs, manifests among them, by digest.
+    `media_types` and `links` have the media type and the references of each known manifest, by
+    digest. `stored` has the sizes in bytes of all stored blobs, including manifests, by digest.
     """
 
     images: tuple[NamedImage, ...]
@@ -48,7 +48,7 @@ class Graph:
     stored: Mapping[str, int]
 
     def reach(self, *roots: str) -> Iterator[str]:
-        """Yield the digests of these manifests and of all manifests and blobs below, each once."""
+        """Yield the digests of these manifests and of everything below them, each once."""
         seen = set(roots)
         waiting = list(roots)
         while waiting:
@@ -78,13 +78,13 @@ _IMAGES = """
 
 
 class ImageGraphCatalog:
-    """Reads the whole catalog at once, for commands and not for pulls."""
+    """Reads the whole catalog at once; commands use it, and pulls do not."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def load(self) -> Graph:
-        """Return the graph; takes a second for a hundred thousand images.
+        """Return the graph; this takes one second for a hundred thousand images.
 
         Raises:
             StoreError: the catalog refused.

@@ -1,8 +1,8 @@
 """When images and blobs were last used, derived from the log of use (`pulls.py`).
 
 The view `last_pulls` is computed from the log each time it is read. `blobs.used` is a stored copy,
-since the eviction of a full disk must not walk through all images first. Only the functions
-`mark_pulled` and `mark_stored` raise it.
+because an eviction on a full disk has no time to look at all images first. The functions
+`mark_pulled` and `mark_stored` update it.
 """
 
 import sqlite3
@@ -18,8 +18,9 @@ from registry.oci.names import Repository, parse_repository
 class LastUses:
     """When each manifest was last used, and which manifests are used together.
 
-    `last` is when a repository got a manifest, or when a client last pulled it from there if that
-    is later (epoch seconds). `indexes` are pairs of an index and a manifest that it lists.
+    `last` is the later of two times, in epoch seconds: when the repository got the manifest, and
+    when a client last pulled it from the repository. `indexes` are pairs of an index and a manifest
+    that the index lists.
     """
 
     last: dict[tuple[Repository, Digest], float]
@@ -38,7 +39,7 @@ _ABOVE = """
         UNION SELECT parent FROM above JOIN links ON links.child = above.digest
     )
 """
-# A manifest counts as used when the last of its layers was stored, and an index likewise.
+# A manifest or an index counts as used when the last of its layers was stored.
 _MARK_STORED = f"""
     {_ABOVE} UPDATE blobs SET used = MAX(used, ?2) WHERE digest IN (SELECT digest FROM above)
 """  # noqa: S608
@@ -57,7 +58,7 @@ def mark_pulled(rows: sqlite3.Connection, pulled: Mapping[str, float]) -> None:
 
 
 def mark_stored(rows: sqlite3.Connection, digest: Digest, now: float) -> None:
-    """Mark the manifests above a blob as used, in the transaction that records the blob."""
+    """Mark the manifests that refer to a blob as used; called when the blob is recorded."""
     rows.execute(_MARK_STORED, (str(digest), now))
 
 

@@ -12,9 +12,10 @@ from registry.oci.names import Repository, Tag
 
 @dataclass(frozen=True, slots=True)
 class TagRecord:
-    """The manifest that a tag leads to, and when an upstream last said so (epoch seconds).
+    """The manifest that a tag leads to, and when this was last confirmed (epoch seconds).
 
-    If a bundle said so instead, `bundle` is its id and `signer` the name of the key that signed it.
+    If a bundle confirmed it, and not an upstream, `bundle` is the id of the bundle, and `signer`
+    the name of the key that signed the bundle.
     """
 
     digest: Digest
@@ -25,7 +26,7 @@ class TagRecord:
 
 @dataclass(frozen=True, slots=True)
 class Referrer:
-    """A stored manifest that refers to a subject, as a referrers list describes it."""
+    """A stored manifest that refers to a subject, with the fields of a referrers list."""
 
     descriptor: Descriptor
     artifact_type: str
@@ -39,10 +40,10 @@ class ManifestCatalog:
         self._database = database
 
     def read_revision(self) -> int:
-        """Return a number that grows when a remembered manifest may be wrong from now on.
+        """Return a number that grows when manifests in the memory of a process may be out of date.
 
-        That is when a tag leads to another manifest, or a repository has lost a tag or a manifest,
-        whichever process wrote it. Pulls and confirmed tags do not change it.
+        It grows when any process makes a tag lead to another manifest, or removes a tag or a
+        manifest from a repository. Pulls and confirmed tags do not change it.
         """
         return int(self._database.read("SELECT number FROM revision")[0][0])
 
@@ -55,7 +56,7 @@ class ManifestCatalog:
         return TagRecord(Digest.parse(rows[0][0]), *rows[0][1:]) if rows else None
 
     def find_held(self, repository: Repository, digest: Digest) -> str | None:
-        """Return the media type of a manifest that `repository` has, else None."""
+        """Return the media type of a manifest; None if `repository` does not have the manifest."""
         rows = self._database.read(
             "SELECT media_type FROM holdings JOIN manifests USING (digest)"
             " WHERE repository = ? AND digest = ?",
@@ -64,7 +65,7 @@ class ManifestCatalog:
         return str(rows[0][0]) if rows else None
 
     def find_media_type(self, digest: Digest) -> str | None:
-        """Return the media type of a stored manifest of any repository, else None."""
+        """Return the media type of a known manifest of any repository; None if it is not known."""
         rows = self._database.read(
             "SELECT media_type FROM manifests WHERE digest = ?", (str(digest),)
         )
@@ -90,10 +91,10 @@ class ManifestCatalog:
         bundle: str = "",
         signer: str = "",
     ) -> None:
-        """Record that `repository` has `manifest`, and that `tag` leads to it since `now`.
+        """Record that `repository` has `manifest`, and that `tag` leads to it, confirmed at `now`.
 
-        If a bundle says so, `bundle` is its id and `signer` the name of the key that signed it.
-        Otherwise an upstream says so.
+        If a bundle confirms it, `bundle` is the id of the bundle, and `signer` the name of the key
+        that signed the bundle. If an upstream confirms it, both are empty.
         """
 
         def change(rows: sqlite3.Connection) -> None:
@@ -111,7 +112,7 @@ class ManifestCatalog:
         await self._database.write(change)
 
     async def confirm_tag(self, repository: Repository, tag: Tag, now: float) -> None:
-        """Record that an upstream said at `now` that the tag leads where it did."""
+        """Record that an upstream said at `now` that the tag still leads to the same manifest."""
         await self._database.write(
             lambda rows: rows.execute(
                 "UPDATE tags SET checked = ?, bundle = '', signer = ''"

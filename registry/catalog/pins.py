@@ -1,7 +1,7 @@
-"""Rows of pins: images that no eviction, expiry or removal may take.
+"""Rows of pins: images that no eviction, expiry or removal may delete.
 
-Functions get the rows of a transaction, so that a pin and what depends on it change together.
-`content/pins.py` keeps these rows and the file `pins.json` in step.
+The functions run in the caller's transaction, so that a pin and other rows change together.
+`content/pins.py` writes these rows and the file `pins.json`.
 """
 
 import json
@@ -22,9 +22,10 @@ from registry.oci.names import (
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A manifest that a pin keeps; with `is_deep` also all it refers to, and what refers to it.
+    """A manifest that a pin keeps.
 
-    `platform` is the platform that the pin was limited to, empty for a pin of all platforms.
+    With `is_deep` the pin also keeps everything that the manifest refers to, and the manifests that
+    refer to it. `platform` is the platform of a pin for one platform; it is empty for a pin of all.
     """
 
     digest: Digest
@@ -49,9 +50,9 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class PinIndex:
-    """Which pins of some repositories keep what, at one moment.
+    """Tags and digests that the pins of some repositories keep, at one moment.
 
-    `pins` has the reference of the pin, by repository and by the tag or digest that it keeps.
+    `pins` has the reference of the pin, by repository and by the kept tag or digest.
     """
 
     pins: Mapping[tuple[str, str], str]
@@ -59,7 +60,7 @@ class PinIndex:
     def find(
         self, repository: Repository, tags: Iterable[str], manifests: Iterable[str]
     ) -> str | None:
-        """Return the name of a pin of this repository that keeps any of these, or None."""
+        """Return the name of a pin of this repository that keeps one of these, or None."""
         for each in (*tags, *manifests):
             pin = self.pins.get((str(repository), each))
             if pin is not None:
@@ -67,10 +68,10 @@ class PinIndex:
         return None
 
 
-# From some manifests to all that a pin keeps with them: what they refer to, and what in their
-# repository refers to them, by `subject` or, as cosign does it, by a tag made of their digest. What
-# another repository has does not count, as any of its users could then have images kept. `pin` is
-# the reference of the pin.
+# Finds everything that a pin keeps with some manifests: what they refer to, and the manifests of
+# the same repository that refer to them, by `subject` or by a tag that cosign made of their digest.
+# Manifests of other repositories do not count: otherwise their users could keep images here. `pin`
+# is the reference of the pin.
 _KEPT_WITH = """
         UNION SELECT child, repository, pin FROM deep JOIN links ON links.parent = deep.digest
         UNION SELECT manifests.digest, deep.repository, pin FROM deep
@@ -86,7 +87,7 @@ _SIGNED = """
             WHERE tag GLOB 'sha256-*'
     )
 """
-# What each pin of some repositories keeps. A pin also keeps its own tag, wherever that leads now.
+# What each pin of some repositories keeps. A pin also keeps its own tag, even if the tag has moved.
 _INDEX = f"""
     WITH RECURSIVE {_SIGNED}, asked AS (
         SELECT * FROM pins WHERE repository IN (SELECT value FROM json_each(?))
@@ -96,7 +97,7 @@ _INDEX = f"""
         UNION ALL SELECT repository, digest, reference FROM asked
         UNION ALL SELECT repository, reference, reference FROM asked
 """  # noqa: S608
-# The beginning of a query that uses a table `kept` of all that pins keep.
+# The beginning of a query; its table `kept` has the digests of everything that pins keep.
 KEPT = f"""
     WITH RECURSIVE {_SIGNED}, deep (digest, repository, pin) AS (
         SELECT digest, repository, NULL FROM pins WHERE is_deep {_KEPT_WITH}
@@ -104,7 +105,7 @@ KEPT = f"""
 """  # noqa: S608
 
 
-# The stored blobs that pins with some roots keep. Roots are JSON: repository, digest, is_deep.
+# The stored blobs that pins with these roots keep. A root is JSON: [repository, digest, is_deep].
 _STORED = f"""
     WITH RECURSIVE {_SIGNED}, asked (repository, digest, is_deep) AS (
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
@@ -115,8 +116,8 @@ _STORED = f"""
         WHERE digest IN (SELECT digest FROM deep UNION SELECT digest FROM asked)
 """  # noqa: S608
 # Whether any pin keeps one digest. The query follows `_KEPT_WITH` in reverse, from the digest up to
-# the pins: few manifests are above one blob, but very many blobs may be below all pins. Only pins
-# of `repository` count; NULL means that pins of every repository do.
+# the pins, because few manifests refer to one blob, but pins may keep very many blobs. Only pins of
+# `repository` count; NULL means that the pins of all repositories count.
 _IS_KEPT = """
     WITH RECURSIVE above (digest, repository) AS (
         SELECT ?1, NULL
@@ -141,7 +142,7 @@ _IS_KEPT = """
 def is_kept(rows: sqlite3.Connection, digest: Digest) -> bool:
     """Whether a pin keeps this blob, directly or by a manifest above it.
 
-    If this is called in the transaction that deletes the blob's row, no pin can come in between.
+    If the caller deletes the blob's row in the same transaction, no pin can be put in between.
     """
     if rows.execute("SELECT 1 FROM pins LIMIT 1").fetchone() is None:
         return False
@@ -149,7 +150,7 @@ def is_kept(rows: sqlite3.Connection, digest: Digest) -> bool:
 
 
 def list_stored(rows: sqlite3.Connection, pins: Iterable[Pin]) -> frozenset[str]:
-    """Return the digests of the stored blobs that these pins keep, or would keep."""
+    """Return the digests of the stored blobs that pins with these roots keep, or would keep."""
     asked = [
         (str(pin.repository), str(root.digest), root.is_deep) for pin in pins for root in pin.roots
     ]
@@ -164,7 +165,7 @@ def index_pins(rows: sqlite3.Connection, repositories: Iterable[Repository]) -> 
 
 
 def put_pins(rows: sqlite3.Connection, pins: Sequence[Pin]) -> frozenset[str]:
-    """Insert pins, each in place of the former one of its name.
+    """Insert pins; a pin replaces an earlier pin of the same name.
 
     Returns the digests of the stored blobs that these pins keep from now on.
     """
@@ -179,7 +180,7 @@ def put_pins(rows: sqlite3.Connection, pins: Sequence[Pin]) -> frozenset[str]:
 
 
 def remove_pins(rows: sqlite3.Connection, names: Collection[tuple[Repository, Reference]]) -> int:
-    """Delete the pins of these names, and return how many there were."""
+    """Delete the pins of these names, and return how many were deleted."""
     query = "DELETE FROM pins WHERE repository = ? AND reference = ?"
     return sum(rows.execute(query, (str(where), str(what))).rowcount > 0 for where, what in names)
 

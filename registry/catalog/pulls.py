@@ -1,7 +1,7 @@
-"""The log of use: which client pulled which image by which name, and when last.
+"""The log of use: which client pulled which image by which name, and when it last did.
 
-It is the only record of pulls. `last_used.py` derives everything else from it: when an image was
-last pulled, and in which order blobs are evicted.
+It is the only record of pulls. `last_used.py` computes from it when an image was last pulled, and
+in which order blobs are evicted.
 """
 
 import sqlite3
@@ -30,7 +30,7 @@ class Pull:
 
 @dataclass(frozen=True, slots=True)
 class PullRecords:
-    """Pulls, and for each manifest its `parents`: the indexes that list it, and its subject."""
+    """Pulls, and the `parents` of each manifest: the indexes that list it, and its subject."""
 
     pulls: tuple[Pull, ...]
     parents: Mapping[Digest, frozenset[Digest]]
@@ -44,7 +44,7 @@ _RECORD = """
     INSERT INTO pulls VALUES (?, ?, ?, ?, ?)
         ON CONFLICT DO UPDATE SET pulled = MAX(pulled, excluded.pulled)
 """
-# A pull whose name and client are forgotten still says when the image was last pulled.
+# After name and client of a pull are deleted, the row still says when the image was pulled.
 _KEEP_TIMES = """
     INSERT INTO pulls
         SELECT digest, repository, '', '', MAX(pulled) FROM pulls WHERE pulled < ?1
@@ -99,9 +99,9 @@ class PullCatalog:
         return await self._database.survey(lambda rows: _read_since(rows, moment))
 
     async def forget(self, moment: float) -> None:
-        """Forget names and clients of pulls before a moment (epoch seconds), but not their time.
+        """Delete names and clients of pulls before a moment (epoch seconds); their times are kept.
 
-        Pulls of images that their repository no longer has are forgotten entirely.
+        Pulls of images that the repository does not have any more are deleted entirely.
 
         Raises:
             StoreError: the catalog refused.

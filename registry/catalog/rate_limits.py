@@ -13,7 +13,7 @@ class RateLimitCatalog:
         self._database = database
 
     async def record(self, limit: RateLimit) -> None:
-        """Record a pull limit in place of the former one of its endpoint and identity.
+        """Record a pull limit; it replaces the earlier one of the same endpoint and identity.
 
         Raises:
             StoreError: the catalog refused.
@@ -26,12 +26,12 @@ class RateLimitCatalog:
         )
 
     async def list_all(self) -> list[RateLimit]:
-        """Return all pull limits, also those that this process is just recording.
+        """Return all pull limits, including those that this process is recording at the moment.
 
         Raises:
             StoreError: the catalog refused.
         """
-        # Read by the thread that writes, so that it happens after all former changes.
+        # Read in the thread that writes, so that all earlier changes are included.
         return await self._database.write(
             lambda rows: [RateLimit(*row) for row in rows.execute("SELECT * FROM budgets")]
         )

@@ -1,4 +1,4 @@
-"""Rows that are made again from the disk after the catalog was lost."""
+"""Making rows again from the files after the catalog was lost."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from registry.catalog.database import Database
 from registry.catalog.usage import count
 from registry.oci.digest import Digest
 
-# Blobs to which manifests refer, but none of them with the size that the blob has on disk.
+# Blobs whose size on disk differs from the size in every manifest that refers to them.
 _LIST_WRONG_SIZES = """
     SELECT digest, size FROM blobs
         WHERE digest IN (SELECT child FROM links)
@@ -44,9 +44,9 @@ class RebuildCatalog:
         await self._database.write(change)
 
     async def list_wrong_sizes(self) -> list[tuple[Digest, int]]:
-        """Return blobs that have another size than every manifest says that refers to them.
+        """Return the blobs whose size on disk differs from the size in every manifest.
 
-        The sizes are in bytes, as they are on disk.
+        Each comes with its size on disk in bytes. Blobs that no manifest refers to are left out.
         """
         found = await self._database.survey(lambda rows: rows.execute(_LIST_WRONG_SIZES).fetchall())
         return [(Digest.parse(digest), size) for digest, size in found]

@@ -23,7 +23,7 @@ class UpstreamListCatalog:
         self._database = database
 
     def find(self, repository: Repository, subject: str) -> UpstreamListRecord | None:
-        """Return the last list of a subject; None if there is none."""
+        """Return the last recorded list of a subject; None if there is none."""
         rows = self._database.read(
             "SELECT body, checked FROM lists WHERE repository = ? AND subject = ?",
             (str(repository), subject),
@@ -33,7 +33,7 @@ class UpstreamListCatalog:
     async def record(
         self, repository: Repository, subject: str, entries: list[Any], now: float
     ) -> None:
-        """Record a list in place of the former one."""
+        """Record a list; it replaces the earlier list of the same subject."""
         body = json.dumps(entries, separators=(",", ":"))
         await self._database.write(
             lambda rows: rows.execute(

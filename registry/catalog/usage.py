@@ -26,10 +26,11 @@ class StoredBlobRecord:
 
 @dataclass(frozen=True, slots=True)
 class UsageTotals:
-    """Bytes by what uses them.
+    """How many bytes are used, and for what.
 
-    `blobs` are the bytes of complete blobs, `count` is their number, `pinned` the bytes of those
-    that pins keep, `reserved` those of reservations, and `quarantined` those of damaged files.
+    `blobs` are the bytes of complete blobs, `count` is the number of complete blobs, `pinned` are
+    the bytes of blobs that pins keep, `reserved` the bytes of reservations, and `quarantined` the
+    bytes of files in quarantine.
     """
 
     blobs: int
@@ -41,7 +42,7 @@ class UsageTotals:
 
 _SUM_PINNED = f"{KEPT} SELECT COALESCE(SUM(size), 0) FROM blobs JOIN kept USING (digest)"  # noqa: S608
 _SUM_EVICTABLE = f"{KEPT} SELECT COALESCE(SUM(size), 0) FROM blobs WHERE digest NOT IN kept"  # noqa: S608
-# A manifest is evicted after its layers: it is small, and another pull counts against a limit.
+# A manifest is evicted after its layers: it is small, and downloading it again counts as a pull.
 _LIST_COLDEST = f"""
     {KEPT} SELECT digest, size, used FROM blobs
         WHERE digest NOT IN (SELECT digest FROM kept)
@@ -60,9 +61,9 @@ class UsageCatalog:
         return int(self._database.read("SELECT bytes FROM usage")[0][0])
 
     async def reserve(self, digest: Digest, size: int, limit: int) -> int:
-        """Reserve `size` bytes in all for a download, if everything then fits into `limit`.
+        """Set the reservation of a download to `size` bytes, if everything then fits into `limit`.
 
-        Returns how many bytes are missing; the reservation was made if it is 0.
+        Returns how many bytes are missing; 0 means that the reservation was made.
         """
 
         def change(rows: sqlite3.Connection) -> int:
@@ -76,9 +77,9 @@ class UsageCatalog:
         return await self._database.write(change)
 
     async def release_reservation(self, digest: Digest, size: int) -> int:
-        """Reduce a reservation to `size`, the bytes of the partial file that is left; 0 if none is.
+        """Reduce a reservation to `size`, the bytes of the partial file (0: there is no such file).
 
-        Returns how many bytes are free again.
+        Returns by how many bytes the reservation became smaller.
         """
         return -await self._database.write(lambda rows: _reserve(rows, digest, size))
 
@@ -94,12 +95,12 @@ class UsageCatalog:
         )
 
     def is_reserved(self, digest: Digest) -> bool:
-        """Whether bytes are reserved for a download, or for the partial file that it left."""
+        """Whether bytes are reserved for a blob: for a download, or for a partial file."""
         query = "SELECT 1 FROM reservations WHERE digest = ?"
         return bool(self._database.read(query, (str(digest),)))
 
     async def record(self, digest: Digest, size: int, now: float) -> None:
-        """Record a blob that is complete on disk since `now`, in place of its reservation."""
+        """Record a blob that became complete on disk at `now`; delete its reservation."""
 
         def change(rows: sqlite3.Connection) -> None:
             _reserve(rows, digest, 0)
@@ -130,14 +131,14 @@ class UsageCatalog:
     async def list_coldest(
         self, wanted: float = math.inf, without: Collection[Digest] = ()
     ) -> list[StoredBlobRecord]:
-        """Return blobs that no pin keeps, least recently used first, that have `wanted` bytes.
+        """Return blobs without a pin, least recently used first, until they have `wanted` bytes.
 
-        Blobs in `without` are left out. If all others have fewer bytes, all others are returned.
+        Blobs in `without` are left out. If there are fewer than `wanted` bytes, all are returned.
         """
         return await self._database.survey(lambda rows: _list_coldest(rows, wanted, without))
 
     async def break_down(self) -> UsageTotals:
-        """Add up bytes by what uses them."""
+        """Return how many bytes are used, and for what."""
 
         def add_up(rows: sqlite3.Connection) -> UsageTotals:
             query = "SELECT COALESCE(SUM(size), 0), COUNT(*) FROM"
@@ -164,9 +165,10 @@ class UsageCatalog:
         return [(Digest.parse(digest), used) for digest, used in rows]
 
     async def drop(self, digest: Digest, used: float | None = None) -> bool:
-        """Delete the row of a blob whose file is missing; whether there was one.
+        """Delete the row of a blob whose file is missing; return whether a row was deleted.
 
-        A row whose last use is another than `used` stays: the blob was stored again meanwhile.
+        If the blob was last used at another time than `used`, the row stays: the blob was stored
+        again.
         """
 
         def change(rows: sqlite3.Connection) -> bool:
@@ -179,17 +181,17 @@ class UsageCatalog:
         return await self._database.write(change)
 
     async def mark_deleting(self, digest: Digest) -> int | None:
-        """Mark a stored blob, whose file is deleted next, and return its size in bytes.
+        """Mark a stored blob before its file is deleted, and return its size in bytes.
 
-        Changes nothing and returns None if a pin keeps the blob. Pins are looked at in the same
-        transaction, since one may have been put after the deletion was planned.
+        If a pin keeps the blob, this changes nothing and returns None. It looks at pins in the same
+        transaction, since a pin may have been put after the deletion was planned.
         """
         return await self._database.write(
             lambda rows: None if is_kept(rows, digest) else _move(rows, digest, "doomed")
         )
 
     async def restore_pinned(self, digest: Digest) -> bool:
-        """Undo `mark_deleting` if a pin keeps the blob; whether one does.
+        """Undo `mark_deleting` if a pin keeps the blob; return whether it was undone.
 
         The file of the blob must be there, and no other process may be deleting it.
         """
@@ -213,11 +215,11 @@ class UsageCatalog:
         await self._remove_row(digest, "doomed")
 
     def list_deleting(self) -> list[Digest]:
-        """Return the blobs whose deletion has begun, and perhaps was interrupted."""
+        """Return the blobs whose deletion has begun and has not ended; it may be interrupted."""
         return [Digest.parse(row[0]) for row in self._database.read("SELECT digest FROM doomed")]
 
     async def quarantine(self, digest: Digest, size: int) -> None:
-        """Mark a blob as quarantined; its damaged file has `size` bytes and is moved next."""
+        """Mark a blob as quarantined, before its damaged file of `size` bytes is moved."""
         await self._database.write(lambda rows: _move(rows, digest, "quarantine", size))
 
     async def release(self, digest: Digest) -> None:
@@ -238,7 +240,7 @@ class UsageCatalog:
         await self._database.write(change)
 
     async def clear_unfinished(self) -> None:
-        """Delete the rows of all files that a backup does not have, and count the bytes again."""
+        """Delete the rows of files that a backup does not contain, and count used bytes again."""
 
         def change(rows: sqlite3.Connection) -> None:
             for table in ("reservations", "doomed", "quarantine"):
@@ -263,14 +265,14 @@ def _list_coldest(
 
 
 def _find(rows: sqlite3.Connection, table: str, digest: Digest) -> int:
-    # The caller passes a constant: a name from a request would be an injection.
+    # `table` is always a constant: text from a request would allow an SQL injection.
     query = f"SELECT size FROM {table} WHERE digest = ?"  # noqa: S608
     found = rows.execute(query, (str(digest),)).fetchone()
     return int(found[0]) if found else 0
 
 
 def _move(rows: sqlite3.Connection, digest: Digest, table: str, size: int | None = None) -> int:
-    """Move a blob's row to another table, and return its size there: `size`, or the former one."""
+    """Move a blob's row to `table`, and return the size there: `size`, or else the blob's size."""
     former = _find(rows, "blobs", digest)
     after = former if size is None else size
     rows.execute("DELETE FROM blobs WHERE digest = ?", (str(digest),))

@@ -1,1 +1,1 @@
-"""How do operators drive us? The `entrepot` command."""
+"""What do operators type? The command `entrepot`."""

@@ -1,4 +1,4 @@
-"""`entrepot cache`: how full the cache is, and whether it is right."""
+"""`entrepot cache`: how full the store is, whether it is damaged, and backups."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -61,7 +61,7 @@ def show_config(config: Config = None, as_json: Json = False) -> None:
 
 def _refuse(error: SettingsError, *, as_json: bool) -> NoReturn:
     fault = ConfigurationFault(error.key, error.why, error.cure)
-    print_report(fault, lambda _: (), as_json=as_json)  # people read the line on stderr
+    print_report(fault, lambda _: (), as_json=as_json)  # without --json, only stderr has a line
     warn(str(error))
     raise typer.Exit(2) from error
 

@@ -1,4 +1,4 @@
-"""The form of `--help`: paragraphs in the width of the terminal, arguments as they are typed."""
+"""The form of `--help`: paragraphs as wide as the terminal, arguments as people type them."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,7 @@ class Group(TyperGroup):
 
 
 def apply_help_style(app: "typer.Typer") -> None:
-    """Apply this form to all commands of an app, and of the apps inside it."""
+    """Apply this form of help to all commands of an app, and of the apps inside it."""
     app.info.cls = Group
     for command in app.registered_commands:
         command.cls = Command

@@ -1,4 +1,4 @@
-"""The `entrepot` command, which is put together of the sub-commands in the other files."""
+"""The `entrepot` command; the other files have its sub-commands."""
 
 from importlib import import_module
 from types import MappingProxyType
@@ -22,7 +22,7 @@ _GROUPS = MappingProxyType(
 
 
 class _Entrepot(Group):
-    """The command; it makes a group of sub-commands only when that is used."""
+    """The command; it imports a group of sub-commands only when the group is used."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command or a group by its name."""
@@ -45,7 +45,7 @@ def _make_group(name: str) -> Any:
 
 
 def _make_app(**about: Any) -> typer.Typer:
-    # With markup, paragraphs would break where the lines of the source do.
+    # With markup, typer would keep the line breaks of the docstrings.
     return typer.Typer(
         add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, **about
     )

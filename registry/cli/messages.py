@@ -13,7 +13,7 @@ def warn(text: str) -> None:
 
 
 def format_error(error: EntrepotError | OSError) -> str:
-    """Return an error as a sentence; an error of the system as `file: its words`."""
+    """Return the text of an error; for an error of the system: `file: message`."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)

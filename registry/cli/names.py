@@ -1,4 +1,4 @@
-"""Which images are meant by the names and globs that people type."""
+"""Finding the images that the names and globs on the command line mean."""
 
 from registry.cli.session import Session
 from registry.errors import NameUnknown
@@ -7,13 +7,13 @@ from registry.oci.names import Reference, Repository
 
 
 async def find_names(session: Session, names: list[str]) -> list[tuple[Repository, Reference]]:
-    """Return the images that are meant, each once.
+    """Return the images that these names and globs mean, each once.
 
-    A glob means images that are stored here. A name means that image, stored here or not.
+    A glob means all stored images that match it. A name means one image, even if it is not stored.
 
     Raises:
-        InvalidInput: one of them is not a name.
-        NameUnknown: a glob matches no image that is stored here.
+        InvalidInput: an argument is not a name.
+        NameUnknown: a glob matches no stored image.
     """
     default = session.settings.default_upstream
     found: dict[tuple[Repository, Reference], None] = {}
@@ -30,15 +30,15 @@ async def find_names(session: Session, names: list[str]) -> list[tuple[Repositor
 
 
 async def find_known(session: Session, names: list[str]) -> list[tuple[Repository, Reference]]:
-    """Return the images that are meant, all of which are stored here.
+    """Return the stored images that these names and globs mean, each once.
 
     Raises:
-        InvalidInput: one of them is not a name.
-        NameUnknown: a glob matches no image that is stored here.
-        ManifestUnknown: a name means an image that is not stored here.
+        InvalidInput: an argument is not a name.
+        NameUnknown: a glob matches no stored image.
+        ManifestUnknown: a name means an image that is not stored.
     """
     found = await find_names(session, names)
-    await session.content.images.plan_pins(found, [])  # raises where an image is not stored
+    await session.content.images.plan_pins(found, [])  # raises if an image is not stored
     return found
 
 

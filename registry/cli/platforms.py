@@ -1,4 +1,4 @@
-"""Platforms on the command line: `linux/amd64,linux/arm64`, or the option repeated."""
+"""Platforms on the command line: `linux/amd64,linux/arm64`, or one per option."""
 
 from collections.abc import Sequence
 
@@ -6,19 +6,19 @@ from registry.oci.platforms import ALL, own_platform, parse_platform
 
 
 def read_platforms(named: Sequence[str] | None) -> list[str]:
-    """Return the platforms that were named, each once.
+    """Return the named platforms, each once.
 
     Raises:
-        PlatformInvalid: one of them is not a platform.
+        PlatformInvalid: a text is not a platform.
     """
     return list(dict.fromkeys(map(parse_platform, _split(named))))
 
 
 def choose_platforms(named: Sequence[str] | None) -> list[str]:
-    """Return the platforms to take: those named, else this machine's; for `all` an empty list.
+    """Return the named platforms, or this machine's if none is named; for `all` an empty list.
 
     Raises:
-        PlatformInvalid: one of them is not a platform.
+        PlatformInvalid: a text is not a platform.
     """
     if includes_all(named):
         return []
@@ -31,12 +31,12 @@ def includes_all(named: Sequence[str] | None) -> bool:
 
 
 def format_unavailable(image: str, platforms: Sequence[str]) -> str:
-    """Return the remark on an image that is not made for platforms that were asked for."""
+    """Return the remark about an image that is not made for some requested platforms."""
     return f"{image} is not made for {', '.join(platforms)}: taken without"
 
 
 def format_only(image: str, platform: str) -> str:
-    """Return the remark on an image without an index, which is for one platform only."""
+    """Return the remark about an image without an index that is made for another platform."""
     return f"{image} is only for {platform}: taken as it is"
 
 

@@ -18,7 +18,7 @@ def print_report(
     as_json: bool,
     err: bool = False,
 ) -> None:
-    """Print a report as JSON, or what `draw` makes of it: lines of text, and tables.
+    """Print a report as JSON, or as the lines of text and the tables that `draw` yields.
 
     `err` prints to stderr, for commands that write something else to stdout.
     """

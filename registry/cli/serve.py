@@ -1,4 +1,4 @@
-"""`entrepot serve`: check everything, open the sockets, then hand over to the supervisor."""
+"""`entrepot serve`: load the settings, and start the server."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the commands that work on the store have in common: settings, data folder, errors."""
+"""The session of a command that works on the store: settings, data folder, errors."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from registry.errors import EntrepotError, InvalidInput, SettingsError
 from registry.settings.loading import load_settings
 from registry.settings.model import Settings
 
-# The server's libraries are imported only by the commands that need them: the others start faster.
+# Libraries of the server are imported only where they are needed: other commands start faster.
 if TYPE_CHECKING:
     from registry.wiring.content import ContentServices
 
@@ -41,7 +41,7 @@ SessionOpener = Callable[[Settings], AbstractContextManager[Settings]]
 
 @contextmanager
 def create_missing(settings: Settings) -> Iterator[Settings]:
-    """Make the data folder where it is missing or empty: for commands that bring content in."""
+    """Make the data folder if it is missing or empty; for commands that store content."""
     from registry.wiring.data_folder import create_data_folder  # noqa: PLC0415
 
     _refuse_other_user(settings.storage.path)
@@ -51,7 +51,7 @@ def create_missing(settings: Settings) -> Iterator[Settings]:
 
 
 def replace_missing(settings: Settings) -> AbstractContextManager[Settings]:
-    """Use an empty temporary data folder where there is none: for dry runs of such commands."""
+    """Use a temporary data folder if there is none; for dry runs of commands that store content."""
     from registry.wiring.data_folder import temporary_data_folder  # noqa: PLC0415
 
     return temporary_data_folder(settings)
@@ -64,12 +64,12 @@ def operate(
 ) -> None:
     """Run `work` on the configured data folder; exit with 1 when it fails or returns false.
 
-    `open_folder` says what to do where there is no data folder. By default that is an error,
-    because the path may be misspelt.
+    `open_folder` says what to do if there is no data folder. By default this is an error, because
+    the path may be misspelt.
     """
     from registry.logs import configure_logs  # noqa: PLC0415
 
-    configure_logs(logging.CRITICAL)  # commands print their own messages about what went wrong
+    configure_logs(logging.CRITICAL)  # commands print their own messages
     try:
         with open_folder(load_settings(config, os.environ)) as settings:
             succeeded = asyncio.run(_open(settings, work))
@@ -92,7 +92,7 @@ async def _open(settings: Settings, work: Callable[[Session], Coroutine[Any, Any
 
 
 def _refuse_other_user(folder: Path) -> None:
-    """Refuse a folder of another user, so that no files are made that the server cannot write to.
+    """Refuse the data folder of another user: its server could not write to files made here.
 
     Raises:
         SettingsError: its catalog, or without a catalog the folder, belongs to another user.

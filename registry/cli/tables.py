@@ -17,10 +17,10 @@ _DIGEST = re.compile(r"(sha(?:256|512):[0-9a-f]{12})[0-9a-f]{20,}")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of text under `columns`; those in `numbers` are aligned to the right.
+    """Rows of text under `columns`; the columns in `numbers` are aligned to the right.
 
-    The column in `names`, which is the first or the last, has names of images, a line each. A name
-    that is too long for its column gets a line of its own.
+    `names` is the column with the names of images, one name on each line of a cell; it is the first
+    or the last column. A name that is too long for its column gets a line of its own.
     """
 
     columns: tuple[str, ...]
@@ -29,7 +29,7 @@ class Table:
     rows: list[tuple[str, ...]] = field(default_factory=list)
 
     def add_row(self, *cells: str) -> None:
-        """Add a row, a cell for each column."""
+        """Add a row with one cell for each column."""
         self.rows.append(cells)
 
 
@@ -39,9 +39,9 @@ def make_table(*columns: str, numbers: Sequence[str] = (), names: str = "") -> T
 
 
 def print_table(table: Table, *, err: bool = False) -> None:
-    """Print a table: on a terminal in its width, with digests by their first 12 digits.
+    """Print a table. On a terminal it fits the width, and digests are shortened to 12 digits.
 
-    Elsewhere each row is one line, nothing is shortened, and no blanks are at its end.
+    In other output each row is one line, nothing is shortened, and lines do not end with blanks.
     """
     console = Console(stderr=err)
     head, body = lay_out(table, console.width) if console.is_terminal else _lay_out_wide(table)
@@ -54,8 +54,8 @@ def print_table(table: Table, *, err: bool = False) -> None:
 def lay_out(table: Table, width: int) -> tuple[list[str], list[str]]:
     """Return the lines of the head and of the rows, for a terminal of `width` columns. Pure.
 
-    Text that is too long for its column goes on in the next line. Only lines that consist of a
-    name are longer than `width`.
+    Text that is too long for its column continues on the next line. A line is longer than `width`
+    only if it consists of one name.
     """
     rows = [
         tuple(
@@ -77,12 +77,12 @@ def _lay_out_wide(table: Table) -> tuple[list[str], list[str]]:
 
 
 def _shorten(text: str) -> str:
-    """Leave 12 digits of each digest in a text; within a longer text, `…` shows that."""
+    """Shorten each digest in a text to 12 digits; add `…` if there is other text around it."""
     return _DIGEST.sub(r"\1" if _DIGEST.fullmatch(text) else r"\1…", text)
 
 
 def _fit(table: Table, rows: Sequence[Sequence[str]], width: int) -> list[int]:
-    """Return the widths of the columns; 0 for names that all get lines of their own."""
+    """Return the widths of the columns; 0 if every name gets a line of its own."""
     cells = list(zip(table.columns, *rows, strict=True))
     widths = [max(cell_len(line) for cell in each for line in cell.split("\n")) for each in cells]
     if table.names not in table.columns:
@@ -93,7 +93,7 @@ def _fit(table: Table, rows: Sequence[Sequence[str]], width: int) -> list[int]:
     widths[place] = min(longest, LEAST_NAME)
     _shrink(table, cells, widths, width)
     room = width - sum(widths) - GAP * (len(widths) - 1)
-    if room < 0:  # beside the other columns there is no room for names
+    if room < 0:  # the other columns leave no room for names
         _shrink(table, cells, alone, width)
         return alone
     widths[place] = min(longest, widths[place] + room)
@@ -101,7 +101,7 @@ def _fit(table: Table, rows: Sequence[Sequence[str]], width: int) -> list[int]:
 
 
 def _shrink(table: Table, cells: Sequence[Sequence[str]], widths: list[int], width: int) -> None:
-    """Make the widest columns of text narrower, down to their longest words."""
+    """Make the widest columns of text narrower, but not narrower than their longest words."""
     texts = {
         place: max(cell_len(word) for cell in cells[place] for word in cell.split())
         for place, column in enumerate(table.columns)
@@ -115,7 +115,7 @@ def _shrink(table: Table, cells: Sequence[Sequence[str]], widths: list[int], wid
 
 
 def _draw(table: Table, row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
-    """Yield the lines of one row, a name that is too long before or after the other cells."""
+    """Yield the lines of one row; names that are too long get lines before or after the others."""
     if table.names not in table.columns:
         yield from _join(table, row, widths)
         return
@@ -132,7 +132,7 @@ def _draw(table: Table, row: Sequence[str], widths: Sequence[int]) -> Iterator[s
 
 
 def _join(table: Table, row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
-    """Yield the lines of cells beside each other, as many as the longest cell needs."""
+    """Yield the lines of a row whose cells are side by side, as many as the tallest cell has."""
     columns = [_wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
     for cells in zip_longest(*columns, fillvalue=""):
         padded = []
@@ -143,7 +143,7 @@ def _join(table: Table, row: Sequence[str], widths: Sequence[int]) -> Iterator[s
 
 
 def _wrap(text: str, width: int) -> list[str]:
-    """Break a cell between its words, and within a word that is longer than the column."""
+    """Break a cell into lines between words, and within words that are longer than the column."""
     lines: list[str] = []
     for paragraph in text.split("\n"):
         lines.append("")

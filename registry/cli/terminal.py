@@ -50,7 +50,7 @@ def format_age(moment: float) -> str:
 
 
 class _Speed(ProgressColumn):
-    """The speed and the time that is left, as soon as they are known."""
+    """A column with the speed and the remaining time, as soon as they are known."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -65,7 +65,7 @@ class _Speed(ProgressColumn):
 def list_columns() -> list[ProgressColumn]:
     """Return the columns of a bar over bytes: its name, the bar, the bytes so far, and the speed.
 
-    The bar takes the rest of the line, if its `Progress` is made with `expand=True`.
+    The bar fills the rest of the line if its `Progress` is made with `expand=True`.
     """
     text = TextColumn("{task.description}", markup=False)
     amount = DownloadColumn(binary_units=True, table_column=Column(no_wrap=True))
@@ -73,7 +73,7 @@ def list_columns() -> list[ProgressColumn]:
 
 
 def open_progress(what: str, total: int) -> Progress:
-    """Return a bar over `total` bytes, on stderr; where that is no terminal, nothing is shown."""
+    """Return a bar over `total` bytes on stderr; it shows nothing if stderr is no terminal."""
     console = Console(stderr=True)
     progress = Progress(
         *list_columns(),
@@ -88,7 +88,7 @@ def open_progress(what: str, total: int) -> Progress:
 
 @contextmanager
 def show_progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show such a bar, and yield the function that adds a number of bytes to it."""
+    """Show a bar from `open_progress`, and yield the function that adds bytes to it."""
     with open_progress(what, total) as progress:
         task = progress.task_ids[0]
         yield lambda size: progress.advance(task, size)

@@ -1,1 +1,1 @@
-"""How do people and monitoring see us?"""
+"""What do monitoring systems see? Probes and metrics."""

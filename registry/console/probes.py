@@ -16,9 +16,9 @@ INDEX = """Entrepôt
 def build_console(
     find_problem: Callable[[], str], build_collector: Callable[[], CollectorRegistry]
 ) -> web.Application:
-    """Make the application; it opens nothing.
+    """Make the web application; this opens no socket.
 
-    `find_problem` returns in one line why pulls cannot be answered; empty if they can.
+    `find_problem` returns one line that says why pulls cannot be answered; empty if they can.
     `build_collector` returns the metrics of all processes.
     """
 

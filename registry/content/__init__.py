@@ -1,1 +1,1 @@
-"""What do we hold; how does it come, stay and go?"""
+"""How does content come into the data folder, and when is it deleted?"""

@@ -1,4 +1,4 @@
-"""The account of the space on the disk, as the code that brings blobs in sees it."""
+"""The account of the space on the disk: the part of it that an ingest uses."""
 
 from typing import Protocol
 
@@ -6,10 +6,10 @@ from registry.oci.digest import Digest
 
 
 class SpaceAccount(Protocol):
-    """What is reserved for blobs on their way in, and what stored blobs take."""
+    """Reserves space for ingests, and records the space of stored blobs."""
 
     async def reserve(self, digest: Digest, size: int) -> None:
-        """Reserve `size` bytes in all for a blob.
+        """Reserve `size` bytes for the whole blob.
 
         Raises:
             StoreError: there is too little space.
@@ -17,7 +17,7 @@ class SpaceAccount(Protocol):
         ...
 
     async def release_reservation(self, digest: Digest) -> None:
-        """Reserve no more for a blob than its partial file takes; its writer has closed it."""
+        """Reduce the reservation of a blob to the size of its partial file, which is closed."""
         ...
 
     async def record(self, digest: Digest, size: int) -> None:
@@ -26,7 +26,7 @@ class SpaceAccount(Protocol):
 
 
 class ContentAccount(SpaceAccount, Protocol):
-    """An account that also knows the recorded sizes of stored blobs: `Space` in a data folder."""
+    """An account that also compares sizes and quarantines blobs; `Space` implements it."""
 
     async def check_size(self, digest: Digest, found: int) -> bool:
         """Whether a stored blob of `found` bytes has its recorded size; if not, quarantine it.
@@ -46,7 +46,7 @@ class ContentAccount(SpaceAccount, Protocol):
 
 
 class NoAccount:
-    """The account of a folder that has no limit and no catalog of its own, such as a backup."""
+    """The account of a folder without a limit and without a catalog, such as a backup."""
 
     async def reserve(self, digest: Digest, size: int) -> None:
         """Reserve nothing."""

@@ -16,11 +16,11 @@ from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.contract import BlobReader
 
-# Who audits, as it is recorded; the background process has the name that version 0.1 gave it.
+# The auditors by their names in the catalog; version 0.1 wrote the name of the background process.
 COMMAND, BACKGROUND = "command", "steward"
 INTERVAL = 7 * 86_400.0  # seconds between the beginnings of two passes in the background
 STRIDE = 64 * 1024 * 1024  # bytes after which the position of a pass is recorded
-NAME_WAIT = 1.0  # seconds in which a process has recorded or removed an image
+NAME_WAIT = 1.0  # seconds that a process takes at most to record or remove an image
 PAGE = 1000  # rows read at a time when files are looked for
 
 
@@ -28,10 +28,10 @@ PAGE = 1000  # rows read at a time when files are looked for
 class Findings:
     """What an audit found: `checked` blobs of `size` bytes in all, and what was wrong.
 
-    `damaged` blobs did not agree with their digests, and are in quarantine now. `unknown` ones were
-    on disk and not recorded, and are recorded now. `missing` ones were recorded and not on disk,
-    and are not recorded any more. `names` is how many tags and digests the catalog knows again.
-    `unread` blobs could not be read, and are in quarantine now.
+    `damaged` blobs did not agree with their digests, and are in quarantine now. `unknown` blobs
+    were on disk without a record, and are recorded now. `missing` blobs were recorded and not on
+    disk; their records were removed. `names` is the number of tags and digests that were on disk
+    without a record, and are recorded now. `unread` blobs could not be read, and are in quarantine.
     """
 
     checked: int = 0
@@ -49,7 +49,7 @@ class Findings:
 
 
 class Audit:
-    """Passes over the store; each auditor (the command, the background) has one of its own."""
+    """Checks all stored blobs; the command and the background process each have their own pass."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Audit:
         self._log = structlog.get_logger("registry.content")
 
     def is_due(self, auditor: str) -> bool:
-        """Whether a pass is under way, or the last one began long enough ago."""
+        """Whether a pass has not ended yet, or the last pass began `INTERVAL` seconds ago."""
         last = self._audits.find(auditor)
         return not last.ended or self._clock() - last.began >= INTERVAL
 
@@ -84,17 +84,17 @@ class Audit:
     ) -> Findings:
         """Continue the pass of `auditor` (`COMMAND` or `BACKGROUND`).
 
-        A new pass begins if there is none, or if `is_new`.
-
-        Reads at most `rate` bytes a second. `report` is called with each blob and its size.
+        A new pass begins if the last pass has ended, or if `is_new`. The audit reads at most `rate`
+        bytes a second, and calls `report` with each blob and its size.
 
         Raises:
-            StoreError, OSError: the catalog or the disk refused more than one blob.
+            StoreError, OSError: the catalog or the disk refused. One unreadable blob is not an
+                error.
         """
         state = self._audits.find(auditor)
         if state.ended or not state.began or is_new:
             state = Pass("", self._clock(), 0.0)
-        await self._space.finish_interrupted()  # else what crashes left would count as unknown
+        await self._space.finish_interrupted()  # or files that a crash left would count as unknown
         findings = Findings()
         pace = _Pace(rate)
         since = 0
@@ -115,13 +115,13 @@ class Audit:
         try:
             is_right = await self._is_right(digest, size, pace)
         except StoreError as error:
-            if await self._store.stat(digest) is not None:  # else it was evicted meanwhile
+            if await self._store.stat(digest) is not None:  # if None, it was just evicted
                 findings.unread.append(digest)
                 await self._space.quarantine(digest, str(error))
             return
         findings.checked += 1
         findings.size += size
-        # Read it again from the beginning: it may have been downloaded again while it was read.
+        # Read the blob again: it may have been replaced by a new download while it was read.
         if not is_right and not await self._is_right(digest, size, pace):
             findings.damaged.append(digest)
             await self._space.quarantine(digest, "its bytes have changed on disk")
@@ -132,9 +132,9 @@ class Audit:
     async def _adopt(self, digest: Digest, size: int, findings: Findings) -> None:
         now = self._clock()
         if not await self._catalog.record_found(digest, size, now):
-            return  # it is being downloaded or deleted just now
+            return  # it is being downloaded or deleted at the moment
         if await self._store.stat(digest) is None:
-            await self._catalog.drop(digest, now)  # deleted since we read it
+            await self._catalog.drop(digest, now)  # deleted after it was read
         else:
             findings.unknown.append(digest)
 
@@ -180,7 +180,7 @@ class _Pace:
         self._next = self._loop.time()
 
     async def keep(self, size: int) -> None:
-        """Wait until `size` bytes more may have been read."""
+        """Wait as long as reading `size` bytes may take at this rate."""
         if self._rate == math.inf:
             return
         now = self._loop.time()

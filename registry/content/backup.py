@@ -1,7 +1,8 @@
-"""A backup: a second data folder with the content of the first at one moment, every byte checked.
+"""A backup: another data folder with the content of a data folder at one moment.
 
-It is a data folder like any other: to restore it, copy it to where `storage.path` points. The next
-backup into it copies what is new and deletes what is gone; an interrupted one is continued.
+Every byte is checked. To restore a backup, copy it to the folder that `storage.path` names. The
+next backup into the same folder copies new content and deletes content that the source does not
+have any more. An interrupted backup can be continued.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,8 +31,8 @@ PAGE = 1000  # rows read at a time
 class DataHandles:
     """The parts of one data folder.
 
-    `store` has its blobs. Pulls read from `blobs`: that is the same store, except where a bundle is
-    served from its own files.
+    `store` has the blobs of the folder. Pulls read from `blobs`: this is the same store, except for
+    a bundle that is served from its own files.
     """
 
     folder: DataFolder
@@ -43,10 +44,10 @@ class DataHandles:
 
 @dataclass(slots=True)
 class BackedUp:
-    """How many blobs of how many bytes the backup has, and how many of them were copied now.
+    """How many blobs and bytes the backup has, and how many blobs were copied this time.
 
-    `names` is how many tags and digests it has. `damaged` are blobs whose bytes have changed: the
-    backup does not have them, and an audit of the source moves them into quarantine.
+    `names` is the number of tags and digests in the backup. `damaged` are blobs whose bytes have
+    changed on disk: they are not in the backup. An audit of the source moves them into quarantine.
     """
 
     blobs: int = 0
@@ -57,17 +58,17 @@ class BackedUp:
 
 
 class Backup:
-    """Copies from one data folder, which may be in use, to another, which may not."""
+    """Copies a data folder to another one; the first may be in use, the second may not."""
 
     def __init__(self, database: Database, source: DataHandles) -> None:
         self._database = database
         self._source = source
 
     async def write(self, target: DataHandles, report: Callable[[int], None]) -> BackedUp:
-        """Make `target` a backup; `report` is called with the size in bytes of each blob it has.
+        """Make `target` a backup; call `report` with the size in bytes of each blob.
 
         Raises:
-            StoreError, OSError: a disk refused; the next backup uses what has been copied.
+            StoreError, OSError: a disk refused; the next backup keeps the blobs that were copied.
         """
         snapshot = target.folder.catalog.with_name("catalog.db.new")
         _delete_catalog(snapshot)
@@ -83,7 +84,7 @@ class Backup:
             await usage.clear_unfinished()
         await self._copy_names(target, result)
         await in_thread(copy_pin_file, self._source.folder.pins, target.folder.pins)
-        # Last, since until here the folder is the former backup, with its catalog.
+        # The catalog is copied last: until here the folder is the earlier backup.
         await in_thread(_replace, target.folder.catalog, snapshot)
         await self._prune(target)
         return result
@@ -95,7 +96,7 @@ class Backup:
                 await target.tags.write(repository, reference, pointer)
 
     async def _prune(self, target: DataHandles) -> None:
-        """Delete what the former backup had and the source does not have any more."""
+        """Delete content of the earlier backup that the source does not have any more."""
         async for repository, reference, _ in target.tags.scan():
             if await self._source.tags.read(repository, reference) is None:
                 await target.tags.remove(repository, reference)
@@ -106,7 +107,7 @@ class Backup:
                     await target.store.delete(digest)
 
     async def _copy(self, digest: Digest, target: DataHandles, result: BackedUp) -> int | None:
-        """Have a blob in the backup, and return its size; None if it is gone or damaged."""
+        """Copy a blob if the backup does not have it; return its size, or None if it failed."""
         size = await target.store.stat(digest)
         if size is None:
             size = await self._copy_bytes(digest, target, result)
@@ -121,7 +122,7 @@ class Backup:
     ) -> int | None:
         size = await self._source.store.stat(digest)
         if size is None:
-            return None  # evicted since the snapshot
+            return None  # evicted after the snapshot
         writer = target.ingests.take(digest)
         if writer is None:
             raise StoreError(str(digest), "another process writes this backup")
@@ -147,7 +148,7 @@ def _delete_catalog(catalog: Path) -> None:
 
 
 def _replace(catalog: Path, snapshot: Path) -> None:
-    # SQLite would take the log of the former catalog for that of the new one.
+    # Otherwise SQLite would use the log of the old catalog for the new catalog.
     for suffix in ("-wal", "-shm"):
         catalog.with_name(f"{catalog.name}{suffix}").unlink(missing_ok=True)
     snapshot.replace(catalog)

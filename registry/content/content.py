@@ -1,4 +1,4 @@
-"""What a data folder holds: whole blobs, blobs on their way in, and the way in itself."""
+"""The content of a data folder: stored blobs, partial files, and ingests."""
 
 import asyncio
 import math
@@ -18,14 +18,14 @@ from registry.store.partial import PartialReader
 
 T = TypeVar("T")
 AnyIngest = TypeVar("AnyIngest", Ingest, SparseIngest)
-POLL = 0.02  # seconds between two looks whether another process has ended its ingest
+POLL = 0.02  # seconds between two checks whether another process has ended its ingest
 
 
 class Content:
-    """Content by digest; pulls, bundles and manifests come by here.
+    """Content by digest, for pulls, bundle imports and manifests.
 
-    `blobs` are the whole ones, to stat, open and read. That is the folder's own store, except where
-    a bundle is served from its files.
+    `blobs` has the stored blobs, to stat, open and read. It is the store of the folder, except for
+    a bundle that is served from its files.
     """
 
     def __init__(
@@ -37,10 +37,10 @@ class Content:
         self._destination = Destination(ingests, store, space)
 
     def try_ingest(self, digest: Digest) -> Ingest | None:
-        """Become the writer of a blob; None while another ingest, in any process, writes it.
+        """Become the writer of a blob; None while another ingest, in any process, writes the blob.
 
-        Another process may have stored the blob since the caller looked: look again, now that no
-        other process can store it.
+        The caller has to check again whether the blob is stored: another process may have stored it
+        before this call. After this call no other process can.
 
         Raises:
             OSError: the disk refuses files.
@@ -49,17 +49,19 @@ class Content:
         return None if writer is None else Ingest(digest, writer, self._destination)
 
     async def wait_for_ingest(self, digest: Digest, within: float = math.inf) -> Ingest | None:
-        """Become the writer of a blob, as soon as no other ingest is; None when it is stored.
+        """Wait for another writer, and become the writer of a blob; None if the blob is stored.
 
         Raises:
-            StoreError: another process has been its writer for `within` seconds.
+            StoreError: another process has been the writer for `within` seconds.
             OSError: the disk refuses files.
         """
         ingest = await self._wait(lambda: self.try_ingest(digest), digest, within)
         return await self._unless_stored(ingest)
 
     async def wait_for_parts(self, digest: Digest, size: int) -> SparseIngest | None:
-        """Become the writer of a blob of `size` bytes that comes in parts; None when it is stored.
+        """Become the writer of a blob of `size` bytes whose parts come in any order.
+
+        Waits for another writer. Returns None if the blob is stored.
 
         Raises:
             StoreError, OSError: the disk refuses files.
@@ -77,7 +79,7 @@ class Content:
         return found
 
     async def _unless_stored(self, ingest: AnyIngest) -> AnyIngest | None:
-        """Return an open ingest; if another process has stored the blob meanwhile, end it."""
+        """Return the ingest; if the blob was stored meanwhile, end the ingest and return None."""
         is_missing = False
         try:
             is_missing = await self.blobs.stat(ingest.digest) is None
@@ -87,21 +89,22 @@ class Content:
         return ingest if is_missing else None
 
     def follow(self, digest: Digest) -> PartialReader | None:
-        """Open a blob on its way in, to read what has come; None when it has no partial file."""
+        """Open the partial file of a blob for reading; None if there is no partial file."""
         return self._ingests.open(digest)
 
     def read_info(self, digest: Digest) -> IngestInfo | None:
-        """Return what the writer of a blob told about its download; None when it told nothing."""
+        """Return the information that the writer of a blob has written; None if there is none."""
         return self._ingests.read_info(digest)
 
     def measure_partial(self, digest: Digest) -> int:
-        """Return how many bytes of a blob that is not whole are on the disk."""
+        """Return how many bytes the partial files of a blob take on the disk."""
         return self._ingests.measure(digest)
 
     async def read_all(self, digest: Digest, limit: int) -> bytes | None:
-        """Return all bytes of a blob of at most `limit` bytes, after their digest was checked.
+        """Return all bytes of a stored blob of at most `limit` bytes, after checking the digest.
 
-        None when it is not here, is larger, or is damaged; a damaged one goes into quarantine.
+        None if the blob is not stored, is larger, or is damaged; a damaged blob is moved to
+        quarantine.
         """
         size = await self.blobs.stat(digest)
         if size is None or size > limit:
@@ -109,19 +112,19 @@ class Content:
         try:
             raw = b"".join([piece async for piece in self.blobs.read(digest, Span(0, size))])
         except StoreError as error:
-            if await self.blobs.stat(digest) is None:  # evicted since its size was read
+            if await self.blobs.stat(digest) is None:  # evicted after its size was read
                 return None
             why = str(error)
         else:
             if digest.matches(raw):
                 return raw
             why = "its bytes have changed on disk"
-        with suppress(OSError, StoreError):  # it is found out again when it is read again
+        with suppress(OSError, StoreError):  # the next read finds it again
             await self._space.quarantine(digest, why)
         return None
 
     async def check_size(self, digest: Digest, found: int) -> bool:
-        """Whether a stored blob of `found` bytes has its recorded size; else quarantine it.
+        """Return whether a stored blob of `found` bytes has its recorded size, or quarantine it.
 
         Raises:
             StoreError, OSError: the catalog or the disk refused.
@@ -129,7 +132,7 @@ class Content:
         return await self._space.check_size(digest, found)
 
     async def mark_used(self, digest: Digest) -> None:
-        """Have a stored blob count as used just now, so that it is not evicted next.
+        """Mark a stored blob as used now, so that it is not evicted soon.
 
         Raises:
             StoreError, OSError: the catalog or the disk refused.

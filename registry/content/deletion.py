@@ -1,4 +1,4 @@
-"""Removing images: their names, their manifests, and the blobs that nothing else needs."""
+"""Removing images: their names, their manifests, and the blobs that no other image needs."""
 
 from collections.abc import Iterable, Sequence
 
@@ -27,23 +27,23 @@ class ImageDeletion:
         self._locks = locks
 
     async def plan(self, images: Iterable[Image]) -> Plan:
-        """Return what would go with these images, removed one after the other; changes nothing."""
+        """Return what would be deleted if these images were removed, one after the other."""
         return await self._catalog.plan(images)
 
     async def carry_out(self, removals: Sequence[Deletion]) -> int:
         """Remove images, and return how many bytes that freed; blobs that are being read stay.
 
         Raises:
-            ImagePinned: a pin keeps some of it; nothing was removed.
+            ImagePinned: a pin keeps something that would be deleted; nothing was removed.
             StoreError, OSError: the disk or the catalog refused, or another process has held the
-                lock of pins for too long. Removing the images again completes the removal;
-                blobs that nothing refers to any more may stay until space is needed.
+                lock of pins for too long. Another removal of the same images completes this one.
+                Blobs that no manifest refers to may stay until they are evicted.
         """
-        # The lock keeps new pins away: they would find rows, but files that are gone already.
+        # The lock keeps out new pins, which could find rows whose files are already deleted.
         async with self._locks.hold(PINS):
-            await self._catalog.check(removals)  # a pin may have been put since they were planned
+            await self._catalog.check(removals)  # a pin may have been put after the planning
             for removal in removals:
-                # The files first: they are the truth, from which a row would be made again.
+                # The files first: if they stayed, a rebuild would make the rows again.
                 names: list[Reference] = [*removal.tags, *removal.manifests]
                 for reference in names:
                     await self._tags.remove(removal.repository, reference)

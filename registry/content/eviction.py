@@ -1,7 +1,7 @@
-"""Taking blobs out of the store: to free space, because nothing needs them, or as damaged.
+"""Deleting blobs to free space or because no image needs them, and moving damaged ones away.
 
-The catalog row goes first and the file second: after a crash no row promises bytes that are not
-there, and `finish_interrupted` ends what the crash has interrupted.
+The catalog row is deleted first and the file second: after a crash there is no row without a file.
+`finish_interrupted` then deletes the file.
 """
 
 import math
@@ -15,12 +15,12 @@ from registry.oci.digest import Digest
 from registry.store.contract import ManagedStore
 from registry.store.ingests import Ingests
 
-STALE = 86_400.0  # seconds after which a partial file without a writer goes before any blob
-EVICTION = "eviction"  # the lock that a process holds while it plans an eviction and does it
+STALE = 86_400.0  # seconds after which a partial file without a writer is deleted before any blob
+EVICTION = "eviction"  # the lock that a process holds while it plans and carries out an eviction
 
 
 class Evictor:
-    """Deletes blobs, but none that is being read; each process may have one."""
+    """Deletes blobs that are not being read; each process may have an `Evictor`."""
 
     def __init__(
         self, catalog: UsageCatalog, store: ManagedStore, ingests: Ingests, metrics: Metrics
@@ -34,11 +34,11 @@ class Evictor:
     async def free(self, wanted: int, digest: Digest) -> int | None:
         """Free `wanted` bytes for the ingest of a blob, and return how many were freed.
 
-        None means that there is too little that may go, and nothing was freed. Fewer bytes than
-        wanted mean that some of what may go is being read.
+        None means that too few bytes can be freed, and nothing was deleted. Fewer bytes than
+        `wanted` mean that clients are reading some of the blobs.
 
-        Quarantined blobs go first, then partial files that were not written to for long, then the
-        blobs not used for longest, and then other partial files that have no writer.
+        Quarantined blobs are deleted first, then partial files that were not written to for a day,
+        then the least recently used blobs, and then other partial files without a writer.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused.
@@ -60,7 +60,7 @@ class Evictor:
         return sum(size for _, size in self._catalog.list_quarantined())
 
     async def evict(self, wanted: int) -> int:
-        """Delete the blobs not used for longest that are not being read; return the bytes freed."""
+        """Delete the least recently used blobs that are not being read; return the bytes freed."""
         freed = 0
         tried: set[Digest] = set()
         while freed < wanted:
@@ -87,13 +87,13 @@ class Evictor:
         return quarantined + sum(blob.size for blob in await self.plan(wanted - quarantined))
 
     async def plan(self, wanted: int, most: float = math.inf) -> list[StoredBlobRecord]:
-        """Return the blobs not used for longest, of `wanted` bytes but not more than `most`."""
+        """Return least recently used blobs of `wanted` bytes or more, but at most `most` bytes."""
         return plan_eviction(await self._catalog.list_coldest(wanted), wanted, most)
 
     async def delete(self, victims: Iterable[StoredBlobRecord]) -> int:
-        """Delete blobs, and return how many bytes that freed.
+        """Delete blobs, and return how many bytes were freed.
 
-        Blobs stay that are being read, and blobs that a pin keeps, even one put just now.
+        Blobs that are being read stay, and so do blobs that a pin keeps by now.
         """
         freed = 0
         for victim in victims:
@@ -139,7 +139,8 @@ class Evictor:
                 continue
             with self._ingests.hold(digest) as is_free:
                 if is_free and await self._store.stat(digest) is None:
-                    # In this order: once the file is gone, another process may reserve for it.
+                    # In this order: after the file is deleted, another process may reserve space
+                    # for it.
                     freed += await self._catalog.release_reservation(digest, 0)
                     self._ingests.delete(digest)
         return freed
@@ -157,9 +158,7 @@ class Evictor:
         for digest in self._catalog.list_deleting():
             with self._store.claim(digest) as is_free:
                 if is_free and not self._is_new(digest):
-                    if not await self._catalog.restore_pinned(
-                        digest
-                    ):  # it may have been pinned since
+                    if not await self._catalog.restore_pinned(digest):  # a pin may keep it by now
                         await self._delete_marked(digest)
                 elif is_free or await self._store.stat(digest) is None:
                     await self._catalog.mark_deleted(digest)
@@ -171,20 +170,20 @@ class Evictor:
                     await self._catalog.release(digest)
 
     async def _was_deleted(self, digest: Digest) -> bool:
-        """Whether the file of a quarantined blob is gone, and only its row is left.
+        """Whether the file of a quarantined blob does not exist any more, but its row does.
 
-        Looks at the store first, and then at the quarantine, as another process may be moving the
-        file just now. A recorded blob is another file, which was downloaded since.
+        This looks at the store first and at the quarantine second, because another process may be
+        moving the file. If the blob is recorded, the file in the store is from a later download.
         """
         is_recorded = self._catalog.find_size(digest) is not None
         if not is_recorded and await self._store.stat(digest) is not None:
-            return False  # it still has to be moved, or is being downloaded
+            return False  # the file still has to be moved, or is being downloaded
         return not await self._store.is_quarantined(digest)
 
     def _is_new(self, digest: Digest) -> bool:
-        """Whether a claimed file was downloaded again since it was to go.
+        """Whether the file of a claimed blob is from a download after its deletion was begun.
 
-        Asked only after the file was claimed: its writer holds it until it has been recorded.
+        Call this only after the blob was claimed: a writer holds its file until it is recorded.
         """
         return self._catalog.is_reserved(digest) or self._catalog.find_size(digest) is not None
 
@@ -192,10 +191,9 @@ class Evictor:
 def plan_eviction(
     coldest_first: Iterable[StoredBlobRecord], wanted: int, most: float = math.inf
 ) -> list[StoredBlobRecord]:
-    """Return which blobs to delete, in order, to free `wanted` bytes or as many as there are.
+    """Return which blobs to delete, in order, to free `wanted` bytes, or all if they have fewer.
 
-    A blob with which these would be more than `most` bytes stays, and so do all blobs that were
-    used later.
+    If a blob would make this more than `most` bytes, it stays, and so do all blobs after it.
     """
     victims: list[StoredBlobRecord] = []
     for blob in coldest_first:

@@ -16,17 +16,17 @@ from registry.oci.names import Repository
 def find_expired(
     uses: LastUses, keep_for: Mapping[str, float], now: float
 ) -> list[tuple[Repository, Digest]]:
-    """Return the manifests that were last used longer ago than `keep_for` allows. Pure.
+    """Return the manifests that were not used for longer than `keep_for` allows. Pure.
 
-    `keep_for` has seconds by pattern of repositories. An index and its manifests are used together,
-    since a client may ask for one of them only.
+    `keep_for` has seconds by pattern of repositories. A pull of an index also counts for its
+    manifests, and the other way round, since clients may pull only one of them.
     """
     last = dict(uses.last)
     holders: dict[Digest, set[Repository]] = {}
     for repository, digest in last:
         holders.setdefault(digest, set()).add(repository)
     is_stable = False
-    while not is_stable:  # two rounds, or more where an index lists an index
+    while not is_stable:  # two rounds; more if an index lists an index
         is_stable = True
         for parent, child in uses.indexes:
             for repository in holders.get(parent, set()) & holders.get(child, set()):
@@ -42,13 +42,13 @@ def find_expired(
 
 
 def choose_period(keep_for: Mapping[str, float], repository: Repository) -> float:
-    """Return for how many seconds images of a repository are kept; the longest pattern decides."""
+    """Return how many seconds images of a repository are kept, by the longest matching pattern."""
     matching = [pattern for pattern in keep_for if fnmatchcase(str(repository), pattern)]
     return keep_for[max(matching, key=len)] if matching else math.inf
 
 
 class Expiry:
-    """Removes expired images, but none that is pinned or was pulled again."""
+    """Removes expired images, except pinned ones and those that were pulled again."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Expiry:
             removals = (await self._removals.plan([(repository, digest)])).removals
             manifests = [each for removal in removals for each in removal.manifests]
             if not manifests:
-                continue  # it is pinned, or removed already, or an index that stays lists it
+                continue  # it is pinned, or already removed, or an index that stays lists it
             if self._uses.find_last_pull(repository, manifests) > now - period:
                 continue  # it was pulled after the list was read
             try:

@@ -1,4 +1,4 @@
-"""How much of each image is stored, for which platforms, and what is missing. Pure."""
+"""Reports on images: how much is stored, for which platforms, and what is missing. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,10 +9,11 @@ from registry.catalog.image_graph import Graph, NamedImage
 
 @dataclass(frozen=True, slots=True)
 class PlatformReport:
-    """One platform of an image; `missing` are the digests that are not stored.
+    """One platform of an image; `missing` has the digests of blobs that are not stored.
 
     `missing_sizes` are their sizes in bytes, and `missing_bytes` is the sum. If the manifest itself
-    is missing, the rest is not known: then `missing_sizes` is empty and `missing_bytes` is None.
+    is missing, its blobs are not known: then `missing` has only the digest of the manifest,
+    `missing_sizes` is empty, and `missing_bytes` is None.
     """
 
     platform: str
@@ -35,12 +36,13 @@ class PlatformReport:
 
 @dataclass(frozen=True, slots=True)
 class ImageReport:
-    """An image as operators see it. Sizes are in bytes, of what is stored here.
+    """An image as operators see it. Sizes are the bytes that are stored.
 
-    No image with another digest uses the `unique` bytes; others use the `shared` ones too. `pulled`
-    is when a client last pulled the image (epoch seconds, 0 for never). `pins` are the names of the
-    pins that keep it. If it was imported, `bundle` is the id of the bundle, `signer` that of the
-    key that signed it, and `imported` the time (epoch seconds); else these are empty and 0.
+    Images with other digests also use the `shared` bytes, but not the `unique` bytes. `pulled` is
+    when a client last pulled the image (epoch seconds, 0 for never). `pins` are the names of the
+    pins that keep the image. If the image was imported, `bundle` is the id of the bundle, `signer`
+    the name of the key that signed the bundle, and `imported` the time (epoch seconds); otherwise
+    these are empty and 0.
     """
 
     repository: str
@@ -87,7 +89,7 @@ class ImageReporter:
             self._uses.update(digest for digest in graph.reach(root) if digest in graph.stored)
 
     def describe(self, image: NamedImage, platforms: Mapping[str, str]) -> ImageReport:
-        """Describe an image; `platforms` are the manifests to report on, with their platforms."""
+        """Describe an image; `platforms` has the platforms of its manifests, by digest."""
         graph = self._graph
         stored = [digest for digest in graph.reach(image.digest) if digest in graph.stored]
         unique = sum(graph.stored[digest] for digest in stored if self._uses[digest] == 1)

@@ -1,4 +1,4 @@
-"""What operators do with images: find, describe, pin and unpin them."""
+"""Finding, describing, pinning and unpinning images, for the commands of operators."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Images:
         self._store = store
 
     async def find(self, patterns: Sequence[ImagePattern]) -> list[tuple[Repository, Reference]]:
-        """Return the images that match any of the patterns; all images without patterns.
+        """Return the images that match any of the patterns; all images if there are no patterns.
 
         Raises:
             StoreError: the catalog refused.
@@ -57,7 +57,7 @@ class Images:
         ]
 
     async def describe(self, patterns: Sequence[ImagePattern]) -> list[ImageReport]:
-        """Describe the images that match any of the patterns; all images without patterns.
+        """Describe the images that match any of the patterns; all images if there are no patterns.
 
         Raises:
             StoreError: the catalog or the disk refused.
@@ -83,7 +83,7 @@ class Images:
     async def plan_pins(
         self, names: Iterable[tuple[Repository, Reference]], platforms: Sequence[str]
     ) -> PinPlan:
-        """Return what to pin so that images are kept, for all their platforms or only for these.
+        """Return what to pin to keep images, for all their platforms or only for `platforms`.
 
         Raises:
             ManifestUnknown: one of the images is not stored here.
@@ -112,10 +112,10 @@ class Images:
         return PinPlan(planned, stored | {root for root in roots if root in graph.stored})
 
     async def pin(self, plan: PinPlan) -> None:
-        """Pin images as planned; all their blobs that were stored then are kept from now on.
+        """Pin images as planned; all blobs that were stored at the time of the plan are now kept.
 
         Raises:
-            StoreError: the catalog or the disk refused, or some blobs were deleted meanwhile.
+            StoreError: the catalog or the disk refused, or blobs were deleted after the plan.
         """
         await self._pins.put(plan.images, plan.stored)
 
@@ -128,7 +128,7 @@ class Images:
         return self._pins.list_all()
 
     async def _find_platforms(self, graph: Graph, digest: str) -> dict[str, str]:
-        """Return the platform of each manifest of an image, by digest; "" where it is not known."""
+        """Return the platform of each manifest of an image, by digest; "" if it is not known."""
         raw = await self._read(digest)
         if raw is None:
             return {digest: ""}
@@ -149,17 +149,17 @@ class Images:
         try:
             return b"".join([piece async for piece in self._store.read(digest, Span(0, size))])
         except StoreError:
-            return None  # it was evicted meanwhile
+            return None  # it was just evicted
 
 
-_LARGEST = 8 * 1024 * 1024  # bytes; what is larger is no config or manifest, and is not read
+_LARGEST = 8 * 1024 * 1024  # bytes; larger blobs are not configs or manifests, and are not read
 
 
 def _find_below(graph: Graph, repository: Repository, reference: Reference) -> str:
     """Return the digest of a manifest that an index of this repository lists.
 
     Raises:
-        ManifestUnknown: no index does.
+        ManifestUnknown: no index lists it.
     """
     roots = [image.digest for image in graph.images if image.repository == str(repository)]
     if str(reference) in graph.media_types and str(reference) in graph.reach(*roots):
@@ -170,7 +170,7 @@ def _find_below(graph: Graph, repository: Repository, reference: Reference) -> s
 
 
 def _choose(graph: Graph, patterns: Sequence[ImagePattern]) -> Iterator[NamedImage]:
-    """Yield the images that match any of the patterns; all images without patterns."""
+    """Yield the images that match any of the patterns; all images if there are no patterns."""
     exact = {(each.names, each.references) for each in patterns if each.is_exact}
     globs = [each for each in patterns if not each.is_exact]
     for image in graph.images:
@@ -192,7 +192,7 @@ def _list_kept(graph: Graph, pin: Pin) -> set[str]:
 def _choose_roots(
     image: str, digest: str, wanted: Sequence[str], found: dict[str, str]
 ) -> list[Root]:
-    """Return the manifests for some platforms, and the index itself without what it lists."""
+    """Return roots for the manifests of some platforms, and one for only the index itself."""
     roots = {}
     for name in wanted:
         chosen = [child for child, known in found.items() if platforms.matches(name, known)]

@@ -1,7 +1,7 @@
-"""Bytes on their way in: the only way in which a blob comes into the store (decision record 0019).
+"""Ingests: every blob is written into the store by an ingest (decision record 0019).
 
-A download, a manifest, a bundle import and a backup are its callers. Each of them becomes the one
-writer of a blob, appends bytes, and then commits the blob, suspends it or aborts it.
+Downloads, manifests, bundle imports and backups use ingests. The caller becomes the only writer of
+a blob, appends bytes, and then commits, suspends or aborts the ingest.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,12 +19,12 @@ from registry.store.partial import PartialWriter, SealedPartial
 from registry.store.sparse import SparsePartial
 from registry.tasks import in_thread
 
-STEP = 64 * 1024 * 1024  # bytes that are reserved at a time where the size is not known
+STEP = 64 * 1024 * 1024  # bytes that are reserved at a time if the size is not known
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A blob that is in the store now: verified, durable, and visible to every process."""
+    """A blob that was stored: it is verified, durable, and visible to every process."""
 
     digest: Digest
     size: int
@@ -32,7 +32,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a blob goes: the partial file first, then the store; `space` keeps the account."""
+    """Where an ingest writes: to a partial file, then to the store; `space` counts the bytes."""
 
     ingests: Ingests
     store: BlobStore
@@ -40,9 +40,9 @@ class Destination:
 
 
 class _Ingest:
-    """What is the same in whatever order the bytes come: an ingest ends with a blob or without.
+    """The common part of `Ingest` and `SparseIngest`: how an ingest ends.
 
-    It ends exactly once; leaving the `async with` suspends an ingest that has not ended.
+    It ends exactly once. At the end of `async with`, an ingest that has not ended is suspended.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class _Ingest:
             self._reserved = size
 
     async def _publish(self, sealed: SealedPartial) -> Stored:
-        """Move a verified file into the store, record it, and end.
+        """Move a verified file into the store, record the blob, and end the ingest.
 
-        A catalog that refuses is logged, not raised: the blob is in its place, and the files are
-        the truth. The background process records it later.
+        If the catalog refuses, this is logged and not raised, because the blob is stored. The
+        background process records it later.
 
         Raises:
             StoreError: the disk refused; this ingest has not ended.
@@ -92,14 +92,14 @@ class _Ingest:
         return Stored(sealed.digest, sealed.size)
 
     async def _end(self, *, is_recorded: bool) -> None:
-        """Release the lock, and then the reservation, unless the record has used that up."""
+        """Release the lock, and also the reservation if recording the blob has not deleted it."""
         self._is_over = True
         self._closing.close()
         if is_recorded:
             return
         try:
             await self._destination.space.release_reservation(self.digest)
-        except StoreError as error:  # the background process releases it later
+        except StoreError as error:  # the background process does it later
             self._log("reservation not released", error)
 
     def _log(self, event: str, error: StoreError) -> None:
@@ -108,12 +108,10 @@ class _Ingest:
 
 
 class Ingest(_Ingest):
-    """One blob on its way in, and the one writer of its partial file, among all processes.
+    """The ingest of one blob: the only writer of its partial file among all processes.
 
-    Readers in any process may follow the file (`Content.follow`); they never get the last byte
-    before the digest has been checked.
-
-    It ends with one of `commit`, `suspend` and `abort`.
+    Readers in any process may follow the file (`Content.follow`). They get the last byte only after
+    the digest was checked. The ingest ends with `commit`, `suspend` or `abort`.
     """
 
     def __init__(self, digest: Digest, writer: PartialWriter, destination: Destination) -> None:
@@ -122,25 +120,26 @@ class Ingest(_Ingest):
 
     @property
     def offset(self) -> int:
-        """The number of bytes received: where to go on from."""
+        """The number of bytes received, which is the offset of the next byte."""
         return self._writer.received
 
     @property
     def is_complete(self) -> bool:
-        """Whether the bytes received are the whole blob: their digest is the blob's."""
+        """Whether the bytes received are the whole blob, because they have its digest."""
         return self._writer.is_right
 
     async def resume(self, size: int | None) -> int:
-        """Go on from the bytes that an earlier writer left, and return how many they are.
+        """Keep the bytes that an earlier writer has written, and return their number.
 
-        Bytes that cannot be the beginning of a blob of `size` bytes are thrown away. So are all of
-        them where the size is not known: there is no telling whether more bytes have to follow.
+        The bytes are deleted if they cannot be the beginning of a blob of `size` bytes. They are
+        also deleted if `size` is None and they are not the whole blob: nobody can know how many
+        bytes are missing.
 
         Raises:
             StoreError: the disk refused.
         """
         writer = self._writer
-        if writer.is_fresh:  # nothing to read; no thread, because clients wait
+        if writer.is_fresh:  # nothing to hash; no thread, because clients wait
             return 0
         await in_thread(writer.resume)
         if not writer.is_right and not (
@@ -150,7 +149,7 @@ class Ingest(_Ingest):
         return self.offset
 
     async def restart(self) -> None:
-        """Throw away all bytes of an earlier writer; its readers are told so.
+        """Delete all bytes of an earlier writer; its readers see that their file was abandoned.
 
         Raises:
             StoreError: the disk refused.
@@ -158,10 +157,10 @@ class Ingest(_Ingest):
         await in_thread(self._writer.restart)
 
     async def append(self, chunks: Iterable[bytes], size: int | None = None) -> None:
-        """Write non-empty chunks, after space for the blob of `size` bytes has been reserved.
+        """Reserve space for the blob of `size` bytes, and write non-empty chunks.
 
-        The chunks are taken and written in a thread. Where the size of the blob is not known,
-        `STEP` bytes are reserved at a time, and a call may bring half of that.
+        A thread takes and writes the chunks. If the size of the blob is not known, `STEP` bytes are
+        reserved at a time, and one call may append at most half of `STEP`.
 
         Raises:
             StoreError: there is too little space, or the disk refused.
@@ -170,10 +169,10 @@ class Ingest(_Ingest):
         await in_thread(self._writer.append, chunks)
 
     async def append_first(self, chunk: bytes, size: int | None) -> None:
-        """Append one chunk without a thread: it is small, and clients wait for it.
+        """Append one small chunk without a thread, because clients wait for it.
 
         Raises:
-            StoreError: as `append`.
+            StoreError: as for `append`.
         """
         await self._reserve_step(size)
         self._writer.append((chunk,))
@@ -185,11 +184,11 @@ class Ingest(_Ingest):
             await self._reserve(self._writer.received + STEP)
 
     def read_info(self) -> IngestInfo | None:
-        """Return what an earlier writer told about its download; None when it told nothing."""
+        """Return the information that an earlier writer has written; None if there is none."""
         return self._destination.ingests.read_info(self.digest)
 
     def write_info(self, info: IngestInfo) -> None:
-        """Tell the other processes about this download; blocks for the disk.
+        """Write information about this download for other processes; blocks for the disk.
 
         Raises:
             StoreError: the disk refused.
@@ -197,24 +196,25 @@ class Ingest(_Ingest):
         self._destination.ingests.write_info(self.digest, info)
 
     async def verify(self) -> int:
-        """Check the digest, let readers have the last byte, and return the size in bytes.
+        """Check the digest, write the last byte for readers, and return the size in bytes.
 
-        `commit` does this too, but readers then get the last byte only when it is durable.
+        `commit` also does this. A call of `verify` before lets readers have the last byte before
+        the file is synced.
 
         Raises:
-            DigestMismatch: the bytes are wrong; readers are told so, and the bytes are deleted.
+            DigestMismatch: the bytes are wrong; the file was deleted, and readers can see why.
             StoreError: the disk refused.
         """
         await in_thread(self._writer.verify)
         return self._writer.landed
 
     async def commit(self, on_whole: Callable[[], None] | None = None) -> Stored:
-        """Verify the blob, make it durable, and move it into the store; then this ingest has ended.
+        """Verify the blob, make it durable, move it into the store, and end the ingest.
 
-        `on_whole` is called as soon as readers can see that the blob has ended.
+        `on_whole` is called as soon as readers can see that the blob is whole.
 
         Raises:
-            DigestMismatch: as `verify`.
+            DigestMismatch: as for `verify`.
             StoreError: the disk refused; the ingest has not ended.
         """
         sealed = await in_thread(self._writer.seal)
@@ -233,7 +233,7 @@ class Ingest(_Ingest):
             await super().suspend()
 
     async def abort(self) -> None:
-        """End without the blob, and delete what has come; readers are told so."""
+        """End without the blob, and delete the partial file; readers see that it was abandoned."""
         if self._is_over:
             return
         try:
@@ -243,7 +243,7 @@ class Ingest(_Ingest):
 
 
 class SparseIngest(_Ingest):
-    """One blob whose parts come in any order; no reader follows it, and no download writes it."""
+    """The ingest of one blob whose parts come in any order; readers cannot follow it."""
 
     def __init__(
         self, digest: Digest, writer: SparsePartial, destination: Destination, size: int
@@ -254,7 +254,7 @@ class SparseIngest(_Ingest):
 
     @property
     def missing(self) -> int:
-        """How many bytes are missing."""
+        """How many bytes of the blob are missing."""
         return self._writer.missing
 
     async def add(self, start: int, check: Digest, pieces: Iterable[bytes]) -> int:
@@ -268,10 +268,10 @@ class SparseIngest(_Ingest):
         return await in_thread(self._writer.add, start, check, pieces)
 
     async def commit(self) -> Stored:
-        """As `Ingest.commit`, when no byte is missing.
+        """Verify the blob, of which no byte may be missing, store it, and end the ingest.
 
         Raises:
-            DigestMismatch: the parts do not make this blob; all of them were deleted.
+            DigestMismatch: the parts together do not have the blob's digest; all were deleted.
             StoreError: the disk refused; the ingest has not ended.
         """
         return await self._publish(await in_thread(self._writer.seal))

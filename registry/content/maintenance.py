@@ -12,10 +12,10 @@ from registry.content.pull_history import PullHistory
 from registry.content.space import Space
 from registry.errors import StoreError
 
-SPACE_INTERVAL = 5.0  # seconds between two looks at how much space is left
-HOUR = 3600.0  # seconds between two looks for what has expired, and for old side files
-CRASH_INTERVAL = 30.0  # seconds between two looks for what crashed processes have left
-AUDIT_INTERVAL = 60.0  # seconds between two looks whether an audit is due
+SPACE_INTERVAL = 5.0  # seconds between two checks of the free space
+HOUR = 3600.0  # seconds between two searches for expired images and old side files
+CRASH_INTERVAL = 30.0  # seconds between two searches for work that crashes interrupted
+AUDIT_INTERVAL = 60.0  # seconds between two checks whether an audit is due
 
 
 class Maintenance:
@@ -24,7 +24,7 @@ class Maintenance:
     def __init__(
         self, space: Space, expiry: Expiry, history: PullHistory, audit: Audit, rate: float
     ) -> None:
-        """`rate` is how many bytes a second the audit may read; 0 for none."""
+        """`rate` is how many bytes a second the audit may read; 0 means no audit."""
         self._space = space
         self._expiry = expiry
         self._history = history
@@ -33,7 +33,7 @@ class Maintenance:
         self._log = structlog.get_logger("registry.content")
 
     async def keep_tidy(self) -> None:
-        """Run until cancelled; a step that the disk refuses is logged, and tried again later."""
+        """Run until cancelled; a step that the disk refuses is logged and tried again later."""
         async with asyncio.TaskGroup() as steps:
             steps.create_task(
                 self._repeat(
@@ -68,7 +68,7 @@ class Maintenance:
     async def _try(self, failure: str, step: Callable[[], Coroutine[Any, Any, object]]) -> bool:
         try:
             await step()
-        except (StoreError, OSError) as error:  # a disk that refuses may do so for a while
+        except (StoreError, OSError) as error:  # a disk may refuse for a while
             self._log.error(failure, why=str(error))
             return False
         return True

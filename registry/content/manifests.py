@@ -16,9 +16,9 @@ WAIT = 5.0  # seconds to wait for another process that stores the same manifest
 
 
 class ManifestStore:
-    """Stores manifests and what tags point to, and reads them back.
+    """Stores manifests, records which manifest a tag leads to, and reads manifests.
 
-    `catalog` knows which manifests each repository has, and which tags point to them.
+    `catalog` knows which manifests each repository has, and which tags lead to them.
     """
 
     def __init__(self, content: Content, tags: TagFiles, catalog: ManifestCatalog) -> None:
@@ -30,9 +30,9 @@ class ManifestStore:
     async def keep(
         self, repository: Repository, manifest: Manifest, tag: Tag | None, now: float
     ) -> bool:
-        """Store a manifest of `repository`, and that `tag` points to it; return whether it could.
+        """Do the same as `put`, but log a refusal of the disk; return whether it was stored.
 
-        If the disk refuses, that is logged and not raised: the client has its manifest either way.
+        The error is not raised, because the client gets its manifest even if it is not stored.
         """
         try:
             await self.put(repository, manifest, tag, now)
@@ -45,7 +45,9 @@ class ManifestStore:
     async def put(
         self, repository: Repository, manifest: Manifest, tag: Tag | None, now: float
     ) -> None:
-        """Store a manifest, and that `tag` points to it, as an upstream has said at `now`.
+        """Store a manifest of `repository`, and record that `tag` leads to it.
+
+        An upstream has confirmed this at `now`.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused.
@@ -64,10 +66,10 @@ class ManifestStore:
         bundle: str = "",
         signer: str = "",
     ) -> None:
-        """Record that `repository` has a manifest whose bytes are stored, and `tag` points to it.
+        """Record that `repository` has a stored manifest, and that `tag` leads to it.
 
-        `bundle` is the id of the bundle that says so, and `signer` the name of the key that signed
-        it; both are empty where an upstream says so.
+        If a bundle confirms this, `bundle` is the id of the bundle, and `signer` the name of the
+        key that signed the bundle. If an upstream confirms it, both are empty.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused.
@@ -79,7 +81,7 @@ class ManifestStore:
         await self.catalog.record(repository, manifest, tag, now, bundle=bundle, signer=signer)
 
     async def confirm(self, repository: Repository, tag: Tag, now: float) -> None:
-        """Record that an upstream says that the tag has not moved; no bundle says it any more.
+        """Record that an upstream confirmed the tag at `now`, and that no bundle confirms it.
 
         Raises:
             StoreError: the disk or the catalog refused.
@@ -98,7 +100,7 @@ class ManifestStore:
             return
         async with ingest:
             try:
-                await ingest.restart()  # an earlier writer has left nothing that is worth reading
+                await ingest.restart()  # bytes of an earlier writer are not needed
                 await ingest.append_first(manifest.raw, len(manifest.raw))
                 await ingest.commit()
             except BaseException:
@@ -106,9 +108,9 @@ class ManifestStore:
                 raise
 
     async def recall(self, digest: Digest, media_type: str) -> Manifest | None:
-        """Read a stored manifest; None when its bytes are not here (any more), or are damaged.
+        """Read a stored manifest; None if its bytes are not stored (any more), or are damaged.
 
-        A damaged one goes into quarantine, and so is downloaded again.
+        A damaged manifest is moved to quarantine, and is then downloaded again.
         """
         raw = await self._content.read_all(digest, MAX_MANIFEST)
         if raw is None:

@@ -9,10 +9,10 @@ from registry.oci.platforms import matches
 
 @dataclass(frozen=True, slots=True)
 class OfflineCheck:
-    """Which platforms of an image can be pulled offline: the `complete` ones.
+    """Which platforms of an image can be pulled offline: those in `complete`.
 
-    Something is missing of the `incomplete` ones. `unavailable` are platforms that were wanted and
-    for which the image has no manifest.
+    For the platforms in `incomplete`, blobs or manifests are missing. `unavailable` are wanted
+    platforms for which the image has no manifest.
     """
 
     image: ImageReport
@@ -27,11 +27,11 @@ class OfflineCheck:
 
 
 def check_offline(image: ImageReport, wanted: Sequence[str]) -> OfflineCheck:
-    """Check an image for the wanted platforms, or else for those that a client has pulled.
+    """Check an image for the wanted platforms; without any, for those that clients have pulled.
 
-    An index lists many platforms that no client here uses. A platform counts as used if its
-    manifest is stored; if none is stored, all platforms count. An image of an unknown platform
-    counts always.
+    An index lists many platforms that no client uses. A platform counts as pulled if its manifest
+    is stored; if no manifest is stored, all platforms count. A manifest whose platform is not known
+    always counts.
     """
     platforms = tuple(_choose(image, wanted))
     known = any(each.platform for each in image.platforms)

@@ -1,6 +1,6 @@
-"""Pins, kept as one in two places: rows of the catalog, and the file `pins.json`.
+"""Pins, which are stored in two places: in rows of the catalog, and in the file `pins.json`.
 
-A lost catalog is made again with the pins of the file.
+If the catalog was lost, its pins are made again from the file.
 """
 
 import json
@@ -20,7 +20,7 @@ from registry.store.files import translate_errors, write_durably
 from registry.tasks import in_thread
 
 PinRequest = tuple[Repository, Reference, Sequence[Root]]  # an image, and the manifests to keep
-PINS = "pins"  # the lock under which pins change, and images are removed that no pin may keep
+PINS = "pins"  # the lock for changes of pins, and for removals of images, which pins must not keep
 
 
 class Pins:
@@ -29,7 +29,7 @@ class Pins:
     def __init__(
         self, database: Database, path: Path, locks: ExclusiveLocks, clock: Callable[[], float]
     ) -> None:
-        """`path` is that of `pins.json`."""
+        """`path` is the path of `pins.json`."""
         self._database = database
         self._path = path
         self._locks = locks
@@ -58,17 +58,17 @@ class Pins:
         return [Pin(where, what, tuple(roots), now) for where, what, roots in requests]
 
     async def put(self, requests: Iterable[PinRequest], stored: Collection[str] = ()) -> None:
-        """Pin images to these manifests, and to no others under these names.
+        """Pin images to these manifests; earlier pins with the same names are replaced.
 
-        The process writes the file first and the rows second. Once this returns, every blob in
-        `stored`, digests from `list_stored`, is kept: a deletion looks at pins in the transaction
-        that deletes the row of a blob, also if the deletion was planned before the pin was put.
+        The process writes the file first and the rows second. `stored` are digests from
+        `list_stored`. After the return, all of these blobs are kept: a deletion looks at pins in
+        the transaction that deletes the row of a blob, even if it was planned before.
 
         Raises:
             StoreError: the catalog or the disk refused, or another process has held the lock of
-                pins for too long; nothing is pinned. Or blobs in `stored` were deleted before
-                the rows were written. Then the images are pinned, and what is missing is kept from
-                when it is pulled again.
+                pins for too long: then nothing is pinned. Or blobs in `stored` were deleted before
+                the rows were written: then the images are pinned, and a missing blob is kept after
+                it is pulled again.
         """
         pins = self._make(requests)
         names = {(pin.repository, pin.reference) for pin in pins}
@@ -100,9 +100,9 @@ class Pins:
         return [pin for pin in self.list_all() if (pin.repository, pin.reference) not in names]
 
     async def restore(self) -> int:
-        """Insert the pins of the file into a catalog that was lost, and return how many.
+        """Insert the pins of the file into a new catalog, and return their number.
 
-        A pin that cannot be read is logged, and the others are restored.
+        If a pin cannot be read, that is logged, and the others are restored.
 
         Raises:
             StoreError: the catalog refused, or another process has held the lock of pins for too
@@ -150,14 +150,14 @@ def _parse(fields: Any) -> Pin:
 
 
 def _write_file(path: Path, pins: Iterable[Pin]) -> None:
-    """Replace `pins.json` durably; if the disk refuses, the former file stays."""
+    """Replace `pins.json` durably; if the disk refuses, the file is not changed."""
     described = [_describe(pin) for pin in pins]
     with translate_errors(path):
         write_durably(path, json.dumps(described, indent=1).encode())
 
 
 def _read_file(path: Path) -> list[object]:
-    """Return the pins in the file; none where it is missing or damaged."""
+    """Return the pins in the file; empty if the file is missing or damaged."""
     try:
         described = json.loads(path.read_bytes())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Which images clients have pulled, as a list of what they will want again."""
+"""The images that clients have pulled: a list of images that they may pull again."""
 
 import ipaddress
 import re
@@ -13,14 +13,14 @@ from registry.oci.image_patterns import ImagePattern
 from registry.oci.names import Reference, Repository, Tag
 
 KEPT_FOR = 400 * 86_400.0  # seconds; an image that is pulled once a year stays in the list
-# Tags that cosign and the referrers tag scheme make for what belongs to an image.
+# Tags that cosign and the referrers tag scheme make for signatures and other referrers.
 _REFERRER_TAG = re.compile(r"sha256-[0-9a-f]{64}(?:\.[a-z]+)?")
 _MAPPED = "::ffff:"  # prefix of an IPv4 address that connected to an IPv6 socket
 
 
 @dataclass(frozen=True, slots=True)
 class ClientPattern:
-    """Clients by address: one of them, a network (`10.1.0.0/16`), or a glob (`10.1.*`)."""
+    """A pattern for clients: an address, a network (`10.1.0.0/16`), or a glob (`10.1.*`)."""
 
     text: str
     network: ipaddress.IPv4Network | ipaddress.IPv6Network | None = None
@@ -52,9 +52,9 @@ class ClientPattern:
 
 @dataclass(frozen=True, slots=True)
 class PulledImage:
-    """An image by the name that clients used, their addresses as far as known, and the last pull.
+    """An image by the name that clients used; `clients` are their addresses, if known.
 
-    `pulled` is in epoch seconds.
+    `pulled` is the time of the last pull in epoch seconds.
     """
 
     repository: Repository
@@ -64,7 +64,7 @@ class PulledImage:
 
 
 class PullHistory:
-    """Lists pulled images, and forgets old pulls."""
+    """Lists pulled images, and deletes old pulls."""
 
     def __init__(self, catalog: PullCatalog, clock: Callable[[], float]) -> None:
         self._catalog = catalog
@@ -87,7 +87,7 @@ class PullHistory:
         return choose(records, clients, images)
 
     async def forget(self) -> None:
-        """Forget names and clients of pulls more than 400 days ago, and pulls of removed images.
+        """Delete names and clients of pulls more than 400 days ago, and pulls of removed images.
 
         Raises:
             StoreError: the catalog refused.
@@ -100,8 +100,8 @@ def choose(
 ) -> list[PulledImage]:
     """Return the images that match, the latest pull first. Pure.
 
-    A client that pulls a tag then asks for manifests by digest. Such a digest is a step of the same
-    pull, and not listed.
+    After a client has pulled a tag, it asks for manifests by digest. These digests belong to the
+    pull of the tag, so they are not listed.
     """
     matching = [
         each

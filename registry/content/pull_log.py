@@ -1,4 +1,4 @@
-"""Pulls, noted in memory and recorded once a second, so that a request writes nothing."""
+"""Pulls are noted in memory and recorded once a second, so that requests do not write."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from registry.errors import StoreError
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository
 
-PERIOD = 1.0  # seconds of pulls that a crash loses at most, and that an eviction may not know yet
+PERIOD = 1.0  # seconds; pulls of this time may be lost in a crash, or not be known to an eviction
 
 
 class PullLog:
-    """The last pull of each image by each client, since this process last recorded pulls."""
+    """The last pull of each image by each client, since the last time that pulls were recorded."""
 
     def __init__(self, catalog: PullCatalog, clock: Callable[[], float]) -> None:
         self._catalog = catalog
@@ -29,7 +29,7 @@ class PullLog:
         self._noted[repository, reference, digest, client or ""] = self._clock()
 
     async def flush(self) -> None:
-        """Record what was noted; if the catalog refuses, it is recorded the next time."""
+        """Record the noted pulls; if the catalog refuses, they are recorded the next time."""
         noted, self._noted = self._noted, {}
         if not noted:
             return
@@ -40,7 +40,7 @@ class PullLog:
             self._log.error("pulls not recorded", why=str(error))
 
     async def keep_flushing(self) -> None:
-        """Record pulls once a second until cancelled, and once more then."""
+        """Record pulls once a second until cancelled, and once more at the end."""
         try:
             while True:
                 await asyncio.sleep(PERIOD)

@@ -1,4 +1,4 @@
-"""Making a lost catalog again: it is an index, and the files are the truth."""
+"""Making a lost catalog again from the files."""
 
 import asyncio
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ BATCH = 1000  # blobs recorded in one transaction
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """How many names the catalog knows again; the manifests of `lost` ones are not on disk."""
+    """The number of names that were recorded again, and of `lost` names without a manifest."""
 
     names: int
     lost: int
 
 
 class Rebuild:
-    """Records in the catalog what is on disk; harmless where it is recorded already."""
+    """Records in the catalog what is on disk; it may be recorded already."""
 
     def __init__(
         self,
@@ -52,14 +52,15 @@ class Rebuild:
     async def recover(self, now: float) -> None:
         """Make a lost catalog again.
 
-        Two things are not on disk. Which blobs a repository has by its upstream is asked again;
-        the times of pulls begin `now`.
+        Two facts are not on disk: for which blobs an upstream has confirmed that a repository has
+        them, and when images were pulled. Upstreams are asked again, and blobs count as used at
+        `now`.
 
         Raises:
             StoreError: the disk or the catalog refused.
         """
         self._log.warning("rebuilding the catalog from the files")
-        pins = await self._pins.restore()  # first, so that pinned blobs are not evicted
+        pins = await self._pins.restore()  # first, so that pinned blobs are never evicted
         blobs = await self._record_blobs(now)
         await self._catalog.record_quarantined(
             [each async for each in self._store.scan_quarantined()]
@@ -87,10 +88,10 @@ class Rebuild:
         return count + len(batch)
 
     async def _quarantine_wrong_sizes(self) -> int:
-        """Move blobs into quarantine that do not have the size which a manifest states.
+        """Move blobs into quarantine whose size differs from the size in every manifest.
 
-        The disk may have cut them, and the size just recorded is the one on disk. If the manifest
-        is wrong, the next pull downloads the blob again.
+        Such a file may have been cut by a crash. The catalog cannot tell, because it has just
+        recorded the size on disk. If the manifest is wrong, the next pull downloads the blob again.
         """
         wrong_sizes = await self._catalog.list_wrong_sizes()
         for digest, size in wrong_sizes:
@@ -100,11 +101,11 @@ class Rebuild:
         return len(wrong_sizes)
 
     async def adopt_names(self, *, wait: float = 0.0) -> Rebuilt:
-        """Record what names point to, where the catalog does not know them.
+        """Record the names that are on disk and not in the catalog, and what they lead to.
 
         A process that records or removes an image writes the file under `tags/` first and the
-        catalog row second. So beside other processes a name that is not known is looked at again
-        after `wait` seconds.
+        catalog row second. If other processes are running, a name without a row is therefore
+        looked up again after `wait` seconds.
 
         Raises:
             StoreError: the disk or the catalog refused.

@@ -1,8 +1,8 @@
-"""Space on the disk: reserved before a blob comes in, and freed by evicting blobs.
+"""Space on the disk: it is reserved before a blob is written, and freed by evicting blobs.
 
-`storage.limit` is the most that blobs and partial files may take together; `storage.reserve` is
-what stays free of the file system. If there is too little, `reserve` raises a StoreError: a pull is
-then served straight from the upstream, and nothing is stored.
+`storage.limit` is how many bytes blobs and partial files may take together; `storage.reserve` is
+how many bytes of the file system stay free. If there is too little space, `reserve` raises a
+StoreError: the pull is then served from the upstream, and nothing is stored.
 """
 
 import math
@@ -22,13 +22,13 @@ from registry.store.ingests import Ingests
 from registry.tasks import in_thread
 
 HIGH, LOW = 0.98, 0.95  # of the limit: the background process evicts above HIGH, down to LOW
-RETRY_AFTER = 2.0  # seconds for which as much space is not looked for again, if there was none
+RETRY_AFTER = 2.0  # seconds without another attempt to free as many bytes, after one has failed
 EVICTION_WAIT = 10.0  # seconds that an ingest waits while another process evicts
-ATTEMPTS = 3  # to evict and reserve, while other processes take the space that was freed
+ATTEMPTS = 3  # tries to evict and reserve, if other processes take the freed space
 
 
 class Space:
-    """Reserves space and frees it; each process has one over the same catalog."""
+    """Reserves and frees space; each process has a `Space`, and all use the same catalog."""
 
     def __init__(
         self,
@@ -52,13 +52,13 @@ class Space:
         self._storage = storage
         self._metrics = metrics
         self._clock = clock
-        self._unavailable = (0, 0.0)  # so many bytes cannot be freed, until this time
+        self._unavailable = (0, 0.0)  # a number of bytes that cannot be freed, and until when
 
     async def reserve(self, digest: Digest, size: int) -> None:
-        """Reserve `size` bytes in all for a blob; a second call replaces the first reservation.
+        """Reserve `size` bytes for the whole blob; this replaces an earlier reservation of it.
 
-        The caller is the writer of the blob. Nothing is evicted for a blob that would not fit then
-        either.
+        The caller is the writer of the blob. If evicting blobs cannot free enough space, nothing
+        is evicted.
 
         Raises:
             StoreError: there is too little space, and too little can be evicted; or another process
@@ -74,7 +74,7 @@ class Space:
             async with self._locks.hold(EVICTION, EVICTION_WAIT):
                 is_reserved = await self._evict_and_reserve(digest, size)
         except StoreError:
-            # Another process may have been evicting for long, and have freed enough for us.
+            # The process that evicted for so long may have freed enough for this blob.
             if await self._try_to_reserve(digest, size) > 0:
                 raise
             return
@@ -82,9 +82,9 @@ class Space:
             raise await self._refuse(digest, size)
 
     async def _evict_and_reserve(self, digest: Digest, size: int) -> bool:
-        """Reserve and evict by turns until the space is reserved; false if it cannot be freed."""
-        # Reserve first, since others may have freed space while we waited for the lock; and several
-        # times, since others may take what we have freed.
+        """Reserve and evict in turn until the space is reserved; false if it cannot be freed."""
+        # Reserve first, since another process may have freed space during the wait for the lock.
+        # Try several times, since other processes may take the space that this one frees.
         for _ in range(ATTEMPTS):
             missing = await self._try_to_reserve(digest, size)
             if missing <= 0:
@@ -105,28 +105,29 @@ class Space:
         )
 
     async def _try_to_reserve(self, digest: Digest, size: int) -> int:
-        """Reserve, and return how many bytes have to be freed before that can be kept."""
+        """Try to reserve, and return how many bytes have to be freed first; 0 if none have to."""
         missing = await self._catalog.reserve(digest, size, self._storage.limit)
         return max(missing, self._find_disk_shortage(digest, size))
 
     def _find_disk_shortage(self, digest: Digest, size: int) -> int:
-        """Return how many bytes the file system has too few for all that is reserved; 0 for none.
+        """Return how many bytes have to be freed on the file system for all reservations, or 0.
 
-        Bytes that are reserved and not written yet will be written: they are not free.
+        Bytes that are reserved and not written yet do not count as free.
         """
         free = measure_free(self._folder) - self._storage.reserve
-        if free >= self._storage.limit:  # and no more than that can be reserved
+        if free >= self._storage.limit:  # all reservations together stay within the limit
             return 0
         reserved = self._catalog.count_reserved(digest) + size
         if reserved <= free:
             return 0
-        # Only now, since each partial file has to be looked at.
+        # Measured only now, since this looks at every partial file.
         return max(0, reserved - self._ingests.measure_all() - free)
 
     async def release_reservation(self, digest: Digest) -> None:
-        """Reserve no more for a blob than its partial file takes; record it if it is stored.
+        """Reduce the reservation of a blob to the size of its partial file; record it if stored.
 
-        Its writer has closed the file. If the blob has another writer since, that one does this.
+        The writer has closed the file. If the blob already has a new writer, nothing is done: the
+        new writer does this at its end.
         """
         with self._ingests.hold(digest) as is_free:
             if is_free:
@@ -143,15 +144,15 @@ class Space:
             await self._catalog.drop(digest)
 
     async def record(self, digest: Digest, size: int) -> None:
-        """Record a blob that is in the store now; this uses up its reservation."""
+        """Record a blob that is now in the store; this also deletes its reservation."""
         self._metrics.stored_bytes.inc(size)
         await self._catalog.record(digest, size, self._clock())
 
     async def check_size(self, digest: Digest, found: int) -> bool:
-        """Whether a stored blob of `found` bytes has its recorded size; if not, quarantine it.
+        """Return whether a stored blob of `found` bytes has its recorded size, or quarantine it.
 
-        True where no size is recorded. A manifest may state a wrong size; the recorded one was
-        taken when the digest was checked.
+        Returns true if no size is recorded. The recorded size is the size at the check of the
+        digest; the size in a manifest may be wrong.
 
         Raises:
             StoreError, OSError: the catalog or the disk refused.
@@ -171,7 +172,7 @@ class Space:
         await self._evictor.quarantine(digest, why)
 
     async def keep_ready(self) -> None:
-        """Evict down to `LOW` when above `HIGH`, so that few downloads have to wait.
+        """If more than `HIGH` of the limit is used, evict down to `LOW`, before downloads need it.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused, or another process has been
@@ -182,12 +183,13 @@ class Space:
         if used > self._storage.limit * HIGH:
             async with self._locks.hold(EVICTION):
                 wanted = used - int(self._storage.limit * LOW)
-                # Within the limit a large blob stays, and so do blobs that were used later.
+                # If the limit is kept, evict at most `wanted` bytes, even if a large blob then
+                # stays.
                 most = math.inf if used > self._storage.limit else wanted
                 await self._evictor.delete(await self._evictor.plan(wanted, most))
 
     async def shrink(self, wanted: int) -> int:
-        """Delete quarantined blobs, then those not used for longest; return the bytes freed.
+        """Delete quarantined blobs, then the least recently used ones; return the bytes freed.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused, or another process has been
@@ -197,7 +199,7 @@ class Space:
             return await self._evictor.shrink(wanted)
 
     async def finish_interrupted(self) -> None:
-        """End what a crash interrupted, and count the bytes that it left.
+        """Complete deletions that a crash interrupted, and count the bytes of partial files again.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused.
@@ -207,7 +209,7 @@ class Space:
             await self.release_reservation(digest)
 
     async def sweep(self) -> None:
-        """Delete side files of partial files that are gone; crashes leave them."""
+        """Delete side files without a partial file, such as information files that a crash left."""
         await in_thread(self._ingests.sweep, STALE)
 
 

@@ -1,4 +1,4 @@
-"""How full the store is, and of what."""
+"""How full the store is, and what uses the space."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,10 +15,11 @@ from registry.settings.model import StorageSettings
 
 @dataclass(frozen=True, slots=True)
 class UsageReport:
-    """Bytes by what takes them, all that count for the limit, the limit, and the free ones.
+    """How many bytes are used (`use` says for what), how many are allowed, and how many are free.
 
-    `images` is how many names there are; `audits` are the last passes, by `command` and in the
-    `background`.
+    `used` are the bytes that count against `limit`. The file system has `free` bytes, of which
+    `reserve` stay free. `images` is the number of names. `audits` has the last pass of the auditors
+    `command` and `background`.
     """
 
     use: UsageTotals
@@ -31,7 +32,7 @@ class UsageReport:
 
 
 class UsageMeter:
-    """Adds up what the store has."""
+    """Measures how full the store is."""
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class UsageMeter:
         self._storage = storage
 
     async def take(self) -> UsageReport:
-        """Add up what the store has now.
+        """Return how full the store is now.
 
         Raises:
             StoreError: the catalog refused.
@@ -67,7 +68,7 @@ class UsageMeter:
         )
 
     async def measure_space(self, without: Collection[Digest]) -> int:
-        """Return how many bytes could be stored if every blob went that no pin keeps.
+        """Return how many bytes could be stored if all blobs without a pin were evicted.
 
         Blobs in `without` are kept too.
 

@@ -1,7 +1,7 @@
 """Every error of Entrepôt, in one tree.
 
     EntrepotError
-    ├── InvalidInput              the one who wrote the request has to change it
+    ├── InvalidInput              request or argument that its author has to change
     │   ├── NameInvalid           repository name outside the grammar
     │   ├── TagInvalid            tag outside the grammar
     │   ├── DigestInvalid         digest outside the grammar, or an unsupported algorithm
@@ -12,13 +12,13 @@
     │   ├── PaginationInvalid     `n` that is not a number
     │   ├── ListInvalid           list of images, or file that names images, that cannot be read
     │   └── RangeUnsatisfiable    byte range after the end of the content
-    ├── Unknown                   it does not exist, here or upstream
+    ├── Unknown                   name or digest that does not exist, here or upstream
     │   ├── NameUnknown           no such repository, or no such upstream
     │   ├── ManifestUnknown       no such tag or manifest in this repository
     │   ├── PlatformUnknown       the image has no manifest for this platform
     │   ├── BlobUnknown           no such blob in this repository
     │   └── ReferrersUnsupported  the upstream has no referrers API
-    ├── UpstreamError             the upstream gave no usable answer: whether it exists is not known
+    ├── UpstreamError             upstream without a usable answer: the content may exist or not
     │   ├── UpstreamUnreachable   no connection, no answer in time, or 5xx
     │   ├── UpstreamThrottled     429: wait `retry_after` seconds
     │   ├── UpstreamDenied        401 or 403 with the configured credentials
@@ -33,9 +33,10 @@
     │   └── StoreTooNew           a newer version has written the data folder
     └── SettingsError             setting that cannot be used
 
-`Unknown` and `UpstreamError` are different answers. *It does not exist* may be remembered and acted
-on; *it is not known* never is. Facts are attributes, and the message is made from them. Nothing
-here knows HTTP: the only table of statuses is in `registry/api/errors.py`.
+`Unknown` and `UpstreamError` are different answers. The mirror may remember that content does not
+exist (`Unknown`). It never remembers that an upstream gave no answer (`UpstreamError`). The facts
+of an error are attributes, and its message is made from them. HTTP statuses are only in
+`registry/api/errors.py`.
 
 To add an error: write its class in the file of its family, its line in this tree, and its import.
 """

@@ -1,4 +1,4 @@
-"""Errors of content, and of what may be done with it."""
+"""Errors of content, and of operations on images that are not allowed."""
 
 from registry.errors.root import EntrepotError
 

@@ -1,10 +1,10 @@
-"""Errors of a request or argument that cannot be used: the one who wrote it has to change it."""
+"""Errors of a request or argument that cannot be used: its author has to change it."""
 
 from registry.errors.root import EntrepotError
 
 
 class InvalidInput(EntrepotError):
-    """The request or argument is malformed: to repeat it without a change cannot help."""
+    """A request or argument that is malformed: it fails again if it is repeated unchanged."""
 
 
 class NameInvalid(InvalidInput):
@@ -35,7 +35,7 @@ class DigestInvalid(InvalidInput):
 
 
 class KeyInvalid(InvalidInput):
-    """A file without a usable Ed25519 key: `path`, and why it cannot be used."""
+    """A file `path` that is not a usable Ed25519 key; `why` is the reason."""
 
     def __init__(self, path: str, why: str) -> None:
         self.path, self.why = path, why
@@ -46,7 +46,7 @@ class KeyInvalid(InvalidInput):
 
 
 class VolumeTooSmall(InvalidInput):
-    """A volume size of `limit` bytes that does not hold what each volume contains besides blobs."""
+    """A volume size of `limit` bytes that is too small for the files that every volume contains."""
 
     def __init__(self, limit: int, least: int) -> None:
         self.limit, self.least = limit, least
@@ -65,7 +65,7 @@ class PlatformInvalid(InvalidInput):
 
 
 class ClientInvalid(InvalidInput):
-    """A text for clients that is not an address, a network, or a glob of addresses."""
+    """A pattern for clients that is not an address, a network, or a glob of addresses."""
 
     def __init__(self, client: str) -> None:
         self.client = client
@@ -86,7 +86,8 @@ class PaginationInvalid(InvalidInput):
 class ListInvalid(InvalidInput):
     """A list of images that cannot be read.
 
-    `source` is its name, `line` the line with the mistake (0: the whole list), `cure` what to do.
+    `source` is the name of the list, `line` the line with the mistake (0: the whole list), and
+    `cure` says what to do.
     """
 
     def __init__(self, source: str, line: int, why: str, cure: str) -> None:

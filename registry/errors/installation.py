@@ -12,7 +12,7 @@ class StoreError(EntrepotError):
 
 
 class StoreTooNew(StoreError):
-    """A newer version has written the data folder (its layout is `found`): nothing is changed."""
+    """A newer version has written the data folder, which has the layout `found`."""
 
     def __init__(self, path: str, found: int, known: int) -> None:
         self.found, self.known = found, known
@@ -24,7 +24,7 @@ class StoreTooNew(StoreError):
 
 
 class SettingsError(EntrepotError):
-    """A setting that cannot be used: `key`, why, and what to do (`cure`)."""
+    """A setting `key` that cannot be used; `why` is the reason, and `cure` says what to do."""
 
     def __init__(self, key: str, why: str, cure: str) -> None:
         self.key, self.why, self.cure = key, why, cure

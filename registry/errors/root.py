@@ -7,7 +7,7 @@ class EntrepotError(Exception):
     """The root of the tree; `str()` is a message for operators and clients."""
 
     def copy(self) -> Self:
-        """Return this error without its traceback, which keeps the frames that it passed alive."""
+        """Return a copy without the traceback, which would keep local variables in memory."""
         copied = type(self).__new__(type(self))
         copied.args = self.args
         copied.__dict__.update(self.__dict__)

@@ -1,4 +1,4 @@
-"""Errors of a name or digest that does not exist: this answer may be remembered."""
+"""Errors of a name or digest that does not exist: such answers may be remembered."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,11 @@ from registry.errors.root import EntrepotError
 
 
 class Unknown(EntrepotError):
-    """It does not exist; this answer may be remembered."""
+    """A name or digest does not exist; this answer may be remembered."""
 
 
 class NameUnknown(Unknown):
-    """No such repository, or no such upstream; then `configured` has the names of all upstreams."""
+    """No such repository, or no such upstream: then `configured` has the names of all upstreams."""
 
     def __init__(self, name: str, configured: Sequence[str] = ()) -> None:
         self.name, self.configured = name, tuple(configured)

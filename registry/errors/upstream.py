@@ -6,10 +6,10 @@ from registry.errors.root import EntrepotError
 
 
 class UpstreamError(EntrepotError):
-    """The upstream gave no usable answer; what is known here stays valid.
+    """The upstream gave no usable answer; stored content and known tags stay valid.
 
     `endpoint` is scheme, host and port, without path, query or credentials. `retry_after` is in
-    seconds; None where the upstream did not say it.
+    seconds; None if the upstream did not name a time.
     """
 
     def __init__(self, endpoint: str, why: str, retry_after: float | None = None) -> None:

@@ -1,1 +1,1 @@
-"""Which images do files ask for: lists, compose files, Kubernetes YAML, Dockerfiles?"""
+"""Which images does a file name? Lists, compose files, Kubernetes YAML, Dockerfiles."""

@@ -7,8 +7,8 @@ from registry.image_lists.location import Location
 from registry.image_lists.results import Findings, ListedImage, Note, read_image
 from registry.image_lists.yaml_tree import Field, read_documents
 
-# Compose asks no registry then. With `never` it asks none either, but needs the image: people write
-# `never` when they bring their images to the machine themselves.
+# With this policy Compose pulls nothing, because it builds the image. With `never` it pulls nothing
+# either, but needs the image: people write `never` if they load their images by hand.
 _BUILT_ALWAYS = "build"
 
 

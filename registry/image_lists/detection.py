@@ -1,6 +1,6 @@
-"""Which kind of file a source of images is, and one function that reads all kinds.
+"""Finding out the kind of a file that names images, and reading files of all kinds.
 
-Nothing here opens a file or a connection: it gets the name and the bytes of a file.
+The functions get the name and the bytes of a file, and open no file and no connection.
 """
 
 import codecs
@@ -26,7 +26,7 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 _ENCODINGS: Mapping[bytes, str] = MappingProxyType(
     {
         codecs.BOM_UTF8: "utf-8-sig",
-        # Windows PowerShell writes this with `>`.
+        # Windows PowerShell writes UTF-16 with `>`.
         codecs.BOM_UTF16_LE: "utf-16",
         codecs.BOM_UTF16_BE: "utf-16",
     }
@@ -35,12 +35,12 @@ _BUILD_NAME = re.compile(r"(?:dockerfile|containerfile).*|.*\.(?:dockerfile|cont
 _COMPOSE_NAME = re.compile(r"(?:docker-)?compose.*\.ya?ml")
 _YAML_NAME = re.compile(r".*\.(?:ya?ml|json)")
 _FIRST_INSTRUCTION = re.compile(r"\ufeff?(?:\s+|#[^\r\n]*)*+(?:FROM|ARG)[ \t]", re.IGNORECASE)
-# For templates that are not valid YAML at a line before the keys.
+# For templates whose lines before the keys are not valid YAML.
 _KEY_LINE = re.compile(r"^(?:apiVersion|kind):", re.MULTILINE)
 
 
 class Kind(StrEnum):
-    """The kind of a source; Kubernetes is any YAML that is not a compose file."""
+    """The kind of a source; any YAML that is not a compose file counts as Kubernetes."""
 
     LIST = "list"
     COMPOSE = "compose"
@@ -49,7 +49,7 @@ class Kind(StrEnum):
 
 
 def detect(name: str, text: str) -> Kind:
-    """Return the kind of a file by its name, or by its text where the name does not tell."""
+    """Return the kind of a file by its name, or by its text if the name is not enough."""
     base = PurePath(name).name.lower()
     if _COMPOSE_NAME.fullmatch(base):
         return Kind.COMPOSE
@@ -72,13 +72,13 @@ def find_images(
     variables: Mapping[str, str] = _NOTHING,
     arguments: Mapping[str, str] = _NOTHING,
 ) -> Findings:
-    """Read a source: `name` is its path for messages, `-` for stdin.
+    """Return the images that a source names; `name` is its path for messages, `-` for stdin.
 
-    `kind` is used instead of what `detect` returns. `variables` are for compose files (see
+    `kind` replaces the result of `detect`. `variables` are for compose files (see
     `gather_variables`), `arguments` for the ARGs of a Dockerfile.
 
     Raises:
-        ListInvalid: it cannot be read; the message has the line, and what helps.
+        ListInvalid: the source cannot be read; the message has the line, and what to do.
     """
     source = "stdin" if name == STDIN else name
     text = decode(data, source)
@@ -97,7 +97,7 @@ def decode(data: bytes, source: str) -> str:
     """Decode a source: UTF-8, or UTF-16 with a byte-order mark.
 
     Raises:
-        ListInvalid: it has another encoding, or more than 32 MiB.
+        ListInvalid: the source has another encoding, or more than 32 MiB.
     """
     location = Location(source, 0)
     if len(data) > MAX_SIZE:
@@ -110,7 +110,7 @@ def decode(data: bytes, source: str) -> str:
 
 
 def _find_yaml(text: str) -> Kind | None:
-    """Return the kind of a YAML text; None where its first document is not a mapping."""
+    """Return the kind of a YAML text; None if its first document is not a mapping."""
     found = None
     try:
         for key, is_mapping in read_top_keys(text, ""):

@@ -19,7 +19,7 @@ _NO_IMAGE = "scratch"
 _COPYING = frozenset({"ADD", "COPY"})
 _MAX_STAGES = 1000
 _UNKNOWN = "\0"
-# The builder sets these for the platforms that it builds on and for; they are not known here.
+# The builder sets these from its own platform and the target platform; the mirror knows neither.
 _AUTOMATIC: Mapping[str, str] = MappingProxyType(
     {
         f"{side}{part}": _UNKNOWN
@@ -30,10 +30,10 @@ _AUTOMATIC: Mapping[str, str] = MappingProxyType(
 
 
 def read_dockerfile(text: str, source: str, arguments: Mapping[str, str]) -> Findings:
-    """Read the images of FROM, COPY --from, RUN --mount=from and `# syntax`, but not stages.
+    """Read the images of FROM, COPY --from, RUN --mount=from and `# syntax`; stages are left out.
 
-    `arguments` are those of `docker build --build-arg`, which replace the defaults of ARG. An image
-    after ONBUILD is a guess: only builds on top of this one need it.
+    `arguments` are the values of `docker build --build-arg`, which replace the defaults of ARG. An
+    image after ONBUILD is a guess, because only builds from the resulting image pull it.
 
     Raises:
         ListInvalid: there is no FROM, or a text is not an image, for example after an empty ARG.

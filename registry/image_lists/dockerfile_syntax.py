@@ -38,13 +38,13 @@ class Instruction:
 
 
 def unquote(word: str) -> str:
-    """Remove the quotes around a word, if they enclose all of it."""
+    """Remove the quotes around a word, if they enclose the whole word."""
     is_quoted = len(word) > 1 and word[0] == word[-1] and word[0] in "\"'"
     return word[1:-1] if is_quoted else word
 
 
 def read_directives(lines: list[str]) -> Mapping[str, Directive]:
-    """Return directives by name; the first line that is none, even a comment, ends them."""
+    """Return the directives by name; they end before the first line that is not a directive."""
     found: dict[str, Directive] = {}
     for number, line in enumerate(lines, 1):
         if number == 1 and line.startswith("#!"):
@@ -57,7 +57,7 @@ def read_directives(lines: list[str]) -> Mapping[str, Directive]:
 
 
 def read_instructions(lines: list[str], source: str, escape: str) -> Iterator[Instruction]:
-    """Yield all instructions, unknown ones too; `escape` continues a line at its end.
+    """Yield all instructions, also unknown ones; a line that ends with `escape` is continued.
 
     Raises:
         ListInvalid: a here-document has no end.

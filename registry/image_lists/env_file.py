@@ -27,10 +27,11 @@ _ESCAPED = MappingProxyType({"n": "\n", "r": "\r", "t": "\t", "$": "$$"})
 def gather_variables(
     environment: Mapping[str, str], env_text: str = "", source: str = ".env"
 ) -> Mapping[str, str]:
-    """Return values by name: those of the environment, and of `env_text` for other names.
+    """Return the values of variables by name; the environment comes before `env_text`.
 
-    A line of `env_text` that uses a variable without a value gives no value either. Most variables
-    of an .env file are not used by images; an image that uses such a one is refused at its line.
+    If a line of `env_text` uses a variable without a value, its own variable gets no value either.
+    That is not an error, because most variables of an .env file are not used for images. An image
+    that uses a variable without a value is refused where it is read.
 
     Raises:
         ListInvalid: a line of `env_text` is not an assignment, or a quote is not closed.

@@ -8,7 +8,7 @@ from enum import Enum
 from registry.errors import ListInvalid
 from registry.image_lists.location import Location
 
-# No image is longer. Without the limit, values that contain each other would grow without end.
+# No image is longer. Without a limit, values that contain other values could become very long.
 MAX_LENGTH = 4096
 _MAX_DEPTH = 10
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -25,7 +25,7 @@ class Dialect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """A text after its variables were replaced; the `unset` ones were replaced by nothing."""
+    """A text after its variables were replaced; variables in `unset` had no value."""
 
     text: str
     unset: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ def expand(
 ) -> Expansion:
     """Replace `$A`, `${A}`, `${A:-word}`, `${A-word}`, and the same with `:+`, `+`, `:?`, `?`.
 
-    The word of a default may contain variables again; a value is never expanded a second time.
+    The word of a default may contain variables; values of variables are not expanded again.
 
     Raises:
         ListInvalid: a brace is not closed, the operator is unknown, defaults are nested too deep, a

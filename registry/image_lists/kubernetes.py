@@ -1,7 +1,7 @@
 """Kubernetes YAML: the images that the kubelet pulls for the pods in it.
 
-In the kinds of Kubernetes itself it is known where pods are. In any other document (custom
-resources, pipelines of a CI) the values of fields named `image` are often images: these are
+For the object kinds of Kubernetes itself, the places of pods are known. In other documents (custom
+resources, pipelines of a CI) the values of fields named `image` are often images: these images are
 guesses.
 """
 
@@ -30,7 +30,7 @@ _POD_PATHS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         _TEMPLATE,
     )
 )
-_MAX_NAME = 253  # characters of an object's name; places are cut to it, so that they stay short
+_MAX_NAME = 253  # characters of an object's name; longer names are cut in messages
 _CONTAINERS: Mapping[str, str] = MappingProxyType(
     {
         "initContainers": "init container",
@@ -38,7 +38,7 @@ _CONTAINERS: Mapping[str, str] = MappingProxyType(
         "ephemeralContainers": "ephemeral container",
     }
 )
-# Objects whose texts are data or a schema.
+# Objects that contain data or a schema, and no pods.
 _KINDS_WITHOUT_IMAGES = frozenset({"ConfigMap", "Secret", "CustomResourceDefinition"})
 _RENDERED_KINDS: Mapping[str, str] = MappingProxyType(
     {
@@ -51,7 +51,7 @@ _SKIPPED_FIELDS = frozenset({"annotations", "labels", "status"})
 # Istio writes this where its webhook will insert an image.
 _INJECTED = "auto"
 _OTHER_VALUES = frozenset({"auto", "default", "false", "no", "none", "off", "on", "true", "yes"})
-# Values of a field `image` that are pictures or images of disks.
+# Endings of values of a field `image` that are pictures or images of disks.
 _FILE_SUFFIXES = (
     *(".avif", ".gif", ".ico", ".jpeg", ".jpg", ".png", ".svg", ".webp"),
     *(".bin", ".img", ".iso", ".qcow2", ".raw", ".vhd", ".vmdk"),
@@ -78,7 +78,7 @@ class _KubernetesReader:
         self._source = source
 
     def read(self, node: Node, api: str, kind: str) -> Iterator[ListedImage | Note]:
-        """Read an object; `api` and `kind` are those of its list, for objects without their own."""
+        """Read an object; if it has no `apiVersion` or `kind`, those of its list are used."""
         api = node.find("apiVersion").text or api
         kind = node.find("kind").text or kind
         metadata = node.find("metadata")

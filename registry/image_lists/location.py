@@ -24,16 +24,16 @@ class Location:
         return Location(PurePath(self.source).name, self.line)
 
     def refuse(self, why: str, cure: str) -> ListInvalid:
-        """Return the error about this location: `why` it is refused, and the `cure`."""
+        """Return an error about this location; `why` is the reason, `cure` says what to do."""
         return ListInvalid(self.source, self.line, _format(why), _format(cure))
 
     def place(self, user: str) -> str:
-        """Return the location and the user of an image there: `a.yaml:14 service web`."""
+        """Return the location with the `user` of an image, such as `a.yaml:14 service web`."""
         return f"{self} {_format(user)}".rstrip()
 
 
 def split_lines(text: str, source: str) -> list[str]:
-    """Return the lines as an editor counts them: any line ends, no byte-order mark.
+    """Return the lines as an editor counts them; all kinds of line ends are accepted.
 
     Raises:
         ListInvalid: more than 100,000 lines.
@@ -46,5 +46,5 @@ def split_lines(text: str, source: str) -> list[str]:
 
 
 def _format(text: str) -> str:
-    # Names in a file may contain characters that move the cursor or end a line.
+    # Names in a file may contain characters that move the cursor of a terminal or end a line.
     return "".join(each if each.isprintable() else "\ufffd" for each in text)

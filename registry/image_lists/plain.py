@@ -9,8 +9,8 @@ from registry.image_lists.results import Findings, ListedImage, read_image
 def read_list(text: str, source: str) -> Findings:
     """Read lines such as `registry.k8s.io/pause:3.10  # every pod has one`.
 
-    Empty lines and lines that begin with # are skipped. A comment after an image becomes part of
-    its place: `images.txt:3 every pod has one`.
+    Empty lines and lines that begin with # are skipped. A comment after an image is added to the
+    place of the image: `images.txt:3 every pod has one`.
 
     Raises:
         ListInvalid: a line has something other than one image.

@@ -1,4 +1,4 @@
-"""The images that files ask for, the places where they do, and notes on the rest."""
+"""The images that files name, the places where they name them, and notes on other places."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -26,12 +26,12 @@ class ListedImage:
     image: str
     place: str
     is_guess: bool = False
-    origin: str = field(default="", compare=False)  # follows from the place
+    origin: str = field(default="", compare=False)  # depends on the place
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something at `place` that may need an image, but names none that can be read, and why."""
+    """A `place` that may need an image, but names none that can be read; `why` is the reason."""
 
     place: str
     why: str
@@ -42,14 +42,14 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """The images of one source, in its order and with repetitions, and the notes on the rest."""
+    """The images of one source in order, with repetitions, and the notes on other places."""
 
     images: tuple[ListedImage, ...] = ()
     notes: tuple[Note, ...] = ()
 
     @classmethod
     def sort(cls, found: Iterable[ListedImage | Note]) -> Self:
-        """Separate images from notes, each in order."""
+        """Return images and notes separately; each keeps its order."""
         every = tuple(found)
         return cls(
             tuple(each for each in every if isinstance(each, ListedImage)),
@@ -59,7 +59,10 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One image with all its places, written as at the first; a guess if every place is one."""
+    """One image with all its places.
+
+    `image` is the text at the first place. `is_guess` says that the image is a guess at each place.
+    """
 
     image: str
     repository: Repository
@@ -70,10 +73,11 @@ class Entry:
 
 
 def check_image(image: str) -> None:
-    """Accept what a container engine would: `nginx`, `registry:5000/a/b:tag@sha256:...`.
+    """Accept the images that a container engine accepts, such as `registry:5000/a:tag@sha256:...`.
 
-    `parse_image` reads `nginx:` as `nginx:latest` and ignores a tag before a digest. In a file such
-    texts are mistakes, mostly of a variable that was empty, and are refused.
+    `parse_image` reads `nginx:` as `nginx:latest` and ignores a tag before a digest. In a file
+    these texts are mistakes (often a variable was empty), so this function refuses a part that is
+    wrong.
 
     Raises:
         InvalidInput: a part of it is outside its grammar, or empty.
@@ -89,7 +93,7 @@ def check_image(image: str) -> None:
 def read_image(
     image: str, location: Location, user: str = "", *, is_guess: bool = False
 ) -> ListedImage:
-    """Return the image that is written at a line; `user` is what uses it, e.g. `service web`.
+    """Return the image at a location; `user` names what uses the image, such as `service web`.
 
     Raises:
         ListInvalid: `image` is not an image; a container engine would refuse it too.
@@ -103,13 +107,13 @@ def read_image(
 
 
 def merge(images: Iterable[ListedImage], default_registry: str = DOCKER_HUB) -> tuple[Entry, ...]:
-    """Make one entry of the places of each image, in the order of first appearance.
+    """Return one entry with all places for each image, in the order of first appearance.
 
     `nginx` and `docker.io/library/nginx:latest` are the same image. So are `nginx:1@sha256:...` and
     `nginx@sha256:...`, because a tag is ignored where there is a digest.
 
     Raises:
-        InvalidInput: one of them was not made by `read_image`, and is not an image.
+        InvalidInput: an image was not made by `read_image`, and is not valid.
     """
     entries: dict[tuple[Repository, Reference], list[ListedImage]] = {}
     for each in images:

@@ -1,8 +1,8 @@
 """YAML, read as a tree of texts with line numbers.
 
-Tags are ignored, so that no text becomes an object. An alias counts as all nodes that it stands
-for. So a text whose tree would be larger or deeper than the limits is refused before its tree is
-read.
+Tags are ignored, so that no text becomes a Python object. An alias counts as many nodes as its
+anchor. So a text whose tree would be larger or deeper than the limits is refused before the whole
+tree is made.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,16 +25,16 @@ _NO_FIELDS: Mapping[str, "Field"] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest text that is read: `nodes` in all documents together, `depth` of nesting.
+    """Limits for a text: `nodes` in all documents together, and `depth` of nesting.
 
-    A thousand pods, as a cluster lists them, have fewer nodes than the default.
+    A list of a thousand pods from a cluster has fewer nodes than the default.
     """
 
     nodes: int = 500_000
     depth: int = 200
 
     def refuse(self, source: str, line: int) -> ListInvalid:
-        """Return the error about a text that exceeds a limit at `line` (0: as a whole)."""
+        """Return the error about a text that exceeds a limit at `line` (0: the whole text)."""
         why = f"more than {self.nodes} values, or {self.depth} levels, with those of aliases"
         return Location(source, line).refuse(why, "give it in parts")
 
@@ -46,7 +46,7 @@ LIMITS = Limits()
 class Node:
     """A value: a mapping has `fields`, a sequence `items`, a scalar `text`; null has none of them.
 
-    `line` is where the value is written; where an alias stands for it, that is the anchor's line.
+    `line` is the line of the value; for an alias, it is the line of the anchor.
     `height` is how many levels of nodes are below it.
     """
 
@@ -62,7 +62,7 @@ class Node:
         return self.text is None and not self.fields and not self.items
 
     def find(self, *path: str) -> "Node":
-        """Return the value below these keys; null where there is none."""
+        """Return the value at this path of keys; null if there is none."""
         node = self
         for name in path:
             found = node.fields.get(name)
@@ -122,7 +122,7 @@ def _read_events(text: str, source: str, limits: Limits) -> Iterator[yaml.Event]
         yield from islice(stream, 2 * limits.nodes)
         if next(stream, None) is not None:
             raise limits.refuse(source, 0)
-    # PyYAML raises its own errors, and for odd escapes also those of `int` and `chr`.
+    # PyYAML raises its own errors, and for wrong escapes also the errors of `int` and `chr`.
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
@@ -134,7 +134,7 @@ def _read_events(text: str, source: str, limits: Limits) -> Iterator[yaml.Event]
 
 
 class _TreeReader:
-    """Builds trees from events; knows the anchors of the document, and the number of nodes."""
+    """Builds trees from events; it keeps the anchors of the document and counts the nodes."""
 
     def __init__(self, events: Iterator[yaml.Event], source: str, limits: Limits) -> None:
         self._events = events
@@ -180,7 +180,7 @@ class _TreeReader:
                 fields[key.text or ""] = Field(_line(event), value)
         own = tuple(each.node for each in fields.values())
         height = _measure(chain(own, merged))
-        # A field of the mapping itself wins over merged fields, and an earlier merge over a later.
+        # A field of the mapping itself replaces a merged field; an earlier merge, a later one.
         for other in merged:
             fields |= {name: each for name, each in other.fields.items() if name not in fields}
         return Node(line, fields=fields, height=height)
@@ -206,7 +206,7 @@ class _TreeReader:
             raise self._limits.refuse(self._source, line)
 
     def _refuse_key(self, event: yaml.Event) -> ListInvalid:
-        # `image: {{ .Values.image }}` is YAML: a mapping with a mapping as its key.
+        # `image: {{ .Values.image }}` is valid YAML: a mapping whose key is a mapping.
         location = Location(self._source, _line(event))
         return location.refuse("a key is not a word, as in a template", RENDER_FIRST)
 

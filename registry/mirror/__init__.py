@@ -1,1 +1,1 @@
-"""What do we do about a pull? The domain: only through store, catalog and upstream."""
+"""How does the mirror answer a pull? From memory, stored content, downloads, or the upstream."""

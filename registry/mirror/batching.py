@@ -1,21 +1,21 @@
-"""Passing chunks from the network to the disk, so that neither waits for the other."""
+"""Passing chunks from the network to the disk, so that both can work at the same time."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Self
 
-DEPTH = 4 * 1024 * 1024  # bytes received ahead of the disk
-PORTION = 1024 * 1024  # bytes for which a thread is used, and every reader is woken
-INTERVAL = 0.02  # seconds between two smaller batches; the first comes at once
+DEPTH = 4 * 1024 * 1024  # bytes that may be received and not written yet
+PORTION = 1024 * 1024  # bytes of a full batch, which is written at once
+INTERVAL = 0.02  # seconds between two smaller batches; the first is returned at once
 
 
 class Batcher:
-    """Reads a stream of chunks in a task; `take` returns all that have come since the last call.
+    """Reads a stream in a task; `take` returns the chunks that were received since the last call.
 
-    The first chunk is returned at once. After that a batch has a `PORTION`, or what has come within
-    an `INTERVAL`: so a thread writes many chunks at a time, and many readers are not woken too
-    often to keep up with the link.
+    The first chunk is returned at once. Each later batch has `PORTION` bytes or more, or the chunks
+    of `INTERVAL` seconds. So a thread writes many chunks at a time, and readers are not woken for
+    each chunk.
     """
 
     def __init__(self, chunks: AsyncGenerator[bytes, None]) -> None:
@@ -54,10 +54,10 @@ class Batcher:
             self._filled.set()
 
     async def take(self) -> list[bytes]:
-        """Wait for chunks and return them all; empty at the end.
+        """Wait for chunks and return them all; an empty list means the end of the stream.
 
         Raises:
-            Exception: what the stream raised, after everything before it was taken.
+            Exception: the error of the stream, after all chunks before the error were returned.
         """
         if self._task is None:
             return []

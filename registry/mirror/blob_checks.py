@@ -1,4 +1,4 @@
-"""Questions to upstreams whether a repository has a blob.
+"""Asking upstreams whether a repository has a blob.
 
 Requests for the same blob share one question, and the answer "not found" is remembered for a
 short time.
@@ -16,7 +16,7 @@ from registry.upstream.contract import Source
 
 
 class BlobChecks:
-    """Asks upstreams by HEAD, which transfers no blob."""
+    """Asks upstreams with HEAD requests, which do not transfer the blob."""
 
     def __init__(
         self,
@@ -52,12 +52,13 @@ class BlobChecks:
         except UpstreamOffline as error:
             raise BlobUnknown(str(repository), str(digest)) from error
         except (Unknown, UpstreamDenied) as error:
-            # Added here, not by the requests that wait: another request may come before they run.
+            # Added in this task, and not by the waiting requests: a new request may run before
+            # them.
             unknown = BlobUnknown(str(repository), str(digest))
             self._missing.add(_make_key(repository, digest), unknown, self._clock())
             raise unknown from error
 
 
 def _make_key(repository: Repository, digest: Digest) -> tuple[str, Repository, Digest]:
-    # Questions about manifests use the same cache and the same tasks, also with a digest.
+    # The word "blob" is needed: questions about manifests use the same cache and tasks.
     return ("blob", repository, digest)

@@ -1,4 +1,4 @@
-"""Answering pulls of blobs: may this repository have it, is it stored, else download it."""
+"""Answering pulls of blobs: the permission of the repository, stored blobs, and downloads."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import ExitStack
@@ -30,7 +30,7 @@ from registry.store.contract import Body, FileBody
 from registry.store.partial import PartialReader, PartialState
 from registry.upstream.contract import Source
 
-Slice = tuple[int, int, int]  # bytes of an open file: its descriptor, from and to
+Slice = tuple[int, int, int]  # bytes of an open file: descriptor, start, stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class StoredBlob:
 
 
 class DownloadingBlob:
-    """A blob that is being downloaded; `size` is None if nobody has told it. Close it after use."""
+    """A blob that is being downloaded; `size` is None if it is not known. Close it after use."""
 
     def __init__(
         self,
@@ -86,18 +86,18 @@ class DownloadingBlob:
         self._metrics = metrics
 
     def fileno(self) -> int:
-        """Return the descriptor that has the bytes which `advance` promised."""
+        """Return the descriptor of the partial file, to read bytes that `advance` returned."""
         return -1 if self._reader is None else self._reader.fileno()
 
     async def advance(self, offset: int) -> int:
-        """Wait until there are bytes at `offset`, and return how far they may be read.
+        """Wait until there are bytes at `offset`, and return the offset where they end.
 
-        Returning `offset` itself means that the blob ends there.
+        If the result is `offset` itself, the blob ends there.
 
         Raises:
-            DigestMismatch: the bytes turned out wrong; what was read is not the whole blob.
-            StoreError: the disk refused; `pass_through` goes on without it.
-            UpstreamError: the download gave up; the next request resumes it.
+            DigestMismatch: the bytes of the download are wrong.
+            StoreError: the disk refused; `pass_through` yields the rest.
+            UpstreamError: the download failed; the next request continues it.
         """
         if self._reader is None:
             raise StoreError(str(self._request.digest), "the disk refused it")
@@ -118,10 +118,10 @@ class DownloadingBlob:
             await self._download.changed()
 
     async def pass_through(self, sent: Span, stop: int | None) -> AsyncGenerator[bytes, None]:
-        """Yield what follows `sent` up to `stop`, straight from the upstream.
+        """Yield the bytes after `sent` up to `stop` from the upstream, without storing them.
 
         Raises:
-            DigestMismatch, UpstreamError, BlobUnknown: as `passthrough.pass_through` does.
+            DigestMismatch, UpstreamError, BlobUnknown: as for `passthrough.pass_through`.
         """
         request = self._request
         self._metrics.passed_through.inc()
@@ -155,7 +155,7 @@ class Blobs:
         checks: BlobChecks,
         metrics: Metrics,
     ) -> None:
-        """`connections` is how many may download one large blob at once, by upstream."""
+        """`connections` has, by upstream, how many connections may download one large blob."""
         self._sources = sources
         self._connections = connections
         self._catalog = catalog
@@ -166,28 +166,28 @@ class Blobs:
         self._log = structlog.get_logger("registry.mirror")
 
     async def is_here(self, digest: Digest) -> bool:
-        """Whether the blob is stored, for whatever repository."""
+        """Whether the blob is stored, for any repository."""
         return await self._content.blobs.stat(digest) is not None
 
     def measure(self, digest: Digest) -> int:
-        """Return how many bytes are on the disk of a blob that is not whole."""
+        """Return how many bytes the partial files of a blob take on the disk."""
         return self._content.measure_partial(digest)
 
     async def read_small(self, blob: Descriptor) -> bytes:
-        """Return a small document that is stored, such as a config; empty if it is not here.
+        """Return the bytes of a small stored blob, such as a config.
 
-        It is not returned either if it has more than 4 MiB, or is damaged.
+        Returns no bytes if the blob is not stored, has more than 4 MiB, or is damaged.
         """
         return await self._content.read_all(blob.digest, MAX_MANIFEST) or b""
 
     async def stat(self, repository: Repository, digest: Digest) -> int | None:
-        """Return the size in bytes of a blob this repository has; None if nobody tells it.
+        """Return the size in bytes of a blob of this repository; None if the size is not known.
 
         Nothing is downloaded: a HEAD request must not cause a download.
 
         Raises:
-            BlobUnknown: the repository does not have it, as far as can be known.
-            UpstreamError: the upstream does not say.
+            BlobUnknown: the repository does not have the blob, or the mirror cannot find out.
+            UpstreamError: the upstream does not answer the question.
         """
         size = self._catalog.find_size(repository, digest)
         if size is not None:
@@ -201,15 +201,15 @@ class Blobs:
     async def _grant(self, repository: Repository, digest: Digest, size: int) -> None:
         try:
             await self._catalog.grant(repository, digest, size)
-        except StoreError as error:  # the upstream will be asked again: that is all
+        except StoreError as error:  # then the upstream is asked again later
             self._log.error("permission not recorded", blob=str(digest), why=str(error))
 
     async def get(self, repository: Repository, digest: Digest) -> StoredBlob | DownloadingBlob:
-        """Return the blob, stored or being downloaded; the latter has its first bytes.
+        """Return a stored blob, or a blob that is being downloaded and whose first bytes are there.
 
         Raises:
-            BlobUnknown: the repository does not have it.
-            UpstreamError: it is not stored, and the upstream does not deliver it.
+            BlobUnknown: the repository does not have the blob.
+            UpstreamError: the blob is not stored, and the upstream does not deliver it.
         """
         size = await self.stat(repository, digest)
         body = await self._content.blobs.open(digest)
@@ -224,7 +224,7 @@ class Blobs:
             raise BlobUnknown(str(repository), str(digest)) from error
         if isinstance(download.failure, StoreError):
             return DownloadingBlob(request, download, None, CacheStatus.MISS, self._metrics)
-        # In this order: between the two a partial file may become a stored blob, never the reverse.
+        # The partial file is opened before the store: it may become a stored blob in between.
         with ExitStack() as unused:
             reader = self._content.follow(digest)
             if reader is not None and download.is_writer and not download.is_over:
@@ -239,10 +239,10 @@ class Blobs:
             return StoredBlob(body, origin)
 
     async def fetch(self, repository: Repository, descriptor: Descriptor) -> bool:
-        """Download a blob into the store; false if it was there already.
+        """Download a blob into the store; return false if it was already stored.
 
         Raises:
-            Unknown, UpstreamError, DigestMismatch: the upstream does not deliver it.
+            Unknown, UpstreamError, DigestMismatch: the upstream does not deliver the blob.
             StoreError: the disk refused.
         """
         if await self._content.blobs.stat(descriptor.digest) is not None:
@@ -259,7 +259,7 @@ class Blobs:
         )
 
     async def _has_recorded_size(self, digest: Digest, body: Body) -> bool:
-        """Whether a blob, which has not the expected size, has the recorded one; else close it."""
+        """Return whether a blob has its recorded size; if not, quarantine the blob and close it."""
         is_right = False
         try:
             is_right = await self._content.check_size(digest, body.size)
@@ -271,10 +271,10 @@ class Blobs:
         return is_right
 
     async def _join(self, request: DownloadRequest) -> tuple[Download, CacheStatus]:
-        """Wait for the first bytes, or until the disk has refused them.
+        """Join or start the download, and wait for the first bytes or for a refusal of the disk.
 
-        If a download for another repository was refused or failed, the upstream may still deliver
-        the blob for ours: then a download of our own follows.
+        If a download for another repository fails, the upstream may still deliver the blob for this
+        repository: then another download is started.
 
         Raises:
             Unknown, UpstreamError, DigestMismatch: why the download failed.

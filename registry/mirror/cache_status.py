@@ -1,4 +1,4 @@
-"""Where the mirror got an answer from: header `X-Entrepot-Origin` and access log name it."""
+"""Where the mirror got an answer from, for the header `X-Entrepot-Origin` and the access log."""
 
 from enum import Enum
 

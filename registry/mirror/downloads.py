@@ -1,8 +1,8 @@
-"""Downloads: one for each digest, whoever asks, across all worker processes.
+"""Downloads: each blob is downloaded once, for all clients of all worker processes.
 
-A download belongs to the mirror. It outlives its readers, and continues from the bytes on disk
-after a fault, a restart, or the death of the process that began it. In each process it either
-writes the partial file, or it follows the writer of another process and is ready to take over.
+A download goes on when its readers leave. After a fault, a restart, or the death of its process, it
+continues from the bytes on disk. In each process a `Download` either writes the partial file, or
+follows the writer in another process and takes over if that writer dies.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ from registry.tasks import Tasks, in_thread
 from registry.upstream.contract import BlobDownload, Source
 from registry.upstream.parallel_ranges import read_in_order
 
-POLL = 0.02  # seconds between two looks at a partial file that another process writes
+POLL = 0.02  # seconds between two checks of a partial file that another process writes
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadRequest:
-    """What to download, and from where: `size` in bytes if a manifest states it."""
+    """A blob to download, and its source; `size` is in bytes, or None if no manifest states it."""
 
     repository: Repository
     digest: Digest
@@ -40,7 +40,7 @@ class DownloadRequest:
 
 
 class Download:
-    """One blob on its way into the store, as this process sees it."""
+    """The download of one blob in this process."""
 
     def __init__(
         self, request: DownloadRequest, content: Content, clock: Callable[[], float]
@@ -62,7 +62,7 @@ class Download:
         )
 
     async def started(self) -> None:
-        """Wait until the first bytes have come, or the download is over.
+        """Wait until the first bytes are in the partial file, or the download is over.
 
         Raises:
             EntrepotError: why the download failed.
@@ -84,11 +84,11 @@ class Download:
             raise self.failure.copy()
 
     async def changed(self) -> None:
-        """Wait for the next change: more bytes, or the end."""
+        """Wait for the next change: more bytes, or the end of the download."""
         await asyncio.shield(self._change)
 
     async def run(self) -> None:
-        """Download to the end; an error is not raised, but kept in `failure`."""
+        """Run the download to its end; an error is stored in `failure`, and not raised."""
         try:
             await self._run()
         except EntrepotError as error:
@@ -107,8 +107,8 @@ class Download:
     async def _run(self) -> None:
         with ExitStack() as open_readers:
             reader: PartialReader | None = None
-            # Before the partial file is opened for reading: if it was rejected or left whole by a
-            # process that died, this process begins anew.
+            # This comes before the partial file is opened for reading: if a process that died left
+            # the file rejected or whole, this process begins again.
             while (ingest := self._content.try_ingest(self._digest)) is None:
                 if reader is None and (reader := self._content.follow(self._digest)) is not None:
                     open_readers.enter_context(reader)
@@ -122,11 +122,11 @@ class Download:
                 await self._write(ingest)
 
     def _watch(self, reader: PartialReader) -> PartialReader | None:
-        """Look at the file that another process writes, and notify our readers of changes.
+        """Check the file that another process writes, and notify the readers of changes.
 
-        Returns None if that process gave up or began again: what stopped it may not stop us. But
-        wrong bytes end this download too once our readers may have some of them; the next request
-        begins anew.
+        Returns None if the other process gave up or began again: this process may then continue.
+        If the bytes are wrong and readers may have read some, this download fails too. The next
+        request starts another download.
         """
         progress = reader.progress()
         if progress.state is PartialState.REJECTED and self._has_bytes:
@@ -140,24 +140,24 @@ class Download:
             info = self._content.read_info(self._digest)
         if info is not None:
             self._start(info.size)
-        # Every reader wakes up to look at its file: only when there is something new.
+        # Readers are notified only of changes, because each of them then checks its file.
         elif progress != former:
             self._notify()
         return reader
 
     async def _write(self, ingest: Ingest) -> None:
         if await self._content.blobs.stat(self._digest) is not None:
-            await ingest.abort()  # another process has stored it since we looked
+            await ingest.abort()  # another process has just stored it
             return
         self.is_writer = True  # only now: readers of a stored blob must not wait for our empty file
         try:
             resumed = await ingest.resume(self._request.size)
-            if not ingest.is_complete:  # else its writer died just before the end
+            if not ingest.is_complete:  # if complete, its writer died just before the end
                 await self._fetch(ingest, resumed)
             self._start(await ingest.verify())
             await ingest.commit(self._notify)
         except StoreError:
-            await ingest.abort()  # readers then go on straight from the upstream
+            await ingest.abort()  # readers then get the rest from the upstream
             raise
 
     async def _fetch(self, ingest: Ingest, resumed: int) -> None:
@@ -172,7 +172,8 @@ class Download:
         async with Batcher(chunks) as batcher:
             while batch := await batcher.take():
                 if not self._has_bytes:
-                    # An earlier writer's info may state another size: replace it before the bytes.
+                    # The file of an earlier writer may state another size: replace it before the
+                    # bytes.
                     if info is not None:
                         await in_thread(self._announce, ingest, download, suspects)
                     await ingest.append_first(batch.pop(0), download.size)
@@ -183,22 +184,22 @@ class Download:
                         "download started", size=download.size, endpoint=download.endpoint
                     )
                 if batch:
-                    # The size is what the upstream states, now that bytes have come: a manifest may
-                    # state a wrong one, for which other blobs would be evicted.
+                    # The size is now the one that the upstream states. The size in a manifest may
+                    # be wrong, and too many blobs would be evicted for it.
                     await ingest.append(batch, download.size)
                     self._notify()
-        # Before the check, after which this process may die, or another may ask the upstream again.
-        # If an earlier writer's bytes may be the wrong ones, no endpoint is suspected.
+        # Written before the check of the digest: after it this process may die, or another process
+        # may start a download. If an earlier writer's bytes may be wrong, no endpoint is suspected.
         if not resumed and not ingest.is_complete:
             self._announce(ingest, download, (*suspects, *download.mark_suspect()))
 
     def _announce(self, ingest: Ingest, download: BlobDownload, suspects: Sequence[str]) -> None:
-        """Tell the other processes; `suspects` stay recorded until the blob is whole."""
+        """Write information for other processes; `suspects` stay in it until the blob is whole."""
         repository, endpoint = str(self._request.repository), download.endpoint
         ingest.write_info(IngestInfo(download.size, repository, endpoint, self._clock(), suspects))
 
     def _start(self, size: int | None) -> None:
-        """Let readers begin: there are bytes for them."""
+        """Let readers begin, because the first bytes are there."""
         self._has_bytes = True
         self.size = size
         self._notify()

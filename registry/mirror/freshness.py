@@ -18,9 +18,9 @@ def find_freshness(
 ) -> Freshness:
     """Return the freshness of a tag that its upstream confirmed at `checked` (epoch seconds).
 
-    After a clock was set back, `checked` may be later than `now`. The tag is then fresh only if
-    they differ by at most `fresh_for`, so that it is not served unasked for a very long time.
-    An offline mirror has no upstream to ask, so every tag is fresh.
+    If a clock was set back, `checked` may be later than `now`. The tag is then fresh only if the
+    two differ by at most `fresh_for`; otherwise the upstream would not be asked for a very long
+    time. An offline mirror has no upstream to ask, so every tag is fresh.
     """
     age = abs(now - checked)
     if offline or age <= tags.fresh_for or tags.is_immutable(tag):

@@ -1,7 +1,7 @@
-"""Manifests that one process can answer without an upstream: from memory, or from the disk.
+"""Manifests that one process can serve without an upstream: from memory, or from the disk.
 
-`ManifestMemory` keeps parsed manifests. `ManifestCache` puts them there, and decides by the catalog
-whether a tag still leads to the manifest that is in memory.
+`ManifestMemory` keeps parsed manifests. `ManifestCache` fills it, and asks the catalog whether a
+tag still leads to the manifest in memory.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository, Tag
 
 PERIOD = 1.0  # seconds after which a change that another process made is seen at the latest
-RETRY = 10.0  # seconds between two attempts to store what the disk has refused
+RETRY = 10.0  # seconds between two attempts to store manifests that the disk has refused
 OVERHEAD = 2048  # bytes that an entry takes besides the manifest itself, roughly
 
 
 @dataclass(frozen=True, slots=True)
 class KnownManifest:
-    """The manifest that a reference leads to, and when an upstream last said so (epoch s)."""
+    """The manifest that a reference leads to, and when this was last confirmed (epoch s)."""
 
     manifest: Manifest
     checked: float
@@ -33,7 +33,7 @@ class KnownManifest:
 @dataclass(frozen=True, slots=True)
 class _Remembered:
     known: KnownManifest
-    generation: int  # of the memory, when what the catalog says was read
+    generation: int  # the generation when the catalog was read
 
 
 class ManifestMemory:
@@ -52,7 +52,7 @@ class ManifestMemory:
 
     @property
     def generation(self) -> int:
-        """The current generation; to be read before the catalog is."""
+        """The current generation; callers read it before they read the catalog."""
         return self._generation
 
     def get(self, repository: Repository, reference: Reference) -> KnownManifest | None:
@@ -77,8 +77,8 @@ class ManifestMemory:
     ) -> None:
         """Add or replace an entry, and remove the least recently used ones beyond the limit.
 
-        `generation` is the one that was current before the catalog was read or written: if a change
-        was noticed since, the entry may be older than that change.
+        `generation` is the generation before the catalog was read or written. If a change was
+        noticed after that, the entry may be out of date, and has an old generation.
         """
         key = (repository, reference)
         self._remove(key)
@@ -106,7 +106,7 @@ def _measure(known: KnownManifest) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _CatalogEntry:
-    """What the catalog says of a reference that a repository has."""
+    """The fields that the catalog has for a reference of a repository."""
 
     digest: Digest
     media_type: str
@@ -148,7 +148,7 @@ class ManifestCache:
             self._memory.begin_generation()
 
     async def keep_storing(self) -> None:
-        """Store manifests that the disk has refused, as soon as it takes them, until cancelled."""
+        """Try again and again to store manifests that the disk has refused, until cancelled."""
         while True:
             await asyncio.sleep(RETRY)
             await self.store_again()
@@ -167,19 +167,19 @@ class ManifestCache:
             self._unrecorded.discard(key)
 
     def _is_newer(self, repository: Repository, reference: Reference, known: KnownManifest) -> bool:
-        """Whether the catalog has nothing as new, which another process may have recorded."""
+        """Whether `known` is newer than the record in the catalog, if there is one."""
         if not isinstance(reference, Tag):
             return True
         try:
             record = self._catalog.find_tag(repository, reference)
         except StoreError:
-            return True  # to store it fails too, and it is tried again
+            return True  # storing it then fails too, and is tried again
         return record is None or record.checked < known.checked
 
     def remember(self, repository: Repository, reference: Reference) -> KnownManifest | None:
-        """Return the manifest if it is in memory; reads no file.
+        """Return the manifest if it is in memory; this reads no file.
 
-        The catalog is asked only after a change of tags or repositories. What was parsed once is
+        The catalog is read only after a change of tags or repositories. A manifest in memory is
         not parsed again.
 
         Raises:
@@ -243,7 +243,7 @@ class ManifestCache:
         return None
 
     async def recall_bytes(self, digest: Digest) -> Manifest | None:
-        """Return a stored manifest of any repository; the caller knows who may have it.
+        """Return a stored manifest of any repository; the caller checks the permission.
 
         Raises:
             StoreError: the disk or the catalog refused.
@@ -258,9 +258,9 @@ class ManifestCache:
     async def keep(
         self, repository: Repository, reference: Reference, manifest: Manifest, now: float
     ) -> KnownManifest:
-        """Store a verified manifest, and record that an upstream said at `now` where it is.
+        """Store a verified manifest, and record that `reference` led to it at `now`.
 
-        A manifest that the disk refuses is in memory only, and stored when the disk takes it.
+        If the disk refuses the manifest, it is kept in memory, and stored later.
         """
         generation = self._memory.generation
         tag = reference if isinstance(reference, Tag) else None
@@ -275,7 +275,7 @@ class ManifestCache:
     ) -> KnownManifest:
         """Record that an upstream said at `now` that the tag still leads to this manifest.
 
-        If the disk refuses, that is logged, and only this process knows it.
+        If the disk refuses, that is logged, and other processes do not know the new time.
         """
         known = KnownManifest(manifest, now)
         self._memory.put(repository, tag, known, self._memory.generation)

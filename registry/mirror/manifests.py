@@ -1,6 +1,6 @@
 """How the mirror answers a request for a manifest.
 
-A manifest that is known and fresh is served at once. For any other one the upstream is asked.
+A manifest that is known and fresh is served at once. For other manifests the upstream is asked.
 """
 
 import asyncio
@@ -29,12 +29,12 @@ from registry.oci.names import Reference, Repository, Tag
 from registry.settings.model import TagSettings
 
 ANSWER_WAIT = 1.5  # seconds that a known tag waits for its upstream before it is served stale
-SLOW_FOR = 10.0  # seconds for which known tags do not wait again for an upstream that took longer
+SLOW_FOR = 10.0  # seconds without another wait for an upstream that took longer
 
 
 @dataclass(frozen=True, slots=True)
 class ServedManifest:
-    """A manifest for a client; `warning` says why it may be out of date, and is else empty."""
+    """A manifest for a client; `warning` says why it may be out of date (empty: it is not)."""
 
     manifest: Manifest
     origin: CacheStatus
@@ -71,9 +71,9 @@ class Manifests:
         """Return the manifest that `reference` leads to, and note that a client pulled it.
 
         Raises:
-            ManifestUnknown: the repository does not have it. Or it is not stored here, and the
-                mirror is offline or the upstream does not let the mirror have it.
-            UpstreamError: it is not stored here, and the upstream does not answer the question.
+            ManifestUnknown: the repository does not have the manifest. Or it is not stored, and the
+                mirror is offline or the upstream denies it to the mirror.
+            UpstreamError: the manifest is not stored, and the upstream does not answer.
             StoreError: the disk or the catalog refused.
         """
         served = await self._find(repository, reference)
@@ -81,7 +81,7 @@ class Manifests:
         return served
 
     async def refresh(self, repository: Repository, reference: Reference) -> ServedManifest:
-        """Return the manifest that `reference` leads to by its upstream; not counted as a pull.
+        """Ask the upstream what `reference` leads to, and return it; this is not noted as a pull.
 
         Raises:
             ManifestUnknown: the repository does not have it, or the mirror is offline, or the
@@ -114,7 +114,7 @@ class Manifests:
         now = self._clock()
         known = self._remember_fresh(repository, reference, now)
         if known is None:
-            # Another process may have stored or checked it since this one did.
+            # Another process may have stored the manifest, or asked the upstream, in the meantime.
             known = await self._cache.recall(repository, reference)
         freshness = Freshness.EXPIRED
         if known is not None:
@@ -136,9 +136,9 @@ class Manifests:
     def is_fresh(
         self, repository: Repository, reference: Reference, digest: Digest, client: str | None
     ) -> bool:
-        """Whether `get` would return the manifest with this digest from memory without asking.
+        """Whether `get` would return this manifest from memory, without asking the upstream.
 
-        If so, the pull by this client is noted.
+        If so, this notes a pull by the client.
         """
         try:
             known = self._remember_fresh(repository, reference, self._clock())
@@ -219,7 +219,7 @@ class Manifests:
 def _as_unknown(
     repository: Repository, reference: Reference, error: Unknown | UpstreamDenied | UpstreamOffline
 ) -> Unknown:
-    """Return "not found" for what an upstream refuses: the mirror's clients cannot have it."""
+    """Return "not found" for an upstream's refusal, because clients cannot have the manifest."""
     if isinstance(error, Unknown):
         return error.copy()
     return ManifestUnknown(str(repository), str(reference), str(error))

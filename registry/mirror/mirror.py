@@ -1,4 +1,4 @@
-"""What pulls are answered from."""
+"""The object that answers pulls."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from registry.mirror.tags_and_referrers import TagsAndReferrers
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """`table` names the upstream of a request; the others find what was asked for."""
+    """`table` finds the repository of a request; the others find manifests, blobs and lists."""
 
     table: UpstreamTable
     manifests: Manifests

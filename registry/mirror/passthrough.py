@@ -24,15 +24,15 @@ async def pass_through(
     stop: int | None,
     reader: PartialReader | None,
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the bytes from `sent.stop` to `stop`, straight from the upstream.
+    """Yield the bytes from `sent.stop` to `stop` from the upstream, without storing them.
 
-    `sent` are the bytes that the client already has; `reader` has them. If `stop` is the end of the
-    blob, all of the blob is hashed, also what comes before `sent`, and the last byte is held back
-    until the digest has been checked.
+    `sent` is the span that the client already has; `reader` can read these bytes. If `stop` is the
+    end of the blob, the whole blob is hashed, including the bytes before `sent`, and the last byte
+    is yielded only after the digest was checked.
 
     Raises:
-        DigestMismatch: the bytes are wrong; the last one was not yielded.
-        UpstreamError, BlobUnknown: as `BlobDownload.stream` does.
+        DigestMismatch: the bytes are wrong; the last byte was not yielded.
+        UpstreamError, BlobUnknown: as for `BlobDownload.stream`.
     """
     hasher = digest.hasher()
     is_end = stop in (None, download.size)
@@ -53,7 +53,7 @@ async def pass_through(
 
 
 async def _hash_file(reader: PartialReader | None, stop: int, hasher: "_Hash") -> int:
-    """Hash the bytes of the file before `stop`; return how many were there."""
+    """Hash the bytes of the file before `stop`; return how many bytes were hashed."""
     at = 0
     while reader is not None and at < stop:
         piece = await in_thread(reader.read, at, min(_PIECE, stop - at))

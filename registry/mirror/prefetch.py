@@ -20,12 +20,12 @@ AT_ONCE = 4  # blobs of one image that are downloaded at the same time
 
 @dataclass(slots=True)
 class PrefetchResult:
-    """What was prefetched: the digest that the name leads to now, and `fetched` bytes.
+    """The result for one image: the digest that the name leads to now, and `fetched` bytes.
 
-    `attached` counts the signatures, SBOMs and attestations that are stored with the image.
-    `unavailable` are wanted platforms for which an index has no manifest, while it has manifests
-    for other wanted ones. `only_platform` is the platform of an image without an index, if another
-    one was wanted. `failures` say what could not be downloaded, and why.
+    `attached` is the number of signatures, SBOMs and attestations that are stored with the image.
+    `unavailable` are wanted platforms for which the index has no manifest, if it has manifests for
+    other wanted platforms. `only_platform` is the platform of an image without an index, if another
+    platform was wanted. `failures` are sentences about failed downloads.
     """
 
     digest: Digest
@@ -37,7 +37,7 @@ class PrefetchResult:
 
 
 class PrefetchListener(Protocol):
-    """Gets the progress of a prefetch, to show it."""
+    """Is called with the progress of a prefetch, to show it."""
 
     def expect(self, image: str, blobs: Iterable[Descriptor]) -> None:
         """The prefetch is going to download these blobs for an image."""
@@ -50,7 +50,7 @@ class PrefetchListener(Protocol):
 
 
 class Prefetcher:
-    """Downloads what is missing of images."""
+    """Downloads the missing manifests and blobs of images."""
 
     def __init__(self, manifests: Manifests, blobs: Blobs, referrers: ReferrerFetcher) -> None:
         self._manifests = manifests
@@ -66,9 +66,10 @@ class Prefetcher:
         watch: PrefetchListener | None = None,
         with_attached: bool = False,
     ) -> PrefetchResult:
-        """Ask the upstream what `reference` leads to now, and download what is missing of it.
+        """Ask the upstream what `reference` leads to now, and download its missing parts.
 
-        Of an index, only the manifests for `platforms` are downloaded, all of them if it is empty.
+        For an index, only the manifests for `platforms` are downloaded; all if `platforms` is
+        empty.
 
         Raises:
             Unknown, UpstreamError: the upstream does not have the image, or does not answer.
@@ -94,7 +95,7 @@ class Prefetcher:
         return result
 
     def measure(self, blob: Descriptor) -> int:
-        """Return how many bytes of a blob that is being downloaded have arrived."""
+        """Return how many bytes of a blob were downloaded until now."""
         return self._blobs.measure(blob.digest)
 
     async def _find_only_platform(self, root: Manifest, platforms: Sequence[str]) -> str:
@@ -158,7 +159,8 @@ class Prefetcher:
 def choose_manifests(image: str, manifest: Manifest, platforms: Sequence[str]) -> list[Digest]:
     """Return the manifests that an index lists for these platforms; all if `platforms` is empty.
 
-    If `manifest` is no index, that is the manifest itself. `image` is the name for the error.
+    If `manifest` is not an index, the result is the digest of the manifest. `image` is the name of
+    the image for the error.
 
     Raises:
         PlatformUnknown: the index has no manifest for any of the platforms.
@@ -199,7 +201,7 @@ def find_attestations(root: Manifest, chosen: Sequence[Digest]) -> list[Digest]:
 
 
 def format_failure(error: EntrepotError) -> str:
-    """Return the text of an error, and when to try again if the upstream said so."""
+    """Return the text of an error, with the time to try again if the upstream named one."""
     wait = error.retry_after if isinstance(error, UpstreamError) else None
     if not wait:
         return str(error)

@@ -1,4 +1,4 @@
-"""What prefetching an image would cost, found out beforehand. Nothing is stored or recorded."""
+"""Estimating the cost of prefetching an image: requests and bytes. Nothing is stored."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -15,10 +15,10 @@ from registry.oci.rate_limits import RateLimit
 
 @dataclass(frozen=True, slots=True)
 class CostEstimate:
-    """How many requests that count against the pull limit, and how many bytes, an image takes.
+    """How many requests of the pull limit, and how many bytes, prefetching an image takes.
 
-    `least` and `most` are numbers of requests, `missing` is in bytes. As long as the manifest of
-    the image is not stored, `most` is a guess (infinity for all platforms) and `missing` is None.
+    `least` and `most` are numbers of requests, `missing` is in bytes. If the manifest of the image
+    is not stored, `most` is a guess (infinity for all platforms) and `missing` is None.
     `unavailable` are the wanted platforms for which the image has no manifest.
     """
 
@@ -29,7 +29,7 @@ class CostEstimate:
 
 
 class CostEstimator:
-    """Estimates what images cost, and lists the pull limits that are left for it."""
+    """Estimates the cost of images, and lists the pull limits of the upstreams."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class CostEstimator:
         endpoints: Mapping[str, Sequence[str]],
         clock: Callable[[], float],
     ) -> None:
-        """`endpoints` are the origins of each upstream."""
+        """`endpoints` has the origins of the endpoints by upstream."""
         self._manifests = manifests
         self._blobs = blobs
         self._limits = limits
@@ -54,9 +54,10 @@ class CostEstimator:
         *,
         with_attached: bool,
     ) -> CostEstimate:
-        """Ask by HEAD, which is not counted, for the digest, and find out what is not stored.
+        """Ask for the digest of the image by HEAD, and estimate the cost of its missing parts.
 
-        The manifests of signatures and SBOMs come on top of this, if the image has any.
+        A HEAD does not count against the pull limit. Requests for signatures and SBOMs that the
+        image may have are not included.
 
         Raises:
             Unknown, UpstreamError: the upstream does not have the image, or does not answer.
@@ -81,14 +82,14 @@ class CostEstimator:
         return CostEstimate(requests, requests, missing, find_unavailable(root, platforms))
 
     async def _add_up_missing(self, manifests: Sequence[Manifest]) -> int:
-        """Return the bytes of all blobs of these manifests that are not stored."""
+        """Return the sum of the sizes of the blobs of these manifests that are not stored."""
         blobs = {blob.digest: blob for manifest in manifests for blob in manifest.blobs}
         return sum(
             [blob.size for blob in blobs.values() if not await self._blobs.is_here(blob.digest)]
         )
 
     async def list_rate_limits(self) -> dict[str, RateLimit]:
-        """Return the last pull limit of each upstream whose period is not over yet.
+        """Return the last known pull limit of each upstream, if its period is not over yet.
 
         Raises:
             StoreError: the catalog refused.

@@ -16,7 +16,7 @@ COSIGN = (".sig", ".att", ".sbom")  # suffixes of the tags that cosign makes fro
 
 
 class ReferrerFetcher:
-    """Downloads manifests that refer to images; an image without any is no failure."""
+    """Downloads manifests that refer to images; an image without referrers is not a failure."""
 
     def __init__(self, manifests: Manifests, lists: TagsAndReferrers) -> None:
         self._manifests = manifests
@@ -27,7 +27,7 @@ class ReferrerFetcher:
     ) -> tuple[list[Manifest], list[EntrepotError]]:
         """Return the manifests that refer to `subjects`, and the errors of failed requests.
 
-        Tags are asked for by HEAD, so that only those that exist count against the pull limit.
+        Tags are first asked for by HEAD, so that only existing tags count against the pull limit.
         """
         gate = asyncio.Semaphore(AT_ONCE)
         found: dict[Digest, Manifest] = {}
@@ -67,5 +67,5 @@ def _read_digests(entries: Sequence[dict[str, object]]) -> Iterator[Digest]:
     for entry in entries:
         try:
             yield Digest.parse(str(entry.get("digest")))
-        except DigestInvalid:  # the upstream listed something that is no digest
+        except DigestInvalid:  # the upstream listed a text that is not a digest
             continue

@@ -1,4 +1,4 @@
-"""Questions to upstreams about manifests; requests for the same reference share one question."""
+"""Asking upstreams about manifests; requests for the same reference share one question."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -26,7 +26,10 @@ class RevalidationResult:
 
 @dataclass(frozen=True, slots=True)
 class Revalidation:
-    """A running question, when it began (epoch seconds), and whether another request began it."""
+    """A question to an upstream; `task` asks it, and began at `began` (epoch seconds).
+
+    `is_joined` says that an earlier request has begun the question.
+    """
 
     task: asyncio.Task[RevalidationResult]
     began: float
@@ -34,7 +37,7 @@ class Revalidation:
 
 
 class Revalidator:
-    """Asks upstreams. A question runs to its end, also if the request that began it ends."""
+    """Asks upstreams. A question runs to its end, even if its first request is cancelled."""
 
     def __init__(
         self,
@@ -57,12 +60,11 @@ class Revalidator:
     def begin(
         self, repository: Repository, reference: Reference, *, must_ask: bool = False
     ) -> Revalidation:
-        """Return the running question about `reference`, or begin one.
+        """Return the question about `reference` that is running, or begin a question.
 
-        Unless `must_ask`, the upstream is not asked about a tag that is fresh by then.
-
-        The task raises Unknown or UpstreamError when no manifest was found, StoreError when the
-        disk or the catalog refused.
+        If another process has just confirmed a tag, the upstream is not asked, except if
+        `must_ask`. The task raises Unknown or UpstreamError if no manifest was found, and
+        StoreError if the disk or the catalog refused.
         """
         key = (repository, reference)
         running = self._running.get(key)
@@ -95,7 +97,7 @@ class Revalidator:
     async def _revalidate(
         self, repository: Repository, reference: Reference, *, must_ask: bool
     ) -> RevalidationResult:
-        # If another process asks the same, only one of both does; the other finds the answer.
+        # If two processes have the same question, one asks, and the other finds the answer.
         async with self._locks.try_hold(f"{repository}:{reference}"):
             known = await self._cache.recall(repository, reference)
             if known is not None and not self._has_to_ask(reference, known, must_ask=must_ask):
@@ -116,8 +118,8 @@ class Revalidator:
         source = self._sources[repository.registry]
         manifest = await self._cache.recall_bytes(digest)
         if manifest is not None:
-            # Another repository has the manifest. A HEAD says whether this one has it too, and
-            # registries do not count it as a pull.
+            # The manifest is stored for another repository. A HEAD shows whether this repository
+            # has it too, and does not count as a pull.
             if not self._cache.is_child(repository, digest):
                 await source.head_manifest(repository.name, digest)
             origin = CacheStatus.REVALIDATED
@@ -139,7 +141,7 @@ class Revalidator:
         manifest = await self._cache.recall_bytes(digest) if digest is not None else None
         origin = CacheStatus.REVALIDATED
         if manifest is None:
-            # By digest where it is known, so that the tag cannot move between the two requests.
+            # By digest if it is known, because the tag may move between the two requests.
             manifest = await source.get_manifest(repository.name, digest or tag)
             origin = CacheStatus.MISS
         return RevalidationResult(

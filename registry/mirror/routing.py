@@ -1,4 +1,4 @@
-"""Which registry and repository a request means. Pure.
+"""Finding the registry and repository of a request. Pure.
 
 Clients write the URL of a repository in five ways:
 
@@ -9,8 +9,8 @@ Clients write the URL of a repository in five ways:
     E  /v2/docker.io/library/nginx/...             direct use
 
 The host name may name a registry too: `docker.io.mirror.lan` means docker.io. Only configured
-upstreams are ever reached. A name that looks like another registry is unknown, and is not taken for
-a repository of the default upstream: that one could then answer with content of its own.
+upstreams are used. A name that looks like another registry is unknown. It is not taken for a
+repository of the default upstream, which could then answer with other content of that name.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,8 +26,8 @@ DOCKER_HUB = "docker.io"
 class RepositoryRequest:
     """Everything in a request that names a registry or a repository.
 
-    `name` is what the path has after `/v2/`, and `prefix` what it has before. `name` is empty where
-    a request names no repository: a ping, or the list of repositories. `namespace` is the value of
+    `name` is the part of the path after `/v2/`, and `prefix` the part before. `name` is empty if a
+    request names no repository: a ping, or the list of repositories. `namespace` is the value of
     the parameter `ns`, `host` the name in the Host header, without a port.
     """
 
@@ -39,9 +39,9 @@ class RepositoryRequest:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a request leads: to a repository or to an error; to neither if it has no name.
+    """The result of routing: a repository, or an error, or neither if the request names none.
 
-    `namespace` is the request's `ns` if a configured upstream has that name, and else empty.
+    `namespace` is the request's `ns` if a configured upstream has that name, and otherwise empty.
     """
 
     namespace: str
@@ -50,7 +50,7 @@ class Route:
 
 
 class UpstreamTable:
-    """The configured upstreams, by each of their names."""
+    """The configured upstreams by name and by alias."""
 
     def __init__(self, aliases: Mapping[str, Iterable[str]], default: str) -> None:
         """`aliases` maps each upstream to its other names."""
@@ -61,11 +61,11 @@ class UpstreamTable:
             self._by_name.update(dict.fromkeys(others, name))
 
     def route(self, request: RepositoryRequest) -> Route:
-        """Return where a request leads.
+        """Return the route of a request.
 
         The error is `NameUnknown` if the request names a registry that is not configured, and
-        `NameInvalid` if what is left is not a repository name. A wrong prefix is an error even
-        without a repository, so that a wrong mirror URL shows at the first ping.
+        `NameInvalid` if the rest of the path is not a repository name. A wrong prefix is an error
+        even without a repository, so that the first ping shows a wrong mirror URL.
         """
         namespace = request.namespace if request.namespace in self._by_name else ""
         try:
@@ -113,11 +113,11 @@ class UpstreamTable:
 
 
 def _is_host_name(segment: str) -> bool:
-    # A repository name may begin with a word that is another upstream's alias without a dot, such
-    # as `localhost`. It does not begin with a host name.
+    # A repository name may begin with a word that is also the alias of an upstream, such as
+    # `localhost`. A repository name does not begin with a host name.
     return "." in segment or ":" in segment
 
 
 def _looks_like_registry(segment: str) -> bool:
-    # The rule by which docker tells a registry from a user name in a reference.
+    # The rule by which docker distinguishes a registry from a user name in a reference.
     return _is_host_name(segment) or segment == "localhost"

@@ -68,9 +68,9 @@ class TagsAndReferrers:
         """Return the tags of a repository in ASCII order.
 
         Raises:
-            NameUnknown: the upstream does not have the repository. Or the mirror has nothing of it,
-                and is offline or may not have it.
-            UpstreamError: there is no former list, and the upstream does not answer.
+            NameUnknown: the upstream does not have the repository. Or the mirror knows no tags, and
+                is offline or the upstream denies it the list.
+            UpstreamError: the upstream does not answer, and no earlier list is recorded.
         """
         source = self._sources[repository.registry]
         try:
@@ -82,12 +82,12 @@ class TagsAndReferrers:
             return ServedList(seen, CacheStatus.STALE, "only the tags pulled through this mirror")
 
     async def list_referrers(self, repository: Repository, digest: Digest) -> ServedList:
-        """Return the descriptors of what refers to `digest`.
+        """Return the descriptors of the manifests that refer to `digest`.
 
         Raises:
-            ReferrersUnsupported: the upstream has no such API, or the mirror is offline and has no
-                referrers; clients then use the referrers tag scheme.
-            UpstreamError: there is no former list, and the upstream does not answer. An empty
+            ReferrersUnsupported: the upstream has no referrers API or denies it, or the mirror is
+                offline and knows no referrers; clients then use the referrers tag scheme.
+            UpstreamError: the upstream does not answer, and no earlier list is recorded. An empty
                 list would hide signatures.
         """
         source = self._sources[repository.registry]
@@ -135,7 +135,8 @@ class TagsAndReferrers:
         try:
             entries = await ask()
         except Unknown as error:
-            # Added here, not by the requests that wait: another request may come before they run.
+            # Added in this task, and not by the waiting requests: a new request may run before
+            # them.
             self._missing.add((repository, subject), error, self._clock())
             raise
         try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from registry.errors import RangeUnsatisfiable
 
-MAX_SPANS = 64  # ranges of one request; where there are more, the whole content is the answer
+MAX_SPANS = 64  # ranges of one request; for more ranges, the whole content is sent
 _RANGE = re.compile(r"([0-9]*)-([0-9]*)")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
 
@@ -24,10 +24,10 @@ class Span:
 
 
 def parse_range(header: str | None, size: int) -> tuple[Span, ...]:
-    """Return the spans that a `Range` header asks for, of `size` bytes; `()` means the whole.
+    """Return the spans of a `Range` header for content of `size` bytes; `()` means the whole.
 
     A header is ignored if it is malformed, has another unit, or has more than 64 ranges; RFC 9110
-    allows that. Of several ranges, those outside of the content are dropped (14.1.2).
+    allows that. Ranges outside of the content are left out (section 14.1.2).
 
     Raises:
         RangeUnsatisfiable: the header is well-formed, but every range is outside of the content.
@@ -64,7 +64,7 @@ def _resolve(first: str, last: str, size: int) -> Span | None:
 
 
 def parse_content_range(header: str) -> tuple[Span, int | None] | None:
-    """Read `bytes a-b/size` into a span and the size (None for `*`); None where it is malformed."""
+    """Read `bytes a-b/size`: return the span and the size (None for `*`), or None if malformed."""
     found = _CONTENT_RANGE.fullmatch(header.strip())
     if found is None:
         return None

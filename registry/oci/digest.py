@@ -9,17 +9,16 @@ from registry.errors import DigestInvalid
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-# Only registered algorithms that every client verifies. The anchored, fixed-length pattern is also
-# what makes digests safe as file names: no other text becomes part of a path.
+# Only registered algorithms that every client verifies. The pattern matches the whole text and
+# fixes its length, so digests are safe as file names.
 _GRAMMAR = re.compile(r"(sha256):([0-9a-f]{64})|(sha512):([0-9a-f]{128})")
 
 
 class Digest(str):
-    """A digest as text: `sha256:<64 hex>` or `sha512:<128 hex>`, checked when it is made.
+    """A digest as text: `sha256:<64 hex>` or `sha512:<128 hex>`; it is checked when it is made.
 
-    `algorithm` is the part before the colon, `encoded` the lower-case hex after it. Digests are
-    text because they are written into every path, header and catalog row, and compared and hashed
-    all the time.
+    `algorithm` is the part before the colon, `encoded` the lower-case hex after it. A digest is a
+    `str`, because digests are written into paths, headers and catalog rows, and often compared.
     """
 
     __slots__ = ("algorithm", "encoded")
@@ -31,7 +30,8 @@ class Digest(str):
         """Check and store the text.
 
         Raises:
-            DigestInvalid: anything else, including upper-case hex and other algorithms.
+            DigestInvalid: the text is not a digest; upper-case hex and other algorithms are
+                refused.
         """
         if _GRAMMAR.fullmatch(text) is None:
             raise DigestInvalid(text)
@@ -41,10 +41,10 @@ class Digest(str):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a digest that somebody else wrote.
+        """Read a digest from a request, an upstream or a file.
 
         Raises:
-            DigestInvalid: it is not a digest, or its algorithm is not supported.
+            DigestInvalid: the text is not a digest, or its algorithm is not supported.
         """
         return cls(text)
 

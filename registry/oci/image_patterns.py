@@ -1,4 +1,4 @@
-"""Names of images as people type them: short names as docker has them, and globs."""
+"""Names of images as people type them: short names as in docker, and globs."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -15,7 +15,9 @@ _GLOB = frozenset("*?[")
 
 
 def parse_image(text: str, default_registry: str) -> tuple[Repository, Reference]:
-    """Read an image as docker does: the default tag is `latest`, the default registry is given.
+    """Read the name of an image as docker does; without a tag or digest it gets the tag `latest`.
+
+    A name without a registry belongs to `default_registry`.
 
     Raises:
         InvalidInput: the registry, the name, the tag or the digest is outside of its grammar.
@@ -37,7 +39,7 @@ class ImagePattern:
 
     @classmethod
     def parse(cls, text: str, default_registry: str) -> "ImagePattern":
-        """Read a pattern: a `*` matches any characters, also `/`."""
+        """Read a pattern; a `*` in it matches any characters, including `/`."""
         name, _, digest = text.partition("@")
         untagged, tag = _split_tag(name)
         if not untagged.startswith("*"):
@@ -49,7 +51,7 @@ class ImagePattern:
         """Read a name or a glob; a name without a tag means `latest`.
 
         Raises:
-            InvalidInput: it is not a glob, and outside of the grammar of names.
+            InvalidInput: the text is not a glob, and outside of the grammar of names.
         """
         if is_pattern(text):
             return cls.parse(text, default_registry)

@@ -35,7 +35,7 @@ _FOLDED_FIELDS = frozenset(field.casefold() for field in _FIELDS)
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """A reference of a manifest to a blob or another manifest; `size` in bytes."""
+    """A reference from a manifest to a blob or to another manifest; `size` in bytes."""
 
     media_type: str
     digest: Digest
@@ -46,10 +46,10 @@ class Descriptor:
 class Manifest:
     """A manifest as stored: its bytes, and what they refer to.
 
-    `children` are the manifests of an index, `blobs` the config and layers of an image, in their
-    order, each once. `layers` are all layers in their order; the same layer may be there twice.
-    `platforms` has the platforms of the children that have one, by digest (as text).
-    `artifact_type` and `annotations` are those that a referrers list shows.
+    `children` are the manifests that an index lists, `blobs` the config and layers of an image, in
+    order, each once. `layers` are all layers in order; one layer may occur twice. `platforms` has
+    the platforms of the children that have a platform, by digest (as text). `artifact_type` and
+    `annotations` are the fields for a referrers list.
     """
 
     raw: bytes
@@ -70,11 +70,12 @@ class Manifest:
 
 
 def parse_manifest(raw: bytes, content_type: str, digest: Digest | None = None) -> Manifest:
-    """Read a manifest that came with `content_type` and has `digest` (default: compute its sha256).
+    """Read a manifest with the Content-Type `content_type`.
 
-    A document is refused if two clients could read two images out of it: if a JSON key is there
-    twice or in another case, if it could be an index and an image (CVE-2021-41190), or if
-    `mediaType` differs from the header, or is missing where the type requires it.
+    `digest` is its digest; if it is None, the sha256 is computed. A document is refused if two
+    clients could read different images from it: if a JSON key occurs twice or in another case, if
+    it could be both an index and an image (CVE-2021-41190), or if `mediaType` differs from the
+    header, or is missing although the type requires it.
 
     Raises:
         ManifestInvalid: see above; or it is not JSON, over 4 MiB, schema 1, or of an unknown type.
@@ -126,14 +127,14 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_other_case(found: Mapping[str, Any]) -> None:
-    # Clients in Go ignore the case of keys, so they would read fields that we do not read.
+    # Clients in Go ignore the case of keys, so they would read fields that this parser does not.
     for key in found:
         if key not in _FIELDS and key.casefold() in _FOLDED_FIELDS:
             raise ManifestInvalid(f"the key {key[:30]!r} is a field of manifests in another case")
 
 
 def _refuse_surrogates(raw: bytes, document: dict[str, Any]) -> None:
-    # An escape can write half of a surrogate pair, which cannot be stored as UTF-8.
+    # A JSON escape can be half of a surrogate pair, which cannot be stored as UTF-8.
     if b"\\ud" in raw.lower():
         try:
             json.dumps(document, ensure_ascii=False).encode()
@@ -164,7 +165,7 @@ def _refuse_ambiguity(document: dict[str, Any], media_type: str) -> None:
     if (media_type in media_types.INDEXES) is not is_index:
         raise ManifestInvalid(f"its fields are not those of {media_type}")
     if not document.get("mediaType") and media_type not in media_types.WITHOUT_MEDIA_TYPE:
-        # Otherwise the first answer with these bytes would decide what type they have.
+        # Otherwise the first Content-Type with these bytes would decide their type.
         raise ManifestInvalid(f"it has no mediaType, which {media_type} must have")
 
 
@@ -207,7 +208,7 @@ def _read_descriptor(entry: object) -> Descriptor:
 
 
 def _artifact_type(document: dict[str, Any]) -> str:
-    # distribution-spec, "Listing Referrers": artifactType, else the config's media type.
+    # distribution-spec, "Listing Referrers": artifactType, or otherwise the config's media type.
     named = document.get("artifactType")
     if isinstance(named, str) and named:
         return named

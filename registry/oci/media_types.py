@@ -21,8 +21,8 @@ WITHOUT_MEDIA_TYPE = frozenset({OCI_INDEX, OCI_MANIFEST})
 BLOB = "application/octet-stream"
 JSON = "application/json"
 
-# `Accept` of every request to an upstream, whatever the client accepts: the answer is stored for
-# other clients too. Schema 1 is missing, so that no upstream converts a manifest to it.
+# `Accept` of every request to an upstream. It does not depend on the client, because the answer is
+# stored for other clients too. Without schema 1 in it, no upstream converts a manifest to schema 1.
 ACCEPT_MANIFESTS = ", ".join((OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST, OCI_ARTIFACT))
 
 

@@ -9,8 +9,8 @@ from registry.oci.digest import Digest
 _SEGMENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
-# A registry as references write it: a host with an optional port. Underscores are not legal in host
-# names, but container networks use them.
+# A registry in a reference: a host with an optional port. Underscores are not legal in host names,
+# but container networks use them.
 _REGISTRY = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?(?::[0-9]{1,5})?")
 
 MAX_NAME = 255  # "many clients impose a limit of 255 characters", distribution-spec
@@ -44,7 +44,7 @@ def parse_name(text: str) -> str:
     """Return `text` if it is a repository name.
 
     Raises:
-        NameInvalid: it is outside of the grammar, or longer than 255 characters.
+        NameInvalid: the text is outside of the grammar, or longer than 255 characters.
     """
     if len(text) > MAX_NAME or _NAME.fullmatch(text) is None:
         raise NameInvalid(text)
@@ -55,7 +55,7 @@ def parse_registry(text: str) -> str:
     """Return `text` if it is a registry's `host[:port]` in lower case.
 
     Raises:
-        NameInvalid: it is not, or it is longer than 255 characters.
+        NameInvalid: the text is not a registry, or longer than 255 characters.
     """
     if len(text) > MAX_NAME or ".." in text or _REGISTRY.fullmatch(text) is None:
         raise NameInvalid(text)
@@ -76,8 +76,8 @@ def parse_reference(text: str) -> Reference:
     """Read a tag or a digest. A text with a colon is a digest, because tags have none.
 
     Raises:
-        DigestInvalid: it has a colon, and is not a digest.
-        TagInvalid: it has no colon, and is not a tag.
+        DigestInvalid: the text has a colon, and is not a digest.
+        TagInvalid: the text has no colon, and is not a tag.
     """
     if ":" in text:
         return Digest.parse(text)

@@ -16,10 +16,10 @@ class Page:
 
 
 def parse_count(text: str | None) -> int | None:
-    """Read the parameter `n`; None where there is none.
+    """Read the parameter `n`; None if the request has no `n`.
 
     Raises:
-        PaginationInvalid: it is not a whole number of 0 or more.
+        PaginationInvalid: `n` is not a whole number of 0 or more.
     """
     if text is None:
         return None
@@ -31,8 +31,8 @@ def parse_count(text: str | None) -> int | None:
 def cut_page(entries: Sequence[str], count: int | None, last: str | None) -> Page:
     """Return a page of `entries`, which are sorted as ASCII text.
 
-    The page begins after `last`, even if there is no such entry. It has at most `count` entries;
-    with a `count` of 0 it is empty and the last one, as the specification says.
+    The page begins after `last`, even if `entries` does not contain `last`. It has at most `count`
+    entries. If `count` is 0, the page is empty and the last page, as the specification says.
     """
     start = bisect_right(entries, last) if last else 0
     if count is None:

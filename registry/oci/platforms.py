@@ -9,7 +9,7 @@ from typing import Any
 
 from registry.errors import PlatformInvalid
 
-# The architectures of the specification (GOARCH), by the names that Python has for them.
+# The architectures of the specification (GOARCH), by their names in Python.
 _MACHINES = MappingProxyType(
     {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7", "i686": "386"}
 )
@@ -21,15 +21,15 @@ _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9.]+)?")
 
 
 def read_platforms(index: bytes) -> dict[str, str]:
-    """Return the same as `map_platforms`, from the bytes of a document; empty if it is not JSON."""
+    """Return `map_platforms` of the bytes of a document; empty if the bytes are not JSON."""
     return map_platforms(_read(index))
 
 
 def map_platforms(index: Mapping[str, Any]) -> dict[str, str]:
     """Return the platform of each manifest of an index, by digest (as text).
 
-    Manifests without a platform are missing, and so are those for `unknown/unknown`, which describe
-    other manifests. The result is empty for a document that is not an index.
+    Manifests without a platform are left out, and so are manifests for `unknown/unknown`, which
+    describe other manifests. The result is empty if the document is not an index.
     """
     found = {}
     for digest, entry in _list_entries(index):
@@ -40,7 +40,7 @@ def map_platforms(index: Mapping[str, Any]) -> dict[str, str]:
 
 
 def find_attestations(index: bytes, subjects: Collection[str]) -> set[str]:
-    """Return the digests of the manifests in an index that BuildKit wrote about `subjects`."""
+    """Return the digests of the attestations in an index that BuildKit made for `subjects`."""
     found = set()
     for digest, entry in _list_entries(_read(index)):
         annotations = entry.get("annotations")
@@ -86,7 +86,7 @@ def parse_platform(text: str) -> str:
     """Read `os/architecture[/variant]`, or an architecture alone, which means Linux.
 
     Raises:
-        PlatformInvalid: it is anything else, also `all`.
+        PlatformInvalid: the text is anything else; `all` is refused too.
     """
     name = text if "/" in text else f"linux/{text}"
     if text == ALL or _PLATFORM.fullmatch(name) is None:
@@ -97,8 +97,8 @@ def parse_platform(text: str) -> str:
 def matches(wanted: str, found: str) -> bool:
     """Whether a manifest for the platform `found` runs on `wanted`.
 
-    If `wanted` has no variant, any variant matches. `arm64` and `arm64/v8` are the same, as in
-    containerd.
+    If `wanted` has no variant, any variant matches. As in containerd, `arm64` and `arm64/v8` are
+    the same.
     """
     if wanted == "linux/arm64/v8":
         wanted = "linux/arm64"
@@ -106,19 +106,19 @@ def matches(wanted: str, found: str) -> bool:
 
 
 def list_missing(wanted: Iterable[str], found: Collection[str]) -> list[str]:
-    """Return the platforms that are wanted and match none of those found, in their order."""
+    """Return the wanted platforms that match none of the found platforms, in order."""
     return [name for name in wanted if not any(matches(name, each) for each in found)]
 
 
 def is_for_another(config: str, wanted: Iterable[str]) -> bool:
-    """Whether an image with this platform in its config is not for all of those wanted.
+    """Whether an image with this platform in its config is not made for all wanted platforms.
 
-    Many configs name no variant: then the image may be for any variant.
+    Many configs name no variant: then the image may be made for any variant.
     """
     return any(not (matches(name, config) or name.startswith(f"{config}/")) for name in wanted)
 
 
 def own_platform() -> str:
-    """Return the platform of containers on this machine."""
+    """Return the platform that containers have on this machine."""
     machine = platform.machine()
     return f"linux/{_MACHINES.get(machine, machine)}"

@@ -1,7 +1,7 @@
 """The pull limit of an upstream: how many manifests it lets a client pull in a period.
 
-Rooms that may not import each other use this type: `upstream/` reads a limit from headers, and
-`catalog/` stores it.
+`upstream/` reads a limit from headers, and `catalog/` stores it. These rooms may not import each
+other, so the type is in `oci/`.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 class RateLimit:
     """`remaining` of `allowed` counted requests in `period` seconds.
 
-    `endpoint` is the origin that said so, at the time `seen` (epoch seconds). It counts requests by
-    `identity` (a user name, empty for anonymous) or by `source` (an address, empty if not said).
+    The endpoint with the origin `endpoint` reported this at the time `seen` (epoch seconds). It
+    counts requests by `identity` (a user name; empty for anonymous requests) or by `source` (an
+    address; empty if it does not say).
     """
 
     endpoint: str

@@ -1,1 +1,1 @@
-"""What is told of all this? Facts for pages, JSON and tables alike."""
+"""What do commands report? The facts for tables and for JSON."""

@@ -1,4 +1,4 @@
-"""The store as a whole: how full it is, what was evicted, whether it is right, its backups."""
+"""The reports of `entrepot cache`: usage, evictions, audits, and backups."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ _BY_COMMAND = "command"
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What takes the bytes that are used.
+    """What the used bytes are used for.
 
-    `blobs` are the bytes of complete blobs, `count` is the number of these, and `pinned` the bytes
-    of those that pins keep. `downloading` are bytes reserved for downloads, `damaged` the bytes of
-    blobs that were moved to `quarantine/`.
+    `blobs` are the bytes of complete blobs, `count` is the number of complete blobs, and `pinned`
+    are the bytes of blobs that pins keep. `downloading` are bytes that are reserved for downloads,
+    `damaged` the bytes of blobs that were moved to `quarantine/`.
     """
 
     blobs: int
@@ -31,9 +31,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class AuditState:
-    """How far the last audit is: the digest that it checked last, and when it began and ended.
+    """The state of the last audit: the last checked digest, and when the audit began and ended.
 
-    Both moments are epoch seconds; `began` is 0 if there was none, `ended` is 0 while it goes on.
+    Times are epoch seconds; `began` is 0 if there was no audit, `ended` is 0 if it has not ended.
     """
 
     position: str
@@ -43,10 +43,10 @@ class AuditState:
 
 @dataclass(frozen=True, slots=True)
 class CacheUsage:
-    """How many bytes are used, how many `limit` allows, and what takes them.
+    """How many bytes are used and for what, and how many bytes `limit` allows.
 
-    `free` are the bytes that the file system has free, of which `reserve` stay free. `images` is
-    the number of names. `audits` has the last audit by `command` and the last in the `background`.
+    The file system has `free` bytes, of which `reserve` stay free. `images` is the number of names.
+    `audits` has the state of the last audit of the auditors `command` and `background`.
     """
 
     used: int
@@ -59,7 +59,7 @@ class CacheUsage:
 
     @classmethod
     def of(cls, found: "UsageReport") -> Self:
-        """Return the report of what the store measured."""
+        """Return the report of the store's usage."""
         use = found.use
         return cls(
             used=found.used,
@@ -79,7 +79,7 @@ class CacheUsage:
 
 @dataclass(frozen=True, slots=True)
 class Eviction:
-    """`used` bytes before, `target` bytes wanted, and the bytes that were or would be freed."""
+    """An eviction: bytes `used` before, the `target`, and bytes `freed` (or that would be)."""
 
     used: int
     target: int
@@ -94,12 +94,12 @@ class Eviction:
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
-    """What an audit found: `checked` blobs of `bytes` bytes, and what was not right.
+    """The result of an audit: `checked` blobs of `bytes` bytes, and what was wrong.
 
-    `damaged` have other bytes than their digests say and were moved to `quarantine/`. `unknown`
-    were on disk without a record, and are recorded now. `missing` were recorded and are not on
-    disk; their records were removed. `unreadable` could not be read. `recovered_names` is the
-    number of tags and digests that were on disk without a record, and are recorded now.
+    `damaged` blobs do not agree with their digests, and were moved to `quarantine/`. `unknown`
+    blobs were on disk without a record, and are recorded now. `missing` blobs were recorded and not
+    on disk; their records were removed. `unreadable` blobs could not be read. `recovered_names` is
+    the number of tags and digests that were on disk without a record, and are recorded now.
     """
 
     checked: int
@@ -112,7 +112,7 @@ class AuditResult:
 
     @classmethod
     def of(cls, found: "Findings") -> Self:
-        """Return the report of an audit's findings."""
+        """Return the report of an audit from its findings."""
         return cls(
             checked=found.checked,
             bytes=found.size,
@@ -125,7 +125,7 @@ class AuditResult:
 
     @property
     def is_clean(self) -> bool:
-        """Whether everything was right."""
+        """Whether nothing was wrong."""
         wrong = (self.damaged, self.unknown, self.missing, self.unreadable)
         return not (self.recovered_names or any(wrong))
 
@@ -145,5 +145,5 @@ class BackupResult:
 
     @classmethod
     def of(cls, found: "BackedUp") -> Self:
-        """Return the report of a backup that was made."""
+        """Return the report of a backup from its result."""
         return cls(found.blobs, found.size, found.copied, found.names, found.damaged)

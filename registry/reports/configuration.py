@@ -1,4 +1,4 @@
-"""Whether the configuration can be used."""
+"""The reports of `entrepot config check`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class UsableConfiguration:
-    """A configuration without a fault; `file` is None where only the defaults apply."""
+    """A configuration that can be used; `file` is None if only the defaults apply."""
 
     file: Path | None
     upstreams: int
@@ -16,7 +16,7 @@ class UsableConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationFault:
-    """The setting `key` that cannot be used, why, and what to write instead (`cure`)."""
+    """A setting `key` that cannot be used; `why` is the reason, `cure` says what to write."""
 
     key: str
     why: str

@@ -1,4 +1,4 @@
-"""Images that are stored: what each consists of, and what was changed about them."""
+"""The reports of stored images, and of pins and removals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """One platform of an image, such as `linux/amd64`; empty where the image names none.
+    """One platform of an image; `platform` is empty if the image names no platform.
 
-    `complete` says whether all of it is stored. `missing` has the digests of the blobs that are not
-    stored, `missing_sizes` their sizes in bytes, `missing_bytes` the sum. Where the manifest itself
-    is missing, its digest is the only one in `missing`, `missing_sizes` is empty, and
-    `missing_bytes` is None, because only the manifest lists the blobs.
+    `complete` says whether all its blobs are stored. `missing` has the digests of the blobs that
+    are not stored, `missing_sizes` their sizes in bytes, `missing_bytes` the sum. If the manifest
+    itself is missing, `missing` has only its digest, `missing_sizes` is empty, and `missing_bytes`
+    is None, because only the manifest lists the blobs.
     """
 
     platform: str
@@ -28,7 +28,7 @@ class Platform:
 
     @classmethod
     def of(cls, found: "PlatformReport") -> Self:
-        """Return the report of a platform that the store described."""
+        """Return the report of a platform from its `PlatformReport`."""
         return cls(
             found.platform,
             found.digest,
@@ -42,13 +42,13 @@ class Platform:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image that is stored, by one of its names.
+    """A stored image, under one of its names.
 
-    `size` is the number of its bytes that are stored: `unique` bytes that no image of another name
-    uses, and `shared` bytes. `pulled` is when a client last asked for it (epoch seconds, 0: never).
-    `pins` has the names of the pins that keep it. `bundle` is the id of the bundle that the name
-    came by, `signer` the file name of the key that signed the bundle, and `imported` when that was
-    (epoch seconds); empty and 0 where an upstream gave the name.
+    `size` is the number of its stored bytes: `unique` bytes that no image with another digest uses,
+    and `shared` bytes. `pulled` is when a client last pulled the image (epoch seconds, 0: never).
+    `pins` has the names of the pins that keep the image. If the name was imported, `bundle` is the
+    id of the bundle, `signer` the file name of the key that signed the bundle, and `imported` the
+    time of the import (epoch seconds); otherwise they are empty and 0.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Image:
 
     @classmethod
     def of(cls, found: "ImageReport") -> Self:
-        """Return the report of an image that the store described."""
+        """Return the report of an image from its `ImageReport`."""
         return cls(
             name=found.name,
             repository=found.repository,
@@ -90,15 +90,15 @@ class Image:
 
 
 def list_images(found: "Sequence[ImageReport]") -> list[Image]:
-    """Return the reports of all images that the store described, in the same order."""
+    """Return the reports of all images from their `ImageReport`s, in the same order."""
     return [Image.of(each) for each in found]
 
 
 @dataclass(frozen=True, slots=True)
 class PinnedImages:
-    """The names that were pinned, or would be (`dry_run`).
+    """The names that were pinned, or would be pinned (`dry_run`).
 
-    `incomplete` has those of them of which no platform is stored completely.
+    `incomplete` has the names of images of which no platform is stored completely.
     """
 
     pinned: list[str]
@@ -108,7 +108,7 @@ class PinnedImages:
 
 @dataclass(frozen=True, slots=True)
 class UnpinnedImages:
-    """The names whose pins were removed, or would be (`dry_run`)."""
+    """The names whose pins were removed, or would be removed (`dry_run`)."""
 
     unpinned: list[str]
     dry_run: bool
@@ -116,7 +116,7 @@ class UnpinnedImages:
 
 @dataclass(frozen=True, slots=True)
 class RemovedImages:
-    """The names that were removed, or would be (`dry_run`), and the bytes that this frees.
+    """The names that were removed, or would be removed (`dry_run`), and the bytes that this frees.
 
     `refused` has a sentence for each name that a pin keeps.
     """

@@ -1,7 +1,7 @@
-"""One way from a report to the JSON that programs read.
+"""Formatting reports as JSON for programs.
 
-A report is a dataclass, or a sequence of them. Its fields are the fields of the JSON, by the same
-names, so a field is renamed here and in the documents at once. Properties are not part of it.
+A report is a dataclass, or a sequence of dataclasses. Its fields are the fields of the JSON with
+the same names: who renames a field changes the JSON. Properties are not part of the JSON.
 """
 
 import json
@@ -18,8 +18,8 @@ from registry.oci.digest import Digest
 def format_json(report: object) -> str:
     """Return a report as one line of JSON.
 
-    Sizes stay numbers of bytes and moments stay epoch seconds. Digests and paths become strings,
-    sets become sorted lists, and infinity becomes null, because JSON cannot say it.
+    Sizes are numbers of bytes, and times are epoch seconds. Digests and paths become strings, sets
+    become sorted lists, and infinity becomes null, because JSON has no infinity.
 
     Raises:
         TypeError: a field has a type that no rule covers.

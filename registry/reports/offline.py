@@ -1,4 +1,4 @@
-"""Whether images could be pulled without any upstream."""
+"""The report of which images can be pulled without any upstream."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MissingBlob:
-    """A blob that is not stored; `size` in bytes is None for a manifest that nobody has read."""
+    """A blob that is not stored; `size` is in bytes, and None for a manifest."""
 
     digest: str
     size: int | None
@@ -18,10 +18,10 @@ class MissingBlob:
 
 @dataclass(frozen=True, slots=True)
 class MissingPlatform:
-    """A platform of an image that could not be pulled.
+    """A platform of an image that cannot be pulled offline.
 
-    `missing_bytes` is None where the manifest is missing. `fetch_command` downloads what is
-    missing; it is None where no upstream can give it.
+    `missing_bytes` is None if the manifest is missing. `fetch_command` is the command that
+    downloads the missing blobs; it is None if no upstream has them.
     """
 
     platform: str
@@ -47,10 +47,10 @@ class MissingPlatform:
 
 @dataclass(frozen=True, slots=True)
 class OfflineReadiness:
-    """What of an image could be pulled without any upstream.
+    """Which platforms of an image can be pulled without any upstream.
 
-    `complete` has the platforms that could, `missing` those that could not. The image is not made
-    for `unavailable_platforms`, although they were asked for.
+    `complete` has the platforms that can be pulled, `missing` those that cannot. The image is not
+    made for `unavailable_platforms`, which were requested.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What a command needs of the pull limits that registries set, and what is left of them."""
+"""The reports of pull limits: the requests that a command needs, and those that are left."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What fetching an image costs.
+    """The cost of fetching an image.
 
-    It takes at least `min_requests` and at most `max_requests` requests that count for the pull
-    limit; `max_requests` is None where that is not known. `missing_bytes` are to be fetched; None
-    where a manifest is not stored yet, because only the manifest says how many.
+    It takes at least `min_requests` and at most `max_requests` requests that count against the pull
+    limit; `max_requests` is None if this is not known. `missing_bytes` have to be downloaded; it is
+    None if a manifest is not stored yet, because only the manifest has the sizes.
     """
 
     min_requests: int
@@ -25,7 +25,7 @@ class Estimate:
 
     @classmethod
     def of(cls, found: "CostEstimate") -> Self:
-        """Return the report of an estimate."""
+        """Return the report of an image's `CostEstimate`."""
         most = int(found.most) if math.isfinite(found.most) else None
         return cls(found.least, most, found.missing)
 
@@ -34,8 +34,8 @@ class Estimate:
 class PullLimit:
     """The requests that a command needs at a registry, and those that are left.
 
-    `remaining` of `allowed` requests in `period` seconds were left when the registry said so, at
-    `seen` (epoch seconds). These four are None where the registry has told of no limit.
+    At the time `seen` (epoch seconds) the registry reported that `remaining` of `allowed` requests
+    in `period` seconds were left. These four are None if the registry has reported no limit.
     """
 
     registry: str
@@ -50,7 +50,7 @@ class PullLimit:
 def add_up(
     needs: Sequence[tuple[str, Estimate]], limits: "Mapping[str, RateLimit]"
 ) -> list[PullLimit]:
-    """Return what is needed at each registry, in order of first appearance.
+    """Return the needed requests of each registry, in order of first appearance.
 
     `needs` are pairs of a registry and the estimate for an image; `limits` are by registry.
     """

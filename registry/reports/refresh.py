@@ -1,14 +1,14 @@
-"""Images whose names were looked up again at their upstreams."""
+"""The report of images whose tags were looked up again at their upstreams."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
 class RefreshedImage:
-    """What the name of an image leads to now (`digest`), for which platforms it was fetched.
+    """The digest that the name of an image leads to now, and the platforms that were fetched.
 
-    `digest` is None where that could not be found out, or in a dry run. `fetched` bytes were
-    downloaded; `failures` say what could not be.
+    `digest` is None if the upstream did not answer, or in a dry run. `fetched` bytes were
+    downloaded; `failures` are sentences about failed downloads.
     """
 
     image: str
@@ -20,12 +20,12 @@ class RefreshedImage:
 
 @dataclass(frozen=True, slots=True)
 class RefreshResult:
-    """What became of all images that were or would be refreshed."""
+    """The results for all images that were refreshed, or would be refreshed."""
 
     images: list[RefreshedImage]
     dry_run: bool
 
     @property
     def has_failures(self) -> bool:
-        """Whether something could not be fetched."""
+        """Whether a download of any image failed."""
         return any(each.failures for each in self.images)

@@ -1,4 +1,4 @@
-"""Images that somebody wants here before they are pulled, and what became of each."""
+"""The reports of `entrepot images warm`: the wanted images, and the result for each of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,27 +25,27 @@ class WantedImage:
 
 @dataclass(frozen=True, slots=True)
 class WantedImages:
-    """All images that the sources want; `notes` say what may need an image and gave none."""
+    """All images that the sources name; `notes` are about places that may need an image."""
 
     images: tuple[WantedImage, ...]
     notes: tuple[str, ...]
 
     @classmethod
     def of(cls, entries: "Sequence[Entry]", notes: "Sequence[Note]") -> Self:
-        """Return the report of what was gathered."""
+        """Return the report of the images and notes of all sources."""
         images = [WantedImage(name_entry(each), each.places, each.is_guess) for each in entries]
         return cls(tuple(images), tuple(map(str, notes)))
 
 
 @dataclass(slots=True)
 class WarmedImage:
-    """What became of an image; the command fills it in as it goes.
+    """The result for one image, which the command fills in during its run.
 
-    `digest` is what the name leads to. `fetched` bytes were downloaded, and `attached` signatures,
-    SBOMs and attestations are stored with it. `estimate` is None where the upstream could not say
-    what the image is. The image is not made for `unavailable_platforms`, although they were asked
-    for; `only_platform` is the one platform of an image without an index, where that is not what
-    was asked for. `not_found` says why a guess turned out to be no image.
+    The name leads to `digest`. `fetched` bytes were downloaded, and `attached` signatures, SBOMs
+    and attestations are stored with the image. `estimate` is None if the upstream did not answer.
+    The image is not made for the requested `unavailable_platforms`. `only_platform` is the platform
+    of an image without an index, if another platform was requested. `not_found` says why a guess is
+    not an image.
     """
 
     image: str
@@ -62,13 +62,13 @@ class WarmedImage:
 
     @classmethod
     def of(cls, entry: "Entry") -> Self:
-        """Return the report of an image of which nothing is known yet."""
+        """Return the report of an image before its download begins."""
         return cls(name_entry(entry), entry.places, entry.is_guess)
 
 
 @dataclass(frozen=True, slots=True)
 class WarmResult:
-    """What became of all images; `fetched` are the bytes of all blobs, each counted once."""
+    """The results for all images; `fetched` are the bytes of all blobs, each counted once."""
 
     images: list[WarmedImage]
     pull_limits: list[PullLimit]
@@ -78,7 +78,7 @@ class WarmResult:
 
     @property
     def failed(self) -> list[WarmedImage]:
-        """The images of which something could not be fetched."""
+        """The images with a failed download."""
         return [each for each in self.images if each.failures]
 
     @property
@@ -88,5 +88,5 @@ class WarmResult:
 
 
 def name_entry(entry: "Entry") -> str:
-    """Return the full name of an image that somebody wants."""
+    """Return the full name of a wanted image."""
     return format_image(entry.repository, entry.reference)

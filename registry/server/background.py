@@ -17,12 +17,12 @@ from registry.wiring.services import Service
 
 
 async def run_background(service: Service, shared: SharedResources) -> None:
-    """Serve console and probes, and maintain the data folder, until told to stop.
+    """Serve console and probes, and maintain the data folder, until the process has to stop.
 
     Raises:
         Exception: the error that ended the maintenance; the supervisor then starts a new process.
     """
-    # Left open here, it would keep clients waiting while the workers drain.
+    # If it stayed open here, new clients would wait in its queue while the workers drain.
     shared.pulls.close()
     async with AsyncExitStack() as stack:
         console = build_console(partial(_find_trouble, shared), partial(collect, shared.metrics))

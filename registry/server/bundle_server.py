@@ -27,14 +27,15 @@ Report = Callable[[Imported, int, str], None]
 
 
 def serve_bundle(opened: Opened, server: ServerSettings, report: Report) -> bool:
-    """Serve a bundle until told to stop.
+    """Serve a bundle until SIGTERM or SIGINT.
 
     `report` is called once, before serving, with the result of the import, the bytes of all blobs,
     and the address that clients use.
     Returns whether the bundle could be served at all; if not, the log says why.
 
     Raises:
-        BundleInvalid: it cannot be read to its end, or is a stream, or no image in it is complete.
+        BundleInvalid: the bundle cannot be read to its end, or is a stream, or no image in it is
+            complete.
         SettingsError: an address cannot be listened on.
         StoreError, OSError: the folder for temporary files or the bundle cannot be read or written.
     """
@@ -55,7 +56,7 @@ def serve_bundle(opened: Opened, server: ServerSettings, report: Report) -> bool
 
 
 def _build_settings(lock: Lock, server: ServerSettings, root: Path) -> Settings:
-    """Return settings that name every registry of the bundle and the built-in ones; all offline."""
+    """Return offline settings with every registry of the bundle and the built-in registries."""
     upstreams = builtin_upstreams()
     for image in lock.images:
         name = image.repository.registry
@@ -83,9 +84,9 @@ def _explain(volumes: Sequence[int]) -> str:
 
 
 async def verify_slowly(store: BundleStore) -> None:
-    """Verify the blobs that no client has asked for yet, and log the result; then wait for the end.
+    """Verify the blobs that no client has pulled yet, log the result, and wait until cancelled.
 
-    A client that pulls the blob which is just being verified waits for that one only.
+    If a client pulls the blob that is being verified, the client waits only for that blob.
     """
     log = structlog.get_logger("registry.server.bundle_server")
     pending = [digest async for digest, _ in store.scan()]
@@ -95,7 +96,7 @@ async def verify_slowly(store: BundleStore) -> None:
         try:
             damaged += not await store.is_right(pending[-1])
             pending.pop()
-        except StoreError as error:  # a medium that was pulled out may come back
+        except StoreError as error:  # a medium may be plugged in again
             log.error("not verified", blob=str(pending[-1]), why=str(error))  # noqa: TRY400
             pending.insert(0, pending.pop())  # try the others first
             await asyncio.sleep(RETRY_SECONDS)

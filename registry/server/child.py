@@ -1,4 +1,4 @@
-"""What every child of the supervisor does: open its metrics, run a server, wait for the end."""
+"""Steps that all children of the supervisor share: metrics, a server, the wait for the end."""
 
 import asyncio
 import signal
@@ -12,7 +12,7 @@ from registry.server.shared import SharedResources
 
 
 def open_metrics(stack: AsyncExitStack, shared: SharedResources) -> Metrics:
-    """Open the metrics of this process; `stack` closes them. On a full disk: log, use memory."""
+    """Open the metrics of this process, in memory if the disk is full; `stack` closes them."""
     try:
         return stack.enter_context(Metrics.open(shared.metrics))
     except OSError as error:
@@ -22,13 +22,13 @@ def open_metrics(stack: AsyncExitStack, shared: SharedResources) -> Metrics:
 
 
 async def open_runner(stack: AsyncExitStack, runner: web.BaseRunner) -> None:
-    """Set up a server; `stack` cleans it up, which waits for running answers."""
+    """Set up a server; when `stack` closes it, running answers are completed first."""
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
 
 
 async def wait_for_end(lifeline: int) -> None:
-    """Return on SIGTERM or SIGINT, or when the supervisor is gone."""
+    """Return on SIGTERM or SIGINT, or when the supervisor has ended."""
     loop = asyncio.get_running_loop()
     end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -4,7 +4,7 @@ import mmap
 import struct
 import time
 
-_TIME = struct.Struct("d")  # written separately from the load, so that neither overwrites the other
+_TIME = struct.Struct("d")  # time and load are written separately, so neither overwrites the other
 _LOAD = struct.Struct("q")
 _BEAT = struct.Struct("dq")
 INTERVAL = 1.0  # seconds between two beats of a worker
@@ -13,7 +13,7 @@ DEAD = 5.0  # seconds without a beat after which a worker counts as stuck or dea
 
 
 class Heartbeats:
-    """Beats and loads of `count` workers. Made before forking, so that every process sees them."""
+    """Heartbeats and numbers of connections of `count` workers, in memory that forks share."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -28,7 +28,7 @@ class Heartbeats:
         _LOAD.pack_into(self._memory, _BEAT.size * number + _TIME.size, connections)
 
     def is_ahead(self, number: int) -> bool:
-        """Whether another living worker has clearly fewer connections than worker `number`."""
+        """Whether another living worker has considerably fewer connections than worker `number`."""
         beats = self._read()
         own = beats[number][1]
         return any(own > SLACK + other * 5 // 4 for other in self._living(beats))
@@ -45,6 +45,6 @@ class Heartbeats:
         return list(_BEAT.iter_unpack(self._memory[: _BEAT.size * self._count]))
 
     def _living(self, beats: list[tuple[float, int]]) -> list[int]:
-        """Return the connections of each living worker."""
+        """Return the number of connections of each living worker."""
         now = time.monotonic()
         return [load for beat, load in beats if beat and 0 <= now - beat < DEAD]

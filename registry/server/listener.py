@@ -15,7 +15,7 @@ from registry.tasks import Tasks
 
 BACKLOG = 1024  # connections that the kernel keeps while all workers are busy
 READ_BUFFER = 64 * 1024  # bytes read from a client at a time
-YIELD_SECONDS = 0.002  # seconds that a busier worker leaves a new connection to the others
+YIELD_SECONDS = 0.002  # seconds that a busier worker waits, so that another worker can accept
 DESCRIPTOR_WAIT = 0.5  # seconds to wait for descriptors when there are none left
 
 
@@ -76,15 +76,15 @@ class Listener:
                 await asyncio.sleep(YIELD_SECONDS)
             try:
                 self._accept()
-            except BlockingIOError:  # another worker accepted it
+            except BlockingIOError:  # another worker accepted the client
                 continue
-            except OSError:  # out of descriptors, for example: clients that leave free some
+            except OSError:  # for example no free descriptor until another client leaves
                 await asyncio.sleep(DESCRIPTOR_WAIT)
 
     def close(self) -> None:
-        """Accept the clients that wait already, then close the socket.
+        """Accept the clients that are already waiting, then close the socket.
 
-        The kernel refuses later clients as soon as all processes have closed theirs.
+        The kernel refuses new clients as soon as all processes have closed the socket.
         """
         with suppress(OSError):
             for _ in range(BACKLOG):
@@ -95,13 +95,13 @@ class Listener:
         """Accept one client.
 
         Raises:
-            BlockingIOError: no client waits.
-            OSError: there are no descriptors left, for example.
+            BlockingIOError: no client is waiting.
+            OSError: for example, no descriptor is free.
         """
         connection, _ = self._listening.accept()
         connection.setblocking(False)
         loop = asyncio.get_running_loop()
-        # In a task of its own: a slow TLS handshake must not keep the next client waiting.
+        # A separate task, because a slow TLS handshake must not delay the next client.
         self._handshakes.start(
             loop.connect_accepted_socket(self._make_protocol, connection, ssl=self._tls)
         )

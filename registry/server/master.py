@@ -1,7 +1,7 @@
 """The processes of a server: pull workers and one background process, under a supervisor.
 
-The processes share the data folder, the sockets that are bound here, and a page of heartbeats; a
-worker needs no message from another. Why not gunicorn: decision record 0005.
+The processes share the data folder, the sockets that are bound here, and a page of heartbeats. They
+send each other no messages. Decision record 0005 says why gunicorn is not used.
 """
 
 import asyncio
@@ -39,20 +39,20 @@ def count_workers(configured: int) -> int:
 
 
 def serve_forever(settings: Settings, source: str, reload: Callable[[], Settings]) -> bool:
-    """Open the resources that all processes share, run the processes, and return when told to stop.
+    """Open the resources that all processes share, and run the processes until SIGTERM or SIGINT.
 
-    `source` is where the settings are from, for the log. `reload` loads them again, on SIGHUP;
-    addresses, number of workers and data folder stay as they were.
+    `source` is the name of the settings' file for the log. `reload` loads the settings again on
+    SIGHUP; addresses, the number of workers and the data folder do not change then.
     Returns whether the mirror could run at all; if not, the log says why.
 
     Raises:
-        SettingsError: an address cannot be listened on, a file that is named cannot be read, or the
-            data folder cannot be used.
+        SettingsError: an address cannot be listened on, a file in the settings cannot be read, or
+            the data folder cannot be used.
         StoreError: the catalog cannot be used, or the data folder is of a newer version.
     """
     check_files(settings)
     folder = open_data_folder(settings)
-    if not settings.offline:  # an offline server may only be trying a backup
+    if not settings.offline:  # offline servers are used to test backups
         folder.backup.unlink(missing_ok=True)
     return run_processes(settings, folder, source, _begin_mirror, reload)
 
@@ -81,7 +81,7 @@ def run_processes(
     begin: Callable[[SharedResources], Service],
     reload: Callable[[], Settings],
 ) -> bool:
-    """Run a server on an open data folder, and return when told to stop.
+    """Run a server on an open data folder until SIGTERM or SIGINT.
 
     `begin` is called once, when the addresses are bound and before anything is forked. For the
     other arguments see `serve_forever`.
@@ -91,7 +91,7 @@ def run_processes(
         EntrepotError: any error that `begin` raises.
     """
     workers = count_workers(settings.server.workers)
-    # Only this process keeps the write end open: however it ends, the children notice.
+    # Only this process keeps the write end open, so the children notice when it ends in any way.
     lifeline, own_end = os.pipe()
     shared = SharedResources(
         settings=settings,
@@ -104,8 +104,8 @@ def run_processes(
     )
     service = begin(shared)
     _prepare_fork()
-    # Blocked rather than handled: sigtimedwait takes them one at a time, race-free. And before
-    # the log says that we serve: from then on a signal must mean what operators expect.
+    # Signals are blocked and not handled: sigtimedwait takes them one at a time, without races.
+    # They are blocked before the log says "serving", because operators may then send signals.
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
     _log_start(shared, workers, source)
     supervisor = Supervisor(partial(_run_child, service), partial(_renew, reload, workers), own_end)
@@ -121,16 +121,16 @@ def _run_child(service: Service, shared: SharedResources, number: int) -> Corout
 def _renew(
     reload: Callable[[], Settings], workers: int, former: SharedResources
 ) -> SharedResources:
-    """Return the resources with the settings as they are now; the data folder stays.
+    """Return the resources with newly loaded settings; the data folder does not change.
 
     Raises:
-        EntrepotError: the settings or a file that they name cannot be read.
+        EntrepotError: the settings, or a file that they name, cannot be read.
     """
     settings = reload()
     check_files(settings)
     storage = settings.storage.model_copy(update={"path": former.settings.storage.path})
     settings = settings.model_copy(update={"storage": storage})
-    # A page of its own, so that beats of the former workers do not count for the new ones.
+    # New heartbeats, so that beats of the old workers do not count for the new workers.
     return replace(former, settings=settings, heartbeats=Heartbeats(workers))
 
 
@@ -147,9 +147,9 @@ def _log_start(shared: SharedResources, workers: int, source: str) -> None:
 
 
 def _prepare_fork() -> None:
-    """Do once before forking what every child would otherwise do for itself."""
+    """Do work once before forking that otherwise every child would do."""
     preload_libraries()
-    # Objects that exist now stay: no child's garbage collector visits, and so copies, their pages.
+    # No child's garbage collector visits objects that exist now, so their pages stay shared.
     gc.collect()
     gc.freeze()
 

@@ -1,4 +1,4 @@
-"""The resources that the supervisor opens before it forks, and hands to every child."""
+"""The resources that are opened before the fork, and that every child gets."""
 
 import socket
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder
 
 BACKGROUND = -1  # the number of the background process; workers count from 0
-DRAIN = 25.0  # seconds in which running answers may end after SIGTERM
+DRAIN = 25.0  # seconds that running answers have after SIGTERM
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,4 +22,4 @@ class SharedResources:
     console: socket.socket
     heartbeats: Heartbeats
     lifeline: int  # the read end of a pipe that ends when the supervisor ends
-    metrics: Path  # the folder in which the processes count
+    metrics: Path  # the folder of the files of the processes' metrics

@@ -15,17 +15,17 @@ import structlog
 from registry.errors import EntrepotError
 from registry.server.shared import BACKGROUND, DRAIN, SharedResources
 
-RESPAWN = 1.0  # seconds before a dead process is replaced, so that a broken one does not spin
+RESPAWN = 1.0  # seconds before a dead process is replaced, so that crashes do not repeat too fast
 GRACE = DRAIN + 5.0  # seconds after which a process that does not drain is killed
-START_SECONDS = 10.0  # seconds in which the first worker after a reload must beat
-POLL = 0.02  # seconds between two checks whether it does
-MAX_FAILED_STARTS = 3  # workers that may die before any has ever beaten
+START_SECONDS = 10.0  # seconds in which a worker must beat after a reload
+POLL = 0.02  # seconds between two checks for a beat
+MAX_FAILED_STARTS = 3  # workers that may die before any worker has beaten
 _ENDS = (signal.SIGTERM, signal.SIGINT)
 WATCHED = (signal.SIGCHLD, signal.SIGHUP, *_ENDS)
 
 
 class Supervisor:
-    """Runs the children until it is told to stop."""
+    """Runs the children until SIGTERM or SIGINT."""
 
     def __init__(
         self,
@@ -33,9 +33,9 @@ class Supervisor:
         reload: Callable[[SharedResources], SharedResources],
         own_end: int,
     ) -> None:
-        """`run_child` is what a child does, given its number.
+        """`run_child` returns the work of the child with a number.
 
-        `reload` returns the resources with the settings as they are now, or raises EntrepotError.
+        `reload` returns the resources with newly loaded settings, or raises EntrepotError.
         `own_end` is the write end of the lifeline; children close it.
         """
         self._run_child = run_child
@@ -49,12 +49,12 @@ class Supervisor:
     def run(self, shared: SharedResources, workers: int) -> bool:
         """Start everything and wait for SIGTERM or SIGINT; then drain and return.
 
-        The signals must be blocked. Returns False when no worker ever beat.
+        The signals must be blocked. Returns false if no worker has ever beaten.
         """
         for number in (BACKGROUND, *range(workers)):
             self._spawn(shared, number)
-        # No SIGCHLD comes for a child that ended before the signal was blocked, and it would stay a
-        # zombie: as the first process of a container we inherit children of others.
+        # A child that ended before SIGCHLD was blocked would stay a zombie. There may be one: the
+        # first process of a container inherits the children of other processes.
         self._replace_dead(shared)
         while self._failed_starts < MAX_FAILED_STARTS:
             received = signal.sigwaitinfo(WATCHED).si_signo
@@ -98,7 +98,7 @@ class Supervisor:
         leaving = list(self._children)
         starting = [self._spawn(shared, number) for number in range(workers)]
         if has_started := self._wait_for_start(shared, starting):
-            # Only now: without workers, the background process reports that nobody answers.
+            # Started after the workers: without them, the background process reports a problem.
             self._spawn(shared, BACKGROUND)
             self._log.info("reloaded")
         else:
@@ -111,7 +111,7 @@ class Supervisor:
         return shared if has_started else former
 
     def _wait_for_start(self, shared: SharedResources, pids: list[int]) -> bool:
-        """Whether a worker beats before all are dead, START_SECONDS are over, or we must stop."""
+        """Whether a worker beats within START_SECONDS, while one lives and no stop signal came."""
         deadline = time.monotonic() + START_SECONDS
         while not shared.heartbeats.was_ever_alive():
             is_over = time.monotonic() > deadline or signal.sigpending() & set(_ENDS)
@@ -126,13 +126,13 @@ class Supervisor:
             pid, _ = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 break
-            # As the first process of a container we also inherit children of others.
+            # The first process of a container also inherits the children of other processes.
             if (number := self._children.pop(pid, None)) is not None:
                 dead.append((pid, number))
         return dead
 
     def _drain(self, shared: SharedResources) -> None:
-        # New clients are refused at once, as soon as the workers have closed these sockets too.
+        # The kernel refuses new clients as soon as the workers have closed these sockets too.
         shared.pulls.close()
         shared.console.close()
         for pid in self._children:
@@ -142,7 +142,7 @@ class Supervisor:
             received = signal.sigtimedwait(WATCHED, left)
             self._reap()
             if received is not None and received.si_signo in _ENDS:
-                break  # told a second time to stop: no more waiting
+                break  # a second stop signal: no more waiting
         for pid in self._children:
             os.kill(pid, signal.SIGKILL)
         while self._children:
@@ -151,7 +151,7 @@ class Supervisor:
 
 
 def _run_and_exit(body: Coroutine[Any, Any, None]) -> NoReturn:
-    """Run `body` in a child process, then exit without the parent's clean-up."""
+    """Run `body` in a child process, then exit without running the parent's clean-up code."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
     code = 1
     try:
@@ -170,5 +170,5 @@ def _name(number: int) -> str:
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether a child has ended; it is not reaped here."""
+    """Whether a child has ended; this does not reap the child."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

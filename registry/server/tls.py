@@ -8,7 +8,7 @@ from registry.wiring.pulls import check_ca_files
 
 
 def check_files(settings: Settings) -> None:
-    """Read the files that the settings name, so that a mistake shows before anything starts.
+    """Read the files that the settings name, so that a mistake is found before the start.
 
     Raises:
         SettingsError: a certificate, a key or a `ca_file` cannot be read.
@@ -27,7 +27,7 @@ def load_tls(server: ServerSettings) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        # The empty password keeps OpenSSL from asking for one on the terminal.
+        # Without a password OpenSSL would ask for one on the terminal.
         context.load_cert_chain(server.tls_cert, server.tls_key, password="")
     except OSError as error:
         raise SettingsError(

@@ -17,14 +17,14 @@ from registry.server.tls import load_tls
 from registry.tasks import Tasks
 from registry.wiring.services import Service
 
-LAST_REQUEST_WAIT = 0.25  # seconds in which a connection accepted last may still bring its request
+LAST_REQUEST_WAIT = 0.25  # seconds that the last accepted clients have to send a request
 
 
 async def run_worker(service: Service, shared: SharedResources, number: int) -> None:
-    """Answer pulls as worker `number` until told to stop.
+    """Answer pulls as worker `number` until the process has to stop.
 
     Raises:
-        Exception: the error that ended the accepting; a worker that only beats is of no use.
+        Exception: the error that ended the accepting; without it a worker would only beat.
     """
     shared.console.close()
     async with AsyncExitStack() as stack:
@@ -34,7 +34,7 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         )
         access_log = AccessLog(metrics)
         server = await _open_server(stack, Middleware(access_log, PullApi(mirror).answer))
-        # Opened before the tasks below, so closed after them: no accepted client is turned away.
+        # Opened before the tasks below, so closed after them: every accepted client is served.
         handshakes = await stack.enter_async_context(Tasks())
         tls = load_tls(shared.settings.server)
         listener = Listener(server, ResponseCache(access_log), shared.pulls, tls, handshakes)
@@ -48,8 +48,8 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         accepting.cancel()
         await asyncio.wait([accepting])
         listener.close()
-        # Clients that were accepted just now have not yet sent their request; cleaning up at once
-        # would close their connections unanswered.
+        # Clients that were just accepted have not sent their requests yet; their connections must
+        # not be closed without an answer.
         await asyncio.sleep(LAST_REQUEST_WAIT)
 
 

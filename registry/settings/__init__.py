@@ -1,1 +1,1 @@
-"""What did the operator say? The model of all settings, and how it is filled."""
+"""What has the operator configured? The model of all settings, and how it is filled."""

@@ -1,8 +1,8 @@
-"""Loading the settings: which file, what the environment adds, secrets, and messages of errors.
+"""Loading the settings from the TOML file, the environment and the secret files.
 
 The environment overrides the TOML file, which overrides the defaults. pydantic-settings is not
 used: it cannot match `ENTREPOT_UPSTREAMS__GHCR_IO__PROXY` with an upstream that only the file
-names, it ignores unknown variables, and it reports all errors at once without saying what to write.
+names, it ignores unknown variables, and its errors do not say what to write.
 """
 
 import json
@@ -31,7 +31,7 @@ from registry.settings.values import MASK, Refusal, format_key, parse_list, pars
 PREFIX = "ENTREPOT_"
 _FILE_VARIABLE = "ENTREPOT_CONFIG"
 _USUAL_FILES = (Path("config/entrepot.toml"), Path("/etc/entrepot/entrepot.toml"))
-# Kubernetes sets these in every pod of a namespace that has a Service called "entrepot".
+# Kubernetes sets these variables in every pod of a namespace with a Service called "entrepot".
 _FOREIGN = re.compile(r"ENTREPOT_(SERVICE_(HOST|PORT(_[^_].*)?)|PORT(_[0-9]+_.*)?)")
 _MAX_SECRET = 64 * 1024  # bytes; a larger file is not a secret
 
@@ -40,10 +40,10 @@ Place = tuple[str, ...]
 
 
 def load_settings(config: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Load the settings from `config` (else see `find_config`), `environ` and the secret files.
+    """Load the settings from the file of `find_config`, from `environ`, and from secret files.
 
     Raises:
-        SettingsError: the first setting that cannot be used: its key, why, and what to write.
+        SettingsError: a setting cannot be used; the error is about the first of them.
     """
     path = find_config(config, environ)
     document = _read_document(path) if path else {}
@@ -63,13 +63,13 @@ def load_settings(config: Path | None, environ: Mapping[str, str]) -> Settings:
 
 
 def find_config(config: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """Return the file to load: `config`, else ENTREPOT_CONFIG, else the first usual one, if any.
+    """Return the file to load; None means that only the defaults apply.
 
-    The usual files are `config/entrepot.toml` in the current folder and
-    `/etc/entrepot/entrepot.toml`. None means that only the defaults apply.
+    It is `config`, or the file that ENTREPOT_CONFIG names, or the first of the usual files that
+    exists: `config/entrepot.toml` in the current folder, and `/etc/entrepot/entrepot.toml`.
 
     Raises:
-        SettingsError: the named file does not exist, or cannot be looked for.
+        SettingsError: the named file does not exist, or its folder cannot be read.
     """
     key, path = "--config", config
     if path is None and environ.get(_FILE_VARIABLE):
@@ -105,7 +105,7 @@ def _unreadable(key: str, error: OSError) -> SettingsError:
 
 
 def _check_tables(document: Mapping[str, Any]) -> None:
-    """Refuse values where tables belong; the models check what is inside the tables."""
+    """Refuse values in place of tables; the models check the content of the tables."""
     for section in Settings.model_fields:
         if section != "offline" and not isinstance(document.get(section, {}), dict):
             raise SettingsError(section, "this is a table, not a value", f"write [{section}]")
@@ -131,7 +131,7 @@ def _complete_upstreams(configured: Mapping[str, dict[str, Any]]) -> dict[str, d
     if any(_is_on(table.get("default")) for table in configured.values()):
         tables["docker.io"]["default"] = False
     for name, table in configured.items():
-        # Only the asterisks that `dump` prints are accepted; a password belongs in a file.
+        # Asterisks are accepted, because `dump` prints them; a password belongs in a file.
         if table.pop("password", MASK) != MASK:
             raise SettingsError(
                 format_key(("upstreams", name, "password")),
@@ -143,14 +143,14 @@ def _complete_upstreams(configured: Mapping[str, dict[str, Any]]) -> dict[str, d
 
 
 def _is_on(value: object) -> bool:
-    # The words that pydantic reads as true; the environment has only words.
+    # The texts that pydantic reads as true; variables of the environment are texts.
     return str(value).lower() in {"true", "t", "yes", "y", "on", "1"}
 
 
 def _read_environment(
     environ: Mapping[str, str], document: Mapping[str, Any]
 ) -> dict[Place, tuple[str, object]]:
-    """Return the variable and the value of each setting in `environ`, by the setting's place."""
+    """Return the settings in `environ`: name of the variable and value, by the setting's place."""
     upstreams = [*builtin_upstreams(), *document.get("upstreams", {})]
     found: dict[Place, tuple[str, object]] = {}
     for variable, text in sorted(environ.items()):
@@ -180,7 +180,7 @@ def _find_place(variable: str, upstreams: Iterable[str]) -> Place:
 def _find_upstream(variable: str, wanted: str, upstreams: Iterable[str]) -> str:
     names = {name for name in upstreams if _flatten(name) == _flatten(wanted)}
     if wanted in names or (not names and re.search(r"[.:]", wanted)):
-        return wanted  # a name with dots may also add an upstream
+        return wanted  # a name with dots may also name a new upstream
     if len(names) == 1:
         return names.pop()
     if names:
@@ -214,7 +214,7 @@ def _model_at(place: Place) -> type[BaseModel]:
 
 
 def _list_places(near: Place) -> list[Place]:
-    """Return the places of all settings; of the upstreams, only those of the one in `near`."""
+    """Return the places of all settings, but of the upstreams only the one that `near` names."""
     upstream = near[1] if len(near) > 2 and near[0] == "upstreams" else "docker.io"
     places: list[Place] = []
     for section in Settings.model_fields:
@@ -238,7 +238,7 @@ def _format_variable(place: Place) -> str:
 def _describe(
     error: ValidationError, variables: Mapping[Place, tuple[str, object]]
 ) -> SettingsError:
-    """Return the first error in one line, without the value of anything that may be a secret."""
+    """Return the first error in one line; it has no values that may be secret."""
     first = error.errors(include_url=False)[0]
     place = tuple(part for part in first["loc"] if isinstance(part, str) and part != "[key]")
     refusal = first.get("ctx", {}).get("error")

@@ -1,8 +1,8 @@
-"""Typed settings: what can be configured, within which limits, and the defaults.
+"""The types of all settings, with their limits and defaults.
 
 `config/entrepot.toml` explains every setting to operators; `settings/loading.py` loads them.
-The models check their values and open no file. Relative paths are relative to the folder that the
-program was started in.
+The models check their values and open no file. Relative paths are relative to the folder in which
+the program was started.
 """
 
 import re
@@ -52,7 +52,7 @@ __all__ = [
 ]
 
 
-# Each type is read from the text that people write; in JSON mode it is printed as such a text.
+# Each type is read from the text that people write, and printed as this text in JSON mode.
 _Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size, when_used="json")]
 _Duration = Annotated[
     float, BeforeValidator(parse_duration), PlainSerializer(format_duration, when_used="json")
@@ -75,7 +75,7 @@ class _Section(BaseModel):
 
 
 class ServerSettings(_Section):
-    """The addresses to which clients (`listen`) and people (`console`) connect.
+    """The addresses for clients (`listen`), and for monitoring (`console`).
 
     `workers` is the number of processes that serve pulls; 0 means the number of cores, at most 4.
     With `tls_cert` and `tls_key` (paths of PEM files) `listen` uses TLS.
@@ -107,8 +107,8 @@ class ServerSettings(_Section):
 class StorageSettings(_Section):
     """The data folder `path`; blobs use at most `limit` bytes, and `reserve` bytes stay free.
 
-    The background audit reads `audit_rate` bytes a second (0: there is none). `keep_for` has, by
-    pattern of repository, the seconds that images are kept after their last pull.
+    The background audit reads `audit_rate` bytes a second (0: no audit). `keep_for` has, by pattern
+    of repositories, how many seconds images are kept after their last pull.
     """
 
     path: Path = Path("data")
@@ -135,11 +135,11 @@ class StorageSettings(_Section):
 
 
 class TagSettings(_Section):
-    """How long the mirror uses what it knows of a tag, in seconds (`math.inf`: forever).
+    """How long the mirror uses a known tag, in seconds (`math.inf`: without end).
 
-    For `fresh_for` it does not ask the upstream again. For `stale_for` it serves the tag even if
-    the upstream does not answer. For `missing_for` it does not ask again for a tag that the
-    upstream does not have.
+    For `fresh_for` seconds it does not ask the upstream again. For `stale_for` seconds it serves
+    the tag even if the upstream does not answer. If the upstream does not have a tag, the mirror
+    does not ask again for `missing_for` seconds.
     """
 
     fresh_for: _Duration = 60.0
@@ -164,7 +164,7 @@ class UpstreamSettings(_Section):
     endpoints: tuple[_Endpoint, ...]
     username: str = ""
     password_file: str = ""
-    proxy: _Proxy = Field(default="", repr=False)  # may hold a password
+    proxy: _Proxy = Field(default="", repr=False)  # may contain a password
     connections: int = Field(default=4, ge=1, le=16)
     default: bool = False
     auth_realms: tuple[_Registry, ...] = ()
@@ -239,10 +239,10 @@ def _build_upstreams() -> dict[str, UpstreamSettings]:
 
 
 class Settings(_Section):
-    """Every setting. `upstreams` are by name; if none are given, they are the built-in ones.
+    """All settings. `upstreams` are by name; by default they are the built-in upstreams.
 
     Raises:
-        pydantic.ValidationError: on construction; it has every value that cannot be used.
+        pydantic.ValidationError: some values cannot be used; the error lists all of them.
     """
 
     offline: bool = False
@@ -289,9 +289,9 @@ class Settings(_Section):
         return next(name for name, upstream in self.upstreams.items() if upstream.default)
 
     def dump(self) -> dict[str, Any]:
-        """Return all settings as tables, lists, strings, numbers and booleans of TOML and JSON.
+        """Return all settings as the tables, lists and values of TOML and JSON.
 
-        Sizes (`50GiB`) and durations (`60s`) are as people write them, passwords are asterisks.
+        Sizes (`50GiB`) and durations (`60s`) are as people write them; passwords are asterisks.
         """
         tables = self.model_dump(mode="json")
         for upstream in tables["upstreams"].values():

@@ -15,7 +15,7 @@ from registry.errors import NameInvalid
 from registry.oci.names import parse_registry
 
 MAX_SIZE = 2**63 - 1  # bytes; the largest integer of the catalog
-MAX_DURATION = 36_500 * 86_400.0  # seconds; for longer, people write "forever"
+MAX_DURATION = 36_500 * 86_400.0  # seconds; for a longer time, people write "forever"
 MASK = "********"
 
 _NUMBER = r"([0-9]{1,19}(?:\.[0-9]{1,19})?)"
@@ -33,9 +33,9 @@ _DURATION_UNITS = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86_400})
 
 
 class Refusal(ValueError):
-    """A value that cannot be used: `why`, and the `cure`, which says what to write instead.
+    """A value that cannot be used; `why` is the reason, and `cure` says what to write instead.
 
-    It is a ValueError, because pydantic turns that into an error that knows the key.
+    It is a ValueError, because pydantic adds the key to a ValueError.
     """
 
     def __init__(self, why: str, cure: str) -> None:
@@ -59,7 +59,7 @@ def parse_size(value: object) -> int:
     """Return the bytes of `50GiB`, `1.5TiB`, `500MB`, or a whole number of bytes.
 
     Raises:
-        Refusal: it is anything else, a negative number, or more than 2**63 - 1 bytes.
+        Refusal: the value has another form, is negative, or is more than 2**63 - 1 bytes.
     """
     cure = 'write a size such as "50GiB", "500MB", or a whole number of bytes'
     if isinstance(value, int) and not isinstance(value, bool):
@@ -89,7 +89,7 @@ def parse_duration(value: object) -> float:
     """Return the seconds of `60s`, `10m`, `6h`, `30d`, `forever` (infinity), or a number.
 
     Raises:
-        Refusal: it is anything else, a negative number, or a finite one of more than 100 years.
+        Refusal: the value has another form, is negative, or is finite and more than 100 years.
     """
     cure = 'write a duration such as "60s", "10m", "6h", "30d" or "forever"'
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -111,7 +111,7 @@ def check_periods(value: object) -> object:
     """Return a table of durations unchanged.
 
     Raises:
-        Refusal: it is anything else, such as a single duration without a pattern of images.
+        Refusal: the value is not a table, but for example one duration without a pattern.
     """
     if not isinstance(value, Mapping):
         cure = 'write { "*" = "30d" }, or a pattern of your images instead of "*"'
@@ -120,12 +120,12 @@ def check_periods(value: object) -> object:
 
 
 def format_duration(seconds: float) -> str:
-    """Return `seconds` as a text that `parse_duration` reads again: `60s`, `10m`, `forever`."""
+    """Return `seconds` as a text for `parse_duration`, such as `60s`, `10m` or `forever`."""
     if math.isinf(seconds):
         return "forever"
     if not seconds.is_integer():
         return f"{Decimal(repr(seconds)):f}s"
-    # "60s" shows better than "1m" that the author counts in seconds.
+    # A unit is used from 2 on: for a value that is set in seconds, "60s" is clearer than "1m".
     return _count_in_largest(int(seconds), _DURATION_UNITS.items(), at_least=2)
 
 
@@ -141,7 +141,7 @@ def parse_address(value: object) -> Address:
     """Read `host:port`, with IPv6 in brackets (`[::1]:5000`) and a port from 0 to 65535.
 
     Raises:
-        Refusal: it is anything else.
+        Refusal: the value has another form.
     """
     if isinstance(value, Address):
         return value
@@ -180,7 +180,7 @@ def parse_endpoint(text: str) -> str:
     """
     cure = 'write a URL such as "https://registry.example.net"'
     url = _split_url(text, ("http", "https"), cure)
-    if "@" in url.netloc:  # the message does not repeat the value, which holds a password
+    if "@" in url.netloc:  # the message does not repeat the value with its password
         raise Refusal(
             "credentials do not belong in a URL", "put them in username and password_file"
         )

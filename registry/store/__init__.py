@@ -1,1 +1,1 @@
-"""Where are the bytes? Whole blobs, blobs that are not whole yet, and what names point to."""
+"""Where are the bytes? Whole blobs, partial files, tag files, locks."""

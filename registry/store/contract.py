@@ -1,7 +1,7 @@
 """The contracts of blob stores: whole, verified content by digest.
 
-`tests/contract/test_blob_store.py` is run over every implementation. A store that can only be read
-is a `BlobReader`; a data folder's store keeps all four contracts.
+`tests/contract/test_blob_store.py` is run with every implementation. A store that can only be read
+is a `BlobReader`; the store of a data folder implements all four contracts.
 """
 
 import os
@@ -17,10 +17,10 @@ from registry.store.partial import SealedPartial
 
 @dataclass(frozen=True, slots=True)
 class FileBody:
-    """An open blob in local files, to be sent by the kernel; close it after use.
+    """An open blob in local files, which the kernel can send; close it after use.
 
-    Its `size` bytes begin at byte `start` of the file. If the blob is cut over several files, the
-    bytes that are not in this one are in `rest`.
+    Its `size` bytes begin at byte `start` of the file. If the blob is cut over several files,
+    `rest` has the bytes in the other files.
     """
 
     descriptor: int
@@ -29,7 +29,7 @@ class FileBody:
     rest: "FileBody | None" = None
 
     def slices(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
-        """Yield where the bytes `start` to `stop` of the blob are: a descriptor, from and to."""
+        """Yield the places of the bytes `start` to `stop`: descriptor, and range in the file."""
         own = self.size - (self.rest.size if self.rest is not None else 0)
         if start < own:
             yield self.descriptor, self.start + start, self.start + min(stop, own)
@@ -74,21 +74,21 @@ class BlobReader(Protocol):
     """Whole blobs to read. Each was verified when it was stored, and never changes."""
 
     async def stat(self, digest: Digest) -> int | None:
-        """Return the size in bytes; None when the blob is not here."""
+        """Return the size in bytes; None if the blob is not in the store."""
         ...
 
     def read(self, digest: Digest, span: Span) -> AsyncIterator[bytes]:
         """Yield the bytes of `span` in pieces of at most 1 MiB.
 
         Raises:
-            StoreError: the blob is not here, is shorter than the span, or cannot be read.
+            StoreError: the blob is not in the store, is shorter than the span, or cannot be read.
         """
         ...
 
     async def open(self, digest: Digest) -> Body | None:
-        """Return the open blob, to be sent from; None when it is not here.
+        """Open a blob for sending; None if it is not in the store.
 
-        While a blob is open, `InUse.claim` says false for it.
+        While a blob is open, `InUse.claim` yields false for it.
 
         Raises:
             StoreError: the blob cannot be read.
@@ -98,18 +98,18 @@ class BlobReader(Protocol):
     def scan(self, after: str = "") -> AsyncIterator[tuple[Digest, int]]:
         """Yield every blob with its size in bytes, in the order of digests (as text).
 
-        Digests up to `after`, which is a digest as text, are left out.
+        Only digests after `after` (a digest as text) are yielded.
         """
         ...
 
 
 class BlobStore(BlobReader, Protocol):
-    """Whole blobs to read, to which others are added, and from which they are deleted."""
+    """A store whose blobs can be read, added and deleted."""
 
     async def adopt(self, part: SealedPartial) -> None:
         """Move a verified partial file into the store, durably.
 
-        Adopting a blob that is here already is harmless.
+        The blob may already be in the store.
 
         Raises:
             StoreError: the disk refused; the partial file is still where it was.
@@ -117,27 +117,27 @@ class BlobStore(BlobReader, Protocol):
         ...
 
     async def delete(self, digest: Digest) -> bool:
-        """Delete a blob; who has it open reads it to its end. False when it was not here."""
+        """Delete a blob; open readers can still read it to its end. False if it was not there."""
         ...
 
 
 class InUse(Protocol):
-    """A store that knows which of its blobs are being read, by any process."""
+    """A store that knows which of its blobs any process is reading."""
 
     def claim(self, digest: Digest) -> AbstractContextManager[bool]:
-        """Say, before a blob is deleted, whether it is here and no process reads it.
+        """Yield whether a blob may be deleted: it is in the store, and no process reads it.
 
-        A reader that opens the blob during the body of the `with` may be reading a deleted blob,
-        and reads it to its end.
+        A reader may still open the blob during the body of the `with`. It can then read the deleted
+        blob to its end.
         """
         ...
 
 
 class Quarantine(Protocol):
-    """A place for damaged blobs: they are out of the store, and their bytes are still there."""
+    """A store that can move damaged blobs to quarantine, where their bytes are kept."""
 
     async def quarantine(self, digest: Digest) -> None:
-        """Move a blob out of the store, into quarantine; harmless when it is not here.
+        """Move a blob out of the store into quarantine; do nothing if it is not in the store.
 
         Raises:
             OSError: the disk refused.
@@ -149,7 +149,7 @@ class Quarantine(Protocol):
         ...
 
     async def delete_quarantined(self, digest: Digest) -> None:
-        """Delete a blob that is in quarantine; harmless when it is not."""
+        """Delete a blob from quarantine; do nothing if it is not there."""
         ...
 
     def scan_quarantined(self) -> AsyncIterator[tuple[Digest, int]]:
@@ -158,4 +158,4 @@ class Quarantine(Protocol):
 
 
 class ManagedStore(BlobStore, InUse, Quarantine, Protocol):
-    """The store of a data folder: blobs are added, read, evicted, and put into quarantine."""
+    """The store of a data folder: blobs can be added, read, evicted, and quarantined."""

@@ -1,4 +1,4 @@
-"""The data folder: where its parts lie on disk, and the version of its layout."""
+"""The data folder: the paths of its parts on disk, and the version of its layout."""
 
 import os
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class DataFolder:
 
     @property
     def tags(self) -> Path:
-        """What names point to, one small file each."""
+        """Tag files: one small file for each tag or digest of a repository."""
         return self.root / "tags"
 
     @property
@@ -53,18 +53,18 @@ class DataFolder:
 
     @property
     def has_content(self) -> bool:
-        """Whether there are blobs, tags or pins, which a catalog would know."""
+        """Whether there are blobs, tags or pins, which a catalog should have."""
         found = (self.tags.glob("*/*"), self.blobs.glob("*/*/*"))
         return self.pins.exists() or any(next(each, None) is not None for each in found)
 
     @property
     def locks(self) -> Path:
-        """An empty file whose bytes are locks between processes (see `file_locks.py`)."""
+        """The folder of the file whose bytes are locks between processes (see `file_locks.py`)."""
         return self.root / "locks"
 
     @property
     def catalog(self) -> Path:
-        """The index over all of this."""
+        """The index over all these files."""
         return self.root / "catalog.db"
 
 
@@ -72,17 +72,17 @@ def open_folder(root: Path) -> DataFolder:
     """Make or check the data folder.
 
     Raises:
-        StoreTooNew: it belongs to a newer version; nothing was touched.
-        StoreError: it cannot be made or written.
+        StoreTooNew: a newer version has written the folder; nothing was changed.
+        StoreError: the folder cannot be made or written.
     """
     folder = DataFolder(root.absolute())
     marker = folder.root / "LAYOUT"
     with translate_errors(folder.root):
-        # Private images are in here: other users of the machine must not read them.
+        # Other users of the machine must not read private images.
         folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if marker.exists():
             _check_layout(folder.root, marker.read_text(encoding="ascii"))
-        elif folder.catalog.exists():  # another program's: we would rename it as a broken catalog
+        elif folder.catalog.exists():  # it belongs to another program
             raise StoreError(
                 str(folder.root), "has a catalog.db, but no LAYOUT file; is this a data folder?"
             )
@@ -99,7 +99,7 @@ def find_folder(root: Path) -> DataFolder:
     """Return an existing data folder.
 
     Raises:
-        StoreTooNew: it belongs to a newer version.
+        StoreTooNew: a newer version has written the folder.
         StoreError: the folder is no data folder, or cannot be read.
     """
     folder = DataFolder(root.absolute())

@@ -12,21 +12,21 @@ from pathlib import Path
 
 from registry.errors import StoreError
 
-BEST_EFFORT_WAIT = 5.0  # seconds; the holder may be waiting for an upstream that is silent
+BEST_EFFORT_WAIT = 5.0  # seconds; the holder may be waiting for an upstream that does not answer
 EXCLUSIVE_WAIT = 60.0  # seconds to wait for a lock without which the work must not be done
 POLL = 0.01  # seconds between two tries; a question to an upstream takes longer
 _FLOCK = "hhqqi0q"  # Linux's struct flock: type, whence, start, length, process (0)
 
 
 class _NamedLocks:
-    """Locks by name, shared by every process on one data folder: bytes of one empty file."""
+    """Locks by name for all processes on one data folder; each lock is a byte of one empty file."""
 
     def __init__(self, folder: Path) -> None:
         # Version 0.1 locks the same bytes of a file with this name.
         self._file = folder / "questions"
 
     async def _wait(self, name: str, within: float) -> int | None:
-        """Wait for the lock `name` for at most `within` seconds; None when it was not free.
+        """Wait for the lock `name` for at most `within` seconds; None if it did not become free.
 
         Returns the descriptor, which holds the lock until it is closed.
 
@@ -48,18 +48,18 @@ class _NamedLocks:
 
 
 class BestEffortLocks(_NamedLocks):
-    """Named locks that save work and guard nothing: their body may run without the lock.
+    """Named locks that only save work: the body may also run without the lock.
 
-    They are for a request to an upstream that another process may be sending just now. Work that
-    must not be done twice at once needs `ExclusiveLocks` (decision record 0018).
+    They are for requests to an upstream that another process may be sending at the moment. Work
+    that two processes must not do at once needs `ExclusiveLocks` (decision record 0018).
     """
 
     @asynccontextmanager
     async def try_hold(self, name: str) -> AsyncIterator[None]:
         """Hold the lock `name` if it becomes free soon, and run the body in any case.
 
-        The body runs without the lock when another holder has kept it for `BEST_EFFORT_WAIT`
-        seconds, and when the disk refuses lock files.
+        The body runs without the lock if another holder keeps it for `BEST_EFFORT_WAIT` seconds,
+        or if the disk refuses lock files.
         """
         descriptor = None
         with suppress(OSError):
@@ -72,15 +72,15 @@ class BestEffortLocks(_NamedLocks):
 
 
 class ExclusiveLocks(_NamedLocks):
-    """Named locks that guard correctness: their body never runs without the lock."""
+    """Named locks for correctness: the body never runs without the lock."""
 
     @asynccontextmanager
     async def hold(self, name: str, within: float = EXCLUSIVE_WAIT) -> AsyncIterator[None]:
         """Wait for the lock `name` for at most `within` seconds, and hold it during the body.
 
         Raises:
-            StoreError: another holder kept the lock for so long, or the disk refuses lock files.
-                The body has not run.
+            StoreError: another holder kept the lock for `within` seconds, or the disk refuses lock
+                files. The body has not run.
         """
         try:
             descriptor = await self._wait(name, within)
@@ -101,9 +101,9 @@ class ExclusiveLocks(_NamedLocks):
 def _lock_byte(descriptor: int, name: str) -> bool:
     """Lock the byte that belongs to `name`, without waiting; false while another holder has it.
 
-    The kernel also locks bytes beyond the end of a file, so nothing is written. A file for each
-    name would change the file system twice for each lock, and wait for its journal. The lock
-    belongs to the open file, hence to one holder, and is freed when that is closed.
+    The kernel also locks bytes after the end of a file, so nothing is written. If each lock had its
+    own file, the file system would change twice for each lock, and wait for its journal. The lock
+    belongs to the open file, so it has one holder, and it is freed when the file is closed.
     """
     offset = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) >> 2
     wanted = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, offset, 1, 0)

@@ -1,4 +1,4 @@
-"""Files: locks on them, changes that survive a crash, and the one translation of their errors."""
+"""Locks on files, durable changes of files, and the translation of errors."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ def translate_errors(path: Path | str) -> Iterator[None]:
     """Turn each `OSError` of the body into a `StoreError` about `path`.
 
     Raises:
-        StoreError: the system refused something; `why` is what it said.
+        StoreError: the system refused an operation; `why` is the message of the system.
     """
     try:
         yield
@@ -24,18 +24,16 @@ def translate_errors(path: Path | str) -> Iterator[None]:
 
 
 def refuse(path: Path | str | None, error: OSError) -> StoreError:
-    """Return the error of ours for what the system said of `path`."""
+    """Return the `StoreError` for an `OSError` about `path`."""
     return StoreError(str(path), error.strerror or str(error))
 
 
 def take_lock(path: Path) -> int | None:
-    """Open (creating it) and lock `path` without waiting.
+    """Open `path`, or create it, and lock the file without waiting.
 
     Returns the descriptor, which holds the lock until it is closed; None while another holder has
-    the lock. A holder may rename or unlink the file before it releases the lock, so the lock counts
-    only if `path` still leads to the file that was locked.
-
-    A file that its owner may only read is locked too; its descriptor cannot write.
+    the lock. A holder may rename or unlink the file before it releases the lock. So after locking,
+    this checks that `path` still leads to the locked file. A read-only file is opened for reading.
 
     Raises:
         OSError: the file cannot be made or opened.
@@ -73,13 +71,13 @@ def leads_to(path: Path, descriptor: int) -> bool:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Replace `path` by `content` so that a crash leaves the old or the new, never a mixture.
+    """Replace the content of `path`; after a crash the file has the old or the new content.
 
     Raises:
         OSError: the disk refused; the old content is still there.
     """
-    # The name begins with a dot, which neither a tag nor a digest does; and two threads that write
-    # the same path must not write the same temporary file.
+    # The name begins with a dot, because names of tags and digests do not. It differs for each
+    # thread, because two threads may write the same path at the same time.
     writer = f"{os.getpid()}-{threading.get_native_id()}"
     temporary = path.with_name(f".new-{writer}-{path.name[:200]}")
     try:
@@ -95,7 +93,7 @@ def write_durably(path: Path, content: bytes) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, durably.
+    """Make a folder, and the missing folders above it, durably.
 
     Raises:
         OSError: the disk refused.
@@ -107,7 +105,7 @@ def make_folder(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable: a rename alone is not."""
+    """Make the names in a folder durable, for example after a rename."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""The folder of partial files: blobs that are not whole yet, found by digest, by any process."""
+"""The folder of partial files, where every process finds blobs that are not whole yet."""
 
 import json
 import os
@@ -17,9 +17,9 @@ from registry.store.sparse import SparsePartial
 
 @dataclass(frozen=True, slots=True)
 class IngestInfo:
-    """What the writer of a partial file tells the other processes about the download.
+    """Information about a download, which its writer writes for other processes.
 
-    `size` is in bytes, and None where the upstream did not say it; `started` is in epoch seconds.
+    `size` is in bytes, and None if the upstream did not name it; `started` is in epoch seconds.
     `suspects` are the endpoints that sent wrong bytes before: the next download asks them last.
     """
 
@@ -30,19 +30,19 @@ class IngestInfo:
     suspects: Sequence[str] = ()
 
 
-_SIDE_FILES = frozenset({".json", ".new", ".fresh", ".ranges"})  # beside the bytes
-_KINDS = ("part", "pieces")  # the files that have the bytes: without holes, and with holes
-_BLOCK = 512  # bytes of a block, by which the kernel measures a file with holes
+_SIDE_FILES = frozenset({".json", ".new", ".fresh", ".ranges"})  # files without bytes of the blob
+_KINDS = ("part", "pieces")  # files with bytes of the blob: without holes, and with holes
+_BLOCK = 512  # bytes of a block in `st_blocks`
 
 
 class Ingests:
-    """The folder of partial files. Methods block for a moment only (open, lock, stat)."""
+    """The folder of partial files. The methods block only for a moment (open, lock, stat)."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def take(self, digest: Digest) -> PartialWriter | None:
-        """Become the writer of a partial file, new or left behind; None while another process is.
+        """Become the writer of a new or an existing partial file; None if it has another writer.
 
         Raises:
             OSError: the disk refuses files.
@@ -54,8 +54,8 @@ class Ingests:
     def open_sparse(self, digest: Digest, size: int) -> SparsePartial | None:
         """Become the writer of a blob of `size` bytes whose parts come in any order.
 
-        Parts that an earlier writer has left are kept; bytes that a download has left are deleted.
-        None while another process writes the blob.
+        Parts from an earlier import are kept; bytes from an earlier download are deleted. Returns
+        None if the blob has another writer.
 
         Raises:
             OSError, StoreError: the disk refuses files.
@@ -71,14 +71,14 @@ class Ingests:
             raise
 
     def open(self, digest: Digest) -> PartialReader | None:
-        """Open a partial file for reading; None when the blob has none."""
+        """Open a partial file for reading; None if the blob has no partial file."""
         try:
             return PartialReader(self._path(digest, "part"))
         except FileNotFoundError:
             return None
 
     def measure(self, digest: Digest) -> int:
-        """Return the bytes that the partial files of a blob take; 0 when it has none."""
+        """Return the bytes that the partial files of a blob take; 0 if there are none."""
         size = 0
         with suppress(FileNotFoundError):
             size += self._path(digest, "part").stat().st_size
@@ -91,7 +91,7 @@ class Ingests:
         return sum(self.measure(digest) for digest in self.list_digests())
 
     def idle(self, digest: Digest) -> float:
-        """Return the seconds since a partial file was last written to; 0 when the blob has none."""
+        """Return the seconds since the last write to a partial file; 0 if the blob has none."""
         written = []
         for kind in _KINDS:
             with suppress(FileNotFoundError):
@@ -99,7 +99,7 @@ class Ingests:
         return max(0.0, time.time() - max(written)) if written else 0.0
 
     def list_digests(self) -> list[Digest]:
-        """Return the digests of the blobs that have partial files, written to or left behind."""
+        """Return the digests of all blobs that have partial files, with or without a writer."""
         found: dict[Digest, None] = {}
         for path in (path for kind in _KINDS for path in self._folder.glob(f"*.{kind}")):
             with suppress(DigestInvalid):  # not a file of ours
@@ -107,9 +107,9 @@ class Ingests:
         return list(found)
 
     def sweep(self, age: float) -> int:
-        """Delete side files that are `age` seconds old and have no partial file (any more).
+        """Delete side files that are `age` seconds old and whose partial file does not exist.
 
-        Crashes leave them. Returns how many were deleted.
+        Crashes leave these files. Returns how many were deleted.
         """
         count = 0
         for path in self._folder.iterdir():
@@ -120,7 +120,7 @@ class Ingests:
                 continue  # not a file of ours, or deleted just now
             if not is_old or any(self._path(digest, kind).exists() for kind in _KINDS):
                 continue
-            with self.hold(digest) as is_free:  # a download that begins just now needs its own
+            with self.hold(digest) as is_free:  # a new download needs its side files
                 if is_free:
                     path.unlink(missing_ok=True)
                     count += 1
@@ -128,7 +128,7 @@ class Ingests:
 
     @contextmanager
     def hold(self, digest: Digest) -> Iterator[bool]:
-        """Keep other writers away from a blob, during the body; yield false if it has a writer."""
+        """Lock a blob against other writers during the body; yield false if it has a writer."""
         path = self._path(digest, "part")
         descriptor = take_lock(path)
         if descriptor is None:
@@ -144,12 +144,12 @@ class Ingests:
                 os.close(descriptor)
 
     def delete(self, digest: Digest) -> None:
-        """Delete all files of a blob; only within `hold`."""
+        """Delete all partial and side files of a blob; call this only within `hold`."""
         self._path(digest, "part").unlink(missing_ok=True)
         self.delete_side_files(digest)
 
     def write_info(self, digest: Digest, info: IngestInfo) -> None:
-        """Tell the other processes about a download.
+        """Write information about a download for other processes.
 
         Raises:
             StoreError: the disk refused.
@@ -161,16 +161,16 @@ class Ingests:
             temporary.replace(path)
 
     def read_info(self, digest: Digest) -> IngestInfo | None:
-        """Return what the writer told; None when it has told nothing (yet)."""
+        """Return the information that the writer has written; None if there is none (yet)."""
         try:
             return IngestInfo(**json.loads(self._path(digest, "json").read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
     def delete_side_files(self, digest: Digest) -> None:
-        """Delete what is beside the partial file of a blob; only its writer may.
+        """Delete the side files of a blob; only its writer may call this.
 
-        These are what was told about the download, and parts that an import left.
+        They are the information about the download, and the parts from an earlier import.
         """
         for kind in ("json", "ranges", "pieces"):
             self._path(digest, kind).unlink(missing_ok=True)

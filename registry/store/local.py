@@ -27,7 +27,7 @@ class DiskStore:
         self._quarantine = quarantine
 
     async def stat(self, digest: Digest) -> int | None:
-        """Return the size in bytes, or None. No thread: the inode is nearly always in memory."""
+        """Return the size in bytes, or None. No thread: inodes are nearly always in memory."""
         try:
             return os.stat(self._format(digest)).st_size  # noqa: PTH116 (pathlib takes longer)
         except FileNotFoundError:
@@ -37,7 +37,7 @@ class DiskStore:
         """Yield the bytes of `span` in pieces of at most 1 MiB.
 
         Raises:
-            StoreError: the blob is not here, is shorter than the span, or cannot be read.
+            StoreError: the blob is not in the store, is shorter than the span, or cannot be read.
         """
         path = self._path(digest)
         left = span.length
@@ -63,7 +63,7 @@ class DiskStore:
             sync_folder(path.parent)
 
     async def delete(self, digest: Digest) -> bool:
-        """Unlink a blob; False when it was not here."""
+        """Unlink a blob; False if it was not in the store."""
         try:
             await in_thread(self._path(digest).unlink)
         except FileNotFoundError:
@@ -80,7 +80,7 @@ class DiskStore:
             self._path(digest).replace(self._quarantined(digest))
 
     async def is_quarantined(self, digest: Digest) -> bool:
-        """Whether a blob is in quarantine. No thread: as for `stat`."""
+        """Whether a blob is in quarantine. No thread, for the same reason as in `stat`."""
         return self._quarantined(digest).exists()
 
     async def delete_quarantined(self, digest: Digest) -> None:
@@ -124,8 +124,8 @@ class DiskStore:
         return sorted(found, key=lambda each: each[0].encoded)
 
     async def open(self, digest: Digest) -> FileBody | None:
-        """Return the open file of a blob, or None. No thread: as for `stat`."""
-        # Neither pathlib nor `translate_errors`: every request for a blob comes by here.
+        """Return the open file of a blob, or None. No thread, for the same reason as in `stat`."""
+        # Without pathlib and `translate_errors`, because every request for a blob runs this.
         path = self._format(digest)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -134,8 +134,8 @@ class DiskStore:
         except OSError as error:
             raise refuse(path, error) from error
         try:
-            # Another process may hold it: the writer that has just sealed it, or an eviction that
-            # deletes it. An open file can be read to its end all the same.
+            # Another process may hold the lock: the writer that has just sealed the file, or an
+            # eviction that deletes it. An open file can still be read to its end.
             with suppress(BlockingIOError):
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return FileBody(descriptor, os.fstat(descriptor).st_size)
@@ -145,11 +145,11 @@ class DiskStore:
 
     @contextmanager
     def claim(self, digest: Digest) -> Iterator[bool]:
-        """Yield whether the blob is here and no process reads or writes it: the kernel knows."""
+        """Yield whether the blob is in the store, and no process holds a lock on its file."""
         try:
             descriptor = os.open(self._path(digest), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            yield False  # not here; it may be downloading just now
+            yield False  # not in the store; a download may be running
             return
         try:
             yield _lock_alone(descriptor) and leads_to(self._path(digest), descriptor)

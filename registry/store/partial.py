@@ -1,15 +1,15 @@
-"""One blob that is not whole yet: a file with one writer and any number of readers.
+"""Partial files: a blob that is not whole yet, with one writer and any number of readers.
 
-The file is append-only and never holds its last byte before the digest has been checked. The mode
-and the link count of its inode are its state, which every process that has it open can read,
-whatever name the file has by then (decision record 0002):
+The file is append-only, and its last byte is written only after the digest was checked. The mode
+and the link count of the inode are the state of the file. Every process that has the file open can
+read them, even after the file was renamed or unlinked (decision record 0002):
 
     mode 0600, linked      growing
     mode 0444              whole: verified, every byte can be read
     mode 0400              rejected: its bytes do not agree with the digest
     mode 0600, no link     abandoned: the disk refused, or the writer began again in another file
 
-After a crash at any point the next writer continues the file, or finds none.
+After a crash at any point, the next writer can continue the file, or there is no file.
 """
 
 import errno
@@ -24,13 +24,13 @@ from registry.errors import DigestMismatch
 from registry.oci.digest import Digest
 from registry.store.files import leads_to, refuse, take_lock, translate_errors
 
-_WHOLE = 0o444  # its owner can read it, and so lock it, if a crash left it here
+_WHOLE = 0o444  # its owner can read and lock it after a crash
 _REJECTED = 0o400
 _GROWING = 0o600
-# Bytes hashed and then written in one call. For larger writes the kernel looks for larger pages,
-# which sometimes takes longer than the write itself (docs/evidence/0003-speed.md).
+# Bytes that are hashed and then written in one call. For larger writes the kernel looks for larger
+# pages, which sometimes takes longer than the write itself (docs/evidence/0003-speed.md).
 _PORTION = 256 * 1024
-_REHASH = 1024 * 1024  # bytes read at a time when a prefix is hashed again
+_REHASH = 1024 * 1024  # bytes read at a time when existing bytes are hashed
 
 
 class PartialState(Enum):
@@ -44,7 +44,7 @@ class PartialState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many bytes can be read, and whether more will come."""
+    """How many bytes can be read (`landed`), and whether more bytes will follow (`state`)."""
 
     landed: int
     state: PartialState
@@ -60,7 +60,7 @@ class SealedPartial:
 
 
 class PartialReader:
-    """A reader's own descriptor of a partial file; renaming or unlinking that changes nothing."""
+    """A reader's own descriptor of a partial file; it works after a rename or unlink too."""
 
     def __init__(self, path: Path) -> None:
         """Open `path`.
@@ -75,7 +75,7 @@ class PartialReader:
         return self._descriptor
 
     def progress(self) -> Progress:
-        """Read the state from the inode: one system call, without a path."""
+        """Read the state from the inode, with one system call and without a path."""
         inode = os.fstat(self._descriptor)
         mode = inode.st_mode & 0o777
         if mode == _WHOLE:
@@ -101,7 +101,7 @@ class PartialReader:
 
 
 def _cut(chunks: Iterable[bytes]) -> Iterator[list[memoryview]]:
-    """Yield the chunks in portions that fit into the cache of a processor core."""
+    """Yield the bytes of the chunks in portions that fit into the cache of a processor core."""
     portion: list[memoryview] = []
     left = _PORTION
     for chunk in chunks:
@@ -118,10 +118,10 @@ def _cut(chunks: Iterable[bytes]) -> Iterator[list[memoryview]]:
 
 
 class PartialWriter:
-    """The one writer of a partial file; it holds the lock as long as `descriptor` is open.
+    """The only writer of a partial file; it holds the lock as long as `descriptor` is open.
 
     All methods block (disk, hashing): call them in a thread, one at a time. The last byte received
-    is always held back in memory, and written only after the digest has been checked.
+    is kept in memory, and written only after the digest was checked.
     """
 
     def __init__(self, path: Path, digest: Digest, descriptor: int) -> None:
@@ -134,27 +134,27 @@ class PartialWriter:
 
     @property
     def received(self) -> int:
-        """Bytes received so far, including the one that is held back."""
+        """The number of bytes received, including the byte that is kept in memory."""
         return self.landed + len(self._held)
 
     @property
     def is_right(self) -> bool:
-        """Whether the bytes received are the whole blob: their digest is the blob's."""
+        """Whether the bytes received are the whole blob, because they have its digest."""
         return self._hasher.hexdigest() == self._digest.encoded
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the file is growing, and empty."""
+        """Whether the file is in the state "growing", and empty."""
         state = os.fstat(self._descriptor)
         return not state.st_size and state.st_mode & 0o777 == _GROWING
 
     @property
     def is_growing(self) -> bool:
-        """Whether the file may be written to; false for one that a crash left whole or rejected."""
+        """Whether the file may be written to; false if a crash left it whole or rejected."""
         return os.fstat(self._descriptor).st_mode & 0o777 == _GROWING
 
     def resume(self) -> int:
-        """Hash the bytes that an earlier writer left, and return how many they are."""
+        """Hash the bytes that an earlier writer has written, and return their number."""
         self._seek_start()
         while block := os.pread(self._descriptor, _REHASH, self.landed):
             self._hasher.update(block)
@@ -164,8 +164,8 @@ class PartialWriter:
     def restart(self) -> None:
         """Begin again with an empty file, before this writer has appended anything.
 
-        The path gets a new file, and the old one is abandoned: a reader that has read wrong bytes
-        from it must never find them continued with right ones.
+        The path gets a new file, and the old file is abandoned. The old file is not reused,
+        because a reader that has read wrong bytes must not get right bytes after them.
 
         Raises:
             StoreError: the disk refuses new files.
@@ -176,7 +176,7 @@ class PartialWriter:
         self._seek_start()
 
     def _replace_file(self) -> None:
-        # Locked before it has its final name, so that no other process becomes its writer.
+        # The new file is locked before it gets its final name, so no other process can write it.
         fresh = self._path.with_suffix(".fresh")
         fresh.unlink(missing_ok=True)
         descriptor = take_lock(fresh)
@@ -198,10 +198,10 @@ class PartialWriter:
         self._hasher, self._held, self.landed = self._digest.hasher(), b"", 0
 
     def append(self, chunks: Iterable[bytes]) -> None:
-        """Hash and write non-empty `chunks` in order, holding back the very last byte.
+        """Hash and write non-empty `chunks` in order, except the very last byte.
 
         Raises:
-            StoreError: the disk refused (full, gone); the bytes that readers have stay right.
+            StoreError: the disk refused (full, gone); the written bytes stay valid for readers.
         """
         for portion in _cut(chunks):
             for piece in portion:
@@ -224,10 +224,10 @@ class PartialWriter:
             raise refuse(self._path, error) from error
 
     def verify(self) -> None:
-        """Check the digest, and write the byte that was held back; does not sync.
+        """Check the digest, and write the last byte; this does not sync the file.
 
         Raises:
-            DigestMismatch: the bytes are wrong; the file is rejected, and its readers see that.
+            DigestMismatch: the bytes are wrong; the file was rejected, and readers see this.
             StoreError: the disk refused the last byte.
         """
         if not self.is_right:
@@ -238,10 +238,10 @@ class PartialWriter:
             self._write([memoryview(last)])
 
     def seal(self) -> SealedPartial:
-        """Verify, and mark the file as whole; its bytes are durable when this returns.
+        """Verify, sync the file, and mark it as whole.
 
         Raises:
-            DigestMismatch: as `verify` does.
+            DigestMismatch: as for `verify`.
             StoreError: the disk refused the last byte or the sync.
         """
         self.verify()
@@ -256,10 +256,10 @@ class PartialWriter:
         self.abandon()
 
     def abandon(self) -> None:
-        """Unlink the file, unless a store has adopted it; readers keep what they have opened."""
+        """Unlink the file, unless a store has adopted it; readers can still read the open file."""
         if leads_to(self._path, self._descriptor):
             self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Release the lock; the bytes written stay for the next writer."""
+        """Release the lock; the written bytes are kept for the next writer."""
         os.close(self._descriptor)

@@ -1,4 +1,4 @@
-"""Folders for files that are worth nothing after a restart; each server has one of its own."""
+"""Folders for files that nobody needs after a restart; each server has its own folder."""
 
 import fcntl
 import os
@@ -12,9 +12,9 @@ from registry.store.files import take_lock, translate_errors
 def open_run_folder(parent: Path) -> Path:
     """Make a new folder under `parent`, and delete the folders of servers that have ended.
 
-    A lock in the folder says whether its server runs: this process and its children hold it until
-    the last of them has ended. Process numbers would not do: several servers may share a data
-    folder, and number their processes alike.
+    A lock in the folder says whether its server is running: this process and its children hold the
+    lock until the last of them has ended. Process numbers would not be enough: several servers on
+    a data folder may be in different containers, where process numbers are the same.
 
     Raises:
         StoreError: the disk refused.
@@ -23,7 +23,7 @@ def open_run_folder(parent: Path) -> Path:
         parent.mkdir(exist_ok=True)
         held = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            # A folder that another server is just making is not locked yet.
+            # Another server may have made its folder and not locked it yet.
             fcntl.flock(held, fcntl.LOCK_EX)
             for path in parent.iterdir():
                 _delete_unlocked(path)
@@ -36,7 +36,7 @@ def open_run_folder(parent: Path) -> Path:
 
 def _delete_unlocked(path: Path) -> None:
     if not path.is_dir():
-        path.unlink()  # written by a version that had no folders in here
+        path.unlink()  # written by a version that had files in `parent`
         return
     lock = take_lock(path / "lock")
     if lock is not None:

@@ -1,8 +1,8 @@
-"""One blob whose parts come in any order, each with a digest: a file with holes, and a record.
+"""A blob whose parts come in any order, each with a digest: a file with holes, and a record.
 
-No reader follows this file: only a file without holes can be followed (`partial.py`). The record
-says which bytes agree with the digest of their own part and are on the disk. All other bytes of the
-file count as missing, so the next writer can continue after a crash at any point.
+Readers cannot follow this file, because it has holes (see `partial.py`). The record says which
+bytes are on the disk and agree with the digest of their part. All other bytes of the file count as
+missing, so the next writer can continue after a crash at any point.
 """
 
 import json
@@ -21,7 +21,7 @@ _READ = 1024 * 1024  # bytes read at a time when the whole is hashed
 
 
 def find_gaps(wanted: Span, kept: Sequence[Span]) -> list[Span]:
-    """Return the bytes of `wanted` that are in no span of `kept`, which are sorted and apart."""
+    """Return the bytes of `wanted` that are in no span of `kept` (sorted, without overlaps)."""
     gaps, start = [], wanted.start
     for each in kept:
         if each.start > start:
@@ -32,7 +32,7 @@ def find_gaps(wanted: Span, kept: Sequence[Span]) -> list[Span]:
 
 
 def join_spans(spans: Iterable[Span]) -> list[Span]:
-    """Return the same bytes in the fewest spans, sorted and apart."""
+    """Return the same bytes as sorted spans that neither overlap nor touch."""
     joined: list[Span] = []
     for each in sorted(spans):
         if joined and each.start <= joined[-1].stop:
@@ -43,16 +43,16 @@ def join_spans(spans: Iterable[Span]) -> list[Span]:
 
 
 class SparsePartial:
-    """The one writer of a blob of `size` bytes that comes in parts; no pull writes it meanwhile.
+    """The only writer of a blob of `size` bytes whose parts come in any order.
 
     All methods block (disk, hashing): call them in a thread, one at a time.
     """
 
     def __init__(self, path: Path, digest: Digest, size: int, lock: PartialWriter) -> None:
-        """Continue with the parts that are there.
+        """Continue with the parts that an earlier writer has written.
 
-        `lock` is the writer of the blob's ordinary partial file; it keeps downloads of the blob
-        away until it is closed together with this writer.
+        `lock` is the writer of the blob's ordinary partial file. It prevents downloads of the blob
+        until this writer closes it.
 
         Raises:
             OSError: the disk refuses files.
@@ -66,18 +66,18 @@ class SparsePartial:
         self._size = size
         self._lock = lock
         self._descriptor = descriptor
-        self._hasher, self._hashed = digest.hasher(), 0  # of the bytes that came in order
+        self._hasher, self._hashed = digest.hasher(), 0  # of the bytes written in order
         self._kept = self._read_record()
 
     @property
     def missing(self) -> int:
-        """How many bytes are missing."""
+        """How many bytes of the blob are missing."""
         return self._size - sum(each.length for each in self._kept)
 
     def add(self, start: int, check: Digest, pieces: Iterable[bytes]) -> int:
         """Write a part that begins at byte `start`; return how many of its bytes were missing.
 
-        Bytes that were verified before are not written again: this part may be the damaged one.
+        Bytes that were verified before are not written again, because this part may be damaged.
 
         Raises:
             DigestMismatch: the digest of the part is not `check`; none of its bytes are kept.
@@ -88,7 +88,7 @@ class SparsePartial:
         for piece in pieces:
             hasher.update(piece)
             is_written = self._write(position, piece) == len(piece)
-            # Only bytes that were written just now: those of a former part were not hashed here.
+            # Only bytes that were just written: bytes of an earlier part were not hashed here.
             if is_written and position == hashed:
                 ordered.update(piece)
                 hashed += len(piece)
@@ -102,11 +102,11 @@ class SparsePartial:
         return missing - self.missing
 
     def seal(self) -> SealedPartial:
-        """Verify the whole blob, of which no byte may be missing; durable when this returns.
+        """Verify the whole blob, of which no byte may be missing, and sync the file.
 
         Raises:
-            DigestMismatch: the parts do not make this blob. It cannot be known which of them is
-                wrong, so all of them were deleted.
+            DigestMismatch: the parts together do not have the blob's digest. Nobody can know which
+                part is wrong, so all parts were deleted.
             StoreError: the disk refused.
         """
         with translate_errors(self._path):
@@ -122,7 +122,7 @@ class SparsePartial:
         return SealedPartial(self._path, self._digest, self._size)
 
     def close(self) -> None:
-        """Release the lock; verified parts stay for the next writer."""
+        """Release the lock; verified parts are kept for the next writer."""
         if not self._kept:
             self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
@@ -134,7 +134,7 @@ class SparsePartial:
         return self._path.with_suffix(".ranges")
 
     def _read_record(self) -> list[Span]:
-        """Return the spans that are recorded; none if the record and the file do not agree."""
+        """Return the recorded spans; none if the record does not agree with the file."""
         try:
             fields = json.loads(self._ranges.read_bytes())
             kept = join_spans(Span(int(start), int(stop)) for start, stop in fields["kept"])
@@ -145,7 +145,7 @@ class SparsePartial:
         return kept if is_right else []
 
     def _write(self, position: int, piece: bytes) -> int:
-        """Write the bytes that are not kept yet, and return how many they are."""
+        """Write those bytes of a piece that are missing, and return how many they are."""
         gaps = find_gaps(Span(position, position + len(piece)), self._kept)
         view = memoryview(piece)
         with translate_errors(self._path):
@@ -156,7 +156,7 @@ class SparsePartial:
         return sum(each.length for each in gaps)
 
     def _write_record(self) -> None:
-        """Record which bytes are here, after they have been synced."""
+        """Sync the file, and then record which bytes it has."""
         spans = [[each.start, each.stop] for each in self._kept]
         temporary = self._path.with_suffix(".new")
         with translate_errors(self._path):

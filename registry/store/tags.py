@@ -1,7 +1,8 @@
-"""What names point to, on disk: the files from which a lost catalog is made again.
+"""Tag files: which manifest a tag or digest of a repository leads to.
 
-`tags/<registry>/<repository>/@/tag-<tag>` and `.../@/digest-<algorithm>-<hex>` each hold one small
-JSON object. `@` cannot occur in a repository name, so a tag never clashes with a repository below.
+A lost catalog is made again from these files. `tags/<registry>/<repository>/@/tag-<tag>` and
+`.../@/digest-<algorithm>-<hex>` each contain one small JSON object. `@` cannot occur in a
+repository name, so these names never conflict with the folder of another repository.
 """
 
 import json
@@ -18,11 +19,11 @@ from registry.tasks import in_thread
 
 @dataclass(frozen=True, slots=True)
 class TagTarget:
-    """What a reference points to: `digest` and `media_type` of the manifest, and since when.
+    """The manifest that a reference leads to: its `digest` and `media_type`.
 
-    `seen` is when it was last confirmed (epoch s). `bundle` is the id of the bundle that said so,
-    and `signer` the name of the key that signed the bundle; both are empty where an upstream said
-    so.
+    `seen` is when this was last confirmed (epoch seconds). If a bundle confirmed it, `bundle` is
+    the id of the bundle, and `signer` the name of the key that signed the bundle. If an upstream
+    confirmed it, both are empty.
     """
 
     digest: str
@@ -33,16 +34,16 @@ class TagTarget:
 
 
 class TagFiles:
-    """The folder of these files."""
+    """The folder of the tag files."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     async def write(self, repository: Repository, reference: Reference, target: TagTarget) -> None:
-        """Record durably what `reference` points to.
+        """Write durably which manifest `reference` leads to.
 
         Raises:
-            StoreError: the disk refused; the former file is still there.
+            StoreError: the disk refused; the file was not changed.
         """
         await in_thread(self._write, self._path(repository, reference), target)
 
@@ -53,7 +54,7 @@ class TagFiles:
             write_durably(path, json.dumps(fields).encode())
 
     async def read(self, repository: Repository, reference: Reference) -> TagTarget | None:
-        """Return what is recorded; None when nothing is."""
+        """Return the content of the tag file for `reference`; None if there is no such file."""
         path = self._path(repository, reference)
         try:
             content = await in_thread(path.read_bytes)
@@ -62,7 +63,7 @@ class TagFiles:
         return TagTarget(**json.loads(content))
 
     async def remove(self, repository: Repository, reference: Reference) -> None:
-        """Delete what is recorded for `reference`; harmless when nothing is.
+        """Delete the tag file for `reference`, if there is one.
 
         Raises:
             StoreError: the disk refused.
@@ -72,7 +73,7 @@ class TagFiles:
             await in_thread(path.unlink, missing_ok=True)
 
     async def scan(self) -> AsyncIterator[tuple[Repository, Reference, TagTarget]]:
-        """Yield everything that is recorded, in no order; unknown files are left out."""
+        """Yield the content of all tag files, in any order; unknown files are left out."""
         for registry in await in_thread(self._list_registries):
             for path in await in_thread(self._list, registry):
                 found = await in_thread(self._read_file, path)

@@ -1,1 +1,1 @@
-"""What do others have? Everything that opens a connection to another registry."""
+"""What do other registries have? Everything that opens a connection to them."""

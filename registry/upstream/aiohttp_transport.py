@@ -1,8 +1,8 @@
-"""A transport for httpx that sends requests over aiohttp's connections: for blobs.
+"""A transport for httpx that sends requests over aiohttp's connections, for blobs.
 
-httpx's own transport gives a body in pieces of 64 KiB, with TLS of 16 KiB. It copies each piece
-four times and passes it through a dozen coroutines, which costs more than hashing the piece. All
-other requests stay with httpx's transport: its parser accepts the incorrect answers that some
+httpx's own transport reads a body in pieces of 64 KiB, and of 16 KiB over TLS. It copies each piece
+four times and passes it through a dozen coroutines, which takes longer than hashing the piece.
+Other requests use httpx's transport, because its parser accepts the incorrect answers that some
 registries and their gateways send (decision record 0012).
 """
 
@@ -17,11 +17,11 @@ import httpx
 from aiohttp_socks import ProxyConnector
 from yarl import URL
 
-READ_AHEAD = 1024 * 1024  # bytes received before they are read; at most twice as many
+READ_AHEAD = 1024 * 1024  # bytes that are received before they are read; at most twice as many
 LONGEST_HEADER = 64 * 1024  # bytes: signed URLs are long
 IDLE = 15.0  # seconds that an idle connection is kept; servers keep theirs longer
 
-# By the exceptions of aiohttp; a subclass stands before its base class.
+# httpx's exceptions by aiohttp's; a subclass comes before its base class.
 _FAILURES: Mapping[type[Exception], type[httpx.TransportError]] = MappingProxyType(
     {
         aiohttp.ConnectionTimeoutError: httpx.ConnectTimeout,
@@ -38,7 +38,7 @@ _FAILURES: Mapping[type[Exception], type[httpx.TransportError]] = MappingProxyTy
 
 
 class BulkTransport(httpx.AsyncBaseTransport):
-    """HTTP/1.1, directly (`proxy` is empty) or through a proxy (`http`, `https`, `socks5`)."""
+    """Sends HTTP/1.1 directly (`proxy` is empty) or through a proxy (`http`, `https`, `socks5`)."""
 
     def __init__(self, trust: ssl.SSLContext, proxy: str) -> None:
         self._trust = trust
@@ -47,15 +47,15 @@ class BulkTransport(httpx.AsyncBaseTransport):
         self._session: aiohttp.ClientSession
 
     async def __aenter__(self) -> Self:
-        """Open the session, which needs a running loop and makes no connection yet."""
+        """Open the session; this needs a running event loop, and makes no connection."""
         self._session = self._open_session()
         return self
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request that has no body; the response's body is unread and not decoded.
+        """Send a request without a body, and return the response with its body unread, not decoded.
 
         Raises:
-            httpx.TransportError: as httpx's own transport does.
+            httpx.TransportError: as for httpx's own transport.
         """
         limits = request.extensions["timeout"]
         timeout = aiohttp.ClientTimeout(
@@ -76,7 +76,8 @@ class BulkTransport(httpx.AsyncBaseTransport):
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._is_socks:
-            # The proxy looks names up: our own DNS may not know them, or must not see them.
+            # The proxy looks names up, because the local DNS may not know them or must not see
+            # them.
             plain = self._proxy.replace("socks5h://", "socks5://", 1)
             connector: aiohttp.BaseConnector = ProxyConnector.from_url(
                 plain, rdns=True, limit=0, ssl=self._trust, keepalive_timeout=IDLE
@@ -108,7 +109,7 @@ class _Body(httpx.AsyncByteStream):
                 yield piece
 
     async def aclose(self) -> None:
-        # Keeps the connection if the body was read to its end, and otherwise closes it.
+        # This keeps the connection if the body was read to its end, and otherwise closes it.
         self._response.close()
 
 

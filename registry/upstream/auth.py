@@ -18,13 +18,13 @@ from registry.upstream.www_authenticate import Challenge, parse_challenges
 
 MAX_TOKEN_BODY = 1024 * 1024  # bytes
 SHORTEST_LIFE = 60.0  # seconds: the default and the minimum of the token specification
-MAX_TOKENS = 1000  # in the cache, one per repository: clients may ask for any names
+MAX_TOKENS = 1000  # in the cache, one for each repository; clients may ask for many names
 RENEW_AT = 0.8  # of the life of a token
 
 
 @dataclass(frozen=True, slots=True)
 class TokenKey:
-    """What a token is valid for; it is never sent for another key."""
+    """What a token is for: realm, service, scope and user name. It is sent for this key only."""
 
     realm: str
     service: str
@@ -58,12 +58,12 @@ class TokenCache:
             task = asyncio.create_task(self._fetch(key, credentials))
             self._make_room()
         self._tokens.pop(key, None)
-        self._tokens[key] = task  # behind all others: used last
-        # Shielded: a request that is cancelled must not cancel it for the others.
+        self._tokens[key] = task  # at the end, as the last used
+        # Shielded, because other requests may wait for the same token.
         return (await asyncio.shield(task)).header
 
     def drop(self, key: TokenKey, header: str) -> None:
-        """Forget a token that was refused, unless it has been renewed since."""
+        """Delete a refused token from the cache, unless the cache already has a newer token."""
         task = self._tokens.get(key)
         is_current = task is not None and task.done() and not self._is_expired(task)
         if task is not None and is_current and task.result().header == header:
@@ -123,22 +123,22 @@ def _read_token(origin: str, body: bytes) -> tuple[str, float]:
         raise UpstreamFaulty(
             origin, "its token answer is not JSON with a token (a captive portal?)"
         ) from error
-    # The token goes into a header of our requests, so it must not contain a line break.
+    # The token is sent in a header, so it must not contain a line break.
     if not isinstance(token, str) or not token.isascii() or not token.isprintable():
         raise UpstreamFaulty(origin, "its token answer has no usable token")
     return token, life
 
 
 class Login:
-    """How to log in at one endpoint: as its last challenge says."""
+    """The login at one endpoint, according to the last challenge of the endpoint."""
 
     def __init__(self, url: str, credentials: Credentials | None, tokens: TokenCache) -> None:
         self._host = urlsplit(url).hostname or ""
         self._is_plain = url.startswith("http://")
         self._origin = origin_of(url)
         self._credentials = credentials
-        # While a token is valid it is worth as much as the password. So an endpoint that must not
-        # see our credentials (an accelerator) gets anonymous tokens only.
+        # A valid token allows the same as the password. So an endpoint that must not get the
+        # credentials (an accelerator) only gets anonymous tokens.
         self._is_trusted = credentials is not None and self._host in credentials.hosts
         self._tokens = tokens
         self._challenge: Challenge | None = None
@@ -147,13 +147,13 @@ class Login:
 
     @property
     def identity(self) -> str:
-        """Our user name at this endpoint; empty when anonymous."""
+        """The user name for requests to this endpoint; empty for anonymous requests."""
         return self._credentials.username if self._credentials and self._is_trusted else ""
 
     async def prepare(self, repository: str) -> str | None:
-        """Return the `Authorization` value for a pull from `repository`, before any challenge.
+        """Return the `Authorization` value for a new request about `repository`.
 
-        None until an earlier request was challenged. Raises as `TokenCache.get` does.
+        None if the endpoint has not sent a challenge yet. Raises the errors of `TokenCache.get`.
         """
         if self._challenge is None:
             return None
@@ -162,13 +162,14 @@ class Login:
     async def answer(
         self, headers: Iterable[str], repository: str, refused: str | None
     ) -> str | None:
-        """Return the `Authorization` value that answers a 401; None when there is no better one.
+        """Return the `Authorization` value for a repeated request after a 401.
 
-        `headers` are the challenges, and `refused` is the value that was sent before.
+        `headers` are the challenges, and `refused` is the value that was sent before. None if
+        there is no other value.
 
         Raises:
-            UpstreamFaulty: the realm of a challenge is no address to ask for a token.
-            UpstreamError: as `TokenCache.get` does.
+            UpstreamFaulty: the realm of a challenge is not the address of a token service.
+            UpstreamError: as for `TokenCache.get`.
         """
         has_credentials = self._credentials is not None
         challenge = _choose(parse_challenges(headers), has_credentials=has_credentials)
@@ -184,7 +185,7 @@ class Login:
 
     async def _authorize(self, challenge: Challenge, repository: str) -> str | None:
         if challenge.scheme == "basic":
-            # There is no realm to ask: Basic credentials go to the endpoint itself.
+            # There is no token service: Basic credentials are sent to the endpoint itself.
             known = self._credentials_for(self._host)
             return known.basic() if known else None
         realm = urlsplit(challenge.parameters["realm"])

@@ -1,4 +1,4 @@
-"""One blob, read to its end although connections break: another try or another endpoint goes on."""
+"""Downloading one blob; after a broken connection, another try or another endpoint continues."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -13,19 +13,19 @@ from registry.upstream.failover import EndpointPool, combine, is_temporary
 from registry.upstream.failures import WrongSize
 from registry.upstream.request import Answer, Request
 
-OPEN_BUDGET = 25.0  # seconds until the first byte: a client waits for our headers
-STALL_BUDGET = 120.0  # seconds without progress later: clients wait, and the link may come back
-ENOUGH = 256 * 1024  # bytes after which a broken connection is replaced without a wait
+OPEN_BUDGET = 25.0  # seconds until the first byte, because a client waits for the headers
+STALL_BUDGET = 120.0  # seconds without progress after the first byte; the link may recover
+ENOUGH = 256 * 1024  # bytes; after that many, a broken connection is replaced without a wait
 REDIRECT_LIFE = 120.0  # seconds for which a download reuses the URL of a redirect
-MAX_UNKNOWN_SIZE = 16 * 1024**3  # bytes read of a blob whose size no endpoint says
+MAX_UNKNOWN_SIZE = 16 * 1024**3  # bytes that are read of a blob whose size is not known
 
 
 @dataclass(slots=True)
 class _Wanted:
-    """The bytes to read: from `offset`, which moves, to `stop` (None: the unknown end).
+    """The bytes to read: from `offset`, which grows, to `stop` (None: the unknown end).
 
-    `skip` is how many bytes the body that is being read has before `offset`; `is_longer` says that
-    it goes on behind `stop`.
+    The body that is being read has `skip` bytes before `offset`. `is_longer` says that the body
+    continues after `stop`.
     """
 
     offset: int
@@ -36,16 +36,16 @@ class _Wanted:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing is left to ask for. An empty blob is asked for: it may be unknown."""
+        """Whether all bytes were read. An empty blob is requested once, since it may not exist."""
         return 0 < self.offset == self.stop
 
     @property
     def is_cut_off(self) -> bool:
-        """Whether a body that ended should have gone on."""
+        """Whether a body ended too early."""
         return self.stop is not None and self.offset < self.stop
 
     def take(self, piece: bytes, origin: str) -> bytes:
-        """Return what of a piece of the body is wanted, and move `offset` behind it."""
+        """Return the wanted bytes of a piece of the body, and add their number to `offset`."""
         if self.skip:
             chunk = piece[self.skip :]
             self.skip = max(0, self.skip - len(piece))
@@ -67,7 +67,7 @@ class _Redirect:
 
 
 class BlobDownloader:
-    """Implements `BlobDownload` over the endpoints of a pool: the digest is the same everywhere."""
+    """Implements `BlobDownload` with the endpoints of a pool; any endpoint can continue."""
 
     def __init__(self, pool: EndpointPool, request: Request, size: int | None) -> None:
         self.size = size
@@ -76,10 +76,11 @@ class BlobDownloader:
         self._pool = pool
         self._request = request
         self._senders: dict[Endpoint, None] = {}  # in the order of their first bytes
-        # Endpoints whose connection broke during this blob: others, if there are any, go first.
+        # Endpoints whose connection broke during this blob: other endpoints are asked first.
         self._broken: set[Endpoint] = set()
-        # Endpoints whose answer cannot be right are not asked again: it would be the same. One such
-        # answer is allowed if its size is right: another server behind the name may have ranges.
+        # Endpoints whose answer is faulty are not asked again: the answer would be the same. One
+        # faulty answer with the right size is allowed: another server of the endpoint may have
+        # ranges.
         self._faulty: dict[Endpoint, UpstreamFaulty] = {}
         self._faulty_once: set[Endpoint] = set()
         # Not kept after this download: signed URLs expire.
@@ -87,8 +88,8 @@ class BlobDownloader:
 
     def mark_suspect(self, *origins: str) -> Sequence[str]:
         """Mark these endpoints, or all that sent bytes, as suspect; see `BlobDownload`."""
-        # The first sender comes last: the sender that completed the blob of another one is less
-        # likely to be wrong.
+        # The first sender is marked last: the sender that only completed the blob is less likely
+        # to be wrong.
         suspects = origins or tuple(endpoint.origin for endpoint in reversed(self._senders))
         self._pool.mark_suspect(suspects)
         return suspects
@@ -99,7 +100,7 @@ class BlobDownloader:
         """Yield the bytes from `start` to `stop`; see `BlobDownload.stream`."""
         wanted = _Wanted(start, self.size if stop is None else stop, may_extend)
         retries = self._pool.start_retries(STALL_BUDGET if self._senders else OPEN_BUDGET)
-        while not wanted.is_done:  # a range of no bytes cannot be written
+        while not wanted.is_done:  # a Range header cannot name an empty range
             failures: list[Unknown | UpstreamError] = []
             began = wanted.offset
             for endpoint in self._candidates():
@@ -122,13 +123,13 @@ class BlobDownloader:
                 await asyncio.sleep(self._wait_after(failures, retries))
 
     def _wait_after(self, failures: list[Unknown | UpstreamError], retries: RetryBudget) -> float:
-        """Return the seconds to wait before the next round; raises if there is to be none."""
+        """Return the seconds to wait before the next round; raise the error if there is none."""
         failure = combine(failures)
         retry_after = failure.retry_after if isinstance(failure, UpstreamError) else None
         wait = retries.next_wait(self._pool.clock(), retry_after)
         is_final = isinstance(failure, Unknown) or not (self._senders or is_temporary(failure))
         if is_final or wait is None:
-            # A faulty endpoint, which is not asked again, has not said that it has no such blob.
+            # A faulty endpoint is not asked again, but it may still have the blob.
             raise combine([*self._faulty.values(), *failures])
         return wait
 
@@ -144,7 +145,7 @@ class BlobDownloader:
         return sorted(left, key=self._broken.__contains__)
 
     async def _read(self, endpoint: Endpoint, wanted: _Wanted) -> AsyncGenerator[bytes, None]:
-        """Yield what one endpoint sends of the wanted bytes."""
+        """Yield the wanted bytes that one endpoint sends."""
         redirect = self._usable_redirect(endpoint)
         request = replace(
             self._request,
@@ -157,7 +158,8 @@ class BlobDownloader:
                 self._check(answer, wanted)
                 is_sending = True
                 self._note_sender(endpoint, answer, redirect)
-                # A body that is not longer is read to its end, so that the connection stays usable.
+                # A body that ends at `stop` is read to its end, so that the connection stays
+                # usable.
                 async for piece in answer.response.aiter_raw():
                     if chunk := wanted.take(piece, answer.origin):
                         yield chunk
@@ -183,7 +185,7 @@ class BlobDownloader:
             self._redirects[endpoint] = _Redirect(answer.url, until)
 
     def _check(self, answer: Answer, wanted: _Wanted) -> None:
-        """Compare the head of an answer with the request, and prepare `wanted` for its body."""
+        """Compare the headers of an answer with the request, and prepare `wanted` for the body."""
         wanted.skip, wanted.is_longer = 0, False
         headers = answer.response.headers
         if answer.response.status_code == 206:
@@ -191,7 +193,7 @@ class BlobDownloader:
             if found is None or found[0].start != wanted.offset:
                 raise UpstreamFaulty(answer.origin, "sends another range than was asked for")
             self._check_size(answer, found[1])
-            # Ranges that were missing once are not relied on again.
+            # If an answer had no range once, ranges are not relied on again.
             self.has_ranges = self.has_ranges is not False
             return
         length = headers.get("content-length", "")

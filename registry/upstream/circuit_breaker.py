@@ -1,4 +1,4 @@
-"""When an endpoint may be asked: a circuit breaker. Pure; the time is passed in.
+"""A circuit breaker: it decides when an endpoint may be asked. Pure; the time is passed in.
 
 Times are seconds of one monotonic clock. A closed breaker lets every request through. It opens
 after three failures in a row, for longer each time. When that time is over the breaker is
@@ -8,20 +8,20 @@ half-open: one request, the probe, goes through, and the others wait until the p
 import math
 from dataclasses import dataclass, replace
 
-FAILURES = 3  # in a row before the breaker opens
+FAILURES = 3  # failures in a row before the breaker opens
 FIRST_OPEN_TIME = 2.0  # seconds; doubles with every further failure
 LONGEST_OPEN_TIME = 60.0
-PROBE_TIME = 10.0  # seconds for which one probe keeps other requests away
-THROTTLED_TIME = 60.0  # seconds, where a 429 has no Retry-After
-LONGEST_LIMIT_TIME = 6 * 3600.0  # seconds that a 429 may keep counted requests away
-LONGEST_THROTTLED_TIME = 120.0  # seconds for other requests: revalidation waits for them too
+PROBE_TIME = 10.0  # seconds for which other requests wait for a probe
+THROTTLED_TIME = 60.0  # seconds, if a 429 has no Retry-After
+LONGEST_LIMIT_TIME = 6 * 3600.0  # seconds for which a 429 may stop counted requests
+LONGEST_THROTTLED_TIME = 120.0  # seconds for other requests, because revalidation waits for them
 
 
 @dataclass(frozen=True, slots=True)
 class CircuitBreaker:
-    """The state of one breaker; immutable: every change returns a new state.
+    """The state of one breaker; it is immutable, and every change returns a new state.
 
-    `failures` are those in a row. `opened_at` is when failures opened the breaker last.
+    `failures` is the number of failures in a row. `opened_at` is when failures last opened it.
     """
 
     failures: int = 0
@@ -30,15 +30,15 @@ class CircuitBreaker:
     opened_at: float = -math.inf
 
     def is_open(self, now: float) -> bool:
-        """Whether no request may be sent now, also because a probe is under way."""
+        """Whether no request may be sent now, for example because a probe has not ended."""
         return now < max(self.open_until, self.probe_until)
 
     def is_probing(self, now: float) -> bool:
-        """Whether only a probe keeps other requests away; its result may come at any moment."""
+        """Whether requests only have to wait for the result of a probe."""
         return self.open_until <= now < self.probe_until
 
     def admit(self, now: float) -> "CircuitBreaker":
-        """Return the state after one request was let through; `is_open` must be false.
+        """Return the state after one request was allowed; `is_open` must be false.
 
         The request is the probe if the breaker is half-open.
         """
@@ -46,18 +46,18 @@ class CircuitBreaker:
         return replace(self, probe_until=now + PROBE_TIME) if is_half_open else self
 
     def end_probe(self) -> "CircuitBreaker":
-        """Return the state after a probe that ended without a result: the next request probes."""
+        """Return the state after a probe without a result: the next request is a probe."""
         return replace(self, probe_until=0.0)
 
     def succeed(self) -> "CircuitBreaker":
-        """Return the state after a useful answer: closed."""
+        """Return the state after a useful answer, which is closed."""
         return replace(self, failures=0, open_until=0.0, probe_until=0.0)
 
     def fail(self, now: float, began: float) -> "CircuitBreaker":
-        """Return the state after a request begun at `began` got no answer, or a 5xx.
+        """Return the state after a request that began at `began` got no answer, or a 5xx.
 
-        Requests that were under way when the breaker opened fail for the same cause, so they do
-        not count again.
+        Requests that began before the breaker opened fail for the same cause, so they do not count
+        again.
         """
         if began <= self.opened_at:
             return self
@@ -75,11 +75,11 @@ class CircuitBreaker:
         )
 
     def throttle(self, now: float, retry_after: float | None) -> "CircuitBreaker":
-        """Return the state after a 429: open, as further requests would prolong the limit."""
+        """Return the state after a 429, which is open: further requests would prolong the limit."""
         until = now + throttled_time(retry_after, LONGEST_THROTTLED_TIME)
         return replace(self, open_until=max(self.open_until, until), probe_until=0.0)
 
 
 def throttled_time(retry_after: float | None, longest: float) -> float:
-    """Return for how many seconds a 429 is obeyed; `retry_after` is what it asks for."""
+    """Return for how many seconds no requests are sent after a 429 with this `retry_after`."""
     return THROTTLED_TIME if retry_after is None else min(max(retry_after, 1.0), longest)

@@ -16,17 +16,17 @@ from registry.settings.model import UpstreamSettings
 from registry.upstream.aiohttp_transport import BulkTransport
 
 CONNECT = 10.0  # seconds that a new connection may take
-SHORT_CONNECT = 3.0  # seconds, where another endpoint can be asked instead
+SHORT_CONNECT = 3.0  # seconds, if another endpoint can be asked instead
 STALL = 20.0  # seconds without a byte after which a transfer counts as broken
 DISCARD = 2.0  # seconds for reading a body that is not used
-SHORT_BODY = 64 * 1024  # bytes that are read faster than a new connection is made
+SHORT_BODY = 64 * 1024  # bytes; reading so few is faster than making a new connection
 BULK = "bulk"  # the extension that marks a request whose answer may be large
 
 
 def preload() -> None:
-    """Import what httpx imports at the first request of a process.
+    """Import the modules that httpx imports at the first request of a process.
 
-    A process that calls this before it forks imports it once for all its children.
+    If a process calls this before it forks, its children do not have to import them.
     """
     anyio.run(anyio.sleep, 0)
 
@@ -36,8 +36,8 @@ def open_client(
 ) -> httpx.AsyncClient:
     """Make the client for all requests to the upstream `name`; the caller closes it.
 
-    `system` is a TLS context that trusts the system's certificate authorities. It is used where the
-    settings name no `ca_file`: making a context takes some 50 ms.
+    `system` is a TLS context that trusts the system's certificate authorities. It is used if the
+    settings name no `ca_file`, because making a context takes about 50 ms.
 
     Raises:
         SettingsError: `ca_file` cannot be read.
@@ -45,12 +45,12 @@ def open_client(
     trust = system if system and not settings.ca_file else load_trust(name, settings.ca_file)
     return httpx.AsyncClient(
         transport=_Transport(trust, settings.proxy),
-        # Without a proxy in the settings requests go directly, whatever the environment says.
+        # Proxies in the environment are ignored; only the settings can name a proxy.
         trust_env=False,
-        # No cookies are kept: an upstream must not be able to tell our clients apart.
+        # No cookies are kept, so that an upstream cannot track clients.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        # Redirects are followed by hand: the next host must never see our Authorization, and
-        # signed queries must arrive byte for byte.
+        # `Endpoint` follows redirects: the next host must not get the `Authorization` header, and
+        # signed queries must be sent without any change.
         follow_redirects=False,
         timeout=httpx.Timeout(connect=CONNECT, read=STALL, write=STALL, pool=None),
         headers={"User-Agent": f"entrepot/{__version__}", "Accept-Encoding": "identity"},
@@ -103,7 +103,7 @@ class _Transport(httpx.AsyncBaseTransport):
 
 
 class _WrittenURL(httpx.URL):
-    """A URL that is sent as it was written; httpx would normalise its escapes."""
+    """A URL that is sent without changes; httpx would normalise its escapes."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -116,7 +116,7 @@ class _WrittenURL(httpx.URL):
 
 
 def target_of(url: str) -> bytes:
-    """Return the path and query of a URL byte for byte, as the request line must carry them."""
+    """Return the path and query of a URL without changes, for the request line."""
     rest = url.split("://", 1)[1].partition("#")[0]
     slash = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
     target = rest[slash:]
@@ -132,11 +132,11 @@ def write_request(
     connect: float = CONNECT,
     is_bulk: bool = False,
 ) -> httpx.Request:
-    """Make a request that carries the path and query of `url` byte for byte.
+    """Make a request with the path and query of `url` without changes.
 
     `connect` is how many seconds a new connection may take; `is_bulk` says that the answer may be
-    large. httpx's extension `target` is no way to do this: it also replaces what a proxy is asked
-    for.
+    large. httpx's extension `target` cannot be used, because it also changes the request line for a
+    proxy.
     """
     timeout = httpx.Timeout(connect=connect, read=STALL, write=STALL, pool=None)
     written = _WrittenURL(url)
@@ -150,14 +150,14 @@ async def send(client: httpx.AsyncClient, request: httpx.Request, origin: str) -
     """Send a request to the server at `origin`, and return the response with its body unread.
 
     Raises:
-        UpstreamUnreachable: no response came, or none that is HTTP.
+        UpstreamUnreachable: there was no response, or it was not HTTP.
     """
     with translate_errors(origin):
         return await client.send(request, stream=True)
 
 
 async def discard(response: httpx.Response) -> None:
-    """Close a response whose body is not used, and keep its connection open where that is cheap.
+    """Close a response whose body is not used, and keep its connection if the body is short.
 
     Closing an unread response closes its connection too, so a short body is read to its end first.
     """
@@ -173,7 +173,7 @@ async def discard(response: httpx.Response) -> None:
 
 @contextmanager
 def translate_errors(endpoint: str) -> Iterator[None]:
-    """Turn what httpx raises into `UpstreamUnreachable`, without a URL in its text."""
+    """Turn the errors of httpx into `UpstreamUnreachable`, without a URL in the message."""
     try:
         yield
     except httpx.TimeoutException as error:

@@ -1,4 +1,4 @@
-"""What the mirror asks of an upstream: a registry, or the source of an offline mirror."""
+"""The contract of upstreams, for registries and for the upstream of an offline mirror."""
 
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Protocol
@@ -9,11 +9,11 @@ from registry.oci.names import Reference
 
 
 class BlobDownload(Protocol):
-    """One blob of one repository, read from any endpoints that have it.
+    """The download of one blob of one repository from the endpoints that have it.
 
-    `size` is in bytes; it is known after the first byte at the latest, if any endpoint says it.
-    `endpoint` is the origin that sent bytes last (empty: none yet). `has_ranges` says whether the
-    endpoints answer requests for ranges; None until such a request was answered.
+    `size` is in bytes; if an endpoint names it, it is known after the first byte at the latest.
+    `endpoint` is the origin that sent the last bytes (empty: none yet). `has_ranges` says whether
+    the endpoints support ranges; None until a request for a range was answered.
     """
 
     size: int | None
@@ -23,22 +23,22 @@ class BlobDownload(Protocol):
     def stream(
         self, start: int, stop: int | None, *, may_extend: bool = False
     ) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes from `start` to `stop` (None: the end), also when connections break.
+        """Yield the bytes from `start` to `stop` (None: the end), even if connections break.
 
-        With `may_extend`, an endpoint without ranges may go on behind `stop` to the end of the
-        blob; otherwise the next span would cost the whole blob again.
+        With `may_extend`, the bytes of an endpoint without ranges continue after `stop` to the end
+        of the blob; otherwise such an endpoint would send the whole blob again for the next span.
 
         Raises:
-            BlobUnknown: every endpoint says that it has no such blob.
-            UpstreamError: no endpoint made progress for 25 s before the first byte, or later for
-                120 s after a connection broke.
+            BlobUnknown: all endpoints say that they do not have the blob.
+            UpstreamError: no endpoint made progress for 25 s before the first byte, or for 120 s
+                after a broken connection.
         """
         ...
 
     def mark_suspect(self, *origins: str) -> Sequence[str]:
         """Note that the endpoints at `origins` sent wrong bytes, and return these origins.
 
-        Without arguments these are all endpoints that sent bytes of this blob. Suspect endpoints
+        Without arguments, this marks all endpoints that sent bytes of this blob. Suspect endpoints
         are asked last for ten minutes.
         """
         ...
@@ -51,9 +51,9 @@ class Source(Protocol):
     """
 
     async def head_manifest(self, repository: str, reference: Reference) -> Digest | None:
-        """Return the digest of a manifest by HEAD, which is not counted against the pull limit.
+        """Return the digest of a manifest by HEAD, which does not count against the pull limit.
 
-        None when the answer to a HEAD names no digest. Raises ManifestUnknown.
+        None if the answer to the HEAD has no digest. Raises ManifestUnknown.
         """
         ...
 
@@ -62,11 +62,11 @@ class Source(Protocol):
         ...
 
     async def head_blob(self, repository: str, digest: Digest) -> int | None:
-        """Return the size of a blob in bytes, None when not said. Raises BlobUnknown."""
+        """Return the size of a blob in bytes; None if the answer has none. Raises BlobUnknown."""
         ...
 
     def open_blob(self, repository: str, digest: Digest, size: int | None) -> BlobDownload:
-        """Prepare to read a blob of `size` bytes (None: unknown); sends nothing yet."""
+        """Prepare to read a blob of `size` bytes (None: not known); this sends no request."""
         ...
 
     async def list_tags(self, repository: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Our credentials for an upstream, and the hosts that may see them (decision record 0009)."""
+"""The credentials for an upstream, and the hosts that may get them (decision record 0009)."""
 
 import base64
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from registry.settings.model import UpstreamSettings
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user name and password for an upstream, and the host names that may see them."""
+    """A user name and password for an upstream, and the host names that may get them."""
 
     username: str
     password: str
@@ -22,10 +22,10 @@ class Credentials:
 
 
 def find_credentials(name: str, settings: UpstreamSettings) -> Credentials | None:
-    """Return the credentials for the upstream `name`; None without a user name in the settings.
+    """Return the credentials for the upstream `name`; None if the settings have no user name.
 
-    The registry itself may see them, under any of its names, and so may the token realms in the
-    settings. An accelerator in front of it may not, unless it is the only endpoint: then the
+    The registry may get them under any of its names, and so may the token realms in the settings.
+    An accelerator in front of the registry may not, unless it is the only endpoint: then the
     operator wrote the credentials for it.
     """
     if not settings.username:

@@ -1,7 +1,7 @@
-"""One endpoint of an upstream: requests with login, redirects followed by hand, circuit breakers.
+"""One endpoint of an upstream: requests with login, redirects and circuit breakers.
 
 Every request of the pull API goes through `Endpoint.request`. It yields only answers with a status
-of 2xx; every other one becomes an error of `registry.errors`.
+of 2xx; other answers become errors of `registry.errors`.
 """
 
 import time
@@ -33,8 +33,8 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 class Endpoint:
     """One base URL of a registry, with its login and its circuit breakers.
 
-    `note_limit` gets each pull limit that the registry mentions. `connect` is how many seconds a
-    new connection may take.
+    `note_limit` is called with each pull limit that the registry reports. `connect` is how many
+    seconds a new connection may take.
     """
 
     def __init__(
@@ -52,17 +52,17 @@ class Endpoint:
         self._login = login
         self._clock = clock
         self._note_limit = note_limit
-        # A breaker is made at the first failure; where there is none, nothing has failed.
+        # A breaker is made at the first failure; None means that no request has failed.
         self._breaker: CircuitBreaker | None = None
-        # A request that is answered 500 has a breaker of its own, by method and path: one broken
-        # image does not mean that the registry is broken.
+        # A request with the answer 500 gets its own breaker, by method and path: one broken image
+        # does not mean that the registry is broken.
         self._failing: dict[tuple[str, str], CircuitBreaker] = {}
-        self._failure = ""  # why the endpoint failed last, for the errors of an open breaker
-        # At a pull limit only counted requests are refused: blobs and HEADs are still answered.
+        self._failure = ""  # the last failure of the endpoint, for the errors of an open breaker
+        # If the pull limit is used up, only counted requests stop: blobs and HEADs are still sent.
         self._limited_until = 0.0
 
     def is_suspended(self, now: float, *, counts: bool) -> bool:
-        """Whether a request, one that `counts` against the pull limit, would not be sent now."""
+        """Whether a request (with `counts`: a counted one) would not be sent at the moment."""
         if counts and now < self._limited_until:
             return True
         return self._breaker is not None and self._breaker.is_open(now)
@@ -72,13 +72,13 @@ class Endpoint:
         """Send a request, and yield the 2xx answer with its body unread.
 
         Raises:
-            Unknown: what `request.missing` makes, when the registry answers 404.
-            UpstreamThrottled, UpstreamDenied, UpstreamFaulty, UpstreamUnreachable: see there; also
-                when reading the body fails inside the `async with`.
+            Unknown: the registry answers 404; `request.missing` makes the error.
+            UpstreamThrottled, UpstreamDenied, UpstreamFaulty, UpstreamUnreachable: see these
+                errors. They are also raised if reading the body fails inside the `async with`.
         """
         began = self._clock()
-        # A URL of an earlier redirect says nothing about the endpoint, and neither does a body that
-        # breaks off: several of them at once must not open its breaker.
+        # Failures at the URL of an earlier redirect, and broken bodies, do not count as failures of
+        # the endpoint: several of them at once must not open its breaker.
         is_conclusive = request.start_at is None
         probe = self._admit(request, began) if is_conclusive else None
         try:
@@ -100,7 +100,7 @@ class Endpoint:
                 self._fail(request, error, began, is_probe=probe is not None)
             raise
         except (Unknown, UpstreamDenied):
-            # A clear no is a useful answer.
+            # A clear refusal is a useful answer.
             if is_conclusive:
                 self._succeed(request)
             raise
@@ -109,7 +109,7 @@ class Endpoint:
                 self._breaker = probe.end_probe()
 
     def _admit(self, request: Request, now: float) -> CircuitBreaker | None:
-        """Ask the breakers; return the state of a half-open one whose probe this request is."""
+        """Raise an error if a breaker is open; return the breaker's state if this is its probe."""
         for breaker in (self._breaker, self._failing.get(_key(request))):
             if breaker is not None and breaker.is_probing(now):
                 why = f"{self._failure}; another request checks whether it works again"
@@ -152,14 +152,14 @@ class Endpoint:
         if request.counts:
             wait = throttled_time(error.retry_after, LONGEST_LIMIT_TIME)
             self._limited_until = max(self._limited_until, self._clock() + wait)
-        elif error.endpoint == self.origin:  # not a host that it redirected to
+        elif error.endpoint == self.origin:  # and not a host after a redirect
             self._failure = f"failed recently ({error.why})"
             breaker = self._breaker or CircuitBreaker()
             self._breaker = breaker.throttle(self._clock(), error.retry_after)
 
     async def _exchange(self, request: Request) -> Answer:
         """Log in, follow redirects, and return an answer of status 2xx."""
-        # An earlier redirect leads to another host, which must not see our login.
+        # The URL of an earlier redirect is on another host, which must not get the login.
         is_own = request.start_at is None
         header = await self._login.prepare(request.repository) if is_own else None
         answer = await self._follow_redirects(request, header)
@@ -182,7 +182,7 @@ class Endpoint:
         origin = origin_of(url) if request.start_at else self.origin
         for _ in range(MAX_REDIRECTS + 1):
             headers = dict(request.headers)
-            # Only the endpoint's own origin ever sees our login, at whichever redirect.
+            # Only the endpoint's own origin gets the login, also after redirects.
             if header is not None and origin == self.origin:
                 headers["Authorization"] = header
             response = await self._send(request, url, origin, headers)

@@ -1,4 +1,4 @@
-"""The endpoints of one upstream: in which order they are asked, and when to give up."""
+"""The endpoints of one upstream: the order in which they are asked, and when to stop."""
 
 import asyncio
 import random
@@ -19,7 +19,7 @@ from registry.upstream.endpoint import Endpoint
 from registry.upstream.failures import EndpointSuspended
 
 T = TypeVar("T")
-ASK_BUDGET = 25.0  # seconds for one question; containerd waits 30 for our headers
+ASK_BUDGET = 25.0  # seconds for one question; containerd waits 30 seconds for the headers
 ROUNDS = 3  # over all endpoints
 SUSPECT_TIME = 600.0  # seconds for which an endpoint that sent wrong bytes is asked last
 
@@ -39,8 +39,9 @@ class EndpointPool:
         self._endpoints = tuple(endpoints)
         self._chance = chance
         self._log = structlog.get_logger("registry.upstream")
-        # Until when each endpoint is suspect. The one that was marked last comes last, so that
-        # when all are suspect, the one that sends wrong bytes does not stay the first.
+        # Until when each endpoint is suspect. The endpoint that was marked last is asked last. So
+        # if all endpoints are suspect, another one is asked before the endpoint that sends wrong
+        # bytes.
         self._suspects: dict[Endpoint, float] = {}
         for endpoint in self._endpoints[:-1]:
             endpoint.connect = SHORT_CONNECT
@@ -54,8 +55,8 @@ class EndpointPool:
     ) -> list[Endpoint]:
         """Return the endpoints to ask now, best first, suspects last.
 
-        Endpoints whose circuit breaker is open and those in `without` are left out. When every
-        breaker is open all are returned: asking then fails at once, and the error says why.
+        Endpoints in `without` are left out, and also endpoints whose circuit breaker is open. If
+        all breakers are open, all are returned: requests then fail at once, and the error says why.
         """
         now = self.clock()
         able = [each for each in self._endpoints if each not in without]
@@ -65,7 +66,7 @@ class EndpointPool:
         return sorted(ready or able, key=lambda each: places.get(each, 0))
 
     def mark_suspect(self, origins: Sequence[str]) -> None:
-        """Mark the endpoints of these origins as having sent wrong bytes, the likeliest last."""
+        """Mark endpoints as suspect because they sent wrong bytes; the likeliest origin is last."""
         until = self.clock() + SUSPECT_TIME
         for origin in origins:
             for endpoint in self._endpoints:
@@ -74,7 +75,7 @@ class EndpointPool:
                     self._suspects[endpoint] = until
 
     def log_failure(self, endpoint: Endpoint, error: Unknown | UpstreamError) -> None:
-        """Log a failure of an endpoint: where another endpoint answers, nothing else shows it."""
+        """Log a failure of an endpoint, which is not visible if another endpoint answers."""
         if _is_inconclusive(error) and not isinstance(error, EndpointSuspended):
             self._log.warning(
                 "endpoint failed", upstream=self._name, endpoint=endpoint.origin, why=str(error)
@@ -84,7 +85,7 @@ class EndpointPool:
         """Put one question to one endpoint after the other until one answers it.
 
         Raises:
-            Unknown: every endpoint says that it has no such thing.
+            Unknown: all endpoints say that they do not have the content.
             UpstreamError: there was no clear answer within three rounds or 25 s.
         """
         retries = self.start_retries(ASK_BUDGET)
@@ -112,9 +113,9 @@ class EndpointPool:
 
 
 def combine(failures: Sequence[Unknown | UpstreamError]) -> Unknown | UpstreamError:
-    """Return the one failure to raise for all of them; its text names every inconclusive one.
+    """Return one failure to raise for several; its message names all inconclusive failures.
 
-    Content counts as unknown only if no endpoint left the question open.
+    The result is `Unknown` only if no failure is inconclusive.
     """
     inconclusive = [each for each in failures if _is_inconclusive(each)]
     failure = (inconclusive or failures)[-1]
@@ -124,14 +125,14 @@ def combine(failures: Sequence[Unknown | UpstreamError]) -> Unknown | UpstreamEr
 
 
 def _is_inconclusive(failure: Unknown | UpstreamError) -> TypeGuard[UpstreamError]:
-    """Whether a failure does not say if the endpoint has the content."""
+    """Whether the endpoint may have the content in spite of this failure."""
     return isinstance(failure, UpstreamError) and not isinstance(failure, UpstreamDenied)
 
 
 def is_temporary(failure: Unknown | UpstreamError) -> TypeGuard[UpstreamUnreachable]:
-    """Whether the same question may be answered differently within seconds.
+    """Whether the same question may get another answer within seconds.
 
-    A 429, a refusal and a faulty answer stay what they are; so do an open circuit breaker and an
+    This is false for a 429, a refusal and a faulty answer, for an open circuit breaker, and for an
     endpoint that asks for a longer wait.
     """
     return (

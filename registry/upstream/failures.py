@@ -1,4 +1,4 @@
-"""Finer kinds of failure, used in this package only: what a failure says about an endpoint."""
+"""Failures of endpoints that only this room distinguishes."""
 
 from registry.errors import UpstreamFaulty, UpstreamUnreachable
 
@@ -8,15 +8,15 @@ class EndpointSuspended(UpstreamUnreachable):
 
 
 class AttemptFailed(UpstreamUnreachable):
-    """The endpoint answered this request with a 500 or 408; it may well answer others."""
+    """The endpoint answered this request with a 500 or 408; it may answer other requests."""
 
 
 class RedirectBroken(UpstreamUnreachable):
-    """The host that the endpoint redirected to does not send the content; the endpoint works."""
+    """The host after a redirect does not send the content; the endpoint itself works."""
 
 
 class HeadRefused(UpstreamFaulty):
-    """The endpoint does not support HEAD (405, 501): only a GET can tell."""
+    """The endpoint does not support HEAD (405, 501): only a GET gets an answer."""
 
 
 class WrongSize(UpstreamFaulty):

@@ -9,7 +9,7 @@ from registry.upstream.contract import BlobDownload
 
 
 class OfflineSource:
-    """A `Source` whose every method raises UpstreamOffline at once."""
+    """A `Source` of which every method raises UpstreamOffline."""
 
     def __init__(self, name: str) -> None:
         self._name = name

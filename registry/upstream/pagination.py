@@ -1,4 +1,4 @@
-"""Lists in pages, which `Link` headers connect (RFC 8288; distribution-spec, "Listing Tags")."""
+"""Lists in pages with `Link` headers (RFC 8288; distribution-spec, "Listing Tags")."""
 
 import json
 import re
@@ -24,9 +24,9 @@ async def collect_pages(
     `media_type` is the content type that every page must have (empty: any).
 
     Raises:
-        UpstreamFaulty: a page is no JSON object with a list, the next page is on another host or
+        UpstreamFaulty: a page is not a JSON object with a list, the next page is on another host or
             outside of `/v2/`, or there are more than `MAX_PAGES` pages.
-        UpstreamError, Unknown: as `Endpoint.request` does.
+        UpstreamError, Unknown: as for `Endpoint.request`.
     """
     entries: list[Any] = []
     for _ in range(MAX_PAGES):

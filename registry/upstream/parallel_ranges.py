@@ -1,8 +1,8 @@
-"""Several connections for one large blob where one is slow; the bytes come in order.
+"""Reading one large blob over several connections if one is slow; bytes are yielded in order.
 
-A link that gives every connection a small share, as throttled and distant links do, is used fully
-by several requests for ranges at once. A fast link is full with one connection, and each further
-one only costs. Every byte is asked for once either way (decision records 0007 and 0012).
+Throttled and distant links give every connection only a small share; several requests for ranges at
+once use such a link fully. One connection is enough for a fast link, and further connections would
+only take CPU time. Every byte is requested once in both cases (decision records 0007 and 0012).
 """
 
 import asyncio
@@ -14,16 +14,16 @@ from registry.oci.byte_ranges import Span
 from registry.upstream.contract import BlobDownload
 
 SMALLEST = 1024 * 1024  # bytes of a segment
-LARGEST = 8 * 1024 * 1024  # bytes; times the connections, this bounds the memory of a download
-PER_CONNECTION = 4  # segments each connection gets, so that a slow one delays little
-ALONE = 128 * 1024 * 1024  # bytes that a single connection is asked for at a time
-FAST = 64 * 1024 * 1024  # bytes a second from one connection, with which it stays the only one
-MEASURE = 0.1  # seconds until the speed of a connection is known, if it has not ended before
+LARGEST = 8 * 1024 * 1024  # bytes; a download needs at most this memory for each connection
+PER_CONNECTION = 4  # segments for each connection, so that a slow connection delays little
+ALONE = 128 * 1024 * 1024  # bytes of one request if there is only one connection
+FAST = 64 * 1024 * 1024  # bytes a second; no other connection is opened for one as fast as this
+MEASURE = 0.1  # seconds after which the speed of a running request is measured
 RANGES_CHECK = 0.1  # seconds between two checks whether the endpoint still has ranges
 
 
 def plan_segments(start: int, size: int, connections: int) -> list[Span]:
-    """Cut the bytes from `start` to `size` into segments; a single one where they are few."""
+    """Cut the bytes from `start` to `size` into segments; few bytes are one segment."""
     if connections < 2 or size - start < 2 * SMALLEST:
         return [Span(start, size)]
     each = (size - start) // (connections * PER_CONNECTION)
@@ -36,8 +36,8 @@ async def read_in_order(
 ) -> AsyncGenerator[bytes, None]:
     """Yield the blob from `start` to its end, over up to `connections` requests at once.
 
-    The first request goes alone: its answer shows whether the endpoint has ranges, and its speed
-    whether further connections would help. Raises as `BlobDownload.stream` does.
+    The first request is sent alone: its answer shows whether the endpoint has ranges, and its speed
+    shows whether further connections help. Raises the errors of `BlobDownload.stream`.
     """
     parallel = _ParallelFetch(download, connections)
     try:
@@ -52,7 +52,8 @@ async def read_in_order(
     finally:
         await parallel.stop()
     if download.size is not None and start < download.size:
-        # The endpoint has no ranges any more, so each segment would cost all the bytes before it.
+        # The endpoint has no ranges any more, so one request reads the rest. For each segment, it
+        # would have to send all bytes before the segment too.
         async with aclosing(download.stream(start, download.size)) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -61,7 +62,7 @@ async def read_in_order(
 async def _read_alone(
     download: BlobDownload, start: int, parallel: "_ParallelFetch"
 ) -> AsyncGenerator[bytes, None]:
-    """Yield from one connection: to the end, or to where `parallel` goes on because it was slow."""
+    """Yield bytes from one connection to the end, or, if it is slow, to where `parallel` begins."""
     if download.size is None:
         stop, is_first_of_many = None, False
     else:
@@ -86,7 +87,7 @@ async def _read_alone(
 
 
 class _Speed:
-    """The speed of one connection, from its first bytes on."""
+    """Measures the speed of one connection from its first bytes on."""
 
     def __init__(self) -> None:
         self._clock = asyncio.get_running_loop().time
@@ -94,9 +95,9 @@ class _Speed:
         self._count = 0
 
     def note(self, count: int) -> None:
-        """Note that `count` more bytes came."""
+        """Note that `count` more bytes were received."""
         if self._began is None:
-            # The first bytes may have waited for us, so they say nothing about the link.
+            # The first bytes may have been buffered, so they do not show the speed of the link.
             self._began = self._clock()
         else:
             self._count += count
@@ -110,7 +111,7 @@ class _Speed:
 
 
 class _ParallelFetch:
-    """Segments that are fetched side by side, from where `begin` says."""
+    """Segments that are fetched at the same time, beginning at the offset of `begin`."""
 
     def __init__(self, download: BlobDownload, connections: int) -> None:
         self.connections = connections
@@ -120,7 +121,10 @@ class _ParallelFetch:
         self._fetching: deque[_Segment] = deque()
 
     def begin(self, start: int | None) -> None:
-        """Fetch what follows `start` while another connection reads up to it; once only."""
+        """Begin to fetch the bytes after `start`; another connection reads the bytes before it.
+
+        Only the first call does this.
+        """
         size = self._download.size
         if self.has_begun or self.connections < 2 or start is None or size is None or start >= size:
             return
@@ -133,7 +137,7 @@ class _ParallelFetch:
             self._fetching.append(_Segment(self._download, self._waiting.popleft()))
 
     async def read(self) -> AsyncGenerator[bytes, None]:
-        """Yield the segments in order, while the endpoint has ranges."""
+        """Yield the segments in order as long as the endpoint has ranges."""
         while self._download.has_ranges:
             self._refill(self.connections)
             if not self._fetching:
@@ -152,10 +156,10 @@ class _ParallelFetch:
 
 
 class _Segment:
-    """One range that a task fetches, and the chunks of it that have come so far."""
+    """A range that a task fetches, and the chunks of the range that were not read yet."""
 
     def __init__(self, download: BlobDownload, span: Span) -> None:
-        self.is_read = False  # to its end
+        self.is_read = False  # whether all chunks were read
         self._chunks: deque[bytes] = deque()
         self._has_news = asyncio.Event()
         self._is_over = False
@@ -173,9 +177,9 @@ class _Segment:
             self._has_news.set()
 
     async def read(self) -> AsyncGenerator[bytes, None]:
-        """Yield the chunks as they come; raises what fetching them raised.
+        """Yield the chunks as they are received; raise the error of the task.
 
-        Ends early if the endpoint turns out to have no ranges; see `is_read`.
+        Ends early if it turns out that the endpoint has no ranges; see `is_read`.
         """
         while self._chunks or not self._is_over:
             if self._chunks:
@@ -195,7 +199,7 @@ class _Segment:
         self._task.cancel()
 
     async def wait(self) -> None:
-        """Wait until the task has ended, also by an error or by `cancel`."""
+        """Wait until the task has ended, with or without an error, or by `cancel`."""
         await asyncio.wait([self._task])
         if not self._task.cancelled():
-            self._task.exception()  # else asyncio reports that nobody has read it
+            self._task.exception()  # asyncio would log an exception that nobody has read

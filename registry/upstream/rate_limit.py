@@ -11,9 +11,9 @@ _AMOUNT = re.compile(r"\s*([0-9]{1,12})\s*(?:;\s*w=([0-9]{1,9}))?")
 def read_rate_limit(
     endpoint: str, identity: str, headers: Mapping[str, str], now: float
 ) -> RateLimit | None:
-    """Read the pull limit from an answer to a request for a manifest.
+    """Read the pull limit from the headers of an answer to a request for a manifest.
 
-    None where the headers name no limit. `now` is in epoch seconds.
+    None if the headers have no limit. `now` is in epoch seconds.
     """
     allowed = _AMOUNT.match(headers.get("ratelimit-limit", ""))
     remaining = _AMOUNT.match(headers.get("ratelimit-remaining", ""))
@@ -31,6 +31,6 @@ def read_rate_limit(
 
 
 def read_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read `Retry-After` in seconds; None when absent or a date (no registry sends one)."""
+    """Read `Retry-After` in seconds; None if it is missing, or a date (no registry sends dates)."""
     text = headers.get("retry-after", "").strip()
     return float(text) if text.isascii() and text.isdigit() and len(text) < 8 else None

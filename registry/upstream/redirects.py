@@ -1,4 +1,4 @@
-"""Which addresses an upstream may send us to. Pure."""
+"""Redirects: which addresses an upstream may redirect to. Pure."""
 
 import ipaddress
 import socket
@@ -20,8 +20,8 @@ def follow(current: str, location: str) -> str:
     """Return the URL that `location` means in an answer from the URL `current`.
 
     Raises:
-        UpstreamFaulty: it is not http(s), goes from https to http or from a public host to a
-            private address, has credentials in it, or is not plain ASCII.
+        UpstreamFaulty: the URL is not http(s), leads from https to http or from a public host to a
+            private address, contains credentials, or is not plain ASCII.
     """
     origin = origin_of(current)
     if not location or not location.isascii() or any(ord(char) <= 32 for char in location):
@@ -42,12 +42,12 @@ def follow(current: str, location: str) -> str:
 
 
 def leads_inside(current: str, url: str) -> bool:
-    """Whether `url` is a private address and the server at `current`, which names it, is public."""
+    """Whether `url` is a private address, and the server at `current` is public."""
     return _is_private(urlsplit(url).hostname or "") and not _is_local(current)
 
 
 def _is_local(url: str) -> bool:
-    """Whether a server belongs to the own network: by address, by name, or as it has no TLS."""
+    """Whether a server is in the local network, because of its address, its name, or no TLS."""
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
     is_local_name = ("." not in host and ":" not in host) or host.endswith(LOCAL_SUFFIXES)
@@ -62,7 +62,7 @@ def _is_private(host: str) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         try:
-            # The resolver also takes these for addresses: 127.1, 0x7f000001, 2130706433.
+            # The resolver also accepts these as addresses: 127.1, 0x7f000001, 2130706433.
             address = ipaddress.ip_address(socket.inet_aton(host))
         except OSError:
             return False

@@ -32,7 +32,7 @@ class RegistrySource:
         self._pool = pool
 
     async def head_manifest(self, repository: str, reference: Reference) -> Digest | None:
-        """Return the digest that the answer to a HEAD names; None when it names none."""
+        """Return the digest in the answer to a HEAD; None if the answer has none."""
         request = self._manifest_request("HEAD", repository, reference)
 
         async def ask(endpoint: Endpoint) -> Digest | None:
@@ -44,12 +44,12 @@ class RegistrySource:
             return await self._pool.ask(ask)
         except HeadRefused:
             if isinstance(reference, Digest):
-                # The question is whether this repository has it, and only a GET can tell.
+                # Only a GET can answer whether this repository has the manifest.
                 return (await self.get_manifest(repository, reference)).digest
             return None
 
     async def get_manifest(self, repository: str, reference: Reference) -> Manifest:
-        """Fetch, verify and parse a manifest; one that is invalid counts as a faulty answer."""
+        """Fetch, verify and parse a manifest; an invalid manifest is a faulty answer."""
         request = self._manifest_request("GET", repository, reference)
 
         async def ask(endpoint: Endpoint) -> Manifest:
@@ -73,7 +73,7 @@ class RegistrySource:
         )
 
     async def head_blob(self, repository: str, digest: Digest) -> int | None:
-        """Return the size that the answer to a HEAD names; None when it names none."""
+        """Return the size in the answer to a HEAD; None if the answer has none."""
         request = self._blob_request("HEAD", repository, digest)
 
         async def ask(endpoint: Endpoint) -> int | None:
@@ -85,7 +85,7 @@ class RegistrySource:
         return await self._pool.ask(ask)
 
     def open_blob(self, repository: str, digest: Digest, size: int | None) -> BlobDownloader:
-        """Prepare to read a blob of `size` bytes (None: unknown); sends nothing yet."""
+        """Prepare to read a blob of `size` bytes (None: not known); this sends no request."""
         return BlobDownloader(self._pool, self._blob_request("GET", repository, digest), size)
 
     def _blob_request(self, method: str, repository: str, digest: Digest) -> Request:
@@ -101,7 +101,7 @@ class RegistrySource:
         return sorted({tag for tag in tags if isinstance(tag, str)})
 
     async def list_referrers(self, repository: str, digest: Digest) -> list[dict[str, Any]]:
-        """Fetch every page of the referrers list, without a filter: the mirror filters itself."""
+        """Fetch every page of the referrers list without a filter, because the mirror filters."""
         missing = partial(ReferrersUnsupported, f"{self.name}/{repository}")
         request = Request("GET", f"{repository}/referrers/{digest}", repository, missing)
         referrers = await self._collect(request, "manifests", media_types.OCI_INDEX)
@@ -115,8 +115,9 @@ class RegistrySource:
 
 
 def _check_content_type(answer: Answer) -> None:
-    # A HEAD has no body to verify, so a captive portal's 200 would pass for the registry's, and its
-    # length for the size of the blob. As it names no digest, a counted GET would follow.
+    # A HEAD has no body to verify. So a 200 from a captive portal would be taken for the registry's
+    # answer, and its length for the size of the blob. It has no digest, so a counted GET would
+    # follow.
     if media_types.strip_parameters(answer.response.headers.get("content-type", "")) == "text/html":
         raise UpstreamFaulty(answer.origin, "answers with a web page (a captive portal?)")
 

@@ -1,4 +1,4 @@
-"""A request to a registry, its answer, and the error that an answer other than 2xx means."""
+"""A request to a registry, its answer, and the error for an answer other than 2xx."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,10 +21,11 @@ from registry.upstream.rate_limit import read_retry_after
 class Request:
     """A request of the pull API, before login and redirects.
 
-    `path` is what follows `/v2/`, with the query. `missing` makes the error that a 404 means.
-    `is_blob` says that the path is a blob's. `counts` says that the registry counts the request
-    against its pull limit, as Docker Hub counts each GET of a manifest. `start_at` is the URL to
-    which an earlier answer to the same path redirected; None asks the registry itself.
+    `path` is the part after `/v2/`, with the query. `missing` makes the error for a 404. `is_blob`
+    says that the path is the path of a blob. `counts` says that the registry counts the request
+    against its pull limit, as Docker Hub counts each GET of a manifest. `start_at` is a URL to
+    which an earlier answer to the same path redirected; if it is None, the registry itself is
+    asked.
     """
 
     method: str
@@ -53,7 +54,7 @@ async def read_body(answer: Answer, limit: int) -> bytes:
     """Read a whole body of at most `limit` bytes.
 
     Raises:
-        UpstreamFaulty: the body is longer; reading stops there.
+        UpstreamFaulty: the body is longer; the rest is not read.
     """
     body = bytearray()
     async for chunk in answer.response.aiter_raw():
@@ -64,15 +65,15 @@ async def read_body(answer: Answer, limit: int) -> bytes:
 
 
 def error_of(request: Request, answer: Answer, *, is_redirected: bool) -> Unknown | UpstreamError:
-    """Return the error that an answer with a status other than 2xx means.
+    """Return the error for an answer with a status other than 2xx.
 
-    `is_redirected` says that another host than the registry's sent the answer.
+    `is_redirected` says that another host sent the answer, after a redirect.
     """
     status = answer.response.status_code
     retry_after = read_retry_after(answer.response.headers)
     if is_redirected and (status >= 500 or status in (401, 403, 408) or request.is_blob):
         # The signed URL may have expired, the clocks may differ, or the content host may not have
-        # the blob yet. None of these says whether the registry has the content.
+        # the blob yet. The registry itself may have the content in all these cases.
         why = f"refuses the URL to which the registry redirected ({status})"
         return RedirectBroken(answer.origin, why, retry_after)
     if status == 404:

@@ -15,21 +15,21 @@ _STEP = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One way to log in: `scheme` in lower case, and parameters by their names in lower case."""
+    """One way to log in; `scheme` and the names of `parameters` are in lower case."""
 
     scheme: str
     parameters: Mapping[str, str]
 
 
 def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
-    """Read all challenges of all `headers`; what cannot be read is left out."""
+    """Read all challenges of all `headers`; parts that cannot be read are left out."""
     found: list[tuple[str, dict[str, str]]] = []
     for header in headers:
         position = 0
         while position < len(header):
             step = _STEP.match(header, position)
             if step is None or step.end() == position:
-                # This cannot be read, but behind the next comma there may be a challenge that can.
+                # This part cannot be read, but after the next comma there may be a valid challenge.
                 position = header.find(",", position) + 1 or len(header)
                 continue
             position = step.end()

@@ -1,1 +1,1 @@
-"""What is made of what? The only room that composes."""
+"""Which object gets which other objects? The only room that builds them."""

@@ -1,4 +1,4 @@
-"""The services over a data folder: each is built from the others when it is first asked for."""
+"""The services over a data folder; each is built from other services when it is first used."""
 
 import time
 from collections.abc import AsyncIterator
@@ -42,10 +42,10 @@ from registry.store.tags import TagFiles
 
 
 class ContentServices:
-    """What works on one data folder; none of it asks an upstream.
+    """The services over one data folder; none of them asks an upstream.
 
-    A pull worker, the background process and each command use other parts of it, so each part is
-    built only when it is first used.
+    A pull worker, the background process and each command use different services, so each service
+    is built only when it is first used.
     """
 
     def __init__(
@@ -59,18 +59,18 @@ class ContentServices:
 
     @cached_property
     def content(self) -> Content:
-        """Content by digest, and the way by which it comes in."""
+        """Stored blobs, partial files and ingests."""
         handles = self._handles
         return Content(handles.blobs, handles.store, handles.ingests, self.space)
 
     @cached_property
     def manifests(self) -> ManifestStore:
-        """Manifests, and what tags point to."""
+        """Stores manifests, and records which manifest a tag leads to."""
         return ManifestStore(self.content, self._handles.tags, self._manifest_catalog)
 
     @cached_property
     def space(self) -> Space:
-        """The account of the space on the disk."""
+        """Reserves and frees space on the disk."""
         return Space(
             self._usage_catalog,
             self._handles.store,
@@ -85,35 +85,35 @@ class ContentServices:
 
     @cached_property
     def evictor(self) -> Evictor:
-        """What takes blobs out of the store."""
+        """Deletes and quarantines blobs."""
         handles = self._handles
         return Evictor(self._usage_catalog, handles.store, handles.ingests, self._metrics)
 
     @cached_property
     def images(self) -> Images:
-        """The images that are stored."""
+        """Finds, describes and pins stored images."""
         return Images(self._graph_catalog, self._pins, self._handles.store)
 
     @cached_property
     def deletion(self) -> ImageDeletion:
-        """Removals of images."""
+        """Removes images."""
         catalog = DeletionCatalog(self._database)
         return ImageDeletion(catalog, self._handles.tags, self.evictor, self._locks)
 
     @cached_property
     def expiry(self) -> Expiry:
-        """Removals of images that were not pulled for long."""
+        """Removes images that were not pulled for a long time."""
         keep_for = self._settings.storage.keep_for
         return Expiry(LastUsedCatalog(self._database), self.deletion, keep_for, self._clock)
 
     @cached_property
     def pull_history(self) -> PullHistory:
-        """What was pulled, and when."""
+        """Lists which images were pulled, and when."""
         return PullHistory(PullCatalog(self._database), self._clock)
 
     @cached_property
     def usage(self) -> UsageMeter:
-        """How full the store is, and of what."""
+        """Measures how full the store is."""
         folder, storage = self._handles.folder.root, self._settings.storage
         return UsageMeter(
             self._usage_catalog, self._graph_catalog, self._audit_catalog, folder, storage
@@ -121,7 +121,7 @@ class ContentServices:
 
     @cached_property
     def audit(self) -> Audit:
-        """Checks of every stored blob."""
+        """Checks all stored blobs."""
         store, clock = self._handles.store, self._clock
         return Audit(
             self._audit_catalog, self._usage_catalog, store, self.space, self.rebuild, clock=clock
@@ -129,7 +129,7 @@ class ContentServices:
 
     @cached_property
     def rebuild(self) -> Rebuild:
-        """What makes a lost catalog again."""
+        """Makes a lost catalog again."""
         return Rebuild(
             self._handles.tags,
             self._handles.store,
@@ -142,23 +142,23 @@ class ContentServices:
 
     @cached_property
     def maintenance(self) -> Maintenance:
-        """What the background process does at intervals."""
+        """The work of the background process at intervals."""
         rate = self._settings.storage.audit_rate
         return Maintenance(self.space, self.expiry, self.pull_history, self.audit, rate)
 
     @cached_property
     def backup(self) -> Backup:
-        """Copies of the data folder."""
+        """Copies the data folder to a backup."""
         return Backup(self._database, self._handles)
 
     @cached_property
     def planner(self) -> Planner:
-        """What goes into a bundle."""
+        """Plans bundles of stored images."""
         return Planner(self.manifests, self._handles.store)
 
     @cached_property
     def importer(self) -> Importer:
-        """Imports of bundles."""
+        """Imports bundles."""
         return Importer(self.content, self.manifests, self._clock)
 
     @cached_property
@@ -191,10 +191,10 @@ class ContentServices:
 async def open_content(
     settings: Settings, metrics: Metrics | None = None, *, is_lost: bool = False
 ) -> AsyncIterator[ContentServices]:
-    """Open an existing data folder, also while other processes use it.
+    """Open an existing data folder, which other processes may be using.
 
     Raises:
-        StoreError: the catalog cannot be opened, or is lost (only with `is_lost` it is opened).
+        StoreError: the catalog cannot be opened, or is lost (with `is_lost`, it is opened anyway).
         SettingsError: there is no data folder.
     """
     folder = find_data_folder(settings)
@@ -224,7 +224,7 @@ def find_data_folder(settings: Settings) -> DataFolder:
 
 
 def open_backup(path: Path) -> DataHandles:
-    """Make a data folder for a backup, or open that of an earlier backup.
+    """Make a data folder for a backup, or open the folder of an earlier backup.
 
     Raises:
         StoreError: the folder has other content, cannot be made or written, or is of a newer
@@ -239,6 +239,6 @@ def open_backup(path: Path) -> DataHandles:
 
 
 def open_handles(folder: DataFolder) -> DataHandles:
-    """Return the parts of a data folder."""
+    """Return the objects that access the parts of a data folder."""
     store, ingests = DiskStore(folder.blobs, folder.quarantine), Ingests(folder.ingests)
     return DataHandles(folder, store, store, ingests, TagFiles(folder.tags))

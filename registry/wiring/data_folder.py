@@ -14,8 +14,8 @@ from registry.store.data_folder import DataFolder, open_folder
 from registry.store.files import write_durably
 from registry.store.run_folder import open_run_folder
 
-_TRIAL = ".entrepot-trial-"  # how the names of temporary data folders begin
-# What a process leaves that was killed while it made the folder, and what a new file system has.
+_TRIAL = ".entrepot-trial-"  # the prefix of the names of temporary data folders
+# Names that an interrupted `open_folder` leaves, and a name that every new file system has.
 _BARE = frozenset({"LAYOUT", "blobs", "spool", "quarantine", "tags", "locks", "lost+found"})
 # All that a data folder may have at its top. Without LAYOUT, `open_folder` refuses a catalog.
 _OURS = _BARE | {
@@ -29,7 +29,7 @@ _OURS = _BARE | {
 
 
 def open_data_folder(settings: Settings) -> DataFolder:
-    """Make or check the data folder, and its catalog; other files beside ours do not matter.
+    """Make or check the data folder and its catalog; other files in the folder are ignored.
 
     Raises:
         SettingsError: the data folder cannot be used, or the folder belongs to another program.
@@ -47,10 +47,10 @@ def open_data_folder(settings: Settings) -> DataFolder:
 
 
 def create_data_folder(settings: Settings) -> bool:
-    """Make the data folder if it is missing or empty, and return whether it was.
+    """Make the data folder if it is missing or empty; return whether it was made.
 
     Raises:
-        SettingsError: it cannot be made.
+        SettingsError: the folder cannot be made.
         StoreError: the catalog cannot be made.
     """
     if not _is_empty(settings.storage.path):
@@ -63,11 +63,11 @@ def create_data_folder(settings: Settings) -> bool:
 def temporary_data_folder(settings: Settings) -> Iterator[Settings]:
     """Yield settings with a temporary data folder if the real one is missing or empty.
 
-    The temporary one is empty, on the same disk, and deleted afterwards. So a dry run can find out
-    what would be done, and whether there is space for it.
+    The temporary folder is empty, on the same disk, and deleted afterwards. A dry run uses it to
+    find out what a real run would do, and whether there is enough space.
 
     Raises:
-        SettingsError: it cannot be made there.
+        SettingsError: the temporary folder cannot be made.
     """
     path = settings.storage.path.absolute()
     if not _is_empty(path):
@@ -87,15 +87,15 @@ def temporary_data_folder(settings: Settings) -> Iterator[Settings]:
 
 @contextmanager
 def open_run_data_folder() -> Iterator[DataFolder]:
-    """Make a data folder for as long as one server runs; those of killed servers are deleted first.
+    """Make a data folder that is deleted at the end; also delete the folders of killed servers.
 
     Raises:
-        StoreError: the catalog cannot be made, or another user owns the folder for such folders.
+        StoreError: the catalog cannot be made, or another user owns the parent folder.
         OSError: the disk refused.
     """
     parent = Path(tempfile.gettempdir()) / f"entrepot-{os.geteuid()}"
     parent.mkdir(mode=0o700, exist_ok=True)
-    if parent.lstat().st_uid != os.geteuid():  # its owner could give us another catalog
+    if parent.lstat().st_uid != os.geteuid():  # its owner could replace the catalog
         raise StoreError(str(parent), "belongs to another user; set TMPDIR to another folder")
     root = open_run_folder(parent)
     try:
@@ -142,6 +142,6 @@ def _refuse(path: str, why: str) -> SettingsError:
 
 
 def _mark_lost(folder: DataFolder) -> None:
-    """Have the catalog made again, by the next start if this one is interrupted."""
+    """Write the mark file: this start, or else the next one, makes the catalog again."""
     if folder.has_content:
         write_durably(folder.lost, b"")

@@ -1,4 +1,4 @@
-"""What answers pulls: composed here, and opened and closed in order."""
+"""Building, opening and closing the objects that answer pulls."""
 
 import random
 import time
@@ -68,9 +68,9 @@ def check_ca_files(settings: Settings) -> None:
 async def open_services(
     settings: Settings, handles: DataHandles, metrics: Metrics
 ) -> AsyncIterator[Mirror]:
-    """Open what one worker answers pulls from; leaving closes it in reverse order.
+    """Open the mirror of one worker; the end of `async with` closes its parts in reverse order.
 
-    Opens no connection, so that a worker can start without a network.
+    This opens no connection, so that a worker can start without a network.
 
     Raises:
         StoreError: the catalog cannot be opened.
@@ -83,11 +83,11 @@ async def open_services(
 
 @asynccontextmanager
 async def open_warming(settings: Settings) -> AsyncIterator[tuple[Prefetcher, CostEstimator]]:
-    """Open what downloads images before they are pulled, into an existing data folder.
+    """Open the objects for `images warm` and `images refresh`, over an existing data folder.
 
     Raises:
         StoreError: the catalog cannot be opened.
-        SettingsError: there is no data folder, or a file that is named cannot be read.
+        SettingsError: there is no data folder, or a file in the settings cannot be read.
     """
     handles = open_handles(find_data_folder(settings))
     async with AsyncExitStack() as stack:
@@ -154,7 +154,7 @@ def build_source(
 
 
 class _PullServices:
-    """What one worker answers pulls from."""
+    """The objects that answer the pulls of one worker."""
 
     def __init__(
         self,

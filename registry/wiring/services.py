@@ -1,4 +1,4 @@
-"""What a server is made of: where its workers answer from, and what maintains that."""
+"""The services of servers: the mirror of each worker, and the background work."""
 
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -20,9 +20,10 @@ from registry.wiring.pulls import open_services
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a server does: each worker opens a mirror, and one process maintains the data folder.
+    """Two functions of a server.
 
-    `maintain` runs until it is cancelled.
+    Each worker calls `open_mirror`. The background process calls `maintain`, which runs until it is
+    cancelled.
     """
 
     open_mirror: Callable[[Settings, DataFolder, Metrics], AbstractAsyncContextManager[Mirror]]
@@ -61,10 +62,10 @@ def build_bundle_service(
 async def import_names(
     opened: Opened, settings: Settings, folder: DataFolder, store: BundleStore
 ) -> Imported:
-    """Import a bundle into a data folder whose `store` has all its blobs already.
+    """Import a bundle into a data folder; `store` already has all its blobs.
 
-    Only manifests and names are written. As with any import, an image with a missing or damaged
-    blob gets no name.
+    Only manifests and names are recorded. As in other imports, the name of an image with a missing
+    or damaged blob is not recorded.
 
     Raises:
         StoreError, BundleInvalid, OSError: the folder or the bundle cannot be read.

@@ -1,1 +1,1 @@
-"""What is each byte of a bundle? Pure, except that a key is read from its file."""
+"""What are the bytes of a bundle? Pure, except that keys are read from files."""

@@ -14,16 +14,16 @@ def encode(document: object) -> bytes:
 
 
 def encode_with_digest(key: str, document: Mapping[str, Any]) -> tuple[str, bytes]:
-    """Return the digest of a document, and the bytes of the document with this digest as `key`."""
+    """Return the digest of a document, and the document as JSON with that digest in field `key`."""
     digest = str(Digest.of(encode(document)))
     return digest, encode(dict(document) | {key: digest})
 
 
 def read_texts(values: object) -> tuple[str, ...]:
-    """Accept a list of texts without control characters, which a terminal would obey.
+    """Return a list of texts as a tuple; refuse control characters, which a terminal would obey.
 
     Raises:
-        TypeError: it is anything else.
+        TypeError: it is not a list, or an entry is not a text without control characters.
     """
     if not isinstance(values, list):
         raise TypeError(f"{values!r:.80} is not a list")
@@ -39,10 +39,10 @@ def clean_text(text: str) -> str:
 
 
 def read_sizes(values: Sequence[object]) -> tuple[int, ...]:
-    """Accept sizes in bytes, or other whole numbers from zero on.
+    """Return a list of sizes in bytes (whole numbers of 0 or more) as a tuple.
 
     Raises:
-        TypeError: one of them is anything else.
+        TypeError: one of them is not a whole number of 0 or more, or is too large.
     """
     found = []
     for value in values:

@@ -1,4 +1,4 @@
-"""The small files before the blobs of a bundle: each lets another program read it. Pure."""
+"""The small files before the blobs of a bundle; different programs read different ones. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -46,7 +46,7 @@ def write_head(lock: Lock, manifests: Mapping[Digest, Manifest]) -> dict[str, by
 
 
 def add_signature(head: Mapping[str, bytes], signature: bytes) -> dict[str, bytes]:
-    """Return a head with a signature after `bundle.json`, which it signs."""
+    """Return the small files with the signature of `bundle.json` added after that file."""
     names = [*head]
     place = names.index("bundle.json") + 1
     return {
@@ -60,7 +60,7 @@ def _write_index(entries: list[dict[str, Any]]) -> bytes:
 
 
 def _describe_image(image: LockedImage) -> dict[str, Any]:
-    """Return an image's entry, with its name where skopeo looks for it, and where containerd."""
+    """Return an image's entry, with its name in the annotations that skopeo and containerd read."""
     keys = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
     return describe_descriptor(image.root) | {"annotations": dict.fromkeys(keys, image.name)}
 
@@ -73,9 +73,9 @@ def _list_referrers(lock: Lock) -> list[dict[str, Any]]:
 def _list_for_docker(lock: Lock, manifests: Mapping[Digest, Manifest]) -> list[dict[str, Any]]:
     """List what `docker load` and `podman load` read: the first platform of each image.
 
-    Names are written in full: docker shortens them as it does its own, and podman would put
-    `localhost/` before short ones. The list is empty where the bundle omits layers, since these
-    programs could not load it.
+    Names are written in full: docker shortens them itself, and podman would put `localhost/` before
+    a short name. The list is empty if the bundle omits layers, since these programs could not load
+    the bundle.
     """
     entries: dict[Digest, dict[str, Any]] = {}
     for image in lock.images if not lock.omitted else ():
@@ -97,7 +97,7 @@ def _choose_platform(root: Manifest, manifests: Mapping[Digest, Manifest]) -> Ma
 
 
 def is_runnable(manifest: Manifest) -> bool:
-    """Whether a manifest is an image that runs, not an index, a chart or an attestation."""
+    """Whether a manifest is an image that can run, and not an index, a chart or an attestation."""
     kinds = [blob.media_type for blob in manifest.blobs]
     return bool(kinds) and kinds[0] in _CONFIGS and all(k.startswith(_LAYERS) for k in kinds[1:])
 

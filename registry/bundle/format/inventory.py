@@ -1,9 +1,9 @@
-"""Lists of blobs that are carried back to the bundle's maker: what is there, what is missing. Pure.
+"""Two lists of blobs that people carry back to the maker of a bundle: inventory and need. Pure.
 
 `inventory.json` lists the blobs that a mirror has, so that the next bundle omits them. `need.json`
 lists the blobs that were missing after an import, so that the next bundle has only them. Both are
-canonical JSON (docs/bundle-format.md): `formatVersion`, `blobs` as pairs of digest and size, and in
-a need also the `bundleId` that was imported and the names of the incomplete `images`.
+canonical JSON (docs/bundle-format.md): `formatVersion`, and `blobs` as pairs of digest and size. A
+need also has the `bundleId` that was imported and the names of the incomplete `images`.
 """
 
 import json
@@ -23,9 +23,10 @@ _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """A list of blobs with their sizes in bytes, ordered; `id` is the digest of its JSON.
+    """An inventory or a need: sorted pairs of a blob and its size in bytes.
 
-    `images` are the names of incomplete images in a need; an inventory has none.
+    `id` is the digest of its JSON. `images` are the names of the incomplete images in a need; in an
+    inventory they are empty.
     """
 
     id: str
@@ -34,7 +35,7 @@ class Inventory:
 
 
 def write_inventory(blobs: Iterable[tuple[Digest, int]]) -> bytes:
-    """Return the bytes of `inventory.json`; the same for the same blobs in any order."""
+    """Return the bytes of `inventory.json`; they do not depend on the order of `blobs`."""
     return encode({"formatVersion": FORMAT, "blobs": list_blobs(sorted(set(blobs)))})
 
 
@@ -51,10 +52,10 @@ def write_need(bundle_id: str, images: Iterable[str], blobs: Iterable[tuple[Dige
 
 
 def read_inventory(raw: bytes, label: str) -> Inventory:
-    """Read an inventory or a need, of which nothing is trusted; it may be formatted in any way.
+    """Read and check an inventory or a need; its JSON may be formatted in any way.
 
     Raises:
-        BundleInvalid: it is neither, or has a newer format.
+        BundleInvalid: the bytes are neither of the two, or have a newer format.
     """
     if len(raw) > MAX_SIZE:
         raise BundleInvalid(label, f"{len(raw)} bytes are more than {MAX_SIZE}")

@@ -29,7 +29,7 @@ Mode = Literal["subset", "complete", "flat"]
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """An image that somebody asks a bundle for. `sources` say where: `compose.yaml:12`."""
+    """An image for a bundle; `sources` are the places that name it, such as `compose.yaml:12`."""
 
     repository: Repository
     reference: Reference
@@ -42,8 +42,8 @@ class LockedImage:
 
     `root` is the manifest or index that the name refers to. `platforms` are those whose manifests
     are in the bundle, `missing` those that only the index lists. `referrers` are manifests about
-    the image (signatures, SBOMs). `sources` say where the image was asked for. An extra is a tag
-    by which clients look for signatures.
+    the image (signatures, SBOMs). `sources` are the places that named the image. `is_extra` says
+    that the name is a tag by which clients look for signatures.
     """
 
     repository: Repository
@@ -79,7 +79,7 @@ class Lock:
 
     @cached_property
     def raw(self) -> bytes:
-        """The bytes of `bundle.json`; the same for the same content."""
+        """The bytes of `bundle.json`; equal locks have equal bytes."""
         return self._encoded[1]
 
     @cached_property
@@ -115,7 +115,7 @@ def _describe(lock: Lock) -> dict[str, Any]:
 
 
 def list_blobs(blobs: Iterable[tuple[Digest, int]]) -> list[list[str | int]]:
-    """Return pairs of digest and size as the JSON of bundles has them."""
+    """Return pairs of digest and size in the form that they have in the JSON of bundles."""
     return [[str(digest), size] for digest, size in blobs]
 
 
@@ -133,16 +133,16 @@ def _describe_image(image: LockedImage) -> dict[str, Any]:
 
 
 def describe_descriptor(each: Descriptor) -> dict[str, Any]:
-    """Return a descriptor as JSON has it (image-spec, descriptor.md)."""
+    """Return the JSON object of a descriptor (image-spec, descriptor.md)."""
     return {"mediaType": each.media_type, "digest": str(each.digest), "size": each.size}
 
 
 def parse_lock(raw: bytes) -> Lock:
-    """Parse `bundle.json`, of which nothing is trusted.
+    """Parse and check `bundle.json`.
 
     Raises:
-        BundleInvalid: it is something else, has a newer format, contradicts itself, or is not what
-            its id was computed from.
+        BundleInvalid: it is not a lock, has a newer format, contradicts itself, or its id is not
+            the digest of its content.
     """
     if len(raw) > MAX_LOCK:
         raise BundleInvalid("bundle.json", f"{len(raw)} bytes are more than {MAX_LOCK}")
@@ -164,7 +164,7 @@ def parse_lock(raw: bytes) -> Lock:
 
 
 def _check_consistency(lock: Lock) -> None:
-    """Refuse a lock that names manifests which it does not contain, or one digest for another."""
+    """Refuse a lock whose images have a wrong digest, or manifests that the lock does not list."""
     if len({image.name for image in lock.images}) != len(lock.images):
         raise ValueError("two images have the same name")
     for image in lock.images:
@@ -213,10 +213,10 @@ def _read_descriptor(fields: Mapping[str, Any]) -> Descriptor:
 
 
 def read_blobs(pairs: Sequence[Any]) -> tuple[tuple[Digest, int], ...]:
-    """Read what `list_blobs` returns.
+    """Read pairs of digest and size in the form that `list_blobs` returns.
 
     Raises:
-        ValueError, TypeError, DigestInvalid: it is something else, or lists a blob twice.
+        ValueError, TypeError, DigestInvalid: they have another form, or list a blob twice.
     """
     digests = [Digest.parse(digest) for digest, _ in pairs]
     found = tuple(zip(digests, read_sizes([size for _, size in pairs]), strict=True))

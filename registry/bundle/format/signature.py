@@ -69,13 +69,13 @@ def find_signer(
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Which bundles are accepted: those signed with `keys`; unsigned ones unless `is_required`."""
+    """Accepts bundles signed with one of `keys`, and unsigned bundles unless `is_required`."""
 
     keys: tuple[Path, ...] = ()
     is_required: bool = False
 
     def check(self, raw: bytes, signature: bytes) -> str:
-        """Return the file name of the key that signed a bundle; empty where none was looked for.
+        """Return the file name of the key that signed a bundle; empty if no signature was checked.
 
         `raw` has to be the bytes of `bundle.json` that are used afterwards.
 

@@ -1,8 +1,8 @@
-"""The tar format as far as bundles use it: regular files, whose sizes are known before. Pure.
+"""The tar format as far as bundles use it: regular files whose sizes are known first. Pure.
 
 A header has a name and a size and nothing else, so that the same content gives the same bytes. A
-header that is read has to be, byte for byte, the header that this file would write. So an archive
-that another program made, or that was damaged, is noticed at the first header that differs
+header that is read has to be, byte for byte, the header that this module would write. So if another
+program made an archive, or if it was damaged, this is noticed at the first header that differs
 (POSIX.1-2017, pax: ustar, with pax records where a size or a name needs them).
 """
 
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from registry.errors import BundleInvalid
 from registry.oci.digest import Digest
 
-BLOCK = 512  # bytes; every header and every file's content begins at a multiple of it
+BLOCK = 512  # bytes; every header, and the content of every file, begins at a multiple of it
 END = bytes(2 * BLOCK)
-KIND = slice(156, 157)  # where a header says what follows it
+KIND = slice(156, 157)  # bytes of a header that say what follows the header
 PAX_HEADER = tarfile.XHDTYPE  # a block of records and a second header follow
 _NAME = re.compile(
     r"oci-layout|(?:index|manifest|bundle|extras|volume)\.json|bundle\.json\.sig|README\.txt"
@@ -40,14 +40,14 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class BlobMember(Member):
-    """A file that contains the blob `digest`, or its part number `part` where that is not 0."""
+    """A file that contains the blob `digest`, or, if `part` is not 0, the part with that number."""
 
     digest: Digest
     part: int = 0
 
 
 def build_member(name: str, offset: int, size: int) -> Member:
-    """Return a file of a bundle by its name and place; a blob's with the digest in the name.
+    """Return the member for a file name, offset and size; a `BlobMember` for the name of a blob.
 
     Raises:
         ValueError: no file of a bundle has such a name.
@@ -68,7 +68,7 @@ def is_file_name(name: str) -> bool:
 
 
 def format_blob_name(digest: Digest, part: int = 0) -> str:
-    """Return the name of a blob's file (image-spec, image-layout.md), or of its part 1, 2, ..."""
+    """Return the file name of a blob (image-spec, image-layout.md), or of its part 1, 2, ..."""
     name = f"blobs/{digest.algorithm}/{digest.encoded}"
     return f"{name}.{part:04}" if part else name
 
@@ -91,7 +91,7 @@ def measure(name: str, size: int) -> int:
 
 
 def lay_out(files: Iterable[tuple[str, int]]) -> Iterator[Member]:
-    """Yield the place of each file (name and size) in an archive of these files."""
+    """Yield a member with the offset of each file (name and size) in an archive of these files."""
     position = 0
     for name, size in files:
         member = build_member(name, position + len(write_header(name, size)), size)
@@ -103,7 +103,7 @@ def parse_header(header: bytes, position: int, label: str) -> Member:
     """Parse the blocks of the header at `position` in the archive that is called `label`.
 
     Raises:
-        BundleInvalid: it is no header, or not one that a bundle has.
+        BundleInvalid: the bytes are not a header, or not one that a bundle has.
     """
     name, size = _parse(header, position, label)
     try:
@@ -128,6 +128,6 @@ def _parse(header: bytes, position: int, label: str) -> tuple[str, int]:
 
 
 def _read_records(block: bytes) -> dict[str, str]:
-    """Read pax records, a length, a key and a value each; their lengths are compared later."""
+    """Read pax records, which have a length, a key and a value; the lengths are compared later."""
     lines = block.rstrip(b"\0").decode("utf-8").splitlines()
     return dict(line.partition(" ")[2].split("=", 1) for line in lines)

@@ -1,7 +1,8 @@
-"""Volumes: a bundle cut into archives of a bounded size, each of which can be verified alone.
+"""Volumes: a bundle that is cut into archives of a bounded size. Pure.
 
 A volume has `volume.json`, the lock and its signature, and whole blobs. Only a blob that is larger
-than a volume is cut, into numbered parts whose digests are in `volume.json`. Pure.
+than a volume is cut, into numbered parts whose digests are in `volume.json`. So each volume can be
+verified without the others.
 """
 
 import json
@@ -15,7 +16,7 @@ from registry.errors import BundleInvalid, InvalidInput, VolumeTooSmall
 from registry.oci.digest import Digest
 
 MAX_COUNT = 9999
-LABEL = 512  # bytes of `volume.json` besides its parts, at most
+LABEL = 512  # bytes of `volume.json` without its parts, at most
 _ENTRY = 512  # bytes that a part takes in `volume.json`, at most
 _LEAST_ROOM = 2048  # bytes; a volume that has less room counts as full
 _SMALLEST = 64 * 1024  # bytes; a volume has to have at least so much room for blobs
@@ -35,13 +36,13 @@ class Piece:
 
     @property
     def name(self) -> str:
-        """The name of its file."""
+        """The file name of the piece in its volume."""
         return format_blob_name(self.digest, self.part)
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """The content of `volume.json`: this is volume `number` of `count`; `parts` by file name."""
+    """The content of `volume.json`: volume `number` of `count`, and its `parts` by file name."""
 
     bundle_id: str
     number: int
@@ -56,7 +57,7 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a blob of `whole` bytes: its `size` bytes from `start` on, and their digest."""
+    """The `size` bytes from `start` on of a blob of `whole` bytes, and the digest of this part."""
 
     digest: Digest
     start: int
@@ -82,10 +83,10 @@ def _describe(volume: Volume) -> dict[str, Any]:
 
 
 def parse_volume(raw: bytes, label: str) -> Volume:
-    """Parse `volume.json`, of which nothing is trusted; `label` is the volume, for messages.
+    """Parse and check `volume.json`; `label` is the name of the volume for messages.
 
     Raises:
-        BundleInvalid: it is something else, or not what its id was computed from.
+        BundleInvalid: it is not a `volume.json`, or its id is not the digest of its content.
     """
     try:
         fields = json.loads(raw)
@@ -109,25 +110,25 @@ def _read_part(fields: Mapping[str, Any]) -> Part:
 def cut(
     blobs: Sequence[tuple[Digest, int]], first: int, head: int, limit: int
 ) -> list[list[Piece]]:
-    """Return the pieces of each volume of at most `limit` bytes; small files take `head` of them.
+    """Return the pieces of each volume; a volume has at most `limit` bytes.
 
-    The `first` blobs, which are small and which all others need, are placed first, in order; then
-    the others, the largest first, each into the first volume that has room. The pieces of a volume
-    are in the order of `blobs`.
+    The small files take `head` bytes of each volume. The first `first` blobs (manifests and
+    configs) are placed first, in order. The others follow, the largest first, each in the first
+    volume that has room. The pieces of a volume are in the order of `blobs`.
 
     Raises:
-        VolumeTooSmall: there would be no room beside the small files, or too many volumes.
+        VolumeTooSmall: the small files leave too little room, or there would be too many volumes.
     """
     room = limit - head - measure("volume.json", LABEL) - len(END)
     least = max(_SMALLEST, sum(size for _, size in blobs) // MAX_COUNT)
-    if room < least:  # refused first, since the work would be endless
+    if room < least:  # refused before the work begins, which could take very long
         raise VolumeTooSmall(limit, limit - room + least)
     order = {digest: number for number, (digest, _) in enumerate(blobs)}
     pieces = [piece for digest, size in blobs for piece in _cut_blob(digest, size, room)]
     early = {digest for digest, _ in blobs[:first]}
     pieces.sort(key=lambda each: (each.digest not in early, -each.size, order[each.digest]))
     volumes: list[list[Piece]] = []
-    left: dict[int, int] = {}  # bytes of room in those volumes that are not full
+    left: dict[int, int] = {}  # bytes of room, by the number of each volume that is not full
     for piece in pieces:
         cost = _cost(piece)
         number = next((n for n, space in left.items() if space >= cost), len(volumes))

@@ -15,7 +15,7 @@ from registry.oci.digest import Digest
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A blob of `size` bytes that is cut over volumes; `missing` bytes of it have not come."""
+    """A blob of `size` bytes that is cut over volumes; `missing` bytes of it are not stored yet."""
 
     digest: Digest
     missing: int
@@ -24,11 +24,11 @@ class Waiting:
 
 @dataclass(slots=True)
 class LoadedBlobs:
-    """What became of the blobs of a bundle.
+    """The result of loading the blobs of a bundle.
 
-    `new` bytes were stored, and `known` bytes were here before, parts of blobs included. `damaged`
-    are the names and places of files whose bytes are not those of their digest. `waiting` are
-    blobs of which only some parts have come.
+    `new` bytes were stored, and `known` bytes were stored before, both including parts of blobs.
+    `damaged` has the names and places of files whose bytes do not agree with the digest. `waiting`
+    are blobs of which only some parts are stored.
     """
 
     new: int = 0
@@ -38,20 +38,21 @@ class LoadedBlobs:
 
 
 class BlobLoader:
-    """Stores the blobs of one bundle; while one is made durable, the next is read already."""
+    """Stores the blobs of one bundle; while one blob is synced, the next is already being read."""
 
     def __init__(self, content: Content, known: AbstractSet[Digest]) -> None:
-        """`known` are the blobs that were stored before; the others are not looked for first."""
+        """`known` are the blobs that were stored before; only these are looked up in the store."""
         self._content = content
         self._known = known
         self._committing: asyncio.Task[None] | None = None
         self.result = LoadedBlobs()
 
     async def load(self, source: BundleSource, member: BlobMember) -> None:
-        """Store a blob, unless it is here; a damaged one is noted in the result.
+        """Store a blob if it is not stored yet; if it is damaged, note that in the result.
 
         Raises:
-            StoreError: the disk refused, or there is too little space; what has come is kept.
+            StoreError: the disk refused, or there is too little space; bytes that were written
+                stay.
         """
         digest = member.digest
         ingest = None
@@ -84,7 +85,7 @@ class BlobLoader:
             await committing
 
     async def _is_here(self, digest: Digest, size: int) -> bool:
-        """Whether the blob is stored; one that the disk has cut is quarantined, and is not."""
+        """Whether the blob is stored; a stored file of another size may be quarantined first."""
         found = await self._content.blobs.stat(digest)
         if found is None or found == size:
             return found == size
@@ -104,10 +105,11 @@ class BlobLoader:
                 self._note_damage(ingest.digest, member.name, format_place(source, member))
 
     async def load_parts(self, parts: Sequence[CutPart]) -> None:
-        """Store parts of one blob, in any order; the last missing one completes the blob.
+        """Store parts of one blob, in any order; the last missing part completes the blob.
 
         Raises:
-            StoreError: the disk refused, or there is too little space; what has come is kept.
+            StoreError: the disk refused, or there is too little space; bytes that were written
+                stay.
         """
         await self.finish()
         digest, whole = parts[0].member.digest, parts[0].part.whole
@@ -147,17 +149,17 @@ class BlobLoader:
 
 
 async def _copy(source: BundleSource, member: BlobMember, ingest: Ingest) -> None:
-    """Append the bytes of a blob that a former import has not left."""
+    """Append the bytes of a blob, except those that an earlier import has already written."""
     resumed = await ingest.resume(member.size)
     await ingest.append(_skip(source.read(member), resumed), member.size)
     if resumed and not ingest.is_complete and source.locate(member):
-        # After a crash of the machine the bytes that were left may be wrong: append all of them.
+        # After a crash of the machine the earlier bytes may be wrong: write the whole blob again.
         await ingest.restart()
         await ingest.append(source.read(member), member.size)
 
 
 def _skip(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
-    """Yield the pieces without their first `count` bytes; none is empty."""
+    """Yield the pieces without the first `count` bytes of all; no yielded piece is empty."""
     for piece in pieces:
         rest, count = piece[count:], max(0, count - len(piece))
         if rest:

@@ -11,10 +11,10 @@ from registry.oci.manifest import Descriptor, Manifest
 
 @dataclass(frozen=True, slots=True)
 class ImageImport:
-    """An image of a lock, and the manifests of the bundle that are here.
+    """An image of a lock, and the manifests of the bundle that are stored.
 
-    `missing` are the blobs that are not here, by the root that needs them; `before` are those blobs
-    of the lock that were here before the import.
+    `missing` are the blobs that are not stored, by the root that needs them; `before` are those
+    blobs of the lock that were stored before the import.
     """
 
     lock: Lock
@@ -25,7 +25,7 @@ class ImageImport:
     signer: str
 
     def reach(self, root: Digest) -> list[Digest]:
-        """Return the manifests below one that are here: that one first, then its children."""
+        """Return the stored manifests from `root` down: `root`, then its children, and so on."""
         found: dict[Digest, None] = {}
         level = [root]
         while level:

@@ -26,7 +26,7 @@ from registry.oci.names import Tag
 
 
 class Importer:
-    """Imports bundles into the data folder, also one in use; a second import is harmless."""
+    """Imports bundles into a data folder, which servers may be using; repeating one is harmless."""
 
     def __init__(
         self,
@@ -39,11 +39,11 @@ class Importer:
         self._clock = clock
 
     async def count_new(self, lock: Lock) -> int:
-        """Return how many bytes of a bundle are not on this disk yet, not even in partial files."""
+        """Return how many bytes of a bundle are neither in stored blobs nor in partial files."""
         return await self._count_missing(lock.blobs)
 
     async def count_omitted(self, lock: Lock) -> int:
-        """Return how many bytes that a bundle leaves out are not on this disk either."""
+        """Return how many bytes that the bundle omits are not stored either."""
         return await self._count_missing(lock.omitted)
 
     async def _count_missing(self, blobs: Iterable[tuple[Digest, int]]) -> int:
@@ -58,7 +58,7 @@ class Importer:
     async def load(
         self, opened: Opened, report: Callable[[int], None], *, signer: str = ""
     ) -> Imported:
-        """Import what is not damaged of a bundle.
+        """Import all images and blobs of a bundle that are not damaged.
 
         `report` is called with the size in bytes of each blob that was read. `signer` is the name
         of the key that signed the bundle, which is recorded with its tags.
@@ -71,7 +71,7 @@ class Importer:
         result = Imported(loader.result)
         try:
             await _load_blobs(opened, loader, report)
-        except BundleInvalid as error:  # some images may need only blobs that came before
+        except BundleInvalid as error:  # some images may need only blobs that were already read
             result.flaws.append(str(error))
         finally:
             await loader.finish()
@@ -97,9 +97,9 @@ class Importer:
         await self._load_images(opened.lock, result, before, signer)
 
     async def _mark_used(self, lock: Lock) -> set[Digest]:
-        """Have blobs of the bundle that are stored count as used just now; return which they are.
+        """Mark the stored blobs of the bundle as used just now, and return their digests.
 
-        Otherwise the import might evict them to free space for the others.
+        Otherwise the import might evict them to free space for the other blobs.
         """
         here = set()
         for digest, _ in (*lock.blobs, *lock.omitted):
@@ -137,7 +137,7 @@ class Importer:
             result.damaged[digest] = list_users(lock, parents, digest)
 
     async def _load_image(self, image_import: ImageImport, result: Imported) -> None:
-        """Record an image's manifests, and its name too if all of it is here."""
+        """Record an image's manifests, and also its name if all its blobs are stored."""
         image, missing = image_import.image, []
         found: dict[Digest, None] = {}
         for descriptor in (image.root, *image.referrers):
@@ -152,7 +152,7 @@ class Importer:
             result.known.add(image.name)
         if is_tag:
             await self._note_move(image_import, result)
-        # Referrers and children first, and the name last: a client that finds it finds the rest.
+        # The name comes last, so that a client that finds the name finds all manifests.
         for digest in reversed(found):
             await self._put(image_import, digest, is_named=is_tag and digest == image.root.digest)
         if missing:
@@ -161,7 +161,7 @@ class Importer:
             result.images.append(image)
 
     def _is_known(self, image_import: ImageImport, found: Iterable[Digest]) -> bool:
-        """Whether all of an image was here, with its name, before this import."""
+        """Whether the image was complete, under the same name, before this import."""
         image = image_import.image
         if isinstance(image.reference, Tag):
             tag = self._manifest_store.catalog.find_tag(image.repository, image.reference)
@@ -183,7 +183,7 @@ class Importer:
                     missing[blob.digest] = blob
             missing |= {
                 child.digest: child
-                for child in manifest.children  # those outside the lock need not be in the bundle
+                for child in manifest.children  # children outside the lock are not needed
                 if child.digest in image_import.lock.manifests
                 and child.digest not in image_import.manifests
             }
@@ -219,7 +219,7 @@ class Importer:
         result.moved.append(moved)
 
     async def _find_age(self, root: Digest, kinds: Mapping[Digest, str]) -> datetime | None:
-        """Return when an image was made, by the newest of its configs that are here."""
+        """Return when an image was made, according to the newest of its stored configs."""
         ages, waiting = [], [(root, kinds.get(root, ""))]
         while waiting:
             digest, kind = waiting.pop()
@@ -228,7 +228,7 @@ class Importer:
                 manifest = parse_manifest(raw or b"", kind, digest)
             except ManifestInvalid:
                 continue
-            if digest == root:  # no deeper: an index of images is as deep as indexes are
+            if digest == root:  # only one level of children: indexes of indexes are not used
                 waiting += [(child.digest, child.media_type) for child in manifest.children]
             config = await self._read(manifest.blobs[0].digest) if manifest.blobs else None
             ages += [age] if config and (age := read_created(config)) else []
@@ -241,7 +241,7 @@ class Importer:
 async def _load_blobs(opened: Opened, loader: BlobLoader, report: Callable[[int], None]) -> None:
     source = opened.source
     for member in opened.blobs:
-        if member.digest not in source.parts:  # those are stored part by part
+        if member.digest not in source.parts:  # cut blobs are stored part by part
             await loader.load(source, member)
             report(member.size)
     for parts in source.parts.values():
@@ -250,7 +250,7 @@ async def _load_blobs(opened: Opened, loader: BlobLoader, report: Callable[[int]
 
 
 def read_created(config: bytes) -> datetime | None:
-    """Return when an image was made, as its config says (image-spec, config.md, "created")."""
+    """Return when an image was made (image-spec, config.md, "created"); None if it is not known."""
     try:
         created = datetime.fromisoformat(json.loads(config)["created"])
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -10,7 +10,7 @@ from registry.oci.manifest import Descriptor
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A tag that pointed to another image before; backwards if the new one was made earlier."""
+    """A tag that led to another image before; `is_backwards` if the new image was made earlier."""
 
     image: str
     former: Digest
@@ -20,13 +20,13 @@ class Moved:
 
 @dataclass(slots=True)
 class Imported:
-    """What an import did.
+    """The result of an import.
 
-    `images` are all images that are complete here now, and `known` the names of those that were so
-    before. `incomplete` are the other images by name, with what is missing; their tags stay as they
-    were. `refused` are images that contradict `bundle.json`, with the reason. `damaged` are blobs
-    with the names of the images that need them. `flaws` is other damage, which has harmed no image.
-    `volumes` are the numbers of the volumes that were not given.
+    `images` are all images that are complete now, and `known` the names of those that were complete
+    before. `incomplete` has the missing blobs of the other images by name; their tags are not
+    changed. `refused` has the reason for each image that contradicts `bundle.json`. `damaged` has
+    the names of the images that need a damaged blob, by blob. `flaws` are sentences about other
+    damage. `volumes` are the numbers of the volumes that were not given.
     """
 
     blobs: LoadedBlobs
@@ -41,10 +41,10 @@ class Imported:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all images that the bundle promises are here now."""
+        """Whether all images of the bundle are complete now."""
         return not (self.incomplete or self.refused)
 
     @property
     def need(self) -> dict[Digest, int]:
-        """The blobs that images are missing, with sizes in bytes."""
+        """The blobs that incomplete images still need, with their sizes in bytes."""
         return {each.digest: each.size for missing in self.incomplete.values() for each in missing}

@@ -1,1 +1,1 @@
-"""What does a bundle hold, and is it right?"""
+"""What does a bundle contain, and is it undamaged?"""

@@ -1,4 +1,4 @@
-"""What is in a bundle, and what makes it large."""
+"""Which images and blobs a bundle contains, and how many bytes each of them takes."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,8 +18,8 @@ class ImageSize:
     """How many bytes of a bundle an image needs.
 
     `unique` is the size of the blobs that no image with another root needs; `left_out` is the size
-    of the blobs that the bundle omits. `is_known` is false where manifests of the image are missing
-    or damaged, so that it needs more than is known.
+    of the blobs that the bundle omits. `is_known` is false if manifests of the image are missing or
+    damaged: then the image needs more bytes than these numbers say.
     """
 
     image: LockedImage
@@ -44,13 +44,13 @@ class LargestBlob:
 
 
 def read_manifests(opened: Opened) -> dict[Digest, Manifest]:
-    """Return the manifests of a bundle, without their bytes; less those in missing volumes.
+    """Return the manifests of a bundle, without their bytes, except those in missing volumes.
 
-    `opened.blobs` is used up to the last manifest, so that a stream is not read further.
+    `opened.blobs` is read up to the last manifest, so that a stream is not read further.
 
     Raises:
-        BundleInvalid: one of them is damaged.
-        OSError: it cannot be read.
+        BundleInvalid: one of the manifests is damaged.
+        OSError: the bundle cannot be read.
     """
     found: dict[Digest, Manifest] = {}
     kinds = opened.lock.manifests
@@ -85,7 +85,7 @@ class Analysis:
         self._users = Counter(each for name in roots.values() for each in self._needs[name])
 
     def _reach(self, image: LockedImage) -> Iterator[Digest]:
-        """Yield the digests of the blobs and manifests that an image needs of the bundle."""
+        """Yield the digests of the blobs and manifests of the bundle that an image needs."""
         waiting = [image.root.digest, *(each.digest for each in image.referrers)]
         while waiting:
             digest = waiting.pop()

@@ -22,7 +22,7 @@ _State = tuple[int, int]
 
 
 class BundleStore:
-    """Blobs of a bundle by digest. Each is verified once, when its bytes are first asked for."""
+    """Blobs of a bundle by digest. Each blob is verified once, when it is first read."""
 
     def __init__(self, extents: Mapping[Digest, list[Extent]], verified: VerifiedBlobs) -> None:
         self._extents = extents
@@ -33,13 +33,13 @@ class BundleStore:
 
     @classmethod
     def over(cls, opened: Opened, folder: Path) -> Self:
-        """Return the store of a bundle, whose `blobs` this method lists to their end.
+        """Return the store of a bundle; this reads `opened.blobs` to the end.
 
-        Results of hashing are written to `folder`, for all processes that use it.
+        The results of verification are written to `folder`, for all processes that use `folder`.
 
         Raises:
             BundleInvalid: the bundle is too damaged, or is a stream.
-            OSError: it cannot be read.
+            OSError: the bundle cannot be read.
         """
         extents = {}
         for member in opened.blobs:
@@ -50,7 +50,7 @@ class BundleStore:
 
     @property
     def size(self) -> int:
-        """The size in bytes of all blobs of the bundle that are here."""
+        """The size in bytes of all blobs in the given files of the bundle."""
         return sum(place.size for places in self._extents.values() for place in places)
 
     async def stat(self, digest: Digest) -> int | None:
@@ -112,7 +112,7 @@ class BundleStore:
             begin += place.size
 
     def _open(self, path: Path) -> int:
-        """Open a file; refuse it if it has changed since its blobs were verified."""
+        """Open a file of the bundle; refuse it if it has changed since the bundle was opened."""
         with translate_errors(path):
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         if _read_state(os.fstat(descriptor)) != self._states[path]:
@@ -144,5 +144,5 @@ class BundleStore:
 
 
 def _read_state(found: os.stat_result) -> _State:
-    # No inode: FAT makes new numbers when a medium is plugged in again.
+    # The inode number is left out: FAT gives other numbers when a medium is plugged in again.
     return found.st_size, found.st_mtime_ns

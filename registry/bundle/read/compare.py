@@ -9,7 +9,7 @@ from registry.oci.digest import Digest
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An image that both bundles have by the same name, and that differs."""
+    """An image that both bundles have under one name, with different content."""
 
     former: LockedImage
     latter: LockedImage
@@ -26,16 +26,18 @@ class Change:
 
     @property
     def has_moved(self) -> bool:
-        """Whether the name refers to another manifest."""
+        """Whether the name refers to different manifests in the two bundles."""
         return self.former.root != self.latter.root
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Images that only the latter bundle has, that only the former has, and that changed.
+    """The differences between a former and a latter bundle.
 
-    `new` and `gone` are blobs by digest, with sizes in bytes, that only one bundle needs. A blob
-    that a bundle omits counts as one that it needs.
+    `added` are images that only the latter bundle has, `removed` those that only the former has,
+    and `changed` those that differ. `new` has the sizes in bytes of the blobs that only the latter
+    bundle needs, `gone` of those that only the former needs. A bundle also needs the blobs that it
+    omits.
     """
 
     added: tuple[LockedImage, ...]
@@ -46,7 +48,7 @@ class Difference:
 
     @property
     def is_empty(self) -> bool:
-        """Whether both bundles have the same images."""
+        """Whether both bundles have the same images and blobs."""
         return not (self.added or self.removed or self.changed or self.new or self.gone)
 
 
@@ -73,5 +75,5 @@ def _list_needed(lock: Lock) -> dict[Digest, int]:
 
 
 def _select_content(image: LockedImage) -> tuple[object, ...]:
-    """Return the fields of an image that matter after an import; its `sources` do not."""
+    """Return the fields that are compared: those that an import uses, so not `sources`."""
     return image.root, image.platforms, image.referrers

@@ -1,4 +1,4 @@
-"""Which programs can read a bundle, and what helps with those that cannot. Pure."""
+"""Which programs can read a bundle, and what makes the bundle readable for others. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _READERS: tuple[str, ...] = (
     "skopeo (docker-archive:)",
     "oras",
 )
-# These skip images of docker's own media types, which Docker Hub still has.
+# These skip images with docker's own media types; some images at Docker Hub have them.
 _OCI_READERS = ("skopeo (oci-archive:)", "umoci")
 _OCI_WHOLE_READERS = ("skopeo copy --all",)
 _DOCKER = "application/vnd.docker."
@@ -30,7 +30,7 @@ _CUT_READERS = "readable by: entrepot; by others after bundle join has written o
 
 @dataclass(frozen=True, slots=True)
 class Unable:
-    """Programs that cannot read all of a bundle; `why` has the reason, and what helps."""
+    """Programs that cannot read the whole bundle; `why` is the reason, and what to do."""
 
     programs: tuple[str, ...]
     why: str
@@ -41,7 +41,7 @@ class Unable:
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """The programs that can read a bundle as it is, and those that cannot."""
+    """The programs that can read a bundle, and those that cannot."""
 
     able: tuple[str, ...]
     unable: tuple[Unable, ...] = ()
@@ -51,16 +51,19 @@ class Readers:
 
 
 def format_readers(lock: Lock, manifests: Mapping[Digest, Manifest], *, is_cut: bool) -> str:
-    """Return a line about the programs that can read a bundle, or need its volumes joined first."""
+    """Return a line that names the programs that can read a bundle.
+
+    For volumes, the line says that other programs can read them after `bundle join`.
+    """
     if is_cut and not lock.omitted:
         return _CUT_READERS
     return str(find_readers(lock, manifests))
 
 
 def find_readers(lock: Lock, manifests: Mapping[Digest, Manifest]) -> Readers:
-    """Return which programs can read a bundle in one piece, as far as `manifests` are known.
+    """Return which programs can read a bundle that is not cut, according to `manifests`.
 
-    `tests/clients/test_bundle_tools.py` tests each of them. An index is sparse where it refers to
+    `tests/clients/test_bundle_tools.py` tests each program. An index is sparse if it refers to
     manifests that the bundle does not contain: programs that read all children of an index fail.
     """
     if lock.omitted:

@@ -12,10 +12,10 @@ from registry.oci.names import format_image
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """An image that could not be pulled after the bundle was imported.
+    """An image that clients could not pull completely after an import of the bundle.
 
-    `missing` are sentences about what the bundle does not contain; `left_out` are the sizes in
-    bytes of the layers that the bundle omits, and that the other side is not known to have.
+    `missing` are sentences about what the bundle does not contain. `left_out` are the sizes in
+    bytes of the layers that the bundle omits, and that the other side may not have.
     """
 
     request: ImageRequest
@@ -35,11 +35,12 @@ def find_gaps(
     platforms: Sequence[str],
     have: Collection[Digest] = (),
 ) -> list[Gap]:
-    """Return the requested images that the bundle does not contain for each of `platforms`.
+    """Return the requested images that the bundle does not contain for all of `platforms`.
 
-    Without `platforms` any platform will do. The platforms of an image are those in the lock, which
-    `verify` and `import` compare with the indexes. An image that is requested by the digest of one
-    platform's manifest is not asked for others. `have` are layers that the other side has.
+    Without `platforms`, an image with any platform is accepted. The platforms of an image are those
+    in the lock; `verify` and `import` compare the lock with the indexes. If an image is requested
+    by the digest of one platform's manifest, other platforms are not looked for. `have` are layers
+    that the other side has.
     """
     found = []
     for request in requests:

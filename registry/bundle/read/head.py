@@ -1,4 +1,4 @@
-"""Opening a source as a bundle: its small files, read and compared with each other."""
+"""Opening a source as a bundle: its small files are read and compared with each other."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,8 +19,8 @@ SIGNATURE = "bundle.json.sig"
 class Opened:
     """A bundle whose small files were read and agree with each other.
 
-    `head` are its small files by name. `blobs` yields its blobs once, in the order of the source:
-    only those that the lock has, each with the size that the lock has.
+    `head` has the small files by name. `blobs` yields each blob once, in the order of the source:
+    only blobs that the lock lists, with the sizes that the lock states.
     """
 
     source: BundleSource
@@ -30,13 +30,13 @@ class Opened:
 
     @property
     def signature(self) -> bytes:
-        """The signature over the lock; empty where there is none."""
+        """The signature of the lock; empty if the bundle is not signed."""
         return self.head.get(SIGNATURE, b"")
 
     def find_changed(self, manifests: Mapping[Digest, Manifest]) -> list[str]:
-        """Return the names of small files that differ from what the lock and manifests lead to.
+        """Return the names of small files that are not as they would be written for this lock.
 
-        Files that depend on manifests are compared only where all manifests of the lock are given.
+        Files that depend on manifests are compared only if all manifests of the lock are given.
         """
         head = self.head.keys() - {SIGNATURE, "volume.json"}
         if self.source.count:
@@ -54,9 +54,9 @@ def open_bundle(source: BundleSource) -> Opened:
     """Read a bundle up to its first blob.
 
     Raises:
-        BundleInvalid: it has no `bundle.json` before its blobs, or one that cannot be used; or it
-            is a volume that was not opened as one.
-        OSError: it cannot be read.
+        BundleInvalid: no `bundle.json` comes before the blobs, or it cannot be used; or the source
+            is a volume that was not opened as a volume.
+        OSError: the source cannot be read.
     """
     head, members = read_head(source)
     if "volume.json" in head and not source.count:
@@ -76,7 +76,7 @@ def open_bundle(source: BundleSource) -> Opened:
 def _check_blobs(
     source: BundleSource, lock: Lock, members: Iterator[Member]
 ) -> Iterator[BlobMember]:
-    """Yield the blobs that the lock has, each once; note other members in `source.flaws`."""
+    """Yield each blob that the lock lists once; note other members in `source.flaws`."""
     seen: set[Digest] = set()
     for member in members:
         why = f"{member.name} is not in bundle.json, or occurs twice"
@@ -92,10 +92,10 @@ def _check_blobs(
 
 
 def parse_without_raw(raw: bytes, kind: str, digest: Digest) -> Manifest:
-    """Return a manifest that does not keep its bytes, of media type `kind`.
+    """Parse a manifest of media type `kind`; the result does not keep the bytes.
 
     Raises:
-        ManifestInvalid: it is not a manifest of this media type.
+        ManifestInvalid: the bytes are not a manifest of this media type.
     """
     return replace(parse_manifest(raw, kind, digest), raw=b"")
 
@@ -103,11 +103,11 @@ def parse_without_raw(raw: bytes, kind: str, digest: Digest) -> Manifest:
 def find_contradictions(
     lock: Lock, manifests: Mapping[Digest, Manifest]
 ) -> dict[Digest, list[str]]:
-    """Return how manifests and the lock contradict each other: sentences by manifest.
+    """Return sentences that say how manifests contradict the lock, by the digest of the manifest.
 
-    A contradiction about the root or a referrer of an image is listed under that digest. It is no
-    contradiction when an index has children that the lock does not have: a bundle may contain some
-    of the platforms only.
+    Sentences about the root or a referrer of an image are listed under the digest of the root or
+    referrer. An index may have children that the lock does not list, because a bundle may contain
+    only some of the platforms.
     """
     sizes = lock.sizes | dict(lock.omitted)
     statements = [
@@ -134,7 +134,7 @@ def find_contradictions(
 
 
 def _compare_platforms(lock: Lock, image: LockedImage, index: Manifest) -> str:
-    """Say which platforms of the lock are not in the bundle by the index; empty where all are."""
+    """Return a sentence about platforms of the lock that the index does not list; else empty."""
     inside = {
         index.platforms.get(str(child.digest))
         for child in index.children
@@ -145,7 +145,7 @@ def _compare_platforms(lock: Lock, image: LockedImage, index: Manifest) -> str:
 
 
 def _compare(descriptor: Descriptor, size: int | None, kind: str | None) -> str:
-    """Say how a descriptor differs from the lock's size and media type; empty where it does not."""
+    """Return a sentence if a descriptor differs from the lock's size or media type; else empty."""
     digest, media_type = descriptor.digest, descriptor.media_type
     if size is None:
         return f"it refers to {digest}, which is not in bundle.json"
@@ -168,7 +168,7 @@ Parents = Mapping[Digest, Sequence[Digest]]
 
 
 def map_parents(manifests: Mapping[Digest, Manifest]) -> Parents:
-    """Return, for each blob and manifest, which manifests refer to it."""
+    """Return for each blob and manifest the digests of the manifests that refer to it."""
     found: dict[Digest, list[Digest]] = {}
     for digest, manifest in manifests.items():
         for each in (*manifest.blobs, *manifest.children):
@@ -177,7 +177,7 @@ def map_parents(manifests: Mapping[Digest, Manifest]) -> Parents:
 
 
 def find_above(parents: Parents, digest: Digest) -> set[Digest]:
-    """Return a digest, and the digests of all manifests above it: its parents, theirs, ..."""
+    """Return `digest`, its parents, the parents of its parents, and so on."""
     reached, waiting = {digest}, [digest]
     while waiting:
         above = {*parents.get(waiting.pop(), ())} - reached
@@ -187,7 +187,7 @@ def find_above(parents: Parents, digest: Digest) -> set[Digest]:
 
 
 def list_users(lock: Lock, parents: Parents, digest: Digest) -> list[str]:
-    """Return the names of the images that need a blob, as far as `parents` has their manifests."""
+    """Return the names of the images that need a blob, according to the manifests in `parents`."""
     reached = find_above(parents, digest)
     return [
         image.name

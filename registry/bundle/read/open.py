@@ -1,4 +1,4 @@
-"""Opening a bundle by the paths that people give: a file, stdin, a folder, or volumes."""
+"""Opening a bundle by paths of the command line: a file, stdin, a folder, or volumes."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,19 +24,19 @@ def open_paths(paths: Sequence[Path]) -> Iterator[Opened]:
     """Open one bundle: a tar, `-` for stdin, a folder, volumes, or a folder with volumes.
 
     Raises:
-        BundleInvalid: the paths are not one bundle, or it cannot be used.
-        OSError: it cannot be read.
+        BundleInvalid: the paths are not one bundle, or the bundle cannot be used.
+        OSError: a file cannot be read.
     """
     with ExitStack() as stack:
         yield open_bundle(_find_source(paths, stack))
 
 
 def load_lock(path: Path) -> Lock:
-    """Read the lock of a bundle in any of its forms, or of a `bundle.json` without a bundle.
+    """Read the lock of a bundle in any form, or the lock in a separate `bundle.json`.
 
     Raises:
-        BundleInvalid: it is something else.
-        OSError: it cannot be read.
+        BundleInvalid: `path` is neither a bundle nor a `bundle.json`.
+        OSError: the file cannot be read.
     """
     if path.is_file():
         with BufferedReader(_open(path)) as file:
@@ -48,21 +48,23 @@ def load_lock(path: Path) -> Lock:
 
 
 def load_inventory(path: Path) -> Inventory:
-    """Read an inventory or a need.
+    """Read an `inventory.json` or a `need.json`.
 
     Raises:
-        BundleInvalid: it is something else, or larger than `MAX_SIZE`.
-        OSError: it cannot be read.
+        BundleInvalid: the file is neither of the two, or larger than `MAX_SIZE`.
+        OSError: the file cannot be read.
     """
     with path.open("rb") as file:
-        return read_inventory(file.read(MAX_SIZE + 1), str(path))  # one byte too many shows it
+        return read_inventory(
+            file.read(MAX_SIZE + 1), str(path)
+        )  # one more byte: too large is seen
 
 
 def _find_source(paths: Sequence[Path], stack: ExitStack) -> BundleSource:
     if [str(path) for path in paths] == [STDIN]:
         return TarSource(sys.stdin.buffer, "stdin")
     if len(paths) == 1 and paths[0].is_dir():
-        # A bundle.json beside volumes may have been copied out of one of them.
+        # A bundle.json next to volumes may have been copied out of one of them.
         has_lock, found = (paths[0] / "bundle.json").exists(), sorted(paths[0].glob("[!.]*.tar"))
         if has_lock and (not found or (paths[0] / "blobs").exists()):
             return FolderSource(paths[0])
@@ -78,7 +80,7 @@ def _find_source(paths: Sequence[Path], stack: ExitStack) -> BundleSource:
     files = [stack.enter_context(_open(path)) for path in paths]
     flaws = Flaws()
     sources = [
-        # A pipe gives less than is asked for, unless it is buffered.
+        # A read from a pipe may return fewer bytes than requested, unless it is buffered.
         TarSource(file if file.seekable() else BufferedReader(file), str(path), flaws)
         for path, file in zip(paths, files, strict=True)
     ]
@@ -103,7 +105,7 @@ def _has_volume_fields(file: FileIO, label: str) -> bool:
     file.seek(BLOCK)
     content, _, _ = file.read(MAX_SMALL).partition(b"\0")
     try:
-        parse_volume(content[: content.rfind(b"}") + 1], label)  # without the next header
+        parse_volume(content[: content.rfind(b"}") + 1], label)  # cut the next header off
     except BundleInvalid:
         return False
     return True

@@ -1,8 +1,7 @@
-"""Where a bundle is read from: the contract of all sources, and a tar as a file or a stream.
+"""Sources of a bundle: the contract of all sources, and the source for a tar (file or stream).
 
-`folder_source` and `volume_source` are the other two. What is damaged is noted in `flaws`, and the
-rest is read: it may be all that somebody needs. Nothing is trusted: names and sizes are compared,
-and bytes are hashed.
+`folder_source.py` and `volume_source.py` have the other two sources. Damage is noted in `flaws`,
+and the rest of the bundle is still read. Names and sizes of all files are checked.
 """
 
 import os
@@ -22,13 +21,13 @@ from registry.oci.digest import Digest
 PIECE = 1024 * 1024  # bytes read at a time
 MAX_SMALL = 16 * 1024 * 1024  # bytes of one small file
 MAX_HEAD = 64 * 1024 * 1024  # bytes of the small files together
-MAX_FLAWS = 100  # after so many a source is not read on
-_MAGIC = slice(257, 263)  # where a header of a tar has the word "ustar"
+MAX_FLAWS = 100  # after so many flaws a source is not read further
+_MAGIC = slice(257, 263)  # bytes of a tar header that contain the word "ustar"
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The `size` bytes from `offset` on of a file."""
+    """A range of a file: `size` bytes that begin at `offset`."""
 
     path: Path
     offset: int
@@ -36,19 +35,19 @@ class Extent:
 
 
 class Flaws:
-    """What is wrong with a bundle: at most `MAX_FLAWS` sentences, in the order of finding."""
+    """Sentences about the damage of a bundle, in the order of finding; at most `MAX_FLAWS`."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []
         self._count = 0
 
     def note(self, error: BundleInvalid) -> None:
-        """Add the message of an error, unless it is there already.
+        """Add the message of an error, unless it was added before.
 
         Raises:
-            BundleInvalid: there are too many.
+            BundleInvalid: there are more than `MAX_FLAWS` errors.
         """
-        self._count += 1  # repeated messages count too: a source may repeat one for ever
+        self._count += 1  # repeated messages count too: a source could repeat one without end
         if str(error) not in self.messages:
             self.messages.append(str(error))
         if self._count >= MAX_FLAWS:
@@ -72,11 +71,12 @@ class CutPart:
 
 
 class BundleSource(Protocol):
-    """The files of a bundle, in the order in which they are best read.
+    """The files of a bundle, in the order in which reading them is fastest.
 
-    `label` is what people call it. Only of volumes: `count` is how many there are (0: the bundle is
-    not cut), `missing` are the numbers of those that were not given, `lock` is their `bundle.json`,
-    and `parts` are the parts of each cut blob, known once all members were listed.
+    `label` is the name for messages. The other fields are about volumes: `count` is the number of
+    volumes (0: the bundle is not cut), `missing` are the numbers of volumes that were not given,
+    `lock` is their `bundle.json`, and `parts` has the parts of each cut blob after all members were
+    listed.
     """
 
     label: str
@@ -87,10 +87,10 @@ class BundleSource(Protocol):
     parts: Mapping[Digest, Sequence[CutPart]] = MappingProxyType({})
 
     def list_members(self) -> Iterator[Member]:
-        """Yield every file that can be found; read it before the next one is asked for.
+        """Yield every file that is found; the caller reads it before it asks for the next one.
 
         Raises:
-            BundleInvalid: too much is wrong.
+            BundleInvalid: too many things are wrong.
         """
         ...
 
@@ -98,17 +98,17 @@ class BundleSource(Protocol):
         """Yield the bytes of a file in pieces of at most 1 MiB.
 
         Raises:
-            BundleInvalid: it ends early, or cannot be read.
+            BundleInvalid: the file ends early, or cannot be read.
         """
         ...
 
     def locate(self, member: Member) -> list[Extent]:
-        """Return where the bytes of a file are, in order; nothing for a stream."""
+        """Return the places of the bytes of a member, in order; empty for a stream."""
         ...
 
 
 class _Stream:
-    """A file that is read forward; it can also be read from any position, unless it is a pipe."""
+    """A file that is read from beginning to end; `go` can also go back unless it is a pipe."""
 
     def __init__(self, file: BinaryIO, label: str) -> None:
         self.can_seek = file.seekable()
@@ -133,12 +133,12 @@ class _Stream:
         return piece
 
     def unread(self, piece: bytes) -> None:
-        """Put the bytes that were read last back, so that they are read once more."""
+        """Give back the bytes that were read last: the next `read` returns them again."""
         self._ahead = piece + self._ahead
         self.position -= len(piece)
 
     def go(self, position: int) -> None:
-        """Go to a position, or to the end where that comes before it.
+        """Go to a position, or to the end of the file if the file is shorter.
 
         Raises:
             BundleInvalid: the file cannot be read.
@@ -162,7 +162,7 @@ class TarSource(BundleSource):
         self._stream = _Stream(file, label)
 
     def list_members(self) -> Iterator[Member]:
-        """Yield the files in the order of the tar; after a damaged header the next right one."""
+        """Yield the files in the order of the tar; damaged headers are skipped."""
         member = None
         while (member := self._find_member(member)) is not None:
             yield member
@@ -192,7 +192,7 @@ class TarSource(BundleSource):
             return None
 
     def _skip_content(self) -> bool:
-        """Read on to the next block that looks like a header; false at the end."""
+        """Skip to the next block that looks like a header; return false at the end."""
         while len(block := self._stream.read(BLOCK)) == BLOCK:
             if block[_MAGIC] == b"ustar\0":
                 self._stream.unread(block)
@@ -200,7 +200,7 @@ class TarSource(BundleSource):
         return False
 
     def read(self, member: Member) -> Iterator[bytes]:
-        """Yield the bytes of a file; the padding after it has to be zeros."""
+        """Yield the bytes of a file; note a flaw if the padding after it is not zeros."""
         if self._stream.position != member.offset:
             self._stream.go(member.offset)
         left = member.size
@@ -225,10 +225,10 @@ class TarSource(BundleSource):
 
 
 def read_member(file: BinaryIO | _Stream, position: int, label: str) -> Member | None:
-    """Read the header at `position`, where the file is now; None at the end of the archive.
+    """Read the header at `position`, the current position of the file; None at the archive's end.
 
     Raises:
-        BundleInvalid: there is no header, or not one that a bundle has.
+        BundleInvalid: the bytes are not a header, or not one that a bundle has.
     """
     header = _read_block(file, position, label)
     if not header.strip(b"\0"):
@@ -248,7 +248,7 @@ def _read_block(file: BinaryIO | _Stream, position: int, label: str) -> bytes:
 
 
 def _check_end(file: BinaryIO | _Stream, position: int, label: str) -> None:
-    """Accept a second block of zeros, and as many more as tapes and tools add."""
+    """Check that only blocks of zeros follow; some tools write more than two of them."""
     found = _read_block(file, position, label)
     while found:
         if found.strip(b"\0"):
@@ -261,7 +261,7 @@ def read_head(source: BundleSource) -> tuple[dict[str, bytes], Iterator[Member]]
     """Read the small files before the first blob; return them by name, and the members after them.
 
     Raises:
-        BundleInvalid: a file occurs twice, ends early, or they are too large.
+        BundleInvalid: a file occurs twice or ends early, or the files are too large.
     """
     head: dict[str, bytes] = {}
     members = source.list_members()
@@ -280,7 +280,7 @@ def read_small(source: BundleSource, member: Member) -> bytes:
     """Return the bytes of a small file.
 
     Raises:
-        BundleInvalid: it is larger than 16 MiB, or ends early.
+        BundleInvalid: the file is larger than 16 MiB, or ends early.
     """
     if member.size > MAX_SMALL:
         raise BundleInvalid(
@@ -290,6 +290,6 @@ def read_small(source: BundleSource, member: Member) -> bytes:
 
 
 def format_place(source: BundleSource, member: Member) -> str:
-    """Return the paths of the files that contain a member; of a stream its label."""
+    """Return the paths of the files that contain a member; for a stream, the source's label."""
     paths = dict.fromkeys(str(each.path) for each in source.locate(member))
     return ", ".join(paths) or source.label

@@ -1,4 +1,4 @@
-"""Which blobs of a bundle were verified already: a small file for each, shared by processes."""
+"""Which blobs of a bundle were verified: processes share the results in small files."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ RIGHT, WRONG = b"right", b"wrong"
 
 
 class VerifiedBlobs:
-    """Whether blobs agree with their digests; each blob is hashed once, by one of the processes.
+    """Results of verification by digest; each blob is hashed only once, by one of the processes.
 
     A process locks the file of a blob while it hashes the blob, and then writes the result to the
     file. If the process dies, the kernel frees the lock, and the next process hashes.
@@ -25,11 +25,11 @@ class VerifiedBlobs:
         self._known: dict[Digest, bool] = {}
 
     def recall(self, digest: Digest) -> bool | None:
-        """Return whether a blob is right, if this process knows that; otherwise None."""
+        """Return whether a blob agrees with its digest; None if this process does not know."""
         return self._known.get(digest)
 
     async def find(self, digest: Digest, read: Callable[[], Iterator[bytes]]) -> bool:
-        """Return whether a blob is right; hash what `read` yields if no process has done so yet.
+        """Return whether a blob agrees with its digest; hash its bytes from `read` if necessary.
 
         Raises:
             StoreError: the blob cannot be read, or the result cannot be written.

@@ -1,4 +1,4 @@
-"""Verifying a bundle: every byte is read, and everything that is wrong is reported."""
+"""Verifying a bundle: every byte is read, and all damage is reported."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -21,10 +21,10 @@ MAX_USERS = 100  # damaged blobs for which the images that need them are listed
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A blob, or the part of a blob, in the file `name`, that is damaged or missing.
+    """A blob or part of a blob that is damaged or missing; `name` is its file in the bundle.
 
     `place` is the path of the bundle or volume. `images` are the names of the images that need the
-    blob, as far as their manifests could be read.
+    blob, if their manifests could be read.
     """
 
     digest: Digest
@@ -37,11 +37,11 @@ class Damage:
 class Verdict:
     """The result of verifying a bundle.
 
-    `right` is how many blobs and parts agree with their digests, and `size` their bytes. `parts` is
-    how many parts belong to blobs of which other parts are not here: only `volume.json` has their
-    digests, and the signature does not cover it. `volumes` are the numbers of the volumes that were
-    not given, of `count`; `number` is that of the volume, where only one was given. `wrong` are
-    sentences about anything else.
+    `right` is the number of blobs and parts that agree with their digests, and `size` their bytes.
+    `parts` is the number of parts of blobs whose other parts were not given: only `volume.json` has
+    the digests of parts, and the signature does not cover `volume.json`. `volumes` are the numbers
+    of the volumes that were not given, of `count` in all. `number` is the number of the volume if
+    only one was given. `wrong` are sentences about other damage.
     """
 
     right: int = 0
@@ -56,16 +56,16 @@ class Verdict:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is wrong or missing; of a single volume, whether nothing in it is."""
+        """Whether nothing is wrong or missing in the bundle, or in the only given volume."""
         is_all_here = bool(self.number) or not self.volumes
         return is_all_here and not (self.damaged or self.missing or self.wrong)
 
 
 def verify(opened: Opened, report: Callable[[int], None] = lambda _: None) -> Verdict:
-    """Read every byte, and `report` the size of each piece that was read.
+    """Read every byte of a bundle; call `report` with the size of each piece that was read.
 
-    A single volume is verified too: blobs by their digests, and parts of blobs by the digests in
-    its `volume.json`.
+    A single volume can be verified too: blobs by their digests, and parts of blobs by the digests
+    in its `volume.json`.
     """
     return _Verification(opened, report).run()
 
@@ -120,7 +120,7 @@ class _Verification:
                 self._verdict.wrong.append(f"manifest {digest}: {error.why}")
 
     def _read_volumes(self, source: BundleSource) -> None:
-        """Read the parts of those blobs that cannot be put together, and note missing volumes."""
+        """Verify the parts of blobs that are not complete, and note which volumes are missing."""
         verdict = self._verdict
         verdict.volumes, verdict.count = list(source.missing), source.count
         if source.count - len(source.missing) == 1 < source.count:
@@ -137,13 +137,13 @@ class _Verification:
             self._seen.add(digest)
             if self._hash(each.source, each.member, each.part.digest, is_kept=False) is None:
                 verdict.damaged.append(Damage(digest, each.member.name, each.source.label))
-        if verdict.volumes:  # blobs that were not seen are in those volumes
+        if verdict.volumes:  # unread blobs may be in the missing volumes
             self._seen |= self._opened.lock.sizes.keys()
 
     def _hash(
         self, source: BundleSource, member: Member, digest: Digest, *, is_kept: bool
     ) -> bytes | None:
-        """Return the bytes of a right file, empty unless `is_kept`; None when it is damaged."""
+        """Verify a file; return its bytes (none unless `is_kept`), or None if it is damaged."""
         hasher, kept = digest.hasher(), []
         try:
             for piece in source.read(member):

@@ -1,4 +1,4 @@
-"""Volumes of one bundle, in any order, some of which may be missing or damaged."""
+"""The volumes of one bundle, in any order; some of them may be missing or damaged."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,9 +25,9 @@ class VolumeFile:
 
 
 class VolumeSource(BundleSource):
-    """Volumes as one source; of damaged volumes, the files that are right.
+    """Several volumes as one source; files with damaged headers are left out.
 
-    A blob that was cut is one member if all its parts are here.
+    A blob that was cut is one member if all its parts are given.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class VolumeSource(BundleSource):
         self._places: dict[str, list[_Place]] = {}
 
     def list_members(self) -> Iterator[Member]:
-        """Yield the small files once, then the blobs by volume, then those that were cut."""
+        """Yield the small files once, then the whole blobs by volume, then the cut blobs."""
         for name, content in self._head.items():
             self._places[name] = []
             yield build_member(name, 0, len(content))
@@ -67,7 +67,7 @@ class VolumeSource(BundleSource):
             yield from self._join(digest, parts)
 
     def _check_parts(self, digest: Digest, parts: Sequence[CutPart]) -> list[CutPart]:
-        """Return the parts that fit into their blob, ordered by their places in it."""
+        """Return the parts that fit into their blob, in the order of their bytes."""
         whole, right = self._sizes.get(digest), []
         for each in sorted(parts, key=lambda each: each.part.start):
             fits = each.part.whole == whole and each.part.size == each.member.size
@@ -79,7 +79,7 @@ class VolumeSource(BundleSource):
         return right
 
     def _join(self, digest: Digest, parts: Sequence[CutPart]) -> Iterator[Member]:
-        """Yield a blob if its parts are all here."""
+        """Yield a cut blob as one member if all its parts are given."""
         end = 0
         for each in parts:
             end += each.part.size if each.part.start == end else 0
@@ -104,10 +104,10 @@ class VolumeSource(BundleSource):
 
 
 def open_volumes(sources: Sequence[TarSource], flaws: Flaws) -> VolumeSource:
-    """Read the small files of volumes, which have all these `flaws`, and return one source.
+    """Read the small files of volumes, and return one source; the `sources` share `flaws`.
 
     Raises:
-        BundleInvalid: none of them can be used; where only one was given, why.
+        BundleInvalid: none of the volumes can be used.
     """
     label = sources[0].label if len(sources) == 1 else f"{len(sources)} volumes"
     volume_files: list[VolumeFile] = []
@@ -122,7 +122,7 @@ def open_volumes(sources: Sequence[TarSource], flaws: Flaws) -> VolumeSource:
                 raise
             flaws.note(error)
             continue
-        # The head of one volume is kept, since all have the same: a lock may have 16 MiB.
+        # Only one head is kept in memory, since all are equal: a lock may have 16 MiB.
         head = volume_files[0].head if volume_files else volume_file.head
         volume_files.append(replace(volume_file, head=head))
     if lock is None:
@@ -154,7 +154,7 @@ def _read_lock(volume_file: VolumeFile) -> Lock:
 
 
 def _check_volume(volume_file: VolumeFile, lock: Lock, others: Sequence[VolumeFile]) -> None:
-    """Refuse a volume of another bundle, or one that was read already; note other small files."""
+    """Refuse a volume of another bundle, or a repeated volume; note small files that differ."""
     volume, source = volume_file.volume, volume_file.source
     for other in others:
         if (volume.bundle_id, volume.count) != (lock.bundle_id, other.volume.count):

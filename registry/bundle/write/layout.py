@@ -1,4 +1,4 @@
-"""Which files an archive or folder of a bundle has: small files, and blobs of a store."""
+"""The files of an archive or folder of a bundle: small files, and blobs from a store."""
 
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ _REPEATED = ("bundle.json", "bundle.json.sig", "README.txt")  # in every volume
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A file that has the `size` bytes from `start` on of a blob; `check` is their digest."""
+    """A file with a blob or a part of it: `size` bytes from `start` on, with the digest `check`."""
 
     name: str
     blob: Digest
@@ -59,7 +59,7 @@ class Contents:
         yield from zip(members, self.items, strict=True)
 
     async def read(self, item: Item) -> AsyncIterator[bytes]:
-        """Yield the bytes of an item; the last piece only after the digest of all was checked.
+        """Yield the bytes of an item; the last piece comes after the digest `check` was compared.
 
         Raises:
             StoreError: the blob is not in the store, or cannot be read.
@@ -85,7 +85,7 @@ def _refuse(digest: Digest) -> BundleInvalid:
 class PackedBundle:
     """A bundle that can be written: its lock, its small files, and the store with its blobs.
 
-    `first` is how many blobs, from the first on, are manifests and configs.
+    The first `first` blobs of the lock are manifests and configs.
     """
 
     lock: Lock
@@ -99,7 +99,7 @@ class PackedBundle:
         Blobs that are larger than a volume are read, to compute the digests of their parts.
 
         Raises:
-            VolumeTooSmall: there would be no room beside the small files of every volume.
+            VolumeTooSmall: the small files of every volume leave too little room for blobs.
             StoreError: a blob that is cut could not be read.
             BundleInvalid: its bytes have changed on disk.
         """
@@ -127,7 +127,7 @@ class PackedBundle:
         return filled
 
     async def _hash_parts(self, pieces: Iterable[Piece]) -> dict[Piece, Digest]:
-        """Return the digests of the parts of cut blobs; check the digest of each blob too."""
+        """Return the digest of each part of a cut blob; also check the digest of the whole blob."""
         found: dict[Piece, Digest] = {}
         parts = sorted((each for each in pieces if each.part), key=lambda each: each.start)
         wholes = {each.digest: each.digest.hasher() for each in parts}
@@ -147,10 +147,10 @@ class PackedBundle:
 def pack(
     lock: Lock, manifests: Mapping[Digest, Manifest], store: BlobReader, signature: bytes = b""
 ) -> PackedBundle:
-    """Prepare a bundle for writing; `manifests` are all those of the lock.
+    """Prepare a bundle for writing; `manifests` are all manifests of the lock.
 
     Raises:
-        BundleInvalid: it exceeds the limits that readers set.
+        BundleInvalid: the bundle exceeds the limits of the programs that read it.
     """
     check_limits(lock)
     head = write_head(lock, manifests)
@@ -164,8 +164,8 @@ async def read_manifests(lock: Lock, store: BlobReader) -> dict[Digest, Manifest
     """Read all manifests of a lock from a store, and check the digest of each.
 
     Raises:
-        StoreError, BundleInvalid: one is not in the store, or has another digest.
-        ManifestInvalid: one cannot be parsed.
+        StoreError, BundleInvalid: a manifest is not in the store, or has another digest.
+        ManifestInvalid: a manifest cannot be parsed.
     """
     found = {}
     for digest, kind in lock.manifests.items():

@@ -1,4 +1,4 @@
-"""Planning a bundle: from the names of images to a lock with all their blobs in order."""
+"""Planning a bundle: finds the blobs of images by name, and makes the lock of the bundle."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,9 +20,9 @@ from registry.store.contract import BlobReader
 class Choice:
     """Which platforms of an index to include, and which layers to omit.
 
-    `have` are layers that the other side has; `only`, if it is not None, are all blobs that it
-    still needs. Without `platforms`, the platforms that need blobs of `only` are included.
-    `requires` are the ids of the documents that list these blobs.
+    `have` are layers that the importing side has. `only`, if it is not None, are all blobs that the
+    importing side still needs. Without `platforms`, the platforms that need blobs of `only` are
+    included. `requires` are the ids of the documents that list these blobs.
     """
 
     mode: Mode
@@ -32,7 +32,7 @@ class Choice:
     requires: tuple[str, ...] = ()
 
     def leaves_out(self, layer: Digest) -> bool:
-        """Whether the other side has a layer, so that the bundle omits it."""
+        """Whether the bundle omits a layer, because the importing side has it."""
         return layer in self.have or (self.only is not None and layer not in self.only)
 
 
@@ -40,10 +40,9 @@ class Choice:
 class Plan:
     """A bundle that can be written.
 
-    `failures` are the images that are not included, by name, with the reason. `absent` are the
-    chosen platforms that an image was not built for, by its name. `foreign` is the platform of an
-    image without an index that was not built for a chosen platform, by its name; such an image is
-    included.
+    `failures` has the reason for each image that is not included, by its name. `absent` has the
+    chosen platforms that an image was not built for, by its name. An image without an index is
+    included even if it was built for another platform; `foreign` has that platform, by its name.
     """
 
     lock: Lock
@@ -54,7 +53,7 @@ class Plan:
 
 
 class Planner:
-    """Plans bundles of images that are stored; downloads nothing."""
+    """Plans bundles of stored images; downloads nothing."""
 
     def __init__(self, manifests: ManifestStore, store: BlobReader) -> None:
         self._manifests = manifests
@@ -114,7 +113,7 @@ class _ImageWalk:
         reference = self._request.reference
         inside: set[str] = set()
         if self._choice.mode == "flat" and found:
-            del self.manifests[root.digest]  # the name will refer to the one platform's manifest
+            del self.manifests[root.digest]  # the name will refer to the manifest of one platform
             (root,) = [await self._read(child) for child in children]
             inside = {found[str(root.digest)]}
             children = []
@@ -186,7 +185,7 @@ class _ImageWalk:
         return [child for child in root.children if str(child.digest) in chosen]
 
     async def _find_needed_platforms(self, root: Manifest) -> tuple[str, ...]:
-        """Return the stored platforms that have blobs which the other side still needs."""
+        """Return the stored platforms that have blobs which the importing side still needs."""
         needed_platforms = set()
         for child in root.children:
             name = root.platforms.get(str(child.digest), "")
@@ -226,13 +225,13 @@ class _ImageWalk:
         return added
 
     async def _add_signatures(self, subject: Digest) -> None:
-        """Include manifests whose tags name a subject (cosign; the referrers tag schema)."""
+        """Include manifests whose tags contain `subject` (cosign; the referrers tag schema)."""
         for name in self._catalog.list_tags(self._repository):
             prefix = str(subject).replace(":", "-", 1)
             if name == prefix or name.startswith(f"{prefix}."):
                 record = self._catalog.find_tag(self._repository, Tag(name))
                 if record is None or await self._store.stat(record.digest) is None:
-                    continue  # it is not stored; a referrer is skipped then too
+                    continue  # not stored: skipped, like a referrer that is not stored
                 manifest = await self._read_digest(record.digest)
                 for child in manifest.children:
                     if await self._store.stat(child.digest) is not None:
@@ -264,7 +263,7 @@ class _ImageWalk:
 def _build_lock(
     choice: Choice, images: Sequence[LockedImage], manifests: dict[Digest, Manifest]
 ) -> Lock:
-    """Return the lock: manifests and configs first, which are small, then layers, by digest."""
+    """Return the lock; manifests and configs, which are small, come before the layers."""
     unique = {(image.name, image.root.digest): image for image in images}
     heads = {digest: len(manifest.raw) for digest, manifest in manifests.items()}
     layers: dict[Digest, int] = {}

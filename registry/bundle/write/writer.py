@@ -1,4 +1,4 @@
-"""Writing a bundle: one tar to a file or a stream, a folder, and checksums of volumes."""
+"""Writing a bundle: a tar file, a stream, or a folder; and the checksums of volumes."""
 
 import fcntl
 import hashlib
@@ -44,8 +44,8 @@ async def _write_member(
 async def write_file(contents: Contents, path: Path, report: Report) -> None:
     """Write the tar to `<name>.part`, and rename it when it is complete.
 
-    A `<name>.part` that an interrupted run left is continued: files in it are hashed, and those
-    before the first wrong one are kept. A complete file is not written again.
+    If an interrupted run left a `<name>.part`, its files are hashed, and those before the first
+    wrong file are kept. A complete file is not written again.
 
     Raises:
         StoreError: a blob could not be read, or another process is writing this file.
@@ -69,7 +69,7 @@ async def write_file(contents: Contents, path: Path, report: Report) -> None:
 
 
 def _open_part(path: Path) -> BinaryIO:
-    """Open the partial file and lock it; the lock ends with the process."""
+    """Open the partial file and lock it; the lock is freed when the file is closed."""
     file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+b")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -80,7 +80,7 @@ def _open_part(path: Path) -> BinaryIO:
 
 
 def _is_finished(contents: Contents, path: Path) -> bool:
-    """Whether the file exists and is, byte for byte, the archive."""
+    """Whether the file exists and has exactly the bytes of the archive."""
     if not path.is_file() or path.stat().st_size != contents.measure():
         return False
     with path.open("rb") as file:
@@ -101,7 +101,7 @@ def _is_written(contents: Contents, member: Member, item: Item | None, file: Bin
 
 
 def _clear(member: Member, file: BinaryIO) -> None:
-    """Go to where a member of the archive begins, and truncate the file there."""
+    """Go to the place where a member begins, and truncate the file there."""
     file.seek(member.offset - len(write_header(member.name, member.size)))
     file.truncate()
 
@@ -123,7 +123,7 @@ def _finish(file: BinaryIO) -> None:
 
 
 async def write_folder(contents: Contents, folder: Path, report: Report) -> None:
-    """Write the bundle as a folder with the same file names; right files are not written again.
+    """Write the bundle as a folder with the same file names; correct files are not written again.
 
     `bundle.json` is written last, since a folder without it is not a bundle. Files of another
     bundle in the folder are removed.

@@ -1,4 +1,4 @@
-"""What commands that read bundles are given: the files of one, and the keys to trust."""
+"""Arguments of the commands that read bundles: the files of a bundle, and trusted keys."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +20,11 @@ Keys = Annotated[
 
 
 def check_signer(opened: "Opened", keys: Sequence[Path]) -> str:
-    """Return the file name of the key that signed a bundle; empty where no keys are given.
+    """Return the file name of the key that signed a bundle; empty if no keys are given.
 
     Raises:
         BundleInvalid: none of the keys signed the bundle.
-        KeyInvalid: one of the files holds no public key.
+        KeyInvalid: a file does not contain a public key.
     """
     from registry.bundle.format.signature import Policy  # noqa: PLC0415
 

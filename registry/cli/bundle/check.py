@@ -1,4 +1,4 @@
-"""`entrepot bundle check`: is everything inside that a deployment is going to pull?"""
+"""`entrepot bundle check`: whether a bundle contains all images that a deployment pulls."""
 
 import os
 from collections.abc import Collection, Iterator, Sequence
@@ -99,13 +99,13 @@ def check_bundle(
 
 
 def _is_path(text: str) -> bool:
-    """Whether the text names a bundle; a misspelt path must not be taken for an image."""
+    """Whether an argument is the path of a bundle; a misspelt path is not taken for an image."""
     looks_so = text == "-" or text.startswith(("/", ".")) or text.endswith((".tar", "/"))
     return looks_so or Path(text).exists()
 
 
 def _read_entries(named: sources.Sources, config: Path | None) -> tuple[Entry, ...]:
-    """Read which images are wanted, and print the notes on what was skipped."""
+    """Return the wanted images, and print the notes about places that were skipped."""
     default = load_settings(config, os.environ).default_upstream
     wanted = [
         ListedImage(format_image(*parse_image(image, default)), "the command line")

@@ -1,4 +1,4 @@
-"""`entrepot bundle`: carry images across an air gap, in files that say what is in them."""
+"""`entrepot bundle`: the commands that carry images across an air gap in files."""
 
 import typer
 

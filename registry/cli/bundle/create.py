@@ -126,7 +126,7 @@ def create_bundle(
 
 
 def _drop_guesses(plan: "Plan", listed: tuple[Entry, ...]) -> "Plan":
-    """Remove from the failures what only looks like an image, with a message."""
+    """Remove the failures of texts that only look like images, and print a message for each."""
     for entry in listed:
         name = format_image(entry.repository, entry.reference)
         if entry.is_guess and name in plan.failures:
@@ -136,7 +136,7 @@ def _drop_guesses(plan: "Plan", listed: tuple[Entry, ...]) -> "Plan":
 
 
 def _covers(other_side: OtherSide, plan: "Plan") -> bool:
-    """Whether the bundle has all blobs that the other side is missing; else print a message."""
+    """Return whether the bundle has all blobs that the need lists; if not, print a message."""
     count = count_uncovered(other_side, plan.lock)
     if count:
         warn(
@@ -161,7 +161,7 @@ def _choose(mode: _Modes, named: list[str] | None, other_side: OtherSide) -> "Ch
         if mode == "flat":
             fail("--mode flat takes one platform, not all", 2)
         return Choice("complete", (), **other_side.layers)
-    # The list of an import's missing blobs already says for which platforms they are.
+    # With `--need`, the platforms follow from the blobs that the need lists.
     has_platforms = "only" in other_side.layers and not named
     platforms = () if has_platforms else tuple(choose_platforms(named))
     return Choice(mode, platforms, **other_side.layers)

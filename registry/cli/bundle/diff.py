@@ -1,4 +1,4 @@
-"""`entrepot bundle diff`: what the next bundle changes."""
+"""`entrepot bundle diff`: the differences between two bundles."""
 
 from collections.abc import Iterator
 from pathlib import Path

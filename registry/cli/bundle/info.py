@@ -1,4 +1,4 @@
-"""`entrepot bundle info`: what is in a bundle, and what takes the space."""
+"""`entrepot bundle info`: what a bundle contains, and how large each image is."""
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated

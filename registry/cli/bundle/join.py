@@ -1,4 +1,4 @@
-"""`entrepot bundle join`: one file of the volumes of a bundle."""
+"""`entrepot bundle join`: make one file from the volumes of a bundle."""
 
 import asyncio
 from pathlib import Path

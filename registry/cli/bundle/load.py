@@ -1,4 +1,4 @@
-"""`entrepot bundle import`: store the images of a bundle in the cache."""
+"""`entrepot bundle import`: store the images of a bundle."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,11 +93,11 @@ async def _load(session: Session, opened: "Opened", signer: str) -> "Imported":
 
 
 def _find_signer(session: Session, opened: "Opened", keys: list[Path]) -> str:
-    """Return the file name of the key that signed a bundle: one of the settings, or of `keys`.
+    """Return the file name of the key that signed a bundle, from the settings or from `keys`.
 
     Raises:
-        BundleInvalid: none of the keys that have to has signed the bundle.
-        KeyInvalid: one of the files holds no public key.
+        BundleInvalid: the signature that the settings or `keys` require is missing or wrong.
+        KeyInvalid: a file does not contain a public key.
     """
     from registry.bundle.format.signature import Policy  # noqa: PLC0415
 
@@ -108,7 +108,7 @@ def _find_signer(session: Session, opened: "Opened", keys: list[Path]) -> str:
 
 
 async def _refuse_too_large(session: Session, lock: "Lock", new: int) -> None:
-    # Blobs that its images need and that are stored must not be evicted for the rest of it.
+    # Stored blobs that the images of the bundle need must not be evicted for its other blobs.
     needed = {digest for digest, _ in (*lock.blobs, *lock.omitted)}
     room = await session.content.usage.measure_space(needed)
     if new > room:

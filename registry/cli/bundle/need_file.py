@@ -1,4 +1,4 @@
-"""`need.json`: the list of blobs that an import could not find, to be carried back."""
+"""`need.json`: the list of blobs that were missing in an import; people carry it back."""
 
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write_need_file(opened: "Opened", done: "Imported", path: Path) -> None:
-    """Write the list of the blobs that are missing after an import, if any are."""
+    """Write the list of the blobs that are missing after an import; none are: write nothing."""
     from registry.bundle.format.inventory import write_need  # noqa: PLC0415
 
     if not done.incomplete:
@@ -30,11 +30,11 @@ def write_need_file(opened: "Opened", done: "Imported", path: Path) -> None:
 
 
 async def clear_need(session: Session, path: Path, complete: AbstractSet[str]) -> None:
-    """Delete the list of an earlier import of which nothing is missing any more.
+    """Delete the `need.json` of an earlier import if none of its blobs is missing any more.
 
-    Otherwise somebody would carry it back in vain. A list of which something is still missing
-    stays, with a message. `complete` are the names of the images that were just imported, all of
-    them complete. A file of any other kind stays.
+    Otherwise somebody would carry back a list that nobody needs. If a blob is still missing, the
+    file stays, and a message says so. A file that is not a need stays too. `complete` are the
+    names of the images that were just imported completely.
     """
     need = _read_need(path)
     if need is None:

@@ -43,7 +43,7 @@ class OutputTarget:
 
     @property
     def is_stdout(self) -> bool:
-        """Whether to write to stdout; then nothing else may be printed there."""
+        """Whether the bundle is written to stdout; then nothing else may be printed there."""
         return str(self.path) == STDOUT
 
     def name_volumes(self, count: int) -> list[Path]:
@@ -78,7 +78,7 @@ def parse_target(output: str, limit: int | None) -> OutputTarget:
 
 
 async def deliver(archives: "list[Contents]", target: OutputTarget) -> list[Path]:
-    """Write a bundle, or its volumes, and return the files; none for stdout.
+    """Write a bundle, or its volumes, and return the written files; empty for stdout.
 
     Raises:
         StoreError, BundleInvalid: a blob cannot be read, or the target cannot be written.
@@ -109,7 +109,7 @@ async def deliver(archives: "list[Contents]", target: OutputTarget) -> list[Path
 
 
 def assign(archives: "list[Contents]", target: OutputTarget) -> "list[tuple[Path, Contents]]":
-    """Return the path for each archive (a file, or the one folder); writes nothing yet.
+    """Return the path of each archive, which is a file or the only folder; writes nothing.
 
     Raises:
         StoreError: another bundle is there, the folder is missing, or the disk is too full.
@@ -130,7 +130,7 @@ def assign(archives: "list[Contents]", target: OutputTarget) -> "list[tuple[Path
 
 
 def _refuse_other(path: Path, contents: "Contents") -> None:
-    """Refuse to overwrite a finished file, unless it is the same bundle."""
+    """Refuse to overwrite a finished file, unless it contains the same bundle."""
     from registry.bundle.read.open import load_lock  # noqa: PLC0415
 
     finished = path / "bundle.json" if path.is_dir() else path
@@ -146,7 +146,7 @@ def _refuse_other(path: Path, contents: "Contents") -> None:
 
 
 def _refuse_others(target: OutputTarget, planned: set[Path]) -> None:
-    """Refuse to mix volumes of two bundles under one name, or volumes with a bundle's folder."""
+    """Refuse volumes next to volumes of another bundle with the same name, or in its folder."""
     first = target.name_volumes(1)[0]
     stem = first.name.removesuffix("-0001-of-0001.tar")
     name = re.compile(rf"{re.escape(stem)}-[0-9]{{4}}-of-[0-9]{{4}}\.tar")
@@ -161,7 +161,7 @@ def _refuse_others(target: OutputTarget, planned: set[Path]) -> None:
 
 
 def _refuse_full(folder: Path, files: "list[tuple[Path, Contents]]") -> None:
-    """Refuse before the first byte if the disk is too full; what is written already counts."""
+    """Refuse before the first byte if the disk has too little space for the missing bytes."""
     here = next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
     missing = [contents.measure() - _measure_written(path, contents) for path, contents in files]
     wanted = sum(max(0, each) for each in missing)
@@ -174,7 +174,7 @@ def _refuse_full(folder: Path, files: "list[tuple[Path, Contents]]") -> None:
 def _measure_written(path: Path, contents: "Contents") -> int:
     if path.is_dir():
         return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
-    # A file of another size is of another bundle, and stays until this one is complete.
+    # A file of another size belongs to another bundle: it is not replaced before the end.
     part, whole = path.with_name(f"{path.name}.part"), contents.measure()
     if path.is_file() and path.stat().st_size == whole:
         return whole

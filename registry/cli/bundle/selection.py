@@ -1,4 +1,4 @@
-"""What people ask to have in a bundle: names, globs, lists, and what the other side has."""
+"""Which images and layers a bundle shall contain, from the arguments of the command."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OtherSide:
-    """What the other side has, and what it is missing.
+    """Layers that the importing side has, and blobs that it is missing.
 
-    `layers` are the fields of a `Choice` that say so: `have`, `only` and `requires`. `images` are
-    the names of the images of which blobs are missing there.
+    `layers` has the fields `have`, `only` and `requires` of a `Choice`. `images` are the names of
+    the images that are incomplete on the importing side.
     """
 
     layers: dict[str, Any]
@@ -31,14 +31,13 @@ class OtherSide:
 async def find_images(
     session: Session, names: list[str], listed: tuple[Entry, ...]
 ) -> "list[ImageRequest]":
-    """Return the images that are meant, each once; globs mean images that are stored here.
+    """Return the images that names, globs and lists mean, each once; globs match stored images.
 
-    A glob without an `@` means tags only: an image that no tag leads to any more would be carried
-    for nothing.
+    A glob without an `@` matches only tags: an image without a tag would be carried for nothing.
 
     Raises:
-        InvalidInput: one of them is not a name.
-        NameUnknown: a glob matches no image that is stored here.
+        InvalidInput: an argument is not a name.
+        NameUnknown: a glob matches no stored image.
     """
     from registry.bundle.format.lock import ImageRequest  # noqa: PLC0415
 
@@ -46,9 +45,9 @@ async def find_images(
     for name in names:
         if is_pattern(name):
             found |= dict.fromkeys(await _find_globbed(session, name), ())
-        else:  # an image that is not stored here is left out by the plan, with a message
+        else:  # if the image is not stored, the planner reports it
             found[parse_image(name, session.settings.default_upstream)] = ()
-    # Not who pulled an image and when: the same images shall be the same bundle tomorrow.
+    # Clients and times of pulls are left out: the same images shall give the same bundle later.
     found |= {(entry.repository, entry.reference): entry.origins for entry in listed}
     return [ImageRequest(*image, sources) for image, sources in found.items()]
 
@@ -63,11 +62,11 @@ async def _find_globbed(session: Session, glob: str) -> list[tuple[Repository, R
 
 
 def read_other_side(have: list[Path], since: list[Path], need: Path | None) -> OtherSide:
-    """Read the documents that say which layers the other side has, or is missing.
+    """Read the documents that list the layers that the importing side has, or is missing.
 
     Raises:
-        BundleInvalid: one of them is another kind of document.
-        OSError: one of them cannot be read.
+        BundleInvalid: a document is of another kind.
+        OSError: a document cannot be read.
     """
     from registry.bundle.read.open import load_inventory, load_lock  # noqa: PLC0415
 
@@ -91,5 +90,5 @@ def read_other_side(have: list[Path], since: list[Path], need: Path | None) -> O
 
 
 def count_uncovered(other_side: OtherSide, lock: "Lock") -> int:
-    """Return how many blobs that the other side is missing are in none of the bundle's images."""
+    """Return how many blobs of the need the bundle does not contain."""
     return len(other_side.layers.get("only", frozenset()) - lock.sizes.keys())

@@ -97,7 +97,7 @@ def serve_bundle(
 
 
 def _print_start(opened: "Opened", done: "Imported", size: int, listening: str) -> None:
-    """Print what is served, what is not, and how clients are configured."""
+    """Print which images are served, which are not, and how to configure clients."""
     lines = [
         f"{opened.lock.bundle_id}: {format_count(len(done.images), 'image')}, {format_bytes(size)}"
     ]

@@ -1,4 +1,4 @@
-"""`entrepot bundle verify`: read every byte of a bundle, and tell what is wrong."""
+"""`entrepot bundle verify`: read every byte of a bundle, and report the damage."""
 
 from collections.abc import Iterator
 
@@ -46,7 +46,7 @@ def _draw(result: Verification) -> Iterator[str]:
     if result.whole:
         yield _sum_up(result)
         return
-    yield from result.problems  # first, because they may be why blobs are missing
+    yield from result.problems  # first, because they may explain missing blobs
     yield from (_describe("damaged", each) for each in result.damaged)
     yield from (_describe("missing", each) for each in result.missing)
     if result.missing_volumes and not result.volume_number:

@@ -1,4 +1,4 @@
-"""Writing a planned bundle, and what people are told of it."""
+"""Writing a planned bundle, and printing the result."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class WriteRequest:
 
 
 async def write_bundle(session: Session, plan: "Plan", request: WriteRequest) -> bool:
-    """Write a bundle and report it; a dry run only reports. False where an image was left out.
+    """Write a bundle and report it (a dry run only reports); return false if an image is left out.
 
     Raises:
         StoreError: a blob cannot be read, or the target cannot be written.
@@ -41,12 +41,12 @@ async def write_bundle(session: Session, plan: "Plan", request: WriteRequest) ->
     archives = await _pack(session, plan, request) if plan.lock.images else []
     files = await deliver(archives, target) if archives and not request.is_dry else []
     result = _report(plan, archives, files, request)
-    # Where stdout has the bundle itself, the report goes to stderr.
+    # If the bundle itself is written to stdout, the report goes to stderr.
     is_taken = target.is_stdout and not request.is_dry
     print_report(result, _draw, as_json=request.as_json, err=is_taken)
     _warn(result)
     if request.is_dry and archives:
-        assign(archives, target)  # fails where the real run would
+        assign(archives, target)  # raises the errors of a real run
     return not plan.failures
 
 

@@ -1,4 +1,4 @@
-"""`entrepot images pin|unpin|rm`: which images stay, and which go."""
+"""`entrepot images pin|unpin|rm`: keep images, stop keeping them, or remove them."""
 
 from collections.abc import Iterator
 from functools import partial

@@ -1,4 +1,4 @@
-"""`entrepot images`: its commands, and the two that tell what is stored: `ls` and `show`."""
+"""`entrepot images`: the list of its commands, and the commands `ls` and `show`."""
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated

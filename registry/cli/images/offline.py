@@ -1,4 +1,4 @@
-"""`entrepot images ls --offline` and `--inventory`: what is stored, before or after a journey."""
+"""`entrepot images ls` with `--offline` or `--inventory`: for work across an air gap."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ Inventory = Annotated[
 
 
 async def print_inventory(session: Session, patterns: Sequence[ImagePattern]) -> bool:
-    """Print the canonical JSON of everything that is stored (docs/bundle-format.md)."""
+    """Print the inventory of all stored blobs as canonical JSON (docs/bundle-format.md)."""
     from registry.bundle.format.inventory import write_inventory  # noqa: PLC0415
 
     if patterns:
@@ -41,10 +41,11 @@ async def print_inventory(session: Session, patterns: Sequence[ImagePattern]) ->
 def print_readiness(
     session: Session, images: "Sequence[ImageReport]", platforms: Sequence[str], *, as_json: bool
 ) -> bool:
-    """Print what of each image could be pulled offline; false when anything is missing."""
+    """Print which platforms can be pulled offline; return false if anything is missing."""
     from registry.content.offline_check import check_offline  # noqa: PLC0415
 
-    # Of an image with missing blobs only its digest is known, and not which bundle brought it.
+    # An image that was imported in part is known by its digest only, without the id of the bundle.
+    # So all images of a repository count as imported if one of them has the id of a bundle.
     imported = {image.repository for image in images if image.bundle}
     readiness = [
         OfflineReadiness.of(

@@ -1,4 +1,4 @@
-"""Pull limits: what a command needs of them, what is left, and how it stays within them."""
+"""Pull limits: how many requests a command needs, how many are left, and when it stops."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 class BudgetTracker:
-    """Counts what is left of each registry's pull limit; without a known limit, nothing is."""
+    """Counts how many requests each registry still allows, for registries with a known limit."""
 
     def __init__(self, limits: "Mapping[str, RateLimit]") -> None:
-        """`limits` are by registry."""
+        """`limits` has the pull limit of each registry by name."""
         self._limits = limits
         self._left = {registry: limit.remaining for registry, limit in limits.items()}
 
     def spend(self, registry: str, requests: int) -> None:
-        """Take from a registry's limit the requests that an image needs at least.
+        """Subtract the requests that an image needs at least from the limit of its registry.
 
         Raises:
             UpstreamThrottled: too few are left, so the image could not be fetched completely.
@@ -36,7 +36,7 @@ class BudgetTracker:
 
 
 def draw_limits(limits: Sequence[PullLimit]) -> list[str]:
-    """Return a line for each registry at which requests are needed that count."""
+    """Return a line for each registry that gets requests which count against its limit."""
     return [_describe(each) for each in limits if each.max_requests != 0]
 
 

@@ -70,14 +70,14 @@ def refresh(
 
 
 def _draw_nothing(_: RefreshResult) -> Iterator[str]:
-    """Print nothing: people have seen a line for each image when it was done."""
+    """Print nothing: a line for each image was printed when the image was done."""
     return iter(())
 
 
 async def _describe(
     session: Session, names: list[tuple[Repository, Reference]]
 ) -> dict[tuple[str, str], "ImageReport"]:
-    """Return what is stored of images before they are refreshed, by tag and by digest."""
+    """Return the reports of images before they are refreshed, by tag and by digest."""
     found = await session.content.images.describe(match_exactly(names))
     return {(each.repository, key): each for each in found for key in (each.digest, each.reference)}
 
@@ -88,7 +88,7 @@ def _choose_platforms(
     stored: "ImageReport | None",
     wanted: list[str],
 ) -> list[str]:
-    """Return the platforms to download: those asked for, and all that are stored or pinned."""
+    """Return the platforms to download: the requested ones, and all that are stored or pinned."""
     complete = [each.platform for each in stored.platforms if each.is_complete] if stored else []
     pinned = [
         root.platform
@@ -105,7 +105,7 @@ async def _refresh(
     name: tuple[Repository, Reference],
     image: RefreshedImage,
 ) -> None:
-    """Download an image, move its pin if all of it is here, and write down what came of it."""
+    """Download an image, move its pin if the image is complete, and record the result."""
     try:
         if name[0].registry not in session.settings.upstreams:
             raise NameUnknown(name[0].registry, tuple(session.settings.upstreams))
@@ -122,7 +122,7 @@ async def _refresh(
 
 
 async def _move_pin(session: Session, name: tuple[Repository, Reference]) -> None:
-    """If the name is pinned, pin what it leads to now, for the same platforms as before."""
+    """If the name is pinned, pin the image that it leads to now, for the same platforms."""
     pins = session.content.images.list_pins()
     for pin in pins:
         if (pin.repository, pin.reference) == name:

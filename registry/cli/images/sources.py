@@ -1,4 +1,4 @@
-"""Where commands get the names of images: arguments, files of any kind, and earlier pulls."""
+"""The sources of image names for commands: arguments, files of any kind, and earlier pulls."""
 
 import math
 import os
@@ -90,7 +90,7 @@ Pulled = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The values of the options above; `period` is in seconds."""
+    """The values of the options that name images; `period` is in seconds."""
 
     images: Sequence[str] = ()
     files: Sequence[str] = ()
@@ -114,7 +114,7 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The images of all sources, each once with the places that want it, and the notes."""
+    """The images of all sources, each once with the places that name it, and the notes."""
 
     entries: tuple[Entry, ...]
     notes: tuple[Note, ...]
@@ -124,7 +124,7 @@ async def gather(session: Session, sources: Sources) -> Gathered:
     """Read all sources: arguments first, then files in their order, then earlier pulls.
 
     Raises:
-        InvalidInput: one of them cannot be read; the sentence says where, and what to do.
+        InvalidInput: a source cannot be read; the message says where, and what to do.
         StoreError: the catalog cannot be read.
     """
     if sources.is_empty:
@@ -142,14 +142,14 @@ def read_files(sources: Sources) -> list[Findings]:
     """Read only the files, for commands that have no store.
 
     Raises:
-        ListInvalid: one of them cannot be read; the sentence says where, and what to do.
+        ListInvalid: a file cannot be read; the message says where, and what to do.
     """
     arguments = _read_build_args(sources.build_args)
     return [_read_file(name, sources, arguments) for name in sources.files]
 
 
 def refuse_nothing(sources: Sources) -> NoReturn:
-    """Fail because no source names an image: success would hide a broken pipe.
+    """Raise an error because no source names an image: a pipe before the command may have failed.
 
     Raises:
         ListInvalid: always.
@@ -175,7 +175,7 @@ def _read_name(name: str, session: Session) -> ListedImage:
     path = Path(name)
     if path.suffix and path.is_file():
         raise ListInvalid(name, 0, "is a file, not an image", f"write --file {name}")
-    # As the other commands read it. In files, an image without a registry is one of Docker Hub.
+    # Here a name without a registry means the default upstream; in files it means Docker Hub.
     image = parse_image(name, session.settings.default_upstream)
     return ListedImage(format_image(*image), _ARGUMENT)
 
@@ -243,6 +243,6 @@ def _format_clients(clients: Sequence[str]) -> str:
 
 
 def print_notes(gathered: Gathered) -> None:
-    """Print the notes on stderr: places that may need an image, and named none."""
+    """Print the notes on stderr: places that may need an image, and name none."""
     for note in gathered.notes:
         warn(str(note))

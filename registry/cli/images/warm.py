@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from registry.mirror.prefetch import Prefetcher
     from registry.mirror.prefetch_cost import CostEstimator
 
-ESTIMATED_AT_ONCE = 8  # images about which the upstreams are asked at the same time
+ESTIMATED_AT_ONCE = 8  # images that are estimated at the same time
 
 _Platforms = Annotated[
     list[str] | None,
@@ -111,7 +111,7 @@ def warm(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Options:
-    """How images are to be downloaded; `platforms` are as people typed them."""
+    """How to download images; `platforms` are the texts of the option."""
 
     platforms: Sequence[str]
     at_once: int
@@ -156,7 +156,7 @@ async def _warm(session: Session, named: sources.Sources, options: _Options) -> 
 
 
 class _WarmRun:
-    """The images of one command while they are being downloaded."""
+    """One run of the command: the images that it downloads, and their results."""
 
     def __init__(
         self, prefetcher: "Prefetcher", estimator: "CostEstimator", options: _Options
@@ -170,7 +170,7 @@ class _WarmRun:
     async def estimate(
         self, entries: Sequence[Entry], upstreams: Sequence[str]
     ) -> tuple[list[WarmedImage], list[PullLimit]]:
-        """Ask the upstreams what each image needs, and return that with the pull limits."""
+        """Ask the upstreams what each image costs; return the estimates and the pull limits."""
         gate = asyncio.Semaphore(ESTIMATED_AT_ONCE)
 
         async def ask(entry: Entry) -> WarmedImage:
@@ -202,7 +202,7 @@ class _WarmRun:
     async def run(
         self, entries: Sequence[Entry], images: Sequence[WarmedImage], bars: ProgressBars
     ) -> None:
-        """Download all images, some at once, and print a line when one is complete."""
+        """Download all images, several at once, and print a line for each that is complete."""
         gate = asyncio.Semaphore(self._options.at_once)
 
         async def fetch(entry: Entry, image: WarmedImage) -> None:
@@ -236,7 +236,7 @@ class _WarmRun:
 
 
 def _note_failure(image: WarmedImage, error: EntrepotError) -> None:
-    """Write down why an image failed; a guess may be no image, which is no failure."""
+    """Record why an image failed; it is no failure if a guess turns out to be no image."""
     from registry.mirror.prefetch import format_failure  # noqa: PLC0415
 
     if image.guess and isinstance(error, Unknown):

@@ -1,4 +1,4 @@
-"""What people are told of images that are downloaded before anybody pulls them."""
+"""Printing the results of `entrepot images warm`."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ from registry.reports.warm import WantedImages, WarmedImage, WarmResult
 
 
 def draw_explained(wanted: WantedImages) -> Iterator[Table]:
-    """Yield a table of the images, and of the places that want each."""
+    """Yield a table of the images, and of the places that name each image."""
     table = make_table("IMAGE", "WANTED BY", names="IMAGE")
     for image in wanted.images:
         guess = " (a guess)" if image.guess else ""
@@ -75,7 +75,7 @@ def _draw_result(result: WarmResult) -> Iterator[str]:
 
 
 def _sum_up_plan(result: WarmResult) -> str:
-    """Return the sum of what would be downloaded; layers that images share count several times."""
+    """Return a line with the bytes of all images; shared layers count several times."""
     estimates = [each.estimate for each in result.images if each.estimate is not None]
     sizes = [each.missing_bytes for each in estimates]
     known, unknown = sum(size or 0 for size in sizes), sizes.count(None)

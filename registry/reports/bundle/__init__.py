@@ -1,1 +1,1 @@
-"""What is told of bundles: their content, and the results of the commands that handle them."""
+"""What do commands report about bundles? Their content, and the results of commands."""

@@ -1,4 +1,4 @@
-"""What the next bundle changes."""
+"""The report of the differences between two bundles."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ class NamedDigest:
 
 @dataclass(frozen=True, slots=True)
 class ChangedImage:
-    """An image that both bundles have, and that differs.
+    """An image that both bundles have, with different content.
 
-    Its name led to `old_digest` and leads to `new_digest`; where they are equal, its platforms or
-    its referrers differ.
+    In the first bundle its name leads to `old_digest`, in the second to `new_digest`. If the two
+    are equal, its platforms or its referrers differ.
     """
 
     name: str
@@ -36,7 +36,7 @@ class ChangedImage:
 
     @classmethod
     def of(cls, found: "Change") -> Self:
-        """Return the report of a change that was found."""
+        """Return the report of one changed image."""
         digests = (found.former.root.digest, found.latter.root.digest)
         return cls(found.latter.name, *digests, found.gained, found.lost)
 
@@ -57,7 +57,7 @@ class BundleComparison:
 
     @classmethod
     def of(cls, found: "Difference") -> Self:
-        """Return the report of a difference."""
+        """Return the report of the differences between two bundles."""
         return cls(
             same=found.is_empty,
             added=_list_images(found.added),

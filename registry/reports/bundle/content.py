@@ -1,4 +1,4 @@
-"""What is in a bundle: its images, its largest blobs, and the programs that can read it."""
+"""The report of a bundle: its images, its largest blobs, and the programs that can read it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BlobCount:
-    """A number of blobs, and their size in bytes together."""
+    """A number of blobs, and the sum of their sizes in bytes."""
 
     blobs: int = 0
     size: int = 0
@@ -20,14 +20,14 @@ class BlobCount:
 
 @dataclass(frozen=True, slots=True)
 class BundledImage:
-    """An image in a bundle; sizes are bytes.
+    """An image in a bundle; sizes are in bytes.
 
     `platforms` are in the bundle, `missing_platforms` only in the image's index. `signature_tag`
-    says that it is no image, but a tag by which clients look for signatures. `size` bytes of the
-    bundle belong to it: `unique` bytes that no image with another digest needs, and `shared` bytes;
-    they are at least so many where `size_exact` is false, because a manifest was not given.
+    says that the name is not an image, but a tag by which clients look for signatures. The image
+    needs `size` bytes of the bundle: `unique` bytes that no image with another digest needs, and
+    `shared` bytes. If `size_exact` is false, a manifest was not given, and the sizes may be larger.
     `omitted_bytes` are left out of the bundle. `referrers` are the digests of manifests about the
-    image (signatures, SBOMs), `wanted_by` the places that asked for it.
+    image (signatures, SBOMs), `wanted_by` the places that name the image.
     """
 
     name: str
@@ -45,7 +45,7 @@ class BundledImage:
 
     @classmethod
     def of(cls, found: "ImageSize") -> Self:
-        """Return the report of an image that was measured."""
+        """Return the report of an image from its `ImageSize`."""
         image = found.image
         return cls(
             name=image.name,
@@ -73,18 +73,18 @@ class BundledBlob:
 
     @classmethod
     def of(cls, found: "LargestBlob") -> Self:
-        """Return the report of a blob that was found."""
+        """Return the report of a blob from its `LargestBlob`."""
         return cls(found.digest, found.size, found.users)
 
 
 @dataclass(frozen=True, slots=True)
 class BundleContent:
-    """What is in the bundle of the id `bundle`.
+    """The content of the bundle with the id `bundle`.
 
-    `blobs` is their number, `size` their bytes. `omitted` blobs are needed by the images and left
-    out; the documents whose ids `requires` has say that the other side has them. `missing_volumes`
-    are the numbers of the volumes that were not given. `readers` is a sentence that names the
-    programs that can read the bundle.
+    `blobs` is the number of blobs, `size` the sum of their sizes in bytes. The images also need the
+    `omitted` blobs, which the bundle leaves out; `requires` are the ids of the documents that say
+    that the importing side has them. `missing_volumes` are the numbers of the volumes that were not
+    given. `readers` is a sentence that names the programs that can read the bundle.
     """
 
     bundle: str
@@ -101,10 +101,10 @@ class BundleContent:
 
 
 def count_omitted(lock: "Lock") -> BlobCount:
-    """Return how many blobs a bundle leaves out."""
+    """Return the number and size of the blobs that a bundle leaves out."""
     return BlobCount(len(lock.omitted), sum(size for _, size in lock.omitted))
 
 
 def list_images(found: "Sequence[ImageSize]") -> list[BundledImage]:
-    """Return the reports of images that were measured, in the same order."""
+    """Return the reports of images from their `ImageSize`s, in the same order."""
     return [BundledImage.of(each) for each in found]

@@ -1,4 +1,4 @@
-"""Whether a bundle has what a deployment is going to pull."""
+"""The report of the images that a deployment needs and a bundle does not contain."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MissingImage:
-    """An image that could not be pulled on the other side, and the places that want it.
+    """An image that could not be pulled after an import, and the places that name it.
 
-    `problems` are sentences that say what of it is missing. `omitted` counts the layers that the
-    bundle leaves out and that no document says the other side has. `guess` says that the places
-    only seem to name an image.
+    `problems` are sentences about the missing parts of the image. `omitted` are layers that the
+    bundle leaves out and that the importing side may not have. `guess` says that the places only
+    seem to name an image.
     """
 
     image: str
@@ -29,21 +29,21 @@ class MissingImage:
 
     @classmethod
     def of(cls, found: "Gap", *, guess: bool) -> Self:
-        """Return the report of a gap that was found."""
+        """Return the report of an image from its `Gap`."""
         omitted = BlobCount(len(found.left_out), sum(found.left_out))
         return cls(found.name, found.request.sources, found.missing, omitted, guess)
 
 
 @dataclass(frozen=True, slots=True)
 class CoverageResult:
-    """How many images were `checked`, and which of them are `missing`, all or in part."""
+    """How many images were `checked`, and which of them are `missing` completely or in part."""
 
     checked: int
     missing: list[MissingImage]
 
     @classmethod
     def of(cls, entries: "Collection[Entry]", gaps: "Sequence[Gap]") -> Self:
-        """Return the report of the gaps that were found for `entries`."""
+        """Return the report of a check of `entries` that found these `gaps`."""
         guesses: set[tuple[Repository, Reference]] = {
             (each.repository, each.reference) for each in entries if each.is_guess
         }
@@ -55,5 +55,5 @@ class CoverageResult:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is missing but guesses."""
+        """Whether no image is missing, except guesses."""
         return all(each.guess for each in self.missing)

@@ -1,4 +1,4 @@
-"""What an import brought in, or would bring in."""
+"""The reports of an import and of a dry run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ImportPlan:
-    """What an import of the bundle of the id `bundle` would do.
+    """What an import of the bundle with the id `bundle` would do.
 
-    `size` bytes are in the bundle, of which `new_bytes` are not stored yet. `missing_bytes` are
-    left out of the bundle and not stored either: images that need them would stay incomplete.
+    The bundle has `size` bytes, of which `new_bytes` are not stored yet. `missing_bytes` are left
+    out of the bundle and not stored either: images that need them would stay incomplete.
     """
 
     bundle: str
@@ -31,7 +31,7 @@ class ImportPlan:
 
 @dataclass(frozen=True, slots=True)
 class DamagedBlob:
-    """Where in the bundle a damaged blob is, and the names of the images that need it."""
+    """The place of a damaged blob in the bundle, and the names of the images that need the blob."""
 
     place: str
     needed_by: list[str]
@@ -41,7 +41,7 @@ class DamagedBlob:
 class MovedTag:
     """A tag that led to `old_digest` and leads to `new_digest` now.
 
-    `backwards` says that the image it leads to now was built before the former one.
+    `backwards` says that the new image was built before the old one.
     """
 
     image: str
@@ -52,7 +52,7 @@ class MovedTag:
 
 @dataclass(frozen=True, slots=True)
 class PartialBlob:
-    """A blob of `size` bytes that is cut over several volumes, of which some are still missing."""
+    """A blob of `size` bytes that is cut over volumes, some of which were not imported yet."""
 
     digest: "Digest"
     missing_bytes: int
@@ -68,22 +68,22 @@ class MissingBlob:
 
     @classmethod
     def of(cls, found: "Descriptor") -> Self:
-        """Return the report of a blob that a manifest names."""
+        """Return the report of a missing blob from its descriptor."""
         return cls(found.digest, found.size)
 
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What an import of the bundle of the id `bundle` did.
+    """What an import of the bundle with the id `bundle` did.
 
-    `whole` says whether all images of the bundle are complete here now: those in `images`, of which
-    `already_here` were so before; `platforms` has the platforms that came with each. `new_bytes`
-    were stored, `known_bytes` were here. `incomplete` has, by the name of an image, the blobs that
-    are missing: the tag of that image is unchanged.
-    `refused` has, by name, why an image contradicts the bundle's list. `damaged` is by digest.
-    `partial_blobs` wait for other volumes, and `missing_volumes` are the numbers of those that were
-    not given. `problems` are sentences about anything else that is not as the bundle was made.
-    `need` is the file that lists the missing blobs for `bundle create --need`.
+    `images` are complete now; `already_here` were complete before. `whole` says whether these are
+    all images of the bundle. `platforms` has the platforms of each image in the bundle. `new_bytes`
+    were stored now, `known_bytes` were stored before. `incomplete` has the missing blobs of an
+    image by its name; the tag of such an image was not changed. `refused` has, by name, why an
+    image contradicts `bundle.json`. `damaged` has the damaged blobs by digest. `partial_blobs` need
+    other volumes, and `missing_volumes` are the numbers of the volumes that were not given.
+    `problems` are sentences about other damage. `need` is the file that lists the missing blobs for
+    `bundle create --need`.
     """
 
     bundle: str
@@ -105,7 +105,7 @@ class ImportResult:
 
     @classmethod
     def of(cls, opened: "Opened", done: "Imported", signer: str, need: Path) -> Self:
-        """Return the report of an import; `need` is where its missing blobs are listed, if any."""
+        """Return the report of an import; `need` is the file with the list of missing blobs."""
         blobs = done.blobs
         return cls(
             bundle=opened.lock.bundle_id,

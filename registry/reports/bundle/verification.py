@@ -1,4 +1,4 @@
-"""What reading every byte of a bundle found."""
+"""The report of verifying a bundle."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FaultyBlob:
-    """A blob, or the part of one, that is damaged or missing.
+    """A blob, or a part of a blob, that is damaged or missing.
 
-    `name` is its file name in the bundle, `place` the bundle's file and the volume. `needed_by` has
-    the names of the images that need it, as far as they are known.
+    `name` is its file name in the bundle, `place` the path of the bundle or volume. `needed_by` has
+    the names of the images that need the blob, if their manifests could be read.
     """
 
     digest: "Digest"
@@ -24,18 +24,18 @@ class FaultyBlob:
 
     @classmethod
     def of(cls, found: "Damage") -> Self:
-        """Return the report of a damage that was found."""
+        """Return the report of a blob from its `Damage`."""
         return cls(found.digest, found.name, found.place, found.images)
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What verifying the bundle of the id `bundle` found.
+    """The result of verifying the bundle with the id `bundle`.
 
-    `verified` blobs and parts of `size` bytes are right; of them, `unsigned_parts` are parts of
-    blobs whose other parts were not given, so that only `volume.json` vouches for them, which is
-    not signed. `problems` are sentences about anything else that is not as the bundle was made.
-    `volume_number` is set where one volume was verified alone, of `volume_count`;
+    `verified` blobs and parts, of `size` bytes together, are undamaged. `unsigned_parts` of them
+    are parts of blobs whose other parts were not given: they agree with `volume.json`, which is not
+    signed. `problems` are sentences about other damage. If only one volume was verified,
+    `volume_number` is its number; `volume_count` is the number of all volumes, and
     `missing_volumes` are the numbers of those that were not given. `signer` is the file name of the
     trusted key that signed the bundle.
     """
@@ -56,7 +56,7 @@ class Verification:
 
     @classmethod
     def of(cls, opened: "Opened", found: "Verdict", signer: str) -> Self:
-        """Return the report of a verdict on an opened bundle."""
+        """Return the report of an opened bundle from its `Verdict`."""
         return cls(
             bundle=opened.lock.bundle_id,
             whole=found.is_whole,

@@ -1,4 +1,4 @@
-"""A bundle that was written, or that would be."""
+"""The report of a bundle that was written, or would be written."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,11 +11,11 @@ from registry.reports.bundle.content import BlobCount, BundledImage
 class WrittenBundle:
     """The bundle that a command wrote to `files`, or would write (`dry_run`).
 
-    `bundle` is its id; None where no image could be taken, so that nothing is written. `size` is
-    the sum of `volume_sizes` in bytes, one for each file. `unavailable_platforms` has, by the name
-    of an image, the platforms asked for that the image is not made for; `only_platform` the one
-    platform of an image without an index, where that is not what was asked for. `failures` says, by
-    the name of an image, why the image is not in the bundle.
+    `bundle` is its id; None if no image could be included, so that nothing is written. `size` is
+    the sum of `volume_sizes` in bytes, one for each file. The other fields are by the name of an
+    image: `unavailable_platforms` has the requested platforms that the image is not made for,
+    `only_platform` the platform of an image without an index that was requested for another
+    platform, and `failures` the reason why the image is not in the bundle.
     """
 
     dry_run: bool
