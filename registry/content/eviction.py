@@ -141,9 +141,8 @@ class Evictor:
         for digest in self._catalog.list_deleting():
             with self._store.claim(digest) as is_free:
                 if is_free and not self._is_new(digest):
-                    if not await self._catalog.restore_pinned(
-                        digest
-                    ):  # it may have been pinned since
+                    # It may have been pinned since.
+                    if not await self._catalog.restore_pinned(digest):
                         await self._delete_marked(digest)
                 elif is_free or await self._store.stat(digest) is None:
                     await self._catalog.mark_deleted(digest)

@@ -30,8 +30,6 @@ from registry.store.contract import Body, FileBody
 from registry.store.partial import PartialReader, PartialState
 from registry.upstream.contract import Source
 
-Slice = tuple[int, int, int]  # bytes of an open file: its descriptor, from and to
-
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:

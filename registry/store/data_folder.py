@@ -59,7 +59,7 @@ class DataFolder:
 
     @property
     def locks(self) -> Path:
-        """An empty file whose bytes are locks between processes (see `file_locks.py`)."""
+        """The folder of an empty file whose bytes are locks (see `file_locks.py`)."""
         return self.root / "locks"
 
     @property

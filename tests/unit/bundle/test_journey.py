@@ -68,7 +68,9 @@ async def test_a_failed_import_leaves_no_lock(
     async with open_filled(tmp_path / "here") as here:
         await here.put_image("docker.io/library/app:1", [LAYER, b"other layer"])
         repository, tag = split("docker.io/library/app:1")
-        plan = await here.content.planner.plan([ImageRequest(repository, tag)], Choice("complete", ()))
+        plan = await here.content.planner.plan(
+            [ImageRequest(repository, tag)], Choice("complete", ())
+        )
         store = open_handles(open_folder(here.path)).store
         contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
         await write_file(contents, tmp_path / "b.tar", lambda _: None)
