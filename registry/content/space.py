@@ -151,12 +151,16 @@ class Space:
         """Whether a stored blob of `found` bytes has its recorded size; if not, quarantine it.
 
         True where no size is recorded. A manifest may state a wrong size; the recorded one was
-        taken when the digest was checked.
+        taken when the digest was checked. A blob that is quarantined, but whose file could not be
+        moved before, is moved now.
 
         Raises:
             StoreError, OSError: the catalog or the disk refused.
         """
         recorded = self._catalog.find_size(digest)
+        if recorded is None and digest in dict(self._catalog.list_quarantined()):
+            await self.quarantine(digest, "its file is still in the store")
+            return False
         if recorded in (None, found):
             return True
         await self.quarantine(digest, f"it has {found} bytes, and had {recorded}")
