@@ -229,6 +229,12 @@ class Downloads:
         task.add_done_callback(lambda _: self._leave(request.digest, download))
         return download, False
 
+    def refuse(self, request: DownloadRequest, failure: StoreError) -> Download:
+        """Return a download that is over before it began, because the disk refused it."""
+        download = Download(request, self._content, self._clock)
+        download.failure, download.is_over = failure, True
+        return download
+
     def _leave(self, digest: Digest, download: Download) -> None:
         if self._running.get(digest) is download:
             del self._running[digest]
