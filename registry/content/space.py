@@ -152,8 +152,8 @@ class Space:
         """Return whether a stored blob of `found` bytes has its recorded size, or quarantine it.
 
         Returns true if no size is recorded. The recorded size is the size at the check of the
-        digest; the size in a manifest may be wrong. A quarantined blob whose file could not be moved
-        before is moved now.
+        digest; the size in a manifest may be wrong. A quarantined blob whose file could not be
+        moved before is moved now.
 
         Raises:
             StoreError, OSError: the catalog or the disk refused.
