@@ -31,8 +31,10 @@ class Evictor:
         self._metrics = metrics
         self._log = structlog.get_logger("registry.content")
 
-    async def free(self, wanted: int, digest: Digest) -> int | None:
+    async def free(self, wanted: int, digest: Digest, others: int = 0) -> int | None:
         """Free `wanted` bytes for the ingest of a blob, and return how many were freed.
+
+        `others` are bytes to free besides, for other ingests, if there are as many that may go.
 
         None means that there is too little that may go, and nothing was freed. Fewer bytes than
         wanted mean that some of what may go is being read.
@@ -43,8 +45,10 @@ class Evictor:
         Raises:
             StoreError, OSError: the disk or the catalog refused.
         """
-        if wanted > await self._count_removable(digest):
+        removable = await self._count_removable(digest)
+        if wanted > removable:
             return None
+        wanted = min(wanted + others, removable)
         freed = await self._empty_quarantine()
         for age in (STALE, 0.0):
             if freed < wanted:
