@@ -31,8 +31,10 @@ class Evictor:
         self._metrics = metrics
         self._log = structlog.get_logger("registry.content")
 
-    async def free(self, wanted: int, digest: Digest) -> int | None:
+    async def free(self, wanted: int, digest: Digest, others: int = 0) -> int | None:
         """Free `wanted` bytes for the ingest of a blob, and return how many were freed.
+
+        `others` are bytes to free besides, for other ingests, if as many bytes can be freed.
 
         None means that too few bytes can be freed, and nothing was deleted. Fewer bytes than
         `wanted` mean that clients are reading some of the blobs.
@@ -43,8 +45,10 @@ class Evictor:
         Raises:
             StoreError, OSError: the disk or the catalog refused.
         """
-        if wanted > await self._count_removable(digest):
+        removable = await self._count_removable(digest)
+        if wanted > removable:
             return None
+        wanted = min(wanted + others, removable)
         freed = await self._empty_quarantine()
         for age in (STALE, 0.0):
             if freed < wanted:

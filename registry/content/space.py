@@ -53,6 +53,7 @@ class Space:
         self._metrics = metrics
         self._clock = clock
         self._unavailable = (0, 0.0)  # a number of bytes that cannot be freed, and until when
+        self._waiting: dict[Digest, int] = {}  # bytes of ingests that wait for the lock or hold it
 
     async def reserve(self, digest: Digest, size: int) -> None:
         """Reserve `size` bytes for the whole blob; this replaces an earlier reservation of it.
@@ -70,6 +71,7 @@ class Space:
         is_unavailable = missing >= self._unavailable[0] and self._clock() < self._unavailable[1]
         if size > self._storage.limit or is_unavailable:
             raise await self._refuse(digest, size)
+        self._waiting[digest] = size
         try:
             async with self._locks.hold(EVICTION, EVICTION_WAIT):
                 is_reserved = await self._evict_and_reserve(digest, size)
@@ -78,6 +80,8 @@ class Space:
             if await self._try_to_reserve(digest, size) > 0:
                 raise
             return
+        finally:
+            del self._waiting[digest]
         if not is_reserved:
             raise await self._refuse(digest, size)
 
@@ -89,7 +93,10 @@ class Space:
             missing = await self._try_to_reserve(digest, size)
             if missing <= 0:
                 return True
-            freed = await self._evictor.free(missing, digest)
+            # Also for those that wait in this process: to find what may go takes seconds in a large
+            # catalog, and they do not wait long enough for each to do that in turn.
+            others = sum(self._waiting.values()) - size
+            freed = await self._evictor.free(missing, digest, others)
             if freed is None:
                 self._unavailable = missing, self._clock() + RETRY_AFTER
             if not freed:
