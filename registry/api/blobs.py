@@ -109,10 +109,10 @@ async def _follow(
     descriptor, offset = blob.fileno(), start
     try:
         while stop is None or offset < stop:
-            landed = await blob.advance(offset)
-            if landed == offset:
+            written = await blob.advance(offset)
+            if written == offset:
                 return
-            end = landed if stop is None else min(landed, stop)
+            end = written if stop is None else min(written, stop)
             yield descriptor, offset, end
             offset = end
     except StoreError:

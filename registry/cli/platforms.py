@@ -32,12 +32,12 @@ def includes_all(named: Sequence[str] | None) -> bool:
 
 def format_unavailable(image: str, platforms: Sequence[str]) -> str:
     """Return the remark about an image that is not made for some requested platforms."""
-    return f"{image} is not made for {', '.join(platforms)}: taken without"
+    return f"{image} is not made for {', '.join(platforms)}: its other platforms are used"
 
 
 def format_only(image: str, platform: str) -> str:
     """Return the remark about an image without an index that is made for another platform."""
-    return f"{image} is only for {platform}: taken as it is"
+    return f"{image} is only for {platform}: it is used anyway"
 
 
 def _split(named: Sequence[str] | None) -> list[str]:

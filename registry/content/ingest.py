@@ -61,7 +61,7 @@ class _Ingest:
         await self.suspend()
 
     async def suspend(self) -> None:
-        """End without the blob; the next writer, in any process, goes on from these bytes."""
+        """End without the blob, but keep the bytes: the next writer, in any process, continues."""
         if not self._is_over:
             await self._end(is_recorded=False)
 
@@ -143,7 +143,7 @@ class Ingest(_Ingest):
             return 0
         await in_thread(writer.resume)
         if not writer.is_right and not (
-            writer.is_growing and size is not None and writer.landed < size
+            writer.is_growing and size is not None and writer.written < size
         ):
             await self.restart()
         return self.offset
@@ -206,7 +206,7 @@ class Ingest(_Ingest):
             StoreError: the disk refused.
         """
         await in_thread(self._writer.verify)
-        return self._writer.landed
+        return self._writer.written
 
     async def commit(self, on_whole: Callable[[], None] | None = None) -> Stored:
         """Verify the blob, make it durable, move it into the store, and end the ingest.
@@ -223,7 +223,7 @@ class Ingest(_Ingest):
         return await self._publish(sealed)
 
     async def suspend(self) -> None:
-        """End without the blob; the next writer, in any process, goes on from these bytes."""
+        """End without the blob, but keep the bytes: the next writer, in any process, continues."""
         if self._is_over:
             return
         try:

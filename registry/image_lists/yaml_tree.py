@@ -35,7 +35,7 @@ class Limits:
 
     def refuse(self, source: str, line: int) -> ListInvalid:
         """Return the error about a text that exceeds a limit at `line` (0: the whole text)."""
-        why = f"more than {self.nodes} values, or {self.depth} levels, with those of aliases"
+        why = f"more than {self.nodes} values, or {self.depth} levels, including aliases"
         return Location(source, line).refuse(why, "give it in parts")
 
 

@@ -105,8 +105,8 @@ class DownloadingBlob:
             progress = self._reader.progress()
             if progress.state is PartialState.REJECTED:
                 raise DigestMismatch(str(self._request.digest), "the upstream sent wrong bytes")
-            if progress.landed > offset or progress.state is PartialState.WHOLE:
-                return progress.landed
+            if progress.written > offset or progress.state is PartialState.WHOLE:
+                return progress.written
             if progress.state is PartialState.ABANDONED or was_over:
                 failure = self._download.failure
                 raise (
@@ -191,8 +191,8 @@ class Blobs:
         size = self._catalog.find_size(repository, digest)
         if size is not None:
             return size
-        told = await self._checks.ask(repository, digest)
-        size = await self._content.blobs.stat(digest) if told is None else told
+        size = await self._checks.ask(repository, digest)
+        size = await self._content.blobs.stat(digest) if size is None else size
         if size is not None:
             await self._grant(repository, digest, size)
         return size
@@ -230,9 +230,6 @@ class Blobs:
         # The partial file is opened before the store: it may become a stored blob in between.
         with ExitStack() as unused:
             reader = self._content.follow(digest)
-            if reader is not None and download.is_writer and not download.is_over:
-                # It is the file that this process is writing, so the blob is not stored yet.
-                return DownloadingBlob(request, download, reader, origin, self._metrics)
             if reader is not None:
                 unused.enter_context(reader)
             body = await self._content.blobs.open(digest)

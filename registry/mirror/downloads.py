@@ -136,7 +136,7 @@ class Download:
             self._notify()
             return None
         info = None
-        if progress.landed and not self._has_bytes:
+        if progress.written and not self._has_bytes:
             info = self._content.read_info(self._digest)
         if info is not None:
             self._start(info.size)

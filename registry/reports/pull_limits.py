@@ -59,13 +59,13 @@ def add_up(
         estimates = [each for name, each in needs if name == registry]
         known = [each.max_requests for each in estimates if each.max_requests is not None]
         limit = limits.get(registry)
-        told = (limit.remaining, limit.allowed, limit.period, limit.seen) if limit else ()
+        reported = (limit.remaining, limit.allowed, limit.period, limit.seen) if limit else ()
         found.append(
             PullLimit(
                 registry,
                 sum(each.min_requests for each in estimates),
                 sum(known) if len(known) == len(estimates) else None,
-                *told,
+                *reported,
             )
         )
     return found

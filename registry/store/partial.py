@@ -44,9 +44,9 @@ class PartialState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many bytes can be read (`landed`), and whether more bytes will follow (`state`)."""
+    """How many bytes can be read (`written`), and whether more bytes will follow (`state`)."""
 
-    landed: int
+    written: int
     state: PartialState
 
 
@@ -130,12 +130,12 @@ class PartialWriter:
         self._descriptor = descriptor
         self._hasher = digest.hasher()
         self._held = b""
-        self.landed = 0
+        self.written = 0
 
     @property
     def received(self) -> int:
         """The number of bytes received, including the byte that is kept in memory."""
-        return self.landed + len(self._held)
+        return self.written + len(self._held)
 
     @property
     def is_right(self) -> bool:
@@ -156,10 +156,10 @@ class PartialWriter:
     def resume(self) -> int:
         """Hash the bytes that an earlier writer has written, and return their number."""
         self._seek_start()
-        while block := os.pread(self._descriptor, _REHASH, self.landed):
+        while block := os.pread(self._descriptor, _REHASH, self.written):
             self._hasher.update(block)
-            self.landed += len(block)
-        return self.landed
+            self.written += len(block)
+        return self.written
 
     def restart(self) -> None:
         """Begin again with an empty file, before this writer has appended anything.
@@ -195,7 +195,7 @@ class PartialWriter:
         os.close(former)
 
     def _seek_start(self) -> None:
-        self._hasher, self._held, self.landed = self._digest.hasher(), b"", 0
+        self._hasher, self._held, self.written = self._digest.hasher(), b"", 0
 
     def append(self, chunks: Iterable[bytes]) -> None:
         """Hash and write non-empty `chunks` in order, except the very last byte.
@@ -214,12 +214,12 @@ class PartialWriter:
     def _write(self, pieces: list[memoryview]) -> None:
         try:
             while pieces:
-                written = os.pwritev(self._descriptor, pieces, self.landed)
-                self.landed += written
-                while pieces and written >= len(pieces[0]):
-                    written -= len(pieces.pop(0))
+                count = os.pwritev(self._descriptor, pieces, self.written)
+                self.written += count
+                while pieces and count >= len(pieces[0]):
+                    count -= len(pieces.pop(0))
                 if pieces:
-                    pieces[0] = pieces[0][written:]
+                    pieces[0] = pieces[0][count:]
         except OSError as error:
             raise refuse(self._path, error) from error
 
@@ -232,7 +232,9 @@ class PartialWriter:
         """
         if not self.is_right:
             self.reject()
-            raise DigestMismatch(str(self._digest), f"{self.received} bytes arrived, and are wrong")
+            raise DigestMismatch(
+                str(self._digest), f"{self.received} bytes were received, and are wrong"
+            )
         if self._held:
             last, self._held = self._held, b""
             self._write([memoryview(last)])
@@ -248,7 +250,7 @@ class PartialWriter:
         with translate_errors(self._path):
             os.fsync(self._descriptor)
             os.fchmod(self._descriptor, _WHOLE)
-        return SealedPartial(self._path, self._digest, self.landed)
+        return SealedPartial(self._path, self._digest, self.written)
 
     def reject(self) -> None:
         """Mark the bytes as wrong for every reader, and unlink the file."""

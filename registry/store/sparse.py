@@ -116,7 +116,7 @@ class SparsePartial:
             if self._hasher.hexdigest() != self._digest.encoded:
                 self._ranges.unlink(missing_ok=True)
                 self._path.unlink()
-                raise DigestMismatch(str(self._digest), "its parts do not make this blob")
+                raise DigestMismatch(str(self._digest), "its parts together have another digest")
             os.fsync(self._descriptor)
             os.fchmod(self._descriptor, _WHOLE)
         return SealedPartial(self._path, self._digest, self._size)

@@ -149,7 +149,7 @@ class _ParallelFetch:
                 self._fetching.popleft()
 
     async def stop(self) -> None:
-        """Stop fetching, and drop what has come."""
+        """Stop fetching, and delete the chunks that were not read."""
         for segment in self._fetching:
             segment.cancel()
         await asyncio.gather(*(segment.wait() for segment in self._fetching))
@@ -195,7 +195,7 @@ class _Segment:
         self.is_read = True
 
     def cancel(self) -> None:
-        """Stop fetching, and drop what has come."""
+        """Stop fetching, and delete the chunks that were not read."""
         self._task.cancel()
 
     async def wait(self) -> None:

@@ -1,1 +1,1 @@
-"""Stand-ins for the outside world, on real sockets."""
+"""Fakes of the services and programs around a mirror, on real sockets."""

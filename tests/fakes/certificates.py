@@ -1,4 +1,4 @@
-"""A certificate authority of a test's own, made with the `openssl` command."""
+"""A certificate authority for one test, made with the `openssl` command."""
 
 import shutil
 import ssl
@@ -13,25 +13,25 @@ KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days"
 
 @dataclass(frozen=True)
 class Authority:
-    """A root, and a certificate for 127.0.0.1 and localhost that it signed; PEM files."""
+    """A root certificate, and a certificate for 127.0.0.1 and localhost; PEM files."""
 
     root: Path
     certificate: Path
     key: Path
 
     def server_context(self) -> ssl.SSLContext:
-        """What a server speaks TLS with."""
+        """The TLS context of a server with this certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, self.key)
         return context
 
     def client_context(self) -> ssl.SSLContext:
-        """What a client that trusts the root speaks TLS with."""
+        """The TLS context of a client that trusts the root."""
         return ssl.create_default_context(cafile=str(self.root))
 
 
 def make_authority(folder: Path) -> Authority:
-    """Make a root and one certificate in `folder`; skips by name without openssl."""
+    """Make a root and one certificate in `folder`; skip the test without openssl."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("the openssl command is not installed")

@@ -1,4 +1,4 @@
-"""A running fake, and one blob in it."""
+"""Fixtures: a running fake, and one blob in it."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A blob store without a disk; it keeps the same contract as the real one."""
+"""A blob store in memory; it keeps the same contract as `DiskStore`."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator

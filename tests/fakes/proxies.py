@@ -1,11 +1,11 @@
-"""Things that stand between a mirror and its upstream: proxies, and a TLS front.
+"""Servers between a mirror and its upstream: proxies, and a TLS front.
 
     with HttpProxy() as proxy:
         ...
         assert proxy.carried == {"127.0.0.1:80"}
 
-`carried` are the addresses that connections were opened to, `ports` our own ports of these, so a
-journal's entry can be recognised as one that came through here.
+`carried` are the addresses to which connections were opened, and `ports` the proxy's own ports of
+these connections. With `ports` a test finds the requests in a journal that came through the proxy.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ PIECE = 256 * 1024
 
 
 class Relay:
-    """A port of the loopback whose connections are passed on."""
+    """A port of the loopback whose connections are passed on to another address."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
@@ -45,7 +45,7 @@ class Relay:
     async def connect(
         self, host: str, port: int
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Open the connection that is asked for, and note it."""
+        """Open the requested connection, and note it."""
         reader, writer = await asyncio.open_connection(host, port)
         self._open.add(writer)
         self.carried.add(f"{host}:{port}")
@@ -90,7 +90,7 @@ async def splice(
     left: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     right: tuple[asyncio.StreamReader, asyncio.StreamWriter],
 ) -> None:
-    """Pass bytes both ways until either side ends."""
+    """Pass bytes in both directions until one side ends."""
     ways = [
         asyncio.create_task(_pump(left[0], right[1])),
         asyncio.create_task(_pump(right[0], left[1])),
@@ -110,7 +110,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 class HttpProxy(Relay):
-    """Forwards requests in absolute form, and tunnels CONNECT; anything else is its 400."""
+    """Forwards requests in absolute form, and tunnels CONNECT; other requests get a 400."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class HttpProxy(Relay):
 
     @property
     def url(self) -> str:
-        """What a client is configured with."""
+        """The URL of the proxy for a client's settings."""
         return f"http://{self.host}"
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -163,7 +163,7 @@ class Socks5Proxy(Relay):
 
     @property
     def url(self) -> str:
-        """What a client is configured with."""
+        """The URL of the proxy for a client's settings."""
         return f"socks5://{self.host}"
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -186,7 +186,7 @@ class Socks5Proxy(Relay):
 
 
 class TlsFront(Relay):
-    """Speaks TLS to clients and passes the plain bytes on to one port of the loopback."""
+    """A server that ends TLS and passes the plain bytes on to a port of the loopback."""
 
     def __init__(self, tls: ssl.SSLContext, target: int) -> None:
         super().__init__(tls)
@@ -194,7 +194,7 @@ class TlsFront(Relay):
 
     @property
     def url(self) -> str:
-        """The address of what stands behind, over TLS."""
+        """The https URL of the server behind this front."""
         return f"https://{self.host}"
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

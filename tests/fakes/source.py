@@ -1,4 +1,4 @@
-"""An upstream without a network: a `Source` in memory whose bytes come when a test says so."""
+"""An upstream in memory: a `Source` whose bytes are sent when a test allows it."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -22,11 +22,11 @@ FLIPPED = bytes(byte ^ 0xFF for byte in range(256))
 
 
 class Tap:
-    """What lets the bytes of all transfers through; closed taps stall.
+    """Controls the bytes of all transfers; a transfer without an allowance stalls.
 
-    `allowance` is how many more bytes may come (None: all). `is_lying` flips every byte.
-    `ends_early` lets a transfer whose size nobody told end cleanly where it stands.
-    `given` counts the bytes that transfers have yielded.
+    `allowance` is how many more bytes may be sent (None: all). `is_lying` inverts every byte.
+    `ends_early` lets a transfer without a known size end before its last byte. `given` counts the
+    bytes that transfers have yielded.
     """
 
     def __init__(self) -> None:
@@ -41,27 +41,27 @@ class Tap:
         self._change = asyncio.Event()
 
     def give(self, count: int) -> None:
-        """Let `count` more bytes through, and then stall."""
+        """Allow `count` more bytes, after which transfers stall."""
         self.allowance = (self.allowance or 0) + count
         self.stir()
 
     def flow(self) -> None:
-        """Let everything through from now on."""
+        """Allow all bytes from now on."""
         self.allowance = None
         self.stir()
 
     def cut(self) -> None:
-        """Let every transfer under way fail, as when its patience has run out."""
+        """Let every running transfer fail, as if its connection broke."""
         self._cuts += 1
         self.stir()
 
     def stir(self) -> None:
-        """Wake the transfers, after an attribute was changed."""
+        """Wake the transfers after a change of an attribute."""
         self._change.set()
         self._change = asyncio.Event()
 
     async def draw(self, cuts: int, wanted: int) -> int:
-        """Wait until bytes may come and return how many, at most `wanted`; 0 ends early."""
+        """Wait until bytes may be sent, and return how many (at most `wanted`); 0 ends early."""
         while True:
             if cuts != self._cuts or self.is_down:
                 raise UpstreamUnreachable(ORIGIN, "the connection was cut")
@@ -78,16 +78,16 @@ class Tap:
 
     @property
     def cuts(self) -> int:
-        """How often it was cut so far; a transfer begun before a cut fails."""
+        """How many times `cut` was called; a transfer that began before the last call fails."""
         return self._cuts
 
     def spoil(self, chunk: bytes) -> bytes:
-        """Return the chunk as it is sent."""
+        """Return a chunk as it is sent, which is inverted if `is_lying`."""
         return chunk.translate(FLIPPED) if self.is_lying else chunk
 
 
 class MemoryTransfer:
-    """A `BlobDownload` over bytes in memory; `content` None is a blob that is not there."""
+    """A `BlobDownload` of bytes in memory; `content` None is a blob that does not exist."""
 
     def __init__(self, tap: Tap, content: bytes | None, absent: BlobUnknown, size: int | None):
         self.size = size
@@ -127,7 +127,7 @@ class MemoryTransfer:
 
 @dataclass
 class MemorySource:
-    """Implements `Source`; fill the dictionaries, and turn the tap."""
+    """Implements `Source`; a test fills the dictionaries, and uses the `Tap`."""
 
     tap: Tap
     manifests: dict[tuple[str, str], Manifest] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""An account of the space on a disk that has space for everything, or for nothing."""
+"""An account of the space on a disk that accepts all reservations, or none."""
 
 from registry.errors import StoreError
 from registry.oci.digest import Digest
@@ -6,7 +6,7 @@ from registry.store.contract import Quarantine
 
 
 class AmpleSpace:
-    """Reserves whatever is asked for, unless told otherwise; remembers its calls."""
+    """Accepts every reservation, unless a test makes it refuse; it records its calls."""
 
     def __init__(self, store: Quarantine | None = None) -> None:
         self._store = store

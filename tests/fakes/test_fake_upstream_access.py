@@ -1,4 +1,4 @@
-"""Who may have what from the fake upstream."""
+"""Laws of the fake upstream's tokens and logins."""
 
 from tests.fakes.client import ask, basic, get_token
 
@@ -6,7 +6,7 @@ REPOSITORY = "library/thing"
 
 
 def test_a_token_opens_only_its_own_repository(hub, blob):
-    """A token for another repository has insufficient scope."""
+    """A token for another repository is refused with insufficient_scope."""
     hub.add_image("library/other", "latest", [b"x"])
     other = get_token(hub, "library/other")
     answer = ask(f"{hub.url}/v2/{REPOSITORY}/manifests/latest", Authorization=other)
@@ -15,7 +15,7 @@ def test_a_token_opens_only_its_own_repository(hub, blob):
 
 
 def test_expired_tokens_are_invalid(hub, blob):
-    """`expire_tokens` and `token_ttl` both end a token."""
+    """Tokens expire after `token_ttl`, and by `expire_tokens`."""
     url = f"{hub.url}/v2/{REPOSITORY}/manifests/latest"
     token = get_token(hub, REPOSITORY)
     assert ask(url, Authorization=token).status == 200
@@ -26,7 +26,7 @@ def test_expired_tokens_are_invalid(hub, blob):
 
 
 def test_a_private_repository_wants_its_user(hub, blob):
-    """Anonymous tokens lack the scope, a wrong password gets no token, the right one opens."""
+    """Anonymous tokens and wrong passwords are refused; the right password is accepted."""
     hub.private = {REPOSITORY: ("ann", "secret")}
     url = f"{hub.url}/v2/{REPOSITORY}/manifests/latest"
     assert ask(url, Authorization=get_token(hub, REPOSITORY)).status == 401
@@ -37,7 +37,7 @@ def test_a_private_repository_wants_its_user(hub, blob):
 
 
 def test_require_user_closes_the_token_service_to_others(hub, blob):
-    """With `require_user` nobody gets a token without login, also not by the posted form."""
+    """With `require_user` there are no tokens without a login."""
     hub.require_user = ("bob", "pw")
     assert ask(hub.realm).status == 401
     form = f"username=bob&password=pw&scope=repository:{REPOSITORY}:pull"
@@ -47,7 +47,7 @@ def test_require_user_closes_the_token_service_to_others(hub, blob):
 
 
 def test_basic_authentication_and_none(hub, blob):
-    """With auth "basic" the registry itself wants the login; with "none" nothing."""
+    """With auth "basic" the registry needs the login; with "none" it needs nothing."""
     url = f"{hub.url}/v2/{REPOSITORY}/manifests/latest"
     hub.auth, hub.require_user = "basic", ("bob", "pw")
     assert ask(url).headers["WWW-Authenticate"].startswith("Basic ")
@@ -57,7 +57,7 @@ def test_basic_authentication_and_none(hub, blob):
 
 
 def test_realm_override_names_a_foreign_realm(hub, blob):
-    """The challenge may send the client anywhere."""
+    """The challenge can name any token service."""
     hub.realm_override = "http://evil.example/token"
     challenge = ask(f"{hub.url}/v2/").headers["WWW-Authenticate"]
     assert 'realm="http://evil.example/token"' in challenge

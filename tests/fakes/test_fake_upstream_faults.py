@@ -1,4 +1,4 @@
-"""The laws of the fake upstream when something is made to go wrong."""
+"""Laws of the faults of the fake upstream."""
 
 import gzip
 import http.client
@@ -36,7 +36,7 @@ LAYER = bytes(range(256)) * 40
 
 
 def test_signed_urls_expire(hub, blob):
-    """`expire_urls` ends those already issued, the fault `ExpireUrl` the next one asked for."""
+    """`expire_urls` ends all URLs issued so far, the fault `ExpireUrl` the next one."""
     location = locate(hub, REPOSITORY, blob)
     hub.faults.add(Fault("cdn", ExpireUrl()))
     assert b"Request has expired" in ask(location).body
@@ -48,7 +48,7 @@ def test_signed_urls_expire(hub, blob):
 
 @pytest.mark.parametrize("reset", [False, True])
 def test_cut_ends_the_connection(hub, blob, reset):
-    """The client gets so many bytes (fewer at most if reset) and then the end of the stream."""
+    """After so many bytes (after a reset, at most so many) the connection ends."""
     hub.faults.add(Fault("blob", Cut(1000, reset=reset)))
     location = locate(hub, REPOSITORY, blob)
     with pytest.raises((http.client.IncompleteRead, ConnectionResetError)) as raised:
@@ -60,7 +60,7 @@ def test_cut_ends_the_connection(hub, blob, reset):
 
 
 def test_cut_every_lets_a_client_advance_by_ranges(hub, blob):
-    """Every blob answer longer than that is cut, so resuming reaches the end."""
+    """Each long answer is cut, and a client reaches the end by ranges."""
     hub.cut_every = 4000
     location = locate(hub, REPOSITORY, blob)
     got = b""
@@ -74,7 +74,7 @@ def test_cut_every_lets_a_client_advance_by_ranges(hub, blob):
 
 
 def test_stall_sends_no_more_and_keeps_the_connection(hub, blob):
-    """After so many bytes nothing comes, neither data nor the end."""
+    """After so many bytes nothing is sent, and the connection stays open."""
     hub.faults.add(Fault("cdn", Stall(500)))
     with pytest.raises(TimeoutError):
         ask(locate(hub, REPOSITORY, blob), timeout=0.2)
@@ -83,7 +83,7 @@ def test_stall_sends_no_more_and_keeps_the_connection(hub, blob):
 
 
 def test_hang_and_delay_hold_back_the_headers(hub, blob):
-    """A hanging request never gets headers, a delayed one gets them later."""
+    """A hanging request never gets headers; a delayed one gets them later."""
     hub.faults.add(Fault("manifest", Hang()), Fault("manifest", Delay(0.2)))
     with pytest.raises(TimeoutError):
         pull_within(hub, 0.2)
@@ -99,7 +99,7 @@ def pull_within(hub: FakeUpstream, timeout: float) -> Answer:
 
 
 def test_lies_keep_the_length(hub, blob):
-    """One byte of a blob or manifest differs, and nothing else."""
+    """One byte of a blob or manifest is wrong, and the length is right."""
     hub.faults.add(Fault("blob", Lie(5)), Fault("manifest", Lie(-1)))
     body = ask(locate(hub, REPOSITORY, blob)).body
     assert [at for at, byte in enumerate(body) if byte != LAYER[at]] == [5]
@@ -108,7 +108,7 @@ def test_lies_keep_the_length(hub, blob):
 
 
 def test_bodies_without_end_or_length(hub, blob):
-    """`NoLength` is chunked; `Endless` goes on for ever, or up to the length it declares."""
+    """`NoLength` is chunked; `Endless` has no end, or a declared length."""
     hub.faults.add(
         Fault("cdn", NoLength()),
         Fault("cdn", Endless(declared=len(LAYER) + 9)),
@@ -126,7 +126,7 @@ def test_bodies_without_end_or_length(hub, blob):
 
 
 def test_actions_combine_in_a_tuple(hub, blob):
-    """(NoLength, Cut) is a chunked body that breaks off."""
+    """(NoLength, Cut) is a chunked body that is cut."""
     hub.faults.add(Fault("cdn", (NoLength(), Cut(100))))
     with pytest.raises(http.client.IncompleteRead) as raised:
         ask(locate(hub, REPOSITORY, blob))
@@ -134,7 +134,7 @@ def test_actions_combine_in_a_tuple(hub, blob):
 
 
 def test_ranges_go_wrong(hub, blob):
-    """`IgnoreRange` answers 200, `WrongRange` starts elsewhere and may lie about it."""
+    """`IgnoreRange` answers 200; `WrongRange` sends another range, with any header."""
     hub.faults.add(
         Fault("cdn", IgnoreRange()),
         Fault("cdn", WrongRange(shift=3)),
@@ -149,7 +149,7 @@ def test_ranges_go_wrong(hub, blob):
 
 
 def test_headers_go_wrong(hub, blob):
-    """`Gzip` encodes the body, `DropDigestHeader` leaves the digest out."""
+    """`Gzip` encodes the body; `DropDigestHeader` leaves the digest out."""
     hub.faults.add(Fault("cdn", Gzip()), Fault("manifest", DropDigestHeader()))
     packed = ask(locate(hub, REPOSITORY, blob))
     assert packed.headers["Content-Encoding"] == "gzip"
@@ -161,7 +161,7 @@ def test_headers_go_wrong(hub, blob):
 
 
 def test_redirects_go_wrong(hub, blob):
-    """`Redirect` leads anywhere, `RedirectLoop` to the same URL, both once authorized."""
+    """`Redirect` leads to any URL, `RedirectLoop` to the same URL; both need a token."""
     hub.faults.add(Fault("blob", Redirect("http://x.example/y")), Fault("manifest", RedirectLoop()))
     assert ask(f"{hub.url}/v2/{REPOSITORY}/blobs/{blob}").status == 401
     assert locate(hub, REPOSITORY, blob) == "http://x.example/y"
@@ -173,7 +173,7 @@ def test_redirects_go_wrong(hub, blob):
 
 
 def test_the_script_is_followed_in_order_and_as_often_as_it_says(hub, blob):
-    """Matchers, `skip` and `times` decide which requests get a fault."""
+    """Matchers, `skip` and `times` select the requests that get a fault."""
     fault = hub.faults.add(
         Fault("manifest", Status(503), method="HEAD", contains="latest", skip=1, times=2)
     )
@@ -188,7 +188,7 @@ def test_the_script_is_followed_in_order_and_as_often_as_it_says(hub, blob):
 
 
 def test_plain_429_has_bare_line_feeds(hub):
-    """The abuse limiter's answer is text with LF line ends, and the connection is closed."""
+    """The answer has LF line ends, and the connection is closed."""
     hub.faults.add(Fault("manifest", Plain429()))
     host, _, port = hub.host.partition(":")
     with socket.create_connection((host, int(port)), timeout=5) as raw:
@@ -201,7 +201,7 @@ def test_plain_429_has_bare_line_feeds(hub):
 
 
 def test_stop_refuses_and_start_answers_on_the_same_port(hub, blob):
-    """A stopped hub cuts open connections and refuses new ones until it starts again."""
+    """A stopped fake closes its connections and refuses new ones."""
     url = hub.url
     hub.faults.add(Fault("cdn", Stall(10)))
     location = locate(hub, REPOSITORY, blob)
@@ -233,7 +233,7 @@ def wait_until(condition, retries: float = 5) -> None:
 
 
 def test_one_part_stops_alone(hub, blob):
-    """The content host may be down while the registry answers."""
+    """The content host can be stopped while the registry answers."""
     location = locate(hub, REPOSITORY, blob)
     hub.stop("cdn")
     assert pull(hub, REPOSITORY, "manifests/latest").status == 200
@@ -242,7 +242,7 @@ def test_one_part_stops_alone(hub, blob):
 
 
 def test_a_hanging_hub_accepts_and_answers_later(hub, blob):
-    """`hang` is a black hole; `unhang` lets waiting requests go on."""
+    """After `hang` nothing is sent; after `unhang` waiting requests are answered."""
     hub.hang()
     with pytest.raises(TimeoutError):
         ask(hub.url + "/v2/", timeout=0.1)

@@ -22,7 +22,7 @@ SEED = 20260
 DEPTH = 4 * MIB  # bytes between the network and the disk that die with a process
 
 
-def landed(layer: LargeLayer, mirror: MirrorProcess) -> int:
+def written(layer: LargeLayer, mirror: MirrorProcess) -> int:
     """Bytes of it on disk, in the spool or whole."""
     for path in (layer.file(mirror), layer.part(mirror)):
         if path.exists():
@@ -65,12 +65,12 @@ def test_a_download_survives_kills_of_all_processes(
     for moment in moments:
         with ManyClients(url, layer.expected, 3) as clients:
             await_truth(lambda: count_served(mirror.pid, mirror.url).total() == 3)
-            await_truth(lambda moment=moment: landed(layer, mirror) >= moment)
+            await_truth(lambda moment=moment: written(layer, mirror) >= moment)
             mirror.kill()
             pulls = clients.join()
         assert not any(is_whole_and_wrong(pull, layer) for pull in pulls), pulls
         assert_nothing_wrong_is_complete(layer, mirror)
-        regained.append(landed(layer, mirror))
+        regained.append(written(layer, mirror))
         mirror.start()
     with ManyClients(url, layer.expected, 3) as clients:
         pulls = clients.join()
@@ -96,7 +96,7 @@ def test_a_follower_takes_over(
     layer = publish(tmp_path, 16 * MIB, hub)
     mirror = make_mirror(upstreams={"docker.io": {"endpoints": [hub.url], "connections": 1}})
     with ManyClients(layer.pull_manifest(mirror), layer.expected, 16) as clients:
-        await_truth(lambda: landed(layer, mirror) > 4 * MIB)
+        await_truth(lambda: written(layer, mirror) > 4 * MIB)
         served = count_served(mirror.pid, mirror.url)
         writer = find_lock_holder(layer.part(mirror))
         assert writer in served

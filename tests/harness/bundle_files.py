@@ -1,4 +1,4 @@
-"""Bundles of what a filled folder has, as files, and a served one."""
+"""Bundles of the images of a filled folder as files, and a served bundle."""
 
 import subprocess
 from collections.abc import Sequence
@@ -33,24 +33,24 @@ class BundleProcess(MirrorProcess):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What it runs with, so that its temporary files are below `scratch`."""
+        """The environment of the command, whose temporary files are below `scratch`."""
         return super().environment | {"TMPDIR": str(self.scratch)}
 
     def command(self, *arguments: str) -> list[str]:
-        """Return what is run of `entrepot`."""
+        """Return the arguments of `entrepot`."""
         ports = [f"--{name}=127.0.0.1:{port}" for name, port in self._ports.items()]
         served = map(str, self._bundle)
         return ["bundle", "serve", *served, *ports, f"--workers={self._workers}", *arguments]
 
     def refuse(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Start it, see it fail, and return how."""
+        """Start it, wait until it fails, and return its output."""
         done = run_command(*self.command(*arguments), environment=self.environment)
         assert done.returncode != 0, done.stdout
         return done
 
 
 async def plan(filled: FilledFolder, names: Sequence[str], choice: Choice = WHOLE) -> Plan:
-    """Plan a bundle of images by name; all have to be there."""
+    """Plan a bundle of images by name; all of them have to be stored."""
     requests = []
     for name in names:
         repository, tag = split(name)

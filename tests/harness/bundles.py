@@ -1,4 +1,4 @@
-"""Bundles made of what a filled folder has: as a file, and cut into volumes."""
+"""Bundles of the images of a filled folder: as a file, and in volumes."""
 
 import io
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ async def write_bundle(
 
 
 def write_tar(files: Sequence[tuple[str, bytes]]) -> bytes:
-    """Return an archive of these files, as bundles are written."""
+    """Return an archive of these files, in the form of bundles."""
     heads = {(name, len(content)) for name, content in files}
     headers = {head: write_header(*head) for head in heads}  # some tests repeat a file very often
     blocks = [

@@ -1,7 +1,7 @@
-"""A network without a route out: processes that are started in it reach the loopback only.
+"""A network without a route to other hosts: its processes can reach only the loopback.
 
 Attempts to reach another host are counted: by the kernel, which has no route, and at an address
-that clients use as their proxy and that nothing answers.
+that is the proxy of the clients and that does not answer.
 """
 
 import ctypes

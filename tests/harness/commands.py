@@ -1,6 +1,6 @@
-"""Commands of `entrepot` as operators run them, without their half second of imports.
+"""Commands of `entrepot` as operators run them, without half a second for imports.
 
-`run_command` and `start_server` have a fork server fork them; `run_program` starts one anew.
+`run_command` and `start_server` use a fork server; `run_program` starts a new interpreter.
 """
 
 import atexit
@@ -22,7 +22,7 @@ PATIENCE = 60.0  # seconds an operator's command has
 
 
 def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Start `entrepot` anew, as a shell does, and wait for its end."""
+    """Start `entrepot` in a new interpreter, as a shell does, and wait for its end."""
     return subprocess.run(
         [sys.executable, "-m", "registry", *arguments],
         stdin=subprocess.DEVNULL,
@@ -37,9 +37,9 @@ def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
 def run_command(
     *arguments: str, stdin: str = "", environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command of `entrepot` in a process of its own, and wait for its end.
+    """Run a command of `entrepot` in another process, and wait for its end.
 
-    A server is run by it only to fail: one that serves is killed after `PATIENCE`.
+    A server that is run with this has to fail: if it serves, it is killed after `PATIENCE`.
     """
     with TemporaryFile() as into, TemporaryFile() as out, TemporaryFile() as err:
         into.write(stdin.encode())
@@ -56,7 +56,7 @@ def run_command(
 
 
 def start_command(*arguments: str) -> "ForkedProcess":
-    """Start a command of `entrepot` whose output nobody reads, to be killed or waited for."""
+    """Start a command of `entrepot` without output, which a test kills or waits for."""
     with Path(os.devnull).open("r+b") as nothing:
         given = (nothing, nothing, nothing)
         forks = _open_fork_server(_find_network())
@@ -66,7 +66,7 @@ def start_command(*arguments: str) -> "ForkedProcess":
 def start_server(
     arguments: Sequence[str], log: IO[bytes], environment: Mapping[str, str]
 ) -> "ForkedProcess":
-    """Start a server in a session of its own, which prints to `log`."""
+    """Start a server in a new session; it writes its output to `log`."""
     forks = _open_fork_server(_find_network())
     with Path(os.devnull).open("rb") as nothing:
         given = (nothing, log, log)
@@ -74,7 +74,7 @@ def start_server(
 
 
 class ForkedProcess:
-    """A process that a fork server made; like a `Popen` as far as tests need one."""
+    """A process from a fork server, with the methods of `Popen` that tests need."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class ForkedProcess:
         *,
         has_session: bool = False,
     ) -> None:
-        """Have `forks` fork it: `given` are its standard input, output and error."""
+        """Have `forks` fork it; `given` are its standard input, output and error."""
         self._arguments = arguments
         fields = [list(arguments), dict(environment), str(Path.cwd()), has_session]
         self._told, there = socket.socketpair()
@@ -97,7 +97,7 @@ class ForkedProcess:
         self._code: int | None = None
 
     def poll(self) -> int | None:
-        """Return its exit code; None while it runs."""
+        """Return its exit code; None while it is running."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self.wait(0.001)
         return None
@@ -117,13 +117,13 @@ class ForkedProcess:
         return self._code
 
     def send_signal(self, number: int) -> None:
-        """Send a signal, if it runs."""
+        """Send a signal, if it is running."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without the variables that would be settings of the mirror."""
+    """Return the environment without variables that are settings of the mirror."""
     return {key: value for key, value in os.environ.items() if "ENTREPOT" not in key}
 
 

@@ -1,7 +1,8 @@
-"""Real daemons of our own: started in a short temporary folder, and gone without a trace after.
+"""Real daemons, started in a short temporary folder and removed completely afterwards.
 
-Everything a daemon writes is below that folder and everything it starts has the folder's name in
-its arguments, so what outlives it (a container's shim, a mount) is found and ended by that name.
+Everything that a daemon writes is below that folder, and everything that it starts has the folder's
+name in its arguments. So what is left of it (a container's shim, a mount) is found and ended by
+that name.
 """
 
 import os
@@ -32,7 +33,7 @@ class Daemon:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, is_ready: Callable[[], bool]) -> Self:
-        """Start it and wait until `is_ready` says yes."""
+        """Start it, and wait until `is_ready` returns true."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -51,7 +52,7 @@ class Daemon:
         return self
 
     def stop(self) -> None:
-        """End it: politely, then surely."""
+        """End it with SIGTERM, and if that takes too long with SIGKILL."""
         if self._process is None:
             return
         self._process.terminate()
@@ -72,7 +73,7 @@ class Daemon:
 def finish(
     command: list[str], environment: Mapping[str, str] | None = None, seconds: float = 90
 ) -> str:
-    """Run a command to its end and return what it printed; failing is an AssertionError."""
+    """Run a command to its end and return its output; a failure is an AssertionError."""
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
@@ -88,10 +89,10 @@ def finish(
 
 
 def isolate(home: Path) -> dict[str, str]:
-    """Return an environment without anybody's settings, from which only loopback is reached.
+    """Return an environment without a user's settings, in which only loopback is reached.
 
-    Clients that find no image at a mirror go to the origin by themselves. Here that is a dead end,
-    so a pull that succeeds came through the mirror.
+    Clients that find no image at a mirror ask the original registry themselves. Here they cannot
+    reach it, so a successful pull came through the mirror.
     """
     proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), DEAD_END)
     loopback = dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
@@ -101,10 +102,10 @@ def isolate(home: Path) -> dict[str, str]:
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Make a folder whose name is short (a socket's path has room for about a hundred bytes).
+    """Make a folder with a short name (a socket's path has at most about 100 bytes).
 
-    At the end, processes that have its name in their arguments are killed, what is mounted below it
-    is unmounted, and it is removed.
+    At the end, processes with its name in their arguments are killed, mounts below it are
+    unmounted, and the folder is removed.
     """
     folder = Path(tempfile.mkdtemp(prefix="entrepot-"))
     try:
@@ -117,9 +118,9 @@ def temporary_folder() -> Iterator[Path]:
 
 @contextmanager
 def bridge() -> Iterator[str]:
-    """Make a network bridge for one engine and yield its name; another's `docker0` is left alone.
+    """Make a network bridge for one engine and yield its name; no other bridge is changed.
 
-    Its addresses depend on this process, so two runs at once do not meet.
+    Its addresses depend on the process, so two runs at the same time do not conflict.
     """
     number = os.getpid()
     name = f"entb{number}"[:15]
@@ -133,7 +134,7 @@ def bridge() -> Iterator[str]:
 
 
 def tail(path: Path, size: int = 4000) -> str:
-    """Return the end of a log."""
+    """Return the last lines of a log."""
     return path.read_text(errors="replace")[-size:] if path.exists() else "(no log)"
 
 

@@ -1,4 +1,4 @@
-"""Waiting for a condition, never for a time."""
+"""Waiting for a condition, and not for a fixed time."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def await_truth(condition: Callable[[], T], seconds: float = 30.0) -> T:
-    """Return the first truthy value of `condition`; fails when there is none in time."""
+    """Return the first true value of `condition`; fail if the time is over."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"nothing came of it within {seconds} s"

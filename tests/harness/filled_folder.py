@@ -1,4 +1,4 @@
-"""A data folder that images are put into as if they had been pulled; no network, no server."""
+"""A data folder with images as if clients had pulled them, without network and server."""
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -19,7 +19,7 @@ NOW = 1_000_000.0
 
 
 def make_settings(path: Path, **storage: object) -> Settings:
-    """Settings of a data folder."""
+    """Return settings with a data folder."""
     return Settings.model_validate({"storage": {"path": str(path), **storage}})
 
 
@@ -31,7 +31,7 @@ class FilledFolder:
     content: ContentServices
 
     async def put_blob(self, content: bytes) -> dict[str, object]:
-        """Store a blob; its descriptor."""
+        """Store a blob, and return its descriptor."""
         digest = Digest.of(content)
         if await self.content.content.blobs.stat(digest) is None:
             ingest = self.content.content.try_ingest(digest)
@@ -50,7 +50,7 @@ class FilledFolder:
         platform: str = "linux/amd64",
         **further: object,
     ) -> Manifest:
-        """Store an image; without a tag in `name` (`registry/repository`) by digest only."""
+        """Store an image; without a tag in `name` (`registry/repository`) only by digest."""
         system, _, architecture = platform.partition("/")
         config = {"os": system, "architecture": architecture, "name": name, "rootfs": {}}
         document = {
@@ -68,7 +68,7 @@ class FilledFolder:
     async def put_index(
         self, name: str, children: Mapping[str, Manifest], *, others: Sequence[Manifest] = ()
     ) -> Manifest:
-        """Store an index of images by platform; `others` are listed, and need not be here."""
+        """Store an index of images by platform; `others` are listed, and need not be stored."""
         entries = []
         for platform, child in children.items():
             system, _, architecture = platform.partition("/")
@@ -105,7 +105,7 @@ def _describe(manifest: Manifest) -> dict[str, object]:
 
 @asynccontextmanager
 async def open_filled(path: Path, **storage: object) -> AsyncIterator[FilledFolder]:
-    """Open a data folder, making it if need be."""
+    """Open a data folder, which is made if it is missing."""
     folder = open_folder(path)
     migrate(folder.catalog)
     async with open_content(make_settings(path, **storage)) as content:

@@ -1,6 +1,6 @@
-"""A process that has imported all of `registry`, and forks commands as if they were started anew.
+"""A process that has imported all of `registry`, and forks commands from it.
 
-It is small and synchronous: no threads, no event loop, nothing open but the socket of requests.
+It is small and synchronous: no threads, no event loop, and only the socket of requests is open.
 """
 
 import gc
@@ -69,7 +69,7 @@ def become(request: bytes, into: int, out: int, err: int) -> None:
 
 
 def import_everything() -> None:
-    """Import every module of `registry`, which commands would import one by one when they run."""
+    """Import all modules of `registry`, which commands import only when they need them."""
     for module in pkgutil.walk_packages(import_module("registry").__path__, "registry."):
         import_module(module.name)
 

@@ -1,4 +1,4 @@
-"""Bundles that arrive at an empty data folder, by the commands that people give there."""
+"""Importing bundles into an empty data folder with the commands of operators."""
 
 import json
 from pathlib import Path
@@ -24,14 +24,14 @@ BASE, LAYER = b"base" * 20_000, b"layer" * 1000
 
 
 async def make_bundle(path: Path, *layers: bytes, have: frozenset[Digest] = frozenset()) -> bytes:
-    """A bundle of an image with these layers."""
+    """Return a bundle of an image with these layers."""
     async with open_filled(path) as filled:
         await filled.put_image(APP, layers)
         return await write_bundle(filled, [APP], have)
 
 
 async def make_import_side(path: Path, extra: str = "") -> Path:
-    """The configuration of an empty data folder; where it is."""
+    """Make the configuration of an empty data folder; return its path."""
     async with open_filled(path / "data"):
         pass
     config = path / "entrepot.toml"
@@ -61,7 +61,7 @@ def read_files(raw: bytes, path: Path) -> dict[str, bytes]:
 
 
 def sign_bundle(raw: bytes, path: Path) -> tuple[bytes, Path]:
-    """The same bundle, signed; and the file of the public key."""
+    """Return the bundle with a signature, and the file of the public key."""
     key = Ed25519PrivateKey.generate()
     private, public = path.with_suffix(".pem"), path.with_suffix(".pub.pem")
     private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

@@ -1,4 +1,4 @@
-"""A large layer at an upstream (or at several), and the file that says which bytes are right."""
+"""A large layer at one or several upstreams, and a file with its right bytes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ MIB = 1 << 20
 
 @dataclass(frozen=True)
 class LargeLayer:
-    """One blob; the file `expected` holds its bytes."""
+    """One blob; the file `expected` has its bytes."""
 
     repository: str
     digest: str
@@ -34,21 +34,21 @@ class LargeLayer:
         return self.url(mirror)
 
     def part(self, mirror: MirrorProcess) -> Path:
-        """Return the path of its file while it is downloading."""
+        """Return the path of its partial file."""
         return mirror.data / "spool" / f"{self.digest.replace(':', '-')}.part"
 
     def file(self, mirror: MirrorProcess) -> Path:
-        """Return the path of its file when it is complete."""
+        """Return the path of its file after the download."""
         algorithm, encoded = self.digest.split(":")
         return mirror.data / "blobs" / algorithm / encoded[:2] / encoded
 
     def await_file(self, mirror: MirrorProcess) -> bytes:
-        """Wait until it is stored, which may be after the client has it; return its bytes."""
+        """Wait until it is stored, which may be after clients have it; return its bytes."""
         await_truth(lambda: self.file(mirror).exists())
         return self.file(mirror).read_bytes()
 
     def sent(self) -> int:
-        """Return how many bytes of it the upstreams sent, without refusals and redirects."""
+        """Return how many bytes of it the upstreams have sent."""
         return sum(
             entry.body_bytes
             for hub in self.hubs
@@ -64,7 +64,7 @@ class LargeLayer:
 def publish(
     folder: Path, size: int, *hubs: FakeUpstream, repository: str = "library/large"
 ) -> LargeLayer:
-    """Add an image `repository:1` with one layer of `size` bytes, the same at every hub."""
+    """Add an image `repository:1` with one layer of `size` bytes; all hubs get the same."""
     for hub in hubs:
         digest = hub.add_big_blob(size, seed=size)
         hub.add_image(repository, "1", [digest])

@@ -1,11 +1,11 @@
-"""Many clients in one process of their own, cheap enough that two cores go to what is tested.
+"""Many clients in one process, which takes so little CPU time that most is left for the mirror.
 
     clients = ManyClients(f"{mirror.url}/v2/library/big/blobs/{digest}", expected, count=50)
     pulls = clients.join()
 
-Every byte is compared with the file `expected` when it arrives, by `memcmp`: hashing 50 bodies
-would take longer than sending them. The connections stay open until `leave`, so that a test may see
-which worker serves them. Times are `time.monotonic()`, which all processes of a machine share.
+Every received byte is compared with the file `expected` by `memcmp`: hashing 50 bodies would take
+longer than sending them. The connections stay open until `leave`, so that a test can find out which
+worker serves them. Times are `time.monotonic()`, which all processes of a machine share.
 """
 
 import ctypes
@@ -23,12 +23,12 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 PIECE = 1 << 17  # bytes taken from one socket at a time
-PATIENCE = 100.0  # seconds a clients waits for its last byte
+PATIENCE = 100.0  # seconds that a client waits for its last byte
 
 
 @dataclass
 class Pull:
-    """What one client saw; `is_right` means: every byte, each of them right, and no more."""
+    """The result of one client; `is_right` means that it got exactly the right bytes."""
 
     port: int
     started: float
@@ -42,7 +42,7 @@ class Pull:
 
 
 class ManyClients:
-    """`count` clients that start together; `delay` seconds after each other if it is given."""
+    """`count` clients that start at once, or one every `delay` seconds."""
 
     def __init__(self, url: str, expected: Path, count: int = 1, delay: float = 0.0) -> None:
         arguments = [url, str(expected), str(count), str(delay)]
@@ -53,7 +53,7 @@ class ManyClients:
         )
 
     def join(self) -> list[Pull]:
-        """Wait until every client has its body, or has been cut off."""
+        """Wait until every client has its body, or was cut off."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line, f"the clients ended with {self._process.wait()}"
@@ -64,7 +64,7 @@ class ManyClients:
         self._process.communicate()
 
     def kill(self) -> None:
-        """Let every client vanish."""
+        """Kill the process of the clients, so that all connections break."""
         self._process.kill()
         self.leave()
 
@@ -89,7 +89,7 @@ class _ExpectedBytes:
         self._memcmp.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
 
     def equals(self, offset: int, address: int, length: int) -> bool:
-        """Whether the `length` bytes at `address` are those at `offset`."""
+        """Whether the `length` bytes at `address` are the right bytes at `offset`."""
         if offset + length > self.size:
             return False
         return self._memcmp(self._address + offset, address, length) == 0
@@ -103,7 +103,7 @@ class _Client:
     differs: bool = field(default=False)
 
     def take_head(self, data: bytes) -> bytes:
-        """Read headers out of `data`; what is left of it belongs to the body."""
+        """Read the headers from `data`; return the rest, which belongs to the body."""
         head, end, rest = (self.head + data).partition(b"\r\n\r\n")
         if not end:
             self.head = head
@@ -117,7 +117,7 @@ class _Client:
 
 
 class _Loop:
-    """Receives for all clients, in one loop."""
+    """Receives the bodies of all clients in one loop."""
 
     def __init__(self, expected: _ExpectedBytes) -> None:
         self._expected = expected
@@ -129,7 +129,7 @@ class _Loop:
         self._kept: list[socket.socket] = []
 
     def connect(self, url: str) -> None:
-        """Start one more client."""
+        """Start another client."""
         parts = urlsplit(url)
         connection = socket.create_connection((parts.hostname, parts.port))
         target = url.removeprefix(f"{parts.scheme}://{parts.netloc}")
@@ -140,7 +140,7 @@ class _Loop:
         self._selector.register(connection, selectors.EVENT_READ, _Client(connection, pull))
 
     def run(self, until: float | None = None) -> list[Pull]:
-        """Receive until all is over, or until that time."""
+        """Receive until all clients have ended, or until a time."""
         deadline = time.monotonic() + PATIENCE if until is None else until
         while (left := deadline - time.monotonic()) > 0:
             if until is None and not self._selector.get_map():

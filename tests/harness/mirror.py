@@ -1,4 +1,4 @@
-"""A real mirror: `entrepot serve` in processes of its own, with settings made by the test."""
+"""A real mirror: `entrepot serve` in other processes, with settings of the test."""
 
 import contextlib
 import json
@@ -46,17 +46,17 @@ class MirrorProcess:
 
     @property
     def url(self) -> str:
-        """The address clients pull from."""
+        """The URL from which clients pull."""
         return f"http://127.0.0.1:{self._ports['listen']}"
 
     @property
     def host(self) -> str:
-        """The same as host:port."""
+        """The address from which clients pull, as host:port."""
         return self.url.removeprefix("http://")
 
     @property
     def console(self) -> str:
-        """The address of probes and metrics."""
+        """The URL of probes and metrics."""
         return f"http://127.0.0.1:{self._ports['console']}"
 
     @property
@@ -66,7 +66,7 @@ class MirrorProcess:
         return self._process.pid
 
     def start(self, *arguments: str) -> Self:
-        """Have it forked, its imports done, and wait until it serves.
+        """Start it with the fork server, and wait until it serves.
 
         The ports of the first start are kept.
         """
@@ -74,7 +74,7 @@ class MirrorProcess:
         return self._begin(lambda log: start_server(command, log, self.environment))
 
     def start_anew(self, *arguments: str, under: Sequence[str] = ()) -> Self:
-        """Start it as a shell does, and wait until it serves.
+        """Start it in a new interpreter, as a shell does, and wait until it serves.
 
         `under` is a program that starts another, such as a tracer.
         """
@@ -102,11 +102,11 @@ class MirrorProcess:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What it runs with."""
+        """The environment of the mirror and of its commands."""
         return clean_environment()
 
     def command(self, *arguments: str) -> list[str]:
-        """Return what is run of `entrepot`."""
+        """Return the arguments of `entrepot`."""
         return ["serve", "--config", str(self.config), *arguments]
 
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -150,7 +150,7 @@ class MirrorProcess:
         raise AssertionError(f"the mirror does not serve:\n{self.log()}")
 
     def stop(self) -> int:
-        """Stop it as an operator does (SIGTERM); return its exit code."""
+        """Stop it like an operator does, with SIGTERM; return its exit code."""
         assert self._process is not None, "the mirror is not running"
         self._process.send_signal(signal.SIGTERM)
         try:
@@ -159,7 +159,7 @@ class MirrorProcess:
             self.kill()
 
     def kill(self) -> None:
-        """Kill every process of it at once, as a power cut would."""
+        """Kill all its processes at once, like a power cut."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -169,7 +169,7 @@ class MirrorProcess:
             await_truth(lambda: not _has_members(group))
 
     def log(self) -> str:
-        """Return all it has logged."""
+        """Return everything that it has logged."""
         return self.log_path.read_text(encoding="utf-8", errors="replace")
 
     def events(self, name: str) -> list[dict[str, Any]]:

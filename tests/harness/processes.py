@@ -1,4 +1,4 @@
-"""What the kernel says of a mirror's processes: who serves a connection, who holds a lock."""
+"""Facts about a mirror's processes from the kernel: connections, children and locks."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -10,12 +10,15 @@ ESTABLISHED = "01"
 
 
 def list_children(pid: int) -> list[int]:
-    """The processes that `pid` has forked."""
+    """Return the processes that `pid` has forked."""
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def count_served(parent: int, url: str, clients: Collection[int] | None = None) -> Counter[int]:
-    """How many connections to `url` (only from these ports) each child of `parent` holds."""
+    """Return how many connections to `url` each child of `parent` has.
+
+    With `ports`, only connections from these ports count.
+    """
     port = urlsplit(url).port
     inodes = set()
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:

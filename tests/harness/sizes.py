@@ -1,4 +1,4 @@
-"""The sizes of a measurement: short in `make test`, long in `make test-programs`, full in soak."""
+"""Sizes of measurements: short in `make test`, long in `make test-programs`, full in soak."""
 
 from typing import Any
 

@@ -176,7 +176,7 @@ def test_an_image_for_another_platform_is_told(
     result = shared_mirror.run("images", "warm", "foreign/app:1", "--platform", "linux/amd64")
 
     assert result.returncode == 0
-    assert "foreign/app:1 is only for linux/arm64: taken as it is" in result.stderr
+    assert "foreign/app:1 is only for linux/arm64: it is used anyway" in result.stderr
 
 
 def test_an_interrupted_run_continues(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
@@ -189,7 +189,7 @@ def test_an_interrupted_run_continues(make_mirror: MirrorMaker, hub: FakeUpstrea
         wait_until(lambda: measure_parts(mirror.data) > MIB, "a part of it is here")
         running.kill()
         running.wait()
-    landed, sent = measure_parts(mirror.data), hub.journal.bytes_sent(image.layers[0])
+    written, sent = measure_parts(mirror.data), hub.journal.bytes_sent(image.layers[0])
     hub.rate = None
 
     told = warm(mirror, "large/app:1")
@@ -197,7 +197,7 @@ def test_an_interrupted_run_continues(make_mirror: MirrorMaker, hub: FakeUpstrea
     assert told[""]["images"][0]["failures"] == []
     assert is_warm(mirror, image)
     # What was on its way to the killed one may still be counted after its end.
-    assert hub.journal.bytes_sent(image.layers[0]) - sent <= 4 * MIB - landed + 512 * KIB
+    assert hub.journal.bytes_sent(image.layers[0]) - sent <= 4 * MIB - written + 512 * KIB
 
 
 def measure_parts(data: Path) -> int:

@@ -76,11 +76,11 @@ class Reader:
             while stop is None or offset < stop:
                 if self._most is not None:
                     await self._turns.acquire()
-                landed = await blob.advance(offset)
-                if landed == offset:
+                written = await blob.advance(offset)
+                if written == offset:
                     return
                 upto = min(
-                    landed, landed if stop is None else stop, offset + (self._most or landed)
+                    written, written if stop is None else stop, offset + (self._most or written)
                 )
                 self.got += os.pread(blob.fileno(), upto - offset, offset)
                 offset = upto

@@ -101,14 +101,14 @@ class DownloadsMachine(RuleBasedStateMachine):
 
     def note_loss(self) -> None:
         """What has been sent, and is not on the disk, may have to be sent again."""
-        self.lost = self.given - self.landed
+        self.lost = self.given - self.written
 
     @property
     def given(self) -> int:
         return sum(each.tap.given for each in self.processes + self.dead)
 
     @property
-    def landed(self) -> int:
+    def written(self) -> int:
         found = [*self.folder.ingests.glob("*.part"), *self.folder.blobs.glob("*/*/*")]
         return sum(path.stat().st_size for path in found)
 
@@ -258,7 +258,7 @@ class DownloadsMachine(RuleBasedStateMachine):
         self.let_read(300)
         for process in self.processes:
             self.repeat(process)
-        assert self.landed == len(self.content), "it was not kept"
+        assert self.written == len(self.content), "it was not kept"
         self.laws_hold()
 
     def repeat(self, process: Process) -> None:

@@ -1,4 +1,4 @@
-"""Laws of the benchmarks: how figures are summed up and judged, and that load is not believed."""
+"""Laws of the benchmarks: figures are summed up correctly, and wrong answers are found."""
 
 import hashlib
 import sqlite3
@@ -45,7 +45,7 @@ def make_outcome(ours: list[float], theirs: list[float]) -> ImageOutcome:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers the body to everything; `/short` is cut, `/gone` is not there."""
+    """Answers every request with the body; `/short` is cut, `/gone` does not exist."""
 
     protocol_version = "HTTP/1.1"
 
@@ -71,24 +71,24 @@ def port() -> Iterator[int]:
 
 
 def test_a_spread_is_the_median_and_the_extremes() -> None:
-    """One round that was disturbed moves the extremes, not the median."""
+    """One slow round changes the extremes and not the median."""
     assert Spread.of([1.0, 9.0, 1.1]) == Spread(1.1, 1.0, 9.0)
 
 
 def test_ratios_are_taken_within_a_round() -> None:
-    """What slows down both sides of a round alike leaves the ratio as it was."""
+    """If both sides of a round are slow, the ratio does not change."""
     outcome = make_outcome([1.0, 10.0, 1.0], [2.0, 20.0, 2.0])
     assert outcome.ratio("wall", "nginx") == Spread(0.5, 0.5, 0.5)
 
 
 @pytest.mark.parametrize(("ours", "state"), [(1.1, State.MET), (1.2, State.MISSED)])
 def test_a_bar_is_held_against_the_median_ratio(ours: float, state: State) -> None:
-    """At most 1.15 times the other's is met at 1.1 and missed at 1.2."""
+    """A bar of 1.15 is met by a ratio of 1.1, and missed by 1.2."""
     assert judge(make_outcome([ours] * 3, [1.0] * 3), WALL).state is state
 
 
 def test_a_bar_without_its_peer_is_unknown() -> None:
-    """A peer that is missing makes its bar unknown, with the reason, and never met."""
+    """Without its peer a bar is unknown, with the reason, and never met."""
     outcome = make_outcome([0.1], [])
     outcome.missing["nginx"] = "nginx is not installed"
     verdict = judge(outcome, WALL)
@@ -96,14 +96,14 @@ def test_a_bar_without_its_peer_is_unknown() -> None:
 
 
 def test_what_we_cannot_do_is_missed() -> None:
-    """A failure of our own misses the bar even where earlier rounds were good."""
+    """If the mirror itself fails, the bar is missed, even after good rounds."""
     outcome = make_outcome([0.1], [1.0])
     outcome.failures[US] = "cut"
     assert judge(outcome, WALL).state is State.MISSED
 
 
 def test_missing_peers_are_named_in_table_and_picture() -> None:
-    """A peer that cannot be had is a row of the table and of the picture, with the reason."""
+    """A missing peer is in the table and in the picture, with the reason."""
     outcome = make_outcome([1.0], [1.1])
     outcome.missing["drayage"] = "no wheel for this machine"
     outcomes = {"hot": outcome}
@@ -113,7 +113,7 @@ def test_missing_peers_are_named_in_table_and_picture() -> None:
 
 
 def test_a_failing_peer_is_named_and_the_others_go_on(tmp_path: Path) -> None:
-    """Who fails is not asked again; everyone else has all rounds."""
+    """A failed peer is not measured again; the others get all rounds."""
 
     def fail() -> dict[str, float]:
         raise LoadFailed("status 500")
@@ -125,7 +125,7 @@ def test_a_failing_peer_is_named_and_the_others_go_on(tmp_path: Path) -> None:
 
 
 def test_a_reason_is_one_line(tmp_path: Path) -> None:
-    """What a server said before it died, over many lines, does not break the table."""
+    """The last words of a dead server, over several lines, do not break the table."""
 
     def fail() -> dict[str, float]:
         raise LoadFailed("Traceback:\n  ^^^^\nNameError: gone")
@@ -136,7 +136,7 @@ def test_a_reason_is_one_line(tmp_path: Path) -> None:
 
 
 def test_rounds_are_interleaved(tmp_path: Path) -> None:
-    """Everyone is measured once before anyone is measured again."""
+    """All are measured once before one is measured again."""
     order: list[str] = []
 
     def note(name: str) -> dict[str, float]:
@@ -150,7 +150,7 @@ def test_rounds_are_interleaved(tmp_path: Path) -> None:
 
 
 def test_a_saved_run_is_merged_into(tmp_path: Path) -> None:
-    """Running one case again keeps what an earlier run found for the others."""
+    """If one case runs again, the saved results of other cases are kept."""
     first, second = make_outcome([1.0], [1.0]), make_outcome([2.0], [1.0])
     second.name = "cold"
     save_report(tmp_path, CASES, {"hot": first}, {})
@@ -159,7 +159,7 @@ def test_a_saved_run_is_merged_into(tmp_path: Path) -> None:
 
 
 def test_pictures_are_well_formed() -> None:
-    """Both pictures are XML, whatever stands in a title or a reason."""
+    """Both pictures are XML for any title or reason."""
     outcome = make_outcome([1.0, 3.0], [0.5, 0.7])
     outcome.failures["drayage"] = "<cut> & gone"
     curve = Curve("requests/s", "clients", [(1, 3.0), (10, 0.02), (1000, 5e6)])
@@ -170,7 +170,7 @@ def test_pictures_are_well_formed() -> None:
 
 
 def test_reduced_runs_are_not_evidence() -> None:
-    """Only several rounds at full scale are saved without being told where to."""
+    """Only runs of several rounds at full size are saved without an option."""
     outs = [
         parse_arguments(line.split()).out for line in ("--quick", "--scale 0.1", "--rounds 1", "")
     ]
@@ -179,17 +179,17 @@ def test_reduced_runs_are_not_evidence() -> None:
 
 
 def test_the_quick_run_has_every_case() -> None:
-    """CI reports on all that the table holds."""
+    """The run in CI has all cases of the table."""
     assert list(CASES) == choose_cases(parse_arguments(["--quick"]).case)
 
 
 def test_cases_have_names_of_their_own() -> None:
-    """Each case can be chosen by its name, and is in the table once."""
+    """Each case has its own name, and is in the table once."""
     assert [[case] for case in CASES] == [choose_cases([case.name]) for case in CASES]
 
 
 def test_clients_take_whole_answers(port: int) -> None:
-    """Every byte of every answer is received, over kept connections, by all the clients."""
+    """All clients read all bytes of each answer, over kept connections."""
     seen = pull(port, [[Request("/", len(BODY))] * 3] * 5, processes=2, hashes=True).require()
     found = (seen.received, len(seen.times), len(seen.firsts), seen.digests)
     assert (15 * len(BODY), 15, 5, (DIGEST.removeprefix("sha256:"),)) == found
@@ -205,20 +205,20 @@ def test_clients_take_whole_answers(port: int) -> None:
     ],
 )
 def test_wrong_answers_are_not_measured(port: int, request_: Request, reason: str) -> None:
-    """A wrong status, length or an early end is an error that says so, not a fast answer."""
+    """A wrong status, a wrong length or an early end is an error."""
     with pytest.raises(LoadFailed, match=reason):
         pull(port, [[request_]]).require()
 
 
 def test_wrong_content_is_found(port: int) -> None:
-    """The untimed pass compares every byte with the digest."""
+    """A pass without measuring compares all bytes with the digest."""
     verify(port, "/", DIGEST, len(BODY))
     with pytest.raises(LoadFailed, match="content of / is wrong"):
         verify(port, "/", "sha256:" + "0" * 64, len(BODY))
 
 
 def test_wrk_is_read_with_its_units() -> None:
-    """Latencies are told in seconds, whatever unit wrk chose."""
+    """Latencies are in seconds, whatever unit wrk prints."""
     seen = read_storm(STORM)
     expected = (16915.33, 16920, 0.00116, 0.00862)
     assert expected == (seen.rate, seen.requests, seen.median, seen.p99)
@@ -228,13 +228,13 @@ def test_wrk_is_read_with_its_units() -> None:
     "line", ["Non-2xx or 3xx responses: 4", "Socket errors: connect 0, read 3"]
 )
 def test_wrk_with_errors_is_not_believed(line: str) -> None:
-    """One answer that was an error makes the rate worthless."""
+    """If one answer was an error, the rate of wrk is not used."""
     with pytest.raises(LoadFailed, match=line[:12]):
         read_storm(STORM + line)
 
 
 def test_a_filled_store_is_known_to_the_catalog(tmp_path: Path) -> None:
-    """Rows and files are as many as were asked for, and manifests are what their digest says."""
+    """Rows and files are complete, and manifests agree with their digests."""
     fill_store(tmp_path / "data", 40, 10)
     catalog = sqlite3.connect(tmp_path / "data" / "catalog.db")
     tables = ("blobs", "manifests", "tags", "links")

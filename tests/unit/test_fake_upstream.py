@@ -31,7 +31,7 @@ def blob(hub: FakeUpstream) -> str:
 
 
 def test_a_request_without_token_is_challenged_and_with_one_is_served(hub, blob):
-    """The challenge names realm, service and scope; the token they give opens the repository."""
+    """The challenge names realm, service and scope; the token is accepted."""
     bare = ask(f"{hub.url}/v2/{REPOSITORY}/manifests/latest")
     assert bare.status == 401
     assert bare.headers["WWW-Authenticate"] == (
@@ -41,7 +41,7 @@ def test_a_request_without_token_is_challenged_and_with_one_is_served(hub, blob)
 
 
 def test_unknown_things_are_refused_in_their_own_way(hub, blob):
-    """Tag, blob and repository have their codes; Docker Hub hides unknown repositories."""
+    """Unknown tags, blobs and repositories have different error codes."""
     assert b"MANIFEST_UNKNOWN" in pull(hub, REPOSITORY, "manifests/nothing").body
     assert b"BLOB_UNKNOWN" in pull(hub, REPOSITORY, f"blobs/sha256:{'0' * 64}").body
     hub.remove_repository(REPOSITORY)
@@ -75,7 +75,7 @@ def test_an_index_points_to_its_images(hub):
 
 
 def test_only_a_manifest_get_counts_as_a_pull(hub, blob):
-    """HEAD leaves the budget alone; at 0 a GET is throttled and a HEAD is not."""
+    """A HEAD does not count; when no pull is left, a GET gets 429 and a HEAD does not."""
     hub.pulls_left = 1
     assert (
         pull(hub, REPOSITORY, "manifests/latest", method="HEAD").headers["ratelimit-remaining"]
@@ -104,7 +104,7 @@ def test_tags_are_listed_in_pages(hub):
 
 
 def test_referrers_come_from_subjects(hub):
-    """An image with a subject is listed under it; switched off, the route answers 404."""
+    """An image with a subject is listed for it; without the API there is a 404."""
     base = hub.add_image(REPOSITORY, "latest", [LAYER])
     signature = hub.add_image(
         REPOSITORY, None, [b"s"], subject=base, artifact_type="a/b", annotations={"k": "v"}
@@ -170,7 +170,7 @@ def test_a_single_range_gets_206(hub, blob, asked, span):
 
 
 def test_other_ranges(hub, blob):
-    """Beyond the end is 416; several, malformed and switched off are 200."""
+    """A range after the end gets 416; several or malformed ranges get 200."""
     location = locate(hub, REPOSITORY, blob)
     beyond = ask(location, Range=f"bytes={len(LAYER)}-")
     assert (beyond.status, beyond.headers["Content-Range"]) == (416, f"bytes */{len(LAYER)}")
@@ -181,7 +181,7 @@ def test_other_ranges(hub, blob):
 
 
 def test_big_blobs_are_deterministic_and_whole(hub):
-    """Size and seed decide the bytes, each MiB differs, and they hash to the digest."""
+    """Size and seed determine the bytes, and the digest is that of the bytes."""
     size = 3 * MIB + 12345
     digest = hub.add_big_blob(size, 7, REPOSITORY)
     data = ask(locate(hub, REPOSITORY, digest)).body
@@ -226,7 +226,7 @@ def time_two(hub: FakeUpstream, digest: str, due: float) -> float:
 
 
 def test_the_journal_counts_what_was_sent(hub, blob):
-    """Fetches and bytes are those of the content; redirects and HEADs have none."""
+    """It counts requests and bytes of content; redirects and HEADs have none."""
     location = locate(hub, REPOSITORY, blob)
     ask(location, Range="bytes=0-99")
     ask(location)
@@ -243,7 +243,7 @@ def test_the_journal_counts_what_was_sent(hub, blob):
 
 
 def test_a_backend_supplies_what_is_not_in_memory(hub, blob):
-    """Manifests, tags and blobs of a registry behind are served with token and redirect."""
+    """Content of the registry behind is served with tokens and redirects too."""
     hub.auth, hub.redirect_blobs = "none", False
     with FakeUpstream(backend=hub.url) as front:
         front.add_image(REPOSITORY, "own", [b"mine"])

@@ -1,4 +1,4 @@
-"""Laws of the files that a process counts in."""
+"""Laws of the files to which a process writes its metrics."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ with ExitStack() as stack:
 
 
 def count(folder: Path, limit: int = 1 << 30, before: str = "") -> str:
-    """Count in a process of its own, which runs `before` first."""
+    """Count in another process, which runs `before` first."""
     command = [sys.executable, "-c", f"{before}\n{COUNT}", str(folder), str(limit)]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
@@ -53,7 +53,7 @@ def test_the_console_adds_up_all_processes(tmp_path: Path) -> None:
 
 
 def test_files_have_no_holes(tmp_path: Path) -> None:
-    """Every byte of them is on the disk before the first count: a hole may kill a process."""
+    """All bytes of a file are on the disk before the first count."""
     assert count(tmp_path) == ""
 
     holes = [path for path in tmp_path.iterdir() if path.stat().st_blocks * 512 < 128 * 1024]
@@ -72,7 +72,7 @@ def test_a_process_goes_on_with_the_counts_of_a_dead_one(tmp_path: Path) -> None
 
 
 def test_without_room_counting_goes_on_in_memory(tmp_path: Path) -> None:
-    """A process that gets no file counts in its memory and leaves nothing behind."""
+    """A process without a file counts in memory, and leaves no file."""
     assert count(tmp_path, 4096) == "no room\n"
 
     assert list(tmp_path.iterdir()) == []

@@ -46,7 +46,7 @@ async def test_the_end_of_the_block_ends_all_tasks() -> None:
 
 
 async def test_failure_that_nobody_awaits_is_quiet() -> None:
-    """An exception is raised for callers that await the task, and logged by nobody."""
+    """An exception is raised for callers that await the task, and is not logged."""
     noise: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: noise.append(context))
 
@@ -70,7 +70,7 @@ async def test_thread_gives_its_result() -> None:
 
 
 async def test_cancelled_waiter_stays_for_its_thread() -> None:
-    """A caller that is cancelled while a thread works waits for the end of the thread."""
+    """A cancelled caller waits for the end of its thread."""
     begun, may_end, done = threading.Event(), threading.Event(), []
 
     def work() -> None:

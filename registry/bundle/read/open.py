@@ -101,7 +101,7 @@ def _is_volume(file: FileIO, label: str) -> bool:
 
 
 def _has_volume_fields(file: FileIO, label: str) -> bool:
-    """Whether the content after a damaged header is that of a `volume.json`."""
+    """Whether the bytes after a damaged header are the content of a `volume.json`."""
     file.seek(BLOCK)
     content, _, _ = file.read(MAX_SMALL).partition(b"\0")
     try:

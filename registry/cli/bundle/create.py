@@ -51,7 +51,7 @@ _Limit = Annotated[
         "--volume-size",
         metavar="SIZE",
         help="Cut into volumes: 4GB, 25GiB, fat32, dvd. z.tar becomes z-0001-of-0002.tar and so"
-        " on, a folder gets bundle-0001-of-0002.tar, with SHA256SUMS beside.",
+        " on; a folder gets bundle-0001-of-0002.tar. A file SHA256SUMS is written too.",
     ),
 ]
 _Have = Annotated[

@@ -12,7 +12,7 @@ from rich.progress import Progress, TaskID
 from registry.cli.terminal import list_columns
 from registry.oci.manifest import Descriptor
 
-WIDTH = 16  # characters of an image's name beside a bar
+WIDTH = 16  # characters of the image's name before a bar
 INTERVAL = 0.2  # seconds between two updates of the bars
 
 
@@ -38,7 +38,7 @@ class ProgressBars:
         )
         self._all = self._progress.add_task("all", total=0)
         self._expected: dict[Descriptor, int] = {}
-        self._images: dict[Descriptor, str] = {}  # the first image that needs the blob
+        self._images: dict[Descriptor, str] = {}  # for each blob, the first image that needs it
         self._bars: dict[Descriptor, TaskID] = {}
         self._running: dict[Descriptor, int] = {}  # how many images are waiting for the blob
         self._complete: set[Descriptor] = set()
@@ -58,7 +58,7 @@ class ProgressBars:
         """See `PrefetchListener`."""
         self._running[blob] = self._running.get(blob, 0) + 1
         if blob not in self._bars:
-            # The end of a name says most, and there is no space for more.
+            # There is space for the end of a name only, which says most.
             image = self._images.get(blob, "").rpartition("/")[2][:WIDTH]
             name = f"  {image} {blob.digest.encoded[:12]}"
             self._bars[blob] = self._progress.add_task(name, total=blob.size)
@@ -94,8 +94,8 @@ class ProgressBars:
     async def _update(self) -> None:
         while True:
             sizes = {blob: self._measure(blob) for blob in self._bars}
-            for blob, landed in sizes.items():
-                self._progress.update(self._bars[blob], completed=landed)
-            landed = self.fetched + sum(sizes.values())
-            self._progress.update(self._all, completed=landed, total=sum(self._expected.values()))
+            for blob, written in sizes.items():
+                self._progress.update(self._bars[blob], completed=written)
+            written = self.fetched + sum(sizes.values())
+            self._progress.update(self._all, completed=written, total=sum(self._expected.values()))
             await asyncio.sleep(INTERVAL)

@@ -51,7 +51,7 @@ EnvFile = Annotated[
     typer.Option(
         "--env-file",
         metavar="FILE",
-        help="Values for compose files, instead of the .env beside each. The environment has"
+        help="Values for compose files, instead of the .env next to each. The environment has"
         " precedence.",
     ),
 ]

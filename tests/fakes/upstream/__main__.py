@@ -1,4 +1,4 @@
-"""A fake upstream of its own, for trials by hand and for benchmarks; ends at SIGTERM or SIGINT."""
+"""A fake upstream as a program, for manual tests and benchmarks; it ends at SIGTERM or SIGINT."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
 
 
 def parse_size(text: str) -> int:
-    """Bytes of a size like `40MiB`; the units are powers of 1024."""
+    """Return the bytes of a size like `40MiB`; the units are powers of 1024."""
     match = SIZE.fullmatch(text.strip())
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no size: write 64KiB, 40MiB or 1GiB")
@@ -22,7 +22,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.fakes.upstream", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="and the two ports after it")
     parser.add_argument("--backend", help="a registry for everything not given by --blob")
@@ -43,7 +43,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 
 
 def add_images(hub: FakeUpstream, blobs: list[str]) -> dict[str, dict[str, object]]:
-    """Add the images of the --blob options; several for one tag become its layers."""
+    """Add the images of the options --blob; several blobs for one tag are its layers."""
     layers: dict[tuple[str, str], list[bytes | str]] = {}
     for seed, blob in enumerate(blobs):
         size, repository, tag = blob.split(":")
@@ -57,7 +57,7 @@ def add_images(hub: FakeUpstream, blobs: list[str]) -> dict[str, dict[str, objec
 
 
 def run(arguments: list[str]) -> None:
-    """Serve until a signal comes; the first line of output has the URLs and the images as JSON."""
+    """Serve until a signal; the first line of output is JSON with the URLs and the images."""
     chosen = parse_arguments(arguments)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

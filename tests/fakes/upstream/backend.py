@@ -16,7 +16,7 @@ ACCEPT = ", ".join([*MANIFEST.values(), *INDEX.values()])
 
 
 class Backend:
-    """Reads from a docker-registry without authentication; keeps each blob that it has fetched."""
+    """Reads from a registry without authentication, and keeps each blob that it has read."""
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
@@ -24,7 +24,7 @@ class Backend:
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def find_manifest(self, repository: str, reference: str) -> Manifest | None:
-        """The manifest, byte for byte."""
+        """Return the manifest with its bytes unchanged."""
         url = self._at(f"/v2/{repository}/manifests/{reference}")
         async with self._session() as session, session.get(url) as response:
             if response.status != 200:
@@ -40,7 +40,7 @@ class Backend:
             return response.status == 200
 
     async def find_blob(self, repository: str, digest: str) -> Content | None:
-        """The blob, which is fetched to its end before it is served the first time."""
+        """Return the blob, which is read completely before it is served the first time."""
         async with self._locks.setdefault(digest, asyncio.Lock()):
             if digest not in self._kept:
                 fetched = await self._fetch(repository, digest)
@@ -50,7 +50,7 @@ class Backend:
             return self._kept[digest]
 
     async def list_tags(self, repository: str) -> list[str] | None:
-        """The tags; None for an unknown repository."""
+        """Return the tags; None for an unknown repository."""
         url = self._at(f"/v2/{repository}/tags/list")
         async with self._session() as session, session.get(url) as response:
             if response.status != 200:
@@ -84,33 +84,33 @@ class Backend:
 
 @dataclass
 class Source:
-    """Content from memory, and from the backend where memory has none."""
+    """Content from memory, or from the backend if it is not in memory."""
 
     holdings: Holdings
     backend: Backend | None = field(default=None)
 
     async def find_manifest(self, repository: str, reference: str) -> Manifest | None:
-        """The manifest behind a tag or digest."""
+        """Return the manifest of a tag or digest."""
         found = self.holdings.find_manifest(repository, reference)
         if found is None and self.backend is not None:
             return await self.backend.find_manifest(repository, reference)
         return found
 
     async def has_blob(self, repository: str, digest: str) -> bool:
-        """Whether the repository has the blob, without fetching it."""
+        """Whether the repository has the blob; this does not read the blob."""
         if self.holdings.find_blob(repository, digest) is not None:
             return True
         return self.backend is not None and await self.backend.has_blob(repository, digest)
 
     async def find_blob(self, repository: str, digest: str) -> Content | None:
-        """The blob, if it is served in this repository."""
+        """Return the blob, if it is served in this repository."""
         found = self.holdings.find_blob(repository, digest)
         if found is None and self.backend is not None:
             return await self.backend.find_blob(repository, digest)
         return found
 
     async def list_tags(self, repository: str) -> list[str] | None:
-        """The tags in lexical order; None for an unknown repository."""
+        """Return the tags in lexical order; None for an unknown repository."""
         held = self.holdings.list_tags(repository)
         behind = await self.backend.list_tags(repository) if self.backend is not None else None
         if held is None and behind is None:

@@ -1,4 +1,4 @@
-"""The body of an answer: which bytes are sent, with which headers, and how it ends. Pure."""
+"""The body of an answer: its bytes, its headers, and how it ends. Pure."""
 
 import gzip
 import re
@@ -28,7 +28,7 @@ SINGLE_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 class Body:
     """The bytes `start` to `stop` of a content; `length` None means chunked.
 
-    `limit` is how many of them are sent before `ending` happens instead of the rest.
+    After `limit` bytes, `ending` happens and the rest is not sent.
     """
 
     content: Content
@@ -41,7 +41,7 @@ class Body:
     headers: dict[str, str] = field(default_factory=dict)
 
     def end(self, ending: Literal["cut", "reset", "stall"], limit: int) -> None:
-        """Make it end this way after `limit` bytes."""
+        """Let the body end in this way after `limit` bytes."""
         self.ending = ending
         self.limit = limit
 
@@ -54,7 +54,7 @@ def shape_body(
     *,
     rangeable: bool,
 ) -> Body:
-    """The body for a request with the Range header `asked`, changed by the actions."""
+    """Return the body for a request with the Range header `asked`, changed by the actions."""
     honoured = rangeable and conduct.ranges_supported and not _has(actions, IgnoreRange, Gzip)
     body = _cut_span(content, asked if honoured else None)
     if body.status == 206:

@@ -1,4 +1,4 @@
-"""How the fake upstream behaves: attributes that a test may change at any moment."""
+"""The switches of the fake upstream: attributes that a test may change at any time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

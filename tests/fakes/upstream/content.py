@@ -1,4 +1,4 @@
-"""Bytes that can be served in slices without being copied."""
+"""Content that can be served in slices without copies."""
 
 import functools
 import hashlib
@@ -10,7 +10,7 @@ STAMP = 16
 
 
 class Content(Protocol):
-    """Bytes of a known number that can be read in pieces, which are views and no copies."""
+    """Bytes of a known size that can be read in pieces; pieces are memoryviews."""
 
     @property
     def size(self) -> int:
@@ -18,12 +18,12 @@ class Content(Protocol):
         ...
 
     def piece(self, offset: int, most: int) -> memoryview:
-        """At least one and at most `most` bytes from `offset`, which is less than `size`."""
+        """Return at least one and at most `most` bytes from `offset`, which is less than `size`."""
         ...
 
 
 class Held:
-    """Content in one piece of memory, or in a memory map."""
+    """Content that is in memory, or in a memory map."""
 
     def __init__(self, data: bytes | memoryview) -> None:
         self._view = memoryview(data)
@@ -34,9 +34,9 @@ class Held:
 
 
 class Stamped:
-    """Large content made from a seed: one random MiB, repeated, each time with another counter.
+    """Large content from a seed: one random MiB, repeated, each time with another counter.
 
-    Only that one MiB is in memory, so several GiB cost neither memory nor time.
+    Only that MiB is in memory, so several GiB take neither memory nor time.
     """
 
     def __init__(self, size: int, seed: int) -> None:
@@ -52,7 +52,7 @@ class Stamped:
 
 
 class Flipped:
-    """The same content with one byte changed; a negative position counts from the end."""
+    """The same content with one wrong byte; a negative position counts from the end."""
 
     def __init__(self, content: Content, at: int) -> None:
         self._content = content
@@ -69,7 +69,7 @@ class Flipped:
 
 
 def read_all(content: Content) -> bytes:
-    """A copy of all bytes of the content."""
+    """Return a copy of all bytes of the content."""
     data = bytearray()
     while len(data) < content.size:
         data += content.piece(len(data), MIB)
@@ -77,13 +77,13 @@ def read_all(content: Content) -> bytes:
 
 
 def digest_bytes(data: bytes | memoryview) -> str:
-    """The sha256 digest, as it is written in a manifest."""
+    """Return the sha256 digest in the form that manifests have."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 @functools.lru_cache(maxsize=64)
 def digest_stamped(size: int, seed: int) -> str:
-    """The digest of `Stamped(size, seed)`; cached, as tests use the same few sizes."""
+    """Return the digest of `Stamped(size, seed)`; cached, as tests use few sizes."""
     content = Stamped(size, seed)
     sha256 = hashlib.sha256()
     offset = 0

@@ -21,7 +21,7 @@ class Engine:
 
     @property
     def running(self) -> bool:
-        """Whether `start` was called, and `stop` was not."""
+        """Whether the thread was started and not stopped."""
         return self._loop is not None
 
     def start(self) -> None:
@@ -40,7 +40,7 @@ class Engine:
         await self._halt.wait()
 
     def stop(self) -> None:
-        """End the loop, cancel what is left in it, and join the thread."""
+        """Stop the loop, cancel its tasks, and join the thread."""
         if self._loop is None or self._thread is None or self._halt is None:
             return
         loop, self._loop = self._loop, None
@@ -55,7 +55,7 @@ class Engine:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
 
     def settle(self) -> None:
-        """Let the loop finish the steps that are due, so that the journal is up to date."""
+        """Let the loop run the steps that are due, so that the journal is up to date."""
         if self._loop is not None and threading.current_thread() is not self._thread:
             self.call(_turn())
 

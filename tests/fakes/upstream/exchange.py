@@ -1,4 +1,4 @@
-"""One request and its answer; nothing else writes to the connection."""
+"""One request and its answer; only this module writes to the connection."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ EXPIRED = (
 
 
 class Refusal(Exception):
-    """A refusal by the registry itself, in the error format of the specification."""
+    """A refusal by the registry, in the error format of the specification."""
 
     def __init__(
         self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
@@ -54,9 +54,9 @@ class Refusal(Exception):
 
 @dataclass
 class Shared:
-    """What all exchanges share: the switches, the script of faults, the rate, and the gate.
+    """State of all exchanges: the switches, the script of faults, the rate, and the gate.
 
-    While `gate` is closed nothing is sent on any connection.
+    While `gate` is closed, nothing is sent on any connection.
     """
 
     conduct: Conduct
@@ -77,7 +77,7 @@ class Exchange:
 
     @property
     def target(self) -> str:
-        """Path and query, byte for byte as they came."""
+        """Path and query as they were received."""
         return self.request.raw_path
 
     def _as_target(self, *, redirecting: bool = False) -> Target:
@@ -86,7 +86,7 @@ class Exchange:
         return Target(self.entry.kind, self.entry.method, path, ranged, redirecting)
 
     async def apply_arrival_faults(self) -> web.StreamResponse | None:
-        """Apply the arrival faults; the answer, if one of them made it."""
+        """Apply the arrival faults; return the answer if one of them made it."""
         await self._shared.gate.wait()
         for action in self._shared.faults.take(self._as_target(), Arrival):
             match action:
@@ -103,7 +103,7 @@ class Exchange:
         return None
 
     async def redirect(self, location: str) -> web.StreamResponse:
-        """Answer with 307 to this location, unless a fault says another one."""
+        """Answer 307 to this location, unless a fault names another one."""
         actions = self._shared.faults.take(self._as_target(redirecting=True), Answer)
         return await self._redirect(self._find_diversion(actions) or location)
 
@@ -113,13 +113,13 @@ class Exchange:
         )
 
     async def refuse(self, refusal: Refusal) -> web.StreamResponse:
-        """Answer with the registry's refusal."""
+        """Answer with this refusal."""
         return await self.reply(refusal.status, refusal.headers, refusal.body)
 
     async def reply(
         self, status: int, headers: Mapping[str, str], body: bytes | str = b""
     ) -> web.StreamResponse:
-        """A short answer, to which no further fault applies."""
+        """Send a short answer, to which no other fault applies."""
         data = body.encode() if isinstance(body, str) else body
         content = Held(data)
         return await self._send(Body(content, 0, content.size, status, content.size), headers)
@@ -127,7 +127,7 @@ class Exchange:
     async def send_content(
         self, content: Content, headers: Mapping[str, str], *, rangeable: bool = False
     ) -> web.StreamResponse:
-        """A correct answer with this content, changed by the answer faults."""
+        """Send a correct answer with this content, changed by the answer faults."""
         actions = self._shared.faults.take(self._as_target(), Answer)
         location = self._find_diversion(actions)
         if location is not None:
@@ -213,7 +213,7 @@ class Exchange:
             self.entry.first_byte_at = time.monotonic()
 
     async def close_connection(self, *, reset: bool = False) -> NoReturn:
-        """Close the connection in the middle of the answer; `reset` makes it a TCP reset."""
+        """Close the connection in the middle of an answer; `reset` sends a TCP reset."""
         transport = self._transport()
         if reset:
             linger = struct.pack("ii", 1, 0)

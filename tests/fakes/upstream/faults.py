@@ -1,4 +1,4 @@
-"""Faults of the fake upstream, and the script that says which requests get them."""
+"""The faults of the fake upstream, and the script that says which requests get them."""
 
 import threading
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ class Action:
 
 
 class Arrival(Action):
-    """A fault that happens before the request is read, so before authorization too."""
+    """A fault that happens before the request is read, and so before authorization."""
 
 
 class Answer(Action):
@@ -25,7 +25,7 @@ class BodyAnswer(Answer):
 
 
 class RangeAnswer(BodyAnswer):
-    """A fault that happens only when a range is asked for."""
+    """A fault that happens only for requests with a range."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Status(Arrival):
 
 @dataclass(frozen=True)
 class Plain429(Arrival):
-    """Answer as Docker Hub's abuse limiter (HAP429): bare line feeds, text, `Retry-After: 60`."""
+    """Answer like Docker Hub's abuse limiter (HAP429): LF line ends, text, `Retry-After: 60`."""
 
     retry_after: int = 60
 
@@ -75,9 +75,9 @@ class RedirectLoop(Answer):
 
 @dataclass(frozen=True)
 class Cut(BodyAnswer):
-    """Close the connection after this many body bytes; `reset` makes it a TCP reset.
+    """Close the connection after this many body bytes; `reset` sends a TCP reset.
 
-    Without `reset` the bytes before the cut arrive for certain; a reset may discard them.
+    Without `reset` the client gets the bytes before the cut; with a reset they may be lost.
     """
 
     after_bytes: int
@@ -100,7 +100,7 @@ class Lie(BodyAnswer):
 
 @dataclass(frozen=True)
 class Endless(BodyAnswer):
-    """Send zeros behind the content: without end, chunked, or up to a declared total length."""
+    """Send zeros after the content: without end, chunked, or up to a declared total length."""
 
     declared: int | None = None
 
@@ -117,7 +117,7 @@ class IgnoreRange(RangeAnswer):
 
 @dataclass(frozen=True)
 class WrongRange(RangeAnswer):
-    """Answer with 206 and another range; Content-Range is true if `honest`, and else wrong."""
+    """Answer 206 with another range; if `honest`, Content-Range says which range it is."""
 
     shift: int = 1
     honest: bool = True
@@ -135,11 +135,12 @@ class DropDigestHeader(Answer):
 
 @dataclass
 class Fault:
-    """Which requests get an action, and how often.
+    """Which requests get an action, and how many times.
 
     Kind "blob" with a body action also matches the content host, to which blobs are redirected.
-    `action` may be a tuple of actions for one and the same answer, as (NoLength(), Cut(9)). The
-    first `skip` matching requests are answered as usual. `applied` counts the requests that got it.
+    `action` may be a tuple of actions for one answer, such as (NoLength(), Cut(9)). The first
+    `skip` matching requests are answered correctly. `applied` counts the requests that got the
+    fault.
     """
 
     kind: FaultKind
@@ -152,13 +153,13 @@ class Fault:
 
     @property
     def actions(self) -> tuple[Action, ...]:
-        """The actions as a tuple, also when there is only one."""
+        """The actions as a tuple, even if there is only one."""
         return self.action if isinstance(self.action, tuple) else (self.action,)
 
 
 @dataclass(frozen=True)
 class Target:
-    """What the script compares of a request."""
+    """The facts of a request that the script compares."""
 
     kind: str
     method: str
@@ -175,20 +176,20 @@ class Faults:
         self._script: list[Fault] = []
 
     def add(self, *faults: Fault) -> Fault:
-        """Append to the script; returns the last fault, so that a test can read `applied`."""
+        """Append to the script; return the last fault, so that a test can read `applied`."""
         with self._lock:
             self._script.extend(faults)
         return faults[-1]
 
     def clear(self) -> None:
-        """Empty the script; requests that already got a fault keep it."""
+        """Empty the script; a request that already has a fault keeps it."""
         with self._lock:
             self._script.clear()
 
     def take(self, target: Target, phase: type[Action]) -> tuple[Action, ...]:
-        """The actions for this request in this phase (`Arrival`, then `Answer`).
+        """Return the actions for this request in this phase (`Arrival`, then `Answer`).
 
-        An answer fault comes before the arrival faults behind it in the script; a delay does not.
+        An answer fault has precedence over later arrival faults in the script, except a delay.
         """
         taken: tuple[Action, ...] = ()
         with self._lock:

@@ -1,4 +1,4 @@
-"""What the registry holds: blobs by digest; manifests, tags and permissions by repository."""
+"""The content of the registry: blobs by digest; manifests, tags and grants by repository."""
 
 import json
 import threading
@@ -20,7 +20,7 @@ from tests.fakes.upstream.images import Image, Media
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest as it is served."""
+    """A manifest with its media type."""
 
     digest: str
     raw: bytes
@@ -29,7 +29,7 @@ class Manifest:
 
 @dataclass
 class Repository:
-    """The manifests by digest, the digests by tag, and the blobs that are served here."""
+    """The manifests by digest, the digests by tag, and the digests of served blobs."""
 
     manifests: dict[str, Manifest] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Repository:
 
 
 class Holdings:
-    """The content of the fake. A blob is served only in repositories to which it was granted."""
+    """The content of the fake. A blob is served only in repositories that it was granted to."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -45,7 +45,7 @@ class Holdings:
         self._repositories: dict[str, Repository] = {}
 
     def add_blob(self, data: bytes, repository: str | None = None) -> str:
-        """Store a blob; it is served in `repository`, or nowhere until `grant` is called."""
+        """Store a blob; it is served in `repository`, or nowhere before a call of `grant`."""
         return self._store(digest_bytes(data), Held(data), repository)
 
     def add_big_blob(self, size: int, seed: int = 0, repository: str | None = None) -> str:
@@ -60,7 +60,7 @@ class Holdings:
         return digest
 
     def blob(self, digest: str) -> bytes:
-        """All bytes of a blob."""
+        """Return all bytes of a blob."""
         return read_all(self._contents[digest])
 
     def grant(self, repository: str, *digests: str) -> None:
@@ -80,7 +80,7 @@ class Holdings:
         subject: Image | str | None = None,
         artifact_type: str | None = None,
     ) -> Image:
-        """Add an image of these layers (bytes, or digests of blobs that are stored)."""
+        """Add an image with these layers (bytes, or digests of stored blobs)."""
         with self._lock:
             digests = [self.add_blob(one) if isinstance(one, bytes) else one for one in layers]
             config = images.build_config(platform, [self._diff(digest) for digest in digests])
@@ -140,7 +140,7 @@ class Holdings:
     def add_manifest(
         self, repository: str, reference: str | None, raw: bytes, media_type: str
     ) -> str:
-        """Serve these exact bytes; a reference with a colon is a digest, which is not checked."""
+        """Serve exactly these bytes; a reference with a colon is a digest, and not checked."""
         claimed = reference if reference is not None and ":" in reference else None
         digest = claimed or digest_bytes(raw)
         with self._lock:
@@ -150,7 +150,7 @@ class Holdings:
         return digest
 
     def tag(self, repository: str, tag: str, digest: str) -> None:
-        """Make the tag point to this digest."""
+        """Let the tag lead to this digest."""
         with self._lock:
             self._open(repository).tags[tag] = digest
 
@@ -160,30 +160,30 @@ class Holdings:
             self._repositories[repository].tags.pop(tag, None)
 
     def remove_repository(self, repository: str) -> None:
-        """Remove the repository with its manifests, tags and permissions."""
+        """Remove the repository with its manifests, tags and grants."""
         with self._lock:
             self._repositories.pop(repository, None)
 
     def find_manifest(self, repository: str, reference: str) -> Manifest | None:
-        """The manifest behind a tag or digest."""
+        """Return the manifest of a tag or digest."""
         with self._lock:
             known = self._repositories.get(repository, Repository())
             return known.manifests.get(known.tags.get(reference, reference))
 
     def find_blob(self, repository: str, digest: str) -> Content | None:
-        """The blob, if it is served in this repository."""
+        """Return the blob, if it is served in this repository."""
         with self._lock:
             known = self._repositories.get(repository)
             return self._contents.get(digest) if known and digest in known.blobs else None
 
     def list_tags(self, repository: str) -> list[str] | None:
-        """The tags in lexical order; None for an unknown repository."""
+        """Return the tags in lexical order; None for an unknown repository."""
         with self._lock:
             known = self._repositories.get(repository)
             return None if known is None else sorted(known.tags)
 
     def list_referrers(self, repository: str, digest: str) -> list[dict[str, Any]]:
-        """The descriptors of the manifests whose subject is this digest."""
+        """Return the descriptors of the manifests whose subject is this digest."""
         with self._lock:
             known = list(self._repositories.get(repository, Repository()).manifests.values())
         found = []

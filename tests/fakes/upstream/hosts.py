@@ -1,4 +1,4 @@
-"""The two hosts beside the registry: the content host and the token service."""
+"""The two other hosts of an upstream: the content host and the token service."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def _explain(code: str, message: str) -> str:
 
 
 class ContentHost:
-    """Serves blobs to requests with a signed URL that is right byte for byte."""
+    """Serves blobs to requests whose URL has a valid signature."""
 
     def __init__(self, source: Source, signer: Signer) -> None:
         self._source = source
@@ -64,13 +64,13 @@ class ContentHost:
 
 
 class TokenService:
-    """Gives tokens to anonymous clients, and to the users that the test has set."""
+    """Gives tokens to anonymous clients, and to the users that a test has set."""
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
 
     async def answer(self, exchange: Exchange) -> web.StreamResponse:
-        """Answer any request to this host: a form in the query, or a posted one."""
+        """Answer any request to this host: fields in the query, or in a posted form."""
         conduct = exchange.conduct
         form = parse_qs(exchange.entry.query)
         login = parse_basic(exchange.request.headers.get("Authorization"))

@@ -1,4 +1,4 @@
-"""The fake upstream as tests use it: content, switches, faults and journal in one object."""
+"""The fake upstream for tests: content, switches, faults and journal in one object."""
 
 import asyncio
 import time
@@ -25,10 +25,10 @@ Part = Literal["registry", "cdn", "token"]
 
 
 class FakeUpstream(Holdings, Conduct):
-    """A registry, its content host and its token service, each on a port of its own.
+    """A registry, its content host and its token service, each on its own port.
 
-    The content methods are those of `Holdings`, the switches those of `Conduct`.
-    `port` 0 takes any three ports; otherwise it takes `port`, `port` + 1 and `port` + 2.
+    The methods for content are those of `Holdings`, the switches those of `Conduct`. `port` 0 uses
+    any three ports; another `port` uses `port`, `port` + 1 and `port` + 2.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class FakeUpstream(Holdings, Conduct):
 
     @property
     def host(self) -> str:
-        """Host and port of the registry, as in an image name."""
+        """Host and port of the registry, as in the name of an image."""
         return self.url.removeprefix("http://")
 
     @property
@@ -82,7 +82,7 @@ class FakeUpstream(Holdings, Conduct):
         return self._sites["token"].url + "/token"
 
     def start(self, *parts: Part) -> None:
-        """Listen on the ports of these parts (of all without arguments), after a `stop` again."""
+        """Listen on the ports of these parts (of all without arguments), also after `stop`."""
         if not self._engine.running:
             self._engine.start()
             for offset, site in enumerate(self._sites.values()):
@@ -96,11 +96,11 @@ class FakeUpstream(Holdings, Conduct):
             self._engine.call(self._sites[part].close())
 
     def hang(self) -> None:
-        """Accept connections, but send nothing more, also in bodies that are being sent."""
+        """Accept connections, but send nothing, also in bodies that are being sent."""
         self._engine.call(self._set_gate(is_open=False))
 
     def unhang(self) -> None:
-        """Go on where `hang` stopped."""
+        """Continue after `hang`."""
         self._engine.call(self._set_gate(is_open=True))
 
     async def _set_gate(self, *, is_open: bool) -> None:
@@ -110,15 +110,15 @@ class FakeUpstream(Holdings, Conduct):
             self._shared.gate.clear()
 
     def expire_tokens(self) -> None:
-        """Make every token issued so far invalid."""
+        """Make all tokens issued so far invalid."""
         self._tokens.expire_all()
 
     def expire_urls(self) -> None:
-        """Make every signed URL issued so far expired."""
+        """Make all signed URLs issued so far invalid."""
         self._signer.expire_all()
 
     def close(self) -> None:
-        """Stop and release the ports; it cannot be started again."""
+        """Stop, and release the ports; the fake cannot be started again."""
         if self._engine.running:
             self.stop()
             self._engine.stop()

@@ -32,7 +32,7 @@ GZIP_LAYER = {**GZIP_LAYER, "docker": "application/vnd.docker.image.rootfs.diff.
 
 @dataclass(frozen=True)
 class Image:
-    """One manifest as it was added: an image (config and layers) or an index (manifests)."""
+    """A manifest that was added: an image (config and layers) or an index (manifests)."""
 
     repository: str
     tag: str | None
@@ -47,16 +47,16 @@ class Image:
 
     @property
     def blobs(self) -> tuple[str, ...]:
-        """Config and layers in the order of the manifest."""
+        """Config and layers, in the order of the manifest."""
         return (*([self.config] if self.config else []), *self.layers)
 
     @property
     def total(self) -> int:
-        """The bytes of its distinct blobs, without the manifest."""
+        """The bytes of all its blobs, each counted once, without the manifest."""
         return sum(self.sizes[digest] for digest in set(self.blobs))
 
     def describe(self) -> dict[str, Any]:
-        """The descriptor with which another manifest points to this one."""
+        """The descriptor with which another manifest refers to this manifest."""
         descriptor: dict[str, Any] = describe(self.media_type, self.digest, len(self.manifest))
         if self.platform is not None:
             system, architecture = self.platform
@@ -70,17 +70,17 @@ def describe(media_type: str, digest: str, size: int) -> dict[str, Any]:
 
 
 def layer_media(media: Media, head: bytes) -> str:
-    """The media type of a layer that begins with these bytes."""
+    """Return the media type of a layer that begins with these bytes."""
     return (GZIP_LAYER if head[:2] == b"\x1f\x8b" else PLAIN_LAYER)[media]
 
 
 def diff_digest(layer: bytes) -> str:
-    """The digest of a layer without its compression, as the config lists it."""
+    """Return the digest of a layer without its compression, for the config."""
     return digest_bytes(gzip.decompress(layer) if layer[:2] == b"\x1f\x8b" else layer)
 
 
 def build_config(platform: tuple[str, str], diffs: Sequence[str]) -> bytes:
-    """The config of an image with these uncompressed layers."""
+    """Return the config of an image with these uncompressed layers."""
     system, architecture = platform
     config = {
         "architecture": architecture,
@@ -93,6 +93,6 @@ def build_config(platform: tuple[str, str], diffs: Sequence[str]) -> bytes:
 
 
 def build_manifest(media_type: str, fields: Mapping[str, Any]) -> bytes:
-    """A manifest, indented as docker does: a mirror that writes it anew changes its bytes."""
+    """Return a manifest with docker's indentation: a re-encoded one has other bytes."""
     present = {name: value for name, value in fields.items() if value is not None}
     return json.dumps({"schemaVersion": 2, "mediaType": media_type, **present}, indent=3).encode()

@@ -1,4 +1,4 @@
-"""The requests that came, and what was sent for each."""
+"""The requests that the fake received, and what it sent for each of them."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ Kind = Literal["ping", "manifest", "blob", "cdn", "token", "tags", "referrers", 
 
 @dataclass
 class Entry:
-    """One request. Times are `time.monotonic()`; `status` is 0 until headers were sent."""
+    """One request. Times are `time.monotonic()`; `status` is 0 before headers are sent."""
 
     kind: Kind
     method: str
@@ -39,10 +39,10 @@ class Entry:
 
 
 class Journal:
-    """Every request in the order of arrival, also while it is being answered.
+    """All requests in the order in which they were received, also unfinished ones.
 
-    Each method that reads first lets the server finish its due steps, so that a test that has just
-    received the last byte finds it counted.
+    Each method that reads first lets the server run its due steps. So if a test has received the
+    last byte, this byte is counted.
     """
 
     def __init__(self, settle: Callable[[], None]) -> None:
@@ -51,14 +51,14 @@ class Journal:
         self._entries: list[Entry] = []
 
     def record(self, entry: Entry) -> None:
-        """Note a request that has just arrived."""
+        """Note a request that was just received."""
         with self._lock:
             self._entries.append(entry)
 
     def of(
         self, kind: str | None = None, method: str | None = None, contains: str | None = None
     ) -> list[Entry]:
-        """The requests of this kind and method whose path or query contains this text."""
+        """Return the requests of this kind and method whose path or query contains this text."""
         return [
             entry
             for entry in self._settled()
@@ -70,21 +70,21 @@ class Journal:
     def count(
         self, kind: str | None = None, method: str | None = None, contains: str | None = None
     ) -> int:
-        """How many requests `of` returns."""
+        """Return how many requests `of` returns."""
         return len(self.of(kind, method, contains))
 
     def bytes_sent(self, digest: str) -> int:
-        """Body bytes of this blob that were given to the kernel; a redirect has none."""
+        """Return the body bytes of this blob that were given to the kernel."""
         return sum(entry.body_bytes for entry in self._blob(digest))
 
     def blob_fetches(self, digest: str) -> int:
-        """GETs of this blob that were answered with content (200 or 206)."""
+        """Return the GETs of this blob that were answered with content (200 or 206)."""
         return sum(
             entry.method == "GET" and entry.status in {200, 206} for entry in self._blob(digest)
         )
 
     def clear(self) -> None:
-        """Drop all requests up to now, also those that are still being answered."""
+        """Delete all requests until now, also those that are still being answered."""
         self._settle()
         with self._lock:
             self._entries.clear()

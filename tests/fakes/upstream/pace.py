@@ -1,4 +1,4 @@
-"""A limited rate, kept as the time at which the link is free again (a token bucket)."""
+"""A limited rate (a token bucket): it keeps the time at which the link is free again."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ LARGEST = 256 << 10
 
 
 class Pace:
-    """One link of limited rate, which several connections share."""
+    """A link of limited rate that several connections share."""
 
     def __init__(self) -> None:
         self._free_at = 0.0
@@ -20,7 +20,7 @@ class Pace:
 
     @contextmanager
     def share(self, now: float) -> Iterator[None]:
-        """Use the link, together with other connections."""
+        """Use the link, together with other connections, during the body."""
         if not self.sharers:
             self._free_at = max(self._free_at, now)
         self.sharers += 1
@@ -30,15 +30,15 @@ class Pace:
             self.sharers -= 1
 
     def reserve(self, amount: int, rate: float, now: float) -> float:
-        """Seconds to wait before `amount` bytes may go at `rate` bytes per second."""
+        """Return the seconds to wait before `amount` bytes may be sent at `rate` bytes a second."""
         self._free_at = max(self._free_at, now - LATE) + amount / rate
         return self._free_at - now
 
 
 def slice_size(rate: float | None, sharers: int = 1) -> int:
-    """Bytes to send at once: 20 ms of the link, or less if several connections share it.
+    """Return how many bytes to send at once: 20 ms of the link, divided by its connections.
 
-    Sharing never makes it less than `SMALLEST`, as each piece costs time.
+    It is never less than `SMALLEST`, as each piece takes time.
     """
     if not rate:
         return LARGEST

@@ -29,7 +29,7 @@ KINDS: dict[str, Kind] = {
 
 
 def sort_path(path: str) -> tuple[Kind, str, str]:
-    """What a path of the registry asks for: kind, repository and reference."""
+    """Return kind, repository and reference of a path of the registry."""
     decoded = unquote(path)
     if decoded in {"/v2/", "/v2"}:
         return "ping", "", ""
@@ -40,7 +40,7 @@ def sort_path(path: str) -> tuple[Kind, str, str]:
 
 
 class Registry:
-    """Answers as Docker Hub does, unless the switches say otherwise."""
+    """Answers like Docker Hub, unless the switches say otherwise."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Registry:
         return _unauthorized(write_challenge("Bearer", fields))
 
     async def _missing(self, exchange: Exchange, repository: str, refusal: Refusal) -> Refusal:
-        """The refusal for missing content: another one if the whole repository is unknown."""
+        """Return the refusal for missing content; it differs if the whole repository is unknown."""
         if await self._source.list_tags(repository) is not None:
             return refusal
         if exchange.conduct.hub_style_unknown and exchange.conduct.auth == "bearer":

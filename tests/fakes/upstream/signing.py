@@ -1,4 +1,4 @@
-"""Signed URLs of the content host, valid only byte for byte."""
+"""Signed URLs of the content host, which are valid only without any change."""
 
 import base64
 import secrets
@@ -19,7 +19,7 @@ class Signer:
         self._issued: dict[str, float] = {}
 
     def sign(self, path: str, ttl: float) -> str:
-        """The path with a query like `?verify=<expiry>-%2B%2F...%3D&x=a%20b+c`."""
+        """Return the path with a query like `?verify=<expiry>-%2B%2F...%3D&x=a%20b+c`."""
         # 35 bytes in base64 end with one "=".
         signature = base64.b64encode(ESCAPED + secrets.token_bytes(32)).decode()
         expiry = int(time.time() + ttl)
@@ -29,7 +29,7 @@ class Signer:
         return target
 
     def check(self, target: str) -> Literal["good", "expired", "wrong"]:
-        """Whether a request target, byte for byte as it came, has a valid signature."""
+        """Whether a request target, as it was received, has a valid signature."""
         with self._lock:
             expires_at = self._issued.get(target)
         if expires_at is None:
@@ -37,6 +37,6 @@ class Signer:
         return "good" if expires_at > time.monotonic() else "expired"
 
     def expire_all(self) -> None:
-        """Make every URL signed so far expired."""
+        """Make all URLs signed so far invalid."""
         with self._lock:
             self._issued = dict.fromkeys(self._issued, 0.0)

@@ -11,7 +11,7 @@ HOST = "127.0.0.1"
 
 
 class Site:
-    """One address. From `close` to the next `open` it refuses connections."""
+    """One address. Between `close` and the next `open` it refuses connections."""
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
@@ -28,7 +28,7 @@ class Site:
         return f"http://{HOST}:{self.port}"
 
     def bind(self, port: int) -> None:
-        """Reserve a port until `release`; 0 reserves any that is free."""
+        """Reserve a port until `release`; 0 reserves any free port."""
         # This socket never listens: it keeps the port from other programs while the site is closed.
         self._keeper = _bind(port)
         self.port = self._keeper.getsockname()[1]
@@ -45,7 +45,7 @@ class Site:
         )
 
     async def close(self) -> None:
-        """Refuse new connections and abort those that are open."""
+        """Refuse new connections, and abort the open ones."""
         if self._listener is None or self._server is None:
             return
         self._listener.close()

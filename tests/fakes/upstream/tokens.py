@@ -27,26 +27,26 @@ class Tokens:
         self._issued: dict[str, Token] = {}
 
     def issue(self, repositories: Iterable[str], ttl: float) -> str:
-        """A new token for these repositories."""
+        """Return a new token for these repositories."""
         name = secrets.token_urlsafe(24)
         with self._lock:
             self._issued[name] = Token(frozenset(repositories), time.monotonic() + ttl)
         return name
 
     def find(self, name: str) -> Token | None:
-        """The token, if it was issued here and has not expired."""
+        """Return the token, if it was issued here and has not expired."""
         with self._lock:
             token = self._issued.get(name)
         return token if token is not None and token.expires_at > time.monotonic() else None
 
     def expire_all(self) -> None:
-        """Make every token issued so far invalid."""
+        """Make all tokens issued so far invalid."""
         with self._lock:
             self._issued.clear()
 
 
 def parse_basic(header: str | None) -> Login | None:
-    """User and password of an Authorization header; None if it holds none."""
+    """Return user and password of an `Authorization` header; None if it has none."""
     scheme, _, value = (header or "").partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -58,7 +58,7 @@ def parse_basic(header: str | None) -> Login | None:
 
 
 def knows_login(conduct: Conduct, login: Login) -> bool:
-    """Whether this is one of the users that the test has set."""
+    """Whether this is a user that the test has set, with the right password."""
     return login == conduct.require_user or login in conduct.private.values()
 
 
@@ -70,7 +70,7 @@ def may_read(conduct: Conduct, repository: str, login: Login | None) -> bool:
 
 
 def parse_scopes(scopes: Iterable[str]) -> list[str]:
-    """The repositories of the `repository:<name>:<actions>` scopes whose actions include a pull."""
+    """Return the repositories of the `repository:<name>:<actions>` scopes that allow pulls."""
     found = []
     for scope in " ".join(scopes).split():
         kind, _, rest = scope.partition(":")
@@ -81,6 +81,6 @@ def parse_scopes(scopes: Iterable[str]) -> list[str]:
 
 
 def write_challenge(scheme: str, fields: Mapping[str, str | None]) -> str:
-    """The value of a WWW-Authenticate header."""
+    """Return the value of a `WWW-Authenticate` header."""
     present = [f'{name}="{value}"' for name, value in fields.items() if value is not None]
     return f"{scheme} " + ",".join(present)

@@ -1,4 +1,4 @@
-"""Laws of the middleware: which failures are the client's, and which are ours."""
+"""Laws of the middleware: which failures count for the client, and which for the mirror."""
 
 import asyncio
 

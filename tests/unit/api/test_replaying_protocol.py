@@ -41,7 +41,7 @@ class Inner(asyncio.Protocol):
 
 
 class Site:
-    """A connection between the two."""
+    """A connection between a `Transport` and an `Inner`."""
 
     def __init__(self) -> None:
         self.metrics = Metrics()
@@ -112,7 +112,7 @@ def test_other_bytes_are_another_request(site: Site) -> None:
 
 
 async def test_only_what_is_current_is_repeated(site: Site) -> None:
-    """An answer that is not current is removed, until the handler has answered again."""
+    """An answer that is not current is removed, and then asked for again."""
     site.is_current = False
     assert not site.is_repeated()
     site.is_current = True

@@ -25,7 +25,7 @@ async def describe(folder: Path, mode: str, *, have: bytes = b"") -> str:
 
 
 async def test_a_complete_bundle_is_read_by_all_programs(tmp_path: Path) -> None:
-    """Nothing is missing, so the line names no program that cannot read it."""
+    """If all platforms are included, the line names no unable program."""
     assert "not by" not in await describe(tmp_path / "complete", "complete")
     assert "not by" not in await describe(tmp_path / "flat", "flat")
 
@@ -39,13 +39,13 @@ async def test_a_sparse_index_is_not_read_by_programs_that_take_all(tmp_path: Pa
 
 
 async def test_a_delta_is_read_by_entrepot_alone(tmp_path: Path) -> None:
-    """Other programs refuse a bundle without all layers, so the line names them."""
+    """Other programs cannot read a bundle without all layers, and are listed."""
     output = await describe(tmp_path, "complete", have=b"amd")
     assert output.startswith("readable by: entrepot bundle import; not by: docker load")
 
 
 async def test_images_of_docker_are_not_read_by_all_programs(tmp_path: Path) -> None:
-    """Programs that know only OCI's media types are listed as unable, with what helps."""
+    """Programs that know only OCI's media types are listed, with the cure."""
     async with open_filled(tmp_path) as filled:
         config = {"mediaType": "application/vnd.docker.container.image.v1+json"}
         config |= await filled.put_blob(b'{"os": "linux", "architecture": "amd64"}')
@@ -61,7 +61,7 @@ async def test_images_of_docker_are_not_read_by_all_programs(tmp_path: Path) -> 
 
 
 async def test_volumes_are_joined_first(tmp_path: Path) -> None:
-    """Volumes have to be joined for other programs, if these could read the one file."""
+    """Other programs need one file: the line says so if they could read it."""
     async with open_filled(tmp_path) as filled:
         image = await filled.put_image("docker.io/library/app:1", [b"layer"])
         plan = await plan_bundle(filled, ["docker.io/library/app:1"])

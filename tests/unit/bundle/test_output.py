@@ -1,4 +1,4 @@
-"""Where `bundle create` writes: with enough space, and beside other bundles."""
+"""Where `bundle create` writes: enough space, and other bundles in the same folder."""
 
 import asyncio
 import json

@@ -88,7 +88,7 @@ def test_an_image_for_another_platform_is_reported(create: Create, tmp_path: Pat
     """An image without an index is included for its platform, with a note."""
     words = ("single:1", "--platform", "linux/arm64")
     done = create(*words, "--json")
-    remark = "docker.io/library/single:1 is only for linux/amd64: taken as it is"
+    remark = "docker.io/library/single:1 is only for linux/amd64: it is used anyway"
     assert remark in done.stderr
     assert json.loads(done.stdout)["only_platform"] == {"docker.io/library/single:1": "linux/amd64"}
     assert "only for" not in create("single:1", "--platform", "linux/amd64").stderr

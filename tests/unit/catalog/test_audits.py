@@ -1,4 +1,4 @@
-"""Laws of the rows of audits: each auditor has a last pass of its own."""
+"""Laws of the rows of audits: each auditor has its own last pass."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,12 +17,12 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def test_there_was_no_pass_at_first(site: Site) -> None:
-    """An auditor that never began has an empty pass."""
+    """An auditor that never began a pass has an empty pass."""
     assert site.audits.find("steward") == Pass("", 0.0, 0.0)
 
 
 async def test_the_last_note_counts(site: Site) -> None:
-    """How far an auditor is replaces how far it was, and is no other auditor's."""
+    """A new record of a pass replaces the record of the same auditor only."""
     await site.audits.record("steward", Pass("sha256:a", 1.0))
     await site.audits.record("command", Pass("", 2.0, 3.0))
     await site.audits.record("steward", Pass("sha256:b", 1.0))
@@ -31,7 +31,7 @@ async def test_the_last_note_counts(site: Site) -> None:
 
 
 async def test_notes_outlive_the_process(site: Site) -> None:
-    """What one process noted, the next one goes on from."""
+    """Another process reads the pass that one process recorded."""
     await site.audits.record("steward", Pass("sha256:a", 1.5))
     async with Database(site.folder.catalog) as database:
         assert database.read("SELECT * FROM audits") == [("steward", "sha256:a", 1.5, 0.0)]

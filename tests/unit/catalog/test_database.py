@@ -30,7 +30,7 @@ async def insert(database: Database, digest: str) -> None:
 
 
 async def test_empty_file_is_migrated(path: Path) -> None:
-    """From nothing the newest schema is made, in WAL mode."""
+    """An empty file gets the newest schema, in WAL mode."""
     async with Database(path) as database:
         assert database.read("SELECT * FROM blobs") == []
 
@@ -39,7 +39,7 @@ async def test_empty_file_is_migrated(path: Path) -> None:
 
 
 async def test_migrating_again_changes_nothing(path: Path) -> None:
-    """What is up to date stays as it is, with all its rows."""
+    """A migration of an up-to-date catalog changes nothing, and keeps all rows."""
     async with Database(path) as database:
         await insert(database, "a")
     schema = ask(path, "SELECT sql FROM sqlite_master ORDER BY name")
@@ -51,14 +51,14 @@ async def test_migrating_again_changes_nothing(path: Path) -> None:
 
 
 async def test_many_may_migrate_at_once(path: Path) -> None:
-    """Several workers that start together make one schema, and none fails."""
+    """Several workers that start together make one schema, and no migration fails."""
     await asyncio.gather(*[asyncio.to_thread(migrate, path) for _ in range(6)])
     async with Database(path) as database:
         assert database.read("SELECT * FROM blobs") == []
 
 
 def test_newer_file_is_not_touched(path: Path) -> None:
-    """A catalog of a newer version is refused, and stays as it was to the byte."""
+    """A catalog of a newer version is refused, and not one byte of it changes."""
     migrate(path)
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 999")
@@ -73,7 +73,7 @@ def test_newer_file_is_not_touched(path: Path) -> None:
 
 
 def test_garbage_is_refused(path: Path) -> None:
-    """A file that is no catalog is the disk's fault, named, and stays as it was."""
+    """A file that is not a catalog raises a StoreError with its path, and is not changed."""
     path.write_bytes(b"no database at all, but long enough to be read as one" * 20)
     before = path.read_bytes()
 
@@ -84,14 +84,14 @@ def test_garbage_is_refused(path: Path) -> None:
 
 
 async def test_missing_folder_is_refused(tmp_path: Path) -> None:
-    """A catalog that cannot be made is the disk's fault too."""
+    """A catalog that cannot be made raises a StoreError."""
     with pytest.raises(StoreError):
         async with Database(tmp_path / "nowhere" / "catalog.db"):
             pass
 
 
 async def test_failing_change_leaves_nothing(path: Path) -> None:
-    """A change that fails half-way leaves no half, and the next one works."""
+    """A change that fails half-way is rolled back, and the next change succeeds."""
 
     def fail(rows: sqlite3.Connection) -> None:
         rows.execute(INSERT, ("half",))
@@ -105,7 +105,7 @@ async def test_failing_change_leaves_nothing(path: Path) -> None:
 
 
 async def test_impossible_change_is_a_store_error(path: Path) -> None:
-    """What SQLite refuses is the disk's refusal, and the next change works."""
+    """An error of SQLite becomes a StoreError, and the next change succeeds."""
     async with Database(path) as database:
         await insert(database, "a")
         with pytest.raises(StoreError, match="UNIQUE"):
@@ -134,21 +134,21 @@ async def test_full_disk_says_so(path: Path) -> None:
 
 
 async def test_changes_of_others_are_seen(path: Path) -> None:
-    """What another process wrote is there when its write returns."""
+    """After a write of another process has returned, its change is visible."""
     async with Database(path) as here, Database(path) as there:
         await insert(there, "a")
         assert here.read("SELECT digest FROM blobs") == [("a",)]
 
 
 async def test_own_changes_are_seen(path: Path) -> None:
-    """What this process wrote is there when the write returns."""
+    """After a write of this process has returned, its change is visible."""
     async with Database(path) as database:
         await insert(database, "a")
         assert database.read("SELECT digest FROM blobs") == [("a",)]
 
 
 async def test_writers_take_turns(path: Path) -> None:
-    """Many changes from two processes at once all happen."""
+    """Many changes by two processes at once are all made."""
     async with Database(path) as here, Database(path) as there:
         names = [f"{side}{number}" for number in range(50) for side in "ab"]
         await asyncio.gather(*[insert(here if n[0] == "a" else there, n) for n in names])
@@ -156,13 +156,13 @@ async def test_writers_take_turns(path: Path) -> None:
 
 
 async def test_closed_catalog_refuses(path: Path) -> None:
-    """A catalog that is not open is an error, not a crash."""
+    """A query of a catalog that is not open raises a StoreError."""
     with pytest.raises(StoreError, match="not open"):
         Database(path).read("SELECT 1")
 
 
 async def test_a_survey_is_of_one_moment(path: Path) -> None:
-    """What others write while much is read is not seen in the middle of it."""
+    """A survey does not see what another process writes during the survey."""
     async with Database(path) as here, Database(path) as there:
         await insert(there, "before")
         loop = asyncio.get_running_loop()
@@ -180,7 +180,7 @@ async def test_a_survey_is_of_one_moment(path: Path) -> None:
 
 
 async def test_an_impossible_survey_is_a_store_error(path: Path) -> None:
-    """What SQLite cannot read is a store error, and the next survey goes on."""
+    """An error of SQLite in a survey becomes a StoreError; the next one succeeds."""
     async with Database(path) as database:
         with pytest.raises(StoreError, match="no such table"):
             await database.survey(lambda rows: rows.execute("SELECT * FROM strangers"))
@@ -188,7 +188,7 @@ async def test_an_impossible_survey_is_a_store_error(path: Path) -> None:
 
 
 async def test_a_copy_has_what_there_was(path: Path) -> None:
-    """A copy is a catalog of its own: whole, with what was in the log, and what comes later not."""
+    """A copy is a complete catalog with the rows of the log; later writes are not in it."""
     other = path.with_name("copy.db")
     async with Database(path) as database:
         await insert(database, "a")

@@ -1,4 +1,4 @@
-"""Laws of removals: what goes is all that only the removed image needed, and nothing else."""
+"""Laws of removals: only what no other image needs is deleted."""
 
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -33,7 +33,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 def attached_tag(image: Image, suffix: str = ".sig") -> str:
-    """Return the tag by which cosign names what belongs to an image."""
+    """Return the tag by which cosign names a signature of a manifest."""
     return f"sha256-{image.digest.encoded}{suffix}"
 
 
@@ -59,7 +59,7 @@ async def plan(site: Site, *names: str | Digest, repository: Repository = HERE) 
 
 
 async def test_an_image_goes_with_its_blobs(site: Site) -> None:
-    """Of an image that shares nothing the manifest and all blobs go, with their sizes."""
+    """If an image shares nothing, its manifest and all its blobs are deleted."""
     await site.pull(HERE, AMD, "1")
     assert await plan(site, "1") == Deletion(
         HERE, frozenset({Tag("1")}), frozenset({AMD.digest}), sizes_of(AMD)
@@ -67,7 +67,7 @@ async def test_an_image_goes_with_its_blobs(site: Site) -> None:
 
 
 async def test_planning_changes_nothing(site: Site) -> None:
-    """A plan is only said: planned twice, it is the same."""
+    """A plan changes nothing: a second plan is the same."""
     await site.pull(HERE, INDEX, "1")
     await site.pull(HERE, AMD)
     before = await site.images.load()
@@ -76,7 +76,7 @@ async def test_planning_changes_nothing(site: Site) -> None:
 
 
 async def test_an_unknown_tag_removes_only_itself(site: Site) -> None:
-    """What is not there takes nothing with it; a row that a crash left still goes."""
+    """A tag without a manifest is deleted alone, also if a crash left its row."""
     await site.pull(HERE, AMD, "1")
     removal = await plan(site, "2")
     assert (removal.manifests, removal.blobs) == (frozenset(), {})
@@ -85,7 +85,7 @@ async def test_an_unknown_tag_removes_only_itself(site: Site) -> None:
 
 
 async def test_a_manifest_with_another_tag_stays(site: Site) -> None:
-    """Of two tags on one manifest the first to go takes nothing along, the last takes all."""
+    """A manifest with two tags is deleted only together with the last tag."""
     await site.pull(HERE, AMD, "1", "2")
 
     first = await plan(site, "1")
@@ -97,7 +97,7 @@ async def test_a_manifest_with_another_tag_stays(site: Site) -> None:
 
 
 async def test_a_manifest_goes_with_all_its_tags(site: Site) -> None:
-    """Removing by digest removes every name of it, and no other name."""
+    """A removal by digest deletes all tags of this manifest, and no other tag."""
     await site.pull(HERE, AMD, "1", "2")
     await site.pull(HERE, OTHER, "3")
     removal = await plan(site, AMD.digest)
@@ -106,7 +106,7 @@ async def test_a_manifest_goes_with_all_its_tags(site: Site) -> None:
 
 
 async def test_shared_layers_stay(site: Site) -> None:
-    """A layer that another image has stays; with both images it goes."""
+    """A layer of two images is deleted only if both images are removed."""
     await site.pull(HERE, AMD, "1")
     await site.pull(THERE, OTHER, "1")
     shared = Digest.of(b"shared")
@@ -118,7 +118,7 @@ async def test_shared_layers_stay(site: Site) -> None:
 
 
 async def test_an_index_takes_its_manifests_along(site: Site) -> None:
-    """All that is under an index goes with it, whether or not all of it was ever pulled."""
+    """Everything below an index is deleted with it, even if it was never pulled."""
     await site.pull(HERE, INDEX, "1")
     await site.pull(HERE, AMD)
 
@@ -129,7 +129,7 @@ async def test_an_index_takes_its_manifests_along(site: Site) -> None:
 
 
 async def test_a_child_with_a_name_or_an_index_of_its_own_stays(site: Site) -> None:
-    """What a tag or another index of the repository leads to is not removed with an index."""
+    """A child stays if a tag or another index of the repository leads to it."""
     second = make_index(ARM, kind="second")
     for image, tag in ((INDEX, "1"), (AMD, "amd"), (second, "2")):
         await site.pull(HERE, image, tag)
@@ -141,7 +141,7 @@ async def test_a_child_with_a_name_or_an_index_of_its_own_stays(site: Site) -> N
 
 
 async def test_a_child_stays_with_its_index(site: Site) -> None:
-    """A manifest that an index which stays refers to is not removed from under it."""
+    """A manifest is not removed if an index that stays lists it."""
     await site.pull(HERE, INDEX, "1")
     await site.pull(HERE, AMD, "amd")
     by_tag = await plan(site, "amd")
@@ -151,7 +151,7 @@ async def test_a_child_stays_with_its_index(site: Site) -> None:
 
 
 async def test_diamonds_go_whole(site: Site) -> None:
-    """A child of two indexes goes when both do, in whatever order they are looked at."""
+    """A child of two indexes is deleted with both, in any order of the indexes."""
     inner = make_index(AMD, kind="inner")
     outer = make_index(AMD, inner, ARM, kind="outer")
     for image in (inner, AMD, ARM):
@@ -161,7 +161,7 @@ async def test_diamonds_go_whole(site: Site) -> None:
 
 
 async def test_signatures_by_tag_go_along(site: Site) -> None:
-    """What cosign named after an image goes with it, and what belongs to that, but no near name."""
+    """Signatures and their signatures are deleted too, but no tag with a similar name."""
     signature, deeper = make_image(b"signature"), make_image(b"deeper")
     await site.pull(HERE, AMD, "1")
     await site.pull(HERE, signature, attached_tag(AMD), attached_tag(AMD, ""))
@@ -176,7 +176,7 @@ async def test_signatures_by_tag_go_along(site: Site) -> None:
 
 
 async def test_signatures_of_what_stays_stay(site: Site) -> None:
-    """A tag that goes from an image with a second tag leaves its signatures alone."""
+    """If an image keeps a second tag, its signatures stay."""
     await site.pull(HERE, AMD, "1", "2")
     await site.pull(HERE, make_image(b"signature"), attached_tag(AMD))
     removal = await plan(site, "1")
@@ -184,7 +184,7 @@ async def test_signatures_of_what_stays_stay(site: Site) -> None:
 
 
 async def test_referrers_go_along(site: Site) -> None:
-    """What has a removed manifest as its subject goes too, unless a tag leads there."""
+    """Manifests whose subject is removed are deleted too, unless a tag leads to them."""
     proof = make_image(b"proof", subject=AMD)
     kept = make_image(b"kept", subject=AMD)
     await site.pull(HERE, AMD, "1")
@@ -194,7 +194,7 @@ async def test_referrers_go_along(site: Site) -> None:
 
 
 async def test_another_repository_keeps_the_bytes(site: Site) -> None:
-    """A manifest that two repositories hold is forgotten in one, and no byte of it goes."""
+    """If two repositories have a manifest, only one loses it; its bytes stay."""
     for repository in (HERE, THERE):
         await site.pull(repository, INDEX, "1")
         await site.pull(repository, AMD)
@@ -210,14 +210,14 @@ async def test_another_repository_keeps_the_bytes(site: Site) -> None:
 
 
 async def test_what_an_index_elsewhere_names_stays(site: Site) -> None:
-    """A manifest that is only promised by another repository's index keeps its bytes."""
+    """The bytes of a manifest stay if an index of another repository lists it."""
     await site.pull(THERE, INDEX, "1")
     await site.pull(HERE, AMD, "1")
     assert AMD.digest not in (await plan(site, "1")).blobs
 
 
 async def test_applying_forgets_every_row(site: Site) -> None:
-    """Names, holdings, pulls, links and manifests go; what others have is untouched."""
+    """Rows of the removed image are deleted; the rows of other images do not change."""
     await site.pull(HERE, OTHER, "2")
     before = await site.images.load()
     await site.pull(HERE, INDEX, "1")
@@ -236,7 +236,7 @@ async def test_applying_forgets_every_row(site: Site) -> None:
 
 
 async def test_what_was_pulled_meanwhile_is_needed_again(site: Site) -> None:
-    """A blob of a removal that a new image has come to need is unneeded no more."""
+    """A blob of a removal is not deleted if a new image needs it by now."""
     await site.pull(HERE, AMD, "1")
     removal = await plan(site, "1")
     await site.pull(THERE, OTHER, "1")

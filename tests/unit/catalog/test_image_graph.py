@@ -1,4 +1,4 @@
-"""Laws of the picture of all images: each name once, each link, and what of it is stored."""
+"""Laws of the graph of all images: names, references, and what is stored."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -38,19 +38,19 @@ def by_digest(image: Image) -> tuple[str, str, str]:
 
 
 async def test_nothing_is_known_of_an_empty_folder(site: Site) -> None:
-    """Where nothing was pulled there is no image, and nothing else."""
+    """The graph of an empty catalog is empty."""
     assert await site.images.load() == Graph((), {}, {}, {})
 
 
 async def test_every_tag_is_a_name(site: Site) -> None:
-    """Two tags on one manifest are two names of it, and its digest is none."""
+    """Two tags on one manifest are two names; then its digest is not a name."""
     await site.pull(HERE, AMD, "1", "latest")
     digest = str(AMD.digest)
     assert await draw_names(site) == [(str(HERE), "1", digest), (str(HERE), "latest", digest)]
 
 
 async def test_what_has_no_other_name_is_named_by_its_digest(site: Site) -> None:
-    """A manifest that was pulled by digest has a name; so has what a tag led to before it moved."""
+    """A manifest to which no tag and no index leads is named by its digest."""
     await site.pull(HERE, AMD, "1")
     assert by_digest(AMD) not in await draw_names(site)
     await site.pull(HERE, ARM, "1")
@@ -59,7 +59,7 @@ async def test_what_has_no_other_name_is_named_by_its_digest(site: Site) -> None
 
 
 async def test_the_manifests_of_an_index_are_no_names(site: Site) -> None:
-    """A child is found under its index, where the repository has that; elsewhere it is a name."""
+    """A child is not a name in a repository that has its index; in others it is."""
     await site.pull(HERE, INDEX, "1")
     await site.pull(HERE, AMD)
     await site.pull(THERE, AMD)
@@ -71,7 +71,7 @@ async def test_the_manifests_of_an_index_are_no_names(site: Site) -> None:
 
 
 async def test_pulls_are_of_one_repository(site: Site) -> None:
-    """An image was pulled when its own repository was asked for it, not another one."""
+    """A pull counts only for the image of the repository that was pulled from."""
     for repository, now in ((HERE, 1000.0), (THERE, 2000.0)):
         site.now = now
         await site.pull(repository, AMD, "1")
@@ -88,7 +88,7 @@ async def test_pulls_are_of_one_repository(site: Site) -> None:
 
 
 async def test_links_and_sizes_are_those_recorded(site: Site) -> None:
-    """Links say what is a manifest, sizes are of what is stored, manifests included."""
+    """References say whether they lead to a manifest; sizes are of stored blobs."""
     await site.pull(HERE, INDEX, "1")
     await site.pull(HERE, ARM)
 
@@ -110,7 +110,7 @@ async def test_links_and_sizes_are_those_recorded(site: Site) -> None:
 
 
 async def test_reach_is_all_under_it_once(site: Site) -> None:
-    """All that roots lead to comes once, shared and overlapping or not; unknown children too."""
+    """Everything below the roots is yielded once, also unknown children."""
     await site.pull(HERE, INDEX)
     await site.pull(HERE, AMD)
     graph = await site.images.load()

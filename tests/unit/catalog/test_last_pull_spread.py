@@ -38,7 +38,7 @@ async def test_an_index_warms_all_that_is_under_it(site: Site) -> None:
 
 
 async def test_another_repository_cannot_have_its_images_kept(site: Site) -> None:
-    """A pin keeps the signatures that its own repository has; anybody may name a subject."""
+    """A pin keeps the signatures of its own repository only."""
     await site.pull(HERE, AMD, "1")
     ours = make_image(b"our-signature", subject=AMD)
     theirs = make_image(b"their-config", b"their-large-layer", subject=AMD)

@@ -1,4 +1,4 @@
-"""Laws of last uses: each repository's own, the later of seen and pulled."""
+"""Laws of the last use: it is per repository, and the later of the first seen and the last pull."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,12 +19,12 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def test_nothing_was_used_of_nothing(site: Site) -> None:
-    """Where nothing is held there is no use."""
+    """An empty catalog has no last uses."""
     assert await site.uses.list_all() == LastUses({}, [])
 
 
 async def test_the_later_of_seen_and_pulled_counts(site: Site) -> None:
-    """What was pulled after it came was used then, and whatever else when it came."""
+    """The last use is the last pull, or when the manifest came if it was not pulled."""
     site.now = 100.0
     for image in (AMD, ARM):
         await site.pull(HERE, image)
@@ -34,7 +34,7 @@ async def test_the_later_of_seen_and_pulled_counts(site: Site) -> None:
 
 
 async def test_uses_are_of_one_repository(site: Site) -> None:
-    """A pull from one repository is no use of another's, though the bytes are the same."""
+    """A pull from one repository is not a use in another with the same manifest."""
     for repository in (HERE, THERE):
         await site.pull(repository, AMD)
     await site.note_pulls((THERE, AMD.digest, 5000.0))
@@ -43,7 +43,7 @@ async def test_uses_are_of_one_repository(site: Site) -> None:
 
 
 async def test_indexes_are_paired_with_their_manifests(site: Site) -> None:
-    """An index is paired with each of its manifests, known or not, and with no blob."""
+    """An index is paired with all manifests that it lists, and with no blob."""
     await site.pull(HERE, INDEX, "1")
     await site.pull(HERE, ARM)
     indexes = (await site.uses.list_all()).indexes

@@ -1,4 +1,4 @@
-"""Laws of migrations: from the oldest version every row comes along, or nothing happens at all."""
+"""Laws of migrations: all rows of the oldest version are kept, or nothing is changed."""
 
 import sqlite3
 from contextlib import closing
@@ -56,7 +56,7 @@ def as_row(row: tuple[object, ...]) -> tuple[object, ...]:
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """A catalog as the first version left it."""
+    """A catalog as the first version wrote it."""
     path = tmp_path / "catalog.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as rows:
         rows.execute("PRAGMA journal_mode = WAL")
@@ -80,14 +80,14 @@ def ask(path: Path, query: str) -> list[tuple[object, ...]]:
 
 
 def dump(path: Path) -> list[str]:
-    """All that is in a catalog, its schema and its version."""
+    """Return all rows of a catalog, its schema and its version."""
     with closing(sqlite3.connect(path)) as rows:
         return [*rows.iterdump(), str(rows.execute("PRAGMA user_version").fetchone())]
 
 
 @pytest.mark.parametrize("table", sorted(ROWS.keys() - {"blobs"}))
 def test_every_row_comes_along(old: Path, table: str) -> None:
-    """What the oldest version knew is known afterwards, to the last column."""
+    """After a migration all columns of all old rows are still there."""
     migrate(old)
     width = len(ROWS[table][0])
     found = [row[:width] for row in ask(old, f"SELECT * FROM {table}")]
@@ -95,7 +95,7 @@ def test_every_row_comes_along(old: Path, table: str) -> None:
 
 
 def test_manifests_are_counted_as_blobs(old: Path) -> None:
-    """Manifests are recorded as blobs, once each, last used when a repository last got them."""
+    """Each manifest becomes one blob, last used when a repository last got it."""
     migrate(old)
     wanted = sorted(map(as_row, [*ROWS["blobs"], *MANIFESTS]))
     assert sorted(ask(old, "SELECT * FROM blobs")) == wanted
@@ -103,7 +103,7 @@ def test_manifests_are_counted_as_blobs(old: Path) -> None:
 
 
 def test_an_empty_old_catalog_uses_nothing(tmp_path: Path) -> None:
-    """A catalog that never had a row has one that says 0."""
+    """A catalog without rows gets a usage of 0."""
     path = tmp_path / "catalog.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as rows:
         rows.executescript(read_script(1))
@@ -115,7 +115,7 @@ def test_an_empty_old_catalog_uses_nothing(tmp_path: Path) -> None:
 
 
 def test_pulls_of_before_keep_the_names_of_today(old: Path) -> None:
-    """Who pulled was not known: what it was is named by its tags, and else by its digest."""
+    """Old pulls have no client, and the current tags as names, or else the digest."""
     with closing(sqlite3.connect(old, isolation_level=None)) as rows:
         rows.executescript(read_script(2))
         rows.execute("PRAGMA user_version = 2")
@@ -136,7 +136,7 @@ def test_pulls_of_before_keep_the_names_of_today(old: Path) -> None:
 
 
 def test_both_records_of_pulls_become_one(old: Path) -> None:
-    """Every image keeps the time of its last pull, whichever of the two former tables had it."""
+    """The time of the last pull is kept, from whichever of the two old tables had it."""
     with closing(sqlite3.connect(old, isolation_level=None)) as rows:
         for number in (2, 3, 4, 5):
             rows.executescript(read_script(number))
@@ -158,7 +158,7 @@ def test_both_records_of_pulls_become_one(old: Path) -> None:
 
 
 async def test_what_was_known_can_be_asked_for(old: Path) -> None:
-    """The nouns of the catalog read old rows as if they had written them."""
+    """The classes of the catalog can read the old rows."""
     async with Database(old) as opened:
         manifests, blobs = ManifestCatalog(opened), BlobAccessCatalog(opened)
         tag = manifests.find_tag(HERE, Tag("1.0"))
@@ -176,7 +176,7 @@ async def test_what_was_known_can_be_asked_for(old: Path) -> None:
 
 
 async def test_old_rows_can_be_evicted_to_the_last(old: Path) -> None:
-    """Everything that was stored can go, and then nothing is used."""
+    """All old blobs can be evicted, and then the usage is 0."""
     async with Database(old) as opened:
         room = UsageCatalog(opened)
         coldest = await room.list_coldest()
@@ -198,7 +198,7 @@ async def test_old_rows_can_be_evicted_to_the_last(old: Path) -> None:
 def test_a_migration_that_fails_leaves_the_old_version(
     old: Path, monkeypatch: pytest.MonkeyPatch, harm: str, place: float
 ) -> None:
-    """Wherever it fails nothing of it is kept, and the next try does all of it."""
+    """A failed migration changes nothing, and the next try makes all of it."""
     before = dump(old)
     statements = read_script(2).split(";")
     middle = round(place * (len(statements) - 1))
@@ -216,7 +216,7 @@ def test_a_migration_that_fails_leaves_the_old_version(
 
 
 def test_migrating_an_old_one_twice_is_harmless(old: Path) -> None:
-    """What has been migrated is counted no second time."""
+    """A second migration does not count any blob again."""
     migrate(old)
     before = dump(old)
     migrate(old)
@@ -224,7 +224,7 @@ def test_migrating_an_old_one_twice_is_harmless(old: Path) -> None:
 
 
 def test_a_migrated_catalog_is_like_a_new_one(old: Path, tmp_path: Path) -> None:
-    """However a catalog came to be, its tables are the same."""
+    """A migrated catalog and a new one have the same tables."""
     new = tmp_path / "new.db"
     migrate(old)
     migrate(new)
@@ -234,7 +234,7 @@ def test_a_migrated_catalog_is_like_a_new_one(old: Path, tmp_path: Path) -> None
 
 
 def test_migrations_are_numbered_without_gap_or_twin() -> None:
-    """Of two with one number only one would ever be carried out."""
+    """Each number from 1 on has one migration: of two, only one would run."""
     names = sorted(file.name for file in (files("registry.catalog") / "migrations").iterdir())
     numbers = [int(name.partition("_")[0]) for name in names if name.endswith(".sql")]
 

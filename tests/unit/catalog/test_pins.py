@@ -1,4 +1,4 @@
-"""Laws of pins: what is pinned stays, with all under it and all that refers to it; nothing else."""
+"""Laws of pins: a pin keeps an image, all below it, and what refers to it; and nothing else."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -45,7 +45,7 @@ def all_of(*images: Image) -> set[Digest]:
 
 
 async def test_a_pin_is_found_as_it_was_put(site: Site) -> None:
-    """A pin has its name, its roots and its time."""
+    """A pin that is read has the name, roots and time with which it was put."""
     roots = (Root(AMD.digest, True, "linux/amd64"), Root(INDEX.digest, False))
     await site.put_pin(HERE, TAG, roots, 5.0)
 
@@ -56,7 +56,7 @@ async def test_a_pin_is_found_as_it_was_put(site: Site) -> None:
 
 
 async def test_pinning_again_forgets_the_former_image(site: Site) -> None:
-    """A name is pinned to one image: what it was pinned to before may go."""
+    """A second pin of a name replaces the first; the first image may be evicted."""
     await site.pull(HERE, AMD)
     await site.pull(HERE, ARM)
     await site.put_pin(HERE, TAG, [deep(AMD)], 1.0)
@@ -67,7 +67,7 @@ async def test_pinning_again_forgets_the_former_image(site: Site) -> None:
 
 
 async def test_unpinning_is_of_one_name(site: Site) -> None:
-    """An image that two names pin stays until both are unpinned, and then it may go."""
+    """An image with two pins is kept until both are removed."""
     await site.pull(HERE, AMD)
     names = [(HERE, TAG), (THERE, TAG)]
     for name in names:
@@ -81,7 +81,7 @@ async def test_unpinning_is_of_one_name(site: Site) -> None:
 
 
 async def test_pins_are_listed_by_name(site: Site) -> None:
-    """Pins by tag and by digest, of several repositories, come in the order of their names."""
+    """Pins by tag and by digest, of several repositories, are listed in the order of names."""
     for repository, reference in ((THERE, TAG), (HERE, AMD.digest), (HERE, Tag("0"))):
         await site.put_pin(repository, reference, [deep(AMD)], 1.0)
     assert [pin.name for pin in site.pins.list_all()] == [
@@ -92,7 +92,7 @@ async def test_pins_are_listed_by_name(site: Site) -> None:
 
 
 async def test_a_deep_pin_keeps_all_under_it(site: Site) -> None:
-    """Of an index that is pinned nothing is evicted: manifests, configs and layers stay."""
+    """If an index is pinned, its manifests, configs and layers are not evicted."""
     for image in (AMD, ARM, INDEX, OTHER):
         await site.pull(HERE, image)
     await site.put_pin(HERE, TAG, [deep(INDEX)], 1.0)
@@ -104,7 +104,7 @@ async def test_a_deep_pin_keeps_all_under_it(site: Site) -> None:
 
 
 async def test_a_pin_of_a_platform_keeps_only_that(site: Site) -> None:
-    """The index and one platform's image stay; the other platform may go, its shared layer not."""
+    """A pin of one platform keeps the index and that platform, with shared layers."""
     for image in (AMD, ARM, INDEX):
         await site.pull(HERE, image)
     await site.put_pin(HERE, TAG, [Root(INDEX.digest, False), deep(AMD)], 1.0)
@@ -112,7 +112,7 @@ async def test_a_pin_of_a_platform_keeps_only_that(site: Site) -> None:
 
 
 async def test_what_comes_later_is_pinned_too(site: Site) -> None:
-    """A child that was not known when its index was pinned stays from when it is pulled."""
+    """A child that is pulled after its index was pinned is kept too."""
     await site.pull(HERE, INDEX)
     await site.put_pin(HERE, TAG, [deep(INDEX)], 1.0)
     await site.pull(HERE, ARM)
@@ -120,7 +120,7 @@ async def test_what_comes_later_is_pinned_too(site: Site) -> None:
 
 
 async def test_signatures_of_the_pinned_stay(site: Site) -> None:
-    """What refers to a pinned image, and what refers to that, is not evicted."""
+    """Manifests that refer to a pinned image are kept, and those that refer to them."""
     signature = make_image(b"signature", b"signed", subject=AMD)
     proof = make_image(b"proof", subject=signature)
     stranger = make_image(b"stranger", subject=OTHER)
@@ -131,7 +131,7 @@ async def test_signatures_of_the_pinned_stay(site: Site) -> None:
 
 
 async def test_a_shallow_pin_keeps_no_signature(site: Site) -> None:
-    """Of an index pinned for a platform only, what describes the index itself may go."""
+    """A pin of one platform does not keep the signatures of the index."""
     signature = make_image(b"signature", subject=INDEX)
     for image in (INDEX, AMD, signature):
         await site.pull(HERE, image)
@@ -140,7 +140,7 @@ async def test_a_shallow_pin_keeps_no_signature(site: Site) -> None:
 
 
 async def test_a_name_that_moved_is_kept_by_its_pin(site: Site) -> None:
-    """The pin's own tag is kept, although it leads elsewhere by then."""
+    """A pin keeps its own tag even if the tag leads to another image by now."""
     await site.pull(HERE, AMD, "1")
     await site.put_pin(HERE, TAG, [deep(AMD)], 1.0)
     await site.pull(HERE, ARM, "1")
@@ -152,7 +152,7 @@ async def test_a_name_that_moved_is_kept_by_its_pin(site: Site) -> None:
 
 
 async def test_a_pin_is_found_by_what_it_keeps(site: Site) -> None:
-    """Roots, children and referrers lead to their pin; other platforms and images lead to none."""
+    """Roots, children and referrers lead to their pin; other images do not."""
     signature = make_image(b"signature", subject=AMD)
     for image in (INDEX, AMD, ARM, signature, OTHER):
         await site.pull(HERE, image)
@@ -166,7 +166,7 @@ async def test_a_pin_is_found_by_what_it_keeps(site: Site) -> None:
 
 
 async def test_a_pin_counts_in_its_repository(site: Site) -> None:
-    """What another repository pins is none of this one's business: the bytes stay for that."""
+    """A pin does not forbid removals in another repository, but keeps the bytes."""
     await site.pull(HERE, AMD)
     await site.put_pin(THERE, TAG, [deep(AMD)], 1.0)
     pins = await site.database.survey(lambda rows: index_pins(rows, [HERE, THERE]))

@@ -1,4 +1,4 @@
-"""Laws of a catalog that cannot be used: it is put aside, whole, and a new one is made."""
+"""Laws of a catalog that cannot be used: it is renamed unchanged, and a new one is made."""
 
 import sqlite3
 from contextlib import closing
@@ -19,7 +19,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def is_lost(path: Path) -> bool:
-    """Prepare a catalog, and tell whether it is a new one."""
+    """Prepare a catalog, and return whether it is a new one."""
     told: list[bool] = []
     prepare(path, lambda: told.append(True))
     return bool(told)
@@ -60,7 +60,7 @@ DROP = drop_table
 
 @pytest.mark.parametrize("is_empty", [True, False])
 def test_without_a_catalog_a_new_one_is_made(path: Path, is_empty: bool) -> None:
-    """Where there is no file, or an empty one, there is a new catalog, and it is said to be new."""
+    """If the file is missing or empty, a new catalog is made and reported as lost."""
     if is_empty:
         path.touch()
     assert is_lost(path)
@@ -69,7 +69,7 @@ def test_without_a_catalog_a_new_one_is_made(path: Path, is_empty: bool) -> None
 
 
 def test_a_catalog_in_use_is_left_alone(path: Path) -> None:
-    """What can be used keeps its rows, those in its log too, and is not said to be new."""
+    """A usable catalog keeps all rows, also those in its log, and is not lost."""
     migrate(path)
     writer = sqlite3.connect(path, isolation_level=None)
     writer.execute(INSERT)
@@ -81,7 +81,7 @@ def test_a_catalog_in_use_is_left_alone(path: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [break_header, break_schema, cut, write_garbage, DROP])
 def test_what_cannot_be_used_is_put_aside(path: Path, spoil: object) -> None:
-    """A spoilt file is kept as it was beside a new catalog that knows nothing."""
+    """A damaged file is renamed without a change, and the new catalog is empty."""
     migrate(path)
     ask(path, INSERT)
     spoil(path)  # type: ignore[operator]
@@ -106,7 +106,7 @@ def test_the_log_of_a_spoilt_catalog_spoils_no_new_one(path: Path) -> None:
 
 
 def test_a_catalog_of_a_newer_version_is_not_touched(path: Path) -> None:
-    """What a newer version wrote is no spoilt file: it is refused, and nothing is put aside."""
+    """A newer catalog is refused and not renamed, since it is not damaged."""
     migrate(path)
     ask(path, "PRAGMA user_version = 99")
     with pytest.raises(StoreTooNew):
@@ -115,7 +115,7 @@ def test_a_catalog_of_a_newer_version_is_not_touched(path: Path) -> None:
 
 
 async def test_a_former_version_is_migrated_not_replaced(path: Path) -> None:
-    """A catalog without the newest tables is of a former version: its rows are kept."""
+    """A catalog without the newest tables is migrated and keeps its rows."""
     (first,) = (files("registry.catalog") / "migrations").glob("0001_*.sql")
     with closing(sqlite3.connect(path)) as rows:
         rows.executescript(first.read_text(encoding="utf-8"))

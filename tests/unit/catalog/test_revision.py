@@ -1,4 +1,4 @@
-"""Laws of the revision: it grows when a remembered manifest may be wrong, and else it does not."""
+"""Laws of the revision: it grows only when a manifest in memory may be out of date."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ async def remove(site: Site) -> None:
     ],
 )
 async def test_a_change_of_what_is_known_counts(site: Site, act: Act) -> None:
-    """The revision is greater after any change by which a remembered manifest becomes wrong."""
+    """The revision grows with each change that makes a manifest in memory wrong."""
     before = site.manifests.read_revision()
     await act(site)
     assert site.manifests.read_revision() > before
@@ -50,7 +50,7 @@ async def test_a_change_of_what_is_known_counts(site: Site, act: Act) -> None:
     ],
 )
 async def test_other_changes_do_not_count(site: Site, act: Act) -> None:
-    """The revision stays when every remembered manifest is still right."""
+    """Other changes do not change the revision."""
     before = site.manifests.read_revision()
     await act(site)
     assert before == site.manifests.read_revision()

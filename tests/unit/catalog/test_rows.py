@@ -1,4 +1,4 @@
-"""Laws of what the catalog knows: manifests, tags, and who may have which blob."""
+"""Laws of rows about manifests, tags, and which repository may serve which blob."""
 
 import json
 import sqlite3
@@ -57,7 +57,7 @@ def blobs(database: Database) -> BlobAccessCatalog:
 
 
 async def test_tag_leads_where_it_was_recorded(manifests: ManifestCatalog) -> None:
-    """A tag leads to what was recorded last, in its repository only."""
+    """A tag leads to the manifest that was recorded last, in its repository only."""
     first, second = image(), image(LAYER)
     await manifests.record(HERE, first, LATEST, 1.0)
     await manifests.record(HERE, second, LATEST, 2.0)
@@ -68,14 +68,14 @@ async def test_tag_leads_where_it_was_recorded(manifests: ManifestCatalog) -> No
 
 
 async def test_confirming_moves_only_the_time(manifests: ManifestCatalog) -> None:
-    """A tag that has not moved is as fresh as its last check."""
+    """A confirmed tag has a new time, and leads to the same manifest."""
     await manifests.record(HERE, image(), LATEST, 1.0)
     await manifests.confirm_tag(HERE, LATEST, 9.0)
     assert TagRecord(image().digest, 9.0) == manifests.find_tag(HERE, LATEST)
 
 
 async def test_manifest_by_digest_needs_no_tag(manifests: ManifestCatalog) -> None:
-    """A manifest pulled by digest is held, and no tag appears."""
+    """A manifest that was pulled by digest is recorded without a tag."""
     await manifests.record(HERE, image(), None, 1.0)
 
     assert manifests.find_held(HERE, image().digest) == media_types.OCI_MANIFEST
@@ -83,7 +83,7 @@ async def test_manifest_by_digest_needs_no_tag(manifests: ManifestCatalog) -> No
 
 
 async def test_manifest_is_held_by_its_repository_only(manifests: ManifestCatalog) -> None:
-    """Bytes are shared, permission is not: another repository does not hold it."""
+    """A manifest of one repository is not a manifest of another."""
     await manifests.record(HERE, image(), LATEST, 1.0)
 
     assert manifests.find_held(THERE, image().digest) is None
@@ -91,7 +91,7 @@ async def test_manifest_is_held_by_its_repository_only(manifests: ManifestCatalo
 
 
 async def test_children_are_promised_to_the_repository(manifests: ManifestCatalog) -> None:
-    """The children of an index are promised where the index is held, and not held yet."""
+    """Children of an index are listed children, but not yet held manifests."""
     child = image(LAYER)
     await manifests.record(HERE, index(child), LATEST, 1.0)
 
@@ -102,7 +102,7 @@ async def test_children_are_promised_to_the_repository(manifests: ManifestCatalo
 
 
 async def test_recording_again_changes_nothing(manifests: ManifestCatalog) -> None:
-    """The same manifest in a second repository keeps its rows and adds a holder."""
+    """A second repository with the same manifest adds only a row that it has it."""
     for repository in (HERE, THERE, HERE):
         await manifests.record(repository, image(LAYER), LATEST, 1.0)
     assert [str(HERE), str(THERE)] == manifests.list_repositories()
@@ -116,7 +116,7 @@ async def test_tags_are_in_ascii_order(manifests: ManifestCatalog) -> None:
 
 
 async def test_referrers_are_found(manifests: ManifestCatalog) -> None:
-    """What names a subject is listed for it, in the repository that has it."""
+    """Manifests with a subject are listed for the subject, in their own repository."""
     subject = image()
     signature = image(
         OTHER,
@@ -137,14 +137,14 @@ async def test_referrers_are_found(manifests: ManifestCatalog) -> None:
 
 
 async def test_unknown_blob_has_no_size(blobs: BlobAccessCatalog) -> None:
-    """What no manifest names is not known, though its bytes may be stored."""
+    """A blob that no manifest refers to has no size here, even if it is stored."""
     assert blobs.find_size(HERE, LAYER) is None
 
 
 async def test_blob_is_known_through_its_manifest(
     manifests: ManifestCatalog, blobs: BlobAccessCatalog
 ) -> None:
-    """A manifest makes its config and layers known to its own repository, with their sizes."""
+    """A repository may serve the config and the layers of its manifests."""
     await manifests.record(HERE, image(LAYER), LATEST, 1.0)
 
     assert blobs.find_size(HERE, LAYER) == 100
@@ -156,7 +156,7 @@ async def test_blob_is_known_through_its_manifest(
 async def test_index_makes_no_blob_known(
     manifests: ManifestCatalog, blobs: BlobAccessCatalog
 ) -> None:
-    """Holding an index is not holding its children: neither they nor their layers are blobs."""
+    """An index does not allow its repository to serve the layers of its children."""
     child = image(LAYER)
     await manifests.record(THERE, child, None, 1.0)
     await manifests.record(HERE, index(child), LATEST, 1.0)
@@ -166,7 +166,7 @@ async def test_index_makes_no_blob_known(
 
 
 async def test_grant_is_for_one_repository(blobs: BlobAccessCatalog) -> None:
-    """What the upstream says a repository has is known to it alone."""
+    """A blob that the upstream confirmed may be served by that repository only."""
     await blobs.grant(HERE, LAYER, 55)
     await blobs.grant(HERE, LAYER, 66)
 
@@ -199,7 +199,7 @@ async def test_a_blob_of_many_images_is_found_at_once(
 
 @contextmanager
 def count_steps(database: Database) -> Iterator[list[None]]:
-    """An entry for each hundred instructions that SQLite runs for readers."""
+    """Return a list that grows by one for each hundred instructions that SQLite runs."""
     steps: list[None] = []
     assert database._reader is not None
     database._reader.set_progress_handler(lambda: steps.append(None), 100)
@@ -208,7 +208,7 @@ def count_steps(database: Database) -> Iterator[list[None]]:
 
 
 async def test_lists_are_kept(database: Database) -> None:
-    """The newest list of a subject is kept, per repository."""
+    """The newest list of a subject is kept for each repository."""
     lists = UpstreamListCatalog(database)
     await lists.record(HERE, "tags", ["a"], 1.0)
     await lists.record(HERE, "tags", ["a", "b"], 2.0)

@@ -1,4 +1,4 @@
-"""A catalog file that is shorter than it says: cut off, or its writer died in a checkpoint."""
+"""A catalog file that is shorter than its header says: truncated, or its writer was killed."""
 
 import shutil
 import sqlite3
@@ -14,7 +14,7 @@ ROWS = 3000
 
 @pytest.fixture
 def crashed(tmp_path: Path) -> Path:
-    """A catalog whose log holds most of it, as a kill leaves it, and whose header knows already."""
+    """A catalog after a kill: most rows are in its log, and the header has the final size."""
     path = tmp_path / "catalog.db"
     migrate(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -46,13 +46,13 @@ def count(path: Path) -> int:
 
 
 def test_a_checkpoint_that_was_cut_short_is_no_loss(crashed: Path) -> None:
-    """With its log beside it the file is whole, and every row is there."""
+    """With its log the catalog is complete, and all rows are read."""
     assert not is_lost(crashed)
     assert count(crashed) == ROWS
 
 
 def test_a_short_file_without_its_log_is_put_aside(crashed: Path) -> None:
-    """What is neither in the file nor in a log is lost."""
+    """Without its log a short file is damaged."""
     crashed.with_name("catalog.db-wal").unlink()
     assert is_lost(crashed)
     assert crashed.with_name("catalog.db.broken").exists()
@@ -60,7 +60,7 @@ def test_a_short_file_without_its_log_is_put_aside(crashed: Path) -> None:
 
 
 def test_a_file_that_is_cut_beyond_its_log_is_put_aside(crashed: Path) -> None:
-    """When pages are missing that the log does not have, the log does not help."""
+    """If pages are missing that the log does not have, the file is damaged."""
     with closing(sqlite3.connect(crashed)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.execute("UPDATE usage SET bytes = 1")

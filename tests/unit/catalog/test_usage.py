@@ -60,7 +60,7 @@ async def test_reserving_again_changes_the_reservation(room: UsageCatalog) -> No
 
 
 async def test_a_recorded_blob_takes_its_reservations_place(room: UsageCatalog) -> None:
-    """A complete blob counts once, whatever was reserved, however often it is recorded."""
+    """A complete blob counts once, whatever was reserved for it before."""
     await room.reserve(A, 60, 100)
     for _ in range(2):
         await room.record(A, 50, 1.0)
@@ -71,7 +71,7 @@ async def test_a_recorded_blob_takes_its_reservations_place(room: UsageCatalog) 
 async def test_blobs_that_are_being_deleted_count_until_their_files_are_gone(
     room: UsageCatalog,
 ) -> None:
-    """After a crash between row and file the bytes count, and the deletion is listed."""
+    """A blob whose deletion has begun counts, and is listed, until its file is deleted."""
     await room.record(A, 50, 1.0)
     await room.mark_deleting(A)
     assert (room.used(), room.list_deleting()) == (50, [A])
@@ -81,7 +81,7 @@ async def test_blobs_that_are_being_deleted_count_until_their_files_are_gone(
 
 
 async def test_processes_never_share_a_byte(tmp_path: Path) -> None:
-    """Of many reservations at once, in two processes, as many succeed as there is space for."""
+    """Two processes together reserve no more bytes than there are."""
     path = tmp_path / "catalog.db"
     async with Database(path) as here, Database(path) as there:
         asked = [
@@ -96,7 +96,7 @@ async def test_processes_never_share_a_byte(tmp_path: Path) -> None:
 async def test_blobs_are_as_warm_as_their_warmest_image(
     database: Database, room: UsageCatalog
 ) -> None:
-    """A layer of an image in use is not cold; a manifest outlives its layers."""
+    """A layer was last used with its last used image; manifests are evicted after layers."""
     manifests = ManifestCatalog(database)
     old, new = image(A, B), image(A, C)
     for manifest in (old, new):
@@ -117,7 +117,7 @@ async def test_blobs_are_as_warm_as_their_warmest_image(
 
 
 async def test_blobs_of_no_image_count_from_when_they_were_stored(room: UsageCatalog) -> None:
-    """A blob that no manifest refers to was last used when it was stored."""
+    """A blob of no manifest was last used when it was stored."""
     await room.record(A, 10, 5.0)
     await room.record(B, 10, 3.0)
     assert [blob.digest for blob in await room.list_coldest()] == [B, A]
@@ -141,7 +141,7 @@ async def test_a_found_blob_is_recorded_once(room: UsageCatalog) -> None:
 async def test_found_blobs_are_recorded_where_they_are_not(
     room: UsageCatalog, database: Database
 ) -> None:
-    """Of many found at once only the unknown are counted, and the known keep their time."""
+    """Only unknown blobs are counted; known blobs keep their time."""
     await room.record(A, 50, 1.0)
     await RebuildCatalog(database).record_blobs([(A, 50), (B, 7), (B, 7)], 9.0)
     assert sorted(room.list_after("", 9)) == sorted([(A, 1.0), (B, 9.0)])
@@ -149,7 +149,7 @@ async def test_found_blobs_are_recorded_where_they_are_not(
 
 
 async def test_a_blob_that_was_stored_again_is_not_dropped(room: UsageCatalog) -> None:
-    """A blob that was recorded again since it was looked at is not forgotten."""
+    """The row of a blob that was recorded again meanwhile is not deleted."""
     await room.record(A, 50, 1.0)
     await room.record(A, 40, 2.0)
     assert not await room.drop(A, 1.0)
@@ -160,7 +160,7 @@ async def test_a_blob_that_was_stored_again_is_not_dropped(room: UsageCatalog) -
 
 
 async def test_pages_have_each_blob_once(room: UsageCatalog) -> None:
-    """Page after page every blob comes, in the order of digests, though some are dropped."""
+    """The pages together have each blob once, in the order of digests."""
     digests = sorted(Digest.of(bytes([number])) for number in range(7))
     for digest in digests:
         await room.record(digest, 10, 1.0)

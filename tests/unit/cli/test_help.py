@@ -1,4 +1,4 @@
-"""Laws of `--help`, of every command: it reads as text, in plain words, and shows what to type."""
+"""Laws of `--help` of every command: its form, its words, and what people have to type."""
 
 import re
 import subprocess
@@ -37,7 +37,7 @@ def show(words: tuple[str, ...], columns: int = 80) -> str:
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_help_has_no_types_of_python(words: tuple[str, ...]) -> None:
-    """Types, and brackets within brackets, do not say what to type; each line fits a terminal."""
+    """There are no types and no nested brackets, and each line fits a terminal."""
     text = show(words)
     assert re.findall(r"<(?:bool|path|int|list)\b[^|]*?>|list\[|\{|\[\[", text) == []
     assert max(map(len, text.splitlines())) <= 80
@@ -45,7 +45,7 @@ def test_help_has_no_types_of_python(words: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_help_is_in_plain_words(words: tuple[str, ...]) -> None:
-    """No word is one that readers have to guess, and every command has an example."""
+    """No word has to be guessed, and every command has an example."""
     text = " ".join(show(words).split())
     assert RIDDLES.findall(text) == []
     is_group = "COMMAND [ARGS]" in text
@@ -54,7 +54,7 @@ def test_help_is_in_plain_words(words: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("columns", [80, 110])
 def test_paragraphs_flow(columns: int) -> None:
-    """A line ends where the next word would not fit, not where that of the source does."""
+    """Paragraphs are filled: line breaks of the source are not kept."""
     (paragraph,) = re.findall(
         r"  (With --offline.*?)\n\n", show(("images", "ls"), columns), re.DOTALL
     )
@@ -64,7 +64,7 @@ def test_paragraphs_flow(columns: int) -> None:
 
 
 def test_usage_is_spelt_once() -> None:
-    """What may be repeated is followed by three dots, and not by six."""
+    """An argument that may be repeated is followed by three dots once."""
     usage = {" ".join(words): show(words).splitlines()[0] for words in COMMANDS}
     assert usage["bundle check"].endswith("check [OPTIONS] BUNDLE... [IMAGE...]")
     assert usage["bundle diff"].endswith("diff [OPTIONS] OLD NEW")

@@ -20,7 +20,7 @@ ABSENT = Digest.of(b"absent")
 
 @pytest.fixture
 async def data(tmp_path: Path) -> Path:
-    """A data folder with a complete image, and one of which a layer is missing."""
+    """A data folder with one complete image, and one image that is missing a layer."""
     async with open_filled(tmp_path) as filled:
         amd = await filled.put_image("docker.io/library/app", [b"layer"])
         arm = await filled.put_image("docker.io/library/app", [b"arm"], platform="linux/arm64")
@@ -56,7 +56,7 @@ def test_what_is_missing_is_listed_with_the_command_that_helps(data: Path) -> No
 
 
 def test_what_is_whole_is_well(data: Path) -> None:
-    """Of the images and platforms that are asked for, nothing is missing: exit code 0."""
+    """If nothing is missing of the named images and platforms, the exit code is 0."""
     assert ls(data, "app", "--offline", "--platform", "amd64").exit_code == 0
     missing = ls(data, "app", "--offline", "--platform", "s390x")
     assert (missing.exit_code, "linux/s390x: the image is not made for it" in missing.stdout) == (
@@ -74,7 +74,7 @@ def test_what_is_not_stored_at_all_is_no_success(data: Path, name: str) -> None:
 
 
 def test_an_inventory_is_of_every_blob(data: Path) -> None:
-    """An inventory lists exactly the stored blobs, and is the same each time."""
+    """An inventory lists exactly the stored blobs, and two runs print the same."""
     done = ls(data, "--inventory")
     assert done.exit_code == 0
     found = read_inventory(done.stdout_bytes, "inventory.json")
@@ -85,7 +85,7 @@ def test_an_inventory_is_of_every_blob(data: Path) -> None:
 
 
 def test_where_nobody_can_be_asked_the_next_bundle_is_the_cure(data: Path) -> None:
-    """With offline = true, the cure is the next bundle and not a download."""
+    """With offline = true the message names the next bundle, and no download."""
     done = ls(data, "--offline", ENTREPOT_OFFLINE="true")
     assert done.exit_code == 1
     assert "images warm" not in done.stdout
@@ -95,7 +95,7 @@ def test_where_nobody_can_be_asked_the_next_bundle_is_the_cure(data: Path) -> No
 
 
 def test_what_a_bundle_brought_is_cured_by_one(data: Path) -> None:
-    """Where names of a repository came by a bundle, its missing blobs do too."""
+    """If a repository was imported, the message names the next bundle."""
 
     async def bring() -> None:
         async with open_filled(data) as filled:

@@ -11,7 +11,7 @@ BY_DIGEST = f"docker.io/library/app@{DIGEST}"
 
 
 def make_images(*names: str) -> Table:
-    """A table as `images ls` prints it."""
+    """Return a table with the columns of `images ls`."""
     columns = ("IMAGE", "DIGEST", "SIZE", "STORED")
     table = make_table(*columns, numbers=("SIZE",), names="IMAGE")
     for name in names:
@@ -20,7 +20,7 @@ def make_images(*names: str) -> Table:
 
 
 def test_nothing_is_cut_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where stdout is no terminal each row is one line, however long, and numbers are right."""
+    """In a pipe each row is one line of any length, and numbers are aligned right."""
     table = make_table("IMAGE", "SIZE", numbers=("SIZE",), names="IMAGE")
     table.add_row("a/" * 600 + "b:latest", "1 KiB")
     table.add_row("short", "12.5 KiB")
@@ -34,7 +34,7 @@ def test_nothing_is_cut_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_pipe_gets_no_blanks_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
-    """Digests are whole, because programs compare them; several names stay in one row."""
+    """Digests are complete, since programs compare them; several names stay in one row."""
     table = make_table("DIGEST", "NEEDED BY", names="NEEDED BY")
     table.add_row(DIGEST, f"{SHORT}\n{LONG}")
     table.add_row(DIGEST, "")
@@ -49,7 +49,7 @@ def test_a_pipe_gets_no_blanks_at_the_end(capsys: pytest.CaptureFixture[str]) ->
 def test_a_terminal_gets_short_digests(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twelve digits tell two apart, and a row stays a line."""
+    """On a terminal digests have twelve digits, and a row is one line."""
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("COLUMNS", "80")
     table = make_table("DIGEST", "PLACE")
@@ -63,7 +63,7 @@ def test_a_terminal_gets_short_digests(
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 120, 200])
 def test_names_are_whole_in_every_width(width: int) -> None:
-    """A name is in one line, even if that is longer than the terminal; all else fits."""
+    """A name is never cut, even if it is longer than the terminal; other text is folded."""
     names = (SHORT, LONG, BY_DIGEST)
     _, lines = lay_out(make_images(*names), width)
     assert [name for name in names if not any(name in line for line in lines)] == []
@@ -72,7 +72,7 @@ def test_names_are_whole_in_every_width(width: int) -> None:
 
 
 def test_only_a_long_name_gets_a_line_of_its_own() -> None:
-    """Where there is room for names beside the other columns, the others stay in their rows."""
+    """If there is room for most names, only a long name gets its own line."""
     _, lines = lay_out(make_images(SHORT, LONG), 110)
     short, long, row = lines
     assert short.startswith(f"{SHORT} ")
@@ -82,7 +82,7 @@ def test_only_a_long_name_gets_a_line_of_its_own() -> None:
 
 
 def test_without_room_all_names_get_lines_of_their_own() -> None:
-    """Then the other columns keep their width, instead of a column of five letters."""
+    """If there is no room for names, the other columns keep their width."""
     head, lines = lay_out(make_images(SHORT, LONG), 60)
     assert head[0] == "IMAGE"
     assert lines[0::2] == [SHORT, LONG]
@@ -91,7 +91,7 @@ def test_without_room_all_names_get_lines_of_their_own() -> None:
 
 
 def test_names_in_the_last_column_are_whole_too() -> None:
-    """Those that fit stand below each other, a longer one gets the whole line after them."""
+    """Names that fit are below each other; a longer name gets the next line."""
     table = make_table("BLOB", "SIZE", "NEEDED BY", numbers=("SIZE",), names="NEEDED BY")
     table.add_row(DIGEST, "4 KiB", f"{SHORT}\n{LONG}\n{SHORT}")
     _, lines = lay_out(table, 80)
@@ -100,7 +100,7 @@ def test_names_in_the_last_column_are_whole_too() -> None:
 
 
 def test_text_is_folded_between_words() -> None:
-    """A column of text becomes narrower before a name is moved; a word is broken only if alone."""
+    """A text column is narrowed before a name is moved; only words that fill it are broken."""
     table = make_table("PLACE", "WHY")
     table.add_row("chart/templates/deployment.yaml:14", "a template " * 10)
     _, lines = lay_out(table, 60)

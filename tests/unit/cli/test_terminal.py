@@ -66,7 +66,7 @@ def test_ages_have_one_unit(monkeypatch: pytest.MonkeyPatch, age: float, expecte
 
 
 def test_what_never_was_has_no_age() -> None:
-    """The moment 0 is printed as never, not as decades ago."""
+    """The time 0 is printed as never, and not as decades ago."""
     assert format_age(0.0) == "never"
 
 

@@ -1,4 +1,4 @@
-"""A data folder with images in it, and all that looks after it: where storekeeping is tested."""
+"""A data folder with images, and all services over it, for the tests of `registry/content/`."""
 
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -34,7 +34,7 @@ LIMIT = 1_000_000
 
 
 class Crash(Exception):
-    """The process dies here: nobody catches it, nothing is tidied."""
+    """The process dies at this point: no code catches this error or cleans up."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def make_image(*blobs: bytes, subject: Image | None = None) -> Image:
 
 
 def make_index(*children: Image, platforms: Sequence[str] = (), kind: str = "") -> Image:
-    """Make an index; `platforms` are those of its children, `kind` makes it another one."""
+    """Make an index; `platforms` are those of its children, `kind` is its media type."""
     entries = []
     for number, child in enumerate(children):
         entry = describe(child.manifest.raw, child.manifest.media_type)
@@ -106,7 +106,7 @@ class Site:
         return self.now
 
     async def fill(self, content: bytes) -> Digest:
-        """Store a blob as a download does, unless it is here."""
+        """Store a blob as a download does, unless it is stored already."""
         digest = Digest.of(content)
         if await self.store.stat(digest) is None:
             writer = self.ingests.take(digest)
@@ -127,7 +127,7 @@ class Site:
         return digest
 
     async def pull(self, repository: Repository, image: Image, *tags: str) -> Digest:
-        """Have an image kept as pulls do, with its blobs."""
+        """Store an image as pulls do, with its blobs."""
         for blob in image.blobs:
             await self.fill(blob)
         for tag in tags or (None,):
@@ -136,7 +136,7 @@ class Site:
         return image.digest
 
     async def note_pulls(self, *pulls: tuple[Repository, Digest, float]) -> None:
-        """Have it noted that clients pulled manifests by digest."""
+        """Note pulls of manifests by digest."""
         await self.pulls.record([Pull(where, what, what, "", when) for where, what, when in pulls])
 
     async def pin(
@@ -149,7 +149,7 @@ class Site:
     async def put_pin(
         self, repository: Repository, reference: Reference, roots: Sequence[Root], made: float
     ) -> None:
-        """Have a pin in the catalog, whatever is here."""
+        """Put a pin into the catalog, even if the image is not stored."""
         pin = Pin(repository, reference, tuple(roots), made)
         await self.database.write(lambda rows: put_pins(rows, [pin]))
 
@@ -160,7 +160,7 @@ class Site:
         return self.path_of(digest).exists()
 
     def spoil(self, digest: Digest, content: bytes) -> None:
-        """Let the disk have other bytes than were written."""
+        """Change bytes of a blob on disk."""
         path = self.path_of(digest)
         path.unlink()
         path.write_bytes(content)
@@ -170,7 +170,7 @@ class Site:
         return {path.name for path in self.folder.blobs.glob("*/*/*")}
 
     def measure(self) -> int:
-        """Return the bytes of all that counts for the limit, as the disk knows them."""
+        """Return the bytes on disk that count for the limit."""
         places = (self.folder.blobs, self.folder.ingests, self.folder.quarantine)
         files = [path for place in places for path in place.rglob("*") if path.is_file()]
         return sum(path.stat().st_size for path in files)

@@ -1,4 +1,4 @@
-"""Laws of the audit: rot is found, what is unknown is recorded, and what is gone forgotten."""
+"""Laws of the audit: damage is found, unknown blobs are recorded, missing blobs forgotten."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ async def fill_all(site: Site) -> None:
 
 
 async def test_a_healthy_store_is_clean(site: Site) -> None:
-    """Where all is as it was recorded every byte is read, and nothing is found or changed."""
+    """If all is right, every byte is read, and nothing is found or changed."""
     await fill_all(site)
     await site.pull(HERE, make_image(b"config", b"layer"), "1")
     before = (site.list_files(), site.catalog.used())
@@ -52,7 +52,7 @@ async def test_a_healthy_store_is_clean(site: Site) -> None:
 
 @pytest.mark.parametrize("rot", [b"\1" + A[1:], A[:-1] + b"\1", A[:-1], b"", A + A[:1]], ids=str)
 async def test_rot_is_quarantined(site: Site, rot: bytes) -> None:
-    """One wrong byte, one too few or one too many: the blob is quarantined, the others stay."""
+    """A blob with a wrong, a missing or an additional byte is quarantined; others stay."""
     await fill_all(site)
     site.spoil(Digest.of(A), rot)
 
@@ -69,7 +69,7 @@ async def test_rot_is_quarantined(site: Site, rot: bytes) -> None:
 
 
 async def test_a_damaged_unknown_blob_is_not_adopted(site: Site) -> None:
-    """What was never recorded and is wrong is quarantined, and counted there."""
+    """A damaged blob without a record is quarantined and counted there."""
     site.spoil(site.adopt(A), b"damaged")
     findings = await audit(site)
     assert (findings.damaged, findings.unknown) == ([Digest.of(A)], [])
@@ -77,7 +77,7 @@ async def test_a_damaged_unknown_blob_is_not_adopted(site: Site) -> None:
 
 
 async def test_unknown_files_are_recorded(site: Site) -> None:
-    """A blob that no row knows counts from then on, as what was stored just then."""
+    """A blob without a record is recorded, as stored at the time of the audit."""
     site.adopt(A)
     findings = await audit(site)
     assert findings.unknown == [Digest.of(A)]
@@ -87,7 +87,7 @@ async def test_unknown_files_are_recorded(site: Site) -> None:
 
 
 async def test_what_crashes_left_is_no_unknown_blob(site: Site) -> None:
-    """A deletion that was begun is ended, and a fill that was ended is recorded, before all."""
+    """Interrupted deletions and downloads are completed before the audit."""
     doomed = await site.fill(A)
     await site.catalog.mark_deleting(doomed)
     await site.room.reserve(Digest.of(CONTENTS[1]), 100)
@@ -99,7 +99,7 @@ async def test_what_crashes_left_is_no_unknown_blob(site: Site) -> None:
 
 
 async def test_what_is_downloading_is_no_unknown_blob(site: Site) -> None:
-    """A blob that has its name already, and whose fill is about to record it, is left to that."""
+    """A blob that a download has stored and not recorded yet is not adopted."""
     digest = Digest.of(A)
     writer = site.ingests.take(digest)
     assert writer is not None
@@ -112,7 +112,7 @@ async def test_what_is_downloading_is_no_unknown_blob(site: Site) -> None:
 
 
 async def test_missing_blobs_are_forgotten(site: Site) -> None:
-    """A row without a file is forgotten, and its bytes count no more."""
+    """A row without a file is deleted, and its bytes do not count any more."""
     await fill_all(site)
     for digest in ORDERED[::2]:
         site.path_of(digest).unlink()
@@ -125,7 +125,7 @@ async def test_missing_blobs_are_forgotten(site: Site) -> None:
 async def test_a_missing_blob_that_came_back_stays(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was filled again between the look at the row and at the file is not forgotten."""
+    """A row stays if its blob is downloaded again before the file is looked for."""
     digest = await site.fill(A)
     site.path_of(digest).unlink()
     real = site.store.stat
@@ -145,7 +145,7 @@ async def test_a_missing_blob_that_came_back_stays(
 async def test_many_missing_blobs_are_found_page_by_page(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many rows fit into a page, every missing blob is found."""
+    """All missing blobs are found, also if they fill several pages of rows."""
     monkeypatch.setattr(module, "PAGE", 2)
     await fill_all(site)
     for digest in ORDERED[:4]:
@@ -156,7 +156,7 @@ async def test_many_missing_blobs_are_found_page_by_page(
 async def test_what_is_evicted_meanwhile_is_nothing_wrong(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A blob that went between the listing and the reading is neither damaged nor unread."""
+    """A blob that is evicted before it is read is neither damaged nor unread."""
     await fill_all(site)
     real = site.store.read
 
@@ -175,7 +175,7 @@ async def test_what_is_evicted_meanwhile_is_nothing_wrong(
 async def test_an_unknown_file_that_goes_meanwhile_is_not_recorded(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was there when it was read and is not when it is recorded leaves no row."""
+    """An unknown file that is deleted before it is recorded leaves no row."""
     digest = site.adopt(A)
     real = site.catalog.record_found
 
@@ -192,7 +192,7 @@ async def test_an_unknown_file_that_goes_meanwhile_is_not_recorded(
 async def test_what_cannot_be_read_is_quarantined(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sector that the disk refuses is told and ends no pass; the next pull fetches the blob."""
+    """An unreadable blob is reported and does not end the pass; the next pull fetches it."""
     await fill_all(site)
     real = site.store.read
 
@@ -210,7 +210,7 @@ async def test_what_cannot_be_read_is_quarantined(
 
 
 async def test_names_are_adopted(site: Site) -> None:
-    """Names that the catalog lost are known again, and counted."""
+    """Names that the catalog lost are recorded again, and counted."""
     image = make_image(b"config", b"layer")
     await site.pull(HERE, image, "1")
     await site.database.write(lambda rows: rows.execute("DELETE FROM tags"))
@@ -221,7 +221,7 @@ async def test_names_are_adopted(site: Site) -> None:
 
 
 async def test_blobs_may_be_pulled_during_a_pass(site: Site) -> None:
-    """What arrives and what goes while a pass is under way is nothing wrong."""
+    """Blobs that are stored or deleted during a pass are not reported."""
     await fill_all(site)
     more = [bytes([number]) * 100 for number in range(100, 110)]
     victims = await site.catalog.list_coldest()

@@ -1,4 +1,4 @@
-"""Laws of passes: an interrupted one goes on, each auditor has its own, and none reads too fast."""
+"""Laws of passes: they can be continued, belong to one auditor, and keep their rate."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -33,7 +33,7 @@ async def fill_all(site: Site) -> None:
 
 
 async def die_after(site: Site, count: int, auditor: str = "command") -> list[Digest]:
-    """Audit until `count` blobs were looked at, and then die."""
+    """Audit until `count` blobs were read, and then die."""
     told: list[Digest] = []
 
     def tell(digest: Digest, _: int) -> None:
@@ -47,7 +47,7 @@ async def die_after(site: Site, count: int, auditor: str = "command") -> list[Di
 
 
 async def test_a_pass_goes_on_where_it_was(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An interrupted pass looks again at no more than a stride, and misses nothing."""
+    """A continued pass reads at most `STRIDE` bytes again, and misses no blob."""
     monkeypatch.setattr(module, "STRIDE", 200)
     await fill_all(site)
     assert await die_after(site, 4) == ORDERED[:4]
@@ -62,7 +62,7 @@ async def test_a_pass_goes_on_where_it_was(site: Site, monkeypatch: pytest.Monke
 
 
 async def test_a_new_pass_begins_anew(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asked for anew, and after one that has ended, a pass looks at everything."""
+    """A pass begins with the first blob if this is asked for, or if the last pass has ended."""
     monkeypatch.setattr(module, "STRIDE", 1)
     await fill_all(site)
     await die_after(site, 3)
@@ -73,7 +73,7 @@ async def test_a_new_pass_begins_anew(site: Site, monkeypatch: pytest.MonkeyPatc
 async def test_auditors_have_passes_of_their_own(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A command goes on with no background pass."""
+    """The command does not continue the pass of the background process."""
     monkeypatch.setattr(module, "STRIDE", 1)
     await fill_all(site)
     await die_after(site, 3, BACKGROUND)
@@ -82,7 +82,7 @@ async def test_auditors_have_passes_of_their_own(
 
 
 async def test_a_pass_is_due_when_there_was_none_for_long(site: Site) -> None:
-    """At first, while one is under way, and a rest after the last one began; not before."""
+    """A pass is due at first, until it has ended, and `INTERVAL` after its beginning."""
     content = site.content.audit
     assert content.is_due(BACKGROUND)
     await site.fill(A)
@@ -100,7 +100,7 @@ async def test_a_pass_is_due_when_there_was_none_for_long(site: Site) -> None:
 
 
 async def test_reading_keeps_its_pace(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So many bytes a second are read and no more, and time that was lost is not caught up."""
+    """No more bytes a second are read than the rate, also after a delay."""
     now, naps = 0.0, []
 
     async def sleep(seconds: float) -> None:

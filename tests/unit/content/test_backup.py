@@ -1,4 +1,4 @@
-"""Laws of backups: all of one moment, every byte checked, renewed cheaply, restored as it was."""
+"""Laws of backups: content of one moment, every byte checked, cheap to renew and to restore."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -40,7 +40,7 @@ class Pair:
         return {path.name: path.read_bytes() for path in self.path.glob("blobs/*/*/*")}
 
     async def is_whole(self) -> bool:
-        """Whether the backup, opened as a store, has all that its catalog says and no more."""
+        """Whether the backup, opened as a data folder, has exactly what its catalog lists."""
         async with open_site(self.path) as copy:
             findings = await copy.content.audit.go_on("command")
             return findings.is_clean and copy.catalog.used() == copy.measure()
@@ -59,7 +59,7 @@ def contents(site: Site) -> dict[str, bytes]:
 
 
 async def test_a_backup_has_everything(pair: Pair) -> None:
-    """Blobs, names, and what the catalog knows are in a data folder of their own."""
+    """A backup is a data folder with the blobs, names and rows of the source."""
     done = await pair.back_up()
 
     assert pair.list_blobs() == contents(pair.site)
@@ -73,7 +73,7 @@ async def test_a_backup_has_everything(pair: Pair) -> None:
 
 
 async def test_an_empty_store_has_a_backup(tmp_path: Path) -> None:
-    """Of nothing there is a backup too, which is a data folder."""
+    """The backup of an empty store is a data folder."""
     async with open_site(tmp_path / "data") as site:
         pair = Pair(site, tmp_path / "backup")
         assert await pair.back_up() == BackedUp()
@@ -81,7 +81,7 @@ async def test_an_empty_store_has_a_backup(tmp_path: Path) -> None:
 
 
 async def test_renewing_copies_what_is_new(pair: Pair) -> None:
-    """A second backup copies only what came since, and has what the store has then."""
+    """A second backup copies only new blobs, and then has the content of the store."""
     await pair.back_up()
     await pair.site.pull(THERE, make_image(b"new-config", b"shared"), "new")
     done = await pair.back_up()
@@ -92,7 +92,7 @@ async def test_renewing_copies_what_is_new(pair: Pair) -> None:
 
 
 async def test_renewing_deletes_what_is_gone(pair: Pair) -> None:
-    """What was removed from the store is removed from its backup: bytes and names."""
+    """Bytes and names that were removed from the store are removed from the backup."""
     await pair.back_up()
     removals = pair.site.content.deletion
     await removals.carry_out((await removals.plan([(HERE, Tag("1"))])).removals)
@@ -104,7 +104,7 @@ async def test_renewing_deletes_what_is_gone(pair: Pair) -> None:
 
 
 async def test_a_removed_name_does_not_come_back(pair: Pair) -> None:
-    """A tag that was removed while its manifest stayed is in no restored backup."""
+    """A tag that was removed is not in the next backup, even if its manifest stays."""
     await pair.site.pull(HERE, ARM, "old")
     await pair.back_up()
     removals = pair.site.content.deletion
@@ -116,7 +116,7 @@ async def test_a_removed_name_does_not_come_back(pair: Pair) -> None:
 
 
 async def test_an_interrupted_backup_goes_on(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was copied before it was interrupted is not copied again."""
+    """Blobs that were copied before an interruption are not copied again."""
     target, seen = pair.target, iter(range(3))
 
     def interrupt(_: int) -> None:
@@ -131,7 +131,7 @@ async def test_an_interrupted_backup_goes_on(pair: Pair, monkeypatch: pytest.Mon
 
 
 async def test_half_a_blob_is_gone_on_with(pair: Pair) -> None:
-    """A blob that was copied to its middle is read from there, and checked as a whole."""
+    """A blob that was copied in part is continued, and its whole digest is checked."""
     big = bytes(range(256)) * 20
     digest = await pair.site.fill(big)
     writer = pair.target.ingests.take(digest)
@@ -146,7 +146,7 @@ async def test_half_a_blob_is_gone_on_with(pair: Pair) -> None:
 async def test_an_interrupted_renewal_leaves_the_former(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until a renewal has ended the former backup is one: its catalog promises nothing in vain."""
+    """Until a renewal ends, the folder is the earlier backup with all its blobs."""
     await pair.back_up()
     removals = pair.site.content.deletion
     await removals.carry_out((await removals.plan([(HERE, Tag("arm")), (HERE, Tag("1"))])).removals)
@@ -170,7 +170,7 @@ async def test_an_interrupted_renewal_leaves_the_former(
 
 @pytest.mark.parametrize("rot", [b"", b"am", b"amx", b"amd+"], ids=str)
 async def test_rot_is_left_out(pair: Pair, rot: bytes) -> None:
-    """A blob whose bytes have changed is told, and neither its bytes nor its row are copied."""
+    """A damaged blob is reported, and neither its bytes nor its row are copied."""
     layer = Digest.of(b"amd")
     pair.site.spoil(layer, rot)
     done = await pair.back_up()
@@ -180,7 +180,7 @@ async def test_rot_is_left_out(pair: Pair, rot: bytes) -> None:
 
 
 async def test_rot_costs_a_backup_nothing(pair: Pair) -> None:
-    """A blob that was backed up before it rotted stays in the backup as it was."""
+    """A blob that was backed up before it was damaged stays in the backup."""
     await pair.back_up()
     layer = Digest.of(b"amd")
     pair.site.spoil(layer, b"damaged")
@@ -190,7 +190,7 @@ async def test_rot_costs_a_backup_nothing(pair: Pair) -> None:
 
 
 async def test_a_shrunk_blob_is_rot_though_half_of_it_was_copied(pair: Pair) -> None:
-    """A part that has more than is left of the blob does not stop the backup."""
+    """A partial copy that is longer than the damaged blob does not stop the backup."""
     layer = await pair.site.fill(b"x" * 1000)
     writer = pair.target.ingests.take(layer)
     assert writer is not None
@@ -204,7 +204,7 @@ async def test_a_shrunk_blob_is_rot_though_half_of_it_was_copied(pair: Pair) -> 
 async def test_what_is_evicted_meanwhile_is_left_out(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A blob that went after the catalog was copied is in the backup neither as row nor file."""
+    """A blob that is evicted during the backup is in it neither as a row nor as a file."""
     layer = Digest.of(b"amd")
     real = pair.site.database.copy
 
@@ -221,7 +221,7 @@ async def test_what_is_evicted_meanwhile_is_left_out(
 async def test_what_is_evicted_as_it_is_opened_is_left_out(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A blob that goes between the look at it and its first byte stops no backup."""
+    """A blob that is evicted between check and first read does not stop the backup."""
     layer = Digest.of(b"amd")
     source = pair.site.content.backup._source.store
     real = source.stat
@@ -239,7 +239,7 @@ async def test_what_is_evicted_as_it_is_opened_is_left_out(
 
 
 async def test_work_is_not_backed_up(pair: Pair) -> None:
-    """Fills, deletions and quarantine of the store take no room in its backup."""
+    """Downloads, deletions and quarantine of the store are not in the backup."""
     await pair.site.room.reserve(Digest.of(b"downloading"), 500)
     await pair.site.catalog.mark_deleting(await pair.site.fill(b"doomed"))
     await pair.site.evictor.quarantine(await pair.site.fill(b"damaged"), "damaged")
@@ -251,7 +251,7 @@ async def test_work_is_not_backed_up(pair: Pair) -> None:
 
 
 async def test_pins_are_backed_up(pair: Pair) -> None:
-    """What is pinned in the store is pinned in its backup, with or without the catalog."""
+    """Pins of the store are in the backup, in its catalog and in its `pins.json`."""
     await pair.site.pin(HERE, Tag("1"), [])
     await pair.back_up()
     async with open_site(pair.path) as copy:
@@ -263,7 +263,7 @@ async def test_pins_are_backed_up(pair: Pair) -> None:
 
 
 async def test_two_do_not_write_one_backup(pair: Pair) -> None:
-    """A blob that somebody else is copying into the same backup is an error that says so."""
+    """If another process is writing the same backup, the error says so."""
     writer = pair.target.ingests.take(Digest.of(b"amd"))
     assert writer is not None
     with pytest.raises(StoreError, match="another process"):
@@ -272,7 +272,7 @@ async def test_two_do_not_write_one_backup(pair: Pair) -> None:
 
 
 async def test_a_journal_of_the_former_backup_is_no_part_of_the_new(pair: Pair) -> None:
-    """What a process that died in a former backup left beside its catalog spoils no new one."""
+    """A log file that a killed backup left is not applied to the new catalog."""
     await pair.back_up()
     files = [pair.path / "catalog.db", pair.path / "catalog.db-wal"]
     async with open_site(pair.path) as copy:

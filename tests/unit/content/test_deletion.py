@@ -1,4 +1,4 @@
-"""Laws of removing images: pins forbid it, files go before rows, and a crash undoes nothing."""
+"""Laws of removing images: pins forbid it, files are deleted first, and crashes undo nothing."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -50,7 +50,7 @@ async def list_pointers(site: Site) -> list[Reference]:
 
 
 async def test_all_of_an_image_goes(site: Site) -> None:
-    """Pointers, rows and bytes of a removed image are gone, and the freed bytes are told."""
+    """The tag files, rows and bytes of a removed image are deleted; the bytes are counted."""
     before = site.measure()
     assert await remove(site) == before
     assert await list_pointers(site) == []
@@ -59,7 +59,7 @@ async def test_all_of_an_image_goes(site: Site) -> None:
 
 
 async def test_what_others_need_stays(site: Site) -> None:
-    """Bytes of another image, and another repository's names for the same one, stay."""
+    """Bytes that other images need stay, and names in other repositories stay too."""
     await site.pull(HERE, ARM, "arm")
     await site.pull(THERE, AMD, "1")
     freed = await remove(site)
@@ -71,7 +71,7 @@ async def test_what_others_need_stays(site: Site) -> None:
 
 
 async def test_what_is_read_stays_until_room_is_wanted(site: Site) -> None:
-    """A removal waits for no reader: what is being read stays a blob that may be evicted."""
+    """A removal does not wait for readers: a blob that is read stays and may be evicted."""
     layer = Digest.of(b"amd")
     file = await site.store.open(layer)
     assert file is not None
@@ -85,7 +85,7 @@ async def test_what_is_read_stays_until_room_is_wanted(site: Site) -> None:
 
 @pytest.mark.parametrize("pinned", ["tag", "child", "platform", "signature"])
 async def test_the_pinned_is_not_removed(site: Site, pinned: str) -> None:
-    """What a pin of the repository keeps in any way is refused whole, and nothing of it changes."""
+    """An image of which a pin of the repository keeps a part is refused and unchanged."""
     signature = make_image(b"signature", subject=AMD)
     await site.pull(HERE, signature)
     roots = {
@@ -107,7 +107,7 @@ async def test_the_pinned_is_not_removed(site: Site, pinned: str) -> None:
 
 
 async def test_the_pinned_is_refused_and_the_rest_planned(site: Site) -> None:
-    """Of several images those that pins keep are refused, each by its pin, and the others go."""
+    """Pinned images are refused, each with its pin, and the other images are planned."""
     others = [make_image(name.encode()) for name in ("one", "two")]
     for image, tag in zip(others, ("one", "two"), strict=True):
         await site.pull(HERE, image, tag)
@@ -121,7 +121,7 @@ async def test_the_pinned_is_refused_and_the_rest_planned(site: Site) -> None:
 
 
 async def test_unpinned_it_goes(site: Site) -> None:
-    """What was refused is removed as soon as nothing pins it."""
+    """An image that was refused can be removed after it is unpinned."""
     await site.put_pin(HERE, TAG, [Root(INDEX.digest, True)], 1.0)
     assert await remove(site) == 0
     await site.pins.remove([(HERE, TAG)])
@@ -130,7 +130,7 @@ async def test_unpinned_it_goes(site: Site) -> None:
 
 
 async def test_another_repositorys_pin_forbids_nothing_and_loses_nothing(site: Site) -> None:
-    """A pin elsewhere does not hold a name here, and the bytes that it keeps stay."""
+    """A pin of another repository does not forbid the removal, and its bytes stay."""
     await site.pull(THERE, AMD, "1")
     await site.put_pin(THERE, TAG, [Root(AMD.digest, True)], 1.0)
     await remove(site)
@@ -138,7 +138,7 @@ async def test_another_repositorys_pin_forbids_nothing_and_loses_nothing(site: S
 
 
 async def test_bytes_that_a_pin_elsewhere_keeps_stay(site: Site) -> None:
-    """What a pinned index of another repository leads to stays, whoever has pulled it."""
+    """Bytes below a pinned index of another repository stay."""
     await site.pull(THERE, INDEX, "1")
     await site.put_pin(THERE, TAG, [Root(INDEX.digest, True)], 1.0)
     await remove(site)
@@ -162,7 +162,7 @@ async def test_layers_that_a_pin_elsewhere_keeps_stay_kept(site: Site) -> None:
 async def test_a_crash_between_pointers_is_gone_on_from(
     site: Site, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
-    """A process that dies when some pointers are gone can remove again, and then all is gone."""
+    """After a crash between the tag files, a second removal deletes the rest."""
     real, left = site.references.remove, iter(range(steps))
 
     async def remove_some(*name: object) -> None:
@@ -183,7 +183,7 @@ async def test_a_crash_between_pointers_is_gone_on_from(
 async def test_a_crash_before_the_catalog_is_gone_on_from(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the pointers gone and the rows still there, removing again removes all."""
+    """After a crash before the rows are deleted, a second removal deletes them."""
     with monkeypatch.context() as patch:
         patch.setattr(site.content.deletion._catalog, "apply", crash)
         with pytest.raises(Crash):
@@ -196,7 +196,7 @@ async def test_a_crash_before_the_catalog_is_gone_on_from(
 async def test_a_crash_before_the_blobs_leaves_them_to_eviction(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a crash leaves of an image that is forgotten is counted, and may be evicted."""
+    """Blobs that a crash leaves are counted, and may be evicted."""
     with monkeypatch.context() as patch:
         patch.setattr(site.evictor, "delete", crash)
         with pytest.raises(Crash):
@@ -207,7 +207,7 @@ async def test_a_crash_before_the_blobs_leaves_them_to_eviction(
 
 
 async def test_a_refusing_disk_removes_no_row(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a pointer cannot be removed nothing else is: a later recovery would bring it back."""
+    """If a tag file cannot be deleted, no row is: a rebuild would make the row again."""
 
     async def refuse(*_: object) -> None:
         raise StoreError("tags", "read-only")
@@ -221,7 +221,7 @@ async def test_a_refusing_disk_removes_no_row(site: Site, monkeypatch: pytest.Mo
 
 
 async def test_the_removed_is_not_recovered(site: Site) -> None:
-    """What was removed does not come back when names are adopted from the files."""
+    """A removed image does not come back when names are adopted from the files."""
     await site.pull(HERE, ARM, "kept")
     await remove(site)
     assert (await site.content.rebuild.adopt_names()).names == 0
@@ -229,7 +229,7 @@ async def test_the_removed_is_not_recovered(site: Site) -> None:
 
 
 async def test_what_was_needed_meanwhile_stays(site: Site) -> None:
-    """Bytes that another image came to need between plan and removal stay."""
+    """Bytes that another image needs after the plan are not deleted."""
     removals = site.content.deletion
     planned = (await removals.plan([(HERE, TAG)])).removals
     await site.pull(THERE, ARM, "1")
@@ -239,7 +239,7 @@ async def test_what_was_needed_meanwhile_stays(site: Site) -> None:
 
 
 async def test_evicted_blobs_free_nothing(site: Site) -> None:
-    """Of a removal only bytes that were there are told as freed."""
+    """Only bytes of blobs that were still stored count as freed."""
     removals = site.content.deletion
     planned = (await removals.plan([(HERE, TAG)])).removals
     layer = Digest.of(b"amd")

@@ -1,4 +1,4 @@
-"""Laws of taking blobs away: rows before files, readers first, and crashes are mended."""
+"""Laws of evictions: rows are deleted before files, readers are safe, crashes are completed."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -39,7 +39,7 @@ async def record_of(site: Site, content: bytes) -> StoredBlobRecord:
 
 
 async def test_deleting_takes_row_and_file(site: Site) -> None:
-    """What is deleted is neither recorded nor there, and its bytes count no more."""
+    """A deleted blob has neither row nor file, and its bytes do not count any more."""
     victims = [await record_of(site, A), await record_of(site, B)]
     await site.fill(C)
     assert await site.evictor.delete(victims) == 2 * SIZE
@@ -49,7 +49,7 @@ async def test_deleting_takes_row_and_file(site: Site) -> None:
 
 
 async def test_what_is_read_is_left(site: Site) -> None:
-    """A blob that somebody reads keeps its file and its row, and counts as not freed."""
+    """A blob that is being read keeps file and row, and does not count as freed."""
     victims = [await record_of(site, A), await record_of(site, B)]
     file = await site.store.open(victims[0].digest)
     assert file is not None
@@ -60,7 +60,7 @@ async def test_what_is_read_is_left(site: Site) -> None:
 
 
 async def test_a_refusing_disk_leaves_no_row(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a file cannot be deleted no row promises it, its bytes count, and mending ends it."""
+    """If a file cannot be deleted, its row is gone, its bytes count, and it is tried again."""
     victim = await record_of(site, A)
     with monkeypatch.context() as patch:
         patch.setattr(site.store, "delete", refuse)
@@ -78,7 +78,7 @@ async def test_a_refusing_disk_leaves_no_row(site: Site, monkeypatch: pytest.Mon
 async def test_a_crash_in_a_deletion_is_finished(
     site: Site, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """A process that dies before or after the file is gone leaves what the next one ends."""
+    """A deletion that a crash interrupted before or after the file is completed later."""
     victim = await record_of(site, A)
     with monkeypatch.context() as patch:
         patch.setattr(site.store if step == "delete" else site.evictor._catalog, step, crash)
@@ -91,7 +91,7 @@ async def test_a_crash_in_a_deletion_is_finished(
 
 
 async def test_what_was_pinned_since_is_left(site: Site) -> None:
-    """A blob that is pinned when its turn comes keeps file and row, and counts as not freed."""
+    """A blob that was pinned before its deletion keeps file and row."""
     image = make_image(A, B)
     await site.pull(HERE, image, "1")
     victims = [StoredBlobRecord(Digest.of(each), SIZE, 0.0) for each in (A, B)]
@@ -103,7 +103,7 @@ async def test_what_was_pinned_since_is_left(site: Site) -> None:
 
 
 async def test_what_was_pinned_after_a_crash_is_not_mended_away(site: Site) -> None:
-    """A deletion that a crash interrupted before the file went is undone for a pinned blob."""
+    """An interrupted deletion of a blob that is pinned by now is undone."""
     image = make_image(A, B)
     await site.pull(HERE, image, "1")
     for each in (A, B):
@@ -120,7 +120,7 @@ async def test_what_was_pinned_after_a_crash_is_not_mended_away(site: Site) -> N
 
 
 async def test_what_came_back_is_not_mended_away(site: Site) -> None:
-    """A blob that was pulled again, or is downloading, since its deletion began stays."""
+    """A blob that was downloaded again, or is downloading, is not deleted."""
     digest = await site.fill(A)
     await site.catalog.mark_deleting(digest)
     await site.room.record(digest, SIZE)
@@ -136,7 +136,7 @@ async def test_what_came_back_is_not_mended_away(site: Site) -> None:
 
 
 async def test_a_damaged_blob_is_quarantined(site: Site) -> None:
-    """What was damaged is served no more, lies where it can be looked at, and counts as it is."""
+    """A damaged blob is not served any more; its file is kept in quarantine and counts."""
     digest = await site.fill(A)
     site.spoil(digest, b"damaged")
     await site.evictor.quarantine(digest, "damaged")
@@ -149,7 +149,7 @@ async def test_a_damaged_blob_is_quarantined(site: Site) -> None:
 
 
 async def test_a_damaged_blob_is_quarantined_though_it_is_read(site: Site) -> None:
-    """Wrong bytes are not kept for whoever reads them: the next reader must not have them."""
+    """A damaged blob is quarantined even while it is read, so no other reader gets it."""
     digest = await site.fill(A)
     file = await site.store.open(digest)
     assert file is not None
@@ -159,13 +159,13 @@ async def test_a_damaged_blob_is_quarantined_though_it_is_read(site: Site) -> No
 
 
 async def test_what_is_gone_is_not_quarantined(site: Site) -> None:
-    """A blob that was evicted meanwhile leaves nothing in quarantine, and nothing counted."""
+    """A blob that was just evicted leaves neither a file nor bytes in quarantine."""
     await site.evictor.quarantine(Digest.of(A), "damaged")
     assert (site.catalog.list_quarantined(), site.catalog.used()) == ([], 0)
 
 
 async def test_it_may_rot_again(site: Site) -> None:
-    """A blob that was fetched again and was damaged again is quarantined once, and counted once."""
+    """A blob that was downloaded and damaged again is quarantined and counted once."""
     for rot in (b"damaged", b"damaged again"):
         digest = await site.fill(A)
         site.spoil(digest, rot)
@@ -177,7 +177,7 @@ async def test_it_may_rot_again(site: Site) -> None:
 async def test_a_crash_in_quarantining_is_finished(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process that dies between the row and the file leaves a file that is quarantined later."""
+    """If a process dies between row and file, the file is quarantined later."""
     digest = await site.fill(A)
     with monkeypatch.context() as patch:
         patch.setattr(site.store, "quarantine", crash)
@@ -192,7 +192,7 @@ async def test_a_crash_in_quarantining_is_finished(
 
 
 async def test_a_healthy_blob_is_not_quarantined_for_its_former_self(site: Site) -> None:
-    """What was fetched again after it was damaged, or is downloading again, is left where it is."""
+    """A new download of a damaged blob is not quarantined."""
     for content in (A, B):
         digest = await site.fill(content)
         await site.evictor.quarantine(digest, "damaged")
@@ -204,7 +204,7 @@ async def test_a_healthy_blob_is_not_quarantined_for_its_former_self(site: Site)
 
 
 async def test_quarantine_makes_room_first(site: Site) -> None:
-    """Before any blob is evicted, and though it is more than needed, what is quarantined goes."""
+    """The whole quarantine is deleted before any blob is evicted."""
     for content in (A, B):
         await site.evictor.quarantine(await site.fill(content), "damaged")
     healthy = await site.fill(C)
@@ -217,7 +217,7 @@ async def test_quarantine_makes_room_first(site: Site) -> None:
 async def test_an_emptied_quarantine_is_not_counted(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A crash after the file of a damaged blob was deleted leaves no bytes counted for it."""
+    """If a crash follows the deletion of a quarantined file, its bytes do not count."""
 
     async def crash(*_: object) -> None:
         raise Crash
@@ -235,7 +235,7 @@ async def test_an_emptied_quarantine_is_not_counted(
 
 
 async def test_freeing_tells_what_it_made(site: Site) -> None:
-    """Freed is what quarantine, blobs and left parts had, and no more than there is."""
+    """The freed bytes are those of quarantine, blobs and abandoned partial files."""
     await site.evictor.quarantine(await site.fill(A), "damaged")
     await site.fill(B)
     left = Digest.of(b"left")
@@ -252,7 +252,7 @@ async def test_freeing_tells_what_it_made(site: Site) -> None:
 
 
 async def test_a_fill_does_not_free_its_own_part(site: Site) -> None:
-    """Who needs room to go on keeps what has landed already."""
+    """A download that needs space keeps its own partial file."""
     digest = Digest.of(b"mine")
     await site.room.reserve(digest, 300)
     writer = site.ingests.take(digest)
@@ -265,7 +265,7 @@ async def test_a_fill_does_not_free_its_own_part(site: Site) -> None:
 
 
 async def test_nothing_goes_for_what_cannot_be_had(site: Site) -> None:
-    """When all that may go is too little, nothing does: a lie about a size empties no store."""
+    """If too little can be freed, nothing is deleted: a wrong size empties no store."""
     for name in (A, B):
         await site.fill(name)
     assert await site.evictor.free(2 * SIZE + 1, Digest.of(b"other")) is None
@@ -273,7 +273,7 @@ async def test_nothing_goes_for_what_cannot_be_had(site: Site) -> None:
 
 
 async def test_a_plan_deletes_nothing(site: Site) -> None:
-    """Planned are the coldest, as many as wanted, within what may go; all stay where they are."""
+    """A plan lists the least recently used blobs within the limits, and deletes nothing."""
     for place, content in enumerate((A, B, C)):
         site.now = 1000.0 + place
         await site.fill(content)
@@ -284,7 +284,7 @@ async def test_a_plan_deletes_nothing(site: Site) -> None:
 
 
 async def test_nobody_frees_what_is_pinned_or_filled(site: Site) -> None:
-    """When all that is left is being written, a fill without room is told so."""
+    """If all other bytes are pinned or being written, nothing can be freed."""
     busy = Digest.of(b"busy")
     writer = site.ingests.take(busy)
     assert writer is not None

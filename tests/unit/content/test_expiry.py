@@ -39,7 +39,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def expire(site: Site, keep_for: Mapping[str, float] = ALL) -> set[str]:
-    """Let images expire, and return the names that are left."""
+    """Let images expire, and return the names of the remaining images."""
     await Expiry(site.uses, site.content.deletion, keep_for, site.clock).expire()
     return {image.reference for image in (await site.images.load()).images}
 
@@ -50,13 +50,13 @@ async def pull_again(site: Site, image: Image) -> None:
 
 @pytest.mark.parametrize(("age", "is_expired"), [(9.9, False), (10.0, False), (10.1, True)])
 def test_time_decides(age: float, is_expired: bool) -> None:
-    """What was of use within the period, its last moment included, has not expired."""
+    """An image that was used within the period, up to its last moment, has not expired."""
     expired = find_expired(LastUses({(HERE, A): 100.0}, []), {"*": 10.0}, 100.0 + age)
     assert expired == ([(HERE, A)] if is_expired else [])
 
 
 def test_without_a_pattern_nothing_expires() -> None:
-    """A repository that no pattern means keeps its images for ever."""
+    """Images of a repository that no pattern matches never expire."""
     uses = LastUses({(HERE, A): 0.0, (THERE, A): 0.0}, [])
     assert find_expired(uses, {}, 1e12) == []
     assert find_expired(uses, {"ghcr.io/*": 1.0}, 1e12) == [(THERE, A)]
@@ -73,7 +73,7 @@ def test_without_a_pattern_nothing_expires() -> None:
     ],
 )
 def test_the_longest_pattern_decides(name: str, expected: float) -> None:
-    """Of all patterns that mean a repository the longest counts, in whatever order they stand."""
+    """Of all patterns that match a repository, the longest counts, in any order."""
     patterns = {
         "ghcr.io/*": 10.0,
         "ghcr.io/team/app": 30.0,
@@ -101,7 +101,7 @@ def test_an_index_in_use_keeps_its_children() -> None:
 
 
 def test_an_index_counts_within_its_repository() -> None:
-    """A use elsewhere keeps nothing here; a child that is not here is no matter."""
+    """A use in another repository does not count; a missing child does not matter."""
     last = {(HERE, A): 0.0, (HERE, B): 0.0, (THERE, A): 100.0, (THERE, B): 0.0}
     expired = find_expired(LastUses(last, [(A, B), (A, C), (D, B)]), {"*": 10.0}, 105.0)
     assert expired == [(HERE, A), (HERE, B)]
@@ -109,14 +109,14 @@ def test_an_index_counts_within_its_repository() -> None:
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_indexes_of_indexes_count_too(order: int) -> None:
-    """Use goes up from a manifest to the outermost index, in whatever order pairs come."""
+    """A use of a manifest counts for all indexes above it, in any order of the pairs."""
     chain = [(A, B), (B, C), (C, D)][::order]
     last = {(HERE, A): 0.0, (HERE, B): 0.0, (HERE, C): 0.0, (HERE, D): 100.0}
     assert find_expired(LastUses(last, chain), {"*": 10.0}, 105.0) == []
 
 
 async def test_what_expires_goes_with_all_of_it(site: Site) -> None:
-    """Of an expired image the names, the blobs and their rows are deleted."""
+    """The names, blobs and rows of an expired image are deleted."""
     for image in (INDEX, AMD, ARM):
         await site.pull(HERE, image, *(["1"] if image is INDEX else []))
     site.now += WEEK
@@ -128,7 +128,7 @@ async def test_what_expires_goes_with_all_of_it(site: Site) -> None:
 
 
 async def test_what_is_pulled_stays(site: Site) -> None:
-    """One pull, of the index or of one platform, keeps all of an image for another period."""
+    """A pull of the index or of one platform keeps the whole image for another period."""
     for image in (INDEX, AMD, ARM):
         await site.pull(HERE, image, *(["1"] if image is INDEX else []))
     await site.pull(HERE, OTHER, "2")
@@ -153,7 +153,7 @@ async def test_what_is_pinned_stays(site: Site) -> None:
 
 
 async def test_a_pinned_platform_keeps_its_index(site: Site) -> None:
-    """Of an index that is pinned for one platform the index and that platform stay."""
+    """A pin of one platform keeps the index and that platform."""
     for image in (INDEX, AMD, ARM):
         await site.pull(HERE, image, *(["1"] if image is INDEX else []))
     roots = [Root(INDEX.digest, False), Root(AMD.digest, True, "linux/amd64")]
@@ -165,7 +165,7 @@ async def test_a_pinned_platform_keeps_its_index(site: Site) -> None:
 
 
 async def test_repositories_expire_on_their_own(site: Site) -> None:
-    """The same image goes from one repository and stays, bytes and all, in another."""
+    """An image can expire in one repository, and stay with its bytes in another."""
     for repository in (HERE, THERE):
         await site.pull(repository, AMD, str(repository.registry))
     before = site.list_files()
@@ -175,7 +175,7 @@ async def test_repositories_expire_on_their_own(site: Site) -> None:
 
 
 async def test_a_moved_tag_leaves_what_expires(site: Site) -> None:
-    """What a tag led to before goes in its time; what it leads to now stays."""
+    """The old image of a moved tag expires in its time, and the new image stays."""
     await site.pull(HERE, AMD, "1")
     site.now += WEEK
     await site.pull(HERE, OTHER, "1")
@@ -186,7 +186,7 @@ async def test_a_moved_tag_leaves_what_expires(site: Site) -> None:
 
 
 def test_nothing_is_wanted_without_patterns(tmp_path: Path) -> None:
-    """Where `keep_for` says nothing, retention has nothing to do."""
+    """Without `keep_for` there is nothing to expire."""
 
     def is_wanted(keep_for: Mapping[str, float]) -> bool:
         return Expiry(None, None, keep_for, lambda: 0.0).is_wanted  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Laws of image reports: which bytes are shared, which blobs are missing, what is unknown."""
+"""Laws of image reports: shared bytes, missing blobs, and unknown facts."""
 
 from registry.catalog.image_graph import Graph, Link, NamedImage
 from registry.content.image_report import ImageReport, ImageReporter, PlatformReport
@@ -9,7 +9,7 @@ STORED = {"index": 1, "amd": 2, "arm": 4, "amd-layer": 8, "arm-layer": 16, "shar
 
 
 def draw(*images: NamedImage, without: tuple[str, ...] = (), unknown: str = "") -> Graph:
-    """Return a graph with an index of two images that share a layer; `unknown` was never pulled."""
+    """Return a graph with an index of two images that share a layer; `unknown` is not pulled."""
     links = {
         "index": (Link("amd", 2, True), Link("arm", 4, True)),
         "amd": (Link("amd-layer", 8, False), Link("shared", 32, False)),
@@ -40,7 +40,7 @@ BOTH = {"amd": "linux/amd64", "arm": "linux/arm64"}
 
 
 def test_an_image_has_all_its_bytes() -> None:
-    """All that is stored of an image counts, what its platforms share once, and nothing else."""
+    """All stored bytes of an image count once, also those that its platforms share."""
     found = report(draw(name("1", "index", 9.0)), BOTH)
     assert (found.size, found.unique, found.shared) == (63, 63, 0)
     assert (found.digest, found.media_type, found.pulled) == ("index", media_types.OCI_INDEX, 9.0)
@@ -52,20 +52,20 @@ def test_an_image_has_all_its_bytes() -> None:
 
 
 def test_what_two_images_use_is_shared() -> None:
-    """A layer of another image is shared, and what only this one has is its own."""
+    """A layer of two images is shared; the other bytes are unique."""
     graph = draw(name("arm", "arm"), name("amd", "amd"))
     found = report(graph, {"arm": "linux/arm64"})
     assert (found.unique, found.shared) == (4 + 16, 32)
 
 
 def test_two_tags_on_one_manifest_are_one_image() -> None:
-    """Bytes that only names of one manifest use are not shared."""
+    """Bytes of two names for the same manifest are not shared."""
     found = report(draw(name("1", "arm"), name("latest", "arm")), {"arm": "linux/arm64"})
     assert (found.unique, found.shared) == (52, 0)
 
 
 def test_a_child_with_a_name_of_its_own_is_shared() -> None:
-    """What an index and another name both lead to is shared by both."""
+    """Bytes that an index and another name lead to are shared."""
     found = report(draw(name("1", "index"), name("amd", "amd")), BOTH)
     assert (found.unique, found.shared) == (1 + 4 + 16, 2 + 8 + 32)
 
@@ -92,19 +92,19 @@ def test_without_a_manifest_the_missing_size_is_unknown() -> None:
 
 
 def test_an_image_without_platforms_is_not_complete() -> None:
-    """Where no platform is known, nothing says that all is there."""
+    """If no platform is known, the image does not count as complete."""
     assert not report(draw(name("1", "index")), {}).is_complete
 
 
 def test_pins_are_told_by_name() -> None:
-    """An image has the pins that keep its manifest, whatever else they keep."""
+    """An image lists the pins that keep its manifest."""
     graph = draw(name("1", "index"))
     found = report(graph, BOTH, one={"index", "amd"}, two={"amd"}, three={"index"})
     assert found.pins == ("one", "three")
 
 
 def test_names_are_written_as_people_do() -> None:
-    """A tag follows a colon, a digest an at."""
+    """A tag follows a colon, and a digest follows an @."""
     graph = draw(name("1", "arm"))
     assert report(graph, {}).name == f"{HERE}:1"
     by_digest = draw(name("sha256:abc", "arm"))
@@ -112,7 +112,7 @@ def test_names_are_written_as_people_do() -> None:
 
 
 def test_what_is_unknown_has_no_type() -> None:
-    """A tag whose manifest is not known is an image of no size, type or platform."""
+    """A tag without a manifest is an image without size, type and platform."""
     found = report(draw(name("1", "elsewhere")), {"elsewhere": ""})
     assert (found.media_type, found.size, found.pins) == ("", 0, ())
     assert found.platforms == (PlatformReport("", "elsewhere", ("elsewhere",), None),)

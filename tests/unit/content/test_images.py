@@ -1,4 +1,4 @@
-"""Laws of images for operators: found by pattern, described from disk, pinned as they are now."""
+"""Laws of images for operators: found by pattern, described from disk, and pinned."""
 
 import json
 from collections.abc import AsyncIterator
@@ -56,7 +56,7 @@ async def describe(site: Site, *patterns: str) -> list[ImageReport]:
 
 
 async def test_images_are_found_by_pattern(site: Site) -> None:
-    """Without patterns all images are described, else each once that any pattern means."""
+    """Without patterns all images are described, otherwise each matching image once."""
     await site.pull(HERE, AMD, "1", "2")
     await site.pull(THERE, ARM, "1")
     names = [f"{HERE}:1", f"{HERE}:2", f"{THERE}:1"]
@@ -68,7 +68,7 @@ async def test_images_are_found_by_pattern(site: Site) -> None:
 
 
 async def test_an_index_has_the_platforms_it_names(site: Site) -> None:
-    """Platforms are those of the index, each with what is missing of it."""
+    """The platforms are those of the index, each with its missing blobs."""
     await site.pull(HERE, INDEX, "1")
     await site.pull(HERE, AMD)
     (report,) = await describe(site)
@@ -96,14 +96,14 @@ async def test_an_image_has_the_platform_of_its_config(site: Site) -> None:
 
 @pytest.mark.parametrize("config", STRANGE, ids=["empty", "text", "list", "deep", "binary"])
 async def test_a_strange_config_hides_no_image(site: Site, config: bytes) -> None:
-    """Whatever bytes an image has for a config, it is described."""
+    """An image is described even if its config is not a valid config."""
     await site.pull(HERE, make_image(config, b"layer"), "1")
     (report,) = await describe(site)
     assert [(each.platform, each.is_complete) for each in report.platforms] == [("", True)]
 
 
 async def test_a_layer_that_poses_as_a_config_is_not_read(site: Site) -> None:
-    """A config of more than any document's size is of no platform, and costs no memory."""
+    """A config that is too large is not read, and gives no platform."""
     config = configure("amd64") + b" " * (8 * 1024 * 1024)
     async with open_site(site.folder.root / "large", limit=10**8) as large:
         await large.pull(HERE, make_image(config), "1")
@@ -123,18 +123,18 @@ async def spoil(site: Site, image: Image, rot: bytes) -> None:
 
 @pytest.mark.parametrize("rot", ROT)
 async def test_a_damaged_manifest_hides_no_image(site: Site, rot: bytes) -> None:
-    """Of an image with a damaged manifest the platform is unknown; other images are unaffected."""
+    """If a manifest is damaged, its platform is unknown; other images are unaffected."""
     await spoil(site, AMD, rot)
 
 
 @pytest.mark.parametrize("rot", ROT)
 async def test_a_damaged_index_hides_no_image(site: Site, rot: bytes) -> None:
-    """Of a damaged index the platforms are unknown; other images are unaffected."""
+    """If an index is damaged, its platforms are unknown; other images are unaffected."""
     await spoil(site, INDEX, rot)
 
 
 async def test_an_index_of_nothing_is_described(site: Site) -> None:
-    """An index that says null for its manifests is an image without platforms."""
+    """An index whose manifests are null is an image without platforms."""
     raw = b'{"schemaVersion": 2, "manifests": null}'
     await site.pull(HERE, Image(parse_manifest(raw, media_types.OCI_INDEX)), "1")
     (report,) = await describe(site)
@@ -142,7 +142,7 @@ async def test_an_index_of_nothing_is_described(site: Site) -> None:
 
 
 async def test_a_pin_keeps_what_the_name_leads_to(site: Site) -> None:
-    """Pinned is what the tag leads to now, whole; a tag that moves leaves its pin behind."""
+    """A pin keeps the image that the tag leads to now, even if the tag moves later."""
     await pull_index(site)
     await site.pull(HERE, make_image(b"other"), "2")
 
@@ -158,7 +158,7 @@ async def test_a_pin_keeps_what_the_name_leads_to(site: Site) -> None:
 
 
 async def test_a_pin_of_platforms_keeps_only_those(site: Site) -> None:
-    """Of an index the named platforms are kept whole, and of the rest only the index itself."""
+    """A pin of platforms keeps these platforms and the index itself."""
     await pull_index(site)
     await site.pin(HERE, TAG, ["linux/arm64"])
     (pin,) = site.content.images.list_pins()
@@ -173,7 +173,7 @@ async def test_a_pin_of_platforms_keeps_only_those(site: Site) -> None:
 
 
 async def test_a_single_image_is_pinned_for_its_platform(site: Site) -> None:
-    """An image that is no index is kept whole where it is for the platform, and refused else."""
+    """An image without an index is pinned only for its own platform."""
     await site.pull(HERE, AMD, "1")
     with pytest.raises(PlatformUnknown) as caught:
         await site.pin(HERE, TAG, ["linux/arm64"])
@@ -184,7 +184,7 @@ async def test_a_single_image_is_pinned_for_its_platform(site: Site) -> None:
 
 
 async def test_one_platform_too_many_pins_nothing(site: Site) -> None:
-    """Where an image is not for one of the platforms, the former pin stays as it was."""
+    """If the image is not made for one of the platforms, the earlier pin stays."""
     await pull_index(site)
     await site.pin(HERE, TAG, [])
     with pytest.raises(PlatformUnknown, match="linux/s390x"):
@@ -202,7 +202,7 @@ async def test_only_what_is_here_is_pinned(site: Site) -> None:
 
 
 async def test_a_digest_can_be_pinned(site: Site) -> None:
-    """By digest an image is pinned too, though a tag leads to it."""
+    """An image can be pinned by digest, even if a tag leads to it."""
     await site.pull(HERE, AMD, "1")
     await site.pin(HERE, AMD.digest, [])
     assert [pin.name for pin in site.content.images.list_pins()] == [f"{HERE}@{AMD.digest}"]
@@ -211,14 +211,14 @@ async def test_a_digest_can_be_pinned(site: Site) -> None:
 
 
 async def test_one_platform_can_be_pinned_by_its_digest(site: Site) -> None:
-    """What an index leads to is here as much as what a tag leads to."""
+    """A manifest that only an index leads to can be pinned by its digest."""
     await pull_index(site)
     await site.pin(HERE, AMD.digest, [])
     assert [pin.roots for pin in site.content.images.list_pins()] == [(Root(AMD.digest, True),)]
 
 
 async def test_unpinned_it_may_go(site: Site) -> None:
-    """Unpinning deletes nothing, lets everything go, and says whether there was a pin."""
+    """Unpinning deletes nothing, allows evictions, and returns whether there was a pin."""
     await site.pull(HERE, AMD, "1")
     await site.pin(HERE, TAG, [])
     before = site.list_files()
@@ -228,7 +228,7 @@ async def test_unpinned_it_may_go(site: Site) -> None:
 
 
 async def test_pins_outlive_the_catalog(site: Site) -> None:
-    """Every pin is on disk too, and an unpinned one is not."""
+    """Every pin is also in `pins.json`, and a removed pin is not."""
     await pull_index(site)
     await site.pin(HERE, TAG, ["linux/amd64"])
     await site.pin(HERE, INDEX.digest, [])

@@ -1,4 +1,4 @@
-"""Laws of an ingest: however it ends, its bytes, its lock and its reservation are right."""
+"""Laws of an ingest: after each kind of end, bytes, lock and reservation are right."""
 
 import asyncio
 from pathlib import Path
@@ -33,7 +33,7 @@ class CountingSpace(AmpleSpace):
 
 
 class Site:
-    """A data folder, and one process that brings blobs in."""
+    """A data folder, and one process that stores blobs."""
 
     def __init__(self, path: Path) -> None:
         self.folder: DataFolder = open_folder(path)
@@ -63,7 +63,7 @@ def site(tmp_path: Path) -> Site:
 
 
 async def test_a_committed_blob_is_stored_and_recorded_once(site: Site) -> None:
-    """After a commit the blob can be read, is recorded, and neither a file nor a lock is left."""
+    """After a commit the blob is stored and recorded; no partial file or lock is left."""
     async with site.take() as ingest:
         await ingest.append([CONTENT[:100], CONTENT[100:]], SIZE)
         assert ingest.offset == SIZE
@@ -76,21 +76,21 @@ async def test_a_committed_blob_is_stored_and_recorded_once(site: Site) -> None:
 
 
 async def test_readers_follow_but_never_get_the_last_byte_early(site: Site) -> None:
-    """Before the digest is checked a reader sees all bytes but one; then it sees all of them."""
+    """Readers see all bytes but the last, and the last after the check of the digest."""
     states: list[PartialState] = []
     ingest, reader = site.take(), site.content.follow(DIGEST)
     assert reader is not None
     with reader:
         async with ingest:
             await ingest.append([CONTENT], SIZE)
-            assert reader.progress().landed == SIZE - 1
-            assert await ingest.verify() == SIZE == reader.progress().landed
+            assert reader.progress().written == SIZE - 1
+            assert await ingest.verify() == SIZE == reader.progress().written
             await ingest.commit(lambda: states.append(reader.progress().state))
     assert states == [PartialState.WHOLE]
 
 
 async def test_space_is_reserved_once_for_a_known_size(site: Site) -> None:
-    """However often is appended, the size is reserved once, and before the first byte."""
+    """The whole size is reserved once, before the first byte."""
     async with site.take() as ingest:
         for start in range(0, SIZE, 1000):
             await ingest.append([CONTENT[start : start + 1000]], SIZE)
@@ -98,7 +98,7 @@ async def test_space_is_reserved_once_for_a_known_size(site: Site) -> None:
 
 
 async def test_space_is_reserved_step_by_step_for_an_unknown_size(site: Site) -> None:
-    """Where nobody tells the size, a step is reserved, and the next only when it is half used."""
+    """A step is reserved, and the next step when half of it is used."""
     chunk = bytes(1024 * 1024)
     async with site.take() as ingest:
         for _ in range(STEP // len(chunk)):
@@ -108,7 +108,7 @@ async def test_space_is_reserved_step_by_step_for_an_unknown_size(site: Site) ->
 
 
 async def test_without_space_nothing_is_written(site: Site) -> None:
-    """A refused reservation comes before the first byte, and leaves no file."""
+    """If the reservation is refused, no byte is written, and no file is left."""
     site.space.refuses_space = True
     async with site.take() as ingest:
         with pytest.raises(StoreError, match="no space"):
@@ -117,7 +117,7 @@ async def test_without_space_nothing_is_written(site: Site) -> None:
 
 
 async def test_a_suspended_ingest_is_resumed(site: Site) -> None:
-    """The next writer goes on from the bytes that are on the disk; the reservation is released."""
+    """The next writer continues with the bytes on disk; the reservation is released."""
     async with site.take() as first:
         await first.append([CONTENT[:5000]], SIZE)
     assert site.space.released == [DIGEST]
@@ -132,7 +132,7 @@ async def test_a_suspended_ingest_is_resumed(site: Site) -> None:
 
 @pytest.mark.parametrize("size", [None, 4999, 100])
 async def test_what_cannot_be_continued_is_thrown_away(site: Site, size: int | None) -> None:
-    """Bytes of a blob of unknown size, or too many of them, are not continued."""
+    """Bytes of a blob of unknown size, or too many bytes, are deleted."""
     async with site.take() as first:
         await first.append([CONTENT[:5000]], SIZE)
     async with site.take() as second:
@@ -140,7 +140,7 @@ async def test_what_cannot_be_continued_is_thrown_away(site: Site, size: int | N
 
 
 async def test_an_aborted_ingest_leaves_nothing(site: Site) -> None:
-    """After an abort there are no bytes, and readers are told so; the end comes once."""
+    """After an abort no bytes are left, readers see it, and a second end does nothing."""
     async with site.take() as ingest:
         await ingest.append([CONTENT[:5000]], SIZE)
         reader = site.content.follow(DIGEST)
@@ -154,7 +154,7 @@ async def test_an_aborted_ingest_leaves_nothing(site: Site) -> None:
 
 
 async def test_wrong_bytes_are_rejected(site: Site) -> None:
-    """A commit of wrong bytes stores nothing and leaves nothing, and readers are told so."""
+    """A commit of wrong bytes stores nothing, leaves nothing, and readers see it."""
     async with site.take() as ingest:
         await ingest.append([CONTENT[:-1], b"\0"], SIZE)
         reader = site.content.follow(DIGEST)
@@ -168,7 +168,7 @@ async def test_wrong_bytes_are_rejected(site: Site) -> None:
 
 
 async def test_a_refusing_catalog_costs_no_blob(site: Site) -> None:
-    """A blob that could not be recorded is stored, and its reservation is left to be released."""
+    """A blob that cannot be recorded is stored; its reservation is released later."""
     site.space.refuses_records = True
     async with site.take() as ingest:
         await ingest.append([CONTENT], SIZE)
@@ -180,7 +180,7 @@ async def test_a_refusing_catalog_costs_no_blob(site: Site) -> None:
 async def test_a_refusing_disk_leaves_the_choice(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the store cannot take the file, the ingest has not ended: it is suspended here."""
+    """If the store refuses the file, the ingest has not ended, and can be suspended."""
 
     async def refuse(_: SealedPartial) -> None:
         raise StoreError("blobs", "read-only file system")
@@ -200,7 +200,7 @@ async def test_a_refusing_disk_leaves_the_choice(
 
 
 async def test_one_writer_at_a_time(site: Site) -> None:
-    """While one ingest is open there is no other; who waits for it learns that the blob is here."""
+    """There is one ingest of a blob at a time; a waiting one learns that the blob is stored."""
     async with site.take() as ingest:
         assert site.content.try_ingest(DIGEST) is None
         with pytest.raises(StoreError, match="another process"):
@@ -213,7 +213,7 @@ async def test_one_writer_at_a_time(site: Site) -> None:
 
 
 async def test_parts_go_through_the_same_commit(site: Site) -> None:
-    """A blob whose parts come in any order is recorded like any other, when none is missing."""
+    """A blob from parts is stored and recorded in the same way, when no byte is missing."""
     half = SIZE // 2
     first = await site.content.wait_for_parts(DIGEST, SIZE)
     assert first is not None
@@ -234,7 +234,7 @@ async def test_parts_go_through_the_same_commit(site: Site) -> None:
 
 
 async def test_a_small_document_is_read_whole_or_not_at_all(site: Site) -> None:
-    """What is missing, too large or damaged is not returned; what is damaged is quarantined."""
+    """A missing, large or damaged blob is not returned; a damaged one is quarantined."""
     assert await site.content.read_all(DIGEST, SIZE) is None
     async with site.take() as ingest:
         await ingest.append([CONTENT], SIZE)

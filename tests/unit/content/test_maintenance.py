@@ -23,7 +23,7 @@ END = 2 * HOUR  # seconds after which the loop of a test is stopped
 
 
 class Parts:
-    """What a background process drives; counts what is asked of it, and fails as it is told."""
+    """The services that the background process uses; they count calls, and fail if a test wants."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -62,7 +62,7 @@ class Parts:
 
 
 class Clock:
-    """Sleeps that cost no time; each task of the round ends when its own reach `END`."""
+    """Sleeps that take no time; each task of the maintenance ends at `END`."""
 
     def __init__(self) -> None:
         self.naps: Counter[asyncio.Task[Any] | None] = Counter()
@@ -89,7 +89,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 async def go_round(parts: Parts, clock: Clock, rate: float = RATE) -> None:
-    """Let the background process work until `END`."""
+    """Run the maintenance until `END`."""
     background = Maintenance(parts, parts, parts, parts, rate)  # type: ignore[arg-type]
     keep: Callable[[], Coroutine[Any, Any, None]] = background.keep_tidy
     running = asyncio.create_task(keep())
@@ -102,7 +102,7 @@ async def go_round(parts: Parts, clock: Clock, rate: float = RATE) -> None:
 
 
 async def test_each_has_its_time(parts: Parts, clock: Clock) -> None:
-    """Room is looked after every few seconds, audits every minute, images and spool every hour."""
+    """Space is checked every few seconds, audits every minute, images and side files hourly."""
     await go_round(parts, clock)
     assert parts.calls.count("ready") == END / SPACE_INTERVAL
     assert parts.calls.count("audit") == END / AUDIT_INTERVAL
@@ -112,7 +112,7 @@ async def test_each_has_its_time(parts: Parts, clock: Clock) -> None:
 
 
 async def test_what_the_dead_have_left_is_finished_first(parts: Parts, clock: Clock) -> None:
-    """Before anything is evicted it is looked what crashes left, and then again and again."""
+    """Interrupted work is completed before anything is evicted, and again later."""
     await go_round(parts, clock)
     assert parts.calls.count("finish") == END / CRASH_INTERVAL
     assert parts.calls.index("finish") < parts.calls.index("ready")
@@ -120,7 +120,7 @@ async def test_what_the_dead_have_left_is_finished_first(parts: Parts, clock: Cl
 
 @pytest.mark.parametrize("what", ["finish", "ready", "sweep", "expire", "forget", "audit"])
 async def test_a_refusing_disk_ends_no_round(parts: Parts, clock: Clock, what: str) -> None:
-    """What failed is told and done again the next time; the others do not notice."""
+    """A failed step is logged and repeated later; the other steps go on."""
     parts.failures[what] = [StoreError("data", "full")]
     await go_round(parts, clock)
     expected = {
@@ -133,7 +133,7 @@ async def test_a_refusing_disk_ends_no_round(parts: Parts, clock: Clock, what: s
 
 
 async def test_a_bug_is_no_refusal(parts: Parts, clock: Clock) -> None:
-    """An error that no disk makes ends the process, so that the supervisor starts it again."""
+    """An error that is not of the disk ends the process, and the supervisor replaces it."""
     parts.failures["expire"] = [ZeroDivisionError()]
     background = Maintenance(parts, parts, parts, parts, RATE)  # type: ignore[arg-type]
     with pytest.raises(ExceptionGroup) as caught:
@@ -142,14 +142,14 @@ async def test_a_bug_is_no_refusal(parts: Parts, clock: Clock) -> None:
 
 
 async def test_what_is_not_due_is_not_audited(parts: Parts, clock: Clock) -> None:
-    """Between two passes nothing is read."""
+    """If no audit is due, nothing is read."""
     parts.due = False
     await go_round(parts, clock)
     assert "audit" not in parts.calls
 
 
 async def test_what_is_not_wanted_is_not_done(parts: Parts, clock: Clock) -> None:
-    """Without `keep_for` nothing expires, with a rate of zero nothing is audited."""
+    """Without `keep_for` nothing expires; with a rate of 0 nothing is audited."""
     parts.is_wanted = False
     await go_round(parts, clock, rate=0.0)
     assert set(parts.calls) == {"finish", "ready", "sweep", "forget"}

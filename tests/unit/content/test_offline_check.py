@@ -1,4 +1,4 @@
-"""Laws of what can be pulled with no upstream at all."""
+"""Laws of which images can be pulled without any upstream."""
 
 from registry.content.image_report import ImageReport, PlatformReport
 from registry.content.offline_check import check_offline
@@ -13,24 +13,24 @@ def make(*platforms: PlatformReport) -> ImageReport:
 
 
 def test_platforms_that_no_client_pulled_do_not_count() -> None:
-    """An index of many platforms is ready when those in use here are complete."""
+    """An index is ready if the platforms that clients pulled are complete."""
     found = check_offline(make(AMD, UNPULLED), [])
     assert (found.is_ready, found.complete) == (True, (AMD,))
 
 
 def test_what_was_begun_has_to_be_whole() -> None:
-    """A platform whose manifest is stored is in use, so what is missing of it counts."""
+    """A platform whose manifest is stored has to be complete."""
     found = check_offline(make(AMD, TORN), [])
     assert (found.is_ready, found.incomplete) == (False, (TORN,))
 
 
 def test_if_no_manifest_is_stored_all_platforms_are_incomplete() -> None:
-    """A name that leads to nothing cannot be pulled."""
+    """An image without any stored manifest cannot be pulled."""
     assert check_offline(make(UNPULLED), []).incomplete == (UNPULLED,)
 
 
 def test_platforms_that_are_asked_for_count_alone() -> None:
-    """Neither what others have pulled excuses one, nor does what they have torn condemn one."""
+    """If platforms are named, only these count, whatever clients have pulled."""
     image = make(AMD, TORN, UNPULLED)
     assert check_offline(image, ["linux/amd64"]).is_ready
     assert check_offline(image, ["linux/s390x"]).incomplete == (UNPULLED,)
@@ -38,7 +38,7 @@ def test_platforms_that_are_asked_for_count_alone() -> None:
 
 
 def test_what_names_no_platform_has_to_be_whole() -> None:
-    """Charts and signatures are for every platform."""
+    """Charts and signatures, which have no platform, have to be complete."""
     artifact = PlatformReport("", "chart", (), 0)
     assert check_offline(make(artifact), ["linux/amd64"]).is_ready
     assert not check_offline(

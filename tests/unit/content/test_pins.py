@@ -1,4 +1,4 @@
-"""Laws of pins on disk: what is pinned is not forgotten with the catalog."""
+"""Laws of pins on disk: pins are not lost with the catalog."""
 
 import errno
 import json
@@ -46,7 +46,7 @@ async def test_pins_come_back_as_they_were(site: Site, pins: Pins) -> None:
 
 
 async def test_the_unpinned_do_not_come_back(site: Site, pins: Pins) -> None:
-    """What was unpinned, or pinned to something else since, is in the file no more."""
+    """A removed or replaced pin is not in the file any more."""
     await pins.put([(HERE, Tag("1"), ROOTS)])
     await pins.put([(HERE, Tag("1"), [Root(B, True)])])
     await pins.put([(HERE, Tag("2"), ROOTS)])
@@ -58,7 +58,7 @@ async def test_the_unpinned_do_not_come_back(site: Site, pins: Pins) -> None:
 
 
 async def test_restoring_twice_is_harmless(pins: Pins) -> None:
-    """Where every pin is known, restoring changes none."""
+    """Restoring pins that are recorded already changes nothing."""
     await pins.put([(HERE, Tag("1"), ROOTS)])
     before = pins.list_all()
     await pins.restore()
@@ -67,7 +67,7 @@ async def test_restoring_twice_is_harmless(pins: Pins) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"no json", b"{}", b"5", b"[5, null, []]", b"\xff"])
 async def test_a_spoilt_file_has_no_pins(site: Site, pins: Pins, content: bytes) -> None:
-    """A file that is no list of pins restores nothing, and stops no recovery."""
+    """A file that is not a list of pins restores nothing, and does not stop a rebuild."""
     site.folder.pins.write_bytes(content)
     assert await pins.restore() == 0
 
@@ -98,7 +98,7 @@ async def test_one_spoilt_pin_spoils_no_other(
 
 
 async def test_no_file_has_no_pins(site: Site, pins: Pins) -> None:
-    """A data folder of a former version has no pins."""
+    """A data folder of an earlier version has no pins."""
     assert not site.folder.pins.exists()
     assert await pins.restore() == 0
 

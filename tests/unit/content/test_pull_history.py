@@ -1,4 +1,4 @@
-"""Laws of history: images come back by the names they were pulled by, and are forgotten in time."""
+"""Laws of the pull history: images by the names that clients used, kept for a limited time."""
 
 import ipaddress
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def pull(site: Site, image: Image, *names: Reference, client: str = ALICE) -> None:
-    """Have pulls noted, as of now."""
+    """Note pulls at the current time."""
     names = names or (image.digest,)
     await site.pulls.record([Pull(HERE, name, image.digest, client, site.now) for name in names])
 
@@ -53,7 +53,7 @@ async def list_names(
 
 
 async def test_a_pull_by_tag_comes_back_as_that_tag(site: Site) -> None:
-    """What a tag led to, by digest, and manifests and signatures under it are no images."""
+    """Manifests and signatures that a client pulls after a tag are not listed."""
     await pull(site, INDEX, Tag("1"), INDEX.digest)
     await pull(site, AMD)
     await pull(site, SIGNATURE)
@@ -62,7 +62,7 @@ async def test_a_pull_by_tag_comes_back_as_that_tag(site: Site) -> None:
 
 
 async def test_a_tag_that_moved_is_one_image(site: Site) -> None:
-    """Whatever a tag led to in the meantime, it comes back once, with its last pull."""
+    """A tag that moved is listed once, with its last pull."""
     await pull(site, INDEX, Tag("1"), INDEX.digest)
     site.now += 10
     await pull(site, NEXT, Tag("1"), NEXT.digest, client=BOB)
@@ -71,14 +71,14 @@ async def test_a_tag_that_moved_is_one_image(site: Site) -> None:
 
 
 async def test_a_pull_by_digest_comes_back_by_digest(site: Site) -> None:
-    """Where no name led there, the digest is the name; the manifest of an index too."""
+    """If no tag led there, the digest is listed, also of a manifest of an index."""
     await pull(site, ARM)
     await pull(site, OTHER, Tag("2"), client=BOB)
     assert await list_names(site) == {str(ARM.digest), "2"}
 
 
 async def test_time_of_a_narrow_link(site: Site) -> None:
-    """Only what was pulled within the period counts, and the latest comes first."""
+    """Only pulls within the period are listed, the latest first."""
     await pull(site, AMD, Tag("old"))
     site.now += 50
     await pull(site, ARM, Tag("new"))
@@ -101,7 +101,7 @@ async def test_time_of_a_narrow_link(site: Site) -> None:
     ],
 )
 async def test_clients_narrow(site: Site, clients: tuple[str, ...], names: set[str]) -> None:
-    """Addresses, networks and globs narrow pulls; a pull without an address never matches."""
+    """Addresses, networks and globs select pulls; a pull without an address never matches."""
     for name, client in (("a", ALICE), ("b", BOB), ("c", "fe80::1"), ("d", "::ffff:10.2.0.3")):
         await pull(site, AMD, Tag(name), client=client)
     await pull(site, AMD, Tag("nobody"), client="")
@@ -109,7 +109,7 @@ async def test_clients_narrow(site: Site, clients: tuple[str, ...], names: set[s
 
 
 async def test_images_narrow(site: Site) -> None:
-    """A glob, a repository or a name says of which images pulls count."""
+    """A glob, a repository or a name selects images."""
     await pull(site, AMD, Tag("1.0"))
     await pull(site, ARM, Tag("2.0"))
     await site.pulls.record([Pull(THERE, Tag("3.0"), AMD.digest, ALICE, site.now)])
@@ -120,7 +120,7 @@ async def test_images_narrow(site: Site) -> None:
 
 
 async def test_it_is_forgotten_in_time(site: Site) -> None:
-    """Of pulls more than 400 days ago only the time is kept, and of deleted images nothing."""
+    """Of pulls more than 400 days ago only the time stays; of deleted images nothing."""
     await pull(site, AMD, Tag("old"))
     site.now += KEPT_FOR + 1
     await pull(site, ARM, Tag("new"))
@@ -136,11 +136,11 @@ async def test_it_is_forgotten_in_time(site: Site) -> None:
 
 @pytest.mark.parametrize("text", ["", "alice", "10.1", "10.1.0.0/40", "fe80::/200"])
 def test_no_client_is_refused(text: str) -> None:
-    """A pattern that no address can match is an error, which says what to write instead."""
+    """A pattern that no address can match is an error that says what to write."""
     with pytest.raises(ClientInvalid, match="a glob such as"):
         ClientPattern.parse(text)
 
 
 def test_a_network_may_be_written_by_one_of_it() -> None:
-    """The bits of a network after its prefix may be other than zero."""
+    """The bits of a network's address after the prefix may be set."""
     assert ClientPattern.parse("10.1.2.3/16").network == ipaddress.ip_network("10.1.0.0/16")

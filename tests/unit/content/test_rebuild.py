@@ -1,4 +1,4 @@
-"""Laws of recovery: whatever the files say is known again, and nothing that they do not say."""
+"""Laws of a rebuild: it records everything that the files say, and nothing else."""
 
 import asyncio
 import sqlite3
@@ -43,7 +43,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def lose(site: Site) -> None:
-    """Lose the catalog, as when its file is put aside."""
+    """Lose the catalog, as if its file was damaged and renamed."""
 
     def change(rows: sqlite3.Connection) -> None:
         for table in TABLES:
@@ -54,7 +54,7 @@ async def lose(site: Site) -> None:
 
 
 async def test_a_lost_catalog_is_made_again(site: Site) -> None:
-    """Names, holdings, links, blobs, sizes and times are what they were."""
+    """Names, manifests, references, blobs, sizes and times are as before."""
     before = await site.images.load()
     used = site.catalog.used()
     await lose(site)
@@ -65,7 +65,7 @@ async def test_a_lost_catalog_is_made_again(site: Site) -> None:
 
 
 async def test_recovering_again_changes_nothing(site: Site) -> None:
-    """Where everything is known, nothing is recorded again or counted twice."""
+    """A second rebuild records and counts nothing again."""
     before = await site.images.load()
     await site.content.rebuild.recover(5000.0)
     assert await site.content.rebuild.adopt_names() == Rebuilt(0, 0)
@@ -75,7 +75,7 @@ async def test_recovering_again_changes_nothing(site: Site) -> None:
 
 @pytest.mark.parametrize("batch", [1, 3, 9, 10])
 async def test_no_blob_is_left_out(site: Site, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
-    """However many blobs are recorded at a time, all are."""
+    """All blobs are recorded, also if they are more than one batch."""
     monkeypatch.setattr(module, "BATCH", batch)
     await lose(site)
     await site.content.rebuild.recover(5000.0)
@@ -83,7 +83,7 @@ async def test_no_blob_is_left_out(site: Site, monkeypatch: pytest.MonkeyPatch, 
 
 
 async def test_names_without_manifests_are_lost(site: Site) -> None:
-    """A name whose manifest was evicted is told as lost, and the others are known."""
+    """A name whose manifest was evicted is counted as lost; other names are recorded."""
     await lose(site)
     site.path_of(AMD.digest).unlink()
     found = await site.content.rebuild.adopt_names()
@@ -93,7 +93,7 @@ async def test_names_without_manifests_are_lost(site: Site) -> None:
 
 
 async def test_a_damaged_manifest_is_lost_and_quarantined(site: Site) -> None:
-    """A manifest with other bytes than its name says is no image any more."""
+    """A manifest with other bytes than its digest is not an image any more."""
     await lose(site)
     site.spoil(AMD.digest, AMD.manifest.raw.replace(b"amd", b"AMD") + b" ")
     await site.content.rebuild.recover(5000.0)
@@ -103,7 +103,7 @@ async def test_a_damaged_manifest_is_lost_and_quarantined(site: Site) -> None:
 
 
 async def test_one_lost_name_is_found(site: Site) -> None:
-    """A tag whose row a power cut took is known again, at the time when it was seen."""
+    """A tag whose row was lost in a power cut is recorded again, with its time."""
     await site.database.write(
         lambda rows: rows.execute("DELETE FROM tags WHERE tag = '2' AND repository LIKE 'ghcr%'")
     )
@@ -114,7 +114,7 @@ async def test_one_lost_name_is_found(site: Site) -> None:
 
 
 async def test_who_keeps_or_removes_an_image_just_now_is_let_be(site: Site) -> None:
-    """A file is written before its row, and removed before it: neither is a name that was lost."""
+    """A name that another process is recording or removing is not adopted."""
     unknown = TagTarget(str(AMD.digest), media_types.OCI_MANIFEST, 1.0)
     for name in ("new", "old", "lost"):
         await site.references.write(HERE, Tag(name), unknown)
@@ -132,7 +132,7 @@ async def test_who_keeps_or_removes_an_image_just_now_is_let_be(site: Site) -> N
 
 
 async def test_what_the_catalog_knows_is_newer(site: Site) -> None:
-    """A tag that the catalog knows is not set back to what a file says."""
+    """A tag in the catalog is not replaced by an older tag file."""
     old = TagTarget(str(ARM.digest), media_types.OCI_MANIFEST, 1.0)
     await site.references.write(THERE, Tag("1"), old)
     assert await site.content.rebuild.adopt_names() == Rebuilt(0, 0)
@@ -143,7 +143,7 @@ async def test_what_the_catalog_knows_is_newer(site: Site) -> None:
 
 @pytest.mark.parametrize("media_type", ["text/html", media_types.OCI_INDEX, ""])
 async def test_a_spoilt_pointer_costs_no_manifest(site: Site, media_type: str) -> None:
-    """A pointer that lies about a type does not have a healthy manifest quarantined."""
+    """A tag file with a wrong type does not have its manifest quarantined."""
     pointer = TagTarget(str(AMD.digest), media_type, 1.0)
     await site.references.write(HERE, Tag("spoilt"), pointer)
     found = await site.content.rebuild.adopt_names()
@@ -152,7 +152,7 @@ async def test_a_spoilt_pointer_costs_no_manifest(site: Site, media_type: str) -
 
 
 async def test_unknown_files_are_passed_over(site: Site) -> None:
-    """What is no pointer of ours, blob or tag, breaks no recovery."""
+    """Files that are neither tag files nor blobs do not stop a rebuild."""
     for path in ("x", "docker.io/@/tag-a b", "docker.io/a/@/tag-1", "docker.io/a/@/digest-md5-00"):
         place = site.folder.tags / path
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -163,7 +163,7 @@ async def test_unknown_files_are_passed_over(site: Site) -> None:
 
 
 async def test_layers_without_names_are_blobs(site: Site) -> None:
-    """A blob that no manifest needs is known, and may be evicted."""
+    """A blob that no manifest refers to is recorded, and may be evicted."""
     await lose(site)
     unknown = site.adopt(b"orphan")
     await site.content.rebuild.recover(5000.0)
@@ -173,7 +173,7 @@ async def test_layers_without_names_are_blobs(site: Site) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"am", b"amd and more"])
 async def test_a_blob_of_another_size_is_quarantined(site: Site, content: bytes) -> None:
-    """What the disk has cut off or let grow is not adopted as it is: the next pull fetches it."""
+    """A blob that is shorter or longer than its manifest says is quarantined."""
     layer = Digest.of(b"amd")
     await lose(site)
     site.spoil(layer, content)
@@ -186,7 +186,7 @@ async def test_a_blob_of_another_size_is_quarantined(site: Site, content: bytes)
 
 
 async def test_one_manifest_that_says_its_size_is_enough(site: Site) -> None:
-    """A manifest that lies about a size costs no blob that another one is right about."""
+    """A blob is kept if one manifest states its size, even if others do not."""
     raw = AMD.manifest.raw.replace(b'"size": 3', b'"size": 4')
     assert raw != AMD.manifest.raw
     await site.pull(THERE, Image(parse_manifest(raw, media_types.OCI_MANIFEST)), "lie")
@@ -197,7 +197,7 @@ async def test_one_manifest_that_says_its_size_is_enough(site: Site) -> None:
 
 
 async def test_what_was_quarantined_counts_again(site: Site) -> None:
-    """What is in quarantine takes room, goes first for others, and is counted once."""
+    """Quarantined files count once, and are deleted before blobs."""
     layer = Digest.of(b"amd")
     await site.evictor.quarantine(layer, "damaged")
     await site.fill(b"amd")

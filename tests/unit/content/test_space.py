@@ -1,4 +1,4 @@
-"""Laws of making room: the coldest go, readers are left alone, crashes are mended."""
+"""Laws of freeing space: least recently used blobs first, readers safe, crashes completed."""
 
 import asyncio
 import os
@@ -71,7 +71,7 @@ class Site:
         return {path.name for path in self.folder.blobs.glob("*/*/*")}
 
     async def tidy(self) -> None:
-        """Let the background process take one turn."""
+        """Run one step of the background process."""
         await self.room.finish_interrupted()
         await self.room.keep_ready()
 
@@ -84,7 +84,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def test_the_coldest_make_room(site: Site) -> None:
-    """Beyond the limit the first stored go first, rows and files, and only as many as needed."""
+    """Above the limit the first stored blobs are deleted, rows and files, as few as needed."""
     filled = [await site.fill(name) for name in "abcde"]
     await site.fill("f", 1500)
 
@@ -95,7 +95,7 @@ async def test_the_coldest_make_room(site: Site) -> None:
 
 
 async def test_what_is_read_stays(site: Site) -> None:
-    """A blob that somebody reads is passed over, and the next one goes."""
+    """A blob that is being read stays, and the next blob is deleted instead."""
     filled = [await site.fill(name) for name in "abcde"]
     file = await site.store.open(filled[0])
     assert file is not None
@@ -110,7 +110,7 @@ async def test_what_is_read_stays(site: Site) -> None:
 async def test_a_fill_does_not_evict_without_the_lock(
     site: Site, monkeypatch: pytest.MonkeyPatch, is_room_made: bool
 ) -> None:
-    """While others evict for too long, a fill deletes nothing: it uses their room, or has none."""
+    """A download that waits too long for the lock evicts nothing itself."""
     filled = [await site.fill(name) for name in "abcde"]
     wanted = Digest.of(b"f" * SIZE)
     evictor = Evictor(site.catalog, site.store, site.ingests, site.metrics)
@@ -134,14 +134,14 @@ async def test_a_fill_does_not_evict_without_the_lock(
 
 
 async def test_what_can_never_fit_is_refused(site: Site) -> None:
-    """A blob larger than the limit gets no room, and the error says what to change."""
+    """A blob that is larger than the limit is refused; the error says what to change."""
     with pytest.raises(StoreError, match=r"storage\.limit"):
         await site.fill("x", LIMIT + 1)
     assert site.catalog.list_reservations() == []
 
 
 async def test_what_can_never_fit_costs_nobody_anything(site: Site) -> None:
-    """For a size that cannot be kept nothing is evicted, be it the truth or a lie."""
+    """Nothing is evicted for a size that cannot fit, whether the size is true or not."""
     for name in "abc":
         await site.fill(name)
     for size in (LIMIT + 1, 2**62):
@@ -151,7 +151,7 @@ async def test_what_can_never_fit_costs_nobody_anything(site: Site) -> None:
 
 
 async def test_fills_share_the_reserve(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What others were promised and have not written yet is not free any more."""
+    """Space that is reserved for other downloads and not written yet is not free."""
     monkeypatch.setattr("registry.content.space.measure_free", lambda _: 2500)
     site.room = site.open_room(StorageSettings(limit=LIMIT, reserve=500))
     writers = [site.ingests.take(Digest.of(name)) for name in (b"1", b"2")]
@@ -165,7 +165,7 @@ async def test_fills_share_the_reserve(site: Site, monkeypatch: pytest.MonkeyPat
 
 
 async def test_above_the_limit_the_coldest_goes_however_large(site: Site) -> None:
-    """When the limit was lowered the background process gets below it, however large blobs are."""
+    """If the limit was lowered, the background process evicts even large blobs."""
     await site.fill("a", 3000)
     await site.fill("b", 500)
     site.room = site.open_room(StorageSettings(limit=3000, reserve=0))
@@ -174,7 +174,7 @@ async def test_above_the_limit_the_coldest_goes_however_large(site: Site) -> Non
 
 
 async def test_the_file_system_keeps_its_reserve(site: Site) -> None:
-    """Where too little would stay free, nothing is promised, whatever the limit says."""
+    """If too little of the file system would stay free, nothing is reserved."""
     site.room = site.open_room(StorageSettings(limit=LIMIT, reserve=1 << 60))
     with pytest.raises(StoreError, match=r"storage\.reserve"):
         await site.fill("a")
@@ -182,7 +182,7 @@ async def test_the_file_system_keeps_its_reserve(site: Site) -> None:
 
 
 async def test_parts_that_nobody_writes_go_last(site: Site) -> None:
-    """What failed fills left makes room too, when there is no blob left to evict."""
+    """Partial files without a writer are deleted after the last blob."""
     left = Digest.of(b"left")
     await site.room.reserve(left, LIMIT)
     writer = site.ingests.take(left)
@@ -199,7 +199,7 @@ async def test_parts_that_nobody_writes_go_last(site: Site) -> None:
 
 
 async def test_parts_that_are_written_stay(site: Site) -> None:
-    """Nobody's fill is taken away for another's."""
+    """A partial file with a writer is not deleted for another download."""
     busy = Digest.of(b"busy")
     writer = site.ingests.take(busy)
     assert writer is not None
@@ -211,7 +211,7 @@ async def test_parts_that_are_written_stay(site: Site) -> None:
 
 
 async def test_fills_at_once_stay_within_the_limit(site: Site) -> None:
-    """Many that need room at the same time get it one after the other, or not at all."""
+    """Many downloads that need space at once stay within the limit."""
     fills = [site.fill(name) for name in "abcdefghijkl"]
     ended = await asyncio.gather(*fills, return_exceptions=True)
     assert sum(isinstance(each, Digest) for each in ended) >= LIMIT / SIZE
@@ -221,7 +221,7 @@ async def test_fills_at_once_stay_within_the_limit(site: Site) -> None:
 
 
 async def test_the_background_process_finishes_what_crashes_left(site: Site) -> None:
-    """A deletion that was begun is ended; a promise whose writer died is taken back."""
+    """It completes deletions, and releases reservations of dead writers."""
     filled = await site.fill("a")
     await site.catalog.mark_deleting(filled)
     await site.room.reserve(Digest.of(b"dead"), 3000)
@@ -234,7 +234,7 @@ async def test_the_background_process_finishes_what_crashes_left(site: Site) -> 
 
 
 async def test_the_background_process_keeps_a_little_ready(site: Site) -> None:
-    """Above the high mark the coldest go before anybody has to wait, never below the low one."""
+    """Above the high mark it evicts down to the low mark, and not further."""
     filled = [await site.fill(name, size) for name, size in (("a", 100), ("b", 50), ("c", 4850))]
     await site.tidy()
     assert site.catalog.used() == 4850
@@ -245,7 +245,7 @@ async def test_the_background_process_keeps_a_little_ready(site: Site) -> None:
 
 
 async def test_who_comes_during_a_deletion_reads_to_the_end(site: Site) -> None:
-    """A blob that is being deleted can still be opened, and what is open stays readable."""
+    """A blob that is being deleted can be opened, and an open blob can be read."""
     filled = await site.fill("a")
     with site.store.claim(filled) as is_free:
         assert is_free
@@ -257,7 +257,7 @@ async def test_who_comes_during_a_deletion_reads_to_the_end(site: Site) -> None:
 
 
 async def test_a_blob_is_read_while_its_writer_holds_it(site: Site) -> None:
-    """Between its last byte and the end of its fill a blob is there for everybody."""
+    """A blob can be read before its ingest has ended."""
     digest = Digest.of(b"abc")
     writer = site.ingests.take(digest)
     assert writer is not None
@@ -272,7 +272,7 @@ async def test_a_blob_is_read_while_its_writer_holds_it(site: Site) -> None:
 
 
 async def test_a_blob_that_died_unrecorded_is_counted(site: Site) -> None:
-    """Who dies between the blob's name and its row leaves a promise, which becomes the row."""
+    """If a process dies before it records a blob, the reservation becomes the row."""
     digest = Digest.of(b"x" * SIZE)
     await site.room.reserve(digest, SIZE)
     writer = site.ingests.take(digest)

@@ -1,4 +1,4 @@
-"""Laws of taking stock: everything that takes room is told, and adds up to what counts."""
+"""Laws of the usage report: all bytes that count for the limit are in it, by kind."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,7 +25,7 @@ async def take(site: Site) -> UsageReport:
 
 
 async def test_an_empty_store_is_empty(site: Site) -> None:
-    """Where nothing was stored nothing is used, and no audit ever was."""
+    """An empty store uses nothing, and has had no audit."""
     report = await take(site)
     assert (report.used, report.images, report.use.count) == (0, 0, 0)
     assert report.audits == {"command": Pass(), "background": Pass()}
@@ -34,7 +34,7 @@ async def test_an_empty_store_is_empty(site: Site) -> None:
 
 
 async def test_everything_is_told_by_kind(site: Site) -> None:
-    """Whole, downloading, quarantined and pinned bytes are told, and the first three are all."""
+    """Complete, downloading, quarantined and pinned bytes; the first three are the sum."""
     await site.pull(HERE, IMAGE, "1", "2")
     await site.fill(b"other")
     await site.evictor.quarantine(await site.fill(b"damaged"), "damaged")
@@ -52,13 +52,13 @@ async def test_everything_is_told_by_kind(site: Site) -> None:
 
 
 async def test_what_is_going_counts_until_it_is_gone(site: Site) -> None:
-    """Bytes of a deletion that was interrupted count for the limit, and so are told."""
+    """Bytes of an interrupted deletion count for the limit."""
     await site.catalog.mark_deleting(await site.fill(b"doomed"))
     assert (await take(site)).used == site.catalog.used() == 6
 
 
 async def test_audits_are_told(site: Site) -> None:
-    """The last pass of each auditor is told."""
+    """The report has the last pass of each auditor."""
     await site.audits.record("command", Pass("", 1.0, 2.0))
     await site.audits.record("steward", Pass("sha256:a", 3.0))
     report = await take(site)

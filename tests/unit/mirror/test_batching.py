@@ -1,4 +1,4 @@
-"""Laws of the conveyor between the network and the disk."""
+"""Laws of passing chunks from the network to the disk."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,7 +9,7 @@ from registry.mirror.batching import DEPTH, Batcher
 
 
 class Stream:
-    """A stream of chunks that a test sends, and how far it was pulled."""
+    """A stream of chunks that a test sends; it counts how many were read."""
 
     def __init__(self) -> None:
         self.pulled = 0
@@ -39,7 +39,7 @@ async def take_all(batcher: Batcher) -> bytes:
 
 
 async def test_chunks_come_in_order() -> None:
-    """Everything comes, once, in the order it was sent, and then the end."""
+    """All chunks are returned once, in the order in which they were sent."""
     stream = Stream()
     stream.send(*(bytes([number]) for number in range(100)), None)
     async with Batcher(stream.chunks()) as batcher:
@@ -48,7 +48,7 @@ async def test_chunks_come_in_order() -> None:
 
 
 async def test_empty_stream_ends_at_once() -> None:
-    """A stream without chunks is an end, not an error."""
+    """A stream without chunks ends without an error."""
     stream = Stream()
     stream.send(None)
     async with Batcher(stream.chunks()) as batcher:
@@ -56,7 +56,7 @@ async def test_empty_stream_ends_at_once() -> None:
 
 
 async def test_first_chunk_does_not_wait() -> None:
-    """The first chunk is given as soon as it is there, though more may come."""
+    """The first chunk is returned at once, even if more may follow."""
     stream = Stream()
     stream.send(b"first")
     async with Batcher(stream.chunks()) as batcher:
@@ -64,7 +64,7 @@ async def test_first_chunk_does_not_wait() -> None:
 
 
 async def test_chunks_gather() -> None:
-    """What comes while the taker is busy is given together."""
+    """Chunks that are received while the caller is busy are returned together."""
     stream = Stream()
     stream.send(b"1")
     async with Batcher(stream.chunks()) as batcher:
@@ -74,7 +74,7 @@ async def test_chunks_gather() -> None:
 
 
 async def test_failure_comes_after_everything_before_it() -> None:
-    """A broken stream gives all that it had, and then raises what broke it."""
+    """All chunks before an error are returned, and then the error is raised."""
     stream = Stream()
     stream.send(b"1", b"2", ConnectionError("cut"))
     async with Batcher(stream.chunks()) as batcher:
@@ -86,7 +86,7 @@ async def test_failure_comes_after_everything_before_it() -> None:
 
 
 async def test_stream_is_held_back() -> None:
-    """A disk that does not keep up stops the stream after four mebibytes, not the memory."""
+    """If the disk is slow, the stream is stopped after four MiB, so memory is bounded."""
     stream, chunk = Stream(), bytes(1024 * 1024)
     stream.send(*[chunk] * 20, None)
     async with Batcher(stream.chunks()) as batcher:
@@ -97,7 +97,7 @@ async def test_stream_is_held_back() -> None:
 
 
 async def test_one_chunk_may_be_larger() -> None:
-    """A chunk larger than what may wait goes through all the same."""
+    """A chunk that is larger than the limit is returned too."""
     stream = Stream()
     stream.send(bytes(2 * DEPTH), b"behind", None)
     async with Batcher(stream.chunks()) as batcher:
@@ -105,7 +105,7 @@ async def test_one_chunk_may_be_larger() -> None:
 
 
 async def test_leaving_closes_the_stream() -> None:
-    """Who stops taking leaves no stream open, although it waits for bytes."""
+    """The end of the block closes a stream that waits for bytes."""
     stream = Stream()
     stream.send(b"1")
     async with Batcher(stream.chunks()) as batcher:
@@ -114,7 +114,7 @@ async def test_leaving_closes_the_stream() -> None:
 
 
 async def test_leaving_closes_a_stream_held_back() -> None:
-    """Nor one that waits for the taker."""
+    """The end of the block closes a stream that waits for the caller."""
     stream = Stream()
     stream.send(bytes(2 * DEPTH), b"behind")
     async with Batcher(stream.chunks()):

@@ -1,4 +1,4 @@
-"""Laws of blobs, asked for by many: one question, one answer each, and never another's failure."""
+"""Laws of blobs for many requests: one question, and no failure of another repository."""
 
 import asyncio
 import contextlib
@@ -89,17 +89,17 @@ async def wait_until(condition: Callable[[], bool]) -> None:
 
 
 async def read_all(blob: object) -> int:
-    """Follow a blob that is downloading to its end; return how much there was."""
+    """Read a blob that is being downloaded to its end; return how many bytes it had."""
     assert isinstance(blob, DownloadingBlob)
     offset = 0
     with closing(blob):
-        while (landed := await blob.advance(offset)) != offset:
-            offset = landed
+        while (written := await blob.advance(offset)) != offset:
+            offset = written
     return offset
 
 
 async def test_a_crowd_asks_once(site: Site) -> None:
-    """However many ask for a blob that is not there, the upstream hears one question."""
+    """Many requests for a blob that is not stored send one question to the upstream."""
     site.here.blobs.clear()
     answers = await asyncio.gather(
         *(site.blobs.stat(HERE, DIGEST) for _ in range(50)), return_exceptions=True
@@ -109,7 +109,7 @@ async def test_a_crowd_asks_once(site: Site) -> None:
 
 
 async def test_an_absent_blob_is_remembered_for_a_while(site: Site) -> None:
-    """Within `missing_for` it is not asked for again, and afterwards it is."""
+    """Within `missing_for` the upstream is not asked again, and afterwards it is."""
     content = dict(site.here.blobs)
     site.here.blobs.clear()
     for _ in range(3):
@@ -124,7 +124,7 @@ async def test_an_absent_blob_is_remembered_for_a_while(site: Site) -> None:
 
 
 async def test_absence_is_of_one_repository(site: Site) -> None:
-    """That one upstream has no such blob says nothing of another."""
+    """If one upstream does not have a blob, another upstream is still asked."""
     site.here.blobs.clear()
     with pytest.raises(BlobUnknown):
         await site.blobs.stat(HERE, DIGEST)
@@ -132,7 +132,7 @@ async def test_absence_is_of_one_repository(site: Site) -> None:
 
 
 async def test_joiners_do_not_inherit_a_failure(site: Site) -> None:
-    """When the first asker's upstream fails, who asks for the same by another has its own try."""
+    """If the download for one repository fails, another repository tries its own."""
     site.here.tap.allowance = 0
     first = asyncio.create_task(site.blobs.get(HERE, DIGEST))
     async with asyncio.timeout(20):
@@ -151,7 +151,7 @@ async def test_joiners_do_not_inherit_a_failure(site: Site) -> None:
 async def test_a_disk_that_refuses_leaves_nothing_open(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the store cannot open what another process downloads, no descriptor stays behind."""
+    """If the store cannot open a blob, no descriptor stays open."""
     calls = iter([None, StoreError("blobs", "no descriptors left")] * 20)
 
     async def open_body(_: Digest) -> None:

@@ -24,7 +24,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def test_blob_is_brought_once(site: Site) -> None:
-    """All who join in one process share a download; the blob is stored and recorded once."""
+    """All requests of one process share a download; the blob is stored and recorded once."""
     downloads = await site.open_process()
     first, is_joined = downloads.join(site.order())
     second, is_joined_later = downloads.join(site.order())
@@ -65,7 +65,7 @@ async def test_a_process_that_finds_the_blob_stored_is_not_its_writer(site: Site
 
 
 async def test_follower_takes_over(site: Site) -> None:
-    """When the first one fails in the middle, the second goes on from what is there."""
+    """If the first process fails in the middle, the second continues from the bytes on disk."""
     leader, follower = await open_follower(site)
     site.tap.give(100_000)
     async with asyncio.timeout(20):
@@ -83,7 +83,7 @@ async def test_follower_takes_over(site: Site) -> None:
 
 
 async def test_follower_learns_of_a_refusal(site: Site) -> None:
-    """When the upstream has no such blob, both processes say so: neither blames the disk."""
+    """If the upstream does not have the blob, both processes report this error."""
     leader, follower = await open_follower(site)
     site.source.blobs.clear()
     site.tap.cut()
@@ -96,7 +96,7 @@ async def test_follower_learns_of_a_refusal(site: Site) -> None:
 
 
 async def test_left_part_is_resumed(site: Site) -> None:
-    """What a dead process left is kept: only the rest is fetched."""
+    """The bytes that a dead process has written are kept: only the rest is fetched."""
     site.leave(CONTENT[:100_000])
     download = await finish((await site.open_process()).join(site.order())[0])
     assert download.failure is None
@@ -104,7 +104,7 @@ async def test_left_part_is_resumed(site: Site) -> None:
 
 
 async def test_sealed_part_is_adopted(site: Site) -> None:
-    """A blob that was whole when its process died needs no upstream at all."""
+    """A blob that was whole when its process died is stored without the upstream."""
     site.leave(CONTENT, is_sealed=True)
     site.tap.is_down = True
 
@@ -116,7 +116,7 @@ async def test_sealed_part_is_adopted(site: Site) -> None:
 
 
 async def test_wrong_part_left_behind_costs_one_download(site: Site) -> None:
-    """Wrong bytes left behind are found at the end, nobody is suspected, and the next try works."""
+    """Wrong bytes on disk fail one download; no endpoint is suspected."""
     site.leave(bytes(100_000))
     downloads = await site.open_process()
 
@@ -132,7 +132,7 @@ async def test_wrong_part_left_behind_costs_one_download(site: Site) -> None:
 @pytest.mark.parametrize("left", [b"", CONTENT[:1000], CONTENT + b"more", bytes(len(CONTENT) + 1)])
 @pytest.mark.parametrize("size", [None, len(CONTENT)])
 async def test_unusable_part_is_begun_again(site: Site, left: bytes, size: int | None) -> None:
-    """What is too long, or of unknown length, is begun again, and the blob is right."""
+    """A partial file that is too long, or of unknown size, is begun again."""
     if left:
         site.leave(left)
     download = await finish((await site.open_process()).join(site.order(size))[0])
@@ -141,7 +141,7 @@ async def test_unusable_part_is_begun_again(site: Site, left: bytes, size: int |
 
 
 async def test_lying_upstream_is_found_out(site: Site) -> None:
-    """Wrong bytes are not kept, and a repeat from a better upstream succeeds."""
+    """Wrong bytes are not stored, and a second try at a better upstream succeeds."""
     downloads = await site.open_process()
     site.tap.is_lying = True
     first = await finish(downloads.join(site.order())[0])
@@ -159,7 +159,7 @@ async def test_lying_upstream_is_found_out(site: Site) -> None:
 async def test_lying_upstream_is_named_before_the_rejection(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who learns of wrong bytes may die at once: by then the accusation is already on disk."""
+    """The suspects are on disk before readers see that the bytes are wrong."""
     named: list[Sequence[str]] = []
     reject = PartialWriter.reject
 
@@ -177,13 +177,13 @@ async def test_lying_upstream_is_named_before_the_rejection(
 
 
 async def test_nothing_is_left_in_the_spool(site: Site) -> None:
-    """When a blob is stored, the spool holds nothing of it."""
+    """After a blob is stored, the folder of partial files has nothing of it."""
     await finish((await site.open_process()).join(site.order())[0])
     assert list(site.folder.ingests.iterdir()) == []
 
 
 async def test_followers_wake_nobody_without_news(site: Site) -> None:
-    """A follower looks often; its readers are woken only when the file has changed."""
+    """Readers of a follower are notified only if the file has changed."""
     _, follower = await open_follower(site)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(10 * POLL):
@@ -200,7 +200,7 @@ async def test_followers_wake_nobody_without_news(site: Site) -> None:
 async def test_lock_is_let_go_when_the_part_cannot_be(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A spool from which nothing can be taken away does not keep its locks for ever."""
+    """If a partial file cannot be deleted, its lock is still released."""
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
@@ -218,7 +218,7 @@ async def test_lock_is_let_go_when_the_part_cannot_be(
 
 
 async def test_unrecorded_blob_is_stored_all_the_same(site: Site) -> None:
-    """A catalog that refuses costs no blob: it is in its place, and the download succeeds."""
+    """If the catalog refuses, the blob is stored, and the download succeeds."""
     site.space.refuses_records = True
     download = await finish((await site.open_process()).join(site.order())[0])
 
@@ -227,7 +227,7 @@ async def test_unrecorded_blob_is_stored_all_the_same(site: Site) -> None:
 
 
 async def test_download_that_is_over_is_joined_by_nobody(site: Site) -> None:
-    """Who comes as a download has failed begins another at once."""
+    """A request that comes when a download has failed begins another one."""
     downloads = await site.open_process()
     site.tap.is_down = True
     failed, _ = downloads.join(site.order())
@@ -241,7 +241,7 @@ async def test_download_that_is_over_is_joined_by_nobody(site: Site) -> None:
 
 
 async def test_without_room_nothing_is_written(site: Site) -> None:
-    """A fill that gets no room fails like one whose disk is full, and leaves no part."""
+    """Without space a download fails like on a full disk, and leaves no partial file."""
     site.space.refuses_space = True
     download = await finish((await site.open_process()).join(site.order())[0])
 
@@ -250,7 +250,7 @@ async def test_without_room_nothing_is_written(site: Site) -> None:
 
 
 async def test_what_a_failed_fill_leaves_is_settled(site: Site) -> None:
-    """A fill that ends without its blob says so, so that its room is not lost."""
+    """A failed download reduces its reservation to its partial file."""
     site.tap.allowance = 1000
     download, _ = (await site.open_process()).join(site.order())
     await download.started()

@@ -47,7 +47,7 @@ def test_offline_everything_is_fresh() -> None:
 
 
 def test_stale_for_ever() -> None:
-    """By default what is known never expires."""
+    """By default a known tag never expires."""
     assert Freshness.STALE is find_freshness(TagSettings(), "latest", 0.0, 1e12, offline=False)
 
 
@@ -95,7 +95,7 @@ def test_entries_are_bounded() -> None:
 
 
 def test_every_listener_hears_it_fresh() -> None:
-    """A remembered error keeps no traceback, and so no frames of those to whom it was raised."""
+    """Each raise gets a copy of the remembered error, so no traceback is kept."""
     memory = NegativeCache(10.0)
     try:
         raise ABSENT

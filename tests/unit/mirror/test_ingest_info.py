@@ -1,4 +1,4 @@
-"""Laws of what a download's writer tells the other processes."""
+"""Laws of the information that the writer of a download gives to other processes."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 async def test_an_old_announcement_is_believed_by_nobody(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a former writer told another size, followers wait for the new writer's info."""
+    """If an earlier writer stated another size, followers wait for the new one."""
     Ingests(site.folder.ingests).write_info(DIGEST, IngestInfo(100, "a", "liar", 0.0, ("liar",)))
     write_info = Ingests.write_info
 

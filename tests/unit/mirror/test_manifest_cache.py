@@ -1,4 +1,4 @@
-"""Laws of the manifest cache: what memory, catalog and disk know, and when each is asked."""
+"""Laws of the manifest cache: when memory, catalog and disk are read."""
 
 import json
 import sqlite3
@@ -91,7 +91,7 @@ async def test_refusing_catalog_costs_no_confirmed_tag(site: Site) -> None:
 
 
 async def test_a_change_reads_no_file_again(site: Site) -> None:
-    """After a change of another tag the catalog is asked, but no parsed manifest is read again."""
+    """After a change of another tag the catalog is read, and no manifest file."""
     cache = site.open_cache()
     await cache.keep(HERE, TAG, FIRST, 100.0)
     await cache.keep(HERE, Tag("2"), FIRST, 100.0)
@@ -121,7 +121,7 @@ async def test_moved_tag_is_seen(site: Site) -> None:
 
 
 async def test_lost_holding_is_seen(site: Site) -> None:
-    """What the repository no longer has by the catalog is not served from memory."""
+    """A manifest that the repository lost in the catalog is not served from memory."""
     cache = site.open_cache()
     await cache.keep(HERE, TAG, FIRST, 100.0)
     cache.look_for_changes()
@@ -134,7 +134,7 @@ async def test_lost_holding_is_seen(site: Site) -> None:
 
 
 async def test_recalling_what_is_in_memory_reads_no_file(site: Site) -> None:
-    """A stale tag is recalled with its newest check, and the disk is not asked for its bytes."""
+    """A stale tag is recalled with its newest check, and no file is read."""
     mine, theirs = site.open_cache(), site.open_cache()
     await mine.keep(HERE, TAG, FIRST, 100.0)
     await theirs.confirm(HERE, TAG, FIRST, 300.0)
@@ -147,7 +147,7 @@ async def test_recalling_what_is_in_memory_reads_no_file(site: Site) -> None:
 
 
 async def test_spoilt_manifest_is_written_again(site: Site) -> None:
-    """Bytes that a disk has changed are not served, and the next ones are kept in their place."""
+    """A manifest that was damaged on disk is not served, and is replaced by a download."""
     await site.open_cache().keep(HERE, TAG, FIRST, 100.0)
     path = site.file_of(FIRST)
     path.chmod(0o600)
@@ -197,7 +197,7 @@ CHANGES = (
 
 @pytest.mark.parametrize("change", CHANGES)
 async def test_every_kind_of_change_is_seen(site: Site, change: str) -> None:
-    """Whichever statement makes a remembered manifest wrong, it is not served again."""
+    """After any statement that makes a manifest in memory wrong, it is not served."""
     cache = site.open_cache()
     await cache.keep(HERE, TAG, FIRST, 100.0)
     cache.look_for_changes()

@@ -26,7 +26,7 @@ def make(padding: int = 0, layers: int = 0) -> KnownManifest:
 
 
 def test_what_was_put_is_there() -> None:
-    """A manifest is found under the repository and reference it was put, and nowhere else."""
+    """A manifest is found under the repository and reference with which it was put."""
     memory, known = ManifestMemory(10**6), make()
     memory.put(HERE, Tag("1"), known, memory.generation)
 
@@ -36,7 +36,7 @@ def test_what_was_put_is_there() -> None:
 
 
 def test_newer_one_replaces() -> None:
-    """What is put again replaces what was there."""
+    """A second `put` replaces the entry."""
     memory, newer = ManifestMemory(10**6), make(1)
     memory.put(HERE, Tag("1"), make(), memory.generation)
     memory.put(HERE, Tag("1"), newer, memory.generation)
@@ -86,7 +86,7 @@ def test_least_recently_asked_goes_first() -> None:
 
 @pytest.mark.parametrize(("padding", "layers"), [(0, 0), (30_000, 0), (0, 200)])
 def test_memory_is_bounded(padding: int, layers: int) -> None:
-    """However large or many, what is remembered costs no more than the limit."""
+    """The entries never take more than the limit."""
     memory, limit = ManifestMemory(200_000), 200_000
     known = make(padding, layers)
     for number in range(200):
@@ -99,7 +99,7 @@ def test_memory_is_bounded(padding: int, layers: int) -> None:
 
 
 def test_too_large_a_manifest_is_not_kept() -> None:
-    """A manifest larger than the memory is forgotten at once, and breaks nothing."""
+    """A manifest that is larger than the limit is removed at once."""
     memory = ManifestMemory(ENTRY)
     memory.put(HERE, Tag("1"), make(10 * ENTRY), memory.generation)
     assert memory.get(HERE, Tag("1")) is None

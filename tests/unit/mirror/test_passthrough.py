@@ -1,4 +1,4 @@
-"""Laws of passing through: no client gets the last byte of a wrong blob, wherever it began."""
+"""Laws of passing through: no client gets the last byte of a wrong blob."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ SIZE = len(CONTENT)
 async def read_through(
     tap: Tap, sent: Span, stop: int | None, reader: PartialReader | None = None
 ) -> tuple[bytes, bool]:
-    """What a client would get, and whether it was told that this is wrong."""
+    """Return what a client gets, and whether an error was raised."""
     source = MemorySource(tap, blobs={("a", str(DIGEST)): CONTENT})
     transfer = source.open_blob("a", DIGEST, SIZE)
     got = b""
@@ -33,13 +33,13 @@ async def read_through(
 
 @pytest.mark.parametrize("start", [0, 1, 1000, SIZE - 1])
 async def test_right_end_comes_whole(start: int) -> None:
-    """From anywhere to the end, a right blob is given to its last byte."""
+    """From any offset to the end, all bytes of a right blob are yielded."""
     assert (CONTENT[start:], False) == await read_through(Tap(), Span(start, start), SIZE)
 
 
 @pytest.mark.parametrize("start", [0, 1, 1000, SIZE - 1])
 async def test_wrong_end_lacks_its_last_byte(start: int) -> None:
-    """From anywhere to the end, a wrong blob is cut before its last byte."""
+    """From any offset to the end, the last byte of a wrong blob is not yielded."""
     tap = Tap()
     tap.is_lying = True
     got, is_wrong = await read_through(tap, Span(start, start), SIZE)
@@ -49,7 +49,7 @@ async def test_wrong_end_lacks_its_last_byte(start: int) -> None:
 
 @pytest.mark.parametrize("kept", [0, 500, 1000, 70_000])
 async def test_file_and_upstream_make_a_whole(tmp_path: Path, kept: int) -> None:
-    """What the file has is hashed from there, what it lacks before the span is fetched too."""
+    """Bytes in the file are hashed from there; missing ones are fetched too."""
     path = tmp_path / "part"
     path.write_bytes(CONTENT[:kept])
     sent = Span(1000, max(1000, kept))
@@ -61,7 +61,7 @@ async def test_file_and_upstream_make_a_whole(tmp_path: Path, kept: int) -> None
 
 
 async def test_wrong_file_is_found_out(tmp_path: Path) -> None:
-    """A right end behind a wrong beginning in the file is no right blob."""
+    """If the beginning in the file is wrong, the whole blob is wrong."""
     path = tmp_path / "part"
     path.write_bytes(bytes(2000))
     with PartialReader(path) as reader:
@@ -71,7 +71,7 @@ async def test_wrong_file_is_found_out(tmp_path: Path) -> None:
 
 
 async def test_middle_costs_no_more_than_itself() -> None:
-    """A span before the end says nothing of the whole, and nothing else is fetched for it."""
+    """For a span before the end only that span is fetched, and not verified."""
     tap = Tap()
     assert (CONTENT[10:20], False) == await read_through(tap, Span(10, 10), 20)
     assert tap.given == 10

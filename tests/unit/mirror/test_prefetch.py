@@ -1,4 +1,4 @@
-"""Laws of prefetching: all that is missing is downloaded once, and one failure stops nothing."""
+"""Laws of prefetching: missing content is downloaded once, and one failure stops no other."""
 
 import asyncio
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ TAG = Tag("1")
 
 @dataclass
 class Upstream:
-    """What manifests and blobs are asked for; some are here, and some fail."""
+    """Manifests and blobs in memory: some are stored, and some fail."""
 
     names: dict[Reference, Image] = field(default_factory=dict)
     failures: dict[Digest, EntrepotError] = field(default_factory=dict)
@@ -105,7 +105,7 @@ def size_of(*images: Image) -> int:
 
 
 async def test_all_platforms_are_fetched(upstream: Upstream) -> None:
-    """Without platforms all that the index names is fetched, and what is shared once."""
+    """Without platforms all manifests of the index are fetched, and shared blobs once."""
     result, fetched = await warm(upstream)
     images = (AMD, ARM, V7, PROOF)
     assert result == PrefetchResult(INDEX.digest, size_of(*images))
@@ -125,21 +125,21 @@ async def test_all_platforms_are_fetched(upstream: Upstream) -> None:
 async def test_only_the_platforms_are_fetched(
     upstream: Upstream, platforms: Sequence[str], images: Sequence[Image]
 ) -> None:
-    """With platforms only theirs is fetched, however often and precisely one is named."""
+    """With platforms only their manifests are fetched, even if one is named twice."""
     result, fetched = await warm(upstream, *platforms)
     assert (result.fetched, result.failures) == (size_of(*images), [])
     assert fetched == blobs_of(*images)
 
 
 async def test_an_unavailable_platform_is_reported(upstream: Upstream) -> None:
-    """One platform that the image is not made for does not keep the others from being fetched."""
+    """If the image is not made for one platform, the others are fetched."""
     result, fetched = await warm(upstream, "linux/s390x", "linux/amd64")
     assert (result.unavailable, result.failures) == (["linux/s390x"], [])
     assert fetched == blobs_of(AMD)
 
 
 async def test_an_image_for_none_of_the_platforms_is_refused(upstream: Upstream) -> None:
-    """Then nothing is downloaded, and the error names the platforms of the image."""
+    """Nothing is downloaded, and the error names the image's platforms."""
     with pytest.raises(PlatformUnknown) as caught:
         await warm(upstream, "linux/ppc64le", "linux/s390x")
     assert caught.value.found == ("linux/amd64", "linux/arm/v7", "linux/arm64/v8")
@@ -147,7 +147,7 @@ async def test_an_image_for_none_of_the_platforms_is_refused(upstream: Upstream)
 
 
 async def test_a_single_image_is_fetched(upstream: Upstream) -> None:
-    """An image that is no index is fetched whole, by its tag or its digest."""
+    """An image without an index is fetched by its tag or its digest."""
     for reference in (Tag("amd"), AMD.digest):
         upstream.names[Tag("amd")] = AMD
         result, fetched = await warm(upstream, reference=reference)
@@ -156,7 +156,7 @@ async def test_a_single_image_is_fetched(upstream: Upstream) -> None:
 
 
 async def test_a_single_image_for_another_platform_is_reported(upstream: Upstream) -> None:
-    """It is fetched all the same, since there is nothing to choose from."""
+    """It is fetched too, since there is no other manifest."""
     config = b'{"os": "linux", "architecture": "amd64"}'
     image = make_image(config, b"layer")
     upstream.names |= {TAG: image, image.digest: image}
@@ -193,13 +193,13 @@ async def test_one_manifest_that_fails_stops_no_other(upstream: Upstream) -> Non
 
 
 async def test_a_name_that_leads_nowhere_is_an_error(upstream: Upstream) -> None:
-    """Without a manifest there is nothing to prefetch."""
+    """A name without a manifest is an error."""
     with pytest.raises(ManifestUnknown):
         await warm(upstream, reference=Tag("missing"))
 
 
 async def test_few_blobs_are_fetched_at_once(upstream: Upstream) -> None:
-    """Of an image with many layers no more than a few are fetched at the same time."""
+    """At most `AT_ONCE` layers of an image are fetched at the same time."""
     many = make_image(*[bytes([number]) for number in range(30)])
     upstream.names = {TAG: many, many.digest: many}
     result, _ = await warm(upstream)

@@ -1,4 +1,4 @@
-"""Laws of lists: they are asked for again, served from a full disk, and never empty offline."""
+"""Laws of lists: when they are asked for again, and what is served without an upstream."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -78,7 +78,7 @@ async def test_refusing_catalog_costs_no_list(site: Site) -> None:
 
 
 async def test_offline_nothing_seen_is_no_empty_list(site: Site) -> None:
-    """Offline, a client is sent to the tag scheme: an empty list would hide signatures."""
+    """Offline, clients are sent to the tag scheme: an empty list hides signatures."""
     lists = await site.open(OfflineSource(HERE.registry))
 
     with pytest.raises(ReferrersUnsupported):

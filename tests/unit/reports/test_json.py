@@ -58,7 +58,7 @@ class _Report:
 
 
 def test_a_report_has_its_fields_by_their_names() -> None:
-    """Reports inside of reports too; what is derived from fields is left to the reader."""
+    """Also of reports inside reports; properties are left out."""
     told = format_json(_Report({}, (_Inner(1), _Inner(20))))
     assert told == '{"values": {}, "inner": [{"size": 1}, {"size": 20}]}'
 
@@ -82,14 +82,14 @@ def test_each_kind_of_value_has_one_form(value: object, expected: object) -> Non
 
 
 def test_what_no_rule_covers_is_refused() -> None:
-    """An object is never printed as Python shows it."""
+    """An object without a rule is an error, and not its text in Python."""
     with pytest.raises(TypeError, match="object has no form in JSON"):
         format_json([object()])
 
 
 @pytest.mark.parametrize(("page", "reports"), [("storage.md", STORAGE), ("airgap.md", BUNDLE)])
 def test_every_field_is_documented(page: str, reports: tuple[type, ...]) -> None:
-    """A field that is added or renamed is so in the documents at once."""
+    """Every field of a report is in the documents."""
     text = (DOCS / page).read_text(encoding="utf-8")
     names = {f"{each.name}" for report in reports for each in fields(report)}
     assert len(names) > 20

@@ -1,4 +1,4 @@
-"""Laws of pull limits: what images need is added up for each registry, and said in one line."""
+"""Laws of pull limits: needed requests are added up for each registry, one line each."""
 
 import math
 import time
@@ -31,7 +31,7 @@ def test_what_images_need_is_added_up_by_registry() -> None:
 
 
 def test_one_unknown_need_makes_the_sum_unknown() -> None:
-    """Where nobody knows how many manifests an image has, there is no largest number."""
+    """If one image has an unknown number of manifests, there is no maximum."""
     (limit,) = add_up([(HUB, estimate(1, math.inf)), (HUB, estimate(1, 2))], {})
     assert (limit.min_requests, limit.max_requests) == (2, None)
 
@@ -50,7 +50,7 @@ def test_one_unknown_need_makes_the_sum_unknown() -> None:
     ],
 )
 def test_a_limit_is_one_line(limit: PullLimit, line: str) -> None:
-    """What is needed, and what is left of which limit."""
+    """The line has the needed requests, and those that are left of the limit."""
     limit = replace(limit, seen=time.time())
     assert [each.replace("just now", "now") for each in draw_limits([limit])] == [line]
 
@@ -65,7 +65,7 @@ def test_a_limit_that_is_too_low_is_said() -> None:
 
 
 def test_where_nothing_is_needed_nothing_is_said() -> None:
-    """An image that is stored already needs no request that counts."""
+    """An image that is stored needs no counted request, and no line."""
     assert draw_limits(add_up([(HUB, estimate(0, 0, 0))], {HUB: LIMIT})) == []
 
 

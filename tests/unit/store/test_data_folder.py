@@ -1,4 +1,4 @@
-"""Laws of the data folder, of safe small writes, of pointers, and of unknown files in the store."""
+"""Laws of the data folder, of durable writes, of tag files, and of unknown files."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ def list_all(root: Path) -> list[str]:
 
 
 def test_new_folder_has_its_rooms(tmp_path: Path) -> None:
-    """A folder is made with its rooms and the version of its layout, and nothing else."""
+    """A new folder has its subfolders and the version of its layout, and nothing else."""
     open_folder(tmp_path / "data")
 
     assert list_all(tmp_path / "data") == [
@@ -35,7 +35,7 @@ def test_new_folder_has_its_rooms(tmp_path: Path) -> None:
 
 
 def test_opening_again_changes_nothing(tmp_path: Path) -> None:
-    """What is there stays there."""
+    """A second opening does not change the files in the folder."""
     folder = open_folder(tmp_path)
     (folder.blobs / "x").touch()
     before = list_all(tmp_path)
@@ -44,7 +44,7 @@ def test_opening_again_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_newer_folder_is_not_touched(tmp_path: Path) -> None:
-    """A folder of a newer version is refused, and not even a room is made in it."""
+    """A folder of a newer version is refused, and no subfolder is made in it."""
     (tmp_path / "LAYOUT").write_text(f"{LAYOUT + 1}\n")
 
     with pytest.raises(StoreTooNew) as caught:
@@ -56,7 +56,7 @@ def test_newer_folder_is_not_touched(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "one", "-1", "1.0", "\x00"])
 def test_strange_folder_is_refused(tmp_path: Path, text: str) -> None:
-    """A folder whose version cannot be read is not taken for ours."""
+    """A folder whose version cannot be read is refused."""
     (tmp_path / "LAYOUT").write_text(text)
     with pytest.raises(StoreError):
         open_folder(tmp_path)
@@ -64,14 +64,14 @@ def test_strange_folder_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_file_in_the_way_is_refused(tmp_path: Path) -> None:
-    """A path that is no folder is a store error that says where."""
+    """A path that is not a folder is a StoreError with the path."""
     (tmp_path / "data").touch()
     with pytest.raises(StoreError, match="data"):
         open_folder(tmp_path / "data")
 
 
 def test_durable_write_replaces(tmp_path: Path) -> None:
-    """The new content is there, whatever was there before, and nothing else is left."""
+    """The file has the new content, and no temporary file is left."""
     path = tmp_path / "file"
     for content in (b"long content", b"short", b""):
         write_durably(path, content)
@@ -83,7 +83,7 @@ def test_durable_write_replaces(tmp_path: Path) -> None:
 def test_failed_write_leaves_the_old(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
-    """A disk that refuses at any step leaves the old content, and nothing half-made."""
+    """If any step of a write fails, the file has the old content, and nothing else is left."""
     path = tmp_path / "file"
     write_durably(path, b"old")
 
@@ -101,7 +101,7 @@ def test_failed_write_leaves_the_old(
 def test_content_is_synced_before_it_has_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """File, then name, then folder: in this order a power cut leaves the old or the new."""
+    """File, rename and folder are synced in this order."""
     steps: list[str] = []
     for name in ("fsync", "replace"):
         real = getattr(os, name)
@@ -114,7 +114,7 @@ def test_content_is_synced_before_it_has_its_name(
 
 
 def test_writers_at_once_leave_one_content(tmp_path: Path) -> None:
-    """Of many who write one file at the same time none fails, and one content is left, whole."""
+    """If many write one file at once, none fails, and the file has one whole content."""
     path, failures = tmp_path / "file", []
     contents = [str(number).encode() * (2000 + 700 * number) for number in range(8)]
 
@@ -138,14 +138,14 @@ def test_writers_at_once_leave_one_content(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("reference", [Tag("latest"), Tag("x" * 128), DIGEST, Tag("_.-")])
 async def test_pointer_is_read_as_written(tmp_path: Path, reference: Tag | Digest) -> None:
-    """What a reference led to is read as it was written."""
+    """The content of a tag file is read as it was written."""
     files = TagFiles(tmp_path)
     await files.write(REPOSITORY, reference, POINTER)
     assert await files.read(REPOSITORY, reference) == POINTER
 
 
 async def test_absent_pointer_is_none(tmp_path: Path) -> None:
-    """What was never written is absent: in this repository, and for this reference."""
+    """There is no tag file for other repositories and other references."""
     files = TagFiles(tmp_path)
     await files.write(REPOSITORY, Tag("latest"), POINTER)
 
@@ -154,7 +154,7 @@ async def test_absent_pointer_is_none(tmp_path: Path) -> None:
 
 
 async def test_names_do_not_clash(tmp_path: Path) -> None:
-    """A tag, a digest and a repository below have nothing to do with each other."""
+    """A tag, a digest and another repository with similar names have different files."""
     files = TagFiles(tmp_path)
     places = [
         (Repository("docker.io", "a"), Tag("b")),
@@ -170,7 +170,7 @@ async def test_names_do_not_clash(tmp_path: Path) -> None:
 
 
 async def test_pointers_at_once(tmp_path: Path) -> None:
-    """Two tags of one image, pulled at the same moment, both leave whole pointers."""
+    """Two tags of one image that are written at the same time both have whole files."""
     files = TagFiles(tmp_path)
     pointers = [TagTarget(str(DIGEST), "x" * number, float(number)) for number in range(1, 30)]
     await asyncio.gather(*[files.write(REPOSITORY, DIGEST, pointer) for pointer in pointers])
@@ -189,7 +189,7 @@ async def test_refusing_disk_is_a_store_error(tmp_path: Path) -> None:
     ["README", "sha256/README", "md5/ab/abc", "sha256/ab/short", f"sha256/00/{DIGEST.encoded}"],
 )
 async def test_scan_passes_unknown_files_over(tmp_path: Path, unknown: str) -> None:
-    """A file that is no blob of ours, wherever it lies, is not listed and breaks nothing."""
+    """A file that is not a blob is not listed, and does not stop the scan."""
     blob = tmp_path / "sha256" / DIGEST.encoded[:2] / DIGEST.encoded
     for path in (blob, tmp_path / unknown):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -199,12 +199,12 @@ async def test_scan_passes_unknown_files_over(tmp_path: Path, unknown: str) -> N
 
 
 async def test_scan_of_an_empty_store(tmp_path: Path) -> None:
-    """A folder that was never used holds no blob."""
+    """An empty folder has no blobs."""
     assert [found async for found in DiskStore(tmp_path, tmp_path).scan()] == []
 
 
 def test_a_folder_is_found_as_it_is(tmp_path: Path) -> None:
-    """A data folder that is there is found, relative or not, and nothing is made in it."""
+    """An existing data folder is found by any path, and nothing is made in it."""
     made = open_folder(tmp_path)
     made.quarantine.rmdir()
     before = list_all(tmp_path)
@@ -213,7 +213,7 @@ def test_a_folder_is_found_as_it_is(tmp_path: Path) -> None:
 
 
 def test_what_is_no_data_folder_is_not_found(tmp_path: Path) -> None:
-    """Where there is no folder, or one without a layout, there is an error, and nothing is made."""
+    """A missing folder, or one without a layout, is an error, and nothing is made."""
     for root in (tmp_path, tmp_path / "missing"):
         with pytest.raises(StoreError, match="no data folder"):
             find_folder(root)
@@ -221,7 +221,7 @@ def test_what_is_no_data_folder_is_not_found(tmp_path: Path) -> None:
 
 
 def test_a_strange_or_newer_folder_is_not_found(tmp_path: Path) -> None:
-    """A layout that is newer, or no number, is refused where a folder is looked for too."""
+    """A layout that is newer or not a number is an error for commands too."""
     (tmp_path / "LAYOUT").write_text(f"{LAYOUT + 1}\n")
     with pytest.raises(StoreTooNew):
         find_folder(tmp_path)
@@ -231,7 +231,7 @@ def test_a_strange_or_newer_folder_is_not_found(tmp_path: Path) -> None:
 
 
 def test_another_programs_catalog_is_not_taken_over(tmp_path: Path) -> None:
-    """A folder with a catalog and no layout is somebody else's, and is left as it is."""
+    """A folder with a catalog and without a layout is refused and not changed."""
     (tmp_path / "catalog.db").write_bytes(b"mine")
     with pytest.raises(StoreError, match="LAYOUT"):
         open_folder(tmp_path)

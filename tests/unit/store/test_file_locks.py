@@ -47,7 +47,7 @@ def start_holder(path: Path, program: str = HOLDER) -> "subprocess.Popen[str]":
 
 
 def test_lock_is_held_once(tmp_path: Path) -> None:
-    """While somebody holds a lock nobody else gets it, and afterwards somebody does."""
+    """While a lock is held nobody else gets it; after its release another holder can."""
     held = take_lock(tmp_path / "lock")
     assert held is not None
     assert take_lock(tmp_path / "lock") is None
@@ -60,7 +60,7 @@ def test_lock_is_held_once(tmp_path: Path) -> None:
 
 
 def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
-    """A lock holds against another process, and ends with it, however it ends."""
+    """A lock holds against other processes, and is freed when its process dies."""
     path = tmp_path / "lock"
     with start_holder(path) as holder:
         assert holder.stdout is not None
@@ -76,7 +76,7 @@ def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
 
 
 def test_unlinked_lock_counts_no_more(tmp_path: Path) -> None:
-    """A file that lost its name while it was held is no lock for those who come later."""
+    """If the locked file is unlinked, another holder can lock a new file of that name."""
     path = tmp_path / "lock"
     held = take_lock(path)
     assert held is not None
@@ -92,13 +92,13 @@ def test_unlinked_lock_counts_no_more(tmp_path: Path) -> None:
 
 
 def test_lock_in_no_folder_is_an_error(tmp_path: Path) -> None:
-    """A lock that cannot be made is not taken for one that is held."""
+    """A lock that cannot be made raises an error; it does not count as held."""
     with pytest.raises(FileNotFoundError):
         take_lock(tmp_path / "nowhere" / "lock")
 
 
 def test_read_only_file_can_be_locked(tmp_path: Path) -> None:
-    """A file without a right to write is locked like any other."""
+    """A file that cannot be written can be locked too."""
     path = tmp_path / "lock"
     path.touch(0o444)
     held = take_lock(path)
@@ -108,7 +108,7 @@ def test_read_only_file_can_be_locked(tmp_path: Path) -> None:
 
 
 async def test_holders_take_turns(tmp_path: Path) -> None:
-    """Of many who want one lock, from several processes, one holds it at a time; all get it."""
+    """Many holders in several processes get one lock, one at a time, and all get it."""
     inside, most, turns = 0, 0, 0
 
     async def hold(locks: ExclusiveLocks) -> None:
@@ -127,14 +127,14 @@ async def test_holders_take_turns(tmp_path: Path) -> None:
 
 
 async def test_other_locks_do_not_wait(tmp_path: Path) -> None:
-    """Locks of different names have nothing to do with each other, whatever they are called."""
+    """Locks with different names are independent."""
     locks = ExclusiveLocks(tmp_path)
     async with asyncio.timeout(10), locks.hold("docker.io/a:b"), locks.hold("../../x" * 100):
         assert list_sizes(tmp_path) == [0]
 
 
 async def test_named_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
-    """A named lock holds against another process, and ends with it, however it ends."""
+    """A named lock holds against other processes, and is freed when its process dies."""
     is_inside = False
 
     async def hold() -> None:
@@ -157,7 +157,7 @@ async def test_named_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
 
 
 async def test_lock_is_freed_by_a_failure(tmp_path: Path) -> None:
-    """A holder that fails, or is cancelled, lets go."""
+    """If the body fails or is cancelled, the lock is freed."""
     locks = ExclusiveLocks(tmp_path)
     with pytest.raises(ValueError, match="fails"):
         async with locks.hold("x"):
@@ -167,7 +167,7 @@ async def test_lock_is_freed_by_a_failure(tmp_path: Path) -> None:
 
 
 async def test_refusing_disk_costs_no_answer(tmp_path: Path) -> None:
-    """Where lock files cannot be made, what is only saved by a lock is done without it."""
+    """If lock files cannot be made, the body of a best-effort lock runs without it."""
     async with asyncio.timeout(10), BestEffortLocks(tmp_path / "nowhere").try_hold("x"):
         pass
 
@@ -175,7 +175,7 @@ async def test_refusing_disk_costs_no_answer(tmp_path: Path) -> None:
 async def test_best_effort_runs_without_the_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who only saves work by a lock does the work when the lock is held for too long."""
+    """If a best-effort lock is held for too long, the body runs without it."""
     monkeypatch.setattr("registry.store.file_locks.BEST_EFFORT_WAIT", 2 * POLL)
     locks = BestEffortLocks(tmp_path)
     async with asyncio.timeout(10), locks.try_hold("x"), locks.try_hold("x"):
@@ -183,7 +183,7 @@ async def test_best_effort_runs_without_the_lock(
 
 
 async def test_best_effort_waits_for_the_lock(tmp_path: Path) -> None:
-    """While a lock is held for a short time, who saves work by it waits for its turn."""
+    """If a best-effort lock is held for a short time, the body waits for it."""
     locks, turns = BestEffortLocks(tmp_path), []
 
     async def ask() -> None:
@@ -219,7 +219,7 @@ async def test_exclusive_never_runs_without_the_lock(tmp_path: Path) -> None:
 async def test_exclusive_waits_longer_than_best_effort(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing but the deadline ends the wait for an exclusive lock: no shorter patience does."""
+    """An exclusive lock is waited for until its own deadline."""
     monkeypatch.setattr("registry.store.file_locks.BEST_EFFORT_WAIT", POLL)
     locks, is_inside = ExclusiveLocks(tmp_path), False
 
@@ -238,7 +238,7 @@ async def test_exclusive_waits_longer_than_best_effort(
 
 
 async def test_exclusive_needs_a_disk_that_has_locks(tmp_path: Path) -> None:
-    """Where lock files cannot be made the body does not run, and the error says what to do."""
+    """If lock files cannot be made, the body does not run; the error says what to do."""
     has_run = False
     with pytest.raises(StoreError, match="make this file writable"):
         async with ExclusiveLocks(tmp_path / "nowhere").hold("x"):
@@ -247,7 +247,7 @@ async def test_exclusive_needs_a_disk_that_has_locks(tmp_path: Path) -> None:
 
 
 async def test_waiting_leaves_nothing_open(tmp_path: Path) -> None:
-    """Who gives up waiting, or is cancelled, gives its descriptor back."""
+    """A wait that ends without the lock closes its descriptor."""
     locks = ExclusiveLocks(tmp_path)
     async with locks.hold("x"):
         before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208

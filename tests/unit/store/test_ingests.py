@@ -1,4 +1,4 @@
-"""Laws of the spool: whose parts there are, what they take, and who is writing them."""
+"""Laws of the folder of partial files: which there are, their sizes, and their writers."""
 
 import os
 import time
@@ -28,7 +28,7 @@ def take(ingests: Ingests, digest: Digest, content: bytes = b"") -> PartialWrite
 
 
 def test_parts_are_listed_whoever_writes_them(ingests: Ingests, tmp_path: Path) -> None:
-    """Partial files written to and left behind are listed, and no other file."""
+    """Partial files with and without a writer are listed, and no other files."""
     assert ingests.list_digests() == []
     writer = take(ingests, ONE)
     take(ingests, TWO).close()
@@ -40,14 +40,14 @@ def test_parts_are_listed_whoever_writes_them(ingests: Ingests, tmp_path: Path) 
 
 
 def test_a_part_is_measured_as_it_lies(ingests: Ingests) -> None:
-    """A part takes what has landed, the byte that is held back not; none takes nothing."""
+    """The size is the number of written bytes, without the last one; 0 without a file."""
     assert ingests.measure(ONE) == 0
     take(ingests, ONE, b"12345").close()
     assert ingests.measure(ONE) == 4
 
 
 def test_who_holds_a_part_is_no_writer(ingests: Ingests, tmp_path: Path) -> None:
-    """A part is held by one at a time, writer or not, and holding leaves nothing behind."""
+    """A blob is held by one at a time, also against writers; nothing is left afterwards."""
     other = Ingests(tmp_path)
     with ingests.hold(ONE) as is_held, other.hold(ONE) as is_held_twice:
         assert (is_held, is_held_twice) == (True, False)
@@ -63,7 +63,7 @@ def test_who_holds_a_part_is_no_writer(ingests: Ingests, tmp_path: Path) -> None
 
 
 def test_what_is_held_can_be_dropped(ingests: Ingests) -> None:
-    """A part that was left goes with its announcement."""
+    """`delete` removes a partial file and its information."""
     for digest in (ONE, TWO):
         ingests.write_info(digest, INFO)
         take(ingests, digest, b"left").close()
@@ -78,7 +78,7 @@ KINDS = ("json", "new", "fresh", "ranges")
 
 
 def leave(folder: Path, digest: Digest, age: float) -> list[Path]:
-    """Have all files beside a part, so many seconds old."""
+    """Make all side files of a blob, `age` seconds old."""
     paths = [folder / f"{digest.algorithm}-{digest.encoded}.{kind}" for kind in KINDS]
     for path in paths:
         path.touch()
@@ -87,7 +87,7 @@ def leave(folder: Path, digest: Digest, age: float) -> list[Path]:
 
 
 def test_what_is_left_of_gone_parts_is_swept(ingests: Ingests, tmp_path: Path) -> None:
-    """Old side files go where there is no partial file; new ones and unknown files stay."""
+    """Old side files without a partial file are deleted; new and unknown files stay."""
     old, new, kept = ONE, Digest.of(b"new"), TWO
     for digest, age in ((old, 100.0), (new, 10.0), (kept, 100.0)):
         leave(tmp_path, digest, age)
@@ -106,7 +106,7 @@ def test_what_is_left_of_gone_parts_is_swept(ingests: Ingests, tmp_path: Path) -
 
 
 def test_what_somebody_begins_is_not_swept(ingests: Ingests, tmp_path: Path) -> None:
-    """Where a part is held just now, what is beside it is its writer's."""
+    """The side files of a blob that is held are not deleted."""
     leave(tmp_path, ONE, 100.0)
     with Ingests(tmp_path).hold(ONE):
         assert ingests.sweep(60.0) == 0

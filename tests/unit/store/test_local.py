@@ -1,4 +1,4 @@
-"""Laws of blobs as files: how they lie, who is reading them, and how they are quarantined."""
+"""Laws of blobs as files: their order, their readers, and quarantine."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ CONTENTS = [bytes([number]) for number in range(60)]
 
 
 class Site:
-    """A store, and another process's view of the same folder."""
+    """A store, and another store over the same folder as in another process."""
 
     def __init__(self, root: Path) -> None:
         self.blobs, self.quarantine = root / "blobs", root / "quarantine"
@@ -42,13 +42,13 @@ def site(tmp_path: Path) -> Site:
 
 
 async def test_a_scan_is_in_order_across_folders(site: Site) -> None:
-    """Digests come in the order of their text, folder by folder, both algorithms."""
+    """Digests of both algorithms are yielded in the order of their text."""
     put = [str(site.put(content, kind)) for content in CONTENTS for kind in ("sha512", "sha256")]
     assert await site.scan() == sorted(put)
 
 
 async def test_a_scan_goes_on_after_any_digest(site: Site) -> None:
-    """From after any digest on, here or not, all that follow come, and none before."""
+    """A scan yields all digests after `after`, even if `after` is not stored."""
     put = sorted(str(site.put(content)) for content in CONTENTS)
     absent = [str(Digest.of(bytes([number]))) for number in range(60, 90)]
     for after in (*put, *absent, f"sha256:{'0' * 64}", f"sha256:{'f' * 64}", "sha512:", "sha2"):
@@ -58,7 +58,7 @@ async def test_a_scan_goes_on_after_any_digest(site: Site) -> None:
 async def test_a_scan_looks_only_into_folders_that_follow(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Going on near the end costs no look at what was seen long ago."""
+    """A scan does not read folders with digests before `after`."""
     put = sorted(str(site.put(content)) for content in CONTENTS)
     looked: list[str] = []
     real = os.scandir
@@ -69,7 +69,7 @@ async def test_a_scan_looks_only_into_folders_that_follow(
 
 
 async def test_what_goes_during_a_scan_is_passed_over(site: Site) -> None:
-    """A blob that is deleted while others are looked at is not listed, and breaks nothing."""
+    """A blob that is deleted during a scan is not listed, and does not stop the scan."""
     put = sorted((site.put(content) for content in CONTENTS), key=str)
     found = []
     async for digest, _ in site.store.scan():
@@ -84,7 +84,7 @@ async def test_what_goes_during_a_scan_is_passed_over(site: Site) -> None:
 
 
 async def test_readers_are_known_to_every_process(site: Site) -> None:
-    """While one reads, no process may claim; when the last reader has closed, each may."""
+    """While a reader is open no process can claim; after the last one every process can."""
     digest = site.put(b"content")
     readers = [await site.store.open(digest), await site.other.open(digest)]
     for reader in readers:
@@ -98,7 +98,7 @@ async def test_readers_are_known_to_every_process(site: Site) -> None:
 
 
 def test_one_claims_at_a_time(site: Site) -> None:
-    """Who holds a claim is alone with it, and lets go of it at the end, come what may."""
+    """There is one claim of a blob at a time, and it is freed at the end of the body."""
     digest = site.put(b"content")
     with site.store.claim(digest) as first, site.other.claim(digest) as second:
         assert (first, second) == (True, False)
@@ -109,7 +109,7 @@ def test_one_claims_at_a_time(site: Site) -> None:
 
 
 async def test_a_claim_leaves_nothing_open(site: Site) -> None:
-    """However a claim ends, its descriptor is given back."""
+    """Each end of a claim closes its descriptor."""
     digest = site.put(b"content")
     before = os.listdir("/proc/self/fd")  # noqa: PTH208
     reader = await site.store.open(digest)
@@ -122,7 +122,7 @@ async def test_a_claim_leaves_nothing_open(site: Site) -> None:
 
 
 async def test_what_is_quarantined_keeps_its_bytes(site: Site) -> None:
-    """quarantined, a blob is in quarantine under its digest, and no longer in the store."""
+    """A quarantined blob keeps its bytes under its digest, outside of the store."""
     digest = site.put(b"content")
     await site.store.quarantine(digest)
     assert await site.store.stat(digest) is None
@@ -133,7 +133,7 @@ async def test_what_is_quarantined_keeps_its_bytes(site: Site) -> None:
 
 
 async def test_setting_aside_again_keeps_the_newer(site: Site) -> None:
-    """Of a blob that was quarantined twice the last bytes are there."""
+    """If a blob is quarantined twice, the last bytes are kept."""
     digest = site.put(b"content")
     await site.store.quarantine(digest)
     site.path_of(digest).write_bytes(b"other")
@@ -142,7 +142,7 @@ async def test_setting_aside_again_keeps_the_newer(site: Site) -> None:
 
 
 async def test_without_a_quarantine_nothing_damaged_stays(site: Site) -> None:
-    """In a folder of a former version, without a quarantine, a blob is quarantined all the same."""
+    """If the folder has no `quarantine/`, it is made, and the blob is moved there."""
     site.quarantine.rmdir()
     digest = site.put(b"content")
     await site.store.quarantine(digest)
@@ -150,7 +150,7 @@ async def test_without_a_quarantine_nothing_damaged_stays(site: Site) -> None:
 
 
 async def test_a_refusing_disk_is_told(site: Site) -> None:
-    """A quarantine that is no folder is an error, and the blob is where it was."""
+    """If `quarantine` is not a folder, there is an error, and the blob stays in the store."""
     site.quarantine.rmdir()
     site.quarantine.touch()
     digest = site.put(b"content")

@@ -1,4 +1,4 @@
-"""Laws of a blob that is not whole yet: what its readers may know, whatever its writer does."""
+"""Laws of partial files: which bytes and states readers can see."""
 
 import errno
 import os
@@ -31,7 +31,7 @@ def writer(ingests: Ingests) -> Iterator[PartialWriter]:
 
 @pytest.fixture
 def reader(ingests: Ingests, writer: PartialWriter) -> Iterator[PartialReader]:
-    """Opened before anything was written, as by another process."""
+    """A reader that was opened before anything was written, as in another process."""
     with look(ingests) as opened:
         yield opened
 
@@ -53,7 +53,7 @@ def fill(writer: PartialWriter, content: bytes = CONTENT) -> None:
 
 
 def test_last_byte_is_withheld(writer: PartialWriter, reader: PartialReader) -> None:
-    """Readers never see the last byte received before the digest was checked."""
+    """Readers do not see the last byte before the digest was checked."""
     for stop in (1, 2, 100, SIZE):
         fill(writer, CONTENT[writer.received : stop])
         assert Progress(stop - 1, PartialState.GROWING) == reader.progress()
@@ -62,14 +62,14 @@ def test_last_byte_is_withheld(writer: PartialWriter, reader: PartialReader) -> 
 
 
 def test_chunks_land_in_order(writer: PartialWriter, reader: PartialReader) -> None:
-    """Many chunks at once land as they came."""
+    """Many chunks of one call are written in order."""
     writer.append([CONTENT[:1], CONTENT[1:2], CONTENT[2:1000], CONTENT[1000:]])
     writer.seal()
     assert reader.read(0, SIZE + 1) == CONTENT
 
 
 def test_sealed_part_is_whole(writer: PartialWriter, reader: PartialReader) -> None:
-    """After sealing every byte may be read, and the inode says so."""
+    """After sealing all bytes can be read, and the state is "whole"."""
     fill(writer)
     sealed = writer.seal()
 
@@ -79,7 +79,7 @@ def test_sealed_part_is_whole(writer: PartialWriter, reader: PartialReader) -> N
 
 
 def test_verified_part_has_its_last_byte(writer: PartialWriter, reader: PartialReader) -> None:
-    """Readers have the last byte as soon as the digest agreed, before the disk has it."""
+    """Readers see the last byte after the check of the digest, before the sync."""
     fill(writer)
     writer.verify()
     assert Progress(SIZE, PartialState.GROWING) == reader.progress()
@@ -89,7 +89,7 @@ def test_verified_part_has_its_last_byte(writer: PartialWriter, reader: PartialR
 def test_wrong_part_is_rejected(
     ingests: Ingests, writer: PartialWriter, reader: PartialReader, wrong: bytes
 ) -> None:
-    """Wrong bytes are rejected for every reader, without their last one, and taken away."""
+    """The state of wrong bytes is "rejected", without the last byte; the file is unlinked."""
     fill(writer, wrong)
 
     with pytest.raises(DigestMismatch, match=str(len(wrong))):
@@ -102,7 +102,7 @@ def test_wrong_part_is_rejected(
 def test_abandoned_part_says_so(
     ingests: Ingests, writer: PartialWriter, reader: PartialReader
 ) -> None:
-    """A part that was given up keeps what its readers have, and its name is free."""
+    """Readers can read an abandoned file, and its name can be used again."""
     fill(writer)
     writer.abandon()
 
@@ -114,7 +114,7 @@ def test_abandoned_part_says_so(
 def test_reader_follows_a_rename(
     writer: PartialWriter, reader: PartialReader, tmp_path: Path
 ) -> None:
-    """A reader keeps its part when a store adopts it, and when the store deletes it."""
+    """A reader can read its file after a store has adopted and deleted it."""
     fill(writer)
     sealed = writer.seal()
     sealed.path.rename(tmp_path / "adopted")
@@ -124,7 +124,7 @@ def test_reader_follows_a_rename(
 
 @pytest.mark.parametrize("stop", [2, 1000, SIZE - 1, SIZE])
 def test_filling_is_resumed(ingests: Ingests, stop: int) -> None:
-    """A second writer goes on from what has landed, and the whole is right."""
+    """A second writer continues with the written bytes, and the whole blob is right."""
     first = take(ingests)
     fill(first, CONTENT[:stop])
     first.close()
@@ -137,7 +137,7 @@ def test_filling_is_resumed(ingests: Ingests, stop: int) -> None:
 
 
 def test_resumed_lie_is_found_out(ingests: Ingests) -> None:
-    """A wrong prefix that was left behind is hashed too, and rejected at the end."""
+    """Wrong bytes of an earlier writer are hashed too, and rejected at the end."""
     first = take(ingests)
     fill(first, b"x" + CONTENT[1:1000])
     first.close()
@@ -150,7 +150,7 @@ def test_resumed_lie_is_found_out(ingests: Ingests) -> None:
 
 
 def test_restart_never_continues_under_old_readers(ingests: Ingests) -> None:
-    """Beginning again leaves the readers of the old bytes with those: nothing else follows them."""
+    """After a restart, readers of the old file see no more bytes."""
     first = take(ingests)
     fill(first, bytes(1000))
     first.close()
@@ -169,7 +169,7 @@ def test_restart_never_continues_under_old_readers(ingests: Ingests) -> None:
 
 
 def test_restarted_part_stays_locked(ingests: Ingests) -> None:
-    """Who begins again is still the only writer."""
+    """After a restart the writer is still the only writer."""
     first = take(ingests)
     fill(first, bytes(1000))
     first.restart()
@@ -180,7 +180,7 @@ def test_restarted_part_stays_locked(ingests: Ingests) -> None:
 def test_short_writes_are_completed(
     writer: PartialWriter, reader: PartialReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disk that takes a few bytes at a time gets them all."""
+    """If the disk writes fewer bytes than asked, the rest is written too."""
     real = os.pwritev
     monkeypatch.setattr(
         os, "pwritev", lambda file, pieces, at: real(file, [b"".join(pieces)[:7]], at)
@@ -193,7 +193,7 @@ def test_short_writes_are_completed(
 def test_refusing_disk_is_named(
     writer: PartialWriter, reader: PartialReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disk that refuses is an error that says where; what readers have stays readable."""
+    """An error of the disk has the path; bytes that readers have stay readable."""
     fill(writer, CONTENT[:100])
 
     def refuse(*_: object) -> int:
@@ -206,7 +206,7 @@ def test_refusing_disk_is_named(
 
 
 def test_whole_part_left_by_a_crash_is_right(ingests: Ingests) -> None:
-    """What was sealed and never adopted needs nothing fetched: the next writer finds it right."""
+    """A sealed file that no store has adopted is complete for the next writer."""
     first = take(ingests)
     fill(first)
     first.seal()
@@ -220,7 +220,7 @@ def test_whole_part_left_by_a_crash_is_right(ingests: Ingests) -> None:
 
 
 def test_part_complete_but_unsealed_is_right(ingests: Ingests) -> None:
-    """So is what got its last byte, and then its writer died."""
+    """A file with its last byte that was not sealed is complete too."""
     first = take(ingests)
     fill(first)
     first.verify()
@@ -234,7 +234,7 @@ def test_part_complete_but_unsealed_is_right(ingests: Ingests) -> None:
 
 
 def test_rejected_part_left_by_a_crash_is_begun_again(ingests: Ingests, tmp_path: Path) -> None:
-    """The state of a file that was left behind does not count: the next writer begins again."""
+    """A rejected file that a crash left is begun again by the next writer."""
     first = take(ingests)
     fill(first, bytes(1000))
     os.fchmod(first._descriptor, 0o400)
@@ -250,19 +250,19 @@ def test_rejected_part_left_by_a_crash_is_begun_again(ingests: Ingests, tmp_path
 
 
 def test_one_writer_at_a_time(ingests: Ingests, writer: PartialWriter) -> None:
-    """While one writes nobody else can; when it lets go, or dies, the next one can."""
+    """There is one writer at a time; the next one can follow when it closes the file or dies."""
     assert ingests.take(DIGEST) is None
     assert ingests.take(Digest.of(b"other")) is not None
 
 
 def test_parts_that_do_not_exist_are_none(ingests: Ingests) -> None:
-    """There is nothing to open, and nothing announced, before there is a writer."""
+    """Without a writer there is neither a partial file nor information."""
     assert ingests.open(DIGEST) is None
     assert ingests.read_info(DIGEST) is None
 
 
 def test_info_is_read_by_others(ingests: Ingests, tmp_path: Path) -> None:
-    """What the writer announces another process reads, until it is forgotten."""
+    """Another process reads the information of the writer until it is deleted."""
     info = IngestInfo(SIZE, "docker.io/library/a", "https://h", 1.0)
     ingests.write_info(DIGEST, info)
 
@@ -282,12 +282,12 @@ def test_info_is_read_by_others(ingests: Ingests, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"size": 1, "colour": "red"}'])
 def test_unreadable_info_is_none(ingests: Ingests, tmp_path: Path, content: bytes) -> None:
-    """Info that is torn by a crash, or of another version, counts as none."""
+    """Incomplete information, or that of another version, counts as none."""
     (tmp_path / f"sha256-{DIGEST.encoded}.json").write_bytes(content)
     assert ingests.read_info(DIGEST) is None
 
 
 def test_unwritable_spool_is_a_store_error(tmp_path: Path) -> None:
-    """A spool that is gone refuses, and says where."""
+    """If the folder is missing, the error has its path."""
     with pytest.raises(StoreError):
         Ingests(tmp_path / "gone").write_info(DIGEST, IngestInfo(1, "r", "e", 1.0))

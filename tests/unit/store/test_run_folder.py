@@ -1,4 +1,4 @@
-"""Laws of scratch folders: each server its own, and none of the dead."""
+"""Laws of folders of running servers: each server has its own, and dead servers' are deleted."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ sys.stdin.read()
 
 
 def test_the_living_keep_theirs(tmp_path: Path) -> None:
-    """What a running server has stays, and goes at the next start after its death."""
+    """The folder of a running server stays; it is deleted at the next start after its end."""
     command = [sys.executable, "-c", HOLD, str(tmp_path / "metrics")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
@@ -36,7 +36,7 @@ def test_the_living_keep_theirs(tmp_path: Path) -> None:
 
 
 def test_files_of_former_versions_go(tmp_path: Path) -> None:
-    """Counters that lay in the folder itself are deleted."""
+    """Metric files that an earlier version wrote into the parent folder are deleted."""
     (tmp_path / "metrics").mkdir()
     (tmp_path / "metrics" / f"counter_{os.getpid()}.db").touch()
     ours = open_run_folder(tmp_path / "metrics")

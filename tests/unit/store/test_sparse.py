@@ -1,4 +1,4 @@
-"""Laws of blobs that come in parts: any order, any crash, nothing wrong."""
+"""Laws of blobs that come in parts: any order, any crash, no wrong blob."""
 
 import itertools
 import os
@@ -36,7 +36,7 @@ def add(assembly: SparsePartial, start: int, stop: int) -> int:
 
 @given(spans, st.integers(0, 60), st.integers(0, 20))
 def test_gaps_are_what_no_span_has(kept: list[Span], start: int, length: int) -> None:
-    """Joined spans have the same bytes, and a gap has those that none of them has."""
+    """Joined spans have the same bytes; gaps are the bytes that no span has."""
     have = {byte for each in kept for byte in range(each.start, each.stop)}
     joined = join_spans(kept)
     assert have == {byte for each in joined for byte in range(each.start, each.stop)}
@@ -48,7 +48,7 @@ def test_gaps_are_what_no_span_has(kept: list[Span], start: int, length: int) ->
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("is_alone", [True, False])
 def test_parts_come_in_any_order(tmp_path: Path, seed: int, is_alone: bool) -> None:
-    """Whichever comes first, by any process, also twice: with the last the blob is whole."""
+    """Parts may come in any order, twice, by any process; the last one completes the blob."""
     chance, ingests = random.Random(seed), Ingests(tmp_path)
     cuts = [0, *sorted(chance.sample(range(1, len(CONTENT)), 4)), len(CONTENT)]
     parts = [*itertools.pairwise(cuts)]
@@ -68,7 +68,7 @@ def test_parts_come_in_any_order(tmp_path: Path, seed: int, is_alone: bool) -> N
 
 
 def test_a_damaged_part_harms_no_other(tmp_path: Path) -> None:
-    """It is refused, also over bytes that were right before, and its right copy completes them."""
+    """A damaged part is refused, also over right bytes; its right copy is accepted."""
     ingests = Ingests(tmp_path)
     assembly = take(ingests)
     add(assembly, 0, 4000)
@@ -83,7 +83,7 @@ def test_a_damaged_part_harms_no_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("is_forgery_first", [True, False])
 def test_forged_parts_are_never_a_blob(tmp_path: Path, is_forgery_first: bool) -> None:
-    """Parts that are as somebody says, and not of this blob, are thrown away with it."""
+    """Parts with right digests that do not make the blob are deleted with it."""
     assembly = take(Ingests(tmp_path))
     forged = b"!" * 5000
     if is_forgery_first:
@@ -100,7 +100,7 @@ def test_forged_parts_are_never_a_blob(tmp_path: Path, is_forgery_first: bool) -
 
 @pytest.mark.parametrize("ranges", [b"", b"{", b'{"whole": 1, "kept": [[0, 1]]}', b"[]"])
 def test_a_record_that_does_not_fit_counts_for_nothing(tmp_path: Path, ranges: bytes) -> None:
-    """Without its record, or with a wrong one, a file begins anew."""
+    """With a missing or wrong record, all bytes are missing."""
     ingests = Ingests(tmp_path)
     assembly = take(ingests)
     add(assembly, 0, 4000)
@@ -113,7 +113,7 @@ def test_a_record_that_does_not_fit_counts_for_nothing(tmp_path: Path, ranges: b
 
 
 def test_what_is_kept_takes_room_until_it_is_dropped(tmp_path: Path) -> None:
-    """Parts without a pull count as downloading; only what came is counted, not the holes."""
+    """Kept parts count as downloading; holes in the file do not count."""
     ingests, whole = Ingests(tmp_path), 2**40
     assembly = ingests.open_sparse(BLOB, whole)
     assert assembly is not None
@@ -132,7 +132,7 @@ def test_what_is_kept_takes_room_until_it_is_dropped(tmp_path: Path) -> None:
 
 
 def test_what_a_pull_has_left_goes(tmp_path: Path) -> None:
-    """It would take room twice, and nobody has proved it."""
+    """Bytes of an earlier download are deleted, since they were not verified."""
     ingests = Ingests(tmp_path)
     writer = ingests.take(BLOB)
     assert writer is not None

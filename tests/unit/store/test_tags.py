@@ -1,4 +1,4 @@
-"""Laws of pointers: each is found where it was written, and gone once it is removed."""
+"""Laws of tag files: they are found where they were written, until they are removed."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -47,7 +47,7 @@ def as_texts(names: Iterable[tuple[Repository, Reference]]) -> list[tuple[str, s
 
 
 async def test_a_scan_finds_what_was_written(files: TagFiles) -> None:
-    """Every pointer is found once, under the repository and the name that it was written for."""
+    """Every tag file is found once, with its repository and its name."""
     assert await scan(files) == []
     await write_all(files)
     assert await scan(files) == as_texts(NAMES)
@@ -56,7 +56,7 @@ async def test_a_scan_finds_what_was_written(files: TagFiles) -> None:
 
 @pytest.mark.parametrize("name", NAMES, ids=str)
 async def test_the_removed_is_gone(files: TagFiles, name: tuple[Repository, Reference]) -> None:
-    """A removed pointer is neither read nor found, the others are; removing again is harmless."""
+    """A removed tag file is neither read nor found; a second removal is harmless."""
     await write_all(files)
     for _ in range(2):
         await files.remove(*name)
@@ -65,14 +65,14 @@ async def test_the_removed_is_gone(files: TagFiles, name: tuple[Repository, Refe
 
 
 async def test_removing_makes_nothing(files: TagFiles, tmp_path: Path) -> None:
-    """What was never written is removed without a trace."""
+    """The removal of a tag that was never written makes no folder."""
     before = list_all(tmp_path)
     await files.remove(*NAMES[0])
     assert list_all(tmp_path) == before == []
 
 
 async def test_a_refusing_disk_is_a_store_error(files: TagFiles, tmp_path: Path) -> None:
-    """A pointer that cannot be removed is told, since it would bring the name back."""
+    """A tag file that cannot be removed is an error: its name would come back."""
     place = tmp_path / HERE.registry / HERE.name / "@" / "tag-latest"
     (place / "child").mkdir(parents=True)
     with pytest.raises(StoreError, match="tag-latest"):
@@ -94,7 +94,7 @@ async def test_a_refusing_disk_is_a_store_error(files: TagFiles, tmp_path: Path)
 async def test_a_spoilt_pointer_is_passed_over(
     files: TagFiles, tmp_path: Path, content: bytes
 ) -> None:
-    """A file that is no pointer is not found, and hides no other."""
+    """A damaged tag file is not found, and other tag files are."""
     await write_all(files)
     (tmp_path / HERE.registry / HERE.name / "@" / "tag-latest").write_bytes(content)
     assert await scan(files) == as_texts(NAMES[1:])
@@ -102,7 +102,7 @@ async def test_a_spoilt_pointer_is_passed_over(
 
 @pytest.mark.parametrize("name", [".new-1-2-tag-x", "other-x", EMPTY, "digest-md5-12", "digest-"])
 async def test_a_strange_name_is_passed_over(files: TagFiles, tmp_path: Path, name: str) -> None:
-    """What is named as no pointer is, half-written ones among them, is not found."""
+    """Files with other names, such as temporary files, are not found."""
     await write_all(files)
     folder = tmp_path / HERE.registry / HERE.name / "@"
     (folder / name).write_bytes((folder / "tag-latest").read_bytes())
