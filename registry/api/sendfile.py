@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from registry.tasks import in_thread
+
 _READ = 256 * 1024  # bytes per read where sendfile cannot be used
 
 # A part of a body: its bytes, or the place of its bytes as (descriptor of an open file, start,
@@ -124,7 +126,7 @@ async def _send_by_reading(
     response: web.StreamResponse, descriptor: int, start: int, stop: int
 ) -> None:
     while start < stop:
-        content = await asyncio.to_thread(os.pread, descriptor, min(_READ, stop - start), start)
+        content = await in_thread(os.pread, descriptor, min(_READ, stop - start), start)
         if not content:
             raise EOFError("the file ended early")
         await response.write(content)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from registry.errors import StoreError, StoreTooNew
+from registry.tasks import in_thread
 
 T = TypeVar("T")
 _TABLES = frozenset({"manifests", "links", "holdings", "tags", "blobs"})
@@ -71,7 +72,7 @@ class Database:
         Raises:
             StoreError: SQLite reported an error.
         """
-        return await asyncio.to_thread(self._survey, read)
+        return await in_thread(self._survey, read)
 
     def _survey(self, read: Callable[[sqlite3.Connection], T]) -> T:
         try:
@@ -87,7 +88,7 @@ class Database:
         Raises:
             StoreError: SQLite reported an error.
         """
-        await asyncio.to_thread(self._copy, path)
+        await in_thread(self._copy, path)
 
     def _copy(self, path: Path) -> None:
         try:

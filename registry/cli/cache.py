@@ -30,7 +30,7 @@ _Folder = Annotated[
 def build_cache_app() -> typer.Typer:
     """Return the sub-command `cache`."""
     app = typer.Typer(
-        help="Show how full the store is, make space, check it, and back it up.",
+        help="Show how full the cache is, make space, check it, and back it up.",
         no_args_is_help=True,
     )
     app.command("stats")(show_stats)
@@ -62,7 +62,7 @@ def _draw_usage(usage: CacheUsage) -> Iterator[str]:
     yield f"  downloading  {format_bytes(use.downloading)}"
     yield f"  damaged      {format_bytes(use.damaged)} in quarantine/"
     reserve = format_bytes(usage.reserve)
-    yield f"free           {format_bytes(usage.free)}, of which {reserve} are kept free"
+    yield f"free           {format_bytes(usage.free)}, of which {reserve} always stay free"
     yield f"images         {usage.images}"
     for name, audit in usage.audits.items():
         if audit.began:
@@ -74,7 +74,7 @@ def _draw_usage(usage: CacheUsage) -> Iterator[str]:
 def evict(
     to: _To = None, config: Config = None, as_json: Json = False, dry_run: DryRun = False
 ) -> None:
-    """Delete the blobs that were not pulled for longest.
+    """Delete damaged blobs, then the blobs that were not pulled for longest.
 
     Pinned blobs, and blobs that are being read, stay.
 
@@ -85,8 +85,7 @@ def evict(
         target = int(session.settings.storage.limit * 0.95) if to is None else _read_size(to)
         used = (await session.content.usage.take()).used
         if dry_run:
-            plan = await session.content.evictor.plan(used - target)
-            freed = sum(victim.size for victim in plan)
+            freed = await session.content.evictor.plan_shrink(used - target)
         else:
             freed = await session.content.space.shrink(used - target)
         eviction = Eviction(used, target, freed, dry_run)
@@ -96,8 +95,8 @@ def evict(
                 f"{format_bytes(used - freed)} {'would still be' if dry_run else 'are still'} used"
             )
             warn(
-                f"{left}; the rest is pinned or being read: see entrepot images ls, unpin images,"
-                " or try again later"
+                f"{left}; the rest is pinned, being read or being downloaded: see entrepot images"
+                " ls, unpin images, or try again later"
             )
         return eviction.is_enough
 
@@ -154,7 +153,7 @@ def _draw_audit(result: AuditResult) -> Iterator[str]:
 
 
 def back_up(folder: _Folder, config: Config = None, as_json: Json = False) -> None:
-    """Copy the store to another folder, also while it is being served.
+    """Copy the data folder to another folder, also while a server runs on it.
 
     Every byte is checked. The copy is a data folder like any other. The next backup into the same
     folder copies only what is new.
@@ -167,7 +166,7 @@ def back_up(folder: _Folder, config: Config = None, as_json: Json = False) -> No
 
         store = session.settings.storage.path.resolve()
         if folder.resolve().is_relative_to(store):
-            fail(f"{folder} is the store itself, or inside it; name a folder elsewhere", 2)
+            fail(f"{folder} is the data folder itself, or inside it; name a folder elsewhere", 2)
         total = (await session.content.usage.take()).use.blobs
         with show_progress("backing up", total) as advance:
             done = await session.content.backup.write(open_backup(folder), advance)
@@ -183,5 +182,6 @@ def back_up(folder: _Folder, config: Config = None, as_json: Json = False) -> No
 def _draw_backup(result: BackupResult) -> Iterator[str]:
     yield (
         f"{format_count(result.blobs, 'blob')}, {format_bytes(result.size)},"
-        f" {format_count(result.names, 'name')}; {format_count(result.copied, 'blob')} copied"
+        f" {format_count(result.names, 'name')} (tags and digests);"
+        f" {format_count(result.copied, 'blob')} copied"
     )

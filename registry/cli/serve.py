@@ -25,8 +25,10 @@ def serve(config: Config = None, offline: _Offline = False) -> None:
     try:
         settings = _load(config, offline=offline)
         # Imported only now: the other commands start faster without a server's libraries.
+        from registry.logs import configure_logs  # noqa: PLC0415
         from registry.server.master import serve_forever  # noqa: PLC0415
 
+        configure_logs()
         path = find_config(config, os.environ)
         source = str(path.absolute()) if path else "defaults"
         started = serve_forever(settings, source, lambda: _load(config, offline=offline))

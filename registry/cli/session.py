@@ -44,8 +44,7 @@ def create_missing(settings: Settings) -> Iterator[Settings]:
     """Make the data folder if it is missing or empty; for commands that store content."""
     from registry.wiring.data_folder import create_data_folder  # noqa: PLC0415
 
-    if not (settings.storage.path / "catalog.db").exists():
-        _refuse_other_user(settings.storage.path)
+    _refuse_other_user(settings.storage.path)
     if create_data_folder(settings):
         warn(f"made the data folder {settings.storage.path}")
     yield settings
@@ -87,18 +86,24 @@ def operate(
 async def _open(settings: Settings, work: Callable[[Session], Coroutine[Any, Any, bool]]) -> bool:
     from registry.wiring.content import open_content  # noqa: PLC0415
 
-    _refuse_other_user(settings.storage.path / "catalog.db")
+    _refuse_other_user(settings.storage.path)
     async with open_content(settings) as content:
         return await work(Session(settings, content))
 
 
-def _refuse_other_user(path: Path) -> None:
+def _refuse_other_user(folder: Path) -> None:
     """Refuse the data folder of another user: its server could not write to files made here.
 
     Raises:
-        SettingsError: `path` belongs to another user.
+        SettingsError: its catalog, or without a catalog the folder, belongs to another user.
     """
-    if path.exists() and (owner := path.stat().st_uid) != os.geteuid():
+    for path in (folder / "catalog.db", folder):
+        try:
+            owner = path.stat().st_uid
+        except OSError:  # it is missing, or only its owner may look into the folder
+            continue
+        if owner == os.geteuid():
+            return
         raise SettingsError(
             "storage.path",
             f"{path} belongs to user {owner}",

@@ -166,8 +166,8 @@ class Audit:
             damaged=len(findings.damaged),
             unknown=len(findings.unknown),
             missing=len(findings.missing),
-            unread=len(findings.unread),
-            names=findings.names,
+            unreadable=len(findings.unread),
+            recovered_names=findings.names,
         )
 
 

@@ -31,8 +31,10 @@ class Evictor:
         self._metrics = metrics
         self._log = structlog.get_logger("registry.content")
 
-    async def free(self, wanted: int, digest: Digest) -> int | None:
+    async def free(self, wanted: int, digest: Digest, others: int = 0) -> int | None:
         """Free `wanted` bytes for the ingest of a blob, and return how many were freed.
+
+        `others` are bytes to free besides, for other ingests, if as many bytes can be freed.
 
         None means that too few bytes can be freed, and nothing was deleted. Fewer bytes than
         `wanted` mean that clients are reading some of the blobs.
@@ -43,8 +45,10 @@ class Evictor:
         Raises:
             StoreError, OSError: the disk or the catalog refused.
         """
-        if wanted > await self._count_removable(digest):
+        removable = await self._count_removable(digest)
+        if wanted > removable:
             return None
+        wanted = min(wanted + others, removable)
         freed = await self._empty_quarantine()
         for age in (STALE, 0.0):
             if freed < wanted:
@@ -53,9 +57,11 @@ class Evictor:
         return freed
 
     async def _count_removable(self, ingested: Digest) -> int:
-        quarantined = sum(size for _, size in self._catalog.list_quarantined())
         reserved = self._catalog.count_reserved(ingested)
-        return quarantined + reserved + await self._catalog.count_evictable()
+        return self._count_quarantined() + reserved + await self._catalog.count_evictable()
+
+    def _count_quarantined(self) -> int:
+        return sum(size for _, size in self._catalog.list_quarantined())
 
     async def evict(self, wanted: int) -> int:
         """Delete the least recently used blobs that are not being read; return the bytes freed."""
@@ -69,6 +75,20 @@ class Evictor:
             tried.update(victim.digest for victim in victims)
             freed += await self.delete(victims)
         return freed
+
+    async def shrink(self, wanted: int) -> int:
+        """Delete quarantined blobs, then the blobs not used for longest; return the bytes freed.
+
+        Raises:
+            StoreError, OSError: the disk or the catalog refused.
+        """
+        freed = await self._empty_quarantine() if wanted > 0 else 0
+        return freed + await self.evict(wanted - freed)
+
+    async def plan_shrink(self, wanted: int) -> int:
+        """Return how many bytes `shrink` would free."""
+        quarantined = self._count_quarantined() if wanted > 0 else 0
+        return quarantined + sum(blob.size for blob in await self.plan(wanted - quarantined))
 
     async def plan(self, wanted: int, most: float = math.inf) -> list[StoredBlobRecord]:
         """Return least recently used blobs of `wanted` bytes or more, but at most `most` bytes."""

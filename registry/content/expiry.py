@@ -61,7 +61,7 @@ class Expiry:
         self._removals = removals
         self._keep_for = keep_for
         self._clock = clock
-        self._log = structlog.get_logger("registry.mirror")
+        self._log = structlog.get_logger("registry.content")
 
     @property
     def is_wanted(self) -> bool:

@@ -164,7 +164,8 @@ def _find_below(graph: Graph, repository: Repository, reference: Reference) -> s
     roots = [image.digest for image in graph.images if image.repository == str(repository)]
     if str(reference) in graph.media_types and str(reference) in graph.reach(*roots):
         return str(reference)
-    why = "it is not in this cache; pull it through the mirror, or refresh it, and pin then"
+    command = f"entrepot images warm {format_image(repository, reference)}"
+    why = f"it is not in this cache; list what is: entrepot images ls, or download it: {command}"
     raise ManifestUnknown(str(repository), str(reference), why)
 
 

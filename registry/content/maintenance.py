@@ -65,10 +65,8 @@ class Maintenance:
             await self._try(failure, step)
             await asyncio.sleep(pause)
 
-    async def _try(self, failure: str, step: Callable[[], Coroutine[Any, Any, object]]) -> bool:
+    async def _try(self, failure: str, step: Callable[[], Coroutine[Any, Any, object]]) -> None:
         try:
             await step()
         except (StoreError, OSError) as error:  # a disk may refuse for a while
             self._log.error(failure, why=str(error))
-            return False
-        return True

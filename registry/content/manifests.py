@@ -16,12 +16,15 @@ WAIT = 5.0  # seconds to wait for another process that stores the same manifest
 
 
 class ManifestStore:
-    """Stores manifests, records which manifest a tag leads to, and reads manifests."""
+    """Stores manifests, records which manifest a tag leads to, and reads manifests.
+
+    `catalog` knows which manifests each repository has, and which tags lead to them.
+    """
 
     def __init__(self, content: Content, tags: TagFiles, catalog: ManifestCatalog) -> None:
+        self.catalog = catalog
         self._content = content
         self._tags = tags
-        self._catalog = catalog
         self._log = structlog.get_logger("registry.content")
 
     async def keep(
@@ -75,7 +78,7 @@ class ManifestStore:
         await self._tags.write(repository, manifest.digest, target)
         if tag is not None:
             await self._tags.write(repository, tag, replace(target, bundle=bundle, signer=signer))
-        await self._catalog.record(repository, manifest, tag, now, bundle=bundle, signer=signer)
+        await self.catalog.record(repository, manifest, tag, now, bundle=bundle, signer=signer)
 
     async def confirm(self, repository: Repository, tag: Tag, now: float) -> None:
         """Record that an upstream confirmed the tag at `now`, and that no bundle confirms it.
@@ -83,13 +86,13 @@ class ManifestStore:
         Raises:
             StoreError: the disk or the catalog refused.
         """
-        record = self._catalog.find_tag(repository, tag)
+        record = self.catalog.find_tag(repository, tag)
         if record is not None and record.bundle:
             target = await self._tags.read(repository, tag)
             if target is not None:
                 target = replace(target, seen=now, bundle="", signer="")
                 await self._tags.write(repository, tag, target)
-        await self._catalog.confirm_tag(repository, tag, now)
+        await self.catalog.confirm_tag(repository, tag, now)
 
     async def _store_bytes(self, manifest: Manifest) -> None:
         ingest = await self._content.wait_for_ingest(manifest.digest, WAIT)

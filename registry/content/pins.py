@@ -34,7 +34,7 @@ class Pins:
         self._path = path
         self._locks = locks
         self._clock = clock
-        self._log = structlog.get_logger("registry.mirror")
+        self._log = structlog.get_logger("registry.content")
 
     def list_all(self) -> list[Pin]:
         """Return every pin, by name.

@@ -20,7 +20,7 @@ class PullLog:
         self._catalog = catalog
         self._clock = clock
         self._noted: dict[tuple[Repository, Reference, Digest, str], float] = {}
-        self._log = structlog.get_logger("registry.mirror")
+        self._log = structlog.get_logger("registry.content")
 
     def note(
         self, repository: Repository, reference: Reference, digest: Digest, client: str | None

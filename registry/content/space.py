@@ -53,6 +53,7 @@ class Space:
         self._metrics = metrics
         self._clock = clock
         self._unavailable = (0, 0.0)  # a number of bytes that cannot be freed, and until when
+        self._waiting: dict[Digest, int] = {}  # bytes of ingests that wait for the lock or hold it
 
     async def reserve(self, digest: Digest, size: int) -> None:
         """Reserve `size` bytes for the whole blob; this replaces an earlier reservation of it.
@@ -70,6 +71,7 @@ class Space:
         is_unavailable = missing >= self._unavailable[0] and self._clock() < self._unavailable[1]
         if size > self._storage.limit or is_unavailable:
             raise await self._refuse(digest, size)
+        self._waiting[digest] = size
         try:
             async with self._locks.hold(EVICTION, EVICTION_WAIT):
                 is_reserved = await self._evict_and_reserve(digest, size)
@@ -78,6 +80,8 @@ class Space:
             if await self._try_to_reserve(digest, size) > 0:
                 raise
             return
+        finally:
+            del self._waiting[digest]
         if not is_reserved:
             raise await self._refuse(digest, size)
 
@@ -89,7 +93,10 @@ class Space:
             missing = await self._try_to_reserve(digest, size)
             if missing <= 0:
                 return True
-            freed = await self._evictor.free(missing, digest)
+            # Also for those that wait in this process: to find what may go takes seconds in a large
+            # catalog, and they do not wait long enough for each to do that in turn.
+            others = sum(self._waiting.values()) - size
+            freed = await self._evictor.free(missing, digest, others)
             if freed is None:
                 self._unavailable = missing, self._clock() + RETRY_AFTER
             if not freed:
@@ -152,12 +159,16 @@ class Space:
         """Return whether a stored blob of `found` bytes has its recorded size, or quarantine it.
 
         Returns true if no size is recorded. The recorded size is the size at the check of the
-        digest; the size in a manifest may be wrong.
+        digest; the size in a manifest may be wrong. A quarantined blob whose file could not be
+        moved before is moved now.
 
         Raises:
             StoreError, OSError: the catalog or the disk refused.
         """
         recorded = self._catalog.find_size(digest)
+        if recorded is None and digest in dict(self._catalog.list_quarantined()):
+            await self.quarantine(digest, "its file is still in the store")
+            return False
         if recorded in (None, found):
             return True
         await self.quarantine(digest, f"it has {found} bytes, and had {recorded}")
@@ -189,14 +200,14 @@ class Space:
                 await self._evictor.delete(await self._evictor.plan(wanted, most))
 
     async def shrink(self, wanted: int) -> int:
-        """Evict the least recently used blobs for an operator; return the bytes freed.
+        """Delete quarantined blobs, then the least recently used ones; return the bytes freed.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused, or another process has been
                 evicting for too long.
         """
         async with self._locks.hold(EVICTION):
-            return await self._evictor.evict(wanted)
+            return await self._evictor.shrink(wanted)
 
     async def finish_interrupted(self) -> None:
         """Complete deletions that a crash interrupted, and count the bytes of partial files again.

@@ -27,10 +27,9 @@ from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor
 from registry.oci.names import Repository
 from registry.store.contract import Body, FileBody
+from registry.store.files import refuse
 from registry.store.partial import PartialReader, PartialState
 from registry.upstream.contract import Source
-
-Slice = tuple[int, int, int]  # bytes of an open file: descriptor, start, stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +211,16 @@ class Blobs:
             UpstreamError: the blob is not stored, and the upstream does not deliver it.
         """
         size = await self.stat(repository, digest)
-        body = await self._content.blobs.open(digest)
-        if body is not None and (
-            size in (None, body.size) or await self._has_recorded_size(digest, body)
-        ):
-            return StoredBlob(body)
         request = self._request(repository, digest, size)
+        body = await self._content.blobs.open(digest)
+        try:
+            if body is not None and (
+                size in (None, body.size) or await self._has_recorded_size(digest, body)
+            ):
+                return StoredBlob(body)
+        except StoreError as error:  # a damaged file is in the place of the blob
+            refused = self._downloads.refuse(request, error)
+            return DownloadingBlob(request, refused, None, CacheStatus.MISS, self._metrics)
         try:
             download, origin = await self._join(request)
         except (UpstreamDenied, UpstreamOffline) as error:
@@ -227,9 +230,6 @@ class Blobs:
         # The partial file is opened before the store: it may become a stored blob in between.
         with ExitStack() as unused:
             reader = self._content.follow(digest)
-            if reader is not None and download.is_writer and not download.is_over:
-                # It is the file that this process is writing, so the blob is not stored yet.
-                return DownloadingBlob(request, download, reader, origin, self._metrics)
             if reader is not None:
                 unused.enter_context(reader)
             body = await self._content.blobs.open(digest)
@@ -259,12 +259,16 @@ class Blobs:
         )
 
     async def _has_recorded_size(self, digest: Digest, body: Body) -> bool:
-        """Return whether a blob has its recorded size; if not, quarantine the blob and close it."""
+        """Return whether a blob has its recorded size; if not, quarantine the blob and close it.
+
+        Raises:
+            StoreError: it has another size, and could not be quarantined.
+        """
         is_right = False
         try:
             is_right = await self._content.check_size(digest, body.size)
-        except StoreError as error:
-            self._log.error("damaged blob not quarantined", blob=str(digest), why=str(error))
+        except OSError as error:
+            raise refuse(str(digest), error) from error
         finally:
             if not is_right:
                 body.close()

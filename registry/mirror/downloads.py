@@ -146,10 +146,10 @@ class Download:
         return reader
 
     async def _write(self, ingest: Ingest) -> None:
-        self.is_writer = True
         if await self._content.blobs.stat(self._digest) is not None:
             await ingest.abort()  # another process has just stored it
             return
+        self.is_writer = True  # only now: readers of a stored blob must not wait for our empty file
         try:
             resumed = await ingest.resume(self._request.size)
             if not ingest.is_complete:  # if complete, its writer died just before the end
@@ -228,6 +228,12 @@ class Downloads:
         task = self._tasks.start(download.run())
         task.add_done_callback(lambda _: self._leave(request.digest, download))
         return download, False
+
+    def refuse(self, request: DownloadRequest, failure: StoreError) -> Download:
+        """Return a download that is over before it began, because the disk refused it."""
+        download = Download(request, self._content, self._clock)
+        download.failure, download.is_over = failure, True
+        return download
 
     def _leave(self, digest: Digest, download: Download) -> None:
         if self._running.get(digest) is download:

@@ -81,6 +81,11 @@ class WarmResult:
         """The images with a failed download."""
         return [each for each in self.images if each.failures]
 
+    @property
+    def stored(self) -> list[WarmedImage]:
+        """The images that are complete now; those that only looked like images are not."""
+        return [each for each in self.images if not each.failures and not each.not_found]
+
 
 def name_entry(entry: "Entry") -> str:
     """Return the full name of a wanted image."""

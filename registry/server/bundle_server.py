@@ -15,7 +15,6 @@ from registry.bundle.load.result import Imported
 from registry.bundle.read.blob_store import BundleStore
 from registry.bundle.read.head import Opened
 from registry.errors import BundleInvalid, StoreError
-from registry.logs import configure_logs
 from registry.server.master import run_processes
 from registry.server.shared import SharedResources
 from registry.settings.model import ServerSettings, Settings, builtin_upstreams
@@ -40,7 +39,6 @@ def serve_bundle(opened: Opened, server: ServerSettings, report: Report) -> bool
         SettingsError: an address cannot be listened on.
         StoreError, OSError: the folder for temporary files or the bundle cannot be read or written.
     """
-    configure_logs()
     with open_run_data_folder() as folder:
         proofs = folder.root / "proofs"
         proofs.mkdir()

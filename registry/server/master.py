@@ -17,7 +17,6 @@ from typing import Any
 
 import structlog
 
-from registry.logs import configure_logs
 from registry.server.background import run_background
 from registry.server.heartbeats import Heartbeats
 from registry.server.listener import bind
@@ -29,10 +28,9 @@ from registry.settings.model import Settings
 from registry.settings.values import Address
 from registry.store.data_folder import DataFolder
 from registry.store.run_folder import open_run_folder
-from registry.upstream.client import preload
 from registry.wiring.content import open_content
 from registry.wiring.data_folder import open_data_folder
-from registry.wiring.services import Service, build_mirror_service
+from registry.wiring.services import Service, build_mirror_service, preload_libraries
 
 
 def count_workers(configured: int) -> int:
@@ -52,7 +50,6 @@ def serve_forever(settings: Settings, source: str, reload: Callable[[], Settings
             the data folder cannot be used.
         StoreError: the catalog cannot be used, or the data folder is of a newer version.
     """
-    configure_logs()
     check_files(settings)
     folder = open_data_folder(settings)
     if not settings.offline:  # offline servers are used to test backups
@@ -151,7 +148,7 @@ def _log_start(shared: SharedResources, workers: int, source: str) -> None:
 
 def _prepare_fork() -> None:
     """Do work once before forking that otherwise every child would do."""
-    preload()
+    preload_libraries()
     # No child's garbage collector visits objects that exist now, so their pages stay shared.
     gc.collect()
     gc.freeze()

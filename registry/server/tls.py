@@ -4,7 +4,7 @@ import ssl
 
 from registry.errors import SettingsError
 from registry.settings.model import ServerSettings, Settings
-from registry.upstream.client import load_trust
+from registry.wiring.pulls import check_ca_files
 
 
 def check_files(settings: Settings) -> None:
@@ -14,9 +14,7 @@ def check_files(settings: Settings) -> None:
         SettingsError: a certificate, a key or a `ca_file` cannot be read.
     """
     load_tls(settings.server)
-    for name, upstream in settings.upstreams.items():
-        if upstream.ca_file:  # the system's own file takes 50 ms for each upstream
-            load_trust(name, upstream.ca_file)
+    check_ca_files(settings)
 
 
 def load_tls(server: ServerSettings) -> ssl.SSLContext | None:

@@ -231,7 +231,8 @@ def _name_nearest(wanted: str, known: Iterable[str]) -> str:
 
 
 def _format_variable(place: Place) -> str:
-    return PREFIX + "__".join(place).upper()
+    # A shell allows no dots and colons in names of variables.
+    return PREFIX + re.sub(r"[^A-Z0-9_]", "_", "__".join(place).upper())
 
 
 def _describe(

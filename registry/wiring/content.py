@@ -154,12 +154,12 @@ class ContentServices:
     @cached_property
     def planner(self) -> Planner:
         """Plans bundles of stored images."""
-        return Planner(self._manifest_catalog, self._handles.store)
+        return Planner(self.manifests, self._handles.store)
 
     @cached_property
     def importer(self) -> Importer:
         """Imports bundles."""
-        return Importer(self.content, self.manifests, self._manifest_catalog, self._clock)
+        return Importer(self.content, self.manifests, self._clock)
 
     @cached_property
     def _pins(self) -> Pins:
@@ -219,7 +219,7 @@ def find_data_folder(settings: Settings) -> DataFolder:
         raise SettingsError(
             "storage.path",
             f"{error.path} {error.why}",
-            "start `entrepot serve` once, or name its configuration with --config",
+            "start `entrepot serve` once, or name another configuration with --config",
         ) from error
 
 

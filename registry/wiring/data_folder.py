@@ -17,15 +17,25 @@ from registry.store.run_folder import open_run_folder
 _TRIAL = ".entrepot-trial-"  # the prefix of the names of temporary data folders
 # Names that an interrupted `open_folder` leaves, and a name that every new file system has.
 _BARE = frozenset({"LAYOUT", "blobs", "spool", "quarantine", "tags", "locks", "lost+found"})
+# All that a data folder may have at its top. Without LAYOUT, `open_folder` refuses a catalog.
+_OURS = _BARE | {
+    "BACKUP",
+    "CATALOG-LOST",
+    "catalog.db",
+    "catalog.db.broken",
+    "metrics",
+    "pins.json",
+}
 
 
 def open_data_folder(settings: Settings) -> DataFolder:
     """Make or check the data folder and its catalog; other files in the folder are ignored.
 
     Raises:
-        SettingsError: the data folder cannot be used.
+        SettingsError: the data folder cannot be used, or the folder belongs to another program.
         StoreError: the catalog cannot be used, or the data folder is of a newer version.
     """
+    _refuse_foreign(settings.storage.path)
     try:
         folder = open_folder(settings.storage.path)
     except StoreTooNew:
@@ -94,6 +104,22 @@ def open_run_data_folder() -> Iterator[DataFolder]:
         yield folder
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Refuse a folder that has files of another program and no LAYOUT file.
+
+    The mirror deletes files in folders such as `blobs/` and `quarantine/`, so it must not take a
+    folder over where these could belong to somebody else.
+    """
+    try:
+        names = {each.name for each in path.iterdir() if not each.name.startswith(".")}
+    except OSError:
+        return  # the folder is missing, or the attempt to open it says why it cannot be used
+    foreign = sorted(names - _OURS)
+    if foreign and "LAYOUT" not in names:
+        why = f"{path} is no data folder (it contains {foreign[0]}, and no LAYOUT file)"
+        raise SettingsError("storage.path", why, "name a folder that is empty or does not exist")
 
 
 def _is_empty(path: Path) -> bool:

@@ -53,6 +53,17 @@ def build_table(settings: Settings) -> UpstreamTable:
     return UpstreamTable(aliases, settings.default_upstream)
 
 
+def check_ca_files(settings: Settings) -> None:
+    """Read the CA files of upstreams, so that a mistake shows before anything starts.
+
+    Raises:
+        SettingsError: a `ca_file` cannot be read.
+    """
+    for name, upstream in settings.upstreams.items():
+        if upstream.ca_file:  # reading the system's own file takes 50 ms for each upstream
+            load_trust(name, upstream.ca_file)
+
+
 @asynccontextmanager
 async def open_services(
     settings: Settings, handles: DataHandles, metrics: Metrics

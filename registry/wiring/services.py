@@ -13,6 +13,7 @@ from registry.metrics import Metrics
 from registry.mirror.mirror import Mirror
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder
+from registry.upstream.client import preload
 from registry.wiring.content import ContentServices, open_content, open_handles
 from registry.wiring.pulls import open_services
 
@@ -27,6 +28,11 @@ class Service:
 
     open_mirror: Callable[[Settings, DataFolder, Metrics], AbstractAsyncContextManager[Mirror]]
     maintain: Callable[[Settings, DataFolder, Metrics], Coroutine[Any, Any, None]]
+
+
+def preload_libraries() -> None:
+    """Import before forking what each worker would otherwise import at its first request."""
+    preload()
 
 
 def build_mirror_service() -> Service:

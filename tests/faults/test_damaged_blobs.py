@@ -186,7 +186,7 @@ def test_the_background_audit_finds_rot(copied: StoredImages, make_mirror: Mirro
 
     (ended,) = mirror.events("audit ended")
     assert (ended["auditor"], ended["damaged"]) == ("background", DAMAGED)
-    assert (ended["unknown"], ended["missing"], ended["unread"]) == (0, 0, 0)
+    assert (ended["unknown"], ended["missing"], ended["unreadable"]) == (0, 0, 0)
     assert {event["blob"] for event in mirror.events("blob quarantined")} == damaged
     copied.pull_all(mirror)
     await_consistency(copied.data)

@@ -139,7 +139,7 @@ def test_evicting_more_than_can_go_fails(make_mirror: MirrorMaker, hub: FakeUpst
     kept = format_bytes(sum(read_sizes(pinned).values()))
     assert evicted.returncode == 1
     assert evicted.stderr == (
-        f"entrepot: {kept} are still used; the rest is pinned or being read:"
+        f"entrepot: {kept} are still used; the rest is pinned, being read or being downloaded:"
         " see entrepot images ls, unpin images, or try again later\n"
     )
     assert read_stored(mirror.data) == read_sizes(pinned)
@@ -271,7 +271,7 @@ def test_a_store_is_no_backup_of_itself(
     result = shared_mirror.run("cache", "backup", str(folder))
 
     assert (result.returncode, result.stdout) == (2, "")
-    assert "is the store itself" in result.stderr
+    assert "is the data folder itself" in result.stderr
     assert (shared_mirror.data / "catalog.db").stat().st_ino == catalog
 
 

@@ -86,7 +86,12 @@ def test_a_folder_of_somebody_else_is_refused(config: Path, bundle: Path) -> Non
     data = config.parent / "data"
     data.mkdir()
     (data / "letters.txt").write_text("dear")
-    for words in (["bundle", "import", str(bundle)], ["images", "warm", "app:1", "--explain"]):
+    commands = (
+        ["bundle", "import", str(bundle)],
+        ["images", "warm", "app:1", "--explain"],
+        ["serve"],
+    )
+    for words in commands:
         done = run(config, *words)
         assert (done.returncode, "is no data folder" in done.stderr) == (2, True)
     assert [path.name for path in data.iterdir()] == ["letters.txt"]

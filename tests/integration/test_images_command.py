@@ -67,7 +67,7 @@ def test_familiar_names_mean_full_ones(
     ("arguments", "code", "words"),
     [
         (("show", "nosuch:1"), 1, "no manifest 1 in docker.io/library/nosuch: it is not in this"),
-        (("pin", "nosuch"), 1, "no manifest latest in docker.io/library/nosuch"),
+        (("pin", "nosuch"), 1, "download it: entrepot images warm docker.io/library/nosuch:latest"),
         (("rm", "nosuch/*"), 1, "nosuch/*"),
         (("unpin", "known:1"), 1, "known:1 is not pinned"),
         (("refresh", "nowhere.example:1/a:1"), 1, "configured upstreams: docker.io"),
@@ -77,6 +77,7 @@ def test_familiar_names_mean_full_ones(
         (("show", "UPPER:1"), 2, "invalid repository name"),
         (("rm",), 2, "IMAGE"),
         (("ls", "--bogus"), 2, "--bogus"),
+        (("ls", "--platform", "amd64"), 2, "images ls --offline --platform"),
     ],
 )
 def test_mistakes_are_one_helpful_line(

@@ -92,6 +92,7 @@ def test_a_guess_that_is_not_found_is_no_failure(
     assert result.returncode == 0, result.stderr
     assert is_warm(shared_mirror, image)
     assert "guessed/nosuch:1 only looks like an image, and was not found" in result.stderr
+    assert result.stdout.splitlines()[-1].startswith("1 image is stored, ")
 
 
 @pytest.mark.parametrize(

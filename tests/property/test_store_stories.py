@@ -236,7 +236,7 @@ def cut_off(action: str, step: int) -> bool:
     """Have an action end before that step, if it has so many; and go on as if nothing had been."""
     machine = StoreMachine()
     try:
-        begin = (("put", 0), ("put", 3), ("set_aside", 5), ("put", 5), ("pin", 0))
+        begin = (("put", 0), ("put", 3), ("quarantined", 5), ("put", 5), ("pin", 0))
         for each, number in (*begin, ("break_off", 5), ("flip", 3)):
             machine.act(each, number, 0, 0)
         machine.act(action, CUT.get(action, 3), step, step % 3)

@@ -71,6 +71,6 @@ def read_inventory(raw: bytes, label: str) -> Inventory:
         identity = str(Digest.of(encode(document)))
     except _UNREADABLE as error:
         raise BundleInvalid(
-            label, f"it is neither an inventory nor a need ({error!r:.200}); write it again"
+            label, "it is neither an inventory nor a need.json; write it again"
         ) from error
     return Inventory(identity, blobs, images)

@@ -63,6 +63,7 @@ class BlobLoader:
             return
         try:
             await _copy(source, member, ingest)
+            await self.finish()
         except BundleInvalid as error:
             self._note_damage(digest, member.name, format_place(source, member))
             await ingest.suspend()
@@ -71,7 +72,6 @@ class BlobLoader:
         except BaseException:
             await ingest.suspend()
             raise
-        await self.finish()
         self._committing = asyncio.create_task(self._commit(ingest, member, source))
 
     async def finish(self) -> None:

@@ -17,7 +17,6 @@ from registry.bundle.read.head import (
     map_parents,
     parse_without_raw,
 )
-from registry.catalog.manifests import ManifestCatalog
 from registry.content.content import Content
 from registry.content.manifests import ManifestStore
 from registry.errors import BundleInvalid, ManifestInvalid, StoreError
@@ -33,12 +32,10 @@ class Importer:
         self,
         content: Content,
         manifest_store: ManifestStore,
-        catalog: ManifestCatalog,
         clock: Callable[[], float],
     ) -> None:
         self._content = content
         self._manifest_store = manifest_store
-        self._catalog = catalog
         self._clock = clock
 
     async def count_new(self, lock: Lock) -> int:
@@ -167,10 +164,11 @@ class Importer:
         """Whether the image was complete, under the same name, before this import."""
         image = image_import.image
         if isinstance(image.reference, Tag):
-            tag = self._catalog.find_tag(image.repository, image.reference)
+            tag = self._manifest_store.catalog.find_tag(image.repository, image.reference)
             is_named = tag is not None and tag.digest == image.root.digest
         else:
-            is_named = self._catalog.find_held(image.repository, image.reference) is not None
+            held = self._manifest_store.catalog.find_held(image.repository, image.reference)
+            is_named = held is not None
         blobs = {each.digest for digest in found for each in image_import.manifests[digest].blobs}
         return is_named and image_import.before >= {*found, *blobs}
 
@@ -209,10 +207,10 @@ class Importer:
     async def _note_move(self, image_import: ImageImport, result: Imported) -> None:
         image = image_import.image
         assert isinstance(image.reference, Tag)  # noqa: S101 (of the caller)
-        former = self._catalog.find_tag(image.repository, image.reference)
+        former = self._manifest_store.catalog.find_tag(image.repository, image.reference)
         if former is None or former.digest == image.root.digest:
             return
-        kind = self._catalog.find_media_type(former.digest)
+        kind = self._manifest_store.catalog.find_media_type(former.digest)
         known = {former.digest: kind} if kind else {}
         before = await self._find_age(former.digest, known)
         now = await self._find_age(image.root.digest, image_import.lock.manifests)

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
-import aiofiles.os
 import structlog
 
 from registry.bundle.read.head import Opened
@@ -15,6 +14,8 @@ from registry.errors import BundleInvalid, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.contract import FileBody
+from registry.store.files import translate_errors
+from registry.tasks import in_thread
 
 PIECE = 1024 * 1024  # bytes
 _State = tuple[int, int]
@@ -81,13 +82,12 @@ class BundleStore:
         descriptor = self._open(place.path)
         try:
             while start < stop:
-                piece = os.pread(descriptor, min(PIECE, stop - start), place.offset + start)
+                with translate_errors(place.path):
+                    piece = os.pread(descriptor, min(PIECE, stop - start), place.offset + start)
                 if not piece:
                     raise StoreError(str(place.path), "is shorter than it was")
                 yield piece
                 start += len(piece)
-        except OSError as error:
-            raise StoreError(str(place.path), error.strerror or str(error)) from error
         finally:
             os.close(descriptor)
 
@@ -107,16 +107,14 @@ class BundleStore:
             start, stop = max(span.start - begin, 0), min(span.stop - begin, place.size)
             if start < stop:
                 pieces = self._read(place, start, stop)
-                while piece := await aiofiles.os.wrap(next)(pieces, b""):
+                while piece := await in_thread(next, pieces, b""):
                     yield piece
             begin += place.size
 
     def _open(self, path: Path) -> int:
         """Open a file of the bundle; refuse it if it has changed since the bundle was opened."""
-        try:
+        with translate_errors(path):
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise StoreError(str(path), error.strerror or str(error)) from error
         if _read_state(os.fstat(descriptor)) != self._states[path]:
             os.close(descriptor)
             raise StoreError(str(path), "has changed since it was opened; serve it again")

@@ -24,11 +24,6 @@ class Change:
         """The platforms that only the former bundle contains."""
         return sorted({*self.former.platforms} - {*self.latter.platforms})
 
-    @property
-    def has_moved(self) -> bool:
-        """Whether the name refers to different manifests in the two bundles."""
-        return self.former.root != self.latter.root
-
 
 @dataclass(frozen=True, slots=True)
 class Difference:

@@ -5,11 +5,9 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import aiofiles.os
-
-from registry.errors import StoreError
 from registry.oci.digest import Digest
-from registry.store.files import take_lock
+from registry.store.files import take_lock, translate_errors
+from registry.tasks import in_thread
 
 POLL = 0.05  # seconds between two looks at a blob that another process is hashing
 RIGHT, WRONG = b"right", b"wrong"
@@ -36,13 +34,11 @@ class VerifiedBlobs:
         Raises:
             StoreError: the blob cannot be read, or the result cannot be written.
         """
-        try:
-            found = await aiofiles.os.wrap(self._find)(digest, read)
+        with translate_errors(self._folder):
+            found = await in_thread(self._find, digest, read)
             while found is None:
                 await asyncio.sleep(POLL)
-                found = await aiofiles.os.wrap(self._find)(digest, read)
-        except OSError as error:
-            raise StoreError(str(self._folder), error.strerror or str(error)) from error
+                found = await in_thread(self._find, digest, read)
         self._known[digest] = found
         return found
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from registry.bundle.format.canonical_json import clean_text
 from registry.bundle.format.head_files import is_runnable
 from registry.bundle.format.lock import ImageRequest, Lock, LockedImage, Mode
-from registry.catalog.manifests import ManifestCatalog
+from registry.content.manifests import ManifestStore
 from registry.errors import EntrepotError, ManifestUnknown, PlatformUnknown
 from registry.oci import platforms
 from registry.oci.byte_ranges import Span
@@ -55,8 +55,8 @@ class Plan:
 class Planner:
     """Plans bundles of stored images; downloads nothing."""
 
-    def __init__(self, catalog: ManifestCatalog, store: BlobReader) -> None:
-        self._catalog = catalog
+    def __init__(self, manifests: ManifestStore, store: BlobReader) -> None:
+        self._manifests = manifests
         self._store = store
 
     async def plan(self, requests: Iterable[ImageRequest], choice: Choice) -> Plan:
@@ -75,7 +75,7 @@ class Planner:
         ):
             name = format_image(request.repository, request.reference)
             try:
-                found = await _ImageWalk(self._catalog, self._store, request, choice).go()
+                found = await _ImageWalk(self._manifests, self._store, request, choice).go()
             except EntrepotError as error:
                 failures[name] = str(error)
                 continue
@@ -93,9 +93,9 @@ class _ImageWalk:
     """Finds everything that one requested image needs."""
 
     def __init__(
-        self, catalog: ManifestCatalog, store: BlobReader, request: ImageRequest, choice: Choice
+        self, manifests: ManifestStore, store: BlobReader, request: ImageRequest, choice: Choice
     ) -> None:
-        self._catalog = catalog
+        self._catalog = manifests.catalog
         self._store = store
         self._request = request
         self._choice = choice

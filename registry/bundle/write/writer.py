@@ -7,12 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-import aiofiles.os
-
 from registry.bundle.format.tar import END, Member, is_file_name, pad, write_header
 from registry.bundle.write.layout import Contents, Item
 from registry.errors import StoreError
 from registry.store.files import sync_folder, write_durably
+from registry.tasks import in_thread
 
 PIECE = 1024 * 1024  # bytes read and written at a time
 _SUMS = "SHA256SUMS"
@@ -28,17 +27,16 @@ async def write_stream(contents: Contents, stream: BinaryIO, report: Report) -> 
     """
     for member, item in contents.list_items():
         await _write_member(contents, member, item, stream, report)
-    await aiofiles.os.wrap(stream.write)(END)
-    await aiofiles.os.wrap(stream.flush)()
+    await in_thread(stream.write, END)
+    await in_thread(stream.flush)
 
 
 async def _write_member(
     contents: Contents, member: Member, item: Item | None, stream: BinaryIO, report: Report
 ) -> None:
-    write = aiofiles.os.wrap(stream.write)
-    await write(write_header(member.name, member.size))
+    await in_thread(stream.write, write_header(member.name, member.size))
     await _write_content(contents, member, item, stream)
-    await write(bytes(pad(member.size) - member.size))
+    await in_thread(stream.write, bytes(pad(member.size) - member.size))
     if item is not None:
         report(member.size)
 
@@ -54,18 +52,18 @@ async def write_file(contents: Contents, path: Path, report: Report) -> None:
         BundleInvalid: a blob has changed on disk.
         OSError: the disk failed.
     """
-    if await aiofiles.os.wrap(_is_finished)(contents, path):
+    if await in_thread(_is_finished, contents, path):
         report(sum(item.size for item in contents.items))
         return
     part = path.with_name(f"{path.name}.part")
     with _open_part(part) as file:
         for member, item in contents.list_items():
-            if not await aiofiles.os.wrap(_is_written)(contents, member, item, file):
-                await aiofiles.os.wrap(_clear)(member, file)
+            if not await in_thread(_is_written, contents, member, item, file):
+                await in_thread(_clear, member, file)
                 await _write_member(contents, member, item, file, report)
             elif item is not None:
                 report(member.size)
-        await aiofiles.os.wrap(_finish)(file)
+        await in_thread(_finish, file)
         part.replace(path)
     sync_folder(path.parent)
 
@@ -135,7 +133,7 @@ async def write_folder(contents: Contents, folder: Path, report: Report) -> None
         BundleInvalid: a blob has changed on disk.
         OSError: the disk failed.
     """
-    await aiofiles.os.wrap(_clear_folder)(contents, folder)
+    await in_thread(_clear_folder, contents, folder)
     files = sorted(contents.list_items(), key=lambda each: each[0].name == "bundle.json")
     for member, item in files:
         await _write_one(contents, member, item, folder / member.name)
@@ -162,12 +160,12 @@ def _clear_folder(contents: Contents, folder: Path) -> None:
 
 async def _write_one(contents: Contents, member: Member, item: Item | None, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    if await aiofiles.os.wrap(_is_whole)(contents, member, item, path):
+    if await in_thread(_is_whole, contents, member, item, path):
         return
     part = path.with_name(f"{path.name}.part")
     with part.open("wb") as file:
         await _write_content(contents, member, item, file)
-        await aiofiles.os.wrap(_sync)(file)
+        await in_thread(_sync, file)
     part.replace(path)
     sync_folder(path.parent)
 
@@ -175,12 +173,11 @@ async def _write_one(contents: Contents, member: Member, item: Item | None, path
 async def _write_content(
     contents: Contents, member: Member, item: Item | None, file: BinaryIO
 ) -> None:
-    write = aiofiles.os.wrap(file.write)
     if item is None:
-        await write(contents.head[member.name])
+        await in_thread(file.write, contents.head[member.name])
         return
     async for piece in contents.read(item):
-        await write(piece)
+        await in_thread(file.write, piece)
 
 
 def _is_whole(contents: Contents, member: Member, item: Item | None, path: Path) -> bool:

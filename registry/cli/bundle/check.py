@@ -27,12 +27,15 @@ if TYPE_CHECKING:
 
 _Inputs = Annotated[
     list[str],
-    typer.Argument(metavar="BUNDLE... [IMAGE...]", help="Files and folders; the rest are images."),
+    typer.Argument(
+        metavar="BUNDLE... [IMAGE...]",
+        help="First the files and folders of the bundle, then images.",
+    ),
 ]
 _Platforms = Annotated[
     list[str] | None,
     typer.Option(
-        "--platform", metavar="OS/ARCH", help="These have to be inside (a,b or repeated)."
+        "--platform", metavar="OS/ARCH", help="These have to be in the bundle (a,b or repeated)."
     ),
 ]
 _Have = Annotated[

@@ -32,7 +32,11 @@ _Images = Annotated[
 ]
 _Platforms = Annotated[
     list[str] | None,
-    typer.Option("--platform", metavar="OS/ARCH", help="Only these (a,b or repeated), or all."),
+    typer.Option(
+        "--platform",
+        metavar="OS/ARCH",
+        help="Write only these platforms (a,b or repeated), or all.",
+    ),
 ]
 _Modes = Literal["subset", "complete", "flat"]
 _Mode = Annotated[
@@ -93,7 +97,7 @@ def create_bundle(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Write images of the store into a bundle; the same images give the same bytes.
+    """Write stored images into a bundle; the same images give the same bytes.
 
     If it is interrupted, run it again: it continues. Images that are incomplete here are listed at
     the end (exit 1), and the others are written. Default platform: this machine's.

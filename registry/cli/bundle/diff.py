@@ -14,12 +14,12 @@ from registry.errors import EntrepotError
 from registry.reports.bundle.comparison import BundleComparison, ChangedImage
 
 _ONE = "A bundle's file or folder, or a bundle.json."
-_Former = Annotated[Path, typer.Argument(metavar="FORMER", help=_ONE)]
-_Latter = Annotated[Path, typer.Argument(metavar="LATTER", help=_ONE)]
+_Old = Annotated[Path, typer.Argument(metavar="OLD", help=_ONE)]
+_New = Annotated[Path, typer.Argument(metavar="NEW", help=_ONE)]
 
 
-def compare_bundles(former: _Former, latter: _Latter, as_json: Json = False) -> None:
-    """Show what only LATTER has (+), what only FORMER has (-), and what differs (~).
+def compare_bundles(old: _Old, new: _New, as_json: Json = False) -> None:
+    """Show what only NEW has (+), what only OLD has (-), and what differs (~).
 
     The exit codes are those of diff: 0 no difference, 1 a difference, 2 a bundle cannot be read.
 
@@ -29,7 +29,7 @@ def compare_bundles(former: _Former, latter: _Latter, as_json: Json = False) -> 
     from registry.bundle.read.open import load_lock  # noqa: PLC0415
 
     try:
-        found = BundleComparison.of(compare(load_lock(former), load_lock(latter)))
+        found = BundleComparison.of(compare(load_lock(old), load_lock(new)))
     except (EntrepotError, OSError) as error:
         fail(format_error(error), 2)
     print_report(found, _draw, as_json=as_json)

@@ -18,7 +18,7 @@ _Volumes = Annotated[
 
 
 def join_volumes(volumes: _Volumes, output: Output) -> None:
-    """Join volumes to the one file that docker, podman and ctr can read. Needs no store.
+    """Join volumes to the one file that docker, podman and ctr can read. Needs no data folder.
 
     If it is interrupted, run it again: it continues.
 

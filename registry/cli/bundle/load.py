@@ -44,7 +44,7 @@ def import_bundle(
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Bring a bundle's images into the store, check every byte, and pin the images.
+    """Store a bundle's images in the cache, check every byte, and pin the images.
 
     Import volumes together, or one after the other in any order. An interrupted import continues
     when you run it again. If a volume is damaged, import it again from another copy.

@@ -77,8 +77,10 @@ def serve_bundle(
     Example: entrepot bundle serve /media/usb/images.tar --listen 0.0.0.0:5000
     """
     from registry.bundle.read.open import open_paths  # noqa: PLC0415
+    from registry.logs import configure_logs  # noqa: PLC0415
     from registry.server.bundle_server import serve_bundle as run  # noqa: PLC0415
 
+    configure_logs()
     try:
         server = ServerSettings(listen=listen, console=console, workers=workers)
         with open_paths(bundle) as opened:

@@ -14,7 +14,9 @@ from registry.reports.bundle.verification import FaultyBlob, Verification
 
 
 def verify_bundle(bundle: Bundle, key: Keys = None, as_json: Json = False) -> None:
-    """Read every byte of a bundle and show what is wrong; exit 1 if anything is. Needs no store.
+    """Read every byte of a bundle and show what is wrong; exit 1 if anything is.
+
+    Needs no data folder.
 
     Name one volume, or all of them. Of one volume, a part of a cut blob is checked only against
     volume.json, which is not signed: to detect forged volumes, verify all of them together. An

@@ -20,7 +20,9 @@ from registry.reports.images import PinnedImages, RemovedImages, UnpinnedImages
 _Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Names or globs.")]
 _Platforms = Annotated[
     list[str] | None,
-    typer.Option("--platform", metavar="OS/ARCH", help="Only these (a,b or repeated)."),
+    typer.Option(
+        "--platform", metavar="OS/ARCH", help="Keep only these platforms (a,b or repeated)."
+    ),
 ]
 
 

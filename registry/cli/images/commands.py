@@ -6,9 +6,16 @@ from typing import Annotated
 import typer
 
 from registry.cli.images.changes import pin, remove, unpin
-from registry.cli.images.offline import Inventory, Offline, print_inventory, print_readiness
+from registry.cli.images.offline import (
+    Inventory,
+    Offline,
+    print_inventory,
+    print_readiness,
+    report_unmatched,
+)
 from registry.cli.images.refresh import refresh
 from registry.cli.images.warm import warm
+from registry.cli.messages import fail
 from registry.cli.names import find_known, match_exactly
 from registry.cli.platforms import read_platforms
 from registry.cli.printing import print_report
@@ -24,7 +31,11 @@ _Listed = Annotated[
 _Shown = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Names or globs.")]
 _Platforms = Annotated[
     list[str] | None,
-    typer.Option("--platform", metavar="OS/ARCH", help="With --offline: these (a,b or repeated)."),
+    typer.Option(
+        "--platform",
+        metavar="OS/ARCH",
+        help="With --offline: check these platforms (a,b or repeated).",
+    ),
 ]
 
 
@@ -32,7 +43,7 @@ def build_images_app() -> typer.Typer:
     """Return the sub-command `images`."""
     app = typer.Typer(
         help="List, describe, download, pin and remove images. A name without a tag means the tag"
-        " latest; in a list or a glob, every tag. In a glob, * matches any characters.",
+        " latest; for ls, and in a glob, it means every tag. In a glob, * matches any characters.",
         no_args_is_help=True,
     )
     app.command("ls")(list_stored)
@@ -62,6 +73,8 @@ def list_stored(
 
     Example: entrepot images ls 'ghcr.io/*' --json
     """
+    if platform and not offline:
+        fail("--platform is only for --offline: entrepot images ls --offline --platform ...", 2)
 
     async def work(session: Session) -> bool:
         default = session.settings.default_upstream
@@ -70,7 +83,8 @@ def list_stored(
             return await print_inventory(session, patterns)
         found = await session.content.images.describe(patterns)
         if offline:
-            return print_readiness(session, found, read_platforms(platform), as_json=as_json)
+            is_ready = print_readiness(session, found, read_platforms(platform), as_json=as_json)
+            return report_unmatched(patterns, images or [], found) and is_ready
         print_report(list_images(found), _draw_list, as_json=as_json)
         return True
 

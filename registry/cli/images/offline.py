@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.cli.messages import fail
+from registry.cli.messages import fail, warn
 from registry.cli.printing import print_report
 from registry.cli.session import Session
 from registry.cli.terminal import format_bytes, format_count
+from registry.errors import NameUnknown
 from registry.oci.image_patterns import ImagePattern
 from registry.reports.offline import MissingPlatform, OfflineReadiness
 
 if TYPE_CHECKING:
     from registry.content.image_report import ImageReport
 
-_BY_BUNDLE = (
-    "it comes with the next bundle: carry back the need.json of the import, or a new inventory"
-)
+_BY_BUNDLE = "no upstream can give it: import a bundle that contains it"
 Offline = Annotated[
     bool, typer.Option("--offline", help="Show what would be missing without any upstream.")
 ]
@@ -57,6 +56,21 @@ def print_readiness(
     ]
     print_report(readiness, _draw_readiness, as_json=as_json)
     return all(each.ready for each in readiness)
+
+
+def report_unmatched(
+    patterns: Sequence[ImagePattern], typed: Sequence[str], images: "Sequence[ImageReport]"
+) -> bool:
+    """Warn of names and globs, as `typed`, that match no stored image; false when there are any."""
+    names = {(each.repository, name) for each in images for name in (each.reference, each.digest)}
+    unmatched = [
+        text
+        for pattern, text in zip(patterns, typed, strict=True)
+        if not any(pattern.matches(*name) for name in names)
+    ]
+    for text in unmatched:
+        warn(str(NameUnknown(text)))
+    return not unmatched
 
 
 def _draw_readiness(readiness: Sequence[OfflineReadiness]) -> Iterator[str]:

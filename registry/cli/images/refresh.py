@@ -1,4 +1,4 @@
-"""`entrepot images refresh`: ask the upstreams where tags lead now, and download those images."""
+"""`entrepot images refresh`: ask the upstreams what tags mean now, and download that."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -27,8 +27,8 @@ _Platforms = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="Download these (a,b or repeated) too. Those that are stored or pinned are always"
-        " downloaded; if there are none, this machine's.",
+        help="Download these platforms (a,b or repeated) too. Those that are stored or pinned"
+        " are always downloaded; if there are none, this machine's.",
     ),
 ]
 
@@ -40,7 +40,7 @@ def refresh(
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Ask the upstreams where tags lead now, download what is missing, and move the pins.
+    """Ask the upstreams what tags mean now, download what is missing, and move the pins.
 
     Example: entrepot images refresh 'docker.io/library/*'
     """

@@ -38,11 +38,14 @@ _Platforms = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="For these (a,b or repeated), or all. Default: this machine's.",
+        help="Download these platforms (a,b or repeated), or all. Default: this machine's.",
     ),
 ]
 _AtOnce = Annotated[
-    int, typer.Option("--concurrency", metavar="N", min=1, max=64, help="Images at once.")
+    int,
+    typer.Option(
+        "--concurrency", metavar="N", min=1, max=64, help="How many images to download at once."
+    ),
 ]
 _Explain = Annotated[
     bool, typer.Option("--explain", help="Show which places want each image; download nothing.")

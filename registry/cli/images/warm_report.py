@@ -69,7 +69,7 @@ def _draw_result(result: WarmResult) -> Iterator[str]:
     if result.dry_run:
         yield _sum_up_plan(result)
     elif not result.failed:
-        count = len(result.images)
+        count = len(result.stored)
         stored = f"{format_count(count, 'image')} {'is' if count == 1 else 'are'} stored"
         yield f"{stored}, {format_bytes(result.fetched)} downloaded"
 
@@ -81,5 +81,5 @@ def _sum_up_plan(result: WarmResult) -> str:
     known, unknown = sum(size or 0 for size in sizes), sizes.count(None)
     parts = [f"up to {format_bytes(known)}"] if known else []
     parts += [f"{unknown} of a size that is not known yet"] if unknown else []
-    text = f"would download {len(sizes) - sizes.count(0)} of {len(sizes)} images"
+    text = f"would download {len(sizes) - sizes.count(0)} of {len(result.images)} images"
     return f"{text}: {', and '.join(parts)}" if parts else text

@@ -12,9 +12,10 @@ from registry.bundle.read.verify import verify
 from registry.bundle.write.layout import Contents, list_whole, pack
 from registry.bundle.write.plan import Choice
 from registry.bundle.write.writer import write_file, write_folder
-from registry.errors import BundleInvalid
+from registry.errors import BundleInvalid, StoreError
 from registry.oci.digest import Digest
 from registry.store.data_folder import open_folder
+from registry.store.local import DiskStore
 from registry.wiring.content import open_handles
 from tests.harness.filled_folder import open_filled, split
 
@@ -58,6 +59,34 @@ async def test_a_bundle_is_written_and_imported(tmp_path: Path) -> None:
         store = BundleStore.over(opened, tmp_path)
     async for _, size in store.scan():
         assert size
+
+
+async def test_a_failed_import_leaves_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a blob cannot be made durable, the next one, whose bytes have come, is not locked."""
+    async with open_filled(tmp_path / "here") as here:
+        await here.put_image("docker.io/library/app:1", [LAYER, b"other layer"])
+        repository, tag = split("docker.io/library/app:1")
+        plan = await here.content.planner.plan(
+            [ImageRequest(repository, tag)], Choice("complete", ())
+        )
+        store = open_handles(open_folder(here.path)).store
+        contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
+        await write_file(contents, tmp_path / "b.tar", lambda _: None)
+
+    async def refuse(*_: object) -> None:
+        raise StoreError("blobs", "read-only file system")
+
+    monkeypatch.setattr(DiskStore, "adopt", refuse)
+    async with open_filled(tmp_path / "there") as there:
+        with open_paths([tmp_path / "b.tar"]) as opened, pytest.raises(StoreError):
+            await there.content.importer.load(opened, lambda _: None)
+        ingests = [there.content.content.try_ingest(digest) for digest, _ in plan.lock.blobs]
+        assert len(ingests) > 1
+        assert None not in ingests
+        for ingest in filter(None, ingests):
+            await ingest.suspend()
 
 
 async def test_a_damaged_blob_is_not_cut(tmp_path: Path) -> None:

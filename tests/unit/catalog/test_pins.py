@@ -1,11 +1,14 @@
 """Laws of pins: a pin keeps an image, all below it, and what refers to it; and nothing else."""
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from registry.catalog.pins import Pin, Root, index_pins
+from registry.catalog.database import migrate
+from registry.catalog.pins import Pin, Root, index_pins, is_kept, put_pins
 from registry.oci.digest import Digest
 from registry.oci.names import Tag
 from tests.unit.content.content_site import (
@@ -169,3 +172,36 @@ async def test_a_pin_counts_in_its_repository(site: Site) -> None:
     pins = await site.database.survey(lambda rows: index_pins(rows, [HERE, THERE]))
     assert pins.find(HERE, ["1"], [str(AMD.digest)]) is None
     assert pins.find(THERE, [], [str(AMD.digest)]) == f"{THERE}:1"
+
+
+def count_steps(path: Path, pins: int) -> int:
+    """Ask of a layer of many images whether one of so many pins of others keeps it.
+
+    Returns how many hundreds of instructions SQLite ran.
+    """
+    layer, steps = Digest.of(b"a layer of many images"), 0
+
+    def note() -> None:
+        nonlocal steps
+        steps += 1
+
+    migrate(path)
+    with closing(sqlite3.connect(path)) as rows:
+        images = [(str(Digest.of(b"image %d" % each)), str(layer)) for each in range(300)]
+        rows.executemany("INSERT INTO links VALUES (?, ?, 0, 'x', 1)", images)
+        roots = [Root(Digest.of(b"pinned %d" % each), is_deep=True) for each in range(pins)]
+        put_pins(rows, [Pin(HERE, Tag(f"t{n}"), (root,), 1.0) for n, root in enumerate(roots)])
+        rows.set_progress_handler(note, 100)
+        assert not is_kept(rows, layer)
+    return steps
+
+
+def test_a_deletion_does_not_read_all_pins(tmp_path: Path) -> None:
+    """Whether a pin keeps one blob is found out in the same time, however many pins there are.
+
+    A deletion asks that in a transaction, for which all other processes wait.
+    """
+    few = count_steps(tmp_path / "few.db", 1)
+    many = count_steps(tmp_path / "many.db", 300)
+
+    assert many < 2 * few

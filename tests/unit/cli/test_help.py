@@ -67,7 +67,7 @@ def test_usage_is_spelt_once() -> None:
     """An argument that may be repeated is followed by three dots once."""
     usage = {" ".join(words): show(words).splitlines()[0] for words in COMMANDS}
     assert usage["bundle check"].endswith("check [OPTIONS] BUNDLE... [IMAGE...]")
-    assert usage["bundle diff"].endswith("diff [OPTIONS] FORMER LATTER")
+    assert usage["bundle diff"].endswith("diff [OPTIONS] OLD NEW")
     assert usage["images ls"].endswith("ls [OPTIONS] [IMAGE]...")
 
 

@@ -65,6 +65,14 @@ def test_what_is_whole_is_well(data: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["nosuch:1", "no/*", f"app@sha256:{'0' * 64}"])
+def test_what_is_not_stored_at_all_is_no_success(data: Path, name: str) -> None:
+    """A name that matches no stored image is named on stderr: exit code 1, beside those that do."""
+    done = ls(data, "app", name, "--offline")
+    assert (done.exit_code, done.stderr) == (1, f"entrepot: {name} is not known here\n")
+    assert f"{APP}\n" in done.stdout
+
+
 def test_an_inventory_is_of_every_blob(data: Path) -> None:
     """An inventory lists exactly the stored blobs, and two runs print the same."""
     done = ls(data, "--inventory")
@@ -81,7 +89,7 @@ def test_where_nobody_can_be_asked_the_next_bundle_is_the_cure(data: Path) -> No
     done = ls(data, "--offline", ENTREPOT_OFFLINE="true")
     assert done.exit_code == 1
     assert "images warm" not in done.stdout
-    assert "it comes with the next bundle: carry back the need.json" in done.stdout
+    assert "no upstream can give it: import a bundle that contains it" in done.stdout
     (missing,) = find(ls(data, "--offline", "--json", ENTREPOT_OFFLINE="true"), TORN)["missing"]
     assert missing["fetch_command"] is None
 

@@ -17,6 +17,7 @@ from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.blobs import Blobs, DownloadingBlob
 from registry.mirror.downloads import Downloads
 from registry.mirror.negative_cache import NegativeCache
+from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.store.data_folder import open_folder
@@ -174,22 +175,32 @@ async def test_a_disk_that_refuses_leaves_nothing_open(
     writer.close()
 
 
-async def test_a_refused_doubt_leaves_nothing_open(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "error", [StoreError("catalog.db", "full"), OSError(30, "Read-only file system")]
+)
+async def test_a_damaged_blob_that_cannot_be_moved_is_not_served(
+    site: Site, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    """A blob of a wrong size that cannot be quarantined does not stay open."""
+    """Where a file of the wrong size cannot be quarantined, the blob comes from the upstream.
+
+    The file does not stay open.
+    """
     encoded = DIGEST.encoded
     path = site.folder.blobs / "sha256" / encoded[:2] / encoded
     path.parent.mkdir(parents=True)
     path.write_bytes(CONTENT[:-1])
 
     async def refuse(*_: object) -> bool:
-        raise StoreError("quarantine", "read-only file system")
+        raise error
 
     monkeypatch.setattr(AmpleSpace, "check_size", refuse)
-    blob = await site.blobs.get(HERE, DIGEST)
-    blob.close()
+    with closing(await site.blobs.get(HERE, DIGEST)) as blob:
+        assert isinstance(blob, DownloadingBlob)
+        with pytest.raises(StoreError):
+            await blob.advance(0)
+        passed = [chunk async for chunk in blob.pass_through(Span(0, 0), len(CONTENT))]
 
+    assert b"".join(passed) == CONTENT
     assert list_open_files(site.folder.blobs) == []
 
 

@@ -52,6 +52,18 @@ async def test_two_processes_fetch_once(site: Site) -> None:
     assert site.tap.given == len(CONTENT)
 
 
+async def test_a_process_that_finds_the_blob_stored_is_not_its_writer(site: Site) -> None:
+    """Readers then open the stored blob; they wait for no bytes in an empty file."""
+    first, _ = (await site.open_process()).join(site.order())
+    await finish(first)
+    late, _ = (await site.open_process()).join(site.order())  # it looked before, so it asks
+    await finish(late)
+
+    assert (first.is_writer, late.is_writer) == (True, False)
+    assert late.failure is None
+    assert site.tap.given == len(CONTENT)
+
+
 async def test_follower_takes_over(site: Site) -> None:
     """If the first process fails in the middle, the second continues from the bytes on disk."""
     leader, follower = await open_follower(site)

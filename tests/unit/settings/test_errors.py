@@ -162,7 +162,7 @@ def test_named_file_must_exist(key: str) -> None:
         ("ENTREPOT_UPSTREAMS__PROXY", "__PROXY"),
         ("ENTREPOT_UPSTREAMS__GHRC_IO__PROXY", "GHCR_IO"),
         ("ENTREPOT_UPSTREAMS__GHCR_IO__PASSWORD", "PASSWORD_FILE"),
-        ("ENTREPOT_UPSTREAMS__GHCR_IO__PROXIES", "GHCR.IO__PROXY"),
+        ("ENTREPOT_UPSTREAMS__GHCR_IO__PROXIES", "GHCR_IO__PROXY"),
     ],
 )
 def test_unknown_variable_names_the_nearest(variable: str, words: str) -> None:

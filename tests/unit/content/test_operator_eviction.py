@@ -1,0 +1,17 @@
+"""What `entrepot cache evict` deletes, and in which order."""
+
+from pathlib import Path
+
+from tests.unit.content.content_site import open_site
+
+SIZE = 1000
+
+
+async def test_quarantined_blobs_go_before_healthy_ones(tmp_path: Path) -> None:
+    """Without need nothing goes; then what is quarantined, and then blobs, as a plan says."""
+    async with open_site(tmp_path, limit=3 * SIZE) as site:
+        await site.evictor.quarantine(await site.fill(b"a" * SIZE), "damaged")
+        healthy = await site.fill(b"b" * SIZE)
+        for wanted, freed, stays in ((0, 0, True), (SIZE, SIZE, True), (1, SIZE, False)):
+            assert await site.evictor.plan_shrink(wanted) == freed
+            assert (await site.room.shrink(wanted), site.is_here(healthy)) == (freed, stays)
