@@ -17,7 +17,7 @@ from registry.errors import (
 from registry.oci.digest import Digest
 from registry.oci.manifest import parse_manifest
 from registry.oci.names import Tag
-from registry.settings.model import UpstreamSettings
+from registry.settings.upstreams import UpstreamSettings
 from registry.upstream.client import open_client
 from registry.upstream.contract import BlobDownload, Source
 from registry.wiring.pulls import build_source

@@ -11,8 +11,10 @@ from registry.catalog.database import Database
 from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.upstream_lists import UpstreamListCatalog
 from registry.errors import NameUnknown, ReferrersUnsupported
+from registry.mirror.cache_status import CacheStatus
 from registry.mirror.negative_cache import NegativeCache
 from registry.mirror.tags_and_referrers import TagsAndReferrers
+from registry.mirror.upstream_waits import UpstreamWaits
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.settings.model import TagSettings
@@ -42,6 +44,7 @@ class Site:
             ManifestCatalog(database),
             NegativeCache(MISSING_FOR),
             await self._stack.enter_async_context(Tasks()),
+            waits=UpstreamWaits(lambda: self.now),
             tags=TagSettings(),
             clock=lambda: self.now,
         )
@@ -77,9 +80,43 @@ async def test_refusing_catalog_costs_no_list(site: Site) -> None:
     assert (await lists.list_tags(HERE)).entries == ["1"]
 
 
-async def test_offline_nothing_seen_is_no_empty_list(site: Site) -> None:
-    """Offline, clients are sent to the tag scheme: an empty list hides signatures."""
-    lists = await site.open(OfflineSource(HERE.registry))
+@pytest.mark.parametrize("is_offline", [True, False])
+async def test_without_an_upstream_nothing_known_is_an_empty_list(
+    site: Site, *, is_offline: bool
+) -> None:
+    """Clients ask for the referrers of each image, so an error would fail the pull of the image."""
+    site.source.tap.is_down = True
+    lists = await site.open(OfflineSource(HERE.registry) if is_offline else None)
 
+    served = await lists.list_referrers(HERE, Digest.of(b"image"))
+
+    assert (served.entries, served.origin) == ([], CacheStatus.STALE)
+    assert served.warning == "only the referrers pulled through this mirror"
+
+
+async def test_repository_that_listed_referrers_never_answers_404(site: Site) -> None:
+    """A registry with the referrers API must not answer 404 (distribution-spec)."""
+    lists = await site.open()
+    site.source.referrers = {}
+    await lists.list_referrers(HERE, Digest.of(b"image"))
+    site.source.referrers = None
+
+    served = await lists.list_referrers(HERE, Digest.of(b"other"))
+
+    assert (served.entries, served.origin) == ([], CacheStatus.STALE)
+
+
+@pytest.mark.parametrize("later", [0.0, 10_000.0])
+async def test_repository_without_the_api_stays_without_it(site: Site, later: float) -> None:
+    """What the upstream said is true for all digests, and also while it does not answer."""
+    lists = await site.open()
+    site.source.referrers = None
     with pytest.raises(ReferrersUnsupported):
         await lists.list_referrers(HERE, Digest.of(b"image"))
+    site.source.tap.is_down = True
+    site.now += later
+
+    for source in (None, OfflineSource(HERE.registry)):
+        reopened = await site.open(source)
+        with pytest.raises(ReferrersUnsupported):
+            await reopened.list_referrers(HERE, Digest.of(b"other"))

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from registry.errors import UpstreamFaulty
-from registry.settings.model import UpstreamSettings
+from registry.settings.upstreams import UpstreamSettings
 from registry.upstream.client import open_client
 from registry.upstream.registry import RegistrySource
 from registry.wiring.pulls import build_source
