@@ -45,20 +45,16 @@ class Evictor:
         Raises:
             StoreError, OSError: the disk or the catalog refused.
         """
-        removable = await self._count_removable(digest)
+        coldest, evictable = await self._catalog.survey_evictable(wanted + others)
+        removable = self._count_quarantined() + self._catalog.count_reserved(digest) + evictable
         if wanted > removable:
             return None
         wanted = min(wanted + others, removable)
         freed = await self._empty_quarantine()
-        for age in (STALE, 0.0):
-            if freed < wanted:
-                freed += await self._delete_partials(digest, wanted - freed, age)
-            freed += await self.evict(wanted - freed)
-        return freed
-
-    async def _count_removable(self, ingested: Digest) -> int:
-        reserved = self._catalog.count_reserved(ingested)
-        return self._count_quarantined() + reserved + await self._catalog.count_evictable()
+        freed += await self._delete_partials(digest, wanted - freed, STALE)
+        freed += await self.delete(plan_eviction(coldest, wanted - freed))
+        freed += await self.evict(wanted - freed)  # more, in place of those that clients read
+        return freed + await self._delete_partials(digest, wanted - freed, 0.0)
 
     def _count_quarantined(self) -> int:
         return sum(size for _, size in self._catalog.list_quarantined())
