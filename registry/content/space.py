@@ -152,6 +152,7 @@ class Space:
 
     async def record(self, digest: Digest, size: int) -> None:
         """Record a blob that is now in the store; this also deletes its reservation."""
+        self._evictor.note_new(digest)
         self._metrics.stored_bytes.inc(size)
         await self._catalog.record(digest, size, self._clock())
 
@@ -159,16 +160,12 @@ class Space:
         """Return whether a stored blob of `found` bytes has its recorded size, or quarantine it.
 
         Returns true if no size is recorded. The recorded size is the size at the check of the
-        digest; the size in a manifest may be wrong. A quarantined blob whose file could not be
-        moved before is moved now.
+        digest; the size in a manifest may be wrong.
 
         Raises:
             StoreError, OSError: the catalog or the disk refused.
         """
         recorded = self._catalog.find_size(digest)
-        if recorded is None and digest in dict(self._catalog.list_quarantined()):
-            await self.quarantine(digest, "its file is still in the store")
-            return False
         if recorded in (None, found):
             return True
         await self.quarantine(digest, f"it has {found} bytes, and had {recorded}")

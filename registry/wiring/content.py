@@ -9,6 +9,7 @@ from pathlib import Path
 from registry.bundle.load.importer import Importer
 from registry.bundle.write.plan import Planner
 from registry.catalog.audits import AuditCatalog
+from registry.catalog.damage import DamageCatalog
 from registry.catalog.database import Database, is_missing
 from registry.catalog.deletion import DeletionCatalog
 from registry.catalog.image_graph import ImageGraphCatalog
@@ -20,6 +21,7 @@ from registry.catalog.usage import UsageCatalog
 from registry.content.audit import Audit
 from registry.content.backup import Backup, DataHandles
 from registry.content.content import Content
+from registry.content.damage import DamagedBlobs, UndamagedBlobs
 from registry.content.deletion import ImageDeletion
 from registry.content.eviction import Evictor
 from registry.content.expiry import Expiry
@@ -61,7 +63,8 @@ class ContentServices:
     def content(self) -> Content:
         """Stored blobs, partial files and ingests."""
         handles = self._handles
-        return Content(handles.blobs, handles.store, handles.ingests, self.space)
+        blobs = UndamagedBlobs(handles.blobs, self._damaged)
+        return Content(blobs, handles.store, handles.ingests, self.space)
 
     @cached_property
     def manifests(self) -> ManifestStore:
@@ -73,7 +76,7 @@ class ContentServices:
         """Reserves and frees space on the disk."""
         return Space(
             self._usage_catalog,
-            self._handles.store,
+            UndamagedBlobs(self._handles.store, self._damaged),
             self._handles.ingests,
             self.evictor,
             self._locks,
@@ -86,8 +89,8 @@ class ContentServices:
     @cached_property
     def evictor(self) -> Evictor:
         """Deletes and quarantines blobs."""
-        handles = self._handles
-        return Evictor(self._usage_catalog, handles.store, handles.ingests, self._metrics)
+        store, ingests = self._handles.store, self._handles.ingests
+        return Evictor(self._usage_catalog, store, ingests, self._damaged, self._metrics)
 
     @cached_property
     def images(self) -> Images:
@@ -169,6 +172,10 @@ class ContentServices:
     @cached_property
     def _locks(self) -> ExclusiveLocks:
         return ExclusiveLocks(self._handles.folder.locks)
+
+    @cached_property
+    def _damaged(self) -> DamagedBlobs:
+        return DamagedBlobs(DamageCatalog(self._database), self._handles.store)
 
     @cached_property
     def _manifest_catalog(self) -> ManifestCatalog:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from registry.catalog.damage import DamageCatalog
 from registry.catalog.database import Database
 from registry.catalog.usage import UsageCatalog
 from registry.content.content import Content
+from registry.content.damage import DamagedBlobs
 from registry.content.eviction import Evictor
 from registry.content.space import Space
 from registry.errors import UpstreamError
@@ -62,11 +64,12 @@ class Site:
         self.successor: PartialWriter | None = None
         self.background, self.others = Meanwhile(database), UsageCatalog(database)
         self.store, self.ingests = DiskStore(paths.blobs, paths.quarantine), Ingests(paths.ingests)
+        damaged = DamagedBlobs(DamageCatalog(database), self.store)
         self.room = Space(
             self.background,
             self.store,
             self.ingests,
-            Evictor(self.background, self.store, self.ingests, Metrics()),
+            Evictor(self.background, self.store, self.ingests, damaged, Metrics()),
             ExclusiveLocks(paths.locks),
             folder=paths.root,
             storage=StorageSettings(limit=LIMIT, reserve=0),
