@@ -146,7 +146,9 @@ class Space:
             await self._catalog.release_reservation(digest, self._ingests.measure(digest))
             return
         self._ingests.delete_side_files(digest)
-        await self.record(digest, size)
+        if self._catalog.find_size(digest) is None:  # a crash left it without a row
+            self._metrics.stored_bytes.inc(size)
+        await self._catalog.record(digest, size, self._clock())
         if await self._store.stat(digest) is None:  # evicted just now
             await self._catalog.drop(digest)
 
