@@ -95,7 +95,7 @@ class ContentServices:
     @cached_property
     def images(self) -> Images:
         """Finds, describes and pins stored images."""
-        return Images(self._graph_catalog, self._pins, self._handles.store)
+        return Images(self._graph_catalog, self._pins, self.content)
 
     @cached_property
     def deletion(self) -> ImageDeletion:
@@ -157,7 +157,7 @@ class ContentServices:
     @cached_property
     def planner(self) -> Planner:
         """Plans bundles of stored images."""
-        return Planner(self.manifests, self._handles.store)
+        return Planner(self.manifests, self.content)
 
     @cached_property
     def importer(self) -> Importer:
