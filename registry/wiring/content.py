@@ -41,6 +41,7 @@ from registry.store.file_locks import ExclusiveLocks
 from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 from registry.store.tags import TagFiles
+from registry.wiring.data_folder import refuse_migration
 
 
 class ContentServices:
@@ -201,12 +202,14 @@ async def open_content(
     """Open an existing data folder, which other processes may be using.
 
     Raises:
-        StoreError: the catalog cannot be opened, or is lost (with `is_lost`, it is opened anyway).
+        StoreError: the catalog cannot be opened, or a server of an older version is using it, or it
+            is lost (with `is_lost`, it is opened anyway).
         SettingsError: there is no data folder.
     """
     folder = find_data_folder(settings)
     if not is_lost and (folder.lost.exists() or is_missing(folder.catalog)):
         raise StoreError(str(folder.catalog), "is lost; start `entrepot serve`: it makes it again")
+    refuse_migration(folder)
     async with Database(folder.catalog) as database:
         handles = open_handles(folder)
         yield ContentServices(settings, handles, metrics or Metrics(), database)
