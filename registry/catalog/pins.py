@@ -25,7 +25,8 @@ class Root:
     """A manifest that a pin keeps.
 
     With `is_deep` the pin also keeps everything that the manifest refers to, and the manifests that
-    refer to it. `platform` is the platform of a pin for one platform; it is empty for a pin of all.
+    refer to it. `platform` is the platform of a pin for one platform; it is empty for a pin of all
+    platforms.
     """
 
     digest: Digest
