@@ -180,7 +180,7 @@ class ManyClients:
 
 
 def run() -> None:
-    """Read a plan, say `ready`, wait for `go`, tell what was seen."""
+    """Read a plan, print `ready`, wait for `go`, pull, and print the results."""
     plan = json.loads(sys.stdin.readline())
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

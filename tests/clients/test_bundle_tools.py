@@ -111,8 +111,8 @@ def test_what_is_of_docker_is_not_in_the_layout_for_others(sample: Sample, tmp_p
     shutil.copytree(sample.folder, layout)
     index = (layout / "index.json").read_text()
     (layout / "index.json").write_text(index.replace(f'"{HELLO_NAME}"', '"hello"'))
-    told = fails(["umoci", "stat", "--image", f"{layout}:hello"], tmp_path)
-    assert "vnd.docker.distribution.manifest" in told
+    complaint = fails(["umoci", "stat", "--image", f"{layout}:hello"], tmp_path)
+    assert "vnd.docker.distribution.manifest" in complaint
 
 
 def test_skopeo_reads_it_as_of_docker(sample: Sample, tmp_path: Path) -> None:

@@ -149,8 +149,8 @@ async def test_each_volume_may_be_missing_or_damaged(tmp_path: Path) -> None:
             damaged[place] ^= 1
             bad = tmp_path / f"bad-{number}.tar"
             bad.write_bytes(damaged)
-            told = examine(bad)
-            assert isinstance(told, str) or not told.is_whole, place
+            found = examine(bad)
+            assert isinstance(found, str) or not found.is_whole, place
             verdict = examine(*others, bad)
             assert isinstance(verdict, Verdict)
             assert not verdict.is_whole, place

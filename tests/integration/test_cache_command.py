@@ -65,9 +65,9 @@ def test_stats_are_what_is_on_disk(shared_mirror: MirrorProcess, shared_hub: Fak
     assert facts["use"]["pinned"] == image.total + len(image.manifest)
     assert facts["images"] == len(ask(shared_mirror.data, "SELECT * FROM tags"))
     assert (plain.returncode, plain.stderr) == (0, "")
-    told = {line.split()[0]: line for line in plain.stdout.splitlines()}
-    assert told.keys() >= {"used", "blobs", "pinned", "downloading", "free", "images"}
-    assert " of 50 GiB " in told["used"]
+    rows = {line.split()[0]: line for line in plain.stdout.splitlines()}
+    assert rows.keys() >= {"used", "blobs", "pinned", "downloading", "free", "images"}
+    assert " of 50 GiB " in rows["used"]
 
 
 def test_evicting_begins_with_the_longest_unused(

@@ -112,7 +112,7 @@ def test_without_a_data_folder_nothing_is_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "message"),
     [
         ("pin", "would be pinned: docker.io/dry/pin:1"),
         ("unpin", "would be unpinned: docker.io/dry/unpin:1"),
@@ -121,7 +121,7 @@ def test_without_a_data_folder_nothing_is_made(tmp_path: Path) -> None:
     ],
 )
 def test_dry_runs_change_nothing(
-    shared_mirror: MirrorProcess, shared_hub: FakeUpstream, command: str, told: str
+    shared_mirror: MirrorProcess, shared_hub: FakeUpstream, command: str, message: str
 ) -> None:
     """With --dry-run a command says what it would do; no row and no file changes."""
     name = f"dry/{command}"
@@ -133,7 +133,7 @@ def test_dry_runs_change_nothing(
     result = shared_mirror.run("images", command, f"{name}:1", "--dry-run")
 
     assert (result.returncode, result.stderr) == (0, "")
-    assert told in result.stdout
+    assert message in result.stdout
     assert before == read_knowledge(shared_mirror.data)
 
 
@@ -162,7 +162,7 @@ def test_a_pin_outlasts_a_storm(make_mirror: MirrorMaker, hub: FakeUpstream) -> 
     pinned = hub.add_image("team/kept", "1", [make_layer(6, 150 * KIB), make_layer(7, 150 * KIB)])
     keep(mirror, pinned)
     assert mirror.run("images", "pin", "team/kept:1").stdout == "pinned: docker.io/team/kept:1\n"
-    others = [hub.add_image(f"storm/i{n}", "1", [make_layer(n, 200 * KIB)]) for n in range(8, 32)]
+    others = [hub.add_image(f"many/i{n}", "1", [make_layer(n, 200 * KIB)]) for n in range(8, 32)]
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda image: pull(mirror, image), others))

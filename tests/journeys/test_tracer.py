@@ -91,7 +91,7 @@ plain()
 
 
 class Toy:
-    """The program, and what the tracer tells of it."""
+    """The program, and the calls that the tracer records."""
 
     def __init__(self, folder: Path, program: ModuleType) -> None:
         self.program = program

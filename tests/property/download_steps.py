@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 SIZES = (0, 1, 2, 1000, 150_000, 2_200_000)
-MOODS = ("honest", "honest", "lying", "lying", "down", "ending early")
+MOODS = ("honest", "honest", "wrong bytes", "wrong bytes", "down", "ending early")
 share = st.integers(0, 16)
 
 
