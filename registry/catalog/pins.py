@@ -53,7 +53,8 @@ class Pin:
 class PinIndex:
     """Tags and digests that the pins of some repositories keep, at one moment.
 
-    `pins` has the reference of the pin, by repository and by the kept tag or digest.
+    The keys of `pins` are a repository and a kept tag or digest; the value is the reference of the
+    pin that keeps it.
     """
 
     pins: Mapping[tuple[str, str], str]

@@ -163,7 +163,7 @@ def test_crane_pushes_one_image(
     target = f"{registry}/pushed/{sample.mode}:1"
     assert "tarball" in fails([crane, "push", str(sample.tar), target], tmp_path)
     said = fails([crane, "push", str(sample.single), f"{registry}.invalid/x:1"], tmp_path)
-    assert "tarball" not in said  # it was read; what lacks is the registry
+    assert "tarball" not in said  # it was read; only the registry is missing
 
 
 def test_oras_copies_out_of_the_folder(sample: Sample, oras: str, tmp_path: Path) -> None:

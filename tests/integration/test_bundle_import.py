@@ -113,7 +113,7 @@ async def test_missing_layers_are_printed_and_written_to_need_json(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("former", "is_backwards"), [("2030", True), ("2020", False)])
-async def test_a_tag_that_moves_is_told(tmp_path: Path, former: str, is_backwards: bool) -> None:
+async def test_a_moved_tag_is_reported(tmp_path: Path, former: str, is_backwards: bool) -> None:
     """A tag moves back when what it led to was made later than what it leads to now."""
 
     async def put(path: Path, year: str) -> bytes:

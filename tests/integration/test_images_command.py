@@ -43,8 +43,8 @@ def test_lists_show_what_is_stored(shared_mirror: MirrorProcess, shared_hub: Fak
     assert "1 of 2: linux/amd64" in lines[1]
     assert single["name"] == "docker.io/listed/whole:1.0"
     assert (single["size"], single["complete"]) == (whole.total + len(whole.manifest), True)
-    lacking = {each["platform"]: each["missing"] for each in multi["platforms"]}
-    assert lacking == {"linux/amd64": [], "linux/arm64": [arm.digest]}
+    absent = {each["platform"]: each["missing"] for each in multi["platforms"]}
+    assert absent == {"linux/amd64": [], "linux/arm64": [arm.digest]}
 
 
 def test_familiar_names_mean_full_ones(
@@ -156,7 +156,7 @@ def test_a_dry_run_foresees_what_removing_frees(
     assert removed["freed"] == sum(read_sizes(one, other).values())
 
 
-def test_a_pin_outlasts_a_storm(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+def test_pinned_images_are_not_evicted(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
     """A pinned image stays complete, however much is pulled beyond the limit."""
     mirror = make_mirror({"storage": {"limit": MIB, "reserve": 0}, "tags": {"fresh_for": "1h"}})
     pinned = hub.add_image("team/kept", "1", [make_layer(6, 150 * KIB), make_layer(7, 150 * KIB)])

@@ -149,7 +149,7 @@ def test_a_blob_that_never_fits_is_passed_through(
 
 
 def test_use_survives_a_kill(make_mirror: MirrorMaker, hub: FakeUpstream, tmp_path: Path) -> None:
-    """After kill -9 what is stored is still counted, and promises of the dead are taken back."""
+    """After kill -9 stored bytes are counted, and reservations of dead processes are released."""
     layer = random.Random(3).randbytes(MIB)
     first = hub.add_image("kill/first", "1", [layer])
     others = [

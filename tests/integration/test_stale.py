@@ -152,7 +152,9 @@ def test_other_workers_are_as_patient(
     assert slowest < FIRST
 
 
-def test_a_sluggish_upstream_is_waited_for_again(place: str, shared_hub: FakeUpstream) -> None:
+def test_clients_wait_again_after_a_slow_upstream_answered(
+    place: str, shared_hub: FakeUpstream
+) -> None:
     """Once an upstream that hung has answered, also later ones are waited for at once.
 
     Otherwise a mirror with many tags would go on serving each of them one image behind.

@@ -167,7 +167,7 @@ def test_a_dry_run_adds_up(shared_mirror: MirrorProcess, shared_hub: FakeUpstrea
     ]
 
 
-def test_an_image_for_another_platform_is_told(
+def test_an_image_for_another_platform_is_reported(
     shared_mirror: MirrorProcess, shared_hub: FakeUpstream
 ) -> None:
     """An image without an index is downloaded for its own platform, with a remark."""

@@ -27,6 +27,6 @@ ACTIONS = st.one_of(
     choose("start_process"),
     choose("kill", share, st.integers(0, 8), share),
     choose(
-        "spoil", st.sampled_from(["refuse", "short", "full", "mended"]), st.integers(1, 5), share
+        "spoil", st.sampled_from(["refuse", "short", "full", "repaired"]), st.integers(1, 5), share
     ),
 )

@@ -30,7 +30,7 @@ STORIES: dict[str, tuple[dict[str, Any], Story]] = {
             ("join", 0, WHOLE, None, 16),
         ],
     ),
-    "a disk that fills up in the middle costs no reader its blob": (
+    "a disk that becomes full in the middle costs no reader its blob": (
         {"size": 150_000, "tells_size": True, "processes": 2},
         [
             ("join", 0, WHOLE, None, 8),
