@@ -31,8 +31,8 @@ PAGE = 1000  # rows read at a time
 class DataHandles:
     """The parts of one data folder.
 
-    `store` has the blobs of the folder. Pulls read from `blobs`: this is the same store, except for
-    a bundle that is served from its own files.
+    `store` has the blobs of the folder. Pulls read from `blobs`. It is the same store; for
+    `entrepot bundle serve`, it is the store over the files of the bundle.
     """
 
     folder: DataFolder

@@ -41,10 +41,11 @@ class Evictor:
     async def free(self, wanted: int, digest: Digest, others: int = 0) -> int | None:
         """Free `wanted` bytes for the ingest of a blob, and return how many were freed.
 
-        `others` are bytes to free besides, for other ingests, if as many bytes can be freed.
+        `others` is how many bytes other ingests are waiting for: they are freed too, as far as
+        possible.
 
-        None means that too few bytes can be freed, and nothing was deleted. Fewer bytes than
-        `wanted` mean that clients are reading some of the blobs.
+        The result is None if too few bytes can be freed: then nothing is deleted. It is less than
+        `wanted` if clients are reading some of the blobs.
 
         Quarantined blobs are deleted first, then partial files that were not written to for a day,
         then the least recently used blobs, and then other partial files without a writer.
@@ -80,7 +81,7 @@ class Evictor:
         return freed
 
     async def shrink(self, wanted: int) -> int:
-        """Delete quarantined blobs, then the blobs not used for longest; return the bytes freed.
+        """Delete quarantined blobs, then the least recently used ones; return the bytes freed.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused.
@@ -190,7 +191,8 @@ class Evictor:
         """Whether the file of a quarantined blob does not exist any more, but its row does.
 
         This looks at the store first and at the quarantine second, because another process may be
-        moving the file. If the blob is recorded, the file in the store is from a later download.
+        moving the file. A file in the store does not count if the blob is recorded: then a later
+        download has stored it.
         """
         is_recorded = self._catalog.find_size(digest) is not None
         if not is_recorded and await self._store.stat(digest) is not None:

@@ -184,7 +184,7 @@ def _list_kept(graph: Graph, pin: Pin) -> set[str]:
 def _choose_roots(
     image: str, digest: str, wanted: Sequence[str], found: dict[str, str]
 ) -> list[Root]:
-    """Return roots for the manifests of some platforms, and one for only the index itself."""
+    """Return a root for each manifest of the wanted platforms, and one for the index alone."""
     roots = {}
     for name in wanted:
         chosen = [child for child, known in found.items() if platforms.matches(name, known)]

@@ -88,7 +88,7 @@ class ManifestMemory:
             self._remove(next(iter(self._entries)))
 
     def begin_generation(self) -> None:
-        """Have every entry compared with the catalog before it is served again."""
+        """Make all entries old: each is compared with the catalog before it is served again."""
         self._generation += 1
 
     def _remove(self, key: tuple[Repository, Reference]) -> None:
@@ -141,7 +141,7 @@ class ManifestCache:
             await asyncio.sleep(PERIOD)
 
     def look_for_changes(self) -> None:
-        """Have memory compared with the catalog if tags or manifests of repositories changed."""
+        """Begin a new generation if tags or manifests changed, or the catalog cannot be read."""
         try:
             revision = self._catalog.read_revision()
         except StoreError as error:

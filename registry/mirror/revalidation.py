@@ -28,7 +28,7 @@ class RevalidationResult:
 class Revalidation:
     """A question to an upstream; `task` asks it, and began at `began` (epoch seconds).
 
-    `is_joined` says that an earlier request has begun the question.
+    `is_joined` says whether an earlier request has begun the question.
     """
 
     task: asyncio.Task[RevalidationResult]

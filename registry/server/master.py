@@ -92,14 +92,14 @@ def run_processes(
     """
     workers = count_workers(settings.server.workers)
     # Only this process keeps the write end open, so the children notice when it ends in any way.
-    lifeline, own_end = os.pipe()
+    supervisor_pipe, own_end = os.pipe()
     shared = SharedResources(
         settings=settings,
         folder=folder,
         pulls=bind("server.listen", settings.server.listen),
         console=bind("server.console", settings.server.console),
         heartbeats=Heartbeats(workers),
-        lifeline=lifeline,
+        supervisor_pipe=supervisor_pipe,
         metrics=open_run_folder(folder.root / METRICS),
     )
     service = begin(shared)

@@ -129,8 +129,8 @@ def open_run_data_folder() -> Iterator[DataFolder]:
 def _refuse_foreign(path: Path) -> None:
     """Refuse a folder that has files of another program and no LAYOUT file.
 
-    The mirror deletes files in folders such as `blobs/` and `quarantine/`, so it must not take a
-    folder over where these could belong to somebody else.
+    The mirror deletes files in folders such as `blobs/` and `quarantine/`, so it must not use a
+    folder in which these files could belong to another program.
     """
     try:
         names = {each.name for each in path.iterdir() if not each.name.startswith(".")}

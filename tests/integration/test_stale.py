@@ -159,19 +159,21 @@ def test_other_workers_are_as_patient(
     assert slowest < FIRST
 
 
-def test_a_sluggish_upstream_is_waited_for_again(place: str, shared_hub: FakeUpstream) -> None:
+def test_clients_wait_again_after_a_slow_upstream_answered(
+    place: str, shared_hub: FakeUpstream
+) -> None:
     """Once an upstream that hung has answered, also later ones are waited for at once.
 
     Otherwise a mirror with many tags would go on serving each of them one image behind.
     """
     tags = [f"t{number}" for number in range(30)]
-    base = f"{place}/team/sluggish/manifests"
+    base = f"{place}/team/slow/manifests"
     for tag in tags:
-        shared_hub.add_image("team/sluggish", tag, [b"old", tag.encode()])
+        shared_hub.add_image("team/slow", tag, [b"old", tag.encode()])
         fetch(f"{base}/{tag}")
     shared_hub.hang()
     assert fetch(f"{base}/{tags[0]}").origin == "stale"
-    newer = [shared_hub.add_image("team/sluggish", tag, [b"new", tag.encode()]) for tag in tags]
+    newer = [shared_hub.add_image("team/slow", tag, [b"new", tag.encode()]) for tag in tags]
     shared_hub.unhang()
     wait_until(lambda: fetch(f"{base}/{tags[0]}").body == newer[0].manifest, "the first answer")
 

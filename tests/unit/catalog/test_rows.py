@@ -99,7 +99,7 @@ async def test_manifest_is_held_by_its_repository_only(manifests: ManifestCatalo
     assert manifests.find_media_type(image().digest) == media_types.OCI_MANIFEST
 
 
-async def test_children_are_promised_to_the_repository(manifests: ManifestCatalog) -> None:
+async def test_children_of_an_index_belong_to_the_repository(manifests: ManifestCatalog) -> None:
     """Children of an index are listed children, but not yet held manifests."""
     child = image(LAYER)
     await manifests.record(HERE, index(child), LATEST, 1.0)

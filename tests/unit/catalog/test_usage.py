@@ -88,8 +88,8 @@ async def test_processes_never_share_a_byte(tmp_path: Path) -> None:
             (UsageCatalog(here if number % 2 else there), Digest.of(bytes([number])))
             for number in range(40)
         ]
-        lacks = await asyncio.gather(*[room.reserve(digest, 10, 100) for room, digest in asked])
-        assert sorted(lacks) == [0] * 10 + [10] * 30
+        missing = await asyncio.gather(*[room.reserve(digest, 10, 100) for room, digest in asked])
+        assert sorted(missing) == [0] * 10 + [10] * 30
         assert UsageCatalog(here).used() == 100
 
 
