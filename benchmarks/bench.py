@@ -118,10 +118,10 @@ def open_bench(scale: float, seconds: float) -> Iterator[Bench]:
     folder = Path(tempfile.mkdtemp(prefix="bench-work-", dir=cache_folder()))
     bench = Bench(folder, scale, seconds)
     for peer in list_peers():
-        lack = peer.find_lack()
-        if lack:
-            bench.missing[peer.name] = lack
-            say(f"missing: {peer.name}: {lack}")
+        why = peer.explain_absence()
+        if why:
+            bench.missing[peer.name] = why
+            say(f"missing: {peer.name}: {why}")
         else:
             bench.present[peer.name] = peer
     try:
@@ -131,7 +131,7 @@ def open_bench(scale: float, seconds: float) -> Iterator[Bench]:
 
 
 def run_case(bench: Bench, case: Case, rounds: int) -> ImageOutcome:
-    """Take samples of everyone in turn, and then again; what fails is told, and not repeated."""
+    """Take samples of everyone in turn, and then again; what fails is printed, and not repeated."""
     bench.failures.clear()
     when = datetime.now(UTC).isoformat(timespec="seconds")
     outcome = ImageOutcome(case.name, case.title, bench.scale, when, notes=case.notes)
@@ -160,8 +160,8 @@ def _run_round(measures: Mapping[str, Measure], outcome: ImageOutcome, number: i
             say(f"{outcome.name}: {name} failed: {outcome.failures[name]}")
             continue
         outcome.samples.setdefault(name, []).append(sample)
-        told = ", ".join(f"{key} {value:.4g}" for key, value in sample.items())
-        say(f"{outcome.name}: round {number + 1}: {name}: {told}")
+        figures = ", ".join(f"{key} {value:.4g}" for key, value in sample.items())
+        say(f"{outcome.name}: round {number + 1}: {name}: {figures}")
 
 
 def _clean(text: str) -> str:
@@ -171,7 +171,7 @@ def _clean(text: str) -> str:
 
 
 def say(line: str) -> None:
-    """Tell how far we are, on stderr."""
+    """Print on stderr how far the run is."""
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
     sys.stderr.flush()
 
@@ -180,7 +180,7 @@ def describe_moment(bench: Bench) -> str:
     """Return what else bears on the figures of a case: our version, and what the machine did."""
     ours = bench.present.get(US)
     load = os.getloadavg()[0]
-    return f"{US} {ours.tell_version() if ours else ''}, load before {load:.1f}"
+    return f"{US} {ours.read_version() if ours else ''}, load before {load:.1f}"
 
 
 def count_cores() -> int:

@@ -23,7 +23,7 @@ STYLE = (
 
 
 def draw_bars(cases: Sequence[Case], outcomes: Mapping[str, ImageOutcome]) -> str:
-    """Return an SVG of the measure that each case is told by; in each group the longest fills."""
+    """Return an SVG of one measure of each case; the longest bar of a group has the full width."""
     drawn: list[str] = []
     top = 16
     for case in cases:

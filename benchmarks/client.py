@@ -136,7 +136,7 @@ class ManyClients:
                 self._step(key.data, events)
         for key in list(self._selector.get_map().values()):
             self._drop(key.data, f"not done after {self._plan['patience']} s")
-        return self._tell(began)
+        return self._sum_up(began)
 
     def _step(self, client: Client, events: int) -> None:
         try:
@@ -165,7 +165,7 @@ class ManyClients:
         self._selector.unregister(client.socket)
         client.socket.close()
 
-    def _tell(self, began: float) -> dict[str, Any]:
+    def _sum_up(self, began: float) -> dict[str, Any]:
         failures = [each for client in self.clients for each in client.failures]
         return {
             "began": began,
@@ -180,7 +180,7 @@ class ManyClients:
 
 
 def run() -> None:
-    """Read a plan, say `ready`, wait for `go`, tell what was seen."""
+    """Read a plan, print `ready`, wait for `go`, pull, and print the results."""
     plan = json.loads(sys.stdin.readline())
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

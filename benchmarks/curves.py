@@ -69,7 +69,7 @@ class _Scale:
         return [10.0**power for power in range(self._least, self._most + 1)]
 
     def place(self, value: float) -> float:
-        """Return where a value lies."""
+        """Return the position of a value on the axis."""
         power = math.log10(value) if value > 0 else self._least
         share = (power - self._least) / (self._most - self._least)
         return self._start + share * (self._end - self._start)

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.bench import Bench, say
 from benchmarks.cases.stores import AGAIN, fill_mirror, make_mirror, measure_lookups, measure_start
 from benchmarks.curves import Curve, draw_curves, print_table
-from benchmarks.load import Request, pull, storm
+from benchmarks.load import Request, pull, run_wrk
 from benchmarks.peers import Place
 from benchmarks.processes import Usage, await_calm, read_usage
 from benchmarks.store import MOST_FILES, fill_store
@@ -59,9 +59,9 @@ def _machine(machine: Mapping[str, str]) -> str:
     return "; ".join(f"{key}: {value}" for key, value in machine.items())
 
 
-def _curves(rows: Sequence[Row], axis: str, told: str) -> list[Curve]:
+def _curves(rows: Sequence[Row], axis: str, label: str) -> list[Curve]:
     names = [name for name in rows[0] if name != axis] if rows else []
-    return [Curve(name, told, [(row[axis], row[name]) for row in rows]) for name in names]
+    return [Curve(name, label, [(row[axis], row[name]) for row in rows]) for name in names]
 
 
 def _measure_clients(bench: Bench, count: int) -> Row:
@@ -71,7 +71,7 @@ def _measure_clients(bench: Bench, count: int) -> Row:
         place = _place(mirror)
         pull(place.port, [[Request(TAG)]] * 8).require()
         before = read_usage(place.session)
-        seen = storm(place, TAG, connections=count, seconds=bench.seconds)
+        seen = run_wrk(place, TAG, connections=count, seconds=bench.seconds)
         after = read_usage(place.session)
     row = {
         "clients": float(count),

@@ -83,15 +83,15 @@ def pull(
         running = [stack.enter_context(_start(plan)) for plan in plans]
         for process in running:
             _say(process, "go\n")
-        told = [json.loads(_hear(process)) for process in running]
+        results = [json.loads(_hear(process)) for process in running]
     return Seen(
-        wall=max(each["ended"] for each in told) - min(each["began"] for each in told),
-        received=sum(each["received"] for each in told),
-        firsts=tuple(one for each in told for one in each["firsts"]),
-        times=tuple(one for each in told for one in each["times"]),
-        digests=tuple(sorted({one for each in told for one in each["digests"]})),
-        failed=sum(each["failed"] for each in told),
-        failures=tuple(one for each in told for one in each["failures"]),
+        wall=max(each["ended"] for each in results) - min(each["began"] for each in results),
+        received=sum(each["received"] for each in results),
+        firsts=tuple(one for each in results for one in each["firsts"]),
+        times=tuple(one for each in results for one in each["times"]),
+        digests=tuple(sorted({one for each in results for one in each["digests"]})),
+        failed=sum(each["failed"] for each in results),
+        failures=tuple(one for each in results for one in each["failures"]),
     )
 
 
@@ -159,17 +159,17 @@ def slow_readers(place: Place, path: str, count: int, rate: int) -> Iterator[Non
         yield
         lasted = time.monotonic() - began
         _say(process, "end\n")
-        told = json.loads(_hear(process))
-        if told["slowest"] < 0.5 * rate * lasted - rate:
-            raise LoadFailed(f"a slow reader got {told['slowest']} bytes in {lasted:.1f} s")
+        result = json.loads(_hear(process))
+        if result["slowest"] < 0.5 * rate * lasted - rate:
+            raise LoadFailed(f"a slow reader got {result['slowest']} bytes in {lasted:.1f} s")
     finally:
         process.kill()
         process.communicate()
 
 
 @dataclass(frozen=True)
-class Storm:
-    """What wrk saw: requests a second, and latencies in seconds."""
+class WrkResult:
+    """What wrk measured: requests a second, and latencies in seconds."""
 
     rate: float
     requests: int
@@ -182,8 +182,8 @@ def find_wrk() -> str:
     return shutil.which("wrk") or ""
 
 
-def storm(place: Place, path: str, *, connections: int, seconds: float) -> Storm:
-    """Ask for one small thing as fast as it is answered.
+def run_wrk(place: Place, path: str, *, connections: int, seconds: float) -> WrkResult:
+    """Send the same request over all connections, again as soon as it is answered.
 
     Raises:
         LoadFailed: wrk is not here, or an answer was an error.
@@ -195,10 +195,10 @@ def storm(place: Place, path: str, *, connections: int, seconds: float) -> Storm
     command += ["--latency", "--timeout", "10s", "-H", f"Accept: {ACCEPT}"]
     url = f"http://127.0.0.1:{place.port}{path}"
     done = subprocess.run([*command, url], capture_output=True, text=True, check=True)  # noqa: S603
-    return read_storm(done.stdout)
+    return read_wrk(done.stdout)
 
 
-def read_storm(said: str) -> Storm:
+def read_wrk(said: str) -> WrkResult:
     """Read what wrk printed.
 
     Raises:
@@ -212,7 +212,7 @@ def read_storm(said: str) -> Storm:
     latencies = dict(re.findall(r"(50|99)%\s+([\d.]+(?:us|ms|s|m))\b", said))
     if rate is None or count is None or len(latencies) != 2:
         raise LoadFailed(f"wrk said: {said[-300:]}")
-    return Storm(
+    return WrkResult(
         float(rate[1]), int(count[1]), _seconds(latencies["50"]), _seconds(latencies["99"])
     )
 

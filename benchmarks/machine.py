@@ -21,9 +21,9 @@ def describe_machine(bench: Bench) -> dict[str, str]:
         "load at the start": load,
     }
     for name, peer in bench.present.items():
-        facts[name] = peer.tell_version()
-    for name, lack in bench.missing.items():
-        facts[name] = f"missing: {lack}"
+        facts[name] = peer.read_version()
+    for name, why in bench.missing.items():
+        facts[name] = f"missing: {why}"
     return facts
 
 

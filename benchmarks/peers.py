@@ -95,12 +95,12 @@ class Peer(ABC):
     name: str
 
     @abstractmethod
-    def find_lack(self) -> str:
+    def explain_absence(self) -> str:
         """Say why it cannot be had on this machine; empty when it can."""
 
     @abstractmethod
-    def tell_version(self) -> str:
-        """Return its version as it tells it."""
+    def read_version(self) -> str:
+        """Return the version that it prints."""
 
     @abstractmethod
     def start(self, folder: Path, upstream: str) -> Place:
@@ -112,11 +112,11 @@ class Nginx(Peer):
 
     name = "nginx"
 
-    def find_lack(self) -> str:
+    def explain_absence(self) -> str:
         """Look for the program."""
-        return _lack("nginx", "nginx-light")
+        return _explain_missing("nginx", "nginx-light")
 
-    def tell_version(self) -> str:
+    def read_version(self) -> str:
         """Ask it."""
         return _ask("nginx", "-v").rpartition("/")[2]
 
@@ -135,11 +135,11 @@ class DockerRegistry(Peer):
 
     name = "docker-registry"
 
-    def find_lack(self) -> str:
+    def explain_absence(self) -> str:
         """Look for the program."""
-        return _lack("docker-registry", "docker-registry")
+        return _explain_missing("docker-registry", "docker-registry")
 
-    def tell_version(self) -> str:
+    def read_version(self) -> str:
         """Ask it."""
         return _ask("docker-registry", "--version").split()[-1]
 
@@ -154,7 +154,7 @@ class Drayage(Peer):
 
     name = "drayage"
 
-    def find_lack(self) -> str:
+    def explain_absence(self) -> str:
         """Install it, if that is possible."""
         try:
             find_drayage()
@@ -162,7 +162,7 @@ class Drayage(Peer):
             return str(error)
         return ""
 
-    def tell_version(self) -> str:
+    def read_version(self) -> str:
         """Ask it."""
         return _ask(str(find_drayage()), "--version").split()[-1]
 
@@ -187,11 +187,11 @@ class Entrepot(Peer):
     def __init__(self, connections: int | None = None) -> None:
         self._connections = connections
 
-    def find_lack(self) -> str:
+    def explain_absence(self) -> str:
         """It is always here."""
         return ""
 
-    def tell_version(self) -> str:
+    def read_version(self) -> str:
         """Name the commit, when there is one."""
         return _ask("git", "describe", "--always", "--dirty") or "unknown"
 
@@ -206,9 +206,9 @@ class Entrepot(Peer):
 
 def start_registry(name: str, folder: Path, proxy: str = "") -> Place:
     """Start a docker-registry; without a `proxy` section it serves what is in its folder."""
-    lack = _lack("docker-registry", "docker-registry")
-    if lack:
-        raise DoesNotStart(lack)
+    why = _explain_missing("docker-registry", "docker-registry")
+    if why:
+        raise DoesNotStart(why)
     port = free_port()
     configuration = folder / "config.yml"
     configuration.write_text(REGISTRY.format(folder=folder, port=port, proxy=proxy))
@@ -227,7 +227,7 @@ def _find(program: str) -> str:
     return shutil.which(program, path=path) or ""
 
 
-def _lack(program: str, package: str) -> str:
+def _explain_missing(program: str, package: str) -> str:
     return "" if _find(program) else f"{program} is not installed (Debian's package {package})"
 
 

@@ -97,7 +97,7 @@ def save_report(
         "machine": dict(machine),
         "cases": [
             asdict(merged[case.name])
-            | {"bars": [_tell(one) for one in _judge_all(case, merged[case.name])]}
+            | {"bars": [_describe_verdict(one) for one in _judge_all(case, merged[case.name])]}
             for case in cases
             if case.name in merged
         ],
@@ -121,7 +121,7 @@ def load_outcomes(path: Path) -> dict[str, ImageOutcome]:
     return outcomes
 
 
-def _tell(verdict: Verdict) -> dict[str, object]:
+def _describe_verdict(verdict: Verdict) -> dict[str, object]:
     found = None if verdict.found is None else asdict(verdict.found)
     return {
         "bar": str(verdict.bar),

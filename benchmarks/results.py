@@ -1,7 +1,7 @@
 """What was measured, and how it compares: medians, spreads, ratios, and bars that are met or not.
 
-A ratio is taken within a round, between neighbours in time, and then the median of the rounds is
-told; so what disturbs the machine for a while disturbs both sides of it.
+A ratio is taken within a round, between neighbours in time, and the result is the median of the
+rounds: so what disturbs the machine for a while disturbs both sides.
 """
 
 import statistics
@@ -142,6 +142,6 @@ def judge(outcome: ImageOutcome, bar: Bar) -> Verdict:
         outcome.ratio(bar.measure, bar.against) if bar.against else outcome.spread(US, bar.measure)
     )
     if found is None:
-        lack = outcome.missing.get(bar.against) or outcome.failures.get(bar.against)
-        return Verdict(bar, State.UNKNOWN, why=lack or "not measured")
+        why = outcome.missing.get(bar.against) or outcome.failures.get(bar.against)
+        return Verdict(bar, State.UNKNOWN, why=why or "not measured")
     return Verdict(bar, State.MET if bar.holds(found.median) else State.MISSED, found)

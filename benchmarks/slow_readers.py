@@ -1,7 +1,7 @@
 """Slow readers in one process: port, path, count and bytes a second are its arguments.
 
 It says `ready` when all of them have had bytes, and reads on until a line comes on standard input;
-then it tells how much the slowest had since.
+then it prints how many bytes the slowest has read since.
 """
 
 import json

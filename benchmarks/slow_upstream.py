@@ -86,13 +86,13 @@ def run() -> None:
         hub.rate, hub.connection_rate = wish["rate"], wish["connection_rate"]
         digest = hub.add_big_blob(wish["size"], seed=wish["size"])
         hub.add_image(wish["repository"], "1", [digest])
-        _tell({"host": hub.host, "digest": digest})
+        _print_line({"host": hub.host, "digest": digest})
         for _ in sys.stdin:
-            _tell({"sent": hub.journal.bytes_sent(digest)})
+            _print_line({"sent": hub.journal.bytes_sent(digest)})
             hub.journal.clear()
 
 
-def _tell(answer: dict[str, Any]) -> None:
+def _print_line(answer: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
 

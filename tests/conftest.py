@@ -17,7 +17,7 @@ PROGRAMS = frozenset({"packaging", "conformance", "fuzz"})
 BUILT = frozenset({"crane", "oras"})
 # Folders whose tests share daemons: one process runs a folder. Elsewhere one runs a file.
 TOGETHER = frozenset({"clients", "conformance"})
-ALONE = frozenset({"test_downloads_crowd.py", "test_stale.py"})
+ALONE = frozenset({"test_downloads_many_clients.py", "test_stale.py"})
 # Folders whose files take longest, the longest first: begun last, they would be waited for.
 LONGEST = ("packaging", "clients", "conformance", "faults")
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.bench import Bench, Case, Measure
-from benchmarks.cases.hot import REPOSITORY, prepare_crowd, prepare_one
+from benchmarks.cases.hot import REPOSITORY, prepare_one, prepare_sixteen
 from benchmarks.load import Request, pull
 from benchmarks.peers import Entrepot, Peer, Place
 from benchmarks.results import US, Bar
@@ -26,13 +26,13 @@ class BundleServer(Peer):
 
     name = US
 
-    def find_lack(self) -> str:
+    def explain_absence(self) -> str:
         """It is always here."""
         return ""
 
-    def tell_version(self) -> str:
+    def read_version(self) -> str:
         """Name the commit."""
-        return Entrepot().tell_version()
+        return Entrepot().read_version()
 
     def start(self, folder: Path, upstream: str) -> Place:
         """Pull the image, write the bundle, and serve it."""
@@ -78,8 +78,8 @@ def _prepare_one(bench: Bench) -> Iterator[Mapping[str, Measure]]:
 
 
 @contextmanager
-def _prepare_crowd(bench: Bench) -> Iterator[Mapping[str, Measure]]:
-    with prepare_crowd(_serve(bench)) as measures:
+def _prepare_sixteen(bench: Bench) -> Iterator[Mapping[str, Measure]]:
+    with prepare_sixteen(_serve(bench)) as measures:
         yield measures
 
 
@@ -89,10 +89,10 @@ BUNDLE = Case(
     _prepare_one,
     (Bar("wall", "<=", 1.15, RIVAL), Bar("cpu", "<=", 1.0, RIVAL)),
 )
-BUNDLE_CROWD = Case(
+BUNDLE_16 = Case(
     "bundle-16",
     "hot 1 GiB blob from a bundle, 16 clients",
-    _prepare_crowd,
+    _prepare_sixteen,
     (Bar("throughput", ">=", 0.95, RIVAL),),
     most_rounds=3,
 )

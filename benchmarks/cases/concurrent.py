@@ -13,7 +13,7 @@ SIZE = 256 * MIB
 RATE = 40 * MIB
 CLIENTS = 50
 REPOSITORY = "bench/rush"
-LONGEST = 8.0  # times one direct download; a peer that has not ended by then is told so
+LONGEST = 8.0  # times one direct download; a peer that takes longer has failed
 
 
 @contextmanager

@@ -20,9 +20,9 @@ REPOSITORY = "bench/twenty"
 
 @contextmanager
 def _prepare(bench: Bench) -> Iterator[Mapping[str, Measure]]:
-    lack = missing("docker", "dockerd", "containerd", "ctr", "runc", "ip", as_root=True)
-    if lack:
-        raise LoadFailed(lack)
+    why = missing("docker", "dockerd", "containerd", "ctr", "runc", "ip", as_root=True)
+    if why:
+        raise LoadFailed(why)
     image = make_runnable(bench.make_folder("image"), REPOSITORY, LAYERS, bench.size(SIZE))
 
     def prime(place: Place) -> None:

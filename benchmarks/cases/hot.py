@@ -54,7 +54,7 @@ def prepare_one(bench: Bench) -> Iterator[Mapping[str, Measure]]:
 
 
 @contextmanager
-def prepare_crowd(bench: Bench) -> Iterator[Mapping[str, Measure]]:
+def prepare_sixteen(bench: Bench) -> Iterator[Mapping[str, Measure]]:
     """Have sixteen clients pull it at once."""
     with warm_blob(bench, bench.size(GIB)) as (places, blob):
         yield {name: _measure(place, blob, CLIENTS, 2) for name, place in places.items()}
@@ -73,10 +73,10 @@ HOT = Case(
     (Bar("wall", "<=", 1.15, "nginx"), Bar("cpu", "<=", 1.0, "nginx")),
     picture="wall",
 )
-HOT_CROWD = Case(
+HOT_16 = Case(
     "hot-16",
     "hot 1 GiB blob, 16 clients",
-    prepare_crowd,
+    prepare_sixteen,
     (
         Bar("throughput", ">=", 0.95, "nginx"),
         Bar("throughput", ">=", 1.0, "docker-registry"),

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 
 from benchmarks.bench import Bench, Case, Measure
 from benchmarks.content import make_blob, make_image
-from benchmarks.load import LoadFailed, Request, pull, storm
+from benchmarks.load import LoadFailed, Request, pull, run_wrk
 from benchmarks.peers import Place
 from benchmarks.processes import read_usage
 from benchmarks.results import Bar
@@ -40,7 +40,7 @@ def _measurer(place: Place, path: str, seconds: float) -> Measure:
         # It may have aged while others were measured: then this asks upstream.
         pull(place.port, [[Request(path)]] * CONNECTIONS).require()
         before = read_usage(place.session)
-        seen = storm(place, path, connections=CONNECTIONS, seconds=seconds)
+        seen = run_wrk(place, path, connections=CONNECTIONS, seconds=seconds)
         used = read_usage(place.session).cpu - before.cpu
         return {
             "rate": seen.rate,

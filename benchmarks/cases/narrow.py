@@ -1,4 +1,4 @@
-"""An upstream that gives little to each connection: several of them fill the link."""
+"""An upstream that limits each connection: only several of them use the whole link."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -14,7 +14,7 @@ from benchmarks.processes import read_usage
 from benchmarks.results import Bar
 
 EACH = 128  # ranges that one client reads
-STEPS = 4096  # offsets are multiples of this, so that they lie in no favourable order
+STEPS = 4096  # offsets are multiples of this, so that their order favours nobody
 
 
 @contextmanager

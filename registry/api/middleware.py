@@ -105,7 +105,7 @@ def _describe(
 
 
 def _report_when_sent(request: web.BaseRequest, answer: SentAnswer) -> None:
-    """Have the connection notified when the answer was sent, which is when aiohttp's task ends."""
+    """Notify the connection as soon as aiohttp's task ends, because the answer was sent then."""
     connection = None if request.transport is None else request.transport.get_protocol()
     task = asyncio.current_task()
     if isinstance(connection, ReplayingProtocol) and task is not None:

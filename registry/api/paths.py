@@ -49,8 +49,8 @@ class RequestPath:
 class PullRequest:
     """What a request line asks for, or the error that answers it.
 
-    `endpoint` is None where the path is not one of the API. `repository` and `reference` are set
-    where the endpoint has them and there is no `error`. `namespace` is the value of `ns`, if a
+    `endpoint` is None if the path is not a path of the API. `repository` and `reference` are set
+    if the endpoint has them and there is no `error`. `namespace` is the value of `ns`, if a
     configured upstream has that name, and otherwise empty.
     """
 
@@ -69,7 +69,7 @@ class RequestReader:
         self._remembered = lru_cache(REMEMBERED)(self._read)
 
     def read(self, raw_path: str, namespace: str, host: str) -> PullRequest:
-        """Read the path of a request line, its parameter `ns`, and its Host header."""
+        """Read a request: its path, the value of its parameter `ns`, and its Host header."""
         if len(raw_path) + len(namespace) + len(host) > MAX_PATH:
             return self._read(raw_path, namespace, host)  # too large to be remembered
         return self._remembered(raw_path, namespace, host)
@@ -96,7 +96,7 @@ class RequestReader:
 
 
 def parse_path(raw_path: str) -> RequestPath | None:
-    """Read the path of a request line; None where it is not one of the API.
+    """Read the path of a request line; None if it is not a path of the API.
 
     Raises:
         NameInvalid: it is too long, or contains encoded slashes, `..`, NUL, or other tricks.

@@ -42,7 +42,7 @@ class OpenFile:
 
 
 class _Cork:
-    """Has the kernel send only full packets until the `with` block ends (`TCP_CORK`).
+    """Makes the kernel send only full packets until the `with` block ends (`TCP_CORK`).
 
     So headers and body share packets. A large body then takes half the CPU time, and the client is
     woken half as often.
@@ -73,7 +73,7 @@ async def send_body(
 ) -> None:
     """Send the headers of `response`, and then `pieces` as its body; count the bytes in `sent`.
 
-    `is_growing` says that the blob is still being downloaded: then each piece is sent at once.
+    With `is_growing`, the blob is still being downloaded, and each piece is sent at once.
 
     Raises:
         ConnectionError: the client has left.

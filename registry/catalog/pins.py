@@ -25,7 +25,8 @@ class Root:
     """A manifest that a pin keeps.
 
     With `is_deep` the pin also keeps everything that the manifest refers to, and the manifests that
-    refer to it. `platform` is the platform of a pin for one platform; it is empty for a pin of all.
+    refer to it. `platform` is the platform of a pin for one platform; it is empty for a pin of all
+    platforms.
     """
 
     digest: Digest
@@ -52,7 +53,8 @@ class Pin:
 class PinIndex:
     """Tags and digests that the pins of some repositories keep, at one moment.
 
-    `pins` has the reference of the pin, by repository and by the kept tag or digest.
+    The keys of `pins` are a repository and a kept tag or digest; the value is the reference of the
+    pin that keeps it.
     """
 
     pins: Mapping[tuple[str, str], str]

@@ -18,7 +18,7 @@ from registry.oci.names import Reference, Repository, parse_reference, parse_rep
 class Pull:
     """The last time that a client pulled `digest` by the name `reference` (epoch seconds).
 
-    `client` is the address of the client; empty where no address was recorded.
+    `client` is the address of the client; empty if no address was recorded.
     """
 
     repository: Repository

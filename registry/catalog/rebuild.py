@@ -16,7 +16,7 @@ _LIST_WRONG_SIZES = """
 
 
 class RebuildCatalog:
-    """Inserts rows for files that were found."""
+    """Inserts rows for files that are on the disk and not recorded."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -74,7 +74,7 @@ def _draw_usage(usage: CacheUsage) -> Iterator[str]:
 def evict(
     to: _To = None, config: Config = None, as_json: Json = False, dry_run: DryRun = False
 ) -> None:
-    """Delete damaged blobs, then the blobs that were not pulled for longest.
+    """Delete damaged blobs, then the blobs that were not pulled for the longest time.
 
     Pinned blobs, and blobs that are being read, stay.
 

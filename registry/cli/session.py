@@ -92,7 +92,7 @@ async def _open(settings: Settings, work: Callable[[Session], Coroutine[Any, Any
 
 
 def _refuse_other_user(folder: Path) -> None:
-    """Refuse the data folder of another user: its server could not write to files made here.
+    """Refuse the data folder of another user, whose server could not write to our files.
 
     Raises:
         SettingsError: its catalog, or without a catalog the folder, belongs to another user.

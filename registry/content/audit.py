@@ -70,7 +70,7 @@ class Audit:
         self._log = structlog.get_logger("registry.content")
 
     def is_due(self, auditor: str) -> bool:
-        """Whether a pass has not ended yet, or the last pass began `INTERVAL` seconds ago."""
+        """Whether the last pass has not ended, or began at least `INTERVAL` seconds ago."""
         last = self._audits.find(auditor)
         return not last.ended or self._clock() - last.began >= INTERVAL
 

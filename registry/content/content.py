@@ -24,8 +24,8 @@ POLL = 0.02  # seconds between two checks whether another process has ended its 
 class Content:
     """Content by digest, for pulls, bundle imports and manifests.
 
-    `blobs` has the stored blobs, to stat, open and read. It is the store of the folder, except for
-    a bundle that is served from its files.
+    The stored blobs are read from `blobs`. It is the store of the data folder; for
+    `entrepot bundle serve`, it is the store over the files of the bundle.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Content:
         """Become the writer of a blob; None while another ingest, in any process, writes the blob.
 
         The caller has to check again whether the blob is stored: another process may have stored it
-        before this call. After this call no other process can.
+        before this call. After this call no other process can store it.
 
         Raises:
             OSError: the disk refuses files.

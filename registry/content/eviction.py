@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import structlog
 
 from registry.catalog.usage import StoredBlobRecord, UsageCatalog
+from registry.content.damage import DamagedBlobs
 from registry.metrics import Metrics
 from registry.oci.digest import Digest
 from registry.store.contract import ManagedStore
@@ -23,21 +24,28 @@ class Evictor:
     """Deletes blobs that are not being read; each process may have an `Evictor`."""
 
     def __init__(
-        self, catalog: UsageCatalog, store: ManagedStore, ingests: Ingests, metrics: Metrics
+        self,
+        catalog: UsageCatalog,
+        store: ManagedStore,
+        ingests: Ingests,
+        damaged: DamagedBlobs,
+        metrics: Metrics,
     ) -> None:
         self._catalog = catalog
         self._store = store
         self._ingests = ingests
+        self._damaged = damaged
         self._metrics = metrics
         self._log = structlog.get_logger("registry.content")
 
     async def free(self, wanted: int, digest: Digest, others: int = 0) -> int | None:
         """Free `wanted` bytes for the ingest of a blob, and return how many were freed.
 
-        `others` are bytes to free besides, for other ingests, if as many bytes can be freed.
+        `others` is how many bytes other ingests are waiting for: they are freed too, as far as
+        possible.
 
-        None means that too few bytes can be freed, and nothing was deleted. Fewer bytes than
-        `wanted` mean that clients are reading some of the blobs.
+        The result is None if too few bytes can be freed: then nothing is deleted. It is less than
+        `wanted` if clients are reading some of the blobs.
 
         Quarantined blobs are deleted first, then partial files that were not written to for a day,
         then the least recently used blobs, and then other partial files without a writer.
@@ -45,20 +53,16 @@ class Evictor:
         Raises:
             StoreError, OSError: the disk or the catalog refused.
         """
-        removable = await self._count_removable(digest)
+        coldest, evictable = await self._catalog.survey_evictable(wanted + others)
+        removable = self._count_quarantined() + self._catalog.count_reserved(digest) + evictable
         if wanted > removable:
             return None
         wanted = min(wanted + others, removable)
         freed = await self._empty_quarantine()
-        for age in (STALE, 0.0):
-            if freed < wanted:
-                freed += await self._delete_partials(digest, wanted - freed, age)
-            freed += await self.evict(wanted - freed)
-        return freed
-
-    async def _count_removable(self, ingested: Digest) -> int:
-        reserved = self._catalog.count_reserved(ingested)
-        return self._count_quarantined() + reserved + await self._catalog.count_evictable()
+        freed += await self._delete_partials(digest, wanted - freed, STALE)
+        freed += await self.delete(plan_eviction(coldest, wanted - freed))
+        freed += await self.evict(wanted - freed)  # more, in place of those that clients read
+        return freed + await self._delete_partials(digest, wanted - freed, 0.0)
 
     def _count_quarantined(self) -> int:
         return sum(size for _, size in self._catalog.list_quarantined())
@@ -77,7 +81,7 @@ class Evictor:
         return freed
 
     async def shrink(self, wanted: int) -> int:
-        """Delete quarantined blobs, then the blobs not used for longest; return the bytes freed.
+        """Delete quarantined blobs, then the least recently used ones; return the bytes freed.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused.
@@ -117,14 +121,24 @@ class Evictor:
         The next pull downloads it again.
 
         Raises:
-            StoreError, OSError: the disk or the catalog refused.
+            StoreError, OSError: the disk or the catalog refused. The blob counts as missing all the
+                same: for all processes, or only for this one if the catalog refused.
         """
         self._log.error("blob quarantined", blob=str(digest), why=why)
         size = await self._store.stat(digest)
         if size is not None:
             self._metrics.quarantined.inc()
+            self._damaged.add(digest)
+            # An earlier damaged file of this blob would look as if this one had been moved.
+            if await self._store.is_quarantined(digest):
+                await self._store.delete_quarantined(digest)
             await self._catalog.quarantine(digest, size)
+            self._damaged.discard(digest)
             await self._store.quarantine(digest)
+
+    def note_new(self, digest: Digest) -> None:
+        """Note that a verified file has taken the place of a blob, which may have been damaged."""
+        self._damaged.discard(digest)
 
     async def _empty_quarantine(self) -> int:
         freed = 0
@@ -177,7 +191,8 @@ class Evictor:
         """Whether the file of a quarantined blob does not exist any more, but its row does.
 
         This looks at the store first and at the quarantine second, because another process may be
-        moving the file. If the blob is recorded, the file in the store is from a later download.
+        moving the file. A file in the store does not count if the blob is recorded: then a later
+        download has stored it.
         """
         is_recorded = self._catalog.find_size(digest) is not None
         if not is_recorded and await self._store.stat(digest) is not None:

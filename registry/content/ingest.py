@@ -188,7 +188,7 @@ class Ingest(_Ingest):
         return self._destination.ingests.read_info(self.digest)
 
     def write_info(self, info: IngestInfo) -> None:
-        """Write information about this download for other processes; blocks for the disk.
+        """Write information about this download for other processes; blocks until it is written.
 
         Raises:
             StoreError: the disk refused.

@@ -166,7 +166,7 @@ def _read_file(path: Path) -> list[object]:
 
 
 def copy_pin_file(source: Path, target: Path) -> None:
-    """Copy `pins.json` durably to another data folder; blocks for the disk.
+    """Copy `pins.json` durably to another data folder; blocks until it is written.
 
     Raises:
         StoreError: the disk refused.

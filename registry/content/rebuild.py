@@ -90,7 +90,7 @@ class Rebuild:
     async def _quarantine_wrong_sizes(self) -> int:
         """Move blobs into quarantine whose size differs from the size in every manifest.
 
-        Such a file may have been cut by a crash. The catalog cannot tell, because it has just
+        Such a file may have been cut by a crash. The catalog cannot show this, because it has just
         recorded the size on disk. If the manifest is wrong, the next pull downloads the blob again.
         """
         wrong_sizes = await self._catalog.list_wrong_sizes()

@@ -1,4 +1,4 @@
-"""Errors of content, and of operations on images that are not allowed."""
+"""Errors of damaged or invalid content, and of operations that a pin does not allow."""
 
 from registry.errors.root import EntrepotError
 

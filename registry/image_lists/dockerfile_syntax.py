@@ -27,7 +27,7 @@ class Instruction:
     """One instruction and the line where it begins.
 
     `keyword` is in capitals; `flags` are the leading words that begin with `--`; `words` are the
-    others, with their quotes; `is_trigger` says that it follows ONBUILD.
+    others, with their quotes; `is_trigger` says whether it follows ONBUILD.
     """
 
     line: int

@@ -1,8 +1,8 @@
 """Kubernetes YAML: the images that the kubelet pulls for the pods in it.
 
-For the object kinds of Kubernetes itself, the places of pods are known. In other documents (custom
-resources, pipelines of a CI) the values of fields named `image` are often images: these images are
-guesses.
+In the object kinds of Kubernetes itself, it is known which fields contain pods. In other documents
+(custom resources, pipelines of a CI), a field named `image` often contains an image: such an image
+is a guess.
 """
 
 from collections.abc import Iterator, Mapping

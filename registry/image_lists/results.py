@@ -18,9 +18,9 @@ _WRITE = "write it as registry/name:tag or registry/name@sha256:<64 hexadecimal 
 class ListedImage:
     """An image as it is written at one place, such as `a.yaml:14 Deployment/web container app`.
 
-    `is_guess` says that the text looks like an image, but may be something else to the program
-    that reads the file. `origin` is the place without the folder of the file, for bundles; it is
-    empty where no file names the image.
+    `is_guess` says whether the text only looks like an image, and may be something else to the
+    program that reads the file. `origin` is the place without the folder of the file, for bundles;
+    it is empty if no file names the image.
     """
 
     image: str
@@ -49,7 +49,7 @@ class Findings:
 
     @classmethod
     def sort(cls, found: Iterable[ListedImage | Note]) -> Self:
-        """Return images and notes separately; each keeps its order."""
+        """Return the images and the notes separately, both in their former order."""
         every = tuple(found)
         return cls(
             tuple(each for each in every if isinstance(each, ListedImage)),
@@ -61,7 +61,7 @@ class Findings:
 class Entry:
     """One image with all its places.
 
-    `image` is the text at the first place. `is_guess` says that the image is a guess at each place.
+    `image` is the text at the first place. `is_guess` says whether it is a guess at each place.
     """
 
     image: str
@@ -110,7 +110,7 @@ def merge(images: Iterable[ListedImage], default_registry: str = DOCKER_HUB) -> 
     """Return one entry with all places for each image, in the order of first appearance.
 
     `nginx` and `docker.io/library/nginx:latest` are the same image. So are `nginx:1@sha256:...` and
-    `nginx@sha256:...`, because a tag is ignored where there is a digest.
+    `nginx@sha256:...`, because a tag before a digest is ignored.
 
     Raises:
         InvalidInput: an image was not made by `read_image`, and is not valid.

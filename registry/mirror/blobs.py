@@ -185,7 +185,8 @@ class Blobs:
         Nothing is downloaded: a HEAD request must not cause a download.
 
         Raises:
-            BlobUnknown: the repository does not have the blob, or the mirror cannot find out.
+            BlobUnknown: the repository does not have the blob, or the mirror is offline, or the
+                upstream does not let the mirror have it.
             UpstreamError: the upstream does not answer the question.
         """
         size = self._catalog.find_size(repository, digest)

@@ -230,7 +230,7 @@ class Downloads:
         return download, False
 
     def refuse(self, request: DownloadRequest, failure: StoreError) -> Download:
-        """Return a download that is over before it began, because the disk refused it."""
+        """Return a download that has already failed with `failure`; it was never started."""
         download = Download(request, self._content, self._clock)
         download.failure, download.is_over = failure, True
         return download

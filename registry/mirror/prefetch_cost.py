@@ -82,7 +82,7 @@ class CostEstimator:
         return CostEstimate(requests, requests, missing, find_unavailable(root, platforms))
 
     async def _add_up_missing(self, manifests: Sequence[Manifest]) -> int:
-        """Return the sum of the sizes of the blobs of these manifests that are not stored."""
+        """Return the bytes of all blobs that these manifests refer to and that are not stored."""
         blobs = {blob.digest: blob for manifest in manifests for blob in manifest.blobs}
         return sum(
             [blob.size for blob in blobs.values() if not await self._blobs.is_here(blob.digest)]

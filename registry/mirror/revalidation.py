@@ -28,7 +28,7 @@ class RevalidationResult:
 class Revalidation:
     """A question to an upstream; `task` asks it, and began at `began` (epoch seconds).
 
-    `is_joined` says that an earlier request has begun the question.
+    `is_joined` says whether an earlier request has begun the question.
     """
 
     task: asyncio.Task[RevalidationResult]
@@ -142,9 +142,12 @@ class Revalidator:
         self, repository: Repository, tag: Tag, known: KnownManifest | None, *, has_fallback: bool
     ) -> RevalidationResult:
         source = self._sources[repository.registry]
+        generation = self._cache.generation
         digest = await source.head_manifest(repository.name, tag, has_fallback=has_fallback)
         if known is not None and digest == known.manifest.digest:
-            known = await self._cache.confirm(repository, tag, known.manifest, self._clock())
+            known = await self._cache.confirm(
+                repository, tag, known.manifest, self._clock(), generation
+            )
             return RevalidationResult(known, CacheStatus.REVALIDATED)
         manifest = await self._cache.recall_bytes(digest) if digest is not None else None
         origin = CacheStatus.REVALIDATED

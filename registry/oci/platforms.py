@@ -111,7 +111,7 @@ def list_missing(wanted: Iterable[str], found: Collection[str]) -> list[str]:
 
 
 def is_for_another(config: str, wanted: Iterable[str]) -> bool:
-    """Whether an image with this platform in its config is not made for all wanted platforms.
+    """Whether an image with the platform `config` cannot run on at least one wanted platform.
 
     Many configs name no variant: then the image may be made for any variant.
     """

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """`remaining` of `allowed` counted requests in `period` seconds.
+    """An endpoint allows `allowed` counted requests in `period` seconds, and `remaining` are left.
 
     The endpoint with the origin `endpoint` reported this at the time `seen` (epoch seconds). It
-    counts requests by `identity` (a user name; empty for anonymous requests) or by `source` (an
-    address; empty if it does not say).
+    counts the requests of the user `identity` (empty for anonymous requests), or those from the
+    address `source` (empty if the endpoint does not name it).
     """
 
     endpoint: str

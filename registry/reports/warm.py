@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class WantedImage:
     """An image and the places where it is wanted, such as `a.yaml:14 Deployment/web container app`.
 
-    `guess` says that the places only seem to name an image.
+    `guess` says whether the places only seem to name an image.
     """
 
     image: str

@@ -32,7 +32,7 @@ async def run_background(service: Service, shared: SharedResources) -> None:
         metrics = open_metrics(stack, shared)
         tasks = await stack.enter_async_context(Tasks())
         maintaining = tasks.start(service.maintain(shared.settings, shared.folder, metrics))
-        ending = tasks.start(wait_for_end(shared.lifeline))
+        ending = tasks.start(wait_for_end(shared.supervisor_pipe))
         await asyncio.wait([maintaining, ending], return_when=asyncio.FIRST_COMPLETED)
         if maintaining.done():
             maintaining.result()

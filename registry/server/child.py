@@ -27,12 +27,12 @@ async def open_runner(stack: AsyncExitStack, runner: web.BaseRunner) -> None:
     stack.push_async_callback(runner.cleanup)
 
 
-async def wait_for_end(lifeline: int) -> None:
+async def wait_for_end(supervisor_pipe: int) -> None:
     """Return on SIGTERM or SIGINT, or when the supervisor has ended."""
     loop = asyncio.get_running_loop()
     end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end.set)
-    loop.add_reader(lifeline, end.set)
+    loop.add_reader(supervisor_pipe, end.set)
     await end.wait()
-    loop.remove_reader(lifeline)
+    loop.remove_reader(supervisor_pipe)

@@ -53,7 +53,7 @@ class Listener:
         tls: ssl.SSLContext | None,
         handshakes: Tasks,
     ) -> None:
-        """`handshakes` runs the TLS handshakes; it must live until the last of them has ended."""
+        """`handshakes` runs the TLS handshakes; the caller closes it after this listener."""
         self._server = server
         self._responses = responses
         self._listening = listening

@@ -29,7 +29,7 @@ from registry.settings.values import Address
 from registry.store.data_folder import DataFolder
 from registry.store.run_folder import open_run_folder
 from registry.wiring.content import open_content
-from registry.wiring.data_folder import open_data_folder
+from registry.wiring.data_folder import METRICS, open_data_folder
 from registry.wiring.services import Service, build_mirror_service, preload_libraries
 
 
@@ -92,15 +92,15 @@ def run_processes(
     """
     workers = count_workers(settings.server.workers)
     # Only this process keeps the write end open, so the children notice when it ends in any way.
-    lifeline, own_end = os.pipe()
+    supervisor_pipe, own_end = os.pipe()
     shared = SharedResources(
         settings=settings,
         folder=folder,
         pulls=bind("server.listen", settings.server.listen),
         console=bind("server.console", settings.server.console),
         heartbeats=Heartbeats(workers),
-        lifeline=lifeline,
-        metrics=open_run_folder(folder.root / "metrics"),
+        supervisor_pipe=supervisor_pipe,
+        metrics=open_run_folder(folder.root / METRICS),
     )
     service = begin(shared)
     _prepare_fork()

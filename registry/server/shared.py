@@ -21,5 +21,5 @@ class SharedResources:
     pulls: socket.socket
     console: socket.socket
     heartbeats: Heartbeats
-    lifeline: int  # the read end of a pipe that ends when the supervisor ends
+    supervisor_pipe: int  # the read end of a pipe that ends when the supervisor ends
     metrics: Path  # the folder of the files of the processes' metrics

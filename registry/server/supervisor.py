@@ -36,7 +36,7 @@ class Supervisor:
         """`run_child` returns the work of the child with a number.
 
         `reload` returns the resources with newly loaded settings, or raises EntrepotError.
-        `own_end` is the write end of the lifeline; children close it.
+        `own_end` is the write end of the `supervisor_pipe`, which children close.
         """
         self._run_child = run_child
         self._reload = reload
@@ -111,7 +111,10 @@ class Supervisor:
         return shared if has_started else former
 
     def _wait_for_start(self, shared: SharedResources, pids: list[int]) -> bool:
-        """Whether a worker beats within START_SECONDS, while one lives and no stop signal came."""
+        """Wait until a new worker beats; return whether one did.
+
+        Return false after START_SECONDS, after a stop signal, or if all new workers have ended.
+        """
         deadline = time.monotonic() + START_SECONDS
         while not shared.heartbeats.was_ever_alive():
             is_over = time.monotonic() > deadline or signal.sigpending() & set(_ENDS)

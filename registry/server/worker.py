@@ -41,7 +41,7 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         tasks = await stack.enter_async_context(Tasks())
         accepting = tasks.start(listener.keep_accepting(shared.heartbeats, number))
         tasks.start(_keep_beating(shared.heartbeats, number))
-        ending = tasks.start(wait_for_end(shared.lifeline))
+        ending = tasks.start(wait_for_end(shared.supervisor_pipe))
         await asyncio.wait([accepting, ending], return_when=asyncio.FIRST_COMPLETED)
         if accepting.done():
             accepting.result()

@@ -63,7 +63,7 @@ class ChunkBody:
         return self.read(Span(start, stop))
 
     def close(self) -> None:
-        """Tell the store that this body is not read any more."""
+        """Notify the store that this body is not read any more."""
         self.release()
 
 

@@ -19,7 +19,10 @@ _FLOCK = "hhqqi0q"  # Linux's struct flock: type, whence, start, length, process
 
 
 class _NamedLocks:
-    """Locks by name for all processes on one data folder; each lock is a byte of one empty file."""
+    """Locks by name for all processes on one data folder.
+
+    A lock is a locked byte offset of one file. The file stays empty.
+    """
 
     def __init__(self, folder: Path) -> None:
         # Version 0.1 locks the same bytes of a file with this name.
@@ -72,7 +75,11 @@ class BestEffortLocks(_NamedLocks):
 
 
 class ExclusiveLocks(_NamedLocks):
-    """Named locks for correctness: the body never runs without the lock."""
+    """Named locks for correctness: the body never runs without the lock.
+
+    There is no queue. Each waiter tries again every `POLL` seconds, and whoever tries first after
+    the lock is released gets it. So a waiter may be passed by others, also by later ones.
+    """
 
     @asynccontextmanager
     async def hold(self, name: str, within: float = EXCLUSIVE_WAIT) -> AsyncIterator[None]:
@@ -101,9 +108,9 @@ class ExclusiveLocks(_NamedLocks):
 def _lock_byte(descriptor: int, name: str) -> bool:
     """Lock the byte that belongs to `name`, without waiting; false while another holder has it.
 
-    The kernel also locks bytes after the end of a file, so nothing is written. If each lock had its
-    own file, the file system would change twice for each lock, and wait for its journal. The lock
-    belongs to the open file, so it has one holder, and it is freed when the file is closed.
+    The kernel also locks bytes after the end of a file, so nothing is written. With one file for
+    each lock, each lock would create and delete a file, and wait for the journal of the file
+    system. The lock belongs to the open file: it has one holder, and closing the file frees it.
     """
     offset = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) >> 2
     wanted = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, offset, 1, 0)

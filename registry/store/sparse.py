@@ -32,7 +32,7 @@ def find_gaps(wanted: Span, kept: Sequence[Span]) -> list[Span]:
 
 
 def join_spans(spans: Iterable[Span]) -> list[Span]:
-    """Return the same bytes as sorted spans that neither overlap nor touch."""
+    """Join spans that overlap or touch; return the fewest spans with the same bytes, sorted."""
     joined: list[Span] = []
     for each in sorted(spans):
         if joined and each.start <= joined[-1].stop:

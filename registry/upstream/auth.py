@@ -56,7 +56,7 @@ class TokenCache:
         task = self._tokens.get(key)
         if task is None or self._is_expired(task):
             task = asyncio.create_task(self._fetch(key, credentials))
-            self._make_room()
+            self._evict_tokens()
         self._tokens.pop(key, None)
         self._tokens[key] = task  # at the end, as the last used
         # Shielded, because other requests may wait for the same token.
@@ -69,7 +69,7 @@ class TokenCache:
         if task is not None and is_current and task.result().header == header:
             del self._tokens[key]
 
-    def _make_room(self) -> None:
+    def _evict_tokens(self) -> None:
         if len(self._tokens) < MAX_TOKENS:
             return
         for key in [key for key, task in self._tokens.items() if self._is_expired(task)]:

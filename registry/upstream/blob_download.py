@@ -24,7 +24,7 @@ MAX_UNKNOWN_SIZE = 16 * 1024**3  # bytes that are read of a blob whose size is n
 class _Wanted:
     """The bytes to read: from `offset`, which grows, to `stop` (None: the unknown end).
 
-    The body that is being read has `skip` bytes before `offset`. `is_longer` says that the body
+    The body that is being read has `skip` bytes before `offset`. `is_longer` says whether the body
     continues after `stop`.
     """
 

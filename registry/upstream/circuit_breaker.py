@@ -61,7 +61,7 @@ class CircuitBreaker:
         return self if is_closed else replace(self, probe_until=now + PROBE_TIME)
 
     def end_probe(self) -> "CircuitBreaker":
-        """Return the state after a probe without a result: the next request is a probe."""
+        """Return the state after a probe that has shown nothing: another probe may follow."""
         return replace(self, probe_until=0.0)
 
     def succeed(self) -> "CircuitBreaker":

@@ -134,9 +134,9 @@ def write_request(
 ) -> httpx.Request:
     """Make a request with the path and query of `url` without changes.
 
-    `connect` is how many seconds a new connection may take; `is_bulk` says that the answer may be
-    large. httpx's extension `target` cannot be used, because it also changes the request line for a
-    proxy.
+    `connect` is how many seconds a new connection may take; `is_bulk` says whether the answer may
+    be large. httpx's extension `target` cannot be used, because it also changes the request line
+    for a proxy.
     """
     timeout = httpx.Timeout(connect=connect, read=STALL, write=STALL, pool=None)
     written = _WrittenURL(url)

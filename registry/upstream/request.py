@@ -22,11 +22,11 @@ class Request:
     """A request of the pull API, before login and redirects.
 
     `path` is the part after `/v2/`, with the query. `missing` makes the error for a 404. `is_blob`
-    says that the path is the path of a blob. `counts` says that the registry counts the request
-    against its pull limit, as Docker Hub counts each GET of a manifest. `start_at` is a URL to
-    which an earlier answer to the same path redirected; if it is None, the registry itself is
-    asked. `has_fallback` says that the mirror can serve something else if there is no answer: then
-    an open circuit breaker stops the request. Other requests probe the endpoint.
+    says whether the path is the path of a blob. `counts` says whether the registry counts the
+    request against its pull limit, as Docker Hub counts each GET of a manifest. `start_at` is a URL
+    to which an earlier answer to the same path redirected; if it is None, the registry itself is
+    asked. `has_fallback` says whether the mirror can serve something else if there is no answer:
+    then an open circuit breaker stops the request. Other requests probe the endpoint.
     """
 
     method: str
@@ -69,7 +69,7 @@ async def read_body(answer: Answer, limit: int) -> bytes:
 def error_of(request: Request, answer: Answer, *, is_redirected: bool) -> Unknown | UpstreamError:
     """Return the error for an answer with a status other than 2xx.
 
-    `is_redirected` says that another host sent the answer, after a redirect.
+    `is_redirected` says whether another host sent the answer, after a redirect.
     """
     status = answer.response.status_code
     retry_after = read_retry_after(answer.response.headers)

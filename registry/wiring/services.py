@@ -1,4 +1,4 @@
-"""The services of servers: the mirror of each worker, and the background work."""
+"""What a server runs: the mirror of each worker, and the work of the background process."""
 
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager

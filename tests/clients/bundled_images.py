@@ -41,8 +41,8 @@ def pack(folder: Path) -> BundledImages:
     named = ("-f", str(listed))
     cut = ("--mode", "complete", "--volume-size", VOLUME, "--sign", str(private))
     with _connected(folder, chosen) as mirror:
-        told = succeed(mirror.run("images", "warm", *named, "--platform", "all"))
-        assert f"{len(chosen)} images are stored" in told
+        output = succeed(mirror.run("images", "warm", *named, "--platform", "all"))
+        assert f"{len(chosen)} images are stored" in output
         succeed(mirror.run("bundle", "create", "-o", f"{written}/", *named, *cut))
     shutil.copytree(written, disk)
     return BundledImages(disk, public, chosen)

@@ -42,14 +42,14 @@ def place_of(program: str) -> str:
 
 def missing(*programs: str, as_root: bool = False) -> str:
     """Say which of these programs are not here, and what would bring them; empty when all are."""
-    lacking = [
+    absent = [
         f"{name} (package {package})"
         for name, (path, package) in PLACES.items()
         if name in programs and not os.access(path, os.X_OK)
     ]
     if as_root and os.geteuid() != 0:
-        lacking.append("root")
-    return f"missing: {', '.join(lacking)}" if lacking else ""
+        absent.append("root")
+    return f"missing: {', '.join(absent)}" if absent else ""
 
 
 def build(program: str) -> str:

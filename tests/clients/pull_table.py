@@ -64,7 +64,9 @@ class PullTable:
 
     def print_table(self) -> list[str]:
         """Return the lines of the table."""
-        cells = [("upstream", "client", "told by", "images", "seconds", "answers of the mirror")]
+        cells = [
+            ("upstream", "client", "configured by", "images", "seconds", "answers of the mirror")
+        ]
         for (state, name, manner), row in self.rows.items():
             counts = sorted(row.answers.items())
             answers = ", ".join(f"{number} {origin}" for origin, number in counts)

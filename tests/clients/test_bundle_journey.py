@@ -103,9 +103,9 @@ def load(sent: BundledImages, folder: Path) -> MirrorProcess:
     )
     mirror.start("--offline")
     command = ("bundle", "import", str(sent.disk), "--config", str(mirror.config), "--json")
-    told = json.loads(succeed(run_program(*command)))
-    assert (told["whole"], told["signer"]) == (True, sent.key.name)
-    assert set(map(str, sent.images)) <= set(told["images"])
+    report = json.loads(succeed(run_program(*command)))
+    assert (report["whole"], report["signer"]) == (True, sent.key.name)
+    assert set(map(str, sent.images)) <= set(report["images"])
     return mirror
 
 

@@ -111,8 +111,8 @@ def test_what_is_of_docker_is_not_in_the_layout_for_others(sample: Sample, tmp_p
     shutil.copytree(sample.folder, layout)
     index = (layout / "index.json").read_text()
     (layout / "index.json").write_text(index.replace(f'"{HELLO_NAME}"', '"hello"'))
-    told = fails(["umoci", "stat", "--image", f"{layout}:hello"], tmp_path)
-    assert "vnd.docker.distribution.manifest" in told
+    complaint = fails(["umoci", "stat", "--image", f"{layout}:hello"], tmp_path)
+    assert "vnd.docker.distribution.manifest" in complaint
 
 
 def test_skopeo_reads_it_as_of_docker(sample: Sample, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_crane_pushes_one_image(
     target = f"{registry}/pushed/{sample.mode}:1"
     assert "tarball" in fails([crane, "push", str(sample.tar), target], tmp_path)
     said = fails([crane, "push", str(sample.single), f"{registry}.invalid/x:1"], tmp_path)
-    assert "tarball" not in said  # it was read; what lacks is the registry
+    assert "tarball" not in said  # it was read; only the registry is missing
 
 
 def test_oras_copies_out_of_the_folder(sample: Sample, oras: str, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def test_a_client_runs_what_it_pulled(puller: Puller, image: Image, pull: Pull) 
 
 
 def test_docker_runs_a_command_in_what_it_pulled(docker: Docker) -> None:
-    """`docker run` pulls by itself, and the shell in the image does what it is told."""
+    """`docker run` pulls the image by itself, and runs a command in it."""
     docker.forget()
     said = docker.docker("run", "--rm", docker.name_of(HELLO), "echo", "from inside")
     assert said.strip() == "from inside"

@@ -63,7 +63,7 @@ def test_the_fake_upstream_conforms(tmp_path: Path, say) -> None:
 @pytest.mark.timeout(700)
 @pytest.mark.usefixtures("conformance")
 def test_the_mirror_conforms(mirror, hub: FakeUpstream, tmp_path: Path, say) -> None:
-    """A mirror of an upstream that has the sample fails nothing, while it fills and from disk."""
+    """A mirror of the sample passes every test, both while it downloads and from its disk."""
     publish(hub)
     for heat in ("cold", "warm"):
         folder = tmp_path / heat

@@ -53,7 +53,7 @@ HERE = Repository("docker.io", "library/app")
 
 @dataclass
 class Site:
-    """A mirror over one store, on the loopback; its upstream gives nothing until told to."""
+    """A mirror over one store; its upstream sends nothing until the test allows it."""
 
     store: BlobReader
     kept: BlobStore
@@ -77,7 +77,7 @@ class Site:
 
 async def wait_until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 (nobody tells of it)
+        while not condition():  # noqa: ASYNC110 (nothing notifies the test)
             await asyncio.sleep(0.005)
 
 
@@ -226,7 +226,9 @@ async def test_a_served_blob_is_given_back(site: Site) -> None:
     await site.ask(("Range", "bytes=0-9"))
     async with asyncio.timeout(30):
         is_free = False
-        while not is_free:  # the client may be told of the end before the server is there
+        while (
+            not is_free
+        ):  # the client may have the last byte before the server has closed the blob
             with site.store.claim(DIGEST) as is_free:
                 await asyncio.sleep(0.005)
 

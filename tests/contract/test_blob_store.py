@@ -197,7 +197,7 @@ async def test_open_blob_has_its_bytes(store: Store, seal: Sealer) -> None:
         assert CONTENT[start:stop] == await read_body(body, start, stop)
 
 
-async def fill(store: Store, seal: Sealer) -> list[str]:
+async def adopt_many(store: Store, seal: Sealer) -> list[str]:
     """Adopt some blobs of both algorithms, and return their digests in the order of a scan."""
     parts = [seal(f"{number}".encode()) for number in range(6)]
     parts += [seal(f"{number}".encode(), "sha512") for number in range(3)]
@@ -208,13 +208,13 @@ async def fill(store: Store, seal: Sealer) -> list[str]:
 
 async def test_scan_is_in_the_order_of_digests(store: Store, seal: Sealer) -> None:
     """Blobs come in the order of their digests' text, whatever the order in which they came."""
-    ordered = await fill(store, seal)
+    ordered = await adopt_many(store, seal)
     assert [str(digest) async for digest, _ in store.scan()] == ordered
 
 
 async def test_scan_goes_on_after_a_digest(store: Store, seal: Sealer) -> None:
-    """What a scan has not told yet comes after any digest, be it here or not, without that one."""
-    ordered = await fill(store, seal)
+    """A scan that begins after a digest yields all later ones; the digest may be missing itself."""
+    ordered = await adopt_many(store, seal)
     absent = [str(Digest.of(f"absent {number}".encode())) for number in range(9)]
     for after in (*ordered, *absent, f"sha256:{'0' * 64}", f"sha512:{'f' * 128}"):
         found = [str(digest) async for digest, _ in store.scan(after)]
@@ -222,7 +222,7 @@ async def test_scan_goes_on_after_a_digest(store: Store, seal: Sealer) -> None:
 
 
 async def test_what_is_quarantined_is_not_here(store: Store, seal: Sealer) -> None:
-    """A blob that is quarantined is neither told of, nor listed, nor opened; the others are."""
+    """A quarantined blob has no size, is not listed, and cannot be opened; other blobs can."""
     kept, gone = seal(b"kept"), seal(b"gone")
     for part in (kept, gone):
         await store.adopt(part)

@@ -1,4 +1,4 @@
-"""Every `entrepot` command that the documents tell people to run exists, with its options."""
+"""Every `entrepot` command in the documents exists, with its options."""
 
 import re
 import shlex
@@ -55,7 +55,7 @@ def test_commands_in_documents_exist(page: str) -> None:
 
 def test_the_way_through_a_gap_has_every_command_of_bundles() -> None:
     """No command of `bundle` is left for people to find out about."""
-    told = "\n".join(list_commands("docs/airgap.md"))
+    listed = "\n".join(list_commands("docs/airgap.md"))
     names = CLI.get_command(CONTEXT, "bundle").commands
     assert names
-    assert [name for name in names if f"entrepot bundle {name} " not in told] == []
+    assert [name for name in names if f"entrepot bundle {name} " not in listed] == []

@@ -51,7 +51,7 @@ class World:
         self.tap.is_down = True
 
 
-def fill(tap: Tap, image: Image, signature: Image) -> MemorySource:
+def build_memory_source(tap: Tap, image: Image, signature: Image) -> MemorySource:
     """Make the fake in memory, with the content of the fake upstream on sockets."""
     manifest = parse_manifest(image.manifest, image.media_type)
     found: dict[str, Any] = {
@@ -75,7 +75,7 @@ async def world(request: pytest.FixtureRequest, hub: FakeUpstream) -> AsyncItera
     signature = hub.add_image(NAME, None, [b"signature"], subject=image)
     tap = Tap()
     if request.param == "memory":
-        yield World(fill(tap, image, signature), hub, image, tap)
+        yield World(build_memory_source(tap, image, signature), hub, image, tap)
         return
     settings = UpstreamSettings(endpoints=(hub.url,))
     async with open_client("docker.io", settings) as client:

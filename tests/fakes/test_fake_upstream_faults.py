@@ -98,13 +98,13 @@ def pull_within(hub: FakeUpstream, timeout: float) -> Answer:
     return ask(url, timeout=timeout, Authorization=get_token(hub, REPOSITORY))
 
 
-def test_lies_keep_the_length(hub, blob):
+def test_wrong_bytes_keep_the_length(hub, blob):
     """One byte of a blob or manifest is wrong, and the length is right."""
     hub.faults.add(Fault("blob", Lie(5)), Fault("manifest", Lie(-1)))
     body = ask(locate(hub, REPOSITORY, blob)).body
     assert [at for at, byte in enumerate(body) if byte != LAYER[at]] == [5]
-    lie, truth = (pull(hub, REPOSITORY, "manifests/latest").body for _ in range(2))
-    assert (lie[:-1], lie[-1] == truth[-1]) == (truth[:-1], False)
+    wrong, right = (pull(hub, REPOSITORY, "manifests/latest").body for _ in range(2))
+    assert (wrong[:-1], wrong[-1] == right[-1]) == (right[:-1], False)
 
 
 def test_bodies_without_end_or_length(hub, blob):

@@ -52,7 +52,7 @@ class HeldCommand:
 
     def join(self) -> tuple[int, str]:
         """Wait for its end; the exit code (negative when it was killed) and what it printed."""
-        told, complaint = self._process.communicate(timeout=60)
+        output, complaint = self._process.communicate(timeout=60)
         self._pipe.unlink()
         assert "Traceback" not in complaint, complaint
-        return self._process.returncode, told
+        return self._process.returncode, output

@@ -84,7 +84,7 @@ async def check(tmp_path: Path, number: int, good: Sequence[Path], bad: Sequence
 
 
 @pytest.mark.parametrize("count", FLIPS)
-async def test_every_flipped_byte_is_told(tmp_path: Path, count: int) -> None:
+async def test_every_flipped_byte_is_reported(tmp_path: Path, count: int) -> None:
     """Whichever byte of a bundle is wrong, verifying says so; importing takes nothing wrong."""
     async with open_source(tmp_path / "here") as here:
         whole = await write_bundle(here, NAMES)
@@ -108,7 +108,7 @@ async def test_every_flipped_byte_is_told(tmp_path: Path, count: int) -> None:
 
 
 @pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.programs)])
-async def test_every_end_before_the_end_is_told(tmp_path: Path, stride: int) -> None:
+async def test_every_early_end_is_reported(tmp_path: Path, stride: int) -> None:
     """A bundle that ends at any block is not whole, and what it has is imported."""
     async with open_source(tmp_path / "here") as here:
         whole = await write_bundle(here, NAMES)
@@ -149,8 +149,8 @@ async def test_each_volume_may_be_missing_or_damaged(tmp_path: Path) -> None:
             damaged[place] ^= 1
             bad = tmp_path / f"bad-{number}.tar"
             bad.write_bytes(damaged)
-            told = examine(bad)
-            assert isinstance(told, str) or not told.is_whole, place
+            found = examine(bad)
+            assert isinstance(found, str) or not found.is_whole, place
             verdict = examine(*others, bad)
             assert isinstance(verdict, Verdict)
             assert not verdict.is_whole, place

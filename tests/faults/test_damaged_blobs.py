@@ -52,7 +52,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredImages]:
     with FakeUpstream() as hub:
         images = [
             hub.add_image(
-                f"rot/i{number}",
+                f"damaged/i{number}",
                 "1",
                 [chance.randbytes(chance.randrange(1, 32 * KIB)) for _ in range(LAYERS)],
             )
@@ -147,19 +147,42 @@ def test_offline_a_damaged_blob_is_not_there(
 
     refused = {layer: answer for layer, answer in answers.items() if answer.status != 200}
     assert refused.keys() == damaged
-    assert set(map(tell, refused.values())) == {(404, "BLOB_UNKNOWN")}
+    assert set(map(read_error, refused.values())) == {(404, "BLOB_UNKNOWN")}
     assert len(copied.hub.journal) == 0
 
 
-def tell(answer: Answer) -> tuple[int, str]:
+def read_error(answer: Answer) -> tuple[int, str]:
     return answer.status, answer.code
+
+
+@pytest.mark.parametrize("is_offline", [False, True])
+def test_a_damaged_blob_that_the_disk_does_not_move_is_not_served(
+    copied: StoredImages, make_mirror: MirrorMaker, is_offline: bool
+) -> None:
+    """A blob whose bytes changed is missing for all workers once that is known.
+
+    The disk refuses to move its file into quarantine, because there is no such folder.
+    """
+    image = copied.images[0]
+    layer = max(image.layers, key=lambda each: image.sizes[each])
+    overwrite(blob_file(copied.data, layer), lambda content: content.__setitem__(0, content[0] ^ 1))
+    mirror = open_mirror(make_mirror, copied, offline=is_offline)
+    (copied.data / "quarantine").rmdir()
+    (copied.data / "quarantine").write_bytes(b"")
+    assert mirror.run("cache", "audit").returncode == 1
+    assert blob_file(copied.data, layer).exists()
+
+    answers = [pull_blob(mirror, image, layer) for _ in range(5)]
+
+    assert {answer.status for answer in answers} == {404 if is_offline else 200}
+    assert copied.hub.journal.blob_fetches(layer) == (not is_offline)
 
 
 @pytest.mark.parametrize("is_offline", [False, True])
 def test_a_pull_notices_a_truncated_blob(
     copied: StoredImages, make_mirror: MirrorMaker, is_offline: bool
 ) -> None:
-    """Half a file is set aside by the pull that meets it, without any audit."""
+    """A pull moves a file that was cut in half to quarantine; no audit is needed."""
     image = copied.images[0]
     layer = max(image.layers, key=lambda each: image.sizes[each])
     half = image.sizes[layer] // 2

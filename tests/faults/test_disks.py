@@ -87,7 +87,7 @@ def pull(layer: LargeLayer, mirror: MirrorProcess, count: int) -> list[Pull]:
 
 
 @pytest.mark.parametrize("connections", [4, 1])
-def test_a_disk_that_fills_up_costs_no_client_its_blob(
+def test_a_disk_that_becomes_full_costs_no_client_its_blob(
     hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, small_disk: Path, connections: int
 ) -> None:
     """A blob that does not fit is passed through; when there is space again it is stored."""
@@ -200,7 +200,7 @@ def pull_while_full(
             for layer in large
         ]
         parts = [layer.part(mirror) for layer in large]
-        wait_until(lambda: all(part.exists() for part in parts), "all fills have begun")
+        wait_until(lambda: all(part.exists() for part in parts), "all downloads have begun")
         with kept_full(mirror.data / "filler"):
             pull_small(mirror, small)
             hub.rate = None

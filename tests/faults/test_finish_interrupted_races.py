@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from registry.catalog.damage import DamageCatalog
 from registry.catalog.database import Database
 from registry.catalog.usage import UsageCatalog
 from registry.content.content import Content
+from registry.content.damage import DamagedBlobs
 from registry.content.eviction import Evictor
 from registry.content.space import Space
 from registry.errors import UpstreamError
@@ -25,21 +27,21 @@ from registry.tasks import Tasks
 from tests.fakes.source import MemorySource, Tap
 
 REPOSITORY = Repository("docker.io", "library/a")
-CONTENT = b"what is doomed, and wanted again" * 30
+CONTENT = b"deleted, and downloaded again" * 30
 DIGEST = Digest.of(CONTENT)
 SIZE = len(CONTENT)
 LIMIT = 10 * SIZE
-FIRST = Digest.parse("sha256:" + 64 * "0")  # its turn comes before
+FIRST = Digest.parse("sha256:" + 64 * "0")  # the first in the order of digests
 Step = Callable[[], Awaitable[object]]
 
 
-class Meanwhile(UsageCatalog):
+class InterruptedCatalog(UsageCatalog):
     """A catalog in which another process acts just before the background process does."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self.before_deletion: Step | None = None
-        self.before_settle: Step | None = None
+        self.before_release: Step | None = None
 
     async def mark_deleted(self, digest: Digest) -> None:
         step, self.before_deletion = self.before_deletion, None
@@ -47,8 +49,8 @@ class Meanwhile(UsageCatalog):
             await step()
         await super().mark_deleted(digest)
 
-    async def settle(self, digest: Digest, size: int) -> int:
-        step, self.before_settle = self.before_settle, None
+    async def release_reservation(self, digest: Digest, size: int) -> int:
+        step, self.before_release = self.before_release, None
         if step is not None:
             await step()
         return await super().release_reservation(digest, size)
@@ -60,13 +62,14 @@ class Site:
     def __init__(self, folder: Path, database: Database) -> None:
         paths = open_folder(folder)
         self.successor: PartialWriter | None = None
-        self.background, self.others = Meanwhile(database), UsageCatalog(database)
+        self.background, self.others = InterruptedCatalog(database), UsageCatalog(database)
         self.store, self.ingests = DiskStore(paths.blobs, paths.quarantine), Ingests(paths.ingests)
-        self.room = Space(
+        damaged = DamagedBlobs(DamageCatalog(database), self.store)
+        self.space = Space(
             self.background,
             self.store,
             self.ingests,
-            Evictor(self.background, self.store, self.ingests, Metrics()),
+            Evictor(self.background, self.store, self.ingests, damaged, Metrics()),
             ExclusiveLocks(paths.locks),
             folder=paths.root,
             storage=StorageSettings(limit=LIMIT, reserve=0),
@@ -75,12 +78,12 @@ class Site:
         )
 
     async def mark_deleting(self, digest: Digest, size: int) -> None:
-        """Leave what an eviction leaves between its two steps: its file is gone, its row is not."""
+        """Leave what a crash in an eviction leaves: the file is deleted, and a row says so."""
         await self.others.record(digest, size, 0.0)
         await self.others.mark_deleting(digest)
 
     async def succeed(self) -> None:
-        """Take the part and be given room for all of it; or wait, while somebody has the part."""
+        """Become the next writer and reserve all bytes; do nothing while the file has a writer."""
         writer = None if self.successor else self.ingests.take(DIGEST)
         if writer is not None:
             self.successor = writer
@@ -97,13 +100,13 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
             opened.successor.close()
 
 
-async def test_mending_spares_a_blob_that_has_just_come_back(site: Site) -> None:
-    """A blob that is evicted and downloaded again during the repair keeps its file and its row."""
+async def test_a_blob_that_was_stored_again_stays(site: Site) -> None:
+    """A blob that is downloaded again while its deletion is completed keeps its file and row."""
     await site.mark_deleting(FIRST, 1)
     await site.mark_deleting(DIGEST, SIZE)
     writers = []
 
-    async def come_back() -> None:
+    async def download_again() -> None:
         await site.others.mark_deleted(DIGEST)
         await site.others.reserve(DIGEST, SIZE, LIMIT)
         writer = site.ingests.take(DIGEST)
@@ -112,9 +115,9 @@ async def test_mending_spares_a_blob_that_has_just_come_back(site: Site) -> None
         writer.append([CONTENT])
         await site.store.adopt(writer.seal())
 
-    site.background.before_deletion = come_back
-    await site.room.finish_interrupted()
-    await site.others.record(DIGEST, SIZE, 1.0)  # what the fill does next
+    site.background.before_deletion = download_again
+    await site.space.finish_interrupted()
+    await site.others.record(DIGEST, SIZE, 1.0)  # the next step of the download
     writers.pop().close()
 
     assert site.others.find_size(DIGEST) == SIZE
@@ -122,44 +125,46 @@ async def test_mending_spares_a_blob_that_has_just_come_back(site: Site) -> None
     assert site.others.used() == SIZE
 
 
-async def test_mending_takes_no_promise_back_from_a_living_fill(site: Site) -> None:
-    """A fill that goes on with a part left by the dead has all the room that it asked for."""
+async def test_a_new_writer_keeps_its_reservation(site: Site) -> None:
+    """A writer that continues the file of a dead process keeps the space that it reserved."""
     dead = site.ingests.take(DIGEST)
     assert dead is not None
     await site.others.reserve(DIGEST, SIZE, LIMIT)
     dead.append([CONTENT[: SIZE // 3]])
     dead.close()
 
-    site.background.before_settle = site.succeed
-    await site.room.finish_interrupted()
+    site.background.before_release = site.succeed
+    await site.space.finish_interrupted()
+    assert site.background.before_release is None
     await site.succeed()
 
     assert site.others.used() == SIZE
 
 
-async def test_a_fill_that_gives_up_takes_nothing_from_its_successor(site: Site) -> None:
-    """A writer that takes over a partial file keeps its reservation when the former one settles."""
+async def test_a_failed_download_leaves_the_reservation_of_the_next(site: Site) -> None:
+    """A writer that takes over a partial file keeps its reservation when the former one ends."""
     tap = Tap()
     tap.give(SIZE // 3)
     source = MemorySource(tap, blobs={(REPOSITORY.name, str(DIGEST)): CONTENT})
     async with Tasks() as tasks:
-        content = Content(site.store, site.store, site.ingests, site.room)
+        content = Content(site.store, site.store, site.ingests, site.space)
         downloads = Downloads(content, tasks, lambda: 0.0)
         download, _ = downloads.join(DownloadRequest(REPOSITORY, DIGEST, SIZE, source, 1))
         await download.started()
-        site.background.before_settle = site.succeed
+        site.background.before_release = site.succeed
         tap.cut()
         with pytest.raises(UpstreamError):
             await download.ended()
+    assert site.background.before_release is None
     await site.succeed()
 
     assert site.others.used() == SIZE
 
 
-async def test_room_that_the_dead_were_promised_is_room(site: Site) -> None:
+async def test_unused_reserved_space_is_free_for_the_next_download(site: Site) -> None:
     """Space that a download reserved and did not use goes to the next download at once."""
     await site.others.reserve(FIRST, LIMIT - SIZE, LIMIT)
 
-    await site.room.reserve(DIGEST, 2 * SIZE)
+    await site.space.reserve(DIGEST, 2 * SIZE)
 
     assert site.others.used() == 2 * SIZE

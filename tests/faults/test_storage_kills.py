@@ -93,13 +93,13 @@ def measure_files(data: Path) -> int:
 
 def is_interrupted(command: HeldCommand) -> bool:
     """Return whether a command was killed; otherwise it has ended, and found nothing wrong."""
-    code, told = command.join()
+    code, output = command.join()
     if code < 0:
         return True
-    assert code in (0, 1), told
+    assert code in (0, 1), output
     if command.name == "cache audit":
-        found = json.loads(told)
-        assert (found["damaged"], found["missing"]) == ([], []), told
+        found = json.loads(output)
+        assert (found["damaged"], found["missing"]) == ([], []), output
     return False
 
 

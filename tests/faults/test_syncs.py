@@ -46,15 +46,15 @@ def find(calls: list[Call], names: frozenset[str], path: str | Path) -> list[Cal
 
 def assert_durable(calls: list[Call], path: Path) -> Call:
     """All of it was written, synced, then renamed, and then its folder was synced; that sync."""
-    told = "\n".join(map(str, calls))
+    listing = "\n".join(map(str, calls))
     rename = find_rename(calls, path)
     former = rename.paths[0]
     written = max(each.ended for each in find(calls, WRITES, former))
     synced = [each for each in find(calls, SYNCS, former) if each.began > written]
-    assert synced, f"never synced:\n{told}"
-    assert synced[0].ended < rename.began, f"renamed before it was synced:\n{told}"
+    assert synced, f"never synced:\n{listing}"
+    assert synced[0].ended < rename.began, f"renamed before it was synced:\n{listing}"
     named = [each for each in find(calls, SYNCS, path.parent) if each.began > rename.ended]
-    assert named, f"its folder was never synced after the rename:\n{told}"
+    assert named, f"its folder was never synced after the rename:\n{listing}"
     return named[0]
 
 

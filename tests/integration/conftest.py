@@ -57,7 +57,7 @@ def place(
 ) -> Iterator[str]:
     """The URL of an upstream behind `doubting_mirror` that no other test uses.
 
-    Whatever a test does to `shared_hub` is mended after it.
+    After each test, `shared_hub` is restored.
     """
     shared_hub.journal.clear()
     yield f"{doubting_mirror.url}/v2/u{next(numbers)}.test"

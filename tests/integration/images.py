@@ -94,8 +94,8 @@ def read_sizes(*images: Image) -> dict[str, int]:
 
 def warm(mirror: MirrorProcess, *arguments: str, code: int = 0) -> dict[str, Any]:
     """Return the JSON of `images warm`: its images by name, and the whole document."""
-    told = run_json(mirror, "images", "warm", "--platform", "amd64", *arguments, code=code)
-    return {each["image"]: each for each in told["images"]} | {"": told}
+    report = run_json(mirror, "images", "warm", "--platform", "amd64", *arguments, code=code)
+    return {each["image"]: each for each in report["images"]} | {"": report}
 
 
 def is_warm(mirror: MirrorProcess, *images: Image) -> bool:

@@ -26,7 +26,7 @@ async def make_bundle(path: Path) -> tuple[str, ...]:
     return ("bundle", "import", str(path / "b.tar"), "--config", str(config), "--need")
 
 
-async def test_a_need_that_still_lacks_stays(tmp_path: Path) -> None:
+async def test_a_need_with_missing_blobs_stays(tmp_path: Path) -> None:
     """It is said that it does, until its blobs are here."""
     command, need = await make_bundle(tmp_path), tmp_path / "need.json"
     need.write_bytes(write_need(ID, [OTHER], LACKS))

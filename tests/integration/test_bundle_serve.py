@@ -125,8 +125,8 @@ async def test_volumes_are_served(site: Site) -> None:
         assert LAYER[200_000:300_001] in ranges.body
 
 
-async def test_what_some_volumes_lack_is_told(site: Site) -> None:
-    """A server of nothing does not start; of some images it says which volumes and bytes lack."""
+async def test_missing_volumes_are_reported(site: Site) -> None:
+    """A server without any image does not start; else it prints the missing volumes and bytes."""
     planned, _ = await site.pack()
     first, *others = await write_volumes(site.filled, planned, site.folder, 256 * 1024)
     numbers = ", ".join(str(n) for n in range(2, len(others) + 2))
@@ -143,7 +143,7 @@ async def test_what_some_volumes_lack_is_told(site: Site) -> None:
 
 
 async def test_an_image_that_is_not_whole_is_not_served(site: Site) -> None:
-    """What leaves out layers gives a name to nothing that lacks them, and says so."""
+    """An image whose layers are omitted gets no name, and the server says so."""
     _, path = await site.pack(have=True)
     with site.serve(path) as served:
         assert fetch(f"{served.url}/v2/library/app/manifests/1").status == 404
@@ -258,7 +258,7 @@ async def test_probes_and_metrics_are_there(site: Site) -> None:
         assert b"entrepot_requests_total" in ask(f"{served.console}/metrics").body
 
 
-async def test_clients_are_told_how(site: Site) -> None:
+async def test_the_server_prints_how_to_configure_clients(site: Site) -> None:
     """What is printed can be pasted: it names the address and every registry inside."""
     _, path = await site.pack()
     with site.serve(path) as served:

@@ -1,4 +1,4 @@
-"""What is told of volumes and of files that are damaged, in the order in which it matters."""
+"""Messages about damaged volumes and files: the most important message comes first."""
 
 import asyncio
 import os
@@ -38,7 +38,7 @@ async def test_a_volume_is_verified_alone(tmp_path: Path) -> None:
 
 
 async def test_a_volume_from_a_pipe_is_not_called_damaged(tmp_path: Path) -> None:
-    """Its parts lie where a stream cannot go back to: that is said, with the cure."""
+    """A stream cannot go back to the parts of a volume: the message says so, and what to do."""
     async with open_filled(tmp_path / "here") as here:
         await here.put_image(APP, [os.urandom(200_000)])
         first, *_ = await write_volumes(here, [APP], tmp_path, 96 * 1024)
@@ -56,7 +56,7 @@ async def test_a_volume_from_a_pipe_is_not_called_damaged(tmp_path: Path) -> Non
 
 
 async def test_a_part_alone_is_not_proven_by_the_signature(tmp_path: Path) -> None:
-    """What a signed volume alone shows of a part is said as the format has it."""
+    """The signature does not cover the parts in one volume, and `verify` says so."""
     async with open_filled(tmp_path / "here") as here:
         await here.put_image(APP, [os.urandom(200_000)])
         _, second, *_ = await write_volumes(here, [APP], tmp_path, 96 * 1024)
@@ -90,7 +90,7 @@ async def test_a_file_that_was_cut_off_says_where_once(tmp_path: Path, is_known:
 
 
 async def test_a_volume_without_its_beginning_is_no_bundle(tmp_path: Path) -> None:
-    """Nothing is called missing: the one thing that is wrong is said, and what to do."""
+    """The message names the damage and what to do; no blob is called missing."""
     async with open_filled(tmp_path / "here") as here:
         await here.put_image(APP, [os.urandom(200_000)])
         first, *others = await write_volumes(here, [APP], tmp_path, 96 * 1024)
@@ -110,7 +110,7 @@ async def test_a_volume_without_its_beginning_is_no_bundle(tmp_path: Path) -> No
 
 
 async def test_a_bundle_without_its_beginning_is_read_on(tmp_path: Path) -> None:
-    """What is wrong as a whole comes first, and what follows it is used."""
+    """The damage of the beginning is printed first, and the images after it are imported."""
     raw = bytearray(await make_bundle(tmp_path / "here", BASE))
     raw[5] ^= 1
     (tmp_path / "b.tar").write_bytes(raw)
@@ -122,7 +122,7 @@ async def test_a_bundle_without_its_beginning_is_read_on(tmp_path: Path) -> None
 
 
 async def test_volumes_one_by_one_fit_where_all_of_it_fits(tmp_path: Path) -> None:
-    """What came of a blob is not asked room for twice; and each volume tells what is new."""
+    """Stored parts of a blob reserve no space again; each dry run says how many bytes are new."""
     async with open_filled(tmp_path / "here") as here:
         await here.put_image(APP, [os.urandom(3_000_000), LAYER])
         volumes = await write_volumes(here, [APP], tmp_path, 1_100_000)
@@ -139,8 +139,8 @@ async def test_volumes_one_by_one_fit_where_all_of_it_fits(tmp_path: Path) -> No
     assert "not given" not in again
 
 
-async def test_what_lacks_of_a_cut_blob_is_told(tmp_path: Path) -> None:
-    """In bytes as people read them, with what was kept, and the volumes not among those given."""
+async def test_the_missing_bytes_of_a_cut_blob_are_printed(tmp_path: Path) -> None:
+    """The command prints the missing bytes, the kept bytes, and the volumes that were not given."""
     async with open_filled(tmp_path / "here") as here:
         await here.put_image(APP, [os.urandom(3_000_000)])
         volumes = await write_volumes(here, [APP], tmp_path, 1_100_000)

@@ -65,15 +65,15 @@ def test_stats_are_what_is_on_disk(shared_mirror: MirrorProcess, shared_hub: Fak
     assert facts["use"]["pinned"] == image.total + len(image.manifest)
     assert facts["images"] == len(ask(shared_mirror.data, "SELECT * FROM tags"))
     assert (plain.returncode, plain.stderr) == (0, "")
-    told = {line.split()[0]: line for line in plain.stdout.splitlines()}
-    assert told.keys() >= {"used", "blobs", "pinned", "downloading", "free", "images"}
-    assert " of 50 GiB " in told["used"]
+    rows = {line.split()[0]: line for line in plain.stdout.splitlines()}
+    assert rows.keys() >= {"used", "blobs", "pinned", "downloading", "free", "images"}
+    assert " of 50 GiB " in rows["used"]
 
 
 def test_evicting_begins_with_the_longest_unused(
     make_mirror: MirrorMaker, hub: FakeUpstream
 ) -> None:
-    """The blobs that were not pulled for longest are deleted, as the dry run said."""
+    """The blobs that were not pulled for the longest time are deleted, as the dry run said."""
     mirror = make_mirror({"storage": {"limit": LIMIT, "reserve": 0}})
     images = [hub.add_image(f"cold/i{n}", "1", [make_layer(n, SIZE)]) for n in range(3)]
     keep(mirror, *images)

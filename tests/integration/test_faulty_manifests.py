@@ -80,17 +80,17 @@ def test_a_manifest_under_a_wrong_digest_is_refused(
     doubting_mirror: MirrorProcess, shared_hub: FakeUpstream, spoil: Callable[..., None]
 ) -> None:
     """Bytes that contradict the digest in the upstream's own header reach no client."""
-    image = shared_hub.add_image("team/lying", "1", [b"lying"])
-    assert fetch(f"{doubting_mirror.url}/v2/team/lying/manifests/1").body == image.manifest
+    image = shared_hub.add_image("team/wrong", "1", [b"wrong"])
+    assert fetch(f"{doubting_mirror.url}/v2/team/wrong/manifests/1").body == image.manifest
     wrong = "sha256:" + "e" * 64
-    for repository in ("team/lying", "team/lying-cold"):
+    for repository in ("team/wrong", "team/wrong-cold"):
         spoil(repository, write(IMAGE), OCI, claimed=wrong)
 
-    stale = fetch(f"{doubting_mirror.url}/v2/team/lying/manifests/1")
+    stale = fetch(f"{doubting_mirror.url}/v2/team/wrong/manifests/1")
 
     assert (stale.status, stale.origin, stale.body) == (200, "stale", image.manifest)
-    assert fetch(f"{doubting_mirror.url}/v2/team/lying-cold/manifests/1").status == 502
-    assert fetch(f"{doubting_mirror.url}/v2/team/lying-cold/manifests/{wrong}").status == 502
+    assert fetch(f"{doubting_mirror.url}/v2/team/wrong-cold/manifests/1").status == 502
+    assert fetch(f"{doubting_mirror.url}/v2/team/wrong-cold/manifests/{wrong}").status == 502
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_warming_makes_the_data_folder(config: Path, hub: FakeUpstream) -> None:
 
 
 def test_what_only_tries_makes_none(config: Path, bundle: Path) -> None:
-    """It is told what would be done, and the disk is as before; what lists has nothing to list."""
+    """A dry run prints what would be done and changes nothing; lists are empty."""
     tried = run(config, "bundle", "import", str(bundle), "--dry-run")
     assert tried.returncode == 0, tried.stderr
     assert f"would be imported: {APP}\n" in tried.stdout

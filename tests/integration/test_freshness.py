@@ -70,9 +70,9 @@ def test_many_clients_cost_one_head(
     make_mirror: MirrorMaker, hub: FakeUpstream, note: Callable[[str], None]
 ) -> None:
     """Forty requests for a tag past its freshness, over two workers, cost one HEAD and no GET."""
-    image = hub.add_image("team/fresh", "crowd", [b"crowd"])
+    image = hub.add_image("team/fresh", "many", [b"many"])
     mirror = start(make_mirror, workers=2, fresh_for="4s")
-    urls = [f"{mirror.url}/v2/team/fresh/manifests/crowd"] * 40
+    urls = [f"{mirror.url}/v2/team/fresh/manifests/many"] * 40
     fetch_all(urls, at_once=20)
     age(4.2)
     hub.journal.clear()

@@ -43,8 +43,8 @@ def test_lists_show_what_is_stored(shared_mirror: MirrorProcess, shared_hub: Fak
     assert "1 of 2: linux/amd64" in lines[1]
     assert single["name"] == "docker.io/listed/whole:1.0"
     assert (single["size"], single["complete"]) == (whole.total + len(whole.manifest), True)
-    lacking = {each["platform"]: each["missing"] for each in multi["platforms"]}
-    assert lacking == {"linux/amd64": [], "linux/arm64": [arm.digest]}
+    absent = {each["platform"]: each["missing"] for each in multi["platforms"]}
+    assert absent == {"linux/amd64": [], "linux/arm64": [arm.digest]}
 
 
 def test_familiar_names_mean_full_ones(
@@ -112,7 +112,7 @@ def test_without_a_data_folder_nothing_is_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "message"),
     [
         ("pin", "would be pinned: docker.io/dry/pin:1"),
         ("unpin", "would be unpinned: docker.io/dry/unpin:1"),
@@ -121,7 +121,7 @@ def test_without_a_data_folder_nothing_is_made(tmp_path: Path) -> None:
     ],
 )
 def test_dry_runs_change_nothing(
-    shared_mirror: MirrorProcess, shared_hub: FakeUpstream, command: str, told: str
+    shared_mirror: MirrorProcess, shared_hub: FakeUpstream, command: str, message: str
 ) -> None:
     """With --dry-run a command says what it would do; no row and no file changes."""
     name = f"dry/{command}"
@@ -133,7 +133,7 @@ def test_dry_runs_change_nothing(
     result = shared_mirror.run("images", command, f"{name}:1", "--dry-run")
 
     assert (result.returncode, result.stderr) == (0, "")
-    assert told in result.stdout
+    assert message in result.stdout
     assert before == read_knowledge(shared_mirror.data)
 
 
@@ -156,13 +156,13 @@ def test_a_dry_run_foresees_what_removing_frees(
     assert removed["freed"] == sum(read_sizes(one, other).values())
 
 
-def test_a_pin_outlasts_a_storm(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+def test_pinned_images_are_not_evicted(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
     """A pinned image stays complete, however much is pulled beyond the limit."""
     mirror = make_mirror({"storage": {"limit": MIB, "reserve": 0}, "tags": {"fresh_for": "1h"}})
     pinned = hub.add_image("team/kept", "1", [make_layer(6, 150 * KIB), make_layer(7, 150 * KIB)])
     keep(mirror, pinned)
     assert mirror.run("images", "pin", "team/kept:1").stdout == "pinned: docker.io/team/kept:1\n"
-    others = [hub.add_image(f"storm/i{n}", "1", [make_layer(n, 200 * KIB)]) for n in range(8, 32)]
+    others = [hub.add_image(f"many/i{n}", "1", [make_layer(n, 200 * KIB)]) for n in range(8, 32)]
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda image: pull(mirror, image), others))

@@ -11,7 +11,7 @@ from tests.fakes.upstream import FakeUpstream, Fault, Lie
 from tests.harness.mirror import MirrorProcess
 from tests.integration.wire import fetch, fetch_all
 
-REPOSITORY = "library/mended"
+REPOSITORY = "library/interrupted"
 SIZE = 300_000  # bytes
 ABSENT = "sha256:" + "0" * 64
 

@@ -41,9 +41,10 @@ async def die(shared, number):
 configure_logs()
 signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
 pulls, console = socket.socketpair()
-lifeline, own_end = os.pipe()
+supervisor_pipe, own_end = os.pipe()
 folder = DataFolder(Path(sys.argv[1]))
-shared = SharedResources(Settings(), folder, pulls, console, Heartbeats(2), lifeline, folder.root)
+beats = Heartbeats(2)
+shared = SharedResources(Settings(), folder, pulls, console, beats, supervisor_pipe, folder.root)
 sys.exit(0 if Supervisor(die, lambda former: former, own_end).run(shared, 2) else 1)
 """
 
@@ -61,15 +62,17 @@ def shared(tmp_path: Path) -> Iterator[SharedResources]:
     """What a child would be handed, its sockets listening."""
     folder = open_folder(tmp_path / "data")
     (folder.root / "metrics").mkdir()
-    lifeline, own_end = os.pipe()
+    supervisor_pipe, own_end = os.pipe()
     settings = Settings(offline=True)
     with (
         socket.create_server(("127.0.0.1", 0)) as pulls,
         socket.create_server(("127.0.0.1", 0)) as console,
     ):
         metrics = folder.root / "metrics"
-        yield SharedResources(settings, folder, pulls, console, Heartbeats(1), lifeline, metrics)
-    os.close(lifeline)
+        yield SharedResources(
+            settings, folder, pulls, console, Heartbeats(1), supervisor_pipe, metrics
+        )
+    os.close(supervisor_pipe)
     os.close(own_end)
 
 

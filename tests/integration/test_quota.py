@@ -87,17 +87,17 @@ def pull(mirror: MirrorProcess, image: Image) -> bool:
 
 @pytest.mark.alone
 @pytest.mark.parametrize(("size", "seconds"), SIZES)
-def test_a_storm_stays_within_the_limit(
+def test_many_pulls_stay_within_the_limit(
     make_mirror: MirrorMaker,
     hub: FakeUpstream,
     note: Callable[[str], None],
     size: int,
     seconds: float,
 ) -> None:
-    """No sample is over the promise, no pull fails, and hits are nearly as many as can be."""
+    """The used bytes stay within the limit, no pull fails, and nearly all possible hits happen."""
     chance = random.Random(1)
     images = [
-        hub.add_image(f"storm/i{number}", "1", [chance.randbytes(size)]) for number in range(IMAGES)
+        hub.add_image(f"many/i{number}", "1", [chance.randbytes(size)]) for number in range(IMAGES)
     ]
     each = size + len(images[0].manifest) + images[0].sizes[images[0].config or ""]
     limit = IMAGES * each // TIMES
@@ -106,7 +106,7 @@ def test_a_storm_stays_within_the_limit(
     trace, ending = Trace(), threading.Event()
     weights = [1 / (number + 1) for number in range(IMAGES)]
 
-    def storm(seed: int) -> None:
+    def pull_at_random(seed: int) -> None:
         mine = random.Random(seed)
         while not ending.is_set():
             (number,) = mine.choices(range(IMAGES), weights)
@@ -114,7 +114,7 @@ def test_a_storm_stays_within_the_limit(
 
     samples = []
     with ThreadPoolExecutor(CLIENTS) as pool:
-        clients = [pool.submit(storm, seed) for seed in range(CLIENTS)]
+        clients = [pool.submit(pull_at_random, seed) for seed in range(CLIENTS)]
         until = time.monotonic() + seconds
         try:
             while time.monotonic() < until and not any(client.done() for client in clients):
@@ -149,7 +149,7 @@ def test_a_blob_that_never_fits_is_passed_through(
 
 
 def test_use_survives_a_kill(make_mirror: MirrorMaker, hub: FakeUpstream, tmp_path: Path) -> None:
-    """After kill -9 what is stored is still counted, and promises of the dead are taken back."""
+    """After kill -9 stored bytes are counted, and reservations of dead processes are released."""
     layer = random.Random(3).randbytes(MIB)
     first = hub.add_image("kill/first", "1", [layer])
     others = [

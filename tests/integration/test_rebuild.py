@@ -66,9 +66,9 @@ def test_known_images_are_known_again(
         mirror, [("1", index.manifest), *((m.digest, m.manifest) for m in members)]
     )
     assert {digest: fetch_blob(mirror, digest) for digest in blobs} == before
-    (told,) = mirror.events("catalog rebuilt")
-    assert (told["names"], told["lost"]) == (4, 0)
-    assert told["blobs"] == 3 + len(set(blobs))
+    (event,) = mirror.events("catalog rebuilt")
+    assert (event["names"], event["lost"]) == (4, 0)
+    assert event["blobs"] == 3 + len(set(blobs))
 
 
 def pull_all(mirror: MirrorProcess, wanted: list[tuple[str, bytes]]) -> int:
@@ -114,8 +114,8 @@ def test_a_recovery_that_was_cut_short_is_begun_again(
     migrate(mirror.data / "catalog.db")
     (mirror.data / "CATALOG-LOST").touch()
     mirror.start()
-    (told,) = mirror.events("catalog rebuilt")
-    assert (told["names"], told["pins"]) == (2, 1)
+    (event,) = mirror.events("catalog rebuilt")
+    assert (event["names"], event["pins"]) == (2, 1)
     assert not (mirror.data / "CATALOG-LOST").exists()
     listed = mirror.run("images", "ls", "--json")
     assert '"pins": ["docker.io/team/lost:1"]' in listed.stdout

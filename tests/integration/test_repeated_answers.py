@@ -80,8 +80,8 @@ def test_repeated_answers_look_like_first_ones(
     assert all(head == (answers[0][0], b"") for head in heads)
 
     def logged() -> list[str]:
-        told = [each for each in shared_mirror.events("request") if each["path"] == path]
-        return [f"{each['method']} {each['status']} {each['client']}" for each in told]
+        entries = [each for each in shared_mirror.events("request") if each["path"] == path]
+        return [f"{each['method']} {each['status']} {each['client']}" for each in entries]
 
     wanted = ["GET 200 127.0.0.1"] * 10 + ["HEAD 200 127.0.0.1"] * 10 + ["GET 304 127.0.0.1"]
     wait_until(lambda: logged() == wanted, "every request in the log")

@@ -27,7 +27,7 @@ ROUNDS = 2
 LONG_ENOUGH = 3.0  # seconds of pulls by all clients
 DEADLINE = 60.0  # seconds until the store must have been filled
 PAUSE = 0.05  # seconds of a client between two pulls: commands too need a core
-ROOM = {"storage": {"limit": 2 * MIB, "reserve": 0}, "tags": {"fresh_for": "1h"}}
+LIMITS = {"storage": {"limit": 2 * MIB, "reserve": 0}, "tags": {"fresh_for": "1h"}}
 SUM = """
     SELECT COALESCE(SUM(size), 0) FROM (SELECT size FROM blobs UNION ALL
         SELECT size FROM reservations UNION ALL SELECT size FROM doomed
@@ -44,7 +44,7 @@ def list_files(data: Path) -> dict[str, Path]:
 
 def assert_sound(data: Path) -> None:
     """What is recorded, what is counted, and what is on disk agree, every byte of it."""
-    wait_until(lambda: not ask(data, "SELECT * FROM reservations"), "all fills have ended")
+    wait_until(lambda: not ask(data, "SELECT * FROM reservations"), "all downloads have ended")
     assert ask(data, "SELECT bytes FROM usage") == ask(data, SUM)
     assert ask(data, "PRAGMA integrity_check") == [("ok",)]
     files = list_files(data)
@@ -74,17 +74,17 @@ def load(mirrors: tuple[MirrorProcess, ...], images: list[Image]) -> Iterator[li
         counts += [client.result() for client in clients]
 
 
-def make_storm(hub: FakeUpstream) -> list[Image]:
-    """Twice as much as fits, in images that share a layer."""
+def make_images(hub: FakeUpstream) -> list[Image]:
+    """Add images that share a layer, and are together twice as large as the limit."""
     base = make_layer(0, 100 * KIB)
-    return [hub.add_image(f"storm/i{n}", "1", [base, make_layer(n, 200 * KIB)]) for n in range(20)]
+    return [hub.add_image(f"many/i{n}", "1", [base, make_layer(n, 200 * KIB)]) for n in range(20)]
 
 
 def test_commands_beside_pulls(make_mirror: MirrorMaker, hub: FakeUpstream, tmp_path: Path) -> None:
     """While images are pulled and evicted, no command fails, and what they leave is sound."""
-    images = make_storm(hub)
+    images = make_images(hub)
     kept, removed = (hub.add_image(f"team/{n}", "1", [n.encode() * 9999]) for n in ("k", "r"))
-    mirror = make_mirror(ROOM)
+    mirror = make_mirror(LIMITS)
     keep(mirror, kept)
     assert mirror.run("images", "pin", "team/k:1").returncode == 0
 
@@ -95,8 +95,8 @@ def test_commands_beside_pulls(make_mirror: MirrorMaker, hub: FakeUpstream, tmp_
         result = mirror.run(*command)
         # A blob that a client reads just then stays, and evicting says so. An image that is evicted
         # just before it would be removed is gone, and removing says so.
-        told = ("being read", "it is not in this cache")[command[1] == "rm"]
-        is_well = not result.returncode or told in result.stderr
+        expected = ("being read", "it is not in this cache")[command[1] == "rm"]
+        is_well = not result.returncode or expected in result.stderr
         return [] if is_well else [f"{command}: {result.stderr or result.stdout}"]
 
     def keep_removing() -> list[str]:
@@ -138,9 +138,9 @@ def pair(make_mirror: MirrorMaker) -> Callable[..., Pair]:
 
 def count_answers(mirror: MirrorProcess) -> float:
     """How many pulls a mirror says that it has answered."""
-    told = fetch(f"{mirror.console}/metrics")
-    assert told.status == 200
-    return sum(float(each) for each in COUNTED.findall(told.body.decode()))
+    answer = fetch(f"{mirror.console}/metrics")
+    assert answer.status == 200
+    return sum(float(each) for each in COUNTED.findall(answer.body.decode()))
 
 
 def test_two_servers_fetch_once(pair: Callable[..., Pair], hub: FakeUpstream) -> None:
@@ -175,7 +175,7 @@ def test_a_server_takes_over_from_another_that_is_killed(
         ManyClients(layer.pull_manifest(first), layer.expected, 2) as lost,
         ManyClients(layer.pull_manifest(second), layer.expected, 2) as clients,
     ):
-        wait_until(lambda: layer.part(first).exists(), "the fill has begun")
+        wait_until(lambda: layer.part(first).exists(), "the download has begun")
         wait_until(lambda: layer.part(first).stat().st_size > 4 * MIB, "some of it is here")
         first.kill()
         seen = clients.join()
@@ -222,10 +222,10 @@ def frozen(*mirrors: MirrorProcess) -> Iterator[None]:
 
 def test_two_servers_share_one_limit(pair: Callable[..., Pair], hub: FakeUpstream) -> None:
     """However much both are asked for, together they never take more than is allowed."""
-    both = pair(ROOM)
+    both = pair(LIMITS)
     data, samples = both[0].data, []
 
-    with load(both, make_storm(hub)) as counts:
+    with load(both, make_images(hub)) as counts:
         began = time.monotonic()
         while time.monotonic() < began + LONG_ENOUGH or max(samples) <= MIB:
             assert time.monotonic() < began + DEADLINE, "the store is filled at some time"

@@ -169,9 +169,9 @@ def test_facts_of_the_data_folder_are_known(mirror: MirrorProcess) -> None:
 
 def test_pulls_are_known(mirror: MirrorProcess) -> None:
     """What clients pulled from version 0.1 can be asked for, by the names they used."""
-    told = mirror.run("images", "warm", "--pulled-since", "7d", "--explain").stdout
+    output = mirror.run("images", "warm", "--pulled-since", "7d", "--explain").stdout
 
-    assert all(name in told for name in ("app:1", "half:1", "old:3", "tool:2"))
+    assert all(name in output for name in ("app:1", "half:1", "old:3", "tool:2"))
 
 
 @pytest.mark.usefixtures("mirror")

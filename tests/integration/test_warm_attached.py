@@ -18,11 +18,11 @@ def test_what_refers_to_an_image_comes_along(make_mirror: MirrorMaker, hub: Fake
 
     bare = warm(mirror, "team/multi:1", "--no-attached")
     before = is_here(mirror, [sbom.digest])
-    told = warm(mirror, "team/multi:1")
+    report = warm(mirror, "team/multi:1")
     hub.stop()
 
     assert (bare["docker.io/team/multi:1"]["attached"], before) == (0, False)
-    assert told["docker.io/team/multi:1"]["attached"] == 2
+    assert report["docker.io/team/multi:1"]["attached"] == 2
     assert is_warm(mirror, index, amd, sbom, signature)
     assert not is_here(mirror, [arm.digest, other.digest])
     pull(mirror, sbom)

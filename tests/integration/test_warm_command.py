@@ -73,11 +73,11 @@ def test_one_that_fails_stops_no_other(
     result = shared_mirror.run("images", "warm", "-f", str(tmp_path / "images.txt"))
 
     assert (result.returncode, is_warm(shared_mirror, *good)) == (1, True)
-    told = result.stderr.splitlines()
-    assert any("partly/nosuch:1 failed: no manifest 1" in line for line in told)
-    assert f"  wanted by {tmp_path}/images.txt:2 for tests" in told
+    lines = result.stderr.splitlines()
+    assert any("partly/nosuch:1 failed: no manifest 1" in line for line in lines)
+    assert f"  wanted by {tmp_path}/images.txt:2 for tests" in lines
     assert "configured upstreams: docker.io" in result.stderr
-    assert told[-1] == "entrepot: 2 of 4 images failed"
+    assert lines[-1] == "entrepot: 2 of 4 images failed"
 
 
 def test_a_guess_that_is_not_found_is_no_failure(
@@ -135,14 +135,14 @@ def test_a_dry_run_changes_nothing(shared_mirror: MirrorProcess, shared_hub: Fak
     before = read_knowledge(shared_mirror.data)
     shared_hub.journal.clear()
 
-    told = warm(shared_mirror, "dried/known:1", "dried/new:1", "--dry-run")
+    report = warm(shared_mirror, "dried/known:1", "dried/new:1", "--dry-run")
 
-    assert told["docker.io/dried/known:1"]["estimate"] == {
+    assert report["docker.io/dried/known:1"]["estimate"] == {
         "min_requests": 0,
         "max_requests": 0,
         "missing_bytes": 0,
     }
-    assert told["docker.io/dried/new:1"]["estimate"] == {
+    assert report["docker.io/dried/new:1"]["estimate"] == {
         "min_requests": 1,
         "max_requests": 3,
         "missing_bytes": None,
@@ -167,7 +167,7 @@ def test_a_dry_run_adds_up(shared_mirror: MirrorProcess, shared_hub: FakeUpstrea
     ]
 
 
-def test_an_image_for_another_platform_is_told(
+def test_an_image_for_another_platform_is_reported(
     shared_mirror: MirrorProcess, shared_hub: FakeUpstream
 ) -> None:
     """An image without an index is downloaded for its own platform, with a remark."""
@@ -192,9 +192,9 @@ def test_an_interrupted_run_continues(make_mirror: MirrorMaker, hub: FakeUpstrea
     written, sent = measure_parts(mirror.data), hub.journal.bytes_sent(image.layers[0])
     hub.rate = None
 
-    told = warm(mirror, "large/app:1")
+    report = warm(mirror, "large/app:1")
 
-    assert told[""]["images"][0]["failures"] == []
+    assert report[""]["images"][0]["failures"] == []
     assert is_warm(mirror, image)
     # What was on its way to the killed one may still be counted after its end.
     assert hub.journal.bytes_sent(image.layers[0]) - sent <= 4 * MIB - written + 512 * KIB
@@ -221,8 +221,8 @@ def test_the_pull_limit_is_printed_and_kept(make_mirror: MirrorMaker, hub: FakeU
     assert result.stderr.count("and its pull limit has 0 left; try again in 6 h") == 2
     assert hub.journal.count("manifest", "GET") == 2
     hub.pulls_left = 50
-    told = warm(mirror, *names)
-    assert [each["estimate"]["min_requests"] for each in told[""]["images"]] == [0, 0, 1, 1]
+    report = warm(mirror, *names)
+    assert [each["estimate"]["min_requests"] for each in report[""]["images"]] == [0, 0, 1, 1]
 
 
 def test_what_was_pulled_is_a_source(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
@@ -290,7 +290,7 @@ def test_on_a_terminal_bars_show_downloads(make_mirror: MirrorMaker, hub: FakeUp
 def read_terminal(terminal: int) -> str:
     """Return what programs print on a terminal until the last of them has closed it."""
     shown = b""
-    with contextlib.suppress(OSError):  # how Linux tells of the end
+    with contextlib.suppress(OSError):  # Linux reports the end by this error
         while piece := os.read(terminal, 65_536):
             shown += piece
     os.close(terminal)

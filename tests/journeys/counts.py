@@ -1,4 +1,4 @@
-"""What is counted of a journey, and what is told of several of them."""
+"""What is counted of one journey, and the figures of several journeys."""
 
 from collections import Counter
 from collections.abc import Sequence

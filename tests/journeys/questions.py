@@ -19,8 +19,8 @@ Function = tuple[str, str]
 class Question:
     """A question, and the functions that answer it.
 
-    Only calls from another file count: what a file does for itself is its own affair. Where the
-    first argument holds a digest, calls are counted for each digest, and the largest count is told.
+    Only calls from another file count. If the first argument contains a digest, calls are counted
+    for each digest, and the result is the largest count.
     """
 
     title: str

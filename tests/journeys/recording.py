@@ -1,4 +1,4 @@
-"""A folder through which traced processes tell their calls, and hear which journey is going on."""
+"""A folder in which traced processes record their calls, and read which journey is running."""
 
 import json
 import os
@@ -19,7 +19,7 @@ STILL = 0.5  # seconds without a call after which a journey is over
 
 
 class Recording:
-    """Both ends of the folder: `number` and `tell` are the traced program's, the rest is ours."""
+    """The folder. The traced program uses `number` and `record`; the tests use the rest."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ class Recording:
         """The number of the journey; 0 while nothing is counted."""
         return int(NUMBER.unpack_from(self._page)[0])
 
-    def tell(self, number: int, call: Call) -> None:
+    def record(self, number: int, call: Call) -> None:
         """Append a call to the file of this process, in one write."""
         caller = (call.caller.path, call.caller.name) if call.caller else None
         digest = DIGEST.search(call.argument)
@@ -61,11 +61,11 @@ class Recording:
         return self.number()
 
     def await_stillness(self, pids: Collection[int], seconds: float) -> None:
-        """Wait until none of these processes has told a call for some time."""
+        """Wait until none of these processes has recorded a call for some time."""
         self._await_same(lambda: [path.stat().st_size for path in self._list_files(pids)], seconds)
 
     def await_no_news(self, pids: Collection[int], number: int, seconds: float) -> None:
-        """Wait until each process has told a call, and then none of a new kind for some time."""
+        """Wait until each process has recorded a call, and then no new kind for some time."""
         await_truth(lambda: all(self.read(number, [pid]) for pid in pids))
         self._await_same(lambda: len(set(self.read(number, pids))), seconds)
 

@@ -22,7 +22,7 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Site:
-    """A mirror that runs, its upstream, and what its processes tell.
+    """A running mirror, its upstream, and the recorded calls of its processes.
 
     `workers` are the processes that serve readers: only what these call is looked at.
     """

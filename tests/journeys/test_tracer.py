@@ -91,7 +91,7 @@ plain()
 
 
 class Toy:
-    """The program, and what the tracer tells of it."""
+    """The program, and the calls that the tracer records."""
 
     def __init__(self, folder: Path, program: ModuleType) -> None:
         self.program = program
@@ -191,7 +191,7 @@ def test_nothing_counts_without_a_journey(toy: Toy) -> None:
     assert toy.trace(toy.program.call_twice) == []
 
 
-def test_arguments_are_told_where_they_are_wanted(toy: Toy) -> None:
+def test_arguments_are_recorded_if_they_are_wanted(toy: Toy) -> None:
     """A question about one digest needs the first argument of the function that answers it."""
     toy.trace(toy.program.call_through_library)
 
@@ -221,7 +221,7 @@ def test_figures_are_what_they_are_called() -> None:
     assert draw(calls[:5]) == "  a.py:one\n    a.py:inside\n*   b.py:two  x 3\n"
 
 
-def test_comparing_tells_what_is_left() -> None:
+def test_comparing_prints_the_remaining_part() -> None:
     """A ratio below 1 means that there is less than before."""
     assert "| tag | files | 4 | 3 (3 to 5) | 0.75 |" in compare(
         {"tag": {"files": Spread(4, 4, 4)}}, {"tag": {"files": Spread(3, 3, 5)}}

@@ -32,7 +32,7 @@ def main() -> None:
     folder, _, _, module, *arguments = sys.argv[1:]
     recording = Recording(Path(folder))
     sys.argv = [module, *arguments]
-    Tracer(find_program(), recording.number, recording.tell, is_asked).install()
+    Tracer(find_program(), recording.number, recording.record, is_asked).install()
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 

@@ -78,21 +78,21 @@ class _Stack:
 
 
 class Tracer:
-    """Tells of each call while `journey` gives a number other than 0.
+    """Calls `record` for each call while `journey` returns a number other than 0.
 
-    `wants_argument` says of which functions the first argument is told as well.
+    `wants_argument` says of which functions the first argument is recorded too.
     """
 
     def __init__(
         self,
         folder: Path,
         journey: Callable[[], int],
-        tell: Callable[[int, Call], None],
+        record: Callable[[int, Call], None],
         wants_argument: Callable[[Place], bool] = lambda _: False,
     ) -> None:
         self._prefix = f"{folder}/"
         self._journey = journey
-        self._tell = tell
+        self._record = record
         self._wants_argument = wants_argument
         self._number = 0
         self._former: set[asyncio.Task[Any]] = set()
@@ -131,7 +131,7 @@ class Tracer:
         if stack is not None:
             argument = self._read_argument(frame) if self._wants_argument(known.place) else ""
             call = Call(stack.depth, stack.caller, known.place, argument, _is_in_loop())
-            self._tell(number, call)
+            self._record(number, call)
 
     def _look_up(self, frame: FrameType) -> _Stack | None:
         """Return who called; None where the call does not count."""

@@ -86,7 +86,7 @@ def _files(folder: Path) -> Iterator[Path]:
 def _shared_libraries(programs: Iterable[Path]) -> dict[str, Path]:
     """Where each library must be in the image, and where it is here.
 
-    All but the loader go to the C library's own folder, where the loader looks without being told.
+    All but the loader go to the C library's own folder, where the loader looks by default.
     """
     printed = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False)
     named = re.findall(r"(?:=>\s+|^\s+)(/\S+) \(0x", printed.stdout, re.MULTILINE)

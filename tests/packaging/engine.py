@@ -56,8 +56,8 @@ class Engine:
 
 def missing() -> list[str]:
     """Return what is missing on this machine to run an engine."""
-    lacking = [name for name in NEEDED if shutil.which(name) is None]
-    return lacking if os.geteuid() == 0 else ["root", *lacking]
+    absent = [name for name in NEEDED if shutil.which(name) is None]
+    return absent if os.geteuid() == 0 else ["root", *absent]
 
 
 def finished(

@@ -84,14 +84,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 def compose_command() -> list[str]:
     """Compose, or a skip that names what is missing; in CI a failure."""
-    lacking = engine.missing()
+    not_found = engine.missing()
     try:
-        command = compose_program.command() if not lacking else []
+        command = compose_program.command() if not not_found else []
     except GoMissing as absent:
-        lacking = [str(absent)]
-    if not lacking:
+        not_found = [str(absent)]
+    if not not_found:
         return command
-    reason = f"needed for a Docker engine of our own: {', '.join(lacking)}"
+    reason = f"needed for a Docker engine of our own: {', '.join(not_found)}"
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)

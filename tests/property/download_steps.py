@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 SIZES = (0, 1, 2, 1000, 150_000, 2_200_000)
-MOODS = ("honest", "honest", "lying", "lying", "down", "ending early")
+MOODS = ("honest", "honest", "wrong bytes", "wrong bytes", "down", "ending early")
 share = st.integers(0, 16)
 
 
@@ -27,6 +27,6 @@ ACTIONS = st.one_of(
     choose("start_process"),
     choose("kill", share, st.integers(0, 8), share),
     choose(
-        "spoil", st.sampled_from(["refuse", "short", "full", "mended"]), st.integers(1, 5), share
+        "spoil", st.sampled_from(["refuse", "short", "full", "repaired"]), st.integers(1, 5), share
     ),
 )

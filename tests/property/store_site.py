@@ -104,15 +104,15 @@ class Process:
         self._clock = clock
 
     async def put(self, image: Image) -> None:
-        """Have an image stored, as a client does that asks for all of it."""
+        """Store an image, as if a client had pulled all of it."""
         manifest = image.manifest
         await self.content.manifests.keep(image.repository, manifest, image.tag, self._clock())
         for layer in image.layers:
-            with suppress(StoreError):  # no room: the client gets it all the same
-                await self.fill(layer, len(layer))
+            with suppress(StoreError):  # no space: the client gets the blob in spite of it
+                await self.store_blob(layer, len(layer))
 
-    async def fill(self, content: bytes, stop: int) -> None:
-        """Fill a blob; one that has more than `stop` bytes breaks off there."""
+    async def store_blob(self, content: bytes, stop: int) -> None:
+        """Store a blob; after `stop` bytes the download breaks off."""
         digest = Digest.of(content)
         if await self.handles.store.stat(digest) is not None:
             return

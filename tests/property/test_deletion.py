@@ -142,7 +142,7 @@ def test_a_removal_takes_what_nothing_else_needs(site: Site, world: World, tags:
     needed = world.needed_by(remaining)
     assert removal.blobs.keys().isdisjoint(needed)
     freed = world.needed_by({(HERE, digest) for digest in removal.manifests}) - needed
-    not_removed = set(MANIFESTS) - removal.manifests  # promised by an index, and held by nobody
+    not_removed = set(MANIFESTS) - removal.manifests  # listed by an index, and of no repository
     assert removal.blobs == {
         digest: world.stored[digest] for digest in freed - not_removed if digest in world.stored
     }

@@ -1,4 +1,4 @@
-"""Stories that once ended badly, or that chance tells rarely, on the machine of downloads."""
+"""Sequences of steps that once failed, or that hypothesis rarely draws, for downloads."""
 
 from typing import Any
 
@@ -13,24 +13,24 @@ STORIES: dict[str, tuple[dict[str, Any], Story]] = {
     "a follower's wrong beginning is not continued with right bytes": (
         {"size": 150_000, "tells_size": False, "processes": 2},
         [
-            ("behave", "lying", 0),
+            ("behave", "wrong bytes", 0),
             ("join", 0, WHOLE, None, 8),
             ("join", 1, WHOLE, None, 0),
             ("behave", "honest", 0),
             ("give", 16),
         ],
     ),
-    "a lying upstream behind a full disk is passed through without its last byte": (
+    "wrong bytes beside a full disk are passed through without the last byte": (
         {"size": 150_000, "tells_size": True, "processes": 1},
         [
             ("spoil", "full", 1, 0),
-            ("behave", "lying", 0),
+            ("behave", "wrong bytes", 0),
             ("join", 0, WHOLE, None, 16),
             ("behave", "honest", 0),
             ("join", 0, WHOLE, None, 16),
         ],
     ),
-    "a disk that fills up in the middle costs no reader its blob": (
+    "a disk that becomes full in the middle costs no reader its blob": (
         {"size": 150_000, "tells_size": True, "processes": 2},
         [
             ("join", 0, WHOLE, None, 8),

@@ -53,7 +53,7 @@ class DownloadsMachine(RuleBasedStateMachine):
         self.processes: list[Process] = []
         self.dead: list[Process] = []
         self.mood = "honest"
-        self.ever_lied = self.ever_refused = False
+        self.ever_wrong = self.ever_refused = False
         self.lost = 0
 
     @initialize(
@@ -168,9 +168,9 @@ class DownloadsMachine(RuleBasedStateMachine):
         self.give(count)
 
     def apply_mood(self) -> None:
-        self.ever_lied |= self.mood in ("lying", "ending early")
+        self.ever_wrong |= self.mood in ("wrong bytes", "ending early")
         for process in self.processes:
-            process.tap.is_lying = self.mood == "lying"
+            process.tap.is_lying = self.mood == "wrong bytes"
             process.tap.is_down = self.mood == "down"
             process.tap.ends_early = self.mood == "ending early"
             process.tap.stir()
@@ -209,19 +209,19 @@ class DownloadsMachine(RuleBasedStateMachine):
 
     @invariant()
     def laws_hold(self) -> None:
-        self.readers_get_the_truth()
-        self.no_reader_holds_a_whole_lie()
+        self.readers_get_right_bytes()
+        self.no_reader_has_a_complete_wrong_blob()
         self.clean_ends_are_whole()
         self.stored_blobs_are_right()
         self.every_byte_came_once()
 
-    def readers_get_the_truth(self) -> None:
+    def readers_get_right_bytes(self) -> None:
         for reader in self.readers:
-            if not self.ever_lied:
+            if not self.ever_wrong:
                 expected = self.content[reader.start : reader.start + len(reader.got)]
                 assert expected == reader.got, "not a prefix of what was asked for"
 
-    def no_reader_holds_a_whole_lie(self) -> None:
+    def no_reader_has_a_complete_wrong_blob(self) -> None:
         for reader in self.readers:
             is_all = reader.start == 0 and len(reader.got) >= len(self.content)
             assert not is_all or self.content == reader.got
@@ -235,7 +235,7 @@ class DownloadsMachine(RuleBasedStateMachine):
             assert self.content == path.read_bytes()
 
     def every_byte_came_once(self) -> None:
-        if self.tells_size and not (self.ever_lied or self.ever_refused):
+        if self.tells_size and not (self.ever_wrong or self.ever_refused):
             assert self.given <= len(self.content) + self.lost, "bytes were fetched twice"
 
     def teardown(self) -> None:
@@ -262,8 +262,8 @@ class DownloadsMachine(RuleBasedStateMachine):
         self.laws_hold()
 
     def repeat(self, process: Process) -> None:
-        # What lies left behind is found out only at the end of the first repeat.
-        for _ in range(2 if self.ever_lied else 1):
+        # Wrong bytes of an earlier download are found only at the end of the first repeat.
+        for _ in range(2 if self.ever_wrong else 1):
             reader = Reader(0, len(self.content), None)
             process.join(reader, self.digest)
             self.settle()

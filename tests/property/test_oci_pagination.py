@@ -43,7 +43,7 @@ def test_walk_survives_deletions(listed: list[str], count: int, data: st.DataObj
 
 
 @given(entries, st.text(max_size=3), st.none() | st.integers(0, 10))
-def test_page_lies_behind_last(listed: list[str], last: str, count: int | None) -> None:
+def test_page_begins_after_last(listed: list[str], last: str, count: int | None) -> None:
     """A page has only entries after `last`, sorted, and at most `n`."""
     page = cut_page(listed, count, last)
 

@@ -53,7 +53,7 @@ def test_a_blob_is_kept_as_seen_from_above_and_below(
 ) -> None:
     """For each blob the question of one deletion has the answer that the plan of all has.
 
-    What is told to be stored under the pins is what of it is stored.
+    The digests that `put_pins` returns are the stored ones among the kept.
     """
 
     def prepare(rows: sqlite3.Connection) -> None:

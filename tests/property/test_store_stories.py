@@ -36,14 +36,14 @@ TAKING = ("blobs", "reservations", "doomed", "quarantine")
 # Hypothesis chooses the first ones when it looks for the shortest story.
 ACTIONS = (
     *("put", "put", "put", "pull", "pin", "pin", "unpin", "remove"),
-    *("evict", "make_room", "break_off", "audit", "flip", "quarantined"),
+    *("evict", "free_space", "break_off", "audit", "flip", "quarantined"),
 )
 
 CUT = MappingProxyType({"put": 4, "unpin": 0})  # what is not here yet, and what is pinned
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """One data folder with little room, and one process after the other on it."""
+    """One data folder with a small limit, and one process after the other on it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,17 +122,17 @@ class StoreMachine(RuleBasedStateMachine):
             raise ImagePinned(*plan.refused.values())
         await removals.carry_out(plan.removals)
 
-    async def make_room(self, number: int) -> None:
-        digest, room = Digest.of(b"large"), self.process.content.space
-        await room.reserve(digest, (number + 1) * LIMIT // len(IMAGES))
-        await room.release_reservation(digest)
+    async def free_space(self, number: int) -> None:
+        digest, space = Digest.of(b"large"), self.process.content.space
+        await space.reserve(digest, (number + 1) * LIMIT // len(IMAGES))
+        await space.release_reservation(digest)
 
     async def evict(self, number: int) -> None:
         evictor = self.process.content.evictor
         await evictor.delete(await evictor.plan(number * 500))
 
     async def break_off(self, number: int) -> None:
-        await self.process.fill(LAYERS[number], len(LAYERS[number]) // 2)
+        await self.process.store_blob(LAYERS[number], len(LAYERS[number]) // 2)
 
     async def audit(self, number: int) -> None:
         wrong = {name for name, content in self.read_files().items() if not is_right(name, content)}
@@ -141,7 +141,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert findings.unknown + findings.missing + findings.unread == []
 
     async def flip(self, number: int) -> str:
-        """Spoil a file, and return whose it is; empty when there is none."""
+        """Change a byte of a file, and return its digest; empty if there is no file."""
         files = sorted((self.folder.blobs).glob("*/*/*"))
         if not files:
             return ""
@@ -208,7 +208,7 @@ def is_right(name: str, content: bytes) -> bool:
     return Digest.parse(name).matches(content)
 
 
-def tell(examples: int, steps: int) -> None:
+def run_stories(examples: int, steps: int) -> None:
     run_state_machine_as_test(
         StoreMachine,
         settings=settings(
@@ -229,7 +229,7 @@ def tell(examples: int, steps: int) -> None:
 )
 def test_store_stories(examples: int, steps: int) -> None:
     """Whatever is done in whatever order, wherever it is cut off, the laws of the store hold."""
-    tell(examples, steps)
+    run_stories(examples, steps)
 
 
 def cut_off(action: str, step: int) -> bool:

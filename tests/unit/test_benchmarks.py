@@ -16,14 +16,14 @@ from benchmarks.bench import Bench, Case, run_case
 from benchmarks.cases import CASES
 from benchmarks.chart import draw_bars
 from benchmarks.curves import Curve, draw_curves
-from benchmarks.load import LoadFailed, Request, pull, read_storm, verify
+from benchmarks.load import LoadFailed, Request, pull, read_wrk, verify
 from benchmarks.report import load_outcomes, print_report, save_report
 from benchmarks.results import US, Bar, ImageOutcome, Spread, State, judge
 from benchmarks.store import fill_store, make_manifest
 
 BODY = bytes(range(256)) * 1024
 DIGEST = "sha256:" + hashlib.sha256(BODY).hexdigest()
-STORM = """\
+WRK_OUTPUT = """\
   Latency Distribution
      50%    1.16ms
      75%    2.00ms
@@ -219,7 +219,7 @@ def test_wrong_content_is_found(port: int) -> None:
 
 def test_wrk_is_read_with_its_units() -> None:
     """Latencies are in seconds, whatever unit wrk prints."""
-    seen = read_storm(STORM)
+    seen = read_wrk(WRK_OUTPUT)
     expected = (16915.33, 16920, 0.00116, 0.00862)
     assert expected == (seen.rate, seen.requests, seen.median, seen.p99)
 
@@ -230,7 +230,7 @@ def test_wrk_is_read_with_its_units() -> None:
 def test_wrk_with_errors_is_not_believed(line: str) -> None:
     """If one answer was an error, the rate of wrk is not used."""
     with pytest.raises(LoadFailed, match=line[:12]):
-        read_storm(STORM + line)
+        read_wrk(WRK_OUTPUT + line)
 
 
 def test_a_filled_store_is_known_to_the_catalog(tmp_path: Path) -> None:

@@ -65,9 +65,9 @@ for child in children:
     assert os.waitpid(child, 0)[1] == 0
 """
     )
-    told = [json.loads(line) for line in lines]
-    assert len(told) == 3 * 2000
-    assert len({each["pid"] for each in told}) == 3
+    records = [json.loads(line) for line in lines]
+    assert len(records) == 3 * 2000
+    assert len({each["pid"] for each in records}) == 3
 
 
 def test_lines_of_threads_are_not_lost() -> None:
@@ -146,9 +146,9 @@ def test_a_log_that_is_full_breaks_nothing() -> None:
 def test_any_text_can_be_logged() -> None:
     """Bytes that are not UTF-8, and objects that JSON does not have, can be logged."""
     lines = run('log.info("x", path=b"/\\xff".decode(errors="surrogateescape"), odd=object)')
-    told = json.loads(lines[0])
-    assert told["path"] == "/\udcff"
-    assert "object" in told["odd"]
+    record = json.loads(lines[0])
+    assert record["path"] == "/\udcff"
+    assert "object" in record["odd"]
 
 
 def test_exceptions_are_logged() -> None:
@@ -161,8 +161,8 @@ except ZeroDivisionError:
     log.exception("crashed")
 """
     )
-    told = json.loads(line)
-    assert "ZeroDivisionError" in told["exception"]
-    assert told["level"] == "error"
-    assert told["timestamp"].startswith("20")
-    assert told["timestamp"].endswith(("Z", "+00:00"))
+    record = json.loads(line)
+    assert "ZeroDivisionError" in record["exception"]
+    assert record["level"] == "error"
+    assert record["timestamp"].startswith("20")
+    assert record["timestamp"].endswith(("Z", "+00:00"))

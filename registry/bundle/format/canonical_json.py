@@ -20,7 +20,7 @@ def encode_with_digest(key: str, document: Mapping[str, Any]) -> tuple[str, byte
 
 
 def read_texts(values: object) -> tuple[str, ...]:
-    """Return a list of texts as a tuple; refuse control characters, which a terminal would obey.
+    """Return a list of texts as a tuple; refuse control characters, which change a terminal.
 
     Raises:
         TypeError: it is not a list, or an entry is not a text without control characters.

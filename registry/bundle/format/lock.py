@@ -43,7 +43,7 @@ class LockedImage:
     `root` is the manifest or index that the name refers to. `platforms` are those whose manifests
     are in the bundle, `missing` those that only the index lists. `referrers` are manifests about
     the image (signatures, SBOMs). `sources` are the places that named the image. `is_extra` says
-    that the name is a tag by which clients look for signatures.
+    whether the name is a tag by which clients look for signatures.
     """
 
     repository: Repository

@@ -27,7 +27,7 @@ _MAX_SIZE = 2**60  # bytes; no file system has larger files
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One file of a bundle: its content is the `size` bytes from `offset` on.
+    """One file of a bundle: its content is `size` bytes that begin at byte `offset`.
 
     `end` is where the next header of the archive begins.
     """
@@ -103,7 +103,7 @@ def parse_header(header: bytes, position: int, label: str) -> Member:
     """Parse the blocks of the header at `position` in the archive that is called `label`.
 
     Raises:
-        BundleInvalid: the bytes are not a header, or not one that a bundle has.
+        BundleInvalid: the bytes are not a header, or are a header that no bundle has.
     """
     name, size = _parse(header, position, label)
     try:

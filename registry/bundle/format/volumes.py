@@ -24,9 +24,10 @@ _SMALLEST = 64 * 1024  # bytes; a volume has to have at least so much room for b
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A blob, or a part of one, in a volume: the `size` bytes from `start` on.
+    """A whole blob, or a part of a blob, in a volume.
 
-    `part` counts from 1 where the blob is cut; it is 0 for a whole blob.
+    It has `size` bytes, which begin at byte `start` of the blob. `part` is 1, 2, … for the parts of
+    a blob that is cut, and 0 for a whole blob.
     """
 
     digest: Digest
@@ -57,7 +58,11 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The `size` bytes from `start` on of a blob of `whole` bytes, and the digest of this part."""
+    """A part of a blob that was cut.
+
+    The blob has `whole` bytes. The part has `size` of them, begins at byte `start`, and has the
+    digest `digest`.
+    """
 
     digest: Digest
     start: int

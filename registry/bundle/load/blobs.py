@@ -85,7 +85,11 @@ class BlobLoader:
             await committing
 
     async def _is_here(self, digest: Digest, size: int) -> bool:
-        """Whether the blob is stored; a stored file of another size may be quarantined first."""
+        """Whether the blob is stored.
+
+        A stored file that does not have `size` bytes must have the recorded size; otherwise it is
+        moved to quarantine.
+        """
         found = await self._content.blobs.stat(digest)
         if found is None or found == size:
             return found == size

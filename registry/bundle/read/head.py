@@ -134,7 +134,7 @@ def find_contradictions(
 
 
 def _compare_platforms(lock: Lock, image: LockedImage, index: Manifest) -> str:
-    """Return a sentence about platforms of the lock that the index does not list; else empty."""
+    """Return a sentence if the lock has platforms that the index does not list; else ""."""
     inside = {
         index.platforms.get(str(child.digest))
         for child in index.children
@@ -145,7 +145,7 @@ def _compare_platforms(lock: Lock, image: LockedImage, index: Manifest) -> str:
 
 
 def _compare(descriptor: Descriptor, size: int | None, kind: str | None) -> str:
-    """Return a sentence if a descriptor differs from the lock's size or media type; else empty."""
+    """Return a sentence if a descriptor differs from the lock's size or media type; else ""."""
     digest, media_type = descriptor.digest, descriptor.media_type
     if size is None:
         return f"it refers to {digest}, which is not in bundle.json"

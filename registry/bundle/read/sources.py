@@ -35,7 +35,7 @@ class Extent:
 
 
 class Flaws:
-    """Sentences about the damage of a bundle, in the order of finding; at most `MAX_FLAWS`."""
+    """Sentences about the damage of a bundle, the first found first; at most `MAX_FLAWS`."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []
@@ -228,7 +228,7 @@ def read_member(file: BinaryIO | _Stream, position: int, label: str) -> Member |
     """Read the header at `position`, the current position of the file; None at the archive's end.
 
     Raises:
-        BundleInvalid: the bytes are not a header, or not one that a bundle has.
+        BundleInvalid: the bytes are not a header, or are a header that no bundle has.
     """
     header = _read_block(file, position, label)
     if not header.strip(b"\0"):

@@ -47,7 +47,7 @@ class OutputTarget:
         return str(self.path) == STDOUT
 
     def name_volumes(self, count: int) -> list[Path]:
-        """Return the paths of `count` volumes, whose names sort by number."""
+        """Return the paths of `count` volumes; sorted by name, they are in the order of numbers."""
         path = self.path / "bundle.tar" if self.is_folder else self.path
         stem = path.name.removesuffix(".tar")
         names = [f"{stem}-{number:04}-of-{count:04}.tar" for number in range(1, count + 1)]
@@ -55,7 +55,7 @@ class OutputTarget:
 
 
 def parse_limit(text: str) -> int | None:
-    """Read `--volume-size`: fat32, dvd, or a size in bytes; None where the text is empty.
+    """Read `--volume-size`: fat32, dvd, or a size in bytes; None if the text is empty.
 
     Raises:
         SettingsError: the text is not a size.

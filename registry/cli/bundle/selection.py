@@ -33,7 +33,7 @@ async def find_images(
 ) -> "list[ImageRequest]":
     """Return the images that names, globs and lists mean, each once; globs match stored images.
 
-    A glob without an `@` matches only tags: an image without a tag would be carried for nothing.
+    A glob without an `@` matches only tags: an image without a tag would only take space.
 
     Raises:
         InvalidInput: an argument is not a name.

@@ -149,7 +149,9 @@ def read_files(sources: Sources) -> list[Findings]:
 
 
 def refuse_nothing(sources: Sources) -> NoReturn:
-    """Raise an error because no source names an image: a pipe before the command may have failed.
+    """Raise the error for sources that name no image.
+
+    This is an error, because a program that should write the list may have failed.
 
     Raises:
         ListInvalid: always.

@@ -22,12 +22,13 @@ class BlobCount:
 class BundledImage:
     """An image in a bundle; sizes are in bytes.
 
-    `platforms` are in the bundle, `missing_platforms` only in the image's index. `signature_tag`
-    says that the name is not an image, but a tag by which clients look for signatures. The image
-    needs `size` bytes of the bundle: `unique` bytes that no image with another digest needs, and
-    `shared` bytes. If `size_exact` is false, a manifest was not given, and the sizes may be larger.
-    `omitted_bytes` are left out of the bundle. `referrers` are the digests of manifests about the
-    image (signatures, SBOMs), `wanted_by` the places that name the image.
+    The index of the image lists `platforms`, which are in the bundle, and `missing_platforms`,
+    which are not. `signature_tag` says whether the name is only a tag by which clients look for
+    signatures. The image needs `size` bytes of the bundle. Images with other digests also need
+    `shared` of these bytes, and do not need the `unique` bytes. If `size_exact` is false, a
+    manifest was not given, and the sizes may be larger. The bundle leaves out `omitted_bytes` that
+    the image needs. `referrers` are the digests of manifests about the image (signatures, SBOMs),
+    and `wanted_by` are the places that name the image.
     """
 
     name: str

@@ -17,7 +17,7 @@ class MissingImage:
     """An image that could not be pulled after an import, and the places that name it.
 
     `problems` are sentences about the missing parts of the image. `omitted` are layers that the
-    bundle leaves out and that the importing side may not have. `guess` says that the places only
+    bundle leaves out and that the importing side may not have. `guess` says whether the places only
     seem to name an image.
     """
 

@@ -41,7 +41,7 @@ class DamagedBlob:
 class MovedTag:
     """A tag that led to `old_digest` and leads to `new_digest` now.
 
-    `backwards` says that the new image was built before the old one.
+    `backwards` says whether the new image was built before the old one.
     """
 
     image: str

@@ -147,7 +147,7 @@ def test_new_error_is_answered_like_its_parent() -> None:
     assert find_status(NewInput("new"))[0] == 400
 
 
-def test_range_error_tells_the_size() -> None:
+def test_range_error_has_the_size() -> None:
     """The answer to a range outside of the content has the size of the content."""
     response = render(errors.RangeUnsatisfiable(10))
     assert (response.status, response.headers["Content-Range"]) == (416, "bytes */10")

@@ -114,8 +114,8 @@ def test_a_folder_for_volumes_is_made(create: Create, tmp_path: Path) -> None:
     out = tmp_path / "new" / "out"
     assert create("-o", f"{out}/", "--volume-size", "1MiB", "small:1")[0] == 0
     assert sorted(path.name for path in out.iterdir()) == ["SHA256SUMS", "bundle-0001-of-0001.tar"]
-    code, told = create("-o", f"{tmp_path}/no/a.tar", "--volume-size", "1MiB", "small:1")
-    assert (code, "is not a folder; make it first" in told) == (1, True)
+    code, stderr = create("-o", f"{tmp_path}/no/a.tar", "--volume-size", "1MiB", "small:1")
+    assert (code, "is not a folder; make it first" in stderr) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -146,16 +146,16 @@ def test_another_file_is_not_overwritten(create: Create, tmp_path: Path) -> None
     """A file that is not a bundle is not overwritten by a wrong name."""
     path = tmp_path / "thesis.txt"
     path.write_text("years")
-    code, told = create("-o", str(path), "small:1")
-    assert (code, "exists, and is not a bundle; remove it" in told) == (1, True)
+    code, stderr = create("-o", str(path), "small:1")
+    assert (code, "exists, and is not a bundle; remove it" in stderr) == (1, True)
     assert path.read_text() == "years"
 
 
 def test_volumes_do_not_mix_with_a_folder(create: Create, tmp_path: Path) -> None:
     """Volumes are not written into the folder of a bundle, since a reader would ignore them."""
     assert create("-o", f"{tmp_path}/a/", "small:1")[0] == 0
-    code, told = create("-o", f"{tmp_path}/a/", "--volume-size", "1MiB", "small:1")
-    assert (code, "is the folder of another bundle" in told) == (1, True)
+    code, stderr = create("-o", f"{tmp_path}/a/", "--volume-size", "1MiB", "small:1")
+    assert (code, "is the folder of another bundle" in stderr) == (1, True)
 
 
 def test_a_partial_file_of_another_bundle_is_overwritten(create: Create, tmp_path: Path) -> None:

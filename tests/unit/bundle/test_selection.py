@@ -53,10 +53,10 @@ def test_without_images_it_fails(create: Create, tmp_path: Path) -> None:
     """An empty list, and pulls that do not exist, are errors, and no file is written."""
     empty = tmp_path / "empty.txt"
     empty.write_text("# nothing yet\n")
-    told = create("-f", str(empty), code=2).stderr
-    assert f"no images: none in {empty}; check whether the program that wrote it failed" in told
-    told = create("--pulled-since", "7d", "--client", "10.0.0.0/8", code=2).stderr
-    assert "none in the images that clients pulled; use a longer --pulled-since" in told
+    stderr = create("-f", str(empty), code=2).stderr
+    assert f"no images: none in {empty}; check whether the program that wrote it failed" in stderr
+    stderr = create("--pulled-since", "7d", "--client", "10.0.0.0/8", code=2).stderr
+    assert "none in the images that clients pulled; use a longer --pulled-since" in stderr
     assert [*tmp_path.iterdir()] == [empty]
 
 

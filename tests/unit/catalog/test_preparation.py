@@ -20,9 +20,9 @@ def path(tmp_path: Path) -> Path:
 
 def is_lost(path: Path) -> bool:
     """Prepare a catalog, and return whether it is a new one."""
-    told: list[bool] = []
-    prepare(path, lambda: told.append(True))
-    return bool(told)
+    calls: list[bool] = []
+    prepare(path, lambda: calls.append(True))
+    return bool(calls)
 
 
 def ask(path: Path, query: str) -> list[tuple[object, ...]]:

@@ -35,9 +35,9 @@ def crashed(tmp_path: Path) -> Path:
 
 
 def is_lost(path: Path) -> bool:
-    told: list[bool] = []
-    prepare(path, lambda: told.append(True))
-    return bool(told)
+    calls: list[bool] = []
+    prepare(path, lambda: calls.append(True))
+    return bool(calls)
 
 
 def count(path: Path) -> int:

@@ -88,8 +88,8 @@ async def test_processes_never_share_a_byte(tmp_path: Path) -> None:
             (UsageCatalog(here if number % 2 else there), Digest.of(bytes([number])))
             for number in range(40)
         ]
-        lacks = await asyncio.gather(*[room.reserve(digest, 10, 100) for room, digest in asked])
-        assert sorted(lacks) == [0] * 10 + [10] * 30
+        missing = await asyncio.gather(*[room.reserve(digest, 10, 100) for room, digest in asked])
+        assert sorted(missing) == [0] * 10 + [10] * 30
         assert UsageCatalog(here).used() == 100
 
 
@@ -121,6 +121,15 @@ async def test_blobs_of_no_image_count_from_when_they_were_stored(room: UsageCat
     await room.record(A, 10, 5.0)
     await room.record(B, 10, 3.0)
     assert [blob.digest for blob in await room.list_coldest()] == [B, A]
+
+
+async def test_a_survey_counts_also_the_blobs_that_it_does_not_list(room: UsageCatalog) -> None:
+    """A survey lists blobs up to the wanted bytes, and counts the bytes of all without a pin."""
+    assert await room.survey_evictable(10) == ([], 0)
+    for time, digest in enumerate((A, B, C)):
+        await room.record(digest, 10, float(time))
+    found, evictable = await room.survey_evictable(11)
+    assert ([blob.digest for blob in found], evictable) == ([A, B], 30)
 
 
 async def test_a_found_blob_is_recorded_once(room: UsageCatalog) -> None:

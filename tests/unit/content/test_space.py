@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from registry.catalog.damage import DamageCatalog
 from registry.catalog.database import Database
 from registry.catalog.usage import UsageCatalog
+from registry.content.damage import DamagedBlobs
 from registry.content.eviction import Evictor
 from registry.content.space import Space
 from registry.errors import StoreError
@@ -37,6 +39,7 @@ class Site:
             DiskStore(folder.blobs, folder.quarantine),
             Ingests(folder.ingests),
         )
+        self.damaged = DamagedBlobs(DamageCatalog(database), self.store)
         self.metrics = Metrics()
         self.room = self.open_room(StorageSettings(limit=LIMIT, reserve=0))
 
@@ -45,13 +48,16 @@ class Site:
             self.catalog,
             self.store,
             self.ingests,
-            Evictor(self.catalog, self.store, self.ingests, self.metrics),
+            self.open_evictor(),
             ExclusiveLocks(self.folder.locks),
             folder=self.folder.root,
             storage=storage,
             metrics=self.metrics,
             clock=lambda: self.now,
         )
+
+    def open_evictor(self) -> Evictor:
+        return Evictor(self.catalog, self.store, self.ingests, self.damaged, self.metrics)
 
     async def fill(self, name: str, size: int = SIZE) -> Digest:
         """Store a blob as a download does."""
@@ -113,7 +119,7 @@ async def test_a_fill_does_not_evict_without_the_lock(
     """A download that waits too long for the lock evicts nothing itself."""
     filled = [await site.fill(name) for name in "abcde"]
     wanted = Digest.of(b"f" * SIZE)
-    evictor = Evictor(site.catalog, site.store, site.ingests, site.metrics)
+    evictor = site.open_evictor()
 
     @asynccontextmanager
     async def refuse(*_: object) -> AsyncIterator[None]:

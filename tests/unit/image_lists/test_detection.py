@@ -56,7 +56,7 @@ def test_name_decides(name: str, kind: Kind) -> None:
     ],
 )
 def test_text_decides_where_the_name_does_not(text: str, kind: Kind) -> None:
-    """The kind of a file without a telling name is found from its text."""
+    """If the name of a file does not show its kind, its text does."""
     assert kind == detect("-", text)
     assert (kind if kind == Kind.COMPOSE else Kind.KUBERNETES) == detect("a.yaml", text)
 

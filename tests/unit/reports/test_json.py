@@ -59,8 +59,8 @@ class _Report:
 
 def test_a_report_has_its_fields_by_their_names() -> None:
     """Also of reports inside reports; properties are left out."""
-    told = format_json(_Report({}, (_Inner(1), _Inner(20))))
-    assert told == '{"values": {}, "inner": [{"size": 1}, {"size": 20}]}'
+    line = format_json(_Report({}, (_Inner(1), _Inner(20))))
+    assert line == '{"values": {}, "inner": [{"size": 1}, {"size": 20}]}'
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_error_repeats_no_password(text: str) -> None:
     assert "hunter2" not in str(refuse(text))
 
 
-def test_password_is_told_where_to_go() -> None:
+def test_the_error_about_a_password_names_password_file() -> None:
     """A password in the file is refused with a message that names password_file."""
     error = refuse(HUB + 'password = "hunter2"')
 

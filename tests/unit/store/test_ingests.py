@@ -39,7 +39,7 @@ def test_parts_are_listed_whoever_writes_them(ingests: Ingests, tmp_path: Path) 
     writer.close()
 
 
-def test_a_part_is_measured_as_it_lies(ingests: Ingests) -> None:
+def test_a_partial_file_is_measured_on_disk(ingests: Ingests) -> None:
     """The size is the number of written bytes, without the last one; 0 without a file."""
     assert ingests.measure(ONE) == 0
     take(ingests, ONE, b"12345").close()

@@ -149,7 +149,7 @@ async def test_without_a_quarantine_nothing_damaged_stays(site: Site) -> None:
     assert await site.store.stat(digest) is None
 
 
-async def test_a_refusing_disk_is_told(site: Site) -> None:
+async def test_a_refusal_of_the_disk_is_an_error(site: Site) -> None:
     """If `quarantine` is not a folder, there is an error, and the blob stays in the store."""
     site.quarantine.rmdir()
     site.quarantine.touch()

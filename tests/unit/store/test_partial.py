@@ -48,14 +48,14 @@ def look(ingests: Ingests) -> PartialReader:
     return opened
 
 
-def fill(writer: PartialWriter, content: bytes = CONTENT) -> None:
+def write(writer: PartialWriter, content: bytes = CONTENT) -> None:
     writer.append([content])
 
 
 def test_last_byte_is_withheld(writer: PartialWriter, reader: PartialReader) -> None:
     """Readers do not see the last byte before the digest was checked."""
     for stop in (1, 2, 100, SIZE):
-        fill(writer, CONTENT[writer.received : stop])
+        write(writer, CONTENT[writer.received : stop])
         assert Progress(stop - 1, PartialState.GROWING) == reader.progress()
         assert CONTENT[: stop - 1] == reader.read(0, SIZE)
         assert stop == writer.received
@@ -70,7 +70,7 @@ def test_chunks_land_in_order(writer: PartialWriter, reader: PartialReader) -> N
 
 def test_sealed_part_is_whole(writer: PartialWriter, reader: PartialReader) -> None:
     """After sealing all bytes can be read, and the state is "whole"."""
-    fill(writer)
+    write(writer)
     sealed = writer.seal()
 
     assert (sealed.digest, sealed.size) == (DIGEST, SIZE)
@@ -80,7 +80,7 @@ def test_sealed_part_is_whole(writer: PartialWriter, reader: PartialReader) -> N
 
 def test_verified_part_has_its_last_byte(writer: PartialWriter, reader: PartialReader) -> None:
     """Readers see the last byte after the check of the digest, before the sync."""
-    fill(writer)
+    write(writer)
     writer.verify()
     assert Progress(SIZE, PartialState.GROWING) == reader.progress()
 
@@ -90,7 +90,7 @@ def test_wrong_part_is_rejected(
     ingests: Ingests, writer: PartialWriter, reader: PartialReader, wrong: bytes
 ) -> None:
     """The state of wrong bytes is "rejected", without the last byte; the file is unlinked."""
-    fill(writer, wrong)
+    write(writer, wrong)
 
     with pytest.raises(DigestMismatch, match=str(len(wrong))):
         writer.seal()
@@ -103,7 +103,7 @@ def test_abandoned_part_says_so(
     ingests: Ingests, writer: PartialWriter, reader: PartialReader
 ) -> None:
     """Readers can read an abandoned file, and its name can be used again."""
-    fill(writer)
+    write(writer)
     writer.abandon()
 
     assert Progress(SIZE - 1, PartialState.ABANDONED) == reader.progress()
@@ -115,7 +115,7 @@ def test_reader_follows_a_rename(
     writer: PartialWriter, reader: PartialReader, tmp_path: Path
 ) -> None:
     """A reader can read its file after a store has adopted and deleted it."""
-    fill(writer)
+    write(writer)
     sealed = writer.seal()
     sealed.path.rename(tmp_path / "adopted")
     (tmp_path / "adopted").unlink()
@@ -126,24 +126,24 @@ def test_reader_follows_a_rename(
 def test_filling_is_resumed(ingests: Ingests, stop: int) -> None:
     """A second writer continues with the written bytes, and the whole blob is right."""
     first = take(ingests)
-    fill(first, CONTENT[:stop])
+    write(first, CONTENT[:stop])
     first.close()
 
     second = take(ingests)
     assert stop - 1 == second.resume()
-    fill(second, CONTENT[stop - 1 :])
+    write(second, CONTENT[stop - 1 :])
     assert second.seal().size == SIZE
     second.close()
 
 
-def test_resumed_lie_is_found_out(ingests: Ingests) -> None:
+def test_wrong_resumed_bytes_are_rejected(ingests: Ingests) -> None:
     """Wrong bytes of an earlier writer are hashed too, and rejected at the end."""
     first = take(ingests)
-    fill(first, b"x" + CONTENT[1:1000])
+    write(first, b"x" + CONTENT[1:1000])
     first.close()
 
     second = take(ingests)
-    fill(second, CONTENT[second.resume() :])
+    write(second, CONTENT[second.resume() :])
     with pytest.raises(DigestMismatch):
         second.seal()
     second.close()
@@ -152,13 +152,13 @@ def test_resumed_lie_is_found_out(ingests: Ingests) -> None:
 def test_restart_never_continues_under_old_readers(ingests: Ingests) -> None:
     """After a restart, readers of the old file see no more bytes."""
     first = take(ingests)
-    fill(first, bytes(1000))
+    write(first, bytes(1000))
     first.close()
     with look(ingests) as old:
         second = take(ingests)
         second.resume()
         second.restart()
-        fill(second)
+        write(second)
         second.seal()
 
         assert Progress(999, PartialState.ABANDONED) == old.progress()
@@ -171,7 +171,7 @@ def test_restart_never_continues_under_old_readers(ingests: Ingests) -> None:
 def test_restarted_part_stays_locked(ingests: Ingests) -> None:
     """After a restart the writer is still the only writer."""
     first = take(ingests)
-    fill(first, bytes(1000))
+    write(first, bytes(1000))
     first.restart()
     assert ingests.take(DIGEST) is None
     first.close()
@@ -194,21 +194,21 @@ def test_refusing_disk_is_named(
     writer: PartialWriter, reader: PartialReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An error of the disk has the path; bytes that readers have stay readable."""
-    fill(writer, CONTENT[:100])
+    write(writer, CONTENT[:100])
 
     def refuse(*_: object) -> int:
         raise OSError(errno.ENOSPC, "no room")
 
     monkeypatch.setattr(os, "pwritev", refuse)
     with pytest.raises(StoreError, match=f"{DIGEST.encoded}.*no room"):
-        fill(writer, CONTENT[100:])
+        write(writer, CONTENT[100:])
     assert CONTENT[:99] == reader.read(0, SIZE)
 
 
 def test_whole_part_left_by_a_crash_is_right(ingests: Ingests) -> None:
     """A sealed file that no store has adopted is complete for the next writer."""
     first = take(ingests)
-    fill(first)
+    write(first)
     first.seal()
     first.close()
 
@@ -222,7 +222,7 @@ def test_whole_part_left_by_a_crash_is_right(ingests: Ingests) -> None:
 def test_part_complete_but_unsealed_is_right(ingests: Ingests) -> None:
     """A file with its last byte that was not sealed is complete too."""
     first = take(ingests)
-    fill(first)
+    write(first)
     first.verify()
     first.close()
 
@@ -236,7 +236,7 @@ def test_part_complete_but_unsealed_is_right(ingests: Ingests) -> None:
 def test_rejected_part_left_by_a_crash_is_begun_again(ingests: Ingests, tmp_path: Path) -> None:
     """A rejected file that a crash left is begun again by the next writer."""
     first = take(ingests)
-    fill(first, bytes(1000))
+    write(first, bytes(1000))
     os.fchmod(first._descriptor, 0o400)
     first.close()
 
@@ -244,7 +244,7 @@ def test_rejected_part_left_by_a_crash_is_begun_again(ingests: Ingests, tmp_path
     second.resume()
     assert not second.is_growing
     second.restart()
-    fill(second)
+    write(second)
     assert second.seal().size == SIZE
     second.close()
 
