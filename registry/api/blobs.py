@@ -86,8 +86,9 @@ def _lay_out(
 
 
 def _read_spans(request: web.BaseRequest, digest: Digest, size: int) -> tuple[Span, ...]:
-    wanted = request.headers.get("Range")
-    if wanted is None:
+    # Two headers together are malformed, so they are ignored: `Range` is not a list of headers.
+    wanted = ", ".join(request.headers.getall("Range", ()))
+    if not wanted:
         return ()
     condition = request.headers.get("If-Range")
     if condition is not None and not names_digest([condition], digest):
