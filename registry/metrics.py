@@ -72,7 +72,10 @@ class Metrics:
             registry=self.registry,
         )
         self.sent_bytes = Counter(
-            "entrepot_sent_bytes", "Bytes of content sent to clients.", registry=self.registry
+            "entrepot_sent_bytes",
+            "Bytes of content sent to clients, by origin of the content.",
+            ("origin",),
+            registry=self.registry,
         )
         self.pulls_remaining = Gauge(
             "entrepot_upstream_pulls_remaining",
