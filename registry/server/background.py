@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import socket
 from contextlib import AsyncExitStack
 from functools import partial
@@ -10,13 +11,15 @@ import structlog
 from aiohttp import web
 
 from registry.api.connection import ClientServer
+from registry.api.headers import VERSION
 from registry.api.repeated_answers import KEEP_ALIVE
 from registry.console.probes import build_console
-from registry.metrics import collect
+from registry.metrics import State, collect
 from registry.server.child import open_metrics, open_runner, wait_for_end
 from registry.server.listener import BACKLOG
 from registry.server.shared import DRAIN, SharedResources
 from registry.tasks import Tasks
+from registry.wiring.content import find_downloads
 from registry.wiring.services import Service
 
 
@@ -29,7 +32,9 @@ async def run_background(service: Service, shared: SharedResources) -> None:
     # If it stayed open here, new clients would wait in its queue while the workers drain.
     shared.pulls.close()
     async with AsyncExitStack() as stack:
-        console = build_console(partial(_find_trouble, shared), partial(collect, shared.metrics))
+        console = build_console(
+            partial(_find_trouble, shared), lambda: collect(shared.metrics, _measure(shared))
+        )
         await _open_console(stack, console, shared.console)
         metrics = open_metrics(stack, shared)
         tasks = await stack.enter_async_context(Tasks())
@@ -63,6 +68,16 @@ async def _open_console(
 def _note_refusal(client: str | None, _: web.Response, why: str) -> None:
     log = structlog.get_logger("registry.server.background")
     log.info("console request refused", client=client, why=why)
+
+
+def _measure(shared: SharedResources) -> State:
+    root = shared.folder.root
+    return State(
+        limit=shared.settings.storage.limit,
+        free=shutil.disk_usage(root).free,
+        downloads=len(find_downloads(root)),
+        version=VERSION,
+    )
 
 
 def _find_trouble(shared: SharedResources) -> str:
