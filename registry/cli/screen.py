@@ -21,6 +21,8 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from rich.console import Console
+from rich.control import Control
+from rich.segment import ControlType
 
 from registry.cli.download_bars import DownloadBars
 from registry.cli.screen_lines import format_event, format_pull, format_stopping, make_plain
@@ -165,7 +167,10 @@ class Screen:
             case "stopping":
                 self._bars.stop()
                 self._list_downloads = list
-                self._print(format_stopping(self._pulls.list_open(), event["wait"]))
+                stopping = format_stopping(self._pulls.list_open(), event["wait"])
+                # The terminal has written `^C` at the beginning of the line.
+                self._console.control(Control(ControlType.CARRIAGE_RETURN))
+                self._print(stopping, is_sentence=True)
             case other:
                 if other == _DIED:
                     self._pulls.forget_open()
@@ -193,5 +198,6 @@ class Screen:
             style = "red" if pull.failure else None
             self._print(format_pull(pull, datetime.now().astimezone()), style)
 
-    def _print(self, text: str, style: str | None = None) -> None:
-        self._console.print(text, style=style, soft_wrap=True)
+    def _print(self, text: str, style: str | None = None, *, is_sentence: bool = False) -> None:
+        # The terminal itself breaks lines that are no sentences, so that they can be copied.
+        self._console.print(text, style=style, soft_wrap=not is_sentence)

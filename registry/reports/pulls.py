@@ -45,9 +45,9 @@ class PullReport:
             return "checked"
         stored = self.sent - self.downloaded - self.shared
         if stored == self.sent:
-            return "stored here"
+            return "cached"
         if stored:
-            return f"{100 * stored // self.sent}% stored here"
+            return f"{100 * stored // self.sent}% cached"
         return "shared download" if self.shared == self.sent else "downloaded"
 
 
@@ -71,6 +71,7 @@ class _Pull:
     sent: Counter[str] = field(default_factory=Counter)
     is_stale: bool = False
     has_content: bool = False
+    has_blobs: bool = False
     failures: dict[str, str] = field(default_factory=dict)
     open: Counter[str] = field(default_factory=Counter)
 
@@ -81,6 +82,7 @@ class PullCollector:
     def __init__(self) -> None:
         self._pulls: dict[tuple[str, str], _Pull] = {}
         self._images: dict[tuple[str, str], tuple[str, float]] = {}
+        self._over: list[PullReport] = []
 
     def begin(self, line: Mapping[str, Any], now: float) -> None:
         """Note the line `request began`."""
@@ -123,19 +125,27 @@ class PullCollector:
         over = [
             key for key, pull in self._pulls.items() if not pull.open and now - pull.last >= quiet
         ]
-        reports = []
         for key in over:
-            pull = self._pulls.pop(key)
-            if pull.has_content or pull.failures:
-                reports.append(self._report(key, pull, now))
+            self._finish(key, now)
+        reports, self._over = self._over, []
         return reports
+
+    def _finish(self, key: tuple[str, str], now: float) -> None:
+        pull = self._pulls.pop(key)
+        if pull.has_content or pull.failures:
+            self._over.append(self._report(key, pull, now))
 
     def _find(self, line: Mapping[str, Any], now: float) -> _Pull | None:
         """Return the pull of a request, which may be a new one; None if it is not of a pull."""
-        repository = line.get("repository")
-        if not repository or _find_kind(line["path"]) not in ("manifests", "blobs"):
+        repository, path = line.get("repository"), line.get("path", "")
+        if not repository or _find_kind(path) not in ("manifests", "blobs"):
             return None
-        return self._pulls.setdefault((line.get("client") or "", repository), _Pull(now, now))
+        key = (line.get("client") or "", repository)
+        former = self._pulls.get(key)
+        # A client that asks for a tag again, after it has got blobs, begins again.
+        if former is not None and former.has_blobs and not former.open and _is_tag(path):
+            self._finish(key, now)
+        return self._pulls.setdefault(key, _Pull(now, now))
 
     def _name(self, key: tuple[str, str], pull: _Pull) -> str:
         """Return the name of the image: its tags, else its digest, else the last one known."""
@@ -172,6 +182,7 @@ def _add_answer(pull: _Pull, line: Mapping[str, Any]) -> None:
     pull.failures.pop(path, None)
     origin = line.get("origin", "")
     pull.has_content = True
+    pull.has_blobs |= _find_kind(path) == "blobs"
     pull.is_stale |= origin == CacheStatus.STALE.value
     pull.sent[origin] += line["bytes"]
 
@@ -179,6 +190,12 @@ def _add_answer(pull: _Pull, line: Mapping[str, Any]) -> None:
 def _find_kind(path: str) -> str:
     """Return the last part but one of a path such as `/v2/library/nginx/manifests/1.27`."""
     return path.rpartition("/")[0].rpartition("/")[2]
+
+
+def _is_tag(path: str) -> bool:
+    """Whether a path asks for the manifest of a tag that is not made from a digest."""
+    text = unquote(path.rpartition("/")[2])
+    return _find_kind(path) == "manifests" and ":" not in text and not is_referrers_tag(Tag(text))
 
 
 def _add_name(pull: _Pull, path: str) -> bool:

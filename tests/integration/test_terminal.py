@@ -108,7 +108,7 @@ def test_each_pull_is_one_line(open_terminal: Opener, hub: FakeUpstream) -> None
         pull(url, image)
         terminal.wait_for("downloaded .* 127.0.0.1")
         pull(url, image, "127.0.0.2")
-        terminal.wait_for("stored here .* 127.0.0.2")
+        terminal.wait_for("cached .* 127.0.0.2")
         terminal.press(CTRL_C)
         assert terminal.wait() == 0
 
@@ -116,7 +116,7 @@ def test_each_pull_is_one_line(open_terminal: Opener, hub: FakeUpstream) -> None
     size = r"1\.9\d MiB"
     line = rf"\d\d:\d\d  docker\.io/library/app:1\.2  {size}"
     assert re.fullmatch(rf"{line}  downloaded  \d+\.\d+ s  127\.0\.0\.1", first), first
-    assert re.fullmatch(rf"{line}  stored here  \d\.\d+ s  127\.0\.0\.2", second), second
+    assert re.fullmatch(rf"{line}  cached  \d\.\d+ s  127\.0\.0\.2", second), second
     assert max(len(first), len(second)) <= 80
 
 

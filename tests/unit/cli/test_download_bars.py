@@ -1,11 +1,12 @@
 """Laws of the bars: one for each running download, and none for nothing."""
 
 import io
+import re
 
 import pytest
 from rich.console import Console
 
-from registry.cli.download_bars import MOST, DownloadBars
+from registry.cli.download_bars import FREE, MOST, DownloadBars
 from registry.content.usage import RunningDownload
 from registry.oci.digest import Digest
 
@@ -39,6 +40,12 @@ def test_a_bar_has_name_and_bytes() -> None:
     text = show([make_download(1)])
     assert "app1" in text
     assert "1.0/4.0 MiB" in text
+
+
+def test_some_columns_stay_free() -> None:
+    """There is space for the `^C` that a terminal writes when the key is pressed."""
+    lines = re.split(r"\x1b\[\S*?[A-Za-z]|\r", show([make_download(1)]))
+    assert 70 < max(map(len, lines)) <= 80 - FREE
 
 
 def test_a_bar_grows_and_goes() -> None:

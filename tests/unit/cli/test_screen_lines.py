@@ -43,12 +43,12 @@ def make_pull(**changes: Any) -> PullReport:
     ("changes", "expected"),
     [
         ({}, "66.8 MiB  downloaded  12.3 s  10.0.0.7"),
-        ({"downloaded": 0, "seconds": 0.0312}, "66.8 MiB  stored here  0.03 s  10.0.0.7"),
+        ({"downloaded": 0, "seconds": 0.0312}, "66.8 MiB  cached  0.03 s  10.0.0.7"),
         ({"client": "::ffff:10.0.0.7"}, "66.8 MiB  downloaded  12.3 s  10.0.0.7"),
         ({"sent": 0, "downloaded": 0}, "checked  12.3 s  10.0.0.7"),
         (
             {"downloaded": 0, "is_stale": True},
-            "66.8 MiB  stored here, upstream not reached  12.3 s  10.0.0.7",
+            "66.8 MiB  cached, upstream not reached  12.3 s  10.0.0.7",
         ),
         ({"failure": "it is\x1b[2J gone"}, "failed: it is?[2J gone  12.3 s  10.0.0.7"),
     ],

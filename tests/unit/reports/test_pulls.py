@@ -50,12 +50,12 @@ def test_an_image_has_the_name_that_was_asked_for(
     ("origins", "expected"),
     [
         (["miss", "miss"], "downloaded"),
-        (["hit", "hit"], "stored here"),
-        (["revalidated", "hit"], "stored here"),
-        (["stale", "bundle"], "stored here"),
+        (["hit", "hit"], "cached"),
+        (["revalidated", "hit"], "cached"),
+        (["stale", "bundle"], "cached"),
         (["joined", "joined"], "shared download"),
         (["miss", "joined"], "downloaded"),
-        (["miss", "hit", "hit", "hit"], "75% stored here"),
+        (["miss", "hit", "hit", "hit"], "75% cached"),
     ],
 )
 def test_the_origin_is_that_of_the_bytes(origins: list[str], expected: str) -> None:
@@ -150,6 +150,14 @@ def test_a_pull_that_goes_on_keeps_its_name() -> None:
     assert collector.take_finished(60 + QUIET)[0].image == f"{NGINX}:1"
     collector.end(line("blobs/sha256:1"), 3600)
     assert collector.take_finished(3600 + QUIET)[0].image == NGINX
+
+
+def test_a_tag_after_blobs_is_the_next_pull() -> None:
+    """A client that pulls an image twice in a second has two lines; signatures are no pull."""
+    signature = line(f"manifests/sha256-{'a' * 64}", 404)
+    again = [line("manifests/1", origin="hit"), line("blobs/sha256:1", origin="hit")]
+    pulls = collect(line("manifests/1"), line("blobs/sha256:1"), signature, *again)
+    assert [pull.origin for pull in pulls] == ["downloaded", "cached"]
 
 
 def test_answers_of_a_process_that_died_are_forgotten() -> None:
