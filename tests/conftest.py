@@ -21,6 +21,14 @@ TOGETHER = frozenset({"clients", "conformance"})
 LONGEST = ("packaging", "clients", "conformance", "faults")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no file without such tests where only tests that run alone are asked for."""
+    wanted = config.option.markexpr
+    if "alone" not in wanted or "not alone" in wanted or not collection_path.match("test_*.py"):
+        return None  # others decide
+    return "mark.alone" not in collection_path.read_text() or None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that stay in one process or need programs; sort the longest first.

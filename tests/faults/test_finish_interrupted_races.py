@@ -39,7 +39,7 @@ class Meanwhile(UsageCatalog):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self.before_deletion: Step | None = None
-        self.before_settle: Step | None = None
+        self.before_release: Step | None = None
 
     async def mark_deleted(self, digest: Digest) -> None:
         step, self.before_deletion = self.before_deletion, None
@@ -47,8 +47,8 @@ class Meanwhile(UsageCatalog):
             await step()
         await super().mark_deleted(digest)
 
-    async def settle(self, digest: Digest, size: int) -> int:
-        step, self.before_settle = self.before_settle, None
+    async def release_reservation(self, digest: Digest, size: int) -> int:
+        step, self.before_release = self.before_release, None
         if step is not None:
             await step()
         return await super().release_reservation(digest, size)
@@ -130,7 +130,7 @@ async def test_mending_takes_no_promise_back_from_a_living_fill(site: Site) -> N
     dead.append([CONTENT[: SIZE // 3]])
     dead.close()
 
-    site.background.before_settle = site.succeed
+    site.background.before_release = site.succeed
     await site.room.finish_interrupted()
     await site.succeed()
 
@@ -147,7 +147,7 @@ async def test_a_fill_that_gives_up_takes_nothing_from_its_successor(site: Site)
         downloads = Downloads(content, tasks, lambda: 0.0)
         download, _ = downloads.join(DownloadRequest(REPOSITORY, DIGEST, SIZE, source, 1))
         await download.started()
-        site.background.before_settle = site.succeed
+        site.background.before_release = site.succeed
         tap.cut()
         with pytest.raises(UpstreamError):
             await download.ended()
