@@ -7,22 +7,17 @@ import pytest
 
 from registry.catalog.database import Database
 from registry.catalog.usage import UsageCatalog
-from registry.content.content import Content
-from registry.content.eviction import Evictor
-from registry.content.space import Space
 from registry.errors import UpstreamError
-from registry.metrics import Metrics
-from registry.mirror.downloads import DownloadRequest, Downloads
+from registry.mirror.downloads import DownloadRequest
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.settings.model import StorageSettings
-from registry.store.data_folder import open_folder
-from registry.store.file_locks import ExclusiveLocks
-from registry.store.ingests import Ingests
-from registry.store.local import DiskStore
+from registry.store.data_folder import DataFolder, open_folder
 from registry.store.partial import PartialWriter
 from registry.tasks import Tasks
+from registry.wiring.content import open_handles
 from tests.fakes.source import MemorySource, Tap
+from tests.harness.process_parts import ProcessParts
 
 REPOSITORY = Repository("docker.io", "library/a")
 CONTENT = b"what is doomed, and wanted again" * 30
@@ -54,25 +49,16 @@ class Meanwhile(UsageCatalog):
         return await super().release_reservation(digest, size)
 
 
-class Site:
+class Site(ProcessParts):
     """A data folder, its background process, and the other processes, which use `others`."""
 
-    def __init__(self, folder: Path, database: Database) -> None:
-        paths = open_folder(folder)
+    def __init__(self, folder: DataFolder, database: Database, tasks: Tasks) -> None:
+        storage = StorageSettings(limit=LIMIT, reserve=0)
+        super().__init__(open_handles(folder), database, storage=storage, tasks=tasks)
         self.successor: PartialWriter | None = None
         self.background, self.others = Meanwhile(database), UsageCatalog(database)
-        self.store, self.ingests = DiskStore(paths.blobs, paths.quarantine), Ingests(paths.ingests)
-        self.room = Space(
-            self.background,
-            self.store,
-            self.ingests,
-            Evictor(self.background, self.store, self.ingests, Metrics()),
-            ExclusiveLocks(paths.locks),
-            folder=paths.root,
-            storage=StorageSettings(limit=LIMIT, reserve=0),
-            metrics=Metrics(),
-            clock=lambda: 1.0,
-        )
+        self.content._usage_catalog = self.background
+        self.room = self.content.space
 
     async def mark_deleting(self, digest: Digest, size: int) -> None:
         """Leave what an eviction leaves between its two steps: its file is gone, its row is not."""
@@ -89,9 +75,9 @@ class Site:
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    open_folder(tmp_path)
-    async with Database(tmp_path / "catalog.db") as database:
-        opened = Site(tmp_path, database)
+    folder = open_folder(tmp_path)
+    async with Database(folder.catalog) as database, Tasks() as tasks:
+        opened = Site(folder, database, tasks)
         yield opened
         if opened.successor is not None:
             opened.successor.close()
@@ -142,15 +128,12 @@ async def test_a_fill_that_gives_up_takes_nothing_from_its_successor(site: Site)
     tap = Tap()
     tap.give(SIZE // 3)
     source = MemorySource(tap, blobs={(REPOSITORY.name, str(DIGEST)): CONTENT})
-    async with Tasks() as tasks:
-        content = Content(site.store, site.store, site.ingests, site.room)
-        downloads = Downloads(content, tasks, lambda: 0.0)
-        download, _ = downloads.join(DownloadRequest(REPOSITORY, DIGEST, SIZE, source, 1))
-        await download.started()
-        site.background.before_release = site.succeed
-        tap.cut()
-        with pytest.raises(UpstreamError):
-            await download.ended()
+    download, _ = site.downloads.join(DownloadRequest(REPOSITORY, DIGEST, SIZE, source, 1))
+    await download.started()
+    site.background.before_release = site.succeed
+    tap.cut()
+    with pytest.raises(UpstreamError):
+        await download.ended()
     await site.succeed()
 
     assert site.others.used() == SIZE

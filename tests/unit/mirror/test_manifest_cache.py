@@ -12,19 +12,17 @@ import pytest
 from registry.catalog.database import Database
 from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.pulls import Pull, PullCatalog
-from registry.content.content import Content
 from registry.content.manifests import ManifestStore
 from registry.errors import StoreError
-from registry.mirror.manifest_cache import ManifestCache, ManifestMemory
+from registry.mirror.manifest_cache import ManifestCache
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
 from registry.oci.names import Repository, Tag
 from registry.store.data_folder import DataFolder, open_folder
-from registry.store.ingests import Ingests
-from registry.store.local import DiskStore
-from registry.store.tags import TagFiles
+from registry.wiring.content import open_handles
 from tests.fakes.space import AmpleSpace
+from tests.harness.process_parts import ProcessParts
 
 HERE, TAG = Repository("docker.io", "library/a"), Tag("1")
 
@@ -43,15 +41,11 @@ class Site:
 
     def __init__(self, folder: DataFolder, database: Database) -> None:
         self.folder = folder
-        self.store = DiskStore(folder.blobs, folder.quarantine)
         self.database = database
 
     def open_cache(self) -> ManifestCache:
-        catalog = ManifestCatalog(self.database)
-        ingests, space = Ingests(self.folder.ingests), AmpleSpace(self.store)
-        content = Content(self.store, self.store, ingests, space)
-        manifests = ManifestStore(content, TagFiles(self.folder.tags), catalog)
-        return ManifestCache(ManifestMemory(10**6), catalog, manifests)
+        handles = open_handles(self.folder)
+        return ProcessParts(handles, self.database, space=AmpleSpace(handles.store)).cache
 
     def file_of(self, manifest: Manifest) -> Path:
         name = manifest.digest.encoded
