@@ -119,10 +119,10 @@ def test_the_mirror_recovers_with_its_upstream(
     image = know(place, shared_hub)
     trouble(shared_hub)
     assert is_stale(ask(place), image)
+    newer = shared_hub.add_image("team/known", "1", [b"newer"])  # before anything is answered
     shared_hub.start()
     shared_hub.unhang()
     shared_hub.faults.clear()
-    newer = shared_hub.add_image("team/known", "1", [b"newer"])
     answers: list[Answer] = []
 
     def is_newer() -> bool:

@@ -15,14 +15,12 @@ from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.pins import Pin, Root, put_pins
 from registry.catalog.pulls import Pull, PullCatalog
 from registry.catalog.usage import UsageCatalog
-from registry.content.pins import Pins
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
 from registry.oci.names import Reference, Repository, Tag
 from registry.settings.model import StorageSettings
 from registry.store.data_folder import DataFolder, open_folder
-from registry.store.file_locks import ExclusiveLocks
 from registry.wiring.content import open_handles
 from tests.harness.process_parts import ProcessParts
 
@@ -82,11 +80,10 @@ class Site(ProcessParts):
         storage = StorageSettings(limit=limit, reserve=0)
         super().__init__(open_handles(folder), database, storage=storage)
         self.catalog = UsageCatalog(database)
-        self.pins = Pins(database, folder.pins, ExclusiveLocks(folder.locks), self.clock)
         self.manifests, self.images = ManifestCatalog(database), ImageGraphCatalog(database)
         self.removal, self.uses = DeletionCatalog(database), LastUsedCatalog(database)
         self.audits, self.pulls = AuditCatalog(database), PullCatalog(database)
-        self.references = self.handles.tags
+        self.references, self.pins = self.handles.tags, self.content._pins
         self.room, self.evictor = self.content.space, self.content.evictor
 
     async def fill(self, content: bytes) -> Digest:
