@@ -196,6 +196,21 @@ def migrate(path: Path) -> None:
         raise StoreError(str(path), f"the catalog cannot be opened ({error})") from error
 
 
+def is_older(path: Path) -> bool:
+    """Whether `migrate` would change the schema of the catalog at `path`.
+
+    False if there is no catalog yet, and if it cannot be read: then `migrate` says why.
+    """
+    if is_missing(path):
+        return False
+    try:
+        with closing(_connect(path)) as connection:
+            reached = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.Error:
+        return False
+    return 0 < reached < max(_read_migrations())
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=BUSY, isolation_level=None, check_same_thread=False, cached_statements=256

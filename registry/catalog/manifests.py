@@ -111,13 +111,18 @@ class ManifestCatalog:
 
         await self._database.write(change)
 
-    async def confirm_tag(self, repository: Repository, tag: Tag, now: float) -> None:
-        """Record that an upstream said at `now` that the tag still leads to the same manifest."""
+    async def confirm_tag(
+        self, repository: Repository, tag: Tag, digest: Digest, now: float
+    ) -> None:
+        """Record that an upstream said at `now` that the tag still leads to this manifest.
+
+        If the tag leads to another manifest here, nothing is changed.
+        """
         await self._database.write(
             lambda rows: rows.execute(
                 "UPDATE tags SET checked = ?, bundle = '', signer = ''"
-                " WHERE repository = ? AND tag = ?",
-                (now, str(repository), tag.name),
+                " WHERE repository = ? AND tag = ? AND digest = ?",
+                (now, str(repository), tag.name, str(digest)),
             )
         )
 

@@ -41,10 +41,9 @@ class UsageTotals:
 
 
 _SUM_PINNED = f"{KEPT} SELECT COALESCE(SUM(size), 0) FROM blobs JOIN kept USING (digest)"  # noqa: S608
-_SUM_EVICTABLE = f"{KEPT} SELECT COALESCE(SUM(size), 0) FROM blobs WHERE digest NOT IN kept"  # noqa: S608
 # A manifest is evicted after its layers: it is small, and downloading it again counts as a pull.
 _LIST_COLDEST = f"""
-    {KEPT} SELECT digest, size, used FROM blobs
+    {KEPT} SELECT digest, size, used, SUM(size) OVER () FROM blobs
         WHERE digest NOT IN (SELECT digest FROM kept)
         ORDER BY used, digest IN (SELECT digest FROM manifests)
 """  # noqa: S608
@@ -88,12 +87,6 @@ class UsageCatalog:
         query = "SELECT COALESCE(SUM(size), 0) FROM reservations WHERE digest != ?"
         return int(self._database.read(query, (str(without),))[0][0])
 
-    async def count_evictable(self) -> int:
-        """Return the bytes of the blobs that no pin keeps."""
-        return int(
-            await self._database.survey(lambda rows: rows.execute(_SUM_EVICTABLE).fetchone()[0])
-        )
-
     def is_reserved(self, digest: Digest) -> bool:
         """Whether bytes are reserved for a blob: for a download, or for a partial file."""
         query = "SELECT 1 FROM reservations WHERE digest = ?"
@@ -135,7 +128,14 @@ class UsageCatalog:
 
         Blobs in `without` are left out. If there are fewer than `wanted` bytes, all are returned.
         """
-        return await self._database.survey(lambda rows: _list_coldest(rows, wanted, without))
+        return (await self._database.survey(lambda rows: _survey(rows, wanted, without)))[0]
+
+    async def survey_evictable(self, wanted: float) -> tuple[list[StoredBlobRecord], int]:
+        """Return the same as `list_coldest`, and how many bytes all blobs without a pin have.
+
+        It is one query, because it takes seconds to find what very many pins keep.
+        """
+        return await self._database.survey(lambda rows: _survey(rows, wanted, ()))
 
     async def break_down(self) -> UsageTotals:
         """Return how many bytes are used, and for what."""
@@ -250,18 +250,20 @@ class UsageCatalog:
         await self._database.write(change)
 
 
-def _list_coldest(
+def _survey(
     rows: sqlite3.Connection, wanted: float, without: Collection[Digest]
-) -> list[StoredBlobRecord]:
+) -> tuple[list[StoredBlobRecord], int]:
     found: list[StoredBlobRecord] = []
-    for name, size, used in rows.execute(_LIST_COLDEST):
+    evictable = 0
+    for name, size, used, total in rows.execute(_LIST_COLDEST):
+        evictable = total
         if wanted <= 0:
             break
         digest = Digest.parse(name)
         if digest not in without:
             found.append(StoredBlobRecord(digest, size, used))
             wanted -= size
-    return found
+    return found, evictable
 
 
 def _find(rows: sqlite3.Connection, table: str, digest: Digest) -> int:

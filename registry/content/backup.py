@@ -123,6 +123,19 @@ class Backup:
         size = await self._source.store.stat(digest)
         if size is None:
             return None  # evicted after the snapshot
+        try:
+            return await self._try_to_copy(digest, size, target)
+        except DigestMismatch:
+            result.damaged.append(digest)
+            return None
+
+    async def _try_to_copy(self, digest: Digest, size: int, target: DataHandles) -> int | None:
+        """Copy a blob of `size` bytes; return its size, or None if it was just evicted.
+
+        Raises:
+            DigestMismatch: the bytes of the source are wrong.
+            StoreError: a disk refused, or another process writes this backup.
+        """
         writer = target.ingests.take(digest)
         if writer is None:
             raise StoreError(str(digest), "another process writes this backup")
@@ -134,12 +147,15 @@ class Backup:
                     await ingest.append((piece,), size)
                 return (await ingest.commit()).size
             except DigestMismatch:
-                result.damaged.append(digest)
+                if not offset:
+                    raise
             except StoreError:
                 if await self._source.store.stat(digest) is not None:
                     raise
                 await ingest.abort()  # evicted just now
-        return None
+                return None
+        # The bytes that an earlier backup had left may be the wrong ones. They are deleted by now.
+        return await self._try_to_copy(digest, size, target)
 
 
 def _delete_catalog(catalog: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import structlog
 
 from registry.catalog.usage import StoredBlobRecord, UsageCatalog
+from registry.content.damage import DamagedBlobs
 from registry.metrics import Metrics
 from registry.oci.digest import Digest
 from registry.store.contract import ManagedStore
@@ -23,11 +24,17 @@ class Evictor:
     """Deletes blobs that are not being read; each process may have an `Evictor`."""
 
     def __init__(
-        self, catalog: UsageCatalog, store: ManagedStore, ingests: Ingests, metrics: Metrics
+        self,
+        catalog: UsageCatalog,
+        store: ManagedStore,
+        ingests: Ingests,
+        damaged: DamagedBlobs,
+        metrics: Metrics,
     ) -> None:
         self._catalog = catalog
         self._store = store
         self._ingests = ingests
+        self._damaged = damaged
         self._metrics = metrics
         self._log = structlog.get_logger("registry.content")
 
@@ -45,20 +52,16 @@ class Evictor:
         Raises:
             StoreError, OSError: the disk or the catalog refused.
         """
-        removable = await self._count_removable(digest)
+        coldest, evictable = await self._catalog.survey_evictable(wanted + others)
+        removable = self._count_quarantined() + self._catalog.count_reserved(digest) + evictable
         if wanted > removable:
             return None
         wanted = min(wanted + others, removable)
         freed = await self._empty_quarantine()
-        for age in (STALE, 0.0):
-            if freed < wanted:
-                freed += await self._delete_partials(digest, wanted - freed, age)
-            freed += await self.evict(wanted - freed)
-        return freed
-
-    async def _count_removable(self, ingested: Digest) -> int:
-        reserved = self._catalog.count_reserved(ingested)
-        return self._count_quarantined() + reserved + await self._catalog.count_evictable()
+        freed += await self._delete_partials(digest, wanted - freed, STALE)
+        freed += await self.delete(plan_eviction(coldest, wanted - freed))
+        freed += await self.evict(wanted - freed)  # more, in place of those that clients read
+        return freed + await self._delete_partials(digest, wanted - freed, 0.0)
 
     def _count_quarantined(self) -> int:
         return sum(size for _, size in self._catalog.list_quarantined())
@@ -117,14 +120,24 @@ class Evictor:
         The next pull downloads it again.
 
         Raises:
-            StoreError, OSError: the disk or the catalog refused.
+            StoreError, OSError: the disk or the catalog refused. The blob counts as missing all the
+                same: for all processes, or only for this one if the catalog refused.
         """
         self._log.error("blob quarantined", blob=str(digest), why=why)
         size = await self._store.stat(digest)
         if size is not None:
             self._metrics.quarantined.inc()
+            self._damaged.add(digest)
+            # An earlier damaged file of this blob would look as if this one had been moved.
+            if await self._store.is_quarantined(digest):
+                await self._store.delete_quarantined(digest)
             await self._catalog.quarantine(digest, size)
+            self._damaged.discard(digest)
             await self._store.quarantine(digest)
+
+    def note_new(self, digest: Digest) -> None:
+        """Note that a verified file has taken the place of a blob, which may have been damaged."""
+        self._damaged.discard(digest)
 
     async def _empty_quarantine(self) -> int:
         freed = 0

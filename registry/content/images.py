@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from registry.catalog.image_graph import Graph, ImageGraphCatalog, NamedImage
 from registry.catalog.pins import Pin, Root
+from registry.content.content import Content
 from registry.content.image_report import ImageReport, ImageReporter
 from registry.content.pins import PinRequest, Pins
-from registry.errors import ManifestInvalid, ManifestUnknown, PlatformUnknown, StoreError
+from registry.errors import ManifestInvalid, ManifestUnknown, PlatformUnknown
 from registry.oci import media_types, platforms
-from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.image_patterns import ImagePattern
 from registry.oci.manifest import parse_manifest
@@ -20,7 +20,6 @@ from registry.oci.names import (
     parse_reference,
     parse_repository,
 )
-from registry.store.contract import BlobReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +37,11 @@ class Images:
         self,
         catalog: ImageGraphCatalog,
         pins: Pins,
-        store: BlobReader,
+        content: Content,
     ) -> None:
         self._catalog = catalog
         self._pins = pins
-        self._store = store
+        self._content = content
 
     async def find(self, patterns: Sequence[ImagePattern]) -> list[tuple[Repository, Reference]]:
         """Return the images that match any of the patterns; all images if there are no patterns.
@@ -142,14 +141,7 @@ class Images:
         return {digest: platforms.read_platform(config) if config else ""}
 
     async def _read(self, name: str) -> bytes | None:
-        digest = Digest.parse(name)
-        size = await self._store.stat(digest)
-        if size is None or size > _LARGEST:
-            return None
-        try:
-            return b"".join([piece async for piece in self._store.read(digest, Span(0, size))])
-        except StoreError:
-            return None  # it was just evicted
+        return await self._content.read_all(Digest.parse(name), _LARGEST)
 
 
 _LARGEST = 8 * 1024 * 1024  # bytes; larger blobs are not configs or manifests, and are not read

@@ -80,8 +80,11 @@ class ManifestStore:
             await self._tags.write(repository, tag, replace(target, bundle=bundle, signer=signer))
         await self.catalog.record(repository, manifest, tag, now, bundle=bundle, signer=signer)
 
-    async def confirm(self, repository: Repository, tag: Tag, now: float) -> None:
-        """Record that an upstream confirmed the tag at `now`, and that no bundle confirms it.
+    async def confirm(self, repository: Repository, tag: Tag, digest: Digest, now: float) -> None:
+        """Record that an upstream said at `now` that the tag still leads to this manifest.
+
+        From then on no bundle confirms the tag. If the tag leads to another manifest here, because
+        another process has moved it or the disk has refused the manifest, nothing is changed.
 
         Raises:
             StoreError: the disk or the catalog refused.
@@ -89,10 +92,10 @@ class ManifestStore:
         record = self.catalog.find_tag(repository, tag)
         if record is not None and record.bundle:
             target = await self._tags.read(repository, tag)
-            if target is not None:
+            if target is not None and target.digest == str(digest):
                 target = replace(target, seen=now, bundle="", signer="")
                 await self._tags.write(repository, tag, target)
-        await self.catalog.confirm_tag(repository, tag, now)
+        await self.catalog.confirm_tag(repository, tag, digest, now)
 
     async def _store_bytes(self, manifest: Manifest) -> None:
         ingest = await self._content.wait_for_ingest(manifest.digest, WAIT)

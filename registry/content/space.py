@@ -146,12 +146,15 @@ class Space:
             await self._catalog.release_reservation(digest, self._ingests.measure(digest))
             return
         self._ingests.delete_side_files(digest)
-        await self.record(digest, size)
+        if self._catalog.find_size(digest) is None:  # a crash left it without a row
+            self._metrics.stored_bytes.inc(size)
+        await self._catalog.record(digest, size, self._clock())
         if await self._store.stat(digest) is None:  # evicted just now
             await self._catalog.drop(digest)
 
     async def record(self, digest: Digest, size: int) -> None:
         """Record a blob that is now in the store; this also deletes its reservation."""
+        self._evictor.note_new(digest)
         self._metrics.stored_bytes.inc(size)
         await self._catalog.record(digest, size, self._clock())
 
@@ -159,16 +162,12 @@ class Space:
         """Return whether a stored blob of `found` bytes has its recorded size, or quarantine it.
 
         Returns true if no size is recorded. The recorded size is the size at the check of the
-        digest; the size in a manifest may be wrong. A quarantined blob whose file could not be
-        moved before is moved now.
+        digest; the size in a manifest may be wrong.
 
         Raises:
             StoreError, OSError: the catalog or the disk refused.
         """
         recorded = self._catalog.find_size(digest)
-        if recorded is None and digest in dict(self._catalog.list_quarantined()):
-            await self.quarantine(digest, "its file is still in the store")
-            return False
         if recorded in (None, found):
             return True
         await self.quarantine(digest, f"it has {found} bytes, and had {recorded}")

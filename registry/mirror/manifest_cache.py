@@ -126,6 +126,11 @@ class ManifestCache:
         self._unrecorded: set[tuple[Repository, Reference]] = set()
         self._log = structlog.get_logger("registry.mirror")
 
+    @property
+    def generation(self) -> int:
+        """The current generation of memory; callers of `confirm` read it before they ask."""
+        return self._memory.generation
+
     async def keep_watching(self) -> None:
         """Look for changes by other processes once a second, until cancelled.
 
@@ -271,16 +276,19 @@ class ManifestCache:
         return known
 
     async def confirm(
-        self, repository: Repository, tag: Tag, manifest: Manifest, now: float
+        self, repository: Repository, tag: Tag, manifest: Manifest, now: float, generation: int
     ) -> KnownManifest:
         """Record that an upstream said at `now` that the tag still leads to this manifest.
+
+        `generation` is the generation before the upstream was asked. If another process has moved
+        the tag since then, the tag leads to what that process has recorded, with its time.
 
         If the disk refuses, that is logged, and other processes do not know the new time.
         """
         known = KnownManifest(manifest, now)
-        self._memory.put(repository, tag, known, self._memory.generation)
+        self._memory.put(repository, tag, known, generation)
         try:
-            await self._manifest_store.confirm(repository, tag, now)
+            await self._manifest_store.confirm(repository, tag, manifest.digest, now)
         except StoreError as error:  # then the upstream is asked again earlier than necessary
             self._log.error("tag check not recorded", image=f"{repository}:{tag}", why=str(error))
         return known

@@ -134,9 +134,12 @@ class Revalidator:
         self, repository: Repository, tag: Tag, known: KnownManifest | None
     ) -> RevalidationResult:
         source = self._sources[repository.registry]
+        generation = self._cache.generation
         digest = await source.head_manifest(repository.name, tag)
         if known is not None and digest == known.manifest.digest:
-            known = await self._cache.confirm(repository, tag, known.manifest, self._clock())
+            known = await self._cache.confirm(
+                repository, tag, known.manifest, self._clock(), generation
+            )
             return RevalidationResult(known, CacheStatus.REVALIDATED)
         manifest = await self._cache.recall_bytes(digest) if digest is not None else None
         origin = CacheStatus.REVALIDATED

@@ -29,7 +29,7 @@ from registry.settings.values import Address
 from registry.store.data_folder import DataFolder
 from registry.store.run_folder import open_run_folder
 from registry.wiring.content import open_content
-from registry.wiring.data_folder import open_data_folder
+from registry.wiring.data_folder import METRICS, open_data_folder
 from registry.wiring.services import Service, build_mirror_service, preload_libraries
 
 
@@ -100,7 +100,7 @@ def run_processes(
         console=bind("server.console", settings.server.console),
         heartbeats=Heartbeats(workers),
         lifeline=lifeline,
-        metrics=open_run_folder(folder.root / "metrics"),
+        metrics=open_run_folder(folder.root / METRICS),
     )
     service = begin(shared)
     _prepare_fork()

@@ -72,7 +72,11 @@ class BestEffortLocks(_NamedLocks):
 
 
 class ExclusiveLocks(_NamedLocks):
-    """Named locks for correctness: the body never runs without the lock."""
+    """Named locks for correctness: the body never runs without the lock.
+
+    There is no queue. Each waiter tries again every `POLL` seconds, and whoever tries first after
+    the lock is released gets it. So a waiter may be passed by others, also by later ones.
+    """
 
     @asynccontextmanager
     async def hold(self, name: str, within: float = EXCLUSIVE_WAIT) -> AsyncIterator[None]:

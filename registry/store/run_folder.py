@@ -34,6 +34,29 @@ def open_run_folder(parent: Path) -> Path:
     return folder
 
 
+def find_running(parent: Path) -> Path | None:
+    """Return a file that a running server has open and locked; None if no server is running.
+
+    Raises:
+        StoreError: the disk refused.
+    """
+    if not parent.exists():
+        return None
+    with translate_errors(parent):
+        held = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            # Otherwise a server that starts at the moment could not lock its folder.
+            fcntl.flock(held, fcntl.LOCK_EX)
+            for path in parent.glob("*/lock"):
+                lock = take_lock(path)
+                if lock is None:
+                    return path
+                os.close(lock)
+        finally:
+            os.close(held)
+    return None
+
+
 def _delete_unlocked(path: Path) -> None:
     if not path.is_dir():
         path.unlink()  # written by a version that had files in `parent`

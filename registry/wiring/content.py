@@ -9,6 +9,7 @@ from pathlib import Path
 from registry.bundle.load.importer import Importer
 from registry.bundle.write.plan import Planner
 from registry.catalog.audits import AuditCatalog
+from registry.catalog.damage import DamageCatalog
 from registry.catalog.database import Database, is_missing
 from registry.catalog.deletion import DeletionCatalog
 from registry.catalog.image_graph import ImageGraphCatalog
@@ -20,6 +21,7 @@ from registry.catalog.usage import UsageCatalog
 from registry.content.audit import Audit
 from registry.content.backup import Backup, DataHandles
 from registry.content.content import Content
+from registry.content.damage import DamagedBlobs, UndamagedBlobs
 from registry.content.deletion import ImageDeletion
 from registry.content.eviction import Evictor
 from registry.content.expiry import Expiry
@@ -39,6 +41,7 @@ from registry.store.file_locks import ExclusiveLocks
 from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 from registry.store.tags import TagFiles
+from registry.wiring.data_folder import refuse_migration
 
 
 class ContentServices:
@@ -61,7 +64,8 @@ class ContentServices:
     def content(self) -> Content:
         """Stored blobs, partial files and ingests."""
         handles = self._handles
-        return Content(handles.blobs, handles.store, handles.ingests, self.space)
+        blobs = UndamagedBlobs(handles.blobs, self._damaged)
+        return Content(blobs, handles.store, handles.ingests, self.space)
 
     @cached_property
     def manifests(self) -> ManifestStore:
@@ -73,7 +77,7 @@ class ContentServices:
         """Reserves and frees space on the disk."""
         return Space(
             self._usage_catalog,
-            self._handles.store,
+            UndamagedBlobs(self._handles.store, self._damaged),
             self._handles.ingests,
             self.evictor,
             self._locks,
@@ -86,13 +90,13 @@ class ContentServices:
     @cached_property
     def evictor(self) -> Evictor:
         """Deletes and quarantines blobs."""
-        handles = self._handles
-        return Evictor(self._usage_catalog, handles.store, handles.ingests, self._metrics)
+        store, ingests = self._handles.store, self._handles.ingests
+        return Evictor(self._usage_catalog, store, ingests, self._damaged, self._metrics)
 
     @cached_property
     def images(self) -> Images:
         """Finds, describes and pins stored images."""
-        return Images(self._graph_catalog, self._pins, self._handles.store)
+        return Images(self._graph_catalog, self._pins, self.content)
 
     @cached_property
     def deletion(self) -> ImageDeletion:
@@ -154,7 +158,7 @@ class ContentServices:
     @cached_property
     def planner(self) -> Planner:
         """Plans bundles of stored images."""
-        return Planner(self.manifests, self._handles.store)
+        return Planner(self.manifests, self.content)
 
     @cached_property
     def importer(self) -> Importer:
@@ -169,6 +173,10 @@ class ContentServices:
     @cached_property
     def _locks(self) -> ExclusiveLocks:
         return ExclusiveLocks(self._handles.folder.locks)
+
+    @cached_property
+    def _damaged(self) -> DamagedBlobs:
+        return DamagedBlobs(DamageCatalog(self._database), self._handles.store)
 
     @cached_property
     def _manifest_catalog(self) -> ManifestCatalog:
@@ -194,12 +202,14 @@ async def open_content(
     """Open an existing data folder, which other processes may be using.
 
     Raises:
-        StoreError: the catalog cannot be opened, or is lost (with `is_lost`, it is opened anyway).
+        StoreError: the catalog cannot be opened, or a server of an older version is using it, or it
+            is lost (with `is_lost`, it is opened anyway).
         SettingsError: there is no data folder.
     """
     folder = find_data_folder(settings)
     if not is_lost and (folder.lost.exists() or is_missing(folder.catalog)):
         raise StoreError(str(folder.catalog), "is lost; start `entrepot serve`: it makes it again")
+    refuse_migration(folder)
     async with Database(folder.catalog) as database:
         handles = open_handles(folder)
         yield ContentServices(settings, handles, metrics or Metrics(), database)

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from registry.catalog.database import prepare
+from registry.catalog.database import is_older, prepare
 from registry.errors import SettingsError, StoreError, StoreTooNew
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder, open_folder
 from registry.store.files import write_durably
-from registry.store.run_folder import open_run_folder
+from registry.store.run_folder import find_running, open_run_folder
 
+METRICS = "metrics"  # the subfolder that has a folder for each running server
 _TRIAL = ".entrepot-trial-"  # the prefix of the names of temporary data folders
 # Names that an interrupted `open_folder` leaves, and a name that every new file system has.
 _BARE = frozenset({"LAYOUT", "blobs", "spool", "quarantine", "tags", "locks", "lost+found"})
@@ -33,7 +34,8 @@ def open_data_folder(settings: Settings) -> DataFolder:
 
     Raises:
         SettingsError: the data folder cannot be used, or the folder belongs to another program.
-        StoreError: the catalog cannot be used, or the data folder is of a newer version.
+        StoreError: the catalog cannot be used, or a server of an older version is using it, or the
+            data folder is of a newer version.
     """
     _refuse_foreign(settings.storage.path)
     try:
@@ -42,8 +44,26 @@ def open_data_folder(settings: Settings) -> DataFolder:
         raise  # its message says what to do
     except StoreError as error:
         raise _refuse(error.path, error.why) from error
+    refuse_migration(folder)
     prepare(folder.catalog, lambda: _mark_lost(folder))
     return folder
+
+
+def refuse_migration(folder: DataFolder) -> None:
+    """Refuse to migrate the catalog while a server of an older version is using it.
+
+    Its queries could fail with the new tables, or give wrong results.
+
+    Raises:
+        StoreError: the catalog has to be migrated, and a server is running.
+    """
+    running = find_running(folder.root / METRICS) if is_older(folder.catalog) else None
+    if running is not None:
+        raise StoreError(
+            str(folder.catalog),
+            "is of an older version, and a server of that version is using it; stop the server"
+            f" first, or use the command of its version (its processes: fuser -v {running})",
+        )
 
 
 def create_data_folder(settings: Settings) -> bool:

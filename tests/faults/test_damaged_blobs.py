@@ -156,6 +156,29 @@ def tell(answer: Answer) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("is_offline", [False, True])
+def test_a_damaged_blob_that_the_disk_does_not_move_is_not_served(
+    copied: StoredImages, make_mirror: MirrorMaker, is_offline: bool
+) -> None:
+    """A blob whose bytes changed is missing for all workers once that is known.
+
+    The disk refuses to move its file into quarantine, because there is no such folder.
+    """
+    image = copied.images[0]
+    layer = max(image.layers, key=lambda each: image.sizes[each])
+    overwrite(blob_file(copied.data, layer), lambda content: content.__setitem__(0, content[0] ^ 1))
+    mirror = open_mirror(make_mirror, copied, offline=is_offline)
+    (copied.data / "quarantine").rmdir()
+    (copied.data / "quarantine").write_bytes(b"")
+    assert mirror.run("cache", "audit").returncode == 1
+    assert blob_file(copied.data, layer).exists()
+
+    answers = [pull_blob(mirror, image, layer) for _ in range(5)]
+
+    assert {answer.status for answer in answers} == {404 if is_offline else 200}
+    assert copied.hub.journal.blob_fetches(layer) == (not is_offline)
+
+
+@pytest.mark.parametrize("is_offline", [False, True])
 def test_a_pull_notices_a_truncated_blob(
     copied: StoredImages, make_mirror: MirrorMaker, is_offline: bool
 ) -> None:

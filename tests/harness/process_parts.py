@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from functools import cached_property
 
 from registry.catalog.database import Database
-from registry.catalog.manifests import ManifestCatalog
 from registry.content.account import SpaceAccount
 from registry.content.backup import DataHandles
 from registry.metrics import Metrics
@@ -91,8 +90,8 @@ class ProcessParts:
     @cached_property
     def cache(self) -> ManifestCache:
         """The cache of manifests, which does not look for changes by itself."""
-        catalog = ManifestCatalog(self.database)
-        return ManifestCache(ManifestMemory(10**6), catalog, self.content.manifests)
+        manifests = self.content.manifests
+        return ManifestCache(ManifestMemory(10**6), manifests.catalog, manifests)
 
 
 @asynccontextmanager

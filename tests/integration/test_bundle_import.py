@@ -195,9 +195,10 @@ async def test_provenance_outlives_the_catalog_and_not_an_upstream(tmp_path: Pat
     assert show(config)["bundle"] == bundle
 
     async with open_filled(tmp_path / "data") as there:
-        await there.content.manifests.confirm(
-            parse_repository("docker.io/library/app"), Tag("1"), 2.0
-        )
+        repository = parse_repository("docker.io/library/app")
+        record = there.content.manifests.catalog.find_tag(repository, Tag("1"))
+        assert record is not None
+        await there.content.manifests.confirm(repository, Tag("1"), record.digest, 2.0)
 
     assert (show(config)["bundle"], show(config)["imported"]) == ("", 0.0)
     files = open_handles(open_folder(tmp_path / "data")).tags

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from registry.bundle.format.canonical_json import clean_text
 from registry.bundle.format.head_files import is_runnable
 from registry.bundle.format.lock import ImageRequest, Lock, LockedImage, Mode
+from registry.content.content import Content
 from registry.content.manifests import ManifestStore
 from registry.errors import EntrepotError, ManifestUnknown, PlatformUnknown
 from registry.oci import platforms
-from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor, Manifest, parse_manifest
 from registry.oci.names import Reference, Tag, format_image
-from registry.store.contract import BlobReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +54,9 @@ class Plan:
 class Planner:
     """Plans bundles of stored images; downloads nothing."""
 
-    def __init__(self, manifests: ManifestStore, store: BlobReader) -> None:
+    def __init__(self, manifests: ManifestStore, content: Content) -> None:
         self._manifests = manifests
-        self._store = store
+        self._content = content
 
     async def plan(self, requests: Iterable[ImageRequest], choice: Choice) -> Plan:
         """Plan a bundle of those requested images that are stored completely.
@@ -75,7 +74,7 @@ class Planner:
         ):
             name = format_image(request.repository, request.reference)
             try:
-                found = await _ImageWalk(self._manifests, self._store, request, choice).go()
+                found = await _ImageWalk(self._manifests, self._content, request, choice).go()
             except EntrepotError as error:
                 failures[name] = str(error)
                 continue
@@ -93,10 +92,10 @@ class _ImageWalk:
     """Finds everything that one requested image needs."""
 
     def __init__(
-        self, manifests: ManifestStore, store: BlobReader, request: ImageRequest, choice: Choice
+        self, manifests: ManifestStore, content: Content, request: ImageRequest, choice: Choice
     ) -> None:
         self._catalog = manifests.catalog
-        self._store = store
+        self._content = content
         self._request = request
         self._choice = choice
         self._repository = request.repository
@@ -157,11 +156,10 @@ class _ImageWalk:
     async def _read_digest(self, digest: Digest) -> Manifest:
         if digest not in self.manifests:
             kind = self._catalog.find_held(self._repository, digest)
-            size = await self._store.stat(digest)
-            if kind is None or size is None:
+            if kind is None or await self._content.blobs.stat(digest) is None:
                 raise self._report_missing(f"the manifest {digest} is not in this cache")
-            raw = await self._read_whole(digest, size)
-            if not digest.matches(raw):
+            raw = await self._content.read_all(digest, MAX_MANIFEST)
+            if raw is None:
                 raise self._report_missing(f"the manifest {digest} has changed on disk")
             self.manifests[digest] = parse_manifest(raw, kind, digest)
         return self.manifests[digest]
@@ -189,7 +187,7 @@ class _ImageWalk:
         needed_platforms = set()
         for child in root.children:
             name = root.platforms.get(str(child.digest), "")
-            if name and await self._store.stat(child.digest) is not None:
+            if name and await self._content.blobs.stat(child.digest) is not None:
                 manifest = await self._read_digest(child.digest)
                 needed = {child.digest, *(blob.digest for blob in manifest.blobs)}
                 needed_platforms |= {name} if needed & (self._choice.only or frozenset()) else set()
@@ -198,9 +196,8 @@ class _ImageWalk:
 
     async def _read_platform(self, image: Manifest) -> set[str]:
         config = image.blobs[0]
-        if config.size > MAX_MANIFEST or await self._store.stat(config.digest) != config.size:
-            return set()
-        found = platforms.read_platform(await self._read_whole(config.digest, config.size))
+        raw = await self._content.read_all(config.digest, MAX_MANIFEST)
+        found = platforms.read_platform(raw) if raw is not None else ""
         return {found} if found else set()
 
     def _find_foreign(self, inside: set[str]) -> str:
@@ -211,15 +208,12 @@ class _ImageWalk:
             (each for each in inside if platforms.is_for_another(each, self._platforms)), ""
         )
 
-    async def _read_whole(self, digest: Digest, size: int) -> bytes:
-        return b"".join([piece async for piece in self._store.read(digest, Span(0, size))])
-
     async def _add_referrers(self, subject: Digest) -> list[Descriptor]:
         """Include the stored referrers of a manifest, and their referrers."""
         added = []
         for referrer in self._catalog.list_referrers(self._repository, subject):
             digest = referrer.descriptor.digest
-            if digest not in self.manifests and await self._store.stat(digest) is not None:
+            if digest not in self.manifests and await self._content.blobs.stat(digest) is not None:
                 manifest = await self._read_digest(digest)
                 added += [manifest.descriptor, *await self._add_referrers(digest)]
         return added
@@ -230,11 +224,11 @@ class _ImageWalk:
             prefix = str(subject).replace(":", "-", 1)
             if name == prefix or name.startswith(f"{prefix}."):
                 record = self._catalog.find_tag(self._repository, Tag(name))
-                if record is None or await self._store.stat(record.digest) is None:
+                if record is None or await self._content.blobs.stat(record.digest) is None:
                     continue  # not stored: skipped, like a referrer that is not stored
                 manifest = await self._read_digest(record.digest)
                 for child in manifest.children:
-                    if await self._store.stat(child.digest) is not None:
+                    if await self._content.blobs.stat(child.digest) is not None:
                         await self._read(child)
                 image = LockedImage(self._repository, Tag(name), manifest.descriptor, is_extra=True)
                 self.images.append(image)
@@ -244,7 +238,7 @@ class _ImageWalk:
             for number, blob in enumerate(manifest.blobs):
                 if number and self._choice.leaves_out(blob.digest):
                     continue
-                size = await self._store.stat(blob.digest)
+                size = await self._content.blobs.stat(blob.digest)
                 if size is None:
                     raise self._report_missing(f"the blob {blob.digest} is not in this cache")
                 if size != blob.size:

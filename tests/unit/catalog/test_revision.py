@@ -43,7 +43,10 @@ async def test_a_change_of_what_is_known_counts(site: Site, act: Act) -> None:
     "act",
     [
         pytest.param(lambda site: site.note_pulls((HERE, OLD.digest, 1.0)), id="a pull"),
-        pytest.param(lambda site: site.manifests.confirm_tag(HERE, TAG, 9.0), id="a confirmed tag"),
+        pytest.param(
+            lambda site: site.manifests.confirm_tag(HERE, TAG, OLD.digest, 9.0),
+            id="a confirmed tag",
+        ),
         pytest.param(lambda site: site.pull(HERE, OLD, "1"), id="the same image again"),
         pytest.param(lambda site: site.pull(HERE, NEW, "2"), id="a new image"),
         pytest.param(lambda site: site.pull(THERE, NEW, "1"), id="an image of another repository"),

@@ -70,8 +70,17 @@ async def test_tag_leads_where_it_was_recorded(manifests: ManifestCatalog) -> No
 async def test_confirming_moves_only_the_time(manifests: ManifestCatalog) -> None:
     """A confirmed tag has a new time, and leads to the same manifest."""
     await manifests.record(HERE, image(), LATEST, 1.0)
-    await manifests.confirm_tag(HERE, LATEST, 9.0)
+    await manifests.confirm_tag(HERE, LATEST, image().digest, 9.0)
     assert TagRecord(image().digest, 9.0) == manifests.find_tag(HERE, LATEST)
+
+
+async def test_only_the_confirmed_manifest_has_a_new_time(manifests: ManifestCatalog) -> None:
+    """A tag that was moved since the upstream was asked keeps the time at which it was moved."""
+    moved = image(LAYER)
+    await manifests.record(HERE, image(), LATEST, 1.0)
+    await manifests.record(HERE, moved, LATEST, 2.0, bundle="b", signer="s")
+    await manifests.confirm_tag(HERE, LATEST, image().digest, 9.0)
+    assert TagRecord(moved.digest, 2.0, "b", "s") == manifests.find_tag(HERE, LATEST)
 
 
 async def test_manifest_by_digest_needs_no_tag(manifests: ManifestCatalog) -> None:

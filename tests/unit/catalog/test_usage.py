@@ -123,6 +123,15 @@ async def test_blobs_of_no_image_count_from_when_they_were_stored(room: UsageCat
     assert [blob.digest for blob in await room.list_coldest()] == [B, A]
 
 
+async def test_a_survey_counts_also_the_blobs_that_it_does_not_list(room: UsageCatalog) -> None:
+    """A survey lists blobs up to the wanted bytes, and counts the bytes of all without a pin."""
+    assert await room.survey_evictable(10) == ([], 0)
+    for time, digest in enumerate((A, B, C)):
+        await room.record(digest, 10, float(time))
+    found, evictable = await room.survey_evictable(11)
+    assert ([blob.digest for blob in found], evictable) == ([A, B], 30)
+
+
 async def test_a_found_blob_is_recorded_once(room: UsageCatalog) -> None:
     """A blob on disk is recorded unless it is recorded, reserved, being deleted or quarantined."""
     assert await room.record_found(A, 50, 3.0)

@@ -36,6 +36,12 @@ class Pair:
         self.told = []
         return await self.site.content.backup.write(target or self.target, self.told.append)
 
+    def leave_part(self, digest: Digest, content: bytes) -> None:
+        writer = self.target.ingests.take(digest)
+        assert writer is not None
+        writer.append([content])
+        writer.close()
+
     def list_blobs(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in self.path.glob("blobs/*/*/*")}
 
@@ -134,10 +140,7 @@ async def test_half_a_blob_is_gone_on_with(pair: Pair) -> None:
     """A blob that was copied in part is continued, and its whole digest is checked."""
     big = bytes(range(256)) * 20
     digest = await pair.site.fill(big)
-    writer = pair.target.ingests.take(digest)
-    assert writer is not None
-    writer.append([big[:1000]])
-    writer.close()
+    pair.leave_part(digest, big[:1000])
     await pair.back_up()
     assert pair.list_blobs()[digest.encoded] == big
     assert list((pair.path / "spool").iterdir()) == []
@@ -192,12 +195,20 @@ async def test_rot_costs_a_backup_nothing(pair: Pair) -> None:
 async def test_a_shrunk_blob_is_rot_though_half_of_it_was_copied(pair: Pair) -> None:
     """A partial copy that is longer than the damaged blob does not stop the backup."""
     layer = await pair.site.fill(b"x" * 1000)
-    writer = pair.target.ingests.take(layer)
-    assert writer is not None
-    writer.append([b"x" * 501])
-    writer.close()
+    pair.leave_part(layer, b"x" * 501)
     pair.site.spoil(layer, b"x" * 10)
     assert (await pair.back_up()).damaged == [layer]
+    assert await pair.is_whole()
+
+
+@pytest.mark.parametrize("last", [b"x", b"z"], ids=["whole", "damaged"])
+async def test_only_wrong_bytes_of_the_source_are_damage(pair: Pair, last: bytes) -> None:
+    """A partial copy with wrong bytes is made again, before the source is said to be damaged."""
+    layer = await pair.site.fill(b"x" * 1000)
+    pair.leave_part(layer, b"y" * 501)
+    pair.site.spoil(layer, b"x" * 999 + last)
+    assert (await pair.back_up()).damaged == ([layer] if last == b"z" else [])
+    assert (layer.encoded in pair.list_blobs()) is (last == b"x")
     assert await pair.is_whole()
 
 

@@ -127,6 +127,18 @@ async def test_a_damaged_manifest_hides_no_image(site: Site, rot: bytes) -> None
     await spoil(site, AMD, rot)
 
 
+async def test_a_damaged_config_gives_no_platform(site: Site) -> None:
+    """A config whose bytes changed on disk is not believed, and is moved into quarantine."""
+    await site.pull(HERE, AMD, "1")
+    config = Digest.of(AMD.blobs[0])
+    site.spoil(config, configure("arm64"))
+
+    (report,) = await describe(site)
+
+    assert [each.platform for each in report.platforms] == [""]
+    assert [digest for digest, _ in site.catalog.list_quarantined()] == [config]
+
+
 @pytest.mark.parametrize("rot", ROT)
 async def test_a_damaged_index_hides_no_image(site: Site, rot: bytes) -> None:
     """If an index is damaged, its platforms are unknown; other images are unaffected."""

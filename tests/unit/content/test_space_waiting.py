@@ -1,15 +1,17 @@
 """Laws of downloads that wait for space together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+import sqlite3
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
-from registry.catalog.usage import StoredBlobRecord
 from registry.oci.digest import Digest
 from tests.unit.content.content_site import Site, open_site
 
+T = TypeVar("T")
 SIZE = 1000
 STORED, WAITING = 20, 8
 
@@ -22,6 +24,20 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         yield site
 
 
+class SurveyCounter:
+    """Counts the surveys of the whole catalog."""
+
+    def __init__(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        survey = site.database.survey
+
+        async def count(read: Callable[[sqlite3.Connection], T]) -> T:
+            self.count += 1
+            return await survey(read)
+
+        monkeypatch.setattr(site.database, "survey", count)
+
+
 async def test_downloads_that_wait_share_an_eviction(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -29,22 +45,44 @@ async def test_downloads_that_wait_share_an_eviction(
 
     To find what may go takes seconds in a large catalog, and downloads wait for ten.
     """
-    plans = 0
-    list_coldest = site.evictor._catalog.list_coldest
-
-    async def count(wanted: float, without: Collection[Digest]) -> list[StoredBlobRecord]:
-        nonlocal plans
-        plans += 1
-        return await list_coldest(wanted, without)
-
-    monkeypatch.setattr(site.evictor._catalog, "list_coldest", count)
+    surveys = SurveyCounter(site, monkeypatch)
     new = [Digest.of(b"new %d" % number) for number in range(WAITING)]
 
     await asyncio.gather(*[site.room.reserve(digest, SIZE) for digest in new])
 
     assert set(site.catalog.list_reservations()) == set(new)
     assert len(site.list_files()) == STORED - WAITING
-    assert plans < WAITING / 2
+    assert surveys.count < WAITING / 2
+
+
+async def test_an_eviction_asks_once_what_pins_keep(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One query says whether enough can be freed, and which blobs to delete first.
+
+    With very many pins such a query takes seconds.
+    """
+    surveys = SurveyCounter(site, monkeypatch)
+
+    assert await site.evictor.free(3 * SIZE, Digest.of(b"new")) == 3 * SIZE
+
+    assert len(site.list_files()) == STORED - 3
+    assert surveys.count == 1
+
+
+async def test_an_eviction_asks_again_only_for_blobs_that_are_read(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blobs that clients are reading stay, and the next ones are deleted in their place."""
+    read = await site.store.open((await site.catalog.list_coldest(SIZE))[0].digest)
+    assert read is not None
+    surveys = SurveyCounter(site, monkeypatch)
+
+    assert await site.evictor.free(3 * SIZE, Digest.of(b"new")) == 3 * SIZE
+
+    read.close()
+    assert len(site.list_files()) == STORED - 3
+    assert 1 < surveys.count <= 3
 
 
 async def test_a_download_takes_what_there_is_before_others(site: Site) -> None:

@@ -1,11 +1,8 @@
 """Laws of the manifest cache: when memory, catalog and disk are read."""
 
-import json
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -14,58 +11,25 @@ from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.pulls import Pull, PullCatalog
 from registry.content.manifests import ManifestStore
 from registry.errors import StoreError
-from registry.mirror.manifest_cache import ManifestCache
-from registry.oci import media_types
 from registry.oci.digest import Digest
-from registry.oci.manifest import Manifest, parse_manifest
-from registry.oci.names import Repository, Tag
-from registry.store.data_folder import DataFolder, open_folder
-from registry.wiring.content import open_handles
-from tests.fakes.space import AmpleSpace
-from tests.harness.process_parts import ProcessParts
-
-HERE, TAG = Repository("docker.io", "library/a"), Tag("1")
-
-
-def make(name: str) -> Manifest:
-    described = {"mediaType": "x", "size": 1, "digest": str(Digest.of(name.encode()))}
-    raw = json.dumps({"schemaVersion": 2, "config": described, "layers": []}).encode()
-    return parse_manifest(raw, media_types.OCI_MANIFEST)
-
-
-FIRST, SECOND = make("first"), make("second")
-
-
-class Site:
-    """One data folder, and the caches of any number of processes on it."""
-
-    def __init__(self, folder: DataFolder, database: Database) -> None:
-        self.folder = folder
-        self.database = database
-
-    def open_cache(self) -> ManifestCache:
-        handles = open_handles(self.folder)
-        return ProcessParts(handles, self.database, space=AmpleSpace(handles.store)).cache
-
-    def file_of(self, manifest: Manifest) -> Path:
-        name = manifest.digest.encoded
-        return self.folder.blobs / "sha256" / name[:2] / name
-
-    def execute(self, statement: str) -> None:
-        """Change the catalog as another process would."""
-        with closing(sqlite3.connect(self.folder.catalog)) as rows, rows:
-            rows.execute(statement)
-
-
-def refuse(*_: object) -> NoReturn:
-    raise StoreError("catalog.db", "disk I/O error")
+from registry.oci.manifest import Manifest
+from registry.oci.names import Tag
+from tests.unit.mirror.manifest_site import (
+    FIRST,
+    HERE,
+    SECOND,
+    TAG,
+    Site,
+    open_site,
+    refuse,
+    refuse_to_put,
+)
 
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    folder = open_folder(tmp_path)
-    async with Database(folder.catalog) as database:
-        yield Site(folder, database)
+    async with open_site(tmp_path) as site:
+        yield site
 
 
 async def test_refusing_catalog_costs_no_confirmed_tag(site: Site) -> None:
@@ -76,7 +40,7 @@ async def test_refusing_catalog_costs_no_confirmed_tag(site: Site) -> None:
         "CREATE TRIGGER full BEFORE UPDATE ON tags BEGIN SELECT RAISE(FAIL, 'disk is full'); END"
     )
 
-    known = await cache.confirm(HERE, TAG, FIRST, 200.0)
+    known = await cache.confirm(HERE, TAG, FIRST, 200.0, cache.generation)
     cache.look_for_changes()
     remembered = cache.remember(HERE, TAG)
 
@@ -131,7 +95,7 @@ async def test_recalling_what_is_in_memory_reads_no_file(site: Site) -> None:
     """A stale tag is recalled with its newest check, and no file is read."""
     mine, theirs = site.open_cache(), site.open_cache()
     await mine.keep(HERE, TAG, FIRST, 100.0)
-    await theirs.confirm(HERE, TAG, FIRST, 300.0)
+    await theirs.confirm(HERE, TAG, FIRST, 300.0, theirs.generation)
     site.file_of(FIRST).unlink()
 
     known = await mine.recall(HERE, TAG)
@@ -168,7 +132,7 @@ async def test_pulls_do_not_make_a_hit_ask_the_catalog(site: Site) -> None:
     async with Database(site.folder.catalog) as other:
         for database in (site.database, other):
             await PullCatalog(database).record([pull])
-            await ManifestCatalog(database).confirm_tag(HERE, TAG, 200.0)
+            await ManifestCatalog(database).confirm_tag(HERE, TAG, FIRST.digest, 200.0)
             await ManifestCatalog(database).record(HERE, SECOND, Tag("new"), 200.0)
             await ManifestCatalog(database).record(HERE, FIRST, TAG, 200.0)
             cache.look_for_changes()
@@ -241,10 +205,6 @@ async def test_a_catalog_that_cannot_be_read_is_asked_each_time(
             cache.remember(HERE, TAG)
     cache.look_for_changes()
     assert cache.remember(HERE, TAG) is not None
-
-
-async def refuse_to_put(*_: object, **__: object) -> NoReturn:
-    raise StoreError("tags", "disk is full")
 
 
 async def test_what_the_disk_refused_is_stored_later(

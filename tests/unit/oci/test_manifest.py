@@ -12,6 +12,7 @@ from registry.oci.manifest import MAX_DESCRIPTORS, MAX_MANIFEST, Descriptor, par
 
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 CONFIG = "application/vnd.oci.image.config.v1+json"
+SCHEMA_1 = [f"application/vnd.docker.distribution.manifest.v1+{s}" for s in ("json", "prettyjws")]
 
 
 def describe(name: str, media_type: str = LAYER, **changes: object) -> dict[str, Any]:
@@ -204,7 +205,7 @@ def test_media_type_must_not_contradict(declared: object) -> None:
 
 @pytest.mark.parametrize(
     "content_type",
-    ["", "text/html", "application/json", "*/*", LAYER, *sorted(types.DOCKER_SCHEMA1)],
+    ["", "text/html", "application/json", "*/*", LAYER, *SCHEMA_1],
 )
 def test_other_content_types_are_refused(content_type: str) -> None:
     """A Content-Type that is not one of manifests is refused."""

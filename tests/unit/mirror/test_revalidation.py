@@ -1,0 +1,114 @@
+"""Laws of confirmed tags: an upstream confirms only the manifest that it was asked about."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from registry.content.manifests import ManifestStore
+from registry.mirror.cache_status import CacheStatus
+from registry.mirror.manifest_cache import ManifestCache
+from registry.mirror.revalidation import Revalidator
+from registry.oci.digest import Digest
+from registry.oci.names import Reference
+from registry.settings.model import TagSettings
+from registry.store.file_locks import BestEffortLocks
+from registry.tasks import Tasks
+from tests.fakes.source import MemorySource, Tap
+from tests.unit.mirror.manifest_site import (
+    FIRST,
+    HERE,
+    SECOND,
+    TAG,
+    Site,
+    open_site,
+    refuse_to_put,
+)
+
+NOW = 500.0
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with open_site(tmp_path) as site:
+        yield site
+
+
+class MovingSource(MemorySource):
+    """An upstream whose answer to HEAD is on its way while `act` happens."""
+
+    def __init__(self, act: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(Tap(), {(HERE.name, str(TAG)): FIRST})
+        self._act = act
+
+    async def head_manifest(self, repository: str, reference: Reference) -> Digest | None:
+        found = await super().head_manifest(repository, reference)
+        await self._act()
+        return found
+
+
+@asynccontextmanager
+async def open_revalidator(
+    site: Site, cache: ManifestCache, source: MemorySource
+) -> AsyncIterator[Revalidator]:
+    async with Tasks() as tasks:
+        yield Revalidator(
+            {HERE.registry: source},
+            cache,
+            BestEffortLocks(site.folder.locks),
+            tasks,
+            tags=TagSettings(),
+            clock=lambda: NOW,
+        )
+
+
+async def test_a_tag_that_moved_during_the_question_is_not_confirmed(site: Site) -> None:
+    """The answer about the former manifest makes neither manifest fresh for later requests."""
+    mine, theirs = site.open_cache(), site.open_cache()
+    await mine.keep(HERE, TAG, FIRST, 100.0)
+
+    async def move() -> None:
+        await theirs.keep(HERE, TAG, SECOND, 101.0)
+        mine.look_for_changes()
+
+    async with open_revalidator(site, mine, MovingSource(move)) as revalidator:
+        result = await revalidator.begin(HERE, TAG, must_ask=True).task
+    later = mine.remember(HERE, TAG) or await mine.recall(HERE, TAG)
+
+    assert (result.known.manifest, result.origin) == (FIRST, CacheStatus.REVALIDATED)
+    assert later is not None
+    assert (later.manifest.digest, later.checked) == (SECOND.digest, 101.0)
+
+
+async def test_a_refused_manifest_does_not_confirm_its_predecessor(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the disk refused the new manifest of a tag, the former one gets no newer time by it."""
+    cache = site.open_cache()
+    await cache.keep(HERE, TAG, SECOND, 100.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(ManifestStore, "put", refuse_to_put)
+        await cache.keep(HERE, TAG, FIRST, 200.0)
+
+    await cache.confirm(HERE, TAG, FIRST, 300.0, cache.generation)
+
+    known = await site.open_cache().recall(HERE, TAG)
+    assert known is not None
+    assert (known.manifest.digest, known.checked) == (SECOND.digest, 100.0)
+
+
+async def test_a_bundle_still_confirms_a_tag_that_an_import_moved(site: Site) -> None:
+    """A tag that an import moved during the question is still recorded as of that bundle."""
+    cache, store = site.open_cache(), site.open_manifests()
+    await cache.keep(HERE, TAG, FIRST, 100.0)
+    await store.put(HERE, SECOND, None, 101.0)
+    await store.put_names(HERE, SECOND, TAG, 101.0, bundle="b", signer="s")
+    before = await site.tags.read(HERE, TAG)
+
+    await cache.confirm(HERE, TAG, FIRST, 300.0, cache.generation)
+
+    assert await site.tags.read(HERE, TAG) == before
+    record = store.catalog.find_tag(HERE, TAG)
+    assert record is not None
+    assert (record.digest, record.checked, record.bundle) == (SECOND.digest, 101.0, "b")
