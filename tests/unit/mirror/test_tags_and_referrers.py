@@ -2,84 +2,70 @@
 
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, closing
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
 
 from registry.catalog.database import Database
-from registry.catalog.manifests import ManifestCatalog
-from registry.catalog.upstream_lists import UpstreamListCatalog
 from registry.errors import NameUnknown, ReferrersUnsupported
-from registry.mirror.negative_cache import NegativeCache
-from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
-from registry.settings.model import TagSettings
+from registry.store.data_folder import open_folder
 from registry.tasks import Tasks
 from registry.upstream.contract import Source
 from registry.upstream.offline import OfflineSource
+from registry.wiring.content import open_handles
 from tests.fakes.source import MemorySource, Tap
+from tests.harness.process_parts import ProcessParts
 
 HERE = Repository("docker.io", "library/a")
 MISSING_FOR = 10.0
 
 
-class Site:
-    """Lists of one upstream in memory, and a clock that a test turns."""
-
-    def __init__(self, path: Path, stack: AsyncExitStack) -> None:
-        self.path = path
-        self.now = 1000.0
-        self.source = MemorySource(Tap())
-        self._stack = stack
-
-    async def open(self, source: Source | None = None) -> TagsAndReferrers:
-        database = await self._stack.enter_async_context(Database(self.path))
-        return TagsAndReferrers(
-            {HERE.registry: source or self.source},
-            UpstreamListCatalog(database),
-            ManifestCatalog(database),
-            NegativeCache(MISSING_FOR),
-            await self._stack.enter_async_context(Tasks()),
-            tags=TagSettings(),
-            clock=lambda: self.now,
-        )
+@asynccontextmanager
+async def open_site(path: Path, source: Source) -> AsyncIterator[ProcessParts]:
+    """Open a process before one upstream."""
+    handles, sources = open_handles(open_folder(path)), {HERE.registry: source}
+    async with Database(handles.folder.catalog) as database, Tasks() as tasks:
+        yield ProcessParts(handles, database, tasks=tasks, sources=sources, missing_for=MISSING_FOR)
 
 
 @pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with AsyncExitStack() as stack:
-        yield Site(tmp_path / "catalog.db", stack)
+def source() -> MemorySource:
+    return MemorySource(Tap())
 
 
-async def test_requests_do_not_prolong_an_error(site: Site) -> None:
+@pytest.fixture
+async def site(tmp_path: Path, source: MemorySource) -> AsyncIterator[ProcessParts]:
+    async with open_site(tmp_path, source) as site:
+        yield site
+
+
+async def test_requests_do_not_prolong_an_error(site: ProcessParts, source: MemorySource) -> None:
     """However often clients ask meanwhile, the upstream is asked again after `missing_for`."""
-    lists = await site.open()
     for _ in range(3):
         with pytest.raises(NameUnknown):
-            await lists.list_tags(HERE)
+            await site.lists.list_tags(HERE)
         site.now += MISSING_FOR * 0.45
-    site.source.tags[HERE.name] = ["1"]
+    source.tags[HERE.name] = ["1"]
 
-    assert (await lists.list_tags(HERE)).entries == ["1"]
+    assert (await site.lists.list_tags(HERE)).entries == ["1"]
 
 
-async def test_refusing_catalog_costs_no_list(site: Site) -> None:
+async def test_refusing_catalog_costs_no_list(site: ProcessParts, source: MemorySource) -> None:
     """A list that the upstream gave is served, although the catalog could not record it."""
-    lists = await site.open()
-    with closing(sqlite3.connect(site.path)) as rows, rows:
+    with closing(sqlite3.connect(site.folder.catalog)) as rows, rows:
         rows.execute(
             "CREATE TRIGGER full BEFORE INSERT ON lists BEGIN SELECT RAISE(FAIL, 'full'); END"
         )
-    site.source.tags[HERE.name] = ["1"]
+    source.tags[HERE.name] = ["1"]
 
-    assert (await lists.list_tags(HERE)).entries == ["1"]
+    assert (await site.lists.list_tags(HERE)).entries == ["1"]
 
 
-async def test_offline_nothing_seen_is_no_empty_list(site: Site) -> None:
+async def test_offline_nothing_seen_is_no_empty_list(tmp_path: Path) -> None:
     """Offline, clients are sent to the tag scheme: an empty list hides signatures."""
-    lists = await site.open(OfflineSource(HERE.registry))
-
-    with pytest.raises(ReferrersUnsupported):
-        await lists.list_referrers(HERE, Digest.of(b"image"))
+    async with open_site(tmp_path, OfflineSource(HERE.registry)) as site:
+        with pytest.raises(ReferrersUnsupported):
+            await site.lists.list_referrers(HERE, Digest.of(b"image"))
