@@ -10,7 +10,7 @@ import pytest
 from registry.catalog.database import Database
 from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.upstream_lists import UpstreamListCatalog
-from registry.errors import NameUnknown, ReferrersUnsupported
+from registry.errors import NameUnknown, ReferrersUnsupported, UpstreamUnreachable
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.negative_cache import NegativeCache
 from registry.mirror.tags_and_referrers import TagsAndReferrers
@@ -120,3 +120,12 @@ async def test_repository_without_the_api_stays_without_it(site: Site, later: fl
         reopened = await site.open(source)
         with pytest.raises(ReferrersUnsupported):
             await reopened.list_referrers(HERE, Digest.of(b"other"))
+
+
+async def test_prefetch_is_told_that_the_upstream_did_not_answer(site: Site) -> None:
+    """Otherwise an image would count as whole although its signatures were not asked for."""
+    site.source.tap.is_down = True
+    lists = await site.open()
+
+    with pytest.raises(UpstreamUnreachable):
+        await lists.list_referrers(HERE, Digest.of(b"image"), must_ask=True)
