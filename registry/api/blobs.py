@@ -8,7 +8,7 @@ from aiohttp import web
 from registry.api.headers import add_common_headers, content_headers, names_digest
 from registry.api.middleware import Notes
 from registry.api.multipart import Multipart, content_range, describe_parts
-from registry.api.sendfile import Piece, send_body
+from registry.api.sendfile import Piece, SentBytes, send_body
 from registry.errors import EntrepotError, StoreError
 from registry.mirror.blobs import Blobs, DownloadingBlob, StoredBlob
 from registry.mirror.cache_status import CacheStatus
@@ -37,9 +37,12 @@ async def answer_blob(
         response = web.StreamResponse(headers=_headers(digest, blob.origin))
         pieces = _lay_out(request, response, digest, blob)
         add_common_headers(response.headers, notes.namespace)
+        notes.begun, notes.sent = response, SentBytes()
         try:
             is_growing = isinstance(blob, DownloadingBlob)
-            await send_body(request, response, pieces, is_growing=is_growing)
+            await send_body(request, response, pieces, notes.sent, is_growing=is_growing)
+        except ConnectionError:
+            notes.has_client_left = True
         except (EntrepotError, EOFError) as error:
             # The connection is cut, so that no client takes an incomplete body for the whole blob.
             notes.failure = str(error)

@@ -12,6 +12,7 @@ from registry.api import errors
 from registry.api.access_log import SERVER_ERROR, AccessEntry, AccessLog
 from registry.api.headers import ORIGIN, add_common_headers
 from registry.api.repeated_answers import ReplayingProtocol, SentAnswer
+from registry.api.sendfile import SentBytes
 from registry.errors import EntrepotError
 
 CLIENT_CLOSED_REQUEST = 499  # what nginx logs for a client that did not wait for its answer
@@ -23,6 +24,8 @@ class Notes:
 
     `ns` is the value of the parameter `ns`. `namespace` is the same value if a configured upstream
     has that name, and otherwise empty. `kind` is the endpoint, `failure` the message of an error.
+    `begun` is an answer that the handler sends itself, `sent` the bytes of its body until now, and
+    `has_client_left` says that the client did not wait for the whole body.
     `is_current` gets the address of a client, and returns whether the same request would get the
     same answer at that moment. It is None if the handler cannot know that.
     """
@@ -32,6 +35,9 @@ class Notes:
     kind: str = "other"
     namespace: str = ""
     failure: str = ""
+    begun: web.StreamResponse | None = None
+    sent: SentBytes | None = None
+    has_client_left: bool = False
     is_current: Callable[[str | None], bool] | None = None
 
 
@@ -54,16 +60,22 @@ class Middleware:
         status = SERVER_ERROR
         try:
             response = await self._handler(request, notes)
-            status = response.status
+            status = CLIENT_CLOSED_REQUEST if notes.has_client_left else response.status
         except EntrepotError as error:
             notes.failure = str(error)
             response = errors.render(error)
             status = response.status
-        except (asyncio.CancelledError, ConnectionError):
+        except ConnectionError:
+            if request.transport is not None and not request.transport.is_closing():
+                raise  # it is not the client's connection
+            status = CLIENT_CLOSED_REQUEST
+            response = web.Response(status=status)  # aiohttp does not send it
+        except asyncio.CancelledError:
             status = CLIENT_CLOSED_REQUEST
             raise
         finally:
-            entry = _describe(request, notes, response, status)
+            answer = notes.begun if response is None else response
+            entry = _describe(request, notes, answer, status)
             self._access_log.write(entry, request.remote, time.monotonic() - began)
         if not response.prepared:
             add_common_headers(response.headers, notes.namespace)
@@ -74,7 +86,11 @@ class Middleware:
 def _describe(
     request: web.BaseRequest, notes: Notes, response: web.StreamResponse | None, status: int
 ) -> AccessEntry:
-    has_body = response is not None and request.method == "GET" and not notes.failure
+    sent = 0
+    if notes.sent is not None:
+        sent = notes.sent.count
+    elif response is not None and request.method == "GET":
+        sent = response.content_length or 0
     return AccessEntry(
         method=request.method,
         path=notes.path,
@@ -83,7 +99,7 @@ def _describe(
         kind=notes.kind,
         status=status,
         origin="" if response is None else response.headers.get(ORIGIN, ""),
-        sent=(response.content_length or 0) if response is not None and has_body else 0,
+        sent=sent,
         failure=notes.failure,
     )
 

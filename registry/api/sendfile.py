@@ -4,10 +4,11 @@
 """
 
 import asyncio
+import errno
 import os
 import socket
-from collections.abc import AsyncGenerator
-from contextlib import AbstractContextManager, aclosing, nullcontext, suppress
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -15,10 +16,21 @@ from aiohttp import web
 from registry.tasks import in_thread
 
 _READ = 256 * 1024  # bytes per read where sendfile cannot be used
+# What the kernel says when there is no way to the client any more, besides `ConnectionError`.
+LOST = frozenset(
+    {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENOTCONN}
+)
 
 # A part of a body: its bytes, or the place of its bytes as (descriptor of an open file, start,
 # stop).
 Piece = bytes | tuple[int, int, int]
+
+
+@dataclass(slots=True)
+class SentBytes:
+    """How many bytes of a body were sent until now, also if the client leaves early."""
+
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +70,11 @@ async def send_body(
     request: web.BaseRequest,
     response: web.StreamResponse,
     pieces: AsyncGenerator[Piece, None],
+    sent: SentBytes,
     *,
     is_growing: bool,
 ) -> None:
-    """Send the headers of `response`, and then `pieces` as its body.
+    """Send the headers of `response`, and then `pieces` as its body; count the bytes in `sent`.
 
     With `is_growing`, the blob is still being downloaded, and each piece is sent at once.
 
@@ -75,55 +88,82 @@ async def send_body(
     cork, no_cork = _Cork(transport), nullcontext()
     around_body: AbstractContextManager[None] = no_cork if is_growing else cork
     around_piece: AbstractContextManager[None] = cork if is_growing else no_cork
-    sent = 0
     with around_body:
         await response.prepare(request)
         async with aclosing(pieces):
             async for piece in pieces:
                 with around_piece:
-                    sent += await _send_piece(transport, response, piece)
-    if response.content_length not in (None, sent):
-        raise EOFError(f"the body has {sent} bytes, and not {response.content_length}")
+                    await _send_piece(transport, response, piece, sent)
+    if response.content_length not in (None, sent.count):
+        raise EOFError(f"the body has {sent.count} bytes, and not {response.content_length}")
 
 
 async def _send_piece(
-    transport: asyncio.Transport, response: web.StreamResponse, piece: Piece
-) -> int:
-    """Send a piece, and return its length in bytes."""
+    transport: asyncio.Transport, response: web.StreamResponse, piece: Piece, sent: SentBytes
+) -> None:
     if isinstance(piece, bytes):
         await response.write(piece)
-        return len(piece)
+        sent.count += len(piece)
+        return
     if transport.is_closing():
         raise ConnectionResetError("the client has left")
     descriptor, start, stop = piece
     # Each part of a chunked body needs a frame around it.
     if transport.get_extra_info("sslcontext") is None and not response.chunked:
-        await _send_by_kernel(transport, descriptor, start, stop)
+        await _send_by_kernel(transport, descriptor, start, stop, sent)
     else:
-        await _send_by_reading(response, descriptor, start, stop)
-    return stop - start
+        await _send_by_reading(response, descriptor, start, stop, sent)
 
 
 async def _send_by_kernel(
-    transport: asyncio.Transport, descriptor: int, start: int, stop: int
+    transport: asyncio.Transport, descriptor: int, start: int, stop: int, sent: SentBytes
 ) -> None:
-    if not transport.get_write_buffer_size():
-        # Bytes that fit into the socket's buffer are sent at once: for a small range, the loop
-        # takes longer to wait for the socket than the kernel takes to send.
-        with suppress(BlockingIOError):
-            socket_ = transport.get_extra_info("socket")
-            start += os.sendfile(socket_.fileno(), descriptor, start, stop - start)
-    if start == stop:
-        return
-    file = OpenFile(descriptor)
-    loop = asyncio.get_running_loop()
-    sent = await loop.sendfile(transport, file, start, stop - start, fallback=False)  # type: ignore[arg-type]
-    if sent != stop - start:
+    socket_ = transport.get_extra_info("socket")
+    with _translate_errors(transport):
+        if not transport.get_write_buffer_size():
+            # Bytes that fit into the socket's buffer are sent at once: for a small range, the loop
+            # takes longer to wait for the socket than the kernel takes to send.
+            with suppress(BlockingIOError):
+                count = os.sendfile(socket_.fileno(), descriptor, start, stop - start)
+                start += count
+                sent.count += count
+        if start == stop:
+            return
+        file = OpenFile(descriptor)
+        loop = asyncio.get_running_loop()
+        os.lseek(descriptor, start, os.SEEK_SET)
+        try:
+            await loop.sendfile(transport, file, start, stop - start, fallback=False)  # type: ignore[arg-type]
+        except asyncio.SendfileNotAvailableError:
+            # asyncio hides the kernel's error if nothing was sent. The kernel says it again.
+            os.sendfile(socket_.fileno(), descriptor, start, stop - start)
+            raise
+        finally:
+            # `loop.sendfile` moves the file's position by what was sent, also when it raises.
+            end = os.lseek(descriptor, 0, os.SEEK_CUR)
+            sent.count += end - start
+    if end != stop:
         raise EOFError("the file ended early")
 
 
+@contextmanager
+def _translate_errors(transport: asyncio.Transport) -> Iterator[None]:
+    """Raise ConnectionResetError if the client has left, and EOFError if the disk refuses a read.
+
+    A client has left if the loop says that the transport is closing, or the kernel says EPIPE,
+    ETIMEDOUT, or that there is no way to it any more.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        is_lost = isinstance(error, ConnectionError) or getattr(error, "errno", 0) in LOST
+        if is_lost or transport.is_closing():
+            raise ConnectionResetError("the client has left") from error
+        raise EOFError(f"the file cannot be sent ({error})") from error
+
+
 async def _send_by_reading(
-    response: web.StreamResponse, descriptor: int, start: int, stop: int
+    response: web.StreamResponse, descriptor: int, start: int, stop: int, sent: SentBytes
 ) -> None:
     while start < stop:
         content = await in_thread(os.pread, descriptor, min(_READ, stop - start), start)
@@ -131,3 +171,4 @@ async def _send_by_reading(
             raise EOFError("the file ended early")
         await response.write(content)
         start += len(content)
+        sent.count += len(content)

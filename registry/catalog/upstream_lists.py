@@ -7,6 +7,9 @@ from typing import Any
 from registry.catalog.database import Database
 from registry.oci.names import Repository
 
+# The subject under which a list of one boolean says whether a repository has the referrers API.
+_REFERRERS_API = "referrers"
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamListRecord:
@@ -41,3 +44,17 @@ class UpstreamListCatalog:
                 (str(repository), subject, body, now),
             )
         )
+
+    def find_referrers_api(self, repository: Repository) -> tuple[bool, float] | None:
+        """Return whether the upstream has the referrers API, and when it said so (epoch seconds).
+
+        None if the upstream was never asked for referrers of this repository.
+        """
+        record = self.find(repository, _REFERRERS_API)
+        return None if record is None else (record.entries == [True], record.checked)
+
+    async def record_referrers_api(
+        self, repository: Repository, now: float, *, is_supported: bool
+    ) -> None:
+        """Record whether the upstream has the referrers API for `repository`."""
+        await self.record(repository, _REFERRERS_API, [is_supported], now)

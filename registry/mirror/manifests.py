@@ -22,14 +22,13 @@ from registry.mirror.cache_status import CacheStatus
 from registry.mirror.freshness import Freshness, find_freshness
 from registry.mirror.manifest_cache import KnownManifest, ManifestCache
 from registry.mirror.negative_cache import NegativeCache
-from registry.mirror.revalidation import Revalidation, RevalidationResult, Revalidator
+from registry.mirror.revalidation import Revalidator
+from registry.mirror.upstream_waits import EMPTY_WAIT, UpstreamWaits
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository, Tag
+from registry.oci.referrers_tags import is_referrers_tag
 from registry.settings.model import TagSettings
-
-ANSWER_WAIT = 1.5  # seconds that a known tag waits for its upstream before it is served stale
-SLOW_FOR = 10.0  # seconds without another wait for an upstream that took longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +51,7 @@ class Manifests:
         tags: TagSettings,
         clock: Callable[[], float],
         *,
+        waits: UpstreamWaits,
         pulls: PullLog,
         offline: bool,
     ) -> None:
@@ -60,9 +60,9 @@ class Manifests:
         self._missing = missing
         self._tags = tags
         self._clock = clock
+        self._waits = waits
         self._pulls = pulls
         self._offline = offline
-        self._slow_until: dict[str, float] = {}  # epoch seconds, by upstream
         self._log = structlog.get_logger("registry.mirror")
 
     async def get(
@@ -90,7 +90,7 @@ class Manifests:
             StoreError: the disk or the catalog refused.
         """
         try:
-            return await self._ask(repository, reference, may_wait=True, must_ask=True)
+            return await self._ask(repository, reference, must_ask=True)
         except UpstreamOffline as error:
             raise _as_unknown(repository, reference, error) from error
 
@@ -121,17 +121,27 @@ class Manifests:
             freshness = self._find_freshness(reference, known, now)
             if freshness is Freshness.FRESH:
                 return ServedManifest(known.manifest, CacheStatus.HIT)
-        missing = self._missing.find((repository, reference), now)
         try:
+            missing = self._missing.find((repository, reference), now)
             if missing is not None:
                 raise missing
-            return await self._ask(repository, reference, may_wait=freshness is Freshness.EXPIRED)
+            wait = self._find_wait(reference, freshness)
+            return await self._ask(repository, reference, fallback_after=wait)
         except (Unknown, UpstreamError) as error:
             if known is not None and freshness is Freshness.STALE:
                 return self._serve_stale(repository, reference, known, error)
-            if isinstance(error, UpstreamOffline):
-                raise _as_unknown(repository, reference, error) from error
+            # Clients ask for the referrers of each image that they pull. Without an answer, they
+            # pull the image itself only if this is "not found" and no error.
+            is_unknown = isinstance(error, UpstreamError) and is_referrers_tag(reference)
+            if is_unknown or isinstance(error, UpstreamOffline):
+                raise ManifestUnknown(str(repository), str(reference), str(error)) from error
             raise
+
+    def _find_wait(self, reference: Reference, freshness: Freshness) -> float | None:
+        """Return after how many seconds something else is served; None if there is nothing."""
+        if freshness is Freshness.STALE:
+            return self._tags.wait_for
+        return EMPTY_WAIT if is_referrers_tag(reference) else None
 
     def is_fresh(
         self, repository: Repository, reference: Reference, digest: Digest, client: str | None
@@ -167,16 +177,20 @@ class Manifests:
         repository: Repository,
         reference: Reference,
         *,
-        may_wait: bool,
+        fallback_after: float | None = None,
         must_ask: bool = False,
     ) -> ServedManifest:
-        revalidation = self._revalidator.begin(repository, reference, must_ask=must_ask)
+        revalidation = self._revalidator.begin(
+            repository, reference, must_ask=must_ask, has_fallback=fallback_after is not None
+        )
         if not revalidation.is_joined:
-            revalidation.task.add_done_callback(
-                lambda task: self._end_slowness(repository.registry, task)
-            )
+            self._waits.watch(repository.registry, revalidation.task)
         try:
-            await self._await(repository.registry, revalidation, may_wait=may_wait)
+            if fallback_after is None:
+                await asyncio.wait([revalidation.task])
+            else:
+                left = revalidation.began + fallback_after - self._clock()
+                await self._waits.wait(repository.registry, revalidation.task, left)
             result = revalidation.task.result()
         except (Unknown, UpstreamDenied) as error:
             # Docker Hub denies what does not exist, so a denial is remembered as "not found".
@@ -187,27 +201,6 @@ class Manifests:
         return ServedManifest(
             result.known.manifest, CacheStatus.JOINED if is_joined else result.origin
         )
-
-    async def _await(self, registry: str, revalidation: Revalidation, *, may_wait: bool) -> None:
-        """Wait for the answer, at most `ANSWER_WAIT` seconds unless `may_wait`.
-
-        Raises:
-            UpstreamError: there is no answer within that time.
-        """
-        now = self._clock()
-        is_slow = now < self._slow_until.get(registry, 0.0)
-        left = 0.0 if is_slow else max(0.0, revalidation.began + ANSWER_WAIT - now)
-        await asyncio.wait([revalidation.task], timeout=None if may_wait else left)
-        if not revalidation.task.done():
-            # The question goes on in the background, and its answer serves the next request.
-            if not is_slow:
-                self._slow_until[registry] = self._clock() + SLOW_FOR
-            raise UpstreamError(registry, f"no answer within {ANSWER_WAIT} s")
-
-    def _end_slowness(self, registry: str, task: asyncio.Task[RevalidationResult]) -> None:
-        """Do not count an upstream as slow any more, after it has answered any question."""
-        if not task.cancelled() and not isinstance(task.exception(), UpstreamError):
-            self._slow_until.pop(registry, None)
 
     def _serve_stale(
         self, repository: Repository, reference: Reference, known: KnownManifest, why: Exception

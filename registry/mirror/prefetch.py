@@ -122,11 +122,12 @@ class Prefetcher:
         chosen: Sequence[Digest],
         result: PrefetchResult,
     ) -> list[Manifest]:
-        proofs = await self._follow(repository, find_attestations(root, chosen), result)
-        subjects = dict.fromkeys((root.digest, *chosen))
-        found, failures = await self._referrers.fetch(repository, list(subjects))
+        attestations = find_attestations(root, chosen)
+        attached = await self._follow(repository, attestations, result)
+        images = list(dict.fromkeys((root.digest, *chosen)))
+        found, failures = await self._referrers.fetch(repository, images, attestations)
         result.failures += map(format_failure, failures)
-        return [*proofs, *found]
+        return [*attached, *found]
 
     async def _fetch(
         self,

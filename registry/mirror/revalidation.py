@@ -58,19 +58,27 @@ class Revalidator:
         self._running: dict[tuple[Repository, Reference], Revalidation] = {}
 
     def begin(
-        self, repository: Repository, reference: Reference, *, must_ask: bool = False
+        self,
+        repository: Repository,
+        reference: Reference,
+        *,
+        must_ask: bool = False,
+        has_fallback: bool = False,
     ) -> Revalidation:
         """Return the question about `reference` that is running, or begin a question.
 
         If another process has just confirmed a tag, the upstream is not asked, except if
-        `must_ask`. The task raises Unknown or UpstreamError if no manifest was found, and
+        `must_ask`. With `has_fallback` the question is given up earlier: see `Source`. The task
+        raises Unknown or UpstreamError if no manifest was found, and
         StoreError if the disk or the catalog refused.
         """
         key = (repository, reference)
         running = self._running.get(key)
         if running is not None:
             return replace(running, is_joined=True)
-        asking = self._revalidate(repository, reference, must_ask=must_ask)
+        asking = self._revalidate(
+            repository, reference, must_ask=must_ask, has_fallback=has_fallback
+        )
         revalidation = Revalidation(self._tasks.start(asking), self._clock())
         self._running[key] = revalidation
         revalidation.task.add_done_callback(lambda _: self._running.pop(key, None))
@@ -95,7 +103,7 @@ class Revalidator:
         return None if digest is None else await self._cache.recall_bytes(digest)
 
     async def _revalidate(
-        self, repository: Repository, reference: Reference, *, must_ask: bool
+        self, repository: Repository, reference: Reference, *, must_ask: bool, has_fallback: bool
     ) -> RevalidationResult:
         # If two processes have the same question, one asks, and the other finds the answer.
         async with self._locks.try_hold(f"{repository}:{reference}"):
@@ -104,7 +112,7 @@ class Revalidator:
                 return RevalidationResult(known, CacheStatus.HIT)
             if isinstance(reference, Digest):
                 return await self._get_by_digest(repository, reference)
-            return await self._get_by_tag(repository, reference, known)
+            return await self._get_by_tag(repository, reference, known, has_fallback=has_fallback)
 
     def _has_to_ask(self, reference: Reference, known: KnownManifest, *, must_ask: bool) -> bool:
         if isinstance(reference, Digest):
@@ -131,11 +139,11 @@ class Revalidator:
         )
 
     async def _get_by_tag(
-        self, repository: Repository, tag: Tag, known: KnownManifest | None
+        self, repository: Repository, tag: Tag, known: KnownManifest | None, *, has_fallback: bool
     ) -> RevalidationResult:
         source = self._sources[repository.registry]
         generation = self._cache.generation
-        digest = await source.head_manifest(repository.name, tag)
+        digest = await source.head_manifest(repository.name, tag, has_fallback=has_fallback)
         if known is not None and digest == known.manifest.digest:
             known = await self._cache.confirm(
                 repository, tag, known.manifest, self._clock(), generation
@@ -145,7 +153,9 @@ class Revalidator:
         origin = CacheStatus.REVALIDATED
         if manifest is None:
             # By digest if it is known, because the tag may move between the two requests.
-            manifest = await source.get_manifest(repository.name, digest or tag)
+            manifest = await source.get_manifest(
+                repository.name, digest or tag, has_fallback=has_fallback
+            )
             origin = CacheStatus.MISS
         return RevalidationResult(
             await self._cache.keep(repository, tag, manifest, self._clock()), origin

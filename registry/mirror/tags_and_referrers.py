@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -20,6 +21,7 @@ from registry.errors import (
 )
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.negative_cache import NegativeCache
+from registry.mirror.upstream_waits import EMPTY_WAIT, UpstreamWaits
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.settings.model import TagSettings
@@ -52,6 +54,7 @@ class TagsAndReferrers:
         missing: NegativeCache,
         tasks: Tasks,
         *,
+        waits: UpstreamWaits,
         tags: TagSettings,
         clock: Callable[[], float],
     ) -> None:
@@ -60,6 +63,7 @@ class TagsAndReferrers:
         self._manifests = manifests
         self._missing = missing
         self._tasks = tasks
+        self._waits = waits
         self._tags = tags
         self._clock = clock
         self._log = structlog.get_logger("registry.mirror")
@@ -70,59 +74,106 @@ class TagsAndReferrers:
         Raises:
             NameUnknown: the upstream does not have the repository. Or the mirror knows no tags, and
                 is offline or the upstream denies it the list.
-            UpstreamError: the upstream does not answer, and no earlier list is recorded.
+            UpstreamError: the upstream does not answer, and no tags are known.
         """
-        source = self._sources[repository.registry]
+        ask = partial(self._sources[repository.registry].list_tags, repository.name)
+        seen = self._manifests.list_tags(repository)
         try:
-            return await self._get(repository, TAGS, lambda: source.list_tags(repository.name))
-        except (UpstreamOffline, UpstreamDenied) as error:
-            seen = self._manifests.list_tags(repository)
-            if not seen:
+            return await self._get(repository, TAGS, ask, fallback=EMPTY_WAIT if seen else None)
+        except UpstreamError as error:
+            if seen:
+                warning = "only the tags pulled through this mirror"
+                return ServedList(seen, CacheStatus.STALE, warning)
+            if isinstance(error, UpstreamOffline | UpstreamDenied):
                 raise NameUnknown(str(repository)) from error
-            return ServedList(seen, CacheStatus.STALE, "only the tags pulled through this mirror")
+            raise
 
-    async def list_referrers(self, repository: Repository, digest: Digest) -> ServedList:
+    async def list_referrers(
+        self, repository: Repository, digest: Digest, *, must_ask: bool = False
+    ) -> ServedList:
         """Return the descriptors of the manifests that refer to `digest`.
 
+        If the upstream does not answer, these are the referrers that were pulled through this
+        mirror, or none. Clients ask for the referrers of each image, and an error would fail the
+        pull. With `must_ask` it is an error. A repository that ever listed referrers does so for
+        every digest (distribution-spec, "Listing Referrers").
+
         Raises:
-            ReferrersUnsupported: the upstream has no referrers API or denies it, or the mirror is
-                offline and knows no referrers; clients then use the referrers tag scheme.
-            UpstreamError: the upstream does not answer, and no earlier list is recorded. An empty
-                list would hide signatures.
+            ReferrersUnsupported: the upstream has no referrers API for this repository, or denies
+                it; clients then use the referrers tag scheme.
+            UpstreamError: with `must_ask`, the upstream does not answer, and no list is recorded.
         """
-        source = self._sources[repository.registry]
+        api = self._lists.find_referrers_api(repository)
+        is_supported = api is not None and api[0]
+        if api is not None and not is_supported and self._is_fresh(api[1]):
+            raise ReferrersUnsupported(str(repository))
+        ask = partial(self._sources[repository.registry].list_referrers, repository.name, digest)
+        fallback = None if must_ask else EMPTY_WAIT
         try:
-            return await self._get(
-                repository, str(digest), lambda: source.list_referrers(repository.name, digest)
-            )
-        except UpstreamOffline as error:
-            seen = [_describe(each) for each in self._manifests.list_referrers(repository, digest)]
-            if not seen:
-                raise ReferrersUnsupported(str(repository)) from error
-            return ServedList(
-                seen, CacheStatus.STALE, "only the referrers pulled through this mirror"
-            )
-        except UpstreamDenied as error:
+            served = await self._get(repository, str(digest), ask, fallback=fallback)
+        except (ReferrersUnsupported, UpstreamDenied) as error:
+            if is_supported:
+                return self._list_known_referrers(repository, digest)
+            if isinstance(error, ReferrersUnsupported):
+                await self._record_referrers_api(repository, is_supported=False)
             raise ReferrersUnsupported(str(repository)) from error
+        except UpstreamError as error:
+            if api is not None and not is_supported:
+                raise ReferrersUnsupported(str(repository)) from error
+            if must_ask and not isinstance(error, UpstreamOffline):
+                raise
+            return self._list_known_referrers(repository, digest)
+        if not is_supported:
+            await self._record_referrers_api(repository, is_supported=True)
+        return served
+
+    def _list_known_referrers(self, repository: Repository, digest: Digest) -> ServedList:
+        seen = [_describe(each) for each in self._manifests.list_referrers(repository, digest)]
+        return ServedList(seen, CacheStatus.STALE, "only the referrers pulled through this mirror")
+
+    async def _record_referrers_api(self, repository: Repository, *, is_supported: bool) -> None:
+        try:
+            await self._lists.record_referrers_api(
+                repository, self._clock(), is_supported=is_supported
+            )
+        except StoreError as error:  # then the upstream is asked again the next time
+            self._log.error("list not recorded", repository=str(repository), why=str(error))
 
     def list_repositories(self) -> list[str]:
         """Return every repository that has a manifest, as registry/name."""
         return self._manifests.list_repositories()
 
+    def _is_fresh(self, checked: float) -> bool:
+        return abs(self._clock() - checked) <= self._tags.fresh_for
+
     async def _get(
-        self, repository: Repository, subject: str, ask: Callable[[], Awaitable[list[Any]]]
+        self,
+        repository: Repository,
+        subject: str,
+        ask: Callable[..., Awaitable[list[Any]]],
+        *,
+        fallback: float | None,
     ) -> ServedList:
-        now = self._clock()
+        """Return a list. If none is recorded, the caller has another one after `fallback` seconds.
+
+        `fallback` is None if the caller has no other list.
+        """
         record = self._lists.find(repository, subject)
-        if record is not None and abs(now - record.checked) <= self._tags.fresh_for:
+        if record is not None and self._is_fresh(record.checked):
             return ServedList(record.entries, CacheStatus.HIT)
         key = (repository, subject)
-        if (error := self._missing.find(key, now)) is not None:
+        if (error := self._missing.find(key, self._clock())) is not None:
             raise error
+        wait = fallback if record is None else self._tags.wait_for
+        question = partial(ask, has_fallback=wait is not None)
+        task = self._tasks.share(key, lambda: self._fetch(repository, subject, question))
+        self._waits.watch(repository.registry, task)
         try:
-            entries = await asyncio.shield(
-                self._tasks.share(key, lambda: self._fetch(repository, subject, ask))
-            )
+            if wait is None:
+                entries = await asyncio.shield(task)
+            else:
+                await self._waits.wait(repository.registry, task, wait)
+                entries = task.result()
         except UpstreamError as error:
             if record is None:
                 raise

@@ -17,7 +17,8 @@ from registry.bundle.read.head import Opened
 from registry.errors import BundleInvalid, StoreError
 from registry.server.master import run_processes
 from registry.server.shared import SharedResources
-from registry.settings.model import ServerSettings, Settings, builtin_upstreams
+from registry.settings.model import ServerSettings, Settings
+from registry.settings.upstreams import builtin_upstreams
 from registry.wiring.data_folder import open_run_data_folder
 from registry.wiring.services import Service, build_bundle_service, import_names
 

@@ -23,9 +23,8 @@ from registry.settings.model import (
     Settings,
     StorageSettings,
     TagSettings,
-    UpstreamSettings,
-    builtin_upstreams,
 )
+from registry.settings.upstreams import UpstreamSettings, builtin_upstreams
 from registry.settings.values import MASK, Refusal, format_key, parse_list, parse_table
 
 PREFIX = "ENTREPOT_"

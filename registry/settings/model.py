@@ -5,84 +5,34 @@ The models check their values and open no file. Relative paths are relative to t
 the program was started.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
+from pydantic import Field, ValidationInfo, field_validator
+
+from registry.settings.fields import (
+    AddressText,
+    Duration,
+    Pattern,
+    Periods,
+    Registry,
+    Section,
+    Size,
 )
-
-from registry.settings.values import (
-    MASK,
-    Address,
-    Refusal,
-    check_periods,
-    check_registry,
-    compile_pattern,
-    format_duration,
-    format_size,
-    mask_proxy,
-    parse_address,
-    parse_duration,
-    parse_endpoint,
-    parse_proxy,
-    parse_size,
-)
-
-__all__ = [
-    "AccessSettings",
-    "Address",
-    "BundleSettings",
-    "ServerSettings",
-    "Settings",
-    "StorageSettings",
-    "TagSettings",
-    "UpstreamSettings",
-    "builtin_upstreams",
-]
+from registry.settings.upstreams import UpstreamSettings, builtin_upstreams
+from registry.settings.values import Address, Refusal, format_duration
 
 
-# Each type is read from the text that people write, and printed as this text in JSON mode.
-_Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size, when_used="json")]
-_Duration = Annotated[
-    float, BeforeValidator(parse_duration), PlainSerializer(format_duration, when_used="json")
-]
-_Periods = Annotated[Mapping[str, _Duration], BeforeValidator(check_periods)]
-_Address = Annotated[
-    Address, BeforeValidator(parse_address), PlainSerializer(str, when_used="json")
-]
-_Endpoint = Annotated[str, AfterValidator(parse_endpoint)]
-_Proxy = Annotated[str, AfterValidator(parse_proxy), PlainSerializer(mask_proxy, when_used="json")]
-_Registry = Annotated[str, AfterValidator(check_registry)]
-_Pattern = Annotated[re.Pattern[str], BeforeValidator(compile_pattern)]
-_Secret = Annotated[
-    SecretStr, PlainSerializer(lambda secret: MASK if secret else "", when_used="json")
-]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-
-class ServerSettings(_Section):
+class ServerSettings(Section):
     """The addresses for clients (`listen`), and for monitoring (`console`).
 
     `workers` is the number of processes that serve pulls; 0 means the number of cores, at most 4.
     With `tls_cert` and `tls_key` (paths of PEM files) `listen` uses TLS.
     """
 
-    listen: _Address = Address("127.0.0.1", 5000)
-    console: _Address = Address("127.0.0.1", 5001)
+    listen: AddressText = Address("127.0.0.1", 5000)
+    console: AddressText = Address("127.0.0.1", 5001)
     workers: int = Field(default=0, ge=0, le=64)
     tls_cert: str = ""
     tls_key: str = ""
@@ -104,7 +54,7 @@ class ServerSettings(_Section):
         return key
 
 
-class StorageSettings(_Section):
+class StorageSettings(Section):
     """The data folder `path`; blobs use at most `limit` bytes, and `reserve` bytes stay free.
 
     The background audit reads `audit_rate` bytes a second (0: no audit). `keep_for` has, by pattern
@@ -112,10 +62,10 @@ class StorageSettings(_Section):
     """
 
     path: Path = Path("data")
-    limit: _Size = Field(default=50 * 1024**3, gt=0)
-    reserve: _Size = 1024**3
-    audit_rate: _Size = 8 * 1024**2
-    keep_for: _Periods = Field(default_factory=dict)
+    limit: Size = Field(default=50 * 1024**3, gt=0)
+    reserve: Size = 1024**3
+    audit_rate: Size = 8 * 1024**2
+    keep_for: Periods = Field(default_factory=dict)
 
     @field_validator("path", mode="before")
     @classmethod
@@ -134,53 +84,26 @@ class StorageSettings(_Section):
         return keep_for
 
 
-class TagSettings(_Section):
+class TagSettings(Section):
     """How long the mirror uses a known tag, in seconds (`math.inf`: without end).
 
     For `fresh_for` seconds it does not ask the upstream again. For `stale_for` seconds it serves
-    the tag even if the upstream does not answer. If the upstream does not have a tag, the mirror
-    does not ask again for `missing_for` seconds.
+    the tag even if the upstream does not answer within `wait_for` seconds. If the upstream does not
+    have a tag, the mirror does not ask again for `missing_for` seconds.
     """
 
-    fresh_for: _Duration = 60.0
-    stale_for: _Duration = float("inf")
-    missing_for: _Duration = 10.0
-    immutable: tuple[_Pattern, ...] = ()
+    fresh_for: Duration = 60.0
+    stale_for: Duration = float("inf")
+    wait_for: Duration = 1.5
+    missing_for: Duration = 10.0
+    immutable: tuple[Pattern, ...] = ()
 
     def is_immutable(self, tag: str) -> bool:
         """Whether one of the `immutable` patterns matches the whole of `tag`, such as `v1.2.3`."""
         return any(pattern.fullmatch(tag) for pattern in self.immutable)
 
 
-class UpstreamSettings(_Section):
-    """One registry that is mirrored.
-
-    `endpoints` are base URLs, tried in order. `auth_realms` are further hosts to which this
-    upstream's credentials may be sent. `aliases` are other names that clients use for it.
-    `connections` is how many connections may download one large blob. `password` is what
-    `password_file` contained when the settings were loaded.
-    """
-
-    endpoints: tuple[_Endpoint, ...]
-    username: str = ""
-    password_file: str = ""
-    proxy: _Proxy = Field(default="", repr=False)  # may contain a password
-    connections: int = Field(default=4, ge=1, le=16)
-    default: bool = False
-    auth_realms: tuple[_Registry, ...] = ()
-    ca_file: str = ""
-    aliases: tuple[_Registry, ...] = ()
-    password: _Secret = SecretStr("")
-
-    @field_validator("endpoints")
-    @classmethod
-    def _has_one(cls, endpoints: tuple[str, ...]) -> tuple[str, ...]:
-        if not endpoints:
-            raise Refusal("there is no endpoint", 'write endpoints = ["https://..."]')
-        return endpoints
-
-
-class AccessSettings(_Section):
+class AccessSettings(Section):
     """Who may pull: `open` means everybody; `users` is refused (decision record 0010)."""
 
     mode: Literal["open", "users"] = "open"
@@ -196,7 +119,7 @@ class AccessSettings(_Section):
         return mode
 
 
-class BundleSettings(_Section):
+class BundleSettings(Section):
     """Which bundles may be imported: those signed by one of `keys` (paths of PEM files).
 
     A bundle without a signature is refused only with `require_signature`. A bundle with another
@@ -214,31 +137,11 @@ class BundleSettings(_Section):
         return is_required
 
 
-def builtin_upstreams() -> dict[str, dict[str, Any]]:
-    """Return a new table for each upstream that needs no configuration, Docker Hub first."""
-    docker_hub: dict[str, Any] = {
-        "endpoints": ["https://registry-1.docker.io"],
-        "default": True,
-        "auth_realms": ["auth.docker.io"],
-        "aliases": ["index.docker.io", "registry-1.docker.io"],
-    }
-    others = (
-        "ghcr.io",
-        "quay.io",
-        "gcr.io",
-        "registry.k8s.io",
-        "mcr.microsoft.com",
-        "public.ecr.aws",
-        "nvcr.io",
-    )
-    return {"docker.io": docker_hub} | {name: {"endpoints": [f"https://{name}"]} for name in others}
-
-
 def _build_upstreams() -> dict[str, UpstreamSettings]:
     return {name: UpstreamSettings(**table) for name, table in builtin_upstreams().items()}
 
 
-class Settings(_Section):
+class Settings(Section):
     """All settings. `upstreams` are by name; by default they are the built-in upstreams.
 
     Raises:
@@ -249,7 +152,7 @@ class Settings(_Section):
     server: ServerSettings = ServerSettings()
     storage: StorageSettings = StorageSettings()
     tags: TagSettings = TagSettings()
-    upstreams: Mapping[_Registry, UpstreamSettings] = Field(default_factory=_build_upstreams)
+    upstreams: Mapping[Registry, UpstreamSettings] = Field(default_factory=_build_upstreams)
     access: AccessSettings = AccessSettings()
     bundles: BundleSettings = BundleSettings()
 

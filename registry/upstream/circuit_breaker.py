@@ -3,6 +3,7 @@
 Times are seconds of one monotonic clock. A closed breaker lets every request through. It opens
 after three failures in a row, for longer each time. When that time is over the breaker is
 half-open: one request, the probe, goes through, and the others wait until the probe has ended.
+A request whose answer nothing else can replace may be the probe before that time is over.
 """
 
 import math
@@ -22,28 +23,42 @@ class CircuitBreaker:
     """The state of one breaker; it is immutable, and every change returns a new state.
 
     `failures` is the number of failures in a row. `opened_at` is when failures last opened it.
+    `open_until` is set by failures, and `throttled_until` by a 429.
     """
 
     failures: int = 0
     open_until: float = 0.0
+    throttled_until: float = 0.0
     probe_until: float = 0.0
     opened_at: float = -math.inf
 
+    @property
+    def closed_at(self) -> float:
+        """When requests may be sent again, if no probe is running."""
+        return max(self.open_until, self.throttled_until)
+
     def is_open(self, now: float) -> bool:
         """Whether no request may be sent now, for example because a probe has not ended."""
-        return now < max(self.open_until, self.probe_until)
+        return now < max(self.closed_at, self.probe_until)
 
     def is_probing(self, now: float) -> bool:
-        """Whether requests only have to wait for the result of a probe."""
-        return self.open_until <= now < self.probe_until
+        """Whether a probe is running."""
+        return now < self.probe_until
+
+    def may_probe(self, now: float) -> bool:
+        """Whether one request may be sent although failures opened the breaker.
+
+        After a 429 it may not: further requests would prolong the limit.
+        """
+        return now >= max(self.throttled_until, self.probe_until)
 
     def admit(self, now: float) -> "CircuitBreaker":
-        """Return the state after one request was allowed; `is_open` must be false.
+        """Return the state after one request was allowed; `may_probe` must be true.
 
-        The request is the probe if the breaker is half-open.
+        The request is the probe, unless the breaker is closed.
         """
-        is_half_open = self.failures >= FAILURES or self.open_until > 0
-        return replace(self, probe_until=now + PROBE_TIME) if is_half_open else self
+        is_closed = self.failures < FAILURES and self.closed_at <= 0
+        return self if is_closed else replace(self, probe_until=now + PROBE_TIME)
 
     def end_probe(self) -> "CircuitBreaker":
         """Return the state after a probe that has shown nothing: another probe may follow."""
@@ -51,7 +66,7 @@ class CircuitBreaker:
 
     def succeed(self) -> "CircuitBreaker":
         """Return the state after a useful answer, which is closed."""
-        return replace(self, failures=0, open_until=0.0, probe_until=0.0)
+        return replace(self, failures=0, open_until=0.0, throttled_until=0.0, probe_until=0.0)
 
     def fail(self, now: float, began: float) -> "CircuitBreaker":
         """Return the state after a request that began at `began` got no answer, or a 5xx.
@@ -77,7 +92,7 @@ class CircuitBreaker:
     def throttle(self, now: float, retry_after: float | None) -> "CircuitBreaker":
         """Return the state after a 429, which is open: further requests would prolong the limit."""
         until = now + throttled_time(retry_after, LONGEST_THROTTLED_TIME)
-        return replace(self, open_until=max(self.open_until, until), probe_until=0.0)
+        return replace(self, throttled_until=max(self.throttled_until, until), probe_until=0.0)
 
 
 def throttled_time(retry_after: float | None, longest: float) -> float:

@@ -12,7 +12,7 @@ import httpx
 
 from registry import __version__
 from registry.errors import SettingsError, UpstreamUnreachable
-from registry.settings.model import UpstreamSettings
+from registry.settings.upstreams import UpstreamSettings
 from registry.upstream.aiohttp_transport import BulkTransport
 
 CONNECT = 10.0  # seconds that a new connection may take

@@ -47,17 +47,23 @@ class BlobDownload(Protocol):
 class Source(Protocol):
     """An upstream registry. `repository` is its name there, such as `library/nginx`.
 
-    Every method raises UpstreamError when no endpoint gave a clear answer.
+    Every method raises UpstreamError when no endpoint gave a clear answer. `has_fallback` says that
+    the caller can serve something else then: so an upstream that failed recently is not asked.
+    Without a fallback, one request asks it again, and the others wait for the result.
     """
 
-    async def head_manifest(self, repository: str, reference: Reference) -> Digest | None:
+    async def head_manifest(
+        self, repository: str, reference: Reference, *, has_fallback: bool = False
+    ) -> Digest | None:
         """Return the digest of a manifest by HEAD, which does not count against the pull limit.
 
         None if the answer to the HEAD has no digest. Raises ManifestUnknown.
         """
         ...
 
-    async def get_manifest(self, repository: str, reference: Reference) -> Manifest:
+    async def get_manifest(
+        self, repository: str, reference: Reference, *, has_fallback: bool = False
+    ) -> Manifest:
         """Fetch and verify a manifest. Raises ManifestUnknown."""
         ...
 
@@ -69,10 +75,12 @@ class Source(Protocol):
         """Prepare to read a blob of `size` bytes (None: not known); this sends no request."""
         ...
 
-    async def list_tags(self, repository: str) -> list[str]:
+    async def list_tags(self, repository: str, *, has_fallback: bool = False) -> list[str]:
         """Return all tags in ASCII order. Raises NameUnknown."""
         ...
 
-    async def list_referrers(self, repository: str, digest: Digest) -> list[dict[str, Any]]:
+    async def list_referrers(
+        self, repository: str, digest: Digest, *, has_fallback: bool = False
+    ) -> list[dict[str, Any]]:
         """Return all referrers' descriptors. Raises ReferrersUnsupported."""
         ...

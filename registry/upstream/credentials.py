@@ -4,7 +4,7 @@ import base64
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from registry.settings.model import UpstreamSettings
+from registry.settings.upstreams import UpstreamSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,14 +19,13 @@ from registry.errors import (
 )
 from registry.oci.rate_limits import RateLimit
 from registry.upstream.auth import Login
-from registry.upstream.circuit_breaker import LONGEST_LIMIT_TIME, CircuitBreaker, throttled_time
 from registry.upstream.client import CONNECT, discard, send, translate_errors, write_request
-from registry.upstream.failures import AttemptFailed, EndpointSuspended, RedirectBroken
+from registry.upstream.failures import EndpointSuspended, RedirectBroken
+from registry.upstream.health import Admission, EndpointHealth
 from registry.upstream.rate_limit import read_rate_limit
 from registry.upstream.redirects import MAX_REDIRECTS, follow, origin_of
 from registry.upstream.request import Answer, Request, error_of
 
-MAX_FAILING = 1000  # requests whose failures are remembered
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -52,20 +51,7 @@ class Endpoint:
         self._login = login
         self._clock = clock
         self._note_limit = note_limit
-        # A breaker is made at the first failure; None means that no request has failed.
-        self._breaker: CircuitBreaker | None = None
-        # A request with the answer 500 gets its own breaker, by method and path: one broken image
-        # does not mean that the registry is broken.
-        self._failing: dict[tuple[str, str], CircuitBreaker] = {}
-        self._failure = ""  # the last failure of the endpoint, for the errors of an open breaker
-        # If the pull limit is used up, only counted requests stop: blobs and HEADs are still sent.
-        self._limited_until = 0.0
-
-    def is_suspended(self, now: float, *, counts: bool) -> bool:
-        """Whether a request (with `counts`: a counted one) would not be sent at the moment."""
-        if counts and now < self._limited_until:
-            return True
-        return self._breaker is not None and self._breaker.is_open(now)
+        self.health = EndpointHealth(self.origin, clock)
 
     @asynccontextmanager
     async def request(self, request: Request) -> AsyncIterator[Answer]:
@@ -74,18 +60,19 @@ class Endpoint:
         Raises:
             Unknown: the registry answers 404; `request.missing` makes the error.
             UpstreamThrottled, UpstreamDenied, UpstreamFaulty, UpstreamUnreachable: see these
-                errors. They are also raised if reading the body fails inside the `async with`.
+                errors, and `EndpointHealth.admit`. They are also raised if reading the body fails
+                inside the `async with`.
         """
-        began = self._clock()
         # Failures at the URL of an earlier redirect, and broken bodies, do not count as failures of
         # the endpoint: several of them at once must not open its breaker.
         is_conclusive = request.start_at is None
-        probe = self._admit(request, began) if is_conclusive else None
+        admission = await self.health.admit(request) if is_conclusive else Admission()
+        began = self._clock()
         try:
             with translate_errors(self.origin):
                 answer = await self._exchange(request)
                 if is_conclusive:
-                    self._succeed(request)
+                    self.health.succeed(request)
                 is_conclusive = False
                 try:
                     yield answer
@@ -93,69 +80,22 @@ class Endpoint:
                     close = discard if request.method == "HEAD" else httpx.Response.aclose
                     await close(answer.response)
         except UpstreamThrottled as error:
-            self._throttle(request, error)
+            self.health.throttle(request, error)
             raise
         except UpstreamUnreachable as error:
-            if is_conclusive:
-                self._fail(request, error, began, is_probe=probe is not None)
+            if not is_conclusive:
+                raise
+            self.health.fail(request, error, began, is_probe=admission.probe is not None)
+            if admission.was_failing:
+                raise EndpointSuspended(error.endpoint, error.why, error.retry_after) from error
             raise
         except (Unknown, UpstreamDenied):
             # A clear refusal is a useful answer.
             if is_conclusive:
-                self._succeed(request)
+                self.health.succeed(request)
             raise
         finally:
-            if probe is not None and self._breaker is probe:
-                self._breaker = probe.end_probe()
-
-    def _admit(self, request: Request, now: float) -> CircuitBreaker | None:
-        """Raise an error if a breaker is open; return the breaker's state if this is its probe."""
-        for breaker in (self._breaker, self._failing.get(_key(request))):
-            if breaker is not None and breaker.is_probing(now):
-                why = f"{self._failure}; another request checks whether it works again"
-                raise UpstreamUnreachable(self.origin, why)
-            if breaker is not None and breaker.is_open(now):
-                why = f"{self._failure}; it is not asked again yet"
-                raise EndpointSuspended(self.origin, why, breaker.open_until - now)
-        if request.counts and now < self._limited_until:
-            why = "its pull limit is used up"
-            raise UpstreamThrottled(self.origin, why, self._limited_until - now)
-        if self._breaker is None:
-            return None
-        admitted = self._breaker.admit(now)
-        is_probe = admitted is not self._breaker
-        self._breaker = admitted
-        return admitted if is_probe else None
-
-    def _succeed(self, request: Request) -> None:
-        if self._breaker is not None:
-            self._breaker = self._breaker.succeed()
-        self._failing.pop(_key(request), None)
-
-    def _fail(
-        self, request: Request, error: UpstreamUnreachable, began: float, *, is_probe: bool
-    ) -> None:
-        if isinstance(error, RedirectBroken):
-            return
-        self._failure = f"failed recently ({error.why})"
-        now = self._clock()
-        if isinstance(error, AttemptFailed):
-            known = self._failing.pop(_key(request), None)
-            self._failing[_key(request)] = (known or CircuitBreaker()).fail(now, began)
-            if len(self._failing) > MAX_FAILING:
-                del self._failing[next(iter(self._failing))]
-            if known is not None and not is_probe:
-                return
-        self._breaker = (self._breaker or CircuitBreaker()).fail(now, began)
-
-    def _throttle(self, request: Request, error: UpstreamThrottled) -> None:
-        if request.counts:
-            wait = throttled_time(error.retry_after, LONGEST_LIMIT_TIME)
-            self._limited_until = max(self._limited_until, self._clock() + wait)
-        elif error.endpoint == self.origin:  # and not a host after a redirect
-            self._failure = f"failed recently ({error.why})"
-            breaker = self._breaker or CircuitBreaker()
-            self._breaker = breaker.throttle(self._clock(), error.retry_after)
+            self.health.end(admission)
 
     async def _exchange(self, request: Request) -> Answer:
         """Log in, follow redirects, and return an answer of status 2xx."""
@@ -224,8 +164,3 @@ class Endpoint:
             raise error_of(request, answer, is_redirected=answer.origin != self.origin)
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             raise UpstreamFaulty(answer.origin, "compresses content although asked not to")
-
-
-def _key(request: Request) -> tuple[str, str]:
-    """Return the key under which failures of a request are counted: method and path."""
-    return request.method, request.path

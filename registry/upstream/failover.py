@@ -21,6 +21,7 @@ from registry.upstream.failures import EndpointSuspended
 T = TypeVar("T")
 ASK_BUDGET = 25.0  # seconds for one question; containerd waits 30 seconds for the headers
 ROUNDS = 3  # over all endpoints
+FALLBACK_ROUNDS = 2  # for a question whose answer something else can replace
 SUSPECT_TIME = 600.0  # seconds for which an endpoint that sent wrong bytes is asked last
 
 
@@ -56,11 +57,11 @@ class EndpointPool:
         """Return the endpoints to ask now, best first, suspects last.
 
         Endpoints in `without` are left out, and also endpoints whose circuit breaker is open. If
-        all breakers are open, all are returned: requests then fail at once, and the error says why.
+        all breakers are open, all are returned: a request then probes them, or fails at once.
         """
         now = self.clock()
         able = [each for each in self._endpoints if each not in without]
-        ready = [each for each in able if not each.is_suspended(now, counts=counts)]
+        ready = [each for each in able if not each.health.is_suspended(now, counts=counts)]
         suspects = [endpoint for endpoint, until in self._suspects.items() if now < until]
         places = {endpoint: place for place, endpoint in enumerate(suspects, 1)}
         return sorted(ready or able, key=lambda each: places.get(each, 0))
@@ -81,17 +82,26 @@ class EndpointPool:
                 "endpoint failed", upstream=self._name, endpoint=endpoint.origin, why=str(error)
             )
 
-    async def ask(self, question: Callable[[Endpoint], Awaitable[T]], *, counts: bool = False) -> T:
+    async def ask(
+        self,
+        question: Callable[[Endpoint], Awaitable[T]],
+        *,
+        counts: bool = False,
+        has_fallback: bool = False,
+    ) -> T:
         """Put one question to one endpoint after the other until one answers it.
+
+        `has_fallback` says that the mirror can serve something else: then it gives up earlier.
 
         Raises:
             Unknown: all endpoints say that they do not have the content.
             UpstreamError: there was no clear answer within three rounds or 25 s.
         """
+        rounds = FALLBACK_ROUNDS if has_fallback else ROUNDS
         retries = self.start_retries(ASK_BUDGET)
         try:
             async with asyncio.timeout(ASK_BUDGET):
-                for is_last_round in (False,) * (ROUNDS - 1) + (True,):
+                for is_last_round in (False,) * (rounds - 1) + (True,):
                     failures: list[Unknown | UpstreamError] = []
                     for endpoint in self.candidates(counts=counts):
                         try:

@@ -4,7 +4,7 @@ from registry.errors import UpstreamFaulty, UpstreamUnreachable
 
 
 class EndpointSuspended(UpstreamUnreachable):
-    """No request was sent: a circuit breaker is open for `retry_after` more seconds."""
+    """A circuit breaker is open: no request was sent, or only a probe, which failed."""
 
 
 class AttemptFailed(UpstreamUnreachable):

@@ -14,11 +14,15 @@ class OfflineSource:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    async def head_manifest(self, repository: str, reference: Reference) -> Digest | None:
+    async def head_manifest(
+        self, repository: str, reference: Reference, *, has_fallback: bool = False
+    ) -> Digest | None:
         """Raise UpstreamOffline."""
         self._refuse()
 
-    async def get_manifest(self, repository: str, reference: Reference) -> NoReturn:
+    async def get_manifest(
+        self, repository: str, reference: Reference, *, has_fallback: bool = False
+    ) -> NoReturn:
         """Raise UpstreamOffline."""
         self._refuse()
 
@@ -30,11 +34,13 @@ class OfflineSource:
         """Raise UpstreamOffline."""
         self._refuse()
 
-    async def list_tags(self, repository: str) -> list[str]:
+    async def list_tags(self, repository: str, *, has_fallback: bool = False) -> list[str]:
         """Raise UpstreamOffline."""
         self._refuse()
 
-    async def list_referrers(self, repository: str, digest: Digest) -> list[dict[str, Any]]:
+    async def list_referrers(
+        self, repository: str, digest: Digest, *, has_fallback: bool = False
+    ) -> list[dict[str, Any]]:
         """Raise UpstreamOffline."""
         self._refuse()
 

@@ -31,9 +31,11 @@ class RegistrySource:
         self.name = name
         self._pool = pool
 
-    async def head_manifest(self, repository: str, reference: Reference) -> Digest | None:
+    async def head_manifest(
+        self, repository: str, reference: Reference, *, has_fallback: bool = False
+    ) -> Digest | None:
         """Return the digest in the answer to a HEAD; None if the answer has none."""
-        request = self._manifest_request("HEAD", repository, reference)
+        request = self._manifest_request("HEAD", repository, reference, has_fallback)
 
         async def ask(endpoint: Endpoint) -> Digest | None:
             async with endpoint.request(request) as answer:
@@ -41,16 +43,18 @@ class RegistrySource:
                 return _read_digest(answer)
 
         try:
-            return await self._pool.ask(ask)
+            return await self._pool.ask(ask, has_fallback=has_fallback)
         except HeadRefused:
             if isinstance(reference, Digest):
                 # Only a GET can answer whether this repository has the manifest.
                 return (await self.get_manifest(repository, reference)).digest
             return None
 
-    async def get_manifest(self, repository: str, reference: Reference) -> Manifest:
+    async def get_manifest(
+        self, repository: str, reference: Reference, *, has_fallback: bool = False
+    ) -> Manifest:
         """Fetch, verify and parse a manifest; an invalid manifest is a faulty answer."""
-        request = self._manifest_request("GET", repository, reference)
+        request = self._manifest_request("GET", repository, reference, has_fallback)
 
         async def ask(endpoint: Endpoint) -> Manifest:
             async with endpoint.request(request) as answer:
@@ -60,9 +64,11 @@ class RegistrySource:
                 except ManifestInvalid as error:
                     raise UpstreamFaulty(answer.origin, str(error)) from error
 
-        return await self._pool.ask(ask, counts=True)
+        return await self._pool.ask(ask, counts=True, has_fallback=has_fallback)
 
-    def _manifest_request(self, method: str, repository: str, reference: Reference) -> Request:
+    def _manifest_request(
+        self, method: str, repository: str, reference: Reference, has_fallback: bool
+    ) -> Request:
         return Request(
             method=method,
             path=f"{repository}/manifests/{reference}",
@@ -70,6 +76,7 @@ class RegistrySource:
             missing=partial(ManifestUnknown, f"{self.name}/{repository}", str(reference)),
             headers={"Accept": media_types.ACCEPT_MANIFESTS},
             counts=method == "GET",
+            has_fallback=has_fallback,
         )
 
     async def head_blob(self, repository: str, digest: Digest) -> int | None:
@@ -93,25 +100,33 @@ class RegistrySource:
         missing = partial(BlobUnknown, f"{self.name}/{repository}", text)
         return Request(method, f"{repository}/blobs/{text}", repository, missing, is_blob=True)
 
-    async def list_tags(self, repository: str) -> list[str]:
+    async def list_tags(self, repository: str, *, has_fallback: bool = False) -> list[str]:
         """Fetch every page of the tags list."""
         missing = partial(NameUnknown, f"{self.name}/{repository}")
-        request = Request("GET", f"{repository}/tags/list?n=1000", repository, missing)
+        path = f"{repository}/tags/list?n=1000"
+        request = Request("GET", path, repository, missing, has_fallback=has_fallback)
         tags = await self._collect(request, "tags")
         return sorted({tag for tag in tags if isinstance(tag, str)})
 
-    async def list_referrers(self, repository: str, digest: Digest) -> list[dict[str, Any]]:
+    async def list_referrers(
+        self, repository: str, digest: Digest, *, has_fallback: bool = False
+    ) -> list[dict[str, Any]]:
         """Fetch every page of the referrers list without a filter, because the mirror filters."""
         missing = partial(ReferrersUnsupported, f"{self.name}/{repository}")
-        request = Request("GET", f"{repository}/referrers/{digest}", repository, missing)
-        referrers = await self._collect(request, "manifests", media_types.OCI_INDEX)
+        path = f"{repository}/referrers/{digest}"
+        request = Request("GET", path, repository, missing, has_fallback=has_fallback)
+        try:
+            referrers = await self._collect(request, "manifests", media_types.OCI_INDEX)
+        except UpstreamFaulty as error:
+            # Older registries answer an unknown path with a web page, a 400 or a 405.
+            raise missing() from error
         return [each for each in referrers if isinstance(each, dict)]
 
     async def _collect(self, request: Request, key: str, media_type: str = "") -> list[Any]:
         async def ask(endpoint: Endpoint) -> list[Any]:
             return await collect_pages(endpoint, request, key, media_type)
 
-        return await self._pool.ask(ask)
+        return await self._pool.ask(ask, has_fallback=request.has_fallback)
 
 
 def _check_content_type(answer: Answer) -> None:

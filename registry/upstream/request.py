@@ -25,7 +25,8 @@ class Request:
     says whether the path is the path of a blob. `counts` says whether the registry counts the
     request against its pull limit, as Docker Hub counts each GET of a manifest. `start_at` is a URL
     to which an earlier answer to the same path redirected; if it is None, the registry itself is
-    asked.
+    asked. `has_fallback` says whether the mirror can serve something else if there is no answer:
+    then an open circuit breaker stops the request. Other requests probe the endpoint.
     """
 
     method: str
@@ -35,6 +36,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     is_blob: bool = False
     counts: bool = False
+    has_fallback: bool = False
     start_at: str | None = None
 
 

@@ -29,8 +29,10 @@ from registry.mirror.referrers import ReferrerFetcher
 from registry.mirror.revalidation import Revalidator
 from registry.mirror.routing import UpstreamTable
 from registry.mirror.tags_and_referrers import TagsAndReferrers
+from registry.mirror.upstream_waits import UpstreamWaits
 from registry.oci.rate_limits import RateLimit
-from registry.settings.model import Settings, UpstreamSettings
+from registry.settings.model import Settings
+from registry.settings.upstreams import UpstreamSettings
 from registry.store.file_locks import BestEffortLocks
 from registry.tasks import Tasks
 from registry.upstream.auth import Login, TokenCache
@@ -176,6 +178,7 @@ class _PullServices:
         self._manifest_catalog = ManifestCatalog(database)
         self._negative_cache = NegativeCache(settings.tags.missing_for)
         self._clock = time.time
+        self._waits = UpstreamWaits(time.time)
 
     def build_mirror(self) -> Mirror:
         """Return the mirror of this worker."""
@@ -203,6 +206,7 @@ class _PullServices:
             self._negative_cache,
             tags,
             clock,
+            waits=self._waits,
             pulls=pulls,
             offline=self._settings.offline,
         )
@@ -226,6 +230,7 @@ class _PullServices:
             self._manifest_catalog,
             self._negative_cache,
             self._tasks,
+            waits=self._waits,
             tags=self._settings.tags,
             clock=self._clock,
         )

@@ -135,10 +135,14 @@ class MemorySource:
     tags: dict[str, list[str]] = field(default_factory=dict)
     referrers: dict[tuple[str, str], list[dict[str, Any]]] | None = None
 
-    async def head_manifest(self, repository: str, reference: Reference) -> Digest | None:
+    async def head_manifest(
+        self, repository: str, reference: Reference, *, has_fallback: bool = False
+    ) -> Digest | None:
         return (await self.get_manifest(repository, reference)).digest
 
-    async def get_manifest(self, repository: str, reference: Reference) -> Manifest:
+    async def get_manifest(
+        self, repository: str, reference: Reference, *, has_fallback: bool = False
+    ) -> Manifest:
         self._reach()
         found = self.manifests.get((repository, str(reference)))
         if found is None:
@@ -156,13 +160,15 @@ class MemorySource:
         content = self.blobs.get((repository, str(digest)))
         return MemoryTransfer(self.tap, content, BlobUnknown(repository, str(digest)), size)
 
-    async def list_tags(self, repository: str) -> list[str]:
+    async def list_tags(self, repository: str, *, has_fallback: bool = False) -> list[str]:
         self._reach()
         if repository not in self.tags:
             raise NameUnknown(repository)
         return sorted(self.tags[repository])
 
-    async def list_referrers(self, repository: str, digest: Digest) -> list[dict[str, Any]]:
+    async def list_referrers(
+        self, repository: str, digest: Digest, *, has_fallback: bool = False
+    ) -> list[dict[str, Any]]:
         self._reach()
         if self.referrers is None:
             raise ReferrersUnsupported(repository)

@@ -61,7 +61,7 @@ async def test_a_stall_is_asked_again(
 
     assert body == layer.expected.read_bytes()
     assert layer.sent() == SIZE, str(hub.journal)
-    assert not endpoint.is_suspended(time.monotonic(), counts=False)
+    assert not endpoint.health.is_suspended(time.monotonic(), counts=False)
 
 
 @pytest.mark.parametrize("connections", [4, 1])

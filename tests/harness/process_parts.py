@@ -15,7 +15,9 @@ from registry.mirror.blobs import Blobs
 from registry.mirror.downloads import Downloads
 from registry.mirror.manifest_cache import ManifestCache, ManifestMemory
 from registry.mirror.tags_and_referrers import TagsAndReferrers
-from registry.settings.model import Settings, StorageSettings, TagSettings, UpstreamSettings
+from registry.mirror.upstream_waits import UpstreamWaits
+from registry.settings.model import Settings, StorageSettings, TagSettings
+from registry.settings.upstreams import UpstreamSettings
 from registry.tasks import Tasks
 from registry.upstream.client import open_client
 from registry.upstream.contract import Source
@@ -72,6 +74,7 @@ class ProcessParts:
         self.content = self._services._content
         # Nothing that has a clock or an account is built yet.
         self._services._clock = self.content._clock = self.clock
+        self._services._waits = UpstreamWaits(self.clock)
         if space is not None:
             self.content.space = space
 

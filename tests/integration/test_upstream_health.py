@@ -61,16 +61,22 @@ async def test_one_broken_image_is_no_broken_registry(hub: FakeUpstream) -> None
         assert good.manifest == (await source.get_manifest(NAME, Tag("good"))).raw
 
 
-async def test_a_broken_image_is_not_requested_again(hub: FakeUpstream) -> None:
-    """After three 500s about one image the upstream is not asked for it for a while."""
+@pytest.mark.parametrize(("has_fallback", "further"), [(True, 0), (False, 1)])
+async def test_a_broken_image_is_hardly_requested_again(
+    hub: FakeUpstream, *, has_fallback: bool, further: int
+) -> None:
+    """After three 500s about one image, a question is one request, or none if it can wait."""
     hub.add_image(NAME, "bad", [b"bad"])
     hub.faults.add(Fault("manifest", Status(500), contains="/bad", times=None))
     async with open_source(hub.url) as source:
-        for _ in range(5):
+        with pytest.raises(UpstreamUnreachable):
+            await source.head_manifest(NAME, Tag("bad"))
+        assert hub.journal.count("manifest") == FAILURES
+        for _ in range(4):
             with pytest.raises(UpstreamUnreachable):
-                await source.head_manifest(NAME, Tag("bad"))
+                await source.head_manifest(NAME, Tag("bad"), has_fallback=has_fallback)
 
-    assert hub.journal.count("manifest") == FAILURES
+    assert hub.journal.count("manifest") == FAILURES + 4 * further
 
 
 async def test_a_cancelled_trial_keeps_nobody_away(hub: FakeUpstream) -> None:

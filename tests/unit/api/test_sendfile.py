@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from registry.api.sendfile import Piece, send_body
+from registry.api.sendfile import Piece, SentBytes, send_body
 
 CONTENT = bytes(range(256)) * 4096  # more than the buffer of a socket holds
 
@@ -56,7 +56,7 @@ async def test_pieces_arrive_in_order(tmp_path: Path, is_growing: bool, is_chunk
         with (tmp_path / "file").open("rb") as file:
             slices = (file.fileno(), 0, 10), (file.fileno(), 10, len(CONTENT))
             pieces = give(b"ab", *slices, b"cd")
-            await send_body(request, response, pieces, is_growing=is_growing)
+            await send_body(request, response, pieces, SentBytes(), is_growing=is_growing)
         return response
 
     async with serve(answer) as port:
@@ -78,7 +78,7 @@ async def test_a_wrong_length_is_an_error(announced: int, is_growing: bool) -> N
         response = web.StreamResponse()
         response.content_length = announced
         try:
-            await send_body(request, response, give(b"four"), is_growing=is_growing)
+            await send_body(request, response, give(b"four"), SentBytes(), is_growing=is_growing)
         except EOFError as error:
             raised.set_result(error)
             request.transport.abort()
@@ -107,7 +107,7 @@ async def test_the_pieces_are_closed_when_the_client_leaves(tmp_path: Path) -> N
         response.content_length = 1000 * len(CONTENT)
         with (tmp_path / "file").open("rb") as file:
             pieces = give_for_ever(file.fileno())
-            await send_body(request, response, pieces, is_growing=False)
+            await send_body(request, response, pieces, SentBytes(), is_growing=False)
         return response
 
     async with serve(answer) as port:

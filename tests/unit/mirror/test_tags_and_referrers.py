@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from registry.catalog.database import Database
-from registry.errors import NameUnknown, ReferrersUnsupported
+from registry.errors import NameUnknown, ReferrersUnsupported, UpstreamUnreachable
+from registry.mirror.cache_status import CacheStatus
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.store.data_folder import open_folder
@@ -64,8 +65,54 @@ async def test_refusing_catalog_costs_no_list(site: ProcessParts, source: Memory
     assert (await site.lists.list_tags(HERE)).entries == ["1"]
 
 
-async def test_offline_nothing_seen_is_no_empty_list(tmp_path: Path) -> None:
-    """Offline, clients are sent to the tag scheme: an empty list hides signatures."""
-    async with open_site(tmp_path, OfflineSource(HERE.registry)) as site:
+@pytest.mark.parametrize("is_offline", [True, False])
+async def test_without_an_upstream_nothing_known_is_an_empty_list(
+    tmp_path: Path, source: MemorySource, *, is_offline: bool
+) -> None:
+    """Clients ask for the referrers of each image, so an error would fail the pull of the image."""
+    source.tap.is_down = True
+    async with open_site(tmp_path, OfflineSource(HERE.registry) if is_offline else source) as site:
+        served = await site.lists.list_referrers(HERE, Digest.of(b"image"))
+
+    assert (served.entries, served.origin) == ([], CacheStatus.STALE)
+    assert served.warning == "only the referrers pulled through this mirror"
+
+
+async def test_repository_that_listed_referrers_never_answers_404(
+    site: ProcessParts, source: MemorySource
+) -> None:
+    """A registry with the referrers API must not answer 404 (distribution-spec)."""
+    source.referrers = {}
+    await site.lists.list_referrers(HERE, Digest.of(b"image"))
+    source.referrers = None
+
+    served = await site.lists.list_referrers(HERE, Digest.of(b"other"))
+
+    assert (served.entries, served.origin) == ([], CacheStatus.STALE)
+
+
+@pytest.mark.parametrize("later", [0.0, 10_000.0])
+async def test_repository_without_the_api_stays_without_it(
+    tmp_path: Path, source: MemorySource, later: float
+) -> None:
+    """What the upstream said is true for all digests, and also while it does not answer."""
+    async with open_site(tmp_path, source) as site:
         with pytest.raises(ReferrersUnsupported):
             await site.lists.list_referrers(HERE, Digest.of(b"image"))
+    source.tap.is_down = True
+
+    for upstream in (source, OfflineSource(HERE.registry)):
+        async with open_site(tmp_path, upstream) as site:
+            site.now += later
+            with pytest.raises(ReferrersUnsupported):
+                await site.lists.list_referrers(HERE, Digest.of(b"other"))
+
+
+async def test_prefetch_is_told_that_the_upstream_did_not_answer(
+    site: ProcessParts, source: MemorySource
+) -> None:
+    """Otherwise an image would count as whole although its signatures were not asked for."""
+    source.tap.is_down = True
+
+    with pytest.raises(UpstreamUnreachable):
+        await site.lists.list_referrers(HERE, Digest.of(b"image"), must_ask=True)

@@ -10,19 +10,14 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from registry.settings import model as module
+from registry.settings.fields import Section
 from registry.settings.loading import load_settings
-from registry.settings.model import (
-    Address,
-    ServerSettings,
-    Settings,
-    StorageSettings,
-    TagSettings,
-    UpstreamSettings,
-)
+from registry.settings.model import ServerSettings, Settings, StorageSettings, TagSettings
+from registry.settings.upstreams import UpstreamSettings
+from registry.settings.values import Address
 
 SHIPPED = Path(__file__).parents[3] / "config" / "entrepot.toml"
-MODELS = [getattr(module, name) for name in module.__all__ if name.endswith("Settings")]
+MODELS = Section.__subclasses__()
 
 
 def build_upstream(**values: object) -> UpstreamSettings:

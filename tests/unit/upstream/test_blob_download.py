@@ -9,7 +9,7 @@ import pytest
 
 from registry.errors import UpstreamUnreachable
 from registry.oci.digest import Digest
-from registry.settings.model import UpstreamSettings
+from registry.settings.upstreams import UpstreamSettings
 from registry.upstream.auth import Login, TokenCache
 from registry.upstream.blob_download import STALL_BUDGET, BlobDownloader
 from registry.upstream.client import open_client

@@ -95,7 +95,7 @@ def test_closed_breaker_admits_all() -> None:
 )
 def test_429_opens_as_long_as_it_says(retry_after: float | None, seconds: float) -> None:
     """A 429 opens for its Retry-After, between 1 s and 2 minutes; for a minute without one."""
-    assert NOW + seconds == CircuitBreaker().throttle(NOW, retry_after).open_until
+    assert NOW + seconds == CircuitBreaker().throttle(NOW, retry_after).throttled_until
 
 
 def test_429_never_shortens_the_open_time() -> None:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from registry.errors import UpstreamError, UpstreamFaulty
-from registry.settings.model import UpstreamSettings
+from registry.settings.upstreams import UpstreamSettings
 from registry.upstream import auth
 from registry.upstream.auth import Login, TokenCache, TokenKey
 from registry.upstream.client import open_client, target_of

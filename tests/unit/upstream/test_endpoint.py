@@ -1,5 +1,6 @@
 """Laws of one endpoint, against a registry on a real socket and a clock that a test sets."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
@@ -15,12 +16,12 @@ from registry.errors import (
     UpstreamUnreachable,
 )
 from registry.oci.rate_limits import RateLimit
-from registry.settings.model import UpstreamSettings
+from registry.settings.upstreams import UpstreamSettings
 from registry.upstream.auth import Login, TokenCache
 from registry.upstream.circuit_breaker import FAILURES, FIRST_OPEN_TIME, THROTTLED_TIME
 from registry.upstream.client import open_client
 from registry.upstream.endpoint import Endpoint
-from registry.upstream.failures import AttemptFailed
+from registry.upstream.failures import AttemptFailed, EndpointSuspended
 from registry.upstream.redirects import MAX_REDIRECTS
 from registry.upstream.request import Request
 from tests.fakes.upstream import FakeUpstream, Fault, Gzip, Redirect, RedirectLoop, Status
@@ -39,10 +40,19 @@ class Bench:
     now: float = 1000.0
     endpoint: Endpoint = None  # type: ignore[assignment]
 
-    async def ask(self, path: str | None = None, *, method: str = "GET", counts: bool = False):
+    async def ask(
+        self,
+        path: str | None = None,
+        *,
+        method: str = "GET",
+        counts: bool = False,
+        has_fallback: bool = False,
+    ):
         path = path or f"{NAME}/blobs/{self.blob}"
         missing = partial(BlobUnknown, NAME, "it")
-        request = Request(method, path, NAME, missing, is_blob=True, counts=counts)
+        request = Request(
+            method, path, NAME, missing, is_blob=True, counts=counts, has_fallback=has_fallback
+        )
         async with self.endpoint.request(request) as answer:
             return b"".join([chunk async for chunk in answer.response.aiter_raw()])
 
@@ -112,11 +122,56 @@ async def test_breaker_opens(bench: Bench) -> None:
         await bench.fail()
     bench.hub.journal.clear()
 
-    error = await bench.fail()
+    error = await bench.fail(has_fallback=True)
 
     assert isinstance(error, UpstreamUnreachable)
     assert error.retry_after == FIRST_OPEN_TIME
     assert error.why == "failed recently (answers 503); it is not asked again yet"
+    assert len(bench.hub.journal) == 0
+
+
+async def test_request_without_a_fallback_probes_an_open_breaker(bench: Bench) -> None:
+    """Where nothing else can be served, the endpoint is asked at once, and the breaker closes."""
+    bench.break_blobs(Status(503), times=FAILURES)
+    for _ in range(FAILURES):
+        await bench.fail()
+
+    assert await bench.ask() == LAYER
+    assert await bench.ask(has_fallback=True) == LAYER
+
+
+async def test_requests_without_a_fallback_share_one_probe(bench: Bench) -> None:
+    """While the endpoint is down, of twenty requests at the same time one is sent."""
+    bench.break_blobs(Status(503), times=None)
+    for _ in range(FAILURES):
+        await bench.fail()
+    bench.hub.journal.clear()
+    bench.now += 0.1
+
+    failures = await asyncio.gather(*(bench.fail() for _ in range(20)))
+
+    assert len(bench.hub.journal) == 1
+    assert {type(each) for each in failures} == {EndpointSuspended}
+
+
+async def test_requests_that_waited_for_a_probe_are_sent_when_it_succeeds(bench: Bench) -> None:
+    """When the probe succeeds, the requests that waited for it are sent."""
+    bench.break_blobs(Status(503), times=FAILURES)
+    for _ in range(FAILURES):
+        await bench.fail()
+
+    assert await asyncio.gather(*(bench.ask() for _ in range(20))) == [LAYER] * 20
+
+
+async def test_no_request_probes_after_a_429(bench: Bench) -> None:
+    """After a 429 a request without a fallback is not sent either: it would prolong the limit."""
+    bench.break_blobs(Status(429, "", {"Retry-After": "30"}))
+    await bench.fail()
+    bench.hub.journal.clear()
+
+    error = await bench.fail()
+
+    assert isinstance(error, EndpointSuspended)
     assert len(bench.hub.journal) == 0
 
 
