@@ -18,6 +18,7 @@ from registry.tasks import in_thread
 
 _READ = 256 * 1024  # bytes per read where sendfile cannot be used
 _LEAST, _MOST = 4 * 1024 * 1024, 32 * 1024 * 1024  # bytes of one call of `loop.sendfile`
+# What the kernel says when there is no way to the client any more, besides `ConnectionError`.
 LOST = frozenset(
     {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENOTCONN}
 )

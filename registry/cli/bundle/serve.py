@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.cli.addresses import EVERYWHERE, Console, Listen
-from registry.cli.bundle.arguments import Keys, check_signer
+from registry.cli.bundle.arguments import Keys, check_signer, open_bundle
 from registry.cli.messages import fail, format_error
 from registry.cli.terminal import format_bytes, format_count, format_volumes
 from registry.errors import EntrepotError, InvalidInput, SettingsError
@@ -62,14 +62,13 @@ def serve_bundle(
 
     Example: entrepot bundle serve /media/usb/images.tar --listen 0.0.0.0:5000
     """
-    from registry.bundle.read.open import open_paths  # noqa: PLC0415
     from registry.cli.screen import open_screen  # noqa: PLC0415
     from registry.cli.screen_lines import format_bundle_banner  # noqa: PLC0415
     from registry.server.bundle_server import serve_bundle as run  # noqa: PLC0415
 
     try:
         server = ServerSettings(listen=listen, console=console, workers=workers)
-        with open_paths(bundle) as opened, open_screen(format_bundle_banner) as is_on_terminal:
+        with open_bundle(bundle) as opened, open_screen(format_bundle_banner) as is_on_terminal:
             check_signer(opened, key or ())
             report = partial(_print_start, opened)
             started = run(opened, server, report, is_on_terminal=is_on_terminal)
