@@ -27,6 +27,7 @@
     ├── ManifestInvalid           manifest that no client may get
     ├── DigestMismatch            bytes that do not have their digest
     ├── BundleInvalid             bundle that is damaged, or file that is not a bundle
+    │   └── BundleForeign         bundle with an entry that another program has added or changed
     ├── ImagePinned               the image is pinned, so it cannot be removed
     ├── NotPinned                 the image is not pinned, so it cannot be unpinned
     ├── StoreError                the disk refused an operation
@@ -43,6 +44,7 @@ To add an error: write its class in the file of its family, its line in this tre
 
 from registry.errors.content import BundleInvalid as BundleInvalid
 from registry.errors.content import DigestMismatch as DigestMismatch
+from registry.errors.content import BundleForeign as BundleForeign
 from registry.errors.content import ImagePinned as ImagePinned
 from registry.errors.content import ManifestInvalid as ManifestInvalid
 from registry.errors.content import NotPinned as NotPinned

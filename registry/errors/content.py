@@ -27,6 +27,10 @@ class BundleInvalid(EntrepotError):
         super().__init__(f"{place}: {why}")
 
 
+class BundleForeign(BundleInvalid):
+    """An entry of a bundle that no damage explains: another program has added or changed it."""
+
+
 class ImagePinned(EntrepotError):
     """The image is pinned: it cannot be removed before it is unpinned."""
 
