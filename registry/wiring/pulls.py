@@ -38,7 +38,7 @@ from registry.tasks import Tasks
 from registry.upstream.auth import Login, TokenCache
 from registry.upstream.client import load_trust, open_client
 from registry.upstream.contract import Source
-from registry.upstream.credentials import find_credentials
+from registry.upstream.credentials import find_credentials, find_identity
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
 from registry.upstream.offline import OfflineSource
@@ -97,12 +97,17 @@ async def open_warming(settings: Settings) -> AsyncIterator[tuple[Prefetcher, Co
         mirror = await _open_mirror(stack, settings, handles, Metrics(), database=database)
         manifests, blobs = mirror.manifests, mirror.blobs
         prefetcher = Prefetcher(manifests, blobs, ReferrerFetcher(manifests, mirror.lists))
-        origins = {
-            name: [origin_of(url) for url in upstream.endpoints]
-            for name, upstream in settings.upstreams.items()
+        endpoints = {
+            name: _list_endpoints(name, upstream) for name, upstream in settings.upstreams.items()
         }
-        budgets = RateLimitCatalog(database)
-        yield prefetcher, CostEstimator(manifests, blobs, budgets, origins, time.time)
+        limits = RateLimitCatalog(database)
+        yield prefetcher, CostEstimator(manifests, blobs, limits, endpoints, time.time)
+
+
+def _list_endpoints(name: str, upstream: UpstreamSettings) -> list[tuple[str, str]]:
+    """Return origin and user of each endpoint, as they are recorded with its pull limit."""
+    credentials = find_credentials(name, upstream)
+    return [(origin_of(url), find_identity(credentials, url)) for url in upstream.endpoints]
 
 
 async def _open_mirror(
