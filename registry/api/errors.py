@@ -40,6 +40,7 @@ _TABLE = MappingProxyType(
         errors.Unknown: (404, "UNKNOWN"),  # *
         errors.ImagePinned: (409, "DENIED"),
         errors.NotPinned: (404, "UNKNOWN"),  # *
+        errors.ImageInUse: (409, "DENIED"),
         errors.StoreError: (500, "UNKNOWN"),  # *
         errors.EntrepotError: (500, "UNKNOWN"),  # *
     }

@@ -6,12 +6,12 @@ StoreError: the pull is then served from the upstream, and nothing is stored.
 """
 
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from registry.catalog.usage import UsageCatalog
 from registry.content.eviction import EVICTION, STALE, Evictor
+from registry.content.free_space import FreeSpace
 from registry.errors import StoreError
 from registry.metrics import Metrics
 from registry.oci.digest import Digest
@@ -38,6 +38,7 @@ class Space:
         evictor: Evictor,
         locks: ExclusiveLocks,
         *,
+        free_space: FreeSpace,
         folder: Path,
         storage: StorageSettings,
         metrics: Metrics,
@@ -48,6 +49,7 @@ class Space:
         self._ingests = ingests
         self._evictor = evictor
         self._locks = locks
+        self._free_space = free_space
         self._folder = folder
         self._storage = storage
         self._metrics = metrics
@@ -114,21 +116,8 @@ class Space:
     async def _try_to_reserve(self, digest: Digest, size: int) -> int:
         """Try to reserve, and return how many bytes have to be freed first; 0 if none have to."""
         missing = await self._catalog.reserve(digest, size, self._storage.limit)
-        return max(missing, self._find_disk_shortage(digest, size))
-
-    def _find_disk_shortage(self, digest: Digest, size: int) -> int:
-        """Return how many bytes have to be freed on the file system for all reservations, or 0.
-
-        Bytes that are reserved and not written yet do not count as free.
-        """
-        free = measure_free(self._folder) - self._storage.reserve
-        if free >= self._storage.limit:  # all reservations together stay within the limit
-            return 0
-        reserved = self._catalog.count_reserved(digest) + size
-        if reserved <= free:
-            return 0
-        # Measured only now, since this looks at every partial file.
-        return max(0, reserved - self._ingests.measure_all() - free)
+        limit = self._storage.limit
+        return max(missing, await self._free_space.find_shortage(digest, size, limit))
 
     async def release_reservation(self, digest: Digest) -> None:
         """Reduce the reservation of a blob to the size of its partial file; record it if stored.
@@ -221,9 +210,3 @@ class Space:
     async def sweep(self) -> None:
         """Delete side files without a partial file, such as information files that a crash left."""
         await in_thread(self._ingests.sweep, STALE)
-
-
-def measure_free(folder: Path) -> int:
-    """Return how many bytes of the file system are free for this user."""
-    state = os.statvfs(folder)
-    return state.f_bavail * state.f_frsize

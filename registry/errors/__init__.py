@@ -29,9 +29,11 @@
     ├── BundleInvalid             bundle that is damaged, or file that is not a bundle
     │   └── BundleForeign         bundle with an entry that another program has added or changed
     ├── ImagePinned               the image is pinned, so it cannot be removed
+    ├── ImageInUse                a client has pulled the image, so it has not expired any more
     ├── NotPinned                 the image is not pinned, so it cannot be unpinned
     ├── StoreError                the disk refused an operation
-    │   └── StoreTooNew           a newer version has written the data folder
+    │   ├── StoreTooNew           a newer version has written the data folder
+    │   └── CatalogLost           the catalog is missing, damaged or replaced
     └── SettingsError             setting that cannot be used
 
 `Unknown` and `UpstreamError` are different answers. The mirror may remember that content does not
@@ -42,9 +44,10 @@ of an error are attributes, and its message is made from them. HTTP statuses are
 To add an error: write its class in the file of its family, its line in this tree, and its import.
 """
 
+from registry.errors.content import BundleForeign as BundleForeign
 from registry.errors.content import BundleInvalid as BundleInvalid
 from registry.errors.content import DigestMismatch as DigestMismatch
-from registry.errors.content import BundleForeign as BundleForeign
+from registry.errors.content import ImageInUse as ImageInUse
 from registry.errors.content import ImagePinned as ImagePinned
 from registry.errors.content import ManifestInvalid as ManifestInvalid
 from registry.errors.content import NotPinned as NotPinned

@@ -39,6 +39,14 @@ class ImagePinned(EntrepotError):
         super().__init__(f"{image} is pinned; unpin it first: entrepot images unpin {image}")
 
 
+class ImageInUse(EntrepotError):
+    """A client has pulled the image, so it is not removed although it had expired."""
+
+    def __init__(self, image: str) -> None:
+        self.image = image
+        super().__init__(f"{image} was pulled just now, and stays")
+
+
 class NotPinned(EntrepotError):
     """The image is not pinned, so it cannot be unpinned."""
 

@@ -25,6 +25,7 @@ from registry.content.damage import DamagedBlobs, UndamagedBlobs
 from registry.content.deletion import ImageDeletion
 from registry.content.eviction import Evictor
 from registry.content.expiry import Expiry
+from registry.content.free_space import FreeSpace
 from registry.content.images import Images
 from registry.content.maintenance import Maintenance
 from registry.content.manifests import ManifestStore
@@ -77,10 +78,11 @@ class ContentServices:
         """Reserves and frees space on the disk."""
         return Space(
             self._usage_catalog,
-            UndamagedBlobs(self._handles.store, self._damaged),
+            self._stored,
             self._handles.ingests,
             self.evictor,
             self._locks,
+            free_space=self._free_space,
             folder=self._handles.folder.root,
             storage=self._settings.storage,
             metrics=self._metrics,
@@ -118,9 +120,12 @@ class ContentServices:
     @cached_property
     def usage(self) -> UsageMeter:
         """Measures how full the store is."""
-        folder, storage = self._handles.folder.root, self._settings.storage
         return UsageMeter(
-            self._usage_catalog, self._graph_catalog, self._audit_catalog, folder, storage
+            self._usage_catalog,
+            self._graph_catalog,
+            self._audit_catalog,
+            self._free_space,
+            self._settings.storage,
         )
 
     @cached_property
@@ -166,6 +171,16 @@ class ContentServices:
         return Importer(self.content, self.manifests, self._clock)
 
     @cached_property
+    def _free_space(self) -> FreeSpace:
+        return FreeSpace(
+            self._usage_catalog,
+            self._stored,
+            self._handles.ingests,
+            self._handles.folder.root,
+            self._settings.storage.reserve,
+        )
+
+    @cached_property
     def _pins(self) -> Pins:
         path = self._handles.folder.pins
         return Pins(self._database, path, self._locks, self._clock)
@@ -177,6 +192,10 @@ class ContentServices:
     @cached_property
     def _damaged(self) -> DamagedBlobs:
         return DamagedBlobs(DamageCatalog(self._database), self._handles.store)
+
+    @cached_property
+    def _stored(self) -> UndamagedBlobs:
+        return UndamagedBlobs(self._handles.store, self._damaged)
 
     @cached_property
     def _manifest_catalog(self) -> ManifestCatalog:

@@ -19,7 +19,8 @@ from registry.metrics import Metrics
 from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.blobs import Blobs
 from registry.mirror.downloads import Downloads
-from registry.mirror.manifest_cache import ManifestCache, ManifestMemory
+from registry.mirror.manifest_cache import ManifestCache
+from registry.mirror.manifest_memory import ManifestMemory
 from registry.mirror.manifests import Manifests
 from registry.mirror.mirror import Mirror
 from registry.mirror.negative_cache import NegativeCache

@@ -11,6 +11,7 @@ from registry.catalog.usage import UsageCatalog
 from registry.content.content import Content
 from registry.content.damage import DamagedBlobs
 from registry.content.eviction import Evictor
+from registry.content.free_space import FreeSpace
 from registry.content.space import Space
 from registry.errors import UpstreamError
 from registry.metrics import Metrics
@@ -71,6 +72,7 @@ class Site:
             self.ingests,
             Evictor(self.background, self.store, self.ingests, damaged, Metrics()),
             ExclusiveLocks(paths.locks),
+            free_space=FreeSpace(self.background, self.store, self.ingests, paths.root, 0),
             folder=paths.root,
             storage=StorageSettings(limit=LIMIT, reserve=0),
             metrics=Metrics(),

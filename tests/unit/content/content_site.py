@@ -81,7 +81,9 @@ def make_index(*children: Image, platforms: Sequence[str] = (), kind: str = "") 
 class Site:
     """One process on one data folder; `now` is its clock."""
 
-    def __init__(self, folder: DataFolder, database: Database, limit: int) -> None:
+    def __init__(
+        self, folder: DataFolder, database: Database, limit: int, reserve: int = 0
+    ) -> None:
         self.folder, self.database = folder, database
         self.now = 1000.0
         self.catalog = UsageCatalog(database)
@@ -89,7 +91,7 @@ class Site:
         self.manifests, self.images = ManifestCatalog(database), ImageGraphCatalog(database)
         self.removal, self.uses = DeletionCatalog(database), LastUsedCatalog(database)
         self.audits, self.pulls = AuditCatalog(database), PullCatalog(database)
-        self.settings = Settings(storage=StorageSettings(limit=limit, reserve=0))
+        self.settings = Settings(storage=StorageSettings(limit=limit, reserve=reserve))
         self.metrics = Metrics()
         # What is built takes its clock along.
         with patch.object(content, "time", SimpleNamespace(time=self.clock)):
@@ -180,8 +182,8 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site(path: Path, limit: int = LIMIT) -> AsyncIterator[Site]:
+async def open_site(path: Path, limit: int = LIMIT, reserve: int = 0) -> AsyncIterator[Site]:
     """Open a data folder at `path`."""
     folder = open_folder(path)
     async with Database(folder.catalog) as database:
-        yield Site(folder, database, limit)
+        yield Site(folder, database, limit, reserve)

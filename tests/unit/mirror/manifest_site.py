@@ -12,7 +12,8 @@ from registry.catalog.manifests import ManifestCatalog
 from registry.content.content import Content
 from registry.content.manifests import ManifestStore
 from registry.errors import StoreError
-from registry.mirror.manifest_cache import ManifestCache, ManifestMemory
+from registry.mirror.manifest_cache import ManifestCache
+from registry.mirror.manifest_memory import ManifestMemory
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
