@@ -40,6 +40,7 @@ class UsageCatalog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.spare = database.spare
 
     def used(self) -> int:
         """Return the bytes that count against `storage.limit`."""

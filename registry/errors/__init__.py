@@ -62,6 +62,7 @@ from registry.errors.input import PlatformInvalid as PlatformInvalid
 from registry.errors.input import RangeUnsatisfiable as RangeUnsatisfiable
 from registry.errors.input import TagInvalid as TagInvalid
 from registry.errors.input import VolumeTooSmall as VolumeTooSmall
+from registry.errors.installation import CatalogLost as CatalogLost
 from registry.errors.installation import SettingsError as SettingsError
 from registry.errors.installation import StoreError as StoreError
 from registry.errors.installation import StoreTooNew as StoreTooNew

@@ -10,11 +10,12 @@ from registry.bundle.load.importer import Importer
 from registry.bundle.write.plan import Planner
 from registry.catalog.audits import AuditCatalog
 from registry.catalog.damage import DamageCatalog
-from registry.catalog.database import Database, is_missing
+from registry.catalog.database import Database
 from registry.catalog.deletion import DeletionCatalog
 from registry.catalog.image_graph import ImageGraphCatalog
 from registry.catalog.last_used import LastUsedCatalog
 from registry.catalog.manifests import ManifestCatalog
+from registry.catalog.preparation import is_missing
 from registry.catalog.pulls import PullCatalog
 from registry.catalog.rebuild import RebuildCatalog
 from registry.catalog.usage import UsageCatalog
@@ -34,7 +35,7 @@ from registry.content.pull_history import PullHistory
 from registry.content.rebuild import Rebuild
 from registry.content.space import Space
 from registry.content.usage import UsageMeter
-from registry.errors import SettingsError, StoreError, StoreTooNew
+from registry.errors import CatalogLost, SettingsError, StoreError, StoreTooNew
 from registry.metrics import Metrics
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder, find_folder, open_folder
@@ -42,7 +43,7 @@ from registry.store.file_locks import ExclusiveLocks
 from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 from registry.store.tags import TagFiles
-from registry.wiring.data_folder import refuse_migration
+from registry.wiring.data_folder import open_database, refuse_migration
 
 
 class ContentServices:
@@ -221,15 +222,15 @@ async def open_content(
     """Open an existing data folder, which other processes may be using.
 
     Raises:
-        StoreError: the catalog cannot be opened, or a server of an older version is using it, or it
-            is lost (with `is_lost`, it is opened anyway).
+        CatalogLost: the catalog is lost or damaged (with `is_lost`, it is opened anyway).
+        StoreError: the catalog cannot be opened, or a server of an older version is using it.
         SettingsError: there is no data folder.
     """
     folder = find_data_folder(settings)
     if not is_lost and (folder.lost.exists() or is_missing(folder.catalog)):
-        raise StoreError(str(folder.catalog), "is lost; start `entrepot serve`: it makes it again")
+        raise CatalogLost(str(folder.catalog))
     refuse_migration(folder)
-    async with Database(folder.catalog) as database:
+    async with open_database(folder, uses_spare=True) as database:
         handles = open_handles(folder)
         yield ContentServices(settings, handles, metrics or Metrics(), database)
 

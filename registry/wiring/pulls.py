@@ -46,6 +46,7 @@ from registry.upstream.offline import OfflineSource
 from registry.upstream.redirects import origin_of
 from registry.upstream.registry import RegistrySource
 from registry.wiring.content import ContentServices, find_data_folder, open_handles
+from registry.wiring.data_folder import open_database
 
 MEMORY = 32 * 1024 * 1024  # bytes of manifests that one worker keeps in memory
 
@@ -80,7 +81,7 @@ async def open_services(
         SettingsError: a file that the settings name cannot be read.
     """
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(handles.folder.catalog))
+        database = await stack.enter_async_context(open_database(handles.folder))
         yield await _open_mirror(stack, settings, handles, metrics, database=database)
 
 
@@ -94,7 +95,7 @@ async def open_warming(settings: Settings) -> AsyncIterator[tuple[Prefetcher, Co
     """
     handles = open_handles(find_data_folder(settings))
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(handles.folder.catalog))
+        database = await stack.enter_async_context(open_database(handles.folder))
         mirror = await _open_mirror(stack, settings, handles, Metrics(), database=database)
         manifests, blobs = mirror.manifests, mirror.blobs
         prefetcher = Prefetcher(manifests, blobs, ReferrerFetcher(manifests, mirror.lists))
