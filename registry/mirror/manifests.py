@@ -55,7 +55,9 @@ class Manifests:
         waits: UpstreamWaits,
         pulls: PullLog,
         offline: bool,
+        stored: CacheStatus = CacheStatus.HIT,
     ) -> None:
+        """`stored` is the origin of manifests that are here."""
         self._cache = cache
         self._revalidator = revalidator
         self._missing = missing
@@ -64,6 +66,7 @@ class Manifests:
         self._waits = waits
         self._pulls = pulls
         self._offline = offline
+        self._stored = stored
         self._log = structlog.get_logger("registry.mirror")
 
     async def get(
@@ -121,7 +124,7 @@ class Manifests:
         if known is not None:
             freshness = self._find_freshness(reference, known, now)
             if freshness is Freshness.FRESH:
-                return ServedManifest(known.manifest, CacheStatus.HIT)
+                return ServedManifest(known.manifest, self._stored)
         try:
             missing = self._missing.find((repository, reference), now)
             if missing is not None:

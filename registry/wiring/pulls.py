@@ -18,6 +18,7 @@ from registry.content.pull_log import PullLog
 from registry.metrics import Metrics
 from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.blobs import Blobs
+from registry.mirror.cache_status import CacheStatus
 from registry.mirror.downloads import Downloads
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import ManifestMemory
@@ -70,10 +71,14 @@ def check_ca_files(settings: Settings) -> None:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, handles: DataHandles, metrics: Metrics
+    settings: Settings,
+    handles: DataHandles,
+    metrics: Metrics,
+    stored: CacheStatus = CacheStatus.HIT,
 ) -> AsyncIterator[Mirror]:
     """Open the mirror of one worker; the end of `async with` closes its parts in reverse order.
 
+    `stored` is the origin of content that is here, as clients see it.
     This opens no connection, so that a worker can start without a network.
 
     Raises:
@@ -82,7 +87,9 @@ async def open_services(
     """
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(handles.folder))
-        yield await _open_mirror(stack, settings, handles, metrics, database=database)
+        yield await _open_mirror(
+            stack, settings, handles, metrics, database=database, stored=stored
+        )
 
 
 @asynccontextmanager
@@ -119,6 +126,7 @@ async def _open_mirror(
     metrics: Metrics,
     *,
     database: Database,
+    stored: CacheStatus = CacheStatus.HIT,
 ) -> Mirror:
     tasks = await stack.enter_async_context(Tasks())
     record_limit = _limit_recorder(RateLimitCatalog(database), tasks, metrics)
@@ -130,7 +138,9 @@ async def _open_mirror(
         else:
             client = await stack.enter_async_context(open_client(name, upstream, system))
             sources[name] = build_source(name, upstream, client, record_limit)
-    services = _PullServices(settings, handles, metrics, database, sources=sources, tasks=tasks)
+    services = _PullServices(
+        settings, handles, metrics, database, sources=sources, tasks=tasks, stored=stored
+    )
     return services.build_mirror()
 
 
@@ -174,6 +184,7 @@ class _PullServices:
         *,
         sources: dict[str, Source],
         tasks: Tasks,
+        stored: CacheStatus,
     ) -> None:
         self._settings = settings
         self._handles = handles
@@ -181,6 +192,7 @@ class _PullServices:
         self._database = database
         self._sources = sources
         self._tasks = tasks
+        self._stored = stored
         self._content = ContentServices(settings, handles, metrics, database)
         self._manifest_catalog = ManifestCatalog(database)
         self._negative_cache = NegativeCache(settings.tags.missing_for)
@@ -216,6 +228,7 @@ class _PullServices:
             waits=self._waits,
             pulls=pulls,
             offline=self._settings.offline,
+            stored=self._stored,
         )
 
     def _build_blobs(self) -> Blobs:
@@ -228,6 +241,7 @@ class _PullServices:
             downloads=Downloads(content, self._tasks, self._clock),
             checks=BlobChecks(self._sources, self._negative_cache, self._tasks, self._clock),
             metrics=self._metrics,
+            stored=self._stored,
         )
 
     def _build_lists(self) -> TagsAndReferrers:

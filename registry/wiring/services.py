@@ -11,6 +11,7 @@ from registry.bundle.read.blob_store import BundleStore
 from registry.bundle.read.head import Opened
 from registry.content.catalog_watch import CatalogWatch
 from registry.metrics import Metrics
+from registry.mirror.cache_status import CacheStatus
 from registry.mirror.mirror import Mirror
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder
@@ -54,7 +55,8 @@ def build_bundle_service(
     def open_mirror(
         settings: Settings, folder: DataFolder, metrics: Metrics
     ) -> AbstractAsyncContextManager[Mirror]:
-        return open_services(settings, replace(open_handles(folder), blobs=store), metrics)
+        handles = replace(open_handles(folder), blobs=store)
+        return open_services(settings, handles, metrics, CacheStatus.BUNDLE)
 
     async def maintain(_: Settings, __: DataFolder, ___: Metrics) -> None:
         await verify(store)
