@@ -16,7 +16,10 @@ from aiohttp import web
 from registry.tasks import in_thread
 
 _READ = 256 * 1024  # bytes per read where sendfile cannot be used
-LOST = {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENOTCONN}
+# What the kernel says when there is no way to the client any more, besides `ConnectionError`.
+LOST = frozenset(
+    {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENOTCONN}
+)
 
 # A part of a body: its bytes, or the place of its bytes as (descriptor of an open file, start,
 # stop).

@@ -18,12 +18,12 @@ class StoredBlobRecord:
     used: float
 
 
+_LIST_PINNED = f"{KEPT} SELECT digest, size FROM kept JOIN blobs USING (digest)"  # noqa: S608
 # A manifest is evicted after its layers: it is small, and downloading it again counts as a pull.
-_LIST_COLDEST = f"""
-    {KEPT} SELECT digest, size, used, SUM(size) OVER () FROM blobs
-        WHERE digest NOT IN (SELECT digest FROM kept)
-        ORDER BY used, digest IN (SELECT digest FROM manifests)
-"""  # noqa: S608
+# The rows come in the order of an index, so that only those are read that are needed.
+_LIST_BLOBS = """
+    SELECT digest, size, used FROM blobs ORDER BY used, digest IN (SELECT digest FROM manifests)
+"""
 
 
 def list_coldest(
@@ -33,14 +33,13 @@ def list_coldest(
 
     Blobs in `without` are left out. Also returns how many bytes all blobs without a pin have.
     """
+    pinned: dict[str, int] = dict(rows.execute(_LIST_PINNED))
+    total = rows.execute("SELECT COALESCE(SUM(size), 0) FROM blobs").fetchone()[0]
     found: list[StoredBlobRecord] = []
-    evictable = 0
-    for name, size, used, total in rows.execute(_LIST_COLDEST):
-        evictable = total
+    for name, size, used in rows.execute(_LIST_BLOBS):
         if wanted <= 0:
             break
-        digest = Digest.parse(name)
-        if digest not in without:
-            found.append(StoredBlobRecord(digest, size, used))
+        if name not in pinned and name not in without:
+            found.append(StoredBlobRecord(Digest.parse(name), size, used))
             wanted -= size
-    return found, evictable
+    return found, total - sum(pinned.values())

@@ -115,7 +115,7 @@ class UsageCatalog:
     async def survey_evictable(self, wanted: float) -> tuple[list[StoredBlobRecord], int]:
         """Return the same as `list_coldest`, and how many bytes all blobs without a pin have.
 
-        It is one query, because it takes seconds to find what very many pins keep.
+        They are one question, because it takes seconds to find what very many pins keep.
         """
         return await self._database.survey(lambda rows: list_coldest(rows, wanted))
 

@@ -184,7 +184,7 @@ class _PullServices:
         *,
         sources: dict[str, Source],
         tasks: Tasks,
-        stored: CacheStatus,
+        stored: CacheStatus = CacheStatus.HIT,
     ) -> None:
         self._settings = settings
         self._handles = handles

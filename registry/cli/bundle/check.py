@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from registry.cli.bundle.arguments import open_bundle
 from registry.cli.bundle.selection import read_other_side
 from registry.cli.images import sources
 from registry.cli.messages import fail, format_error, warn
@@ -31,6 +32,10 @@ _Inputs = Annotated[
         metavar="BUNDLE... [IMAGE...]",
         help="First the files and folders of the bundle, then images.",
     ),
+]
+_Guesses = Annotated[
+    bool,
+    typer.Option("--guesses", help="Texts that look like images have to be in the bundle too."),
 ]
 _Platforms = Annotated[
     list[str] | None,
@@ -57,6 +62,7 @@ def check_bundle(
     *,
     file: sources.Files = None,
     kind: sources.FileKind = None,
+    guesses: _Guesses = False,
     env_file: sources.EnvFile = None,
     build_arg: sources.BuildArgs = None,
     platform: _Platforms = None,
@@ -67,8 +73,9 @@ def check_bundle(
 ) -> None:
     """Show which images of a deployment are missing in a bundle; exit 1 if any are.
 
-    An image that the files only seem to name is shown, and does not count. A layer that a delta
-    leaves out is missing, unless --have or --since says that the other side has it.
+    A text that only looks like an image is shown, since it may be needed; without --guesses, it
+    does not count. A layer that a delta leaves out is missing, unless --have or --since says that
+    the other side has it.
 
     Example: entrepot bundle check images.tar -f deploy.yaml --platform linux/amd64
     """
@@ -92,7 +99,7 @@ def check_bundle(
         fail(str(error), 2)
     except (EntrepotError, OSError) as error:
         fail(format_error(error), 1)
-    result = CoverageResult.of(entries, gaps)
+    result = CoverageResult.of(entries, gaps, counts_guesses=guesses)
     print_report(result, _draw, as_json=as_json)
     if not result.is_complete:
         raise typer.Exit(1)
@@ -100,7 +107,7 @@ def check_bundle(
 
 def _is_path(text: str) -> bool:
     """Whether an argument is the path of a bundle; a misspelt path is not taken for an image."""
-    looks_so = text == "-" or text.startswith(("/", ".")) or text.endswith((".tar", "/"))
+    looks_so = text == "-" or text.startswith(("/", ".")) or text.lower().endswith((".tar", "/"))
     return looks_so or Path(text).exists()
 
 
@@ -127,9 +134,8 @@ def _find_gaps(
     from registry.bundle.format.lock import ImageRequest  # noqa: PLC0415
     from registry.bundle.read.analysis import Analysis, read_manifests  # noqa: PLC0415
     from registry.bundle.read.coverage import find_gaps  # noqa: PLC0415
-    from registry.bundle.read.open import open_paths  # noqa: PLC0415
 
-    with open_paths(bundle) as opened:
+    with open_bundle(bundle) as opened:
         if missing := list(opened.source.missing):
             count = opened.source.count
             why = f"not given: {format_volumes(missing)} of {count}; name all of them"
@@ -141,11 +147,13 @@ def _find_gaps(
 
 def _draw(result: CoverageResult) -> Iterator[str]:
     for image in result.missing:
-        guess = " (if it is an image)" if image.guess else ""
+        guess = " may be needed (it looks like an image)" if image.guess else ""
         yield f"{image.image}{guess}: {'; '.join(_list_problems(image))}"
         yield from (f"    wanted by {place}" for place in image.wanted_by)
     if result.is_complete:
-        yield f"{format_count(result.checked, 'image')}: nothing is missing"
+        guesses = format_count(len(result.missing), "possible image")
+        but = f" except {guesses}" if result.missing else ""
+        yield f"{format_count(result.checked, 'image')}: nothing is missing{but}"
 
 
 def _list_problems(image: MissingImage) -> list[str]:

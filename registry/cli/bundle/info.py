@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from registry.cli.bundle.arguments import Bundle
+from registry.cli.bundle.arguments import Bundle, open_bundle
 from registry.cli.messages import fail, format_error
 from registry.cli.printing import print_report
 from registry.cli.session import Json
@@ -40,10 +40,9 @@ def inspect_bundle(
     """
     from registry.bundle.read.analysis import Analysis, read_manifests  # noqa: PLC0415
     from registry.bundle.read.compatibility import format_readers  # noqa: PLC0415
-    from registry.bundle.read.open import open_paths  # noqa: PLC0415
 
     try:
-        with open_paths(bundle) as opened:
+        with open_bundle(bundle) as opened:
             manifests = read_manifests(opened)
     except (EntrepotError, OSError) as error:
         fail(format_error(error), 1)

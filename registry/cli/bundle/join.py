@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from registry.cli.bundle.arguments import open_bundle
 from registry.cli.bundle.output import Output, OutputTarget, deliver, parse_target
 from registry.cli.messages import fail, format_error
 from registry.cli.terminal import format_volumes
@@ -32,10 +33,9 @@ def join_volumes(volumes: _Volumes, output: Output) -> None:
 
 async def _join(volumes: list[Path], target: OutputTarget) -> None:
     from registry.bundle.read.blob_store import BundleStore  # noqa: PLC0415
-    from registry.bundle.read.open import open_paths  # noqa: PLC0415
     from registry.bundle.write.layout import pack, read_manifests  # noqa: PLC0415
 
-    with open_paths(volumes) as opened, TemporaryDirectory(prefix="entrepot-") as proofs:
+    with open_bundle(volumes) as opened, TemporaryDirectory(prefix="entrepot-") as proofs:
         if missing := list(opened.source.missing):
             count = opened.source.count
             why = f"missing: {format_volumes(missing)} of {count}; name all of them"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.cli.bundle.arguments import Bundle, Keys, check_signer
+from registry.cli.bundle.arguments import Bundle, Keys, check_signer, open_bundle
 from registry.cli.bundle.need_file import clear_need, write_need_file
 from registry.cli.messages import fail
 from registry.cli.printing import print_report
@@ -53,9 +53,7 @@ def import_bundle(
     """
 
     async def work(session: Session) -> bool:
-        from registry.bundle.read.open import open_paths  # noqa: PLC0415
-
-        with open_paths(bundle) as opened:
+        with open_bundle(bundle) as opened:
             signer = _find_signer(session, opened, key or [])
             new = await session.content.importer.count_new(opened.lock)
             await _refuse_too_large(session, opened.lock, new)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.cli.bundle.arguments import Keys, check_signer
+from registry.cli.bundle.arguments import Keys, check_signer, open_bundle
 from registry.cli.messages import fail, format_error
 from registry.cli.terminal import format_bytes, format_count, format_volumes
 from registry.errors import EntrepotError, InvalidInput, SettingsError
@@ -76,14 +76,13 @@ def serve_bundle(
 
     Example: entrepot bundle serve /media/usb/images.tar --listen 0.0.0.0:5000
     """
-    from registry.bundle.read.open import open_paths  # noqa: PLC0415
     from registry.logs import configure_logs  # noqa: PLC0415
     from registry.server.bundle_server import serve_bundle as run  # noqa: PLC0415
 
     configure_logs()
     try:
         server = ServerSettings(listen=listen, console=console, workers=workers)
-        with open_paths(bundle) as opened:
+        with open_bundle(bundle) as opened:
             check_signer(opened, key or ())
             started = run(opened, server, partial(_print_start, opened))
     except SettingsError as error:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import typer
 
-from registry.cli.bundle.arguments import Bundle, Keys, check_signer
+from registry.cli.bundle.arguments import Bundle, Keys, check_signer, open_bundle
 from registry.cli.messages import fail, format_error
 from registry.cli.printing import print_report
 from registry.cli.session import Json
@@ -24,11 +24,10 @@ def verify_bundle(bundle: Bundle, key: Keys = None, as_json: Json = False) -> No
 
     Example: entrepot bundle verify images.tar --key maker.pub.pem
     """
-    from registry.bundle.read.open import open_paths  # noqa: PLC0415
     from registry.bundle.read.verify import verify  # noqa: PLC0415
 
     try:
-        with open_paths(bundle) as opened:
+        with open_bundle(bundle) as opened:
             signer = check_signer(opened, key or [])
             with show_progress("verifying", opened.lock.size) as advance:
                 verdict = verify(opened, advance)
