@@ -27,9 +27,9 @@ async def answer_blob(
     conditions = request.headers.getall("If-None-Match", ())
     if conditions and names_digest(conditions, digest):
         await blobs.stat(repository, digest)  # raises if the repository does not have it
-        return web.Response(status=304, headers=_headers(digest, CacheStatus.HIT))
+        return web.Response(status=304, headers=_headers(digest, blobs.stored))
     if request.method == "HEAD":
-        origin = CacheStatus.HIT if await blobs.is_here(digest) else CacheStatus.MISS
+        origin = blobs.stored if await blobs.is_here(digest) else CacheStatus.MISS
         response = web.StreamResponse(headers=_headers(digest, origin))
         response.content_length = await blobs.stat(repository, digest)
         return response

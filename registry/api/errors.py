@@ -14,6 +14,7 @@ from registry import errors
 from registry.oci import media_types
 
 UNSUPPORTED = "UNSUPPORTED"
+_STORE_FAILED = "this mirror cannot read or write its data folder at the moment; its log says why"
 
 # A class without a row has the status and code of the nearest class above it in the tree.
 _TABLE = MappingProxyType(
@@ -40,6 +41,7 @@ _TABLE = MappingProxyType(
         errors.Unknown: (404, "UNKNOWN"),  # *
         errors.ImagePinned: (409, "DENIED"),
         errors.NotPinned: (404, "UNKNOWN"),  # *
+        errors.ImageInUse: (409, "DENIED"),
         errors.StoreError: (500, "UNKNOWN"),  # *
         errors.EntrepotError: (500, "UNKNOWN"),  # *
     }
@@ -58,7 +60,9 @@ def render(error: errors.EntrepotError) -> web.Response:
     cannot be reached now, a header has the seconds after which to try again.
     """
     status, code = find_status(error)
-    response = _render_json(status, code, str(error))
+    # The message of a StoreError names paths of this machine, which only the log may show.
+    message = _STORE_FAILED if isinstance(error, errors.StoreError) else str(error)
+    response = _render_json(status, code, message)
     if isinstance(error, errors.RangeUnsatisfiable):
         response.headers["Content-Range"] = f"bytes */{error.size}"
     if isinstance(error, errors.UpstreamError) and status == 503:

@@ -11,7 +11,6 @@ from aiohttp import web
 
 from registry.api.headers import content_headers, names_digest, warning_headers
 from registry.api.middleware import Notes
-from registry.mirror.cache_status import CacheStatus
 from registry.mirror.manifests import Manifests
 from registry.oci.names import Reference, Repository
 
@@ -26,7 +25,7 @@ async def answer_manifest(
     """Answer a manifest; a HEAD gets the same headers without the body."""
     served = await manifests.get(repository, reference, request.remote)
     manifest = served.manifest
-    if served.origin is CacheStatus.HIT:
+    if served.origin.is_stored:
         notes.is_current = partial(manifests.is_fresh, repository, reference, manifest.digest)
     headers = content_headers(manifest.digest, manifest.media_type, served.origin)
     if served.warning:

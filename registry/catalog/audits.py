@@ -30,6 +30,15 @@ class AuditCatalog:
         )
         return Pass(*rows[0]) if rows else Pass()
 
+    async def check(self) -> None:
+        """Check every row and every index of the catalog.
+
+        Raises:
+            CatalogLost: the catalog is damaged.
+            StoreError: the catalog refused.
+        """
+        await self._database.check()
+
     async def record(self, auditor: str, state: Pass) -> None:
         """Record the position and the times of a pass."""
         values = (auditor, state.position, state.began, state.ended)

@@ -15,19 +15,38 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from registry.errors import StoreError, StoreTooNew
+import structlog
+
+from registry.catalog.spare import SpareSpace, is_full
+from registry.errors import CatalogLost, StoreError, StoreTooNew
 from registry.tasks import in_thread
 
 T = TypeVar("T")
-_TABLES = frozenset({"manifests", "links", "holdings", "tags", "blobs"})
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 BUSY = 10.0  # seconds that a write waits for the write of another process
 
 
 class Database:
-    """The connections of one process to the catalog; open it with `async with`."""
+    """The connections of one process to the catalog; open it with `async with`.
 
-    def __init__(self, path: Path) -> None:
+    With `uses_spare`, a write on a full disk uses the spare bytes (`spare.py`): without it a write
+    is refused, so that what can wait leaves these bytes to what cannot. `on_damage` is called when
+    SQLite finds that the file is damaged.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        uses_spare: bool = False,
+        on_damage: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.spare = SpareSpace(path)
         self._path = path
+        self._uses_spare = uses_spare
+        self._on_damage = on_damage
+        self._is_damaged = False
+        self._log = structlog.get_logger("registry.catalog")
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="catalog")
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
@@ -36,13 +55,33 @@ class Database:
         """Open both connections.
 
         Raises:
-            StoreError: the file cannot be opened or is not a catalog.
+            StoreError: the file cannot be opened.
+            CatalogLost: the file is damaged, or is not a catalog.
             StoreTooNew: a newer version has migrated it.
         """
-        migrate(self._path)
-        self._reader = _connect(self._path)
-        self._writer = _connect(self._path)
+        try:
+            self.spare.use(self._open)
+        except sqlite3.Error as error:
+            raise self._translate(error) from error
         return self
+
+    def _open(self) -> None:
+        _migrate(self._path, read_migrations())
+        self._reader, self._writer = connect(self._path), connect(self._path)
+        # Makes the file that all connections share, which needs space on the disk.
+        self._reader.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+
+    def _translate(self, error: sqlite3.Error) -> StoreError:
+        if not is_damage(error):
+            return StoreError(str(self._path), str(error))
+        return self._report_damage(str(error))
+
+    def _report_damage(self, why: str) -> CatalogLost:
+        if not self._is_damaged:
+            self._is_damaged = True
+            self._log.error("catalog damaged", catalog=str(self._path), why=why)
+            self._on_damage()
+        return CatalogLost(str(self._path), why)
 
     async def __aexit__(self, *_: object) -> None:
         self._writing.shutdown(wait=True)
@@ -50,6 +89,8 @@ class Database:
             if connection is not None:
                 connection.close()
         self._reader = self._writer = None
+        if self._uses_spare:
+            self.spare.restore()
 
     def read(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         """Run a SELECT on the event loop; the query must find its rows by an index.
@@ -62,7 +103,7 @@ class Database:
         try:
             return self._reader.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise StoreError(str(self._path), str(error)) from error
+            raise self._translate(error) from error
 
     async def survey(self, read: Callable[[sqlite3.Connection], T]) -> T:
         """Run `read`, which reads many rows, on a snapshot of the catalog.
@@ -76,11 +117,22 @@ class Database:
 
     def _survey(self, read: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            with closing(_connect(self._path)) as connection:
+            with closing(connect(self._path)) as connection:
                 connection.execute("BEGIN")
                 return read(connection)
         except sqlite3.Error as error:
-            raise StoreError(str(self._path), str(error)) from error
+            raise self._translate(error) from error
+
+    async def check(self) -> None:
+        """Compare all rows and indexes with each other, which takes long in a large catalog.
+
+        Raises:
+            CatalogLost: the catalog is damaged.
+            StoreError: SQLite reported another error.
+        """
+        found = await self.survey(lambda rows: rows.execute("PRAGMA integrity_check(1)").fetchone())
+        if found[0] != "ok":
+            raise self._report_damage(str(found[0]).splitlines()[-1])
 
     async def copy(self, path: Path) -> None:
         """Copy a snapshot of the whole catalog to a new file.
@@ -92,7 +144,7 @@ class Database:
 
     def _copy(self, path: Path) -> None:
         try:
-            with closing(_connect(self._path)) as source, closing(_connect(path)) as target:
+            with closing(connect(self._path)) as source, closing(connect(path)) as target:
                 source.backup(target)
         except sqlite3.Error as error:
             raise StoreError(str(path), str(error)) from error
@@ -106,73 +158,26 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._writing, self._apply, change)
 
     def _apply(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        if self._writer is None:
+        writer = self._writer
+        if writer is None:
             raise StoreError(str(self._path), "the catalog is not open")
+
+        def apply_again() -> T:
+            # If all of the log is copied into the file, this change begins it anew, in the space
+            # that it has.
+            with suppress(sqlite3.Error):
+                writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            return _transact(writer, change)
+
         try:
-            return _transact(self._writer, change)
+            try:
+                return _transact(writer, change)
+            except sqlite3.Error as error:
+                if not is_full(error):
+                    raise
+            return self.spare.use(apply_again) if self._uses_spare else apply_again()
         except sqlite3.Error as error:
-            raise StoreError(str(self._path), str(error)) from error
-
-
-def prepare(path: Path, mark_lost: Callable[[], None]) -> None:
-    """Make sure that there is a catalog of this version at `path`.
-
-    `mark_lost` is called before a new catalog is made; its rows have to be made from the files.
-    A damaged catalog is renamed to `catalog.db.broken`.
-
-    Raises:
-        StoreError: the disk refused.
-        StoreTooNew: a newer version has migrated the catalog; it was not changed.
-    """
-    is_new = is_missing(path)
-    if not is_new and not _is_sound(path):
-        mark_lost()
-        for suffix in ("", "-wal", "-shm"):
-            aside = path.with_name(f"{path.name}.broken{suffix}")
-            with suppress(FileNotFoundError):
-                path.with_name(f"{path.name}{suffix}").replace(aside)
-    elif is_new:
-        mark_lost()
-    migrate(path)
-
-
-def is_missing(path: Path) -> bool:
-    """Whether the file of the catalog is missing or empty."""
-    return not path.exists() or not path.stat().st_size
-
-
-def _is_sound(path: Path) -> bool:
-    """Whether the file is a catalog with all its tables; the rows are not checked."""
-    is_short = _is_short(path)
-    log = path.with_name(f"{path.name}-wal")
-    if is_short and not (log.exists() and log.stat().st_size):
-        return False
-    try:
-        with closing(_connect(path)) as connection:
-            # If a process was killed while it copied the log into the file, the file is short,
-            # and the log is complete.
-            if is_short and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-                return False
-            reached = connection.execute("PRAGMA user_version").fetchone()[0]
-            names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-            if reached > max(_read_migrations()):
-                return True  # a newer version, whose tables are not known here
-            if reached and not names >= _TABLES:
-                return False
-            for table in _TABLES if reached else ():
-                connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchall()  # noqa: S608
-    except sqlite3.DatabaseError as error:
-        # A lock, or a disk that cannot be read, does not mean that the file is damaged.
-        return isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error)
-    return True
-
-
-def _is_short(path: Path) -> bool:
-    """Whether the file has fewer bytes than its header says (SQLite file format, section 1.3)."""
-    with path.open("rb") as file:
-        head = file.read(100)
-    page = int.from_bytes(head[16:18]) if head[16:18] != b"\0\1" else 65_536
-    return path.stat().st_size < page * int.from_bytes(head[28:32])
+            raise self._translate(error) from error
 
 
 def migrate(path: Path) -> None:
@@ -182,54 +187,47 @@ def migrate(path: Path) -> None:
         StoreError: the file cannot be opened or is not a catalog.
         StoreTooNew: a newer version has migrated it; it was not changed.
     """
-    steps = _read_migrations()
     try:
-        connection = _connect(path)
-        try:
-            _refuse_newer(connection, path, max(steps))
-            # Only after the check of the version, since a new journal mode is written to the file.
-            connection.execute("PRAGMA journal_mode = WAL")
-            _transact(connection, lambda held: _run_missing(held, steps))
-        finally:
-            connection.close()
+        SpareSpace(path).use(lambda: _migrate(path, read_migrations()))
     except sqlite3.Error as error:
         raise StoreError(str(path), f"the catalog cannot be opened ({error})") from error
 
 
-def is_older(path: Path) -> bool:
-    """Whether `migrate` would change the schema of the catalog at `path`.
-
-    False if there is no catalog yet, and if it cannot be read: then `migrate` says why.
-    """
-    if is_missing(path):
-        return False
-    try:
-        with closing(_connect(path)) as connection:
-            reached = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    except sqlite3.Error:
-        return False
-    return 0 < reached < max(_read_migrations())
+def _migrate(path: Path, steps: dict[int, str]) -> None:
+    with closing(connect(path)) as connection:
+        _refuse_newer(connection, path, max(steps))
+        # Only after the check of the version, since a new journal mode is written to the file.
+        connection.execute("PRAGMA journal_mode = WAL")
+        _transact(connection, lambda held: _run_missing(held, steps))
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
+    """Return a new connection to the file, in which each statement is a transaction."""
     connection = sqlite3.connect(
         path, timeout=BUSY, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     # With WAL and NORMAL a power failure may undo the last commits, but damages no file. Blobs and
     # tag files were synced before.
     connection.execute("PRAGMA synchronous = NORMAL")
+    # Large queries would write to a disk that may be full, and is often the same.
+    connection.execute("PRAGMA temp_store = MEMORY")
     return connection
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether an error says that the bytes of the catalog are not those that SQLite wrote."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
 
 def _transact(connection: sqlite3.Connection, change: Callable[[sqlite3.Connection], T]) -> T:
     connection.execute("BEGIN IMMEDIATE")
     try:
         result = change(connection)
+        connection.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):  # on a full disk SQLite may have rolled back itself
             connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
     return result
 
 
@@ -259,7 +257,8 @@ def _split(script: str) -> list[str]:
     return [*statements, begun] if begun.strip() else statements
 
 
-def _read_migrations() -> dict[int, str]:
+def read_migrations() -> dict[int, str]:
+    """Return the scripts of all migrations by their numbers."""
     folder = importlib.resources.files("registry.catalog") / "migrations"
     return {
         int(file.name.split("_", 1)[0]): file.read_text(encoding="utf-8")

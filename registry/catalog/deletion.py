@@ -1,15 +1,17 @@
 """Which tags, manifests and blobs are deleted when images are removed from repositories."""
 
+import math
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from registry.catalog.database import Database
+from registry.catalog.eviction_order import StoredBlobRecord
 from registry.catalog.pins import KEPT, index_pins, is_kept
-from registry.errors import ImagePinned
+from registry.errors import ImageInUse, ImagePinned
 from registry.oci.digest import Digest
-from registry.oci.names import Reference, Repository, Tag
+from registry.oci.names import Reference, Repository, Tag, format_image
 
 Image = tuple[Repository, Reference]
 
@@ -58,27 +60,32 @@ class DeletionCatalog:
         asked = list(removals)
         await self._database.survey(lambda rows: _refuse_pinned(rows, asked))
 
-    async def apply(self, removal: Deletion) -> None:
+    async def apply(self, removal: Deletion, unpulled_since: float = math.inf) -> None:
         """Delete the rows of tags and manifests, and the repository's permissions for the blobs.
 
         Raises:
             ImagePinned: a pin of the repository keeps something of it; nothing was deleted.
+            ImageInUse: a client has pulled something of it after `unpulled_since` (epoch seconds);
+                nothing was deleted.
         """
-        await self._database.write(lambda rows: _apply(rows, removal))
+        await self._database.write(lambda rows: _apply(rows, removal, unpulled_since))
 
-    async def list_unneeded(self, removals: Sequence[Deletion]) -> dict[Digest, int]:
-        """Return the blobs of applied deletions that are still not needed, with their sizes."""
+    async def list_unneeded(self, removals: Sequence[Deletion]) -> list[StoredBlobRecord]:
+        """Return the stored blobs of applied deletions that are still not needed."""
         return await self._database.survey(lambda rows: _list_unneeded(rows, removals))
 
 
-def _list_unneeded(rows: sqlite3.Connection, removals: Sequence[Deletion]) -> dict[Digest, int]:
+def _list_unneeded(
+    rows: sqlite3.Connection, removals: Sequence[Deletion]
+) -> list[StoredBlobRecord]:
     kept = _list_kept(rows)
-    return {
-        digest: size
-        for removal in removals
-        for digest, size in removal.blobs.items()
+    query = "SELECT size, used FROM blobs WHERE digest = ?"
+    return [
+        StoredBlobRecord(digest, *found)
+        for digest in {digest: None for removal in removals for digest in removal.blobs}
         if str(digest) not in kept and not _is_needed(rows, digest)
-    }
+        for found in rows.execute(query, (str(digest),))
+    ]
 
 
 def _plan(rows: sqlite3.Connection, images: Sequence[Image]) -> Plan:
@@ -247,8 +254,16 @@ def _refuse_pinned(rows: sqlite3.Connection, removals: Sequence[Deletion]) -> No
             raise ImagePinned(pin)
 
 
-def _apply(rows: sqlite3.Connection, removal: Deletion) -> None:
+def _refuse_pulled(rows: sqlite3.Connection, removal: Deletion, since: float) -> None:
+    query = "SELECT 1 FROM pulls WHERE digest = ? AND repository = ? AND pulled > ? LIMIT 1"
+    for digest in removal.manifests:
+        if rows.execute(query, (str(digest), str(removal.repository), since)).fetchone():
+            raise ImageInUse(format_image(removal.repository, digest))
+
+
+def _apply(rows: sqlite3.Connection, removal: Deletion, unpulled_since: float) -> None:
     _refuse_pinned(rows, [removal])
+    _refuse_pulled(rows, removal, unpulled_since)
     here = str(removal.repository)
     tags = [(here, tag.name) for tag in removal.tags]
     rows.executemany("DELETE FROM tags WHERE repository = ? AND tag = ?", tags)

@@ -6,7 +6,7 @@ because an eviction on a full disk has no time to look at all images first. The 
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from registry.catalog.database import Database
@@ -80,16 +80,6 @@ class LastUsedCatalog:
             StoreError: the catalog refused.
         """
         return await self._database.survey(_list_all)
-
-    def find_last_pull(self, repository: Repository, manifests: Iterable[Digest]) -> float:
-        """Return when any of these manifests was last pulled from a repository; 0 for never."""
-        query = "SELECT pulled FROM last_pulls WHERE digest = ? AND repository = ?"
-        pulled = [
-            row[0]
-            for digest in manifests
-            for row in self._database.read(query, (str(digest), str(repository)))
-        ]
-        return max(pulled, default=0.0)
 
 
 def _list_all(rows: sqlite3.Connection) -> LastUses:

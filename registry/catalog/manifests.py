@@ -42,8 +42,9 @@ class ManifestCatalog:
     def read_revision(self) -> int:
         """Return a number that grows when manifests in the memory of a process may be out of date.
 
-        It grows when any process makes a tag lead to another manifest, or removes a tag or a
-        manifest from a repository. Pulls and confirmed tags do not change it.
+        It grows when any process makes a tag lead to another manifest, removes a tag or a manifest
+        from a repository, or deletes the bytes of a manifest. Pulls and confirmed tags do not
+        change it.
         """
         return int(self._database.read("SELECT number FROM revision")[0][0])
 
@@ -70,6 +71,18 @@ class ManifestCatalog:
             "SELECT media_type FROM manifests WHERE digest = ?", (str(digest),)
         )
         return str(rows[0][0]) if rows else None
+
+    def is_stored(self, digest: Digest) -> bool:
+        """Whether the bytes of a manifest are recorded as stored."""
+        return bool(self._database.read("SELECT 1 FROM blobs WHERE digest = ?", (str(digest),)))
+
+    def list_damaged(self) -> frozenset[Digest]:
+        """Return the manifests that were found damaged, and have not been stored again since."""
+        rows = self._database.read(
+            "SELECT digest FROM quarantine JOIN manifests USING (digest)"
+            " WHERE digest NOT IN (SELECT digest FROM blobs)"
+        )
+        return frozenset(Digest.parse(row[0]) for row in rows)
 
     def names_child(self, repository: Repository, digest: Digest) -> bool:
         """Whether an index that `repository` has lists this manifest."""

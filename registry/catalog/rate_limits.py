@@ -1,5 +1,6 @@
 """The pull limits that upstream endpoints stated last."""
 
+import sqlite3
 from dataclasses import astuple
 
 from registry.catalog.database import Database
@@ -15,15 +16,18 @@ class RateLimitCatalog:
     async def record(self, limit: RateLimit) -> None:
         """Record a pull limit; it replaces the earlier one of the same endpoint and identity.
 
+        Limits of which the period was over when this one was reported are deleted.
+
         Raises:
             StoreError: the catalog refused.
         """
         row = astuple(limit)
-        await self._database.write(
-            lambda rows: rows.execute(
-                "INSERT OR REPLACE INTO budgets VALUES (?, ?, ?, ?, ?, ?, ?)", row
-            )
-        )
+
+        def change(rows: sqlite3.Connection) -> None:
+            rows.execute("DELETE FROM budgets WHERE seen + period <= ?", (limit.seen,))
+            rows.execute("INSERT OR REPLACE INTO budgets VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+        await self._database.write(change)
 
     async def list_all(self) -> list[RateLimit]:
         """Return all pull limits, including those that this process is recording at the moment.

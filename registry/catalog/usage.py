@@ -10,18 +10,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from registry.catalog.database import Database
+from registry.catalog.eviction_order import StoredBlobRecord, list_coldest
 from registry.catalog.last_used import find_last_pull, mark_stored
 from registry.catalog.pins import KEPT, is_kept
 from registry.oci.digest import Digest
-
-
-@dataclass(frozen=True, slots=True)
-class StoredBlobRecord:
-    """A stored blob, its `size` in bytes, and when it was last `used` (epoch seconds)."""
-
-    digest: Digest
-    size: int
-    used: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +33,6 @@ class UsageTotals:
 
 
 _SUM_PINNED = f"{KEPT} SELECT COALESCE(SUM(size), 0) FROM blobs JOIN kept USING (digest)"  # noqa: S608
-_LIST_PINNED = f"{KEPT} SELECT digest, size FROM kept JOIN blobs USING (digest)"  # noqa: S608
-# A manifest is evicted after its layers: it is small, and downloading it again counts as a pull.
-# The rows come in the order of an index, so that only those are read that are needed.
-_LIST_BLOBS = """
-    SELECT digest, size, used FROM blobs ORDER BY used, digest IN (SELECT digest FROM manifests)
-"""
 
 
 class UsageCatalog:
@@ -54,6 +40,7 @@ class UsageCatalog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.spare = database.spare
 
     def used(self) -> int:
         """Return the bytes that count against `storage.limit`."""
@@ -81,11 +68,6 @@ class UsageCatalog:
         Returns by how many bytes the reservation became smaller.
         """
         return -await self._database.write(lambda rows: _reserve(rows, digest, size))
-
-    def count_reserved(self, without: Digest) -> int:
-        """Return the bytes that are reserved for all downloads except one."""
-        query = "SELECT COALESCE(SUM(size), 0) FROM reservations WHERE digest != ?"
-        return int(self._database.read(query, (str(without),))[0][0])
 
     def is_reserved(self, digest: Digest) -> bool:
         """Whether bytes are reserved for a blob: for a download, or for a partial file."""
@@ -116,10 +98,10 @@ class UsageCatalog:
 
         return await self._database.write(change)
 
-    def list_reservations(self) -> list[Digest]:
-        """Return the digests for which bytes are reserved."""
-        rows = self._database.read("SELECT digest FROM reservations")
-        return [Digest.parse(row[0]) for row in rows]
+    def list_reservations(self) -> dict[Digest, int]:
+        """Return how many bytes are reserved, for each blob for which there are any."""
+        rows = self._database.read("SELECT digest, size FROM reservations")
+        return {Digest.parse(name): size for name, size in rows}
 
     async def list_coldest(
         self, wanted: float = math.inf, without: Collection[Digest] = ()
@@ -128,14 +110,14 @@ class UsageCatalog:
 
         Blobs in `without` are left out. If there are fewer than `wanted` bytes, all are returned.
         """
-        return (await self._database.survey(lambda rows: _survey(rows, wanted, without)))[0]
+        return (await self._database.survey(lambda rows: list_coldest(rows, wanted, without)))[0]
 
     async def survey_evictable(self, wanted: float) -> tuple[list[StoredBlobRecord], int]:
         """Return the same as `list_coldest`, and how many bytes all blobs without a pin have.
 
         They are one question, because it takes seconds to find what very many pins keep.
         """
-        return await self._database.survey(lambda rows: _survey(rows, wanted, ()))
+        return await self._database.survey(lambda rows: list_coldest(rows, wanted))
 
     async def break_down(self) -> UsageTotals:
         """Return how many bytes are used, and for what."""
@@ -180,15 +162,20 @@ class UsageCatalog:
 
         return await self._database.write(change)
 
-    async def mark_deleting(self, digest: Digest) -> int | None:
+    async def mark_deleting(self, digest: Digest, used: float = math.inf) -> int | None:
         """Mark a stored blob before its file is deleted, and return its size in bytes.
 
-        If a pin keeps the blob, this changes nothing and returns None. It looks at pins in the same
-        transaction, since a pin may have been put after the deletion was planned.
+        If a pin keeps the blob, or if it was used after `used` (epoch seconds), this changes
+        nothing and returns None. It looks in the same transaction, since the blob may have been
+        pinned or pulled after the deletion was planned.
         """
-        return await self._database.write(
-            lambda rows: None if is_kept(rows, digest) else _move(rows, digest, "doomed")
-        )
+
+        def change(rows: sqlite3.Connection) -> int | None:
+            later = "SELECT 1 FROM blobs WHERE digest = ? AND used > ?"
+            is_used = rows.execute(later, (str(digest), used)).fetchone() is not None
+            return None if is_used or is_kept(rows, digest) else _move(rows, digest, "doomed")
+
+        return await self._database.write(change)
 
     async def restore_pinned(self, digest: Digest) -> bool:
         """Undo `mark_deleting` if a pin keeps the blob; return whether it was undone.
@@ -248,21 +235,6 @@ class UsageCatalog:
             rows.execute("UPDATE usage SET bytes = (SELECT COALESCE(SUM(size), 0) FROM blobs)")
 
         await self._database.write(change)
-
-
-def _survey(
-    rows: sqlite3.Connection, wanted: float, without: Collection[Digest]
-) -> tuple[list[StoredBlobRecord], int]:
-    pinned: dict[str, int] = dict(rows.execute(_LIST_PINNED))
-    total = rows.execute("SELECT COALESCE(SUM(size), 0) FROM blobs").fetchone()[0]
-    found: list[StoredBlobRecord] = []
-    for name, size, used in rows.execute(_LIST_BLOBS):
-        if wanted <= 0:
-            break
-        if name not in pinned and name not in without:
-            found.append(StoredBlobRecord(Digest.parse(name), size, used))
-            wanted -= size
-    return found, total - sum(pinned.values())
 
 
 def _find(rows: sqlite3.Connection, table: str, digest: Digest) -> int:

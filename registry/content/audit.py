@@ -84,8 +84,9 @@ class Audit:
     ) -> Findings:
         """Continue the pass of `auditor` (`COMMAND` or `BACKGROUND`).
 
-        A new pass begins if the last pass has ended, or if `is_new`. The audit reads at most `rate`
-        bytes a second, and calls `report` with each blob and its size.
+        A new pass begins if the last pass has ended, or if `is_new`. The catalog is checked first.
+        The audit reads at most `rate` bytes a second, and calls `report` with each blob and its
+        size.
 
         Raises:
             StoreError, OSError: the catalog or the disk refused. One unreadable blob is not an
@@ -94,6 +95,7 @@ class Audit:
         state = self._audits.find(auditor)
         if state.ended or not state.began or is_new:
             state = Pass("", self._clock(), 0.0)
+        await self._audits.check()
         await self._space.finish_interrupted()  # or files that a crash left would count as unknown
         findings = Findings()
         pace = _Pace(rate)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 
 from registry.catalog.deletion import Deletion, DeletionCatalog, Image, Plan
-from registry.catalog.usage import StoredBlobRecord
 from registry.content.eviction import Evictor
 from registry.content.pins import PINS
 from registry.oci.names import Reference
@@ -33,6 +32,8 @@ class ImageDeletion:
     async def carry_out(self, removals: Sequence[Deletion]) -> int:
         """Remove images, and return how many bytes that freed; blobs that are being read stay.
 
+        Blobs that are used by an image again, after its rows were deleted, stay too.
+
         Raises:
             ImagePinned: a pin keeps something that would be deleted; nothing was removed.
             StoreError, OSError: the disk or the catalog refused, or another process has held the
@@ -44,11 +45,30 @@ class ImageDeletion:
             await self._catalog.check(removals)  # a pin may have been put after the planning
             for removal in removals:
                 # The files first: if they stayed, a rebuild would make the rows again.
-                names: list[Reference] = [*removal.tags, *removal.manifests]
-                for reference in names:
+                for reference in _list_names(removal):
                     await self._tags.remove(removal.repository, reference)
                 await self._catalog.apply(removal)
-        unneeded = await self._catalog.list_unneeded(removals)
-        return await self._evictor.delete(
-            StoredBlobRecord(digest, size, 0.0) for digest, size in unneeded.items()
-        )
+        return await self._evictor.delete(await self._catalog.list_unneeded(removals))
+
+    async def expire(self, removal: Deletion, unpulled_since: float, now: float) -> int:
+        """Remove an image if no client has pulled it after `unpulled_since` (epoch seconds).
+
+        Returns how many bytes that freed. Tag files that were written after `now` stay.
+
+        Raises:
+            ImageInUse: a client has pulled it; nothing was removed.
+            ImagePinned, StoreError, OSError: as for `carry_out`.
+        """
+        async with self._locks.hold(PINS):
+            # The rows first, since only their transaction knows whether a client pulls the image at
+            # this moment. If a crash leaves the files, the image expires once more.
+            await self._catalog.apply(removal, unpulled_since)
+            for reference in _list_names(removal):
+                target = await self._tags.read(removal.repository, reference)
+                if target is not None and target.seen < now:
+                    await self._tags.remove(removal.repository, reference)
+        return await self._evictor.delete(await self._catalog.list_unneeded([removal]))
+
+
+def _list_names(removal: Deletion) -> list[Reference]:
+    return [*removal.tags, *removal.manifests]

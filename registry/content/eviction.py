@@ -5,11 +5,13 @@ The catalog row is deleted first and the file second: after a crash there is no 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 
 import structlog
 
-from registry.catalog.usage import StoredBlobRecord, UsageCatalog
+from registry.catalog.eviction_order import StoredBlobRecord
+from registry.catalog.usage import UsageCatalog
 from registry.content.damage import DamagedBlobs
 from registry.metrics import Metrics
 from registry.oci.digest import Digest
@@ -38,11 +40,11 @@ class Evictor:
         self._metrics = metrics
         self._log = structlog.get_logger("registry.content")
 
-    async def free(self, wanted: int, digest: Digest, others: int = 0) -> int | None:
-        """Free `wanted` bytes for the ingest of a blob, and return how many were freed.
+    async def free(self, wanted: int, digest: Digest | None = None, others: int = 0) -> int | None:
+        """Free `wanted` bytes, and return how many were freed.
 
-        `others` is how many bytes other ingests are waiting for: they are freed too, as far as
-        possible.
+        If they are for the ingest of a blob, `digest` is the blob: its partial file stays. `others`
+        is how many bytes other ingests are waiting for: they are freed too, as far as possible.
 
         The result is None if too few bytes can be freed: then nothing is deleted. It is less than
         `wanted` if clients are reading some of the blobs.
@@ -54,7 +56,8 @@ class Evictor:
             StoreError, OSError: the disk or the catalog refused.
         """
         coldest, evictable = await self._catalog.survey_evictable(wanted + others)
-        removable = self._count_quarantined() + self._catalog.count_reserved(digest) + evictable
+        partials = await self._count_partials(digest)
+        removable = self._count_quarantined() + partials + evictable
         if wanted > removable:
             return None
         wanted = min(wanted + others, removable)
@@ -101,12 +104,15 @@ class Evictor:
     async def delete(self, victims: Iterable[StoredBlobRecord]) -> int:
         """Delete blobs, and return how many bytes were freed.
 
-        Blobs that are being read stay, and so do blobs that a pin keeps by now.
+        Blobs that are being read stay, and so do blobs that a pin keeps by now, or that were used
+        after the time in their record.
         """
         freed = 0
         for victim in victims:
             with self._store.claim(victim.digest) as is_free:
-                size = await self._catalog.mark_deleting(victim.digest) if is_free else None
+                size = None
+                if is_free:
+                    size = await self._catalog.mark_deleting(victim.digest, victim.used)
                 if size is not None:
                     freed += size
                     await self._delete_marked(victim.digest)
@@ -148,20 +154,35 @@ class Evictor:
             freed += size
         return freed
 
-    async def _delete_partials(self, ingested: Digest, wanted: int, age: float) -> int:
+    async def _count_partials(self, ingested: Digest | None) -> int:
+        """Return how many bytes `_delete_partials` can free at most."""
+        count = 0
+        for digest, size in self._catalog.list_reservations().items():
+            if digest != ingested:
+                async with self._hold_partial(digest) as is_free:
+                    count += size if is_free else 0
+        return count
+
+    async def _delete_partials(self, ingested: Digest | None, wanted: int, age: float) -> int:
         freed = 0
         for digest in self._catalog.list_reservations():
             if freed >= wanted:
                 break
             if digest == ingested or self._ingests.idle(digest) < age:
                 continue
-            with self._ingests.hold(digest) as is_free:
-                if is_free and await self._store.stat(digest) is None:
+            async with self._hold_partial(digest) as is_free:
+                if is_free:
                     # In this order: after the file is deleted, another process may reserve space
                     # for it.
                     freed += await self._catalog.release_reservation(digest, 0)
                     self._ingests.delete(digest)
         return freed
+
+    @asynccontextmanager
+    async def _hold_partial(self, digest: Digest) -> AsyncIterator[bool]:
+        """Yield whether a blob has no writer and is not in the store, waiting to be recorded."""
+        with self._ingests.hold(digest) as is_free:
+            yield is_free and await self._store.stat(digest) is None
 
     async def _delete_marked(self, digest: Digest) -> None:
         await self._store.delete(digest)

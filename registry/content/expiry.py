@@ -8,7 +8,7 @@ import structlog
 
 from registry.catalog.last_used import LastUsedCatalog, LastUses
 from registry.content.deletion import ImageDeletion
-from registry.errors import ImagePinned
+from registry.errors import ImageInUse, ImagePinned
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 
@@ -78,13 +78,10 @@ class Expiry:
         for repository, digest in find_expired(uses, self._keep_for, now):
             period = choose_period(self._keep_for, repository)
             removals = (await self._removals.plan([(repository, digest)])).removals
-            manifests = [each for removal in removals for each in removal.manifests]
-            if not manifests:
+            if not (removals and removals[0].manifests):
                 continue  # it is pinned, or already removed, or an index that stays lists it
-            if self._uses.find_last_pull(repository, manifests) > now - period:
-                continue  # it was pulled after the list was read
             try:
-                freed = await self._removals.carry_out(removals)
-            except ImagePinned:
+                freed = await self._removals.expire(removals[0], now - period, self._clock())
+            except (ImagePinned, ImageInUse):
                 continue
             self._log.info("image expired", image=f"{repository}@{digest}", bytes=freed)

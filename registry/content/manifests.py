@@ -97,6 +97,19 @@ class ManifestStore:
                 await self._tags.write(repository, tag, target)
         await self.catalog.confirm_tag(repository, tag, digest, now)
 
+    async def keep_bytes(self, manifest: Manifest) -> bool:
+        """Store the bytes of a known manifest again if they are missing; its names are not changed.
+
+        A refusal of the disk is logged. Returns whether the bytes are stored now.
+        """
+        try:
+            if await self._content.blobs.stat(manifest.digest) is None:
+                await self._store_bytes(manifest)
+        except (StoreError, OSError) as error:
+            self._log.error("manifest not stored", image=str(manifest.digest), why=str(error))
+            return False
+        return True
+
     async def _store_bytes(self, manifest: Manifest) -> None:
         ingest = await self._content.wait_for_ingest(manifest.digest, WAIT)
         if ingest is None:

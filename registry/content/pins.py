@@ -73,7 +73,7 @@ class Pins:
         pins = self._make(requests)
         names = {(pin.repository, pin.reference) for pin in pins}
         async with self._locks.hold(PINS):
-            await in_thread(_write_file, self._path, [*self._list_without(names), *pins])
+            await self._write_file([*self._list_without(names), *pins])
             kept = await self._database.write(lambda rows: put_pins(rows, pins))
         if lost := set(stored) - kept:
             raise StoreError(
@@ -93,11 +93,21 @@ class Pins:
         """
         gone = set(names)
         async with self._locks.hold(PINS):
-            await in_thread(_write_file, self._path, self._list_without(gone))
+            await self._write_file(self._list_without(gone))
             return await self._database.write(lambda rows: remove_pins(rows, gone))
 
     def _list_without(self, names: Collection[tuple[Repository, Reference]]) -> list[Pin]:
         return [pin for pin in self.list_all() if (pin.repository, pin.reference) not in names]
+
+    async def _write_file(self, pins: Iterable[Pin]) -> None:
+        """Replace `pins.json` durably, on a full disk with the catalog's spare bytes.
+
+        Raises:
+            StoreError: the disk refused; the file was not changed.
+        """
+        described = json.dumps([_describe(pin) for pin in pins], indent=1).encode()
+        with translate_errors(self._path):
+            await in_thread(self._database.spare.use, lambda: write_durably(self._path, described))
 
     async def restore(self) -> int:
         """Insert the pins of the file into a new catalog, and return their number.
@@ -147,13 +157,6 @@ def _parse(fields: Any) -> Pin:
     )
     repository = parse_repository(fields["repository"])
     return Pin(repository, parse_reference(fields["reference"]), roots, float(fields["made"]))
-
-
-def _write_file(path: Path, pins: Iterable[Pin]) -> None:
-    """Replace `pins.json` durably; if the disk refuses, the file is not changed."""
-    described = [_describe(pin) for pin in pins]
-    with translate_errors(path):
-        write_durably(path, json.dumps(described, indent=1).encode())
 
 
 def _read_file(path: Path) -> list[object]:

@@ -6,12 +6,14 @@ StoreError: the pull is then served from the upstream, and nothing is stored.
 """
 
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
+
 from registry.catalog.usage import UsageCatalog
 from registry.content.eviction import EVICTION, STALE, Evictor
+from registry.content.free_space import FreeSpace
 from registry.errors import StoreError
 from registry.metrics import Metrics
 from registry.oci.digest import Digest
@@ -22,8 +24,10 @@ from registry.store.ingests import Ingests
 from registry.tasks import in_thread
 
 HIGH, LOW = 0.98, 0.95  # of the limit: the background process evicts above HIGH, down to LOW
+RESTORE_AFTER = 60.0  # seconds without another attempt to restore the reserve, after one has failed
 RETRY_AFTER = 2.0  # seconds without another attempt to free as many bytes, after one has failed
 EVICTION_WAIT = 10.0  # seconds that an ingest waits while another process evicts
+LEAST_FREE = 1024 * 1024  # bytes that stay free even without a reserve, for the catalog
 ATTEMPTS = 3  # tries to evict and reserve, if other processes take the freed space
 
 
@@ -38,6 +42,7 @@ class Space:
         evictor: Evictor,
         locks: ExclusiveLocks,
         *,
+        free_space: FreeSpace,
         folder: Path,
         storage: StorageSettings,
         metrics: Metrics,
@@ -48,11 +53,14 @@ class Space:
         self._ingests = ingests
         self._evictor = evictor
         self._locks = locks
+        self._free_space = free_space
         self._folder = folder
         self._storage = storage
         self._metrics = metrics
         self._clock = clock
         self._unavailable = (0, 0.0)  # a number of bytes that cannot be freed, and until when
+        self._short_until = 0.0  # when to try again to restore the reserve; 0: at once
+        self._log = structlog.get_logger("registry.content")
         self._waiting: dict[Digest, int] = {}  # bytes of ingests that wait for the lock or hold it
 
     async def reserve(self, digest: Digest, size: int) -> None:
@@ -114,21 +122,8 @@ class Space:
     async def _try_to_reserve(self, digest: Digest, size: int) -> int:
         """Try to reserve, and return how many bytes have to be freed first; 0 if none have to."""
         missing = await self._catalog.reserve(digest, size, self._storage.limit)
-        return max(missing, self._find_disk_shortage(digest, size))
-
-    def _find_disk_shortage(self, digest: Digest, size: int) -> int:
-        """Return how many bytes have to be freed on the file system for all reservations, or 0.
-
-        Bytes that are reserved and not written yet do not count as free.
-        """
-        free = measure_free(self._folder) - self._storage.reserve
-        if free >= self._storage.limit:  # all reservations together stay within the limit
-            return 0
-        reserved = self._catalog.count_reserved(digest) + size
-        if reserved <= free:
-            return 0
-        # Measured only now, since this looks at every partial file.
-        return max(0, reserved - self._ingests.measure_all() - free)
+        limit = self._storage.limit
+        return max(missing, await self._free_space.find_shortage(digest, size, limit))
 
     async def release_reservation(self, digest: Digest) -> None:
         """Reduce the reservation of a blob to the size of its partial file; record it if stored.
@@ -182,7 +177,10 @@ class Space:
         await self._evictor.quarantine(digest, why)
 
     async def keep_ready(self) -> None:
-        """If more than `HIGH` of the limit is used, evict down to `LOW`, before downloads need it.
+        """Evict before downloads need it, and keep `storage.reserve` bytes of the disk free.
+
+        If more than `HIGH` of the limit is used, this evicts down to `LOW`. Then it restores the
+        reserve, of which another program may have taken some, and the catalog's spare bytes.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused, or another process has been
@@ -197,6 +195,35 @@ class Space:
                 # stays.
                 most = math.inf if used > self._storage.limit else wanted
                 await self._evictor.delete(await self._evictor.plan(wanted, most))
+        await self._restore_reserve()
+        self._catalog.spare.restore()
+
+    async def _restore_reserve(self) -> None:
+        """Evict until the reserve is free; if it cannot be, until the catalog can be written.
+
+        Nothing is evicted where that would not be enough. What has failed is tried again only after
+        `RESTORE_AFTER` seconds, since to find what may go takes long in a large catalog.
+        """
+        reserve = max(self._storage.reserve, LEAST_FREE)
+        if self._find_missing(reserve) <= 0:
+            self._short_until = 0.0
+            return
+        if self._clock() >= self._short_until and not await self._evict_for(reserve):
+            if not self._short_until:
+                free = self._free_space.measure()
+                self._log.error("reserve not free", reserve=reserve, free=free)
+            self._short_until = self._clock() + RESTORE_AFTER
+        if self._find_missing(LEAST_FREE) > 0:
+            await self._evict_for(LEAST_FREE)
+
+    async def _evict_for(self, reserve: int) -> bool:
+        async with self._locks.hold(EVICTION):
+            missing = self._find_missing(reserve)
+            return missing <= 0 or await self._evictor.free(missing) is not None
+
+    def _find_missing(self, reserve: int) -> int:
+        """Return how many bytes have to be freed so that `reserve` bytes are free."""
+        return reserve + self._catalog.spare.missing - self._free_space.measure()
 
     async def shrink(self, wanted: int) -> int:
         """Delete quarantined blobs, then the least recently used ones; return the bytes freed.
@@ -221,9 +248,3 @@ class Space:
     async def sweep(self) -> None:
         """Delete side files without a partial file, such as information files that a crash left."""
         await in_thread(self._ingests.sweep, STALE)
-
-
-def measure_free(folder: Path) -> int:
-    """Return how many bytes of the file system are free for this user."""
-    state = os.statvfs(folder)
-    return state.f_bavail * state.f_frsize

@@ -9,7 +9,7 @@ from registry.catalog.audits import AuditCatalog, Pass
 from registry.catalog.image_graph import ImageGraphCatalog
 from registry.catalog.usage import UsageCatalog, UsageTotals
 from registry.content.audit import BACKGROUND, COMMAND
-from registry.content.space import measure_free
+from registry.content.free_space import FreeSpace
 from registry.metrics import ServedTotals, read_served
 from registry.oci.digest import Digest
 from registry.settings.model import StorageSettings
@@ -64,17 +64,17 @@ class UsageMeter:
         images: ImageGraphCatalog,
         audits: AuditCatalog,
         *,
+        free_space: FreeSpace,
         ingests: Ingests,
-        folder: Path,
         metrics: Path,
         storage: StorageSettings,
     ) -> None:
-        """`folder` is the data folder; `metrics` has a folder for each running server."""
+        """`metrics` is the folder that has a folder for each running server."""
         self._usage = usage
         self._images = images
         self._audits = audits
+        self._free_space = free_space
         self._ingests = ingests
-        self._folder = folder
         self._metrics = metrics
         self._storage = storage
 
@@ -92,7 +92,7 @@ class UsageMeter:
             used=self._usage.used(),
             limit=self._storage.limit,
             reserve=self._storage.reserve,
-            free=measure_free(self._folder),
+            free=self._free_space.measure(),
             images=len((await self._images.load()).images),
             audits={
                 "command": self._audits.find(COMMAND),
@@ -105,17 +105,23 @@ class UsageMeter:
         )
 
     async def measure_space(self, without: Collection[Digest]) -> int:
-        """Return how many bytes could be stored if all blobs without a pin were evicted.
+        """Return how many bytes could be stored if all blobs without a pin were deleted.
 
-        Blobs in `without` are kept too.
+        Blobs in `without` are kept too. Bytes that are reserved for them, and not written yet, are
+        available; bytes that are reserved for other blobs are not.
 
         Raises:
             StoreError: the catalog refused.
         """
         evictable = await self._usage.list_coldest(without=without)
-        evictable_bytes = sum(each.size for each in evictable)
-        free = measure_free(self._folder) - self._storage.reserve
-        return max(0, min(self._storage.limit - self._usage.used(), free) + evictable_bytes)
+        deletable = sum(each.size for each in evictable)
+        deletable += sum(size for _, size in self._usage.list_quarantined())
+        promised = await self._free_space.list_promised()
+        own = sum(promised.get(digest, 0) for digest in without)
+        others = sum(promised.values()) - own
+        within_limit = self._storage.limit - self._usage.used() + own
+        free = self._free_space.measure() - self._storage.reserve - others
+        return max(0, min(within_limit, free) + deletable)
 
 
 def list_downloads(ingests: Ingests) -> list[RunningDownload]:

@@ -27,10 +27,13 @@
     ├── ManifestInvalid           manifest that no client may get
     ├── DigestMismatch            bytes that do not have their digest
     ├── BundleInvalid             bundle that is damaged, or file that is not a bundle
+    │   └── BundleForeign         bundle with an entry that another program has added or changed
     ├── ImagePinned               the image is pinned, so it cannot be removed
+    ├── ImageInUse                a client has pulled the image, so it has not expired any more
     ├── NotPinned                 the image is not pinned, so it cannot be unpinned
     ├── StoreError                the disk refused an operation
-    │   └── StoreTooNew           a newer version has written the data folder
+    │   ├── StoreTooNew           a newer version has written the data folder
+    │   └── CatalogLost           the catalog is missing, damaged or replaced
     └── SettingsError             setting that cannot be used
 
 `Unknown` and `UpstreamError` are different answers. The mirror may remember that content does not
@@ -41,8 +44,10 @@ of an error are attributes, and its message is made from them. HTTP statuses are
 To add an error: write its class in the file of its family, its line in this tree, and its import.
 """
 
+from registry.errors.content import BundleForeign as BundleForeign
 from registry.errors.content import BundleInvalid as BundleInvalid
 from registry.errors.content import DigestMismatch as DigestMismatch
+from registry.errors.content import ImageInUse as ImageInUse
 from registry.errors.content import ImagePinned as ImagePinned
 from registry.errors.content import ManifestInvalid as ManifestInvalid
 from registry.errors.content import NotPinned as NotPinned
@@ -57,6 +62,7 @@ from registry.errors.input import PlatformInvalid as PlatformInvalid
 from registry.errors.input import RangeUnsatisfiable as RangeUnsatisfiable
 from registry.errors.input import TagInvalid as TagInvalid
 from registry.errors.input import VolumeTooSmall as VolumeTooSmall
+from registry.errors.installation import CatalogLost as CatalogLost
 from registry.errors.installation import SettingsError as SettingsError
 from registry.errors.installation import StoreError as StoreError
 from registry.errors.installation import StoreTooNew as StoreTooNew

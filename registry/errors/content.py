@@ -27,12 +27,24 @@ class BundleInvalid(EntrepotError):
         super().__init__(f"{place}: {why}")
 
 
+class BundleForeign(BundleInvalid):
+    """An entry of a bundle that no damage explains: another program has added or changed it."""
+
+
 class ImagePinned(EntrepotError):
     """The image is pinned: it cannot be removed before it is unpinned."""
 
     def __init__(self, image: str) -> None:
         self.image = image
         super().__init__(f"{image} is pinned; unpin it first: entrepot images unpin {image}")
+
+
+class ImageInUse(EntrepotError):
+    """A client has pulled the image, so it is not removed although it had expired."""
+
+    def __init__(self, image: str) -> None:
+        self.image = image
+        super().__init__(f"{image} was pulled just now, and stays")
 
 
 class NotPinned(EntrepotError):

@@ -23,6 +23,19 @@ class StoreTooNew(StoreError):
         )
 
 
+class CatalogLost(StoreError):
+    """The catalog is missing, damaged, or was replaced: it has to be made again from the files.
+
+    `damage` says what SQLite has found; it is empty if the file is missing or another one.
+    """
+
+    def __init__(self, path: str, damage: str = "") -> None:
+        self.damage = damage
+        what = f"is damaged ({damage})" if damage else "is lost"
+        cure = "a running server makes it again, and otherwise start `entrepot serve`"
+        super().__init__(path, f"{what}; {cure}")
+
+
 class SettingsError(EntrepotError):
     """A setting `key` that cannot be used; `why` is the reason, and `cure` says what to do."""
 

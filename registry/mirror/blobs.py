@@ -37,7 +37,7 @@ class StoredBlob:
     """A whole blob, open in the store; close it after use."""
 
     body: Body
-    origin: CacheStatus = CacheStatus.HIT
+    origin: CacheStatus
 
     @property
     def size(self) -> int:
@@ -153,8 +153,10 @@ class Blobs:
         downloads: Downloads,
         checks: BlobChecks,
         metrics: Metrics,
+        stored: CacheStatus = CacheStatus.HIT,
     ) -> None:
         """`connections` has, by upstream, how many connections may download one large blob."""
+        self.stored = stored
         self._sources = sources
         self._connections = connections
         self._catalog = catalog
@@ -218,7 +220,7 @@ class Blobs:
             if body is not None and (
                 size in (None, body.size) or await self._has_recorded_size(digest, body)
             ):
-                return StoredBlob(body)
+                return StoredBlob(body, self.stored)
         except StoreError as error:  # a damaged file is in the place of the blob
             refused = self._downloads.refuse(request, error)
             return DownloadingBlob(request, refused, None, CacheStatus.MISS, self._metrics)

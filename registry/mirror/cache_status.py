@@ -12,3 +12,8 @@ class CacheStatus(Enum):
     REVALIDATED = "revalidated"  # it was stored here, and the upstream said that it is current
     STALE = "stale"  # it was stored here, and the upstream did not say whether it is current
     BUNDLE = "bundle"  # it is served from a bundle
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether it was here, and no upstream was asked or had to be asked."""
+        return self in (CacheStatus.HIT, CacheStatus.BUNDLE)

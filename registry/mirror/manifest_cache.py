@@ -1,11 +1,11 @@
 """Manifests that one process can serve without an upstream: from memory, or from the disk.
 
-`ManifestMemory` keeps parsed manifests. `ManifestCache` fills it, and asks the catalog whether a
-tag still leads to the manifest in memory.
+`ManifestCache` fills the `ManifestMemory`, and asks the catalog whether a tag still leads to the
+manifest in memory, and whether its bytes are still stored.
 """
 
 import asyncio
-from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -13,95 +13,13 @@ import structlog
 from registry.catalog.manifests import ManifestCatalog
 from registry.content.manifests import ManifestStore
 from registry.errors import StoreError
+from registry.mirror.manifest_memory import KnownManifest, ManifestMemory
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository, Tag
 
 PERIOD = 1.0  # seconds after which a change that another process made is seen at the latest
 RETRY = 10.0  # seconds between two attempts to store manifests that the disk has refused
-OVERHEAD = 2048  # bytes that an entry takes besides the manifest itself, roughly
-
-
-@dataclass(frozen=True, slots=True)
-class KnownManifest:
-    """The manifest that a reference leads to, and when this was last confirmed (epoch s)."""
-
-    manifest: Manifest
-    checked: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    known: KnownManifest
-    generation: int  # the generation when the catalog was read
-
-
-class ManifestMemory:
-    """Parsed manifests, bounded in bytes; the least recently used ones are removed first.
-
-    Manifests never change, but the manifest that a tag leads to does. So each entry belongs to a
-    generation, and only entries of the current generation are served without asking the catalog.
-    """
-
-    def __init__(self, limit: int) -> None:
-        """`limit` is in bytes."""
-        self._limit = limit
-        self._used = 0
-        self._entries: OrderedDict[tuple[Repository, Reference], _Remembered] = OrderedDict()
-        self._generation = 0
-
-    @property
-    def generation(self) -> int:
-        """The current generation; callers read it before they read the catalog."""
-        return self._generation
-
-    def get(self, repository: Repository, reference: Reference) -> KnownManifest | None:
-        """Return an entry of any generation, and mark it as used."""
-        entry = self._find(repository, reference)
-        return entry.known if entry else None
-
-    def get_current(self, repository: Repository, reference: Reference) -> KnownManifest | None:
-        """Return an entry of the current generation, and mark it as used."""
-        entry = self._find(repository, reference)
-        return entry.known if entry and entry.generation == self._generation else None
-
-    def _find(self, repository: Repository, reference: Reference) -> _Remembered | None:
-        key = (repository, reference)
-        entry = self._entries.get(key)
-        if entry is not None:
-            self._entries.move_to_end(key)
-        return entry
-
-    def put(
-        self, repository: Repository, reference: Reference, known: KnownManifest, generation: int
-    ) -> None:
-        """Add or replace an entry, and remove the least recently used ones beyond the limit.
-
-        `generation` is the generation before the catalog was read or written. If a change was
-        noticed after that, the entry may be out of date, and has an old generation.
-        """
-        key = (repository, reference)
-        self._remove(key)
-        self._entries[key] = _Remembered(known, generation)
-        self._used += _measure(known)
-        while self._used > self._limit:
-            self._remove(next(iter(self._entries)))
-
-    def begin_generation(self) -> None:
-        """Make all entries old: each is compared with the catalog before it is served again."""
-        self._generation += 1
-
-    def _remove(self, key: tuple[Repository, Reference]) -> None:
-        former = self._entries.pop(key, None)
-        if former is not None:
-            self._used -= _measure(former.known)
-
-
-def _measure(known: KnownManifest) -> int:
-    """Return how many bytes of memory an entry takes, roughly."""
-    manifest = known.manifest
-    linked = len(manifest.children) + len(manifest.blobs)
-    return OVERHEAD + len(manifest.raw) + 400 * linked
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +42,8 @@ class ManifestCache:
         self._manifest_store = manifest_store
         self._revision: int | None = None
         self._unrecorded: set[tuple[Repository, Reference]] = set()
+        self._lost: dict[Digest, Manifest] = {}  # in memory, and not in the store any more
+        self._has_lost = asyncio.Event()
         self._log = structlog.get_logger("registry.mirror")
 
     @property
@@ -151,15 +71,36 @@ class ManifestCache:
         if revision is None or revision != self._revision:
             self._revision = revision
             self._memory.begin_generation()
+            self._find_damaged()
+
+    def _find_damaged(self) -> None:
+        """Note manifests that were found damaged on the disk, and are right in memory."""
+        with suppress(StoreError):  # it was logged just now, or the next change finds them
+            for manifest in self._memory.find_all(self._catalog.list_damaged()).values():
+                self._note_lost(manifest)
+
+    def _note_lost(self, manifest: Manifest) -> None:
+        self._lost[manifest.digest] = manifest
+        self._has_lost.set()
 
     async def keep_storing(self) -> None:
-        """Try again and again to store manifests that the disk has refused, until cancelled."""
+        """Store manifests that are in memory only, again and again, until cancelled.
+
+        The disk has refused them, or their bytes were evicted or damaged since.
+        """
         while True:
-            await asyncio.sleep(RETRY)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RETRY):
+                    await self._has_lost.wait()
+            self._has_lost.clear()
             await self.store_again()
 
     async def store_again(self) -> None:
-        """Try once more to store the manifests in memory that the disk has refused."""
+        """Try once to store the manifests that are in memory only."""
+        for digest, manifest in list(self._lost.items()):
+            if not await self._manifest_store.keep_bytes(manifest):
+                return
+            self._lost.pop(digest, None)
         for key in list(self._unrecorded):
             repository, reference = key
             known = self._memory.get(repository, reference)
@@ -236,10 +177,15 @@ class ManifestCache:
         entry: _CatalogEntry,
         generation: int,
     ) -> KnownManifest | None:
-        """Put the manifest that the catalog names into this generation, if it is in memory."""
+        """Put the manifest that the catalog names into this generation, if it is in memory.
+
+        If its bytes are not stored any more, they are stored again.
+        """
         for name in (reference, entry.digest):
             known = self._memory.get(repository, name)
             if known is not None and known.manifest.digest == entry.digest:
+                if not self._catalog.is_stored(entry.digest):
+                    self._note_lost(known.manifest)
                 # A full disk may have kept the newer time of a check out of the catalog.
                 checked = max(known.checked, entry.checked) if name == reference else entry.checked
                 known = KnownManifest(known.manifest, checked)

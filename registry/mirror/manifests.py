@@ -20,7 +20,8 @@ from registry.errors import (
 )
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.freshness import Freshness, find_freshness
-from registry.mirror.manifest_cache import KnownManifest, ManifestCache
+from registry.mirror.manifest_cache import ManifestCache
+from registry.mirror.manifest_memory import KnownManifest
 from registry.mirror.negative_cache import NegativeCache
 from registry.mirror.revalidation import Revalidator
 from registry.mirror.upstream_waits import EMPTY_WAIT, UpstreamWaits
@@ -54,7 +55,9 @@ class Manifests:
         waits: UpstreamWaits,
         pulls: PullLog,
         offline: bool,
+        stored: CacheStatus = CacheStatus.HIT,
     ) -> None:
+        """`stored` is the origin of manifests that are here."""
         self._cache = cache
         self._revalidator = revalidator
         self._missing = missing
@@ -63,6 +66,7 @@ class Manifests:
         self._waits = waits
         self._pulls = pulls
         self._offline = offline
+        self._stored = stored
         self._log = structlog.get_logger("registry.mirror")
 
     async def get(
@@ -77,7 +81,7 @@ class Manifests:
             StoreError: the disk or the catalog refused.
         """
         served = await self._find(repository, reference)
-        self._pulls.note(repository, reference, served.manifest.digest, client)
+        await self._pulls.record(repository, reference, served.manifest.digest, client)
         return served
 
     async def refresh(self, repository: Repository, reference: Reference) -> ServedManifest:
@@ -120,7 +124,7 @@ class Manifests:
         if known is not None:
             freshness = self._find_freshness(reference, known, now)
             if freshness is Freshness.FRESH:
-                return ServedManifest(known.manifest, CacheStatus.HIT)
+                return ServedManifest(known.manifest, self._stored)
         try:
             missing = self._missing.find((repository, reference), now)
             if missing is not None:
@@ -146,7 +150,7 @@ class Manifests:
     def is_fresh(
         self, repository: Repository, reference: Reference, digest: Digest, client: str | None
     ) -> bool:
-        """Whether `get` would return this manifest from memory, without asking the upstream.
+        """Whether `get` would return this manifest from memory, without waiting for anything.
 
         If so, this notes a pull by the client.
         """
@@ -155,6 +159,7 @@ class Manifests:
         except StoreError:
             return False
         is_same = known is not None and known.manifest.digest == digest
+        is_same = is_same and self._pulls.is_recorded(repository, digest)
         if is_same:
             self._pulls.note(repository, reference, digest, client)
         return is_same

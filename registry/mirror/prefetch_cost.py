@@ -36,10 +36,10 @@ class CostEstimator:
         manifests: Manifests,
         blobs: Blobs,
         limits: RateLimitCatalog,
-        endpoints: Mapping[str, Sequence[str]],
+        endpoints: Mapping[str, Sequence[tuple[str, str]]],
         clock: Callable[[], float],
     ) -> None:
-        """`endpoints` has the origins of the endpoints by upstream."""
+        """`endpoints` has the endpoints by upstream: the origin of each, and its user or ""."""
         self._manifests = manifests
         self._blobs = blobs
         self._limits = limits
@@ -91,14 +91,16 @@ class CostEstimator:
     async def list_rate_limits(self) -> dict[str, RateLimit]:
         """Return the last known pull limit of each upstream, if its period is not over yet.
 
+        Limits of other users, and of endpoints that are not used any more, do not count.
+
         Raises:
             StoreError: the catalog refused.
         """
         now = self._clock()
         found: dict[str, RateLimit] = {}
         for limit in sorted(await self._limits.list_all(), key=lambda each: each.seen):
-            if now < limit.seen + limit.period:
-                for registry, origins in self._endpoints.items():
-                    if limit.endpoint in origins:
+            if limit.is_current(now):
+                for registry, endpoints in self._endpoints.items():
+                    if (limit.endpoint, limit.identity) in endpoints:
                         found[registry] = limit
         return found

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.freshness import Freshness, find_freshness
-from registry.mirror.manifest_cache import KnownManifest, ManifestCache
+from registry.mirror.manifest_cache import ManifestCache
+from registry.mirror.manifest_memory import KnownManifest
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository, Tag

@@ -6,6 +6,8 @@ other, so the type is in `oci/`.
 
 from dataclasses import dataclass
 
+CLOCK_ERROR = 60.0  # seconds by which the clock may be set back without a doubt about limits
+
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
@@ -23,3 +25,11 @@ class RateLimit:
     period: float
     source: str
     seen: float
+
+    def is_current(self, now: float) -> bool:
+        """Whether the limit still says something at `now` (epoch seconds): its period is not over.
+
+        If it was reported in the future, the clock was wrong then, and nobody knows when the period
+        ends.
+        """
+        return -CLOCK_ERROR <= now - self.seen < self.period

@@ -6,6 +6,7 @@ send each other no messages. Decision record 0005 says why gunicorn is not used.
 
 import asyncio
 import gc
+import math
 import os
 import signal
 import socket
@@ -20,16 +21,17 @@ import structlog
 from registry.server.background import run_background
 from registry.server.heartbeats import Heartbeats
 from registry.server.listener import bind
-from registry.server.shared import BACKGROUND, SharedResources
+from registry.server.shared import BACKGROUND, REBUILD, SharedResources
 from registry.server.supervisor import WATCHED, Supervisor
 from registry.server.tls import check_files
 from registry.server.worker import run_worker
 from registry.settings.model import Settings
 from registry.settings.values import Address
 from registry.store.data_folder import DataFolder
+from registry.store.file_locks import ExclusiveLocks
 from registry.store.run_folder import open_run_folder
 from registry.wiring.content import open_content
-from registry.wiring.data_folder import METRICS, open_data_folder
+from registry.wiring.data_folder import METRICS, open_data_folder, prepare_catalog
 from registry.wiring.services import Service, build_mirror_service, preload_libraries
 
 
@@ -63,20 +65,21 @@ def serve_forever(
 
 
 def _begin_mirror(shared: SharedResources) -> Service:
-    if shared.folder.lost.exists():
-        asyncio.run(_rebuild_catalog(shared))
+    asyncio.run(_rebuild_catalog(shared))
     return build_mirror_service()
 
 
 async def _rebuild_catalog(shared: SharedResources) -> None:
-    """Make a lost catalog again, before anything is forked or served.
+    """Make the catalog again if it is lost, while nothing is served.
 
     Raises:
         StoreError: the disk or the catalog refused.
     """
+    if not shared.folder.lost.exists():
+        return
     async with open_content(shared.settings, is_lost=True) as content:
         await content.rebuild.recover(time.time())
-    shared.folder.lost.unlink()
+    shared.folder.lost.unlink(missing_ok=True)
 
 
 def run_processes(
@@ -117,17 +120,33 @@ def run_processes(
     _log_start(shared, workers, source)
     supervisor = Supervisor(
         partial(_run_child, service),
+        workers,
         partial(_renew, reload, workers),
         own_end,
         is_on_terminal=is_on_terminal,
     )
-    return supervisor.run(shared, workers)
+    return supervisor.run(shared)
 
 
 def _run_child(service: Service, shared: SharedResources, number: int) -> Coroutine[Any, Any, None]:
     if number == BACKGROUND:
         return run_background(service, shared)
+    if number == REBUILD:
+        return _replace_catalog(shared)
     return run_worker(service, shared, number)
+
+
+async def _replace_catalog(shared: SharedResources) -> None:
+    """Put a damaged catalog aside, and make another one from the files.
+
+    Of several servers on the data folder one does this, and the others wait for it.
+
+    Raises:
+        StoreError, OSError: the disk or the catalog refused.
+    """
+    async with ExclusiveLocks(shared.folder.locks).hold("rebuild", math.inf):
+        prepare_catalog(shared.folder)
+        await _rebuild_catalog(shared)
 
 
 def _renew(

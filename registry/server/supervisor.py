@@ -12,14 +12,16 @@ from typing import Any, NoReturn
 
 import structlog
 
-from registry.errors import EntrepotError
-from registry.server.shared import BACKGROUND, DRAIN, SharedResources
+from registry.errors import CatalogLost, EntrepotError
+from registry.server.shared import BACKGROUND, DRAIN, REBUILD, SharedResources
 
 RESPAWN = 1.0  # seconds before a dead process is replaced, so that crashes do not repeat too fast
 GRACE = DRAIN + 5.0  # seconds after which a process that does not drain is killed
 START_SECONDS = 10.0  # seconds in which a worker must beat after a reload
 POLL = 0.02  # seconds between two checks for a beat
 MAX_FAILED_STARTS = 3  # workers that may die before any worker has beaten
+REBUILD_DRAIN = 5.0  # seconds that running answers have before the catalog is made again
+CATALOG_LOST = 3  # exit code of a process that noticed that the catalog has to be made again
 _ENDS = (signal.SIGTERM, signal.SIGINT)
 WATCHED = (signal.SIGCHLD, signal.SIGHUP, *_ENDS)
 
@@ -30,47 +32,53 @@ class Supervisor:
     def __init__(
         self,
         run_child: Callable[[SharedResources, int], Coroutine[Any, Any, None]],
+        workers: int,
         reload: Callable[[SharedResources], SharedResources],
         own_end: int,
         *,
         is_on_terminal: bool = False,
     ) -> None:
-        """`run_child` returns the work of the child with a number.
+        """`run_child` returns the work of the child with a number; `workers` are from 0.
 
         `reload` returns the resources with newly loaded settings, or raises EntrepotError.
         `own_end` is the write end of the `supervisor_pipe`, which children close. SIGHUP reloads
         the settings; with `is_on_terminal` it says that the terminal was closed, and ends.
         """
         self._run_child = run_child
+        self._numbers = (BACKGROUND, *range(workers))
         self._reload = reload
         self._own_end = own_end
         self._ends = (*_ENDS, signal.SIGHUP) if is_on_terminal else _ENDS
         self._children: dict[int, int] = {}
         self._leaving: set[int] = set()
         self._failed_starts = 0
+        self._is_stopping = False
         self._log = structlog.get_logger("registry.server.master")
 
-    def run(self, shared: SharedResources, workers: int) -> bool:
+    def run(self, shared: SharedResources) -> bool:
         """Start everything and wait for SIGTERM or SIGINT; then drain and return.
 
         The signals must be blocked. Returns false if no worker has ever beaten.
         """
-        for number in (BACKGROUND, *range(workers)):
-            self._spawn(shared, number)
+        self._spawn_all(shared)
         # A child that ended before SIGCHLD was blocked would stay a zombie. There may be one: the
         # first process of a container inherits the children of other processes.
         self._replace_dead(shared)
-        while self._failed_starts < MAX_FAILED_STARTS:
+        while self._failed_starts < MAX_FAILED_STARTS and not self._is_stopping:
             received = signal.sigwaitinfo(WATCHED).si_signo
             if received in self._ends:
                 break
             if received == signal.SIGHUP:
-                shared = self._replace_all(shared, workers)
+                shared = self._replace_all(shared)
             self._replace_dead(shared)
-        else:
+        if self._failed_starts >= MAX_FAILED_STARTS:
             self._log.error("cannot start: every worker died at once; the lines above say why")
         self._drain(shared)
         return self._failed_starts < MAX_FAILED_STARTS
+
+    def _spawn_all(self, shared: SharedResources) -> None:
+        for number in self._numbers:
+            self._spawn(shared, number)
 
     def _spawn(self, shared: SharedResources, number: int) -> int:
         pid = os.fork()
@@ -81,9 +89,16 @@ class Supervisor:
         return pid
 
     def _replace_dead(self, shared: SharedResources) -> None:
-        for pid, number in self._reap():
+        dead = self._reap()
+        if any(code == CATALOG_LOST for _, _, code in dead):
+            self._rebuild(shared)
+            return
+        for pid, number, code in dead:
             if pid in self._leaving:
                 self._leaving.discard(pid)
+                continue
+            if number == REBUILD and not code:
+                self._spawn_all(shared)
                 continue
             if number != BACKGROUND and not shared.heartbeats.was_ever_alive():
                 self._failed_starts += 1
@@ -93,14 +108,28 @@ class Supervisor:
             time.sleep(RESPAWN)
             self._spawn(shared, number)
 
-    def _replace_all(self, former: SharedResources, workers: int) -> SharedResources:
+    def _rebuild(self, shared: SharedResources) -> None:
+        """Stop all processes, and start one that makes the catalog again from the files.
+
+        When it has ended, all others start. Until then, clients wait for their connections.
+        """
+        self._log.error("catalog lost: it is made again before pulls are answered")
+        self._end_children(REBUILD_DRAIN)
+        self._leaving.clear()
+        if not self._is_stopping:
+            self._spawn(shared, REBUILD)
+
+    def _replace_all(self, former: SharedResources) -> SharedResources:
+        if REBUILD in self._children.values():
+            self._log.error("not reloaded: the former settings stay", why="the catalog is rebuilt")
+            return former
         try:
             shared = self._reload(former)
         except EntrepotError as error:
             self._log.error("not reloaded: the former settings stay", why=str(error))
             return former
         leaving = list(self._children)
-        starting = [self._spawn(shared, number) for number in range(workers)]
+        starting = [self._spawn(shared, number) for number in self._numbers if number >= 0]
         if has_started := self._wait_for_start(shared, starting):
             # Started after the workers: without them, the background process reports a problem.
             self._spawn(shared, BACKGROUND)
@@ -127,15 +156,16 @@ class Supervisor:
             time.sleep(POLL)
         return True
 
-    def _reap(self) -> list[tuple[int, int]]:
+    def _reap(self) -> list[tuple[int, int, int]]:
+        """Return process id, number and exit code (negative: a signal) of children that ended."""
         dead = []
         while self._children:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
+            pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 break
             # The first process of a container also inherits the children of other processes.
             if (number := self._children.pop(pid, None)) is not None:
-                dead.append((pid, number))
+                dead.append((pid, number, os.waitstatus_to_exitcode(status)))
         return dead
 
     def _drain(self, shared: SharedResources) -> None:
@@ -143,15 +173,23 @@ class Supervisor:
         # The kernel refuses new clients as soon as the workers have closed these sockets too.
         shared.pulls.close()
         shared.console.close()
+        self._end_children(GRACE)
+
+    def _end_children(self, grace: float) -> None:
+        """Stop all children, and kill those that still run after `grace` seconds.
+
+        A stop signal ends the wait.
+        """
         for pid in self._children:
             os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE
+        deadline = time.monotonic() + grace
         while self._children and (left := deadline - time.monotonic()) > 0:
             received = signal.sigtimedwait(WATCHED, left)
             self._reap()
             # A second stop signal: no more waiting. SIGHUP may come twice when a terminal is
             # closed: from the kernel and from the shell.
             if received is not None and received.si_signo in _ENDS:
+                self._is_stopping = True
                 break
         for pid in self._children:
             os.kill(pid, signal.SIGKILL)
@@ -171,6 +209,8 @@ def _run_and_exit(body: Coroutine[Any, Any, None]) -> NoReturn:
         code = 0
     except KeyboardInterrupt:  # Ctrl-C before the child waits for its end: nothing has begun
         code = 0
+    except CatalogLost:
+        code = CATALOG_LOST
     except EntrepotError as error:
         structlog.get_logger("registry.server.master").error("cannot run", why=str(error))
     except BaseException:  # noqa: BLE001 - the last place before _exit: nothing is re-raised
@@ -180,7 +220,8 @@ def _run_and_exit(body: Coroutine[Any, Any, None]) -> NoReturn:
 
 
 def _name(number: int) -> str:
-    return "background" if number == BACKGROUND else f"worker {number}"
+    names = {BACKGROUND: "background", REBUILD: "rebuild"}
+    return names.get(number, f"worker {number}")
 
 
 def _has_ended(pid: int) -> bool:

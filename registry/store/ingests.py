@@ -87,10 +87,6 @@ class Ingests:
             size += self._path(digest, "pieces").stat().st_blocks * _BLOCK
         return size
 
-    def measure_all(self) -> int:
-        """Return the bytes that all partial files take."""
-        return sum(self.measure(digest) for digest in self.list_digests())
-
     def idle(self, digest: Digest) -> float:
         """Return the seconds since the last write to a partial file; 0 if the blob has none."""
         written = []

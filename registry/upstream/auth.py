@@ -11,7 +11,7 @@ import structlog
 
 from registry.errors import UpstreamDenied, UpstreamFaulty, UpstreamThrottled, UpstreamUnreachable
 from registry.upstream.client import translate_errors
-from registry.upstream.credentials import Credentials
+from registry.upstream.credentials import Credentials, find_identity
 from registry.upstream.rate_limit import read_retry_after
 from registry.upstream.redirects import leads_inside, origin_of
 from registry.upstream.www_authenticate import Challenge, parse_challenges
@@ -133,6 +133,7 @@ class Login:
     """The login at one endpoint, according to the last challenge of the endpoint."""
 
     def __init__(self, url: str, credentials: Credentials | None, tokens: TokenCache) -> None:
+        self.identity = find_identity(credentials, url)  # the user; empty for anonymous requests
         self._host = urlsplit(url).hostname or ""
         self._is_plain = url.startswith("http://")
         self._origin = origin_of(url)
@@ -144,11 +145,6 @@ class Login:
         self._challenge: Challenge | None = None
         self._warned: set[str] = set()
         self._log = structlog.get_logger("registry.upstream")
-
-    @property
-    def identity(self) -> str:
-        """The user name for requests to this endpoint; empty for anonymous requests."""
-        return self._credentials.username if self._credentials and self._is_trusted else ""
 
     async def prepare(self, repository: str) -> str | None:
         """Return the `Authorization` value for a new request about `repository`.

@@ -21,6 +21,12 @@ class Credentials:
         return f"Basic {base64.b64encode(pair).decode('ascii')}"
 
 
+def find_identity(credentials: Credentials | None, url: str) -> str:
+    """Return the user name for requests to the endpoint `url`; empty for anonymous requests."""
+    host = urlsplit(url).hostname or ""
+    return credentials.username if credentials is not None and host in credentials.hosts else ""
+
+
 def find_credentials(name: str, settings: UpstreamSettings) -> Credentials | None:
     """Return the credentials for the upstream `name`; None if the settings have no user name.
 

@@ -10,11 +10,12 @@ from registry.bundle.load.importer import Importer
 from registry.bundle.write.plan import Planner
 from registry.catalog.audits import AuditCatalog
 from registry.catalog.damage import DamageCatalog
-from registry.catalog.database import Database, is_missing
+from registry.catalog.database import Database
 from registry.catalog.deletion import DeletionCatalog
 from registry.catalog.image_graph import ImageGraphCatalog
 from registry.catalog.last_used import LastUsedCatalog
 from registry.catalog.manifests import ManifestCatalog
+from registry.catalog.preparation import is_missing
 from registry.catalog.pulls import PullCatalog
 from registry.catalog.rebuild import RebuildCatalog
 from registry.catalog.usage import UsageCatalog
@@ -25,6 +26,7 @@ from registry.content.damage import DamagedBlobs, UndamagedBlobs
 from registry.content.deletion import ImageDeletion
 from registry.content.eviction import Evictor
 from registry.content.expiry import Expiry
+from registry.content.free_space import FreeSpace
 from registry.content.images import Images
 from registry.content.maintenance import Maintenance
 from registry.content.manifests import ManifestStore
@@ -33,7 +35,7 @@ from registry.content.pull_history import PullHistory
 from registry.content.rebuild import Rebuild
 from registry.content.space import Space
 from registry.content.usage import RunningDownload, UsageMeter, list_downloads
-from registry.errors import SettingsError, StoreError, StoreTooNew
+from registry.errors import CatalogLost, SettingsError, StoreError, StoreTooNew
 from registry.metrics import Metrics
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder, find_folder, open_folder
@@ -41,7 +43,7 @@ from registry.store.file_locks import ExclusiveLocks
 from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 from registry.store.tags import TagFiles
-from registry.wiring.data_folder import METRICS, refuse_migration
+from registry.wiring.data_folder import METRICS, open_database, refuse_migration
 
 
 class ContentServices:
@@ -77,10 +79,11 @@ class ContentServices:
         """Reserves and frees space on the disk."""
         return Space(
             self._usage_catalog,
-            UndamagedBlobs(self._handles.store, self._damaged),
+            self._stored,
             self._handles.ingests,
             self.evictor,
             self._locks,
+            free_space=self._free_space,
             folder=self._handles.folder.root,
             storage=self._settings.storage,
             metrics=self._metrics,
@@ -118,14 +121,13 @@ class ContentServices:
     @cached_property
     def usage(self) -> UsageMeter:
         """Measures how full the store is."""
-        root = self._handles.folder.root
         return UsageMeter(
             self._usage_catalog,
             self._graph_catalog,
             self._audit_catalog,
+            free_space=self._free_space,
             ingests=self._handles.ingests,
-            folder=root,
-            metrics=root / METRICS,
+            metrics=self._handles.folder.root / METRICS,
             storage=self._settings.storage,
         )
 
@@ -172,6 +174,16 @@ class ContentServices:
         return Importer(self.content, self.manifests, self._clock)
 
     @cached_property
+    def _free_space(self) -> FreeSpace:
+        return FreeSpace(
+            self._usage_catalog,
+            self._stored,
+            self._handles.ingests,
+            self._handles.folder.root,
+            self._settings.storage.reserve,
+        )
+
+    @cached_property
     def _pins(self) -> Pins:
         path = self._handles.folder.pins
         return Pins(self._database, path, self._locks, self._clock)
@@ -183,6 +195,10 @@ class ContentServices:
     @cached_property
     def _damaged(self) -> DamagedBlobs:
         return DamagedBlobs(DamageCatalog(self._database), self._handles.store)
+
+    @cached_property
+    def _stored(self) -> UndamagedBlobs:
+        return UndamagedBlobs(self._handles.store, self._damaged)
 
     @cached_property
     def _manifest_catalog(self) -> ManifestCatalog:
@@ -208,15 +224,15 @@ async def open_content(
     """Open an existing data folder, which other processes may be using.
 
     Raises:
-        StoreError: the catalog cannot be opened, or a server of an older version is using it, or it
-            is lost (with `is_lost`, it is opened anyway).
+        CatalogLost: the catalog is lost or damaged (with `is_lost`, it is opened anyway).
+        StoreError: the catalog cannot be opened, or a server of an older version is using it.
         SettingsError: there is no data folder.
     """
     folder = find_data_folder(settings)
     if not is_lost and (folder.lost.exists() or is_missing(folder.catalog)):
-        raise StoreError(str(folder.catalog), "is lost; start `entrepot serve`: it makes it again")
+        raise CatalogLost(str(folder.catalog))
     refuse_migration(folder)
-    async with Database(folder.catalog) as database:
+    async with open_database(folder, uses_spare=True) as database:
         handles = open_handles(folder)
         yield ContentServices(settings, handles, metrics or Metrics(), database)
 

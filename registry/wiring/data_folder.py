@@ -4,10 +4,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from registry.catalog.database import is_older, prepare
+from registry.catalog.database import Database
+from registry.catalog.preparation import is_older, prepare
+from registry.catalog.spare import SpareSpace
 from registry.errors import SettingsError, StoreError, StoreTooNew
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder, open_folder
@@ -17,6 +19,7 @@ from registry.store.run_folder import find_running, open_run_folder
 METRICS = "metrics"  # the subfolder that has a folder for each running server
 _TRIAL = ".entrepot-trial-"  # the prefix of the names of temporary data folders
 # Names that an interrupted `open_folder` leaves, and a name that every new file system has.
+_DAMAGED = b"damaged\n"  # in the mark file: the file of the catalog must not be used any more
 _BARE = frozenset({"LAYOUT", "blobs", "spool", "quarantine", "tags", "locks", "lost+found"})
 # All that a data folder may have at its top. Without LAYOUT, `open_folder` refuses a catalog.
 _OURS = _BARE | {
@@ -24,6 +27,7 @@ _OURS = _BARE | {
     "CATALOG-LOST",
     "catalog.db",
     "catalog.db.broken",
+    "catalog.db.spare",
     "metrics",
     "pins.json",
 }
@@ -45,8 +49,37 @@ def open_data_folder(settings: Settings) -> DataFolder:
     except StoreError as error:
         raise _refuse(error.path, error.why) from error
     refuse_migration(folder)
-    prepare(folder.catalog, lambda: _mark_lost(folder))
+    prepare_catalog(folder)
     return folder
+
+
+def prepare_catalog(folder: DataFolder) -> None:
+    """Check the catalog, and make a new one if it is missing or damaged.
+
+    If the rows of the new catalog have to be made from the files, the mark file says so.
+
+    Raises:
+        StoreError: the catalog cannot be made, or a newer version has migrated it.
+        OSError: the disk refused.
+    """
+    is_damaged = folder.lost.exists() and folder.lost.read_bytes() == _DAMAGED
+    prepare(folder.catalog, lambda: _mark_lost(folder), is_damaged=is_damaged)
+    SpareSpace(folder.catalog).restore()
+
+
+def open_database(folder: DataFolder, *, uses_spare: bool = False) -> Database:
+    """Return the catalog of a data folder, not opened yet; see `Database` for `uses_spare`.
+
+    If SQLite finds damage, that is written to the mark file: the running server, or else the next
+    start, makes the catalog again.
+    """
+    return Database(folder.catalog, uses_spare=uses_spare, on_damage=lambda: _mark_damaged(folder))
+
+
+def _mark_damaged(folder: DataFolder) -> None:
+    with suppress(OSError):  # the start checks the catalog in any case
+        if not folder.lost.exists():
+            folder.lost.write_bytes(_DAMAGED)
 
 
 def refuse_migration(folder: DataFolder) -> None:

@@ -18,8 +18,10 @@ from registry.content.pull_log import PullLog
 from registry.metrics import Metrics
 from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.blobs import Blobs
+from registry.mirror.cache_status import CacheStatus
 from registry.mirror.downloads import Downloads
-from registry.mirror.manifest_cache import ManifestCache, ManifestMemory
+from registry.mirror.manifest_cache import ManifestCache
+from registry.mirror.manifest_memory import ManifestMemory
 from registry.mirror.manifests import Manifests
 from registry.mirror.mirror import Mirror
 from registry.mirror.negative_cache import NegativeCache
@@ -38,13 +40,14 @@ from registry.tasks import Tasks
 from registry.upstream.auth import Login, TokenCache
 from registry.upstream.client import load_trust, open_client
 from registry.upstream.contract import Source
-from registry.upstream.credentials import find_credentials
+from registry.upstream.credentials import find_credentials, find_identity
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
 from registry.upstream.offline import OfflineSource
 from registry.upstream.redirects import origin_of
 from registry.upstream.registry import RegistrySource
 from registry.wiring.content import ContentServices, find_data_folder, open_handles
+from registry.wiring.data_folder import open_database
 
 MEMORY = 32 * 1024 * 1024  # bytes of manifests that one worker keeps in memory
 
@@ -68,10 +71,14 @@ def check_ca_files(settings: Settings) -> None:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, handles: DataHandles, metrics: Metrics
+    settings: Settings,
+    handles: DataHandles,
+    metrics: Metrics,
+    stored: CacheStatus = CacheStatus.HIT,
 ) -> AsyncIterator[Mirror]:
     """Open the mirror of one worker; the end of `async with` closes its parts in reverse order.
 
+    `stored` is the origin of content that is here, as clients see it.
     This opens no connection, so that a worker can start without a network.
 
     Raises:
@@ -79,8 +86,10 @@ async def open_services(
         SettingsError: a file that the settings name cannot be read.
     """
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(handles.folder.catalog))
-        yield await _open_mirror(stack, settings, handles, metrics, database=database)
+        database = await stack.enter_async_context(open_database(handles.folder))
+        yield await _open_mirror(
+            stack, settings, handles, metrics, database=database, stored=stored
+        )
 
 
 @asynccontextmanager
@@ -93,16 +102,21 @@ async def open_warming(settings: Settings) -> AsyncIterator[tuple[Prefetcher, Co
     """
     handles = open_handles(find_data_folder(settings))
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(handles.folder.catalog))
+        database = await stack.enter_async_context(open_database(handles.folder))
         mirror = await _open_mirror(stack, settings, handles, Metrics(), database=database)
         manifests, blobs = mirror.manifests, mirror.blobs
         prefetcher = Prefetcher(manifests, blobs, ReferrerFetcher(manifests, mirror.lists))
-        origins = {
-            name: [origin_of(url) for url in upstream.endpoints]
-            for name, upstream in settings.upstreams.items()
+        endpoints = {
+            name: _list_endpoints(name, upstream) for name, upstream in settings.upstreams.items()
         }
-        budgets = RateLimitCatalog(database)
-        yield prefetcher, CostEstimator(manifests, blobs, budgets, origins, time.time)
+        limits = RateLimitCatalog(database)
+        yield prefetcher, CostEstimator(manifests, blobs, limits, endpoints, time.time)
+
+
+def _list_endpoints(name: str, upstream: UpstreamSettings) -> list[tuple[str, str]]:
+    """Return origin and user of each endpoint, as they are recorded with its pull limit."""
+    credentials = find_credentials(name, upstream)
+    return [(origin_of(url), find_identity(credentials, url)) for url in upstream.endpoints]
 
 
 async def _open_mirror(
@@ -112,6 +126,7 @@ async def _open_mirror(
     metrics: Metrics,
     *,
     database: Database,
+    stored: CacheStatus = CacheStatus.HIT,
 ) -> Mirror:
     tasks = await stack.enter_async_context(Tasks())
     record_limit = _limit_recorder(RateLimitCatalog(database), tasks, metrics)
@@ -123,7 +138,9 @@ async def _open_mirror(
         else:
             client = await stack.enter_async_context(open_client(name, upstream, system))
             sources[name] = build_source(name, upstream, client, record_limit)
-    services = _PullServices(settings, handles, metrics, database, sources=sources, tasks=tasks)
+    services = _PullServices(
+        settings, handles, metrics, database, sources=sources, tasks=tasks, stored=stored
+    )
     return services.build_mirror()
 
 
@@ -167,6 +184,7 @@ class _PullServices:
         *,
         sources: dict[str, Source],
         tasks: Tasks,
+        stored: CacheStatus = CacheStatus.HIT,
     ) -> None:
         self._settings = settings
         self._handles = handles
@@ -174,6 +192,7 @@ class _PullServices:
         self._database = database
         self._sources = sources
         self._tasks = tasks
+        self._stored = stored
         self._content = ContentServices(settings, handles, metrics, database)
         self._manifest_catalog = ManifestCatalog(database)
         self._negative_cache = NegativeCache(settings.tags.missing_for)
@@ -209,6 +228,7 @@ class _PullServices:
             waits=self._waits,
             pulls=pulls,
             offline=self._settings.offline,
+            stored=self._stored,
         )
 
     def _build_blobs(self) -> Blobs:
@@ -221,6 +241,7 @@ class _PullServices:
             downloads=Downloads(content, self._tasks, self._clock),
             checks=BlobChecks(self._sources, self._negative_cache, self._tasks, self._clock),
             metrics=self._metrics,
+            stored=self._stored,
         )
 
     def _build_lists(self) -> TagsAndReferrers:

@@ -1,5 +1,6 @@
 """What a server runs: the mirror of each worker, and the work of the background process."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -8,13 +9,16 @@ from typing import Any
 from registry.bundle.load.result import Imported
 from registry.bundle.read.blob_store import BundleStore
 from registry.bundle.read.head import Opened
-from registry.catalog.database import Database
+from registry.content.catalog_watch import CatalogWatch
 from registry.metrics import Metrics
+from registry.mirror.cache_status import CacheStatus
 from registry.mirror.mirror import Mirror
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder
+from registry.tasks import Tasks
 from registry.upstream.client import preload
 from registry.wiring.content import ContentServices, open_content, open_handles
+from registry.wiring.data_folder import open_database
 from registry.wiring.pulls import open_services
 
 
@@ -51,7 +55,8 @@ def build_bundle_service(
     def open_mirror(
         settings: Settings, folder: DataFolder, metrics: Metrics
     ) -> AbstractAsyncContextManager[Mirror]:
-        return open_services(settings, replace(open_handles(folder), blobs=store), metrics)
+        handles = replace(open_handles(folder), blobs=store)
+        return open_services(settings, handles, metrics, CacheStatus.BUNDLE)
 
     async def maintain(_: Settings, __: DataFolder, ___: Metrics) -> None:
         await verify(store)
@@ -71,7 +76,7 @@ async def import_names(
         StoreError, BundleInvalid, OSError: the folder or the bundle cannot be read.
     """
     handles = replace(open_handles(folder), blobs=store)
-    async with Database(folder.catalog) as database:
+    async with open_database(folder) as database:
         content = ContentServices(settings, handles, Metrics(), database)
         return await content.importer.load_names(opened)
 
@@ -82,6 +87,10 @@ def _open_mirror(
     return open_services(settings, open_handles(folder), metrics)
 
 
-async def _maintain(settings: Settings, _: DataFolder, metrics: Metrics) -> None:
-    async with open_content(settings, metrics) as content:
-        await content.maintenance.keep_tidy()
+async def _maintain(settings: Settings, folder: DataFolder, metrics: Metrics) -> None:
+    async with open_content(settings, metrics) as content, Tasks() as tasks:
+        watching = tasks.start(CatalogWatch(folder).keep_watching())
+        tidying = tasks.start(content.maintenance.keep_tidy())
+        ended, _ = await asyncio.wait([watching, tidying], return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()

@@ -1,11 +1,9 @@
 """The disk refuses: every client still gets its blob, and the log says why it is not stored."""
 
-import os
 import sqlite3
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ import pytest
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Image
 from tests.fakes.upstream.content import digest_bytes
+from tests.faults.full_disk import fill_up, kept_full, mount, mount_disk
 from tests.harness.large_layer import MIB, LargeLayer, publish
 from tests.harness.many_clients import ManyClients, Pull
 from tests.harness.mirror import MirrorProcess
@@ -22,47 +21,11 @@ SIZE = 24 * MIB
 NO_RESERVE = {"storage": {"reserve": 0}}
 
 
-def mount(*arguments: str) -> None:
-    subprocess.run(["mount", *arguments], check=True, capture_output=True)
-
-
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """The data folder of the first mirror, on a file system of 16 MiB."""
-    if os.geteuid() != 0 and not os.environ.get("CI"):
-        pytest.skip("needs root: mounts a tmpfs")
-    folder = tmp_path / "mirror-0" / "data"
-    folder.mkdir(parents=True)
-    mount("-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder))
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill_up(filler: Path) -> None:
-    """Write until not another byte can be written."""
-    with filler.open("ab", buffering=0) as file, suppress(OSError):
-        while file.write(bytes(4096)):
-            pass
-
-
-@contextmanager
-def kept_full(filler: Path) -> Iterator[None]:
-    """Another program takes all free space, now and as soon as there is more."""
-    fill_up(filler)
-    ended = threading.Event()
-
-    def take_on() -> None:
-        while not ended.wait(0.005):
-            fill_up(filler)
-
-    taking = threading.Thread(target=take_on)
-    taking.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        taking.join()
-        filler.unlink()
+    with mount_disk(tmp_path / "mirror-0" / "data", "16m") as folder:
+        yield folder
 
 
 def check_catalog(data: Path) -> None:

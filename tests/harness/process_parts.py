@@ -13,7 +13,8 @@ from registry.content.backup import DataHandles
 from registry.metrics import Metrics
 from registry.mirror.blobs import Blobs
 from registry.mirror.downloads import Downloads
-from registry.mirror.manifest_cache import ManifestCache, ManifestMemory
+from registry.mirror.manifest_cache import ManifestCache
+from registry.mirror.manifest_memory import ManifestMemory
 from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.mirror.upstream_waits import UpstreamWaits
 from registry.settings.model import Settings, StorageSettings, TagSettings

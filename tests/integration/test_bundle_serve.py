@@ -78,8 +78,17 @@ async def test_images_are_served_by_their_own_names(site: Site) -> None:
         ):
             manifest = fetch(f"{base}/manifests/1{query}")
             assert (manifest.status, manifest.body) == (200, site.index.raw)
+            assert manifest.origin == "bundle"
             blob = fetch(f"{base}/blobs/{site.layer}{query}")
-            assert (blob.status, blob.origin, blob.body) == (200, "hit", LAYER)
+            assert (blob.status, blob.origin, blob.body) == (200, "bundle", LAYER)
+            for path in ("manifests/1", f"blobs/{site.layer}"):
+                head = fetch(f"{base}/{path}{query}", method="HEAD")
+                assert (head.status, head.origin) == (200, "bundle")
+                known = {"If-None-Match": head.headers["ETag"]}
+                same = fetch(f"{base}/{path}{query}", known)
+                assert (same.status, same.origin) == (304, "bundle")
+                again = fetch(f"{base}/{path}{query}", {"Range": "bytes=0-9"})
+                assert again.origin == "bundle"
         tool = f"{served.url}/v2/ghcr.io/team/tool"
         assert fetch(f"{tool}/manifests/2").body == site.tool.raw
         assert fetch(f"{tool}/tags/list").json()["tags"] == ["2"]

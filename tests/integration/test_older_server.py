@@ -16,17 +16,17 @@ from registry.wiring.content import open_content
 from registry.wiring.data_folder import open_data_folder
 from tests.harness.filled_folder import make_settings
 
-NEWEST = max(database._read_migrations())
+NEWEST = max(database.read_migrations())
 
 
 @pytest.fixture
 def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataFolder:
     """A data folder as the last version but one wrote it."""
     folder = open_folder(tmp_path / "data")
-    steps = database._read_migrations()
+    steps = database.read_migrations()
     del steps[NEWEST]
     with monkeypatch.context() as patched:
-        patched.setattr(database, "_read_migrations", lambda: steps)
+        patched.setattr(database, "read_migrations", lambda: steps)
         database.migrate(folder.catalog)
     return folder
 

@@ -45,7 +45,7 @@ supervisor_pipe, own_end = os.pipe()
 folder = DataFolder(Path(sys.argv[1]))
 beats = Heartbeats(2)
 shared = SharedResources(Settings(), folder, pulls, console, beats, supervisor_pipe, folder.root)
-sys.exit(0 if Supervisor(die, lambda former: former, own_end).run(shared, 2) else 1)
+sys.exit(0 if Supervisor(die, 2, lambda former: former, own_end).run(shared) else 1)
 """
 
 

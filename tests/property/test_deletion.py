@@ -113,7 +113,7 @@ class Site:
         unneeded = await catalog.list_unneeded([removal])
         query = "SELECT digest FROM holdings WHERE repository = ?"
         held = self._database.read(query, (str(HERE),))
-        return removal, set(unneeded), {row[0] for row in held}
+        return removal, {each.digest for each in unneeded}, {row[0] for row in held}
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.catalog.usage import StoredBlobRecord
+from registry.catalog.eviction_order import StoredBlobRecord
 from registry.content.eviction import plan_eviction
 from registry.oci.digest import Digest
 

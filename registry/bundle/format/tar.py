@@ -11,12 +11,13 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from registry.errors import BundleInvalid
+from registry.errors import BundleForeign, BundleInvalid
 from registry.oci.digest import Digest
 
 BLOCK = 512  # bytes; every header, and the content of every file, begins at a multiple of it
 END = bytes(2 * BLOCK)
 KIND = slice(156, 157)  # bytes of a header that say what follows the header
+_CHECKSUM = slice(148, 156)  # bytes of a header
 PAX_HEADER = tarfile.XHDTYPE  # a block of records and a second header follow
 _NAME = re.compile(
     r"oci-layout|(?:index|manifest|bundle|extras|volume)\.json|bundle\.json\.sig|README\.txt"
@@ -103,24 +104,44 @@ def parse_header(header: bytes, position: int, label: str) -> Member:
     """Parse the blocks of the header at `position` in the archive that is called `label`.
 
     Raises:
-        BundleInvalid: the bytes are not a header, or are a header that no bundle has.
+        BundleForeign: the bytes are a header that no bundle has: of a folder, a link, another name.
+        BundleInvalid: the bytes are not a header, or were damaged.
     """
-    name, size = _parse(header, position, label)
+    info = _parse(header, position, label)
+    name, size = _read_fields(header, info, position, label)
     try:
         member = build_member(name, position + len(header), size)
     except ValueError as error:
-        raise BundleInvalid(label, f"byte {position}: {error}") from error
-    if write_header(name, size) != header:
-        raise BundleInvalid(label, f"byte {position}: the header of {name} was changed")
+        # The records before a header have no checksum, so their bytes may be damaged.
+        is_damage = len(header) > BLOCK and info.name.startswith("blobs/")
+        kind = BundleInvalid if is_damage else BundleForeign
+        raise kind(label, f"byte {position}: {error}") from error
+    if (right := write_header(name, size)) != header:
+        is_damage = len(header) > BLOCK or _skip_checksum(right) == _skip_checksum(header)
+        kind = BundleInvalid if is_damage else BundleForeign
+        raise kind(label, f"byte {position}: the header of {name} was changed")
     return member
 
 
-def _parse(header: bytes, position: int, label: str) -> tuple[str, int]:
+def _skip_checksum(header: bytes) -> bytes:
+    """Return a header without its checksum, which has bytes that the checksum does not cover."""
+    return header[: _CHECKSUM.start] + header[_CHECKSUM.stop :]
+
+
+def _parse(header: bytes, position: int, label: str) -> tarfile.TarInfo:
     try:
-        info = tarfile.TarInfo.frombuf(header[-BLOCK:], "utf-8", "strict")
+        return tarfile.TarInfo.frombuf(header[-BLOCK:], "utf-8", "strict")
+    except (tarfile.HeaderError, ValueError, IndexError) as error:
+        raise BundleInvalid(label, f"no file begins at byte {position} ({error})") from error
+
+
+def _read_fields(
+    header: bytes, info: tarfile.TarInfo, position: int, label: str
+) -> tuple[str, int]:
+    try:
         records = _read_records(header[BLOCK : 2 * BLOCK]) if len(header) > BLOCK else {}
         name, size = records.get("path", info.name), int(records.get("size", info.size))
-    except (tarfile.HeaderError, ValueError, IndexError) as error:
+    except (ValueError, IndexError) as error:
         raise BundleInvalid(label, f"no file begins at byte {position} ({error})") from error
     if not 0 <= size <= _MAX_SIZE:
         raise BundleInvalid(label, f"the header at byte {position} has a size of {size}")

@@ -94,7 +94,10 @@ class Importer:
         source = opened.source
         result.volumes = list(source.missing)
         result.flaws = [*source.flaws.messages, *result.flaws]
-        await self._load_images(opened.lock, result, before, signer)
+        if source.flaws.foreign:  # somebody has changed it, so nothing in it gets a name
+            result.refused = {image.name: source.flaws.foreign for image in opened.lock.images}
+            return
+        await self._load_images(opened, result, before, signer)
 
     async def _mark_used(self, lock: Lock) -> set[Digest]:
         """Mark the stored blobs of the bundle as used just now, and return their digests.
@@ -109,8 +112,9 @@ class Importer:
         return here
 
     async def _load_images(
-        self, lock: Lock, result: Imported, before: AbstractSet[Digest], signer: str
+        self, opened: Opened, result: Imported, before: AbstractSet[Digest], signer: str
     ) -> None:
+        lock = opened.lock
         manifests: dict[Digest, Manifest] = {}
         wrong: dict[Digest, list[str]] = {}
         for digest, kind in lock.manifests.items():
@@ -120,6 +124,7 @@ class Importer:
                     manifests[digest] = parse_without_raw(raw, kind, digest)
             except ManifestInvalid as error:
                 wrong[digest] = [error.why]
+        result.flaws += [f"{name} was changed" for name in opened.find_changed(manifests)]
         for digest, why in find_contradictions(lock, manifests).items():
             wrong.setdefault(digest, []).extend(why)
         parents = map_parents(manifests)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from registry.bundle.format.tar import Member, build_member, is_file_name
-from registry.bundle.read.sources import PIECE, BundleSource, Extent, Flaws
+from registry.bundle.read.flaws import Flaws
+from registry.bundle.read.sources import PIECE, BundleSource, Extent
 from registry.errors import BundleInvalid
 
 MAX_MEMBERS = 250_000  # more than a lock can name

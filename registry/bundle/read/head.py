@@ -7,7 +7,7 @@ from registry.bundle.format.head_files import write_head, write_readme
 from registry.bundle.format.lock import Lock, LockedImage, check_limits, parse_lock
 from registry.bundle.format.tar import BlobMember, Member
 from registry.bundle.read.sources import BundleSource, read_head
-from registry.errors import BundleInvalid
+from registry.errors import BundleForeign, BundleInvalid
 from registry.oci.digest import Digest
 from registry.oci.manifest import Descriptor, Manifest, parse_manifest
 
@@ -88,7 +88,7 @@ def _check_blobs(
                 continue
             if size is not None:
                 why = f"{member.name} has {member.size} bytes instead of {size}"
-        source.flaws.note(BundleInvalid(source.label, why))
+        source.flaws.note(BundleForeign(source.label, why))
 
 
 def parse_without_raw(raw: bytes, kind: str, digest: Digest) -> Manifest:

@@ -1,16 +1,19 @@
 """Opening a bundle by paths of the command line: a file, stdin, a folder, or volumes."""
 
+import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from io import BufferedReader, FileIO
+from contextlib import ExitStack, contextmanager, suppress
+from io import BufferedReader, FileIO, UnsupportedOperation
 from pathlib import Path
 
 from registry.bundle.format.inventory import MAX_SIZE, Inventory, read_inventory
 from registry.bundle.format.lock import MAX_LOCK, Lock, parse_lock
+from registry.bundle.read.flaws import Flaws
 from registry.bundle.read.folder_source import FolderSource
 from registry.bundle.read.head import Opened, open_bundle
-from registry.bundle.read.sources import BundleSource, Flaws, TarSource
+from registry.bundle.read.sources import BundleSource, TarSource
 from registry.bundle.read.tar_kinds import (
     is_tar_name,
     is_volume,
@@ -55,17 +58,18 @@ def load_inventory(path: Path) -> Inventory:
     """Read an `inventory.json` or a `need.json`.
 
     Raises:
-        BundleInvalid: the file is neither of the two, or larger than `MAX_SIZE`.
+        BundleInvalid: the file is neither of the two, or larger than `MAX_SIZE`, or a device.
         OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
-        return read_inventory(
-            file.read(MAX_SIZE + 1), str(path)
-        )  # one more byte: too large is seen
+    with BufferedReader(_open_file(path)) as file:
+        # One more byte, so that a file that is too large is noticed.
+        return read_inventory(file.read(MAX_SIZE + 1), str(path))
 
 
 def _find_source(paths: Sequence[Path], stack: ExitStack) -> BundleSource:
     if [str(path) for path in paths] == [STDIN]:
+        with suppress(UnsupportedOperation):  # it was replaced by a stream in memory
+            _refuse_device(os.fstat(sys.stdin.fileno()), "stdin")
         return TarSource(sys.stdin.buffer, "stdin")
     if len(paths) == 1 and paths[0].is_dir():
         return _find_in_folder(paths[0], stack)
@@ -117,9 +121,51 @@ def _open_tars(paths: Sequence[Path], stack: ExitStack) -> BundleSource:
 
 def _open(path: Path) -> FileIO:
     try:
-        return path.open("rb", buffering=0)
+        return _open_file(path)
     except FileNotFoundError:
         why = "it does not exist; name a bundle's file, folder or volumes"
     except OSError as error:
         why = f"it cannot be opened ({error.strerror})"
     raise BundleInvalid(str(path), why)
+
+
+def _open_file(path: Path) -> FileIO:
+    """Open a regular file, or a stream that the shell has opened for this command (`<(...)`).
+
+    Opening a pipe that nobody writes to would wait without end; opening a device may change it.
+
+    Raises:
+        BundleInvalid: the path leads to anything else.
+        OSError: the file cannot be opened.
+    """
+    state = path.stat()
+    if stat.S_ISFIFO(state.st_mode) and _is_inherited(path):
+        return path.open("rb", buffering=0)
+    _refuse_special(state, str(path))
+    file = FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    try:
+        _refuse_special(os.fstat(file.fileno()), str(path))  # it may have been replaced just now
+    except BundleInvalid:
+        file.close()
+        raise
+    return file
+
+
+def _is_inherited(path: Path) -> bool:
+    """Whether a path names an open descriptor of this process: /dev/stdin, /dev/fd/63."""
+    return Path(os.path.realpath(path)).parent == Path(f"/proc/{os.getpid()}/fd")
+
+
+def _refuse_special(state: os.stat_result, label: str) -> None:
+    if stat.S_ISFIFO(state.st_mode):
+        raise BundleInvalid(label, "it is a named pipe; give a file, or - to read stdin")
+    if stat.S_ISSOCK(state.st_mode):
+        raise BundleInvalid(label, "it is a socket; give a file, or - to read stdin")
+    _refuse_device(state, label)
+
+
+def _refuse_device(state: os.stat_result, label: str) -> None:
+    """Refuse a terminal, and a device such as /dev/zero, which has no end."""
+    if stat.S_ISCHR(state.st_mode) or stat.S_ISBLK(state.st_mode):
+        why = "it is a terminal or a device; copy the bundle from it to a file, and give the file"
+        raise BundleInvalid(label, why)

@@ -4,6 +4,7 @@
 and the rest of the bundle is still read. Names and sizes of all files are checked.
 """
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +16,13 @@ from typing import BinaryIO, Protocol
 from registry.bundle.format.lock import Lock
 from registry.bundle.format.tar import BLOCK, KIND, PAX_HEADER, BlobMember, Member, parse_header
 from registry.bundle.format.volumes import Part
+from registry.bundle.read.flaws import Flaws
 from registry.errors import BundleInvalid
 from registry.oci.digest import Digest
 
 PIECE = 1024 * 1024  # bytes read at a time
 MAX_SMALL = 16 * 1024 * 1024  # bytes of one small file
 MAX_HEAD = 64 * 1024 * 1024  # bytes of the small files together
-MAX_FLAWS = 100  # after so many flaws a source is not read further
 _MAGIC = slice(257, 263)  # bytes of a tar header that contain the word "ustar"
 
 
@@ -32,28 +33,6 @@ class Extent:
     path: Path
     offset: int
     size: int
-
-
-class Flaws:
-    """Sentences about the damage of a bundle, the first found first; at most `MAX_FLAWS`."""
-
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-        self._count = 0
-
-    def note(self, error: BundleInvalid) -> None:
-        """Add the message of an error, unless it was added before.
-
-        Raises:
-            BundleInvalid: there are more than `MAX_FLAWS` errors.
-        """
-        self._count += 1  # repeated messages count too: a source could repeat one without end
-        if str(error) not in self.messages:
-            self.messages.append(str(error))
-        if self._count >= MAX_FLAWS:
-            raise BundleInvalid(
-                error.place, f"more than {MAX_FLAWS} things are wrong; last: {error.why}"
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +157,7 @@ class TarSource(BundleSource):
             else:
                 self._stream.go(0)
             while True:
-                if is_lost and not self._skip_content():
+                if is_lost and not self._skip_content(math.inf if last else MAX_HEAD):
                     return None
                 position = self._stream.position
                 try:
@@ -192,9 +171,12 @@ class TarSource(BundleSource):
             self.flaws.note(error)
             return None
 
-    def _skip_content(self) -> bool:
-        """Skip to the next block that looks like a header; return false at the end."""
-        while len(block := self._stream.read(BLOCK)) == BLOCK:
+    def _skip_content(self, stop: float) -> bool:
+        """Skip to the next block that looks like a header; return false at the end or at `stop`.
+
+        A stream without end, such as one of random bytes, is not read without end.
+        """
+        while self._stream.position < stop and len(block := self._stream.read(BLOCK)) == BLOCK:
             if block[_MAGIC] == b"ustar\0":
                 self._stream.unread(block)
                 return True
@@ -250,10 +232,13 @@ def _read_block(file: BinaryIO | _Stream, position: int, label: str) -> bytes:
 
 def _check_end(file: BinaryIO | _Stream, position: int, label: str) -> None:
     """Check that only blocks of zeros follow; some tools write more than two of them."""
+    end = position
     found = _read_block(file, position, label)
     while found:
         if found.strip(b"\0"):
             raise BundleInvalid(label, f"data follows its end, at byte {position}")
+        if position - end > MAX_SMALL:
+            raise BundleInvalid(label, f"more than {MAX_SMALL} zeros follow its end, at byte {end}")
         position += len(found)
         found = file.read(BLOCK * BLOCK)
 

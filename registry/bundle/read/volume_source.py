@@ -7,7 +7,8 @@ from itertools import chain
 from registry.bundle.format.lock import Lock, parse_lock
 from registry.bundle.format.tar import BlobMember, Member, build_member, format_blob_name
 from registry.bundle.format.volumes import Volume, parse_volume
-from registry.bundle.read.sources import BundleSource, CutPart, Extent, Flaws, TarSource, read_head
+from registry.bundle.read.flaws import Flaws
+from registry.bundle.read.sources import BundleSource, CutPart, Extent, TarSource, read_head
 from registry.errors import BundleInvalid
 from registry.oci.digest import Digest
 

@@ -69,7 +69,7 @@ def import_bundle(
         write_need_file(opened, done, need)
         if result.whole:
             await clear_need(session, need, set(result.images))
-        return result.whole
+        return result.whole and not result.problems
 
     operate(config, work, replace_missing if dry_run else create_missing)
 

@@ -1,6 +1,7 @@
 """Pull limits: how many requests a command needs, how many are left, and when it stops."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from registry.cli.terminal import format_age
@@ -15,23 +16,28 @@ if TYPE_CHECKING:
 class BudgetTracker:
     """Counts how many requests each registry still allows, for registries with a known limit."""
 
-    def __init__(self, limits: "Mapping[str, RateLimit]") -> None:
+    def __init__(
+        self, limits: "Mapping[str, RateLimit]", clock: Callable[[], float] = time.time
+    ) -> None:
         """`limits` has the pull limit of each registry by name."""
         self._limits = limits
+        self._clock = clock
         self._left = {registry: limit.remaining for registry, limit in limits.items()}
 
     def spend(self, registry: str, requests: int) -> None:
         """Subtract the requests that an image needs at least from the limit of its registry.
 
+        A limit of which the period is over by now does not count any more.
+
         Raises:
             UpstreamThrottled: too few are left, so the image could not be fetched completely.
         """
-        left = self._left.get(registry)
-        if left is None:
+        left, limit = self._left.get(registry), self._limits.get(registry)
+        if left is None or limit is None or not limit.is_current(self._clock()):
             return
         if requests > left:
             why = f"needs {requests} counted requests or more, and its pull limit has {left} left"
-            raise UpstreamThrottled(registry, why, self._limits[registry].period)
+            raise UpstreamThrottled(registry, why, limit.seen + limit.period - self._clock())
         self._left[registry] = left - requests
 
 

@@ -65,7 +65,10 @@ def test_anything_else_is_refused(raw: bytes) -> None:
         read_inventory(raw, "need.json")
 
 
-def test_a_too_large_file_is_refused() -> None:
+def test_a_too_large_file_is_refused(tmp_path: Path) -> None:
     """Only one byte more than the limit is read."""
-    with pytest.raises(BundleInvalid, match=r"^/dev/zero: 67108865 bytes are more than 67108864"):
-        load_inventory(Path("/dev/zero"))
+    path = tmp_path / "inventory.json"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)  # without holes, no memory could hold it
+    with pytest.raises(BundleInvalid, match=r"json: 67108865 bytes are more than 67108864"):
+        load_inventory(path)

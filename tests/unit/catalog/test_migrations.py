@@ -206,7 +206,7 @@ def test_a_migration_that_fails_leaves_the_old_version(
 
     with monkeypatch.context() as patched:
         steps = {1: read_script(1), 2: broken}
-        patched.setattr(database, "_read_migrations", lambda: steps)
+        patched.setattr(database, "read_migrations", lambda: steps)
         with pytest.raises(StoreError, match=r"catalog\.db"):
             migrate(old)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from registry.catalog.database import Database, migrate, prepare
+from registry.catalog.database import Database, migrate
+from registry.catalog.preparation import prepare
 from registry.errors import StoreTooNew
 
 INSERT = "INSERT INTO blobs VALUES ('a', 1, 0.0)"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from registry.catalog.database import migrate, prepare
+from registry.catalog.database import migrate
+from registry.catalog.preparation import prepare
 
 ROWS = 3000
 

@@ -56,7 +56,7 @@ async def test_reserving_again_changes_the_reservation(room: UsageCatalog) -> No
     await room.release_reservation(A, 30)
     assert room.used() == 30
     await room.release_reservation(A, 0)
-    assert (room.used(), room.list_reservations()) == (0, [])
+    assert (room.used(), room.list_reservations()) == (0, {})
 
 
 async def test_a_recorded_blob_takes_its_reservations_place(room: UsageCatalog) -> None:
@@ -213,5 +213,5 @@ async def test_a_backup_has_only_complete_blobs(room: UsageCatalog) -> None:
     await room.reserve(C, 30, 100)
     await room.quarantine(C, 4)
     await room.clear_unfinished()
-    assert (room.used(), room.list_deleting(), room.list_reservations()) == (50, [], [])
+    assert (room.used(), room.list_deleting(), room.list_reservations()) == (50, [], {})
     assert await room.break_down() == UsageTotals(50, 1, 0, 0, 0)

@@ -76,8 +76,10 @@ def make_index(*children: Image, platforms: Sequence[str] = (), kind: str = "") 
 class Site(ProcessParts):
     """One process on one data folder, with what tests ask of its catalog."""
 
-    def __init__(self, folder: DataFolder, database: Database, limit: int) -> None:
-        storage = StorageSettings(limit=limit, reserve=0)
+    def __init__(
+        self, folder: DataFolder, database: Database, limit: int, reserve: int = 0
+    ) -> None:
+        storage = StorageSettings(limit=limit, reserve=reserve)
         super().__init__(open_handles(folder), database, storage=storage)
         self.catalog = UsageCatalog(database)
         self.manifests, self.images = ManifestCatalog(database), ImageGraphCatalog(database)
@@ -161,8 +163,8 @@ class Site(ProcessParts):
 
 
 @asynccontextmanager
-async def open_site(path: Path, limit: int = LIMIT) -> AsyncIterator[Site]:
+async def open_site(path: Path, limit: int = LIMIT, reserve: int = 0) -> AsyncIterator[Site]:
     """Open a data folder at `path`."""
     folder = open_folder(path)
     async with Database(folder.catalog) as database:
-        yield Site(folder, database, limit)
+        yield Site(folder, database, limit, reserve)

@@ -257,7 +257,7 @@ async def test_work_is_not_backed_up(pair: Pair) -> None:
     await pair.back_up()
     async with open_site(pair.path) as copy:
         assert copy.catalog.used() == copy.measure()
-        assert copy.catalog.list_reservations() == copy.catalog.list_deleting() == []
+        assert (copy.catalog.list_reservations(), copy.catalog.list_deleting()) == ({}, [])
         assert copy.catalog.list_quarantined() == []
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from registry.catalog.eviction_order import StoredBlobRecord
 from registry.catalog.pins import Root
-from registry.catalog.usage import StoredBlobRecord
 from registry.errors import StoreError
 from registry.oci.digest import Digest
 from registry.oci.names import Tag
@@ -35,7 +35,7 @@ def counted(site: Site) -> int | None:
 
 
 async def record_of(site: Site, content: bytes) -> StoredBlobRecord:
-    return StoredBlobRecord(await site.fill(content), len(content), 0.0)
+    return StoredBlobRecord(await site.fill(content), len(content), site.now)
 
 
 async def test_deleting_takes_row_and_file(site: Site) -> None:
@@ -94,7 +94,7 @@ async def test_what_was_pinned_since_is_left(site: Site) -> None:
     """A blob that was pinned before its deletion keeps file and row."""
     image = make_image(A, B)
     await site.pull(HERE, image, "1")
-    victims = [StoredBlobRecord(Digest.of(each), SIZE, 0.0) for each in (A, B)]
+    victims = [StoredBlobRecord(Digest.of(each), SIZE, site.now) for each in (A, B)]
     victims.append(await record_of(site, b"other"))
     await site.pin(HERE, Tag("1"))
     assert await site.evictor.delete(victims) == len(b"other")

@@ -10,6 +10,7 @@ import pytest
 
 from registry.catalog.database import Database
 from registry.catalog.usage import UsageCatalog
+from registry.content.free_space import FreeSpace
 from registry.content.space import Space
 from registry.errors import StoreError
 from registry.oci.digest import Digest
@@ -111,7 +112,7 @@ async def test_a_fill_does_not_evict_without_the_lock(
         with pytest.raises(StoreError, match="has held the lock"):
             await site.room.reserve(wanted, SIZE)
     assert len(site.names()) == (4 if is_room_made else 5)
-    assert site.catalog.list_reservations() == ([wanted] if is_room_made else [])
+    assert site.catalog.list_reservations() == ({wanted: SIZE} if is_room_made else {})
     assert filled[4].encoded in site.names()
 
 
@@ -119,7 +120,7 @@ async def test_what_can_never_fit_is_refused(site: Site) -> None:
     """A blob that is larger than the limit is refused; the error says what to change."""
     with pytest.raises(StoreError, match=r"storage\.limit"):
         await site.fill("x", LIMIT + 1)
-    assert site.catalog.list_reservations() == []
+    assert site.catalog.list_reservations() == {}
 
 
 async def test_what_can_never_fit_costs_nobody_anything(site: Site) -> None:
@@ -134,7 +135,7 @@ async def test_what_can_never_fit_costs_nobody_anything(site: Site) -> None:
 
 async def test_fills_share_the_reserve(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Space that is reserved for other downloads and not written yet is not free."""
-    monkeypatch.setattr("registry.content.space.measure_free", lambda _: 2500)
+    monkeypatch.setattr(FreeSpace, "measure", lambda _: 2500)
     site.room = site.open_room(StorageSettings(limit=LIMIT, reserve=500))
     writers = [site.ingests.take(Digest.of(name)) for name in (b"1", b"2")]
     for name in (b"1", b"2"):
@@ -265,6 +266,6 @@ async def test_a_blob_that_died_unrecorded_is_counted(site: Site) -> None:
 
     await site.tidy()
 
-    assert site.catalog.list_reservations() == []
+    assert site.catalog.list_reservations() == {}
     assert [blob.digest for blob in await site.catalog.list_coldest()] == [digest]
     assert site.catalog.used() == SIZE

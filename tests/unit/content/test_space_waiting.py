@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import pytest
 
+from registry.errors import StoreError
 from registry.oci.digest import Digest
 from tests.unit.content.content_site import Site, open_site
 
@@ -97,3 +98,19 @@ async def test_a_download_takes_what_there_is_before_others(site: Site) -> None:
     assert reserved.count(None) == STORED
     for writer in filter(None, writers):
         writer.close()
+
+
+async def test_nothing_is_evicted_where_others_write(site: Site) -> None:
+    """Space that other downloads are using cannot be freed, so no blob is evicted in vain."""
+    busy, new = Digest.of(b"busy"), Digest.of(b"new")
+    writer = site.ingests.take(busy)
+    assert writer is not None
+    await site.room.reserve(busy, (STORED - 1) * SIZE)
+    before = site.list_files()
+    assert len(before) == 1
+
+    with pytest.raises(StoreError, match="no space"):
+        await site.room.reserve(new, SIZE + 1)
+
+    writer.close()
+    assert site.list_files() == before

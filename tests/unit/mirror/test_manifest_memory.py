@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from registry.mirror.manifest_cache import OVERHEAD, KnownManifest, ManifestMemory
+from registry.mirror.manifest_memory import OVERHEAD, KnownManifest, ManifestMemory
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import parse_manifest

@@ -71,9 +71,41 @@ def test_where_nothing_is_needed_nothing_is_said() -> None:
 
 def test_a_limit_is_never_exceeded() -> None:
     """An image that needs more than is left is refused, with the time after which to try again."""
-    tracker = BudgetTracker({HUB: LIMIT})
+    tracker = BudgetTracker({HUB: LIMIT}, clock=lambda: NOW)
     tracker.spend(HUB, 2)
     tracker.spend(OTHER, 1000)
     with pytest.raises(UpstreamThrottled, match="its pull limit has 0 left") as refused:
         tracker.spend(HUB, 1)
     assert refused.value.retry_after == LIMIT.period
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "is_refused"),
+    [
+        (0.0, True),
+        (21_599.0, True),
+        (21_600.0, False),
+        (90_000.0, False),
+        (-59, True),
+        (-61, False),
+    ],
+)
+def test_a_limit_is_forgotten_after_its_period(elapsed: float, is_refused: bool) -> None:
+    """A limit that is used up refuses nothing more when its period is over, also in one command.
+
+    If the clock was set back since it was reported, nobody knows when its period is over.
+    """
+    now = NOW
+    tracker = BudgetTracker({HUB: replace(LIMIT, remaining=0)}, clock=lambda: now)
+    now += elapsed
+    if is_refused:
+        with pytest.raises(UpstreamThrottled) as refused:
+            tracker.spend(HUB, 1)
+        assert refused.value.retry_after == pytest.approx(21_600.0 - elapsed)
+    else:
+        tracker.spend(HUB, 1)
+
+
+def test_a_limit_without_a_period_refuses_nothing() -> None:
+    """An endpoint that names no period says nothing about any later request."""
+    BudgetTracker({HUB: replace(LIMIT, remaining=0, period=0.0)}, clock=lambda: NOW).spend(HUB, 1)

@@ -1,0 +1,44 @@
+"""Watching the catalog of a running server: is it damaged, or was its file replaced?"""
+
+import asyncio
+from pathlib import Path
+from typing import NoReturn
+
+from registry.errors import CatalogLost
+from registry.store.data_folder import DataFolder
+
+PERIOD = 1.0  # seconds between two checks
+
+
+class CatalogWatch:
+    """Notices that all processes of a server have to open another catalog.
+
+    A process that finds damage writes the mark file `lost` of the data folder. Another server on
+    the same folder may have made the catalog again, or an operator may have deleted or replaced it:
+    then the processes of this server have a file open that nobody else uses any more.
+    """
+
+    def __init__(self, folder: DataFolder) -> None:
+        """Remember the file of the catalog, which this process has just opened."""
+        self._folder = folder
+        self._file = _identify(folder.catalog)
+
+    async def keep_watching(self) -> NoReturn:
+        """Watch until cancelled.
+
+        Raises:
+            CatalogLost: the catalog is damaged, or is another file by now.
+        """
+        while True:
+            if self._folder.lost.exists() or _identify(self._folder.catalog) != self._file:
+                raise CatalogLost(str(self._folder.catalog))
+            await asyncio.sleep(PERIOD)
+
+
+def _identify(path: Path) -> tuple[int, int] | None:
+    """Return what distinguishes a file from one that replaces it; None if there is no file."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino

@@ -1,0 +1,64 @@
+"""Laws of watching the catalog: a server notices that it has to be made or opened again."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from registry.catalog.database import migrate
+from registry.content import catalog_watch
+from registry.content.catalog_watch import CatalogWatch
+from registry.errors import CatalogLost
+from registry.store.data_folder import DataFolder, open_folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataFolder:
+    monkeypatch.setattr(catalog_watch, "PERIOD", 0.001)
+    folder = open_folder(tmp_path)
+    migrate(folder.catalog)
+    return folder
+
+
+def mark(folder: DataFolder) -> None:
+    folder.lost.write_bytes(b"damaged\n")
+
+
+def replace(folder: DataFolder) -> None:
+    """As another server does that has made the catalog again, or an operator who restores it."""
+    other = folder.root / "other.db"
+    migrate(other)
+    other.replace(folder.catalog)
+
+
+def delete(folder: DataFolder) -> None:
+    folder.catalog.unlink()
+
+
+@pytest.mark.parametrize("change", [mark, replace, delete])
+@pytest.mark.parametrize("is_early", [True, False])
+async def test_a_catalog_that_is_lost_is_noticed(
+    folder: DataFolder, change: Callable[[DataFolder], None], is_early: bool
+) -> None:
+    """Whether it is damaged, replaced or deleted, and whenever: all processes have to know."""
+    watch = CatalogWatch(folder)
+    if is_early:
+        change(folder)
+    watching = asyncio.create_task(watch.keep_watching())
+    if not is_early:
+        await asyncio.sleep(0.01)
+        assert not watching.done()
+        change(folder)
+    async with asyncio.timeout(20):
+        with pytest.raises(CatalogLost):
+            await watching
+
+
+async def test_writing_to_the_catalog_is_no_loss(folder: DataFolder) -> None:
+    """A file that changes in place is the same file."""
+    watching = asyncio.create_task(CatalogWatch(folder).keep_watching())
+    folder.catalog.touch()
+    await asyncio.sleep(0.02)
+    assert not watching.done()
+    watching.cancel()
