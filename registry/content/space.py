@@ -12,6 +12,7 @@ from pathlib import Path
 
 from registry.catalog.usage import UsageCatalog
 from registry.content.eviction import EVICTION, STALE, Evictor
+from registry.content.shortage import explain_shortage
 from registry.errors import StoreError
 from registry.metrics import Metrics
 from registry.oci.digest import Digest
@@ -105,11 +106,15 @@ class Space:
 
     async def _refuse(self, digest: Digest, size: int) -> StoreError:
         await self._release(digest)
-        return StoreError(
-            str(self._folder),
-            f"no space for {size} bytes within storage.limit and storage.reserve, and too little to"
-            " evict; raise storage.limit, unpin images, or free disk space",
+        why = explain_shortage(
+            size,
+            is_by_limit=self._catalog.used() + size > self._storage.limit,
+            is_by_disk=self._find_disk_shortage(digest, size) > 0,
+            limit=self._storage.limit,
+            free=measure_free(self._folder),
+            reserve=self._storage.reserve,
         )
+        return StoreError(str(self._folder), f"no space for {size} bytes: {why}")
 
     async def _try_to_reserve(self, digest: Digest, size: int) -> int:
         """Try to reserve, and return how many bytes have to be freed first; 0 if none have to."""

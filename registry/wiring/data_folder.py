@@ -24,6 +24,7 @@ _OURS = _BARE | {
     "CATALOG-LOST",
     "catalog.db",
     "catalog.db.broken",
+    "imports.json",
     "metrics",
     "pins.json",
 }

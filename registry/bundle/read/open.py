@@ -14,27 +14,33 @@ from registry.bundle.read.folder_source import FolderSource
 from registry.bundle.read.head import Opened, open_bundle
 from registry.bundle.read.sources import MAX_SMALL, BundleSource, Flaws, TarSource, read_member
 from registry.bundle.read.volume_source import open_volumes
-from registry.errors import BundleInvalid
+from registry.errors import BundleInvalid, FileUnreadable
 
 STDIN = "-"
+_CURE = "name a bundle's file, folder or volumes"
 
 
 @contextmanager
 def open_paths(paths: Sequence[Path]) -> Iterator[Opened]:
     """Open one bundle: a tar, `-` for stdin, a folder, volumes, or a folder with volumes.
 
+    If one of several volumes cannot be opened, this is noted as a flaw, and the others are read.
+
     Raises:
+        FileUnreadable: none of the paths can be opened.
         BundleInvalid: the paths are not one bundle, or the bundle cannot be used.
-        OSError: a file cannot be read.
     """
     with ExitStack() as stack:
-        yield open_bundle(_find_source(paths, stack))
+        with _translate(paths[0]):
+            source = _find_source(paths, stack)
+        yield open_bundle(source)
 
 
 def load_lock(path: Path) -> Lock:
     """Read the lock of a bundle in any form, or the lock in a separate `bundle.json`.
 
     Raises:
+        FileUnreadable: the file or folder cannot be opened.
         BundleInvalid: `path` is neither a bundle nor a `bundle.json`.
         OSError: the file cannot be read.
     """
@@ -51,13 +57,12 @@ def load_inventory(path: Path) -> Inventory:
     """Read an `inventory.json` or a `need.json`.
 
     Raises:
+        FileUnreadable: the file cannot be read.
         BundleInvalid: the file is neither of the two, or larger than `MAX_SIZE`.
-        OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
-        return read_inventory(
-            file.read(MAX_SIZE + 1), str(path)
-        )  # one more byte: too large is seen
+    with _translate(path, "name an inventory.json or a need.json"), path.open("rb") as file:
+        raw = file.read(MAX_SIZE + 1)  # one more byte, so that a larger file is noticed
+    return read_inventory(raw, str(path))
 
 
 def _find_source(paths: Sequence[Path], stack: ExitStack) -> BundleSource:
@@ -77,16 +82,36 @@ def _find_source(paths: Sequence[Path], stack: ExitStack) -> BundleSource:
                 what = "a folder" if path.is_dir() else "stdin"
                 why = f"{what} cannot be given together with others; give one after the other"
                 raise BundleInvalid(str(path), why)
-    files = [stack.enter_context(_open(path)) for path in paths]
     flaws = Flaws()
+    files = _open_all(paths, stack, flaws)
     sources = [
         # A read from a pipe may return fewer bytes than requested, unless it is buffered.
-        TarSource(file if file.seekable() else BufferedReader(file), str(path), flaws)
-        for path, file in zip(paths, files, strict=True)
+        TarSource(file if file.seekable() else BufferedReader(file), label, flaws)
+        for label, file in files
     ]
-    if len(files) == 1 and not _is_volume(files[0], str(paths[0])):
+    if len(paths) == 1 and not _is_volume(files[0][1], files[0][0]):
         return sources[0]
     return open_volumes(sources, flaws)
+
+
+def _open_all(paths: Sequence[Path], stack: ExitStack, flaws: Flaws) -> list[tuple[str, FileIO]]:
+    """Open files, and return them with their labels; those that cannot be opened are flaws.
+
+    Raises:
+        FileUnreadable: none of them can be opened.
+    """
+    files: list[tuple[str, FileIO]] = []
+    refused: list[FileUnreadable] = []
+    for path in paths:
+        try:
+            files.append((str(path), stack.enter_context(_open(path))))
+        except FileUnreadable as error:
+            refused.append(error)
+    if not files:
+        raise refused[0]
+    for each in refused:
+        flaws.note(BundleInvalid(each.path, f"cannot be read ({each.why})"))
+    return files
 
 
 def _is_volume(file: FileIO, label: str) -> bool:
@@ -112,10 +137,14 @@ def _has_volume_fields(file: FileIO, label: str) -> bool:
 
 
 def _open(path: Path) -> FileIO:
-    try:
+    with _translate(path):
         return path.open("rb", buffering=0)
-    except FileNotFoundError:
-        why = "it does not exist; name a bundle's file, folder or volumes"
+
+
+@contextmanager
+def _translate(path: Path, cure: str = _CURE) -> Iterator[None]:
+    """Turn each `OSError` of the body into a `FileUnreadable`."""
+    try:
+        yield
     except OSError as error:
-        why = f"it cannot be opened ({error.strerror})"
-    raise BundleInvalid(str(path), why)
+        raise FileUnreadable(str(error.filename or path), error, cure) from error
