@@ -10,13 +10,21 @@ import typer
 from registry.cli.images import sources
 from registry.cli.images.progress import ProgressBars
 from registry.cli.images.rate_limits import BudgetTracker, draw_limits
-from registry.cli.images.warm_report import draw_explained, finish, format_done, format_planned
+from registry.cli.images.warm_report import (
+    draw_explained,
+    explain_failure,
+    finish,
+    format_done,
+    format_planned,
+)
+from registry.cli.numbers import read_number
 from registry.cli.platforms import choose_platforms
 from registry.cli.printing import print_report
 from registry.cli.session import (
     Config,
     DryRun,
     Json,
+    Quiet,
     Session,
     create_missing,
     operate,
@@ -44,7 +52,10 @@ _Platforms = Annotated[
 _AtOnce = Annotated[
     int,
     typer.Option(
-        "--concurrency", metavar="N", min=1, max=64, help="How many images to download at once."
+        "--concurrency",
+        metavar="N",
+        parser=read_number(1, 64),
+        help="How many images to download at once, at most 64.",
     ),
 ]
 _Explain = Annotated[
@@ -54,7 +65,7 @@ _Bare = Annotated[
     bool,
     typer.Option(
         "--no-attached",
-        help="Leave out signatures, SBOMs and attestations; needs less of the pull limit.",
+        help="Download no signatures, SBOMs and attestations; needs less of the pull limit.",
     ),
 ]
 
@@ -75,6 +86,7 @@ def warm(
     explain: _Explain = False,
     config: Config = None,
     as_json: Json = False,
+    quiet: Quiet = False,
     dry_run: DryRun = False,
 ) -> None:
     """Download images, with their signatures and SBOMs, before anybody pulls them.
@@ -100,6 +112,7 @@ def warm(
         with_attached=not no_attached,
         explain=explain,
         as_json=as_json,
+        quiet=quiet,
         dry_run=dry_run,
     )
 
@@ -118,6 +131,7 @@ class _Options:
     with_attached: bool
     explain: bool
     as_json: bool
+    quiet: bool
     dry_run: bool
 
 
@@ -140,18 +154,18 @@ async def _warm(session: Session, named: sources.Sources, options: _Options) -> 
         images, limits = await warm_run.estimate(
             gathered.entries, tuple(session.settings.upstreams)
         )
+        bars = ProgressBars(prefetcher.measure, quiet=options.quiet)
         for line in draw_limits(limits):
-            typer.echo(line, err=True)
-        bars = ProgressBars(prefetcher.measure)
+            bars.print_line(line, err=True)
         if options.dry_run:
             for image in images:
-                typer.echo(format_planned(image), err=options.as_json)
+                bars.print_line(format_planned(image), err=options.as_json)
         else:
             async with bars.show():
                 await warm_run.run(gathered.entries, images, bars)
     notes = tuple(map(str, gathered.notes))
     result = WarmResult(images, limits, notes, bars.fetched, options.dry_run)
-    finish(result, as_json=options.as_json)
+    finish(result, as_json=options.as_json, quiet=options.quiet)
     return not result.failed
 
 
@@ -237,9 +251,7 @@ class _WarmRun:
 
 def _note_failure(image: WarmedImage, error: EntrepotError) -> None:
     """Record why an image failed; it is no failure if a guess turns out to be no image."""
-    from registry.mirror.prefetch import format_failure  # noqa: PLC0415
-
     if image.guess and isinstance(error, Unknown):
-        image.not_found = f"{image.image} only looks like an image, and was not found: {error}"
+        image.not_found = f"{image.image} only looks like an image, and was not found upstream"
     else:
-        image.failures.append(format_failure(error))
+        image.failures.append(explain_failure(error))
