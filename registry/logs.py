@@ -1,4 +1,7 @@
-"""The log: one line on stderr for each event, as text on a terminal, and otherwise as JSON."""
+"""The log: one line of JSON on stderr for each event.
+
+On a terminal, `cli/screen.py` reads these lines and shows what people want to know.
+"""
 
 import asyncio
 import json
@@ -9,11 +12,10 @@ import sys
 import threading
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
 
 import orjson
 import structlog
-from structlog.typing import EventDict, Processor
+from structlog.typing import EventDict
 
 STDERR = 2  # the descriptor
 ATOMIC = 4096  # bytes that one write puts into a pipe as a whole, or not at all (PIPE_BUF)
@@ -25,15 +27,11 @@ def configure_logs(least: int = logging.INFO) -> None:
 
     Events below the level `least` are not written.
     """
-    if os.isatty(STDERR):
-        texts = _render_for_people()
-        lines = [*texts, _encode]
-    else:
-        texts = [structlog.processors.format_exc_info, _render_json]
-        lines = [structlog.processors.format_exc_info, _encode_json]
     output = _Lines()
+    # Traces are without the values of variables, because some of these are secret.
+    trace = structlog.processors.format_exc_info
     structlog.configure(
-        processors=[structlog.processors.add_log_level, *lines],
+        processors=[structlog.processors.add_log_level, trace, _encode_json],
         wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=lambda *_: output,
         cache_logger_on_first_use=True,
@@ -46,7 +44,11 @@ def configure_logs(least: int = logging.INFO) -> None:
                 structlog.processors.add_log_level,
                 structlog.stdlib.add_logger_name,
             ],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *texts],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                trace,
+                _render_json,
+            ],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
@@ -87,6 +89,7 @@ class _Lines:
             self._add(line)
             self._write()
 
+    debug = info
     warning = critical = error
 
     def _end_turn(self) -> None:
@@ -111,19 +114,6 @@ class _Lines:
                 except BlockingIOError:  # a process that shares stderr has made it non-blocking
                     if not select.select([], [STDERR], [], MAX_WAIT)[1]:
                         return
-
-
-def _render_for_people() -> list[Processor]:
-    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
-    # Fields in the order of the call. Traces without the values of variables: some are secret.
-    show = structlog.dev.ConsoleRenderer(
-        sort_keys=False, pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
-    )
-    return [stamp, show]
-
-
-def _encode(_: object, __: str, text: Any) -> bytes:
-    return f"{text}\n".encode("utf-8", "backslashreplace")
 
 
 def _encode_json(_: object, __: str, event: EventDict) -> bytes:

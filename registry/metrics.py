@@ -10,18 +10,23 @@ of labels, with the arguments of `values.MutexValue`; `mmap_dict` writes the fil
 `MultiProcessCollector(registry, path)` adds up; the name of a file is `<kind>_<process>.db`.
 """
 
+import collections
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 
 SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
 KINDS = ("counter", "histogram", "gauge_mostrecent")  # each process has one file for each kind
+_DOWNLOADED = "miss"  # the origin of content that was downloaded for the answer
+_CONTENT = ("manifests", "blobs")  # the kinds of requests that are answered with content
 FILE_SIZE = 128 * 1024  # bytes of one file; all values together take much less
 
 
@@ -72,7 +77,10 @@ class Metrics:
             registry=self.registry,
         )
         self.sent_bytes = Counter(
-            "entrepot_sent_bytes", "Bytes of content sent to clients.", registry=self.registry
+            "entrepot_sent_bytes",
+            "Bytes of content sent to clients, by origin of the content.",
+            ("origin",),
+            registry=self.registry,
         )
         self.pulls_remaining = Gauge(
             "entrepot_upstream_pulls_remaining",
@@ -112,11 +120,74 @@ class Metrics:
         )
 
 
-def collect(folder: Path) -> CollectorRegistry:
-    """Return the metrics in `folder`, added up over all processes."""
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is true at the moment and is not counted: bytes, running downloads, and the version."""
+
+    limit: int
+    free: int
+    downloads: int
+    version: str
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the gauges, as a collector of prometheus_client does."""
+        yield GaugeMetricFamily(
+            "entrepot_limit_bytes", "Bytes that entrepot_used_bytes may reach.", self.limit
+        )
+        yield GaugeMetricFamily(
+            "entrepot_free_bytes", "Bytes that are free on the disk of the data folder.", self.free
+        )
+        yield GaugeMetricFamily(
+            "entrepot_downloads", "Blobs that are being downloaded now.", self.downloads
+        )
+        build = GaugeMetricFamily(
+            "entrepot_build_info", "Always 1; the label is the version.", labels=["version"]
+        )
+        build.add_metric([self.version], 1)
+        yield build
+
+
+def collect(folder: Path, state: State | None = None) -> CollectorRegistry:
+    """Return the metrics in `folder`, added up over all processes, and the gauges of `state`."""
     registry = CollectorRegistry()
     MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
+    if state is not None:
+        registry.register(state)
     return registry
+
+
+@dataclass(frozen=True, slots=True)
+class ServedTotals:
+    """How many answers had content (`requests`), and how many bytes of content were sent (`sent`).
+
+    `hits` are those of the requests, and `saved` those of the bytes, for which nothing was
+    downloaded: the content was stored, or it was being downloaded for somebody else.
+    """
+
+    requests: int
+    hits: int
+    sent: int
+    saved: int
+
+
+def read_served(folders: Iterable[Path]) -> ServedTotals:
+    """Return the totals of servers from the folders of their metrics."""
+    counts: collections.Counter[tuple[str, bool]] = collections.Counter()
+    for folder in folders:
+        samples: list[Any] = []
+        with suppress(FileNotFoundError, ValueError):  # the server has just ended
+            samples = [each for metric in collect(folder).collect() for each in metric.samples]
+        for sample in samples:
+            origin = sample.labels.get("origin")
+            if origin and sample.labels.get("kind", "blobs") in _CONTENT:
+                counts[sample.name, origin != _DOWNLOADED] += int(sample.value)
+    requests, sent = "entrepot_requests_total", "entrepot_sent_bytes_total"
+    return ServedTotals(
+        requests=counts[requests, True] + counts[requests, False],
+        hits=counts[requests, True],
+        sent=counts[sent, True] + counts[sent, False],
+        saved=counts[sent, True],
+    )
 
 
 def _reserve_files(folder: Path) -> dict[str, Path]:

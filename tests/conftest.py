@@ -17,14 +17,21 @@ PROGRAMS = frozenset({"packaging", "conformance", "fuzz"})
 BUILT = frozenset({"crane", "oras"})
 # Folders whose tests share daemons: one process runs a folder. Elsewhere one runs a file.
 TOGETHER = frozenset({"clients", "conformance"})
-ALONE = frozenset({"test_downloads_many_clients.py", "test_stale.py"})
 # Folders whose files take longest, the longest first: begun last, they would be waited for.
 LONGEST = ("packaging", "clients", "conformance", "faults")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no file without such tests where only tests that run alone are asked for."""
+    wanted = config.option.markexpr
+    if "alone" not in wanted or "not alone" in wanted or not collection_path.match("test_*.py"):
+        return None  # others decide
+    return "mark.alone" not in collection_path.read_text() or None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that stay in one process, need programs or run alone; sort the longest first.
+    """Mark the tests that stay in one process or need programs; sort the longest first.
 
     `make test` runs what has no mark, `make test-programs` what is marked `programs`.
     """
@@ -32,8 +39,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.parent.name
         group = folder if folder in TOGETHER else f"{folder}/{item.path.name}"
         item.add_marker(pytest.mark.xdist_group(group))
-        if item.path.name in ALONE:
-            item.add_marker("alone")
         if folder in PROGRAMS or BUILT & set(getattr(item, "fixturenames", ())):
             item.add_marker("programs")
     items.sort(key=_rank)

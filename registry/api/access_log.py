@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import structlog
+from aiohttp import web
 
 from registry.metrics import Metrics
 
@@ -20,8 +21,9 @@ class AccessEntry:
     """The facts about an answer that are logged, except the client and the seconds that it took.
 
     `namespace` is the value of `ns`, `kind` the endpoint, `origin` the cache status, `sent` the
-    length of the body in bytes, `failure` the message of an error; a text is empty if the answer
-    has no such fact.
+    length of the body in bytes, `failure` the message of an error, `repository` the repository with
+    its registry; a text is empty if the answer has no such fact. `is_counted` says that the bytes
+    of the body are in the metrics already.
     """
 
     method: str
@@ -33,6 +35,8 @@ class AccessEntry:
     origin: str
     sent: int
     failure: str
+    repository: str = ""
+    is_counted: bool = False
 
 
 class AccessLog:
@@ -40,10 +44,21 @@ class AccessLog:
 
     def __init__(self, metrics: Metrics) -> None:
         self._log = structlog.get_logger("registry.api").bind()
-        self._sent_bytes = metrics.sent_bytes
         # The labels have few values, whatever clients send, so these caches stay small.
         self._count = cache(metrics.requests.labels)
         self._time = cache(metrics.request_seconds.labels)
+        self._sent = cache(metrics.sent_bytes.labels)
+
+    def count_sent(self, origin: str, count: int) -> None:
+        """Count bytes of a body that is being sent; `origin` is the cache status."""
+        self._sent(origin).inc(count)
+
+    def write_refusal(self, client: str | None, response: web.Response, why: str) -> None:
+        """Log and count the answer to bytes that are not a request, and that are not logged."""
+        length = response.content_length or 0
+        self.write(
+            AccessEntry("", "", "", "", "other", response.status, "", length, why), client, 0
+        )
 
     def write(self, entry: AccessEntry, client: str | None, seconds: float) -> None:
         """Log and count one answer."""
@@ -57,6 +72,7 @@ class AccessLog:
         texts = {
             "method": entry.method,
             "path": entry.path[:300],
+            "repository": entry.repository,
             "ns": entry.namespace[:100],
             "origin": entry.origin,
             "agent": entry.agent[:100],
@@ -67,11 +83,13 @@ class AccessLog:
         write = log.warning if entry.failure and entry.status >= SERVER_ERROR else log.info
         count = self._count(entry.kind, str(entry.status), entry.origin).inc
         observe = self._time(entry.kind).observe
+        count_sent = self._sent(entry.origin).inc
+        uncounted = 0 if entry.is_counted else entry.sent
 
         def log_answer(client: str | None, seconds: float) -> None:
             count()
             observe(seconds)
-            self._sent_bytes.inc(entry.sent)
+            count_sent(uncounted)
             write("request", client=client, seconds=round(seconds, 4))
 
         return log_answer

@@ -8,7 +8,7 @@ from aiohttp import web
 from registry.api.headers import add_common_headers, content_headers, names_digest
 from registry.api.middleware import Notes
 from registry.api.multipart import Multipart, content_range, describe_parts
-from registry.api.sendfile import Piece, SentBytes, send_body
+from registry.api.sendfile import Piece, send_body
 from registry.errors import EntrepotError, StoreError
 from registry.mirror.blobs import Blobs, DownloadingBlob, StoredBlob
 from registry.mirror.cache_status import CacheStatus
@@ -37,10 +37,10 @@ async def answer_blob(
         response = web.StreamResponse(headers=_headers(digest, blob.origin))
         pieces = _lay_out(request, response, digest, blob)
         add_common_headers(response.headers, notes.namespace)
-        notes.begun, notes.sent = response, SentBytes()
+        sent = notes.begin(response)
         try:
             is_growing = isinstance(blob, DownloadingBlob)
-            await send_body(request, response, pieces, notes.sent, is_growing=is_growing)
+            await send_body(request, response, pieces, sent, is_growing=is_growing)
         except ConnectionError:
             notes.has_client_left = True
         except (EntrepotError, EOFError) as error:
@@ -86,8 +86,9 @@ def _lay_out(
 
 
 def _read_spans(request: web.BaseRequest, digest: Digest, size: int) -> tuple[Span, ...]:
-    wanted = request.headers.get("Range")
-    if wanted is None:
+    # Two headers together are malformed, so they are ignored: `Range` is not a list of headers.
+    wanted = ", ".join(request.headers.getall("Range", ()))
+    if not wanted:
         return ()
     condition = request.headers.get("If-Range")
     if condition is not None and not names_digest([condition], digest):

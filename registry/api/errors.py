@@ -80,6 +80,16 @@ def render_no_endpoint() -> web.Response:
     return _render_json(404, "NAME_UNKNOWN", "this path is not part of the registry API")
 
 
+def render_malformed(why: str) -> web.Response:
+    """Return the answer to bytes that are not a request; `why` must not quote them."""
+    return _render_json(400, "UNKNOWN", why)
+
+
+def render_crash() -> web.Response:
+    """Return the answer to a request on which the mirror has crashed."""
+    return _render_json(500, "UNKNOWN", "the mirror has failed; its log says more")
+
+
 def _render_json(status: int, code: str, message: str) -> web.Response:
     # docker and other clients show `message` to people.
     entry = {"code": code, "message": message, "detail": None}

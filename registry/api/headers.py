@@ -8,7 +8,8 @@ from registry.mirror.cache_status import CacheStatus
 from registry.oci.digest import Digest
 
 ORIGIN = "X-Entrepot-Origin"
-SERVER = f"Entrepot/{__version__}"
+VERSION = __version__
+SERVER = f"Entrepot/{VERSION}"
 MAX_WARNING = 1000  # characters; the specification allows 4,096 for all warnings of an answer
 
 

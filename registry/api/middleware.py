@@ -11,6 +11,7 @@ from aiohttp import web
 from registry.api import errors
 from registry.api.access_log import SERVER_ERROR, AccessEntry, AccessLog
 from registry.api.headers import ORIGIN, add_common_headers
+from registry.api.paths import split_target
 from registry.api.repeated_answers import ReplayingProtocol, SentAnswer
 from registry.api.sendfile import SentBytes
 from registry.errors import EntrepotError
@@ -22,23 +23,35 @@ CLIENT_CLOSED_REQUEST = 499  # what nginx logs for a client that did not wait fo
 class Notes:
     """Facts about one request; its handler fills in those that it finds out.
 
-    `ns` is the value of the parameter `ns`. `namespace` is the same value if a configured upstream
-    has that name, and otherwise empty. `kind` is the endpoint, `failure` the message of an error.
+    `ns` is the value of the parameter `ns`, `host` the host that the request is for. `namespace` is
+    the same as `ns` if a configured upstream has that name, and otherwise empty. `kind` is the
+    endpoint, `repository` the repository with its registry, `failure` the message of an error.
     `begun` is an answer that the handler sends itself, `sent` the bytes of its body until now, and
-    `has_client_left` says that the client did not wait for the whole body.
+    `has_client_left` says that the client did not wait for the whole body. `count_sent` gets the
+    cache status of that answer, and each number of bytes as they are sent.
     `is_current` gets the address of a client, and returns whether the same request would get the
     same answer at that moment. It is None if the handler cannot know that.
     """
 
     path: str
     ns: str
+    host: str = ""
+    count_sent: Callable[[str, int], None] | None = None
     kind: str = "other"
     namespace: str = ""
+    repository: str = ""
     failure: str = ""
     begun: web.StreamResponse | None = None
     sent: SentBytes | None = None
     has_client_left: bool = False
     is_current: Callable[[str | None], bool] | None = None
+
+    def begin(self, response: web.StreamResponse) -> SentBytes:
+        """Note an answer that the handler is about to send; return the counter for its body."""
+        count = self.count_sent
+        note = None if count is None else partial(count, response.headers.get(ORIGIN, ""))
+        self.begun, self.sent = response, SentBytes(note)
+        return self.sent
 
 
 Handler = Callable[[web.BaseRequest, Notes], Awaitable[web.StreamResponse]]
@@ -53,8 +66,10 @@ class Middleware:
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        path, _, query = request.raw_path.partition("?")
-        notes = Notes(path, request.query.get("ns", "") if query else "")
+        # Not `request.host`: if there is no Host header, it looks up this machine's name by DNS.
+        path, query, host = split_target(request.raw_path, request.headers.get("Host", ""))
+        ns = request.query.get("ns", "") if query else ""
+        notes = Notes(path, ns, host, self._access_log.count_sent)
         began = time.monotonic()
         response: web.StreamResponse | None = None
         status = SERVER_ERROR
@@ -101,6 +116,8 @@ def _describe(
         origin="" if response is None else response.headers.get(ORIGIN, ""),
         sent=sent,
         failure=notes.failure,
+        repository=notes.repository,
+        is_counted=notes.sent is not None,
     )
 
 

@@ -20,6 +20,7 @@ REMEMBERED = 4096  # request lines; the members of a team request the same image
 _CONTENT = re.compile(r"(?P<name>.+)/(?P<endpoint>manifests|blobs|referrers)/(?P<reference>[^/]+)")
 _TAGS = re.compile(r"(?P<name>.+)/tags/list")
 _UPLOADS = re.compile(r"/blobs/uploads(?:/[^/]*)?$")
+_ABSOLUTE = re.compile(r"https?://(?P<authority>[^/?#]*)", re.IGNORECASE)
 _ENCODED_TRICKS = re.compile(r"%(?:2f|5c|00)", re.IGNORECASE)
 
 
@@ -69,7 +70,7 @@ class RequestReader:
         self._remembered = lru_cache(REMEMBERED)(self._read)
 
     def read(self, raw_path: str, namespace: str, host: str) -> PullRequest:
-        """Read a request: its path, the value of its parameter `ns`, and its Host header."""
+        """Read a request: its path, the value of its parameter `ns`, and the host it is for."""
         if len(raw_path) + len(namespace) + len(host) > MAX_PATH:
             return self._read(raw_path, namespace, host)  # too large to be remembered
         return self._remembered(raw_path, namespace, host)
@@ -93,6 +94,21 @@ class RequestReader:
             reference=reference,
             error=route.error or error,
         )
+
+
+def split_target(target: str, host: str) -> tuple[str, str, str]:
+    """Split the target of a request line: return its path, its query, and the host it is for.
+
+    `host` is the value of the Host header. It does not count if the target is a whole URL, which
+    names the host itself (RFC 9112 section 3.2.2). A user and password in that URL are left out.
+    """
+    absolute = None if target.startswith("/") else _ABSOLUTE.match(target)
+    if absolute is not None:
+        host = absolute["authority"].rpartition("@")[2]
+        target = target[absolute.end() :]
+        target = target if target.startswith("/") else f"/{target}"
+    path, _, query = target.partition("?")
+    return path, query, host
 
 
 def parse_path(raw_path: str) -> RequestPath | None:

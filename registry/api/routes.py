@@ -4,6 +4,7 @@ Requests are answered without aiohttp's `Application`, router and signals: `path
 paths, and each further layer would take time for every request (decision record 0012).
 """
 
+import structlog
 from aiohttp import web
 
 from registry.api import errors
@@ -24,6 +25,7 @@ class PullApi:
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
         self._reader = RequestReader(mirror.table)
+        self._log = structlog.get_logger("registry.api").bind()
 
     async def answer(self, request: web.BaseRequest, notes: Notes) -> web.StreamResponse:
         """Answer one request.
@@ -31,9 +33,9 @@ class PullApi:
         Raises:
             EntrepotError: the request cannot be answered; `api/errors.py` renders it.
         """
-        # Not `request.host`: if there is no Host header, it looks up this machine's name by DNS.
-        wanted = self._reader.read(notes.path, notes.ns, request.headers.get("Host", ""))
+        wanted = self._reader.read(notes.path, notes.ns, notes.host)
         notes.namespace = wanted.namespace
+        notes.repository = str(wanted.repository or "")
         if request.method not in ("GET", "HEAD") or wanted.endpoint is Endpoint.UPLOAD:
             return errors.render_read_only()
         if wanted.endpoint is not None:
@@ -42,6 +44,13 @@ class PullApi:
             raise wanted.error.copy()
         if wanted.endpoint is None:
             return errors.render_no_endpoint()
+        # Written only for `entrepot serve` on a terminal, which shows what is being sent.
+        self._log.debug(
+            "request began",
+            client=request.remote,
+            repository=notes.repository,
+            path=notes.path,
+        )
         return await self._dispatch(request, notes, wanted)
 
     async def _dispatch(

@@ -7,7 +7,8 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import AsyncGenerator, Iterator
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
@@ -16,7 +17,11 @@ from aiohttp import web
 from registry.tasks import in_thread
 
 _READ = 256 * 1024  # bytes per read where sendfile cannot be used
-LOST = {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENOTCONN}
+_LEAST, _MOST = 4 * 1024 * 1024, 32 * 1024 * 1024  # bytes of one call of `loop.sendfile`
+# What the kernel says when there is no way to the client any more, besides `ConnectionError`.
+LOST = frozenset(
+    {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENOTCONN}
+)
 
 # A part of a body: its bytes, or the place of its bytes as (descriptor of an open file, start,
 # stop).
@@ -25,9 +30,19 @@ Piece = bytes | tuple[int, int, int]
 
 @dataclass(slots=True)
 class SentBytes:
-    """How many bytes of a body were sent until now, also if the client leaves early."""
+    """How many bytes of a body were sent until now, also if the client leaves early.
 
+    `note` is called with each number of bytes as they are sent, for the metrics.
+    """
+
+    note: Callable[[int], None] | None = None
     count: int = 0
+
+    def add(self, count: int) -> None:
+        """Add bytes that were sent just now."""
+        self.count += count
+        if self.note is not None:
+            self.note(count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +115,7 @@ async def _send_piece(
 ) -> None:
     if isinstance(piece, bytes):
         await response.write(piece)
-        sent.count += len(piece)
+        sent.add(len(piece))
         return
     if transport.is_closing():
         raise ConnectionResetError("the client has left")
@@ -115,30 +130,42 @@ async def _send_piece(
 async def _send_by_kernel(
     transport: asyncio.Transport, descriptor: int, start: int, stop: int, sent: SentBytes
 ) -> None:
-    socket_ = transport.get_extra_info("socket")
     with _translate_errors(transport):
         if not transport.get_write_buffer_size():
             # Bytes that fit into the socket's buffer are sent at once: for a small range, the loop
             # takes longer to wait for the socket than the kernel takes to send.
+            socket_ = transport.get_extra_info("socket")
             with suppress(BlockingIOError):
                 count = os.sendfile(socket_.fileno(), descriptor, start, stop - start)
                 start += count
-                sent.count += count
-        if start == stop:
-            return
-        file = OpenFile(descriptor)
-        loop = asyncio.get_running_loop()
-        os.lseek(descriptor, start, os.SEEK_SET)
-        try:
-            await loop.sendfile(transport, file, start, stop - start, fallback=False)  # type: ignore[arg-type]
-        except asyncio.SendfileNotAvailableError:
-            # asyncio hides the kernel's error if nothing was sent. The kernel says it again.
-            os.sendfile(socket_.fileno(), descriptor, start, stop - start)
-            raise
-        finally:
-            # `loop.sendfile` moves the file's position by what was sent, also when it raises.
-            end = os.lseek(descriptor, 0, os.SEEK_CUR)
-            sent.count += end - start
+                sent.add(count)
+        began, begin = time.monotonic(), start
+        while start < stop:
+            # As much as may take a second, so that the metrics count while a slow client reads, and
+            # a fast client is not delayed.
+            speed = (start - begin) / max(time.monotonic() - began, 0.001)
+            end = min(stop, start + min(max(_LEAST, int(speed)), _MOST))
+            await _send_slice(transport, descriptor, start, end, sent)
+            start = end
+
+
+async def _send_slice(
+    transport: asyncio.Transport, descriptor: int, start: int, stop: int, sent: SentBytes
+) -> None:
+    file = OpenFile(descriptor)
+    loop = asyncio.get_running_loop()
+    os.lseek(descriptor, start, os.SEEK_SET)
+    try:
+        await loop.sendfile(transport, file, start, stop - start, fallback=False)  # type: ignore[arg-type]
+    except asyncio.SendfileNotAvailableError:
+        # asyncio hides the kernel's error if nothing was sent. The kernel says it again.
+        socket_ = transport.get_extra_info("socket")
+        os.sendfile(socket_.fileno(), descriptor, start, stop - start)
+        raise
+    finally:
+        # `loop.sendfile` moves the file's position by what was sent, also when it raises.
+        end = os.lseek(descriptor, 0, os.SEEK_CUR)
+        sent.add(end - start)
     if end != stop:
         raise EOFError("the file ended early")
 
@@ -168,4 +195,4 @@ async def _send_by_reading(
             raise EOFError("the file ended early")
         await response.write(content)
         start += len(content)
-        sent.count += len(content)
+        sent.add(len(content))

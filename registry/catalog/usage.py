@@ -41,12 +41,12 @@ class UsageTotals:
 
 
 _SUM_PINNED = f"{KEPT} SELECT COALESCE(SUM(size), 0) FROM blobs JOIN kept USING (digest)"  # noqa: S608
+_LIST_PINNED = f"{KEPT} SELECT digest, size FROM kept JOIN blobs USING (digest)"  # noqa: S608
 # A manifest is evicted after its layers: it is small, and downloading it again counts as a pull.
-_LIST_COLDEST = f"""
-    {KEPT} SELECT digest, size, used, SUM(size) OVER () FROM blobs
-        WHERE digest NOT IN (SELECT digest FROM kept)
-        ORDER BY used, digest IN (SELECT digest FROM manifests)
-"""  # noqa: S608
+# The rows come in the order of an index, so that only those are read that are needed.
+_LIST_BLOBS = """
+    SELECT digest, size, used FROM blobs ORDER BY used, digest IN (SELECT digest FROM manifests)
+"""
 
 
 class UsageCatalog:
@@ -133,7 +133,7 @@ class UsageCatalog:
     async def survey_evictable(self, wanted: float) -> tuple[list[StoredBlobRecord], int]:
         """Return the same as `list_coldest`, and how many bytes all blobs without a pin have.
 
-        It is one query, because it takes seconds to find what very many pins keep.
+        They are one question, because it takes seconds to find what very many pins keep.
         """
         return await self._database.survey(lambda rows: _survey(rows, wanted, ()))
 
@@ -253,17 +253,16 @@ class UsageCatalog:
 def _survey(
     rows: sqlite3.Connection, wanted: float, without: Collection[Digest]
 ) -> tuple[list[StoredBlobRecord], int]:
+    pinned: dict[str, int] = dict(rows.execute(_LIST_PINNED))
+    total = rows.execute("SELECT COALESCE(SUM(size), 0) FROM blobs").fetchone()[0]
     found: list[StoredBlobRecord] = []
-    evictable = 0
-    for name, size, used, total in rows.execute(_LIST_COLDEST):
-        evictable = total
+    for name, size, used in rows.execute(_LIST_BLOBS):
         if wanted <= 0:
             break
-        digest = Digest.parse(name)
-        if digest not in without:
-            found.append(StoredBlobRecord(digest, size, used))
+        if name not in pinned and name not in without:
+            found.append(StoredBlobRecord(Digest.parse(name), size, used))
             wanted -= size
-    return found, evictable
+    return found, total - sum(pinned.values())
 
 
 def _find(rows: sqlite3.Connection, table: str, digest: Digest) -> int:

@@ -10,7 +10,14 @@ from registry.cli.messages import fail, warn
 from registry.cli.printing import print_report
 from registry.cli.session import Config, DryRun, Json, Quiet, Session, operate
 from registry.cli.terminal import format_age, format_bytes, format_count, show_progress
-from registry.reports.cache import AuditResult, BackupResult, CacheUsage, Eviction
+from registry.reports.cache import (
+    AuditResult,
+    BackupResult,
+    CacheUsage,
+    Eviction,
+    RunningDownloads,
+    Savings,
+)
 from registry.settings.values import Refusal, parse_size
 
 _To = Annotated[
@@ -41,7 +48,7 @@ def build_cache_app() -> typer.Typer:
 
 
 def show_stats(config: Config = None, as_json: Json = False) -> None:
-    """Show how much space is used, what uses it, and when it was last audited.
+    """Show how much space is used and by what, and how much was not downloaded again.
 
     Example: entrepot cache stats --json
     """
@@ -59,16 +66,45 @@ def _draw_usage(usage: CacheUsage) -> Iterator[str]:
     yield f"used           {format_bytes(usage.used)} of {format_bytes(usage.limit)} ({share:.1f}%)"
     yield f"  blobs        {format_bytes(use.blobs)} in {format_count(use.count, 'blob')}"
     yield f"    pinned     {format_bytes(use.pinned)}"
-    yield f"  downloading  {format_bytes(use.downloading)}"
+    yield f"  downloading  {_format_downloads(usage.downloads)}"
+    if usage.downloads.interrupted:
+        interrupted = format_bytes(usage.downloads.interrupted)
+        yield f"  interrupted  {interrupted}; the next pull continues the download"
     yield f"  damaged      {format_bytes(use.damaged)} in quarantine/"
     reserve = format_bytes(usage.reserve)
     yield f"free           {format_bytes(usage.free)}, of which {reserve} always stay free"
     yield f"images         {usage.images}"
+    yield from _draw_savings(usage.savings)
     for name, audit in usage.audits.items():
         if audit.began:
             who = "in the background" if name == "background" else "by command"
             end = f"ended {format_age(audit.ended)}" if audit.ended else "not finished"
             yield f"audit          {who}: began {format_age(audit.began)}, {end}"
+
+
+def _format_downloads(downloads: RunningDownloads) -> str:
+    if not downloads.count:
+        return "nothing"
+    amount = f"{format_bytes(downloads.arrived)} of {format_bytes(downloads.expected)}"
+    return f"{amount} in {format_count(downloads.count, 'blob')}"
+
+
+def _draw_savings(savings: Savings | None) -> Iterator[str]:
+    if savings is None:
+        yield "hit ratio      not known: no server is running"
+        return
+    started = f"since the server started, {format_age(savings.since)}"
+    if not savings.requests:
+        yield f"hit ratio      no pulls {started}"
+        return
+    yield (
+        f"hit ratio      {savings.hit_ratio:.1%} of {format_count(savings.requests, 'answer')}"
+        f" {started}"
+    )
+    yield (
+        f"saved          {format_bytes(savings.saved)} of {format_bytes(savings.sent)} that clients"
+        " got were not downloaded again"
+    )
 
 
 def evict(

@@ -1,43 +1,61 @@
 """`entrepot serve`: load the settings, and start the server."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from registry.cli.addresses import read_address
 from registry.cli.messages import fail
 from registry.cli.session import Config
 from registry.errors import SettingsError, StoreError
 from registry.settings.loading import find_config, load_settings
 from registry.settings.model import Settings
+from registry.settings.values import Address
 
+_Listen = Annotated[
+    Address | None,
+    typer.Option(
+        "--listen",
+        parser=read_address,
+        metavar="HOST:PORT",
+        help="Where clients connect, instead of server.listen.",
+    ),
+]
 _Offline = Annotated[
     bool, typer.Option("--offline", help="Ask no upstream: serve only what is stored here.")
 ]
 
 
-def serve(config: Config = None, offline: _Offline = False) -> None:
-    """Run the mirror until SIGTERM or Ctrl-C.
+def serve(config: Config = None, listen: _Listen = None, offline: _Offline = False) -> None:
+    """Run the mirror until SIGTERM or Ctrl-C. On a terminal, each pull is shown as one line.
 
-    Example: entrepot serve --config /etc/entrepot/entrepot.toml
+    Example: entrepot serve --config /etc/entrepot/entrepot.toml --listen 0.0.0.0:5000
     """
+    load = partial(_load, config, listen, offline=offline)
     try:
-        settings = _load(config, offline=offline)
+        settings = load()
         # Imported only now: the other commands start faster without a server's libraries.
-        from registry.logs import configure_logs  # noqa: PLC0415
+        from registry.cli.screen import open_screen  # noqa: PLC0415
+        from registry.cli.screen_lines import format_banner  # noqa: PLC0415
         from registry.server.master import serve_forever  # noqa: PLC0415
 
-        configure_logs()
         path = find_config(config, os.environ)
         source = str(path.absolute()) if path else "defaults"
-        started = serve_forever(settings, source, lambda: _load(config, offline=offline))
+        with open_screen(partial(format_banner, settings)) as is_on_terminal:
+            started = serve_forever(settings, source, load, is_on_terminal=is_on_terminal)
     except (SettingsError, StoreError) as error:
         fail(str(error), 2)
+    except KeyboardInterrupt:
+        fail("interrupted", 130)
     if not started:
         raise typer.Exit(1)
 
 
-def _load(config: Path | None, *, offline: bool) -> Settings:
-    settings = load_settings(config, os.environ)
+def _load(config: Path | None, listen: Address | None, *, offline: bool) -> Settings:
+    # As a variable, which counts more than the file, so that it is checked like all settings.
+    given = {} if listen is None else {"ENTREPOT_SERVER__LISTEN": str(listen)}
+    settings = load_settings(config, {**os.environ, **given})
     return settings.model_copy(update={"offline": True}) if offline else settings

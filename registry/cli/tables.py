@@ -59,7 +59,7 @@ def lay_out(table: Table, width: int) -> tuple[list[str], list[str]]:
     """
     rows = [
         tuple(
-            cell if column == table.names else _shorten(cell)
+            cell if column == table.names else shorten_digests(cell)
             for column, cell in zip(table.columns, row, strict=True)
         )
         for row in table.rows
@@ -76,7 +76,7 @@ def _lay_out_wide(table: Table) -> tuple[list[str], list[str]]:
     return head, [line for row in rows for line in _join(table, row, widths)]
 
 
-def _shorten(text: str) -> str:
+def shorten_digests(text: str) -> str:
     """Shorten each digest in a text to 12 digits; add `…` if there is other text around it."""
     return _DIGEST.sub(r"\1" if _DIGEST.fullmatch(text) else r"\1…", text)
 

@@ -1,5 +1,6 @@
 """How full the store is, and what uses the space."""
 
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,25 @@ from registry.catalog.image_graph import ImageGraphCatalog
 from registry.catalog.usage import UsageCatalog, UsageTotals
 from registry.content.audit import BACKGROUND, COMMAND
 from registry.content.space import measure_free
+from registry.metrics import ServedTotals, read_served
 from registry.oci.digest import Digest
 from registry.settings.model import StorageSettings
+from registry.store.ingests import Ingests
+from registry.store.run_folder import list_running
+
+
+@dataclass(frozen=True, slots=True)
+class RunningDownload:
+    """A blob that is being downloaded or imported: how many of its bytes are here.
+
+    `expected` is the size of the whole blob, or None if it is not known. `repository` is empty for
+    an import, and until the first bytes are here.
+    """
+
+    digest: Digest
+    repository: str
+    arrived: int
+    expected: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +37,9 @@ class UsageReport:
 
     `used` are the bytes that count against `limit`. The file system has `free` bytes, of which
     `reserve` stay free. `images` is the number of names. `audits` has the last pass of the auditors
-    `command` and `background`.
+    `command` and `background`. `running` are the downloads and imports that are running now, and
+    `interrupted` the bytes of those that are not. `served` is None if no server is running; the
+    first of the servers that are running has started at `since` (epoch seconds, else 0).
     """
 
     use: UsageTotals
@@ -29,6 +49,10 @@ class UsageReport:
     free: int
     images: int
     audits: dict[str, Pass]
+    running: list[RunningDownload]
+    interrupted: int
+    served: ServedTotals | None
+    since: float
 
 
 class UsageMeter:
@@ -39,13 +63,19 @@ class UsageMeter:
         usage: UsageCatalog,
         images: ImageGraphCatalog,
         audits: AuditCatalog,
+        *,
+        ingests: Ingests,
         folder: Path,
+        metrics: Path,
         storage: StorageSettings,
     ) -> None:
+        """`folder` is the data folder; `metrics` has a folder for each running server."""
         self._usage = usage
         self._images = images
         self._audits = audits
+        self._ingests = ingests
         self._folder = folder
+        self._metrics = metrics
         self._storage = storage
 
     async def take(self) -> UsageReport:
@@ -54,6 +84,9 @@ class UsageMeter:
         Raises:
             StoreError: the catalog refused.
         """
+        running = list_downloads(self._ingests)
+        interrupted = {*self._ingests.list_digests()} - {each.digest for each in running}
+        servers = list_running(self._metrics)
         return UsageReport(
             use=await self._usage.break_down(),
             used=self._usage.used(),
@@ -65,6 +98,10 @@ class UsageMeter:
                 "command": self._audits.find(COMMAND),
                 "background": self._audits.find(BACKGROUND),
             },
+            running=running,
+            interrupted=sum(map(self._ingests.measure, interrupted)),
+            served=read_served(servers) if servers else None,
+            since=min(map(_find_start, servers), default=0.0),
         )
 
     async def measure_space(self, without: Collection[Digest]) -> int:
@@ -79,3 +116,21 @@ class UsageMeter:
         evictable_bytes = sum(each.size for each in evictable)
         free = measure_free(self._folder) - self._storage.reserve
         return max(0, min(self._storage.limit - self._usage.used(), free) + evictable_bytes)
+
+
+def list_downloads(ingests: Ingests) -> list[RunningDownload]:
+    """Return the blobs that any process is writing now."""
+    running = []
+    for digest in ingests.list_running():
+        info = ingests.read_info(digest)
+        repository, size = ("", None) if info is None else (info.repository, info.size)
+        running.append(RunningDownload(digest, repository, ingests.measure(digest), size))
+    return running
+
+
+def _find_start(server: Path) -> float:
+    """Return when a server made the folder of its metrics; now if it has just ended."""
+    try:
+        return (server / "lock").stat().st_mtime
+    except FileNotFoundError:
+        return time.time()

@@ -11,13 +11,14 @@ from pathlib import PurePath
 from types import MappingProxyType
 
 from registry.errors import ListInvalid
-from registry.image_lists.compose import read_compose
+from registry.image_lists.compose import is_version_1, read_compose
 from registry.image_lists.dockerfile import read_dockerfile
 from registry.image_lists.kubernetes import read_kubernetes
 from registry.image_lists.location import Location
 from registry.image_lists.plain import read_list
 from registry.image_lists.results import Findings
-from registry.image_lists.yaml_tree import read_top_keys
+from registry.image_lists.unread_files import find_unread_kind
+from registry.image_lists.yaml_tree import NOTHING, read_documents, read_top_keys
 
 MAX_SIZE = 32 * 2**20  # bytes of one source
 STDIN = "-"
@@ -33,14 +34,20 @@ _ENCODINGS: Mapping[bytes, str] = MappingProxyType(
 )
 _BUILD_NAME = re.compile(r"(?:dockerfile|containerfile).*|.*\.(?:dockerfile|containerfile)")
 _COMPOSE_NAME = re.compile(r"(?:docker-)?compose.*\.ya?ml")
-_YAML_NAME = re.compile(r".*\.(?:ya?ml|json)")
+_YAML_NAME = re.compile(r".*\.(?:ya?ml|jsonc?)")
+_COMMENTED_JSON_NAME = re.compile(r"\.?devcontainer\.json|.*\.jsonc")
+_JSON_COMMENT = re.compile(r'("(?:\\.|[^"\\])*+")|//[^\r\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z)')
+_BLANKED = re.compile(r"[^\r\n]")
 _FIRST_INSTRUCTION = re.compile(r"\ufeff?(?:\s+|#[^\r\n]*)*+(?:FROM|ARG)[ \t]", re.IGNORECASE)
 # For templates whose lines before the keys are not valid YAML.
 _KEY_LINE = re.compile(r"^(?:apiVersion|kind):", re.MULTILINE)
 
 
 class Kind(StrEnum):
-    """The kind of a source; any YAML that is not a compose file counts as Kubernetes."""
+    """The kind of a source; any YAML that is not a compose file counts as Kubernetes.
+
+    So the readers of Kubernetes YAML also get the lists of other programs (`mirror_lists.py`).
+    """
 
     LIST = "list"
     COMPOSE = "compose"
@@ -49,8 +56,13 @@ class Kind(StrEnum):
 
 
 def detect(name: str, text: str) -> Kind:
-    """Return the kind of a file by its name, or by its text if the name is not enough."""
+    """Return the kind of a file by its name, or by its text if the name is not enough.
+
+    Raises:
+        ListInvalid: it is a file of a kind that is not read; the message says which.
+    """
     base = PurePath(name).name.lower()
+    _refuse_unread(name, text)
     if _COMPOSE_NAME.fullmatch(base):
         return Kind.COMPOSE
     if _YAML_NAME.fullmatch(base):
@@ -88,6 +100,8 @@ def find_images(
         case Kind.COMPOSE:
             return read_compose(text, source, variables)
         case Kind.KUBERNETES:
+            if _COMMENTED_JSON_NAME.fullmatch(PurePath(name).name.lower()):
+                text = _remove_comments(text)
             return read_kubernetes(text, source)
         case Kind.DOCKERFILE:
             return read_dockerfile(text, source, arguments)
@@ -106,7 +120,19 @@ def decode(data: bytes, source: str) -> str:
     try:
         return data.decode(next(encodings, "utf-8"))
     except UnicodeDecodeError:
+        _refuse_unread(source, "")
         raise location.refuse("not a text in UTF-8", "save it as UTF-8") from None
+
+
+def _refuse_unread(name: str, text: str) -> None:
+    if unread := find_unread_kind(PurePath(name).name.lower(), text):
+        location = Location("stdin" if name == STDIN else name, 0)
+        raise location.refuse(f"it is {unread.what}, which is not read", unread.cure)
+
+
+def _remove_comments(text: str) -> str:
+    """Replace the comments of JSON with comments by spaces, so that lines stay what they are."""
+    return _JSON_COMMENT.sub(lambda found: found[1] or _BLANKED.sub(" ", found[0]), text)
 
 
 def _find_yaml(text: str) -> Kind | None:
@@ -119,6 +145,8 @@ def _find_yaml(text: str) -> Kind | None:
             if key == "services" and is_mapping:
                 return Kind.COMPOSE
             found = Kind.KUBERNETES
+        if found and is_version_1(next(read_documents(text, ""), NOTHING)):
+            return Kind.COMPOSE
     except ListInvalid:
         return Kind.KUBERNETES if found or _KEY_LINE.search(text) else None
     return found

@@ -11,32 +11,50 @@ from registry.image_lists.dockerfile_syntax import (
     read_instructions,
     unquote,
 )
-from registry.image_lists.interpolation import Dialect, Expansion, expand
+from registry.image_lists.dockerfile_words import UNKNOWN, Word, replace_variables
 from registry.image_lists.location import RENDER_FIRST, Location, split_lines
-from registry.image_lists.results import Findings, ListedImage, read_image
+from registry.image_lists.results import (
+    Certainty,
+    Findings,
+    ListedImage,
+    Note,
+    make_note,
+    read_image,
+)
 
 _NO_IMAGE = "scratch"
 _COPYING = frozenset({"ADD", "COPY"})
 _MAX_STAGES = 1000
-_UNKNOWN = "\0"
-# The builder sets these from its own platform and the target platform; the mirror knows neither.
-_AUTOMATIC: Mapping[str, str] = MappingProxyType(
+_ESCAPES = "\\`"
+# BuildKit gives these a value in every build, from the platforms and the target of the build. The
+# values of some of them may be empty.
+_AUTOMATIC: Mapping[str, bool] = MappingProxyType(
     {
-        f"{side}{part}": _UNKNOWN
+        f"{side}{part}": part in ("PLATFORM", "OS", "ARCH")
         for side in ("BUILD", "TARGET")
-        for part in ("PLATFORM", "OS", "ARCH", "VARIANT")
+        for part in ("PLATFORM", "OS", "OSVERSION", "ARCH", "VARIANT")
+    }
+    | {"TARGETSTAGE": True}
+)
+# If a file has a stage with such a name, then a name that consists only of the platform means one.
+_PLATFORM_WORDS = frozenset(
+    {
+        *("386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x"),
+        *("linux", "windows", "v6", "v7", "v8"),
     }
 )
+_GIVE_VALUES = "give its values with --build-arg, or write the images into a list"
 
 
 def read_dockerfile(text: str, source: str, arguments: Mapping[str, str]) -> Findings:
     """Read the images of FROM, COPY --from, RUN --mount=from and `# syntax`; stages are left out.
 
     `arguments` are the values of `docker build --build-arg`, which replace the defaults of ARG. An
-    image after ONBUILD is a guess, because only builds from the resulting image pull it.
+    image after ONBUILD is a guess, because only builds from the resulting image pull it. An image
+    that depends on the platform, or on a value that is not given, is noted, and the rest is read.
 
     Raises:
-        ListInvalid: there is no FROM, or a text is not an image, for example after an empty ARG.
+        ListInvalid: there is no FROM, or a text is not an image.
     """
     return Findings.sort(_DockerfileReader(source, arguments).read(split_lines(text, source)))
 
@@ -45,16 +63,23 @@ class _DockerfileReader:
     def __init__(self, source: str, arguments: Mapping[str, str]) -> None:
         self._source = source
         self._arguments = arguments
-        self._values = dict(_AUTOMATIC)
+        self._values = {
+            name: Word(UNKNOWN, (f"{name} is known only in a build",), is_filled=is_filled)
+            for name, is_filled in _AUTOMATIC.items()
+        }
+        given = _AUTOMATIC.keys() & arguments.keys()
+        self._values |= {name: Word(arguments[name]) for name in given}
         self._stages: set[str] = set()
         self._has_stages = False  # also true of stages without a name
+        self._escape = _ESCAPES[0]
 
-    def read(self, lines: list[str]) -> Iterator[ListedImage]:
+    def read(self, lines: list[str]) -> Iterator[ListedImage | Note]:
         directives = read_directives(lines)
-        escape = directives["escape"].value if "escape" in directives else "\\"
+        if "escape" in directives and directives["escape"].value in _ESCAPES:
+            self._escape = directives["escape"].value
         if syntax := directives.get("syntax"):
             yield read_image(syntax.value.split()[0], Location(self._source, syntax.line), "syntax")
-        every = tuple(read_instructions(lines, self._source, "`" if escape == "`" else "\\"))
+        every = tuple(read_instructions(lines, self._source, self._escape))
         # A stage may copy from a later stage, but FROM names only earlier ones.
         known = frozenset({_NO_IMAGE, *map(_find_stage, every)} - {""})
         for each in every:
@@ -70,7 +95,7 @@ class _DockerfileReader:
                 "there is no FROM", "give a Dockerfile, or say what the file is with --kind"
             )
 
-    def _read_from(self, instruction: Instruction) -> Iterator[ListedImage]:
+    def _read_from(self, instruction: Instruction) -> Iterator[ListedImage | Note]:
         location, words = self._location(instruction), instruction.words
         if any("{{" in word for word in words):
             raise location.refuse("FROM is a template", RENDER_FIRST)
@@ -78,56 +103,54 @@ class _DockerfileReader:
             raise location.refuse("FROM is not followed by one image", "write FROM image [AS name]")
         if len(self._stages) == _MAX_STAGES:
             raise location.refuse(f"more than {_MAX_STAGES} stages", "give it in parts")
-        found = self._expand(unquote(words[0]), location)
-        if not self._is_stage(found.text):
+        found = self._replace(words[0])
+        if not self._is_stage(found):
             yield self._read_base(words[0], found, location)
         self._has_stages = True
         if name := _find_stage(instruction):
             self._stages.add(name)
 
-    def _is_stage(self, image: str) -> bool:
-        name = image.lower()
-        if _UNKNOWN not in name:
+    def _is_stage(self, image: Word) -> bool:
+        name = image.text.lower()
+        if not image.reasons:
             return name == _NO_IMAGE or name in self._stages
-        pattern = name.replace(_UNKNOWN, "*")
+        if not name.strip(UNKNOWN):
+            return not _PLATFORM_WORDS.isdisjoint(self._stages)
+        pattern = name.replace(UNKNOWN, "*")
         return any(fnmatchcase(each, pattern) for each in self._stages)
 
-    def _read_base(self, written: str, found: Expansion, location: Location) -> ListedImage:
-        if _UNKNOWN in found.text:
-            raise location.refuse(
-                f"{written[:300]} depends on the platform",
-                "write the image of each platform into a list instead",
-            )
+    def _read_base(self, written: str, found: Word, location: Location) -> ListedImage | Note:
+        if found.reasons:
+            why = f"it is not known which image {written[:300]} is: {'; '.join(found.reasons)}"
+            return make_note(location, "FROM", f"{why}; {_GIVE_VALUES}")
         try:
             return read_image(found.text, location, "FROM")
         except ListInvalid:
             if not found.unset:
                 raise
-            names = ", ".join(dict.fromkeys(found.unset))[:300]
+            names = ", ".join(found.unset)[:300]
             cure = f"write a default (ARG {found.unset[0]}=...) or give it as a build argument"
-            raise location.refuse(f"{written[:300]} needs a value for {names}", cure) from None
+            return make_note(location, "FROM", f"{written[:300]} needs a value for {names}; {cure}")
 
     def _read_arg(self, instruction: Instruction) -> None:
         for word in instruction.words:
             name, has_default, default = word.partition("=")
             if name in self._arguments:
-                self._values[name] = self._arguments[name]
-            elif has_default and default.startswith("'"):
-                self._values[name] = unquote(default)
+                self._values[name] = Word(self._arguments[name])
             elif has_default:
-                self._values[name] = self._expand(
-                    unquote(default), self._location(instruction)
-                ).text
+                self._values[name] = self._replace(default)
 
-    def _read_reference(self, name: str, instruction: Instruction, user: str) -> ListedImage:
+    def _read_reference(self, name: str, instruction: Instruction, user: str) -> ListedImage | Note:
         location = self._location(instruction)
         if "$" in name:
             cure = "name a stage for it (FROM ... AS name) and copy from that"
-            raise location.refuse(f"Docker replaces no variable in {user} {name[:300]}", cure)
-        return read_image(name, location, user, is_guess=instruction.is_trigger)
+            why = f"Docker replaces no variable in {user} {name[:300]}; {cure}"
+            return make_note(location, user, why)
+        certainty = Certainty.LIKELY if instruction.is_trigger else Certainty.NAMED
+        return read_image(name, location, user, certainty)
 
-    def _expand(self, text: str, location: Location) -> Expansion:
-        return expand(text, self._values, location, Dialect.DOCKERFILE)
+    def _replace(self, text: str) -> Word:
+        return replace_variables(text, self._values, self._escape)
 
     def _location(self, instruction: Instruction) -> Location:
         return Location(self._source, instruction.line)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from registry.errors import ListInvalid
-from registry.image_lists.interpolation import Dialect, expand
+from registry.image_lists.interpolation import expand
 from registry.image_lists.location import Location, split_lines
 
 _BLANK = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
@@ -63,7 +63,7 @@ def _read_value(found: re.Match[str], known: Mapping[str, str], location: Locati
     else:
         raw = _ESCAPE.sub(lambda escape: _ESCAPED.get(escape[1], escape[1]), raw)
     try:
-        expansion = expand(raw, known, location, Dialect.COMPOSE)
+        expansion = expand(raw, known, location)
     except ListInvalid:
         return None
     return None if expansion.unset else expansion.text

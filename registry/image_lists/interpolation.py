@@ -1,9 +1,8 @@
-"""Variables inside a text: `$A`, `${A}`, and defaults for variables without a value."""
+"""Variables in compose and .env files: `$A`, `${A}`, and defaults for variables without a value."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 
 from registry.errors import ListInvalid
 from registry.image_lists.location import Location
@@ -14,13 +13,7 @@ _MAX_DEPTH = 10
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _OPERATOR = re.compile(r":?[-+?]")
 _BRACE = re.compile(r"\$\{|\}")
-
-
-class Dialect(Enum):
-    """How a dollar sign is escaped; the dialects are the same otherwise."""
-
-    COMPOSE = re.compile(rf"\$(?:(?P<literal>\$)|(?P<name>{_NAME})|\{{(?P<braced>{_NAME}))")
-    DOCKERFILE = re.compile(rf"\\(?P<literal>.)|\$(?:(?P<name>{_NAME})|\{{(?P<braced>{_NAME}))")
+_VARIABLE = re.compile(rf"\$(?:(?P<literal>\$)|(?P<name>{_NAME})|\{{(?P<braced>{_NAME}))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +24,11 @@ class Expansion:
     unset: tuple[str, ...] = ()
 
 
-def expand(
-    text: str, variables: Mapping[str, str], location: Location, dialect: Dialect
-) -> Expansion:
+def expand(text: str, variables: Mapping[str, str], location: Location) -> Expansion:
     """Replace `$A`, `${A}`, `${A:-word}`, `${A-word}`, and the same with `:+`, `+`, `:?`, `?`.
 
-    The word of a default may contain variables; values of variables are not expanded again.
+    `$$` is a dollar sign. The word of a default may contain variables; values of variables are not
+    expanded again.
 
     Raises:
         ListInvalid: a brace is not closed, the operator is unknown, defaults are nested too deep, a
@@ -44,16 +36,15 @@ def expand(
     """
     if len(text) > MAX_LENGTH:
         raise _refuse_length(location)
-    if "$" not in text and "\\" not in text:
+    if "$" not in text:
         return Expansion(text)
-    return _Expander(variables, location, dialect).expand(text, _MAX_DEPTH)
+    return _Expander(variables, location).expand(text, _MAX_DEPTH)
 
 
 @dataclass(frozen=True, slots=True)
 class _Expander:
     variables: Mapping[str, str]
     location: Location
-    dialect: Dialect
 
     def expand(self, text: str, depth: int) -> Expansion:
         if not depth:
@@ -63,7 +54,7 @@ class _Expander:
         parts: list[str] = []
         unset: list[str] = []
         start = length = 0
-        while found := self.dialect.value.search(text, start):
+        while found := _VARIABLE.search(text, start):
             parts.append(text[start : found.start()])
             if name := found["braced"]:
                 end = self._find_end(text, found.end())

@@ -2,16 +2,30 @@
 
 In the object kinds of Kubernetes itself, it is known which fields contain pods. In other documents
 (custom resources, pipelines of a CI), a field named `image` often contains an image: such an image
-is a guess.
+is a likely guess. All other texts that look like images are guesses too, and less likely.
 """
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from registry.errors import InvalidInput
-from registry.image_lists.interpolation import MAX_LENGTH
+from registry.image_lists.image_texts import MAX_LENGTH, is_plausible
 from registry.image_lists.location import Location
-from registry.image_lists.results import Findings, ListedImage, Note, check_image, read_image
+from registry.image_lists.mirror_lists import find_list_reader
+from registry.image_lists.rendered import find_render_command
+from registry.image_lists.results import (
+    Certainty,
+    Findings,
+    ListedImage,
+    Note,
+    make_note,
+    read_image,
+)
+from registry.image_lists.yaml_guesses import (
+    SKIPPED_FIELDS,
+    find_defaults,
+    find_guesses,
+    join_parts,
+)
 from registry.image_lists.yaml_tree import Field, Node, read_documents
 
 _GROUPS = frozenset({"", "apps", "batch", "extensions"})
@@ -39,27 +53,18 @@ _CONTAINERS: Mapping[str, str] = MappingProxyType(
     }
 )
 # Objects that contain data or a schema, and no pods.
-_KINDS_WITHOUT_IMAGES = frozenset({"ConfigMap", "Secret", "CustomResourceDefinition"})
-_RENDERED_KINDS: Mapping[str, str] = MappingProxyType(
-    {
-        "Kustomization": "kustomize build ... | entrepot ...",
-        "HelmRelease": "helm template ... | entrepot ...",
-        "HelmChart": "helm template ... | entrepot ...",
-    }
-)
-_SKIPPED_FIELDS = frozenset({"annotations", "labels", "status"})
+_SECRET, _SCHEMA = "Secret", "CustomResourceDefinition"
+_KINDS_WITHOUT_IMAGES = frozenset({"ConfigMap", _SECRET, _SCHEMA})
+_UNSCANNED_FIELDS = SKIPPED_FIELDS | {"annotations"}
+_PARTS = frozenset({"registry", "repository"})  # of images in the values of charts
 # Istio writes this where its webhook will insert an image.
 _INJECTED = "auto"
-_OTHER_VALUES = frozenset({"auto", "default", "false", "no", "none", "off", "on", "true", "yes"})
-# Endings of values of a field `image` that are pictures or images of disks.
-_FILE_SUFFIXES = (
-    *(".avif", ".gif", ".ico", ".jpeg", ".jpg", ".png", ".svg", ".webp"),
-    *(".bin", ".img", ".iso", ".qcow2", ".raw", ".vhd", ".vmdk"),
-)
 
 
 def read_kubernetes(text: str, source: str) -> Findings:
     """Read all documents: the containers and image volumes of pods, and guesses elsewhere.
+
+    The lists of other programs that mirror images (`mirror_lists.py`) are read too.
 
     Raises:
         ListInvalid: the text is not YAML, is a template, or a pod's image is not an image.
@@ -76,6 +81,7 @@ def read_kubernetes(text: str, source: str) -> Findings:
 class _KubernetesReader:
     def __init__(self, source: str) -> None:
         self._source = source
+        self._seen: set[tuple[int, str]] = set()  # images that are no guesses, or likely ones
 
     def read(self, node: Node, api: str, kind: str) -> Iterator[ListedImage | Note]:
         """Read an object; if it has no `apiVersion` or `kind`, those of its list are used."""
@@ -84,17 +90,43 @@ class _KubernetesReader:
         metadata = node.find("metadata")
         name = metadata.find("name").text or metadata.find("generateName").text
         label = "/".join(filter(None, (kind or "document", name)))[: 2 * _MAX_NAME]
-        path = _POD_PATHS.get(kind) if api.rpartition("/")[0] in _GROUPS else None
+        read_list = find_list_reader(node, api, kind)
         if kind.endswith("List") and "items" in node.fields:
             for item in node.find("items").items:
                 yield from self.read(item, api, kind.removesuffix("List"))
-        elif path is not None:
+        elif read_list:
+            yield from read_list(node, self._source, label)
+        else:
+            found = [
+                *self._read_object(node, api, kind, label),
+                *self._guess_more(node, kind, label),
+            ]
+            yield from found
+            if not (found or api) and node.fields and "kind" not in node.fields:
+                why = "its kind is not known, and nothing in it looks like an image"
+                yield make_note(Location(self._source, node.line), label, why)
+
+    def _read_object(
+        self, node: Node, api: str, kind: str, label: str
+    ) -> Iterator[ListedImage | Note]:
+        path = _POD_PATHS.get(kind) if api.rpartition("/")[0] in _GROUPS else None
+        if path is not None:
             yield from self._read_pod(node.find(*path), label)
         elif kind not in _KINDS_WITHOUT_IMAGES:
-            if kind in _RENDERED_KINDS:
-                why = f"it needs other files; render it first: {_RENDERED_KINDS[kind]}"
-                yield Note(Location(self._source, node.line).place(label), why)
+            if command := find_render_command(node, api, kind, self._source):
+                why = f"it needs other files; render it first: {command} | entrepot ..."
+                yield make_note(Location(self._source, node.line), label, why)
             yield from self._scan(node, label, ())
+
+    def _guess_more(self, node: Node, kind: str, label: str) -> Iterator[ListedImage]:
+        is_secret = kind == _SECRET
+        found = find_defaults(node) if kind == _SCHEMA else find_guesses(node, is_secret=is_secret)
+        for each in found:
+            if (each.line, each.image) not in self._seen:
+                self._seen.add((each.line, each.image))
+                user = f"{label} field {each.path[-_MAX_NAME:]}".removesuffix(" field ")
+                location = Location(self._source, each.line)
+                yield read_image(each.image, location, user, Certainty.POSSIBLE)
 
     def _read_pod(self, pod: Node, label: str) -> Iterator[ListedImage | Note]:
         for group, word in _CONTAINERS.items():
@@ -113,44 +145,46 @@ class _KubernetesReader:
                 yield self._read_image(reference, f"{label} volume {_name(volume)}")
 
     def _read_image(self, field: Field, user: str) -> ListedImage:
-        return read_image(field.node.text or "", Location(self._source, field.line), user)
+        text = field.node.text or ""
+        self._seen.add((field.line, text.strip()))
+        return read_image(text, Location(self._source, field.line), user)
 
     def _scan(self, node: Node, label: str, path: tuple[str, ...]) -> Iterator[ListedImage | Note]:
         for name, field in node.fields.items():
-            if name in _SKIPPED_FIELDS:
+            if name in _UNSCANNED_FIELDS:
                 continue
             below = (*path, f".{name}" if path else name)
             if name == "image":
-                yield from self._guess(field, f"{label} field {''.join(below)[-_MAX_NAME:]}")
+                user = f"{label} field {''.join(below)[-_MAX_NAME:]}"
+                yield from self._guess(field, join_parts(node)[0], user)
             yield from self._scan(field.node, label, below)
         for number, item in enumerate(node.items):
             yield from self._scan(item, label, (*path, f"[{number}]"))
 
-    def _guess(self, field: Field, user: str) -> Iterator[ListedImage | Note]:
-        location = Location(self._source, field.line)
-        value = field.node.find("reference") if field.node.fields else field.node
-        text = value.text or ""
+    def _guess(self, field: Field, joined: str, user: str) -> Iterator[ListedImage | Note]:
+        """Read a field `image`; `joined` is the image with the tag that is written beside it."""
+        location, value = Location(self._source, field.line), _find_inner(field)
+        text = (value.node.text or "").strip()
         if len(text) > MAX_LENGTH:
             return
-        if _is_plausible(text):
-            yield read_image(text, location, user, is_guess=True)
+        if joined.startswith(f"{text}:") and text:
+            text = joined
+        if is_plausible(text):
+            self._seen |= {(field.line, text), (value.line, text)}
+            yield read_image(text, location, user, Certainty.LIKELY)
         elif "{{" in text or "$" in text:
-            yield Note(location.place(user), f"{text[:300]!r} is replaced by another program")
-        elif field.node.find("repository").text:
+            yield make_note(location, user, f"{text[:300]!r} is replaced by another program")
+        elif _PARTS & field.node.fields.keys() and not join_parts(field.node)[0]:
             why = "the image is written in parts (repository, tag); write it into a list"
-            yield Note(location.place(user), why)
+            yield make_note(location, user, why)
+
+
+def _find_inner(image: Field) -> Field:
+    """Return the field with the name of an image: of an image volume, or of a job of GitLab."""
+    inner = image.node.fields
+    name = None if _PARTS & inner.keys() else inner.get("name")
+    return inner.get("reference") or name or image
 
 
 def _name(node: Node) -> str:
     return (node.find("name").text or "without a name")[:_MAX_NAME]
-
-
-def _is_plausible(text: str) -> bool:
-    bare = text.strip()
-    if bare.lower() in _OTHER_VALUES or bare.isdecimal() or bare.endswith(_FILE_SUFFIXES):
-        return False
-    try:
-        check_image(bare)
-    except InvalidInput:
-        return False
-    return True

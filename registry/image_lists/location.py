@@ -25,11 +25,11 @@ class Location:
 
     def refuse(self, why: str, cure: str) -> ListInvalid:
         """Return an error about this location; `why` is the reason, `cure` says what to do."""
-        return ListInvalid(self.source, self.line, _format(why), _format(cure))
+        return ListInvalid(self.source, self.line, make_printable(why), make_printable(cure))
 
     def place(self, user: str) -> str:
         """Return the location with the `user` of an image, such as `a.yaml:14 service web`."""
-        return f"{self} {_format(user)}".rstrip()
+        return f"{self} {make_printable(user)}".rstrip()
 
 
 def split_lines(text: str, source: str) -> list[str]:
@@ -45,6 +45,6 @@ def split_lines(text: str, source: str) -> list[str]:
     return lines
 
 
-def _format(text: str) -> str:
-    # Names in a file may contain characters that move the cursor of a terminal or end a line.
+def make_printable(text: str) -> str:
+    """Replace characters that would move the cursor of a terminal, or end a line."""
     return "".join(each if each.isprintable() else "\ufffd" for each in text)

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Self
 
 from registry.errors import InvalidInput, ListInvalid, TagInvalid
-from registry.image_lists.location import RENDER_FIRST, Location
+from registry.image_lists.location import RENDER_FIRST, Location, make_printable
 from registry.oci.digest import Digest
 from registry.oci.image_patterns import parse_image
 from registry.oci.names import Reference, Repository
@@ -14,19 +15,31 @@ DOCKER_HUB = "docker.io"
 _WRITE = "write it as registry/name:tag or registry/name@sha256:<64 hexadecimal digits>"
 
 
+class Certainty(IntEnum):
+    """How certain it is that a text is an image; the first is the most certain."""
+
+    NAMED = 0  # the program that reads the file pulls it
+    LIKELY = 1  # in a field for images, or not needed by each use of the file
+    POSSIBLE = 2  # it looks like an image, and may be anything; taken only if somebody asks for it
+
+
 @dataclass(frozen=True, slots=True)
 class ListedImage:
     """An image as it is written at one place, such as `a.yaml:14 Deployment/web container app`.
 
-    `is_guess` says whether the text only looks like an image, and may be something else to the
-    program that reads the file. `origin` is the place without the folder of the file, for bundles;
-    it is empty if no file names the image.
+    `origin` is the place without the folder of the file, for bundles; it is empty if no file names
+    the image.
     """
 
     image: str
     place: str
-    is_guess: bool = False
+    certainty: Certainty = Certainty.NAMED
     origin: str = field(default="", compare=False)  # depends on the place
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether the text may be something else to the program that reads the file."""
+        return self.certainty > Certainty.NAMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +74,20 @@ class Findings:
 class Entry:
     """One image with all its places.
 
-    `image` is the text at the first place. `is_guess` says whether it is a guess at each place.
+    `image` is the text at the first place; `certainty` is that of the most certain place.
     """
 
     image: str
     repository: Repository
     reference: Reference
     places: tuple[str, ...]
-    is_guess: bool
+    certainty: Certainty
     origins: tuple[str, ...] = ()
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether it may be no image, at each of its places."""
+        return self.certainty > Certainty.NAMED
 
 
 def check_image(image: str) -> None:
@@ -91,7 +109,7 @@ def check_image(image: str) -> None:
 
 
 def read_image(
-    image: str, location: Location, user: str = "", *, is_guess: bool = False
+    image: str, location: Location, user: str = "", certainty: Certainty = Certainty.NAMED
 ) -> ListedImage:
     """Return the image at a location; `user` names what uses the image, such as `service web`.
 
@@ -103,7 +121,12 @@ def read_image(
         check_image(bare)
     except InvalidInput as error:
         raise _refuse(bare, location, str(error)) from None
-    return ListedImage(bare, location.place(user), is_guess, location.without_folder().place(user))
+    return ListedImage(bare, location.place(user), certainty, location.without_folder().place(user))
+
+
+def make_note(location: Location, user: str, why: str) -> Note:
+    """Return a note on a location; `why` may have texts of the file in it."""
+    return Note(location.place(user), make_printable(why))
 
 
 def merge(images: Iterable[ListedImage], default_registry: str = DOCKER_HUB) -> tuple[Entry, ...]:
@@ -124,7 +147,7 @@ def merge(images: Iterable[ListedImage], default_registry: str = DOCKER_HUB) -> 
             repository=repository,
             reference=reference,
             places=tuple(dict.fromkeys(each.place for each in same)),
-            is_guess=all(each.is_guess for each in same),
+            certainty=min(each.certainty for each in same),
             origins=tuple(sorted({each.origin for each in same} - {""})),
         )
         for (repository, reference), same in entries.items()

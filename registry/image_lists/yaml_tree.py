@@ -47,7 +47,8 @@ class Node:
     """A value: a mapping has `fields`, a sequence `items`, a scalar `text`; null has none of them.
 
     `line` is the line of the value; for an alias, it is the line of the anchor.
-    `height` is how many levels of nodes are below it.
+    `height` is how many levels of nodes are below it. `is_literal` says whether a text was written
+    after a `|`, so that its lines are the lines of the file that follow.
     """
 
     line: int
@@ -55,6 +56,7 @@ class Node:
     fields: Mapping[str, "Field"] = field(default_factory=lambda: _NO_FIELDS)
     items: tuple["Node", ...] = ()
     height: int = 0
+    is_literal: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -156,7 +158,8 @@ class _TreeReader:
         before = self._count
         self._add(1, line, depth)
         if isinstance(event, yaml.ScalarEvent):
-            node = Node(line, None if _is_null(event) else event.value)
+            text = None if _is_null(event) else event.value
+            node = Node(line, text, is_literal=event.style == "|")
         elif isinstance(event, yaml.MappingStartEvent):
             node = self._build_mapping(line, depth)
         else:

@@ -64,7 +64,7 @@ class _Search:
         references: list[Reference] = [*tags]
         try:
             async with self._gate:
-                listed = await self._lists.list_referrers(self._repository, subject)
+                listed = await self._lists.list_referrers(self._repository, subject, must_ask=True)
             references += _read_digests(listed.entries)
         except Unknown:
             references.append(referrers_tag(subject))

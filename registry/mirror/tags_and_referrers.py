@@ -88,25 +88,29 @@ class TagsAndReferrers:
                 raise NameUnknown(str(repository)) from error
             raise
 
-    async def list_referrers(self, repository: Repository, digest: Digest) -> ServedList:
+    async def list_referrers(
+        self, repository: Repository, digest: Digest, *, must_ask: bool = False
+    ) -> ServedList:
         """Return the descriptors of the manifests that refer to `digest`.
 
         If the upstream does not answer, these are the referrers that were pulled through this
         mirror, or none. Clients ask for the referrers of each image, and an error would fail the
-        pull. A repository that ever listed referrers does so for every digest
-        (distribution-spec, "Listing Referrers").
+        pull. With `must_ask` it is an error. A repository that ever listed referrers does so for
+        every digest (distribution-spec, "Listing Referrers").
 
         Raises:
             ReferrersUnsupported: the upstream has no referrers API for this repository, or denies
                 it; clients then use the referrers tag scheme.
+            UpstreamError: with `must_ask`, the upstream does not answer, and no list is recorded.
         """
         api = self._lists.find_referrers_api(repository)
         is_supported = api is not None and api[0]
         if api is not None and not is_supported and self._is_fresh(api[1]):
             raise ReferrersUnsupported(str(repository))
         ask = partial(self._sources[repository.registry].list_referrers, repository.name, digest)
+        fallback = None if must_ask else EMPTY_WAIT
         try:
-            served = await self._get(repository, str(digest), ask, fallback=EMPTY_WAIT)
+            served = await self._get(repository, str(digest), ask, fallback=fallback)
         except (ReferrersUnsupported, UpstreamDenied) as error:
             if is_supported:
                 return self._list_known_referrers(repository, digest)
@@ -116,6 +120,8 @@ class TagsAndReferrers:
         except UpstreamError as error:
             if api is not None and not is_supported:
                 raise ReferrersUnsupported(str(repository)) from error
+            if must_ask and not isinstance(error, UpstreamOffline):
+                raise
             return self._list_known_referrers(repository, digest)
         if not is_supported:
             await self._record_referrers_api(repository, is_supported=True)

@@ -26,32 +26,36 @@ class Span:
 def parse_range(header: str | None, size: int) -> tuple[Span, ...]:
     """Return the spans of a `Range` header for content of `size` bytes; `()` means the whole.
 
-    A header is ignored if it is malformed, has another unit, or has more than 64 ranges; RFC 9110
-    allows that. Ranges outside of the content are left out (section 14.1.2).
+    The header is ignored, as RFC 9110 section 14.2 allows, if the content has no bytes, or if the
+    header is malformed, has another unit, or has more than 64 ranges. Ranges outside of the content
+    are left out (section 14.1.2), and so are ranges that end before they begin. But if such a range
+    stands beside ranges that have bytes, the client is mistaken, and gets the whole content.
 
     Raises:
-        RangeUnsatisfiable: the header is well-formed, but every range is outside of the content.
+        RangeUnsatisfiable: no range has bytes of the content. The conformance suite of the
+            distribution-spec wants that for `bytes=500-0` too, and section 14.2 allows it.
     """
-    if header is None:
+    if header is None or not size:
         return ()
     unit, equals, listed = header.partition("=")
     wanted = [part.strip() for part in listed.split(",") if part.strip()]
     if unit.strip().lower() != "bytes" or not equals or not 0 < len(wanted) <= MAX_SPANS:
         return ()
     spans: list[Span] = []
+    is_mistaken = False
     for part in wanted:
         found = _RANGE.fullmatch(part)
         if found is None or part == "-" or max(map(len, found.groups())) > 19:
             return ()
         first, last = found.groups()
-        if first and last and int(first) > int(last):
-            return ()
-        span = _resolve(first, last, size)
+        is_reversed = bool(first and last) and int(first) > int(last)
+        is_mistaken |= is_reversed
+        span = None if is_reversed else _resolve(first, last, size)
         if span is not None:
             spans.append(span)
     if not spans:
         raise RangeUnsatisfiable(size)
-    return tuple(spans)
+    return () if is_mistaken else tuple(spans)
 
 
 def _resolve(first: str, last: str, size: int) -> Span | None:

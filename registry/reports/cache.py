@@ -30,6 +30,36 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class RunningDownloads:
+    """How many blobs are being downloaded or imported now, and how many of their bytes are here.
+
+    `expected` are the bytes of the whole blobs; of a blob whose size is not known, those that are
+    here. `interrupted` are the bytes of downloads that are not running: the next pull continues.
+    """
+
+    count: int
+    arrived: int
+    expected: int
+    interrupted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Savings:
+    """What the servers that are running have answered since the first of them started.
+
+    `since` is in epoch seconds. `requests` are the answers with a manifest or a blob, and `hits`
+    those of them for which nothing was downloaded. `sent` and `saved` are the same in bytes.
+    """
+
+    since: float
+    requests: int
+    hits: int
+    hit_ratio: float
+    sent: int
+    saved: int
+
+
+@dataclass(frozen=True, slots=True)
 class AuditState:
     """The state of the last audit: the last checked digest, and when the audit began and ended.
 
@@ -46,7 +76,8 @@ class CacheUsage:
     """How many bytes are used and for what, and how many bytes `limit` allows.
 
     The file system has `free` bytes, of which `reserve` stay free. `images` is the number of names.
-    `audits` has the state of the last audit of the auditors `command` and `background`.
+    `savings` is None if no server is running. `audits` has the state of the last audit of the
+    auditors `command` and `background`.
     """
 
     used: int
@@ -55,6 +86,8 @@ class CacheUsage:
     free: int
     images: int
     use: Usage
+    downloads: RunningDownloads
+    savings: Savings | None
     audits: Mapping[str, AuditState]
 
     @classmethod
@@ -68,6 +101,8 @@ class CacheUsage:
             free=found.free,
             images=found.images,
             use=Usage(use.blobs, use.count, use.pinned, use.reserved, use.quarantined),
+            downloads=_describe_downloads(found),
+            savings=_describe_savings(found),
             audits={
                 name if name == _BY_COMMAND else "background": AuditState(
                     each.position, each.began, each.ended
@@ -75,6 +110,30 @@ class CacheUsage:
                 for name, each in found.audits.items()
             },
         )
+
+
+def _describe_downloads(found: "UsageReport") -> RunningDownloads:
+    running = found.running
+    return RunningDownloads(
+        count=len(running),
+        arrived=sum(each.arrived for each in running),
+        expected=sum(each.arrived if each.expected is None else each.expected for each in running),
+        interrupted=found.interrupted,
+    )
+
+
+def _describe_savings(found: "UsageReport") -> Savings | None:
+    served = found.served
+    if served is None:
+        return None
+    return Savings(
+        since=found.since,
+        requests=served.requests,
+        hits=served.hits,
+        hit_ratio=round(served.hits / served.requests, 4) if served.requests else 0.0,
+        sent=served.sent,
+        saved=served.saved,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,19 +22,33 @@ class WantedImage:
     wanted_by: tuple[str, ...]
     guess: bool
 
+    @classmethod
+    def of(cls, entry: "Entry") -> Self:
+        """Return the report of an image that a source names."""
+        return cls(name_entry(entry), entry.places, entry.is_guess)
+
 
 @dataclass(frozen=True, slots=True)
 class WantedImages:
-    """All images that the sources name; `notes` are about places that may need an image."""
+    """All images that the sources name; `notes` are about places that may need an image.
+
+    `guesses` only look like images, and are not taken.
+    """
 
     images: tuple[WantedImage, ...]
+    guesses: tuple[WantedImage, ...]
     notes: tuple[str, ...]
 
     @classmethod
-    def of(cls, entries: "Sequence[Entry]", notes: "Sequence[Note]") -> Self:
-        """Return the report of the images and notes of all sources."""
-        images = [WantedImage(name_entry(each), each.places, each.is_guess) for each in entries]
-        return cls(tuple(images), tuple(map(str, notes)))
+    def of(
+        cls, entries: "Sequence[Entry]", guesses: "Sequence[Entry]", notes: "Sequence[Note]"
+    ) -> Self:
+        """Return the report of the images, guesses and notes of all sources."""
+        return cls(
+            tuple(map(WantedImage.of, entries)),
+            tuple(map(WantedImage.of, guesses)),
+            tuple(map(str, notes)),
+        )
 
 
 @dataclass(slots=True)
@@ -68,10 +82,14 @@ class WarmedImage:
 
 @dataclass(frozen=True, slots=True)
 class WarmResult:
-    """The results for all images; `fetched` are the bytes of all blobs, each counted once."""
+    """The results for all images; `fetched` are the bytes of all blobs, each counted once.
+
+    `guesses` only looked like images, and were not taken.
+    """
 
     images: list[WarmedImage]
     pull_limits: list[PullLimit]
+    guesses: tuple[WantedImage, ...]
     notes: tuple[str, ...]
     fetched: int
     dry_run: bool

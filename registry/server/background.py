@@ -2,17 +2,24 @@
 
 import asyncio
 import os
+import shutil
+import socket
 from contextlib import AsyncExitStack
 from functools import partial
 
+import structlog
 from aiohttp import web
 
+from registry.api.connection import ClientServer
+from registry.api.headers import VERSION
+from registry.api.repeated_answers import KEEP_ALIVE
 from registry.console.probes import build_console
-from registry.metrics import collect
+from registry.metrics import State, collect
 from registry.server.child import open_metrics, open_runner, wait_for_end
 from registry.server.listener import BACKLOG
 from registry.server.shared import DRAIN, SharedResources
 from registry.tasks import Tasks
+from registry.wiring.content import find_downloads
 from registry.wiring.services import Service
 
 
@@ -25,10 +32,10 @@ async def run_background(service: Service, shared: SharedResources) -> None:
     # If it stayed open here, new clients would wait in its queue while the workers drain.
     shared.pulls.close()
     async with AsyncExitStack() as stack:
-        console = build_console(partial(_find_trouble, shared), partial(collect, shared.metrics))
-        runner = web.AppRunner(console, access_log=None, shutdown_timeout=DRAIN / 2)
-        await open_runner(stack, runner)
-        await web.SockSite(runner, shared.console, backlog=BACKLOG).start()
+        console = build_console(
+            partial(_find_trouble, shared), lambda: collect(shared.metrics, _measure(shared))
+        )
+        await _open_console(stack, console, shared.console)
         metrics = open_metrics(stack, shared)
         tasks = await stack.enter_async_context(Tasks())
         maintaining = tasks.start(service.maintain(shared.settings, shared.folder, metrics))
@@ -36,6 +43,41 @@ async def run_background(service: Service, shared: SharedResources) -> None:
         await asyncio.wait([maintaining, ending], return_when=asyncio.FIRST_COMPLETED)
         if maintaining.done():
             maintaining.result()
+
+
+async def _open_console(
+    stack: AsyncExitStack, console: web.Application, listening: socket.socket
+) -> None:
+    app = web.AppRunner(console)
+    await open_runner(stack, app)
+    inner = app.server
+    if inner is None:
+        raise RuntimeError("the console was not set up")
+    # The same connections as those of clients, since they never quote a password.
+    server = ClientServer(
+        inner.request_handler,
+        _note_refusal,
+        keep_alive=KEEP_ALIVE,
+        request_factory=inner.request_factory,
+    )
+    runner = web.ServerRunner(server, shutdown_timeout=DRAIN / 2)
+    await open_runner(stack, runner)
+    await web.SockSite(runner, listening, backlog=BACKLOG).start()
+
+
+def _note_refusal(client: str | None, _: web.Response, why: str) -> None:
+    log = structlog.get_logger("registry.server.background")
+    log.info("console request refused", client=client, why=why)
+
+
+def _measure(shared: SharedResources) -> State:
+    root = shared.folder.root
+    return State(
+        limit=shared.settings.storage.limit,
+        free=shutil.disk_usage(root).free,
+        downloads=len(find_downloads(root)),
+        version=VERSION,
+    )
 
 
 def _find_trouble(shared: SharedResources) -> str:

@@ -27,8 +27,10 @@ RETRY_SECONDS = 10.0  # seconds before a blob that could not be read is tried ag
 Report = Callable[[Imported, int, str], None]
 
 
-def serve_bundle(opened: Opened, server: ServerSettings, report: Report) -> bool:
-    """Serve a bundle until SIGTERM or SIGINT.
+def serve_bundle(
+    opened: Opened, server: ServerSettings, report: Report, *, is_on_terminal: bool = False
+) -> bool:
+    """Serve a bundle until SIGTERM or SIGINT; with `is_on_terminal`, SIGHUP ends it too.
 
     `report` is called once, before serving, with the result of the import, the bytes of all blobs,
     and the address that clients use.
@@ -53,7 +55,14 @@ def serve_bundle(opened: Opened, server: ServerSettings, report: Report) -> bool
                 raise BundleInvalid(opened.source.label, _explain(done.volumes))
             return build_bundle_service(store, verify_slowly)
 
-        return run_processes(settings, folder, opened.source.label, begin, lambda: settings)
+        return run_processes(
+            settings,
+            folder,
+            opened.source.label,
+            begin,
+            lambda: settings,
+            is_on_terminal=is_on_terminal,
+        )
 
 
 def _build_settings(lock: Lock, server: ServerSettings, root: Path) -> Settings:

@@ -1,6 +1,7 @@
 """The socket that all workers accept from: bound by the supervisor, then shared fairly."""
 
 import asyncio
+import errno
 import socket
 import ssl
 from contextlib import suppress
@@ -10,6 +11,7 @@ from aiohttp import web
 from registry.api.repeated_answers import ReplayingProtocol, ResponseCache
 from registry.errors import SettingsError
 from registry.server.heartbeats import Heartbeats
+from registry.server.port_owner import find_port_owner
 from registry.settings.values import Address
 from registry.tasks import Tasks
 
@@ -33,11 +35,12 @@ def bind(key: str, address: Address) -> socket.socket:
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
-        raise SettingsError(
-            key,
-            f"cannot listen on {address} ({error.strerror or error})",
-            "stop what uses it, or write another address",
-        ) from error
+        why, cure = error.strerror or str(error), "stop what uses it, or write another address"
+        owner = find_port_owner(address.port) if error.errno == errno.EADDRINUSE else None
+        if owner is not None:
+            why += f" by {owner}"
+            cure = f"stop it with `kill {owner.pid}`, or write another address"
+        raise SettingsError(key, f"cannot listen on {address} ({why})", cure) from error
     listening.setblocking(False)
     return listening
 

@@ -38,11 +38,14 @@ def count_workers(configured: int) -> int:
     return configured or min(4, len(os.sched_getaffinity(0)))
 
 
-def serve_forever(settings: Settings, source: str, reload: Callable[[], Settings]) -> bool:
+def serve_forever(
+    settings: Settings, source: str, reload: Callable[[], Settings], *, is_on_terminal: bool = False
+) -> bool:
     """Open the resources that all processes share, and run the processes until SIGTERM or SIGINT.
 
     `source` is the name of the settings' file for the log. `reload` loads the settings again on
-    SIGHUP; addresses, the number of workers and the data folder do not change then.
+    SIGHUP; addresses, the number of workers and the data folder do not change then. With
+    `is_on_terminal`, SIGHUP ends the server instead.
     Returns whether the mirror could run at all; if not, the log says why.
 
     Raises:
@@ -54,7 +57,9 @@ def serve_forever(settings: Settings, source: str, reload: Callable[[], Settings
     folder = open_data_folder(settings)
     if not settings.offline:  # offline servers are used to test backups
         folder.backup.unlink(missing_ok=True)
-    return run_processes(settings, folder, source, _begin_mirror, reload)
+    return run_processes(
+        settings, folder, source, _begin_mirror, reload, is_on_terminal=is_on_terminal
+    )
 
 
 def _begin_mirror(shared: SharedResources) -> Service:
@@ -80,6 +85,8 @@ def run_processes(
     source: str,
     begin: Callable[[SharedResources], Service],
     reload: Callable[[], Settings],
+    *,
+    is_on_terminal: bool = False,
 ) -> bool:
     """Run a server on an open data folder until SIGTERM or SIGINT.
 
@@ -108,7 +115,12 @@ def run_processes(
     # They are blocked before the log says "serving", because operators may then send signals.
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
     _log_start(shared, workers, source)
-    supervisor = Supervisor(partial(_run_child, service), partial(_renew, reload, workers), own_end)
+    supervisor = Supervisor(
+        partial(_run_child, service),
+        partial(_renew, reload, workers),
+        own_end,
+        is_on_terminal=is_on_terminal,
+    )
     return supervisor.run(shared, workers)
 
 

@@ -32,15 +32,19 @@ class Supervisor:
         run_child: Callable[[SharedResources, int], Coroutine[Any, Any, None]],
         reload: Callable[[SharedResources], SharedResources],
         own_end: int,
+        *,
+        is_on_terminal: bool = False,
     ) -> None:
         """`run_child` returns the work of the child with a number.
 
         `reload` returns the resources with newly loaded settings, or raises EntrepotError.
-        `own_end` is the write end of the `supervisor_pipe`, which children close.
+        `own_end` is the write end of the `supervisor_pipe`, which children close. SIGHUP reloads
+        the settings; with `is_on_terminal` it says that the terminal was closed, and ends.
         """
         self._run_child = run_child
         self._reload = reload
         self._own_end = own_end
+        self._ends = (*_ENDS, signal.SIGHUP) if is_on_terminal else _ENDS
         self._children: dict[int, int] = {}
         self._leaving: set[int] = set()
         self._failed_starts = 0
@@ -58,7 +62,7 @@ class Supervisor:
         self._replace_dead(shared)
         while self._failed_starts < MAX_FAILED_STARTS:
             received = signal.sigwaitinfo(WATCHED).si_signo
-            if received in _ENDS:
+            if received in self._ends:
                 break
             if received == signal.SIGHUP:
                 shared = self._replace_all(shared, workers)
@@ -117,7 +121,7 @@ class Supervisor:
         """
         deadline = time.monotonic() + START_SECONDS
         while not shared.heartbeats.was_ever_alive():
-            is_over = time.monotonic() > deadline or signal.sigpending() & set(_ENDS)
+            is_over = time.monotonic() > deadline or signal.sigpending() & set(self._ends)
             if is_over or all(map(_has_ended, pids)):
                 return False
             time.sleep(POLL)
@@ -135,6 +139,7 @@ class Supervisor:
         return dead
 
     def _drain(self, shared: SharedResources) -> None:
+        self._log.info("stopping", wait=DRAIN)
         # The kernel refuses new clients as soon as the workers have closed these sockets too.
         shared.pulls.close()
         shared.console.close()
@@ -144,8 +149,10 @@ class Supervisor:
         while self._children and (left := deadline - time.monotonic()) > 0:
             received = signal.sigtimedwait(WATCHED, left)
             self._reap()
+            # A second stop signal: no more waiting. SIGHUP may come twice when a terminal is
+            # closed: from the kernel and from the shell.
             if received is not None and received.si_signo in _ENDS:
-                break  # a second stop signal: no more waiting
+                break
         for pid in self._children:
             os.kill(pid, signal.SIGKILL)
         while self._children:
@@ -155,10 +162,14 @@ class Supervisor:
 
 def _run_and_exit(body: Coroutine[Any, Any, None]) -> NoReturn:
     """Run `body` in a child process, then exit without running the parent's clean-up code."""
+    # Only the supervisor decides what SIGHUP means. A terminal sends it to all of its processes.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
     code = 1
     try:
         asyncio.run(body)
+        code = 0
+    except KeyboardInterrupt:  # Ctrl-C before the child waits for its end: nothing has begun
         code = 0
     except EntrepotError as error:
         structlog.get_logger("registry.server.master").error("cannot run", why=str(error))

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from aiohttp import web
 
 from registry.api.access_log import AccessLog
+from registry.api.connection import ClientServer
 from registry.api.middleware import Middleware
 from registry.api.repeated_answers import KEEP_ALIVE, MAX_REPEATING, ResponseCache
 from registry.api.routes import PullApi
@@ -33,7 +34,13 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
             service.open_mirror(shared.settings, shared.folder, metrics)
         )
         access_log = AccessLog(metrics)
-        server = await _open_server(stack, Middleware(access_log, PullApi(mirror).answer))
+        middleware = Middleware(access_log, PullApi(mirror).answer)
+        server = ClientServer(
+            middleware.answer, access_log.write_refusal, keep_alive=KEEP_ALIVE + MAX_REPEATING
+        )
+        # aiohttp waits twice for `shutdown_timeout`: for the answers, and again after it has cut
+        # off the request bodies, which pulls do not have.
+        await open_runner(stack, web.ServerRunner(server, shutdown_timeout=DRAIN / 2))
         # Opened before the tasks below, so closed after them: every accepted client is served.
         handshakes = await stack.enter_async_context(Tasks())
         tls = load_tls(shared.settings.server)
@@ -51,19 +58,6 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         # Clients that were just accepted have not sent their requests yet; their connections must
         # not be closed without an answer.
         await asyncio.sleep(LAST_REQUEST_WAIT)
-
-
-async def _open_server(stack: AsyncExitStack, middleware: Middleware) -> web.Server:
-    server = web.Server(
-        middleware.answer,
-        access_log=None,
-        handler_cancellation=True,
-        keepalive_timeout=KEEP_ALIVE + MAX_REPEATING,
-    )
-    # aiohttp waits twice for `shutdown_timeout`: for the answers, and again after it has cut off
-    # the request bodies, which pulls do not have.
-    await open_runner(stack, web.ServerRunner(server, shutdown_timeout=DRAIN / 2))
-    return server
 
 
 async def _keep_beating(heartbeats: Heartbeats, number: int) -> None:

@@ -1,5 +1,6 @@
 """The folder of partial files, where every process finds blobs that are not whole yet."""
 
+import fcntl
 import json
 import os
 import time
@@ -114,6 +115,24 @@ class Ingests:
             with suppress(DigestInvalid):  # not a file of ours
                 found[Digest.parse(path.stem.replace("-", ":", 1))] = None
         return list(found)
+
+    def list_running(self) -> list[Digest]:
+        """Return the digests of the blobs that have a writer now, in any process."""
+        return [digest for digest in self.list_digests() if self._has_writer(digest)]
+
+    def _has_writer(self, digest: Digest) -> bool:
+        try:
+            descriptor = os.open(self._path(digest, "part"), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            # Shared, so that two processes that look at the same time do not see each other.
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
     def sweep(self, age: float) -> int:
         """Delete side files that are `age` seconds old and whose partial file does not exist.

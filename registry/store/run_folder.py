@@ -40,8 +40,18 @@ def find_running(parent: Path) -> Path | None:
     Raises:
         StoreError: the disk refused.
     """
+    return next((folder / "lock" for folder in list_running(parent)), None)
+
+
+def list_running(parent: Path) -> list[Path]:
+    """Return the folders of the servers that are running.
+
+    Raises:
+        StoreError: the disk refused.
+    """
     if not parent.exists():
-        return None
+        return []
+    running = []
     with translate_errors(parent):
         held = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -50,11 +60,12 @@ def find_running(parent: Path) -> Path | None:
             for path in parent.glob("*/lock"):
                 lock = take_lock(path)
                 if lock is None:
-                    return path
-                os.close(lock)
+                    running.append(path.parent)
+                else:
+                    os.close(lock)
         finally:
             os.close(held)
-    return None
+    return running
 
 
 def _delete_unlocked(path: Path) -> None:

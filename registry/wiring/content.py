@@ -33,7 +33,7 @@ from registry.content.pins import Pins
 from registry.content.pull_history import PullHistory
 from registry.content.rebuild import Rebuild
 from registry.content.space import Space
-from registry.content.usage import UsageMeter
+from registry.content.usage import RunningDownload, UsageMeter, list_downloads
 from registry.errors import SettingsError, StoreError, StoreTooNew
 from registry.metrics import Metrics
 from registry.settings.model import Settings
@@ -42,7 +42,7 @@ from registry.store.file_locks import ExclusiveLocks
 from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 from registry.store.tags import TagFiles
-from registry.wiring.data_folder import refuse_migration
+from registry.wiring.data_folder import METRICS, refuse_migration
 
 
 class ContentServices:
@@ -119,9 +119,15 @@ class ContentServices:
     @cached_property
     def usage(self) -> UsageMeter:
         """Measures how full the store is."""
-        folder, storage = self._handles.folder.root, self._settings.storage
+        root = self._handles.folder.root
         return UsageMeter(
-            self._usage_catalog, self._graph_catalog, self._audit_catalog, folder, storage
+            self._usage_catalog,
+            self._graph_catalog,
+            self._audit_catalog,
+            ingests=self._handles.ingests,
+            folder=root,
+            metrics=root / METRICS,
+            storage=self._settings.storage,
         )
 
     @cached_property
@@ -248,6 +254,11 @@ def open_backup(path: Path) -> DataHandles:
     folder = open_folder(path)
     folder.backup.touch()
     return open_handles(folder)
+
+
+def find_downloads(root: Path) -> list[RunningDownload]:
+    """Return the blobs that are being written to the data folder `root` now, by any process."""
+    return list_downloads(Ingests(DataFolder(root).ingests))
 
 
 def open_handles(folder: DataFolder) -> DataHandles:

@@ -6,7 +6,7 @@ A store is asked by its contract only: one without local files serves the same a
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import IncompleteRead
 from pathlib import Path
 
@@ -18,28 +18,24 @@ from registry.api.blobs import answer_blob
 from registry.api.middleware import Middleware, Notes
 from registry.bundle.read.blob_store import BundleStore
 from registry.bundle.read.open import open_paths
-from registry.catalog.blob_access import BlobAccessCatalog
 from registry.catalog.database import Database
-from registry.content.content import Content
+from registry.content.backup import DataHandles
 from registry.errors import StoreError
 from registry.metrics import Metrics
-from registry.mirror.blob_checks import BlobChecks
-from registry.mirror.blobs import Blobs
-from registry.mirror.downloads import Downloads
-from registry.mirror.negative_cache import NegativeCache
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
-from registry.store.contract import BlobReader, BlobStore, ChunkBody
-from registry.store.data_folder import DataFolder, open_folder
+from registry.store.contract import BlobReader, BlobStore, ChunkBody, ManagedStore
+from registry.store.data_folder import open_folder
 from registry.store.ingests import Ingests
-from registry.store.local import DiskStore
 from registry.tasks import Tasks
+from registry.wiring.content import open_handles
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.source import MemorySource, Tap
 from tests.fakes.space import AmpleSpace
 from tests.harness.bundle_files import plan, write_tar, write_volumes
 from tests.harness.filled_folder import open_filled
+from tests.harness.process_parts import ProcessParts
 from tests.integration.wire import Answer, fetch
 
 MIB = 1024 * 1024
@@ -95,11 +91,11 @@ async def open_bundle(stack: AsyncExitStack, path: Path, kind: str) -> BundleSto
 
 
 async def open_store(
-    stack: AsyncExitStack, path: Path, folder: DataFolder, kind: str
-) -> DiskStore | MemoryStore | BundleStore:
+    stack: AsyncExitStack, path: Path, handles: DataHandles, kind: str
+) -> ManagedStore | MemoryStore | BundleStore:
     match kind:
         case "disk":
-            return DiskStore(folder.blobs, folder.quarantine)
+            return handles.store
         case "memory":
             return MemoryStore()
         case _:
@@ -109,29 +105,24 @@ async def open_store(
 @pytest.fixture(params=["disk", "memory", "bundle", "volumes"])
 async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
     async with AsyncExitStack() as stack:
-        folder = open_folder(tmp_path / "data")
-        store = await open_store(stack, tmp_path, folder, request.param)
+        handles = open_handles(open_folder(tmp_path / "data"))
+        store = await open_store(stack, tmp_path, handles, request.param)
         tap = Tap()
         source = MemorySource(tap, blobs={(HERE.name, str(DIGEST)): CONTENT})
-        kept = (
-            DiskStore(folder.blobs, folder.quarantine) if isinstance(store, BundleStore) else store
-        )
-        site = Site(store, kept, tap, source, Ingests(folder.ingests))
-        database = await stack.enter_async_context(Database(folder.catalog))
+        kept = handles.store if isinstance(store, BundleStore) else store
+        site = Site(store, kept, tap, source, handles.ingests)
+        database = await stack.enter_async_context(Database(handles.folder.catalog))
         tasks = await stack.enter_async_context(Tasks())
-        content = Content(store, kept, site.ingests, AmpleSpace())
-        blobs = Blobs(
-            {HERE.registry: source},
-            {HERE.registry: 1},
-            catalog=BlobAccessCatalog(database),
-            content=content,
-            downloads=Downloads(content, tasks, lambda: 0.0),
-            checks=BlobChecks({HERE.registry: source}, NegativeCache(0.0), tasks, lambda: 0.0),
-            metrics=Metrics(),
+        parts = ProcessParts(
+            replace(handles, store=kept, blobs=store),
+            database,
+            space=AmpleSpace(),
+            tasks=tasks,
+            sources={HERE.registry: source},
         )
 
         async def answer(asked: web.BaseRequest, notes: Notes) -> web.StreamResponse:
-            return await answer_blob(asked, notes, blobs, HERE, DIGEST)
+            return await answer_blob(asked, notes, parts.blobs, HERE, DIGEST)
 
         middleware = Middleware(AccessLog(Metrics()), answer)
         runner = web.ServerRunner(web.Server(middleware.answer, access_log=None))

@@ -17,12 +17,10 @@ from registry.errors import (
 from registry.oci.digest import Digest
 from registry.oci.manifest import parse_manifest
 from registry.oci.names import Tag
-from registry.settings.upstreams import UpstreamSettings
-from registry.upstream.client import open_client
 from registry.upstream.contract import BlobDownload, Source
-from registry.wiring.pulls import build_source
 from tests.fakes.source import MemorySource, Tap
 from tests.fakes.upstream import FakeUpstream, Image
+from tests.harness.process_parts import open_source
 
 NAME = "library/thing"
 LAYER = bytes(range(256)) * 4000
@@ -77,9 +75,7 @@ async def world(request: pytest.FixtureRequest, hub: FakeUpstream) -> AsyncItera
     if request.param == "memory":
         yield World(build_memory_source(tap, image, signature), hub, image, tap)
         return
-    settings = UpstreamSettings(endpoints=(hub.url,))
-    async with open_client("docker.io", settings) as client:
-        source = build_source("docker.io", settings, client, lambda limit: None)
+    async with open_source(hub.url) as source:
         yield World(source, hub, image, tap)
 
 

@@ -13,8 +13,6 @@ import pytest
 from registry.bundle.format.head_files import write_head
 from registry.bundle.write.layout import Contents, list_whole
 from registry.bundle.write.writer import write_file
-from registry.store.data_folder import open_folder
-from registry.wiring.content import open_handles
 from tests.harness.bundles import plan_bundle
 from tests.harness.filled_folder import open_filled
 
@@ -44,8 +42,9 @@ async def make_bundle(folder: Path, size: int) -> Path:
         layers = [b"".join(chance.randbytes(MIB) for _ in range(size // 8)) for _ in range(8)]
         await here.put_image(APP, layers)
         plan = await plan_bundle(here, [APP])
-        store = open_handles(open_folder(here.path)).store
-        contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
+        contents = Contents(
+            write_head(plan.lock, plan.manifests), list_whole(plan.lock), here.store
+        )
         await write_file(contents, path, lambda _: None)
     return path
 

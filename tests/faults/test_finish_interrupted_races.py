@@ -5,26 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from registry.catalog.damage import DamageCatalog
 from registry.catalog.database import Database
 from registry.catalog.usage import UsageCatalog
-from registry.content.content import Content
-from registry.content.damage import DamagedBlobs
-from registry.content.eviction import Evictor
-from registry.content.space import Space
 from registry.errors import UpstreamError
-from registry.metrics import Metrics
-from registry.mirror.downloads import DownloadRequest, Downloads
+from registry.mirror.downloads import DownloadRequest
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.settings.model import StorageSettings
-from registry.store.data_folder import open_folder
-from registry.store.file_locks import ExclusiveLocks
-from registry.store.ingests import Ingests
-from registry.store.local import DiskStore
+from registry.store.data_folder import DataFolder, open_folder
 from registry.store.partial import PartialWriter
 from registry.tasks import Tasks
+from registry.wiring.content import open_handles
 from tests.fakes.source import MemorySource, Tap
+from tests.harness.process_parts import ProcessParts
 
 REPOSITORY = Repository("docker.io", "library/a")
 CONTENT = b"deleted, and downloaded again" * 30
@@ -56,26 +49,15 @@ class InterruptedCatalog(UsageCatalog):
         return await super().release_reservation(digest, size)
 
 
-class Site:
+class Site(ProcessParts):
     """A data folder, its background process, and the other processes, which use `others`."""
 
-    def __init__(self, folder: Path, database: Database) -> None:
-        paths = open_folder(folder)
+    def __init__(self, folder: DataFolder, database: Database, tasks: Tasks) -> None:
+        storage = StorageSettings(limit=LIMIT, reserve=0)
+        super().__init__(open_handles(folder), database, storage=storage, tasks=tasks)
         self.successor: PartialWriter | None = None
         self.background, self.others = InterruptedCatalog(database), UsageCatalog(database)
-        self.store, self.ingests = DiskStore(paths.blobs, paths.quarantine), Ingests(paths.ingests)
-        damaged = DamagedBlobs(DamageCatalog(database), self.store)
-        self.space = Space(
-            self.background,
-            self.store,
-            self.ingests,
-            Evictor(self.background, self.store, self.ingests, damaged, Metrics()),
-            ExclusiveLocks(paths.locks),
-            folder=paths.root,
-            storage=StorageSettings(limit=LIMIT, reserve=0),
-            metrics=Metrics(),
-            clock=lambda: 1.0,
-        )
+        self.content._usage_catalog = self.background
 
     async def mark_deleting(self, digest: Digest, size: int) -> None:
         """Leave what a crash in an eviction leaves: the file is deleted, and a row says so."""
@@ -92,9 +74,9 @@ class Site:
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    open_folder(tmp_path)
-    async with Database(tmp_path / "catalog.db") as database:
-        opened = Site(tmp_path, database)
+    folder = open_folder(tmp_path)
+    async with Database(folder.catalog) as database, Tasks() as tasks:
+        opened = Site(folder, database, tasks)
         yield opened
         if opened.successor is not None:
             opened.successor.close()
@@ -116,7 +98,7 @@ async def test_a_blob_that_was_stored_again_stays(site: Site) -> None:
         await site.store.adopt(writer.seal())
 
     site.background.before_deletion = download_again
-    await site.space.finish_interrupted()
+    await site.content.space.finish_interrupted()
     await site.others.record(DIGEST, SIZE, 1.0)  # the next step of the download
     writers.pop().close()
 
@@ -134,7 +116,7 @@ async def test_a_new_writer_keeps_its_reservation(site: Site) -> None:
     dead.close()
 
     site.background.before_release = site.succeed
-    await site.space.finish_interrupted()
+    await site.content.space.finish_interrupted()
     assert site.background.before_release is None
     await site.succeed()
 
@@ -146,15 +128,12 @@ async def test_a_failed_download_leaves_the_reservation_of_the_next(site: Site) 
     tap = Tap()
     tap.give(SIZE // 3)
     source = MemorySource(tap, blobs={(REPOSITORY.name, str(DIGEST)): CONTENT})
-    async with Tasks() as tasks:
-        content = Content(site.store, site.store, site.ingests, site.space)
-        downloads = Downloads(content, tasks, lambda: 0.0)
-        download, _ = downloads.join(DownloadRequest(REPOSITORY, DIGEST, SIZE, source, 1))
-        await download.started()
-        site.background.before_release = site.succeed
-        tap.cut()
-        with pytest.raises(UpstreamError):
-            await download.ended()
+    download, _ = site.downloads.join(DownloadRequest(REPOSITORY, DIGEST, SIZE, source, 1))
+    await download.started()
+    site.background.before_release = site.succeed
+    tap.cut()
+    with pytest.raises(UpstreamError):
+        await download.ended()
     assert site.background.before_release is None
     await site.succeed()
 
@@ -165,6 +144,6 @@ async def test_unused_reserved_space_is_free_for_the_next_download(site: Site) -
     """Space that a download reserved and did not use goes to the next download at once."""
     await site.others.reserve(FIRST, LIMIT - SIZE, LIMIT)
 
-    await site.space.reserve(DIGEST, 2 * SIZE)
+    await site.content.space.reserve(DIGEST, 2 * SIZE)
 
     assert site.others.used() == 2 * SIZE

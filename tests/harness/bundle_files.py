@@ -13,8 +13,6 @@ from registry.bundle.write.writer import write_file
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.contract import BlobReader
-from registry.store.data_folder import open_folder
-from registry.wiring.content import open_handles
 from tests.harness.commands import run_command
 from tests.harness.filled_folder import FilledFolder, split
 from tests.harness.mirror import MirrorProcess
@@ -64,7 +62,7 @@ async def plan(filled: FilledFolder, names: Sequence[str], choice: Choice = WHOL
 async def write_tar(filled: FilledFolder, planned: Plan, path: Path) -> Path:
     """Write a bundle as one file."""
     head = write_head(planned.lock, planned.manifests)
-    await write_file(Contents(head, list_whole(planned.lock), _store(filled)), path, lambda _: None)
+    await write_file(Contents(head, list_whole(planned.lock), filled.store), path, lambda _: None)
     return path
 
 
@@ -72,7 +70,7 @@ async def write_volumes(
     filled: FilledFolder, planned: Plan, folder: Path, limit: int
 ) -> list[Path]:
     """Write a bundle as volumes of at most `limit` bytes each."""
-    lock, store = planned.lock, _store(filled)
+    lock, store = planned.lock, filled.store
     pieces = cut(lock.blobs, len(lock.manifests), 16 * 1024, limit)
     paths = []
     for number, volume in enumerate(pieces, 1):
@@ -99,7 +97,3 @@ def _list_parts(lock: Lock, items: Sequence[Item], volume: Sequence[Piece]) -> d
         for item, piece in zip(items, volume, strict=True)
         if piece.part
     }
-
-
-def _store(filled: FilledFolder) -> BlobReader:
-    return open_handles(open_folder(filled.path)).store

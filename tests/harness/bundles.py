@@ -12,8 +12,6 @@ from registry.bundle.write.layout import Contents, list_whole
 from registry.bundle.write.plan import Choice, Plan
 from registry.bundle.write.writer import write_stream
 from registry.oci.digest import Digest
-from registry.store.data_folder import open_folder
-from registry.wiring.content import open_handles
 from tests.harness.filled_folder import FilledFolder, split
 
 
@@ -32,9 +30,8 @@ async def write_bundle(
 ) -> bytes:
     """Return the bytes of a bundle of images."""
     plan = await plan_bundle(filled, names, have)
-    store = open_handles(open_folder(filled.path)).store
     stream = io.BytesIO()
-    contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
+    contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), filled.store)
     await write_stream(contents, stream, lambda _: None)
     return stream.getvalue()
 

@@ -12,8 +12,9 @@ from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
 from registry.oci.names import Repository, Tag, parse_reference, parse_repository
 from registry.settings.model import Settings
+from registry.store.contract import ManagedStore
 from registry.store.data_folder import open_folder
-from registry.wiring.content import ContentServices, open_content
+from registry.wiring.content import ContentServices, open_content, open_handles
 
 NOW = 1_000_000.0
 
@@ -29,6 +30,11 @@ class FilledFolder:
 
     path: Path
     content: ContentServices
+
+    @property
+    def store(self) -> ManagedStore:
+        """The blobs on the disk, as another process opens them."""
+        return open_handles(open_folder(self.path)).store
 
     async def put_blob(self, content: bytes) -> dict[str, object]:
         """Store a blob, and return its descriptor."""

@@ -13,6 +13,7 @@ from typing import IO, Any, Self
 
 from tests.harness.commands import ForkedProcess, clean_environment, run_command, start_server
 from tests.harness.deadline import await_truth
+from tests.harness.processes import has_running
 
 START = 20.0  # seconds a mirror has to say that it serves, on a busy machine
 STOP = 40.0  # seconds it has to drain
@@ -166,7 +167,7 @@ class MirrorProcess:
             self._process.wait()
             # Its workers hold the sockets until the kernel has ended them too.
             group, self._process = self._process.pid, None
-            await_truth(lambda: not _has_members(group))
+            await_truth(lambda: not has_running(group))
 
     def log(self) -> str:
         """Return everything that it has logged."""
@@ -183,15 +184,6 @@ class MirrorProcess:
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
             self.stop()
-
-
-def _has_members(group: int) -> bool:
-    """Whether a process group still has a process."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _print_toml(table: Mapping[str, Any], head: str = "") -> list[str]:

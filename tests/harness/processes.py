@@ -14,10 +14,28 @@ def list_children(pid: int) -> list[int]:
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def has_running(group: int) -> bool:
+    """Whether a process of this process group holds sockets or locks.
+
+    A killed process holds none, although it is listed until its parent has asked for its exit code:
+    the parent of orphans is `init`, and some take seconds for that.
+    """
+    return any(_is_running(folder, group) for folder in Path("/proc").glob("[0-9]*"))
+
+
+def _is_running(process: Path, group: int) -> bool:
+    try:
+        state, _, found, *_ = (process / "stat").read_text().rpartition(")")[2].split()
+        # The threads of a killed process end one after another, and share what it holds.
+        return int(found) == group and (state != "Z" or len(list((process / "task").iterdir())) > 1)
+    except (FileNotFoundError, ProcessLookupError):
+        return False  # it has ended while we looked
+
+
 def count_served(parent: int, url: str, clients: Collection[int] | None = None) -> Counter[int]:
     """Return how many connections to `url` each child of `parent` has.
 
-    With `ports`, only connections from these ports count.
+    With `clients`, only connections from these ports count.
     """
     port = urlsplit(url).port
     inodes = set()

@@ -106,7 +106,7 @@ async def test_missing_layers_are_printed_and_written_to_need_json(tmp_path: Pat
     found = read_inventory(need.read_bytes(), str(need))
     assert (found.blobs, found.images) == (((Digest.of(BASE), len(BASE)),), (APP,))
     async with open_filled(tmp_path / "data") as there:
-        store = open_handles(open_folder(there.path)).store
+        store = there.store
         assert await store.stat(Digest.of(LAYER)) == len(LAYER)
         await there.put_blob(BASE)
     whole = run(config, "import", str(tmp_path / "b.tar"), "--need", str(need))

@@ -2,12 +2,17 @@
 
 import os
 import signal
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from registry import __version__
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.mirror import MirrorProcess
 from tests.integration.wire import fetch, wait_until
+
+MIB = 1 << 20
 
 
 def read_metrics(mirror: MirrorProcess) -> dict[str, float]:
@@ -63,3 +68,55 @@ def test_a_mirror_whose_workers_are_stuck_is_not_ready(make_mirror: MirrorMaker)
     assert b"no pull worker" in body
     assert alive == 200
     wait_until(lambda: fetch(f"{mirror.console}/readyz").status == 200, "readiness again")
+
+
+def test_limit_free_downloads_and_version_are_gauges(
+    make_mirror: MirrorMaker, hub: FakeUpstream
+) -> None:
+    """The limit is that of the settings; a download counts while it is running."""
+    mirror = make_mirror({"storage": {"limit": "3GiB"}}, workers=1)
+    digest = hub.add_big_blob(8 * MIB, repository="team/slow")
+    before = read_metrics(mirror)
+    hub.rate = 4 * MIB
+    with open_blob(f"{mirror.url}/v2/team/slow/blobs/{digest}"):
+        wait_until(lambda: read_metrics(mirror)["entrepot_downloads"] == 1, "it is running")
+    wait_until(lambda: read_metrics(mirror)["entrepot_downloads"] == 0, "it is over")
+
+    assert before["entrepot_limit_bytes"] == 3 * 1024 * MIB
+    assert before["entrepot_free_bytes"] > 0
+    assert before["entrepot_downloads"] == 0
+    assert before[f'entrepot_build_info{{version="{__version__}"}}'] == 1
+
+
+def test_bytes_are_counted_while_they_are_sent(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+    """A client that reads slowly does not hide for an hour what it gets."""
+    mirror = make_mirror(workers=1)
+    size = 128 * MIB
+    digest = hub.add_big_blob(size, repository="team/large")
+    url = f"{mirror.url}/v2/team/large/blobs/{digest}"
+    fetch(url)
+    wait_until(lambda: fetch(url, method="HEAD").origin == "hit", "the blob is stored")
+    with open_blob(url) as connection:
+        read_some(connection, size // 2)
+        wait_until(lambda: count_sent(mirror, "hit") >= size // 4, "a part is counted")
+        assert count_sent(mirror, "hit") < size
+        read_some(connection, size // 2)
+        wait_until(lambda: count_sent(mirror, "hit") == size, "all is counted")
+    assert count_sent(mirror, "miss") == size
+
+
+def open_blob(url: str) -> socket.socket:
+    """Ask for a blob, and read nothing of it."""
+    parts = urlsplit(url)
+    connection = socket.create_connection((parts.hostname, parts.port), timeout=30)
+    connection.sendall(f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+    return connection
+
+
+def read_some(connection: socket.socket, size: int) -> None:
+    while size > 0:
+        size -= len(connection.recv(min(size, MIB)))
+
+
+def count_sent(mirror: MirrorProcess, origin: str) -> float:
+    return read_metrics(mirror).get(f'entrepot_sent_bytes_total{{origin="{origin}"}}', 0.0)

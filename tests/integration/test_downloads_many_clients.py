@@ -71,6 +71,7 @@ def pull_together(hub: FakeUpstream, layer: LargeLayer, mirror: MirrorProcess) -
     return PullTimes(direct, elapsed(pulls), delay, sorted(served.values()))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("connections", [4, 1])
 @pytest.mark.parametrize(("size", "rate"), [REDUCED, FULL])
 def test_many_clients_pull_one_cold_blob(

@@ -81,10 +81,14 @@ def test_one_range_is_partial_content(blob: str, asked: str, start: int, stop: i
 
 
 @pytest.mark.parametrize(
-    "asked", [f"bytes={SIZE}-", f"bytes={SIZE}-{SIZE + 5}", "bytes=-0", f"bytes={SIZE}-,{SIZE}-"]
+    "asked",
+    [
+        *(f"bytes={SIZE}-", f"bytes={SIZE}-{SIZE + 5}", "bytes=-0", f"bytes={SIZE}-,{SIZE}-"),
+        *("bytes=500-0", "bytes=9-8", "bytes=500-0,9-5", f"bytes=500-0,{SIZE}-"),
+    ],
 )
-def test_a_range_behind_the_end_is_416(blob: str, asked: str) -> None:
-    """A well-formed range that touches nothing is 416 and names the size."""
+def test_a_range_without_bytes_is_416(blob: str, asked: str) -> None:
+    """A range that touches nothing is 416 and names the size; so is one that ends too early."""
     answer = fetch(blob, {"Range": asked})
 
     assert answer.status == 416
@@ -94,7 +98,10 @@ def test_a_range_behind_the_end_is_416(blob: str, asked: str) -> None:
 
 @pytest.mark.parametrize(
     "asked",
-    ["bytes=", "bytes=-", "bytes=b-a", "bytes=9-5", "lines=1-2", "0-5", "bytes=0-5-9", "bytes 0-5"],
+    [
+        *("bytes=", "bytes=-", "bytes=b-a", "lines=1-2", "0-5", "bytes=0-5-9", "bytes 0-5"),
+        *("bytes=0-9,9-5", "bytes=500-0,x"),
+    ],
 )
 def test_a_malformed_range_is_no_range(blob: str, asked: str) -> None:
     """What cannot be read as a range is ignored (RFC 9110 section 14.2): 200 with the whole."""
@@ -142,6 +149,27 @@ def read_parts(answer: Answer) -> list[tuple[str, bytes]]:
 def test_several_ranges_are_never_416(blob: str, asked: str) -> None:
     """With one range that can be satisfied, or with too many, the answer has the content."""
     assert fetch(blob, {"Range": asked}).status in {200, 206}
+
+
+def test_two_headers_are_no_range(blob: str) -> None:
+    """`Range` is not a list of headers, so two of them are malformed, and ignored."""
+    answer = fetch(blob, [("Range", "bytes=0-9"), ("Range", "bytes=10-19")])
+
+    assert (answer.status, answer.body) == (200, LAYER)
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-", "bytes=0-0", "bytes=-5", "bytes=9-", "bytes=500-0"])
+def test_every_range_of_an_empty_blob_is_the_whole(
+    shared_mirror: MirrorProcess, shared_hub: FakeUpstream, asked: str
+) -> None:
+    """Some clients ask for a range of every blob; one that has no bytes is 200 (RFC 9110 14.2)."""
+    empty = shared_hub.add_blob(b"", "library/empty")
+
+    for _ in ("downloaded", "stored"):
+        answer = fetch(f"{shared_mirror.url}/v2/library/empty/blobs/{empty}", {"Range": asked})
+
+        assert (answer.status, answer.body) == (200, b"")
+        assert answer.headers["Content-Length"] == "0"
 
 
 @pytest.mark.parametrize(

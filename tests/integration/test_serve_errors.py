@@ -1,5 +1,6 @@
 """`entrepot serve` that cannot: one line that says which key, why and what to write, and exit 2."""
 
+import os
 import socket
 import sqlite3
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import MirrorMaker
 from tests.fakes.certificates import Authority, make_authority
 from tests.harness.commands import run_command
 
@@ -78,6 +80,44 @@ def test_a_port_in_use(refuse: Callable[..., str], busy: str, key: str) -> None:
     line = refuse(f'[server]\n{key} = "{busy}"\n')
 
     assert says(line, f"server.{key}", busy, "in use", "another address")
+
+
+@pytest.mark.parametrize("key", ["listen", "console"])
+def test_a_port_of_another_entrepot(
+    refuse: Callable[..., str], make_mirror: MirrorMaker, key: str
+) -> None:
+    """The message names its process, its data folder, and how to stop it."""
+    other = make_mirror(workers=1)
+    address = (other.url if key == "listen" else other.console).removeprefix("http://")
+
+    line = refuse(f'[server]\n{key} = "{address}"\n')
+
+    assert says(line, f"server.{key}", "in use by another Entrepôt", f"process {other.pid}")
+    assert says(line, f"data folder {other.data}", f"`kill {other.pid}`", "another address")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_a_port_of_another_program(refuse: Callable[..., str], busy: str, host: str) -> None:
+    """The message names the program, also if it listens on another address of the port."""
+    line = refuse(f'[server]\nlisten = "{host}:{busy.rpartition(":")[2]}"\n')
+
+    program = Path("/proc/self/comm").read_text().strip()
+    assert says(line, f"in use by {program}: process {os.getpid()}", "another address")
+
+
+def test_listen_counts_more_than_the_file(busy: str, tmp_path: Path) -> None:
+    """`--listen` is in place of server.listen, and is checked as it is."""
+    config = tmp_path / "entrepot.toml"
+    server = '[server]\nlisten = "127.0.0.1:0"\nconsole = "127.0.0.1:5999"\n'
+    config.write_text(f'{server}[storage]\npath = "{tmp_path / "data"}"\n')
+    given = ("serve", "--config", str(config), "--listen")
+
+    taken, clash, wrong = (run_command(*given, each) for each in (busy, "127.0.0.1:5999", "5000"))
+
+    assert (taken.returncode, clash.returncode, wrong.returncode) == (2, 2, 2)
+    assert says(taken.stderr, "server.listen", busy, "in use")
+    assert says(clash.stderr, "server.console", "127.0.0.1:5999", "another port")
+    assert says(wrong.stderr, "--listen", "127.0.0.1:5000")
 
 
 def test_an_address_of_another_machine(refuse: Callable[..., str]) -> None:

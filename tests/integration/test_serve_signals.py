@@ -133,6 +133,19 @@ def test_sighup_reloads(
     assert mirror.stop() == 0
 
 
+def test_sighup_to_every_process_reloads_too(make_mirror: MirrorMaker) -> None:
+    """`systemctl kill -s HUP` reaches the workers too, which leave it to the supervisor."""
+    mirror = make_mirror(workers=2)
+    former = wait_for_children(mirror, 3)
+
+    os.killpg(mirror.pid, signal.SIGHUP)
+
+    wait_until(lambda: mirror.events("reloaded"), "a line that says so")
+    wait_until(lambda: len(set(list_children(mirror)) - set(former)) == 3, "three new processes")
+    wait_until(lambda: len(list_children(mirror)) == 3, "the former processes end")
+    assert mirror.events("a process died and is replaced") == []
+
+
 def test_a_bad_reload_changes_nothing(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
     """With a mistake in the file the former settings stay, and the log says what is wrong."""
     image = hub.add_image("team/kept", "1", [b"kept"])

@@ -73,6 +73,7 @@ def forget_the_repository(hub: FakeUpstream) -> None:
     hub.remove_repository("team/known")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "trouble",
     [
@@ -125,7 +126,7 @@ def test_the_mirror_recovers_with_its_upstream(
     image = know(place, shared_hub)
     trouble(shared_hub)
     assert is_stale(ask(place), image)
-    newer = shared_hub.add_image("team/known", "1", [b"newer"])
+    newer = shared_hub.add_image("team/known", "1", [b"newer"])  # before anything is answered
     shared_hub.start()
     shared_hub.unhang()
     shared_hub.faults.clear()
@@ -141,6 +142,7 @@ def test_the_mirror_recovers_with_its_upstream(
     note(f"after {trouble.__name__}: {len(answers) - 1} stale answers before the newer image")
 
 
+@pytest.mark.alone
 def test_other_workers_are_as_patient(
     make_mirror: MirrorMaker, hub: FakeUpstream, note: Note
 ) -> None:
@@ -199,6 +201,7 @@ def test_the_warning_says_why(
     assert logged["image"] == f"{upstream}/team/known:1"
 
 
+@pytest.mark.alone
 def test_an_unknown_image_is_an_error_soon(place: str, shared_hub: FakeUpstream) -> None:
     """What is not here is 503 with a time to come back, and at once while the breaker is open."""
     know(place, shared_hub)

@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, closing
+from collections.abc import Iterator
+from contextlib import aclosing, closing
 
 import pytest
 
@@ -16,13 +16,9 @@ from registry.errors import (
 )
 from registry.oci.digest import Digest
 from registry.oci.names import Tag
-from registry.settings.upstreams import UpstreamSettings
 from registry.upstream.circuit_breaker import FAILURES
-from registry.upstream.client import open_client
 from registry.upstream.contract import BlobDownload
 from registry.upstream.parallel_ranges import SMALLEST, read_in_order
-from registry.upstream.registry import RegistrySource
-from registry.wiring.pulls import build_source
 from tests.fakes.upstream import (
     Cut,
     Delay,
@@ -34,6 +30,7 @@ from tests.fakes.upstream import (
     Lie,
     Status,
 )
+from tests.harness.process_parts import open_source
 
 NAME = "library/thing"
 LAYER = bytes(range(256)) * 4000
@@ -46,13 +43,6 @@ def other() -> Iterator[FakeUpstream]:
         yield upstream
 
 
-@asynccontextmanager
-async def reach(*endpoints: str) -> AsyncIterator[RegistrySource]:
-    settings = UpstreamSettings(endpoints=endpoints)
-    async with open_client("docker.io", settings) as client:
-        yield build_source("docker.io", settings, client, lambda budget: None)
-
-
 async def read(transfer: BlobDownload) -> bytes:
     async with aclosing(transfer.stream(0, None)) as chunks:
         return b"".join([chunk async for chunk in chunks])
@@ -63,7 +53,7 @@ async def test_one_broken_image_is_no_broken_registry(hub: FakeUpstream) -> None
     good = hub.add_image(NAME, "good", [b"good"])
     hub.add_image(NAME, "bad", [b"bad"])
     hub.faults.add(Fault("manifest", Status(500), contains="/bad", times=None))
-    async with reach(hub.url) as source:
+    async with open_source(hub.url) as source:
         for _ in range(2):
             with pytest.raises(UpstreamUnreachable):
                 await source.get_manifest(NAME, Tag("bad"))
@@ -78,7 +68,7 @@ async def test_a_broken_image_is_hardly_requested_again(
     """After three 500s about one image, a question is one request, or none if it can wait."""
     hub.add_image(NAME, "bad", [b"bad"])
     hub.faults.add(Fault("manifest", Status(500), contains="/bad", times=None))
-    async with reach(hub.url) as source:
+    async with open_source(hub.url) as source:
         with pytest.raises(UpstreamUnreachable):
             await source.head_manifest(NAME, Tag("bad"))
         assert hub.journal.count("manifest") == FAILURES
@@ -92,7 +82,7 @@ async def test_a_broken_image_is_hardly_requested_again(
 async def test_a_cancelled_trial_keeps_nobody_away(hub: FakeUpstream) -> None:
     """A trial whose asker leaves brings no verdict: the next one tries at once."""
     image = hub.add_image(NAME, "1", [b"1"])
-    async with reach(hub.url) as source:
+    async with open_source(hub.url) as source:
         hub.faults.add(Fault("any", Status(503), times=3))
         with pytest.raises(UpstreamUnreachable):
             await source.head_manifest(NAME, Tag("1"))
@@ -111,7 +101,7 @@ async def test_a_cancelled_trial_keeps_nobody_away(hub: FakeUpstream) -> None:
 async def test_those_who_meet_a_trial_wait_for_it(hub: FakeUpstream) -> None:
     """While one tries whether the upstream is well again, the others soon ask again."""
     image = hub.add_image(NAME, "1", [b"1"])
-    async with reach(hub.url) as source:
+    async with open_source(hub.url) as source:
         hub.faults.add(Fault("any", Status(503), times=3))
         with pytest.raises(UpstreamUnreachable):
             await source.head_manifest(NAME, Tag("1"))
@@ -127,7 +117,7 @@ async def test_a_content_host_throttles_nobody_else(hub: FakeUpstream) -> None:
     """What a host says that was redirected to is no word of the registry."""
     image = hub.add_image(NAME, "1", [LAYER])
     hub.faults.add(Fault("cdn", Status(429, headers={"Retry-After": "7200"}), times=None))
-    async with reach(hub.url) as source:
+    async with open_source(hub.url) as source:
         with pytest.raises(UpstreamUnreachable):
             await read(source.open_blob(NAME, Digest.parse(image.layers[0]), len(LAYER)))
 
@@ -139,7 +129,7 @@ async def test_a_counted_429_leaves_heads_alone(hub: FakeUpstream) -> None:
     image = hub.add_image(NAME, "1", [LAYER])
     limit = Status(429, headers={"Retry-After": "3600"})
     hub.faults.add(Fault("manifest", limit, method="GET", times=None))
-    async with reach(hub.url) as source:
+    async with open_source(hub.url) as source:
         for _ in range(2):
             with pytest.raises(UpstreamThrottled):
                 await source.get_manifest(NAME, Tag("1"))
@@ -153,7 +143,7 @@ async def test_a_liar_that_cuts_is_not_always_first(hub: FakeUpstream, other: Fa
     digest = Digest.parse(hub.add_image(NAME, "1", [LAYER]).layers[0])
     other.add_image(NAME, "1", [LAYER])
     hub.faults.add(Fault("blob", (Lie(), Cut(100_000)), times=None))
-    async with reach(hub.url, other.url) as source:
+    async with open_source(hub.url, other.url) as source:
         first = source.open_blob(NAME, digest, len(LAYER))
         assert await read(first) != LAYER
         suspects = first.mark_suspect()
@@ -169,7 +159,7 @@ async def test_a_lonely_liar_is_not_first_again(hub: FakeUpstream, other: FakeUp
     other.add_image(NAME, "1", [LAYER])
     hub.faults.add(Fault("blob", Cut(100_000)))
     other.faults.add(Fault("blob", Lie(200_000), times=None))
-    async with reach(hub.url, other.url) as source:
+    async with open_source(hub.url, other.url) as source:
         suspects: tuple[str, ...] = ()
         for _ in range(2):
             transfer = source.open_blob(NAME, digest, len(LAYER))
@@ -185,7 +175,7 @@ async def test_a_lonely_liar_is_not_first_again(hub: FakeUpstream, other: FakeUp
 async def test_heads_share_a_connection(hub: FakeUpstream) -> None:
     """Answers whose body is not read leave their connection open: HEADs, 404s."""
     hub.add_image(NAME, "1", [LAYER])
-    async with reach(hub.url) as source:
+    async with open_source(hub.url) as source:
         for _ in range(5):
             await source.head_manifest(NAME, Tag("1"))
             with pytest.raises(ManifestUnknown):
@@ -197,7 +187,7 @@ async def test_heads_share_a_connection(hub: FakeUpstream) -> None:
 async def test_redirects_share_a_connection(hub: FakeUpstream) -> None:
     """A redirect that is followed leaves its connection open."""
     digest = Digest.parse(hub.add_image(NAME, "1", [LAYER]).layers[0])
-    async with reach(hub.url) as source:
+    async with open_source(hub.url) as source:
         for _ in range(5):
             assert await read(source.open_blob(NAME, digest, len(LAYER))) == LAYER
 
@@ -208,7 +198,7 @@ async def test_a_body_that_is_too_long_is_asked_for_once(hub: FakeUpstream) -> N
     """Who sends more than there is is not asked again, and nothing asks for an empty range."""
     digest = Digest.parse(hub.add_image(NAME, "1", [LAYER]).layers[0])
     hub.faults.add(Fault("blob", Endless(), times=None))
-    async with reach(hub.url) as source:
+    async with open_source(hub.url) as source:
         with pytest.raises(UpstreamFaulty):
             await read(source.open_blob(NAME, digest, len(LAYER)))
 
@@ -220,7 +210,7 @@ async def test_lost_ranges_cost_little(hub: FakeUpstream) -> None:
     layer = bytes(24 * SMALLEST)
     digest = Digest.parse(hub.add_image(NAME, "1", [layer]).layers[0])
     hub.faults.add(Fault("blob", IgnoreRange(), skip=2, times=None))
-    async with reach(hub.url) as source:
+    async with open_source(hub.url) as source:
         transfer = source.open_blob(NAME, digest, len(layer))
         async with aclosing(read_in_order(transfer, 0, 4)) as chunks:
             got = b"".join([chunk async for chunk in chunks])
@@ -233,7 +223,7 @@ async def test_a_lost_redirect_is_no_absence(hub: FakeUpstream) -> None:
     """Only the registry itself can say that it has no such blob."""
     digest = Digest.parse(hub.add_image(NAME, "1", [LAYER]).layers[0])
     hub.faults.add(Fault("cdn", Status(404), times=2))
-    async with reach(hub.url) as source:
+    async with open_source(hub.url) as source:
         assert await source.head_blob(NAME, digest) == len(LAYER)
         with pytest.raises(BlobUnknown):
             await source.head_blob(NAME, Digest.of(b"nowhere"))
@@ -243,7 +233,7 @@ async def test_a_short_retry_after_is_waited_for(hub: FakeUpstream) -> None:
     """A 503 that asks for a second gets it, and is asked again."""
     image = hub.add_image(NAME, "1", [LAYER])
     hub.faults.add(Fault("manifest", Status(503, headers={"Retry-After": "1"})))
-    async with reach(hub.url) as source:
+    async with open_source(hub.url) as source:
         assert image.digest == str(await source.head_manifest(NAME, Tag("1")))
 
 
@@ -251,7 +241,7 @@ async def test_a_registry_without_head_is_asked_by_get(hub: FakeUpstream) -> Non
     """A 405 has no digest; by digest only a GET shows whether the manifest exists."""
     image = hub.add_image(NAME, "1", [LAYER])
     hub.faults.add(Fault("manifest", Status(405), method="HEAD", times=None))
-    async with reach(hub.url) as source:
+    async with open_source(hub.url) as source:
         assert await source.head_manifest(NAME, Tag("1")) is None
         digest = Digest.parse(image.digest)
         assert digest == await source.head_manifest(NAME, digest)
@@ -266,7 +256,7 @@ async def test_a_black_hole_costs_seconds(hub: FakeUpstream) -> None:
         hole.bind(("127.0.0.1", 0))
         hole.listen(0)
         filler.connect(hole.getsockname())  # the backlog is full: nothing answers from now on
-        async with reach(f"http://127.0.0.1:{hole.getsockname()[1]}", hub.url) as source:
+        async with open_source(f"http://127.0.0.1:{hole.getsockname()[1]}", hub.url) as source:
             async with asyncio.timeout(8):
                 found = await source.head_manifest(NAME, Tag("1"))
 

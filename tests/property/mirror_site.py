@@ -7,24 +7,19 @@ from collections.abc import Coroutine
 from contextlib import closing
 from typing import Any
 
-from registry.catalog.blob_access import BlobAccessCatalog
-from registry.content.content import Content
+from registry.catalog.database import Database
 from registry.errors import EntrepotError, StoreError
-from registry.metrics import Metrics
-from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.blobs import Blobs, DownloadingBlob, StoredBlob
-from registry.mirror.downloads import Downloads
-from registry.mirror.negative_cache import NegativeCache
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.store.contract import FileBody
 from registry.store.data_folder import DataFolder
-from registry.store.ingests import Ingests
-from registry.store.local import DiskStore
 from registry.tasks import Tasks
+from registry.wiring.content import open_handles
 from tests.fakes.source import MemorySource, Tap
 from tests.fakes.space import AmpleSpace
+from tests.harness.process_parts import ProcessParts
 from tests.property.faulty_disk import RUNNING, FaultyDisk, Victim
 
 REPOSITORY = Repository("docker.io", "library/thing")
@@ -90,12 +85,12 @@ class Reader:
 
 
 class Process:
-    """One worker of the mirror: what `wiring/pulls.py` makes for blobs, on a disk that may fail."""
+    """One worker of the mirror on a disk that may fail."""
 
     def __init__(
         self,
         folder: DataFolder,
-        catalog: BlobAccessCatalog,
+        database: Database,
         source: MemorySource,
         disk: FaultyDisk,
         loop: asyncio.AbstractEventLoop,
@@ -105,20 +100,15 @@ class Process:
         self.readers: list[Reader] = []
         self._loop = loop
         self._tasks = Tasks()
-        store = DiskStore(folder.blobs, folder.quarantine)
-        content = Content(store, store, Ingests(folder.ingests), AmpleSpace())
-        self.downloads = Downloads(content, self._tasks, lambda: 0.0)
-        self.blobs = Blobs(
-            {REPOSITORY.registry: source},
-            {REPOSITORY.registry: 3},
-            catalog=catalog,
-            content=content,
-            downloads=self.downloads,
-            checks=BlobChecks(
-                {REPOSITORY.registry: source}, NegativeCache(0.0), self._tasks, lambda: 0.0
-            ),
-            metrics=Metrics(),
+        parts = ProcessParts(
+            open_handles(folder),
+            database,
+            space=AmpleSpace(),
+            tasks=self._tasks,
+            sources={REPOSITORY.registry: source},
+            connections=3,
         )
+        self.blobs, self.downloads = parts.blobs, parts.downloads
         self._context = contextvars.copy_context()
         self._context.run(RUNNING.set, self.victim)
 

@@ -5,23 +5,21 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 from registry.catalog.database import Database
 from registry.catalog.image_graph import ImageGraphCatalog
 from registry.catalog.pulls import PullCatalog
 from registry.catalog.usage import UsageCatalog
 from registry.errors import StoreError
-from registry.metrics import Metrics
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
 from registry.oci.names import Repository, Tag
-from registry.settings.model import Settings, StorageSettings
+from registry.settings.model import StorageSettings
 from registry.store.data_folder import DataFolder
-from registry.wiring import content
+from registry.wiring.content import open_handles
+from tests.harness.process_parts import ProcessParts
 from tests.property.virtual_loop import InlineExecutor
 
 LIMIT = 6000  # bytes, of some 9000 that all images take
@@ -95,10 +93,10 @@ class Process:
         # Its own thread would run beside the virtual time.
         self.database._writing.shutdown()
         self.database._writing = InlineExecutor(fuse.execute)
-        sizes = Settings(storage=StorageSettings(limit=LIMIT, reserve=0))
-        self.handles = content.open_handles(folder)
-        with patch.object(content, "time", SimpleNamespace(time=clock)):
-            self.content = content.ContentServices(sizes, self.handles, Metrics(), self.database)
+        self.handles = open_handles(folder)
+        storage = StorageSettings(limit=LIMIT, reserve=0)
+        parts = ProcessParts(self.handles, self.database, storage=storage, clock=clock)
+        self.content = parts.content
         self.catalog, self.images = UsageCatalog(self.database), ImageGraphCatalog(self.database)
         self.pulls = PullCatalog(self.database)
         self._clock = clock

@@ -69,18 +69,17 @@ class DownloadsMachine(RuleBasedStateMachine):
         self.stack.callback(self.disk.close)
         self.run(self.open_catalog())
         if tells_size:
-            self.run(self.catalog.grant(REPOSITORY, self.digest, size))
+            self.run(BlobAccessCatalog(self.database).grant(REPOSITORY, self.digest, size))
         for _ in range(processes):
             self.start_process()
 
     async def open_catalog(self) -> None:
-        database = Database(self.folder.catalog)
+        self.database = Database(self.folder.catalog)
         # Its own thread would run beside the virtual time.
-        database._writing.shutdown()
-        database._writing = InlineExecutor(self.disk.execute)
-        await database.__aenter__()
-        self.stack.callback(lambda: self.run(database.__aexit__()))
-        self.catalog = BlobAccessCatalog(database)
+        self.database._writing.shutdown()
+        self.database._writing = InlineExecutor(self.disk.execute)
+        await self.database.__aenter__()
+        self.stack.callback(lambda: self.run(self.database.__aexit__()))
 
     def run(self, work: Coroutine[Any, Any, Any]) -> None:
         self.loop.run_until_complete(work)
@@ -184,7 +183,7 @@ class DownloadsMachine(RuleBasedStateMachine):
         tap.allowance, tap.tells_size = 0, self.tells_size
         blobs = {(REPOSITORY.name, str(self.digest)): self.content}
         source = MemorySource(tap, blobs=blobs)
-        self.processes.append(Process(self.folder, self.catalog, source, self.disk, self.loop))
+        self.processes.append(Process(self.folder, self.database, source, self.disk, self.loop))
         self.apply_mood()
 
     def kill(self, number: int, operations: int, count: int) -> None:

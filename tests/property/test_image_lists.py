@@ -1,5 +1,7 @@
 """Laws of sources with arbitrary texts: findings or a `ListInvalid`, and no other error."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,8 +9,10 @@ from hypothesis import strategies as st
 from registry.errors import ListInvalid
 from registry.image_lists.detection import Kind, find_images
 from registry.image_lists.env_file import gather_variables
+from registry.image_lists.image_texts import is_plausible
 from registry.image_lists.plain import read_list
 from registry.image_lists.results import Findings, check_image, merge
+from registry.image_lists.shell_pattern import ShellPattern
 
 # The words of all four grammars, so that chance finds what only their mixtures do.
 WORDS = (
@@ -16,6 +20,31 @@ WORDS = (
     *("spec:\n", "  ", "    ", "template:\n", "containers:\n", "image: ", "name: ", "reference: "),
     *("services:\n", "build: .\n", "extends: ", "<<: ", "*a ", "&a ", "---\n", "...\n", "!t "),
     *("FROM ", "ARG A=", "AS ", "COPY --from=", "RUN --mount=from=", "ONBUILD ", "<<A ", "A\n"),
+    *("kind: ConfigMap\n", "data:\n", "value: ", "repository: ", "tag: ", "images:\n", "default: "),
+    *("quay.io: ", "apiVersion: content.hauler.cattle.io/v1\n", "kind: Images\n", "sync:\n"),
+    *(
+        "kind: ZarfPackageConfig\n",
+        "components:\n",
+        "args: ",
+        "--x-image=",
+        "docker://",
+        "a/b:1.2 ",
+    ),
+    *(
+        "#",
+        "##",
+        "%",
+        "%%",
+        "/",
+        "//",
+        "*",
+        "${A",
+        "$TARGETARCH",
+        "ARG B=",
+        "$B",
+        "web:\n",
+        "labels: ",
+    ),
     *("# ", "# syntax=", "# escape=`\n", "\\\n", "`\n", "\n", "\r\n", "\r", "\t", " ", "\ufeff"),
     *("nginx:1 ", "a@sha256:", "localhost:5000/a ", "${", "}", "$A", "$$", ":-", "+", "?", "$("),
     *("{{ .x }}", "{", "[", "]", "'", '"', "|\n", ">-\n", "null ", ": ", ", ", "=", "0", "\\"),
@@ -48,7 +77,8 @@ def test_any_text_is_read_or_refused(text: str, name: str, kind: Kind | None) ->
     assert output.isprintable()
     for each in found.images:
         check_image(each.image)
-    assert all(each.place.isprintable() for each in (*found.images, *found.notes))
+    assert all(each.place.isprintable() for each in found.images)
+    assert all(str(each).isprintable() for each in found.notes)
     assert len(merge(found.images)) <= len(found.images)
 
 
@@ -93,6 +123,46 @@ def test_images_are_found_in_every_kind(written: list[str]) -> None:
     }
     for text in sources.values():
         assert written == [each.image for each in find_images(text.encode(), "-").images]
+
+
+guesses = images.filter(lambda image: is_plausible(image) and image[-1].isalnum())
+others = st.sampled_from(["", "x", "# x", "a: b", "{}"])
+
+
+@given(st.lists(st.tuples(others, guesses), max_size=8))
+def test_guess_is_on_its_line(lines: list[tuple[str, str]]) -> None:
+    """The line of each guess in a text of a ConfigMap is the line of the file that has it."""
+    block = "".join(f"    {other}\n    IMAGE={image}\n" for other, image in lines)
+    text = f"kind: ConfigMap\ndata:\n  a: |\n    first\n{block}"
+    found = [each for each in find_images(text.encode(), "a.yaml").images if each.is_guess]
+    written = text.splitlines()
+    numbers = [int(each.place.split()[0].removeprefix("a.yaml:")) for each in found]
+    assert [image for _, image in lines] == [each.image for each in found]
+    for number, each in zip(numbers, found, strict=True):
+        assert written[number - 1] == f"    IMAGE={each.image}"
+
+
+@given(st.text("ab/.*?\\}", max_size=12), st.text("ab/.", max_size=12), st.text("ab*", max_size=4))
+def test_pattern_is_what_an_expression_finds(pattern: str, text: str, by: str) -> None:
+    """Every pattern does what the regular expression does that BuildKit makes of it."""
+    try:
+        parsed = ShellPattern.parse(pattern)
+    except ValueError:
+        return
+    tokens = re.findall(r"\\.|.", pattern)
+    wild = {"*": ".*", "?": "."}
+    greedy = "".join(wild.get(each) or re.escape(each[-1]) for each in tokens)
+    lazy = greedy.replace(".*", ".*?")
+    for longest, expression in ((True, greedy), (False, lazy)):
+        assert re.sub(rf"\A(?:{expression})", "", text, count=1) == parsed.trim_start(
+            text, longest=longest
+        )
+    first = re.sub(greedy, lambda _: by, text, count=1)
+    assert first == parsed.replace(text, by, everywhere=False)
+    ends = [text[:n] for n in range(len(text) + 1) if re.fullmatch(greedy, text[n:])]
+    for longest in (True, False):
+        right = (min if longest else max)(ends, key=len, default=text)
+        assert right == parsed.trim_end(text, longest=longest)
 
 
 @pytest.mark.parametrize("kind", Kind)

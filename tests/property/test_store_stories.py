@@ -58,6 +58,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.moments = count(1000)
         self.flipped: set[str] = set()
         self.is_cut = False  # whether the last action was
+        self.kept: dict[str, set[str]] = {}  # as `list_kept` gave it after the last action
         self.start()
 
     def start(self) -> None:
@@ -76,7 +77,6 @@ class StoreMachine(RuleBasedStateMachine):
         again=st.just(0) | st.integers(1, 6),
     )
     def act(self, action: str, number: int, crash: int, again: int) -> None:
-        kept = self.list_kept()
         self.fuse.arm(crash)
         with suppress(Crash, ManifestUnknown, ImagePinned, StoreError):
             self.run(getattr(self, action)(number))
@@ -84,9 +84,9 @@ class StoreMachine(RuleBasedStateMachine):
         if self.is_cut:
             self.finish_interrupted(again)
         self.fuse.arm(0)
-        after = self.list_kept()
-        for name in kept.keys() & after.keys():
-            assert kept[name] <= after[name] | self.flipped, f"{name} lost what it keeps"
+        kept, self.kept = self.kept, self.list_kept()
+        for name in kept.keys() & self.kept.keys():
+            assert kept[name] <= self.kept[name] | self.flipped, f"{name} lost what it keeps"
 
     def finish_interrupted(self, again: int) -> None:
         """Do what the next process does first, which may crash too."""

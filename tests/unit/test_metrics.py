@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prometheus_client import generate_latest
 
-from registry.metrics import collect
+from registry.metrics import ServedTotals, State, collect, read_served
 
 COUNT = """
 import os, resource, sys
@@ -16,14 +16,19 @@ from registry.metrics import Metrics
 folder, limit = Path(sys.argv[1]), int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 before = Metrics()
-before.sent_bytes.inc(100)
+before.sent_bytes.labels("hit").inc(100)
 with ExitStack() as stack:
     try:
         metrics = stack.enter_context(Metrics.open(folder))
     except OSError as error:
         print("no room")
         metrics = Metrics()
-    metrics.sent_bytes.inc(3)
+    metrics.sent_bytes.labels("hit").inc(3)
+    metrics.sent_bytes.labels("miss").inc(1)
+    metrics.requests.labels("blobs", "200", "hit").inc()
+    metrics.requests.labels("manifests", "200", "miss").inc()
+    metrics.requests.labels("tags", "200", "miss").inc()
+    metrics.requests.labels("manifests", "404", "").inc()
     metrics.pulls_remaining.labels("hub", "me").set(7)
     metrics.request_seconds.labels("blobs").observe(1)
 """
@@ -45,7 +50,7 @@ def test_the_console_adds_up_all_processes(tmp_path: Path) -> None:
 
     lines = generate_latest(collect(tmp_path)).decode().splitlines()
 
-    assert "entrepot_sent_bytes_total 6.0" in lines
+    assert 'entrepot_sent_bytes_total{origin="hit"} 6.0' in lines
     assert 'entrepot_upstream_pulls_remaining{endpoint="hub",identity="me"} 7.0' in lines
     assert 'entrepot_request_seconds_bucket{kind="blobs",le="0.5"} 0.0' in lines
     assert 'entrepot_request_seconds_bucket{kind="blobs",le="1.0"} 2.0' in lines
@@ -68,7 +73,8 @@ def test_a_process_goes_on_with_the_counts_of_a_dead_one(tmp_path: Path) -> None
     assert count(tmp_path, before=f"import os; os.getpid = lambda: {number}") == ""
 
     assert len(list(tmp_path.glob("*.db"))) == 3
-    assert "entrepot_sent_bytes_total 6.0" in generate_latest(collect(tmp_path)).decode()
+    text = generate_latest(collect(tmp_path)).decode()
+    assert 'entrepot_sent_bytes_total{origin="hit"} 6.0' in text
 
 
 def test_without_room_counting_goes_on_in_memory(tmp_path: Path) -> None:
@@ -76,3 +82,28 @@ def test_without_room_counting_goes_on_in_memory(tmp_path: Path) -> None:
     assert count(tmp_path, 4096) == "no room\n"
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_served_is_counted_over_servers(tmp_path: Path) -> None:
+    """Manifests and blobs are hits unless they were downloaded; a server that ended is none."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        assert count(tmp_path / name) == ""
+
+    served = read_served([tmp_path / "one", tmp_path / "two", tmp_path / "gone"])
+
+    assert served == ServedTotals(requests=4, hits=2, sent=8, saved=6)
+
+
+def test_the_state_is_told_with_the_counts(tmp_path: Path) -> None:
+    """Limit, free bytes, downloads and version are gauges beside what is counted."""
+    state = State(limit=10, free=7, downloads=2, version="1.2.3")
+
+    lines = generate_latest(collect(tmp_path, state)).decode().splitlines()
+
+    assert {
+        "entrepot_limit_bytes 10.0",
+        "entrepot_free_bytes 7.0",
+        "entrepot_downloads 2.0",
+        'entrepot_build_info{version="1.2.3"} 1.0',
+    } <= set(lines)

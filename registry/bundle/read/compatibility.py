@@ -25,6 +25,14 @@ _WHOLE_READERS: tuple[str, ...] = (
     "kind load",
     "k3s images folder",
 )
+# containerd and umoci store content under sha256 digests only; skopeo fails on such layers.
+_SHA256_READERS = frozenset(
+    {"docker load", "ctr images import", *_OCI_READERS, *_OCI_WHOLE_READERS, *_WHOLE_READERS}
+)
+_SHA256_WHY = (
+    "they know sha256 digests only, and the bundle has others; docker load can with an image store"
+    " that is not containerd's"
+)
 _CUT_READERS = "readable by: entrepot; by others after bundle join has written one file"
 
 
@@ -86,5 +94,24 @@ def find_readers(lock: Lock, manifests: Mapping[Digest, Manifest]) -> Readers:
         able, whole = (*able, *_OCI_READERS), (*whole, *_OCI_WHOLE_READERS)
     if is_sparse:
         unable_to.insert(0, Unable(whole, "sparse index: use --mode flat or complete"))
-        return Readers(able, tuple(unable_to))
-    return Readers((*able, *whole), tuple(unable_to))
+    else:
+        able = (*able, *whole)
+    readers = Readers(able, tuple(unable_to))
+    return _drop_sha256_readers(readers) if _has_other_digests(lock) else readers
+
+
+def _has_other_digests(lock: Lock) -> bool:
+    return any(digest.algorithm != "sha256" for digest in lock.sizes)
+
+
+def _drop_sha256_readers(readers: Readers) -> Readers:
+    """Move the programs that know sha256 only to a reason of their own."""
+    able = tuple(each for each in readers.able if each not in _SHA256_READERS)
+    unable = [
+        Unable(programs, each.why)
+        for each in readers.unable
+        if (programs := tuple(name for name in each.programs if name not in _SHA256_READERS))
+    ]
+    every = [*readers.able, *(name for each in readers.unable for name in each.programs)]
+    dropped = tuple(name for name in every if name in _SHA256_READERS)
+    return Readers(able, (*unable, Unable(dropped, _SHA256_WHY)))

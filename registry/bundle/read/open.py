@@ -8,11 +8,15 @@ from pathlib import Path
 
 from registry.bundle.format.inventory import MAX_SIZE, Inventory, read_inventory
 from registry.bundle.format.lock import MAX_LOCK, Lock, parse_lock
-from registry.bundle.format.tar import BLOCK
-from registry.bundle.format.volumes import parse_volume
 from registry.bundle.read.folder_source import FolderSource
 from registry.bundle.read.head import Opened, open_bundle
-from registry.bundle.read.sources import MAX_SMALL, BundleSource, Flaws, TarSource, read_member
+from registry.bundle.read.sources import BundleSource, Flaws, TarSource
+from registry.bundle.read.tar_kinds import (
+    is_tar_name,
+    is_volume,
+    is_whole_bundle,
+    looks_like_volume,
+)
 from registry.bundle.read.volume_source import open_volumes
 from registry.errors import BundleInvalid, FileUnreadable
 
@@ -69,19 +73,41 @@ def _find_source(paths: Sequence[Path], stack: ExitStack) -> BundleSource:
     if [str(path) for path in paths] == [STDIN]:
         return TarSource(sys.stdin.buffer, "stdin")
     if len(paths) == 1 and paths[0].is_dir():
-        # A bundle.json next to volumes may have been copied out of one of them.
-        has_lock, found = (paths[0] / "bundle.json").exists(), sorted(paths[0].glob("[!.]*.tar"))
-        if has_lock and (not found or (paths[0] / "blobs").exists()):
-            return FolderSource(paths[0])
-        if not found:
-            raise BundleInvalid(str(paths[0]), "it has neither a bundle.json nor volumes (*.tar)")
-        paths = found
+        return _find_in_folder(paths[0], stack)
     if len(paths) > 1:
         for path in paths:
             if path.is_dir() or str(path) == STDIN:
                 what = "a folder" if path.is_dir() else "stdin"
                 why = f"{what} cannot be given together with others; give one after the other"
                 raise BundleInvalid(str(path), why)
+    return _open_tars(paths, stack)
+
+
+def _find_in_folder(folder: Path, stack: ExitStack) -> BundleSource:
+    """Open a bundle in a folder, or the volumes or the one tar in it; other tars are ignored."""
+    tars = [path for path in sorted(folder.iterdir()) if is_tar_name(path.name)]
+    # A bundle.json next to volumes may have been copied out of one of them.
+    if (folder / "bundle.json").exists() and (not tars or (folder / "blobs").exists()):
+        return FolderSource(folder)
+    files = [path for path in tars if path.is_file()]
+    chosen = [path for path in files if looks_like_volume(path)]
+    if not chosen:
+        # If the only tar is damaged at its beginning, opening it says so.
+        chosen = files if len(tars) == 1 else [path for path in files if is_whole_bundle(path)]
+    if len(chosen) > 1 and not looks_like_volume(chosen[0]):
+        names = ", ".join(path.name for path in chosen[:5])
+        raise BundleInvalid(str(folder), f"it has several bundles ({names}); name one of them")
+    if not chosen:
+        others = f"; not of a bundle: {', '.join(path.name for path in tars[:5])}" if tars else ""
+        why = f"it has neither a bundle.json nor volumes (*.tar){others}"
+        raise BundleInvalid(str(folder), why)
+    source = _open_tars(chosen, stack)
+    source.ignored = tuple(path for path in tars if path not in chosen)
+    return source
+
+
+def _open_tars(paths: Sequence[Path], stack: ExitStack) -> BundleSource:
+    """Open one whole bundle, or the volumes of one."""
     flaws = Flaws()
     files = _open_all(paths, stack, flaws)
     sources = [
@@ -89,7 +115,7 @@ def _find_source(paths: Sequence[Path], stack: ExitStack) -> BundleSource:
         TarSource(file if file.seekable() else BufferedReader(file), label, flaws)
         for label, file in files
     ]
-    if len(paths) == 1 and not _is_volume(files[0][1], files[0][0]):
+    if len(paths) == 1 and not is_volume(files[0][1], files[0][0]):
         return sources[0]
     return open_volumes(sources, flaws)
 
@@ -112,28 +138,6 @@ def _open_all(paths: Sequence[Path], stack: ExitStack, flaws: Flaws) -> list[tup
     for each in refused:
         flaws.note(BundleInvalid(each.path, f"cannot be read ({each.why})"))
     return files
-
-
-def _is_volume(file: FileIO, label: str) -> bool:
-    """Whether an archive begins with `volume.json`, even if its header is damaged."""
-    if not file.seekable():
-        return False
-    try:
-        first = read_member(file, 0, label)
-    except BundleInvalid:
-        return _has_volume_fields(file, label)
-    return first is not None and first.name == "volume.json"
-
-
-def _has_volume_fields(file: FileIO, label: str) -> bool:
-    """Whether the bytes after a damaged header are the content of a `volume.json`."""
-    file.seek(BLOCK)
-    content, _, _ = file.read(MAX_SMALL).partition(b"\0")
-    try:
-        parse_volume(content[: content.rfind(b"}") + 1], label)  # cut the next header off
-    except BundleInvalid:
-        return False
-    return True
 
 
 def _open(path: Path) -> FileIO:

@@ -76,13 +76,14 @@ class BundleSource(Protocol):
     `label` is the name for messages. The other fields are about volumes: `count` is the number of
     volumes (0: the bundle is not cut), `missing` are the numbers of volumes that were not given,
     `lock` is their `bundle.json`, and `parts` has the parts of each cut blob after all members were
-    listed.
+    listed. `ignored` are files beside the bundle's that are not its own, and were not read.
     """
 
     label: str
     flaws: Flaws
     count: int = 0
     missing: tuple[int, ...] = ()
+    ignored: tuple[Path, ...] = ()
     lock: Lock | None = None
     parts: Mapping[Digest, Sequence[CutPart]] = MappingProxyType({})
 

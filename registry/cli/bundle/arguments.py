@@ -1,6 +1,7 @@
 """Arguments of the commands that read bundles: the files of a bundle, and trusted keys."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,22 @@ def warn_unchecked(opened: "Opened", signer: str) -> None:
     """Print a warning about a signature that no key was named for."""
     if opened.signature and not signer:
         warn("the signature of the bundle was not checked; name its maker's public key with --key")
+
+
+@contextmanager
+def open_bundle(paths: Sequence[Path]) -> "Iterator[Opened]":
+    """Open one bundle, and name the files beside it that are not its own.
+
+    Raises:
+        BundleInvalid: the paths are not one bundle, or the bundle cannot be used.
+        OSError: a file cannot be read.
+    """
+    from registry.bundle.read.open import open_paths  # noqa: PLC0415
+
+    with open_paths(paths) as opened:
+        for path in opened.source.ignored:
+            warn(f"{path}: it is not of this bundle, and is passed over")
+        yield opened
 
 
 def check_signer(opened: "Opened", keys: Sequence[Path]) -> str:

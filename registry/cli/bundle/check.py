@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.cli.bundle.arguments import format_missing
+from registry.cli.bundle.arguments import format_missing, open_bundle
 from registry.cli.bundle.selection import OtherSide, read_other_side
 from registry.cli.images import sources
 from registry.cli.messages import MISUSED, fail, report_errors, warn
@@ -31,6 +31,10 @@ _Inputs = Annotated[
         metavar="BUNDLE... [IMAGE...]",
         help="First the files and folders of the bundle, then images.",
     ),
+]
+_Guesses = Annotated[
+    bool,
+    typer.Option("--guesses", help="Texts that look like images have to be in the bundle too."),
 ]
 _Platforms = Annotated[
     list[str] | None,
@@ -59,6 +63,7 @@ def check_bundle(
     *,
     file: sources.Files = None,
     kind: sources.FileKind = None,
+    guesses: _Guesses = False,
     env_file: sources.EnvFile = None,
     build_arg: sources.BuildArgs = None,
     platform: _Platforms = None,
@@ -69,9 +74,9 @@ def check_bundle(
 ) -> None:
     """Show which images of a deployment are missing in a bundle; exit 1 if any are.
 
-    An image that the files only seem to name is shown, and does not count. A layer that a delta
-    omits is missing, unless --have or --since says that the other side has it. The images of the
-    bundles that --since names count too.
+    A text that only looks like an image is shown, since it may be needed; without --guesses, it
+    does not count. A layer that a delta omits is missing, unless --have or --since says that the
+    other side has it. The images of the bundles that --since names count too.
 
     Example: entrepot bundle check images.tar -f deploy.yaml --platform linux/amd64
     """
@@ -89,10 +94,9 @@ def check_bundle(
         if not (bundle and entries):
             what = "a bundle" if not bundle else "an image, or -f FILE"
             fail(f"nothing to check: name {what}", MISUSED)
-        gaps = _find_gaps(
-            bundle, entries, platforms, read_other_side(have or [], since or [], None)
-        )
-    result = CoverageResult.of(entries, gaps)
+        other_side = read_other_side(have or [], since or [], None)
+        gaps = _find_gaps(bundle, entries, platforms, other_side)
+    result = CoverageResult.of(entries, gaps, counts_guesses=guesses)
     print_report(result, _draw, as_json=as_json)
     if not result.is_complete:
         raise typer.Exit(1)
@@ -100,7 +104,7 @@ def check_bundle(
 
 def _is_path(text: str) -> bool:
     """Whether an argument is the path of a bundle; a misspelt path is not taken for an image."""
-    looks_so = text == "-" or text.startswith(("/", ".")) or text.endswith((".tar", "/"))
+    looks_so = text == "-" or text.startswith(("/", ".")) or text.lower().endswith((".tar", "/"))
     return looks_so or Path(text).exists()
 
 
@@ -127,9 +131,8 @@ def _find_gaps(
     from registry.bundle.format.lock import ImageRequest  # noqa: PLC0415
     from registry.bundle.read.analysis import Analysis, read_manifests  # noqa: PLC0415
     from registry.bundle.read.coverage import find_gaps  # noqa: PLC0415
-    from registry.bundle.read.open import open_paths  # noqa: PLC0415
 
-    with open_paths(bundle) as opened:
+    with open_bundle(bundle) as opened:
         if missing := list(opened.source.missing):
             raise BundleInvalid(opened.source.label, format_missing(opened, missing))
         analysis = Analysis(opened.lock, read_manifests(opened))
@@ -140,12 +143,14 @@ def _find_gaps(
 
 def _draw(result: CoverageResult) -> Iterator[str]:
     for image in result.missing:
-        guess = " (if it is an image)" if image.guess else ""
+        guess = " may be needed (it looks like an image)" if image.guess else ""
         yield f"{image.image}{guess}: {'; '.join(_list_problems(image))}"
         yield from (f"    wanted by {place}" for place in image.wanted_by)
     count = format_count(result.needed, "image")
     if result.is_complete:
-        yield f"{count}: nothing is missing"
+        guesses = format_count(len(result.missing), "possible image")
+        but = f" except {guesses}" if result.missing else ""
+        yield f"{count}: nothing is missing{but}"
     else:
         yield f"{result.incomplete} of {count} cannot be pulled completely"
 

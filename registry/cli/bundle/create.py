@@ -14,6 +14,7 @@ from registry.cli.bundle.selection import (
 )
 from registry.cli.bundle.writing import WriteRequest, write_bundle
 from registry.cli.images import sources
+from registry.cli.images.gathered import Gathered, print_notes
 from registry.cli.messages import fail, warn
 from registry.cli.platforms import choose_platforms, includes_all
 from registry.cli.session import Config, DryRun, Json, Quiet, Session, operate
@@ -77,6 +78,7 @@ def create_bundle(
     *,
     file: sources.Files = None,
     kind: sources.FileKind = None,
+    guesses: sources.Guesses = False,
     env_file: sources.EnvFile = None,
     build_arg: sources.BuildArgs = None,
     pulled_since: sources.PulledSince = None,
@@ -101,18 +103,18 @@ def create_bundle(
 
     Example: entrepot bundle create -o images.tar nginx:1.27 'ghcr.io/team/*'
     """
-    named = sources.Sources(
-        (), file or (), kind, env_file, build_arg or (), pulled_since, client or (), pulled or ()
-    )
+    history = (pulled_since, client or (), pulled or ())
+    named = sources.Sources((), file or (), kind, env_file, build_arg or (), *history, guesses)
     if named.is_empty and not (images or need):
         fail("name images or globs, a file with --file, or an import's need.json with --need", 2)
 
     async def work(session: Session) -> bool:
         target = parse_target(output, parse_limit(volume_size))
         other_side = read_other_side(have or [], since or [], need)
-        listed = await _gather(session, named)
-        asked = [*(images or []), *other_side.images]
-        wanted = await find_images(session, asked, listed) or sources.refuse_nothing(named)
+        gathered = await _gather(session, named)
+        listed, asked = gathered.entries, [*(images or []), *other_side.images]
+        found = await find_images(session, asked, listed)
+        wanted = found or sources.refuse_nothing(named, gathered)
         choice = _choose(mode, platform, other_side)
         plan = _drop_guesses(await session.content.planner.plan(wanted, choice), listed)
         request = WriteRequest(target, sign, is_dry=dry_run, as_json=as_json, quiet=quiet)
@@ -143,12 +145,12 @@ def _covers(other_side: OtherSide, plan: "Plan") -> bool:
     return not count
 
 
-async def _gather(session: Session, named: sources.Sources) -> tuple[Entry, ...]:
+async def _gather(session: Session, named: sources.Sources) -> Gathered:
     if named.is_empty:
-        return ()
+        return Gathered()
     gathered = await sources.gather(session, named)
-    sources.print_notes(gathered)
-    return gathered.entries
+    print_notes(gathered)
+    return gathered
 
 
 def _choose(mode: _Modes, named: list[str] | None, other_side: OtherSide) -> "Choice":

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from registry.cli.bundle.arguments import Bundle
+from registry.cli.bundle.arguments import Bundle, open_bundle
 from registry.cli.messages import report_errors
 from registry.cli.numbers import read_number
 from registry.cli.printing import Paragraph, print_report
@@ -46,9 +46,8 @@ def inspect_bundle(
     """
     from registry.bundle.read.analysis import Analysis, read_manifests  # noqa: PLC0415
     from registry.bundle.read.compatibility import format_readers  # noqa: PLC0415
-    from registry.bundle.read.open import open_paths  # noqa: PLC0415
 
-    with report_errors(), open_paths(bundle) as opened:
+    with report_errors(), open_bundle(bundle) as opened:
         manifests = read_manifests(opened)
     lock = opened.lock
     analysis = Analysis(lock, manifests)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from registry.cli.bundle.arguments import format_missing
+from registry.cli.bundle.arguments import format_missing, open_bundle
 from registry.cli.bundle.output import Output, OutputTarget, deliver, parse_target
 from registry.cli.messages import report_errors
 from registry.cli.session import Quiet
@@ -31,10 +31,9 @@ def join_volumes(volumes: _Volumes, output: Output, quiet: Quiet = False) -> Non
 
 async def _join(volumes: list[Path], target: OutputTarget, *, quiet: bool) -> None:
     from registry.bundle.read.blob_store import BundleStore  # noqa: PLC0415
-    from registry.bundle.read.open import open_paths  # noqa: PLC0415
     from registry.bundle.write.layout import pack, read_manifests  # noqa: PLC0415
 
-    with open_paths(volumes) as opened, TemporaryDirectory(prefix="entrepot-") as proofs:
+    with open_bundle(volumes) as opened, TemporaryDirectory(prefix="entrepot-") as proofs:
         if missing := list(opened.source.missing):
             raise BundleInvalid(opened.source.label, format_missing(opened, missing))
         store = BundleStore.over(opened, Path(proofs))

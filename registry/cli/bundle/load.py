@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.cli.bundle.arguments import Bundle, Keys, check_signer, warn_unchecked
+from registry.cli.bundle.arguments import (
+    Bundle,
+    Keys,
+    check_signer,
+    open_bundle,
+    warn_unchecked,
+)
 from registry.cli.bundle.load_report import draw_import, explain_move_back
 from registry.cli.bundle.need_file import clear_need, write_need_file
 from registry.cli.messages import fail
@@ -63,9 +69,7 @@ def import_bundle(
     """
 
     async def work(session: Session) -> bool:
-        from registry.bundle.read.open import open_paths  # noqa: PLC0415
-
-        with open_paths(bundle) as opened:
+        with open_bundle(bundle) as opened:
             signer = _find_signer(session, opened, key or [])
             warn_unchecked(opened, signer)
             if not move_back:

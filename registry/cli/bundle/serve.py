@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.cli.bundle.arguments import Keys, check_signer, warn_unchecked
+from registry.cli.addresses import EVERYWHERE, Console, Listen
+from registry.cli.bundle.arguments import Keys, check_signer, open_bundle, warn_unchecked
 from registry.cli.messages import report_errors
 from registry.cli.numbers import read_number
 from registry.cli.terminal import format_bytes, format_count, format_missing_volumes
 from registry.errors import SettingsError
 from registry.settings.faults import build_server
-from registry.settings.values import Address, Refusal, parse_address
 
 if TYPE_CHECKING:
     from registry.bundle.load.result import Imported
     from registry.bundle.read.head import Opened
 
-EVERYWHERE = ("0.0.0.0", "[::]")  # noqa: S104 (compared, not bound)
 _CLIENTS = """\
 Clients pull by the images' own names, with:
 
@@ -43,22 +42,9 @@ _PODMAN = """\
 """
 
 
-def _read_address(text: str) -> Address:
-    try:
-        return parse_address(text)
-    except Refusal as error:
-        raise typer.BadParameter(str(error)) from error
-
-
 _Bundle = Annotated[
     list[Path],
     typer.Argument(metavar="BUNDLE...", help="A bundle's file, folder, or volumes."),
-]
-_Listen = Annotated[
-    Address, typer.Option(parser=_read_address, metavar="HOST:PORT", help="Where clients connect.")
-]
-_Console = Annotated[
-    Address, typer.Option(parser=_read_address, metavar="HOST:PORT", help="Probes and metrics.")
 ]
 _Workers = Annotated[
     int,
@@ -70,8 +56,8 @@ _Workers = Annotated[
 
 def serve_bundle(
     bundle: _Bundle,
-    listen: _Listen = "127.0.0.1:5000",  # type: ignore[assignment]
-    console: _Console = "127.0.0.1:5001",  # type: ignore[assignment]
+    listen: Listen = "127.0.0.1:5000",  # type: ignore[assignment]
+    console: Console = "127.0.0.1:5001",  # type: ignore[assignment]
     workers: _Workers = 0,
     key: Keys = None,
 ) -> None:
@@ -81,16 +67,16 @@ def serve_bundle(
 
     Example: entrepot bundle serve /media/usb/images.tar --listen 0.0.0.0:5000
     """
-    from registry.bundle.read.open import open_paths  # noqa: PLC0415
-    from registry.logs import configure_logs  # noqa: PLC0415
+    from registry.cli.screen import open_screen  # noqa: PLC0415
+    from registry.cli.screen_lines import format_bundle_banner  # noqa: PLC0415
     from registry.server.bundle_server import serve_bundle as run  # noqa: PLC0415
 
-    configure_logs()
     with report_errors(), _name_options():
         server = build_server(listen=listen, console=console, workers=workers)
-        with open_paths(bundle) as opened:
+        with open_bundle(bundle) as opened, open_screen(format_bundle_banner) as is_on_terminal:
             warn_unchecked(opened, check_signer(opened, key or ()))
-            started = run(opened, server, partial(_print_start, opened))
+            report = partial(_print_start, opened)
+            started = run(opened, server, report, is_on_terminal=is_on_terminal)
     if not started:
         raise typer.Exit(1)
 

@@ -4,7 +4,13 @@ from collections.abc import Iterator
 
 import typer
 
-from registry.cli.bundle.arguments import Bundle, Keys, check_signer, warn_unchecked
+from registry.cli.bundle.arguments import (
+    Bundle,
+    Keys,
+    check_signer,
+    open_bundle,
+    warn_unchecked,
+)
 from registry.cli.messages import report_errors
 from registry.cli.printing import print_report
 from registry.cli.session import Json, Quiet
@@ -32,10 +38,9 @@ def verify_bundle(
 
     Example: entrepot bundle verify images.tar --key maker.pub.pem
     """
-    from registry.bundle.read.open import open_paths  # noqa: PLC0415
     from registry.bundle.read.verify import verify  # noqa: PLC0415
 
-    with report_errors(), open_paths(bundle) as opened:
+    with report_errors(), open_bundle(bundle) as opened:
         signer = check_signer(opened, key or [])
         with show_progress("verifying", opened.lock.size, quiet=quiet) as advance:
             verdict = verify(opened, advance)

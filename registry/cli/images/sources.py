@@ -10,13 +10,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from registry.cli.messages import warn
+from registry.cli.images.gathered import NO_IMAGE, Gathered
 from registry.cli.session import Session
 from registry.cli.terminal import format_age
 from registry.errors import FileUnreadable, ListInvalid
 from registry.image_lists.detection import STDIN, Kind, decode, detect, find_images
 from registry.image_lists.env_file import gather_variables
-from registry.image_lists.results import Entry, Findings, ListedImage, Note, merge
+from registry.image_lists.results import Findings, ListedImage, Note
 from registry.oci.image_patterns import ImagePattern, is_pattern, parse_image
 from registry.oci.names import format_image
 from registry.settings.values import Refusal, parse_duration
@@ -40,11 +40,19 @@ Files = Annotated[
         "--file",
         "-f",
         metavar="FILE",
-        help="A list, compose file, Kubernetes YAML or Dockerfile; - is stdin. May be repeated.",
+        help="A list, compose file, Kubernetes YAML, Dockerfile, or the list of Zarf, Hauler or"
+        " skopeo sync; - is stdin. May be repeated.",
     ),
 ]
 FileKind = Annotated[
     Kind | None, typer.Option("--kind", help="The kind of the files. Default: detected.")
+]
+Guesses = Annotated[
+    bool,
+    typer.Option(
+        "--guesses",
+        help="Take all texts that look like images too, such as the arguments of an operator.",
+    ),
 ]
 EnvFile = Annotated[
     Path | None,
@@ -90,7 +98,10 @@ Pulled = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The values of the options that name images; `period` is in seconds."""
+    """The values of the options that name images; `period` is in seconds.
+
+    `guesses` says whether texts that only look like images are taken too.
+    """
 
     images: Sequence[str] = ()
     files: Sequence[str] = ()
@@ -100,6 +111,7 @@ class Sources:
     period: float | None = None
     clients: Sequence[str] = ()
     pulled: Sequence[str] = ()
+    guesses: bool = False
 
     @property
     def has_history(self) -> bool:
@@ -110,14 +122,6 @@ class Sources:
     def is_empty(self) -> bool:
         """Whether no source was named."""
         return not (self.images or self.files or self.has_history)
-
-
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """The images of all sources, each once with the places that name it, and the notes."""
-
-    entries: tuple[Entry, ...]
-    notes: tuple[Note, ...]
 
 
 async def gather(session: Session, sources: Sources) -> Gathered:
@@ -135,7 +139,8 @@ async def gather(session: Session, sources: Sources) -> Gathered:
     wanted += [each for found in findings for each in found.images]
     if sources.has_history:
         wanted += await _list_pulled(session, sources)
-    return Gathered(merge(wanted), tuple(note for found in findings for note in found.notes))
+    notes = [note for found in findings for note in found.notes]
+    return Gathered.of(wanted, notes, guesses=sources.guesses)
 
 
 def read_files(sources: Sources) -> list[Findings]:
@@ -148,8 +153,8 @@ def read_files(sources: Sources) -> list[Findings]:
     return [_read_file(name, sources, arguments) for name in sources.files]
 
 
-def refuse_nothing(sources: Sources) -> NoReturn:
-    """Raise the error for sources that name no image.
+def refuse_nothing(sources: Sources, gathered: Gathered) -> NoReturn:
+    """Raise the error for sources that name no image that can be taken.
 
     This is an error, because a program that should write the list may have failed.
 
@@ -159,7 +164,12 @@ def refuse_nothing(sources: Sources) -> NoReturn:
     whys, cures = [], []
     if sources.files:
         whys.append(", ".join(map(_format_source, sources.files)))
-        cures.append("check whether the program that wrote it failed")
+        if gathered.guesses:
+            cures.append("take the texts that look like images with --guesses")
+        elif any(note.why != NO_IMAGE for note in gathered.notes):
+            cures.append("the lines before this one say what to do")
+        else:
+            cures.append("check whether the program that wrote it failed")
     if sources.has_history:
         whys.append("the images that clients pulled")
         cures.append("use a longer --pulled-since, or other clients and globs")
@@ -189,7 +199,7 @@ def _read_file(name: str, sources: Sources, arguments: Mapping[str, str]) -> Fin
     found = find_images(data, name, kind=kind, variables=variables, arguments=arguments)
     if found.images or found.notes:
         return found
-    return Findings(notes=(Note(_format_source(name), "it names no image"),))
+    return Findings(notes=(Note(_format_source(name), NO_IMAGE),))
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -241,9 +251,3 @@ async def _list_pulled(session: Session, sources: Sources) -> list[ListedImage]:
 def _format_clients(clients: Sequence[str]) -> str:
     text = ", ".join(clients[:3]) or "an unknown client"
     return f"{text} and {len(clients) - 3} more" if len(clients) > 3 else text
-
-
-def print_notes(gathered: Gathered) -> None:
-    """Print the notes on stderr: places that may need an image, and name none."""
-    for note in gathered.notes:
-        warn(str(note))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.cli.images import sources
+from registry.cli.images.gathered import print_notes
 from registry.cli.images.progress import ProgressBars
 from registry.cli.images.rate_limits import BudgetTracker, draw_limits
 from registry.cli.images.warm_report import (
@@ -75,6 +76,7 @@ def warm(
     *,
     file: sources.Files = None,
     kind: sources.FileKind = None,
+    guesses: sources.Guesses = False,
     env_file: sources.EnvFile = None,
     build_arg: sources.BuildArgs = None,
     pulled_since: sources.PulledSince = None,
@@ -100,6 +102,7 @@ def warm(
         images=images or (),
         files=file or (),
         kind=kind,
+        guesses=guesses,
         env_file=env_file,
         build_args=build_arg or (),
         period=pulled_since,
@@ -137,13 +140,13 @@ class _Options:
 
 async def _warm(session: Session, named: sources.Sources, options: _Options) -> bool:
     gathered = await sources.gather(session, named)
-    sources.print_notes(gathered)
+    print_notes(gathered, with_guesses=not options.explain)
     if options.explain:
-        wanted = WantedImages.of(gathered.entries, gathered.notes)
+        wanted = WantedImages.of(gathered.entries, gathered.guesses, gathered.notes)
         print_report(wanted, draw_explained, as_json=options.as_json)
         return True
     if not gathered.entries:
-        sources.refuse_nothing(named)
+        sources.refuse_nothing(named, gathered)
     if session.settings.offline:
         cure = "run this where the upstreams can be reached"
         raise SettingsError("offline", "is true, so nothing can be downloaded", cure)
@@ -163,8 +166,8 @@ async def _warm(session: Session, named: sources.Sources, options: _Options) -> 
         else:
             async with bars.show():
                 await warm_run.run(gathered.entries, images, bars)
-    notes = tuple(map(str, gathered.notes))
-    result = WarmResult(images, limits, notes, bars.fetched, options.dry_run)
+    found = WantedImages.of((), gathered.guesses, gathered.notes)
+    result = WarmResult(images, limits, found.guesses, found.notes, bars.fetched, options.dry_run)
     finish(result, as_json=options.as_json, quiet=options.quiet)
     return not result.failed
 

@@ -16,8 +16,9 @@ from registry.reports.warm import WantedImages, WarmedImage, WarmResult
 def draw_explained(wanted: WantedImages) -> Iterator[Table]:
     """Yield a table of the images, and of the places that name each image."""
     table = make_table("IMAGE", "WANTED BY", names="IMAGE")
-    for image in wanted.images:
-        guess = " (a guess)" if image.guess else ""
+    rows = [(image, " (a guess)" if image.guess else "") for image in wanted.images]
+    rows += [(image, " (a guess, taken with --guesses)") for image in wanted.guesses]
+    for image, guess in rows:
         for number, place in enumerate(image.wanted_by):
             table.add_row("" if number else image.image, f"{place}{guess}")
     yield table

@@ -18,7 +18,7 @@ class MissingImage:
 
     `problems` are sentences about the missing parts of the image. `omitted` are layers that the
     bundle leaves out and that the importing side may not have. `guess` says whether the places only
-    seem to name an image.
+    seem to name an image, so that it may not be needed.
     """
 
     image: str
@@ -42,10 +42,17 @@ class CoverageResult:
     missing: list[MissingImage]
 
     @classmethod
-    def of(cls, entries: "Collection[Entry]", gaps: "Sequence[Gap]") -> Self:
-        """Return the report of a check of `entries` that found these `gaps`."""
+    def of(
+        cls, entries: "Collection[Entry]", gaps: "Sequence[Gap]", *, counts_guesses: bool = False
+    ) -> Self:
+        """Return the report of a check of `entries` that found these `gaps`.
+
+        `counts_guesses` says that guesses are needed as other images are.
+        """
         guesses: set[tuple[Repository, Reference]] = {
-            (each.repository, each.reference) for each in entries if each.is_guess
+            (each.repository, each.reference)
+            for each in entries
+            if each.is_guess and not counts_guesses
         }
         missing = [
             MissingImage.of(gap, guess=(gap.request.repository, gap.request.reference) in guesses)

@@ -2,7 +2,14 @@
 
 import pytest
 
-from registry.api.paths import MAX_PATH, Endpoint, PullRequest, RequestReader, parse_path
+from registry.api.paths import (
+    MAX_PATH,
+    Endpoint,
+    PullRequest,
+    RequestReader,
+    parse_path,
+    split_target,
+)
 from registry.errors import DigestInvalid, NameInvalid, NameUnknown, TagInvalid
 from registry.mirror.routing import UpstreamTable
 from registry.oci.digest import Digest
@@ -181,3 +188,26 @@ def test_large_requests_are_read_but_not_remembered() -> None:
     assert reader.read(*small) is reader.read(*small)
     assert reader.read(*large) is not reader.read(*large)
     assert reader.read(*large) == reader.read(*small)
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("/v2/", ("/v2/", "", "mirror")),
+        ("/v2/a/tags/list?n=1&last=b?c", ("/v2/a/tags/list", "n=1&last=b?c", "mirror")),
+        ("http://ghcr.io.lan/v2/", ("/v2/", "", "ghcr.io.lan")),
+        ("http://ghcr.io.lan:5000/v2/?ns=x", ("/v2/", "ns=x", "ghcr.io.lan:5000")),
+        ("HTTPS://[::1]:5000/v2/", ("/v2/", "", "[::1]:5000")),
+        ("http://ann:se@cret@lan/v2/", ("/v2/", "", "lan")),
+        ("http://lan", ("/", "", "lan")),
+        ("http://lan?ns=x", ("/", "ns=x", "lan")),
+        ("/http://lan/v2/", ("/http://lan/v2/", "", "mirror")),
+        ("//lan/v2/", ("//lan/v2/", "", "mirror")),
+        ("ftp://lan/v2/", ("ftp://lan/v2/", "", "mirror")),
+        ("lan:443", ("lan:443", "", "mirror")),
+        ("*", ("*", "", "mirror")),
+    ],
+)
+def test_targets_are_paths_or_urls(target: str, expected: tuple[str, str, str]) -> None:
+    """A URL names the host itself, so the Host header does not count (RFC 9112 section 3.2.2)."""
+    assert expected == split_target(target, "mirror")

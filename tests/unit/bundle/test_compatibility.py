@@ -1,6 +1,9 @@
 """Which programs can read which bundle; tests/clients/test_bundle_tools.py runs these programs."""
 
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from registry.bundle.format.lock import ImageRequest
 from registry.bundle.read.compatibility import find_readers, format_readers
@@ -58,6 +61,35 @@ async def test_images_of_docker_are_not_read_by_all_programs(tmp_path: Path) -> 
     assert "umoci" not in able
     assert unable.startswith("skopeo (oci-archive:), umoci, skopeo copy --all (some images have")
     assert "kind load" in able
+
+
+@pytest.mark.parametrize("where", ["blob", "manifest", "child"])
+async def test_sha512_digests_are_not_read_by_all_programs(tmp_path: Path, where: str) -> None:
+    """Programs that know sha256 only are listed once, wherever the other digest is."""
+    long = Digest.of(b"long", "sha512")
+    async with open_filled(tmp_path) as filled:
+        amd = await filled.put_image("docker.io/library/app", [b"amd"])
+        arm = await filled.put_image("docker.io/library/app", [b"arm"], platform="linux/arm64")
+        children = {"linux/amd64": amd, "linux/arm64": arm}
+        await filled.put_index("docker.io/library/app:1", children)
+        plan = await plan_bundle(filled, ["docker.io/library/app:1"])
+    blobs, kinds, manifests = [*plan.lock.blobs], {**plan.lock.manifests}, {**plan.manifests}
+    if where == "blob":
+        blobs.append((long, 4))
+    else:  # the index itself, or the image that it lists first
+        old = plan.lock.images[0].root.digest if where == "manifest" else amd.digest
+        blobs = [(long if digest == old else digest, size) for digest, size in blobs]
+        kinds = {long if digest == old else digest: kind for digest, kind in kinds.items()}
+        manifests = {long if digest == old else digest: each for digest, each in manifests.items()}
+    lock = replace(plan.lock, blobs=tuple(blobs), manifests=kinds)
+
+    readers = find_readers(lock, manifests)
+
+    assert readers.able == ("entrepot", "podman load", "skopeo (docker-archive:)", "oras")
+    names = [name for each in readers.unable for name in each.programs]
+    assert len(set(names)) == len(names)
+    assert {"docker load", "ctr images import", "kind load", "k3s images folder"} <= {*names}
+    assert "they know sha256 digests only" in str(readers)
 
 
 async def test_volumes_are_joined_first(tmp_path: Path) -> None:

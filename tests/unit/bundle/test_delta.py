@@ -7,8 +7,6 @@ from registry.bundle.format.lock import ImageRequest
 from registry.bundle.write.layout import pack
 from registry.bundle.write.plan import Choice
 from registry.oci.digest import Digest
-from registry.store.data_folder import open_folder
-from registry.wiring.content import open_handles
 from tests.harness.filled_folder import FilledFolder, open_filled, split
 
 KIB = 1024
@@ -20,8 +18,7 @@ async def plan_all(filled: FilledFolder, have: frozenset[Digest]) -> tuple[int, 
     requests = [ImageRequest(*_name(number)) for number in range(COUNT)]
     plan = await filled.content.planner.plan(requests, Choice("subset", ("linux/amd64",), have))
     assert plan.failures == {}
-    store = open_handles(open_folder(filled.path)).store
-    (archive,) = await pack(plan.lock, plan.manifests, store).fill()
+    (archive,) = await pack(plan.lock, plan.manifests, filled.store).fill()
     return archive.measure(), plan.lock.sizes
 
 

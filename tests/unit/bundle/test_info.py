@@ -19,8 +19,6 @@ from registry.bundle.write.plan import Choice
 from registry.bundle.write.writer import write_file
 from registry.cli.main import build_cli
 from registry.oci.digest import Digest
-from registry.store.data_folder import open_folder
-from registry.wiring.content import open_handles
 from tests.harness.bundles import write_volumes
 from tests.harness.filled_folder import FilledFolder, open_filled, split
 
@@ -50,8 +48,7 @@ async def pack(filled: FilledFolder, path: Path, *names: str, choice: Choice | N
     requests = [ImageRequest(*split(name)) for name in names]
     plan = await filled.content.planner.plan(requests, choice or Choice("subset", AMD64))
     assert plan.failures == {}
-    store = open_handles(open_folder(filled.path)).store
-    contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
+    contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), filled.store)
     await write_file(contents, path, lambda _: None)
 
 

@@ -14,9 +14,7 @@ from registry.bundle.write.plan import Choice
 from registry.bundle.write.writer import write_file, write_folder
 from registry.errors import BundleInvalid, StoreError
 from registry.oci.digest import Digest
-from registry.store.data_folder import open_folder
 from registry.store.local import DiskStore
-from registry.wiring.content import open_handles
 from tests.harness.filled_folder import open_filled, split
 
 LAYER = bytes(range(256)) * 1000
@@ -33,8 +31,9 @@ async def test_a_bundle_is_written_and_imported(tmp_path: Path) -> None:
             [ImageRequest(repository, tag)], Choice("subset", ("linux/amd64",))
         )
         assert plan.failures == {}
-        store = open_handles(open_folder(here.path)).store
-        contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
+        contents = Contents(
+            write_head(plan.lock, plan.manifests), list_whole(plan.lock), here.store
+        )
         output: list[int] = []
         await write_file(contents, tmp_path / "b.tar", output.append)
         await write_folder(contents, tmp_path / "b", output.append)
@@ -71,8 +70,9 @@ async def test_a_failed_import_leaves_no_lock(
         plan = await here.content.planner.plan(
             [ImageRequest(repository, tag)], Choice("complete", ())
         )
-        store = open_handles(open_folder(here.path)).store
-        contents = Contents(write_head(plan.lock, plan.manifests), list_whole(plan.lock), store)
+        contents = Contents(
+            write_head(plan.lock, plan.manifests), list_whole(plan.lock), here.store
+        )
         await write_file(contents, tmp_path / "b.tar", lambda _: None)
 
     async def refuse(*_: object) -> None:
@@ -103,6 +103,5 @@ async def test_a_damaged_blob_is_not_cut(tmp_path: Path) -> None:
         file = here.path / "blobs" / "sha256" / digest.encoded[:2] / digest.encoded
         file.chmod(0o644)
         file.write_bytes(b"X" + large[1:])
-        store = open_handles(open_folder(here.path)).store
         with pytest.raises(BundleInvalid, match="changed on disk"):
-            await pack(plan.lock, plan.manifests, store).fill(1_000_000)
+            await pack(plan.lock, plan.manifests, here.store).fill(1_000_000)

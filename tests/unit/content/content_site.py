@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from unittest.mock import patch
 
 from registry.catalog.audits import AuditCatalog
 from registry.catalog.database import Database
@@ -17,17 +15,14 @@ from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.pins import Pin, Root, put_pins
 from registry.catalog.pulls import Pull, PullCatalog
 from registry.catalog.usage import UsageCatalog
-from registry.content.pins import Pins
-from registry.metrics import Metrics
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
 from registry.oci.names import Reference, Repository, Tag
-from registry.settings.model import Settings, StorageSettings
-from registry.store.contract import BlobStore
+from registry.settings.model import StorageSettings
 from registry.store.data_folder import DataFolder, open_folder
-from registry.store.file_locks import ExclusiveLocks
-from registry.wiring import content
+from registry.wiring.content import open_handles
+from tests.harness.process_parts import ProcessParts
 
 HERE, THERE = Repository("docker.io", "library/a"), Repository("ghcr.io", "team/a")
 LIMIT = 1_000_000
@@ -78,32 +73,18 @@ def make_index(*children: Image, platforms: Sequence[str] = (), kind: str = "") 
     return Image(parse_manifest(json.dumps(document).encode(), media_types.OCI_INDEX))
 
 
-class Site:
-    """One process on one data folder; `now` is its clock."""
+class Site(ProcessParts):
+    """One process on one data folder, with what tests ask of its catalog."""
 
     def __init__(self, folder: DataFolder, database: Database, limit: int) -> None:
-        self.folder, self.database = folder, database
-        self.now = 1000.0
+        storage = StorageSettings(limit=limit, reserve=0)
+        super().__init__(open_handles(folder), database, storage=storage)
         self.catalog = UsageCatalog(database)
-        self.pins = Pins(database, folder.pins, ExclusiveLocks(folder.locks), self.clock)
         self.manifests, self.images = ManifestCatalog(database), ImageGraphCatalog(database)
         self.removal, self.uses = DeletionCatalog(database), LastUsedCatalog(database)
         self.audits, self.pulls = AuditCatalog(database), PullCatalog(database)
-        self.settings = Settings(storage=StorageSettings(limit=limit, reserve=0))
-        self.metrics = Metrics()
-        # What is built takes its clock along.
-        with patch.object(content, "time", SimpleNamespace(time=self.clock)):
-            self.handles = content.open_handles(folder)
-            self.content = content.ContentServices(
-                self.settings, self.handles, self.metrics, database
-            )
-        self.references, self.ingests = self.handles.tags, self.handles.ingests
+        self.references, self.pins = self.handles.tags, self.content._pins
         self.room, self.evictor = self.content.space, self.content.evictor
-        # The very store that the others have, so that a test can make it refuse.
-        self.store: BlobStore = self.evictor._store
-
-    def clock(self) -> float:
-        return self.now
 
     async def fill(self, content: bytes) -> Digest:
         """Store a blob as a download does, unless it is stored already."""

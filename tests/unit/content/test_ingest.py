@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from registry.content.content import Content
 from registry.content.ingest import STEP, Ingest, Stored
 from registry.errors import DigestMismatch, StoreError
 from registry.oci.digest import Digest
-from registry.store.data_folder import DataFolder, open_folder
-from registry.store.ingests import Ingests
-from registry.store.local import DiskStore
+from registry.store.contract import Quarantine
+from registry.store.data_folder import open_folder
 from registry.store.partial import PartialState, SealedPartial
+from registry.wiring.content import open_handles
 from tests.fakes.space import AmpleSpace
+from tests.harness.process_parts import ProcessParts
 
 CONTENT = bytes(range(256)) * 40
 SIZE = len(CONTENT)
@@ -23,7 +23,7 @@ DIGEST = Digest.of(CONTENT)
 class CountingSpace(AmpleSpace):
     """An account that remembers every reservation."""
 
-    def __init__(self, store: DiskStore) -> None:
+    def __init__(self, store: Quarantine) -> None:
         super().__init__(store)
         self.reserved: list[int] = []
 
@@ -36,11 +36,10 @@ class Site:
     """A data folder, and one process that stores blobs."""
 
     def __init__(self, path: Path) -> None:
-        self.folder: DataFolder = open_folder(path)
-        self.store = DiskStore(self.folder.blobs, self.folder.quarantine)
-        self.space = CountingSpace(self.store)
-        self.ingests = Ingests(self.folder.ingests)
-        self.content = Content(self.store, self.store, self.ingests, self.space)
+        handles = open_handles(open_folder(path))
+        self.space = CountingSpace(handles.store)
+        self.folder, self.store, self.ingests = handles.folder, handles.store, handles.ingests
+        self.content = ProcessParts(handles, space=self.space).content.content
 
     def take(self) -> Ingest:
         ingest = self.content.try_ingest(DIGEST)

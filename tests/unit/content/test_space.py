@@ -3,61 +3,38 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from registry.catalog.damage import DamageCatalog
 from registry.catalog.database import Database
 from registry.catalog.usage import UsageCatalog
-from registry.content.damage import DamagedBlobs
-from registry.content.eviction import Evictor
 from registry.content.space import Space
 from registry.errors import StoreError
-from registry.metrics import Metrics
 from registry.oci.digest import Digest
 from registry.settings.model import StorageSettings
 from registry.store.contract import FileBody
 from registry.store.data_folder import DataFolder, open_folder
-from registry.store.file_locks import ExclusiveLocks
-from registry.store.ingests import Ingests
-from registry.store.local import DiskStore
+from registry.wiring.content import open_handles
+from tests.harness.process_parts import ProcessParts
 
 SIZE = 1000
 LIMIT = 5 * SIZE
 
 
-class Site:
+class Site(ProcessParts):
     """A data folder with a limit, and one process on it."""
 
     def __init__(self, folder: DataFolder, database: Database) -> None:
-        self.folder = folder
-        self.now = 0.0
-        self.catalog = UsageCatalog(database)
-        self.store, self.ingests = (
-            DiskStore(folder.blobs, folder.quarantine),
-            Ingests(folder.ingests),
-        )
-        self.damaged = DamagedBlobs(DamageCatalog(database), self.store)
-        self.metrics = Metrics()
-        self.room = self.open_room(StorageSettings(limit=LIMIT, reserve=0))
+        storage = StorageSettings(limit=LIMIT, reserve=0)
+        super().__init__(open_handles(folder), database, storage=storage)
+        self.catalog, self.room = UsageCatalog(database), self.content.space
 
     def open_room(self, storage: StorageSettings) -> Space:
-        return Space(
-            self.catalog,
-            self.store,
-            self.ingests,
-            self.open_evictor(),
-            ExclusiveLocks(self.folder.locks),
-            folder=self.folder.root,
-            storage=storage,
-            metrics=self.metrics,
-            clock=lambda: self.now,
-        )
-
-    def open_evictor(self) -> Evictor:
-        return Evictor(self.catalog, self.store, self.ingests, self.damaged, self.metrics)
+        """Return the space of a process with other settings."""
+        parts = ProcessParts(self.handles, self.database, storage=storage, clock=self.clock)
+        return parts.content.space
 
     async def fill(self, name: str, size: int = SIZE) -> Digest:
         """Store a blob as a download does."""
@@ -84,9 +61,9 @@ class Site:
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with AsyncExitStack() as stack:
-        folder = open_folder(tmp_path)
-        yield Site(folder, await stack.enter_async_context(Database(folder.catalog)))
+    folder = open_folder(tmp_path)
+    async with Database(folder.catalog) as database:
+        yield Site(folder, database)
 
 
 async def test_the_coldest_make_room(site: Site) -> None:
@@ -119,12 +96,11 @@ async def test_a_fill_does_not_evict_without_the_lock(
     """A download that waits too long for the lock evicts nothing itself."""
     filled = [await site.fill(name) for name in "abcde"]
     wanted = Digest.of(b"f" * SIZE)
-    evictor = site.open_evictor()
 
     @asynccontextmanager
     async def refuse(*_: object) -> AsyncIterator[None]:
         if is_room_made:
-            await evictor.evict(SIZE)
+            await site.content.evictor.evict(SIZE)
         raise StoreError("questions", "another process has held the lock")
         yield
 

@@ -5,7 +5,7 @@ import pytest
 from registry.errors import ListInvalid
 from registry.image_lists.compose import read_compose
 from registry.image_lists.env_file import gather_variables
-from registry.image_lists.results import Findings, ListedImage, Note
+from registry.image_lists.results import Certainty, Findings, ListedImage, Note
 
 VARIABLES = {"TAG": "1.27", "EMPTY": "", "HOST": "registry.lan:5000", "DOLLAR": "$TAG"}
 
@@ -61,7 +61,7 @@ def test_images_of_all_services_are_found() -> None:
         ListedImage("registry.lan:5000/base:1", "c.yaml:3 service worker"),
         ListedImage("models/small:1.27", "c.yaml:14 service worker volume"),
         ListedImage("redis", "c.yaml:18 service shadow"),
-        ListedImage("shop/both", "c.yaml:23 service both", is_guess=True),
+        ListedImage("shop/both", "c.yaml:23 service both", Certainty.LIKELY),
         ListedImage("shop/carried", "c.yaml:29 service carried"),
     ) == read(STACK).images
 

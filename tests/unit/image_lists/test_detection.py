@@ -4,7 +4,7 @@ import pytest
 
 from registry.errors import ListInvalid
 from registry.image_lists.detection import MAX_SIZE, Kind, decode, detect, find_images
-from registry.image_lists.results import Entry, Findings, ListedImage, merge
+from registry.image_lists.results import Certainty, Entry, Findings, ListedImage, merge
 from registry.oci.digest import Digest
 from registry.oci.names import Repository, Tag
 
@@ -52,6 +52,11 @@ def test_name_decides(name: str, kind: Kind) -> None:
         ("nginx\nredis:7\n\nfrom/x", Kind.LIST),
         ("registry:5000/a:1 # FROM there\nlocalhost/b # kind: of", Kind.LIST),
         ("- nginx\n- redis", Kind.LIST),
+        ("web:\n  image: nginx\n  ports: [80]\ndb: {build: ., links: [web]}", Kind.COMPOSE),
+        ("job:\n  image: ruby\n  script: [make]", Kind.KUBERNETES),
+        ("web: {image: nginx}\nvalues: {a: 1}", Kind.KUBERNETES),
+        ("web: {image: {repository: nginx, tag: 1}}", Kind.KUBERNETES),
+        ("web: {image: ''}", Kind.KUBERNETES),
         ("[" * 1000, Kind.LIST),
     ],
 )
@@ -80,6 +85,60 @@ def test_large_file_is_refused() -> None:
         find_images(b"#" * (MAX_SIZE + 1), "a.txt")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "what"),
+    [
+        ("docker-bake.hcl", "", "a Docker Bake file"),
+        ("x/docker-bake.override.json", "{}", "a Docker Bake file"),
+        (
+            "-",
+            'variable "A" {}\ntarget "app" {\n  dockerfile = "Dockerfile"\n}',
+            "a Docker Bake file",
+        ),
+        ("other.hcl", "", "an HCL file"),
+        ("web.nomad", "", "a Nomad job"),
+        ("main.tf", "", "a Terraform file"),
+        ("Earthfile", "VERSION 0.8", "an Earthfile"),
+        ("Jenkinsfile", "", "a Jenkinsfile"),
+        ("web.container", "[Container]\nImage=nginx:1", "a Quadlet unit"),
+        ("web", "[Unit]\nDescription=Web\n[Container]\nImage=nginx:1", "a Quadlet unit"),
+        ("chart-1.0.tgz", "\x1f\x8b", "a packed Helm chart"),
+        ("images.tar.zst", "(\xb5", "an archive"),
+        ("Makefile", "", "a program"),
+        ("pull.sh", "docker pull nginx", "a program"),
+        ("main.jsonnet", "{}", "a program"),
+    ],
+)
+def test_kind_that_is_not_read_is_named(name: str, text: str, what: str) -> None:
+    """A file of a kind that is not read is refused by the name of its kind, with what to do."""
+    with pytest.raises(ListInvalid) as error:
+        find_images(text.encode("latin-1"), name)
+    assert error.value.why.startswith(f"it is {what}")
+    assert error.value.why.endswith(", which is not read")
+    assert error.value.source == ("stdin" if name == "-" else name)
+    assert find_images(b"a:1", name, kind=Kind.LIST).images[0].image == "a:1"
+
+
+def test_comments_in_json_are_no_mistake() -> None:
+    """The file of a development container may have comments, and its lines are counted right."""
+    text = b"""// For format details, see https://aka.ms/devcontainer.json
+{
+\t/* The image,
+\t   or a build. */
+\t"image": "mcr.microsoft.com/devcontainers/base:ubuntu", // "not": this
+\t"features": {
+\t\t"ghcr.io/devcontainers/features/go:1": {},
+\t},
+}
+"""
+    found = find_images(text, ".devcontainer/devcontainer.json").images
+    assert [each.image for each in found] == [
+        "mcr.microsoft.com/devcontainers/base:ubuntu",
+        "ghcr.io/devcontainers/features/go:1",
+    ]
+    assert [each.place.partition("json")[2][:3] for each in found] == [":5 ", ":7 "]
+
+
 def test_every_kind_is_read() -> None:
     """Each kind has its reader, which gets the variables or arguments."""
     compose = b"services: {a: {image: 'a:$TAG'}}"
@@ -96,8 +155,8 @@ def test_every_kind_is_read() -> None:
 def test_one_image_is_one_entry() -> None:
     """All spellings of an image give one entry; it is a guess only if every place is a guess."""
     wanted = [
-        ListedImage("b", "1", is_guess=True),
-        ListedImage("nginx", "2", is_guess=True),
+        ListedImage("b", "1", Certainty.LIKELY),
+        ListedImage("nginx", "2", Certainty.LIKELY),
         ListedImage("docker.io/library/nginx:latest", "3"),
         ListedImage("nginx", "2"),
         ListedImage(f"a:1@{DIGEST}", "4"),
@@ -106,12 +165,12 @@ def test_one_image_is_one_entry() -> None:
     ]
     hub = [Repository("docker.io", f"library/{name}") for name in ("b", "nginx", "a")]
     assert (
-        Entry("b", hub[0], Tag("latest"), ("1",), is_guess=True),
-        Entry("nginx", hub[1], Tag("latest"), ("2", "3"), is_guess=False),
-        Entry(f"a:1@{DIGEST}", hub[2], DIGEST, ("4", "5"), is_guess=False),
+        Entry("b", hub[0], Tag("latest"), ("1",), Certainty.LIKELY),
+        Entry("nginx", hub[1], Tag("latest"), ("2", "3"), Certainty.NAMED),
+        Entry(f"a:1@{DIGEST}", hub[2], DIGEST, ("4", "5"), Certainty.NAMED),
         Entry(
             *("quay.io/library/nginx", Repository("quay.io", "library/nginx"), Tag("latest")),
-            *(("6",), False),
+            *(("6",), Certainty.NAMED),
         ),
     ) == merge(wanted)
 

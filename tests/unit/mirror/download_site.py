@@ -3,16 +3,16 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from registry.content.content import Content
 from registry.mirror.downloads import Download, DownloadRequest, Downloads
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.store.data_folder import DataFolder
 from registry.store.ingests import Ingests
-from registry.store.local import DiskStore
 from registry.tasks import Tasks
+from registry.wiring.content import open_handles
 from tests.fakes.source import MemorySource, Tap
 from tests.fakes.space import AmpleSpace
+from tests.harness.process_parts import ProcessParts
 
 REPOSITORY = Repository("docker.io", "library/a")
 CONTENT = bytes(range(256)) * 1000
@@ -31,9 +31,7 @@ class Site:
 
     async def open_process(self) -> Downloads:
         tasks = await self._stack.enter_async_context(Tasks())
-        store = DiskStore(self.folder.blobs, self.folder.quarantine)
-        content = Content(store, store, Ingests(self.folder.ingests), self.space)
-        return Downloads(content, tasks, lambda: 0.0)
+        return ProcessParts(open_handles(self.folder), space=self.space, tasks=tasks).downloads
 
     def order(self, size: int | None = len(CONTENT)) -> DownloadRequest:
         return DownloadRequest(REPOSITORY, DIGEST, size, self.source, 1)

@@ -8,20 +8,17 @@ from pathlib import Path
 from typing import NoReturn
 
 from registry.catalog.database import Database
-from registry.catalog.manifests import ManifestCatalog
-from registry.content.content import Content
 from registry.content.manifests import ManifestStore
 from registry.errors import StoreError
-from registry.mirror.manifest_cache import ManifestCache, ManifestMemory
+from registry.mirror.manifest_cache import ManifestCache
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
 from registry.oci.names import Repository, Tag
 from registry.store.data_folder import DataFolder, open_folder
-from registry.store.ingests import Ingests
-from registry.store.local import DiskStore
-from registry.store.tags import TagFiles
+from registry.wiring.content import open_handles
 from tests.fakes.space import AmpleSpace
+from tests.harness.process_parts import ProcessParts
 
 HERE, TAG = Repository("docker.io", "library/a"), Tag("1")
 
@@ -39,19 +36,18 @@ class Site:
     """One data folder, and the caches of any number of processes on it."""
 
     def __init__(self, folder: DataFolder, database: Database) -> None:
-        self.folder = folder
-        self.store = DiskStore(folder.blobs, folder.quarantine)
-        self.tags = TagFiles(folder.tags)
+        self.handles, self.folder = open_handles(folder), folder
+        self.tags = self.handles.tags
         self.database = database
 
+    def open_process(self) -> ProcessParts:
+        return ProcessParts(self.handles, self.database, space=AmpleSpace(self.handles.store))
+
     def open_manifests(self) -> ManifestStore:
-        ingests, space = Ingests(self.folder.ingests), AmpleSpace(self.store)
-        content = Content(self.store, self.store, ingests, space)
-        return ManifestStore(content, self.tags, ManifestCatalog(self.database))
+        return self.open_process().content.manifests
 
     def open_cache(self) -> ManifestCache:
-        manifests = self.open_manifests()
-        return ManifestCache(ManifestMemory(10**6), manifests.catalog, manifests)
+        return self.open_process().cache
 
     def file_of(self, manifest: Manifest) -> Path:
         name = manifest.digest.encoded

@@ -3,29 +3,24 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, closing
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from registry.catalog.blob_access import BlobAccessCatalog
 from registry.catalog.database import Database
-from registry.content.content import Content
 from registry.errors import BlobUnknown, StoreError, UpstreamUnreachable
-from registry.metrics import Metrics
-from registry.mirror.blob_checks import BlobChecks
-from registry.mirror.blobs import Blobs, DownloadingBlob
-from registry.mirror.downloads import Downloads
-from registry.mirror.negative_cache import NegativeCache
+from registry.mirror.blobs import DownloadingBlob
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
-from registry.store.data_folder import open_folder
+from registry.store.data_folder import DataFolder, open_folder
 from registry.store.ingests import IngestInfo, Ingests
-from registry.store.local import DiskStore
 from registry.tasks import Tasks
+from registry.wiring.content import open_handles
 from tests.fakes.source import MemorySource, Tap
 from tests.fakes.space import AmpleSpace
+from tests.harness.process_parts import ProcessParts
 
 HERE, THERE = Repository("docker.io", "library/a"), Repository("quay.io", "team/a")
 CONTENT = bytes(range(256)) * 1000
@@ -44,40 +39,27 @@ class CountingSource(MemorySource):
         return await super().head_blob(repository, digest)
 
 
-class Site:
+class Site(ProcessParts):
     """Two upstreams that have the same blob, and one process before them."""
 
-    def __init__(self) -> None:
-        self.now = 1000.0
+    def __init__(self, folder: DataFolder, database: Database, tasks: Tasks) -> None:
         self.here = CountingSource(Tap(), blobs={(HERE.name, str(DIGEST)): CONTENT})
         self.there = CountingSource(Tap(), blobs={(THERE.name, str(DIGEST)): CONTENT})
-
-    async def open(self, path: Path, stack: AsyncExitStack) -> Blobs:
-        folder = self.folder = open_folder(path)
-        catalog = BlobAccessCatalog(await stack.enter_async_context(Database(folder.catalog)))
-        tasks = await stack.enter_async_context(Tasks())
-        self.store = DiskStore(folder.blobs, folder.quarantine)
-        self.ingests = Ingests(folder.ingests)
-        content = Content(self.store, self.store, self.ingests, AmpleSpace())
-        sources = {HERE.registry: self.here, THERE.registry: self.there}
-        self.blobs = Blobs(
-            sources,
-            dict.fromkeys(sources, 1),
-            catalog=catalog,
-            content=content,
-            downloads=Downloads(content, tasks, lambda: self.now),
-            checks=BlobChecks(sources, NegativeCache(MISSING_FOR), tasks, lambda: self.now),
-            metrics=Metrics(),
+        super().__init__(
+            open_handles(folder),
+            database,
+            space=AmpleSpace(),
+            tasks=tasks,
+            sources={HERE.registry: self.here, THERE.registry: self.there},
+            missing_for=MISSING_FOR,
         )
-        return self.blobs
 
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with AsyncExitStack() as stack:
-        site = Site()
-        await site.open(tmp_path, stack)
-        yield site
+    folder = open_folder(tmp_path)
+    async with Database(folder.catalog) as database, Tasks() as tasks:
+        yield Site(folder, database, tasks)
 
 
 async def wait_until(condition: Callable[[], bool]) -> None:

@@ -42,7 +42,9 @@ class MovingSource(MemorySource):
         super().__init__(Tap(), {(HERE.name, str(TAG)): FIRST})
         self._act = act
 
-    async def head_manifest(self, repository: str, reference: Reference) -> Digest | None:
+    async def head_manifest(
+        self, repository: str, reference: Reference, *, has_fallback: bool = False
+    ) -> Digest | None:
         found = await super().head_manifest(repository, reference)
         await self._act()
         return found

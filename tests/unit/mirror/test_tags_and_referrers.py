@@ -2,121 +2,117 @@
 
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, closing
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
 
 from registry.catalog.database import Database
-from registry.catalog.manifests import ManifestCatalog
-from registry.catalog.upstream_lists import UpstreamListCatalog
-from registry.errors import NameUnknown, ReferrersUnsupported
+from registry.errors import NameUnknown, ReferrersUnsupported, UpstreamUnreachable
 from registry.mirror.cache_status import CacheStatus
-from registry.mirror.negative_cache import NegativeCache
-from registry.mirror.tags_and_referrers import TagsAndReferrers
-from registry.mirror.upstream_waits import UpstreamWaits
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
-from registry.settings.model import TagSettings
+from registry.store.data_folder import open_folder
 from registry.tasks import Tasks
 from registry.upstream.contract import Source
 from registry.upstream.offline import OfflineSource
+from registry.wiring.content import open_handles
 from tests.fakes.source import MemorySource, Tap
+from tests.harness.process_parts import ProcessParts
 
 HERE = Repository("docker.io", "library/a")
 MISSING_FOR = 10.0
 
 
-class Site:
-    """Lists of one upstream in memory, and a clock that a test turns."""
-
-    def __init__(self, path: Path, stack: AsyncExitStack) -> None:
-        self.path = path
-        self.now = 1000.0
-        self.source = MemorySource(Tap())
-        self._stack = stack
-
-    async def open(self, source: Source | None = None) -> TagsAndReferrers:
-        database = await self._stack.enter_async_context(Database(self.path))
-        return TagsAndReferrers(
-            {HERE.registry: source or self.source},
-            UpstreamListCatalog(database),
-            ManifestCatalog(database),
-            NegativeCache(MISSING_FOR),
-            await self._stack.enter_async_context(Tasks()),
-            waits=UpstreamWaits(lambda: self.now),
-            tags=TagSettings(),
-            clock=lambda: self.now,
-        )
+@asynccontextmanager
+async def open_site(path: Path, source: Source) -> AsyncIterator[ProcessParts]:
+    """Open a process before one upstream."""
+    handles, sources = open_handles(open_folder(path)), {HERE.registry: source}
+    async with Database(handles.folder.catalog) as database, Tasks() as tasks:
+        yield ProcessParts(handles, database, tasks=tasks, sources=sources, missing_for=MISSING_FOR)
 
 
 @pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with AsyncExitStack() as stack:
-        yield Site(tmp_path / "catalog.db", stack)
+def source() -> MemorySource:
+    return MemorySource(Tap())
 
 
-async def test_requests_do_not_prolong_an_error(site: Site) -> None:
+@pytest.fixture
+async def site(tmp_path: Path, source: MemorySource) -> AsyncIterator[ProcessParts]:
+    async with open_site(tmp_path, source) as site:
+        yield site
+
+
+async def test_requests_do_not_prolong_an_error(site: ProcessParts, source: MemorySource) -> None:
     """However often clients ask meanwhile, the upstream is asked again after `missing_for`."""
-    lists = await site.open()
     for _ in range(3):
         with pytest.raises(NameUnknown):
-            await lists.list_tags(HERE)
+            await site.lists.list_tags(HERE)
         site.now += MISSING_FOR * 0.45
-    site.source.tags[HERE.name] = ["1"]
+    source.tags[HERE.name] = ["1"]
 
-    assert (await lists.list_tags(HERE)).entries == ["1"]
+    assert (await site.lists.list_tags(HERE)).entries == ["1"]
 
 
-async def test_refusing_catalog_costs_no_list(site: Site) -> None:
+async def test_refusing_catalog_costs_no_list(site: ProcessParts, source: MemorySource) -> None:
     """A list that the upstream gave is served, although the catalog could not record it."""
-    lists = await site.open()
-    with closing(sqlite3.connect(site.path)) as rows, rows:
+    with closing(sqlite3.connect(site.folder.catalog)) as rows, rows:
         rows.execute(
             "CREATE TRIGGER full BEFORE INSERT ON lists BEGIN SELECT RAISE(FAIL, 'full'); END"
         )
-    site.source.tags[HERE.name] = ["1"]
+    source.tags[HERE.name] = ["1"]
 
-    assert (await lists.list_tags(HERE)).entries == ["1"]
+    assert (await site.lists.list_tags(HERE)).entries == ["1"]
 
 
 @pytest.mark.parametrize("is_offline", [True, False])
 async def test_without_an_upstream_nothing_known_is_an_empty_list(
-    site: Site, *, is_offline: bool
+    tmp_path: Path, source: MemorySource, *, is_offline: bool
 ) -> None:
     """Clients ask for the referrers of each image, so an error would fail the pull of the image."""
-    site.source.tap.is_down = True
-    lists = await site.open(OfflineSource(HERE.registry) if is_offline else None)
-
-    served = await lists.list_referrers(HERE, Digest.of(b"image"))
+    source.tap.is_down = True
+    async with open_site(tmp_path, OfflineSource(HERE.registry) if is_offline else source) as site:
+        served = await site.lists.list_referrers(HERE, Digest.of(b"image"))
 
     assert (served.entries, served.origin) == ([], CacheStatus.STALE)
     assert served.warning == "only the referrers pulled through this mirror"
 
 
-async def test_repository_that_listed_referrers_never_answers_404(site: Site) -> None:
+async def test_repository_that_listed_referrers_never_answers_404(
+    site: ProcessParts, source: MemorySource
+) -> None:
     """A registry with the referrers API must not answer 404 (distribution-spec)."""
-    lists = await site.open()
-    site.source.referrers = {}
-    await lists.list_referrers(HERE, Digest.of(b"image"))
-    site.source.referrers = None
+    source.referrers = {}
+    await site.lists.list_referrers(HERE, Digest.of(b"image"))
+    source.referrers = None
 
-    served = await lists.list_referrers(HERE, Digest.of(b"other"))
+    served = await site.lists.list_referrers(HERE, Digest.of(b"other"))
 
     assert (served.entries, served.origin) == ([], CacheStatus.STALE)
 
 
 @pytest.mark.parametrize("later", [0.0, 10_000.0])
-async def test_repository_without_the_api_stays_without_it(site: Site, later: float) -> None:
+async def test_repository_without_the_api_stays_without_it(
+    tmp_path: Path, source: MemorySource, later: float
+) -> None:
     """What the upstream said is true for all digests, and also while it does not answer."""
-    lists = await site.open()
-    site.source.referrers = None
-    with pytest.raises(ReferrersUnsupported):
-        await lists.list_referrers(HERE, Digest.of(b"image"))
-    site.source.tap.is_down = True
-    site.now += later
-
-    for source in (None, OfflineSource(HERE.registry)):
-        reopened = await site.open(source)
+    async with open_site(tmp_path, source) as site:
         with pytest.raises(ReferrersUnsupported):
-            await reopened.list_referrers(HERE, Digest.of(b"other"))
+            await site.lists.list_referrers(HERE, Digest.of(b"image"))
+    source.tap.is_down = True
+
+    for upstream in (source, OfflineSource(HERE.registry)):
+        async with open_site(tmp_path, upstream) as site:
+            site.now += later
+            with pytest.raises(ReferrersUnsupported):
+                await site.lists.list_referrers(HERE, Digest.of(b"other"))
+
+
+async def test_prefetch_is_told_that_the_upstream_did_not_answer(
+    site: ProcessParts, source: MemorySource
+) -> None:
+    """Otherwise an image would count as whole although its signatures were not asked for."""
+    source.tap.is_down = True
+
+    with pytest.raises(UpstreamUnreachable):
+        await site.lists.list_referrers(HERE, Digest.of(b"image"), must_ask=True)

@@ -6,11 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from registry.errors import UpstreamFaulty
-from registry.settings.upstreams import UpstreamSettings
-from registry.upstream.client import open_client
 from registry.upstream.registry import RegistrySource
-from registry.wiring.pulls import build_source
 from tests.fakes.upstream import FakeUpstream, Fault, Status
+from tests.harness.process_parts import open_source
 
 NAME = "library/thing"
 
@@ -19,9 +17,8 @@ NAME = "library/thing"
 async def source(hub: FakeUpstream) -> AsyncIterator[RegistrySource]:
     for tag in ("b", "a", "10", "9"):
         hub.add_image(NAME, tag, [b"layer"])
-    settings = UpstreamSettings(endpoints=(hub.url,))
-    async with open_client("docker.io", settings) as client:
-        yield build_source("docker.io", settings, client, lambda limit: None)
+    async with open_source(hub.url) as source:
+        yield source
 
 
 def script(hub: FakeUpstream, *pages: tuple[object, str]) -> None:

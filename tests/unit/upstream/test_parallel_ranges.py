@@ -9,8 +9,8 @@ import pytest
 
 from registry.errors import BlobUnknown, UpstreamUnreachable
 from registry.oci.byte_ranges import Span
+from registry.upstream import parallel_ranges
 from registry.upstream.parallel_ranges import (
-    ALONE,
     LARGEST,
     PER_CONNECTION,
     SMALLEST,
@@ -112,9 +112,11 @@ async def test_slow_link_gets_every_connection() -> None:
     assert sum(span.length for span in transfer.asked) == len(CONTENT)
 
 
-def test_fast_link_gets_one_connection() -> None:
+def test_fast_link_gets_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where one connection is fast the others would only cost, so there are none."""
-    content = bytes(3 * ALONE)
+    alone = 4 * SMALLEST
+    monkeypatch.setattr(parallel_ranges, "ALONE", alone)
+    content = bytes(3 * alone)
     transfer = Paced(content, pause=0)
 
     # This clock stands still between timers: a busy machine does not make the link slow.
@@ -123,7 +125,7 @@ def test_fast_link_gets_one_connection() -> None:
 
     assert got == content
     assert transfer.at_once == 1
-    assert len(transfer.asked) == 4, "a short span first, then spans of ALONE bytes"
+    assert [span.length for span in transfer.asked] == [SMALLEST, alone, alone, alone - SMALLEST]
 
 
 async def test_failure_of_a_range_is_raised() -> None:

@@ -1,0 +1,142 @@
+"""The connections of clients: how large a request may be, and what is said of bytes that are none.
+
+aiohttp quotes such bytes in its answer and in its log. They may be a part of a password: clients
+send passwords to registries, also to mirrors that ignore them. So they are quoted nowhere here.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from aiohttp import web
+from aiohttp.http import HttpProcessingError
+from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
+
+from registry.api import errors
+
+# Bytes of one header with its name. Clients send tokens and cookies of other services too, which
+# are ignored: some tokens have 20 KiB, as they list all groups of a person.
+MAX_HEADER = 64 * 1024 + 128
+MAX_LINE = 8190  # bytes of a request's first line, apart from the method
+LINGER = 2.0  # seconds that a client has to read why it was refused
+_MALFORMED = 400  # the status with which aiohttp reports bytes that are not a request
+
+# Gets the address of a client, the answer, and the reason, which quotes nothing.
+NoteRefusal = Callable[[str | None, web.Response, str], None]
+
+
+class ClientServer(web.Server):
+    """Makes the protocol of each connection; give it to `web.ServerRunner`."""
+
+    def __init__(
+        self,
+        handler: Callable[[Any], Awaitable[web.StreamResponse]],
+        note_refusal: NoteRefusal,
+        *,
+        keep_alive: float,
+        request_factory: Any = None,  # aiohttp does not export its type
+    ) -> None:
+        """`keep_alive` is how many seconds a connection without requests is kept."""
+        super().__init__(handler, request_factory=request_factory, handler_cancellation=True)
+        self._note_refusal = note_refusal
+        self._keep_alive = keep_alive
+
+    def __call__(self) -> "ClientConnection":
+        """Return the protocol of a new connection."""
+        return ClientConnection(self, self._note_refusal, self._keep_alive)
+
+
+class ClientConnection(web.RequestHandler):
+    """aiohttp's protocol, with errors in the specification's JSON that quote nothing."""
+
+    def __init__(self, server: web.Server, note_refusal: NoteRefusal, keep_alive: float) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]
+            keepalive_timeout=keep_alive,
+            max_line_size=MAX_LINE,
+            max_field_size=MAX_HEADER,
+        )
+        self._note_refusal = note_refusal
+        self._is_refused = False
+        self._has_left = asyncio.Event()
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol; what follows bytes that were refused is ignored."""
+        if not self._is_refused:
+            super().data_received(data)
+
+    def eof_received(self) -> None:
+        """See asyncio.Protocol."""
+        self._has_left.set()
+        super().eof_received()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """See asyncio.BaseProtocol."""
+        self._has_left.set()
+        super().connection_lost(exc)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer. If it is a refusal, wait until the client has read it.
+
+        If the connection was closed while the client sends, the kernel would delete the answer.
+        """
+        result = await super().finish_response(request, resp, start_time)
+        if self._is_refused and self.transport is not None:
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._has_left.wait(), LINGER)
+        return result
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - aiohttp's text, which quotes the bytes
+    ) -> web.StreamResponse:
+        """Return the answer to a request that could not be read, or whose handler has crashed.
+
+        Raises:
+            ConnectionError: an answer has begun, so the connection has to be closed.
+        """
+        if status == _MALFORMED and isinstance(exc, HttpProcessingError):
+            self._is_refused = True
+            why = explain(exc)
+            response = errors.render_malformed(why)
+            self._note_refusal(request.remote, response, why)
+        else:
+            structlog.get_logger("registry.api").error("a request crashed", exc_info=exc)
+            if request.writer.output_size:
+                raise ConnectionError("an answer has begun, so no other can be sent")
+            response = errors.render_crash()
+        response.force_close()
+        return response
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Log an exception of the mirror's own; those about a client's bytes quote them."""
+        error = kw.get("exc_info")
+        if not isinstance(error, HttpProcessingError | web.RequestPayloadError):
+            log = structlog.get_logger("registry.api")
+            log.error(str(args[0]), exc_info=error)
+
+
+def explain(error: HttpProcessingError) -> str:
+    """Return what is wrong with bytes that are not a request, without any of these bytes. Pure."""
+    if isinstance(error, LineTooLong):
+        # aiohttp stores the bytes and the limit; the two limits differ, so they say what it was.
+        is_header = MAX_HEADER in error.args
+        return (
+            f"a header has more than {MAX_HEADER // 1024} KiB"
+            if is_header
+            else f"the first line of the request has more than {MAX_LINE} bytes"
+        )
+    if isinstance(error, BadHttpMethod):
+        return "this is not a request of HTTP; a client that speaks https here gets this answer too"
+    return "the request is malformed (RFC 9112): check its first line, its headers and its length"

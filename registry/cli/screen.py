@@ -1,0 +1,203 @@
+"""What a server shows on a terminal: a process that reads its log (decision record 0023).
+
+The server writes the same lines of JSON as without a terminal, into a pipe. The process at its
+other end shows a line for each pull, warnings and errors, and bars for running downloads.
+"""
+
+import json
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+from rich.console import Console
+from rich.control import Control
+from rich.segment import ControlType
+
+from registry.cli.download_bars import DownloadBars
+from registry.cli.screen_lines import format_event, format_pull, format_stopping, make_plain
+from registry.content.usage import RunningDownload
+from registry.logs import STDERR, configure_logs
+from registry.reports.pulls import PullCollector
+from registry.wiring.content import find_downloads
+
+TICK = 0.25  # seconds between two updates of the bars
+MOST_LINES = 10_000  # lines of the log that wait while the terminal accepts no text
+_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the server decides what these mean
+_STYLES = MappingProxyType({"warning": "yellow", "error": "red", "critical": "red"})
+_DIED = "a process died and is replaced"
+
+# Returns the lines of the banner for the log line `serving`.
+Banner = Callable[[Mapping[str, Any]], Iterable[str]]
+
+
+@contextmanager
+def open_screen(banner: Banner) -> Iterator[bool]:
+    """Set up the log of a server; on a terminal, show it there until the `with` block ends.
+
+    Yields whether a person looks at it: stdout and stderr are terminals. Open it before any thread
+    is started, because it forks the process that shows the log.
+    """
+    if not (sys.stdout.isatty() and sys.stderr.isatty()):
+        configure_logs()
+        yield False
+        return
+    sys.stderr.flush()
+    read, write = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.close(write)
+        _show_and_exit(read, banner)
+    os.close(read)
+    terminal = os.dup(STDERR)
+    os.dup2(write, STDERR)
+    os.close(write)
+    try:
+        configure_logs(logging.DEBUG)
+        yield True
+    finally:
+        sys.stderr.flush()
+        os.dup2(terminal, STDERR)
+        os.close(terminal)
+        with suppress(ChildProcessError):  # the supervisor has taken its end already
+            os.waitpid(pid, 0)
+
+
+def _show_and_exit(read: int, banner: Banner) -> NoReturn:
+    """Show the log until its end. This process never goes on as a second server."""
+    try:
+        for number in _IGNORED:
+            signal.signal(number, signal.SIG_IGN)
+        Screen(make_console(), banner).run(_read_lines(read))
+    except OSError:  # the terminal is gone
+        pass
+    except BaseException:  # noqa: BLE001 - the last place before _exit: nothing is re-raised
+        traceback.print_exc()
+    finally:
+        os._exit(0)
+
+
+def _read_lines(descriptor: int) -> "queue.Queue[bytes | None]":
+    """Return the lines of a pipe as they come, and None at its end.
+
+    A thread reads them, so that the server never waits for a terminal that accepts no text, for
+    example after Ctrl-S. If it does not accept any for too long, lines are lost.
+    """
+    lines: queue.Queue[bytes | None] = queue.Queue()
+
+    def read() -> None:
+        with open(descriptor, "rb") as pipe:
+            for line in pipe:
+                if lines.qsize() < MOST_LINES:
+                    lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines
+
+
+def make_console() -> Console:
+    """Return the terminal of stderr; without colours if the environment says NO_COLOR."""
+    # Not `no_color=True`, which would leave bold and dim text.
+    return Console(
+        stderr=True,
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+class Screen:
+    """Shows the lines of a server's log on a terminal."""
+
+    def __init__(self, console: Console, banner: Banner) -> None:
+        self._console = console
+        self._banner = banner
+        self._pulls = PullCollector()
+        self._bars = DownloadBars(console)
+        self._list_downloads: Callable[[], list[RunningDownload]] = list
+
+    def run(self, lines: "queue.Queue[bytes | None]") -> None:
+        """Show lines until None comes.
+
+        Raises:
+            OSError: the terminal is gone.
+        """
+        drawn = 0.0
+        while True:
+            line: bytes | None = b""
+            with suppress(queue.Empty):
+                line = lines.get(timeout=TICK)
+            if line is None:
+                break
+            if line:
+                self._show(line)
+            if time.monotonic() - drawn >= TICK:
+                self._draw()
+                drawn = time.monotonic()
+        self._bars.stop()
+        self._print_pulls(quiet=0.0)
+
+    def _show(self, line: bytes) -> None:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            event = None
+        if not isinstance(event, dict) or "event" not in event:
+            self._print(make_plain(line.decode("utf-8", "replace").rstrip("\n")))
+            return
+        match event["event"]:
+            case "request began":
+                self._pulls.begin(event, time.monotonic())
+            case "request":
+                self._pulls.end(event, time.monotonic())
+            case "serving":
+                self._start(event)
+            case "stopping":
+                self._bars.stop()
+                self._list_downloads = list
+                stopping = format_stopping(self._pulls.list_open(), event["wait"])
+                # The terminal has written `^C` at the beginning of the line.
+                self._console.control(Control(ControlType.CARRIAGE_RETURN))
+                self._print(stopping, is_sentence=True)
+            case other:
+                if other == _DIED:
+                    self._pulls.forget_open()
+                self._print_event(event)
+
+    def _start(self, event: Mapping[str, Any]) -> None:
+        for line in self._banner(event):
+            self._print(line)
+        self._list_downloads = lambda: find_downloads(Path(event["data"]))
+
+    def _print_event(self, event: Mapping[str, Any]) -> None:
+        text = format_event(event, datetime.now().astimezone())
+        if text is not None:
+            self._print(text, _STYLES.get(event.get("level", "")))
+
+    def _draw(self) -> None:
+        self._print_pulls()
+        downloads: list[RunningDownload] = []
+        with suppress(OSError):  # the disk of the data folder
+            downloads = self._list_downloads()
+        self._bars.show(downloads)
+
+    def _print_pulls(self, **quiet: float) -> None:
+        for pull in self._pulls.take_finished(time.monotonic(), **quiet):
+            style = "red" if pull.failure else None
+            self._print(format_pull(pull, datetime.now().astimezone()), style)
+
+    def _print(self, text: str, style: str | None = None, *, is_sentence: bool = False) -> None:
+        # The terminal itself breaks lines that are no sentences, so that they can be copied.
+        self._console.print(text, style=style, soft_wrap=not is_sentence)

@@ -1,0 +1,89 @@
+"""The lines that a server writes to a terminal: its banner, pulls, and events of the log. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from registry import __version__
+from registry.cli.addresses import EVERYWHERE
+from registry.cli.tables import shorten_digests
+from registry.cli.terminal import format_bytes, format_count
+from registry.reports.pulls import OpenPull, PullReport
+from registry.settings.model import Settings
+
+# Events that say nothing to the person in front of the terminal; warnings and errors are shown.
+_HIDDEN = frozenset({"download started", "audit ended", "request", "request began"})
+_MAPPED = "::ffff:"  # prefix of an IPv4 address that connected to an IPv6 socket
+_UNNAMED = frozenset({"event", "level", "timestamp", "exception", "logger", "why"})
+
+
+def format_banner(settings: Settings, started: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines at the start; `started` is the log line `serving`."""
+    host, _, port = started["pulls"].rpartition(":")
+    here = f"127.0.0.1:{port}" if host in EVERYWHERE else started["pulls"]
+    scheme = "https" if settings.server.tls_cert else "http"
+    where = f"{scheme}://{started['pulls']}"
+    if host in EVERYWHERE:
+        where += " (every address of this machine)"
+    yield f"Entrepôt {__version__} serves pulls at {where}"
+    yield ""
+    yield f"  Try it    docker pull {here}/docker.io/library/busybox"
+    yield '  Set up    README.md, "Point your clients at it"'
+    yield f"  Data      {started['data']} ({format_bytes(settings.storage.limit)} at most)"
+    yield f"  Settings  {started['settings']}"
+    yield f"  Console   http://{started['console']}"
+    yield "  Stop      Ctrl-C, or close this terminal"
+    yield ""
+    if started["offline"]:
+        yield "Offline: only what is stored here is served."
+    yield "Each pull is one line:"
+
+
+def format_bundle_banner(started: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines at the start of `bundle serve`, after its report on the bundle."""
+    yield f"Serving at http://{started['pulls']}; Ctrl-C stops. Each pull is one line:"
+
+
+def format_pull(pull: PullReport, moment: datetime) -> str:
+    """Return the line of a pull: time, image, size, origin, seconds, client."""
+    client = pull.client.removeprefix(_MAPPED)
+    seconds = f"{pull.seconds:.2f} s" if pull.seconds < 1 else f"{pull.seconds:.1f} s"
+    facts = [pull.image]
+    if pull.failure:
+        facts.append(f"failed: {pull.failure}")
+    else:
+        origin = f"{pull.origin}, upstream not reached" if pull.is_stale else pull.origin
+        facts += [format_bytes(pull.sent), origin] if pull.sent else [origin]
+    return f"{moment:%H:%M}  " + make_plain("  ".join([*facts, seconds, client]))
+
+
+def format_event(line: Mapping[str, Any], moment: datetime) -> str | None:
+    """Return the line of another event of the log; None if it is not shown."""
+    event, level = str(line["event"]), line.get("level", "info")
+    if level == "debug" or (level == "info" and event in _HIDDEN):
+        return None
+    facts = ", ".join(
+        f"{name} {value}" for name, value in line.items() if name not in _UNNAMED and value != ""
+    )
+    text = event if level == "info" else f"{level}: {event}"
+    text += f" ({facts})" if facts else ""
+    text += f": {line['why']}" if line.get("why") else ""
+    lines = [
+        f"{moment:%H:%M}  {shorten_digests(text)}",
+        *str(line.get("exception") or "").split("\n"),
+    ]
+    return "\n".join(make_plain(each) for each in lines if each)
+
+
+def format_stopping(pulls: Sequence[OpenPull], wait: float) -> str:
+    """Return what the server waits for when it has to stop."""
+    if not pulls:
+        return "Stopping."
+    names = ", ".join(f"{pull.image} to {pull.client.removeprefix(_MAPPED)}" for pull in pulls)
+    waiting = f"{format_count(len(pulls), 'pull')} to finish, at most {wait:.0f} s"
+    return make_plain(f"Stopping: waiting for {waiting}: {names}. Ctrl-C again stops now.")
+
+
+def make_plain(text: str) -> str:
+    """Replace what could command a terminal: names and errors may come from clients."""
+    return "".join(each if each.isprintable() else "?" for each in text)

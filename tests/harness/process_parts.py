@@ -1,0 +1,105 @@
+"""The parts of one process of a mirror, as `registry/wiring` makes them, without a server.
+
+When a constructor in `registry/` changes, no other test file has to follow.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import cached_property
+
+from registry.catalog.database import Database
+from registry.content.account import SpaceAccount
+from registry.content.backup import DataHandles
+from registry.metrics import Metrics
+from registry.mirror.blobs import Blobs
+from registry.mirror.downloads import Downloads
+from registry.mirror.manifest_cache import ManifestCache, ManifestMemory
+from registry.mirror.tags_and_referrers import TagsAndReferrers
+from registry.mirror.upstream_waits import UpstreamWaits
+from registry.settings.model import Settings, StorageSettings, TagSettings
+from registry.settings.upstreams import UpstreamSettings
+from registry.tasks import Tasks
+from registry.upstream.client import open_client
+from registry.upstream.contract import Source
+from registry.upstream.registry import RegistrySource
+from registry.wiring.pulls import _PullServices, build_source
+
+AMPLE = StorageSettings(reserve=0)
+
+
+class ProcessParts:
+    """One process on a data folder; each of its parts is built when it is first used.
+
+    `now` is its time, unless it has another `clock`. The parts that read no catalog need no
+    `database`, and those that start no download need no `tasks`. `sources` are upstreams by
+    registry; each has `connections`. `space` replaces the account of the space on the disk.
+    """
+
+    def __init__(
+        self,
+        handles: DataHandles,
+        database: Database | None = None,
+        *,
+        storage: StorageSettings = AMPLE,
+        space: SpaceAccount | None = None,
+        clock: Callable[[], float] | None = None,
+        tasks: Tasks | None = None,
+        sources: Mapping[str, Source] | None = None,
+        connections: int = 1,
+        missing_for: float = 0.0,
+    ) -> None:
+        self.now = 1000.0
+        self.clock = clock or (lambda: self.now)
+        self.handles, self.folder = handles, handles.folder
+        self.store, self.ingests = handles.store, handles.ingests
+        self.database = database or Database(self.folder.catalog)
+        self.metrics = Metrics()
+        upstreams = {
+            name: UpstreamSettings(
+                endpoints=("https://memory.example",), connections=connections, default=not number
+            )
+            for number, name in enumerate(sources or ["docker.io"])
+        }
+        settings = Settings(
+            storage=storage, tags=TagSettings(missing_for=missing_for), upstreams=upstreams
+        )
+        self._services = _PullServices(
+            settings,
+            handles,
+            self.metrics,
+            self.database,
+            sources=dict(sources or {}),
+            tasks=tasks or Tasks(),
+        )
+        self.content = self._services._content
+        # Nothing that has a clock or an account is built yet.
+        self._services._clock = self.content._clock = self.clock
+        self._services._waits = UpstreamWaits(self.clock)
+        if space is not None:
+            self.content.space = space
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        return self._services._build_blobs()
+
+    @property
+    def downloads(self) -> Downloads:
+        return self.blobs._downloads
+
+    @cached_property
+    def lists(self) -> TagsAndReferrers:
+        return self._services._build_lists()
+
+    @cached_property
+    def cache(self) -> ManifestCache:
+        """The cache of manifests, which does not look for changes by itself."""
+        manifests = self.content.manifests
+        return ManifestCache(ManifestMemory(10**6), manifests.catalog, manifests)
+
+
+@asynccontextmanager
+async def open_source(*endpoints: str) -> AsyncIterator[RegistrySource]:
+    """Open Docker Hub as a source of content, with its real client."""
+    upstream = UpstreamSettings(endpoints=endpoints)
+    async with open_client("docker.io", upstream) as client:
+        yield build_source("docker.io", upstream, client, lambda _: None)

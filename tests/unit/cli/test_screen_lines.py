@@ -1,0 +1,136 @@
+"""Laws of the lines that a server writes to a terminal."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from registry.cli.screen_lines import (
+    format_banner,
+    format_event,
+    format_pull,
+    format_stopping,
+)
+from registry.reports.pulls import OpenPull, PullReport
+from registry.settings.model import ServerSettings, Settings
+
+NOON = datetime(2026, 1, 2, 12, 5)  # noqa: DTZ001 - the time of the terminal's place
+WAITING, AGAIN = "Stopping: waiting for", "Ctrl-C again stops now."
+STARTED = {
+    "pulls": "127.0.0.1:5000",
+    "console": "127.0.0.1:5001",
+    "data": "/srv/data",
+    "settings": "defaults",
+    "offline": False,
+}
+
+
+def make_pull(**changes: Any) -> PullReport:
+    fields: dict[str, Any] = {
+        "image": "docker.io/library/nginx:1.27",
+        "client": "10.0.0.7",
+        "sent": 70_000_000,
+        "downloaded": 70_000_000,
+        "shared": 0,
+        "seconds": 12.34,
+        "is_stale": False,
+        "failure": "",
+    }
+    return PullReport(**fields | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "66.8 MiB  downloaded  12.3 s  10.0.0.7"),
+        ({"downloaded": 0, "seconds": 0.0312}, "66.8 MiB  cached  0.03 s  10.0.0.7"),
+        ({"client": "::ffff:10.0.0.7"}, "66.8 MiB  downloaded  12.3 s  10.0.0.7"),
+        ({"sent": 0, "downloaded": 0}, "checked  12.3 s  10.0.0.7"),
+        (
+            {"downloaded": 0, "is_stale": True},
+            "66.8 MiB  cached, upstream not reached  12.3 s  10.0.0.7",
+        ),
+        ({"failure": "it is\x1b[2J gone"}, "failed: it is?[2J gone  12.3 s  10.0.0.7"),
+    ],
+)
+def test_a_pull_is_a_line(changes: dict[str, Any], expected: str) -> None:
+    """Time, image, size, origin, seconds and client; nothing in it commands the terminal."""
+    line = format_pull(make_pull(**changes), NOON)
+    assert line == f"12:05  docker.io/library/nginx:1.27  {expected}"
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ({"event": "audit ended", "level": "info", "checked": 0}, None),
+        ({"event": "download started", "level": "info"}, None),
+        ({"event": "request began", "level": "debug"}, None),
+        ({"event": "anything", "level": "debug"}, None),
+        (
+            {"event": "audit ended", "level": "warning", "damaged": 1, "timestamp": "x"},
+            "12:05  warning: audit ended (damaged 1)",
+        ),
+        (
+            {"event": "endpoint failed", "level": "warning", "why": "refused", "endpoint": "e"},
+            "12:05  warning: endpoint failed (endpoint e): refused",
+        ),
+        (
+            {"event": "download failed", "level": "error", "blob": "sha256:" + "a" * 64},
+            "12:05  error: download failed (blob sha256:aaaaaaaaaaaa…)",
+        ),
+        ({"event": "blobs deleted", "level": "info", "bytes": 7}, "12:05  blobs deleted (bytes 7)"),
+        (
+            {"event": "crashed", "level": "error", "exception": "Traceback\n  \x1b[2J"},
+            "12:05  error: crashed\nTraceback\n  ?[2J",
+        ),
+    ],
+)
+def test_events_are_lines(event: dict[str, Any], expected: str | None) -> None:
+    """Warnings and errors are shown with their facts; most other events are not."""
+    assert format_event(event, NOON) == expected
+
+
+@pytest.mark.parametrize(
+    ("pulls", "expected"),
+    [
+        ([], "Stopping."),
+        (
+            [OpenPull("a:1", "::ffff:10.0.0.7", 3)],
+            f"{WAITING} 1 pull to finish, at most 25 s: a:1 to 10.0.0.7. {AGAIN}",
+        ),
+        (
+            [OpenPull("a:1", "b", 3), OpenPull("c", "d", 1)],
+            f"{WAITING} 2 pulls to finish, at most 25 s: a:1 to b, c to d. {AGAIN}",
+        ),
+    ],
+)
+def test_stopping_names_what_is_waited_for(pulls: list[OpenPull], expected: str) -> None:
+    """Each pull that is running is named, and how not to wait."""
+    assert format_stopping(pulls, 25.0) == expected
+
+
+@pytest.mark.parametrize(
+    ("listen", "url", "example"),
+    [
+        ("127.0.0.1:5000", "http://127.0.0.1:5000", "127.0.0.1:5000"),
+        ("0.0.0.0:80", "http://0.0.0.0:80 (every address of this machine)", "127.0.0.1:80"),
+        ("[::]:5000", "http://[::]:5000 (every address of this machine)", "127.0.0.1:5000"),
+        ("[::1]:5000", "http://[::1]:5000", "[::1]:5000"),
+        ("10.0.0.1:5000", "http://10.0.0.1:5000", "10.0.0.1:5000"),
+    ],
+)
+def test_the_banner_has_an_address_to_type(listen: str, url: str, example: str) -> None:
+    """The example is an address that clients on this machine can use."""
+    lines = list(format_banner(Settings(), STARTED | {"pulls": listen}))
+    assert lines[0].endswith(f" serves pulls at {url}")
+    assert f"  Try it    docker pull {example}/docker.io/library/busybox" in lines
+    assert max(map(len, lines)) <= 80
+
+
+def test_the_banner_says_what_is_unusual() -> None:
+    """TLS changes the URL, and offline is said."""
+    settings = Settings(server=ServerSettings(tls_cert="a", tls_key="b"))
+    text = "\n".join(format_banner(settings, STARTED | {"offline": True}))
+    assert "https://127.0.0.1:5000" in text
+    assert "Offline: only what is stored here is served." in text
+    assert "Offline" not in "\n".join(format_banner(settings, STARTED))
