@@ -3,10 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-programs check format soak bench report peers lock clean
+.DEFAULT_GOAL := help
+.PHONY: help run test test-programs check format soak bench report peers lock clean
 PARALLEL := -n 3 --dist loadgroup --no-loadscope-reorder
 # Python keeps compiled modules: otherwise each of many processes would compile all of them again.
 export PYTHONDONTWRITEBYTECODE :=
+
+help:                             ## list the targets (this is the default)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/run.stamp            ## start the mirror on 127.0.0.1:5000
 	$(BIN)/entrepot serve

@@ -24,6 +24,11 @@ class NamedImage:
     bundle: str = ""
     signer: str = ""
 
+    @property
+    def name(self) -> str:
+        """The image as people write it: repository, and tag or digest."""
+        return f"{self.repository}{'@' if ':' in self.reference else ':'}{self.reference}"
+
 
 @dataclass(frozen=True, slots=True)
 class Link:

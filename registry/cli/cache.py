@@ -8,7 +8,7 @@ import typer
 
 from registry.cli.messages import fail, warn
 from registry.cli.printing import print_report
-from registry.cli.session import Config, DryRun, Json, Session, operate
+from registry.cli.session import Config, DryRun, Json, Quiet, Session, operate
 from registry.cli.terminal import format_age, format_bytes, format_count, show_progress
 from registry.reports.cache import (
     AuditResult,
@@ -108,7 +108,11 @@ def _draw_savings(savings: Savings | None) -> Iterator[str]:
 
 
 def evict(
-    to: _To = None, config: Config = None, as_json: Json = False, dry_run: DryRun = False
+    to: _To = None,
+    config: Config = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Delete damaged blobs, then the blobs that were not pulled for the longest time.
 
@@ -125,7 +129,7 @@ def evict(
         else:
             freed = await session.content.space.shrink(used - target)
         eviction = Eviction(used, target, freed, dry_run)
-        print_report(eviction, _draw_eviction, as_json=as_json)
+        print_report(eviction, _draw_eviction, as_json=as_json, quiet=quiet)
         if not eviction.is_enough:
             left = (
                 f"{format_bytes(used - freed)} {'would still be' if dry_run else 'are still'} used"
@@ -144,13 +148,20 @@ def _draw_eviction(eviction: Eviction) -> Iterator[str]:
 
 
 def _read_size(text: str) -> int:
+    if text.strip("0").isdigit():  # 100 was meant as GiB, and would delete everything
+        fail(f"--to: {text} has no unit; write for example {text}GiB, or {text}B for bytes", 2)
     try:
         return parse_size(text)
     except Refusal as error:
-        fail(f"--to: {error}", 2)
+        fail(f"--to: {error.why}; write a size such as 20GiB or 500MB", 2)
 
 
-def audit(restart: _Restart = False, config: Config = None, as_json: Json = False) -> None:
+def audit(
+    restart: _Restart = False,
+    config: Config = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
     """Read every stored blob and correct what is wrong; exit 1 if anything was wrong.
 
     A damaged blob is moved to quarantine/, and the next pull downloads it again. Clients can pull
@@ -161,12 +172,12 @@ def audit(restart: _Restart = False, config: Config = None, as_json: Json = Fals
 
     async def work(session: Session) -> bool:
         total = (await session.content.usage.take()).use.blobs
-        with show_progress("auditing", total) as advance:
+        with show_progress("auditing", total, quiet=quiet) as advance:
             findings = await session.content.audit.go_on(
                 "command", is_new=restart, report=lambda _, size: advance(size)
             )
         result = AuditResult.of(findings)
-        print_report(result, _draw_audit, as_json=as_json)
+        print_report(result, _draw_audit, as_json=as_json, quiet=quiet)
         return result.is_clean
 
     operate(config, work)
@@ -188,7 +199,9 @@ def _draw_audit(result: AuditResult) -> Iterator[str]:
         yield "no problems found"
 
 
-def back_up(folder: _Folder, config: Config = None, as_json: Json = False) -> None:
+def back_up(
+    folder: _Folder, config: Config = None, as_json: Json = False, quiet: Quiet = False
+) -> None:
     """Copy the data folder to another folder, also while a server runs on it.
 
     Every byte is checked. The copy is a data folder like any other. The next backup into the same
@@ -204,10 +217,10 @@ def back_up(folder: _Folder, config: Config = None, as_json: Json = False) -> No
         if folder.resolve().is_relative_to(store):
             fail(f"{folder} is the data folder itself, or inside it; name a folder elsewhere", 2)
         total = (await session.content.usage.take()).use.blobs
-        with show_progress("backing up", total) as advance:
+        with show_progress("backing up", total, quiet=quiet) as advance:
             done = await session.content.backup.write(open_backup(folder), advance)
         result = BackupResult.of(done)
-        print_report(result, _draw_backup, as_json=as_json)
+        print_report(result, _draw_backup, as_json=as_json, quiet=quiet)
         for digest in result.damaged:
             warn(f"{digest} is damaged and not in the backup; run: entrepot cache audit")
         return not result.damaged

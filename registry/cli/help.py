@@ -1,8 +1,15 @@
-"""The form of `--help`: paragraphs as wide as the terminal, arguments as people type them."""
+"""The form of `--help`: paragraphs as wide as the terminal, arguments as people type them.
 
+A command that does not exist is answered with the commands that are like it.
+"""
+
+from collections.abc import Iterator
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperCommand, TyperGroup
+
+from registry.cli.suggestions import format_unknown
 
 if TYPE_CHECKING:
     import typer
@@ -46,6 +53,23 @@ class Group(TyperGroup):
                     if each is not None
                 ]
             )
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return a command by its name; for an unknown name, end with those that are like it."""
+        if args[0].startswith("-") or self.get_command(ctx, args[0]) is not None:
+            return super().resolve_command(ctx, args)
+        groups = [ctx.info_name] if ctx.parent else []
+        words = [*groups, *takewhile(lambda word: not word.startswith("-"), args)]
+        return ctx.fail(format_unknown(words, list_commands(ctx.find_root())))
+
+
+def list_commands(context: Any) -> Iterator[str]:
+    """Yield every group and command of the program with this context: `images`, `images ls`."""
+    for name in context.command.list_commands(context):
+        yield name
+        found = context.command.get_command(context, name)
+        if isinstance(found, TyperGroup):
+            yield from (f"{name} {each}" for each in found.list_commands(context))
 
 
 def apply_help_style(app: "typer.Typer") -> None:

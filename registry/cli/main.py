@@ -1,5 +1,6 @@
 """The `entrepot` command; the other files have its sub-commands."""
 
+import json
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
@@ -9,6 +10,7 @@ import typer
 from registry import __version__
 from registry.cli.help import Group, apply_help_style
 from registry.cli.serve import serve
+from registry.cli.session import Json
 
 # Imported only when one of their commands is run, so that `serve` starts a third faster.
 _GROUPS = MappingProxyType(
@@ -44,10 +46,13 @@ def _make_group(name: str) -> Any:
     return made.commands[name]
 
 
-def _make_app(**about: Any) -> typer.Typer:
+def _make_app(*, add_completion: bool = False, **about: Any) -> typer.Typer:
     # With markup, typer would keep the line breaks of the docstrings.
     return typer.Typer(
-        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, **about
+        add_completion=add_completion,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        **about,
     )
 
 
@@ -56,8 +61,11 @@ def build_cli() -> typer.Typer:
     cli = _make_app(
         name="entrepot",
         help="A private mirror of container registries: every blob is downloaded once.",
+        add_completion=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
     cli.command()(serve)
+    cli.command("version")(print_version)
     apply_help_style(cli)
     cli.callback(cls=_Entrepot, invoke_without_command=True)(_describe)
     return cli
@@ -68,12 +76,20 @@ def _describe(
     version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True),
 ) -> None:
     if version:
-        typer.echo(f"entrepot {__version__}")
+        print_version()
         raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
+def print_version(as_json: Json = False) -> None:
+    """Print the version of Entrepôt.
+
+    Example: entrepot version --json
+    """
+    typer.echo(json.dumps({"version": __version__}) if as_json else f"entrepot {__version__}")
+
+
 def run() -> None:
     """Run the command line."""
-    build_cli()()
+    build_cli()(prog_name="entrepot")  # also for `python -m registry`

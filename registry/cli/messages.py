@@ -1,10 +1,17 @@
 """Messages on stderr: warnings, and the one line that ends a failed command."""
 
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 import typer
 
-from registry.errors import EntrepotError
+from registry.errors import EntrepotError, InvalidInput, SettingsError, StoreError
+
+FAILED, MISUSED = 1, 2  # exit codes
 
 
 def warn(text: str) -> None:
@@ -13,13 +20,48 @@ def warn(text: str) -> None:
 
 
 def format_error(error: EntrepotError | OSError) -> str:
-    """Return the text of an error; for an error of the system: `file: message`."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
+    """Return the text of an error; for an error of the system: `file: message`.
+
+    If a file of another user is the reason, the text says which user may do this.
+    """
+    path, text = "", str(error)
+    if isinstance(error, StoreError) and error.why == os.strerror(errno.EACCES):
+        path = error.path
+    elif isinstance(error, OSError) and error.strerror:
+        path = str(error.filename or "") if isinstance(error, PermissionError) else ""
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return f"{text}{_name_owner(Path(path))}" if path else text
+
+
+def _name_owner(path: Path) -> str:
+    """Return the end of a message about a file, or else its folder, of another user."""
+    for each in (path, *path.absolute().parents):
+        try:
+            owner = each.stat().st_uid
+        except OSError:
+            continue
+        if owner == os.geteuid():
+            return ""
+        return f"; {each} belongs to user {owner}: run this as that user, or change its owner"
+    return ""
 
 
 def fail(why: str, code: int) -> NoReturn:
     """Print one line on stderr, and end the command with an exit code."""
     warn(why)
     raise typer.Exit(code)
+
+
+@contextmanager
+def report_errors(failed: int = FAILED) -> Iterator[None]:
+    """End the command with one line on stderr if the block raises an error.
+
+    The exit code is 2 if the command was used in a wrong way: an argument or a setting cannot be
+    used, or a file that it names cannot be opened. Otherwise it is `failed`.
+    """
+    try:
+        yield
+    except (SettingsError, InvalidInput) as error:
+        fail(str(error), MISUSED)
+    except (EntrepotError, OSError) as error:
+        fail(format_error(error), failed)

@@ -1,19 +1,23 @@
 """Finding the images that the names and globs on the command line mean."""
 
+from registry.cli.messages import fail
 from registry.cli.session import Session
-from registry.errors import NameUnknown
+from registry.errors import ImageUnknown, PatternUnmatched
 from registry.oci.image_patterns import ImagePattern, is_pattern, parse_image
 from registry.oci.names import Reference, Repository
+
+_OFFLINE = "no upstream is asked (offline = true): import a bundle that contains it"
+_LIST = "list what is stored: entrepot images ls"
 
 
 async def find_names(session: Session, names: list[str]) -> list[tuple[Repository, Reference]]:
     """Return the images that these names and globs mean, each once.
 
-    A glob means all stored images that match it. A name means one image, even if it is not stored.
+    A glob means all stored images that match it; if there are none, the command ends with 1. A name
+    means one image, even if it is not stored.
 
     Raises:
         InvalidInput: an argument is not a name.
-        NameUnknown: a glob matches no stored image.
     """
     default = session.settings.default_upstream
     found: dict[tuple[Repository, Reference], None] = {}
@@ -24,7 +28,7 @@ async def find_names(session: Session, names: list[str]) -> list[tuple[Repositor
         pattern = ImagePattern.parse(name, default)
         matched = await session.content.images.find([pattern])
         if not matched:
-            raise NameUnknown(name)
+            fail(format_unmatched(name), 1)
         found |= dict.fromkeys(matched)
     return list(found)
 
@@ -32,14 +36,35 @@ async def find_names(session: Session, names: list[str]) -> list[tuple[Repositor
 async def find_known(session: Session, names: list[str]) -> list[tuple[Repository, Reference]]:
     """Return the stored images that these names and globs mean, each once.
 
+    If a name or glob means no stored image, the command ends with 1.
+
     Raises:
         InvalidInput: an argument is not a name.
-        NameUnknown: a glob matches no stored image.
-        ManifestUnknown: a name means an image that is not stored.
     """
     found = await find_names(session, names)
-    await session.content.images.plan_pins(found, [])  # raises if an image is not stored
+    try:
+        await session.content.images.plan_pins(found, [])  # raises if an image is not stored
+    except ImageUnknown as error:
+        fail(f"{error}; {_LIST}", 1)
     return found
+
+
+def format_unmatched(name: str) -> str:
+    """Return the message about a name or glob that matches no stored image."""
+    return f"{PatternUnmatched(name)}; {_LIST}"
+
+
+def format_rest(session: Session, image: str) -> str:
+    """Return how to get the missing parts of a stored image."""
+    return _OFFLINE if session.settings.offline else f"run: entrepot images refresh {image}"
+
+
+def format_unknown(session: Session, error: ImageUnknown) -> str:
+    """Return the message about an image that has to be stored first, and how to do that."""
+    if session.settings.offline:
+        return f"{error}; {_OFFLINE}"
+    choice = "name one of these, or " if error.near else ""
+    return f"{error}; {choice}run first: entrepot images warm {error.image}"
 
 
 def match_exactly(names: list[tuple[Repository, Reference]]) -> list[ImagePattern]:

@@ -6,7 +6,7 @@ from registry.oci.platforms import ALL, own_platform, parse_platform
 
 
 def read_platforms(named: Sequence[str] | None) -> list[str]:
-    """Return the named platforms, each once.
+    """Return the named platforms, each once; `all` is refused.
 
     Raises:
         PlatformInvalid: a text is not a platform.

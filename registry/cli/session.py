@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from registry.cli.messages import fail, format_error, warn
-from registry.errors import EntrepotError, InvalidInput, SettingsError
+from registry.cli.messages import fail, report_errors, warn
+from registry.errors import SettingsError
 from registry.settings.loading import load_settings
 from registry.settings.model import Settings
 
@@ -25,6 +25,9 @@ Config = Annotated[
     typer.Option("--config", metavar="FILE", help="The TOML file to use."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and errors.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]
 
 
@@ -71,12 +74,8 @@ def operate(
 
     configure_logs(logging.CRITICAL)  # commands print their own messages
     try:
-        with open_folder(load_settings(config, os.environ)) as settings:
+        with report_errors(), open_folder(load_settings(config, os.environ)) as settings:
             succeeded = asyncio.run(_open(settings, work))
-    except (SettingsError, InvalidInput) as error:
-        fail(str(error), 2)
-    except (EntrepotError, OSError) as error:
-        fail(format_error(error), 1)
     except KeyboardInterrupt:
         fail("interrupted; what was finished is kept", 130)
     if not succeeded:
@@ -95,14 +94,18 @@ def _refuse_other_user(folder: Path) -> None:
     """Refuse the data folder of another user, whose server could not write to our files.
 
     Raises:
-        SettingsError: its catalog, or without a catalog the folder, belongs to another user.
+        SettingsError: its catalog, or without a catalog the folder, belongs to another user; or a
+            folder above it does, which only that user may look into.
     """
-    for path in (folder / "catalog.db", folder):
+    is_closed = False
+    for path in (folder / "catalog.db", folder, *folder.absolute().parents):
         try:
             owner = path.stat().st_uid
-        except OSError:  # it is missing, or only its owner may look into the folder
+        except OSError as error:  # it is missing, or only its owner may look into the folder
+            is_closed = is_closed or isinstance(error, PermissionError)
             continue
-        if owner == os.geteuid():
+        is_above = path not in (folder, folder / "catalog.db")
+        if owner == os.geteuid() or (is_above and not is_closed):
             return
         raise SettingsError(
             "storage.path",

@@ -34,8 +34,20 @@ def format_count(count: int, noun: str) -> str:
 
 
 def format_volumes(numbers: Sequence[int]) -> str:
-    """Return the numbers of volumes: `volume 3`, `volumes 1, 3`."""
-    return f"volume{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+    """Return the sorted numbers of volumes: `volume 3`, `volumes 1, 3`, `volumes 1-3, 5`."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][-1] + 1:
+            spans[-1][1:] = [number]
+        else:
+            spans.append([number])
+    joined = ", ".join("-".join(map(str, span)) for span in spans)
+    return f"volume{'s' * (len(numbers) > 1)} {joined}"
+
+
+def format_missing_volumes(numbers: Sequence[int], count: int) -> str:
+    """Return a sentence about the volumes that were not given: `volume 3 of 5 is missing`."""
+    return f"{format_volumes(numbers)} of {count} {'are' if len(numbers) > 1 else 'is'} missing"
 
 
 def format_age(moment: float) -> str:
@@ -72,14 +84,17 @@ def list_columns() -> list[ProgressColumn]:
     return [text, BarColumn(bar_width=None), amount, _Speed(Column(no_wrap=True))]
 
 
-def open_progress(what: str, total: int) -> Progress:
-    """Return a bar over `total` bytes on stderr; it shows nothing if stderr is no terminal."""
+def open_progress(what: str, total: int, *, quiet: bool = False) -> Progress:
+    """Return a bar over `total` bytes on stderr.
+
+    It shows nothing if there are no bytes, if stderr is no terminal, or if it shall be `quiet`.
+    """
     console = Console(stderr=True)
     progress = Progress(
         *list_columns(),
         expand=True,
         console=console,
-        disable=not console.is_terminal,
+        disable=quiet or not (total and console.is_terminal),
         transient=True,
     )
     progress.add_task(what, total=total)
@@ -87,8 +102,8 @@ def open_progress(what: str, total: int) -> Progress:
 
 
 @contextmanager
-def show_progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def show_progress(what: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
     """Show a bar from `open_progress`, and yield the function that adds bytes to it."""
-    with open_progress(what, total) as progress:
+    with open_progress(what, total, quiet=quiet) as progress:
         task = progress.task_ids[0]
         yield lambda size: progress.advance(task, size)

@@ -13,7 +13,7 @@ from registry.catalog.database import Database
 from registry.catalog.usage import UsageCatalog
 from registry.content.account import NoAccount
 from registry.content.ingest import Destination, Ingest
-from registry.content.pins import copy_pin_file
+from registry.content.pins import copy_list_file
 from registry.errors import DigestMismatch, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
@@ -83,7 +83,8 @@ class Backup:
                     await usage.drop(digest, stored)
             await usage.clear_unfinished()
         await self._copy_names(target, result)
-        await in_thread(copy_pin_file, self._source.folder.pins, target.folder.pins)
+        await in_thread(copy_list_file, self._source.folder.pins, target.folder.pins)
+        await in_thread(copy_list_file, self._source.folder.imports, target.folder.imports)
         # The catalog is copied last: until here the folder is the earlier backup.
         await in_thread(_replace, target.folder.catalog, snapshot)
         await self._prune(target)

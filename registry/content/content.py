@@ -100,6 +100,10 @@ class Content:
         """Return how many bytes the partial files of a blob take on the disk."""
         return self._ingests.measure(digest)
 
+    def list_kept_parts(self, digest: Digest, size: int) -> list[Span]:
+        """Return which bytes of a blob of `size` bytes earlier imports of parts have stored."""
+        return self._ingests.list_kept_parts(digest, size)
+
     async def read_all(self, digest: Digest, limit: int) -> bytes | None:
         """Return all bytes of a stored blob of at most `limit` bytes, after checking the digest.
 

@@ -8,10 +8,10 @@ from registry.catalog.pins import Pin, Root
 from registry.content.content import Content
 from registry.content.image_report import ImageReport, ImageReporter
 from registry.content.pins import PinRequest, Pins
-from registry.errors import ManifestInvalid, ManifestUnknown, PlatformUnknown
+from registry.errors import ImageUnknown, ManifestInvalid, PlatformUnknown
 from registry.oci import media_types, platforms
 from registry.oci.digest import Digest
-from registry.oci.image_patterns import ImagePattern
+from registry.oci.image_patterns import ImagePattern, find_similar
 from registry.oci.manifest import parse_manifest
 from registry.oci.names import (
     Reference,
@@ -85,7 +85,7 @@ class Images:
         """Return what to pin to keep images, for all their platforms or only for `platforms`.
 
         Raises:
-            ManifestUnknown: one of the images is not stored here.
+            ImageUnknown: one of the images is not stored here.
             PlatformUnknown: one of the images has no manifest for one of the platforms.
             StoreError: the catalog or the disk refused.
         """
@@ -151,14 +151,13 @@ def _find_below(graph: Graph, repository: Repository, reference: Reference) -> s
     """Return the digest of a manifest that an index of this repository lists.
 
     Raises:
-        ManifestUnknown: no index lists it.
+        ImageUnknown: no index lists it.
     """
     roots = [image.digest for image in graph.images if image.repository == str(repository)]
     if str(reference) in graph.media_types and str(reference) in graph.reach(*roots):
         return str(reference)
-    command = f"entrepot images warm {format_image(repository, reference)}"
-    why = f"it is not in this cache; list what is: entrepot images ls, or download it: {command}"
-    raise ManifestUnknown(str(repository), str(reference), why)
+    near = find_similar(repository, [image.name for image in graph.images])
+    raise ImageUnknown(format_image(repository, reference), near)
 
 
 def _choose(graph: Graph, patterns: Sequence[ImagePattern]) -> Iterator[NamedImage]:

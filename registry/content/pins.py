@@ -168,8 +168,10 @@ def _read_file(path: Path) -> list[object]:
     return described if isinstance(described, list) else []
 
 
-def copy_pin_file(source: Path, target: Path) -> None:
-    """Copy `pins.json` durably to another data folder; blocks until it is written.
+def copy_list_file(source: Path, target: Path) -> None:
+    """Copy `pins.json` or `imports.json` durably to another data folder, and wait for the disk.
+
+    A file that is missing becomes an empty list.
 
     Raises:
         StoreError: the disk refused.

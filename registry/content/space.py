@@ -14,6 +14,7 @@ import structlog
 from registry.catalog.usage import UsageCatalog
 from registry.content.eviction import EVICTION, STALE, Evictor
 from registry.content.free_space import FreeSpace
+from registry.content.shortage import explain_shortage
 from registry.errors import StoreError
 from registry.metrics import Metrics
 from registry.oci.digest import Digest
@@ -113,11 +114,16 @@ class Space:
 
     async def _refuse(self, digest: Digest, size: int) -> StoreError:
         await self._release(digest)
-        return StoreError(
-            str(self._folder),
-            f"no space for {size} bytes within storage.limit and storage.reserve, and too little to"
-            " evict; raise storage.limit, unpin images, or free disk space",
+        limit = self._storage.limit
+        why = explain_shortage(
+            size,
+            is_by_limit=self._catalog.used() + size > limit,
+            is_by_disk=await self._free_space.find_shortage(digest, size, limit) > 0,
+            limit=limit,
+            free=self._free_space.measure(),
+            reserve=self._storage.reserve,
         )
+        return StoreError(str(self._folder), f"no space for {size} bytes: {why}")
 
     async def _try_to_reserve(self, digest: Digest, size: int) -> int:
         """Try to reserve, and return how many bytes have to be freed first; 0 if none have to."""

@@ -5,6 +5,7 @@
     │   ├── NameInvalid           repository name outside the grammar
     │   ├── TagInvalid            tag outside the grammar
     │   ├── DigestInvalid         digest outside the grammar, or an unsupported algorithm
+    │   ├── FileUnreadable        file or folder on the command line that cannot be opened
     │   ├── KeyInvalid            file that is not a key for signing bundles
     │   ├── VolumeTooSmall        size that is too small for the volumes of a bundle
     │   ├── PlatformInvalid       text that is not os/architecture[/variant]
@@ -14,6 +15,9 @@
     │   └── RangeUnsatisfiable    byte range after the end of the content
     ├── Unknown                   name or digest that does not exist, here or upstream
     │   ├── NameUnknown           no such repository, or no such upstream
+    │   ├── ImageUnknown          image that a command names, and that is not stored
+    │   ├── ImageIncomplete       image that is not stored, or only in part
+    │   ├── PatternUnmatched      name or glob of a command that matches no stored image
     │   ├── ManifestUnknown       no such tag or manifest in this repository
     │   ├── PlatformUnknown       the image has no manifest for this platform
     │   ├── BlobUnknown           no such blob in this repository
@@ -53,6 +57,7 @@ from registry.errors.content import ManifestInvalid as ManifestInvalid
 from registry.errors.content import NotPinned as NotPinned
 from registry.errors.input import ClientInvalid as ClientInvalid
 from registry.errors.input import DigestInvalid as DigestInvalid
+from registry.errors.input import FileUnreadable as FileUnreadable
 from registry.errors.input import InvalidInput as InvalidInput
 from registry.errors.input import KeyInvalid as KeyInvalid
 from registry.errors.input import ListInvalid as ListInvalid
@@ -68,8 +73,11 @@ from registry.errors.installation import StoreError as StoreError
 from registry.errors.installation import StoreTooNew as StoreTooNew
 from registry.errors.root import EntrepotError as EntrepotError
 from registry.errors.unknown import BlobUnknown as BlobUnknown
+from registry.errors.unknown import ImageIncomplete as ImageIncomplete
+from registry.errors.unknown import ImageUnknown as ImageUnknown
 from registry.errors.unknown import ManifestUnknown as ManifestUnknown
 from registry.errors.unknown import NameUnknown as NameUnknown
+from registry.errors.unknown import PatternUnmatched as PatternUnmatched
 from registry.errors.unknown import PlatformUnknown as PlatformUnknown
 from registry.errors.unknown import ReferrersUnsupported as ReferrersUnsupported
 from registry.errors.unknown import Unknown as Unknown

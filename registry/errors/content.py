@@ -1,6 +1,9 @@
 """Errors of damaged or invalid content, and of operations that a pin does not allow."""
 
+from collections.abc import Sequence
+
 from registry.errors.root import EntrepotError
+from registry.errors.unknown import format_near
 
 
 class ManifestInvalid(EntrepotError):
@@ -32,11 +35,17 @@ class BundleForeign(BundleInvalid):
 
 
 class ImagePinned(EntrepotError):
-    """The image is pinned: it cannot be removed before it is unpinned."""
+    """An image cannot be removed, because the pin of the name `pin` keeps it.
 
-    def __init__(self, image: str) -> None:
-        self.image = image
-        super().__init__(f"{image} is pinned; unpin it first: entrepot images unpin {image}")
+    `image` is its own name; None if that is the name that is pinned.
+    """
+
+    def __init__(self, pin: str, image: str | None = None) -> None:
+        self.pin, self.image = pin, image or pin
+        what = f"{pin} is pinned; unpin it first"
+        if self.image != pin:
+            what = f"{self.image} is kept by the pin of {pin}; unpin that first"
+        super().__init__(f"{what}: entrepot images unpin {pin}")
 
 
 class ImageInUse(EntrepotError):
@@ -48,10 +57,11 @@ class ImageInUse(EntrepotError):
 
 
 class NotPinned(EntrepotError):
-    """The image is not pinned, so it cannot be unpinned."""
+    """The image is not pinned, so it cannot be unpinned; `near` are pinned images like it."""
 
-    def __init__(self, image: str) -> None:
-        self.image = image
+    def __init__(self, image: str, near: Sequence[str] = ()) -> None:
+        self.image, self.near = image, tuple(near)
+        others = format_near(self.near)
         super().__init__(
-            f"{image} is not pinned; list the images and their pins: entrepot images ls"
+            f"{image} is not pinned{others}; list the images and their pins: entrepot images ls"
         )

@@ -34,15 +34,25 @@ class DigestInvalid(InvalidInput):
         super().__init__(f"invalid digest {digest[:300]!r}: {rule}")
 
 
-class KeyInvalid(InvalidInput):
-    """A file `path` that is not a usable Ed25519 key; `why` is the reason."""
+class FileUnreadable(InvalidInput):
+    """A file or folder `path` that a command names and that cannot be opened.
 
-    def __init__(self, path: str, why: str) -> None:
-        self.path, self.why = path, why
-        super().__init__(
-            f"{path} cannot be used as a key ({why}); make one with: openssl genpkey -algorithm"
-            " ed25519 -out key.pem, and its public half with: openssl pkey -in key.pem -pubout"
-        )
+    `refusal` is the error of the operating system, and `cure` says what to name instead.
+    """
+
+    def __init__(self, path: str, refusal: OSError, cure: str) -> None:
+        self.path, self.why = path, refusal.strerror or str(refusal)
+        is_denied = isinstance(refusal, PermissionError)
+        self.cure = "let this user read it, or run this as its owner" if is_denied else cure
+        super().__init__(f"{path}: cannot be read ({self.why}); {self.cure}")
+
+
+class KeyInvalid(InvalidInput):
+    """A file `path` that is not a usable Ed25519 key; `why` is the reason, `cure` what to do."""
+
+    def __init__(self, path: str, why: str, cure: str) -> None:
+        self.path, self.why, self.cure = path, why, cure
+        super().__init__(f"{path}: cannot be used as a key ({why}); {cure}")
 
 
 class VolumeTooSmall(InvalidInput):

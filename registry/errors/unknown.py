@@ -14,8 +14,43 @@ class NameUnknown(Unknown):
 
     def __init__(self, name: str, configured: Sequence[str] = ()) -> None:
         self.name, self.configured = name, tuple(configured)
-        others = f"; configured upstreams: {', '.join(self.configured)}" if self.configured else ""
+        others = ""
+        if self.configured:
+            others = f"; configured upstreams: {', '.join(self.configured)}"
+            others += f'; to add it, write [upstreams."{name[:300]}"] in the settings'
         super().__init__(f"{name[:300]} is not known here{others}")
+
+
+class ImageUnknown(Unknown):
+    """An image that a command names is not stored; `near` are stored images that may be meant."""
+
+    def __init__(self, image: str, near: Sequence[str] = ()) -> None:
+        self.image, self.near = image, tuple(near)
+        super().__init__(f"{image[:300]} is not stored here{format_near(self.near)}")
+
+
+class ImageIncomplete(Unknown):
+    """An image is not stored, or a part of it is not; then `why` says which part."""
+
+    def __init__(self, image: str, why: str = "") -> None:
+        self.image, self.why = image, why
+        what = f"completely: {why}" if why else "here"
+        super().__init__(f"{image} is not stored {what}")
+
+
+def format_near(near: Sequence[str]) -> str:
+    """Return the end of a sentence about an image: which others are what it is not."""
+    if not near:
+        return ""
+    return f", but {near[0]} is" if len(near) == 1 else f", but these are: {', '.join(near)}"
+
+
+class PatternUnmatched(Unknown):
+    """A name or glob on the command line matches no stored image."""
+
+    def __init__(self, pattern: str) -> None:
+        self.pattern = pattern
+        super().__init__(f"no stored image matches {pattern[:300]!r}")
 
 
 class ManifestUnknown(Unknown):

@@ -1,6 +1,8 @@
 """Names of images as people type them: short names as in docker, and globs."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from registry.oci.digest import Digest
@@ -11,6 +13,7 @@ from registry.oci.names import (
     parse_repository,
 )
 
+MAX_SIMILAR = 5  # names that `find_similar` returns
 _GLOB = frozenset("*?[")
 
 
@@ -71,6 +74,27 @@ class ImagePattern:
 def is_pattern(text: str) -> bool:
     """Whether this text is a glob, and so can match several images."""
     return not _GLOB.isdisjoint(text)
+
+
+def find_similar(repository: Repository, others: Iterable[str]) -> list[str]:
+    """Return the full names that may be meant by an image that is not among them.
+
+    These are the images of the same repository, or else of repositories with a similar name.
+    """
+    found: dict[str, list[str]] = {}
+    for each in others:
+        found.setdefault(_strip_reference(each), []).append(each)
+    if str(repository) in found:
+        return found[str(repository)][:MAX_SIMILAR]
+    names = {each.partition("/")[2]: each for each in found}  # without the registry
+    close = get_close_matches(repository.name, names, MAX_SIMILAR, cutoff=0.8)
+    return [image for each in close for image in found[names[each]]][:MAX_SIMILAR]
+
+
+def _strip_reference(image: str) -> str:
+    """Return the repository of a full name, which has a tag or a digest."""
+    repository, at, _ = image.partition("@")
+    return repository if at else image.rpartition(":")[0]
 
 
 def _split_tag(name: str) -> tuple[str, str]:

@@ -46,7 +46,8 @@ class Image:
 
     `size` is the number of its stored bytes: `unique` bytes that no image with another digest uses,
     and `shared` bytes. `pulled` is when a client last pulled the image (epoch seconds, 0: never).
-    `pins` has the names of the pins that keep the image. If the name was imported, `bundle` is the
+    `pins` has the names of the pins that keep its content, and `pinned` says whether its own name
+    is among them. If the name was imported, `bundle` is the
     id of the bundle, `signer` the file name of the key that signed the bundle, and `imported` the
     time of the import (epoch seconds); otherwise they are empty and 0.
     """
@@ -62,6 +63,7 @@ class Image:
     complete: bool
     pulled: float
     pins: tuple[str, ...]
+    pinned: bool
     platforms: tuple[Platform, ...]
     bundle: str
     signer: str
@@ -82,6 +84,7 @@ class Image:
             complete=found.is_complete,
             pulled=found.pulled,
             pins=found.pins,
+            pinned=found.name in found.pins,
             platforms=tuple(map(Platform.of, found.platforms)),
             bundle=found.bundle,
             signer=found.signer,

@@ -100,9 +100,14 @@ class WarmResult:
         return [each for each in self.images if each.failures]
 
     @property
+    def found(self) -> list[WarmedImage]:
+        """The wanted images, without those that only looked like images."""
+        return [each for each in self.images if not each.not_found]
+
+    @property
     def stored(self) -> list[WarmedImage]:
         """The images that are complete now; those that only looked like images are not."""
-        return [each for each in self.images if not each.failures and not each.not_found]
+        return [each for each in self.found if not each.failures]
 
 
 def name_entry(entry: "Entry") -> str:

@@ -89,8 +89,9 @@ async def _import(opened: Opened, shared: SharedResources, store: BundleStore) -
 
 def _explain(volumes: Sequence[int]) -> str:
     if volumes:
-        return f"no image in it can be served; give volumes {', '.join(map(str, volumes))} too"
-    return "no image in it can be served; bundle verify says what is damaged or left out"
+        given = f"volume{'s' * (len(volumes) > 1)} {', '.join(map(str, volumes))}"
+        return f"no image in it can be served; give {given} too"
+    return "no image in it can be served; entrepot bundle verify says what is damaged"
 
 
 async def verify_slowly(store: BundleStore) -> None:

@@ -5,27 +5,19 @@ used: it cannot match `ENTREPOT_UPSTREAMS__GHCR_IO__PROXY` with an upstream that
 names, it ignores unknown variables, and its errors do not say what to write.
 """
 
-import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_origin
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError
 
 from registry.errors import SettingsError
-from registry.settings.model import (
-    AccessSettings,
-    BundleSettings,
-    ServerSettings,
-    Settings,
-    StorageSettings,
-    TagSettings,
-)
+from registry.settings.faults import Place, describe_fault, find_model, list_places, name_nearest
+from registry.settings.model import Settings
 from registry.settings.upstreams import UpstreamSettings, builtin_upstreams
-from registry.settings.values import MASK, Refusal, format_key, parse_list, parse_table
+from registry.settings.values import MASK, format_key, parse_list, parse_table
 
 PREFIX = "ENTREPOT_"
 _FILE_VARIABLE = "ENTREPOT_CONFIG"
@@ -33,9 +25,6 @@ _USUAL_FILES = (Path("config/entrepot.toml"), Path("/etc/entrepot/entrepot.toml"
 # Kubernetes sets these variables in every pod of a namespace with a Service called "entrepot".
 _FOREIGN = re.compile(r"ENTREPOT_(SERVICE_(HOST|PORT(_[^_].*)?)|PORT(_[0-9]+_.*)?)")
 _MAX_SECRET = 64 * 1024  # bytes; a larger file is not a secret
-
-# The keys of a setting: ("upstreams", "docker.io", "proxy"); () is the whole document.
-Place = tuple[str, ...]
 
 
 def load_settings(config: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -57,7 +46,7 @@ def load_settings(config: Path | None, environ: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.model_validate(document)
     except ValidationError as error:
-        raise _describe(error, variables) from error
+        raise describe_fault(error, variables) from error
     return _read_files(settings)
 
 
@@ -170,8 +159,8 @@ def _find_place(variable: str, upstreams: Iterable[str]) -> Place:
     place: Place = tuple(parts)
     if parts[0] == "upstreams" and len(parts) > 2:
         place = "upstreams", _find_upstream(variable, "__".join(parts[1:-1]), upstreams), parts[-1]
-    if place not in {*_list_places(place)}:
-        nearest = _name_nearest(variable, map(_format_variable, _list_places(place)))
+    if place not in {*list_places(place)}:
+        nearest = name_nearest(variable, map(_format_variable, list_places(place)))
         raise SettingsError(variable, "no such setting", nearest)
     return place
 
@@ -186,7 +175,7 @@ def _find_upstream(variable: str, wanted: str, upstreams: Iterable[str]) -> str:
         why = f"this may be {' or '.join(sorted(names))}"
         raise SettingsError(variable, why, "write the name with its dots")
     spelled = sorted({_flatten(name).upper() for name in upstreams})
-    raise SettingsError(variable, "no such upstream", _name_nearest(wanted.upper(), spelled))
+    raise SettingsError(variable, "no such upstream", name_nearest(wanted.upper(), spelled))
 
 
 def _flatten(name: str) -> str:
@@ -194,73 +183,15 @@ def _flatten(name: str) -> str:
 
 
 def _read_variable(place: Place, text: str) -> object:
-    annotation = _model_at(place[:-1]).model_fields[place[-1]].annotation
+    annotation = find_model(place[:-1]).model_fields[place[-1]].annotation
     if get_origin(annotation) is Mapping:
         return parse_table(text)
     return parse_list(text) if get_origin(annotation) is tuple else text
 
 
-def _model_at(place: Place) -> type[BaseModel]:
-    models: dict[str, type[BaseModel]] = {
-        "server": ServerSettings,
-        "storage": StorageSettings,
-        "tags": TagSettings,
-        "upstreams": UpstreamSettings,
-        "access": AccessSettings,
-        "bundles": BundleSettings,
-    }
-    return models[place[0]] if place else Settings
-
-
-def _list_places(near: Place) -> list[Place]:
-    """Return the places of all settings, but of the upstreams only the one that `near` names."""
-    upstream = near[1] if len(near) > 2 and near[0] == "upstreams" else "docker.io"
-    places: list[Place] = []
-    for section in Settings.model_fields:
-        head = ("upstreams", upstream) if section == "upstreams" else (section,)
-        fields = () if section == "offline" else _model_at(head).model_fields
-        places += [(*head, field) for field in fields if field != "password"] or [head]
-    return places
-
-
-def _name_nearest(wanted: str, known: Iterable[str]) -> str:
-    names = list(known)
-    longer = [name for name in names if name.startswith(wanted)]
-    return f"the nearest is {get_close_matches(wanted, longer or names, n=1, cutoff=0)[0]}"
-
-
 def _format_variable(place: Place) -> str:
     # A shell allows no dots and colons in names of variables.
     return PREFIX + re.sub(r"[^A-Z0-9_]", "_", "__".join(place).upper())
-
-
-def _describe(
-    error: ValidationError, variables: Mapping[Place, tuple[str, object]]
-) -> SettingsError:
-    """Return the first error in one line; it has no values that may be secret."""
-    first = error.errors(include_url=False)[0]
-    place = tuple(part for part in first["loc"] if isinstance(part, str) and part != "[key]")
-    refusal = first.get("ctx", {}).get("error")
-    if isinstance(refusal, Refusal):
-        why, cure = refusal.why, refusal.cure
-    elif first["type"] == "extra_forbidden":
-        sections = [(section,) for section in Settings.model_fields]
-        known = sections if len(place) == 1 else []
-        why = "no such setting"
-        cure = _name_nearest(format_key(place), map(format_key, [*known, *_list_places(place)]))
-    else:
-        shown = repr(first["input"])[:60] if isinstance(first["input"], str | int | float) else "it"
-        why = f"{shown} {first['msg'].removeprefix('Input ').replace('tuple', 'list')}"
-        cure = f"write for example {place[-1]} = {json.dumps(_find_example(place))}"
-    origin = f"{variables[place][0]}: " if place in variables else ""
-    return SettingsError(format_key(place), f"{origin}{why}", cure)
-
-
-def _find_example(place: Place) -> object:
-    example: Any = Settings().dump()
-    for part in place:
-        example = example.get(part, example.get("docker.io"))
-    return example
 
 
 def _read_files(settings: Settings) -> Settings:

@@ -42,6 +42,11 @@ class DataFolder:
         return self.root / "pins.json"
 
     @property
+    def imports(self) -> Path:
+        """The imported bundles, in the order of their imports."""
+        return self.root / "imports.json"
+
+    @property
     def lost(self) -> Path:
         """A mark file: the catalog was lost, and has not been made again yet."""
         return self.root / "CATALOG-LOST"

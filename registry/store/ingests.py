@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from registry.errors import DigestInvalid
+from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.files import leads_to, take_lock, translate_errors
 from registry.store.partial import PartialReader, PartialWriter
-from registry.store.sparse import SparsePartial
+from registry.store.sparse import SparsePartial, read_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,14 @@ class Ingests:
             return PartialReader(self._path(digest, "part"))
         except FileNotFoundError:
             return None
+
+    def list_kept_parts(self, digest: Digest, size: int) -> list[Span]:
+        """Return which bytes of a blob of `size` bytes are kept in a file with holes, sorted."""
+        path = self._path(digest, "pieces")
+        try:
+            return read_record(path, size, path.stat().st_size)
+        except FileNotFoundError:
+            return []
 
     def measure(self, digest: Digest) -> int:
         """Return the bytes that the partial files of a blob take; 0 if there are none."""

@@ -42,6 +42,24 @@ def join_spans(spans: Iterable[Span]) -> list[Span]:
     return joined
 
 
+def read_record(path: Path, whole: int, size: int) -> list[Span]:
+    """Return which bytes of a blob of `whole` bytes are in the file `path`, which has `size` bytes.
+
+    The result is empty if there is no record, or if the record does not agree with the file.
+    """
+    try:
+        fields = json.loads(_name_record(path).read_bytes())
+        kept = join_spans(Span(int(start), int(stop)) for start, stop in fields["kept"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return []
+    is_right = fields.get("whole") == whole and all(each.stop <= size for each in kept)
+    return kept if is_right else []
+
+
+def _name_record(path: Path) -> Path:
+    return path.with_suffix(".ranges")
+
+
 class SparsePartial:
     """The only writer of a blob of `size` bytes whose parts come in any order.
 
@@ -67,7 +85,7 @@ class SparsePartial:
         self._lock = lock
         self._descriptor = descriptor
         self._hasher, self._hashed = digest.hasher(), 0  # of the bytes written in order
-        self._kept = self._read_record()
+        self._kept = read_record(path, size, os.fstat(descriptor).st_size)
 
     @property
     def missing(self) -> int:
@@ -131,18 +149,7 @@ class SparsePartial:
 
     @property
     def _ranges(self) -> Path:
-        return self._path.with_suffix(".ranges")
-
-    def _read_record(self) -> list[Span]:
-        """Return the recorded spans; none if the record does not agree with the file."""
-        try:
-            fields = json.loads(self._ranges.read_bytes())
-            kept = join_spans(Span(int(start), int(stop)) for start, stop in fields["kept"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            return []
-        size = os.fstat(self._descriptor).st_size
-        is_right = fields.get("whole") == self._size and all(each.stop <= size for each in kept)
-        return kept if is_right else []
+        return _name_record(self._path)
 
     def _write(self, position: int, piece: bytes) -> int:
         """Write those bytes of a piece that are missing, and return how many they are."""

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import cached_property
 from pathlib import Path
 
+from registry.bundle.load.import_log import ImportLog
 from registry.bundle.load.importer import Importer
 from registry.bundle.write.plan import Planner
 from registry.catalog.audits import AuditCatalog
@@ -166,12 +167,13 @@ class ContentServices:
     @cached_property
     def planner(self) -> Planner:
         """Plans bundles of stored images."""
-        return Planner(self.manifests, self.content)
+        return Planner(self.manifests, self.content, is_offline=self._settings.offline)
 
     @cached_property
     def importer(self) -> Importer:
         """Imports bundles."""
-        return Importer(self.content, self.manifests, self._clock)
+        log = ImportLog(self._handles.folder.imports, self._locks, self._clock)
+        return Importer(self.content, self.manifests, log, self._clock)
 
     @cached_property
     def _free_space(self) -> FreeSpace:

@@ -28,6 +28,7 @@ _OURS = _BARE | {
     "catalog.db",
     "catalog.db.broken",
     "catalog.db.spare",
+    "imports.json",
     "metrics",
     "pins.json",
 }

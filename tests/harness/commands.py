@@ -55,6 +55,15 @@ def run_command(
         return subprocess.CompletedProcess(arguments, code, _read(out), _read(err))
 
 
+def fork_command(
+    arguments: Sequence[str],
+    given: tuple[IO[bytes], IO[bytes], IO[bytes]],
+    environment: Mapping[str, str],
+) -> "ForkedProcess":
+    """Start a command of `entrepot`; `given` are its standard input, output and error."""
+    return ForkedProcess(_open_fork_server(_find_network()), arguments, given, environment)
+
+
 def start_command(*arguments: str) -> "ForkedProcess":
     """Start a command of `entrepot` without output, which a test kills or waits for."""
     with Path(os.devnull).open("r+b") as nothing:

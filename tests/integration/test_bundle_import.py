@@ -85,7 +85,9 @@ async def test_verifying_names_the_blob_and_who_needs_it(tmp_path: Path) -> None
 
     assert done.returncode == 1
     name = f"blobs/sha256/{Digest.of(BASE).encoded}"
-    assert done.stdout == f"damaged: {name} in {path}, needed by {APP}\n"
+    damage, others = done.stdout.splitlines()
+    assert damage == f"damaged: {name} in {path}, needed by {APP}"
+    assert others == "undamaged: 2 blobs, 503 B"
     (damage,) = facts["damaged"]
     assert (damage["digest"], damage["needed_by"]) == (str(Digest.of(BASE)), [APP])
 
@@ -112,9 +114,9 @@ async def test_missing_layers_are_printed_and_written_to_need_json(tmp_path: Pat
     assert not need.exists(), "nobody shall carry it back"
 
 
-@pytest.mark.parametrize(("former", "is_backwards"), [("2030", True), ("2020", False)])
-async def test_a_moved_tag_is_reported(tmp_path: Path, former: str, is_backwards: bool) -> None:
-    """A tag moves back when what it led to was made later than what it leads to now."""
+@pytest.mark.parametrize("former", ["2030", "2020"])
+async def test_a_moved_tag_is_reported(tmp_path: Path, former: str) -> None:
+    """The first import of a bundle moves no tag back, whenever its images were made."""
 
     async def put(path: Path, year: str) -> bytes:
         async with open_filled(path) as filled:
@@ -136,7 +138,7 @@ async def test_a_moved_tag_is_reported(tmp_path: Path, former: str, is_backwards
 
     (moved,) = run(config, "import", str(tmp_path / "b.tar"))["moved"]
 
-    assert (moved["image"], moved["backwards"]) == (APP, is_backwards)
+    assert (moved["image"], moved["backwards"]) == (APP, False)
 
 
 async def test_what_cannot_fit_is_refused_before(tmp_path: Path) -> None:
@@ -147,7 +149,7 @@ async def test_what_cannot_fit_is_refused_before(tmp_path: Path) -> None:
     done = run_command("bundle", "import", str(tmp_path / "b.tar"), "--config", str(config))
 
     assert done.returncode == 1
-    assert "raise storage.limit" in done.stderr
+    assert "storage.limit is smaller; raise storage.limit\n" in done.stderr
     assert not [*(tmp_path / "data" / "blobs").glob("*/*/*")]
 
 

@@ -119,7 +119,7 @@ def test_a_manifest_goes_after_its_layers(make_mirror: MirrorMaker, hub: FakeUps
     image = hub.add_image("some/app", "1", [make_layer(3), make_layer(4)])
     keep(mirror, image)
 
-    run_json(mirror, "cache", "evict", "--to", str(image.total))
+    run_json(mirror, "cache", "evict", "--to", f"{image.total}B")
 
     gone = read_sizes(image).keys() - read_stored(mirror.data).keys()
     assert gone

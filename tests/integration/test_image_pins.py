@@ -59,7 +59,7 @@ def test_a_digest_that_is_not_here_is_not_pinned(
     mistyped = shared_mirror.run("images", "pin", f"exact/other@{image.digest[:-1]}")
 
     assert (unknown.returncode, unknown.stdout) == (1, "")
-    assert f"no manifest {image.digest} in docker.io/exact/nosuch" in unknown.stderr
+    assert f"docker.io/exact/nosuch@{image.digest} is not stored here" in unknown.stderr
     assert (mistyped.returncode, mistyped.stdout) == (2, "")
     assert image.digest[:-1] in mistyped.stderr
 

@@ -25,7 +25,7 @@ from tests.integration.images import (
 from tests.integration.wire import fetch, list_tree, wait_until
 
 NOTICE_TIME = 1.0  # seconds after which a worker sees what another process changed
-ALL = ("cache", "evict", "--to", "1")
+ALL = ("cache", "evict", "--to", "1B")
 
 
 def test_lists_show_what_is_stored(shared_mirror: MirrorProcess, shared_hub: FakeUpstream) -> None:
@@ -66,8 +66,8 @@ def test_familiar_names_mean_full_ones(
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("show", "nosuch:1"), 1, "no manifest 1 in docker.io/library/nosuch: it is not in this"),
-        (("pin", "nosuch"), 1, "download it: entrepot images warm docker.io/library/nosuch:latest"),
+        (("show", "nosuch:1"), 1, "nosuch:1 is not stored here; list what is stored: entrepot im"),
+        (("pin", "nosuch"), 1, "run first: entrepot images warm docker.io/library/nosuch:latest"),
         (("rm", "nosuch/*"), 1, "nosuch/*"),
         (("unpin", "known:1"), 1, "known:1 is not pinned"),
         (("refresh", "nowhere.example:1/a:1"), 1, "configured upstreams: docker.io"),

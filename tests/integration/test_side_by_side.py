@@ -95,7 +95,7 @@ def test_commands_beside_pulls(make_mirror: MirrorMaker, hub: FakeUpstream, tmp_
         result = mirror.run(*command)
         # A blob that a client reads just then stays, and evicting says so. An image that is evicted
         # just before it would be removed is gone, and removing says so.
-        expected = ("being read", "it is not in this cache")[command[1] == "rm"]
+        expected = ("being read", "is not stored here")[command[1] == "rm"]
         is_well = not result.returncode or expected in result.stderr
         return [] if is_well else [f"{command}: {result.stderr or result.stdout}"]
 

@@ -74,7 +74,7 @@ def test_one_that_fails_stops_no_other(
 
     assert (result.returncode, is_warm(shared_mirror, *good)) == (1, True)
     lines = result.stderr.splitlines()
-    assert any("partly/nosuch:1 failed: no manifest 1" in line for line in lines)
+    assert any("partly/nosuch:1 failed: not found upstream" in line for line in lines)
     assert f"  wanted by {tmp_path}/images.txt:2 for tests" in lines
     assert "configured upstreams: docker.io" in result.stderr
     assert lines[-1] == "entrepot: 2 of 4 images failed"
@@ -216,7 +216,7 @@ def test_the_pull_limit_is_printed_and_kept(make_mirror: MirrorMaker, hub: FakeU
 
     assert result.returncode == 1
     first = result.stderr.splitlines()[0]
-    assert first.startswith("docker.io: needs 4 to 12 counted manifest requests; 2 of 100 in 6h")
+    assert first.startswith("docker.io: this needs 4 to 12 requests for manifests; 2 of 100 in 6h")
     assert "run the command again later" in first
     assert result.stderr.count("and its pull limit has 0 left; try again in 6 h") == 2
     assert hub.journal.count("manifest", "GET") == 2
@@ -234,7 +234,7 @@ def test_what_was_pulled_is_a_source(make_mirror: MirrorMaker, hub: FakeUpstream
         keep(mirror, index, amd, single)
     wait_until(lambda: len(ask(mirror.data, "SELECT * FROM pulls")) == 3, "pulls are noted")
     assert {row[0] for row in ask(mirror.data, "SELECT client FROM pulls")} == {"127.0.0.1"}
-    mirror.run("cache", "evict", "--to", "1")
+    mirror.run("cache", "evict", "--to", "1B")
     explain = ("images", "warm", "--explain")
 
     both = run_json(mirror, *explain, "--pulled-since", "1h", "--client", "127.*")

@@ -71,6 +71,8 @@ def read_inventory(raw: bytes, label: str) -> Inventory:
         identity = str(Digest.of(encode(document)))
     except _UNREADABLE as error:
         raise BundleInvalid(
-            label, "it is neither an inventory nor a need.json; write it again"
+            label,
+            "it is neither an inventory.json nor a need.json; write one with: entrepot images ls"
+            " --inventory, or name a bundle with --since",
         ) from error
     return Inventory(identity, blobs, images)

@@ -8,25 +8,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from registry.errors import BundleInvalid, KeyInvalid
+from registry.errors import BundleInvalid, FileUnreadable, KeyInvalid
+
+_NO_KEY = "it is not an Ed25519 key in PEM"
+_MAKE = "make one: openssl genpkey -algorithm ed25519 -out key.pem"
 
 
 def sign(raw: bytes, key: Path) -> bytes:
     """Return the 64 bytes of a signature.
 
     Raises:
+        FileUnreadable: `key` cannot be read.
         KeyInvalid: `key` is not a private Ed25519 key in PEM, or needs a password.
     """
+    content = _read(key)
+    if b"PUBLIC KEY" in content:
+        cure = "sign with the private key; the public key is for: entrepot bundle verify --key"
+        raise KeyInvalid(str(key), "it is a public key", cure)
     try:
-        private = load_pem_private_key(key.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as error:
-        raise KeyInvalid(str(key), str(error)) from error
+        private = load_pem_private_key(content, password=None)
+    except TypeError as error:
+        cure = f"write a copy without it: openssl pkey -in {key} -out plain.pem"
+        raise KeyInvalid(str(key), "it is protected by a password", cure) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise KeyInvalid(str(key), _NO_KEY, _MAKE) from error
     if not isinstance(private, Ed25519PrivateKey):
-        raise KeyInvalid(str(key), "it is not an Ed25519 key")
+        raise KeyInvalid(str(key), _NO_KEY, _MAKE)
     return private.sign(raw)
 
 
@@ -34,18 +45,31 @@ def load_keys(paths: Sequence[Path]) -> list[tuple[Path, Ed25519PublicKey]]:
     """Read public keys.
 
     Raises:
+        FileUnreadable: one of them cannot be read.
         KeyInvalid: one of them is not a public Ed25519 key in PEM.
     """
-    keys = []
-    for path in paths:
-        try:
-            public = load_pem_public_key(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise KeyInvalid(str(path), str(error)) from error
-        if not isinstance(public, Ed25519PublicKey):
-            raise KeyInvalid(str(path), "it is not an Ed25519 key")
-        keys.append((path, public))
-    return keys
+    return [(path, _load_public(path)) for path in paths]
+
+
+def _load_public(path: Path) -> Ed25519PublicKey:
+    content, cure = _read(path), "name the public key of the bundle's maker"
+    if b"PRIVATE KEY" in content:
+        cure = f"make its public half: openssl pkey -in {path} -pubout -out maker.pub.pem"
+        raise KeyInvalid(str(path), "it is a private key", cure)
+    try:
+        public = load_pem_public_key(content)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise KeyInvalid(str(path), _NO_KEY, cure) from error
+    if not isinstance(public, Ed25519PublicKey):
+        raise KeyInvalid(str(path), _NO_KEY, cure)
+    return public
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FileUnreadable(str(path), error, "name the file of a key") from error
 
 
 def find_signer(
@@ -64,7 +88,9 @@ def find_signer(
         except InvalidSignature:
             continue
         return path
-    raise BundleInvalid("bundle.json.sig", "the signature was made with none of the trusted keys")
+    names = ", ".join(path.name for path, _ in keys)
+    why = f"the signature was made with none of the trusted keys ({names}); ask the bundle's maker"
+    raise BundleInvalid("bundle.json.sig", why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +107,7 @@ class Policy:
 
         Raises:
             BundleInvalid: the signature is missing, or was made with none of the keys.
-            KeyInvalid: a file does not contain a key.
+            FileUnreadable, KeyInvalid: a file cannot be read, or does not contain a key.
         """
         if not (self.is_required or (self.keys and signature)):
             return ""

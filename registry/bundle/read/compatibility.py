@@ -76,7 +76,7 @@ def find_readers(lock: Lock, manifests: Mapping[Digest, Manifest]) -> Readers:
     """
     if lock.omitted:
         others = ("docker load", "podman load", "ctr images import", "skopeo", "oras")
-        return Readers(("entrepot bundle import",), (Unable(others, "layers are left out"),))
+        return Readers(("entrepot bundle import",), (Unable(others, "layers are omitted"),))
     runnable = [each for each in manifests.values() if is_runnable(each)]
     if not runnable:
         unable = Unable(("docker load",), "the bundle has no image that runs")

@@ -33,31 +33,40 @@ def find_gaps(
     analysis: Analysis,
     requests: Iterable[ImageRequest],
     platforms: Sequence[str],
+    *,
     have: Collection[Digest] = (),
+    former: Sequence[Lock] = (),
 ) -> list[Gap]:
     """Return the requested images that the bundle does not contain for all of `platforms`.
 
     Without `platforms`, an image with any platform is accepted. The platforms of an image are those
     in the lock; `verify` and `import` compare the lock with the indexes. If an image is requested
     by the digest of one platform's manifest, other platforms are not looked for. `have` are layers
-    that the other side has.
+    that the other side has. It has also imported the bundles with the locks `former`, the oldest
+    first: their images count, unless the bundle moves their tags to other images.
     """
     found = []
     for request in requests:
         image = next((each for each in lock.images if _has(analysis, each, request)), None)
-        if image is None:
+        brought = [each for other in former for each in other.images if _is_named(each, request)]
+        if image is None and not brought:
             found.append(Gap(request, ("it is not in the bundle",)))
             continue
-        missing = _list_missing(image, request, platforms)
-        omitted = analysis.list_omitted(image)
+        latest = image or brought[-1]
+        same = [each for each in brought if each.root == latest.root]
+        inside = sorted({name for each in (latest, *same) for name in each.platforms})
+        missing = _list_missing(latest, inside, request, platforms)
+        omitted = analysis.list_omitted(image) if image else []
         left_out = [size for digest, size in omitted if digest not in have]
         if missing or left_out:
             found.append(Gap(request, tuple(missing), tuple(left_out)))
     return found
 
 
-def _list_missing(image: LockedImage, request: ImageRequest, platforms: Sequence[str]) -> list[str]:
-    inside = image.platforms
+def _list_missing(
+    image: LockedImage, inside: Sequence[str], request: ImageRequest, platforms: Sequence[str]
+) -> list[str]:
+    """Return sentences about the platforms that are not `inside` one of the bundles."""
     is_one = request.reference not in (image.reference, image.root.digest)
     return [
         f"{name} is not in the bundle" + (f", only {', '.join(inside)}" if inside else "")
@@ -65,6 +74,14 @@ def _list_missing(image: LockedImage, request: ImageRequest, platforms: Sequence
         if (inside or image.missing) and not is_one
         if not any(oci_platforms.matches(name, each) for each in inside)
     ]
+
+
+def _is_named(image: LockedImage, request: ImageRequest) -> bool:
+    """Whether an image of a former bundle, of which only the lock is known, has this name."""
+    digests = (image.root.digest, *(each.digest for each in image.referrers))
+    return image.repository == request.repository and (
+        image.reference == request.reference or request.reference in digests
+    )
 
 
 def _has(analysis: Analysis, image: LockedImage, request: ImageRequest) -> bool:

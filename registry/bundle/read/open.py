@@ -21,27 +21,33 @@ from registry.bundle.read.tar_kinds import (
     looks_like_volume,
 )
 from registry.bundle.read.volume_source import open_volumes
-from registry.errors import BundleInvalid
+from registry.errors import BundleInvalid, FileUnreadable
 
 STDIN = "-"
+_CURE = "name a bundle's file, folder or volumes"
 
 
 @contextmanager
 def open_paths(paths: Sequence[Path]) -> Iterator[Opened]:
     """Open one bundle: a tar, `-` for stdin, a folder, volumes, or a folder with volumes.
 
+    If one of several volumes cannot be opened, this is noted as a flaw, and the others are read.
+
     Raises:
+        FileUnreadable: none of the paths can be opened.
         BundleInvalid: the paths are not one bundle, or the bundle cannot be used.
-        OSError: a file cannot be read.
     """
     with ExitStack() as stack:
-        yield open_bundle(_find_source(paths, stack))
+        with _translate(paths[0]):
+            source = _find_source(paths, stack)
+        yield open_bundle(source)
 
 
 def load_lock(path: Path) -> Lock:
     """Read the lock of a bundle in any form, or the lock in a separate `bundle.json`.
 
     Raises:
+        FileUnreadable: the file or folder cannot be opened.
         BundleInvalid: `path` is neither a bundle nor a `bundle.json`.
         OSError: the file cannot be read.
     """
@@ -58,12 +64,13 @@ def load_inventory(path: Path) -> Inventory:
     """Read an `inventory.json` or a `need.json`.
 
     Raises:
+        FileUnreadable: the file cannot be read.
         BundleInvalid: the file is neither of the two, or larger than `MAX_SIZE`, or a device.
-        OSError: the file cannot be read.
     """
-    with BufferedReader(_open_file(path)) as file:
-        # One more byte, so that a file that is too large is noticed.
-        return read_inventory(file.read(MAX_SIZE + 1), str(path))
+    cure = "name an inventory.json or a need.json"
+    with _translate(path, cure), BufferedReader(_open_file(path)) as file:
+        raw = file.read(MAX_SIZE + 1)  # one more byte, so that a larger file is noticed
+    return read_inventory(raw, str(path))
 
 
 def _find_source(paths: Sequence[Path], stack: ExitStack) -> BundleSource:
@@ -107,26 +114,41 @@ def _find_in_folder(folder: Path, stack: ExitStack) -> BundleSource:
 
 def _open_tars(paths: Sequence[Path], stack: ExitStack) -> BundleSource:
     """Open one whole bundle, or the volumes of one."""
-    files = [stack.enter_context(_open(path)) for path in paths]
     flaws = Flaws()
+    files = _open_all(paths, stack, flaws)
     sources = [
         # A read from a pipe may return fewer bytes than requested, unless it is buffered.
-        TarSource(file if file.seekable() else BufferedReader(file), str(path), flaws)
-        for path, file in zip(paths, files, strict=True)
+        TarSource(file if file.seekable() else BufferedReader(file), label, flaws)
+        for label, file in files
     ]
-    if len(files) == 1 and not is_volume(files[0], str(paths[0])):
+    if len(paths) == 1 and not is_volume(files[0][1], files[0][0]):
         return sources[0]
     return open_volumes(sources, flaws)
 
 
+def _open_all(paths: Sequence[Path], stack: ExitStack, flaws: Flaws) -> list[tuple[str, FileIO]]:
+    """Open files, and return them with their labels; those that cannot be opened are flaws.
+
+    Raises:
+        FileUnreadable: none of them can be opened.
+    """
+    files: list[tuple[str, FileIO]] = []
+    refused: list[FileUnreadable] = []
+    for path in paths:
+        try:
+            files.append((str(path), stack.enter_context(_open(path))))
+        except FileUnreadable as error:
+            refused.append(error)
+    if not files:
+        raise refused[0]
+    for each in refused:
+        flaws.note(BundleInvalid(each.path, f"cannot be read ({each.why})"))
+    return files
+
+
 def _open(path: Path) -> FileIO:
-    try:
+    with _translate(path):
         return _open_file(path)
-    except FileNotFoundError:
-        why = "it does not exist; name a bundle's file, folder or volumes"
-    except OSError as error:
-        why = f"it cannot be opened ({error.strerror})"
-    raise BundleInvalid(str(path), why)
 
 
 def _open_file(path: Path) -> FileIO:
@@ -169,3 +191,12 @@ def _refuse_device(state: os.stat_result, label: str) -> None:
     if stat.S_ISCHR(state.st_mode) or stat.S_ISBLK(state.st_mode):
         why = "it is a terminal or a device; copy the bundle from it to a file, and give the file"
         raise BundleInvalid(label, why)
+
+
+@contextmanager
+def _translate(path: Path, cure: str = _CURE) -> Iterator[None]:
+    """Turn each `OSError` of the body into a `FileUnreadable`."""
+    try:
+        yield
+    except OSError as error:
+        raise FileUnreadable(str(error.filename or path), error, cure) from error

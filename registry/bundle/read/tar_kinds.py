@@ -34,36 +34,36 @@ def is_volume(file: FileIO, label: str) -> bool:
 def looks_like_volume(path: Path) -> bool:
     """Whether a file in a folder is a volume, even a damaged one; false for other archives.
 
-    Raises:
-        BundleInvalid: the file cannot be read.
+    A file that cannot be read is one if its name says so.
     """
-    name = _read_first_name(path)
-    if name is not None:
-        return name == _VOLUME
-    with path.open("rb", buffering=0) as file:
-        return _VOLUME_NAME.fullmatch(path.name) is not None or _has_volume_fields(file, str(path))
+    is_named_so = _VOLUME_NAME.fullmatch(path.name) is not None
+    try:
+        name = _read_first_name(path)
+        if name is not None:
+            return name == _VOLUME
+        with path.open("rb", buffering=0) as file:
+            return is_named_so or _has_volume_fields(file, str(path))
+    except OSError:  # opening it with the other volumes says why
+        return is_named_so
 
 
 def is_whole_bundle(path: Path) -> bool:
     """Whether a file begins, byte for byte, as a bundle in one tar does."""
-    with path.open("rb") as file:
-        try:
+    try:
+        with path.open("rb") as file:
             first = read_member(file, 0, str(path))
             if first is None or first.name != _FIRST_OF_BUNDLE:
                 return False
             head, _ = read_head(TarSource(file, str(path)))
-        except BundleInvalid:
-            return False
+    except (BundleInvalid, OSError):
+        return False
     return "bundle.json" in head
 
 
 def _read_first_name(path: Path) -> str | None:
     """Return the name of the first file in an archive; None if there is no right header."""
-    try:
-        with path.open("rb") as file:
-            block = file.read(BLOCK)
-    except OSError as error:
-        raise BundleInvalid(str(path), f"it cannot be read ({error.strerror})") from error
+    with path.open("rb") as file:
+        block = file.read(BLOCK)
     try:
         return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape").name
     except (tarfile.HeaderError, ValueError):

@@ -1,6 +1,6 @@
 """Planning a bundle: finds the blobs of images by name, and makes the lock of the bundle."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from registry.bundle.format.canonical_json import clean_text
@@ -8,7 +8,7 @@ from registry.bundle.format.head_files import is_runnable
 from registry.bundle.format.lock import ImageRequest, Lock, LockedImage, Mode
 from registry.content.content import Content
 from registry.content.manifests import ManifestStore
-from registry.errors import EntrepotError, ManifestUnknown, PlatformUnknown
+from registry.errors import EntrepotError, ImageIncomplete, PlatformUnknown
 from registry.oci import platforms
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor, Manifest, parse_manifest
@@ -54,9 +54,13 @@ class Plan:
 class Planner:
     """Plans bundles of stored images; downloads nothing."""
 
-    def __init__(self, manifests: ManifestStore, content: Content) -> None:
+    def __init__(
+        self, manifests: ManifestStore, content: Content, *, is_offline: bool = False
+    ) -> None:
+        """`is_offline` says whether no upstream is asked: then no message advises a download."""
         self._manifests = manifests
         self._content = content
+        self._is_offline = is_offline
 
     async def plan(self, requests: Iterable[ImageRequest], choice: Choice) -> Plan:
         """Plan a bundle of those requested images that are stored completely.
@@ -73,8 +77,12 @@ class Planner:
             requests, key=lambda each: format_image(each.repository, each.reference)
         ):
             name = format_image(request.repository, request.reference)
+            walk = _ImageWalk(self._manifests, self._content, request, choice)
             try:
-                found = await _ImageWalk(self._manifests, self._content, request, choice).go()
+                found = await walk.go()
+            except ImageIncomplete as error:
+                failures[name] = f"{error}; {self._format_cure(walk)}"
+                continue
             except EntrepotError as error:
                 failures[name] = str(error)
                 continue
@@ -86,6 +94,11 @@ class Planner:
             manifests |= found.manifests
         lock = _build_lock(choice, images, manifests)
         return Plan(lock, manifests, failures, absent, foreign)
+
+    def _format_cure(self, walk: "_ImageWalk") -> str:
+        if self._is_offline:
+            return "no upstream is asked (offline = true): import a bundle that contains it"
+        return f"run first: {walk.format_download()}"
 
 
 class _ImageWalk:
@@ -102,12 +115,13 @@ class _ImageWalk:
         self.images: list[LockedImage] = []
         self.manifests: dict[Digest, Manifest] = {}
         self._platforms = choice.platforms
+        self._names: Mapping[str, str] = {}  # the platform of each manifest, by digest
         self.absent: list[str] = []
         self.foreign = ""
 
     async def go(self) -> "_ImageWalk":
         root = await self._find(self._request.reference)
-        found = root.platforms
+        self._names = found = root.platforms
         children = await self._choose(root)
         reference = self._request.reference
         inside: set[str] = set()
@@ -146,7 +160,7 @@ class _ImageWalk:
         if isinstance(digest, Tag):
             record = self._catalog.find_tag(self._repository, digest)
             if record is None:
-                raise self._report_missing("it is not in this cache")
+                raise self._report_missing()
             digest = record.digest
         return await self._read_digest(digest)
 
@@ -157,7 +171,9 @@ class _ImageWalk:
         if digest not in self.manifests:
             kind = self._catalog.find_held(self._repository, digest)
             if kind is None or await self._content.blobs.stat(digest) is None:
-                raise self._report_missing(f"the manifest {digest} is not in this cache")
+                platform = self._names.get(str(digest))
+                what = f"the manifest of {platform}" if platform else f"the manifest {digest}"
+                raise self._report_missing(f"{what} is missing")
             raw = await self._content.read_all(digest, MAX_MANIFEST)
             if raw is None:
                 raise self._report_missing(f"the manifest {digest} has changed on disk")
@@ -240,18 +256,21 @@ class _ImageWalk:
                     continue
                 size = await self._content.blobs.stat(blob.digest)
                 if size is None:
-                    raise self._report_missing(f"the blob {blob.digest} is not in this cache")
+                    raise self._report_missing(f"the blob {blob.digest} is missing")
                 if size != blob.size:
                     raise self._report_missing(
                         f"the blob {blob.digest} has {size} bytes, not {blob.size}"
                     )
 
-    def _report_missing(self, why: str) -> ManifestUnknown:
-        name = format_image(self._repository, self._request.reference)
+    def _report_missing(self, why: str = "") -> ImageIncomplete:
+        return ImageIncomplete(format_image(self._repository, self._request.reference), why)
+
+    def format_download(self) -> str:
+        """Return the command that downloads what is missing of the image."""
         chosen = ["all"] if self._choice.mode == "complete" else self._platforms
         option = f" --platform {','.join(chosen)}" if chosen else ""
-        why = f"{why}; entrepot images warm {name}{option} downloads it"
-        return ManifestUnknown(str(self._repository), str(self._request.reference), why)
+        name = format_image(self._repository, self._request.reference)
+        return f"entrepot images warm {name}{option}"
 
 
 def _build_lock(

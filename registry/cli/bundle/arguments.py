@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.cli.messages import warn
+from registry.cli.terminal import format_missing_volumes
 
 if TYPE_CHECKING:
     from registry.bundle.read.head import Opened
@@ -20,6 +21,18 @@ Keys = Annotated[
     list[Path] | None,
     typer.Option("--key", metavar="PEM", help="A public key to trust; may be repeated."),
 ]
+
+
+def format_missing(opened: "Opened", missing: Sequence[int]) -> str:
+    """Return why a command that needs all volumes of a bundle cannot go on."""
+    text = f"{format_missing_volumes(missing, opened.source.count)}; name all of them"
+    return "; ".join([text, *opened.source.flaws.messages])
+
+
+def warn_unchecked(opened: "Opened", signer: str) -> None:
+    """Print a warning about a signature that no key was named for."""
+    if opened.signature and not signer:
+        warn("the signature of the bundle was not checked; name its maker's public key with --key")
 
 
 @contextmanager
@@ -43,7 +56,7 @@ def check_signer(opened: "Opened", keys: Sequence[Path]) -> str:
 
     Raises:
         BundleInvalid: none of the keys signed the bundle.
-        KeyInvalid: a file does not contain a public key.
+        FileUnreadable, KeyInvalid: a file cannot be read, or does not contain a public key.
     """
     from registry.bundle.format.signature import Policy  # noqa: PLC0415
 

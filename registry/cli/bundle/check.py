@@ -1,23 +1,22 @@
 """`entrepot bundle check`: whether a bundle contains all images that a deployment pulls."""
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.cli.bundle.arguments import open_bundle
-from registry.cli.bundle.selection import read_other_side
+from registry.cli.bundle.arguments import format_missing, open_bundle
+from registry.cli.bundle.selection import OtherSide, read_other_side
 from registry.cli.images import sources
-from registry.cli.messages import fail, format_error, warn
+from registry.cli.messages import MISUSED, fail, report_errors, warn
 from registry.cli.platforms import read_platforms
 from registry.cli.printing import print_report
 from registry.cli.session import Config, Json
-from registry.cli.terminal import format_bytes, format_count, format_volumes
-from registry.errors import BundleInvalid, EntrepotError, InvalidInput, SettingsError
+from registry.cli.terminal import format_bytes, format_count
+from registry.errors import BundleInvalid
 from registry.image_lists.results import Entry, ListedImage, merge
-from registry.oci.digest import Digest
 from registry.oci.image_patterns import parse_image
 from registry.oci.names import format_image
 from registry.reports.bundle.coverage import CoverageResult, MissingImage
@@ -52,7 +51,9 @@ _Have = Annotated[
 _Since = Annotated[
     list[Path] | None,
     typer.Option(
-        "--since", metavar="BUNDLE", help="The other side has this bundle's layers. Repeatable."
+        "--since",
+        metavar="BUNDLE",
+        help="The other side has imported this bundle. Repeatable, the oldest first.",
     ),
 ]
 
@@ -74,8 +75,8 @@ def check_bundle(
     """Show which images of a deployment are missing in a bundle; exit 1 if any are.
 
     A text that only looks like an image is shown, since it may be needed; without --guesses, it
-    does not count. A layer that a delta leaves out is missing, unless --have or --since says that
-    the other side has it.
+    does not count. A layer that a delta omits is missing, unless --have or --since says that the
+    other side has it. The images of the bundles that --since names count too.
 
     Example: entrepot bundle check images.tar -f deploy.yaml --platform linux/amd64
     """
@@ -87,18 +88,14 @@ def check_bundle(
         env_file=env_file,
         build_args=build_arg or (),
     )
-    try:
+    with report_errors():
         entries = _read_entries(named, config)
         platforms = read_platforms(platform)
         if not (bundle and entries):
             what = "a bundle" if not bundle else "an image, or -f FILE"
-            fail(f"nothing to check: name {what}", 2)
-        stored = read_other_side(have or [], since or [], None).layers["have"]
-        gaps = _find_gaps(bundle, entries, platforms, stored)
-    except (InvalidInput, SettingsError) as error:
-        fail(str(error), 2)
-    except (EntrepotError, OSError) as error:
-        fail(format_error(error), 1)
+            fail(f"nothing to check: name {what}", MISUSED)
+        other_side = read_other_side(have or [], since or [], None)
+        gaps = _find_gaps(bundle, entries, platforms, other_side)
     result = CoverageResult.of(entries, gaps, counts_guesses=guesses)
     print_report(result, _draw, as_json=as_json)
     if not result.is_complete:
@@ -129,7 +126,7 @@ def _find_gaps(
     bundle: Sequence[Path],
     entries: Sequence[Entry],
     platforms: Sequence[str],
-    have: Collection[Digest],
+    other_side: OtherSide,
 ) -> "list[Gap]":
     from registry.bundle.format.lock import ImageRequest  # noqa: PLC0415
     from registry.bundle.read.analysis import Analysis, read_manifests  # noqa: PLC0415
@@ -137,12 +134,11 @@ def _find_gaps(
 
     with open_bundle(bundle) as opened:
         if missing := list(opened.source.missing):
-            count = opened.source.count
-            why = f"not given: {format_volumes(missing)} of {count}; name all of them"
-            raise BundleInvalid(opened.source.label, why)
+            raise BundleInvalid(opened.source.label, format_missing(opened, missing))
         analysis = Analysis(opened.lock, read_manifests(opened))
     requests = [ImageRequest(each.repository, each.reference, each.places) for each in entries]
-    return find_gaps(opened.lock, analysis, requests, platforms, have)
+    have, former = other_side.layers["have"], other_side.bundles
+    return find_gaps(opened.lock, analysis, requests, platforms, have=have, former=former)
 
 
 def _draw(result: CoverageResult) -> Iterator[str]:
@@ -150,10 +146,13 @@ def _draw(result: CoverageResult) -> Iterator[str]:
         guess = " may be needed (it looks like an image)" if image.guess else ""
         yield f"{image.image}{guess}: {'; '.join(_list_problems(image))}"
         yield from (f"    wanted by {place}" for place in image.wanted_by)
+    count = format_count(result.needed, "image")
     if result.is_complete:
         guesses = format_count(len(result.missing), "possible image")
         but = f" except {guesses}" if result.missing else ""
-        yield f"{format_count(result.checked, 'image')}: nothing is missing{but}"
+        yield f"{count}: nothing is missing{but}"
+    else:
+        yield f"{result.incomplete} of {count} cannot be pulled completely"
 
 
 def _list_problems(image: MissingImage) -> list[str]:
@@ -161,4 +160,7 @@ def _list_problems(image: MissingImage) -> list[str]:
     if not count:
         return list(image.problems)
     layers = f"1 layer, {size}, is" if count == 1 else f"{count} layers, {size} together, are"
-    return [*image.problems, f"{layers} left out; --have or --since says what the other side has"]
+    cure = (
+        "if the other side has them, name the former bundle with --since, or --have its inventory"
+    )
+    return [*image.problems, f"{layers} omitted: {cure}"]

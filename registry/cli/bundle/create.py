@@ -17,7 +17,7 @@ from registry.cli.images import sources
 from registry.cli.images.gathered import Gathered, print_notes
 from registry.cli.messages import fail, warn
 from registry.cli.platforms import choose_platforms, includes_all
-from registry.cli.session import Config, DryRun, Json, Session, operate
+from registry.cli.session import Config, DryRun, Json, Quiet, Session, operate
 from registry.image_lists.results import Entry
 from registry.oci.names import format_image
 
@@ -57,15 +57,11 @@ _Limit = Annotated[
 ]
 _Have = Annotated[
     list[Path] | None,
-    typer.Option(
-        "--have", metavar="JSON", help="Leave out the layers of this inventory. Repeatable."
-    ),
+    typer.Option("--have", metavar="JSON", help="Omit the layers of this inventory. Repeatable."),
 ]
 _Since = Annotated[
     list[Path] | None,
-    typer.Option(
-        "--since", metavar="BUNDLE", help="Leave out the layers of this bundle. Repeatable."
-    ),
+    typer.Option("--since", metavar="BUNDLE", help="Omit the layers of this bundle. Repeatable."),
 ]
 _Need = Annotated[
     Path | None,
@@ -98,6 +94,7 @@ def create_bundle(
     config: Config = None,
     dry_run: DryRun = False,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write stored images into a bundle; the same images give the same bytes.
 
@@ -120,7 +117,7 @@ def create_bundle(
         wanted = found or sources.refuse_nothing(named, gathered)
         choice = _choose(mode, platform, other_side)
         plan = _drop_guesses(await session.content.planner.plan(wanted, choice), listed)
-        request = WriteRequest(target, sign, is_dry=dry_run, as_json=as_json)
+        request = WriteRequest(target, sign, is_dry=dry_run, as_json=as_json, quiet=quiet)
         is_written = await write_bundle(session, plan, request)
         return _covers(other_side, plan) and is_written
 

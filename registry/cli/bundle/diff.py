@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 
-from registry.cli.messages import fail, format_error
+from registry.cli.messages import MISUSED, report_errors
 from registry.cli.printing import print_report
 from registry.cli.session import Json
 from registry.cli.terminal import format_bytes, format_count
-from registry.errors import EntrepotError
 from registry.reports.bundle.comparison import BundleComparison, ChangedImage
 
 _ONE = "A bundle's file or folder, or a bundle.json."
@@ -28,10 +27,8 @@ def compare_bundles(old: _Old, new: _New, as_json: Json = False) -> None:
     from registry.bundle.read.compare import compare  # noqa: PLC0415
     from registry.bundle.read.open import load_lock  # noqa: PLC0415
 
-    try:
+    with report_errors(failed=MISUSED):  # 1 means a difference
         found = BundleComparison.of(compare(load_lock(old), load_lock(new)))
-    except (EntrepotError, OSError) as error:
-        fail(format_error(error), 2)
     print_report(found, _draw, as_json=as_json)
     if not found.same:
         raise typer.Exit(1)

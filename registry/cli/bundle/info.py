@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from registry.cli.bundle.arguments import Bundle, open_bundle
-from registry.cli.messages import fail, format_error
-from registry.cli.printing import print_report
+from registry.cli.messages import report_errors
+from registry.cli.numbers import read_number
+from registry.cli.printing import Paragraph, print_report
 from registry.cli.session import Json
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_bytes, format_count, format_volumes
-from registry.errors import EntrepotError
 from registry.reports.bundle.content import (
     BundleContent,
     BundledBlob,
@@ -21,7 +21,13 @@ from registry.reports.bundle.content import (
 )
 
 _Top = Annotated[
-    int, typer.Option("--top", metavar="N", min=0, help="How many of the largest blobs to list.")
+    int,
+    typer.Option(
+        "--top",
+        metavar="N",
+        parser=read_number(0, 1_000_000),
+        help="How many of the largest blobs to list.",
+    ),
 ]
 
 
@@ -41,11 +47,8 @@ def inspect_bundle(
     from registry.bundle.read.analysis import Analysis, read_manifests  # noqa: PLC0415
     from registry.bundle.read.compatibility import format_readers  # noqa: PLC0415
 
-    try:
-        with open_bundle(bundle) as opened:
-            manifests = read_manifests(opened)
-    except (EntrepotError, OSError) as error:
-        fail(format_error(error), 1)
+    with report_errors(), open_bundle(bundle) as opened:
+        manifests = read_manifests(opened)
     lock = opened.lock
     analysis = Analysis(lock, manifests)
     content = BundleContent(
@@ -57,6 +60,7 @@ def inspect_bundle(
         omitted=count_omitted(lock),
         requires=lock.requires,
         missing_volumes=list(opened.source.missing),
+        volume_count=opened.source.count or None,
         images=list_images([analysis.measure(image) for image in lock.images]),
         largest=[BundledBlob.of(each) for each in analysis.list_largest(top)],
         readers=format_readers(lock, manifests, is_cut=bool(opened.source.count)),
@@ -71,14 +75,17 @@ def _draw(content: BundleContent) -> Iterator[str | Table]:
     if content.largest:
         yield ""
         yield _tabulate_blobs(content.largest)
-    yield f"\n{content.readers}"
+    yield ""
+    yield Paragraph(content.readers)
 
 
 def _describe(content: BundleContent) -> Iterator[str]:
     images = [image for image in content.images if not image.signature_tag]
     tags = len(content.images) - len(images)
     also = f", {format_count(tags, 'signature tag')}" if tags else ""
-    signature = "present; check it with: bundle verify --key" if content.signed else "none"
+    signature = (
+        "not checked; check it: entrepot bundle verify --key PEM" if content.signed else "none"
+    )
     yield content.bundle
     yield f"  images     {len(images)}{also}"
     yield f"  size       {format_bytes(content.size)} in {format_count(content.blobs, 'blob')}"
@@ -86,14 +93,14 @@ def _describe(content: BundleContent) -> Iterator[str]:
     yield f"  signature  {signature}"
     if content.omitted.blobs:
         layers = format_count(content.omitted.blobs, "layer")
-        yield f"  left out   {format_bytes(content.omitted.size)} in {layers}"
+        yield f"  omitted    {format_bytes(content.omitted.size)} in {layers}"
     yield from (f"  requires   {each}" for each in content.requires)
     if content.missing_volumes:
-        yield f"  not given  {format_volumes(content.missing_volumes)}"
+        yield f"  missing    {format_volumes(content.missing_volumes)} of {content.volume_count}"
 
 
 def _tabulate_images(images: Sequence[BundledImage]) -> Table:
-    numbers = ("SIZE", "UNIQUE", "SHARED", "LEFT OUT")
+    numbers = ("SIZE", "UNIQUE", "SHARED", "OMITTED")
     columns = ("IMAGE", "INSIDE", "NOT INSIDE", "REFERRERS", *numbers)
     table = make_table(*columns, numbers=numbers, names="IMAGE")
     for image in sorted(images, key=lambda each: (-each.unique, each.name)):

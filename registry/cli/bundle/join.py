@@ -7,41 +7,38 @@ from typing import Annotated
 
 import typer
 
-from registry.cli.bundle.arguments import open_bundle
+from registry.cli.bundle.arguments import format_missing, open_bundle
 from registry.cli.bundle.output import Output, OutputTarget, deliver, parse_target
-from registry.cli.messages import fail, format_error
-from registry.cli.terminal import format_volumes
-from registry.errors import BundleInvalid, EntrepotError
+from registry.cli.messages import report_errors
+from registry.cli.session import Quiet
+from registry.errors import BundleInvalid
 
 _Volumes = Annotated[
     list[Path], typer.Argument(metavar="VOLUME...", help="All volumes, or their folder.")
 ]
 
 
-def join_volumes(volumes: _Volumes, output: Output) -> None:
+def join_volumes(volumes: _Volumes, output: Output, quiet: Quiet = False) -> None:
     """Join volumes to the one file that docker, podman and ctr can read. Needs no data folder.
 
     If it is interrupted, run it again: it continues.
 
     Example: entrepot bundle join images-*.tar -o images.tar
     """
-    try:
-        asyncio.run(_join(volumes, parse_target(output, None)))
-    except (EntrepotError, OSError) as error:
-        fail(format_error(error), 1)
+    with report_errors():
+        asyncio.run(_join(volumes, parse_target(output, None), quiet=quiet))
 
 
-async def _join(volumes: list[Path], target: OutputTarget) -> None:
+async def _join(volumes: list[Path], target: OutputTarget, *, quiet: bool) -> None:
     from registry.bundle.read.blob_store import BundleStore  # noqa: PLC0415
     from registry.bundle.write.layout import pack, read_manifests  # noqa: PLC0415
 
     with open_bundle(volumes) as opened, TemporaryDirectory(prefix="entrepot-") as proofs:
         if missing := list(opened.source.missing):
-            count = opened.source.count
-            why = f"missing: {format_volumes(missing)} of {count}; name all of them"
-            raise BundleInvalid(opened.source.label, why)
+            raise BundleInvalid(opened.source.label, format_missing(opened, missing))
         store = BundleStore.over(opened, Path(proofs))
         manifests = await read_manifests(opened.lock, store)
         archive = pack(opened.lock, manifests, store, opened.signature)
-        for path in await deliver(await archive.fill(target.limit), target):
+        files = await deliver(await archive.fill(target.limit), target, quiet=quiet)
+        for path in files if not quiet else ():
             typer.echo(path)

@@ -1,5 +1,7 @@
 """`need.json`: the list of blobs that were missing in an import; people carry it back."""
 
+import errno
+import os
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,19 +9,26 @@ from typing import TYPE_CHECKING
 from registry.cli.messages import fail, warn
 from registry.cli.session import Session
 from registry.cli.terminal import format_count
-from registry.errors import BundleInvalid
+from registry.errors import BundleInvalid, FileUnreadable
 
 if TYPE_CHECKING:
     from registry.bundle.format.inventory import Inventory
+    from registry.bundle.format.lock import Lock
     from registry.bundle.load.result import Imported
     from registry.bundle.read.head import Opened
 
 
-def write_need_file(opened: "Opened", done: "Imported", path: Path) -> None:
-    """Write the list of the blobs that are missing after an import; none are: write nothing."""
+def write_need_file(opened: "Opened", done: "Imported", path: Path, *, dry_run: bool) -> None:
+    """Write the list of the blobs that are missing after an import; none are: write nothing.
+
+    A dry run only ends as an import would if the list cannot be written.
+    """
     from registry.bundle.format.inventory import write_need  # noqa: PLC0415
 
     if not done.incomplete:
+        return
+    if dry_run:
+        _refuse_unwritable(path)
         return
     part = path.with_name(f"{path.name}.part")
     try:
@@ -29,24 +38,36 @@ def write_need_file(opened: "Opened", done: "Imported", path: Path) -> None:
         fail(f"{path} cannot be written ({error.strerror}); name another file with --need", 1)
 
 
-async def clear_need(session: Session, path: Path, complete: AbstractSet[str]) -> None:
+def _refuse_unwritable(path: Path) -> None:
+    if not os.access(path.absolute().parent, os.W_OK):
+        why = os.strerror(errno.EACCES if path.absolute().parent.exists() else errno.ENOENT)
+        fail(f"{path} cannot be written ({why}); name another file with --need", 1)
+
+
+async def clear_need(
+    session: Session, path: Path, lock: "Lock", complete: AbstractSet[str], *, dry_run: bool
+) -> None:
     """Delete the `need.json` of an earlier import if none of its blobs is missing any more.
 
     Otherwise somebody would carry back a list that nobody needs. If a blob is still missing, the
     file stays, and a message says so. A file that is not a need stays too. `complete` are the
-    names of the images that were just imported completely.
+    names of the images of the bundle `lock` that were just imported completely. A dry run deletes
+    nothing, and only says what an import would do.
     """
     need = _read_need(path)
     if need is None:
         return
     stored = {digest for digest, _ in await session.content.images.list_stored()}
+    if dry_run:  # an import would have stored what its complete images need
+        stored |= lock.sizes.keys()
     missing = [digest for digest, _ in need.blobs if digest not in stored]
     if missing and not complete >= set(need.images):
         count = format_count(len(missing), "blob")
         warn(f"{path} belongs to another import; still missing of it: {count}")
         return
-    _remove(path)
-    warn(f"removed {path}: nothing in it is missing any more")
+    if not dry_run:
+        _remove(path)
+    warn(f"{'would remove' if dry_run else 'removed'} {path}: nothing in it is missing any more")
 
 
 def _read_need(path: Path) -> "Inventory | None":
@@ -54,7 +75,7 @@ def _read_need(path: Path) -> "Inventory | None":
 
     try:
         found = load_inventory(path)
-    except (BundleInvalid, OSError):
+    except (BundleInvalid, FileUnreadable):
         return None
     return found if found.images else None
 

@@ -77,8 +77,12 @@ def parse_target(output: str, limit: int | None) -> OutputTarget:
     return OutputTarget(Path(output), output.endswith("/") or Path(output).is_dir(), limit)
 
 
-async def deliver(archives: "list[Contents]", target: OutputTarget) -> list[Path]:
+async def deliver(
+    archives: "list[Contents]", target: OutputTarget, *, quiet: bool = False
+) -> list[Path]:
     """Write a bundle, or its volumes, and return the written files; empty for stdout.
+
+    `quiet` shows no progress.
 
     Raises:
         StoreError, BundleInvalid: a blob cannot be read, or the target cannot be written.
@@ -93,7 +97,7 @@ async def deliver(archives: "list[Contents]", target: OutputTarget) -> list[Path
 
     files = assign(archives, target)
     total = sum(item.size for archive in archives for item in archive.items)
-    with show_progress("writing", total) as advance:
+    with show_progress("writing", total, quiet=quiet) as advance:
         if target.is_stdout:
             await write_stream(archives[0], sys.stdout.buffer, advance)
         elif target.is_folder and target.limit is None:
@@ -168,6 +172,7 @@ def _refuse_full(folder: Path, files: "list[tuple[Path, Contents]]") -> None:
     free = shutil.disk_usage(here).free
     if wanted > free:
         why = f"has {format_bytes(free)} free, and the bundle needs {format_bytes(wanted)} more"
+        why += "; free space there, or name another folder"
         raise StoreError(str(folder), why)
 
 

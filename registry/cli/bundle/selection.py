@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from registry.cli.messages import fail
 from registry.cli.names import find_names
 from registry.cli.session import Session
-from registry.errors import BundleInvalid, NameUnknown
+from registry.errors import BundleInvalid
 from registry.image_lists.results import Entry
 from registry.oci.digest import Digest
 from registry.oci.image_patterns import is_pattern, parse_image
@@ -21,11 +22,13 @@ class OtherSide:
     """Layers that the importing side has, and blobs that it is missing.
 
     `layers` has the fields `have`, `only` and `requires` of a `Choice`. `images` are the names of
-    the images that are incomplete on the importing side.
+    the images that are incomplete on the importing side. `bundles` has the locks of the bundles
+    that were imported there.
     """
 
     layers: dict[str, Any]
-    images: tuple[str, ...]
+    images: tuple[str, ...] = ()
+    bundles: "tuple[Lock, ...]" = ()
 
 
 async def find_images(
@@ -33,11 +36,11 @@ async def find_images(
 ) -> "list[ImageRequest]":
     """Return the images that names, globs and lists mean, each once; globs match stored images.
 
-    A glob without an `@` matches only tags: an image without a tag would only take space.
+    A glob without an `@` matches only tags: an image without a tag would only take space. If a glob
+    matches nothing, the command ends with 1.
 
     Raises:
         InvalidInput: an argument is not a name.
-        NameUnknown: a glob matches no stored image.
     """
     from registry.bundle.format.lock import ImageRequest  # noqa: PLC0415
 
@@ -57,7 +60,8 @@ async def _find_globbed(session: Session, glob: str) -> list[tuple[Repository, R
     if "@" not in glob:
         matched = [(where, reference) for where, reference in matched if isinstance(reference, Tag)]
     if not matched:
-        raise NameUnknown(f"a tag for {glob}")
+        why = "no stored tag matches"
+        fail(f"{why} {glob!r}; for stored images without a tag, write {glob + '@*'!r}", 1)
     return matched
 
 
@@ -65,8 +69,8 @@ def read_other_side(have: list[Path], since: list[Path], need: Path | None) -> O
     """Read the documents that list the layers that the importing side has, or is missing.
 
     Raises:
+        FileUnreadable: a document cannot be opened.
         BundleInvalid: a document is of another kind.
-        OSError: a document cannot be read.
     """
     from registry.bundle.read.open import load_inventory, load_lock  # noqa: PLC0415
 
@@ -81,7 +85,7 @@ def read_other_side(have: list[Path], since: list[Path], need: Path | None) -> O
     requires = [each.id for each in inventories] + [lock.bundle_id for lock in locks]
     layers = {"have": frozenset(digest for blobs in there for digest, _ in blobs)}
     if need is None:
-        return OtherSide(layers | {"requires": tuple(requires)}, ())
+        return OtherSide(layers | {"requires": tuple(requires)}, bundles=tuple(locks))
     missing = load_inventory(need)
     if not missing.images:
         raise BundleInvalid(str(need), "it is an inventory of what is stored; use it with --have")

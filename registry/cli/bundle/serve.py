@@ -1,6 +1,8 @@
 """`entrepot bundle serve`: serve the images of a bundle from its files."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.cli.addresses import EVERYWHERE, Console, Listen
-from registry.cli.bundle.arguments import Keys, check_signer, open_bundle
-from registry.cli.messages import fail, format_error
-from registry.cli.terminal import format_bytes, format_count, format_volumes
-from registry.errors import EntrepotError, InvalidInput, SettingsError
-from registry.settings.model import ServerSettings
+from registry.cli.bundle.arguments import Keys, check_signer, open_bundle, warn_unchecked
+from registry.cli.messages import report_errors
+from registry.cli.numbers import read_number
+from registry.cli.terminal import format_bytes, format_count, format_missing_volumes
+from registry.errors import SettingsError
+from registry.settings.faults import build_server
 
 if TYPE_CHECKING:
     from registry.bundle.load.result import Imported
@@ -45,7 +48,9 @@ _Bundle = Annotated[
 ]
 _Workers = Annotated[
     int,
-    typer.Option(metavar="N", min=0, max=64, help="Processes; 0: one per core, at most 4."),
+    typer.Option(
+        metavar="N", parser=read_number(0, 64), help="Processes; 0: one per core, at most 4."
+    ),
 ]
 
 
@@ -66,20 +71,25 @@ def serve_bundle(
     from registry.cli.screen_lines import format_bundle_banner  # noqa: PLC0415
     from registry.server.bundle_server import serve_bundle as run  # noqa: PLC0415
 
-    try:
-        server = ServerSettings(listen=listen, console=console, workers=workers)
+    with report_errors(), _name_options():
+        server = build_server(listen=listen, console=console, workers=workers)
         with open_bundle(bundle) as opened, open_screen(format_bundle_banner) as is_on_terminal:
-            check_signer(opened, key or ())
+            warn_unchecked(opened, check_signer(opened, key or ()))
             report = partial(_print_start, opened)
             started = run(opened, server, report, is_on_terminal=is_on_terminal)
-    except SettingsError as error:
-        fail(f"{error.key.replace('server.', '--')}: {error.why}; {error.cure}", 2)
-    except (InvalidInput, ValueError) as error:
-        fail(str(error), 2)
-    except (EntrepotError, OSError) as error:
-        fail(format_error(error), 1)
     if not started:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _name_options() -> Iterator[None]:
+    """In errors about settings, name the options, because this command reads no settings."""
+    try:
+        yield
+    except SettingsError as error:
+        option = error.key.replace("server.", "--")
+        why = error.why.replace("server.", "--")
+        raise SettingsError(option, why, error.cure) from error
 
 
 def _print_start(opened: "Opened", done: "Imported", size: int, listening: str) -> None:
@@ -90,7 +100,7 @@ def _print_start(opened: "Opened", done: "Imported", size: int, listening: str) 
     if size < opened.lock.size:
         lines[0] += f" of {format_bytes(opened.lock.size)}"
     if done.volumes:
-        lines.append(f"not given: {format_volumes(done.volumes)}")
+        lines.append(format_missing_volumes(done.volumes, done.volume_count))
     lines += [
         f"  {image.name}  {', '.join(image.platforms)}".rstrip()
         for image in done.images

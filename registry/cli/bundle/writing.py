@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from registry.cli.bundle.output import OutputTarget, assign, deliver
 from registry.cli.messages import warn
 from registry.cli.platforms import format_only, format_unavailable
-from registry.cli.printing import print_report
+from registry.cli.printing import Paragraph, print_report
 from registry.cli.session import Session
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_bytes, format_count
@@ -28,10 +28,11 @@ class WriteRequest:
     key: Path | None
     is_dry: bool
     as_json: bool
+    quiet: bool
 
 
 async def write_bundle(session: Session, plan: "Plan", request: WriteRequest) -> bool:
-    """Write a bundle and report it (a dry run only reports); return false if an image is left out.
+    """Write a bundle and report it (a dry run only reports); return false if an image is missing.
 
     Raises:
         StoreError: a blob cannot be read, or the target cannot be written.
@@ -39,11 +40,13 @@ async def write_bundle(session: Session, plan: "Plan", request: WriteRequest) ->
     """
     target = request.target
     archives = await _pack(session, plan, request) if plan.lock.images else []
-    files = await deliver(archives, target) if archives and not request.is_dry else []
+    files: list[Path] = []
+    if archives and not request.is_dry:
+        files = await deliver(archives, target, quiet=request.quiet)
     result = _report(plan, archives, files, request)
     # If the bundle itself is written to stdout, the report goes to stderr.
     is_taken = target.is_stdout and not request.is_dry
-    print_report(result, _draw, as_json=request.as_json, err=is_taken)
+    print_report(result, _draw, as_json=request.as_json, quiet=request.quiet, err=is_taken)
     _warn(result)
     if request.is_dry and archives:
         assign(archives, target)  # raises the errors of a real run
@@ -95,7 +98,7 @@ def _draw(result: WrittenBundle) -> Iterator[str | Table]:
     if result.dry_run:
         yield _tabulate(result.images)
     yield _sum_up(result)
-    yield result.readers
+    yield Paragraph(result.readers)
     yield from map(str, result.files)
 
 
@@ -117,7 +120,7 @@ def _sum_up(result: WrittenBundle) -> str:
         text += f" in {format_count(len(result.volume_sizes), 'volume')}"
     if result.omitted.blobs:
         layers = format_count(result.omitted.blobs, "layer")
-        text += f"; left out: {layers}, {format_bytes(result.omitted.size)}"
+        text += f"; omitted: {layers}, {format_bytes(result.omitted.size)}"
     return text + (", signed" if result.signed else "")
 
 
@@ -127,7 +130,7 @@ def _warn(result: WrittenBundle) -> None:
     for name, platform in result.only_platform.items():
         warn(format_only(name, platform))
     for why in result.failures.values():
-        warn(f"left out: {why}")
+        warn(f"not in the bundle: {why}")
     if result.failures and result.bundle is not None:
         what = "the bundle is planned" if result.dry_run else "the bundle is written"
         warn(f"{what} without {format_count(len(result.failures), 'image')}")

@@ -2,38 +2,43 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from registry.cli.messages import warn
-from registry.cli.names import find_known, find_names, match_exactly
-from registry.cli.platforms import read_platforms
+from registry.cli.messages import fail, warn
+from registry.cli.names import find_known, find_names, format_rest, format_unknown, match_exactly
+from registry.cli.platforms import includes_all, read_platforms
 from registry.cli.printing import print_report
-from registry.cli.session import Config, DryRun, Json, Session, operate
+from registry.cli.session import Config, DryRun, Json, Quiet, Session, operate
 from registry.cli.terminal import format_bytes
-from registry.errors import ImagePinned, NotPinned
-from registry.oci.image_patterns import ImagePattern
+from registry.errors import ImagePinned, ImageUnknown, NotPinned
+from registry.oci.image_patterns import ImagePattern, find_similar, is_pattern, parse_image
 from registry.oci.names import Reference, Repository, format_image
 from registry.reports.images import PinnedImages, RemovedImages, UnpinnedImages
 
+_LIST = "entrepot images ls"
 _Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Names or globs.")]
 _Platforms = Annotated[
     list[str] | None,
     typer.Option(
-        "--platform", metavar="OS/ARCH", help="Keep only these platforms (a,b or repeated)."
+        "--platform",
+        metavar="OS/ARCH",
+        help="Keep only these platforms (a,b or repeated); default: all.",
     ),
 ]
 
 
 def pin(
     images: _Images,
+    *,
     platform: _Platforms = None,
     config: Config = None,
     as_json: Json = False,
+    quiet: Quiet = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Keep images, as they are now, until they are unpinned: they are never evicted.
+    """Keep images, as they are now, until they are unpinned.
 
     Blobs that are not downloaded yet are kept as soon as a client pulls them. When a tag moves to
     another image, the pin stays on the former one until `images refresh` moves it.
@@ -42,9 +47,12 @@ def pin(
     """
 
     async def work(session: Session) -> bool:
-        platforms = read_platforms(platform)
+        platforms = [] if includes_all(platform) else read_platforms(platform)
         names = await find_names(session, images)
-        planned = await session.content.images.plan_pins(names, platforms)
+        try:
+            planned = await session.content.images.plan_pins(names, platforms)
+        except ImageUnknown as error:
+            fail(format_unknown(session, error), 1)
         if not dry_run:
             await session.content.images.pin(planned)
         found = await session.content.images.describe(match_exactly(names))
@@ -53,9 +61,9 @@ def pin(
             [each.name for each in found if not any(part.is_complete for part in each.platforms)],
             dry_run,
         )
-        print_report(result, _draw_pins, as_json=as_json)
+        print_report(result, _draw_pins, as_json=as_json, quiet=quiet)
         for name in result.incomplete:
-            warn(f"{name} is incomplete; download the rest with: entrepot images refresh {name}")
+            warn(f"{name} is incomplete; {format_rest(session, name)}")
         return True
 
     operate(config, work)
@@ -66,9 +74,13 @@ def _draw_pins(result: PinnedImages) -> Iterator[str]:
 
 
 def unpin(
-    images: _Images, config: Config = None, as_json: Json = False, dry_run: DryRun = False
+    images: _Images,
+    config: Config = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    dry_run: DryRun = False,
 ) -> None:
-    """Remove pins, so that images may be evicted when space is needed. Deletes nothing now.
+    """Remove pins, so that images may be deleted when space is needed. Deletes nothing now.
 
     Example: entrepot images unpin 'docker.io/library/*'
     """
@@ -82,15 +94,27 @@ def unpin(
             pinned = ((pin.repository, pin.reference) for pin in pins)
             matched = [each for each in pinned if pattern.matches(*map(str, each))]
             if not matched:
-                raise NotPinned(name)
+                _refuse_unpinned(name, [pin.name for pin in pins], default)
             found |= dict.fromkeys(matched)
         if not dry_run:
             await session.content.images.unpin(found)
         result = UnpinnedImages([format_image(*name) for name in found], dry_run)
-        print_report(result, _draw_unpinned, as_json=as_json)
+        print_report(result, _draw_unpinned, as_json=as_json, quiet=quiet)
         return True
 
     operate(config, work)
+
+
+def _refuse_unpinned(name: str, pinned: list[str], default: str) -> NoReturn:
+    """End the command, because a name or glob means no pinned image.
+
+    Raises:
+        NotPinned: always, for a name.
+    """
+    if is_pattern(name):
+        fail(f"no pinned image matches {name!r}; list the images and their pins: {_LIST}", 1)
+    repository, reference = parse_image(name, default)
+    raise NotPinned(format_image(repository, reference), find_similar(repository, pinned))
 
 
 def _draw_unpinned(result: UnpinnedImages) -> Iterator[str]:
@@ -98,7 +122,11 @@ def _draw_unpinned(result: UnpinnedImages) -> Iterator[str]:
 
 
 def remove(
-    images: _Images, config: Config = None, as_json: Json = False, dry_run: DryRun = False
+    images: _Images,
+    config: Config = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Remove images, and the blobs that no other image needs. Pinned images are refused.
 
@@ -115,10 +143,10 @@ def remove(
         result = RemovedImages(
             [format_image(*name) for name in names if name not in plan.refused],
             freed,
-            [str(ImagePinned(name)) for name in plan.refused.values()],
+            [str(ImagePinned(pin, format_image(*name))) for name, pin in plan.refused.items()],
             dry_run,
         )
-        print_report(result, _draw_removed, as_json=as_json)
+        print_report(result, _draw_removed, as_json=as_json, quiet=quiet)
         for why in result.refused:
             warn(why)
         return not result.refused

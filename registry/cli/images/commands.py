@@ -15,7 +15,7 @@ from registry.cli.images.offline import (
 )
 from registry.cli.images.refresh import refresh
 from registry.cli.images.warm import warm
-from registry.cli.messages import fail
+from registry.cli.messages import fail, warn
 from registry.cli.names import find_known, match_exactly
 from registry.cli.platforms import read_platforms
 from registry.cli.printing import print_report
@@ -28,6 +28,10 @@ from registry.reports.images import Image, Platform, list_images
 _Listed = Annotated[
     list[str] | None, typer.Argument(metavar="[IMAGE]...", help="Names or globs; default: all.")
 ]
+_NamesOnly = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the names.")]
+_NOTHING = (
+    "no image is stored here yet; pull one through the mirror, or run: entrepot images warm IMAGE"
+)
 _Shown = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Names or globs.")]
 _Platforms = Annotated[
     list[str] | None,
@@ -64,8 +68,11 @@ def list_stored(
     inventory: Inventory = False,
     config: Config = None,
     as_json: Json = False,
+    names_only: _NamesOnly = False,
 ) -> None:
     """List images: their size, the platforms stored, the last pull, and pins.
+
+    Exit 1 if a name or glob matches no stored image.
 
     With --offline, show which images could be pulled without any upstream and what of the others is
     missing; exit 1 if anything is. This checks the platforms that you name, or else those that a
@@ -82,13 +89,21 @@ def list_stored(
         if inventory:
             return await print_inventory(session, patterns)
         found = await session.content.images.describe(patterns)
+        is_ready = True
         if offline:
             is_ready = print_readiness(session, found, read_platforms(platform), as_json=as_json)
-            return report_unmatched(patterns, images or [], found) and is_ready
-        print_report(list_images(found), _draw_list, as_json=as_json)
-        return True
+        elif found or as_json:
+            draw = _draw_names if names_only else _draw_list
+            print_report(list_images(found), draw, as_json=as_json)
+        if not (found or patterns):
+            warn(_NOTHING)
+        return report_unmatched(patterns, images or [], found) and is_ready
 
     operate(config, work)
+
+
+def _draw_names(images: Sequence[Image]) -> Iterator[str]:
+    yield from (image.name for image in images)
 
 
 def _draw_list(images: Sequence[Image]) -> Iterator[Table]:
@@ -112,7 +127,7 @@ def _format_stored(image: Image) -> str:
     if len(complete) == len(image.platforms):
         return names or "complete"
     if not image.size:
-        return "evicted"
+        return "deleted"
     if len(image.platforms) == 1:
         return "incomplete"
     count = f"{len(complete)} of {len(image.platforms)}"
@@ -120,9 +135,15 @@ def _format_stored(image: Image) -> str:
 
 
 def _format_pins(image: Image) -> str:
+    """Return what is pinned, or by which names the content of an image is kept that is not."""
+    if not image.pins:
+        return ""
+    if not image.pinned:
+        other = image.pins[0].removeprefix(f"{image.repository}:")
+        return f"kept by {other}" + (f" and {len(image.pins) - 1} more" if image.pins[1:] else "")
     pinned = [each.platform for each in image.platforms if each.pinned]
-    if not image.pins or len(pinned) == len(image.platforms):
-        return "pinned" if image.pins else ""
+    if len(pinned) == len(image.platforms):
+        return "pinned"
     return f"pinned: {', '.join(pinned)}"
 
 
@@ -153,13 +174,21 @@ def _describe(image: Image) -> Iterator[str]:
     yield f"    unique   {format_bytes(image.unique)}"
     yield f"    shared   {format_bytes(image.shared)} with other images"
     yield f"  pulled     {format_age(image.pulled)}"
-    yield f"  pinned by  {', '.join(image.pins) or 'nobody'}"
+    yield f"  pinned     {_describe_pins(image)}"
     if image.bundle:
-        signed = f"signed by {image.signer}" if image.signer else "not signed"
+        signed = f"signed by {image.signer}" if image.signer else "signature not checked"
         yield f"  bundle     {image.bundle}, {signed}, {format_age(image.imported)}"
     for each in image.platforms:
         pinned = ", pinned" if each.pinned else ""
         yield f"  {each.platform or 'platform unknown'}: {_format_missing(each)}{pinned}"
+
+
+def _describe_pins(image: Image) -> str:
+    """Return by which names an image is pinned: by its own, or by other names of its content."""
+    others = [name for name in image.pins if name != image.name]
+    if image.pinned:
+        return f"yes; also as {', '.join(others)}" if others else "yes"
+    return f"no, but its content is kept by the pins of {', '.join(others)}" if others else "no"
 
 
 def _format_missing(platform: Platform) -> str:

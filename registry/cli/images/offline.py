@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.cli.messages import fail, warn
+from registry.cli.names import format_unmatched
 from registry.cli.printing import print_report
 from registry.cli.session import Session
 from registry.cli.terminal import format_bytes, format_count
-from registry.errors import NameUnknown
 from registry.oci.image_patterns import ImagePattern
 from registry.reports.offline import MissingPlatform, OfflineReadiness
 
@@ -69,7 +69,7 @@ def report_unmatched(
         if not any(pattern.matches(*name) for name in names)
     ]
     for text in unmatched:
-        warn(str(NameUnknown(text)))
+        warn(format_unmatched(text))
     return not unmatched
 
 

@@ -23,8 +23,10 @@ class ProgressBars:
     its bytes count once.
     """
 
-    def __init__(self, measure: Callable[[Descriptor], int]) -> None:
+    def __init__(self, measure: Callable[[Descriptor], int], *, quiet: bool = False) -> None:
+        """`measure` returns how many bytes of a blob have arrived; `quiet` shows no bars."""
         self._measure = measure
+        self._quiet = quiet
         self._console = Console(stderr=True)
         self._progress = Progress(
             *list_columns(),
@@ -36,7 +38,8 @@ class ProgressBars:
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._all = self._progress.add_task("all", total=0)
+        # Nothing may be missing: then there is no bar.
+        self._all = self._progress.add_task("all", total=0, visible=False)
         self._expected: dict[Descriptor, int] = {}
         self._images: dict[Descriptor, str] = {}  # for each blob, the first image that needs it
         self._bars: dict[Descriptor, TaskID] = {}
@@ -73,6 +76,8 @@ class ProgressBars:
 
     def print_line(self, line: str, *, err: bool) -> None:
         """Print a line; on the terminal that shows the bars, print it above them."""
+        if self._quiet:
+            return
         if self._console.is_terminal and (err or sys.stdout.isatty()):
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
@@ -81,7 +86,7 @@ class ProgressBars:
     @asynccontextmanager
     async def show(self) -> AsyncIterator[None]:
         """Show the bars until the block ends, if stderr is a terminal."""
-        if not self._console.is_terminal:
+        if self._quiet or not self._console.is_terminal:
             yield
             return
         with self._progress:
@@ -97,5 +102,7 @@ class ProgressBars:
             for blob, written in sizes.items():
                 self._progress.update(self._bars[blob], completed=written)
             written = self.fetched + sum(sizes.values())
-            self._progress.update(self._all, completed=written, total=sum(self._expected.values()))
+            total = sum(self._expected.values())
+            is_any = bool(total)
+            self._progress.update(self._all, completed=written, total=total, visible=is_any)
             await asyncio.sleep(INTERVAL)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from registry.cli.terminal import format_age
+from registry.cli.terminal import format_age, format_count
 from registry.errors import UpstreamThrottled
 from registry.reports.pull_limits import PullLimit
 from registry.settings.values import format_duration
@@ -47,10 +47,11 @@ def draw_limits(limits: Sequence[PullLimit]) -> list[str]:
 
 
 def _describe(limit: PullLimit) -> str:
-    text = f"{limit.registry}: needs {_format_range(limit)} counted manifest requests"
+    text = f"{limit.registry}: this needs {_format_range(limit)} for manifests"
     if limit.remaining is None or limit.period is None:
-        return f"{text}; it reports no pull limit"
-    text += f"; {limit.remaining} of {limit.allowed} in {format_duration(limit.period)} are left"
+        return f"{text}; the registry has reported no pull limit"
+    period = format_duration(limit.period)
+    text += f"; {limit.remaining} of {limit.allowed} in {period} are left of the pull limit"
     text += f" (reported {format_age(limit.seen or 0)})"
     if limit.min_requests > limit.remaining:
         text += "; those beyond that will fail: run the command again later, and it continues"
@@ -59,7 +60,7 @@ def _describe(limit: PullLimit) -> str:
 
 def _format_range(limit: PullLimit) -> str:
     if limit.max_requests is None:
-        return f"{limit.min_requests} or more"
+        return f"{limit.min_requests} or more requests"
     if limit.min_requests == limit.max_requests:
-        return f"{limit.min_requests}"
-    return f"{limit.min_requests} to {limit.max_requests}"
+        return format_count(limit.min_requests, "request")
+    return f"{limit.min_requests} to {limit.max_requests} requests"

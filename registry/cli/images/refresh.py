@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from registry.cli.images.warm_report import explain_failure
 from registry.cli.names import find_names, match_exactly
-from registry.cli.platforms import read_platforms
+from registry.cli.platforms import includes_all, read_platforms
 from registry.cli.printing import print_report
-from registry.cli.session import Config, DryRun, Json, Session, operate
+from registry.cli.session import Config, DryRun, Json, Quiet, Session, operate
 from registry.cli.terminal import format_bytes
-from registry.errors import EntrepotError, NameUnknown
+from registry.errors import EntrepotError, NameUnknown, SettingsError
 from registry.oci.names import Reference, Repository, format_image
-from registry.oci.platforms import own_platform
+from registry.oci.platforms import ALL, own_platform
 from registry.reports.refresh import RefreshedImage, RefreshResult
 
 if TYPE_CHECKING:
@@ -27,17 +28,19 @@ _Platforms = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="Download these platforms (a,b or repeated) too. Those that are stored or pinned"
-        " are always downloaded; if there are none, this machine's.",
+        help="Download these platforms (a,b or repeated) too, or all. Those that are stored or"
+        " pinned are always downloaded; if there are none, this machine's.",
     ),
 ]
 
 
 def refresh(
     images: _Images,
+    *,
     platform: _Platforms = None,
     config: Config = None,
     as_json: Json = False,
+    quiet: Quiet = False,
     dry_run: DryRun = False,
 ) -> None:
     """Ask the upstreams what tags mean now, download what is missing, and move the pins.
@@ -46,7 +49,10 @@ def refresh(
     """
 
     async def work(session: Session) -> bool:
-        wanted = read_platforms(platform)
+        wanted = [ALL] if includes_all(platform) else read_platforms(platform)
+        if session.settings.offline:
+            cure = "run this where the upstreams can be reached, or import a newer bundle"
+            raise SettingsError("offline", "is true, so no upstream is asked", cure)
         from registry.wiring.pulls import open_warming  # noqa: PLC0415
 
         result = RefreshResult([], dry_run)
@@ -60,9 +66,9 @@ def refresh(
                 result.images.append(image)
                 if not dry_run:
                     await _refresh(session, prefetcher, name, image)
-                typer.echo(
-                    _format_line(image, dry_run=dry_run), err=as_json or bool(image.failures)
-                )
+                if image.failures or not quiet:
+                    line = _format_line(image, dry_run=dry_run)
+                    typer.echo(line, err=as_json or bool(image.failures))
         print_report(result, _draw_nothing, as_json=as_json)
         return not result.has_failures
 
@@ -88,7 +94,12 @@ def _choose_platforms(
     stored: "ImageReport | None",
     wanted: list[str],
 ) -> list[str]:
-    """Return the platforms to download: the requested ones, and all that are stored or pinned."""
+    """Return the platforms to download: the requested ones, and all that are stored or pinned.
+
+    The result is `all` alone if every platform is requested.
+    """
+    if ALL in wanted:
+        return [ALL]
     complete = [each.platform for each in stored.platforms if each.is_complete] if stored else []
     pinned = [
         root.platform
@@ -109,13 +120,14 @@ async def _refresh(
     try:
         if name[0].registry not in session.settings.upstreams:
             raise NameUnknown(name[0].registry, tuple(session.settings.upstreams))
-        found = await prefetcher.warm(*name, image.platforms)
+        platforms = [each for each in image.platforms if each != ALL]
+        found = await prefetcher.warm(*name, platforms)
         if found.unavailable:
             found.failures.append(f"it is no longer made for {', '.join(found.unavailable)}")
         if not found.failures:
             await _move_pin(session, name)
     except EntrepotError as error:
-        image.failures.append(str(error))
+        image.failures.append(explain_failure(error))
         return
     image.digest, image.fetched = str(found.digest), found.fetched
     image.failures += found.failures

@@ -13,7 +13,7 @@ import typer
 from registry.cli.images.gathered import NO_IMAGE, Gathered
 from registry.cli.session import Session
 from registry.cli.terminal import format_age
-from registry.errors import ListInvalid
+from registry.errors import FileUnreadable, ListInvalid
 from registry.image_lists.detection import STDIN, Kind, decode, detect, find_images
 from registry.image_lists.env_file import gather_variables
 from registry.image_lists.results import Findings, ListedImage, Note
@@ -206,8 +206,7 @@ def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        why = f"cannot be read ({error.strerror})"
-        raise ListInvalid(str(path), 0, why, "name a file, or - for stdin") from error
+        raise FileUnreadable(str(path), error, "name a file, or - for stdin") from error
 
 
 def _read_variables(name: str, sources: Sources) -> Mapping[str, str]:

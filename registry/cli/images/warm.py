@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,13 +12,21 @@ from registry.cli.images import sources
 from registry.cli.images.gathered import print_notes
 from registry.cli.images.progress import ProgressBars
 from registry.cli.images.rate_limits import BudgetTracker, draw_limits
-from registry.cli.images.warm_report import draw_explained, finish, format_done, format_planned
+from registry.cli.images.warm_report import (
+    draw_explained,
+    explain_failure,
+    finish,
+    format_done,
+    format_planned,
+)
+from registry.cli.numbers import read_number
 from registry.cli.platforms import choose_platforms
 from registry.cli.printing import print_report
 from registry.cli.session import (
     Config,
     DryRun,
     Json,
+    Quiet,
     Session,
     create_missing,
     operate,
@@ -45,7 +54,10 @@ _Platforms = Annotated[
 _AtOnce = Annotated[
     int,
     typer.Option(
-        "--concurrency", metavar="N", min=1, max=64, help="How many images to download at once."
+        "--concurrency",
+        metavar="N",
+        parser=read_number(1, 64),
+        help="How many images to download at once, at most 64.",
     ),
 ]
 _Explain = Annotated[
@@ -55,7 +67,7 @@ _Bare = Annotated[
     bool,
     typer.Option(
         "--no-attached",
-        help="Leave out signatures, SBOMs and attestations; needs less of the pull limit.",
+        help="Download no signatures, SBOMs and attestations; needs less of the pull limit.",
     ),
 ]
 
@@ -77,6 +89,7 @@ def warm(
     explain: _Explain = False,
     config: Config = None,
     as_json: Json = False,
+    quiet: Quiet = False,
     dry_run: DryRun = False,
 ) -> None:
     """Download images, with their signatures and SBOMs, before anybody pulls them.
@@ -103,12 +116,10 @@ def warm(
         with_attached=not no_attached,
         explain=explain,
         as_json=as_json,
+        quiet=quiet,
         dry_run=dry_run,
     )
-
-    async def work(session: Session) -> bool:
-        return await _warm(session, named, options)
-
+    work = partial(_warm, named=named, options=options)
     operate(config, work, replace_missing if dry_run or explain else create_missing)
 
 
@@ -121,6 +132,7 @@ class _Options:
     with_attached: bool
     explain: bool
     as_json: bool
+    quiet: bool
     dry_run: bool
 
 
@@ -143,18 +155,18 @@ async def _warm(session: Session, named: sources.Sources, options: _Options) -> 
         images, limits = await warm_run.estimate(
             gathered.entries, tuple(session.settings.upstreams)
         )
+        bars = ProgressBars(prefetcher.measure, quiet=options.quiet)
         for line in draw_limits(limits):
-            typer.echo(line, err=True)
-        bars = ProgressBars(prefetcher.measure)
+            bars.print_line(line, err=True)
         if options.dry_run:
             for image in images:
-                typer.echo(format_planned(image), err=options.as_json)
+                bars.print_line(format_planned(image), err=options.as_json)
         else:
             async with bars.show():
                 await warm_run.run(gathered.entries, images, bars)
     found = WantedImages.of((), gathered.guesses, gathered.notes)
     result = WarmResult(images, limits, found.guesses, found.notes, bars.fetched, options.dry_run)
-    finish(result, as_json=options.as_json)
+    finish(result, as_json=options.as_json, quiet=options.quiet)
     return not result.failed
 
 
@@ -240,9 +252,7 @@ class _WarmRun:
 
 def _note_failure(image: WarmedImage, error: EntrepotError) -> None:
     """Record why an image failed; it is no failure if a guess turns out to be no image."""
-    from registry.mirror.prefetch import format_failure  # noqa: PLC0415
-
     if image.guess and isinstance(error, Unknown):
-        image.not_found = f"{image.image} only looks like an image, and was not found: {error}"
+        image.not_found = f"{image.image} only looks like an image, and was not found upstream"
     else:
-        image.failures.append(format_failure(error))
+        image.failures.append(explain_failure(error))

@@ -9,6 +9,7 @@ from registry.cli.platforms import format_only, format_unavailable
 from registry.cli.printing import print_report
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_bytes, format_count
+from registry.errors import EntrepotError, ManifestUnknown
 from registry.reports.warm import WantedImages, WarmedImage, WarmResult
 
 
@@ -21,6 +22,13 @@ def draw_explained(wanted: WantedImages) -> Iterator[Table]:
         for number, place in enumerate(image.wanted_by):
             table.add_row("" if number else image.image, f"{place}{guess}")
     yield table
+
+
+def explain_failure(error: EntrepotError) -> str:
+    """Return why an image could not be downloaded, with the time to try again if that is known."""
+    from registry.mirror.prefetch import format_failure  # noqa: PLC0415
+
+    return "not found upstream" if isinstance(error, ManifestUnknown) else format_failure(error)
 
 
 def format_done(image: WarmedImage) -> str:
@@ -42,7 +50,7 @@ def format_planned(image: WarmedImage) -> str:
     return f"would download {image.image}: {format_bytes(missing)}"
 
 
-def finish(result: WarmResult, *, as_json: bool) -> None:
+def finish(result: WarmResult, *, as_json: bool, quiet: bool) -> None:
     """Print the remarks and failures on stderr, and the result on stdout."""
     for remark in _list_remarks(result.images):
         warn(remark)
@@ -51,9 +59,9 @@ def finish(result: WarmResult, *, as_json: bool) -> None:
             warn(f"{image.image} failed: {why}")
         for place in image.wanted_by:
             typer.echo(f"  wanted by {place}", err=True)
-    print_report(result, _draw_result, as_json=as_json)
+    print_report(result, _draw_result, as_json=as_json, quiet=quiet)
     if result.failed:
-        warn(f"{len(result.failed)} of {len(result.images)} images failed")
+        warn(f"{len(result.failed)} of {format_count(len(result.found), 'image')} failed")
 
 
 def _list_remarks(images: Sequence[WarmedImage]) -> Iterator[str]:
@@ -82,5 +90,9 @@ def _sum_up_plan(result: WarmResult) -> str:
     known, unknown = sum(size or 0 for size in sizes), sizes.count(None)
     parts = [f"up to {format_bytes(known)}"] if known else []
     parts += [f"{unknown} of a size that is not known yet"] if unknown else []
-    text = f"would download {len(sizes) - sizes.count(0)} of {len(result.images)} images"
+    count = format_count(len(result.found), "image")
+    if not result.failed and sizes.count(0) == len(sizes):
+        verb = "is" if len(result.found) == 1 else "are"
+        return f"would download nothing: {count} {verb} up to date"
+    text = f"would download {len(sizes) - sizes.count(0)} of {count}"
     return f"{text}: {', and '.join(parts)}" if parts else text

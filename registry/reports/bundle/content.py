@@ -85,7 +85,8 @@ class BundleContent:
     `blobs` is the number of blobs, `size` the sum of their sizes in bytes. The images also need the
     `omitted` blobs, which the bundle leaves out; `requires` are the ids of the documents that say
     that the importing side has them. `missing_volumes` are the numbers of the volumes that were not
-    given. `readers` is a sentence that names the programs that can read the bundle.
+    given, of `volume_count` in all (None: the bundle is not cut). `readers` is a sentence that
+    names the programs that can read the bundle.
     """
 
     bundle: str
@@ -96,6 +97,7 @@ class BundleContent:
     omitted: BlobCount
     requires: tuple[str, ...]
     missing_volumes: list[int]
+    volume_count: int | None
     images: list[BundledImage]
     largest: list[BundledBlob]
     readers: str

@@ -61,6 +61,16 @@ class CoverageResult:
         return cls(len(entries), missing)
 
     @property
+    def incomplete(self) -> int:
+        """How many images are missing completely or in part, without the guesses."""
+        return sum(not each.guess for each in self.missing)
+
+    @property
+    def needed(self) -> int:
+        """How many images were checked, without the guesses that are not in the bundle."""
+        return self.checked - len(self.missing) + self.incomplete
+
+    @property
     def is_complete(self) -> bool:
         """Whether no image is missing, except guesses."""
-        return all(each.guess for each in self.missing)
+        return not self.incomplete

@@ -1,4 +1,4 @@
-"""The reports of an import and of a dry run."""
+"""The report of an import, or of what it would do."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,23 +13,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ImportPlan:
-    """What an import of the bundle with the id `bundle` would do.
-
-    The bundle has `size` bytes, of which `new_bytes` are not stored yet. `missing_bytes` are left
-    out of the bundle and not stored either: images that need them would stay incomplete.
-    """
-
-    bundle: str
-    images: list[str]
-    size: int
-    new_bytes: int
-    missing_bytes: int
-    signer: str | None
-    dry_run: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class DamagedBlob:
     """The place of a damaged blob in the bundle, and the names of the images that need the blob."""
 
@@ -41,7 +24,7 @@ class DamagedBlob:
 class MovedTag:
     """A tag that led to `old_digest` and leads to `new_digest` now.
 
-    `backwards` says whether the new image was built before the old one.
+    `backwards` says whether it was moved back: this bundle was imported before the other one.
     """
 
     image: str
@@ -74,19 +57,23 @@ class MissingBlob:
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What an import of the bundle with the id `bundle` did.
+    """What an import of the bundle with the id `bundle` did, or would do (`dry_run`).
 
-    `images` are complete now; `already_here` were complete before. `whole` says whether these are
-    all images of the bundle. `platforms` has the platforms of each image in the bundle. `new_bytes`
-    were stored now, `known_bytes` were stored before. `incomplete` has the missing blobs of an
-    image by its name; the tag of such an image was not changed. `refused` has, by name, why an
-    image contradicts `bundle.json`. `damaged` has the damaged blobs by digest. `partial_blobs` need
-    other volumes, and `missing_volumes` are the numbers of the volumes that were not given.
-    `problems` are sentences about other damage. `need` is the file that lists the missing blobs for
-    `bundle create --need`.
+    `signed` says whether the bundle has a signature, and `signer` is the file name of the key that
+    it was checked with; None if it was not checked. `images` are complete now; `already_here` were
+    complete before. `whole` says whether these are all images of the bundle. `platforms` has the
+    platforms of each image in the bundle. `new_bytes` were stored now, `known_bytes` were stored
+    before. `incomplete` has the missing blobs of an image by its name; the tag of such an image was
+    not changed. `refused` has, by name, why an image contradicts `bundle.json`. `damaged` has the
+    damaged blobs by digest. `partial_blobs` need other volumes, and `missing_volumes` are the
+    numbers of the volumes that were not given, of `volume_count` in all (None: the bundle is not
+    cut). `problems` are sentences about other damage. `need` is the file that lists the missing
+    blobs for `bundle create --need`.
     """
 
+    dry_run: bool
     bundle: str
+    signed: bool
     signer: str | None
     whole: bool
     images: list[str]
@@ -101,14 +88,19 @@ class ImportResult:
     problems: list[str]
     partial_blobs: list[PartialBlob]
     missing_volumes: list[int]
+    volume_count: int | None
     need: Path | None
 
     @classmethod
-    def of(cls, opened: "Opened", done: "Imported", signer: str, need: Path) -> Self:
+    def of(
+        cls, opened: "Opened", done: "Imported", signer: str, need: Path, *, dry_run: bool
+    ) -> Self:
         """Return the report of an import; `need` is the file with the list of missing blobs."""
         blobs = done.blobs
         return cls(
+            dry_run=dry_run,
             bundle=opened.lock.bundle_id,
+            signed=bool(opened.signature),
             signer=signer or None,
             whole=done.is_whole,
             images=[image.name for image in done.images],
@@ -134,5 +126,6 @@ class ImportResult:
                 PartialBlob(each.digest, each.missing, each.size) for each in blobs.waiting
             ],
             missing_volumes=done.volumes,
+            volume_count=done.volume_count or None,
             need=need if done.incomplete else None,
         )

@@ -100,4 +100,4 @@ async def test_volumes_are_joined_first(tmp_path: Path) -> None:
         delta = await plan_bundle(filled, ["docker.io/library/app:1"], frozenset(image.layers))
     output = format_readers(plan.lock, plan.manifests, is_cut=True)
     assert output == "readable by: entrepot; by others after bundle join has written one file"
-    assert "layers are left out" in format_readers(delta.lock, delta.manifests, is_cut=True)
+    assert "layers are omitted" in format_readers(delta.lock, delta.manifests, is_cut=True)

@@ -224,7 +224,7 @@ def test_a_missing_volume_is_named(place: Place, volumes: list[Path]) -> None:
     """The message has the number of the missing volume, and nothing is written."""
     done = run("bundle", "join", *map(str, volumes[:2] + volumes[3:]), "-o", f"{place.out}/j.tar")
     assert done.exit_code == 1
-    assert "missing: volume 3 of 4" in done.stderr
+    assert "volume 3 of 4 is missing" in done.stderr
     assert not (place.out / "j.tar").exists()
 
 
@@ -244,7 +244,7 @@ def test_volumes_of_two_bundles_do_not_mix(place: Place, volumes: list[Path]) ->
         (("--mode", "flat", "--platform", "linux/amd64,linux/arm64"), 1, "docker.io/library/app:1"),
         (("--mode", "flat", "--platform", "all"), 2, "flat takes one platform, not all"),
         (("--sign", "/nowhere.pem"), 2, "/nowhere.pem"),
-        (("--have", "/nowhere.json"), 1, "/nowhere.json"),
+        (("--have", "/nowhere.json"), 2, "/nowhere.json"),
     ],
 )
 def test_errors_are_one_line(place: Place, words: tuple[str, ...], code: int, output: str) -> None:

@@ -111,7 +111,7 @@ def test_info_lists_programs_that_can_read_it(site: Path) -> None:
     output = run("info", str(site / "both.tar")).stdout
     assert "readable by: entrepot, docker load" in output
     assert "not by: ctr images import --all-platforms" in output
-    assert "(layers are left out)" in run("info", str(site / "delta.tar")).stdout
+    assert "(layers are omitted)" in run("info", str(site / "delta.tar")).stdout
 
 
 def test_info_lists_omitted_sizes(site: Path) -> None:
@@ -190,7 +190,7 @@ def write_deploy(folder: Path, *images: str) -> str:
             ["arm64 is not in the bundle, only linux"],
         ),
         ("complete.tar", ["app:1"], ["--platform", "arm64", "--platform", "amd64"], []),
-        ("delta.tar", ["app:1"], [], ["1 layer, 293 KiB, is left out"]),
+        ("delta.tar", ["app:1"], [], ["1 layer, 293 KiB, is omitted"]),
         ("app.tar", ["app:2"], [], ["docker.io/library/app:2: it is not in the bundle"]),
     ],
 )
@@ -219,10 +219,10 @@ def test_check_takes_images_by_name(site: Path) -> None:
 
 
 def test_check_needs_a_bundle_and_images(site: Path) -> None:
-    """Without an image the exit code is 2; with a wrong name of the bundle it is 1."""
+    """Without an image, or with a wrong name of the bundle, the exit code is 2."""
     assert run("check", str(site / "app.tar")).exit_code == 2
     assert run("check", "app:1").exit_code == 2
-    assert run("check", str(site / "misspelt.tar"), "app:1").exit_code == 1
+    assert run("check", str(site / "misspelt.tar"), "app:1").exit_code == 2
 
 
 def test_volumes_have_the_facts_of_the_bundle(site: Path) -> None:
@@ -243,7 +243,7 @@ def test_check_needs_all_volumes(site: Path) -> None:
     volumes = sorted((site / "volumes").iterdir())
     done = run("check", *map(str, volumes[1:]), "app:1")
     assert done.exit_code == 1
-    assert f"not given: volume 1 of {len(volumes)}; name all of them" in done.stderr
+    assert f"volume 1 of {len(volumes)} is missing; name all of them" in done.stderr
 
 
 def test_layers_of_the_other_side_are_not_missing(site: Path, tmp_path: Path) -> None:
@@ -260,7 +260,8 @@ def test_layers_of_the_other_side_are_not_missing(site: Path, tmp_path: Path) ->
     assert run("check", delta, *images, *both).exit_code == 0
     assert run("check", delta, *images, "--have", str(other)).exit_code == 1
     missing = run("check", delta, *images, "--have", str(tmp_path / "none.json"))
-    assert missing.stderr == f"entrepot: {tmp_path}/none.json: No such file or directory\n"
+    why = "cannot be read (No such file or directory); name an inventory.json or a need.json"
+    assert (missing.exit_code, missing.stderr) == (2, f"entrepot: {tmp_path}/none.json: {why}\n")
 
 
 @pytest.mark.parametrize("command", ["info", "verify", "import"])
@@ -270,8 +271,8 @@ def test_paths_that_cannot_be_opened_are_explained(
     """A path that does not exist, and two bundles at once, give a message that says what to do."""
     monkeypatch.setenv("ENTREPOT_STORAGE__PATH", str(tmp_path / "data"))
     done = run(command, str(site / "none"))
-    why = "it does not exist; name a bundle's file, folder or volumes"
-    assert (done.exit_code, done.stderr.splitlines()[-1]) == (1, f"entrepot: {site}/none: {why}")
+    why = "cannot be read (No such file or directory); name a bundle's file, folder or volumes"
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (2, f"entrepot: {site}/none: {why}")
     done = run(command, str(site / "volumes"), str(site / "app.tar"))
     assert done.exit_code == 1
     assert "volumes: a folder cannot be given together with others; give one" in done.stderr

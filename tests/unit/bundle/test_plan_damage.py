@@ -14,7 +14,7 @@ NAME = "docker.io/library/app:1"
 
 
 @pytest.mark.parametrize(
-    ("place", "why"), [(0, "the manifest {} has changed on disk"), (1, "the blob {} is not in")]
+    ("place", "why"), [(0, "the manifest {} has changed on disk"), (1, "the blob {} is missing")]
 )
 async def test_a_damaged_document_is_refused(tmp_path: Path, place: int, why: str) -> None:
     """An image whose manifest or config changed on disk is not planned, and can be pulled again."""

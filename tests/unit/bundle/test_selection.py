@@ -81,7 +81,8 @@ def test_the_command_in_the_message_downloads_what_is_missing(
 ) -> None:
     """The command in the message downloads the missing platforms."""
     output = create("multi:1", *words, code=1).stderr
-    assert f"entrepot images warm docker.io/library/multi:1 {cure} downloads it" in output
+    assert "docker.io/library/multi:1 is not stored completely: the manifest of linux/" in output
+    assert f"run first: entrepot images warm docker.io/library/multi:1 {cure}\n" in output
 
 
 def test_an_image_for_another_platform_is_reported(create: Create, tmp_path: Path) -> None:
@@ -106,8 +107,8 @@ def test_globs_mean_tags(create: Create, tmp_path: Path) -> None:
     assert list_names("*") == ["docker.io/library/multi:1", "docker.io/library/single:1"]
     (former,) = list_names("former@*")
     assert former.startswith("docker.io/library/former@sha256:")
-    assert "a tag for former* is not known here" in create("former*", code=1).stderr
-    assert "entrepot: nothing* is not known here" in create("nothing*", code=1).stderr
+    assert "no stored tag matches 'former*'; for stored" in create("former*", code=1).stderr
+    assert "no stored image matches 'nothing*'; list" in create("nothing*", code=1).stderr
 
 
 def test_the_readme_is_the_same_in_every_form(create: Create, tmp_path: Path) -> None:

@@ -69,7 +69,8 @@ def test_what_is_whole_is_well(data: Path) -> None:
 def test_what_is_not_stored_at_all_is_no_success(data: Path, name: str) -> None:
     """A name that matches no stored image is named on stderr: exit code 1, beside those that do."""
     done = ls(data, "app", name, "--offline")
-    assert (done.exit_code, done.stderr) == (1, f"entrepot: {name} is not known here\n")
+    why = f"no stored image matches '{name}'; list what is stored: entrepot images ls"
+    assert (done.exit_code, done.stderr) == (1, f"entrepot: {why}\n")
     assert f"{APP}\n" in done.stdout
 
 

@@ -8,7 +8,7 @@ from registry.cli.terminal import (
     format_age,
     format_bytes,
     format_count,
-    format_volumes,
+    format_missing_volumes,
     open_progress,
     show_progress,
 )
@@ -73,7 +73,20 @@ def test_what_never_was_has_no_age() -> None:
 def test_one_is_singular() -> None:
     """A number of things has the noun in the singular or the plural."""
     assert [format_count(n, "blob") for n in (0, 1, 2)] == ["0 blobs", "1 blob", "2 blobs"]
-    assert [format_volumes(n) for n in ([3], [1, 3])] == ["volume 3", "volumes 1, 3"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ([3], "volume 3 of 9 is missing"),
+        ([1, 3], "volumes 1, 3 of 9 are missing"),
+        ([1, 2], "volumes 1-2 of 9 are missing"),
+        ([1, 2, 3, 5, 8, 9], "volumes 1-3, 5, 8-9 of 9 are missing"),
+    ],
+)
+def test_missing_volumes_are_a_sentence(numbers: list[int], expected: str) -> None:
+    """One volume is singular, and numbers in a row are a range."""
+    assert format_missing_volumes(numbers, 9) == expected
 
 
 def test_progress_is_for_terminals(capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,3 +102,11 @@ def test_a_bar_counts_bytes() -> None:
     assert [task.total for task in progress.tasks] == [10]
     assert isinstance(progress.console, Console)
     assert progress.console.stderr
+
+
+@pytest.mark.parametrize(("total", "quiet"), [(0, False), (10, True), (0, True)])
+def test_there_is_no_empty_bar(monkeypatch: pytest.MonkeyPatch, total: int, quiet: bool) -> None:
+    """Without bytes, or if nothing shall be printed, a terminal shows no bar."""
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes stderr for a terminal
+    assert open_progress("auditing", 10).disable is False
+    assert open_progress("auditing", total, quiet=quiet).disable is True

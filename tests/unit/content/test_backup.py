@@ -163,7 +163,7 @@ async def test_an_interrupted_renewal_leaves_the_former(
         raise StoreError("pins.json", "full")
 
     monkeypatch.setattr(target.tags, "write", refuse)
-    monkeypatch.setattr("registry.content.backup.copy_pin_file", fail)
+    monkeypatch.setattr("registry.content.backup.copy_list_file", fail)
     with pytest.raises(StoreError):
         await pair.back_up(target)
     monkeypatch.undo()

@@ -8,7 +8,7 @@ import pytest
 
 from registry.catalog.pins import Root
 from registry.content.image_report import ImageReport
-from registry.errors import ManifestUnknown, PlatformUnknown
+from registry.errors import ImageUnknown, PlatformUnknown
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.image_patterns import ImagePattern
@@ -208,7 +208,7 @@ async def test_only_what_is_here_is_pinned(site: Site) -> None:
     """A name that is not stored, or only in another repository, cannot be pinned."""
     await site.pull(THERE, AMD, "1")
     for reference in (TAG, AMD.digest):
-        with pytest.raises(ManifestUnknown, match="not in this cache"):
+        with pytest.raises(ImageUnknown, match="is not stored here"):
             await site.pin(HERE, reference, [])
     assert site.content.images.list_pins() == []
 

@@ -1,5 +1,6 @@
 """Laws of bad configuration: one line that names the key, the reason, and what to write."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from registry.errors import SettingsError
 from registry.settings.loading import load_settings
 
+FOREIGN = re.compile("Input|should be|Value error|validation")  # of pydantic
 HUB = '[upstreams."docker.io"]\n'
 
 
@@ -48,31 +50,38 @@ def test_unknown_key_names_the_nearest(text: str, key: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("text", "key", "words"),
     [
-        ("offline = 'perhaps'", "offline", "write for example offline = false"),
+        ("offline = 'perhaps'", "offline", "'perhaps' is neither true nor false; write for ex"),
+        ("offline = 5", "offline", "5 is neither true nor false"),
+        ("server.workers = 1.5", "server.workers", "1.5 is not a whole number"),
+        ("server.workers = [1]", "server.workers", "this is not a whole number"),
+        ("server.tls_cert = 5", "server.tls_cert", "5 is not text in quotes"),
+        ("storage.keep_for = 5", "storage.keep_for", "is not a table"),
+        ("bundles.keys = 'k'", "bundles.keys", "'k' is not a list"),
+        ("tags.immutable = [5]", "tags.immutable", "5 is not a regular expression"),
         ("server = 5", "server", "write [server]"),
         ("upstreams = 5", "upstreams", "write [upstreams]"),
         ("upstreams.x = 5", "upstreams.x", "this is a table"),
         ("[upstreams.registry.k8s.io]", "upstreams.registry.k8s.io", '"registry.k8s.io"]'),
-        ("server.workers = 'many'", "server.workers", "'many'"),
-        ("server.workers = -1", "server.workers", "write for example workers = 0"),
+        ("server.workers = 'many'", "server.workers", "'many' is not a whole number"),
+        ("server.workers = -1", "server.workers", "-1 is less than 0; write for example workers"),
         ("server.listen = '::1:5000'", "server.listen", "[::1]:5000"),
         ("server.console = '127.0.0.1:5000'", "server.console", "also server.listen"),
         ("server.tls_key = 'k'", "server.tls_key", "both"),
         ("storage.limit = '50 apples'", "storage.limit", "50GiB"),
-        ("storage.limit = 0", "storage.limit", "write for example limit"),
+        ("storage.limit = 0", "storage.limit", "0 is not more than 0; write for example limit"),
         ("storage.path = ''", "storage.path", 'write path = "data"'),
         ("storage.keep_for = '30d'", "storage.keep_for", 'write { "*" = "30d" }'),
         ("storage.path = 5", "storage.path", 'write path = "data"'),
         ("tags.fresh_for = '1 fortnight'", "tags.fresh_for", "60s"),
         ("tags.immutable = ['ok', 'v[']", "tags.immutable", "'v['"),
         ("tags.immutable = 'v1'", "tags.immutable", "list"),
-        ("access.mode = 'closed'", "access.mode", "'open' or 'users'"),
+        ("access.mode = 'closed'", "access.mode", "'closed' is not 'open' or 'users'"),
         ("[upstreams.'Docker.IO']", 'upstreams."Docker.IO"', "lower case"),
         ("[upstreams.'index.docker.io']", "upstreams", 'configure [upstreams."docker.io"]'),
         (HUB + "endpoints = []", 'upstreams."docker.io".endpoints', "no endpoint"),
         (HUB + "endpoints = ['h']", 'upstreams."docker.io".endpoints', "not a URL"),
         (HUB + "proxy = 'socks4://h'", 'upstreams."docker.io".proxy', "socks5://"),
-        (HUB + "connections = 17", 'upstreams."docker.io".connections', "16"),
+        (HUB + "connections = 17", 'upstreams."docker.io".connections', "17 is more than 16"),
         (HUB + "aliases = ['A']", 'upstreams."docker.io".aliases', "lower case"),
         (HUB + "aliases = ['ghcr.io']", "upstreams", "ghcr.io"),
         (HUB + "auth_realms = ['https://h']", 'upstreams."docker.io".auth_realms', "host"),
@@ -88,6 +97,7 @@ def test_bad_value_names_its_key_and_cure(text: str, key: str, words: str) -> No
 
     assert key == error.key
     assert words in str(error)
+    assert FOREIGN.findall(str(error)) == []
 
 
 def test_two_defaults_are_refused() -> None:
@@ -180,6 +190,14 @@ def test_bad_variable_is_named() -> None:
 
     assert error.key == "storage.limit"
     assert "ENTREPOT_STORAGE__LIMIT" in error.why
+
+
+def test_the_example_for_a_variable_is_a_variable() -> None:
+    """The advice is written as it has to be written there, and not as in the file."""
+    error = refuse("", {"ENTREPOT_SERVER__WORKERS": "many"})
+
+    assert error.why == "ENTREPOT_SERVER__WORKERS: 'many' is not a whole number"
+    assert error.cure == "write for example ENTREPOT_SERVER__WORKERS=0"
 
 
 def test_contradicting_variables_are_refused() -> None:

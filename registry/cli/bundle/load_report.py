@@ -1,0 +1,60 @@
+"""Printing what `entrepot bundle import` did, or would do."""
+
+from collections.abc import Iterator, Sequence
+
+from registry.cli.terminal import format_bytes, format_count, format_missing_volumes
+from registry.reports.bundle.imported import ImportResult
+
+MAX_NAMES = 5  # images that a message names
+
+
+def explain_move_back(images: Sequence[str]) -> str:
+    """Return why a bundle is refused that is older than the one that its tags come from now."""
+    named = ", ".join(images[:MAX_NAMES])
+    more = f" and {len(images) - MAX_NAMES} more" if len(images) > MAX_NAMES else ""
+    return (
+        f"this bundle is older than what is here: it would move back {named}{more}; nothing was"
+        " imported; to move these tags back, add --move-back"
+    )
+
+
+def draw_import(result: ImportResult) -> Iterator[str]:
+    """Yield the lines about an import, or with the same facts about a dry run."""
+    would = "would be " if result.dry_run else ""
+    for name in result.images:
+        if name not in result.already_here:
+            yield f"{would}imported: {name}  {', '.join(result.platforms[name])}".rstrip()
+    if result.already_here:
+        yield f"already here: {format_count(len(result.already_here), 'image')}"
+    for tag in result.moved:
+        how = "moved back" if tag.backwards else "moved"
+        yield f"{would}{how}: {tag.image} from {tag.old_digest} to {tag.new_digest}"
+    yield from _draw_faults(result)
+    for blob in result.partial_blobs:
+        missing = f"{format_bytes(blob.missing_bytes)} of {format_bytes(blob.size)}"
+        yield f"waiting: {blob.digest} is cut over volumes, and {missing} are missing"
+    if result.missing_volumes and result.volume_count and not result.whole:
+        yield format_missing_volumes(result.missing_volumes, result.volume_count)
+    if result.need:
+        listed = "would be listed" if result.dry_run else "are listed"
+        yield (
+            f"the missing blobs {listed} in {result.need}: import again with the volumes or"
+            " another copy that has them, or carry the list back:"
+            f" entrepot bundle create --need {result.need} makes a bundle of just these"
+        )
+    new, known = format_bytes(result.new_bytes), format_bytes(result.known_bytes)
+    if result.dry_run:
+        yield f"would store {new}; {known} are already here"
+    else:
+        yield f"stored {new}; {known} were already here"
+
+
+def _draw_faults(result: ImportResult) -> Iterator[str]:
+    for blob in result.damaged.values():
+        needed = f", needed by {', '.join(blob.needed_by)}" if blob.needed_by else ""
+        yield f"damaged: {blob.place}{needed}"
+    yield from (f"problem: {why}" for why in result.problems)
+    yield from (f"refused: {name}: {why}" for name, why in result.refused.items())
+    for name, missing in result.incomplete.items():
+        size = format_bytes(sum(each.size for each in missing))
+        yield f"incomplete: {name}: missing {format_count(len(missing), 'blob')}, {size}"

@@ -1,0 +1,140 @@
+"""Faults in settings as operators read them: the setting, the reason, and what to write instead."""
+
+import json
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from registry.errors import SettingsError
+from registry.settings.model import (
+    AccessSettings,
+    BundleSettings,
+    ServerSettings,
+    Settings,
+    StorageSettings,
+    TagSettings,
+)
+from registry.settings.upstreams import UpstreamSettings
+from registry.settings.values import Refusal, format_key
+
+# The keys of a setting: ("upstreams", "docker.io", "proxy"); () is the whole document.
+Place = tuple[str, ...]
+MAX_SHOWN = 60  # characters of a wrong value in a message
+# Our own words for the types of pydantic's errors, whose texts are for programmers.
+_WORDS = MappingProxyType(
+    {
+        "bool_parsing": "is neither true nor false",
+        "bool_type": "is neither true nor false",
+        "dict_type": "is not a table",
+        "float_parsing": "is not a number",
+        "float_type": "is not a number",
+        "greater_than": "is not more than {gt}",
+        "greater_than_equal": "is less than {ge}",
+        "int_from_float": "is not a whole number",
+        "int_parsing": "is not a whole number",
+        "int_parsing_size": "is too large",
+        "int_type": "is not a whole number",
+        "less_than": "is not less than {lt}",
+        "less_than_equal": "is more than {le}",
+        "list_type": "is not a list",
+        "literal_error": "is not {expected}",
+        "mapping_type": "is not a table",
+        "model_attributes_type": "is not a table",
+        "model_type": "is not a table",
+        "pattern_type": "is not a regular expression",
+        "string_type": "is not text in quotes",
+        "tuple_type": "is not a list",
+    }
+)
+
+
+def describe_fault(
+    error: ValidationError, variables: Mapping[Place, tuple[str, object]], section: Place = ()
+) -> SettingsError:
+    """Return the first error in one line; it has no values that may be secret.
+
+    `section` is the place of the table that was checked, unless that is the whole document.
+    """
+    first = error.errors(include_url=False)[0]
+    parts = (*section, *first["loc"])
+    place = tuple(part for part in parts if isinstance(part, str) and part != "[key]")
+    refusal = first.get("ctx", {}).get("error")
+    if isinstance(refusal, Refusal):
+        why, cure = refusal.why, refusal.cure
+    elif first["type"] == "extra_forbidden":
+        sections = [(section,) for section in Settings.model_fields]
+        known = sections if len(place) == 1 else []
+        why = "no such setting"
+        cure = name_nearest(format_key(place), map(format_key, [*known, *list_places(place)]))
+    else:
+        why, example = _explain(first), json.dumps(_find_example(place))
+        cure = f"write for example {place[-1]} = {example}"
+        if place in variables:
+            cure = f"write for example {variables[place][0]}={example}"
+    origin = f"{variables[place][0]}: " if place in variables else ""
+    return SettingsError(format_key(place), f"{origin}{why}", cure)
+
+
+def _explain(fault: Mapping[str, Any]) -> str:
+    """Return why a value cannot be used: `'many' is not a whole number`.
+
+    `fault` is one entry of the `errors()` of a `pydantic.ValidationError`. A value is only repeated
+    if it is a text or a number: a table may contain a password.
+    """
+    value = fault["input"]
+    shown = repr(value)[:MAX_SHOWN] if isinstance(value, str | int | float) else "this"
+    words = _WORDS.get(fault["type"], "cannot be used")
+    return f"{shown} {words.format(**fault.get('ctx', {}))}"
+
+
+def _find_example(place: Place) -> object:
+    example: Any = Settings().dump()
+    for part in place:
+        example = example.get(part, example.get("docker.io"))
+    return example
+
+
+def build_server(**values: object) -> ServerSettings:
+    """Return the settings of a server that has no settings file, from the options of a command.
+
+    Raises:
+        SettingsError: a value cannot be used; the key is that of the setting: `server.console`.
+    """
+    try:
+        return ServerSettings.model_validate(values)
+    except ValidationError as error:
+        raise describe_fault(error, {}, ("server",)) from error
+
+
+def find_model(place: Place) -> type[BaseModel]:
+    """Return the model of a table: of `("storage",)`, or of `("upstreams", "ghcr.io")`."""
+    models: dict[str, type[BaseModel]] = {
+        "server": ServerSettings,
+        "storage": StorageSettings,
+        "tags": TagSettings,
+        "upstreams": UpstreamSettings,
+        "access": AccessSettings,
+        "bundles": BundleSettings,
+    }
+    return models[place[0]] if place else Settings
+
+
+def list_places(near: Place) -> list[Place]:
+    """Return the places of all settings, but of the upstreams only the one that `near` names."""
+    upstream = near[1] if len(near) > 2 and near[0] == "upstreams" else "docker.io"
+    places: list[Place] = []
+    for section in Settings.model_fields:
+        head = ("upstreams", upstream) if section == "upstreams" else (section,)
+        fields = () if section == "offline" else find_model(head).model_fields
+        places += [(*head, field) for field in fields if field != "password"] or [head]
+    return places
+
+
+def name_nearest(wanted: str, known: Iterable[str]) -> str:
+    """Return the advice for a name that does not exist: the known name that is most like it."""
+    names = list(known)
+    longer = [name for name in names if name.startswith(wanted)]
+    return f"the nearest is {get_close_matches(wanted, longer or names, n=1, cutoff=0)[0]}"

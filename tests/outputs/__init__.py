@@ -1,0 +1,1 @@
+"""The outputs of every command, as people see them: recorded in docs/evidence/outputs.md."""

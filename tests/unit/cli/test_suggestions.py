@@ -1,0 +1,65 @@
+"""Which command is suggested for one that does not exist."""
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from registry.cli.help import list_commands
+from registry.cli.main import build_cli
+from registry.cli.suggestions import suggest_commands
+
+
+def list_real() -> list[str]:
+    cli = typer.main.get_command(build_cli())
+    return list(list_commands(cli.make_context("entrepot", ["version"])))
+
+
+REAL = list_real()
+
+
+@pytest.mark.parametrize(
+    ("typed", "suggested"),
+    [
+        ("image ls", ["images ls"]),
+        ("images list", ["images ls"]),
+        ("imges warm", ["images warm"]),
+        ("IMAGES LS", ["images ls"]),
+        ("ls", ["images ls"]),
+        ("import b.tar", ["bundle import"]),
+        ("images evict", ["cache evict"]),
+        ("cache stat", ["cache stats"]),
+        ("image", ["images"]),
+        ("pull nginx", ["images warm"]),
+        ("images delete", ["images rm"]),
+        ("show", ["config show", "images show"]),
+        ("nginx", []),
+        ("--", []),
+    ],
+)
+def test_the_most_alike_commands_are_suggested(typed: str, suggested: list[str]) -> None:
+    """A misspelt group, a command without its group, and the words of other programs are known."""
+    assert suggest_commands(typed.split(), REAL) == suggested
+
+
+@pytest.mark.parametrize("command", [each for each in REAL if " " in each])
+def test_each_command_is_found_by_its_misspelt_name(command: str) -> None:
+    """Without one letter, or without its group, a command is among the suggestions for it."""
+    group, name = command.split()
+    assert command in suggest_commands([group[:-1], name], REAL)
+    assert command in suggest_commands([name], REAL)
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (["image", "ls"], "'image ls'; did you mean: entrepot images ls\n"),
+        (["images", "list", "--json"], "'images list'; did you mean: entrepot images ls\n"),
+        (["bundle", "load", "x.tar"], "'bundle load'; did you mean: entrepot bundle import\n"),
+        (["frobnicate"], "'frobnicate'; list the commands: entrepot --help\n"),
+    ],
+)
+def test_a_command_that_does_not_exist_is_answered_with_one(words: list[str], advice: str) -> None:
+    """The last line names the command that was meant; the exit code is 2."""
+    done = CliRunner().invoke(build_cli(), words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.endswith(f"Error: there is no command {advice}")
