@@ -161,7 +161,8 @@ class TagsAndReferrers:
         record = self._lists.find(repository, subject)
         if record is not None and self._is_fresh(record.checked):
             return ServedList(record.entries, CacheStatus.HIT)
-        key = (repository, subject)
+        # The word "list" is needed: questions about manifests use the same cache and tasks.
+        key = ("list", repository, subject)
         if (error := self._missing.find(key, self._clock())) is not None:
             raise error
         wait = fallback if record is None else self._tags.wait_for
@@ -188,7 +189,7 @@ class TagsAndReferrers:
         except Unknown as error:
             # Added in this task, and not by the waiting requests: a new request may run before
             # them.
-            self._missing.add((repository, subject), error, self._clock())
+            self._missing.add(("list", repository, subject), error, self._clock())
             raise
         try:
             await self._lists.record(repository, subject, entries, self._clock())

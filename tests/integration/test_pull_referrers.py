@@ -184,3 +184,33 @@ def test_a_portal_page_is_no_list(place: str, shared_hub: FakeUpstream) -> None:
 
     assert ask(place, image.digest).status == 404
     assert fetch(f"{place}/{REPOSITORY}/tags/list").status == 502
+
+
+@pytest.mark.parametrize("wrong", [None, Status(403), Status(405), Status(200, "a login page")])
+def test_a_missing_list_hides_no_manifest(
+    make_mirror: MirrorMaker, hub: FakeUpstream, wrong: Status | None
+) -> None:
+    """`oras cp -r` asks for the referrers of a digest before its manifest: one 404 is not both."""
+    image = hub.add_image(REPOSITORY, "1", [b"signed"])
+    hub.referrers_supported = False
+    if wrong is not None:
+        hub.faults.add(Fault("referrers", wrong, times=None))
+    mirror = make_mirror(workers=1)
+
+    listed = ask(mirror, image.digest)
+    manifest = fetch(f"{mirror.url}/v2/{REPOSITORY}/manifests/{image.digest}")
+
+    assert (listed.status, manifest.status) == (404, 200)
+
+
+def test_a_missing_manifest_hides_no_list(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
+    """A signature may be pushed before the image that it signs."""
+    absent = "sha256:" + "0" * 64
+    signature = hub.add_image(REPOSITORY, None, [b"early"], subject=absent, artifact_type=SIGNATURE)
+    mirror = make_mirror(workers=1)
+
+    manifest = fetch(f"{mirror.url}/v2/{REPOSITORY}/manifests/{absent}")
+    listed = ask(mirror, absent)
+
+    assert (manifest.status, listed.status) == (404, 200)
+    assert digests(listed) == {signature.digest}
