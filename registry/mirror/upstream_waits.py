@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from registry.errors import UpstreamError, UpstreamThrottled, UpstreamUnreachable
+from registry.errors import UpstreamError, UpstreamUnreachable
 
 SLOW_FOR = 30.0  # seconds for which requests do not wait for an upstream that did not answer
 EMPTY_WAIT = 5.0  # seconds before "nothing is known" is the answer: it could hide a signature
@@ -41,7 +41,8 @@ class UpstreamWaits:
     def _learn(self, registry: str, task: asyncio.Task[Any]) -> None:
         if task.cancelled():
             return
-        if isinstance(task.exception(), UpstreamUnreachable | UpstreamThrottled):
+        # A 429 is an answer: with a used-up pull limit, tags are still revalidated by HEAD.
+        if isinstance(task.exception(), UpstreamUnreachable):
             self._mark_slow(registry)
         else:
             self._slow_until.pop(registry, None)

@@ -147,9 +147,9 @@ async def test_pins_beside_long_evictions_lose_nothing(
 
     mark_deleting = evicting.evictor._catalog.mark_deleting
 
-    async def mark_slowly(digest: Digest) -> int | None:
+    async def mark_slowly(*planned: Any) -> int | None:
         await asyncio.sleep(SLOWED)
-        return await mark_deleting(digest)
+        return await mark_deleting(*planned)
 
     monkeypatch.setattr(evicting.evictor._catalog, "mark_deleting", mark_slowly)
     order = list(range(len(images)))

@@ -125,7 +125,7 @@ def test_damaged_volume_is_not_passed_over(made: Path, disk: Path, start: bytes)
     done = run("verify", str(disk))
     assert done.exit_code == 1
     assert f"{path}: its volume.json cannot be found; copy this volume again" in done.stdout
-    assert f"missing: volume 2 of {VOLUMES}" in done.stdout
+    assert f"volume 2 of {VOLUMES} is missing" in done.stdout
     assert f"{disk}/noise.tar: it is not of this bundle" in done.stderr
 
 

@@ -80,10 +80,10 @@ def test_a_spoilt_manifest_is_fetched_again(make_mirror: MirrorMaker, hub: FakeU
     assert mirror.events("blob quarantined")
 
 
-def test_offline_no_empty_list_hides_signatures(
+def test_offline_an_empty_list_of_referrers_has_a_warning(
     make_mirror: MirrorMaker, hub: FakeUpstream
 ) -> None:
-    """Offline, where no referrer was ever seen, clients are sent to the tag scheme."""
+    """Offline, where no referrer was ever seen, the list is empty, and says why."""
     image = hub.add_image(REPOSITORY, "1", [b"layer"])
     mirror = make_mirror(workers=1)
     fetch(f"{mirror.url}/v2/{REPOSITORY}/manifests/1")
@@ -92,4 +92,5 @@ def test_offline_no_empty_list_hides_signatures(
 
     answer = fetch(f"{mirror.url}/v2/{REPOSITORY}/referrers/{image.digest}")
 
-    assert (answer.status, answer.code) == (404, "UNSUPPORTED")
+    assert (answer.status, answer.json()["manifests"]) == (200, [])
+    assert "only the referrers pulled through this mirror" in answer.headers["Warning"]

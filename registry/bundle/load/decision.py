@@ -27,7 +27,10 @@ MAX_USERS = 100  # blobs for which the images that need them are found
 
 
 class ImageDecider:
-    """Decides about the images of one bundle; changes nothing."""
+    """Decides about the images of one bundle; changes nothing.
+
+    After `decide_all`, `manifests` are the manifests of the bundle that are stored and valid.
+    """
 
     def __init__(
         self,
@@ -46,7 +49,7 @@ class ImageDecider:
         self._lock = lock
         self._before = before
         self._records = records
-        self._manifests: dict[Digest, Manifest] = {}
+        self.manifests: dict[Digest, Manifest] = {}
         self._wrong: dict[Digest, list[str]] = {}
         self._above: dict[Digest, set[Digest]] = {}
         self._missing: dict[Digest, list[Descriptor]] = {}
@@ -61,12 +64,12 @@ class ImageDecider:
             raw = await self._view.read(digest)
             try:
                 if raw is not None:
-                    self._manifests[digest] = parse_without_raw(raw, kind, digest)
+                    self.manifests[digest] = parse_without_raw(raw, kind, digest)
             except ManifestInvalid as error:
                 self._wrong[digest] = [error.why]
-        for digest, why in find_contradictions(self._lock, self._manifests).items():
+        for digest, why in find_contradictions(self._lock, self.manifests).items():
             self._wrong.setdefault(digest, []).extend(why)
-        self._parents = map_parents(self._manifests)
+        self._parents = map_parents(self.manifests)
         self._above = {
             digest: find_above(self._parents, digest) for digest in list(self._wrong)[:MAX_USERS]
         }
@@ -103,22 +106,22 @@ class ImageDecider:
         else:
             held = self._manifest_store.catalog.find_held(image.repository, image.reference)
             is_named = held is not None
-        blobs = {each.digest for digest in found for each in self._manifests[digest].blobs}
+        blobs = {each.digest for digest in found for each in self.manifests[digest].blobs}
         return is_named and self._before >= {*found, *blobs}
 
     async def _find_missing(self, root: Descriptor) -> list[Descriptor]:
         missing: dict[Digest, Descriptor] = {}
-        if root.digest not in self._manifests:
+        if root.digest not in self.manifests:
             missing[root.digest] = root
         for digest in self._reach(root.digest):
-            manifest = self._manifests[digest]
+            manifest = self.manifests[digest]
             for blob in manifest.blobs:
                 if await self._view.stat(blob.digest) != blob.size:
                     missing[blob.digest] = blob
             missing |= {
                 child.digest: child
                 for child in manifest.children  # children outside the lock are not needed
-                if child.digest in self._lock.manifests and child.digest not in self._manifests
+                if child.digest in self._lock.manifests and child.digest not in self.manifests
             }
         return list(missing.values())
 
@@ -127,9 +130,9 @@ class ImageDecider:
         found: dict[Digest, None] = {}
         level = [root]
         while level:
-            level = [d for d in dict.fromkeys(level) if d in self._manifests and d not in found]
+            level = [d for d in dict.fromkeys(level) if d in self.manifests and d not in found]
             found |= dict.fromkeys(level)
-            level = [child.digest for digest in level for child in self._manifests[digest].children]
+            level = [child.digest for digest in level for child in self.manifests[digest].children]
         return list(found)
 
 

@@ -121,7 +121,6 @@ def test_boundaries_differ() -> None:
         (errors.UpstreamUnreachable("o", "w"), 503, "UNAVAILABLE"),
         (errors.UpstreamThrottled("o", "w"), 503, "UNAVAILABLE"),
         (errors.UpstreamFaulty("o", "w"), 502, "UNAVAILABLE"),
-        (errors.StoreTooNew("p", 9, 1), 500, "UNKNOWN"),
     ],
 )
 def test_errors_are_answered(error: errors.EntrepotError, status: int, code: str) -> None:
@@ -132,6 +131,14 @@ def test_errors_are_answered(error: errors.EntrepotError, status: int, code: str
     assert response.content_type == "application/json"
     entry = {"code": code, "message": str(error), "detail": None}
     assert {"errors": [entry]} == json.loads(bytes(response.body or b""))
+
+
+def test_error_of_the_disk_names_no_path_of_the_server() -> None:
+    """The path, and why the disk refused, are for the log."""
+    response = render(errors.StoreTooNew("/srv/data", 9, 1))
+
+    assert response.status == 500
+    assert b"/srv/data" not in bytes(response.body or b"")
 
 
 def test_new_error_is_answered_like_its_parent() -> None:
