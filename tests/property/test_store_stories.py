@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 )
 
 from registry.catalog.pulls import Pull
-from registry.errors import ImagePinned, ManifestUnknown, StoreError
+from registry.errors import ImagePinned, StoreError, Unknown
 from registry.oci.digest import Digest
 from registry.store.data_folder import open_folder
 from tests.harness.sizes import list_sizes
@@ -78,7 +78,7 @@ class StoreMachine(RuleBasedStateMachine):
     )
     def act(self, action: str, number: int, crash: int, again: int) -> None:
         self.fuse.arm(crash)
-        with suppress(Crash, ManifestUnknown, ImagePinned, StoreError):
+        with suppress(Crash, Unknown, ImagePinned, StoreError):
             self.run(getattr(self, action)(number))
         self.is_cut = self.fuse.is_blown
         if self.is_cut:
