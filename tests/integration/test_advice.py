@@ -123,7 +123,8 @@ def test_offline_no_download_is_advised(
     keep(mirror, hub.add_image("advice/app", "1", [b"advice"]))
     mirror.stop()
     offline = {"ENTREPOT_OFFLINE": "true"}
-    done = run_command(*words.split(), environment=mirror.environment | offline)
+    arguments = [*words.split(), "--config", str(mirror.config)]
+    done = run_command(*arguments, environment=mirror.environment | offline)
     assert done.returncode == code
     assert "images warm" not in done.stderr
     assert "offline" in done.stderr
