@@ -32,7 +32,12 @@ from registry.store.file_locks import ExclusiveLocks
 from registry.store.run_folder import open_run_folder
 from registry.wiring.content import open_content
 from registry.wiring.data_folder import METRICS, open_data_folder, prepare_catalog
-from registry.wiring.services import Service, build_mirror_service, preload_libraries
+from registry.wiring.services import (
+    Service,
+    build_mirror_service,
+    preload_libraries,
+    reload_certificates,
+)
 
 
 def count_workers(configured: int) -> int:
@@ -159,6 +164,7 @@ def _renew(
     """
     settings = reload()
     check_files(settings)
+    reload_certificates()
     storage = settings.storage.model_copy(update={"path": former.settings.storage.path})
     settings = settings.model_copy(update={"storage": storage})
     # New heartbeats, so that beats of the old workers do not count for the new workers.

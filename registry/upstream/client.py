@@ -4,7 +4,9 @@ import asyncio
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from importlib import import_module
 from typing import Self
 
 import anyio
@@ -24,25 +26,31 @@ BULK = "bulk"  # the extension that marks a request whose answer may be large
 
 
 def preload() -> None:
-    """Import the modules that httpx imports at the first request of a process.
+    """Do what httpx does at the first request of a process: import modules, read certificates.
 
-    If a process calls this before it forks, its children do not have to import them.
+    If a process calls this before it forks, its children need not do it, and share the memory.
     """
+    import_module("httpcore")
     anyio.run(anyio.sleep, 0)
+    trust_system()
 
 
-def open_client(
-    name: str, settings: UpstreamSettings, system: ssl.SSLContext | None = None
-) -> httpx.AsyncClient:
+@cache
+def trust_system() -> ssl.SSLContext:
+    """Return the TLS context that trusts the system's authorities; making it takes about 50 ms.
+
+    `trust_system.cache_clear()` makes the next call read them again.
+    """
+    return ssl.create_default_context()
+
+
+def open_client(name: str, settings: UpstreamSettings) -> httpx.AsyncClient:
     """Make the client for all requests to the upstream `name`; the caller closes it.
-
-    `system` is a TLS context that trusts the system's certificate authorities. It is used if the
-    settings name no `ca_file`, because making a context takes about 50 ms.
 
     Raises:
         SettingsError: `ca_file` cannot be read.
     """
-    trust = system if system and not settings.ca_file else load_trust(name, settings.ca_file)
+    trust = load_trust(name, settings.ca_file) if settings.ca_file else trust_system()
     return httpx.AsyncClient(
         transport=_Transport(trust, settings.proxy),
         # Proxies in the environment are ignored; only the settings can name a proxy.
@@ -64,15 +72,14 @@ def load_trust(name: str, ca_file: str) -> ssl.SSLContext:
         SettingsError: `ca_file` cannot be read.
     """
     context = ssl.create_default_context()
-    if ca_file:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except OSError as error:  # ssl.SSLError is one
-            raise SettingsError(
-                f'upstreams."{name}".ca_file',
-                f"{ca_file} cannot be read as certificates ({error.strerror or error})",
-                "give a PEM file of certificate authorities",
-            ) from error
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise SettingsError(
+            f'upstreams."{name}".ca_file',
+            f"{ca_file} cannot be read as certificates ({error.strerror or error})",
+            "give a PEM file of certificate authorities",
+        ) from error
     return context
 
 

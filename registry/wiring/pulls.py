@@ -131,12 +131,11 @@ async def _open_mirror(
     tasks = await stack.enter_async_context(Tasks())
     record_limit = _limit_recorder(RateLimitCatalog(database), tasks, metrics)
     sources: dict[str, Source] = {}
-    system = None if settings.offline else load_trust("", "")
     for name, upstream in settings.upstreams.items():
         if settings.offline:
             sources[name] = OfflineSource(name)
         else:
-            client = await stack.enter_async_context(open_client(name, upstream, system))
+            client = await stack.enter_async_context(open_client(name, upstream))
             sources[name] = build_source(name, upstream, client, record_limit)
     services = _PullServices(
         settings, handles, metrics, database, sources=sources, tasks=tasks, stored=stored

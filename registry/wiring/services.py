@@ -16,7 +16,7 @@ from registry.mirror.mirror import Mirror
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder
 from registry.tasks import Tasks
-from registry.upstream.client import preload
+from registry.upstream.client import preload, trust_system
 from registry.wiring.content import ContentServices, open_content, open_handles
 from registry.wiring.data_folder import open_database
 from registry.wiring.pulls import open_services
@@ -35,8 +35,14 @@ class Service:
 
 
 def preload_libraries() -> None:
-    """Import before forking what each worker would otherwise import at its first request."""
+    """Do before forking what each worker would otherwise do at its start or first request."""
     preload()
+
+
+def reload_certificates() -> None:
+    """Read the certificates of the system's authorities again, for workers that start later."""
+    trust_system.cache_clear()
+    trust_system()
 
 
 def build_mirror_service() -> Service:
