@@ -15,8 +15,9 @@ help:                             ## list the targets (this is the default)
 run: $(VENV)/run.stamp            ## start the mirror on 127.0.0.1:5000
 	$(BIN)/entrepot serve
 
+# `make check` runs tests/architecture: it is about the sources, and not about what they do.
 test: $(VENV)/test.stamp          ## run the tests that need no program built from source (5 minutes)
-	$(BIN)/python -m pytest $(PARALLEL) -m "not alone and not programs and not soak"
+	$(BIN)/python -m pytest $(PARALLEL) --ignore=tests/architecture -m "not alone and not programs and not soak"
 	$(BIN)/python -m pytest -m "alone and not programs and not soak" || [ $$? -eq 5 ]  # 5: none
 
 test-programs: $(VENV)/test.stamp ## run the tests with programs built from source, and longer loops

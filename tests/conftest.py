@@ -15,8 +15,9 @@ MirrorMaker = Callable[..., MirrorProcess]
 # waits for `make test`; and the fixtures elsewhere that build such a program.
 PROGRAMS = frozenset({"packaging", "conformance", "fuzz"})
 BUILT = frozenset({"crane", "oras"})
-# Folders whose tests share daemons: one process runs a folder. Elsewhere one runs a file.
-TOGETHER = frozenset({"clients", "conformance"})
+# Folders whose tests share daemons, or what they have read of all sources: one process runs such a
+# folder. Elsewhere one runs a file.
+TOGETHER = frozenset({"architecture", "clients", "conformance"})
 # Folders whose files take longest, the longest first: begun last, they would be waited for.
 LONGEST = ("packaging", "clients", "conformance", "faults")
 

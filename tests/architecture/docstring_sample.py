@@ -17,7 +17,7 @@ from tests.architecture.source import read_sources
 def list_docstrings() -> Iterator[tuple[str, str]]:
     """Yield each docstring of `registry/`: where it stands, and its text."""
     for source in read_sources("registry"):
-        for node in source.nodes():
+        for node in source.nodes:
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 text = ast.get_docstring(node)
                 name = getattr(node, "name", "(the module)")

@@ -1,9 +1,8 @@
 """The sources, read as the interpreter reads them, for the laws in this folder."""
 
 import ast
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -38,9 +37,10 @@ class Source:
         """The room of a module of `registry`: a folder or a file, named without `registry`."""
         return self.module.partition(".")[2].partition(".")[0]
 
-    def nodes(self) -> Iterator[ast.AST]:
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
         """Every node of the file."""
-        return ast.walk(self.tree)
+        return tuple(ast.walk(self.tree))
 
 
 @cache
@@ -50,6 +50,7 @@ def read_sources(*folders: str) -> tuple[Source, ...]:
     return tuple(map(_read, paths))
 
 
+@cache
 def _read(path: Path) -> Source:
     text = path.read_text(encoding="utf-8")
     parts = path.relative_to(ROOT).with_suffix("").parts
@@ -61,7 +62,7 @@ def find_imports(source: Source) -> list[Import]:
     """Return what a file imports; `from a import b` means `a.b` where that is a module of ours."""
     ours = {each.module for each in read_sources(*FOLDERS)}
     found = []
-    for node in source.nodes():
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -62,7 +62,7 @@ def test_statuses_are_decided_in_one_place() -> None:
     for source in read_sources("registry"):
         if source.room not in ON_THE_WAY or source.module == "registry.api.errors":
             continue
-        for node in source.nodes():
+        for node in source.nodes:
             if isinstance(node, ast.Call):
                 values = [*node.args, *(keyword.value for keyword in node.keywords)]
                 given = {each.value for each in values if isinstance(each, ast.Constant)}

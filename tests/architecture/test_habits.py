@@ -31,7 +31,7 @@ def test_functions_are_short() -> None:
     long = [
         f"{source.place}:{node.lineno} {node.name}"
         for source in read_sources(*FOLDERS)
-        for node in source.nodes()
+        for node in source.nodes
         if isinstance(node, Function) and (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION
     ]
     assert long == []
@@ -92,13 +92,13 @@ def is_mutable(value: ast.expr | None) -> bool:
 
 def list_state(source: Source) -> Iterator[str]:
     """Yield what the module or a class of it binds to something that can be changed in place."""
-    owners = [node for node in source.nodes() if isinstance(node, ast.Module | ast.ClassDef)]
+    owners = [node for node in source.nodes if isinstance(node, ast.Module | ast.ClassDef)]
     for node in (statement for owner in owners for statement in owner.body):
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         names = {each.id for each in targets if isinstance(each, ast.Name)} - {"__all__"}
         if isinstance(node, ast.Assign | ast.AnnAssign) and names and is_mutable(node.value):
             yield f"{source.place}:{node.lineno} {names}: wrap it in tuple, frozenset or a proxy"
-    for node in source.nodes():
+    for node in source.nodes:
         if isinstance(node, ast.Global):
             yield f"{source.place}:{node.lineno} global {node.names}"
 

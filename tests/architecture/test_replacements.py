@@ -11,7 +11,7 @@ Method = ast.FunctionDef | ast.AsyncFunctionDef
 def list_classes(*folders: str) -> Iterator[tuple[Source, ast.ClassDef]]:
     """Yield every class of these folders with its file."""
     for source in read_sources(*folders):
-        for node in source.nodes():
+        for node in source.nodes:
             if isinstance(node, ast.ClassDef):
                 yield source, node
 
@@ -43,7 +43,7 @@ def list_called(class_name: str) -> set[str]:
         node.attr
         for source in read_sources("tests", "benchmarks")
         if class_name in source.text
-        for node in source.nodes()
+        for node in source.nodes
         if isinstance(node, ast.Attribute)
     }
 

@@ -35,7 +35,7 @@ def split_name(name: str) -> set[str]:
 def list_names(source: Source) -> Iterator[tuple[int, str]]:
     """Yield every name that a file defines or uses, with its line."""
     yield 1, source.path.stem
-    for node in source.nodes():
+    for node in source.nodes:
         match node:
             case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name):
                 yield node.lineno, name

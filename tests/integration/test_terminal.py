@@ -19,7 +19,7 @@ from tests.harness.terminal import CTRL_C, TerminalProcess
 from tests.integration.wire import PATIENCE, wait_until
 
 MIB = 1 << 20
-SIZE = 8 * MIB
+SIZE = 3 * MIB
 ADDRESS = r"serves pulls at (http://127\.0\.0\.1:\d+)"
 Opener = Callable[..., TerminalProcess]
 
@@ -137,9 +137,9 @@ def test_progress_is_shown_while_downloading(open_terminal: Opener, hub: FakeUps
         terminal.wait_for("Each pull is one line")
         assert "MiB" not in terminal.text.partition("Each pull")[2]
         running = SlowPull(url, hub)
-        terminal.wait_for(r"large [0-9a-f]{12} .*[1-9]\.\d/8\.4 MB|large .*/8\.0 MiB")
+        terminal.wait_for(r"large [0-9a-f]{12} .*[1-9]\.\d/3\.1 MB|large .*/3\.0 MiB")
         assert running.finish() == SIZE
-        terminal.wait_for(r"docker.io/library/large|docker.io/team/large  8 MiB  downloaded")
+        terminal.wait_for(r"docker.io/team/large  3 MiB  downloaded")
 
 
 @pytest.mark.parametrize("name", ["NO_COLOR", "TERM"])
@@ -153,7 +153,7 @@ def test_plain_terminals_get_plain_text(
         get(f"{url}/v2/library/absent/manifests/1")
         terminal.wait_for("failed: ")
         SlowPull(url, hub).finish()
-        terminal.wait_for("8 MiB  downloaded")
+        terminal.wait_for("3 MiB  downloaded")
 
     assert re.findall(r"\x1b\[[0-9;]+m", terminal.raw) == []
     if name == "TERM":
@@ -173,7 +173,7 @@ def test_ctrl_c_says_what_it_waits_for(open_terminal: Opener, hub: FakeUpstream)
     assert "1 pull" in said
     assert "docker.io/team/large to 127.0.0.1" in said
     assert "Ctrl-C again" in " ".join(terminal.text.split())
-    assert terminal.lines("docker.io/team/large  8 MiB  downloaded")
+    assert terminal.lines("docker.io/team/large  3 MiB  downloaded")
 
 
 def test_a_second_ctrl_c_stops_at_once(open_terminal: Opener, hub: FakeUpstream) -> None:
