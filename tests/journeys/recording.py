@@ -90,9 +90,14 @@ class Recording:
         return [
             _parse(fields)
             for path in self._list_files(pids)
-            for fields in map(json.loads, path.read_text().splitlines())
+            for fields in map(json.loads, _read_lines(path))
             if fields[0] == number
         ]
+
+
+def _read_lines(path: Path) -> list[str]:
+    """Return the whole lines of a file; another process may be writing the last one."""
+    return path.read_text().rpartition("\n")[0].splitlines()
 
 
 def _parse(fields: list[Any]) -> Call:
