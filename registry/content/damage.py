@@ -56,7 +56,10 @@ class UndamagedBlobs:
 
     async def stat(self, digest: Digest) -> int | None:
         """Return the size in bytes; None if the blob is missing or damaged."""
-        return None if await self._damaged.has(digest) else await self._blobs.stat(digest)
+        size = await self._blobs.stat(digest)
+        # The catalog is not asked about a blob that is missing anyway, as readers that wait for a
+        # download ask again and again.
+        return None if size is None or await self._damaged.has(digest) else size
 
     async def read(self, digest: Digest, span: Span) -> AsyncIterator[bytes]:
         """Yield the bytes of `span` in pieces of at most 1 MiB.
