@@ -125,9 +125,9 @@ class Prefetcher:
         attestations = find_attestations(root, chosen)
         attached = await self._follow(repository, attestations, result)
         images = list(dict.fromkeys((root.digest, *chosen)))
-        found, failures = await self._referrers.fetch(repository, images, attestations)
-        result.failures += map(format_failure, failures)
-        return [*attached, *found]
+        found = await self._referrers.fetch(repository, images, attestations)
+        result.failures += map(format_failure, found.failures)
+        return [*attached, *found.manifests.values()]
 
     async def _fetch(
         self,
