@@ -11,9 +11,15 @@ from registry.content.manifests import ManifestStore
 from registry.errors import ImageIncomplete, PlatformUnknown
 from registry.oci import platforms
 from registry.oci.digest import Digest
+from registry.oci.foreign_layers import describe_foreign
 from registry.oci.manifest import MAX_MANIFEST, Descriptor, Manifest, parse_manifest
 from registry.oci.names import Reference, Tag, format_image
 from registry.oci.referrers_tags import is_referrer, referrers_tag
+
+_FOREIGN_CURE = (
+    "push the image to a registry of your own with the setting `allow-nondistributable-artifacts` "
+    "of dockerd, and bundle it from there"
+)
 
 
 class ImageWalk:
@@ -196,6 +202,10 @@ class ImageWalk:
                 if number and self._choice.leaves_out(blob.digest):
                     continue
                 size = await self._content.blobs.stat(blob.digest)
+                if size is None and blob.is_foreign:
+                    raise self._report_missing(
+                        f"{describe_foreign(blob)}; a bundle cannot carry it", _FOREIGN_CURE
+                    )
                 if size is None:
                     raise self._report_missing(f"the blob {blob.digest} is missing")
                 if size != blob.size:
@@ -203,9 +213,9 @@ class ImageWalk:
                         f"the blob {blob.digest} has {size} bytes, not {blob.size}"
                     )
 
-    def _report_missing(self, why: str = "") -> ImageIncomplete:
+    def _report_missing(self, why: str = "", cure: str = "") -> ImageIncomplete:
         name = format_image(self._repository, self._request.reference)
-        return ImageIncomplete(name, why)
+        return ImageIncomplete(name, why, cure)
 
     def format_download(self) -> str:
         """Return the command that downloads what is missing of the image."""

@@ -61,7 +61,7 @@ class Planner:
             try:
                 found = await walk.go()
             except ImageIncomplete as error:
-                failures[name] = f"{error}; {self._format_cure(walk)}"
+                failures[name] = f"{error}; {error.cure or self._format_cure(walk)}"
                 continue
             except EntrepotError as error:
                 failures[name] = str(error)
