@@ -2,12 +2,12 @@
 
 import asyncio
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib import import_module
-from typing import Self
+from typing import Any, Self
 
 import anyio
 import httpx
@@ -16,6 +16,7 @@ from registry import __version__
 from registry.errors import SettingsError, UpstreamUnreachable
 from registry.settings.upstreams import UpstreamSettings
 from registry.upstream.aiohttp_transport import BulkTransport
+from registry.upstream.failures import NoConnection
 
 CONNECT = 10.0  # seconds that a new connection may take
 SHORT_CONNECT = 3.0  # seconds, if another endpoint can be asked instead
@@ -138,19 +139,32 @@ def write_request(
     *,
     connect: float = CONNECT,
     is_bulk: bool = False,
+    note_connection: Callable[[], None] | None = None,
 ) -> httpx.Request:
     """Make a request with the path and query of `url` without changes.
 
     `connect` is how many seconds a new connection may take; `is_bulk` says whether the answer may
-    be large. httpx's extension `target` cannot be used, because it also changes the request line
-    for a proxy.
+    be large. If it is not, `note_connection` is called when there is a connection. httpx's
+    extension `target` cannot be used, because it also changes the request line for a proxy.
     """
     timeout = httpx.Timeout(connect=connect, read=STALL, write=STALL, pool=None)
     written = _WrittenURL(url)
     request = client.build_request(method, written, headers=headers, timeout=timeout)
     request.url = written  # httpx made a copy
     request.extensions[BULK] = is_bulk
+    if note_connection is not None and not is_bulk:
+        request.extensions["trace"] = _trace_connection(note_connection)
     return request
+
+
+def _trace_connection(note: Callable[[], None]) -> Callable[[str, Any], Coroutine[Any, Any, None]]:
+    """Return a callback for the events of httpx (httpx, "Extensions")."""
+
+    async def trace(event: str, _: Any) -> None:
+        if event.endswith("send_request_headers.started"):
+            note()
+
+    return trace
 
 
 async def send(client: httpx.AsyncClient, request: httpx.Request, origin: str) -> httpx.Response:
@@ -183,9 +197,15 @@ def translate_errors(endpoint: str) -> Iterator[None]:
     """Turn the errors of httpx into `UpstreamUnreachable`, without a URL in the message."""
     try:
         yield
+    except httpx.ConnectTimeout as error:
+        raise NoConnection(endpoint, "no connection in time") from error
+    except httpx.ConnectError as error:
+        raise NoConnection(endpoint, _describe(error)) from error
     except httpx.TimeoutException as error:
-        kind = "no connection" if isinstance(error, httpx.ConnectTimeout) else "no data"
-        raise UpstreamUnreachable(endpoint, f"{kind} in time") from error
+        raise UpstreamUnreachable(endpoint, "no data in time") from error
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-        text = f"{type(error).__name__}: {error}".rstrip(": ")[:200]
-        raise UpstreamUnreachable(endpoint, text) from error
+        raise UpstreamUnreachable(endpoint, _describe(error)) from error
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".rstrip(": ")[:200]

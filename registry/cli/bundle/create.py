@@ -22,7 +22,8 @@ from registry.image_lists.results import Entry
 from registry.oci.names import format_image
 
 if TYPE_CHECKING:
-    from registry.bundle.write.plan import Choice, Plan
+    from registry.bundle.write.choice import Choice
+    from registry.bundle.write.plan import Plan
 
 _Images = Annotated[
     list[str] | None,
@@ -154,7 +155,7 @@ async def _gather(session: Session, named: sources.Sources) -> Gathered:
 
 
 def _choose(mode: _Modes, named: list[str] | None, other_side: OtherSide) -> "Choice":
-    from registry.bundle.write.plan import Choice  # noqa: PLC0415
+    from registry.bundle.write.choice import Choice  # noqa: PLC0415
 
     if includes_all(named):
         if mode == "flat":

@@ -70,14 +70,14 @@ def _report(
     from registry.bundle.read.compatibility import format_readers  # noqa: PLC0415
 
     if not archives:
-        return WrittenBundle(request.is_dry, plan.absent, plan.foreign, plan.failures)
+        return WrittenBundle(request.is_dry, plan.absent, plan.only_platform, plan.failures)
     lock, sizes = plan.lock, [each.measure() for each in archives]
     analysis = Analysis(lock, plan.manifests)
     is_cut = request.target.limit is not None
     return WrittenBundle(
         dry_run=request.is_dry,
         unavailable_platforms=plan.absent,
-        only_platform=plan.foreign,
+        only_platform=plan.only_platform,
         failures=plan.failures,
         bundle=lock.bundle_id,
         mode=lock.mode,

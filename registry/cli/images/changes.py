@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -16,6 +16,9 @@ from registry.errors import ImagePinned, ImageUnknown, NotPinned
 from registry.oci.image_patterns import ImagePattern, find_similar, is_pattern, parse_image
 from registry.oci.names import Reference, Repository, format_image
 from registry.reports.images import PinnedImages, RemovedImages, UnpinnedImages
+
+if TYPE_CHECKING:
+    from registry.content.image_report import ImageReport
 
 _LIST = "entrepot images ls"
 _Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Names or globs.")]
@@ -58,7 +61,7 @@ def pin(
         found = await session.content.images.describe(match_exactly(names))
         result = PinnedImages(
             [format_image(*name) for name in names],
-            [each.name for each in found if not any(part.is_complete for part in each.platforms)],
+            [each.name for each in found if _is_incomplete(each)],
             dry_run,
         )
         print_report(result, _draw_pins, as_json=as_json, quiet=quiet)
@@ -67,6 +70,11 @@ def pin(
         return True
 
     operate(config, work)
+
+
+def _is_incomplete(image: "ImageReport") -> bool:
+    """Whether each platform has missing blobs that a download may bring."""
+    return all(each.can_be_completed for each in image.platforms)
 
 
 def _draw_pins(result: PinnedImages) -> Iterator[str]:

@@ -181,6 +181,7 @@ def _describe(image: Image) -> Iterator[str]:
     for each in image.platforms:
         pinned = ", pinned" if each.pinned else ""
         yield f"  {each.platform or 'platform unknown'}: {_format_missing(each)}{pinned}"
+        yield from (f"    {sentence}" for sentence in each.foreign_layers)
 
 
 def _describe_pins(image: Image) -> str:

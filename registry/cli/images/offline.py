@@ -91,5 +91,8 @@ def _describe(missing: MissingPlatform) -> Iterator[str]:
     yield f"  {missing.platform or 'all of it'}: missing {what}"
     for blob in missing.blobs:
         yield f"    {blob.digest}" + ("" if blob.size is None else f"  {format_bytes(blob.size)}")
-    command = missing.fetch_command
-    yield f"    download it with: {command}" if command else f"    {_BY_BUNDLE}"
+    yield from (f"    {sentence}" for sentence in missing.foreign_layers)
+    if missing.fetch_command:
+        yield f"    download it with: {missing.fetch_command}"
+    elif len(missing.blobs) > len(missing.foreign_layers):
+        yield f"    {_BY_BUNDLE}"

@@ -131,6 +131,7 @@ async def _refresh(
         return
     image.digest, image.fetched = str(found.digest), found.fetched
     image.failures += found.failures
+    image.foreign_layers = found.foreign
 
 
 async def _move_pin(session: Session, name: tuple[Repository, Reference]) -> None:
@@ -149,4 +150,4 @@ def _format_line(image: RefreshedImage, *, dry_run: bool) -> str:
     if image.failures:
         return "\n".join(f"{image.image} not refreshed: {why}" for why in image.failures)
     fetched = f"{format_bytes(image.fetched)} downloaded" if image.fetched else "up to date"
-    return f"{image.image}: {fetched}"
+    return "; ".join([f"{image.image}: {fetched}", *image.foreign_layers])

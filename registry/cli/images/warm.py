@@ -248,6 +248,7 @@ class _WarmRun:
         image.attached, image.failures = found.attached, found.failures
         image.unavailable_platforms = found.unavailable
         image.only_platform = found.only_platform
+        image.foreign_layers = found.foreign
 
 
 def _note_failure(image: WarmedImage, error: EntrepotError) -> None:

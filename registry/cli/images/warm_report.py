@@ -72,6 +72,8 @@ def _list_remarks(images: Sequence[WarmedImage]) -> Iterator[str]:
             yield format_unavailable(image.image, image.unavailable_platforms)
         if image.only_platform:
             yield format_only(image.image, image.only_platform)
+        for layer in image.foreign_layers:
+            yield f"{image.image}: {layer}. It is not stored, and bundles do not carry it"
 
 
 def _draw_result(result: WarmResult) -> Iterator[str]:

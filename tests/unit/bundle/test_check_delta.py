@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from registry.bundle.write.plan import Choice
+from registry.bundle.write.choice import Choice
 from registry.cli.main import build_cli
 from registry.oci.digest import Digest
 from tests.harness.filled_folder import open_filled

@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 from registry.bundle.format.head_files import write_head
 from registry.bundle.format.inventory import write_inventory
 from registry.bundle.format.lock import ImageRequest
+from registry.bundle.write.choice import Choice
 from registry.bundle.write.layout import Contents, list_whole
-from registry.bundle.write.plan import Choice
 from registry.bundle.write.writer import write_file
 from registry.cli.main import build_cli
 from registry.oci.digest import Digest

@@ -8,10 +8,12 @@ import pytest
 
 from registry.errors import UpstreamError, UpstreamFaulty
 from registry.settings.upstreams import UpstreamSettings
-from registry.upstream import auth
-from registry.upstream.auth import Login, TokenCache, TokenKey
+from registry.upstream import tokens
+from registry.upstream.auth import Login
 from registry.upstream.client import open_client, target_of
 from registry.upstream.redirects import follow
+from registry.upstream.tokens import TokenCache, TokenKey
+from registry.upstream.www_authenticate import parse_challenges
 from tests.fakes.upstream import FakeUpstream, Fault, Status
 
 NOW = 1000.0
@@ -56,7 +58,7 @@ def test_target_is_byte_exact(url: str, target: bytes) -> None:
 
 async def test_tokens_are_bounded(hub: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the cache is full, a new token replaces the one that was used longest ago."""
-    monkeypatch.setattr(auth, "MAX_TOKENS", 2)
+    monkeypatch.setattr(tokens, "MAX_TOKENS", 2)
     keys = [TokenKey(hub.realm, "s", f"repository:{name}:pull", "") for name in "abc"]
     async with httpx.AsyncClient() as client:
         cache = TokenCache(client, CLOCK)
@@ -74,18 +76,18 @@ async def test_public_registry_has_no_private_realm() -> None:
     """A public registry cannot send us to an address of our own network for a token."""
     async with httpx.AsyncClient() as client:
         login = Login("https://registry.example", None, TokenCache(client, CLOCK))
-        challenge = 'Bearer realm="https://127.0.0.1:1/token"'
+        challenges = parse_challenges(['Bearer realm="https://127.0.0.1:1/token"'])
         with pytest.raises(UpstreamFaulty, match="private"):
-            await login.answer([challenge], "library/thing", None)
+            await login.answer(challenges, "library/thing", None)
 
 
 async def test_private_registry_has_a_private_realm() -> None:
     """A registry on the LAN may have its token service there; in this test nothing listens."""
     async with httpx.AsyncClient() as client:
         login = Login("https://registry.lan", None, TokenCache(client, CLOCK))
-        challenge = 'Bearer realm="https://127.0.0.1:1/token"'
+        challenges = parse_challenges(['Bearer realm="https://127.0.0.1:1/token"'])
         with pytest.raises(UpstreamError) as caught:
-            await login.answer([challenge], "library/thing", None)
+            await login.answer(challenges, "library/thing", None)
     assert not isinstance(caught.value, UpstreamFaulty)
     await asyncio.sleep(0)
 
@@ -99,4 +101,4 @@ async def test_private_registry_has_a_private_realm() -> None:
 )
 def test_local_names_may_lead_inside(url: str) -> None:
     """A registry with a name of the local network may redirect to an address of that network."""
-    assert follow(url, "https://10.0.0.2:9000/x") == "https://10.0.0.2:9000/x"
+    assert follow(url, "https://10.0.0.2:9000/x").urls == ("https://10.0.0.2:9000/x",)
