@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from registry.errors import EntrepotError, PlatformUnknown, UpstreamError
+from registry.errors import EntrepotError, PlatformUnknown, StoreFull, UpstreamError
 from registry.mirror.blobs import Blobs
 from registry.mirror.manifests import Manifests
 from registry.mirror.referrers import ReferrerFetcher
@@ -25,7 +25,8 @@ class PrefetchResult:
     `attached` is the number of signatures, SBOMs and attestations that are stored with the image.
     `unavailable` are wanted platforms for which the index has no manifest, if it has manifests for
     other wanted platforms. `only_platform` is the platform of an image without an index, if another
-    platform was wanted. `failures` are sentences about failed downloads.
+    platform was wanted. `failures` are sentences about failed downloads, and `is_full` says whether
+    one of them is about missing space.
     """
 
     digest: Digest
@@ -34,6 +35,17 @@ class PrefetchResult:
     unavailable: list[str] = field(default_factory=list)
     only_platform: str = ""
     failures: list[str] = field(default_factory=list)
+    is_full: bool = False
+
+    def add_failure(self, error: EntrepotError) -> None:
+        """Add the sentence about a failed download, unless an equal one is there already.
+
+        If there is no space for one blob, there is hardly any for the others: that is told once.
+        """
+        is_told = self.is_full and isinstance(error, StoreFull)
+        self.is_full = self.is_full or isinstance(error, StoreFull)
+        if not is_told and (text := format_failure(error)) not in self.failures:
+            self.failures.append(text)
 
 
 class PrefetchListener(Protocol):
@@ -112,7 +124,7 @@ class Prefetcher:
             try:
                 found.append((await self._manifests.refresh(repository, digest)).manifest)
             except EntrepotError as error:
-                result.failures.append(format_failure(error))
+                result.add_failure(error)
         return found
 
     async def _fetch_attached(
@@ -126,7 +138,8 @@ class Prefetcher:
         attached = await self._follow(repository, attestations, result)
         images = list(dict.fromkeys((root.digest, *chosen)))
         found, failures = await self._referrers.fetch(repository, images, attestations)
-        result.failures += map(format_failure, failures)
+        for failure in failures:
+            result.add_failure(failure)
         return [*attached, *found]
 
     async def _fetch(
@@ -149,7 +162,7 @@ class Prefetcher:
                         result.fetched += blob.size
                     is_whole = True
                 except EntrepotError as error:
-                    result.failures.append(format_failure(error))
+                    result.add_failure(error)
                 finally:
                     if watch is not None:
                         watch.end(blob, is_whole=is_whole)
