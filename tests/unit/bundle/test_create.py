@@ -239,7 +239,7 @@ def test_volumes_of_two_bundles_do_not_mix(place: Place, volumes: list[Path]) ->
     [
         (("--volume-size", "10K"), 2, "volumes of 10000 bytes are too small"),
         (("--volume-size", "big"), 2, "fat32 or dvd"),
-        (("--platform", "Windows"), 2, "such as linux/arm64"),
+        (("--platform", "Windows"), 2, "write amd64, linux/amd64 or linux/arm/v7"),
         (("--platform", "linux/s390x"), 1, "but for linux/amd64, linux/arm64"),
         (("--mode", "flat", "--platform", "linux/amd64,linux/arm64"), 1, "docker.io/library/app:1"),
         (("--mode", "flat", "--platform", "all"), 2, "flat takes one platform, not all"),
