@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 Config = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="The TOML file to use."),
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="The configuration file (TOML). Default: the file in ENTREPOT_CONFIG, else"
+        " config/entrepot.toml in the current folder, else /etc/entrepot/entrepot.toml.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[

@@ -155,7 +155,7 @@ def test_a_bad_reload_changes_nothing(make_mirror: MirrorMaker, hub: FakeUpstrea
 
     os.kill(mirror.pid, signal.SIGHUP)
 
-    said = "not reloaded: the former settings stay"
+    said = "not reloaded: the previous settings stay"
     wait_until(lambda: mirror.events(said), "a line that says so")
     assert "tag" in mirror.events(said)[0]["why"]
     assert list_children(mirror) == children

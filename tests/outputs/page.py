@@ -44,5 +44,7 @@ def _show(first: str, text: str, code: int) -> Iterator[str]:
 def read_outputs(page: str, title: str) -> dict[str, str]:
     """Return what each command of a section printed in a terminal, without its exit code."""
     section = page.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
-    shown = re.findall(r"^```text\n\$ entrepot ?(.*)\n((?:.*\n)*?)\[exit \d+\]\n", section, re.MULTILINE)
+    shown = re.findall(
+        r"^```text\n\$ entrepot ?(.*)\n((?:.*\n)*?)\[exit \d+\]\n", section, re.MULTILINE
+    )
     return {command: text.rstrip("\n") for command, text in shown}
