@@ -25,8 +25,8 @@ Config = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="The configuration file (TOML). Default: the file in ENTREPOT_CONFIG, else"
-        " config/entrepot.toml in the current folder, else /etc/entrepot/entrepot.toml.",
+        help="The configuration file (TOML). Default: the one in ENTREPOT_CONFIG, else a usual"
+        " file; entrepot config check says which.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -41,7 +41,7 @@ _Platforms = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="These have to be in the bundle; amd64 means linux/amd64. a,b or repeated.",
+        help="These have to be in the bundle; amd64 means linux/amd64; may be repeated, or a,b.",
     ),
 ]
 _Have = Annotated[

@@ -37,7 +37,8 @@ _Platforms = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="Write only these platforms, or all; amd64 means linux/amd64. a,b or repeated.",
+        help="Write only these platforms, or all; amd64 means linux/amd64; may be repeated, or"
+        " a,b.",
     ),
 ]
 _Modes = Literal["subset", "complete", "flat"]

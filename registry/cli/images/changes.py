@@ -24,7 +24,8 @@ _Platforms = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="Keep only these platforms; amd64 means linux/amd64. a,b or repeated. Default: all.",
+        help="Keep only these platforms; amd64 means linux/amd64; may be repeated, or a,b. Default:"
+        " all.",
     ),
 ]
 

@@ -38,7 +38,8 @@ _Platforms = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="With --offline: check these platforms; amd64 means linux/amd64. a,b or repeated.",
+        help="With --offline: check these platforms; amd64 means linux/amd64; may be repeated, or"
+        " a,b.",
     ),
 ]
 

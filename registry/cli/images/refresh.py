@@ -30,8 +30,9 @@ _Platforms = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="More platforms to download, or all; amd64 means linux/amd64. a,b or repeated. Stored"
-        " and pinned platforms are always refreshed; if there are none, this machine's platform.",
+        help="More platforms to download, or all; amd64 means linux/amd64; may be repeated, or a,b."
+        " Stored and pinned platforms are always refreshed; if there are none, this machine's"
+        " platform.",
     ),
 ]
 

@@ -49,8 +49,8 @@ _Platforms = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="Download these platforms, or all; amd64 means linux/amd64. a,b or repeated. Default:"
-        " this machine's.",
+        help="Download these platforms, or all; amd64 means linux/amd64; may be repeated, or a,b."
+        " Default: this machine's.",
     ),
 ]
 _AtOnce = Annotated[

@@ -224,7 +224,7 @@ def test_a_missing_volume_is_named(place: Place, volumes: list[Path]) -> None:
     """The message has the number of the missing volume, and nothing is written."""
     done = run("bundle", "join", *map(str, volumes[:2] + volumes[3:]), "-o", f"{place.out}/j.tar")
     assert done.exit_code == 1
-    assert "volume 3 of 4 is missing" in done.stderr
+    assert "volume 3 of 4 is missing; name all volumes" in done.stderr
     assert not (place.out / "j.tar").exists()
 
 

@@ -118,6 +118,23 @@ def test_what_changes_nothing_does_not_say_that_it_freed_bytes(data: Path) -> No
     assert evicted.stdout.endswith(" are used, 1 GiB are allowed\n")
 
 
+def test_an_image_without_content_is_not_counted_as_stored(tmp_path: Path) -> None:
+    """After an eviction the name is still listed: as not stored, and stats say so too."""
+
+    async def fill() -> None:
+        async with open_filled(tmp_path) as filled:
+            await filled.put_image(APP, [b"layer"])
+
+    asyncio.run(fill())
+    before = run(tmp_path, "cache", "stats").stdout
+    run(tmp_path, "cache", "evict", "--to", "0")
+    after = run(tmp_path, "cache", "stats").stdout
+    assert "images         1\n" in before
+    assert "audit          never\n" in before
+    assert "images         1 (1 of them without content)\n" in after
+    assert "  not stored  " in run(tmp_path, "images", "ls").stdout
+
+
 @pytest.mark.parametrize("further", [[], ["--offline"], ["--quiet"], ["--json"]])
 def test_an_empty_store_is_said_to_be_empty(tmp_path: Path, further: list[str]) -> None:
     """It is no failure, and no table without rows; the sentence says how images get there."""
