@@ -1,6 +1,6 @@
 """Which of two limits leaves too little space for a blob, and what helps. Pure."""
 
-_MIB = 1024 * 1024  # bytes
+from registry.settings.values import format_bytes, format_size
 
 
 def explain_shortage(
@@ -9,21 +9,19 @@ def explain_shortage(
     """Return why `size` bytes do not fit, and what to do; all numbers are bytes.
 
     `is_by_limit` and `is_by_disk` say which of `storage.limit` and the file system is the reason.
-    The file system has `free` bytes, of which `reserve` stay free. It is called when all that may
+    The file system has `free` bytes, of which `reserve` stay free. Settings are shown as an
+    operator writes them. It is called when all that may
     be deleted is not enough.
     """
     if size > limit:
-        return "storage.limit is smaller; raise storage.limit"
+        return f"storage.limit is only {format_size(limit)}; raise storage.limit"
     if is_by_limit and not is_by_disk:
-        why = f"storage.limit leaves too little of {_format(limit)}"
+        why = f"storage.limit leaves too little of {format_size(limit)}"
         return f"{why}; raise storage.limit, or unpin images"
     if is_by_disk and not is_by_limit:
-        why = (
-            f"storage.reserve keeps {_format(reserve)} of the disk free, and it has {_format(free)}"
-        )
-        return f"{why}; free disk space, lower storage.reserve, or unpin images"
+        why = f"the disk has only {format_bytes(free)} free"
+        if reserve:
+            why = f"storage.reserve keeps {format_size(reserve)} free, but {why}"
+        cure = "free disk space, lower storage.reserve" if reserve else "free disk space"
+        return f"{why}; {cure}, or unpin images"
     return "storage.limit and the disk leave too little; free disk space, or unpin images"
-
-
-def _format(size: int) -> str:
-    return f"{size} bytes" if size < _MIB else f"{size // _MIB} MiB"

@@ -28,6 +28,6 @@ class RefreshResult:
     dry_run: bool
 
     @property
-    def has_failures(self) -> bool:
-        """Whether a download of any image failed."""
-        return any(each.failures for each in self.images)
+    def failed(self) -> list[RefreshedImage]:
+        """The images with a failed download."""
+        return [each for each in self.images if each.failures]

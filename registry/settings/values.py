@@ -29,6 +29,7 @@ _SIZE_UNITS = MappingProxyType(
     | {f"{letter}B": 1000**power for power, letter in enumerate("KMGTPE", 1)}
     | {f"{letter}iB": 1024**power for power, letter in enumerate("KMGTPE", 1)}
 )
+_SHOWN_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _DURATION_UNITS = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86_400})
 
 
@@ -83,6 +84,14 @@ def _find_size_unit(text: str) -> int | None:
 def format_size(size: int) -> str:
     """Return `size` bytes in the largest unit that gives a whole number: `50GiB`, `500MB`."""
     return _count_in_largest(size, _SIZE_UNITS.items(), at_least=1)
+
+
+def format_bytes(size: int) -> str:
+    """Return `size` bytes with three significant digits, for people: `1.43 GiB`."""
+    amount, unit = float(size), 0
+    while amount >= 999.5 and unit < len(_SHOWN_UNITS) - 1:
+        amount, unit = amount / 1024, unit + 1
+    return f"{size} B" if unit == 0 else f"{amount:.3g} {_SHOWN_UNITS[unit]}"
 
 
 def parse_duration(value: object) -> float:

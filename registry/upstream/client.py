@@ -1,9 +1,11 @@
 """The HTTP client of one upstream: proxies, certificates, timeouts, translated errors."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from errno import errorcode
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib import import_module
@@ -200,12 +202,36 @@ def translate_errors(endpoint: str) -> Iterator[None]:
     except httpx.ConnectTimeout as error:
         raise NoConnection(endpoint, "no connection in time") from error
     except httpx.ConnectError as error:
-        raise NoConnection(endpoint, _describe(error)) from error
+        raise NoConnection(endpoint, _explain(error)) from error
     except httpx.TimeoutException as error:
         raise UpstreamUnreachable(endpoint, "no data in time") from error
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-        raise UpstreamUnreachable(endpoint, _describe(error)) from error
+        raise UpstreamUnreachable(endpoint, _explain(error)) from error
 
 
-def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".rstrip(": ")[:200]
+def _explain(error: Exception) -> str:
+    """Return why there was no answer, in the words of the operating system if it was the reason."""
+    reason = _find_reason(error)[:200]
+    if isinstance(error, httpx.ConnectError):
+        return f"cannot be reached ({reason})"
+    if isinstance(error, httpx.ProxyError):
+        return f"the proxy gives no connection ({reason})"
+    return f"no usable answer ({reason})"
+
+
+def _find_reason(error: BaseException) -> str:
+    """Return the message of the error's last cause that is an error of the operating system.
+
+    If there is none, the message of the error itself, or its class if it has no message.
+    """
+    text, cause = str(error) or type(error).__name__, error.__cause__ or error.__context__
+    while cause is not None:
+        if isinstance(cause, BaseExceptionGroup):  # of several addresses, the last one
+            cause = cause.exceptions[-1]
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            text = f"certificate verify failed: {cause.verify_message}"
+        elif isinstance(cause, OSError) and cause.errno and cause.strerror:
+            # asyncio replaces the words of the system by its own; those of a resolver are kept.
+            text = os.strerror(cause.errno) if cause.errno in errorcode else cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return text

@@ -27,7 +27,8 @@ _Platforms = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="Keep only these platforms (a,b or repeated); default: all.",
+        help="Keep only these platforms; amd64 means linux/amd64; may be repeated, or a,b. Default:"
+        " all.",
     ),
 ]
 
@@ -44,7 +45,7 @@ def pin(
     """Keep images, as they are now, until they are unpinned.
 
     Blobs that are not downloaded yet are kept as soon as a client pulls them. When a tag moves to
-    another image, the pin stays on the former one until `images refresh` moves it.
+    another image, the pin stays on the earlier one until `images refresh` moves it.
 
     Example: entrepot images pin nginx:1.27 --platform linux/amd64
     """
@@ -164,7 +165,8 @@ def remove(
 
 def _draw_removed(result: RemovedImages) -> Iterator[str]:
     yield from map(partial(_format_change, "removed", dry_run=result.dry_run), result.removed)
-    yield f"{'would free' if result.dry_run else 'freed'} {format_bytes(result.freed)}"
+    if result.removed:
+        yield f"{'would free' if result.dry_run else 'freed'} {format_bytes(result.freed)}"
 
 
 def _format_change(what: str, name: str, *, dry_run: bool) -> str:

@@ -12,16 +12,16 @@ from registry.content.shortage import explain_shortage
             10,
             True,
             False,
-            "leaves too little of 100 bytes; raise storage.limit, or unpin",
+            "leaves too little of 100B; raise storage.limit, or unpin",
             "reserve",
         ),
-        (500, True, False, "storage.limit is smaller; raise storage.limit", "unpin"),
-        (500, True, True, "storage.limit is smaller; raise storage.limit", "disk"),
+        (500, True, False, "storage.limit is only 100B; raise storage.limit", "unpin"),
+        (500, True, True, "storage.limit is only 100B; raise storage.limit", "disk"),
         (
             10,
             False,
             True,
-            "keeps 7 bytes of the disk free, and it has 2 MiB; free",
+            "keeps 7B free, but the disk has only 2.38 MiB free; free disk space, lower",
             "storage.limit",
         ),
         (10, True, True, "storage.limit and the disk leave too little; free disk sp", "raise"),
@@ -42,3 +42,10 @@ def test_the_limit_that_is_the_reason_is_named(
     )
     assert words in said
     assert others not in said
+
+
+def test_a_reserve_of_nothing_is_not_named() -> None:
+    """Without a reserve, only the disk itself can be the reason."""
+    sizes = {"limit": 100, "free": 5, "reserve": 0}
+    said = explain_shortage(10, is_by_limit=False, is_by_disk=True, **sizes)
+    assert said == "the disk has only 5 B free; free disk space, or unpin images"
