@@ -8,6 +8,7 @@ import structlog
 
 from registry.catalog.blob_access import BlobAccessCatalog
 from registry.content.content import Content
+from registry.content.pull_log import PullLog
 from registry.errors import (
     BlobUnknown,
     DigestMismatch,
@@ -152,6 +153,7 @@ class Blobs:
         content: Content,
         downloads: Downloads,
         checks: BlobChecks,
+        pulls: PullLog,
         metrics: Metrics,
         stored: CacheStatus = CacheStatus.HIT,
     ) -> None:
@@ -163,6 +165,7 @@ class Blobs:
         self._content = content
         self._downloads = downloads
         self._checks = checks
+        self._pulls = pulls
         self._metrics = metrics
         self._log = structlog.get_logger("registry.mirror")
 
@@ -214,6 +217,7 @@ class Blobs:
             UpstreamError: the blob is not stored, and the upstream does not deliver it.
         """
         size = await self.stat(repository, digest)
+        self._pulls.note_blob(repository, digest)
         request = self._request(repository, digest, size)
         body = await self._content.blobs.open(digest)
         try:

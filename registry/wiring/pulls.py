@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cached_property
 
 import httpx
 
@@ -198,6 +199,10 @@ class _PullServices:
         self._clock = time.time
         self._waits = UpstreamWaits(time.time)
 
+    @cached_property
+    def _pulls(self) -> PullLog:
+        return PullLog(PullCatalog(self._database), self._clock)
+
     def build_mirror(self) -> Mirror:
         """Return the mirror of this worker."""
         return Mirror(
@@ -209,8 +214,7 @@ class _PullServices:
 
     def _build_manifests(self) -> Manifests:
         tags, clock = self._settings.tags, self._clock
-        pulls = PullLog(PullCatalog(self._database), clock)
-        self._tasks.start(pulls.keep_flushing())
+        self._tasks.start(self._pulls.keep_flushing())
         cache = ManifestCache(
             ManifestMemory(MEMORY), self._manifest_catalog, self._content.manifests
         )
@@ -225,7 +229,7 @@ class _PullServices:
             tags,
             clock,
             waits=self._waits,
-            pulls=pulls,
+            pulls=self._pulls,
             offline=self._settings.offline,
             stored=self._stored,
         )
@@ -239,6 +243,7 @@ class _PullServices:
             content=content,
             downloads=Downloads(content, self._tasks, self._clock),
             checks=BlobChecks(self._sources, self._negative_cache, self._tasks, self._clock),
+            pulls=self._pulls,
             metrics=self._metrics,
             stored=self._stored,
         )
