@@ -25,7 +25,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
 KINDS = ("counter", "histogram", "gauge_mostrecent")  # each process has one file for each kind
-_DOWNLOADED = "miss"  # the origin of content that was downloaded for the answer
+# The origins of content that is not stored yet. A client that gets one blob in many ranges joins
+# its own download with most of them.
+_DOWNLOADING = ("miss", "joined")
 _CONTENT = ("manifests", "blobs")  # the kinds of requests that are answered with content
 FILE_SIZE = 128 * 1024  # bytes of one file; all values together take much less
 
@@ -92,6 +94,11 @@ class Metrics:
         self._count_storage()
 
     def _count_storage(self) -> None:
+        self.downloaded_bytes = Counter(
+            "entrepot_downloaded_bytes",
+            "Bytes of content that came from upstreams, stored or passed through.",
+            registry=self.registry,
+        )
         self.stored_bytes = Counter(
             "entrepot_stored_bytes",
             "Bytes of blobs and manifests that were stored on disk.",
@@ -160,8 +167,8 @@ def collect(folder: Path, state: State | None = None) -> CollectorRegistry:
 class ServedTotals:
     """How many answers had content (`requests`), and how many bytes of content were sent (`sent`).
 
-    `hits` are those of the requests, and `saved` those of the bytes, for which nothing was
-    downloaded: the content was stored, or it was being downloaded for somebody else.
+    `hits` are those of the requests whose content was stored. `saved` is by how many bytes what was
+    sent exceeds what was downloaded; 0 if more was downloaded than sent, because clients left.
     """
 
     requests: int
@@ -173,20 +180,24 @@ class ServedTotals:
 def read_served(folders: Iterable[Path]) -> ServedTotals:
     """Return the totals of servers from the folders of their metrics."""
     counts: collections.Counter[tuple[str, bool]] = collections.Counter()
+    downloaded = 0
     for folder in folders:
         samples: list[Any] = []
         with suppress(FileNotFoundError, ValueError):  # the server has just ended
             samples = [each for metric in collect(folder).collect() for each in metric.samples]
         for sample in samples:
+            if sample.name == "entrepot_downloaded_bytes_total":
+                downloaded += int(sample.value)
             origin = sample.labels.get("origin")
             if origin and sample.labels.get("kind", "blobs") in _CONTENT:
-                counts[sample.name, origin != _DOWNLOADED] += int(sample.value)
+                counts[sample.name, origin not in _DOWNLOADING] += int(sample.value)
     requests, sent = "entrepot_requests_total", "entrepot_sent_bytes_total"
+    all_sent = counts[sent, True] + counts[sent, False]
     return ServedTotals(
         requests=counts[requests, True] + counts[requests, False],
         hits=counts[requests, True],
-        sent=counts[sent, True] + counts[sent, False],
-        saved=counts[sent, True],
+        sent=all_sent,
+        saved=max(0, all_sent - downloaded),
     )
 
 

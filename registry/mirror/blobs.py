@@ -132,7 +132,9 @@ class DownloadingBlob:
             why=str(self._download.failure or "the disk refused it in another process"),
         )
         download = request.source.open_blob(request.repository.name, request.digest, request.size)
-        async for chunk in pass_through(download, request.digest, sent, stop, self._reader):
+        note = self._metrics.downloaded_bytes.inc
+        chunks = pass_through(download, request.digest, sent, stop, self._reader, note=note)
+        async for chunk in chunks:
             yield chunk
 
     def close(self) -> None:

@@ -221,7 +221,15 @@ class _PullServices:
         self._tasks.start(cache.keep_watching())
         self._tasks.start(cache.keep_storing())
         locks = BestEffortLocks(self._handles.folder.locks)
-        revalidator = Revalidator(self._sources, cache, locks, self._tasks, tags=tags, clock=clock)
+        revalidator = Revalidator(
+            self._sources,
+            cache,
+            locks,
+            self._tasks,
+            tags=tags,
+            clock=clock,
+            metrics=self._metrics,
+        )
         return Manifests(
             cache,
             revalidator,
@@ -241,7 +249,7 @@ class _PullServices:
             {name: upstream.connections for name, upstream in upstreams.items()},
             catalog=BlobAccessCatalog(self._database),
             content=content,
-            downloads=Downloads(content, self._tasks, self._clock),
+            downloads=Downloads(content, self._tasks, self._clock, self._metrics),
             checks=BlobChecks(self._sources, self._negative_cache, self._tasks, self._clock),
             pulls=self._pulls,
             metrics=self._metrics,

@@ -25,6 +25,9 @@ with ExitStack() as stack:
         metrics = Metrics()
     metrics.sent_bytes.labels("hit").inc(3)
     metrics.sent_bytes.labels("miss").inc(1)
+    metrics.sent_bytes.labels("joined").inc(2)
+    metrics.downloaded_bytes.inc(2)
+    metrics.requests.labels("blobs", "206", "joined").inc()
     metrics.requests.labels("blobs", "200", "hit").inc()
     metrics.requests.labels("manifests", "200", "miss").inc()
     metrics.requests.labels("tags", "200", "miss").inc()
@@ -85,14 +88,17 @@ def test_without_room_counting_goes_on_in_memory(tmp_path: Path) -> None:
 
 
 def test_what_was_served_is_counted_over_servers(tmp_path: Path) -> None:
-    """Manifests and blobs are hits unless they were downloaded; a server that ended is none."""
+    """Manifests and blobs are hits if they were stored; a server that ended is none.
+
+    What was sent beyond what was downloaded is saved.
+    """
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         assert count(tmp_path / name) == ""
 
     served = read_served([tmp_path / "one", tmp_path / "two", tmp_path / "gone"])
 
-    assert served == ServedTotals(requests=4, hits=2, sent=8, saved=6)
+    assert served == ServedTotals(requests=6, hits=2, sent=12, saved=8)
 
 
 def test_the_state_is_told_with_the_counts(tmp_path: Path) -> None:
@@ -107,3 +113,13 @@ def test_the_state_is_told_with_the_counts(tmp_path: Path) -> None:
         "entrepot_downloads 2.0",
         'entrepot_build_info{version="1.2.3"} 1.0',
     } <= set(lines)
+
+
+def test_a_download_for_clients_that_left_saved_nothing(tmp_path: Path) -> None:
+    """If more was downloaded than sent, the saved bytes are 0, and not negative."""
+    command = f"{COUNT}\n    metrics.downloaded_bytes.inc(1000)"
+    subprocess.run(
+        [sys.executable, "-c", command, str(tmp_path), str(1 << 30)], check=True, timeout=60
+    )
+
+    assert read_served([tmp_path]).saved == 0
