@@ -12,6 +12,7 @@ of labels, with the arguments of `values.MutexValue`; `mmap_dict` writes the fil
 
 import collections
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -29,6 +30,8 @@ KINDS = ("counter", "histogram", "gauge_mostrecent")  # each process has one fil
 # its own download with most of them.
 _DOWNLOADING = ("miss", "joined")
 _CONTENT = ("manifests", "blobs")  # the kinds of requests that are answered with content
+_PULLS_REMAINING = "entrepot_upstream_pulls_remaining"
+_PULLS_UNTIL = "entrepot_upstream_pulls_until_seconds"
 FILE_SIZE = 128 * 1024  # bytes of one file; all values together take much less
 
 
@@ -85,13 +88,28 @@ class Metrics:
             registry=self.registry,
         )
         self.pulls_remaining = Gauge(
-            "entrepot_upstream_pulls_remaining",
+            _PULLS_REMAINING,
             "Pulls left of the limit, as an upstream endpoint last reported.",
             ("endpoint", "identity"),
             registry=self.registry,
             multiprocess_mode="mostrecent",
         )
         self._count_storage()
+
+        self._pulls_until = Gauge(
+            _PULLS_UNTIL,
+            "When the period of a pull limit ends, in epoch seconds.",
+            ("endpoint", "identity"),
+            registry=self.registry,
+            multiprocess_mode="mostrecent",
+        )
+
+    def note_pull_limit(
+        self, endpoint: str, identity: str, remaining: int, *, until: float
+    ) -> None:
+        """Note how many pulls an endpoint has left; `until` (epoch seconds) its period ends."""
+        self.pulls_remaining.labels(endpoint, identity).set(remaining)
+        self._pulls_until.labels(endpoint, identity).set(until)
 
     def _count_storage(self) -> None:
         self.downloaded_bytes = Counter(
@@ -154,10 +172,29 @@ class State:
         yield build
 
 
+@dataclass(frozen=True, slots=True)
+class _CurrentMetrics:
+    """The metrics in `folder`, without the pull limits of which the period is over at `now`."""
+
+    folder: Path
+    now: float
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics, as a collector of prometheus_client does."""
+        collector = MultiProcessCollector(None, str(self.folder))  # type: ignore[no-untyped-call]
+        found: list[Metric] = list(collector.collect())  # type: ignore[no-untyped-call]
+        limits = (sample for each in found if each.name == _PULLS_UNTIL for sample in each.samples)
+        over = [sample.labels for sample in limits if sample.value <= self.now]
+        for metric in found:
+            if metric.name in (_PULLS_REMAINING, _PULLS_UNTIL):
+                metric.samples = [each for each in metric.samples if each.labels not in over]
+            yield metric
+
+
 def collect(folder: Path, state: State | None = None) -> CollectorRegistry:
     """Return the metrics in `folder`, added up over all processes, and the gauges of `state`."""
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
+    registry.register(_CurrentMetrics(folder, time.time()))
     if state is not None:
         registry.register(state)
     return registry

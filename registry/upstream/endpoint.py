@@ -26,6 +26,7 @@ from registry.upstream.rate_limit import read_rate_limit
 from registry.upstream.redirects import MAX_REDIRECTS, follow, origin_of
 from registry.upstream.request import Answer, Request, error_of
 
+RecordLimit = Callable[[RateLimit], None]  # is called with each pull limit that is reported
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -42,7 +43,7 @@ class Endpoint:
         client: httpx.AsyncClient,
         login: Login,
         clock: Callable[[], float],
-        note_limit: Callable[[RateLimit], None],
+        note_limit: RecordLimit,
     ) -> None:
         self.origin = origin_of(url)
         self.base = url.rstrip("/")

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 
@@ -21,6 +21,7 @@ from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.blobs import Blobs
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.downloads import Downloads
+from registry.mirror.limit_recorder import LimitRecorder
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import ManifestMemory
 from registry.mirror.manifests import Manifests
@@ -33,7 +34,6 @@ from registry.mirror.revalidation import Revalidator
 from registry.mirror.routing import UpstreamTable
 from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.mirror.upstream_waits import UpstreamWaits
-from registry.oci.rate_limits import RateLimit
 from registry.settings.model import Settings
 from registry.settings.upstreams import UpstreamSettings
 from registry.store.file_locks import BestEffortLocks
@@ -42,7 +42,7 @@ from registry.upstream.auth import Login, TokenCache
 from registry.upstream.client import load_trust, open_client
 from registry.upstream.contract import Source
 from registry.upstream.credentials import find_credentials, find_identity
-from registry.upstream.endpoint import Endpoint
+from registry.upstream.endpoint import Endpoint, RecordLimit
 from registry.upstream.failover import EndpointPool
 from registry.upstream.offline import OfflineSource
 from registry.upstream.redirects import origin_of
@@ -130,35 +130,25 @@ async def _open_mirror(
     stored: CacheStatus = CacheStatus.HIT,
 ) -> Mirror:
     tasks = await stack.enter_async_context(Tasks())
-    record_limit = _limit_recorder(RateLimitCatalog(database), tasks, metrics)
+    recorder = LimitRecorder(RateLimitCatalog(database), tasks, metrics)
     sources: dict[str, Source] = {}
     for name, upstream in settings.upstreams.items():
         if settings.offline:
             sources[name] = OfflineSource(name)
         else:
             client = await stack.enter_async_context(open_client(name, upstream))
-            sources[name] = build_source(name, upstream, client, record_limit)
+            sources[name] = build_source(name, upstream, client, recorder.note)
     services = _PullServices(
         settings, handles, metrics, database, sources=sources, tasks=tasks, stored=stored
     )
     return services.build_mirror()
 
 
-def _limit_recorder(
-    catalog: RateLimitCatalog, tasks: Tasks, metrics: Metrics
-) -> Callable[[RateLimit], None]:
-    def note(limit: RateLimit) -> None:
-        metrics.pulls_remaining.labels(limit.endpoint, limit.identity).set(limit.remaining)
-        tasks.start(catalog.record(limit))
-
-    return note
-
-
 def build_source(
     name: str,
     settings: UpstreamSettings,
     client: httpx.AsyncClient,
-    record_limit: Callable[[RateLimit], None],
+    record_limit: RecordLimit,
 ) -> RegistrySource:
     """Make the source of one upstream registry."""
     tokens = TokenCache(client, time.monotonic)

@@ -47,7 +47,7 @@ def test_stats_say_what_was_not_downloaded_again(
 def test_ranges_and_clients_that_leave_save_nothing(
     make_mirror: MirrorMaker, hub: FakeUpstream
 ) -> None:
-    """A layer that one client gets in parallel ranges, and nobody got whole, was downloaded once."""
+    """A layer that one client gets in parallel ranges saves nothing, if nobody got it whole."""
     mirror = make_mirror(workers=2)
     digest = hub.add_big_blob(8 * MIB, repository="parallel/app")
     hub.rate = 16 * MIB

@@ -9,7 +9,7 @@ from prometheus_client import generate_latest
 from registry.metrics import ServedTotals, State, collect, read_served
 
 COUNT = """
-import os, resource, sys
+import os, resource, sys, time
 from contextlib import ExitStack
 from pathlib import Path
 from registry.metrics import Metrics
@@ -32,7 +32,8 @@ with ExitStack() as stack:
     metrics.requests.labels("manifests", "200", "miss").inc()
     metrics.requests.labels("tags", "200", "miss").inc()
     metrics.requests.labels("manifests", "404", "").inc()
-    metrics.pulls_remaining.labels("hub", "me").set(7)
+    metrics.note_pull_limit("hub", "me", 7, until=time.time() + 3600)
+    metrics.note_pull_limit("hub", "you", 0, until=time.time() - 1)
     metrics.request_seconds.labels("blobs").observe(1)
 """
 
@@ -55,6 +56,7 @@ def test_the_console_adds_up_all_processes(tmp_path: Path) -> None:
 
     assert 'entrepot_sent_bytes_total{origin="hit"} 6.0' in lines
     assert 'entrepot_upstream_pulls_remaining{endpoint="hub",identity="me"} 7.0' in lines
+    assert not [line for line in lines if 'identity="you"' in line], "its period is over"
     assert 'entrepot_request_seconds_bucket{kind="blobs",le="0.5"} 0.0' in lines
     assert 'entrepot_request_seconds_bucket{kind="blobs",le="1.0"} 2.0' in lines
     assert 'entrepot_request_seconds_sum{kind="blobs"} 2.0' in lines

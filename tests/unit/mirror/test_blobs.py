@@ -10,7 +10,7 @@ import pytest
 
 from registry.catalog.database import Database
 from registry.errors import BlobUnknown, StoreError, UpstreamUnreachable
-from registry.mirror.blobs import DownloadingBlob
+from registry.mirror.blob_bodies import DownloadingBlob
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
