@@ -12,6 +12,7 @@ of labels, with the arguments of `values.MutexValue`; `mmap_dict` writes the fil
 
 import collections
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,14 +20,18 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 
 SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
 KINDS = ("counter", "histogram", "gauge_mostrecent")  # each process has one file for each kind
-_DOWNLOADED = "miss"  # the origin of content that was downloaded for the answer
+# The origins of content that is not stored yet. A client that gets one blob in many ranges joins
+# its own download with most of them.
+_DOWNLOADING = ("miss", "joined")
 _CONTENT = ("manifests", "blobs")  # the kinds of requests that are answered with content
+_PULLS_REMAINING = "entrepot_upstream_pulls_remaining"
+_PULLS_UNTIL = "entrepot_upstream_pulls_until_seconds"
 FILE_SIZE = 128 * 1024  # bytes of one file; all values together take much less
 
 
@@ -83,7 +88,7 @@ class Metrics:
             registry=self.registry,
         )
         self.pulls_remaining = Gauge(
-            "entrepot_upstream_pulls_remaining",
+            _PULLS_REMAINING,
             "Pulls left of the limit, as an upstream endpoint last reported.",
             ("endpoint", "identity"),
             registry=self.registry,
@@ -91,7 +96,27 @@ class Metrics:
         )
         self._count_storage()
 
+        self._pulls_until = Gauge(
+            _PULLS_UNTIL,
+            "When the period of a pull limit ends, in epoch seconds.",
+            ("endpoint", "identity"),
+            registry=self.registry,
+            multiprocess_mode="mostrecent",
+        )
+
+    def note_pull_limit(
+        self, endpoint: str, identity: str, remaining: int, *, until: float
+    ) -> None:
+        """Note how many pulls an endpoint has left; `until` (epoch seconds) its period ends."""
+        self.pulls_remaining.labels(endpoint, identity).set(remaining)
+        self._pulls_until.labels(endpoint, identity).set(until)
+
     def _count_storage(self) -> None:
+        self.downloaded_bytes = Counter(
+            "entrepot_downloaded_bytes",
+            "Bytes of content that came from upstreams, stored or passed through.",
+            registry=self.registry,
+        )
         self.stored_bytes = Counter(
             "entrepot_stored_bytes",
             "Bytes of blobs and manifests that were stored on disk.",
@@ -147,10 +172,29 @@ class State:
         yield build
 
 
+@dataclass(frozen=True, slots=True)
+class _CurrentMetrics:
+    """The metrics in `folder`, without the pull limits of which the period is over at `now`."""
+
+    folder: Path
+    now: float
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics, as a collector of prometheus_client does."""
+        collector = MultiProcessCollector(None, str(self.folder))  # type: ignore[no-untyped-call]
+        found: list[Metric] = list(collector.collect())  # type: ignore[no-untyped-call]
+        limits = (sample for each in found if each.name == _PULLS_UNTIL for sample in each.samples)
+        over = [sample.labels for sample in limits if sample.value <= self.now]
+        for metric in found:
+            if metric.name in (_PULLS_REMAINING, _PULLS_UNTIL):
+                metric.samples = [each for each in metric.samples if each.labels not in over]
+            yield metric
+
+
 def collect(folder: Path, state: State | None = None) -> CollectorRegistry:
     """Return the metrics in `folder`, added up over all processes, and the gauges of `state`."""
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
+    registry.register(_CurrentMetrics(folder, time.time()))
     if state is not None:
         registry.register(state)
     return registry
@@ -160,8 +204,8 @@ def collect(folder: Path, state: State | None = None) -> CollectorRegistry:
 class ServedTotals:
     """How many answers had content (`requests`), and how many bytes of content were sent (`sent`).
 
-    `hits` are those of the requests, and `saved` those of the bytes, for which nothing was
-    downloaded: the content was stored, or it was being downloaded for somebody else.
+    `hits` are those of the requests whose content was stored. `saved` is by how many bytes what was
+    sent exceeds what was downloaded; 0 if more was downloaded than sent, because clients left.
     """
 
     requests: int
@@ -173,20 +217,24 @@ class ServedTotals:
 def read_served(folders: Iterable[Path]) -> ServedTotals:
     """Return the totals of servers from the folders of their metrics."""
     counts: collections.Counter[tuple[str, bool]] = collections.Counter()
+    downloaded = 0
     for folder in folders:
         samples: list[Any] = []
         with suppress(FileNotFoundError, ValueError):  # the server has just ended
             samples = [each for metric in collect(folder).collect() for each in metric.samples]
         for sample in samples:
+            if sample.name == "entrepot_downloaded_bytes_total":
+                downloaded += int(sample.value)
             origin = sample.labels.get("origin")
             if origin and sample.labels.get("kind", "blobs") in _CONTENT:
-                counts[sample.name, origin != _DOWNLOADED] += int(sample.value)
+                counts[sample.name, origin not in _DOWNLOADING] += int(sample.value)
     requests, sent = "entrepot_requests_total", "entrepot_sent_bytes_total"
+    all_sent = counts[sent, True] + counts[sent, False]
     return ServedTotals(
         requests=counts[requests, True] + counts[requests, False],
         hits=counts[requests, True],
-        sent=counts[sent, True] + counts[sent, False],
-        saved=counts[sent, True],
+        sent=all_sent,
+        saved=max(0, all_sent - downloaded),
     )
 
 

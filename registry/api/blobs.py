@@ -10,7 +10,8 @@ from registry.api.middleware import Notes
 from registry.api.multipart import Multipart, content_range, describe_parts
 from registry.api.sendfile import Piece, send_body
 from registry.errors import EntrepotError, StoreError
-from registry.mirror.blobs import Blobs, DownloadingBlob, StoredBlob
+from registry.mirror.blob_bodies import DownloadingBlob, StoredBlob
+from registry.mirror.blobs import Blobs
 from registry.mirror.cache_status import CacheStatus
 from registry.oci import media_types
 from registry.oci.byte_ranges import Span, parse_range

@@ -43,6 +43,16 @@ _ABOVE = """
 _MARK_STORED = f"""
     {_ABOVE} UPDATE blobs SET used = MAX(used, ?2) WHERE digest IN (SELECT digest FROM above)
 """  # noqa: S608
+# A client gets a blob: those of the images that it may be pulling are used too.
+_MARK_SENT = f"""
+    {_ABOVE}, below (digest) AS (
+        SELECT ?1
+        UNION SELECT digest FROM pulls
+            WHERE repository = ?3 AND pulled > ?4 AND digest IN (SELECT digest FROM above)
+        UNION SELECT child FROM below JOIN links ON links.parent = below.digest
+    ) UPDATE blobs SET used = MAX(used, ?2) WHERE digest IN (SELECT digest FROM below)
+"""  # noqa: S608
+LONGEST_PULL = 3600.0  # seconds after its manifest in which a client may ask for a layer
 _FIND_LAST_PULL = f"""
     {_ABOVE} SELECT COALESCE(MAX(pulled), 0.0) FROM pulls
         WHERE digest = ?1 OR digest IN (SELECT digest FROM above)
@@ -60,6 +70,15 @@ def mark_pulled(rows: sqlite3.Connection, pulled: Mapping[str, float]) -> None:
 def mark_stored(rows: sqlite3.Connection, digest: Digest, now: float) -> None:
     """Mark the manifests that refer to a blob as used; called when the blob is recorded."""
     rows.execute(_MARK_STORED, (str(digest), now))
+
+
+def mark_sent(rows: sqlite3.Connection, repository: Repository, digest: Digest, now: float) -> None:
+    """Mark a blob that a client of `repository` gets as used, and the images that are being pulled.
+
+    These are the images of the repository that contain the blob, and that were pulled within the
+    last `LONGEST_PULL` seconds.
+    """
+    rows.execute(_MARK_SENT, (str(digest), now, str(repository), now - LONGEST_PULL))
 
 
 def find_last_pull(rows: sqlite3.Connection, digest: Digest) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from registry.catalog.database import Database
-from registry.catalog.last_used import mark_pulled
+from registry.catalog.last_used import mark_pulled, mark_sent
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, parse_reference, parse_repository
 
@@ -26,6 +26,15 @@ class Pull:
     digest: Digest
     client: str
     pulled: float
+
+
+@dataclass(frozen=True, slots=True)
+class BlobUse:
+    """The last time that a client got a blob of a repository (epoch seconds)."""
+
+    repository: Repository
+    digest: Digest
+    used: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +79,10 @@ class PullCatalog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record(self, pulls: Sequence[Pull]) -> None:
+    async def record(self, pulls: Sequence[Pull], blobs: Sequence[BlobUse] = ()) -> None:
         """Record pulls, and mark all blobs of the pulled images as used at that time.
+
+        `blobs` are marked as used too, with those of the images that are being pulled.
 
         Raises:
             StoreError: the catalog refused.
@@ -87,6 +98,8 @@ class PullCatalog:
         def change(rows: sqlite3.Connection) -> None:
             rows.executemany(_RECORD, values)
             mark_pulled(rows, last)
+            for blob in blobs:
+                mark_sent(rows, blob.repository, blob.digest, blob.used)
 
         await self._database.write(change)
 

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from registry.catalog.database import Database
-from registry.catalog.eviction_order import StoredBlobRecord, list_coldest
+from registry.catalog.eviction_order import NOTHING_RECENT, Recent, StoredBlobRecord, list_coldest
 from registry.catalog.last_used import find_last_pull, mark_stored
 from registry.catalog.pins import KEPT, is_kept
 from registry.oci.digest import Digest
@@ -104,20 +104,29 @@ class UsageCatalog:
         return {Digest.parse(name): size for name, size in rows}
 
     async def list_coldest(
-        self, wanted: float = math.inf, without: Collection[Digest] = ()
+        self,
+        wanted: float = math.inf,
+        without: Collection[Digest] = (),
+        recent: Recent = NOTHING_RECENT,
     ) -> list[StoredBlobRecord]:
         """Return blobs without a pin, least recently used first, until they have `wanted` bytes.
 
-        Blobs in `without` are left out. If there are fewer than `wanted` bytes, all are returned.
+        Blobs in `without`, and `recent` ones, are left out. If there are fewer than `wanted` bytes,
+        all are returned.
         """
-        return (await self._database.survey(lambda rows: list_coldest(rows, wanted, without)))[0]
+        found, _ = await self._database.survey(
+            lambda rows: list_coldest(rows, wanted, without, recent)
+        )
+        return found
 
-    async def survey_evictable(self, wanted: float) -> tuple[list[StoredBlobRecord], int]:
-        """Return the same as `list_coldest`, and how many bytes all blobs without a pin have.
+    async def survey_evictable(
+        self, wanted: float, recent: Recent = NOTHING_RECENT
+    ) -> tuple[list[StoredBlobRecord], int]:
+        """Return the same as `list_coldest`, and how many bytes all blobs have that may be evicted.
 
         They are one question, because it takes seconds to find what very many pins keep.
         """
-        return await self._database.survey(lambda rows: list_coldest(rows, wanted))
+        return await self._database.survey(lambda rows: list_coldest(rows, wanted, (), recent))
 
     async def break_down(self) -> UsageTotals:
         """Return how many bytes are used, and for what."""

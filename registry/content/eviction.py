@@ -5,12 +5,12 @@ The catalog row is deleted first and the file second: after a crash there is no 
 """
 
 import math
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import structlog
 
-from registry.catalog.eviction_order import StoredBlobRecord
+from registry.catalog.eviction_order import NOTHING_RECENT, Recent, StoredBlobRecord
 from registry.catalog.usage import UsageCatalog
 from registry.content.damage import DamagedBlobs
 from registry.metrics import Metrics
@@ -32,7 +32,13 @@ class Evictor:
         ingests: Ingests,
         damaged: DamagedBlobs,
         metrics: Metrics,
+        *,
+        keep_pulled: float,
+        clock: Callable[[], float],
     ) -> None:
+        """To make space, what was used in the last `keep_pulled` seconds is not deleted."""
+        self._keep_pulled = keep_pulled
+        self._clock = clock
         self._catalog = catalog
         self._store = store
         self._ingests = ingests
@@ -40,14 +46,29 @@ class Evictor:
         self._metrics = metrics
         self._log = structlog.get_logger("registry.content")
 
-    async def free(self, wanted: int, digest: Digest | None = None, others: int = 0) -> int | None:
+    @property
+    def recent(self) -> Recent:
+        """The times of use of blobs that stay now, because they may be part of a running pull."""
+        now = self._clock()
+        # Another server on the same data folder may have a clock that is a little ahead.
+        return Recent(now - self._keep_pulled, now + self._keep_pulled)
+
+    async def free(
+        self,
+        wanted: int,
+        digest: Digest | None = None,
+        others: int = 0,
+        *,
+        is_urgent: bool = False,
+    ) -> int | None:
         """Free `wanted` bytes, and return how many were freed.
 
         If they are for the ingest of a blob, `digest` is the blob: its partial file stays. `others`
         is how many bytes other ingests are waiting for: they are freed too, as far as possible.
 
         The result is None if too few bytes can be freed: then nothing is deleted. It is less than
-        `wanted` if clients are reading some of the blobs.
+        `wanted` if clients are reading some of the blobs. Blobs that were used just now stay,
+        unless it `is_urgent`.
 
         Quarantined blobs are deleted first, then partial files that were not written to for a day,
         then the least recently used blobs, and then other partial files without a writer.
@@ -55,7 +76,8 @@ class Evictor:
         Raises:
             StoreError, OSError: the disk or the catalog refused.
         """
-        coldest, evictable = await self._catalog.survey_evictable(wanted + others)
+        recent = NOTHING_RECENT if is_urgent else self.recent
+        coldest, evictable = await self._catalog.survey_evictable(wanted + others, recent)
         partials = await self._count_partials(digest)
         removable = self._count_quarantined() + partials + evictable
         if wanted > removable:
@@ -64,18 +86,22 @@ class Evictor:
         freed = await self._empty_quarantine()
         freed += await self._delete_partials(digest, wanted - freed, STALE)
         freed += await self.delete(plan_eviction(coldest, wanted - freed))
-        freed += await self.evict(wanted - freed)  # more, in place of those that clients read
+        # More, in place of those that clients read.
+        freed += await self.evict(wanted - freed, recent)
         return freed + await self._delete_partials(digest, wanted - freed, 0.0)
 
     def _count_quarantined(self) -> int:
         return sum(size for _, size in self._catalog.list_quarantined())
 
-    async def evict(self, wanted: int) -> int:
-        """Delete the least recently used blobs that are not being read; return the bytes freed."""
+    async def evict(self, wanted: int, recent: Recent = NOTHING_RECENT) -> int:
+        """Delete the least recently used blobs that are not being read; return the bytes freed.
+
+        `recent` ones stay.
+        """
         freed = 0
         tried: set[Digest] = set()
         while freed < wanted:
-            coldest = await self._catalog.list_coldest(wanted - freed, tried)
+            coldest = await self._catalog.list_coldest(wanted - freed, tried, recent)
             victims = plan_eviction(coldest, wanted - freed)
             if not victims:
                 break
@@ -97,9 +123,14 @@ class Evictor:
         quarantined = self._count_quarantined() if wanted > 0 else 0
         return quarantined + sum(blob.size for blob in await self.plan(wanted - quarantined))
 
-    async def plan(self, wanted: int, most: float = math.inf) -> list[StoredBlobRecord]:
-        """Return least recently used blobs of `wanted` bytes or more, but at most `most` bytes."""
-        return plan_eviction(await self._catalog.list_coldest(wanted), wanted, most)
+    async def plan(
+        self, wanted: int, most: float = math.inf, recent: Recent = NOTHING_RECENT
+    ) -> list[StoredBlobRecord]:
+        """Return least recently used blobs of `wanted` bytes or more, but at most `most` bytes.
+
+        `recent` ones stay.
+        """
+        return plan_eviction(await self._catalog.list_coldest(wanted, (), recent), wanted, most)
 
     async def delete(self, victims: Iterable[StoredBlobRecord]) -> int:
         """Delete blobs, and return how many bytes were freed.

@@ -3,6 +3,9 @@
 If no pull of an image was recorded in the last second, the next one is recorded before it is
 answered. So every process that looks for images that nobody uses knows at once that an image is in
 use again.
+
+A client that has the manifest may take long until it asks for the last layer. So each blob that it
+gets is noted too, and is then used, together with the rest of the image.
 """
 
 import asyncio
@@ -11,13 +14,14 @@ from collections.abc import Callable
 
 import structlog
 
-from registry.catalog.pulls import Pull, PullCatalog
+from registry.catalog.pulls import BlobUse, Pull, PullCatalog
 from registry.errors import StoreError
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository
 
 PERIOD = 1.0  # seconds between two records of pulls
 RECENT = 1.5  # seconds; the last record of a pull is at most so much older than the last pull
+BLOB_PERIOD = 10.0  # seconds for which it is enough that a blob was noted once
 PATIENCE = 0.5  # seconds that a client waits for the record; on a slow disk it is answered before
 
 
@@ -29,6 +33,9 @@ class PullLog:
         self._clock = clock
         self._noted: dict[tuple[Repository, Reference, Digest, str], float] = {}
         self._recorded: dict[tuple[Repository, Digest], float] = {}  # when, if recently
+        self._blobs: dict[tuple[Repository, Digest], float] = {}  # to be recorded
+        self._noted_blobs: dict[tuple[Repository, Digest], float] = {}  # when, if recently
+        self._refused = -math.inf  # when the catalog last refused
         self._turn = asyncio.Lock()
         self._flushing: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger("registry.content")
@@ -39,6 +46,12 @@ class PullLog:
         """Note that a client (its address) pulled a manifest by this reference."""
         self._noted[repository, reference, digest, client or ""] = self._clock()
 
+    def note_blob(self, repository: Repository, digest: Digest) -> None:
+        """Note that a client gets a blob of a repository."""
+        now = self._clock()
+        if now - self._noted_blobs.get((repository, digest), -math.inf) >= BLOB_PERIOD:
+            self._noted_blobs[repository, digest] = self._blobs[repository, digest] = now
+
     def is_recorded(self, repository: Repository, digest: Digest) -> bool:
         """Whether a pull of this manifest was just recorded, so that `note` is enough."""
         return self._clock() - self._recorded.get((repository, digest), -math.inf) < RECENT
@@ -48,7 +61,8 @@ class PullLog:
     ) -> None:
         """Note a pull, and wait until it is recorded if none of this manifest was just recorded."""
         self.note(repository, reference, digest, client)
-        if self.is_recorded(repository, digest):
+        # If the catalog has just refused, clients do not wait until it is tried again.
+        if self.is_recorded(repository, digest) or self._clock() - self._refused < PERIOD:
             return
         # A task, since the client may leave.
         flushing = asyncio.create_task(self.flush())
@@ -57,19 +71,24 @@ class PullLog:
         await asyncio.wait([flushing], timeout=PATIENCE)
 
     async def flush(self) -> None:
-        """Record the noted pulls; if the catalog refuses, they are recorded the next time."""
+        """Record what was noted; if the catalog refuses, it is recorded the next time."""
         async with self._turn:  # pulls that come during a transaction share the next one
             noted, self._noted = self._noted, {}
-            if not noted:
+            blobs, self._blobs = self._blobs, {}
+            if not noted and not blobs:
                 return
             now = self._clock()
             try:
-                await self._catalog.record([Pull(*pull, pulled) for pull, pulled in noted.items()])
+                await self._catalog.record(
+                    [Pull(*pull, pulled) for pull, pulled in noted.items()],
+                    [BlobUse(*use, moment) for use, moment in blobs.items()],
+                )
             except StoreError as error:
-                self._noted = noted | self._noted
+                self._noted, self._blobs = noted | self._noted, blobs | self._blobs
+                self._refused = self._clock()
                 self._log.error("pulls not recorded", why=str(error))
-            # Also if the catalog refused: then clients do not wait until it is tried again.
-            self._recorded |= {(where, digest): now for where, _, digest, _ in noted}
+            else:
+                self._recorded |= {(where, digest): now for where, _, digest, _ in noted}
 
     async def keep_flushing(self) -> None:
         """Record pulls once a second until cancelled, and once more at the end."""
@@ -77,7 +96,14 @@ class PullLog:
             while True:
                 await asyncio.sleep(PERIOD)
                 await self.flush()
-                oldest = self._clock() - RECENT
-                self._recorded = {key: at for key, at in self._recorded.items() if at > oldest}
+                now = self._clock()
+                self._recorded = _forget(self._recorded, now - RECENT)
+                self._noted_blobs = _forget(self._noted_blobs, now - BLOB_PERIOD)
         finally:
             await self.flush()
+
+
+def _forget(
+    moments: dict[tuple[Repository, Digest], float], oldest: float
+) -> dict[tuple[Repository, Digest], float]:
+    return {key: at for key, at in moments.items() if at > oldest}

@@ -201,7 +201,8 @@ class Space:
                 # If the limit is kept, evict at most `wanted` bytes, even if a large blob then
                 # stays.
                 most = math.inf if used > self._storage.limit else wanted
-                await self._evictor.delete(await self._evictor.plan(wanted, most))
+                recent = self._evictor.recent
+                await self._evictor.delete(await self._evictor.plan(wanted, most, recent))
         await self._restore_reserve()
         self._catalog.spare.restore()
 
@@ -209,24 +210,30 @@ class Space:
         """Evict until the reserve is free; if it cannot be, until the catalog can be written.
 
         Nothing is evicted where that would not be enough. What has failed is tried again only after
-        `RESTORE_AFTER` seconds, since to find what may go takes long in a large catalog.
+        `RESTORE_AFTER` seconds, since to find what may go takes long in a large catalog. If the
+        disk is so full that the catalog cannot be written, images may go that were pulled just now.
         """
         reserve = max(self._storage.reserve, LEAST_FREE)
         if self._find_missing(reserve) <= 0:
             self._short_until = 0.0
             return
-        if self._clock() >= self._short_until and not await self._evict_for(reserve):
+        is_urgent = self._find_missing(LEAST_FREE) > 0
+        if self._clock() >= self._short_until and not await self._evict_for(
+            reserve, is_urgent=is_urgent
+        ):
             if not self._short_until:
                 free = self._free_space.measure()
                 self._log.error("reserve not free", reserve=reserve, free=free)
             self._short_until = self._clock() + RESTORE_AFTER
         if self._find_missing(LEAST_FREE) > 0:
-            await self._evict_for(LEAST_FREE)
+            await self._evict_for(LEAST_FREE, is_urgent=True)
 
-    async def _evict_for(self, reserve: int) -> bool:
+    async def _evict_for(self, reserve: int, *, is_urgent: bool) -> bool:
         async with self._locks.hold(EVICTION):
             missing = self._find_missing(reserve)
-            return missing <= 0 or await self._evictor.free(missing) is not None
+            if missing <= 0:
+                return True
+            return await self._evictor.free(missing, is_urgent=is_urgent) is not None
 
     def _find_missing(self, reserve: int) -> int:
         """Return how many bytes have to be freed so that `reserve` bytes are free."""

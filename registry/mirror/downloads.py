@@ -15,6 +15,7 @@ import structlog
 from registry.content.content import Content
 from registry.content.ingest import Ingest
 from registry.errors import DigestMismatch, EntrepotError, StoreError
+from registry.metrics import Metrics
 from registry.mirror.batching import Batcher
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
@@ -43,7 +44,11 @@ class Download:
     """The download of one blob in this process."""
 
     def __init__(
-        self, request: DownloadRequest, content: Content, clock: Callable[[], float]
+        self,
+        request: DownloadRequest,
+        content: Content,
+        clock: Callable[[], float],
+        metrics: Metrics,
     ) -> None:
         self.size = request.size
         self.failure: EntrepotError | None = None
@@ -54,6 +59,7 @@ class Download:
         self._digest = request.digest
         self._content = content
         self._clock = clock
+        self._metrics = metrics
         self._has_bytes = False
         self._seen: Progress | None = None
         self._change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -171,6 +177,7 @@ class Download:
         chunks = read_in_order(download, resumed, request.connections)
         async with Batcher(chunks) as batcher:
             while batch := await batcher.take():
+                self._metrics.downloaded_bytes.inc(sum(map(len, batch)))
                 if not self._has_bytes:
                     # The file of an earlier writer may state another size: replace it before the
                     # bytes.
@@ -212,10 +219,13 @@ class Download:
 class Downloads:
     """The downloads of this process by digest."""
 
-    def __init__(self, content: Content, tasks: Tasks, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, content: Content, tasks: Tasks, clock: Callable[[], float], metrics: Metrics
+    ) -> None:
         self._content = content
         self._tasks = tasks
         self._clock = clock
+        self._metrics = metrics
         self._running: dict[Digest, Download] = {}
 
     def join(self, request: DownloadRequest) -> tuple[Download, bool]:
@@ -223,7 +233,7 @@ class Downloads:
         download = self._running.get(request.digest)
         if download is not None and not download.is_over:
             return download, True
-        download = Download(request, self._content, self._clock)
+        download = Download(request, self._content, self._clock, self._metrics)
         self._running[request.digest] = download
         task = self._tasks.start(download.run())
         task.add_done_callback(lambda _: self._leave(request.digest, download))
@@ -231,7 +241,7 @@ class Downloads:
 
     def refuse(self, request: DownloadRequest, failure: StoreError) -> Download:
         """Return a download that has already failed with `failure`; it was never started."""
-        download = Download(request, self._content, self._clock)
+        download = Download(request, self._content, self._clock, self._metrics)
         download.failure, download.is_over = failure, True
         return download
 

@@ -1,6 +1,6 @@
 """Passing a blob through without storing it, when the disk refuses or has too little space."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -23,10 +23,13 @@ async def pass_through(
     sent: Span,
     stop: int | None,
     reader: PartialReader | None,
+    *,
+    note: Callable[[int], None],
 ) -> AsyncGenerator[bytes, None]:
     """Yield the bytes from `sent.stop` to `stop` from the upstream, without storing them.
 
-    `sent` is the span that the client already has; `reader` can read these bytes. If `stop` is the
+    `sent` is the span that the client already has; `reader` can read these bytes. `note` is called
+    with each number of bytes that come from the upstream. If `stop` is the
     end of the blob, the whole blob is hashed, including the bytes before `sent`, and the last byte
     is yielded only after the digest was checked.
 
@@ -40,6 +43,7 @@ async def pass_through(
     held = b""
     async with aclosing(download.stream(offset, stop)) as chunks:
         async for chunk in chunks:
+            note(len(chunk))
             hasher.update(chunk)
             wanted = chunk[max(0, sent.stop - offset) :]
             offset += len(chunk)

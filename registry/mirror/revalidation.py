@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from registry.errors import Unknown, UpstreamDenied, UpstreamFaulty
+from registry.metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.freshness import Freshness, find_freshness
 from registry.mirror.manifest_cache import ManifestCache
@@ -50,6 +51,7 @@ class Revalidator:
         *,
         tags: TagSettings,
         clock: Callable[[], float],
+        metrics: Metrics,
     ) -> None:
         self._sources = sources
         self._cache = cache
@@ -57,6 +59,7 @@ class Revalidator:
         self._tasks = tasks
         self._tags = tags
         self._clock = clock
+        self._metrics = metrics
         self._running: dict[tuple[Repository, Reference], Revalidation] = {}
 
     def begin(
@@ -135,6 +138,7 @@ class Revalidator:
             origin = CacheStatus.REVALIDATED
         else:
             manifest = await source.get_manifest(repository.name, digest)
+            self._metrics.downloaded_bytes.inc(len(manifest.raw))
             origin = CacheStatus.MISS
         return RevalidationResult(
             await self._cache.keep(repository, digest, manifest, self._clock()), origin
@@ -155,6 +159,7 @@ class Revalidator:
         origin = CacheStatus.REVALIDATED
         if manifest is None:
             manifest = await self._get_new(repository, tag, digest, has_fallback=has_fallback)
+            self._metrics.downloaded_bytes.inc(len(manifest.raw))
             origin = CacheStatus.MISS
         return RevalidationResult(
             await self._cache.keep(repository, tag, manifest, self._clock()), origin

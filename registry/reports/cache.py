@@ -48,7 +48,8 @@ class Savings:
     """What the servers that are running have answered since the first of them started.
 
     `since` is in epoch seconds. `requests` are the answers with a manifest or a blob, and `hits`
-    those of them for which nothing was downloaded. `sent` and `saved` are the same in bytes.
+    those of them whose content was stored here. `sent` are bytes, and `saved` is by how many of
+    them more was sent than downloaded.
     """
 
     since: float

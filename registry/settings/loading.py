@@ -16,6 +16,7 @@ from pydantic import SecretStr, ValidationError
 from registry.errors import SettingsError
 from registry.settings.faults import Place, describe_fault, find_model, list_places, name_nearest
 from registry.settings.model import Settings
+from registry.settings.named_files import read_first
 from registry.settings.upstreams import UpstreamSettings, builtin_upstreams
 from registry.settings.values import MASK, format_key, parse_list, parse_table
 
@@ -24,6 +25,7 @@ _FILE_VARIABLE = "ENTREPOT_CONFIG"
 _USUAL_FILES = (Path("config/entrepot.toml"), Path("/etc/entrepot/entrepot.toml"))
 # Kubernetes sets these variables in every pod of a namespace with a Service called "entrepot".
 _FOREIGN = re.compile(r"ENTREPOT_(SERVICE_(HOST|PORT(_[^_].*)?)|PORT(_[0-9]+_.*)?)")
+_MAX_DOCUMENT = 4 * 1024**2  # bytes of a file of settings
 _MAX_SECRET = 64 * 1024  # bytes; a larger file is not a secret
 
 
@@ -74,11 +76,15 @@ def find_config(config: Path | None, environ: Mapping[str, str]) -> Path | None:
 
 def _read_document(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text("utf-8-sig")
+        content = read_first(path, _MAX_DOCUMENT + 1)
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise _unreadable(str(path), error) from error
     except UnicodeDecodeError as error:
         raise SettingsError(str(path), "not UTF-8", "save the file as UTF-8") from error
+    if len(content) > _MAX_DOCUMENT:
+        why = f"it has more than {_MAX_DOCUMENT >> 20} MiB"
+        raise SettingsError(str(path), why, "name a file of settings")
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -218,7 +224,7 @@ def _read_secret(name: str, upstream: UpstreamSettings) -> UpstreamSettings:
         return upstream
     cure = "put the password or access token into it and let the user that runs entrepot read it"
     try:
-        content = Path(upstream.password_file).read_bytes()
+        content = read_first(Path(upstream.password_file), _MAX_SECRET + 1)
         password = content.decode().strip()
     except OSError as error:
         why = f"{upstream.password_file!r} cannot be read ({error.strerror})"

@@ -58,7 +58,8 @@ class StorageSettings(Section):
     """The data folder `path`; blobs use at most `limit` bytes, and `reserve` bytes stay free.
 
     The background audit reads `audit_rate` bytes a second (0: no audit). `keep_for` has, by pattern
-    of repositories, how many seconds images are kept after their last pull.
+    of repositories, how many seconds images are kept after their last pull. To make space, nothing
+    is deleted that was pulled in the last `keep_pulled` seconds.
     """
 
     path: Path = Path("data")
@@ -66,6 +67,7 @@ class StorageSettings(Section):
     reserve: Size = 1024**3
     audit_rate: Size = 8 * 1024**2
     keep_for: Periods = Field(default_factory=dict)
+    keep_pulled: Duration = 60.0
 
     @field_validator("path", mode="before")
     @classmethod

@@ -23,6 +23,8 @@ from registry.upstream.rate_limit import read_rate_limit
 from registry.upstream.redirects import USUAL, RedirectRules, origin_of
 from registry.upstream.request import Answer, Request, error_of
 
+RecordLimit = Callable[[RateLimit], None]  # is called with each pull limit that is reported
+
 
 class Endpoint:
     """One base URL of a registry, with its login and its circuit breakers.
@@ -37,7 +39,7 @@ class Endpoint:
         client: httpx.AsyncClient,
         login: Login,
         clock: Callable[[], float],
-        note_limit: Callable[[RateLimit], None],
+        note_limit: RecordLimit,
         *,
         rules: RedirectRules = USUAL,
     ) -> None:

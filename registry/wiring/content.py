@@ -95,7 +95,15 @@ class ContentServices:
     def evictor(self) -> Evictor:
         """Deletes and quarantines blobs."""
         store, ingests = self._handles.store, self._handles.ingests
-        return Evictor(self._usage_catalog, store, ingests, self._damaged, self._metrics)
+        return Evictor(
+            self._usage_catalog,
+            store,
+            ingests,
+            self._damaged,
+            self._metrics,
+            keep_pulled=self._settings.storage.keep_pulled,
+            clock=self._clock,
+        )
 
     @cached_property
     def images(self) -> Images:

@@ -2,8 +2,9 @@
 
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cached_property
 
 import httpx
 
@@ -20,6 +21,7 @@ from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.blobs import Blobs
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.downloads import Downloads
+from registry.mirror.limit_recorder import LimitRecorder
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import ManifestMemory
 from registry.mirror.manifests import Manifests
@@ -32,7 +34,6 @@ from registry.mirror.revalidation import Revalidator
 from registry.mirror.routing import UpstreamTable
 from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.mirror.upstream_waits import UpstreamWaits
-from registry.oci.rate_limits import RateLimit
 from registry.settings.model import Settings
 from registry.settings.upstreams import UpstreamSettings
 from registry.store.file_locks import BestEffortLocks
@@ -41,7 +42,7 @@ from registry.upstream.auth import Login
 from registry.upstream.client import load_trust, open_client
 from registry.upstream.contract import Source
 from registry.upstream.credentials import find_credentials, find_identity
-from registry.upstream.endpoint import Endpoint
+from registry.upstream.endpoint import Endpoint, RecordLimit
 from registry.upstream.failover import EndpointPool
 from registry.upstream.offline import OfflineSource
 from registry.upstream.redirects import RedirectRules, origin_of
@@ -130,35 +131,25 @@ async def _open_mirror(
     stored: CacheStatus = CacheStatus.HIT,
 ) -> Mirror:
     tasks = await stack.enter_async_context(Tasks())
-    record_limit = _limit_recorder(RateLimitCatalog(database), tasks, metrics)
+    recorder = LimitRecorder(RateLimitCatalog(database), tasks, metrics)
     sources: dict[str, Source] = {}
     for name, upstream in settings.upstreams.items():
         if settings.offline:
             sources[name] = OfflineSource(name)
         else:
             client = await stack.enter_async_context(open_client(name, upstream))
-            sources[name] = build_source(name, upstream, client, record_limit)
+            sources[name] = build_source(name, upstream, client, recorder.note)
     services = _PullServices(
         settings, handles, metrics, database, sources=sources, tasks=tasks, stored=stored
     )
     return services.build_mirror()
 
 
-def _limit_recorder(
-    catalog: RateLimitCatalog, tasks: Tasks, metrics: Metrics
-) -> Callable[[RateLimit], None]:
-    def note(limit: RateLimit) -> None:
-        metrics.pulls_remaining.labels(limit.endpoint, limit.identity).set(limit.remaining)
-        tasks.start(catalog.record(limit))
-
-    return note
-
-
 def build_source(
     name: str,
     settings: UpstreamSettings,
     client: httpx.AsyncClient,
-    record_limit: Callable[[RateLimit], None],
+    record_limit: RecordLimit,
 ) -> RegistrySource:
     """Make the source of one upstream registry."""
     clock = time.monotonic
@@ -206,6 +197,10 @@ class _PullServices:
         self._clock = time.time
         self._waits = UpstreamWaits(time.time)
 
+    @cached_property
+    def _pulls(self) -> PullLog:
+        return PullLog(PullCatalog(self._database), self._clock)
+
     def build_mirror(self) -> Mirror:
         """Return the mirror of this worker."""
         return Mirror(
@@ -217,15 +212,22 @@ class _PullServices:
 
     def _build_manifests(self) -> Manifests:
         tags, clock = self._settings.tags, self._clock
-        pulls = PullLog(PullCatalog(self._database), clock)
-        self._tasks.start(pulls.keep_flushing())
+        self._tasks.start(self._pulls.keep_flushing())
         cache = ManifestCache(
             ManifestMemory(MEMORY), self._manifest_catalog, self._content.manifests
         )
         self._tasks.start(cache.keep_watching())
         self._tasks.start(cache.keep_storing())
         locks = BestEffortLocks(self._handles.folder.locks)
-        revalidator = Revalidator(self._sources, cache, locks, self._tasks, tags=tags, clock=clock)
+        revalidator = Revalidator(
+            self._sources,
+            cache,
+            locks,
+            self._tasks,
+            tags=tags,
+            clock=clock,
+            metrics=self._metrics,
+        )
         return Manifests(
             cache,
             revalidator,
@@ -233,7 +235,7 @@ class _PullServices:
             tags,
             clock,
             waits=self._waits,
-            pulls=pulls,
+            pulls=self._pulls,
             offline=self._settings.offline,
             stored=self._stored,
         )
@@ -245,8 +247,9 @@ class _PullServices:
             {name: upstream.connections for name, upstream in upstreams.items()},
             catalog=BlobAccessCatalog(self._database),
             content=content,
-            downloads=Downloads(content, self._tasks, self._clock),
+            downloads=Downloads(content, self._tasks, self._clock, self._metrics),
             checks=BlobChecks(self._sources, self._negative_cache, self._tasks, self._clock),
+            pulls=self._pulls,
             metrics=self._metrics,
             stored=self._stored,
         )

@@ -53,7 +53,7 @@ class Site(ProcessParts):
     """A data folder, its background process, and the other processes, which use `others`."""
 
     def __init__(self, folder: DataFolder, database: Database, tasks: Tasks) -> None:
-        storage = StorageSettings(limit=LIMIT, reserve=0)
+        storage = StorageSettings(limit=LIMIT, reserve=0, keep_pulled=0)
         super().__init__(open_handles(folder), database, storage=storage, tasks=tasks)
         self.successor: PartialWriter | None = None
         self.background, self.others = InterruptedCatalog(database), UsageCatalog(database)

@@ -125,7 +125,7 @@ def test_catalog_and_disk_agree_after_kills(
         hub.add_image(f"loop/i{number}", "1", [chance.randbytes(size) for size in LAYERS])
         for number in range(IMAGES)
     ]
-    storage = {"limit": ROOM, "reserve": 0, "audit_rate": 0}
+    storage = {"limit": ROOM, "reserve": 0, "audit_rate": 0, "keep_pulled": 0}
     loop = KillLoop(make_mirror({"storage": storage, "tags": {"fresh_for": "1h"}}), images, chance)
     for number in range(kills):
         command = loop.prepare_command(number)

@@ -25,7 +25,7 @@ from registry.upstream.contract import Source
 from registry.upstream.registry import RegistrySource
 from registry.wiring.pulls import _PullServices, build_source
 
-AMPLE = StorageSettings(reserve=0)
+AMPLE = StorageSettings(reserve=0, keep_pulled=0)
 
 
 class ProcessParts:

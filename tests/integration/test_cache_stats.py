@@ -44,6 +44,28 @@ def test_stats_say_what_was_not_downloaded_again(
     assert "hit ratio      not known: no server is running" in stopped
 
 
+def test_ranges_and_clients_that_leave_save_nothing(
+    make_mirror: MirrorMaker, hub: FakeUpstream
+) -> None:
+    """A layer that one client gets in parallel ranges saves nothing, if nobody got it whole."""
+    mirror = make_mirror(workers=2)
+    digest = hub.add_big_blob(8 * MIB, repository="parallel/app")
+    hub.rate = 16 * MIB
+    url = f"{mirror.url}/v2/parallel/app/blobs/{digest}"
+    ranges = [f"bytes={n * MIB}-{(n + 1) * MIB - 1}" for n in range(6)]
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda each: fetch(url, {"Range": each}), ranges))
+    wait_until(
+        lambda: run_json(mirror, "cache", "stats")["savings"]["requests"] == 6, "all is counted"
+    )
+    savings = run_json(mirror, "cache", "stats")["savings"]
+
+    assert {answer.status for answer in answers} == {206}
+    stored = sum(answer.origin == "hit" for answer in answers)
+    assert (savings["requests"], savings["hits"], savings["saved"]) == (6, stored, 0)
+
+
 def test_stats_say_what_is_downloading(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
     """What is here of what is expected, and apart from it what an earlier download left."""
     mirror = make_mirror(workers=1)

@@ -158,7 +158,8 @@ def test_a_dry_run_foresees_what_removing_frees(
 
 def test_pinned_images_are_not_evicted(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
     """A pinned image stays complete, however much is pulled beyond the limit."""
-    mirror = make_mirror({"storage": {"limit": MIB, "reserve": 0}, "tags": {"fresh_for": "1h"}})
+    storage = {"limit": MIB, "reserve": 0, "keep_pulled": 0}
+    mirror = make_mirror({"storage": storage, "tags": {"fresh_for": "1h"}})
     pinned = hub.add_image("team/kept", "1", [make_layer(6, 150 * KIB), make_layer(7, 150 * KIB)])
     keep(mirror, pinned)
     assert mirror.run("images", "pin", "team/kept:1").stdout == "pinned: docker.io/team/kept:1\n"

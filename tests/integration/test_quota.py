@@ -101,7 +101,7 @@ def test_many_pulls_stay_within_the_limit(
     ]
     each = size + len(images[0].manifest) + images[0].sizes[images[0].config or ""]
     limit = IMAGES * each // TIMES
-    storage = {"limit": limit, "reserve": 0}
+    storage = {"limit": limit, "reserve": 0, "keep_pulled": 0}
     mirror = make_mirror({"storage": storage, "tags": {"fresh_for": "1h"}})
     trace, ending = Trace(), threading.Event()
     weights = [1 / (number + 1) for number in range(IMAGES)]
@@ -155,7 +155,7 @@ def test_use_survives_a_kill(make_mirror: MirrorMaker, hub: FakeUpstream, tmp_pa
     others = [
         hub.add_image(f"kill/o{n}", "1", [random.Random(n + 9).randbytes(MIB)]) for n in range(4)
     ]
-    mirror = make_mirror({"storage": {"limit": 3 * MIB, "reserve": 0}})
+    mirror = make_mirror({"storage": {"limit": 3 * MIB, "reserve": 0, "keep_pulled": 0}})
     pull(mirror, first)
     mirror.kill()
     mirror.start()

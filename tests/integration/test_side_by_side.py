@@ -27,7 +27,10 @@ ROUNDS = 2
 LONG_ENOUGH = 3.0  # seconds of pulls by all clients
 DEADLINE = 60.0  # seconds until the store must have been filled
 PAUSE = 0.05  # seconds of a client between two pulls: commands too need a core
-LIMITS = {"storage": {"limit": 2 * MIB, "reserve": 0}, "tags": {"fresh_for": "1h"}}
+LIMITS = {
+    "storage": {"limit": 2 * MIB, "reserve": 0, "keep_pulled": 0},
+    "tags": {"fresh_for": "1h"},
+}
 SUM = """
     SELECT COALESCE(SUM(size), 0) FROM (SELECT size FROM blobs UNION ALL
         SELECT size FROM reservations UNION ALL SELECT size FROM doomed

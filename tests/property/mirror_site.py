@@ -9,7 +9,8 @@ from typing import Any
 
 from registry.catalog.database import Database
 from registry.errors import EntrepotError, StoreError
-from registry.mirror.blobs import Blobs, DownloadingBlob, StoredBlob
+from registry.mirror.blob_bodies import DownloadingBlob, StoredBlob
+from registry.mirror.blobs import Blobs
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.names import Repository

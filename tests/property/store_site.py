@@ -94,7 +94,7 @@ class Process:
         self.database._writing.shutdown()
         self.database._writing = InlineExecutor(fuse.execute)
         self.handles = open_handles(folder)
-        storage = StorageSettings(limit=LIMIT, reserve=0)
+        storage = StorageSettings(limit=LIMIT, reserve=0, keep_pulled=0)
         parts = ProcessParts(self.handles, self.database, storage=storage, clock=clock)
         self.content = parts.content
         self.catalog, self.images = UsageCatalog(self.database), ImageGraphCatalog(self.database)

@@ -9,7 +9,7 @@ from prometheus_client import generate_latest
 from registry.metrics import ServedTotals, State, collect, read_served
 
 COUNT = """
-import os, resource, sys
+import os, resource, sys, time
 from contextlib import ExitStack
 from pathlib import Path
 from registry.metrics import Metrics
@@ -25,11 +25,15 @@ with ExitStack() as stack:
         metrics = Metrics()
     metrics.sent_bytes.labels("hit").inc(3)
     metrics.sent_bytes.labels("miss").inc(1)
+    metrics.sent_bytes.labels("joined").inc(2)
+    metrics.downloaded_bytes.inc(2)
+    metrics.requests.labels("blobs", "206", "joined").inc()
     metrics.requests.labels("blobs", "200", "hit").inc()
     metrics.requests.labels("manifests", "200", "miss").inc()
     metrics.requests.labels("tags", "200", "miss").inc()
     metrics.requests.labels("manifests", "404", "").inc()
-    metrics.pulls_remaining.labels("hub", "me").set(7)
+    metrics.note_pull_limit("hub", "me", 7, until=time.time() + 3600)
+    metrics.note_pull_limit("hub", "you", 0, until=time.time() - 1)
     metrics.request_seconds.labels("blobs").observe(1)
 """
 
@@ -52,6 +56,7 @@ def test_the_console_adds_up_all_processes(tmp_path: Path) -> None:
 
     assert 'entrepot_sent_bytes_total{origin="hit"} 6.0' in lines
     assert 'entrepot_upstream_pulls_remaining{endpoint="hub",identity="me"} 7.0' in lines
+    assert not [line for line in lines if 'identity="you"' in line], "its period is over"
     assert 'entrepot_request_seconds_bucket{kind="blobs",le="0.5"} 0.0' in lines
     assert 'entrepot_request_seconds_bucket{kind="blobs",le="1.0"} 2.0' in lines
     assert 'entrepot_request_seconds_sum{kind="blobs"} 2.0' in lines
@@ -85,14 +90,17 @@ def test_without_room_counting_goes_on_in_memory(tmp_path: Path) -> None:
 
 
 def test_what_was_served_is_counted_over_servers(tmp_path: Path) -> None:
-    """Manifests and blobs are hits unless they were downloaded; a server that ended is none."""
+    """Manifests and blobs are hits if they were stored; a server that ended is none.
+
+    What was sent beyond what was downloaded is saved.
+    """
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         assert count(tmp_path / name) == ""
 
     served = read_served([tmp_path / "one", tmp_path / "two", tmp_path / "gone"])
 
-    assert served == ServedTotals(requests=4, hits=2, sent=8, saved=6)
+    assert served == ServedTotals(requests=6, hits=2, sent=12, saved=8)
 
 
 def test_the_state_is_told_with_the_counts(tmp_path: Path) -> None:
@@ -107,3 +115,13 @@ def test_the_state_is_told_with_the_counts(tmp_path: Path) -> None:
         "entrepot_downloads 2.0",
         'entrepot_build_info{version="1.2.3"} 1.0',
     } <= set(lines)
+
+
+def test_a_download_for_clients_that_left_saved_nothing(tmp_path: Path) -> None:
+    """If more was downloaded than sent, the saved bytes are 0, and not negative."""
+    command = f"{COUNT}\n    metrics.downloaded_bytes.inc(1000)"
+    subprocess.run(
+        [sys.executable, "-c", command, str(tmp_path), str(1 << 30)], check=True, timeout=60
+    )
+
+    assert read_served([tmp_path]).saved == 0

@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from registry.errors import BundleInvalid, FileUnreadable, KeyInvalid
+from registry.settings.named_files import read_first
 
+_MAX_KEY = 64 * 1024  # bytes; a key has some hundred
 _NO_KEY = "it is not an Ed25519 key in PEM"
 _MAKE = "make one: openssl genpkey -algorithm ed25519 -out key.pem"
 
@@ -67,9 +69,12 @@ def _load_public(path: Path) -> Ed25519PublicKey:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        content = read_first(path, _MAX_KEY + 1)
     except OSError as error:
         raise FileUnreadable(str(path), error, "name the file of a key") from error
+    if len(content) > _MAX_KEY:
+        raise KeyInvalid(str(path), f"it has more than {_MAX_KEY >> 10} KiB", "name a PEM file")
+    return content
 
 
 def find_signer(

@@ -1,7 +1,6 @@
 """Opening a bundle by paths of the command line: a file, stdin, a folder, or volumes."""
 
 import os
-import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,6 +21,7 @@ from registry.bundle.read.tar_kinds import (
 )
 from registry.bundle.read.volume_source import open_volumes
 from registry.errors import BundleInvalid, FileUnreadable
+from registry.settings.named_files import SpecialFile, open_regular, refuse_device
 
 STDIN = "-"
 _CURE = "name a bundle's file, folder or volumes"
@@ -68,7 +68,7 @@ def load_inventory(path: Path) -> Inventory:
         BundleInvalid: the file is neither of the two, or larger than `MAX_SIZE`, or a device.
     """
     cure = "name an inventory.json or a need.json"
-    with _translate(path, cure), BufferedReader(_open_file(path)) as file:
+    with _translate(path, cure), BufferedReader(open_regular(path)) as file:
         raw = file.read(MAX_SIZE + 1)  # one more byte, so that a larger file is noticed
     return read_inventory(raw, str(path))
 
@@ -76,7 +76,7 @@ def load_inventory(path: Path) -> Inventory:
 def _find_source(paths: Sequence[Path], stack: ExitStack) -> BundleSource:
     if [str(path) for path in paths] == [STDIN]:
         with suppress(UnsupportedOperation):  # it was replaced by a stream in memory
-            _refuse_device(os.fstat(sys.stdin.fileno()), "stdin")
+            refuse_device(os.fstat(sys.stdin.fileno()), "stdin")
         return TarSource(sys.stdin.buffer, "stdin")
     if len(paths) == 1 and paths[0].is_dir():
         return _find_in_folder(paths[0], stack)
@@ -148,55 +148,22 @@ def _open_all(paths: Sequence[Path], stack: ExitStack, flaws: Flaws) -> list[tup
 
 def _open(path: Path) -> FileIO:
     with _translate(path):
-        return _open_file(path)
+        return open_regular(path)
 
 
-def _open_file(path: Path) -> FileIO:
-    """Open a regular file, or a stream that the shell has opened for this command (`<(...)`).
-
-    Opening a pipe that nobody writes to would wait without end; opening a device may change it.
-
-    Raises:
-        BundleInvalid: the path leads to anything else.
-        OSError: the file cannot be opened.
-    """
-    state = path.stat()
-    if stat.S_ISFIFO(state.st_mode) and _is_inherited(path):
-        return path.open("rb", buffering=0)
-    _refuse_special(state, str(path))
-    file = FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    try:
-        _refuse_special(os.fstat(file.fileno()), str(path))  # it may have been replaced just now
-    except BundleInvalid:
-        file.close()
-        raise
-    return file
-
-
-def _is_inherited(path: Path) -> bool:
-    """Whether a path names an open descriptor of this process: /dev/stdin, /dev/fd/63."""
-    return Path(os.path.realpath(path)).parent == Path(f"/proc/{os.getpid()}/fd")
-
-
-def _refuse_special(state: os.stat_result, label: str) -> None:
-    if stat.S_ISFIFO(state.st_mode):
-        raise BundleInvalid(label, "it is a named pipe; give a file, or - to read stdin")
-    if stat.S_ISSOCK(state.st_mode):
-        raise BundleInvalid(label, "it is a socket; give a file, or - to read stdin")
-    _refuse_device(state, label)
-
-
-def _refuse_device(state: os.stat_result, label: str) -> None:
-    """Refuse a terminal, and a device such as /dev/zero, which has no end."""
-    if stat.S_ISCHR(state.st_mode) or stat.S_ISBLK(state.st_mode):
-        why = "it is a terminal or a device; copy the bundle from it to a file, and give the file"
-        raise BundleInvalid(label, why)
+def _refuse(special: SpecialFile) -> BundleInvalid:
+    cure = "copy the bundle from it to a file, and give the file"
+    if special.kind in ("a named pipe", "a socket"):
+        cure = "give a file, or - to read stdin"
+    return BundleInvalid(str(special.filename), f"it is {special.kind}; {cure}")
 
 
 @contextmanager
 def _translate(path: Path, cure: str = _CURE) -> Iterator[None]:
-    """Turn each `OSError` of the body into a `FileUnreadable`."""
+    """Turn each `OSError` of the body into a `FileUnreadable`, or for no file `BundleInvalid`."""
     try:
         yield
+    except SpecialFile as error:
+        raise _refuse(error) from error
     except OSError as error:
         raise FileUnreadable(str(error.filename or path), error, cure) from error

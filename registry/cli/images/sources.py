@@ -15,11 +15,12 @@ from registry.cli.images.gathered import NO_IMAGE, Gathered
 from registry.cli.session import Session
 from registry.cli.terminal import format_age
 from registry.errors import FileUnreadable, ListInvalid
-from registry.image_lists.detection import STDIN, Kind, decode, detect, find_images
+from registry.image_lists.detection import MAX_SIZE, STDIN, Kind, decode, detect, find_images
 from registry.image_lists.env_file import gather_variables
 from registry.image_lists.results import Findings, ListedImage, Note
 from registry.oci.image_patterns import ImagePattern, is_pattern, parse_image
 from registry.oci.names import format_image
+from registry.settings.named_files import read_first
 from registry.settings.values import Refusal, parse_duration
 
 _ARGUMENT = "the command line"
@@ -202,7 +203,7 @@ def _read_name(name: str, session: Session) -> ListedImage:
 
 
 def _read_file(name: str, sources: Sources, arguments: Mapping[str, str]) -> Findings:
-    data = sys.stdin.buffer.read() if name == STDIN else _read_bytes(Path(name))
+    data = sys.stdin.buffer.read(MAX_SIZE + 1) if name == STDIN else _read_bytes(Path(name))
     kind = sources.kind or detect(name, decode(data, name))
     variables = _read_variables(name, sources) if kind is Kind.COMPOSE else {}
     found = find_images(data, name, kind=kind, variables=variables, arguments=arguments)
@@ -213,7 +214,7 @@ def _read_file(name: str, sources: Sources, arguments: Mapping[str, str]) -> Fin
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_first(path, MAX_SIZE + 1)
     except OSError as error:
         raise FileUnreadable(str(path), error, "name a file, or - for stdin") from error
 

@@ -6,14 +6,24 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 import pytest
 
+from registry.bundle.format.signature import load_keys, sign
 from registry.bundle.format.tar import BLOCK
 from registry.bundle.read.open import load_inventory, load_lock, open_paths
-from registry.errors import BundleInvalid
+from registry.cli.images.sources import Sources, read_files
+from registry.errors import (
+    BundleInvalid,
+    FileUnreadable,
+    InvalidInput,
+    KeyInvalid,
+    SettingsError,
+)
+from registry.settings.loading import load_settings
 
 PATIENCE = 20.0  # seconds; to wait for a pipe would take for ever
 
@@ -89,6 +99,64 @@ def test_it_is_refused_at_once(special: Path, read: Callable[[Path], object]) ->
     """Every way to name a bundle, a lock or an inventory refuses it, and names it."""
     with pytest.raises(BundleInvalid, match=r"it is a (named pipe|socket|terminal or a device)"):
         run_in_time(lambda: read(special))
+
+
+def read_list(path: Path) -> None:
+    read_files(Sources(files=[str(path)]))
+
+
+def read_variables(path: Path) -> None:
+    compose = path.with_name("compose.yaml")
+    compose.write_text("services: {a: {image: redis}}")
+    read_files(Sources(files=[str(compose)], env_file=path))
+
+
+def sign_with(path: Path) -> None:
+    sign(b"", path)
+
+
+def read_settings(path: Path) -> None:
+    load_settings(path, {})
+
+
+def read_password(path: Path) -> None:
+    config = path.with_name("entrepot.toml")
+    config.write_text(f'[upstreams."docker.io"]\nusername = "a"\npassword_file = "{path}"\n')
+    load_settings(config, {})
+
+
+OTHERS = (read_list, read_variables, sign_with, read_settings, read_password)
+
+
+@pytest.mark.parametrize("read", [*OTHERS, lambda path: load_keys([path])])
+def test_no_other_file_is_read_without_end(special: Path, read: Callable[[Path], object]) -> None:
+    """Lists, variables, keys, settings and passwords are read from files only; /dev/null is one."""
+    if special == Path("/dev/null"):
+        with suppress(KeyInvalid, SettingsError):
+            run_in_time(lambda: read(special))
+        return
+    with pytest.raises(
+        (FileUnreadable, SettingsError), match=r"it is a (named pipe|socket|terminal)"
+    ):
+        run_in_time(lambda: read(special))
+
+
+@pytest.mark.parametrize("read", [*OTHERS, lambda path: load_keys([path])])
+def test_a_file_without_end_is_refused(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    """Of a very large file, only as much is read as may be right."""
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises((InvalidInput, SettingsError), match=r"more than|is empty or not a secret"):
+        run_in_time(lambda: read(path))
+
+
+def test_a_list_from_stdin_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that writes names without end is not read to its end."""
+    with Path("/dev/zero").open() as zero:
+        monkeypatch.setattr("sys.stdin", zero)
+        with pytest.raises(InvalidInput, match="more than 32 MiB"):
+            run_in_time(lambda: read_list(Path("-")))
 
 
 def test_it_is_passed_over_in_a_folder(tmp_path: Path) -> None:

@@ -77,9 +77,14 @@ class Site(ProcessParts):
     """One process on one data folder, with what tests ask of its catalog."""
 
     def __init__(
-        self, folder: DataFolder, database: Database, limit: int, reserve: int = 0
+        self,
+        folder: DataFolder,
+        database: Database,
+        limit: int,
+        reserve: int = 0,
+        keep_pulled: float = 0.0,
     ) -> None:
-        storage = StorageSettings(limit=limit, reserve=reserve)
+        storage = StorageSettings(limit=limit, reserve=reserve, keep_pulled=keep_pulled)
         super().__init__(open_handles(folder), database, storage=storage)
         self.catalog = UsageCatalog(database)
         self.manifests, self.images = ManifestCatalog(database), ImageGraphCatalog(database)
@@ -163,8 +168,10 @@ class Site(ProcessParts):
 
 
 @asynccontextmanager
-async def open_site(path: Path, limit: int = LIMIT, reserve: int = 0) -> AsyncIterator[Site]:
-    """Open a data folder at `path`."""
+async def open_site(
+    path: Path, limit: int = LIMIT, reserve: int = 0, keep_pulled: float = 0.0
+) -> AsyncIterator[Site]:
+    """Open a data folder at `path`; images may be evicted `keep_pulled` seconds after a pull."""
     folder = open_folder(path)
     async with Database(folder.catalog) as database:
-        yield Site(folder, database, limit, reserve)
+        yield Site(folder, database, limit, reserve, keep_pulled)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from registry.catalog.pulls import Pull, PullCatalog
+from registry.catalog.pulls import BlobUse, Pull, PullCatalog
 from registry.content.pull_log import PERIOD, RECENT, PullLog
 from registry.errors import StoreError
 from registry.oci.digest import Digest
@@ -28,13 +28,13 @@ class SlowCatalog(PullCatalog):
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def record(self, pulls: Sequence[Pull]) -> None:
+    async def record(self, pulls: Sequence[Pull], blobs: Sequence[BlobUse] = ()) -> None:
         self.count += 1
         self.has_begun.set()
         await self.gate.wait()
         if self.refuses:
             raise StoreError("catalog.db", "database or disk is full")
-        await super().record(pulls)
+        await super().record(pulls, blobs)
 
 
 @pytest.fixture
@@ -121,6 +121,7 @@ async def test_a_catalog_that_refuses_does_not_delay_pulls(
     for _ in range(5):
         await log.record(HERE, TAG, DIGEST, None)
     assert catalog.count == 1
+    assert not log.is_recorded(HERE, DIGEST), "the catalog does not have it"
     catalog.refuses = False
     await log.flush()
     assert read(site) == [(str(DIGEST), "", site.now)]

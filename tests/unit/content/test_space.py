@@ -28,7 +28,7 @@ class Site(ProcessParts):
     """A data folder with a limit, and one process on it."""
 
     def __init__(self, folder: DataFolder, database: Database) -> None:
-        storage = StorageSettings(limit=LIMIT, reserve=0)
+        storage = StorageSettings(limit=LIMIT, reserve=0, keep_pulled=0)
         super().__init__(open_handles(folder), database, storage=storage)
         self.catalog, self.room = UsageCatalog(database), self.content.space
 
@@ -136,7 +136,7 @@ async def test_what_can_never_fit_costs_nobody_anything(site: Site) -> None:
 async def test_fills_share_the_reserve(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Space that is reserved for other downloads and not written yet is not free."""
     monkeypatch.setattr(FreeSpace, "measure", lambda _: 2500)
-    site.room = site.open_room(StorageSettings(limit=LIMIT, reserve=500))
+    site.room = site.open_room(StorageSettings(limit=LIMIT, reserve=500, keep_pulled=0))
     writers = [site.ingests.take(Digest.of(name)) for name in (b"1", b"2")]
     for name in (b"1", b"2"):
         await site.room.reserve(Digest.of(name), SIZE)
@@ -151,7 +151,7 @@ async def test_above_the_limit_the_coldest_goes_however_large(site: Site) -> Non
     """If the limit was lowered, the background process evicts even large blobs."""
     await site.fill("a", 3000)
     await site.fill("b", 500)
-    site.room = site.open_room(StorageSettings(limit=3000, reserve=0))
+    site.room = site.open_room(StorageSettings(limit=3000, reserve=0, keep_pulled=0))
     await site.tidy()
     assert site.catalog.used() == 500
 

@@ -10,7 +10,7 @@ import pytest
 
 from registry.catalog.database import Database
 from registry.errors import BlobUnknown, StoreError, UpstreamUnreachable
-from registry.mirror.blobs import DownloadingBlob
+from registry.mirror.blob_bodies import DownloadingBlob
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
@@ -183,6 +183,8 @@ async def test_a_damaged_blob_that_cannot_be_moved_is_not_served(
         passed = [chunk async for chunk in blob.pass_through(Span(0, 0), len(CONTENT))]
 
     assert b"".join(passed) == CONTENT
+    count = site.metrics.registry.get_sample_value("entrepot_downloaded_bytes_total")
+    assert count == len(CONTENT)
     assert list_open_files(site.folder.blobs) == []
 
 

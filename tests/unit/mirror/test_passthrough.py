@@ -19,15 +19,20 @@ SIZE = len(CONTENT)
 async def read_through(
     tap: Tap, sent: Span, stop: int | None, reader: PartialReader | None = None
 ) -> tuple[bytes, bool]:
-    """Return what a client gets, and whether an error was raised."""
+    """Return what a client gets, and whether an error was raised.
+
+    All bytes that come from the upstream are noted.
+    """
     source = MemorySource(tap, blobs={("a", str(DIGEST)): CONTENT})
     transfer = source.open_blob("a", DIGEST, SIZE)
     got = b""
+    noted: list[int] = []
     try:
-        async for chunk in pass_through(transfer, DIGEST, sent, stop, reader):
+        async for chunk in pass_through(transfer, DIGEST, sent, stop, reader, note=noted.append):
             got += chunk
     except DigestMismatch:
         return got, True
+    assert sum(noted) >= len(got)
     return got, False
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from registry.content.manifests import ManifestStore
+from registry.metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.revalidation import Revalidator
@@ -62,6 +63,7 @@ async def open_revalidator(
             tasks,
             tags=TagSettings(),
             clock=lambda: NOW,
+            metrics=Metrics(),
         )
 
 

@@ -155,6 +155,7 @@ def test_dump_is_for_people() -> None:
         "reserve": "1GiB",
         "audit_rate": "8MiB",
         "keep_for": {},
+        "keep_pulled": "60s",
     }
     assert tables["tags"]["stale_for"] == "forever"
     assert tables["server"]["listen"] == "127.0.0.1:5000"

@@ -1,0 +1,125 @@
+"""The blobs that are sent to clients: those in the store, and those that are being downloaded."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+import structlog
+
+from registry.errors import DigestMismatch, StoreError
+from registry.metrics import Metrics
+from registry.mirror.cache_status import CacheStatus
+from registry.mirror.downloads import Download, DownloadRequest
+from registry.mirror.passthrough import pass_through
+from registry.oci.byte_ranges import Span
+from registry.store.contract import Body, FileBody
+from registry.store.partial import PartialReader, PartialState
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """A whole blob, open in the store; close it after use."""
+
+    body: Body
+    origin: CacheStatus
+
+    @property
+    def size(self) -> int:
+        """The size in bytes."""
+        return self.body.size
+
+    async def pieces(
+        self, start: int, stop: int
+    ) -> AsyncGenerator[tuple[int, int, int] | bytes, None]:
+        """Yield the bytes `start` to `stop`, piece by piece.
+
+        A piece is a slice of a local file if the store has one, and otherwise the bytes themselves.
+
+        Raises:
+            StoreError: the store refused.
+        """
+        if isinstance(self.body, FileBody):
+            for place in self.body.slices(start, stop):
+                yield place
+        else:
+            async for chunk in self.body.chunks(start, stop):
+                yield chunk
+
+    def close(self) -> None:
+        """Close the body."""
+        self.body.close()
+
+
+class DownloadingBlob:
+    """A blob that is being downloaded; `size` is None if it is not known. Close it after use."""
+
+    def __init__(
+        self,
+        request: DownloadRequest,
+        download: Download,
+        reader: PartialReader | None,
+        origin: CacheStatus,
+        metrics: Metrics,
+    ) -> None:
+        self.size = download.size if download.size is not None else request.size
+        self.origin = origin
+        self._request = request
+        self._download = download
+        self._reader = reader
+        self._metrics = metrics
+
+    def fileno(self) -> int:
+        """Return the descriptor of the partial file, to read bytes that `advance` returned."""
+        return -1 if self._reader is None else self._reader.fileno()
+
+    async def advance(self, offset: int) -> int:
+        """Wait until there are bytes at `offset`, and return the offset where they end.
+
+        If the result is `offset` itself, the blob ends there.
+
+        Raises:
+            DigestMismatch: the bytes of the download are wrong.
+            StoreError: the disk refused; `pass_through` yields the rest.
+            UpstreamError: the download failed; the next request continues it.
+        """
+        if self._reader is None:
+            raise StoreError(str(self._request.digest), "the disk refused it")
+        while True:
+            was_over = self._download.is_over
+            progress = self._reader.progress()
+            if progress.state is PartialState.REJECTED:
+                raise DigestMismatch(str(self._request.digest), "the upstream sent wrong bytes")
+            if progress.written > offset or progress.state is PartialState.WHOLE:
+                return progress.written
+            if progress.state is PartialState.ABANDONED or was_over:
+                failure = self._download.failure
+                raise (
+                    failure.copy()
+                    if failure is not None
+                    else StoreError(str(self._request.digest), "the download ended early")
+                )
+            await self._download.changed()
+
+    async def pass_through(self, sent: Span, stop: int | None) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes after `sent` up to `stop` from the upstream, without storing them.
+
+        Raises:
+            DigestMismatch, UpstreamError, BlobUnknown: as for `passthrough.pass_through`.
+        """
+        request = self._request
+        self._metrics.passed_through.inc()
+        structlog.get_logger("registry.mirror").error(
+            "passed through, not stored",
+            blob=str(request.digest),
+            repository=str(request.repository),
+            why=str(self._download.failure or "the disk refused it in another process"),
+        )
+        download = request.source.open_blob(request.repository.name, request.digest, request.size)
+        note = self._metrics.downloaded_bytes.inc
+        chunks = pass_through(download, request.digest, sent, stop, self._reader, note=note)
+        async for chunk in chunks:
+            yield chunk
+
+    def close(self) -> None:
+        """Close the descriptor; the download goes on."""
+        if self._reader is not None:
+            self._reader.close()
