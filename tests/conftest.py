@@ -5,10 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.commands import SHIPPED
 from tests.harness.mirror import MirrorProcess
+
+# How long an example takes says something about the machine, and nothing about what is tested.
+settings.register_profile("entrepot", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("entrepot")
 
 MirrorMaker = Callable[..., MirrorProcess]
 
