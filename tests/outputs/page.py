@@ -30,8 +30,8 @@ def _draw(title: str, outputs: Sequence[Output]) -> Iterator[str]:
     for output in outputs:
         yield from _show(f"$ entrepot {output.command}", output.on_terminal, output.code)
         named, _, rest = output.on_terminal.partition("\n")
-        expected = rest if named.startswith(_NAMED) else output.on_terminal
-        if (output.code_elsewhere, output.elsewhere) != (output.code, expected):
+        same = (output.on_terminal, rest) if named.startswith(_NAMED) else (output.on_terminal,)
+        if output.code_elsewhere != output.code or output.elsewhere not in same:
             yield "Once more, without a terminal:\n"
             yield from _show("", output.elsewhere, output.code_elsewhere)
 

@@ -17,6 +17,8 @@ def test_the_second_run_has_its_own_exit_code() -> None:
     assert "not pinned\n[exit 1]" in page
     assert draw([("Pins", [Output("x", 0, "same", 1, "same")])]).count("[exit 1]") == 1
     assert draw([("Pins", [Output("x", 0, "same", 0, "same")])]).count("[exit") == 1
+    named = "entrepot: data folder /srv/here\nsame"
+    assert draw([("Pins", [Output("x", 0, named, 0, "same")])]).count("[exit") == 1
 
 
 def test_a_section_is_read_as_it_was_written() -> None:
