@@ -195,7 +195,7 @@ class _PullServices:
         self._manifest_catalog = ManifestCatalog(database)
         self._negative_cache = NegativeCache(settings.tags.missing_for)
         self._clock = time.time
-        self._waits = UpstreamWaits(time.time)
+        self._waits = UpstreamWaits(time.time, settings.tags.wait_for)
 
     @cached_property
     def _pulls(self) -> PullLog:

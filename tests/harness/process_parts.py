@@ -75,7 +75,7 @@ class ProcessParts:
         self.content = self._services._content
         # Nothing that has a clock or an account is built yet.
         self._services._clock = self.content._clock = self.clock
-        self._services._waits = UpstreamWaits(self.clock)
+        self._services._waits = UpstreamWaits(self.clock, settings.tags.wait_for)
         if space is not None:
             self.content.space = space
 
