@@ -3,7 +3,6 @@
 A manifest that is known and fresh is served at once. For other manifests the upstream is asked.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,12 +23,13 @@ from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import KnownManifest
 from registry.mirror.negative_cache import NegativeCache
 from registry.mirror.revalidation import Revalidator
-from registry.mirror.upstream_waits import EMPTY_WAIT, UpstreamWaits
+from registry.mirror.upstream_waits import UpstreamWaits
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository, Tag
 from registry.oci.referrers_tags import is_referrers_tag
 from registry.settings.model import TagSettings
+from registry.upstream.contract import Fallback
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +129,8 @@ class Manifests:
             missing = self._missing.find((repository, reference), now)
             if missing is not None:
                 raise missing
-            wait = self._find_wait(reference, freshness)
-            return await self._ask(repository, reference, fallback_after=wait)
+            fallback = _find_fallback(reference, freshness)
+            return await self._ask(repository, reference, fallback=fallback)
         except (Unknown, UpstreamError) as error:
             if known is not None and freshness is Freshness.STALE:
                 return self._serve_stale(repository, reference, known, error)
@@ -140,12 +140,6 @@ class Manifests:
             if is_unknown or isinstance(error, UpstreamOffline):
                 raise ManifestUnknown(str(repository), str(reference), str(error)) from error
             raise
-
-    def _find_wait(self, reference: Reference, freshness: Freshness) -> float | None:
-        """Return after how many seconds something else is served; None if there is nothing."""
-        if freshness is Freshness.STALE:
-            return self._tags.wait_for
-        return EMPTY_WAIT if is_referrers_tag(reference) else None
 
     def is_fresh(
         self, repository: Repository, reference: Reference, digest: Digest, client: str | None
@@ -182,20 +176,18 @@ class Manifests:
         repository: Repository,
         reference: Reference,
         *,
-        fallback_after: float | None = None,
+        fallback: Fallback = Fallback.NONE,
         must_ask: bool = False,
     ) -> ServedManifest:
         revalidation = self._revalidator.begin(
-            repository, reference, must_ask=must_ask, has_fallback=fallback_after is not None
+            repository, reference, must_ask=must_ask, fallback=fallback
         )
         if not revalidation.is_joined:
             self._waits.watch(repository.registry, revalidation.task)
         try:
-            if fallback_after is None:
-                await asyncio.wait([revalidation.task])
-            else:
-                left = revalidation.began + fallback_after - self._clock()
-                await self._waits.wait(repository.registry, revalidation.task, left)
+            await self._waits.wait(
+                repository.registry, revalidation.task, fallback, since=revalidation.began
+            )
             result = revalidation.task.result()
         except (Unknown, UpstreamDenied) as error:
             # Docker Hub denies what does not exist, so a denial is remembered as "not found".
@@ -212,6 +204,12 @@ class Manifests:
     ) -> ServedManifest:
         self._log.warning("stale manifest served", image=f"{repository}:{reference}", why=str(why))
         return ServedManifest(known.manifest, CacheStatus.STALE, f"stale: {why}")
+
+
+def _find_fallback(reference: Reference, freshness: Freshness) -> Fallback:
+    if freshness is Freshness.STALE:
+        return Fallback.KNOWN
+    return Fallback.EMPTY if is_referrers_tag(reference) else Fallback.NONE
 
 
 def _as_unknown(

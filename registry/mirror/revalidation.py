@@ -16,7 +16,7 @@ from registry.oci.names import Reference, Repository, Tag
 from registry.settings.model import TagSettings
 from registry.store.file_locks import BestEffortLocks
 from registry.tasks import Tasks
-from registry.upstream.contract import Source
+from registry.upstream.contract import Fallback, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +68,20 @@ class Revalidator:
         reference: Reference,
         *,
         must_ask: bool = False,
-        has_fallback: bool = False,
+        fallback: Fallback = Fallback.NONE,
     ) -> Revalidation:
         """Return the question about `reference` that is running, or begin a question.
 
         If another process has just confirmed a tag, the upstream is not asked, except if
-        `must_ask`. With `has_fallback` the question is given up earlier: see `Source`. The task
-        raises Unknown or UpstreamError if no manifest was found, and
-        StoreError if the disk or the catalog refused.
+        `must_ask`. With a `fallback` the question is given up earlier: see `Source`. The task
+        raises Unknown or UpstreamError if no manifest was found, and StoreError if the disk or the
+        catalog refused.
         """
         key = (repository, reference)
         running = self._running.get(key)
         if running is not None:
             return replace(running, is_joined=True)
-        asking = self._revalidate(
-            repository, reference, must_ask=must_ask, has_fallback=has_fallback
-        )
+        asking = self._revalidate(repository, reference, must_ask=must_ask, fallback=fallback)
         revalidation = Revalidation(self._tasks.start(asking), self._clock())
         self._running[key] = revalidation
         revalidation.task.add_done_callback(lambda _: self._running.pop(key, None))
@@ -108,7 +106,7 @@ class Revalidator:
         return None if digest is None else await self._cache.recall_bytes(digest)
 
     async def _revalidate(
-        self, repository: Repository, reference: Reference, *, must_ask: bool, has_fallback: bool
+        self, repository: Repository, reference: Reference, *, must_ask: bool, fallback: Fallback
     ) -> RevalidationResult:
         # If two processes have the same question, one asks, and the other finds the answer.
         async with self._locks.try_hold(f"{repository}:{reference}"):
@@ -117,7 +115,7 @@ class Revalidator:
                 return RevalidationResult(known, CacheStatus.HIT)
             if isinstance(reference, Digest):
                 return await self._get_by_digest(repository, reference)
-            return await self._get_by_tag(repository, reference, known, has_fallback=has_fallback)
+            return await self._get_by_tag(repository, reference, known, fallback=fallback)
 
     def _has_to_ask(self, reference: Reference, known: KnownManifest, *, must_ask: bool) -> bool:
         if isinstance(reference, Digest):
@@ -145,11 +143,11 @@ class Revalidator:
         )
 
     async def _get_by_tag(
-        self, repository: Repository, tag: Tag, known: KnownManifest | None, *, has_fallback: bool
+        self, repository: Repository, tag: Tag, known: KnownManifest | None, *, fallback: Fallback
     ) -> RevalidationResult:
         source = self._sources[repository.registry]
         generation = self._cache.generation
-        digest = await source.head_manifest(repository.name, tag, has_fallback=has_fallback)
+        digest = await source.head_manifest(repository.name, tag, fallback=fallback)
         if known is not None and digest == known.manifest.digest:
             known = await self._cache.confirm(
                 repository, tag, known.manifest, self._clock(), generation
@@ -158,7 +156,7 @@ class Revalidator:
         manifest = await self._cache.recall_bytes(digest) if digest is not None else None
         origin = CacheStatus.REVALIDATED
         if manifest is None:
-            manifest = await self._get_new(repository, tag, digest, has_fallback=has_fallback)
+            manifest = await self._get_new(repository, tag, digest, fallback=fallback)
             self._metrics.downloaded_bytes.inc(len(manifest.raw))
             origin = CacheStatus.MISS
         return RevalidationResult(
@@ -166,14 +164,14 @@ class Revalidator:
         )
 
     async def _get_new(
-        self, repository: Repository, tag: Tag, digest: Digest | None, *, has_fallback: bool
+        self, repository: Repository, tag: Tag, digest: Digest | None, *, fallback: Fallback
     ) -> Manifest:
         """Fetch the manifest of a tag; `digest` is what the tag leads to, if that is known."""
         source = self._sources[repository.registry]
         if digest is not None:
             try:
                 # By digest, because the tag may move between the two requests.
-                return await source.get_manifest(repository.name, digest, has_fallback=has_fallback)
+                return await source.get_manifest(repository.name, digest, fallback=fallback)
             except (Unknown, UpstreamDenied, UpstreamFaulty):
                 pass  # some registries have a manifest only by its tag
-        return await source.get_manifest(repository.name, tag, has_fallback=has_fallback)
+        return await source.get_manifest(repository.name, tag, fallback=fallback)

@@ -1,6 +1,5 @@
 """How the mirror answers lists: the tags of a repository, the referrers of a digest."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -21,12 +20,12 @@ from registry.errors import (
 )
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.negative_cache import NegativeCache
-from registry.mirror.upstream_waits import EMPTY_WAIT, UpstreamWaits
+from registry.mirror.upstream_waits import UpstreamWaits
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.settings.model import TagSettings
 from registry.tasks import Tasks
-from registry.upstream.contract import Source, UpstreamList
+from registry.upstream.contract import Fallback, Source, UpstreamList
 
 TAGS = "tags"  # the subject under which the catalog has the tags of a repository
 
@@ -78,8 +77,9 @@ class TagsAndReferrers:
         """
         ask = partial(self._sources[repository.registry].list_tags, repository.name)
         seen = self._manifests.list_tags(repository)
+        fallback = Fallback.EMPTY if seen else Fallback.NONE
         try:
-            return await self._get(repository, TAGS, ask, fallback=EMPTY_WAIT if seen else None)
+            return await self._get(repository, TAGS, ask, fallback=fallback)
         except UpstreamError as error:
             if seen:
                 warning = "only the tags pulled through this mirror"
@@ -108,7 +108,7 @@ class TagsAndReferrers:
         if api is not None and not is_supported and self._is_fresh(api[1]):
             raise ReferrersUnsupported(str(repository))
         ask = partial(self._sources[repository.registry].list_referrers, repository.name, digest)
-        fallback = None if must_ask else EMPTY_WAIT
+        fallback = Fallback.NONE if must_ask else Fallback.EMPTY
         try:
             served = await self._get(repository, str(digest), ask, fallback=fallback)
         except (ReferrersUnsupported, UpstreamDenied) as error:
@@ -152,12 +152,9 @@ class TagsAndReferrers:
         subject: str,
         ask: Callable[..., Awaitable[UpstreamList]],
         *,
-        fallback: float | None,
+        fallback: Fallback,
     ) -> ServedList:
-        """Return a list. If none is recorded, the caller has another one after `fallback` seconds.
-
-        `fallback` is None if the caller has no other list.
-        """
+        """Return a list; `fallback` is what the caller has if none is recorded."""
         record = self._lists.find(repository, subject)
         if record is not None and self._is_fresh(record.checked):
             return ServedList(record.entries, CacheStatus.HIT, record.warning)
@@ -165,16 +162,14 @@ class TagsAndReferrers:
         key = ("list", repository, subject)
         if (error := self._missing.find(key, self._clock())) is not None:
             raise error
-        wait = fallback if record is None else self._tags.wait_for
-        question = partial(ask, has_fallback=wait is not None)
+        fallback = fallback if record is None else Fallback.KNOWN
+        question = partial(ask, fallback=fallback)
         task = self._tasks.share(key, lambda: self._fetch(repository, subject, question))
-        self._waits.watch(repository.registry, task)
+        is_long = subject == TAGS
+        self._waits.watch(repository.registry, task, is_long=is_long)
         try:
-            if wait is None:
-                found = await asyncio.shield(task)
-            else:
-                await self._waits.wait(repository.registry, task, wait)
-                found = task.result()
+            await self._waits.wait(repository.registry, task, fallback, is_long=is_long)
+            found = task.result()
         except UpstreamError as error:
             if record is None:
                 raise

@@ -5,47 +5,111 @@ from collections.abc import Callable
 from typing import Any
 
 from registry.errors import UpstreamError, UpstreamUnreachable
+from registry.mirror.outages import Outages
+from registry.upstream.contract import Fallback
+from registry.upstream.failures import EndpointSuspended
 
-SLOW_FOR = 30.0  # seconds for which requests do not wait for an upstream that did not answer
 EMPTY_WAIT = 5.0  # seconds before "nothing is known" is the answer: it could hide a signature
+SHORT_WAIT = 0.25  # seconds at most, while the upstream is slow or down
+SLOW_FOR = 30.0  # seconds after an upstream gave no answer, in which known tags are served at once
 
 
 class UpstreamWaits:
-    """Knows which upstreams are slow or down at the moment; `clock` is in epoch seconds."""
+    """Knows which upstreams are slow or down: those that gave no answer, and none since.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    A request waits for `known_wait` seconds if an earlier answer is known, and for `empty_wait` if
+    nothing is. `clock` is in epoch seconds. `outages` may be shared with other processes.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        outages: Outages,
+        known_wait: float,
+        empty_wait: float = EMPTY_WAIT,
+    ) -> None:
         self._clock = clock
-        self._slow_until: dict[str, float] = {}  # epoch seconds, by upstream
+        self._outages = outages
+        self._known_wait = known_wait
+        self._empty_wait = empty_wait
 
-    def watch(self, registry: str, task: asyncio.Task[Any]) -> None:
-        """Learn from the end of a question whether its upstream answers."""
-        task.add_done_callback(lambda ended: self._learn(registry, ended))
+    def watch(self, registry: str, task: asyncio.Task[Any], *, is_long: bool = False) -> None:
+        """Learn from the end of a question whether its upstream answers.
 
-    async def wait(self, registry: str, task: asyncio.Task[Any], seconds: float) -> None:
-        """Wait for an answer for at most `seconds`, and not if the upstream is slow or down.
+        A question that `is_long` takes many requests: its failure says little about the others.
+        """
+        task.add_done_callback(lambda ended: self._learn(registry, ended, is_long=is_long))
 
-        The question goes on, and its answer serves the next request.
+    async def wait(
+        self,
+        registry: str,
+        task: asyncio.Task[Any],
+        fallback: Fallback,
+        *,
+        since: float | None = None,
+        is_long: bool = False,
+    ) -> None:
+        """Wait until there is an answer, or until the mirror serves `fallback` instead.
+
+        The wait began at `since` (epoch seconds; None: now). The question goes on, and its answer
+        serves the next request. A question that `is_long` makes no upstream count as slow.
 
         Raises:
             UpstreamError: there is no answer within that time.
         """
-        is_slow = self._clock() < self._slow_until.get(registry, 0.0)
-        await asyncio.wait([task], timeout=0.0 if is_slow else max(0.0, seconds))
-        if task.done():
+        if fallback is Fallback.NONE:
+            await asyncio.wait([task])
             return
-        if not is_slow and seconds > 0:
-            self._mark_slow(registry)
-        why = "it did not answer recently" if is_slow else f"no answer within {seconds:.2g} s"
-        raise UpstreamError(registry, why)
+        loop = asyncio.get_running_loop()
+        began = loop.time() - (0.0 if since is None else max(0.0, self._clock() - since))
+        await asyncio.wait([task], timeout=0.0)
+        while not task.done():
+            seconds = self._find_limit(registry, fallback)
+            left = began + seconds - loop.time()
+            if left <= 0:
+                is_slow = bool(self._outages.find(registry))
+                if not (is_slow or is_long):
+                    self._note_silence(registry, task, seconds)
+                why = (
+                    "it did not answer recently" if is_slow else f"no answer within {seconds:.2g} s"
+                )
+                raise UpstreamError(registry, why)
+            # In short steps, because other requests may learn that the upstream is down, or back.
+            await asyncio.wait([task], timeout=min(left, SHORT_WAIT))
 
-    def _learn(self, registry: str, task: asyncio.Task[Any]) -> None:
+    def _find_limit(self, registry: str, fallback: Fallback) -> float:
+        """Return for how many seconds a request waits.
+
+        If nothing is known, or the upstream gave no answer long ago, a short wait tells an upstream
+        that is back, or well after all, from one that is down.
+        """
+        usual = self._known_wait if fallback is Fallback.KNOWN else self._empty_wait
+        failed = self._outages.find(registry)
+        if not failed:
+            return usual
+        if fallback is Fallback.KNOWN and abs(self._clock() - failed) < SLOW_FOR:
+            return 0.0
+        return min(usual, SHORT_WAIT)
+
+    def _note_silence(self, registry: str, task: asyncio.Task[Any], seconds: float) -> None:
+        """Note that `task` had no answer within `seconds`; for 0, wait some more before that."""
+        if seconds > 0:
+            self._outages.begin(registry, self._clock())
+            return
+
+        def check() -> None:
+            if not task.done():
+                self._outages.begin(registry, self._clock())
+
+        asyncio.get_running_loop().call_later(SHORT_WAIT, check)
+
+    def _learn(self, registry: str, task: asyncio.Task[Any], *, is_long: bool) -> None:
         if task.cancelled():
             return
+        error = task.exception()
         # A 429 is an answer: with a used-up pull limit, tags are still revalidated by HEAD.
-        if isinstance(task.exception(), UpstreamUnreachable):
-            self._mark_slow(registry)
-        else:
-            self._slow_until.pop(registry, None)
-
-    def _mark_slow(self, registry: str) -> None:
-        self._slow_until[registry] = self._clock() + SLOW_FOR
+        if not isinstance(error, UpstreamUnreachable):
+            self._outages.end(registry)
+        elif not (is_long or isinstance(error, EndpointSuspended)):
+            # A suspended endpoint was not asked. Another worker may have had an answer since.
+            self._outages.begin(registry, self._clock())

@@ -2,11 +2,20 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol
 
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference
+
+
+class Fallback(Enum):
+    """What the mirror serves if the upstream does not answer a question."""
+
+    NONE = "none"  # an error
+    EMPTY = "empty"  # "nothing is known", which is wrong if the upstream has something
+    KNOWN = "known"  # an earlier answer of the upstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +65,14 @@ class BlobDownload(Protocol):
 class Source(Protocol):
     """An upstream registry. `repository` is its name there, such as `library/nginx`.
 
-    Every method raises UpstreamError when no endpoint gave a clear answer. `has_fallback` says that
-    the caller can serve something else then: so an upstream that failed recently is not asked.
-    Without a fallback, one request asks it again, and the others wait for the result. Most images
+    Every method raises UpstreamError when no endpoint gave a clear answer. With a fallback, a
+    question is given up earlier. If an earlier answer is known, an upstream that failed recently is
+    not asked. Otherwise one request asks it again, and the others wait for the result. Most images
     have no referrers: if an endpoint says that it has none, the others need not answer.
     """
 
     async def head_manifest(
-        self, repository: str, reference: Reference, *, has_fallback: bool = False
+        self, repository: str, reference: Reference, *, fallback: Fallback = Fallback.NONE
     ) -> Digest | None:
         """Return the digest of a manifest by HEAD, which does not count against the pull limit.
 
@@ -73,7 +82,7 @@ class Source(Protocol):
         ...
 
     async def get_manifest(
-        self, repository: str, reference: Reference, *, has_fallback: bool = False
+        self, repository: str, reference: Reference, *, fallback: Fallback = Fallback.NONE
     ) -> Manifest:
         """Fetch and verify a manifest. Raises ManifestUnknown."""
         ...
@@ -86,12 +95,14 @@ class Source(Protocol):
         """Prepare to read a blob of `size` bytes (None: not known); this sends no request."""
         ...
 
-    async def list_tags(self, repository: str, *, has_fallback: bool = False) -> UpstreamList:
+    async def list_tags(
+        self, repository: str, *, fallback: Fallback = Fallback.NONE
+    ) -> UpstreamList:
         """Return all tags in ASCII order. Raises NameUnknown."""
         ...
 
     async def list_referrers(
-        self, repository: str, digest: Digest, *, has_fallback: bool = False
+        self, repository: str, digest: Digest, *, fallback: Fallback = Fallback.NONE
     ) -> UpstreamList:
         """Return all referrers' descriptors. Raises ReferrersUnsupported."""
         ...

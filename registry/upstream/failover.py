@@ -17,6 +17,7 @@ from registry.errors import (
 )
 from registry.upstream.backoff import LONGEST_WAIT, RetryBudget
 from registry.upstream.client import SHORT_CONNECT
+from registry.upstream.contract import Fallback
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failures import (
     EndpointSuspended,
@@ -106,12 +107,12 @@ class EndpointPool:
         question: Question[T],
         *,
         counts: bool = False,
-        has_fallback: bool = False,
+        fallback: Fallback = Fallback.NONE,
         is_optional: bool = False,
     ) -> T:
         """Put one question to one endpoint after the other until one answers it.
 
-        `has_fallback` says that the mirror can serve something else: then it gives up earlier.
+        With a `fallback` it gives up earlier, and waits for no `Retry-After`.
         `is_optional` says that most images have no such content, so that a clear "no" is enough.
 
         Raises:
@@ -119,7 +120,7 @@ class EndpointPool:
                 of them says so, and no other has it.
             UpstreamError: there was no clear answer within three rounds or 25 s.
         """
-        rounds = FALLBACK_ROUNDS if has_fallback else ROUNDS
+        rounds = ROUNDS if fallback is Fallback.NONE else FALLBACK_ROUNDS
         retries = self.start_retries(ASK_BUDGET)
         try:
             async with asyncio.timeout(ASK_BUDGET):
@@ -134,6 +135,8 @@ class EndpointPool:
                     failure = combine(_select_clear(failures) if is_optional else failures)
                     retry_after = failure.retry_after if is_temporary(failure) else None
                     wait = retries.next_wait(self.clock(), retry_after)
+                    if retry_after and fallback is not Fallback.NONE:
+                        raise failure
                     if is_last_round or wait is None or not is_temporary(failure):
                         raise failure
                     await asyncio.sleep(wait)

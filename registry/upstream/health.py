@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from registry.errors import UpstreamThrottled, UpstreamUnreachable
 from registry.upstream.circuit_breaker import LONGEST_LIMIT_TIME, CircuitBreaker, throttled_time
+from registry.upstream.contract import Fallback
 from registry.upstream.failures import AttemptFailed, EndpointSuspended, RedirectBroken
 from registry.upstream.request import Request
 
@@ -51,20 +52,21 @@ class EndpointHealth:
     async def admit(self, request: Request) -> Admission:
         """Allow a request to be sent.
 
-        A request without a fallback waits for a probe that is running, and shares its failure. If
-        no probe is running, it becomes the probe, however long the breaker is still open.
+        A request whose answer is not known waits for a probe that is running, and shares its
+        failure. If no probe is running, it becomes the probe, however long the breaker is still
+        open.
 
         Raises:
             UpstreamThrottled: the pull limit is used up.
             EndpointSuspended, UpstreamUnreachable: a breaker is open, or a probe is running.
         """
-        if not request.has_fallback:
+        if request.fallback is not Fallback.KNOWN:
             await self._wait_for_probe()
         now = self._clock()
         was_failing = False
         for breaker in (self._breaker, self._failing.get(_key(request))):
             if breaker is not None and breaker.is_open(now):
-                self._check_open(breaker, now, has_fallback=request.has_fallback)
+                self._check_open(breaker, now, fallback=request.fallback)
                 was_failing = True
         if request.counts and now < self._limited_until:
             why = "its pull limit is used up"
@@ -92,11 +94,11 @@ class EndpointHealth:
             if self._breaker is not None and self._breaker.opened_at != breaker.opened_at:
                 self._suspend(self._breaker)
 
-    def _check_open(self, breaker: CircuitBreaker, now: float, *, has_fallback: bool) -> None:
+    def _check_open(self, breaker: CircuitBreaker, now: float, *, fallback: Fallback) -> None:
         if breaker.is_probing(now):
             why = f"{self._failure}; another request checks whether it works again"
             raise UpstreamUnreachable(self._origin, why)
-        if has_fallback or not breaker.may_probe(now):
+        if fallback is Fallback.KNOWN or not breaker.may_probe(now):
             self._suspend(breaker)
 
     def _suspend(self, breaker: CircuitBreaker) -> NoReturn:

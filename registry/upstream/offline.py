@@ -5,7 +5,7 @@ from typing import NoReturn
 from registry.errors import UpstreamOffline
 from registry.oci.digest import Digest
 from registry.oci.names import Reference
-from registry.upstream.contract import BlobDownload, UpstreamList
+from registry.upstream.contract import BlobDownload, Fallback, UpstreamList
 
 
 class OfflineSource:
@@ -15,13 +15,13 @@ class OfflineSource:
         self._name = name
 
     async def head_manifest(
-        self, repository: str, reference: Reference, *, has_fallback: bool = False
+        self, repository: str, reference: Reference, *, fallback: Fallback = Fallback.NONE
     ) -> Digest | None:
         """Raise UpstreamOffline."""
         self._refuse()
 
     async def get_manifest(
-        self, repository: str, reference: Reference, *, has_fallback: bool = False
+        self, repository: str, reference: Reference, *, fallback: Fallback = Fallback.NONE
     ) -> NoReturn:
         """Raise UpstreamOffline."""
         self._refuse()
@@ -34,12 +34,14 @@ class OfflineSource:
         """Raise UpstreamOffline."""
         self._refuse()
 
-    async def list_tags(self, repository: str, *, has_fallback: bool = False) -> UpstreamList:
+    async def list_tags(
+        self, repository: str, *, fallback: Fallback = Fallback.NONE
+    ) -> UpstreamList:
         """Raise UpstreamOffline."""
         self._refuse()
 
     async def list_referrers(
-        self, repository: str, digest: Digest, *, has_fallback: bool = False
+        self, repository: str, digest: Digest, *, fallback: Fallback = Fallback.NONE
     ) -> UpstreamList:
         """Raise UpstreamOffline."""
         self._refuse()

@@ -23,7 +23,7 @@ from registry.oci.names import Reference
 from registry.oci.referrers_tags import is_referrers_tag
 from registry.upstream.blob_download import BlobDownloader
 from registry.upstream.blob_size import read_size, read_whole_size
-from registry.upstream.contract import UpstreamList
+from registry.upstream.contract import Fallback, UpstreamList
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
 from registry.upstream.failures import HeadRefused, RedirectBroken
@@ -40,14 +40,14 @@ class RegistrySource:
         self._pool = pool
 
     async def head_manifest(
-        self, repository: str, reference: Reference, *, has_fallback: bool = False
+        self, repository: str, reference: Reference, *, fallback: Fallback = Fallback.NONE
     ) -> Digest | None:
         """Return the digest in the answer to a HEAD; None if only a GET can answer.
 
         If a HEAD is refused, a GET decides. Later, no HEAD is sent to an endpoint where it is of no
         use.
         """
-        request = self._manifest_request("HEAD", repository, reference, has_fallback)
+        request = self._manifest_request("HEAD", repository, reference, fallback)
         refused: set[Endpoint] = set()
 
         async def ask(endpoint: Endpoint) -> Digest | None:
@@ -65,35 +65,35 @@ class RegistrySource:
 
         try:
             return await self._pool.ask(
-                ask, has_fallback=has_fallback, is_optional=is_referrers_tag(reference)
+                ask, fallback=fallback, is_optional=is_referrers_tag(reference)
             )
         except HeadRefused as refusal:
             if not refused and not isinstance(reference, Digest):
                 return None
             try:
                 found = await self._get_manifest(
-                    repository, reference, has_fallback=has_fallback, refused=refused
+                    repository, reference, fallback=fallback, refused=refused
                 )
             except (UpstreamThrottled, Unknown) as failure:
                 raise _choose_failure(request, reference, refusal, failure) from refusal
             return found.digest
 
     async def get_manifest(
-        self, repository: str, reference: Reference, *, has_fallback: bool = False
+        self, repository: str, reference: Reference, *, fallback: Fallback = Fallback.NONE
     ) -> Manifest:
         """Fetch, verify and parse a manifest; an invalid manifest is a faulty answer."""
-        return await self._get_manifest(repository, reference, has_fallback=has_fallback)
+        return await self._get_manifest(repository, reference, fallback=fallback)
 
     async def _get_manifest(
         self,
         repository: str,
         reference: Reference,
         *,
-        has_fallback: bool,
+        fallback: Fallback,
         refused: Collection[Endpoint] = (),
     ) -> Manifest:
         """Fetch a manifest; the endpoints in `refused` have just refused the HEAD of it."""
-        request = self._manifest_request("GET", repository, reference, has_fallback)
+        request = self._manifest_request("GET", repository, reference, fallback)
 
         async def ask(endpoint: Endpoint) -> Manifest:
             async with endpoint.request(request) as answer:
@@ -109,12 +109,12 @@ class RegistrySource:
         return await self._pool.ask(
             ask,
             counts=True,
-            has_fallback=has_fallback,
+            fallback=fallback,
             is_optional=is_referrers_tag(reference),
         )
 
     def _manifest_request(
-        self, method: str, repository: str, reference: Reference, has_fallback: bool
+        self, method: str, repository: str, reference: Reference, fallback: Fallback
     ) -> Request:
         return Request(
             method=method,
@@ -124,7 +124,7 @@ class RegistrySource:
             resource=Resource.MANIFEST,
             headers={"Accept": media_types.ACCEPT_MANIFESTS},
             counts=method == "GET",
-            has_fallback=has_fallback,
+            fallback=fallback,
         )
 
     async def head_blob(self, repository: str, digest: Digest) -> int | None:
@@ -159,7 +159,9 @@ class RegistrySource:
         missing = partial(BlobUnknown, f"{self.name}/{repository}", text)
         return Request(method, f"{repository}/blobs/{text}", repository, missing, Resource.BLOB)
 
-    async def list_tags(self, repository: str, *, has_fallback: bool = False) -> UpstreamList:
+    async def list_tags(
+        self, repository: str, *, fallback: Fallback = Fallback.NONE
+    ) -> UpstreamList:
         """Fetch every page of the tags list."""
         missing = partial(NameUnknown, f"{self.name}/{repository}")
         request = Request(
@@ -168,19 +170,19 @@ class RegistrySource:
             repository,
             missing,
             Resource.TAGS,
-            has_fallback=has_fallback,
+            fallback=fallback,
         )
         listing = Listing(request, "tags", has_last=True)
 
         async def ask(endpoint: Endpoint) -> UpstreamList:
             return await collect_pages(endpoint, listing)
 
-        found = await self._pool.ask(ask, has_fallback=has_fallback)
+        found = await self._pool.ask(ask, fallback=fallback)
         tags = sorted({tag for tag in found.entries if isinstance(tag, str)})
         return UpstreamList(tags, found.warning)
 
     async def list_referrers(
-        self, repository: str, digest: Digest, *, has_fallback: bool = False
+        self, repository: str, digest: Digest, *, fallback: Fallback = Fallback.NONE
     ) -> UpstreamList:
         """Fetch every page of the referrers list without a filter, because the mirror filters."""
         missing = partial(ReferrersUnsupported, f"{self.name}/{repository}")
@@ -190,7 +192,7 @@ class RegistrySource:
             repository,
             missing,
             Resource.REFERRERS,
-            has_fallback=has_fallback,
+            fallback=fallback,
         )
         listing = Listing(request, "manifests", media_types.OCI_INDEX)
 
@@ -202,7 +204,7 @@ class RegistrySource:
                 # a login page, which may not be reachable from here.
                 raise missing() from error
 
-        found = await self._pool.ask(ask, has_fallback=has_fallback, is_optional=True)
+        found = await self._pool.ask(ask, fallback=fallback, is_optional=True)
         referrers = [each for each in found.entries if isinstance(each, dict)]
         return UpstreamList(referrers, found.warning)
 

@@ -15,6 +15,7 @@ from registry.errors import (
     UpstreamThrottled,
     UpstreamUnreachable,
 )
+from registry.upstream.contract import Fallback
 from registry.upstream.failures import (
     AttemptFailed,
     HeadRefused,
@@ -56,8 +57,8 @@ class Request:
     `missing` makes the error for a 404. `counts` says whether the registry counts the request
     against its pull limit, as Docker Hub counts each GET of a manifest. `start_at` is a URL to
     which an earlier answer to the same path redirected; if it is None, the registry itself is
-    asked. `has_fallback` says whether the mirror can serve something else if there is no answer:
-    then an open circuit breaker stops the request. Other requests probe the endpoint.
+    asked. `fallback` is what the mirror serves if there is no answer: if it is an earlier answer,
+    an open circuit breaker stops the request. Other requests probe the endpoint.
     """
 
     method: str
@@ -67,7 +68,7 @@ class Request:
     resource: Resource
     headers: Mapping[str, str] = field(default_factory=dict)
     counts: bool = False
-    has_fallback: bool = False
+    fallback: Fallback = Fallback.NONE
     start_at: str | None = None
 
 

@@ -27,6 +27,7 @@ from registry.mirror.manifest_memory import ManifestMemory
 from registry.mirror.manifests import Manifests
 from registry.mirror.mirror import Mirror
 from registry.mirror.negative_cache import NegativeCache
+from registry.mirror.outages import Outages
 from registry.mirror.prefetch import Prefetcher
 from registry.mirror.prefetch_cost import CostEstimator
 from registry.mirror.referrers import ReferrerFetcher
@@ -77,10 +78,12 @@ async def open_services(
     handles: DataHandles,
     metrics: Metrics,
     stored: CacheStatus = CacheStatus.HIT,
+    outages: Outages | None = None,
 ) -> AsyncIterator[Mirror]:
     """Open the mirror of one worker; the end of `async with` closes its parts in reverse order.
 
-    `stored` is the origin of content that is here, as clients see it.
+    `stored` is the origin of content that is here, as clients see it. `outages` are shared with the
+    other workers (None: there are no others).
     This opens no connection, so that a worker can start without a network.
 
     Raises:
@@ -90,7 +93,7 @@ async def open_services(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(handles.folder))
         yield await _open_mirror(
-            stack, settings, handles, metrics, database=database, stored=stored
+            stack, settings, handles, metrics, database=database, stored=stored, outages=outages
         )
 
 
@@ -129,6 +132,7 @@ async def _open_mirror(
     *,
     database: Database,
     stored: CacheStatus = CacheStatus.HIT,
+    outages: Outages | None = None,
 ) -> Mirror:
     tasks = await stack.enter_async_context(Tasks())
     recorder = LimitRecorder(RateLimitCatalog(database), tasks, metrics)
@@ -140,7 +144,14 @@ async def _open_mirror(
             client = await stack.enter_async_context(open_client(name, upstream))
             sources[name] = build_source(name, upstream, client, recorder.note)
     services = _PullServices(
-        settings, handles, metrics, database, sources=sources, tasks=tasks, stored=stored
+        settings,
+        handles,
+        metrics,
+        database,
+        sources=sources,
+        tasks=tasks,
+        stored=stored,
+        outages=outages,
     )
     return services.build_mirror()
 
@@ -183,6 +194,7 @@ class _PullServices:
         sources: dict[str, Source],
         tasks: Tasks,
         stored: CacheStatus = CacheStatus.HIT,
+        outages: Outages | None = None,
     ) -> None:
         self._settings = settings
         self._handles = handles
@@ -195,7 +207,7 @@ class _PullServices:
         self._manifest_catalog = ManifestCatalog(database)
         self._negative_cache = NegativeCache(settings.tags.missing_for)
         self._clock = time.time
-        self._waits = UpstreamWaits(time.time)
+        self._waits = UpstreamWaits(time.time, outages or Outages(), settings.tags.wait_for)
 
     @cached_property
     def _pulls(self) -> PullLog:

@@ -13,6 +13,7 @@ from registry.content.catalog_watch import CatalogWatch
 from registry.metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.mirror import Mirror
+from registry.mirror.outages import Outages
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder
 from registry.tasks import Tasks
@@ -46,8 +47,18 @@ def reload_certificates() -> None:
 
 
 def build_mirror_service() -> Service:
-    """Return the service of `entrepot serve`: a mirror over the data folder."""
-    return Service(_open_mirror, _maintain)
+    """Return the service of `entrepot serve`: a mirror over the data folder.
+
+    To be called before the workers are forked, so that they share what they know of outages.
+    """
+    outages = Outages()
+
+    def open_mirror(
+        settings: Settings, folder: DataFolder, metrics: Metrics
+    ) -> AbstractAsyncContextManager[Mirror]:
+        return open_services(settings, open_handles(folder), metrics, outages=outages)
+
+    return Service(open_mirror, _maintain)
 
 
 def build_bundle_service(
@@ -85,12 +96,6 @@ async def import_names(
     async with open_database(folder) as database:
         content = ContentServices(settings, handles, Metrics(), database)
         return await content.importer.load_names(opened)
-
-
-def _open_mirror(
-    settings: Settings, folder: DataFolder, metrics: Metrics
-) -> AbstractAsyncContextManager[Mirror]:
-    return open_services(settings, open_handles(folder), metrics)
 
 
 async def _maintain(settings: Settings, folder: DataFolder, metrics: Metrics) -> None:

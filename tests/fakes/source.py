@@ -15,7 +15,7 @@ from registry.errors import (
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference
-from registry.upstream.contract import UpstreamList
+from registry.upstream.contract import Fallback, UpstreamList
 
 ORIGIN = "https://memory.example"
 CHUNK = 64 * 1024  # bytes yielded at a time at most
@@ -138,12 +138,12 @@ class MemorySource:
     warning: str = ""
 
     async def head_manifest(
-        self, repository: str, reference: Reference, *, has_fallback: bool = False
+        self, repository: str, reference: Reference, *, fallback: Fallback = Fallback.NONE
     ) -> Digest | None:
         return (await self.get_manifest(repository, reference)).digest
 
     async def get_manifest(
-        self, repository: str, reference: Reference, *, has_fallback: bool = False
+        self, repository: str, reference: Reference, *, fallback: Fallback = Fallback.NONE
     ) -> Manifest:
         self._reach()
         found = self.manifests.get((repository, str(reference)))
@@ -162,14 +162,16 @@ class MemorySource:
         content = self.blobs.get((repository, str(digest)))
         return MemoryTransfer(self.tap, content, BlobUnknown(repository, str(digest)), size)
 
-    async def list_tags(self, repository: str, *, has_fallback: bool = False) -> UpstreamList:
+    async def list_tags(
+        self, repository: str, *, fallback: Fallback = Fallback.NONE
+    ) -> UpstreamList:
         self._reach()
         if repository not in self.tags:
             raise NameUnknown(repository)
         return UpstreamList(sorted(self.tags[repository]), self.warning)
 
     async def list_referrers(
-        self, repository: str, digest: Digest, *, has_fallback: bool = False
+        self, repository: str, digest: Digest, *, fallback: Fallback = Fallback.NONE
     ) -> UpstreamList:
         self._reach()
         if self.referrers is None:

@@ -15,6 +15,7 @@ from registry.mirror.blobs import Blobs
 from registry.mirror.downloads import Downloads
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import ManifestMemory
+from registry.mirror.outages import Outages
 from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.mirror.upstream_waits import UpstreamWaits
 from registry.settings.model import Settings, StorageSettings, TagSettings
@@ -75,7 +76,7 @@ class ProcessParts:
         self.content = self._services._content
         # Nothing that has a clock or an account is built yet.
         self._services._clock = self.content._clock = self.clock
-        self._services._waits = UpstreamWaits(self.clock)
+        self._services._waits = UpstreamWaits(self.clock, Outages(), settings.tags.wait_for)
         if space is not None:
             self.content.space = space
 

@@ -65,6 +65,7 @@ def place(
     shared_hub.unhang()
     shared_hub.start()
     shared_hub.pulls_left = None
+    shared_hub.referrers_supported = True
 
 
 @pytest.fixture

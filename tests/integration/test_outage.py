@@ -11,6 +11,7 @@ from tests.integration.wire import fetch
 
 NAME = "team/app"
 AT_ONCE = 0.3  # seconds for an answer while the upstream is known to be down
+TRIES = 3  # on a busy machine the upstream may not answer the first question in time
 
 
 def stop(hub: FakeUpstream) -> None:
@@ -33,7 +34,11 @@ def answer_503(hub: FakeUpstream) -> None:
     hub.faults.add(Fault("any", Status(503), times=None))
 
 
-OUTAGES = [stop, hang, throttle, answer_500, answer_503]
+def answer_503_for_a_second(hub: FakeUpstream) -> None:
+    hub.faults.add(Fault("any", Status(503, headers={"Retry-After": "1"}), times=None))
+
+
+OUTAGES = [stop, hang, throttle, answer_500, answer_503, answer_503_for_a_second]
 
 
 @pytest.mark.parametrize("break_off", OUTAGES)
@@ -95,7 +100,42 @@ def test_content_is_served_as_soon_as_the_upstream_is_back(
     assert (manifest.status, layer.status, layer.body) == (200, 200, b"layer")
 
 
-@pytest.mark.parametrize("break_off", [answer_503, throttle, stop])
+@pytest.mark.parametrize("question", ["signature", "referrers", "tags"])
+@pytest.mark.parametrize("break_off", [stop, answer_503])
+def test_signatures_and_tags_are_found_as_soon_as_the_upstream_is_back(
+    place: str, shared_hub: FakeUpstream, break_off: Callable[[FakeUpstream], None], question: str
+) -> None:
+    """What is not recorded is asked for, although "nothing is known" could be the answer."""
+    image = shared_hub.add_image(NAME, "1", [b"layer"])
+    tag = image.digest.replace(":", "-") + ".sig"
+    signature = shared_hub.add_image(NAME, tag, [b"signature"], subject=image)
+    fetch(f"{place}/{NAME}/manifests/1")
+    break_off(shared_hub)
+    for _ in range(12):  # until the circuit breaker is open for a minute
+        fetch(f"{place}/{NAME}/manifests/cold")
+    shared_hub.start()
+    shared_hub.faults.clear()
+
+    path = {
+        "signature": f"manifests/{tag}",
+        "referrers": f"referrers/{image.digest}",
+        "tags": "tags/list",
+    }
+    for _ in range(TRIES):
+        answer = fetch(f"{place}/{NAME}/{path[question]}")
+        if answer.status == 200 and answer.headers["Warning"] is None:
+            break
+
+    found = {
+        "signature": lambda: answer.headers["Docker-Content-Digest"] == signature.digest,
+        "referrers": lambda: answer.json()["manifests"][0]["digest"] == signature.digest,
+        "tags": lambda: answer.json()["tags"] == sorted(["1", tag]),
+    }
+    assert (answer.status, answer.headers["Warning"]) == (200, None)
+    assert found[question]()
+
+
+@pytest.mark.parametrize("break_off", [answer_503, answer_503_for_a_second, throttle, stop])
 def test_known_tag_does_not_wait_for_a_failing_upstream(
     place: str, shared_hub: FakeUpstream, break_off: Callable[[FakeUpstream], None]
 ) -> None:

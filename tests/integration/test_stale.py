@@ -11,6 +11,7 @@ from tests.harness.mirror import MirrorProcess
 from tests.integration.wire import Answer, fetch, wait_until
 
 FIRST = 2.0  # seconds the issue allows for the first answer
+SLOW = 0.3  # and at most while the upstream is known to be slow, also by another worker
 LATER = 0.05  # and while the breaker is open
 BUSY = 5  # or so many times as long as an answer took before the trouble, on a busy machine
 LAYER = b"known" * 10_000
@@ -146,7 +147,7 @@ def test_the_mirror_recovers_with_its_upstream(
 def test_other_workers_are_as_patient(
     make_mirror: MirrorMaker, hub: FakeUpstream, note: Note
 ) -> None:
-    """With two workers no client waits longer than 2 s for a hanging upstream."""
+    """With two workers one client waits for a hanging upstream, for less than 2 s, and no other."""
     mirror = make_mirror({"tags": {"fresh_for": "0s"}}, workers=2)
     place = f"{mirror.url}/v2"
     image = know(place, hub)
@@ -156,9 +157,10 @@ def test_other_workers_are_as_patient(
 
     hub.unhang()
     assert all(is_stale(answer, image) for answer in answers), answers
-    slowest = max(answer.seconds for answer in answers)
-    note(f"slowest of 20 over 2 workers {slowest * 1000:.0f} ms")
+    slowest, second, *_ = sorted((answer.seconds for answer in answers), reverse=True)
+    note(f"slowest of 20 over 2 workers {slowest * 1000:.0f} ms, then {second * 1000:.0f} ms")
     assert slowest < FIRST
+    assert second < SLOW
 
 
 def test_clients_wait_again_after_a_slow_upstream_answered(

@@ -17,7 +17,7 @@ from registry.errors import (
 from registry.oci.digest import Digest
 from registry.oci.names import Tag
 from registry.upstream.circuit_breaker import FAILURES
-from registry.upstream.contract import BlobDownload
+from registry.upstream.contract import BlobDownload, Fallback
 from registry.upstream.parallel_ranges import SMALLEST, read_in_order
 from tests.fakes.upstream import (
     Cut,
@@ -61,11 +61,13 @@ async def test_one_broken_image_is_no_broken_registry(hub: FakeUpstream) -> None
         assert good.manifest == (await source.get_manifest(NAME, Tag("good"))).raw
 
 
-@pytest.mark.parametrize(("has_fallback", "further"), [(True, 0), (False, 1)])
+@pytest.mark.parametrize(
+    ("fallback", "further"), [(Fallback.KNOWN, 0), (Fallback.EMPTY, 1), (Fallback.NONE, 1)]
+)
 async def test_a_broken_image_is_hardly_requested_again(
-    hub: FakeUpstream, *, has_fallback: bool, further: int
+    hub: FakeUpstream, *, fallback: Fallback, further: int
 ) -> None:
-    """After three 500s about one image, a question is one request, or none if it can wait."""
+    """After three 500s about one image, a question is one request; none if an answer is known."""
     hub.add_image(NAME, "bad", [b"bad"])
     hub.faults.add(Fault("manifest", Status(500), contains="/bad", times=None))
     async with open_source(hub.url) as source:
@@ -74,7 +76,7 @@ async def test_a_broken_image_is_hardly_requested_again(
         assert hub.journal.count("manifest") == FAILURES
         for _ in range(4):
             with pytest.raises(UpstreamUnreachable):
-                await source.get_manifest(NAME, Tag("bad"), has_fallback=has_fallback)
+                await source.get_manifest(NAME, Tag("bad"), fallback=fallback)
 
     assert hub.journal.count("manifest") == FAILURES + 4 * further
 

@@ -16,6 +16,7 @@ from registry.oci.names import Reference
 from registry.settings.model import TagSettings
 from registry.store.file_locks import BestEffortLocks
 from registry.tasks import Tasks
+from registry.upstream.contract import Fallback
 from tests.fakes.source import MemorySource, Tap
 from tests.unit.mirror.manifest_site import (
     FIRST,
@@ -44,7 +45,7 @@ class MovingSource(MemorySource):
         self._act = act
 
     async def head_manifest(
-        self, repository: str, reference: Reference, *, has_fallback: bool = False
+        self, repository: str, reference: Reference, *, fallback: Fallback = Fallback.NONE
     ) -> Digest | None:
         found = await super().head_manifest(repository, reference)
         await self._act()

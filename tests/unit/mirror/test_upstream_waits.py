@@ -5,18 +5,22 @@ import asyncio
 import pytest
 
 from registry.errors import ManifestUnknown, UpstreamDenied, UpstreamError, UpstreamUnreachable
-from registry.mirror.upstream_waits import SLOW_FOR, UpstreamWaits
+from registry.mirror.outages import Outages
+from registry.mirror.upstream_waits import SHORT_WAIT, SLOW_FOR, UpstreamWaits
+from registry.upstream.contract import Fallback
+from registry.upstream.failures import EndpointSuspended
 
 HERE = "docker.io"
+NOW = 1000.0
 
 
 class Question:
     """A question to the upstream; a test gives its answer."""
 
-    def __init__(self, waits: UpstreamWaits) -> None:
+    def __init__(self, waits: UpstreamWaits, *, is_long: bool = False) -> None:
         self._answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.task = asyncio.create_task(self._ask())
-        waits.watch(HERE, self.task)
+        waits.watch(HERE, self.task, is_long=is_long)
 
     async def _ask(self) -> str:
         return await self._answer
@@ -31,48 +35,88 @@ class Question:
         await asyncio.sleep(0)  # for the callbacks of the task
 
 
-async def measure_wait(waits: UpstreamWaits, seconds: float) -> float:
-    """Return how long a request waits for an upstream that never answers."""
+def make_waits(outages: Outages | None = None, known_wait: float = 0.2) -> UpstreamWaits:
+    return UpstreamWaits(lambda: NOW, outages or Outages(), known_wait, empty_wait=0.6)
+
+
+async def measure_wait(
+    waits: UpstreamWaits, fallback: Fallback = Fallback.KNOWN, *, is_left: bool = False
+) -> float:
+    """Return how long a request waits for an upstream that never answers.
+
+    With `is_left`, the question goes on after that.
+    """
     question = Question(waits)
     loop = asyncio.get_running_loop()
     began = loop.time()
     with pytest.raises(UpstreamError):
-        await waits.wait(HERE, question.task, seconds)
+        await waits.wait(HERE, question.task, fallback)
     waited = loop.time() - began
-    question.task.cancel()
+    if not is_left:
+        question.task.cancel()
     return waited
 
 
 async def test_answer_ends_the_wait() -> None:
     """An answer within the time is returned by the task."""
-    waits = UpstreamWaits(lambda: 0.0)
+    waits = make_waits()
     question = Question(waits)
     asyncio.get_running_loop().call_soon(question._answer.set_result, "it")
 
-    await waits.wait(HERE, question.task, 5.0)
+    await waits.wait(HERE, question.task, Fallback.KNOWN)
 
     assert question.task.result() == "it"
 
 
 async def test_only_the_first_request_waits() -> None:
-    """After one request waited in vain, the others do not wait, until `SLOW_FOR` is over."""
-    now = 0.0
-    waits = UpstreamWaits(lambda: now)
+    """After one request waited in vain, the others do not wait, until the upstream answers.
 
-    assert await measure_wait(waits, 0.2) >= 0.2
-    assert await measure_wait(waits, 0.2) < 0.1
-    now = SLOW_FOR
-    assert await measure_wait(waits, 0.2) >= 0.2
+    After `SLOW_FOR` they wait shortly, so that an upstream that is back is noticed.
+    """
+    now = NOW
+    waits = UpstreamWaits(lambda: now, Outages(), known_wait=0.4)
+
+    assert await measure_wait(waits) >= 0.4
+    assert await measure_wait(waits) < 0.1
+    now += SLOW_FOR
+    assert SHORT_WAIT <= await measure_wait(waits) < 0.4
+
+
+async def test_what_is_not_known_is_waited_for_shortly() -> None:
+    """While the upstream is slow, "nothing is known" is the answer after `SHORT_WAIT`, not at once.
+
+    The upstream may be well: then a signature would be hidden for nothing.
+    """
+    waits = make_waits()
+    assert await measure_wait(waits, Fallback.EMPTY) >= 0.6
+
+    assert SHORT_WAIT <= await measure_wait(waits, Fallback.EMPTY) < 0.6
+    question = Question(waits)
+    asyncio.get_running_loop().call_later(0.05, question._answer.set_result, "it")
+    await waits.wait(HERE, question.task, Fallback.EMPTY)
+
+    assert question.task.result() == "it"
+
+
+async def test_long_list_makes_no_upstream_slow() -> None:
+    """The tags of a large repository take many requests, although each is answered at once."""
+    waits = make_waits()
+    question = Question(waits, is_long=True)
+    with pytest.raises(UpstreamError):
+        await waits.wait(HERE, question.task, Fallback.KNOWN, is_long=True)
+    await question.end(UpstreamUnreachable("o", "no endpoint answered within 25 s"))
+
+    assert await measure_wait(waits) >= 0.2
 
 
 async def test_other_upstreams_are_waited_for() -> None:
     """A slow upstream does not change the wait for another one."""
-    waits = UpstreamWaits(lambda: 0.0)
-    await measure_wait(waits, 0.01)
+    waits = make_waits()
+    await measure_wait(waits)
     question = Question(waits)
     asyncio.get_running_loop().call_later(0.01, question._answer.set_result, "it")
 
-    await waits.wait("ghcr.io", question.task, 5.0)
+    await waits.wait("ghcr.io", question.task, Fallback.KNOWN)
 
     assert question.task.result() == "it"
 
@@ -82,19 +126,57 @@ async def test_other_upstreams_are_waited_for() -> None:
 )
 async def test_any_clear_answer_ends_the_slowness(answer: str | Exception) -> None:
     """Once the upstream answers any question, requests wait for it again."""
-    waits = UpstreamWaits(lambda: 0.0)
+    waits = make_waits()
     question = Question(waits)
     with pytest.raises(UpstreamError):
-        await waits.wait(HERE, question.task, 0.01)
+        await waits.wait(HERE, question.task, Fallback.KNOWN)
 
     await question.end(answer)
 
-    assert await measure_wait(waits, 0.2) >= 0.2
+    assert await measure_wait(waits) >= 0.2
 
 
 async def test_failure_makes_the_others_not_wait() -> None:
     """After a question failed, the next requests do not wait for another failure."""
-    waits = UpstreamWaits(lambda: 0.0)
+    waits = make_waits()
     await Question(waits).end(UpstreamUnreachable("o", "answers 503"))
 
-    assert await measure_wait(waits, 5.0) < 1.0
+    assert await measure_wait(waits) < 0.1
+
+
+async def test_workers_share_what_they_know() -> None:
+    """What one worker learned of an upstream is true for all: a failure, and an answer after it."""
+    outages = Outages()
+    first, second = make_waits(outages), make_waits(outages)
+    await Question(first).end(UpstreamUnreachable("o", "answers 503"))
+
+    assert await measure_wait(second) < 0.1
+    await Question(second).end("it")
+    assert await measure_wait(first) >= 0.2
+
+
+async def test_open_breaker_of_one_worker_is_no_news() -> None:
+    """Another worker may have had an answer since the breaker opened."""
+    waits = make_waits()
+    await Question(waits).end(EndpointSuspended("o", "it is not asked again yet"))
+
+    assert await measure_wait(waits) >= 0.2
+
+
+async def test_request_that_waits_learns_from_others() -> None:
+    """A request that waits for an upstream ends early when another one finds that it is down."""
+    waits = make_waits()
+    loop = asyncio.get_running_loop()
+    failing = Question(waits)
+    loop.call_later(0.05, failing._answer.set_exception, UpstreamUnreachable("o", "answers 503"))
+
+    assert await measure_wait(waits, Fallback.EMPTY) < 0.6
+
+
+async def test_silence_is_noticed_although_no_client_waits() -> None:
+    """With `tags.wait_for = "0s"` too, what is not known is not waited for in vain for long."""
+    waits = make_waits(known_wait=0.0)
+    assert await measure_wait(waits, is_left=True) < 0.1
+
+    assert await measure_wait(waits, Fallback.EMPTY) < 0.6
+    assert await measure_wait(waits, Fallback.EMPTY) >= SHORT_WAIT

@@ -20,6 +20,7 @@ from registry.settings.upstreams import UpstreamSettings
 from registry.upstream.auth import Login
 from registry.upstream.circuit_breaker import FAILURES, FIRST_OPEN_TIME, THROTTLED_TIME
 from registry.upstream.client import open_client
+from registry.upstream.contract import Fallback
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failures import AttemptFailed, EndpointSuspended, RequestRefused
 from registry.upstream.redirects import MAX_REDIRECTS
@@ -48,12 +49,12 @@ class Bench:
         *,
         method: str = "GET",
         counts: bool = False,
-        has_fallback: bool = False,
+        fallback: Fallback = Fallback.NONE,
     ):
         path = path or f"{NAME}/blobs/{self.blob}"
         missing = partial(BlobUnknown, NAME, "it")
         request = Request(
-            method, path, NAME, missing, Resource.BLOB, counts=counts, has_fallback=has_fallback
+            method, path, NAME, missing, Resource.BLOB, counts=counts, fallback=fallback
         )
         async with self.endpoint.request(request) as answer:
             return b"".join([chunk async for chunk in answer.response.aiter_raw()])
@@ -123,7 +124,7 @@ async def test_breaker_opens(bench: Bench) -> None:
         await bench.fail()
     bench.hub.journal.clear()
 
-    error = await bench.fail(has_fallback=True)
+    error = await bench.fail(fallback=Fallback.KNOWN)
 
     assert isinstance(error, UpstreamUnreachable)
     assert error.retry_after == FIRST_OPEN_TIME
@@ -131,14 +132,17 @@ async def test_breaker_opens(bench: Bench) -> None:
     assert len(bench.hub.journal) == 0
 
 
-async def test_request_without_a_fallback_probes_an_open_breaker(bench: Bench) -> None:
+@pytest.mark.parametrize("fallback", [Fallback.NONE, Fallback.EMPTY])
+async def test_request_without_a_known_answer_probes_an_open_breaker(
+    bench: Bench, fallback: Fallback
+) -> None:
     """Where nothing else can be served, the endpoint is asked at once, and the breaker closes."""
     bench.break_blobs(Status(503), times=FAILURES)
     for _ in range(FAILURES):
         await bench.fail()
 
-    assert await bench.ask() == LAYER
-    assert await bench.ask(has_fallback=True) == LAYER
+    assert await bench.ask(fallback=fallback) == LAYER
+    assert await bench.ask(fallback=Fallback.KNOWN) == LAYER
 
 
 async def test_requests_without_a_fallback_share_one_probe(bench: Bench) -> None:

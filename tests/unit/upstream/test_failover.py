@@ -18,6 +18,7 @@ from registry.errors import (
     UpstreamUnreachable,
 )
 from registry.upstream.auth import Login
+from registry.upstream.contract import Fallback
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import (
     ROUNDS,
@@ -154,6 +155,18 @@ async def test_second_round_may_succeed(pool: EndpointPool) -> None:
     assert asked == ["first", "second", "first"]
 
 
+@pytest.mark.parametrize("fallback", [Fallback.KNOWN, Fallback.EMPTY])
+async def test_retry_after_is_not_waited_for_if_there_is_a_fallback(
+    pool: EndpointPool, fallback: Fallback
+) -> None:
+    """The client gets the fallback at once, and not after the time that the upstream names."""
+    ask, asked = answer(*[UpstreamUnreachable("o", "answers 503", 1.0)] * 2)
+    async with asyncio.timeout(0.5):
+        with pytest.raises(UpstreamUnreachable):
+            await pool.ask(ask, fallback=fallback)
+    assert asked == ["first", "second"]
+
+
 async def test_suspect_is_asked_last(pool: EndpointPool) -> None:
     """An endpoint that sent wrong bytes is asked when the others do not have the blob."""
     pool.mark_suspect(["https://first.example"])
@@ -258,7 +271,7 @@ async def test_all_without_a_connection_are_asked(pool: EndpointPool) -> None:
     """When no endpoint could be reached, all are asked again."""
     ask, _ = answer(*[unreachable()] * 4)
     with pytest.raises(UpstreamUnreachable):
-        await pool.ask(ask, has_fallback=True)
+        await pool.ask(ask, fallback=Fallback.KNOWN)
 
     ask, asked = answer(unreachable(), "yes")
     assert await pool.ask(ask, is_optional=True) == "yes"
