@@ -72,7 +72,7 @@ def _draw_usage(usage: CacheUsage) -> Iterator[str]:
         yield f"  interrupted  {interrupted}; the next pull continues the download"
     yield f"  damaged      {format_bytes(use.damaged)} in quarantine/"
     reserve = format_bytes(usage.reserve)
-    yield f"free           {format_bytes(usage.free)}, of which {reserve} always stay free"
+    yield f"free           {format_bytes(usage.free)}, of which up to {reserve} always stay free"
     yield f"images         {usage.images}"
     yield from _draw_savings(usage.savings)
     for name, audit in usage.audits.items():
@@ -148,7 +148,9 @@ def _draw_eviction(eviction: Eviction) -> Iterator[str]:
 
 
 def _read_size(text: str) -> int:
-    if text.strip("0").isdigit():  # 100 was meant as GiB, and would delete everything
+    text = text.strip()
+    # 100 or 1.5 was meant as GiB, and would delete everything.
+    if text.strip("0.") and not text[-1].isalpha():
         fail(f"--to: {text} has no unit; write for example {text}GiB, or {text}B for bytes", 2)
     try:
         return parse_size(text)

@@ -25,6 +25,7 @@ _FILE_VARIABLE = "ENTREPOT_CONFIG"
 _USUAL_FILES = (Path("config/entrepot.toml"), Path("/etc/entrepot/entrepot.toml"))
 # Kubernetes sets these variables in every pod of a namespace with a Service called "entrepot".
 _FOREIGN = re.compile(r"ENTREPOT_(SERVICE_(HOST|PORT(_[^_].*)?)|PORT(_[0-9]+_.*)?)")
+_LEAST_LIMIT = 1000**2  # bytes; less than that has a unit, or was meant in one
 _MAX_DOCUMENT = 4 * 1024**2  # bytes of a file of settings
 _MAX_SECRET = 64 * 1024  # bytes; a larger file is not a secret
 
@@ -49,7 +50,15 @@ def load_settings(config: Path | None, environ: Mapping[str, str]) -> Settings:
         settings = Settings.model_validate(document)
     except ValidationError as error:
         raise describe_fault(error, variables) from error
+    _check_limit(settings.storage.limit, document.get("storage", {}).get("limit"))
     return _read_files(settings)
+
+
+def _check_limit(limit: int, written: object) -> None:
+    """Refuse a limit whose unit was forgotten: with 50 bytes, all images would be deleted."""
+    if limit < _LEAST_LIMIT and str(written).strip().isdigit():
+        why = f"{written} means {limit} bytes, and no image fits into that"
+        raise SettingsError("storage.limit", why, f'write a unit, for example "{limit}GiB"')
 
 
 def find_config(config: Path | None, environ: Mapping[str, str]) -> Path | None:
