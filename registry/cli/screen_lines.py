@@ -27,7 +27,13 @@ def format_banner(settings: Settings, started: Mapping[str, Any]) -> Iterator[st
         where += " (every address of this machine)"
     yield f"Entrepôt {__version__} serves pulls at {where}"
     yield ""
-    yield f"  Try it    docker pull {here}/docker.io/library/busybox"
+    if started["offline"]:
+        yield "  Try it    entrepot images ls (what can be pulled), entrepot bundle import"
+    else:
+        yield f"  Try it    docker pull {here}/docker.io/library/busybox"
+    if scheme == "http" and not host.strip("[]").startswith(("127.", "::1", "localhost")):
+        named = _choose_lan(host, port)
+        yield f'  Docker    needs insecure-registries: ["{named}"] (plain http)'
     yield '  Set up    README.md, "Point your clients at it"'
     yield f"  Data      {started['data']} ({format_bytes(settings.storage.limit)} at most)"
     yield f"  Settings  {started['settings']}"
@@ -37,6 +43,11 @@ def format_banner(settings: Settings, started: Mapping[str, Any]) -> Iterator[st
     if started["offline"]:
         yield "Offline: only what is stored here is served."
     yield "Each pull is one line:"
+
+
+def _choose_lan(host: str, port: str) -> str:
+    """Return the address that other machines write into their settings."""
+    return f"<this machine>:{port}" if host in EVERYWHERE else f"{host}:{port}"
 
 
 def format_bundle_banner(started: Mapping[str, Any]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from registry.cli.bundle.selection import OtherSide, read_other_side
 from registry.cli.images import sources
 from registry.cli.images.gathered import Gathered
 from registry.cli.messages import MISUSED, fail, report_errors, warn
-from registry.cli.platforms import read_platforms
+from registry.cli.platforms import read_checked_platforms
 from registry.cli.printing import print_report
 from registry.cli.session import Config, Json
 from registry.cli.terminal import format_bytes, format_count
@@ -92,7 +92,7 @@ def check_bundle(
     with report_errors():
         gathered = _read_entries(named, config)
         entries = gathered.entries
-        platforms = read_platforms(platform)
+        platforms = read_checked_platforms(platform)
         if not (bundle and entries):
             what = "a bundle" if not bundle else "an image, or -f FILE"
             fail(f"nothing to check: name {what}", MISUSED)

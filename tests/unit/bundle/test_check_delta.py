@@ -71,6 +71,7 @@ def test_without_the_former_bundle_they_are_missing(site: Path) -> None:
     [
         (["arm.tar", APP, "--platform", "arm64"], ""),
         (["arm.tar", APP, "--platform", "amd64,arm64"], "linux/amd64 is not in the bundle"),
+        (["arm.tar", APP, "--platform", "all"], "linux/amd64 is not in the bundle"),
         (["arm.tar", APP, "--platform", "amd64,arm64", "--since", "may.tar"], ""),
         (["may.tar", APP, "--platform", "amd64,arm64", "--since", "arm.tar"], ""),
         (["june.tar", APP, "--platform", "arm64", "--since", "may.tar"], "only linux/amd64"),
