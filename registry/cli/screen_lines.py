@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from registry import __version__
@@ -13,6 +14,14 @@ from registry.settings.model import Settings
 
 # Events that say nothing to the person in front of the terminal; warnings and errors are shown.
 _HIDDEN = frozenset({"download started", "audit ended", "request", "request began"})
+# Events whose names in the log say too little to a person.
+_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "passed through, not stored": "sent to a client, and not stored here",
+        "rebuilding the catalog from the files": "the catalog is made again from the stored files",
+        "catalog rebuilt": "the catalog was made again",
+    }
+)
 _MAPPED = "::ffff:"  # prefix of an IPv4 address that connected to an IPv6 socket
 _UNNAMED = frozenset({"event", "level", "timestamp", "exception", "logger", "why"})
 
@@ -76,6 +85,7 @@ def format_event(line: Mapping[str, Any], moment: datetime) -> str | None:
     facts = ", ".join(
         f"{name} {value}" for name, value in line.items() if name not in _UNNAMED and value != ""
     )
+    event = _WORDS.get(event, event)
     text = event if level == "info" else f"{level}: {event}"
     text += f" ({facts})" if facts else ""
     text += f": {line['why']}" if line.get("why") else ""

@@ -112,7 +112,9 @@ def find_folder(root: Path) -> DataFolder:
         try:
             text = (folder.root / "LAYOUT").read_text(encoding="ascii")
         except FileNotFoundError as error:
-            why = "is no data folder (it has no LAYOUT file)"
+            why = "is no data folder (nothing was stored in it yet)"
+            if root.is_dir() and any(root.iterdir()):
+                why = "is no data folder (it has other files, and no LAYOUT file)"
             raise StoreError(str(folder.root), why) from error
     _check_layout(folder.root, text)
     return folder

@@ -138,6 +138,8 @@ def _find_gaps(
     with open_bundle(bundle) as opened:
         if missing := list(opened.source.missing):
             raise BundleInvalid(opened.source.label, format_missing(opened, missing))
+        if opened.signature:
+            warn("the signature was not checked; check it: entrepot bundle verify --key PEM")
         analysis = Analysis(opened.lock, read_manifests(opened))
     requests = [ImageRequest(each.repository, each.reference, each.places) for each in entries]
     have, former = other_side.layers["have"], other_side.bundles

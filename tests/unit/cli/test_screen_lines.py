@@ -78,6 +78,10 @@ def test_a_pull_is_a_line(changes: dict[str, Any], expected: str) -> None:
             {"event": "download failed", "level": "error", "blob": "sha256:" + "a" * 64},
             "12:05  error: download failed (blob sha256:aaaaaaaaaaaa…)",
         ),
+        (
+            {"event": "passed through, not stored", "level": "error", "why": "full"},
+            "12:05  error: sent to a client, and not stored here: full",
+        ),
         ({"event": "blobs deleted", "level": "info", "bytes": 7}, "12:05  blobs deleted (bytes 7)"),
         (
             {"event": "crashed", "level": "error", "exception": "Traceback\n  \x1b[2J"},
