@@ -64,6 +64,10 @@ class Graph:
                     seen.add(link.digest)
                     waiting.append(link.digest)
 
+    def is_empty(self, image: NamedImage) -> bool:
+        """Whether nothing of an image is stored, neither its manifest nor a blob."""
+        return not any(digest in self.stored for digest in self.reach(image.digest))
+
 
 # A manifest is listed by its digest if no tag and no index of its repository leads to it.
 _IMAGES = """

@@ -1,6 +1,7 @@
 """Lists that upstreams returned: the tags of a repository, the referrers of a digest."""
 
 import json
+import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,14 +10,20 @@ from registry.oci.names import Repository
 
 # The subject under which a list of one boolean says whether a repository has the referrers API.
 _REFERRERS_API = "referrers"
+# Appended to the subject of a list: the row says why entries of the list may be missing.
+_WARNING = " warning"
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamListRecord:
-    """A list of JSON values, and when the upstream returned it (epoch seconds)."""
+    """A list of JSON values, and when the upstream returned it (epoch seconds).
+
+    `warning` says why entries may be missing (empty: none is).
+    """
 
     entries: list[Any]
     checked: float
+    warning: str = ""
 
 
 class UpstreamListCatalog:
@@ -28,22 +35,40 @@ class UpstreamListCatalog:
     def find(self, repository: Repository, subject: str) -> UpstreamListRecord | None:
         """Return the last recorded list of a subject; None if there is none."""
         rows = self._database.read(
-            "SELECT body, checked FROM lists WHERE repository = ? AND subject = ?",
-            (str(repository), subject),
+            "SELECT subject, body, checked FROM lists WHERE repository = ? AND subject IN (?, ?)",
+            (str(repository), subject, subject + _WARNING),
         )
-        return UpstreamListRecord(json.loads(rows[0][0]), rows[0][1]) if rows else None
+        found = {row[0]: row for row in rows}
+        if subject not in found:
+            return None
+        _, body, checked = found[subject]
+        warning = found.get(subject + _WARNING)
+        return UpstreamListRecord(
+            json.loads(body), checked, "" if warning is None else json.loads(warning[1])[0]
+        )
 
     async def record(
-        self, repository: Repository, subject: str, entries: list[Any], now: float
+        self,
+        repository: Repository,
+        subject: str,
+        entries: list[Any],
+        now: float,
+        *,
+        warning: str = "",
     ) -> None:
         """Record a list; it replaces the earlier list of the same subject."""
         body = json.dumps(entries, separators=(",", ":"))
-        await self._database.write(
-            lambda rows: rows.execute(
-                "INSERT OR REPLACE INTO lists VALUES (?, ?, ?, ?)",
-                (str(repository), subject, body, now),
-            )
-        )
+
+        def write(rows: sqlite3.Connection) -> None:
+            insert = "INSERT OR REPLACE INTO lists VALUES (?, ?, ?, ?)"
+            rows.execute(insert, (str(repository), subject, body, now))
+            key = (str(repository), subject + _WARNING)
+            if warning:
+                rows.execute(insert, (*key, json.dumps([warning]), now))
+            else:
+                rows.execute("DELETE FROM lists WHERE repository = ? AND subject = ?", key)
+
+        await self._database.write(write)
 
     def find_referrers_api(self, repository: Repository) -> tuple[bool, float] | None:
         """Return whether the upstream has the referrers API, and when it said so (epoch seconds).

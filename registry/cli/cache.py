@@ -23,7 +23,9 @@ from registry.settings.values import Refusal, parse_size
 _To = Annotated[
     str | None,
     typer.Option(
-        "--to", metavar="SIZE", help="How much may be used afterwards; default: 95% of the limit."
+        "--to",
+        metavar="SIZE",
+        help="Delete until at most this much is used. Default: 95% of the limit.",
     ),
 ]
 _Restart = Annotated[
@@ -71,10 +73,15 @@ def _draw_usage(usage: CacheUsage) -> Iterator[str]:
         interrupted = format_bytes(usage.downloads.interrupted)
         yield f"  interrupted  {interrupted}; the next pull continues the download"
     yield f"  damaged      {format_bytes(use.damaged)} in quarantine/"
-    reserve = format_bytes(usage.reserve)
-    yield f"free           {format_bytes(usage.free)}, of which up to {reserve} always stay free"
-    yield f"images         {usage.images}"
+    reserve = (
+        f", of which up to {format_bytes(usage.reserve)} always stay free" if usage.reserve else ""
+    )
+    yield f"free           {format_bytes(usage.free)}{reserve}"
+    empty = f" ({usage.empty_images} of them without content)" if usage.empty_images else ""
+    yield f"images         {usage.images}{empty}"
     yield from _draw_savings(usage.savings)
+    if not any(audit.began for audit in usage.audits.values()):
+        yield "audit          never"
     for name, audit in usage.audits.items():
         if audit.began:
             who = "in the background" if name == "background" else "by command"
@@ -102,8 +109,8 @@ def _draw_savings(savings: Savings | None) -> Iterator[str]:
         f" {started}"
     )
     yield (
-        f"saved          {format_bytes(savings.saved)} of {format_bytes(savings.sent)} that clients"
-        " got were not downloaded again"
+        f"saved          {format_bytes(savings.saved)} of the {format_bytes(savings.sent)} that"
+        " clients got came from the cache or from shared downloads"
     )
 
 
@@ -114,7 +121,7 @@ def evict(
     quiet: Quiet = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Delete damaged blobs, then the blobs that were not pulled for the longest time.
+    """Delete damaged blobs, then those whose last pull is longest ago.
 
     Pinned blobs, and blobs that are being read, stay.
 
@@ -144,7 +151,11 @@ def evict(
 
 
 def _draw_eviction(eviction: Eviction) -> Iterator[str]:
-    yield f"{'would free' if eviction.dry_run else 'freed'} {format_bytes(eviction.freed)}"
+    if not eviction.freed and eviction.is_enough:
+        used, target = format_bytes(eviction.used), format_bytes(eviction.target)
+        yield f"nothing to delete: {used} are used, {target} are allowed"
+    else:
+        yield f"{'would free' if eviction.dry_run else 'freed'} {format_bytes(eviction.freed)}"
 
 
 def _read_size(text: str) -> int:
@@ -233,6 +244,6 @@ def back_up(
 def _draw_backup(result: BackupResult) -> Iterator[str]:
     yield (
         f"{format_count(result.blobs, 'blob')}, {format_bytes(result.size)},"
-        f" {format_count(result.names, 'name')} (tags and digests);"
+        f" {format_count(result.tags, 'tag')};"
         f" {format_count(result.copied, 'blob')} copied"
     )

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 Config = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="The TOML file to use."),
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="The configuration file (TOML). Default: the one in ENTREPOT_CONFIG, else a usual"
+        " file; entrepot config check says which.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[

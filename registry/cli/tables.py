@@ -121,9 +121,15 @@ def _draw(table: Table, row: Sequence[str], widths: Sequence[int]) -> Iterator[s
         return
     place = table.columns.index(table.names)
     names = row[place].split("\n")
-    long = [name for name in names if cell_len(name) > widths[place]]
-    short = "\n".join(name for name in names if name not in long)
-    rest = (*row[:place], short, *row[place + 1 :])
+    # Those that fit stay with them in their order, unless there is a long one between.
+    is_long = [cell_len(name) > widths[place] for name in names]
+    if place == 0:
+        split = len(names) - is_long[::-1].index(True) if any(is_long) else 0
+        long, short = names[:split], names[split:]
+    else:
+        split = is_long.index(True) if any(is_long) else len(names)
+        short, long = names[:split], names[split:]
+    rest = (*row[:place], "\n".join(short), *row[place + 1 :])
     if place == 0:
         yield from long
     yield from _join(table, rest, widths)

@@ -17,15 +17,7 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-
-
-def format_bytes(size: int) -> str:
-    """Return a size with three significant digits: `1.43 GiB`."""
-    amount, unit = float(size), 0
-    while amount >= 999.5 and unit < len(_UNITS) - 1:
-        amount, unit = amount / 1024, unit + 1
-    return f"{size} B" if unit == 0 else f"{amount:.3g} {_UNITS[unit]}"
+from registry.settings.values import format_bytes as format_bytes  # noqa: PLC0414 (for the other files of this room)
 
 
 def format_count(count: int, noun: str) -> str:

@@ -17,6 +17,7 @@ from registry.content.pins import copy_list_file
 from registry.errors import DigestMismatch, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
+from registry.oci.names import Tag
 from registry.store.contract import BlobReader, ManagedStore
 from registry.store.data_folder import DataFolder
 from registry.store.files import sync_folder
@@ -46,14 +47,16 @@ class DataHandles:
 class BackedUp:
     """How many blobs and bytes the backup has, and how many blobs were copied this time.
 
-    `names` is the number of tags and digests in the backup. `damaged` are blobs whose bytes have
-    changed on disk: they are not in the backup. An audit of the source moves them into quarantine.
+    `names` is the number of tags and digests in the backup, of which `tags` are tags. `damaged` are
+    blobs whose bytes have changed on disk: they are not in the backup. An audit of the source moves
+    them into quarantine.
     """
 
     blobs: int = 0
     size: int = 0
     copied: int = 0
     names: int = 0
+    tags: int = 0
     damaged: list[Digest] = field(default_factory=list)
 
 
@@ -93,6 +96,7 @@ class Backup:
     async def _copy_names(self, target: DataHandles, result: BackedUp) -> None:
         async for repository, reference, pointer in self._source.tags.scan():
             result.names += 1
+            result.tags += isinstance(reference, Tag)
             if await target.tags.read(repository, reference) != pointer:
                 await target.tags.write(repository, reference, pointer)
 

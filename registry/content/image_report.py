@@ -13,7 +13,8 @@ class PlatformReport:
 
     `missing_sizes` are their sizes in bytes, and `missing_bytes` is the sum. If the manifest itself
     is missing, its blobs are not known: then `missing` has only the digest of the manifest,
-    `missing_sizes` is empty, and `missing_bytes` is None.
+    `missing_sizes` is empty, and `missing_bytes` is None. `foreign` are sentences about those of
+    the missing blobs that the upstream need not have (`oci/foreign_layers.py`).
     """
 
     platform: str
@@ -22,6 +23,7 @@ class PlatformReport:
     missing_bytes: int | None
     missing_sizes: tuple[int, ...] = ()
     is_pinned: bool = False
+    foreign: tuple[str, ...] = ()
 
     @property
     def has_manifest(self) -> bool:
@@ -32,6 +34,11 @@ class PlatformReport:
     def is_complete(self) -> bool:
         """Whether its manifest and all blobs are stored."""
         return not self.missing
+
+    @property
+    def can_be_completed(self) -> bool:
+        """Whether a download brings something: not if all missing blobs are foreign."""
+        return len(self.missing) > len(self.foreign)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,17 @@
 """Finding, describing, pinning and unpinning images, for the commands of operators."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from registry.catalog.image_graph import Graph, ImageGraphCatalog, NamedImage
 from registry.catalog.pins import Pin, Root
 from registry.content.content import Content
-from registry.content.image_report import ImageReport, ImageReporter
+from registry.content.image_report import ImageReport, ImageReporter, PlatformReport
 from registry.content.pins import PinRequest, Pins
 from registry.errors import ImageUnknown, ManifestInvalid, PlatformUnknown
 from registry.oci import media_types, platforms
 from registry.oci.digest import Digest
+from registry.oci.foreign_layers import describe_foreign
 from registry.oci.image_patterns import ImagePattern, find_similar
 from registry.oci.manifest import parse_manifest
 from registry.oci.names import (
@@ -66,9 +67,35 @@ class Images:
             graph, {pin.name: _list_kept(graph, pin) for pin in self._pins.list_all()}
         )
         return [
-            reporter.describe(image, await self._find_platforms(graph, image.digest))
+            await self._add_foreign(
+                reporter.describe(image, await self._find_platforms(graph, image.digest)), graph
+            )
             for image in _choose(graph, patterns)
         ]
+
+    async def _add_foreign(self, image: ImageReport, graph: Graph) -> ImageReport:
+        """Say which of the missing blobs are foreign: only the manifest knows it."""
+        found = []
+        for each in image.platforms:
+            foreign: tuple[str, ...] = ()
+            if each.missing and each.has_manifest:
+                foreign = await self._list_foreign(graph, each)
+            found.append(replace(each, foreign=foreign))
+        return replace(image, platforms=tuple(found))
+
+    async def _list_foreign(self, graph: Graph, platform: PlatformReport) -> tuple[str, ...]:
+        raw = await self._read(platform.digest)
+        if raw is None:
+            return ()
+        try:
+            manifest = parse_manifest(raw, graph.media_types[platform.digest])
+        except ManifestInvalid:
+            return ()
+        return tuple(
+            describe_foreign(blob)
+            for blob in manifest.blobs
+            if blob.is_foreign and str(blob.digest) in platform.missing
+        )
 
     async def list_stored(self) -> list[tuple[Digest, int]]:
         """Return every stored blob, manifests included, and its size in bytes.

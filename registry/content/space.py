@@ -15,10 +15,11 @@ from registry.catalog.usage import UsageCatalog
 from registry.content.eviction import EVICTION, STALE, Evictor
 from registry.content.free_space import FreeSpace
 from registry.content.shortage import explain_shortage
-from registry.errors import StoreError
+from registry.errors import StoreError, StoreFull
 from registry.metrics import Metrics
 from registry.oci.digest import Digest
 from registry.settings.model import StorageSettings
+from registry.settings.values import format_bytes
 from registry.store.contract import BlobReader
 from registry.store.file_locks import ExclusiveLocks
 from registry.store.ingests import Ingests
@@ -71,8 +72,8 @@ class Space:
         is evicted.
 
         Raises:
-            StoreError: there is too little space, and too little can be evicted; or another process
-                has been evicting for too long.
+            StoreFull: there is too little space, and too little can be evicted.
+            StoreError: another process has been evicting for too long.
         """
         missing = await self._try_to_reserve(digest, size)
         if missing <= 0:
@@ -112,7 +113,7 @@ class Space:
                 break
         return False
 
-    async def _refuse(self, digest: Digest, size: int) -> StoreError:
+    async def _refuse(self, digest: Digest, size: int) -> StoreFull:
         await self._release(digest)
         limit = self._storage.limit
         why = explain_shortage(
@@ -123,7 +124,7 @@ class Space:
             free=self._free_space.measure(),
             reserve=self._storage.reserve,
         )
-        return StoreError(str(self._folder), f"no space for {size} bytes: {why}")
+        return StoreFull(str(self._folder), f"no space for {format_bytes(size)}: {why}")
 
     async def _try_to_reserve(self, digest: Digest, size: int) -> int:
         """Try to reserve, and return how many bytes have to be freed first; 0 if none have to."""

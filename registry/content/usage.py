@@ -36,10 +36,11 @@ class UsageReport:
     """How many bytes are used (`use` says for what), how many are allowed, and how many are free.
 
     `used` are the bytes that count against `limit`. The file system has `free` bytes, of which
-    `reserve` stay free. `images` is the number of names. `audits` has the last pass of the auditors
-    `command` and `background`. `running` are the downloads and imports that are running now, and
-    `interrupted` the bytes of those that are not. `served` is None if no server is running; the
-    first of the servers that are running has started at `since` (epoch seconds, else 0).
+    `reserve` stay free. `images` is the number of names; of `empty_images` of them nothing is
+    stored. `audits` has the last pass of the auditors `command` and `background`. `running` are the
+    downloads and imports that are running now, and `interrupted` the bytes of those that are not.
+    `served` is None if no server is running; the first of the servers that are running has started
+    at `since` (epoch seconds, else 0).
     """
 
     use: UsageTotals
@@ -48,6 +49,7 @@ class UsageReport:
     reserve: int
     free: int
     images: int
+    empty_images: int
     audits: dict[str, Pass]
     running: list[RunningDownload]
     interrupted: int
@@ -87,13 +89,15 @@ class UsageMeter:
         running = list_downloads(self._ingests)
         interrupted = {*self._ingests.list_digests()} - {each.digest for each in running}
         servers = list_running(self._metrics)
+        graph = await self._images.load()
         return UsageReport(
             use=await self._usage.break_down(),
             used=self._usage.used(),
             limit=self._storage.limit,
             reserve=self._storage.reserve,
             free=self._free_space.measure(),
-            images=len((await self._images.load()).images),
+            images=len(graph.images),
+            empty_images=sum(map(graph.is_empty, graph.images)),
             audits={
                 "command": self._audits.find(COMMAND),
                 "background": self._audits.find(BACKGROUND),

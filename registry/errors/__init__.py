@@ -37,6 +37,7 @@
     ├── ImageInUse                a client has pulled the image, so it has not expired any more
     ├── NotPinned                 the image is not pinned, so it cannot be unpinned
     ├── StoreError                the disk refused an operation
+    │   ├── StoreFull             there is no space for a blob
     │   ├── StoreTooNew           a newer version has written the data folder
     │   └── CatalogLost           the catalog is missing, damaged or replaced
     └── SettingsError             setting that cannot be used
@@ -72,6 +73,7 @@ from registry.errors.input import VolumeTooSmall as VolumeTooSmall
 from registry.errors.installation import CatalogLost as CatalogLost
 from registry.errors.installation import SettingsError as SettingsError
 from registry.errors.installation import StoreError as StoreError
+from registry.errors.installation import StoreFull as StoreFull
 from registry.errors.installation import StoreTooNew as StoreTooNew
 from registry.errors.root import EntrepotError as EntrepotError
 from registry.errors.unknown import BlobUnknown as BlobUnknown

@@ -12,8 +12,9 @@ class NameInvalid(InvalidInput):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        rule = "lower-case letters, digits and single separators (. _ __ -) in segments joined by /"
-        super().__init__(f"invalid repository name {name[:300]!r}: {rule}, at most 255 characters")
+        rule = "write lower-case letters and digits; one of . _ __ - or / may stand between them"
+        length = "; it has more than 255 characters" if len(name) > 255 else ""
+        super().__init__(f"invalid repository name {name[:300]!r}: {rule}{length}")
 
 
 class TagInvalid(InvalidInput):
@@ -21,7 +22,7 @@ class TagInvalid(InvalidInput):
 
     def __init__(self, tag: str) -> None:
         self.tag = tag
-        rule = "at most 128 letters, digits, '_', '.' or '-', not beginning with '.' or '-'"
+        rule = "write at most 128 letters, digits, _ . or -, and begin with a letter, digit or _"
         super().__init__(f"invalid tag {tag[:300]!r}: {rule}")
 
 
@@ -30,8 +31,9 @@ class DigestInvalid(InvalidInput):
 
     def __init__(self, digest: str) -> None:
         self.digest = digest
-        rule = "sha256 with 64 or sha512 with 128 lower-case hexadecimal digits"
-        super().__init__(f"invalid digest {digest[:300]!r}: {rule}")
+        rule = "write sha256: with 64, or sha512: with 128 hexadecimal digits in lower case"
+        tag = "" if ":" in digest else "; a tag is written with a colon, as in app:latest"
+        super().__init__(f"invalid digest {digest[:300]!r}: {rule}{tag}")
 
 
 class FileUnreadable(InvalidInput):
@@ -66,11 +68,11 @@ class VolumeTooSmall(InvalidInput):
 
 
 class PlatformInvalid(InvalidInput):
-    """A platform that is not os/architecture[/variant]."""
+    """A text that is neither os/architecture[/variant] nor an architecture alone."""
 
     def __init__(self, platform: str) -> None:
         self.platform = platform
-        rule = "write os/architecture[/variant], such as linux/arm64"
+        rule = "write amd64, linux/amd64 or linux/arm/v7"
         super().__init__(f"invalid platform {platform[:100]!r}: {rule}")
 
 

@@ -11,6 +11,10 @@ class StoreError(EntrepotError):
         super().__init__(f"{path}: {why}")
 
 
+class StoreFull(StoreError):
+    """There is no space for a blob; `why` says which limit is the reason, and what helps."""
+
+
 class StoreTooNew(StoreError):
     """A newer version has written the data folder, which has the layout `found`."""
 
@@ -37,8 +41,12 @@ class CatalogLost(StoreError):
 
 
 class SettingsError(EntrepotError):
-    """A setting `key` that cannot be used; `why` is the reason, and `cure` says what to do."""
+    """A setting `key` that cannot be used; `why` is the reason, and `cure` says what to do.
 
-    def __init__(self, key: str, why: str, cure: str) -> None:
-        self.key, self.why, self.cure = key, why, cure
-        super().__init__(f"{key}: {why}; {cure}")
+    `file` is the path of the settings file that has it; empty if that is not known, or no file.
+    """
+
+    def __init__(self, key: str, why: str, cure: str, file: str = "") -> None:
+        self.key, self.why, self.cure, self.file = key, why, cure, file
+        where = f"{file}: " if file else ""
+        super().__init__(f"{where}{key}: {why}; {cure}")

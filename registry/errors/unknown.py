@@ -30,10 +30,13 @@ class ImageUnknown(Unknown):
 
 
 class ImageIncomplete(Unknown):
-    """An image is not stored, or a part of it is not; then `why` says which part."""
+    """An image is not stored, or a part of it is not; then `why` says which part.
 
-    def __init__(self, image: str, why: str = "") -> None:
-        self.image, self.why = image, why
+    `cure` says what helps; it is empty if downloading the image helps.
+    """
+
+    def __init__(self, image: str, why: str = "", cure: str = "") -> None:
+        self.image, self.why, self.cure = image, why, cure
         what = f"completely: {why}" if why else "here"
         super().__init__(f"{image} is not stored {what}")
 

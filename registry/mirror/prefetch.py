@@ -5,13 +5,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from registry.errors import EntrepotError, PlatformUnknown, UpstreamError
+from registry.errors import (
+    EntrepotError,
+    PlatformUnknown,
+    StoreFull,
+    Unknown,
+    UpstreamDenied,
+    UpstreamError,
+    UpstreamFaulty,
+)
 from registry.mirror.blobs import Blobs
 from registry.mirror.manifests import Manifests
 from registry.mirror.referrers import ReferrerFetcher
 from registry.oci import media_types
 from registry.oci import platforms as oci_platforms
 from registry.oci.digest import Digest
+from registry.oci.foreign_layers import describe_foreign
 from registry.oci.manifest import Descriptor, Manifest
 from registry.oci.names import Reference, Repository, format_image
 
@@ -25,7 +34,9 @@ class PrefetchResult:
     `attached` is the number of signatures, SBOMs and attestations that are stored with the image.
     `unavailable` are wanted platforms for which the index has no manifest, if it has manifests for
     other wanted platforms. `only_platform` is the platform of an image without an index, if another
-    platform was wanted. `failures` are sentences about failed downloads.
+    platform was wanted. `failures` are sentences about failed downloads, and `is_full` says whether
+    one of them is about missing space. `foreign` are sentences about layers that the upstream does
+    not have, because clients download them from elsewhere.
     """
 
     digest: Digest
@@ -34,6 +45,18 @@ class PrefetchResult:
     unavailable: list[str] = field(default_factory=list)
     only_platform: str = ""
     failures: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    is_full: bool = False
+
+    def add_failure(self, error: EntrepotError) -> None:
+        """Add the sentence about a failed download, unless an equal one is there already.
+
+        If there is no space for one blob, there is hardly any for the others: that is told once.
+        """
+        is_told = self.is_full and isinstance(error, StoreFull)
+        self.is_full = self.is_full or isinstance(error, StoreFull)
+        if not is_told and (text := format_failure(error)) not in self.failures:
+            self.failures.append(text)
 
 
 class PrefetchListener(Protocol):
@@ -112,7 +135,7 @@ class Prefetcher:
             try:
                 found.append((await self._manifests.refresh(repository, digest)).manifest)
             except EntrepotError as error:
-                result.failures.append(format_failure(error))
+                result.add_failure(error)
         return found
 
     async def _fetch_attached(
@@ -125,9 +148,10 @@ class Prefetcher:
         attestations = find_attestations(root, chosen)
         attached = await self._follow(repository, attestations, result)
         images = list(dict.fromkeys((root.digest, *chosen)))
-        found, failures = await self._referrers.fetch(repository, images, attestations)
-        result.failures += map(format_failure, failures)
-        return [*attached, *found]
+        found = await self._referrers.fetch(repository, images, attestations)
+        for failure in found.failures:
+            result.add_failure(failure)
+        return [*attached, *found.manifests.values()]
 
     async def _fetch(
         self,
@@ -149,7 +173,11 @@ class Prefetcher:
                         result.fetched += blob.size
                     is_whole = True
                 except EntrepotError as error:
-                    result.failures.append(format_failure(error))
+                    is_clear = isinstance(error, Unknown | UpstreamDenied | UpstreamFaulty)
+                    if is_clear and blob.is_foreign:
+                        result.foreign.append(describe_foreign(blob))
+                    else:
+                        result.add_failure(error)
                 finally:
                     if watch is not None:
                         watch.end(blob, is_whole=is_whole)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from registry.errors import DigestInvalid, EntrepotError, Unknown
 from registry.mirror.manifests import Manifests
@@ -9,11 +10,22 @@ from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
-from registry.oci.names import Reference, Repository, Tag
-from registry.oci.referrers_tags import cosign_tags, referrers_tag
+from registry.oci.names import Repository, Tag
+from registry.oci.referrers_tags import cosign_tags, is_referrer, referrers_tag
 
 AT_ONCE = 4  # requests at the same time for one image
 MOST = 200  # manifests of one image whose referrers are looked for
+
+
+@dataclass(slots=True)
+class FoundReferrers:
+    """The result of a search for referrers; an image without any is no failure.
+
+    `failures` are about referrers that could not be downloaded, and questions without an answer.
+    """
+
+    manifests: dict[Digest, Manifest] = field(default_factory=dict)
+    failures: list[EntrepotError] = field(default_factory=list)
 
 
 class ReferrerFetcher:
@@ -25,8 +37,8 @@ class ReferrerFetcher:
 
     async def fetch(
         self, repository: Repository, images: Sequence[Digest], attestations: Sequence[Digest]
-    ) -> tuple[list[Manifest], list[EntrepotError]]:
-        """Return the manifests that refer to these, and the errors of failed requests.
+    ) -> FoundReferrers:
+        """Download the manifests that refer to these.
 
         The referrers of a referrer are found too, such as the signature of an SBOM. Only `images`
         can have tags that cosign made.
@@ -36,7 +48,7 @@ class ReferrerFetcher:
             *(search.look(image, cosign_tags(image)) for image in images),
             *(search.look(attestation) for attestation in attestations),
         )
-        return list(search.found.values()), search.failures
+        return search.result
 
 
 class _Search:
@@ -45,47 +57,89 @@ class _Search:
     def __init__(
         self, manifests: Manifests, lists: TagsAndReferrers, repository: Repository
     ) -> None:
-        self.found: dict[Digest, Manifest] = {}
-        self.failures: list[EntrepotError] = []
+        self.result = FoundReferrers()
         self._manifests = manifests
         self._lists = lists
         self._repository = repository
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._subjects: set[Digest] = set()
 
-    async def look(self, subject: Digest, tags: Sequence[Tag] = ()) -> None:
-        """Find the manifests that refer to `subject`, and those that `tags` lead to.
-
-        Tags are first asked for by HEAD, so that only existing tags count against the pull limit.
-        """
+    async def look(self, subject: Digest, signatures: Sequence[Tag] = ()) -> None:
+        """Find the manifests that refer to `subject`, and those that `signatures` lead to."""
         if subject in self._subjects or len(self._subjects) >= MOST:
             return
         self._subjects.add(subject)
-        references: list[Reference] = [*tags]
+        await asyncio.gather(
+            self._look_in_list(subject), *(self._look_at_tag(subject, tag) for tag in signatures)
+        )
+
+    async def _look_in_list(self, subject: Digest) -> None:
         try:
             async with self._gate:
                 listed = await self._lists.list_referrers(self._repository, subject, must_ask=True)
-            references += _read_digests(listed.entries)
         except Unknown:
-            references.append(referrers_tag(subject))
+            await self._look_at_tag(subject, referrers_tag(subject))
+            return
         except EntrepotError as error:
-            self.failures.append(error)
-        await asyncio.gather(*map(self._follow, references))
+            self.result.failures.append(error)
+            return
+        await asyncio.gather(*map(self._follow, _read_digests(listed.entries)))
 
-    async def _follow(self, reference: Reference) -> None:
+    async def _look_at_tag(self, subject: Digest, tag: Tag) -> None:
+        """Follow a tag that may not exist.
+
+        It is asked for by HEAD first, so that only an existing tag counts against the pull limit.
+        """
         try:
             async with self._gate:
-                manifest = (await self._manifests.refresh(self._repository, reference)).manifest
+                stored = await self._manifests.find_stored(self._repository, tag)
+                if stored is not None and stored.digest in self._subjects:
+                    return  # GitLab takes the tag for a digest, and answers with the image itself
+                served = await self._manifests.refresh(self._repository, tag)
         except Unknown:
             return
         except EntrepotError as error:
-            self.failures.append(error)
+            self.result.failures.append(error)
             return
-        self.found[manifest.digest] = manifest
-        if manifest.media_type in media_types.INDEXES:  # the list of the referrers tag scheme
-            await asyncio.gather(*(self._follow(child.digest) for child in manifest.children))
-        else:
+        await self._sort(subject, tag, served.manifest)
+
+    async def _sort(self, subject: Digest, tag: Tag, manifest: Manifest) -> None:
+        """Take a manifest that a tag leads to, if it is about `subject`."""
+        if manifest.digest in self._subjects:
+            return
+        is_list = manifest.media_type in media_types.INDEXES
+        # The tags that cosign makes belong to the subject, although their manifests do not name it.
+        named = subject if tag == referrers_tag(subject) else None
+        if not is_list:
+            await self._take(manifest, named)
+            return
+        follow = (self._follow(child.digest, named) for child in manifest.children)
+        if any(await asyncio.gather(*follow)):
+            self.result.manifests[manifest.digest] = manifest
+
+    async def _follow(self, digest: Digest, subject: Digest | None = None) -> bool:
+        """Download a referrer that is known to exist; see `_take`."""
+        try:
+            async with self._gate:
+                served = await self._manifests.refresh(self._repository, digest)
+        except Unknown:
+            return False
+        except EntrepotError as error:
+            self.result.failures.append(error)
+            return False
+        return await self._take(served.manifest, subject)
+
+    async def _take(self, manifest: Manifest, subject: Digest | None = None) -> bool:
+        """Note a referrer, and look for its own; with `subject`, only if it names this subject.
+
+        Return whether it does.
+        """
+        if subject is not None and not is_referrer(manifest, subject):
+            return False
+        self.result.manifests[manifest.digest] = manifest
+        if manifest.media_type not in media_types.INDEXES:
             await self.look(manifest.digest)
+        return True
 
 
 def _read_digests(entries: Sequence[dict[str, object]]) -> Iterator[Digest]:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from registry.errors import Unknown, UpstreamDenied, UpstreamFaulty
 from registry.metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.freshness import Freshness, find_freshness
@@ -157,12 +158,22 @@ class Revalidator:
         manifest = await self._cache.recall_bytes(digest) if digest is not None else None
         origin = CacheStatus.REVALIDATED
         if manifest is None:
-            # By digest if it is known, because the tag may move between the two requests.
-            manifest = await source.get_manifest(
-                repository.name, digest or tag, has_fallback=has_fallback
-            )
+            manifest = await self._get_new(repository, tag, digest, has_fallback=has_fallback)
             self._metrics.downloaded_bytes.inc(len(manifest.raw))
             origin = CacheStatus.MISS
         return RevalidationResult(
             await self._cache.keep(repository, tag, manifest, self._clock()), origin
         )
+
+    async def _get_new(
+        self, repository: Repository, tag: Tag, digest: Digest | None, *, has_fallback: bool
+    ) -> Manifest:
+        """Fetch the manifest of a tag; `digest` is what the tag leads to, if that is known."""
+        source = self._sources[repository.registry]
+        if digest is not None:
+            try:
+                # By digest, because the tag may move between the two requests.
+                return await source.get_manifest(repository.name, digest, has_fallback=has_fallback)
+            except (Unknown, UpstreamDenied, UpstreamFaulty):
+                pass  # some registries have a manifest only by its tag
+        return await source.get_manifest(repository.name, tag, has_fallback=has_fallback)

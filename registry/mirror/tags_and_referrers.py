@@ -26,7 +26,7 @@ from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.settings.model import TagSettings
 from registry.tasks import Tasks
-from registry.upstream.contract import Source
+from registry.upstream.contract import Source, UpstreamList
 
 TAGS = "tags"  # the subject under which the catalog has the tags of a repository
 
@@ -150,7 +150,7 @@ class TagsAndReferrers:
         self,
         repository: Repository,
         subject: str,
-        ask: Callable[..., Awaitable[list[Any]]],
+        ask: Callable[..., Awaitable[UpstreamList]],
         *,
         fallback: float | None,
     ) -> ServedList:
@@ -160,7 +160,7 @@ class TagsAndReferrers:
         """
         record = self._lists.find(repository, subject)
         if record is not None and self._is_fresh(record.checked):
-            return ServedList(record.entries, CacheStatus.HIT)
+            return ServedList(record.entries, CacheStatus.HIT, record.warning)
         # The word "list" is needed: questions about manifests use the same cache and tasks.
         key = ("list", repository, subject)
         if (error := self._missing.find(key, self._clock())) is not None:
@@ -171,31 +171,33 @@ class TagsAndReferrers:
         self._waits.watch(repository.registry, task)
         try:
             if wait is None:
-                entries = await asyncio.shield(task)
+                found = await asyncio.shield(task)
             else:
                 await self._waits.wait(repository.registry, task, wait)
-                entries = task.result()
+                found = task.result()
         except UpstreamError as error:
             if record is None:
                 raise
             return ServedList(record.entries, CacheStatus.STALE, f"stale: {error}")
-        return ServedList(entries, CacheStatus.MISS)
+        return ServedList(found.entries, CacheStatus.MISS, found.warning)
 
     async def _fetch(
-        self, repository: Repository, subject: str, ask: Callable[[], Awaitable[list[Any]]]
-    ) -> list[Any]:
+        self, repository: Repository, subject: str, ask: Callable[[], Awaitable[UpstreamList]]
+    ) -> UpstreamList:
         try:
-            entries = await ask()
+            found = await ask()
         except Unknown as error:
             # Added in this task, and not by the waiting requests: a new request may run before
             # them.
             self._missing.add(("list", repository, subject), error, self._clock())
             raise
         try:
-            await self._lists.record(repository, subject, entries, self._clock())
+            await self._lists.record(
+                repository, subject, found.entries, self._clock(), warning=found.warning
+            )
         except StoreError as error:  # then the upstream is asked again the next time
             self._log.error("list not recorded", repository=str(repository), why=str(error))
-        return entries
+        return found
 
 
 def _describe(referrer: Referrer) -> dict[str, Any]:

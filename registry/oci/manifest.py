@@ -13,6 +13,8 @@ from registry.oci.platforms import map_platforms
 MAX_MANIFEST = 4 * 1024 * 1024  # bytes; registries should accept that much (distribution-spec)
 MAX_DESCRIPTORS = 10_000  # of one manifest; far more than any image has
 MAX_SIZE = 2**63 - 1  # bytes; the int64 of the specification
+MAX_URLS = 10  # of one descriptor; one is enough to say where a blob is
+MAX_URL = 1000  # characters
 
 _FIELDS = frozenset(
     [
@@ -30,16 +32,29 @@ _FIELDS = frozenset(
         "size",
     ]
 )
+_FOREIGN = (".foreign.", ".nondistributable.")  # in media types of layers
 _FOLDED_FIELDS = frozenset(field.casefold() for field in _FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """A reference from a manifest to a blob or to another manifest; `size` in bytes."""
+    """A reference from a manifest to a blob or to another manifest; `size` in bytes.
+
+    `urls` are where the blob is besides the registry (image-spec, descriptor.md).
+    """
 
     media_type: str
     digest: Digest
     size: int
+    urls: tuple[str, ...] = ()
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the registry need not have the blob: clients download it from `urls`.
+
+        The layers of older Windows images are foreign, because their license forbids copies.
+        """
+        return bool(self.urls) or any(word in self.media_type for word in _FOREIGN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +217,18 @@ def _read_descriptor(entry: object) -> Descriptor:
     if type(size) is not int or not 0 <= size <= MAX_SIZE or not isinstance(media_type, str):
         raise ManifestInvalid("a descriptor has no valid size or media type")
     try:
-        return Descriptor(media_type, Digest.parse(str(digest)), size)
+        return Descriptor(
+            media_type, Digest.parse(str(digest)), size, tuple(_read_urls(entry.get("urls")))
+        )
     except DigestInvalid as error:
         raise ManifestInvalid(str(error)) from error
+
+
+def _read_urls(value: object) -> Iterator[str]:
+    """Yield the URLs that can be shown to people."""
+    for url in value[:MAX_URLS] if isinstance(value, list) else ():
+        if isinstance(url, str) and url.isascii() and url.isprintable() and len(url) <= MAX_URL:
+            yield url
 
 
 def _artifact_type(document: dict[str, Any]) -> str:

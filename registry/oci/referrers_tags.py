@@ -3,6 +3,7 @@
 import re
 
 from registry.oci.digest import Digest
+from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Tag
 
 _COSIGN = (".sig", ".att", ".sbom")  # suffixes of the tags that cosign makes from a digest
@@ -22,3 +23,8 @@ def cosign_tags(subject: Digest) -> list[Tag]:
 def is_referrers_tag(reference: Reference) -> bool:
     """Whether a tag is made from the digest of another manifest, by the specification or cosign."""
     return isinstance(reference, Tag) and _REFERRERS.fullmatch(reference.name) is not None
+
+
+def is_referrer(manifest: Manifest, subject: Digest) -> bool:
+    """Whether a manifest says that it refers to `subject` (image-spec, `subject`)."""
+    return manifest.subject is not None and manifest.subject.digest == subject

@@ -76,9 +76,9 @@ class AuditState:
 class CacheUsage:
     """How many bytes are used and for what, and how many bytes `limit` allows.
 
-    The file system has `free` bytes, of which `reserve` stay free. `images` is the number of names.
-    `savings` is None if no server is running. `audits` has the state of the last audit of the
-    auditors `command` and `background`.
+    The file system has `free` bytes, of which `reserve` stay free. `images` is the number of names;
+    of `empty_images` of them nothing is stored any more. `savings` is None if no server is running.
+    `audits` has the state of the last audit of the auditors `command` and `background`.
     """
 
     used: int
@@ -86,6 +86,7 @@ class CacheUsage:
     reserve: int
     free: int
     images: int
+    empty_images: int
     use: Usage
     downloads: RunningDownloads
     savings: Savings | None
@@ -101,6 +102,7 @@ class CacheUsage:
             reserve=found.reserve,
             free=found.free,
             images=found.images,
+            empty_images=found.empty_images,
             use=Usage(use.blobs, use.count, use.pinned, use.reserved, use.quarantined),
             downloads=_describe_downloads(found),
             savings=_describe_savings(found),
@@ -194,16 +196,18 @@ class AuditResult:
 class BackupResult:
     """The number of blobs in the backup, their `size` in bytes, and how many were `copied` now.
 
-    `names` is the number of tags and digests in it. `damaged` blobs were left out.
+    `names` is the number of tags and digests in it, of which `tags` are tags. `damaged` blobs were
+    left out.
     """
 
     blobs: int
     size: int
     copied: int
     names: int
+    tags: int
     damaged: "list[Digest]"
 
     @classmethod
     def of(cls, found: "BackedUp") -> Self:
         """Return the report of a backup from its result."""
-        return cls(found.blobs, found.size, found.copied, found.names, found.damaged)
+        return cls(found.blobs, found.size, found.copied, found.names, found.tags, found.damaged)

@@ -15,7 +15,8 @@ class Platform:
     `complete` says whether all its blobs are stored. `missing` has the digests of the blobs that
     are not stored, `missing_sizes` their sizes in bytes, `missing_bytes` the sum. If the manifest
     itself is missing, `missing` has only its digest, `missing_sizes` is empty, and `missing_bytes`
-    is None, because only the manifest lists the blobs.
+    is None, because only the manifest lists the blobs. `foreign_layers` says which of the missing
+    blobs the upstream need not have, and where they are.
     """
 
     platform: str
@@ -25,6 +26,7 @@ class Platform:
     missing: tuple[str, ...]
     missing_sizes: tuple[int, ...]
     missing_bytes: int | None
+    foreign_layers: tuple[str, ...]
 
     @classmethod
     def of(cls, found: "PlatformReport") -> Self:
@@ -37,6 +39,7 @@ class Platform:
             missing=found.missing,
             missing_sizes=found.missing_sizes,
             missing_bytes=found.missing_bytes,
+            foreign_layers=found.foreign,
         )
 
 

@@ -21,7 +21,8 @@ class MissingPlatform:
     """A platform of an image that cannot be pulled offline.
 
     `missing_bytes` is None if the manifest is missing. `fetch_command` is the command that
-    downloads the missing blobs; it is None if no upstream has them.
+    downloads the missing blobs; it is None if no upstream has them. `foreign_layers` says which of
+    the blobs the upstream need not have, and where they are.
     """
 
     platform: str
@@ -29,6 +30,7 @@ class MissingPlatform:
     blobs: tuple[MissingBlob, ...]
     missing_bytes: int | None
     fetch_command: str | None
+    foreign_layers: tuple[str, ...]
 
     @classmethod
     def of(cls, image: str, found: "PlatformReport", *, can_fetch: bool) -> Self:
@@ -41,7 +43,8 @@ class MissingPlatform:
             found.digest,
             blobs=tuple(map(MissingBlob, found.missing, sizes)),
             missing_bytes=found.missing_bytes,
-            fetch_command=command if can_fetch else None,
+            fetch_command=command if can_fetch and found.can_be_completed else None,
+            foreign_layers=found.foreign,
         )
 
 

@@ -8,7 +8,8 @@ class RefreshedImage:
     """The digest that the name of an image leads to now, and the platforms that were fetched.
 
     `digest` is None if the upstream did not answer, or in a dry run. `fetched` bytes were
-    downloaded; `failures` are sentences about failed downloads.
+    downloaded; `failures` are sentences about failed downloads, and `foreign_layers` about layers
+    that the upstream does not have.
     """
 
     image: str
@@ -16,6 +17,7 @@ class RefreshedImage:
     digest: str | None = None
     fetched: int = 0
     failures: list[str] = field(default_factory=list)
+    foreign_layers: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,6 @@ class RefreshResult:
     dry_run: bool
 
     @property
-    def has_failures(self) -> bool:
-        """Whether a download of any image failed."""
-        return any(each.failures for each in self.images)
+    def failed(self) -> list[RefreshedImage]:
+        """The images with a failed download."""
+        return [each for each in self.images if each.failures]

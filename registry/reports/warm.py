@@ -59,7 +59,8 @@ class WarmedImage:
     and attestations are stored with the image. `estimate` is None if the upstream did not answer.
     The image is not made for the requested `unavailable_platforms`. `only_platform` is the platform
     of an image without an index, if another platform was requested. `not_found` says why a guess is
-    not an image.
+    not an image. `foreign_layers` says which layers are not stored because their registry does not
+    have them.
     """
 
     image: str
@@ -73,6 +74,7 @@ class WarmedImage:
     only_platform: str = ""
     not_found: str = ""
     failures: list[str] = field(default_factory=list)
+    foreign_layers: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, entry: "Entry") -> Self:

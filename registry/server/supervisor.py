@@ -121,12 +121,14 @@ class Supervisor:
 
     def _replace_all(self, former: SharedResources) -> SharedResources:
         if REBUILD in self._children.values():
-            self._log.error("not reloaded: the former settings stay", why="the catalog is rebuilt")
+            self._log.error(
+                "not reloaded: the previous settings stay", why="the catalog is rebuilt"
+            )
             return former
         try:
             shared = self._reload(former)
         except EntrepotError as error:
-            self._log.error("not reloaded: the former settings stay", why=str(error))
+            self._log.error("not reloaded: the previous settings stay", why=str(error))
             return former
         leaving = list(self._children)
         starting = [self._spawn(shared, number) for number in self._numbers if number >= 0]
@@ -137,7 +139,7 @@ class Supervisor:
         else:
             leaving = starting
             why = "no new worker started"
-            self._log.error("not reloaded: the former settings stay", why=why)
+            self._log.error("not reloaded: the previous settings stay", why=why)
         self._leaving.update(leaving)
         for pid in leaving:
             os.kill(pid, signal.SIGTERM)

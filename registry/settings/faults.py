@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -52,11 +53,16 @@ _WORDS = MappingProxyType(
 
 
 def describe_fault(
-    error: ValidationError, variables: Mapping[Place, tuple[str, object]], section: Place = ()
+    error: ValidationError,
+    variables: Mapping[Place, tuple[str, object]],
+    section: Place = (),
+    *,
+    file: Path | None = None,
 ) -> SettingsError:
     """Return the first error in one line; it has no values that may be secret.
 
-    `section` is the place of the table that was checked, unless that is the whole document.
+    `section` is the place of the table that was checked, unless that is the whole document. `file`
+    is the file of the settings that are not in `variables`.
     """
     first = error.errors(include_url=False)[0]
     parts = (*section, *first["loc"])
@@ -74,8 +80,9 @@ def describe_fault(
         cure = f"write for example {place[-1]} = {example}"
         if place in variables:
             cure = f"write for example {variables[place][0]}={example}"
-    origin = f"{variables[place][0]}: " if place in variables else ""
-    return SettingsError(format_key(place), f"{origin}{why}", cure)
+    if place in variables:
+        return SettingsError(format_key(place), f"{variables[place][0]}: {why}", cure)
+    return SettingsError(format_key(place), why, cure, str(file or ""))
 
 
 def _explain(fault: Mapping[str, Any]) -> str:
@@ -137,4 +144,4 @@ def name_nearest(wanted: str, known: Iterable[str]) -> str:
     """Return the advice for a name that does not exist: the known name that is most like it."""
     names = list(known)
     longer = [name for name in names if name.startswith(wanted)]
-    return f"the nearest is {get_close_matches(wanted, longer or names, n=1, cutoff=0)[0]}"
+    return f"did you mean {get_close_matches(wanted, longer or names, n=1, cutoff=0)[0]}?"

@@ -16,6 +16,7 @@ from pydantic import (
     SecretStr,
 )
 
+from registry.settings.endpoints import parse_endpoint
 from registry.settings.values import (
     MASK,
     Address,
@@ -27,7 +28,6 @@ from registry.settings.values import (
     mask_proxy,
     parse_address,
     parse_duration,
-    parse_endpoint,
     parse_proxy,
     parse_size,
 )

@@ -38,7 +38,7 @@ def load_settings(config: Path | None, environ: Mapping[str, str]) -> Settings:
     """
     path = find_config(config, environ)
     document = _read_document(path) if path else {}
-    _check_tables(document)
+    _check_tables(document, str(path or ""))
     variables = _read_environment(environ, document)
     for place, (_, value) in variables.items():
         table = document
@@ -49,7 +49,7 @@ def load_settings(config: Path | None, environ: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.model_validate(document)
     except ValidationError as error:
-        raise describe_fault(error, variables) from error
+        raise describe_fault(error, variables, file=path) from error
     _check_limit(settings.storage.limit, document.get("storage", {}).get("limit"))
     return _read_files(settings)
 
@@ -107,19 +107,19 @@ def _unreadable(key: str, error: OSError) -> SettingsError:
     return SettingsError(key, why, "let the user that runs entrepot read it, or name another file")
 
 
-def _check_tables(document: Mapping[str, Any]) -> None:
+def _check_tables(document: Mapping[str, Any], file: str) -> None:
     """Refuse values in place of tables; the models check the content of the tables."""
     for section in Settings.model_fields:
         if section != "offline" and not isinstance(document.get(section, {}), dict):
-            raise SettingsError(section, "this is a table, not a value", f"write [{section}]")
+            raise SettingsError(section, "this is a table, not a value", f"write [{section}]", file)
     for name, table in document.get("upstreams", {}).items():
         key = format_key(("upstreams", name))
         if not isinstance(table, dict):
-            raise SettingsError(key, "this is a table, not a value", f"write [{key}]")
+            raise SettingsError(key, "this is a table, not a value", f"write [{key}]", file)
         dotted = _join_dotted(name, table)
         if dotted != name:
             cure = f"write [{format_key(('upstreams', dotted))}]"
-            raise SettingsError(f"upstreams.{dotted}", "a name with dots needs quotes", cure)
+            raise SettingsError(f"upstreams.{dotted}", "a name with dots needs quotes", cure, file)
 
 
 def _join_dotted(name: str, table: Mapping[str, Any]) -> str:

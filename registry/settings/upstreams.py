@@ -13,8 +13,10 @@ class UpstreamSettings(Section):
 
     `endpoints` are base URLs, tried in order. `auth_realms` are further hosts to which this
     upstream's credentials may be sent. `aliases` are other names that clients use for it.
-    `connections` is how many connections may download one large blob. `password` is what
-    `password_file` contained when the settings were loaded.
+    `connections` is how many connections may download one large blob. `allow_private_redirects` and
+    `allow_http_redirects` let the upstream send the mirror to private addresses and to http, for
+    blobs and for tokens. `password` is what `password_file` contained when the settings were
+    loaded.
     """
 
     endpoints: tuple[Endpoint, ...]
@@ -26,6 +28,8 @@ class UpstreamSettings(Section):
     auth_realms: tuple[Registry, ...] = ()
     ca_file: str = ""
     aliases: tuple[Registry, ...] = ()
+    allow_private_redirects: bool = False
+    allow_http_redirects: bool = False
     password: Secret = SecretStr("")
 
     @field_validator("endpoints")

@@ -29,6 +29,7 @@ _SIZE_UNITS = MappingProxyType(
     | {f"{letter}B": 1000**power for power, letter in enumerate("KMGTPE", 1)}
     | {f"{letter}iB": 1024**power for power, letter in enumerate("KMGTPE", 1)}
 )
+_SHOWN_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _DURATION_UNITS = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86_400})
 
 
@@ -68,10 +69,10 @@ def parse_size(value: object) -> int:
         found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
         unit = None if found is None else _find_size_unit(found[2])
         if found is None or unit is None:
-            raise Refusal(f"{_quote(value)} is not a size", cure)
+            raise Refusal(f"{quote(value)} is not a size", cure)
         size = int(Fraction(found[1]) * unit)
     if not 0 <= size <= MAX_SIZE:
-        raise Refusal(f"{_quote(value)} is not between 0 and 8EiB", cure)
+        raise Refusal(f"{quote(value)} is not between 0 and 8EiB", cure)
     return size
 
 
@@ -83,6 +84,14 @@ def _find_size_unit(text: str) -> int | None:
 def format_size(size: int) -> str:
     """Return `size` bytes in the largest unit that gives a whole number: `50GiB`, `500MB`."""
     return _count_in_largest(size, _SIZE_UNITS.items(), at_least=1)
+
+
+def format_bytes(size: int) -> str:
+    """Return `size` bytes with three significant digits, for people: `1.43 GiB`."""
+    amount, unit = float(size), 0
+    while amount >= 999.5 and unit < len(_SHOWN_UNITS) - 1:
+        amount, unit = amount / 1024, unit + 1
+    return f"{size} B" if unit == 0 else f"{amount:.3g} {_SHOWN_UNITS[unit]}"
 
 
 def parse_duration(value: object) -> float:
@@ -100,10 +109,10 @@ def parse_duration(value: object) -> float:
         found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
         unit = None if found is None else _DURATION_UNITS.get(found[2] or "s")
         if found is None or unit is None:
-            raise Refusal(f"{_quote(value)} is not a duration", cure)
+            raise Refusal(f"{quote(value)} is not a duration", cure)
         seconds = float(Fraction(found[1]) * unit)
     if not (0 <= seconds <= MAX_DURATION or seconds == math.inf):
-        raise Refusal(f"{_quote(value)} is not between 0 and 100 years", cure)
+        raise Refusal(f"{quote(value)} is not between 0 and 100 years", cure)
     return seconds
 
 
@@ -115,7 +124,7 @@ def check_periods(value: object) -> object:
     """
     if not isinstance(value, Mapping):
         cure = 'write { "*" = "30d" }, or a pattern of your images instead of "*"'
-        raise Refusal(f"{_quote(value)} is not a table of durations", cure)
+        raise Refusal(f"{quote(value)} is not a table of durations", cure)
     return value
 
 
@@ -150,7 +159,7 @@ def parse_address(value: object) -> Address:
     bare = _read_host(host) if colon and _is_port(port) else None
     if bare is None:
         raise Refusal(
-            f"{_quote(value)} is not a host and a port of at most 65535",
+            f"{quote(value)} is not a host and a port of at most 65535",
             'write host:port such as "127.0.0.1:5000", "0.0.0.0:5000" or "[::1]:5000"',
         )
     return Address(bare, int(port))
@@ -171,27 +180,6 @@ def _read_host(text: str) -> str | None:
     return text if _HOST.fullmatch(text) else None
 
 
-def parse_endpoint(text: str) -> str:
-    """Return the base URL of an upstream, without a trailing slash and with its host in lower case.
-
-    Raises:
-        Refusal: the URL does not begin with `http://` or `https://`; or it has credentials, a
-            query, a fragment, or the path `/v2`, which is added to every request.
-    """
-    cure = 'write a URL such as "https://registry.example.net"'
-    url = _split_url(text, ("http", "https"), cure)
-    if "@" in url.netloc:  # the message does not repeat the value with its password
-        raise Refusal(
-            "credentials do not belong in a URL", "put them in username and password_file"
-        )
-    if "?" in text or "#" in text:
-        raise Refusal(f"{_quote(text)} has a query or a fragment", cure)
-    path = url.path.rstrip("/")
-    if path.endswith("/v2"):
-        raise Refusal(f"{_quote(text)} ends in /v2, which is added anyway", "leave out the /v2")
-    return f"{url.scheme}://{url.netloc.lower()}{path}"
-
-
 def parse_proxy(text: str) -> str:
     """Return a proxy's URL (`http`, `https`, `socks5`, `socks5h`), or "" for none.
 
@@ -201,7 +189,7 @@ def parse_proxy(text: str) -> str:
     cure = 'write "http://host:port", "socks5://host:port", "socks5h://host:port", or "" for none'
     if not text:
         return ""
-    url = _split_url(text, ("http", "https", "socks5", "socks5h"), cure)
+    url = split_url(text, ("http", "https", "socks5", "socks5h"), cure)
     if url.path not in {"", "/"} or "?" in text or "#" in text:
         raise Refusal("a proxy is a host and a port, without a path", cure)
     return text.rstrip("/")
@@ -240,20 +228,26 @@ def format_key(parts: Iterable[str]) -> str:
     return ".".join(part if _BARE_KEY.fullmatch(part) else json.dumps(part) for part in parts)
 
 
-def _split_url(text: str, schemes: tuple[str, ...], cure: str) -> SplitResult:
+def split_url(text: str, schemes: tuple[str, ...], cure: str) -> SplitResult:
+    """Return the parts of a URL.
+
+    Raises:
+        Refusal: it is not a URL of one of these schemes with a host.
+    """
     try:
         url = urlsplit(text)
         usable = url.scheme in schemes and url.hostname and (url.port or url.netloc[-1] != ":")
     except ValueError:
         usable = False
     if not usable or re.search(r"[\s\x00-\x1f\x7f\\]", text):
-        shown = "this" if "@" in text else _quote(text)
+        shown = "this" if "@" in text else quote(text)
         raise Refusal(f"{shown} is not a URL of {' or '.join(schemes)}", cure)
     return url
 
 
-def _quote(value: object) -> str:
-    # repr keeps the message on one line, even if the value contains line breaks.
+def quote(value: object) -> str:
+    """Return a value for a message, in one line and not too long."""
+    # repr escapes line breaks.
     return repr(value)[:80]
 
 

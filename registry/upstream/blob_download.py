@@ -1,17 +1,18 @@
 """Downloading one blob; after a broken connection, another try or another endpoint continues."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from registry.errors import Unknown, UpstreamError, UpstreamFaulty, UpstreamUnreachable
 from registry.oci.byte_ranges import parse_content_range
 from registry.upstream.backoff import RetryBudget
+from registry.upstream.blob_size import read_length
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool, combine, is_temporary
-from registry.upstream.failures import WrongSize
-from registry.upstream.request import Answer, Request
+from registry.upstream.failures import RangeRefused, WrongSize
+from registry.upstream.request import Answer, Request, is_compressed
 
 OPEN_BUDGET = 25.0  # seconds until the first byte, because a client waits for the headers
 STALL_BUDGET = 120.0  # seconds without progress after the first byte; the link may recover
@@ -85,6 +86,7 @@ class BlobDownloader:
         self._faulty_once: set[Endpoint] = set()
         # Not kept after this download: signed URLs expire.
         self._redirects: dict[Endpoint, _Redirect] = {}
+        self._without_range: set[Endpoint] = set()  # endpoints that refused a range
 
     def mark_suspect(self, *origins: str) -> Sequence[str]:
         """Mark these endpoints, or all that sent bytes, as suspect; see `BlobDownload`."""
@@ -103,7 +105,7 @@ class BlobDownloader:
         while not wanted.is_done:  # a Range header cannot name an empty range
             failures: list[Unknown | UpstreamError] = []
             began = wanted.offset
-            for endpoint in self._candidates():
+            for endpoint in self._in_turn():
                 try:
                     async with aclosing(self._read(endpoint, wanted)) as chunks:
                         async for chunk in chunks:
@@ -124,6 +126,8 @@ class BlobDownloader:
 
     def _wait_after(self, failures: list[Unknown | UpstreamError], retries: RetryBudget) -> float:
         """Return the seconds to wait before the next round; raise the error if there is none."""
+        # After a refused range, the answer to the request without a range counts.
+        failures = [each for each in failures if not isinstance(each, RangeRefused)]
         failure = combine(failures)
         retry_after = failure.retry_after if isinstance(failure, UpstreamError) else None
         wait = retries.next_wait(self._pool.clock(), retry_after)
@@ -135,10 +139,20 @@ class BlobDownloader:
 
     def _note_failure(self, endpoint: Endpoint, error: Unknown | UpstreamError) -> None:
         self._pool.log_failure(endpoint, error)
-        if isinstance(error, UpstreamFaulty):
+        if isinstance(error, RangeRefused):
+            self._without_range.add(endpoint)
+        elif isinstance(error, UpstreamFaulty):
             if isinstance(error, WrongSize) or endpoint in self._faulty_once:
                 self._faulty[endpoint] = error
             self._faulty_once.add(endpoint)
+
+    def _in_turn(self) -> Iterator[Endpoint]:
+        """Yield the endpoints to ask, and an endpoint that refuses a range once more."""
+        for endpoint in self._candidates():
+            had_range = endpoint not in self._without_range
+            yield endpoint
+            if had_range and endpoint in self._without_range:
+                yield endpoint
 
     def _candidates(self) -> list[Endpoint]:
         left = self._pool.candidates(without=self._faulty)
@@ -147,9 +161,10 @@ class BlobDownloader:
     async def _read(self, endpoint: Endpoint, wanted: _Wanted) -> AsyncGenerator[bytes, None]:
         """Yield the wanted bytes that one endpoint sends."""
         redirect = self._usable_redirect(endpoint)
+        has_no_ranges = endpoint in self._without_range or endpoint.learned.has_no_ranges()
         request = replace(
             self._request,
-            headers=_range_header(wanted, self.size),
+            headers={} if has_no_ranges else _range_header(wanted, self.size),
             start_at=redirect.url if redirect else None,
         )
         is_sending = False
@@ -171,6 +186,8 @@ class BlobDownloader:
             self._redirects.pop(endpoint, None)
             if is_sending:
                 self._broken.add(endpoint)
+            else:  # if it refused a range before, the range was not the reason
+                self._without_range.discard(endpoint)
             raise
 
     def _usable_redirect(self, endpoint: Endpoint) -> _Redirect | None:
@@ -180,6 +197,8 @@ class BlobDownloader:
     def _note_sender(self, endpoint: Endpoint, answer: Answer, used: _Redirect | None) -> None:
         self._senders[endpoint] = None
         self.endpoint = endpoint.origin
+        if endpoint in self._without_range:
+            endpoint.learned.refuse_ranges()
         if answer.origin != endpoint.origin and used is None:
             until = self._pool.clock() + REDIRECT_LIFE
             self._redirects[endpoint] = _Redirect(answer.url, until)
@@ -196,8 +215,10 @@ class BlobDownloader:
             # If an answer had no range once, ranges are not relied on again.
             self.has_ranges = self.has_ranges is not False
             return
-        length = headers.get("content-length", "")
-        self._check_size(answer, int(length) if length.isascii() and length.isdigit() else None)
+        length = read_length(headers)
+        if is_compressed(headers) and (length is None or self.size not in (None, length)):
+            raise UpstreamFaulty(answer.origin, "compresses content although asked not to")
+        self._check_size(answer, length)
         if wanted.offset or wanted.stop != self.size:
             self.has_ranges = False
         if wanted.may_extend or wanted.stop is None:

@@ -1,13 +1,15 @@
 """The HTTP client of one upstream: proxies, certificates, timeouts, translated errors."""
 
 import asyncio
+import os
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from errno import errorcode
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib import import_module
-from typing import Self
+from typing import Any, Self
 
 import anyio
 import httpx
@@ -16,6 +18,7 @@ from registry import __version__
 from registry.errors import SettingsError, UpstreamUnreachable
 from registry.settings.upstreams import UpstreamSettings
 from registry.upstream.aiohttp_transport import BulkTransport
+from registry.upstream.failures import NoConnection
 
 CONNECT = 10.0  # seconds that a new connection may take
 SHORT_CONNECT = 3.0  # seconds, if another endpoint can be asked instead
@@ -138,19 +141,32 @@ def write_request(
     *,
     connect: float = CONNECT,
     is_bulk: bool = False,
+    note_connection: Callable[[], None] | None = None,
 ) -> httpx.Request:
     """Make a request with the path and query of `url` without changes.
 
     `connect` is how many seconds a new connection may take; `is_bulk` says whether the answer may
-    be large. httpx's extension `target` cannot be used, because it also changes the request line
-    for a proxy.
+    be large. If it is not, `note_connection` is called when there is a connection. httpx's
+    extension `target` cannot be used, because it also changes the request line for a proxy.
     """
     timeout = httpx.Timeout(connect=connect, read=STALL, write=STALL, pool=None)
     written = _WrittenURL(url)
     request = client.build_request(method, written, headers=headers, timeout=timeout)
     request.url = written  # httpx made a copy
     request.extensions[BULK] = is_bulk
+    if note_connection is not None and not is_bulk:
+        request.extensions["trace"] = _trace_connection(note_connection)
     return request
+
+
+def _trace_connection(note: Callable[[], None]) -> Callable[[str, Any], Coroutine[Any, Any, None]]:
+    """Return a callback for the events of httpx (httpx, "Extensions")."""
+
+    async def trace(event: str, _: Any) -> None:
+        if event.endswith("send_request_headers.started"):
+            note()
+
+    return trace
 
 
 async def send(client: httpx.AsyncClient, request: httpx.Request, origin: str) -> httpx.Response:
@@ -183,9 +199,39 @@ def translate_errors(endpoint: str) -> Iterator[None]:
     """Turn the errors of httpx into `UpstreamUnreachable`, without a URL in the message."""
     try:
         yield
+    except httpx.ConnectTimeout as error:
+        raise NoConnection(endpoint, "no connection in time") from error
+    except httpx.ConnectError as error:
+        raise NoConnection(endpoint, _explain(error)) from error
     except httpx.TimeoutException as error:
-        kind = "no connection" if isinstance(error, httpx.ConnectTimeout) else "no data"
-        raise UpstreamUnreachable(endpoint, f"{kind} in time") from error
+        raise UpstreamUnreachable(endpoint, "no data in time") from error
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-        text = f"{type(error).__name__}: {error}".rstrip(": ")[:200]
-        raise UpstreamUnreachable(endpoint, text) from error
+        raise UpstreamUnreachable(endpoint, _explain(error)) from error
+
+
+def _explain(error: Exception) -> str:
+    """Return why there was no answer, in the words of the operating system if it was the reason."""
+    reason = _find_reason(error)[:200]
+    if isinstance(error, httpx.ConnectError):
+        return f"cannot be reached ({reason})"
+    if isinstance(error, httpx.ProxyError):
+        return f"the proxy gives no connection ({reason})"
+    return f"no usable answer ({reason})"
+
+
+def _find_reason(error: BaseException) -> str:
+    """Return the message of the error's last cause that is an error of the operating system.
+
+    If there is none, the message of the error itself, or its class if it has no message.
+    """
+    text, cause = str(error) or type(error).__name__, error.__cause__ or error.__context__
+    while cause is not None:
+        if isinstance(cause, BaseExceptionGroup):  # of several addresses, the last one
+            cause = cause.exceptions[-1]
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            text = f"certificate verify failed: {cause.verify_message}"
+        elif isinstance(cause, OSError) and cause.errno and cause.strerror:
+            # asyncio replaces the words of the system by its own; those of a resolver are kept.
+            text = os.strerror(cause.errno) if cause.errno in errorcode else cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return text

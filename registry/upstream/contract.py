@@ -1,11 +1,20 @@
 """The contract of upstreams, for registries and for the upstream of an offline mirror."""
 
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamList:
+    """A list of an upstream; `warning` says why entries may be missing (empty: none is)."""
+
+    entries: list[Any]
+    warning: str = ""
 
 
 class BlobDownload(Protocol):
@@ -49,7 +58,8 @@ class Source(Protocol):
 
     Every method raises UpstreamError when no endpoint gave a clear answer. `has_fallback` says that
     the caller can serve something else then: so an upstream that failed recently is not asked.
-    Without a fallback, one request asks it again, and the others wait for the result.
+    Without a fallback, one request asks it again, and the others wait for the result. Most images
+    have no referrers: if an endpoint says that it has none, the others need not answer.
     """
 
     async def head_manifest(
@@ -57,7 +67,8 @@ class Source(Protocol):
     ) -> Digest | None:
         """Return the digest of a manifest by HEAD, which does not count against the pull limit.
 
-        None if the answer to the HEAD has no digest. Raises ManifestUnknown.
+        None if only a GET can answer, because HEAD is of no use there, or the answer to it has no
+        digest. Raises ManifestUnknown.
         """
         ...
 
@@ -75,12 +86,12 @@ class Source(Protocol):
         """Prepare to read a blob of `size` bytes (None: not known); this sends no request."""
         ...
 
-    async def list_tags(self, repository: str, *, has_fallback: bool = False) -> list[str]:
+    async def list_tags(self, repository: str, *, has_fallback: bool = False) -> UpstreamList:
         """Return all tags in ASCII order. Raises NameUnknown."""
         ...
 
     async def list_referrers(
         self, repository: str, digest: Digest, *, has_fallback: bool = False
-    ) -> list[dict[str, Any]]:
+    ) -> UpstreamList:
         """Return all referrers' descriptors. Raises ReferrersUnsupported."""
         ...

@@ -1,9 +1,11 @@
 """The endpoints of one upstream: the order in which they are asked, and when to stop."""
 
 import asyncio
+import math
 import random
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import TypeGuard, TypeVar
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import TypeGuard, TypeVar, cast
 
 import structlog
 
@@ -16,12 +18,20 @@ from registry.errors import (
 from registry.upstream.backoff import LONGEST_WAIT, RetryBudget
 from registry.upstream.client import SHORT_CONNECT
 from registry.upstream.endpoint import Endpoint
-from registry.upstream.failures import EndpointSuspended
+from registry.upstream.failures import (
+    EndpointSuspended,
+    HeadRefused,
+    NoConnection,
+    RangeRefused,
+)
+from registry.upstream.race import Question, Race
 
 T = TypeVar("T")
 ASK_BUDGET = 25.0  # seconds for one question; containerd waits 30 seconds for the headers
 ROUNDS = 3  # over all endpoints
 FALLBACK_ROUNDS = 2  # for a question whose answer something else can replace
+FIRST_UNREACHED_TIME = 2.0  # seconds for which an endpoint without a connection is asked last
+LONGEST_UNREACHED_TIME = 30.0  # seconds; the time doubles with every further failure
 SUSPECT_TIME = 600.0  # seconds for which an endpoint that sent wrong bytes is asked last
 
 
@@ -44,6 +54,7 @@ class EndpointPool:
         # if all endpoints are suspect, another one is asked before the endpoint that sends wrong
         # bytes.
         self._suspects: dict[Endpoint, float] = {}
+        self._unreached: dict[Endpoint, _Unreached] = {}
         for endpoint in self._endpoints[:-1]:
             endpoint.connect = SHORT_CONNECT
 
@@ -52,19 +63,26 @@ class EndpointPool:
         return RetryBudget(self.clock() + budget, self._chance)
 
     def candidates(
-        self, *, counts: bool = False, without: Collection[Endpoint] = ()
+        self,
+        *,
+        counts: bool = False,
+        is_optional: bool = False,
+        without: Collection[Endpoint] = (),
     ) -> list[Endpoint]:
-        """Return the endpoints to ask now, best first, suspects last.
+        """Return the endpoints to ask now, best first; then those without a connection; suspects.
 
         Endpoints in `without` are left out, and also endpoints whose circuit breaker is open. If
-        all breakers are open, all are returned: a request then probes them, or fails at once.
+        all breakers are open, all are returned: a request then probes them, or fails at once. With
+        `is_optional`, endpoints without a connection are left out too, if there are others.
         """
         now = self.clock()
         able = [each for each in self._endpoints if each not in without]
-        ready = [each for each in able if not each.health.is_suspended(now, counts=counts)]
+        ready = [each for each in able if not each.health.is_suspended(now, counts=counts)] or able
+        reached = [each for each in ready if now >= self._unreached.get(each, _REACHED).until]
         suspects = [endpoint for endpoint, until in self._suspects.items() if now < until]
         places = {endpoint: place for place, endpoint in enumerate(suspects, 1)}
-        return sorted(ready or able, key=lambda each: places.get(each, 0))
+        chosen = reached if is_optional and reached else ready
+        return sorted(chosen, key=lambda each: (places.get(each, 0), each not in reached))
 
     def mark_suspect(self, origins: Sequence[str]) -> None:
         """Mark endpoints as suspect because they sent wrong bytes; the likeliest origin is last."""
@@ -77,24 +95,28 @@ class EndpointPool:
 
     def log_failure(self, endpoint: Endpoint, error: Unknown | UpstreamError) -> None:
         """Log a failure of an endpoint, which is not visible if another endpoint answers."""
-        if _is_inconclusive(error) and not isinstance(error, EndpointSuspended):
+        is_handled = isinstance(error, EndpointSuspended | HeadRefused | RangeRefused)
+        if _is_inconclusive(error) and not is_handled:
             self._log.warning(
                 "endpoint failed", upstream=self._name, endpoint=endpoint.origin, why=str(error)
             )
 
     async def ask(
         self,
-        question: Callable[[Endpoint], Awaitable[T]],
+        question: Question[T],
         *,
         counts: bool = False,
         has_fallback: bool = False,
+        is_optional: bool = False,
     ) -> T:
         """Put one question to one endpoint after the other until one answers it.
 
         `has_fallback` says that the mirror can serve something else: then it gives up earlier.
+        `is_optional` says that most images have no such content, so that a clear "no" is enough.
 
         Raises:
-            Unknown: all endpoints say that they do not have the content.
+            Unknown: all endpoints say that they do not have the content; with `is_optional`, one
+                of them says so, and no other has it.
             UpstreamError: there was no clear answer within three rounds or 25 s.
         """
         rounds = FALLBACK_ROUNDS if has_fallback else ROUNDS
@@ -102,14 +124,14 @@ class EndpointPool:
         try:
             async with asyncio.timeout(ASK_BUDGET):
                 for is_last_round in (False,) * (rounds - 1) + (True,):
-                    failures: list[Unknown | UpstreamError] = []
-                    for endpoint in self.candidates(counts=counts):
-                        try:
-                            return await question(endpoint)
-                        except (Unknown, UpstreamError) as error:
-                            failures.append(error)
-                            self.log_failure(endpoint, error)
-                    failure = combine(failures)
+                    endpoints = self.candidates(counts=counts, is_optional=is_optional)
+                    race = Race(question, endpoints, is_optional=is_optional)
+                    answer = await race.run()
+                    self._learn(race)
+                    if race.winner is not None:
+                        return cast("T", answer)
+                    failures = list(race.failures.values())
+                    failure = combine(_select_clear(failures) if is_optional else failures)
                     retry_after = failure.retry_after if is_temporary(failure) else None
                     wait = retries.next_wait(self.clock(), retry_after)
                     if is_last_round or wait is None or not is_temporary(failure):
@@ -121,14 +143,57 @@ class EndpointPool:
             ) from error
         raise AssertionError("the last round returns or raises")
 
+    def _learn(self, race: Race[T]) -> None:
+        """Note which endpoints have no connection, and log the failures."""
+        if race.winner is not None:
+            self._unreached.pop(race.winner, None)
+        for endpoint in race.overtaken:
+            self._note_unreached(endpoint)
+        for endpoint, error in race.failures.items():
+            self.log_failure(endpoint, error)
+            if isinstance(error, NoConnection):
+                self._note_unreached(endpoint)
+
+    def _note_unreached(self, endpoint: Endpoint) -> None:
+        now, former = self.clock(), self._unreached.get(endpoint, _REACHED)
+        if now >= former.until:  # otherwise another request has just noted it
+            seconds = min(2 * former.seconds, LONGEST_UNREACHED_TIME) or FIRST_UNREACHED_TIME
+            self._unreached[endpoint] = _Unreached(now + seconds, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unreached:
+    """Until when an endpoint counts as without a connection, and for how many seconds."""
+
+    until: float
+    seconds: float
+
+
+_REACHED = _Unreached(-math.inf, 0.0)
+
+
+def _select_clear(failures: Sequence[Unknown | UpstreamError]) -> list[Unknown | UpstreamError]:
+    """Return the failures that decide about content which most images do not have.
+
+    A clear "no" is enough, unless an endpoint refused the HEAD: there a GET decides.
+    """
+    if not any(isinstance(each, Unknown) for each in failures):
+        return list(failures)
+    return [each for each in failures if isinstance(each, Unknown | HeadRefused)]
+
 
 def combine(failures: Sequence[Unknown | UpstreamError]) -> Unknown | UpstreamError:
     """Return one failure to raise for several; its message names all inconclusive failures.
 
-    The result is `Unknown` only if no failure is inconclusive.
+    The result is `Unknown` only if no failure is inconclusive. If an endpoint refused a HEAD, this
+    is the result: a GET may be answered there.
     """
     inconclusive = [each for each in failures if _is_inconclusive(each)]
-    failure = (inconclusive or failures)[-1]
+    refused = [each for each in inconclusive if isinstance(each, HeadRefused)]
+    failure = (refused or inconclusive or failures)[-1]
+    if isinstance(failure, HeadRefused):
+        others = [each for each in inconclusive if not isinstance(each, HeadRefused)]
+        failure.unanswered = others[-1] if others else None
     if isinstance(failure, UpstreamError):
         failure.add_failures(inconclusive)
     return failure

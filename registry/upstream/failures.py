@@ -1,10 +1,14 @@
 """Failures of endpoints that only this room distinguishes."""
 
-from registry.errors import UpstreamFaulty, UpstreamUnreachable
+from registry.errors import UpstreamError, UpstreamFaulty, UpstreamUnreachable
 
 
 class EndpointSuspended(UpstreamUnreachable):
     """A circuit breaker is open: no request was sent, or only a probe, which failed."""
+
+
+class NoConnection(UpstreamUnreachable):
+    """The endpoint does not accept a connection, or its name does not resolve."""
 
 
 class AttemptFailed(UpstreamUnreachable):
@@ -15,8 +19,23 @@ class RedirectBroken(UpstreamUnreachable):
     """The host after a redirect does not send the content; the endpoint itself works."""
 
 
-class HeadRefused(UpstreamFaulty):
-    """The endpoint does not support HEAD (405, 501): only a GET gets an answer."""
+class RequestRefused(UpstreamFaulty):
+    """The endpoint refuses the request as it is; another form of it may be answered."""
+
+
+class HeadRefused(RequestRefused):
+    """The endpoint refuses the HEAD, so that only a GET can answer.
+
+    `is_missing` says that the answer was a 404, which may mean that there is no such content.
+    `unanswered` is the failure of another endpoint that gave no answer.
+    """
+
+    is_missing = False
+    unanswered: UpstreamError | None = None
+
+
+class RangeRefused(RequestRefused):
+    """The endpoint refuses the range, and may answer the request without it."""
 
 
 class WrongSize(UpstreamFaulty):

@@ -1,11 +1,11 @@
 """The upstream of an offline mirror: it opens no connection and refuses every question."""
 
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from registry.errors import UpstreamOffline
 from registry.oci.digest import Digest
 from registry.oci.names import Reference
-from registry.upstream.contract import BlobDownload
+from registry.upstream.contract import BlobDownload, UpstreamList
 
 
 class OfflineSource:
@@ -34,13 +34,13 @@ class OfflineSource:
         """Raise UpstreamOffline."""
         self._refuse()
 
-    async def list_tags(self, repository: str, *, has_fallback: bool = False) -> list[str]:
+    async def list_tags(self, repository: str, *, has_fallback: bool = False) -> UpstreamList:
         """Raise UpstreamOffline."""
         self._refuse()
 
     async def list_referrers(
         self, repository: str, digest: Digest, *, has_fallback: bool = False
-    ) -> list[dict[str, Any]]:
+    ) -> UpstreamList:
         """Raise UpstreamOffline."""
         self._refuse()
 

@@ -1,7 +1,8 @@
 """A registry as a `Source`: a client of the pull API (distribution-spec, "Pull")."""
 
+from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from registry.errors import (
     BlobUnknown,
@@ -10,18 +11,25 @@ from registry.errors import (
     ManifestUnknown,
     NameUnknown,
     ReferrersUnsupported,
+    Unknown,
+    UpstreamError,
     UpstreamFaulty,
+    UpstreamThrottled,
 )
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Manifest, parse_manifest
 from registry.oci.names import Reference
+from registry.oci.referrers_tags import is_referrers_tag
 from registry.upstream.blob_download import BlobDownloader
+from registry.upstream.blob_size import read_size, read_whole_size
+from registry.upstream.contract import UpstreamList
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
-from registry.upstream.failures import HeadRefused
-from registry.upstream.pagination import collect_pages
+from registry.upstream.failures import HeadRefused, RedirectBroken
+from registry.upstream.pagination import Listing, collect_pages
 from registry.upstream.request import Answer, Request, read_body
+from registry.upstream.statuses import Resource
 
 
 class RegistrySource:
@@ -34,37 +42,76 @@ class RegistrySource:
     async def head_manifest(
         self, repository: str, reference: Reference, *, has_fallback: bool = False
     ) -> Digest | None:
-        """Return the digest in the answer to a HEAD; None if the answer has none."""
+        """Return the digest in the answer to a HEAD; None if only a GET can answer.
+
+        If a HEAD is refused, a GET decides. Later, no HEAD is sent to an endpoint where it is of no
+        use.
+        """
         request = self._manifest_request("HEAD", repository, reference, has_fallback)
+        refused: set[Endpoint] = set()
 
         async def ask(endpoint: Endpoint) -> Digest | None:
-            async with endpoint.request(request) as answer:
-                _check_content_type(answer)
-                return _read_digest(answer)
+            if endpoint.learned.is_head_useless(Resource.MANIFEST):
+                raise HeadRefused(endpoint.origin, "does not support HEAD")
+            try:
+                async with endpoint.request(request) as answer:
+                    _check_content_type(answer)
+                    digest = _read_digest(answer)
+            except HeadRefused:
+                refused.add(endpoint)
+                raise
+            endpoint.learned.trust_head(Resource.MANIFEST, repository)
+            return digest
 
         try:
-            return await self._pool.ask(ask, has_fallback=has_fallback)
-        except HeadRefused:
-            if isinstance(reference, Digest):
-                # Only a GET can answer whether this repository has the manifest.
-                return (await self.get_manifest(repository, reference)).digest
-            return None
+            return await self._pool.ask(
+                ask, has_fallback=has_fallback, is_optional=is_referrers_tag(reference)
+            )
+        except HeadRefused as refusal:
+            if not refused and not isinstance(reference, Digest):
+                return None
+            try:
+                found = await self._get_manifest(
+                    repository, reference, has_fallback=has_fallback, refused=refused
+                )
+            except (UpstreamThrottled, Unknown) as failure:
+                raise _choose_failure(request, reference, refusal, failure) from refusal
+            return found.digest
 
     async def get_manifest(
         self, repository: str, reference: Reference, *, has_fallback: bool = False
     ) -> Manifest:
         """Fetch, verify and parse a manifest; an invalid manifest is a faulty answer."""
+        return await self._get_manifest(repository, reference, has_fallback=has_fallback)
+
+    async def _get_manifest(
+        self,
+        repository: str,
+        reference: Reference,
+        *,
+        has_fallback: bool,
+        refused: Collection[Endpoint] = (),
+    ) -> Manifest:
+        """Fetch a manifest; the endpoints in `refused` have just refused the HEAD of it."""
         request = self._manifest_request("GET", repository, reference, has_fallback)
 
         async def ask(endpoint: Endpoint) -> Manifest:
             async with endpoint.request(request) as answer:
                 raw = await read_body(answer, MAX_MANIFEST)
                 try:
-                    return _verify(answer, raw, reference)
+                    manifest = _verify(answer, raw, reference)
                 except ManifestInvalid as error:
                     raise UpstreamFaulty(answer.origin, str(error)) from error
+            if endpoint in refused:
+                endpoint.learned.refuse_head(Resource.MANIFEST)
+            return manifest
 
-        return await self._pool.ask(ask, counts=True, has_fallback=has_fallback)
+        return await self._pool.ask(
+            ask,
+            counts=True,
+            has_fallback=has_fallback,
+            is_optional=is_referrers_tag(reference),
+        )
 
     def _manifest_request(
         self, method: str, repository: str, reference: Reference, has_fallback: bool
@@ -74,20 +121,32 @@ class RegistrySource:
             path=f"{repository}/manifests/{reference}",
             repository=repository,
             missing=partial(ManifestUnknown, f"{self.name}/{repository}", str(reference)),
+            resource=Resource.MANIFEST,
             headers={"Accept": media_types.ACCEPT_MANIFESTS},
             counts=method == "GET",
             has_fallback=has_fallback,
         )
 
     async def head_blob(self, repository: str, digest: Digest) -> int | None:
-        """Return the size in the answer to a HEAD; None if the answer has none."""
+        """Return the size in the answer to a HEAD; None if the answer has none.
+
+        If a HEAD is refused, the first byte is asked for.
+        """
         request = self._blob_request("HEAD", repository, digest)
 
         async def ask(endpoint: Endpoint) -> int | None:
-            async with endpoint.request(request) as answer:
-                _check_content_type(answer)
-                length = answer.response.headers.get("content-length", "")
-                return int(length) if length.isascii() and length.isdigit() else None
+            learned = endpoint.learned
+            if not learned.is_head_useless(Resource.BLOB):
+                try:
+                    async with endpoint.request(request) as answer:
+                        _check_content_type(answer)
+                        learned.trust_head(Resource.BLOB, repository)
+                        return read_whole_size(answer.response.headers)
+                except HeadRefused:
+                    pass
+            size = await read_size(endpoint, replace(request, method="GET"))
+            learned.refuse_head(Resource.BLOB)
+            return size
 
         return await self._pool.ask(ask)
 
@@ -98,35 +157,68 @@ class RegistrySource:
     def _blob_request(self, method: str, repository: str, digest: Digest) -> Request:
         text = str(digest)
         missing = partial(BlobUnknown, f"{self.name}/{repository}", text)
-        return Request(method, f"{repository}/blobs/{text}", repository, missing, is_blob=True)
+        return Request(method, f"{repository}/blobs/{text}", repository, missing, Resource.BLOB)
 
-    async def list_tags(self, repository: str, *, has_fallback: bool = False) -> list[str]:
+    async def list_tags(self, repository: str, *, has_fallback: bool = False) -> UpstreamList:
         """Fetch every page of the tags list."""
         missing = partial(NameUnknown, f"{self.name}/{repository}")
-        path = f"{repository}/tags/list?n=1000"
-        request = Request("GET", path, repository, missing, has_fallback=has_fallback)
-        tags = await self._collect(request, "tags")
-        return sorted({tag for tag in tags if isinstance(tag, str)})
+        request = Request(
+            "GET",
+            f"{repository}/tags/list",
+            repository,
+            missing,
+            Resource.TAGS,
+            has_fallback=has_fallback,
+        )
+        listing = Listing(request, "tags", has_last=True)
+
+        async def ask(endpoint: Endpoint) -> UpstreamList:
+            return await collect_pages(endpoint, listing)
+
+        found = await self._pool.ask(ask, has_fallback=has_fallback)
+        tags = sorted({tag for tag in found.entries if isinstance(tag, str)})
+        return UpstreamList(tags, found.warning)
 
     async def list_referrers(
         self, repository: str, digest: Digest, *, has_fallback: bool = False
-    ) -> list[dict[str, Any]]:
+    ) -> UpstreamList:
         """Fetch every page of the referrers list without a filter, because the mirror filters."""
         missing = partial(ReferrersUnsupported, f"{self.name}/{repository}")
-        path = f"{repository}/referrers/{digest}"
-        request = Request("GET", path, repository, missing, has_fallback=has_fallback)
-        try:
-            referrers = await self._collect(request, "manifests", media_types.OCI_INDEX)
-        except UpstreamFaulty as error:
-            # Older registries answer an unknown path with a web page, a 400 or a 405.
-            raise missing() from error
-        return [each for each in referrers if isinstance(each, dict)]
+        request = Request(
+            "GET",
+            f"{repository}/referrers/{digest}",
+            repository,
+            missing,
+            Resource.REFERRERS,
+            has_fallback=has_fallback,
+        )
+        listing = Listing(request, "manifests", media_types.OCI_INDEX)
 
-    async def _collect(self, request: Request, key: str, media_type: str = "") -> list[Any]:
-        async def ask(endpoint: Endpoint) -> list[Any]:
-            return await collect_pages(endpoint, request, key, media_type)
+        async def ask(endpoint: Endpoint) -> UpstreamList:
+            try:
+                return await collect_pages(endpoint, listing)
+            except (UpstreamFaulty, RedirectBroken) as error:
+                # Registries without the API answer an unknown path with a web page, or redirect to
+                # a login page, which may not be reachable from here.
+                raise missing() from error
 
-        return await self._pool.ask(ask, has_fallback=request.has_fallback)
+        found = await self._pool.ask(ask, has_fallback=has_fallback, is_optional=True)
+        referrers = [each for each in found.entries if isinstance(each, dict)]
+        return UpstreamList(referrers, found.warning)
+
+
+def _choose_failure(
+    request: Request,
+    reference: Reference,
+    refusal: HeadRefused,
+    failure: UpstreamThrottled | Unknown,
+) -> UpstreamError | Unknown:
+    """Return the failure to raise if a HEAD was refused, and then the GET failed."""
+    if isinstance(failure, UpstreamThrottled) and refusal.is_missing:
+        return request.missing()  # the pull limit allows no GET to make sure
+    if isinstance(failure, Unknown) and refusal.unanswered and not is_referrers_tag(reference):
+        return refusal.unanswered  # this endpoint may have it, although the GET left it out
+    return failure
 
 
 def _check_content_type(answer: Answer) -> None:

@@ -1,7 +1,9 @@
 """A request to a registry, its answer, and the error for an answer other than 2xx."""
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import httpx
 
@@ -13,18 +15,47 @@ from registry.errors import (
     UpstreamThrottled,
     UpstreamUnreachable,
 )
-from registry.upstream.failures import AttemptFailed, HeadRefused, RedirectBroken
+from registry.upstream.failures import (
+    AttemptFailed,
+    HeadRefused,
+    RangeRefused,
+    RedirectBroken,
+    RequestRefused,
+)
 from registry.upstream.rate_limit import read_retry_after
+from registry.upstream.statuses import Meaning, Resource, read_status
+
+GZIP_MAGIC = b"\x1f\x8b"
+_CODINGS = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd"})
+
+
+_ERRORS: Mapping[Meaning, tuple[type[UpstreamError], str]] = MappingProxyType(
+    {
+        Meaning.THROTTLED: (UpstreamThrottled, "answers {status}: too many requests"),
+        Meaning.UNREACHABLE: (UpstreamUnreachable, "answers {status}"),
+        Meaning.FAILED: (AttemptFailed, "answers {status}"),
+        Meaning.REDIRECT_BROKEN: (
+            RedirectBroken,
+            "refuses the URL to which the registry redirected ({status})",
+        ),
+        Meaning.NO_HEAD: (HeadRefused, "refuses HEAD ({status})"),
+        Meaning.NO_RANGE: (RangeRefused, "refuses ranges ({status})"),
+        Meaning.REFUSED: (
+            RequestRefused,
+            "answers {status}, which the specification does not allow here",
+        ),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request of the pull API, before login and redirects.
 
-    `path` is the part after `/v2/`, with the query. `missing` makes the error for a 404. `is_blob`
-    says whether the path is the path of a blob. `counts` says whether the registry counts the
-    request against its pull limit, as Docker Hub counts each GET of a manifest. `start_at` is a URL
-    to which an earlier answer to the same path redirected; if it is None, the registry itself is
+    `path` is the part after `/v2/`, with the query, and `resource` says what it is the path of.
+    `missing` makes the error for a 404. `counts` says whether the registry counts the request
+    against its pull limit, as Docker Hub counts each GET of a manifest. `start_at` is a URL to
+    which an earlier answer to the same path redirected; if it is None, the registry itself is
     asked. `has_fallback` says whether the mirror can serve something else if there is no answer:
     then an open circuit breaker stops the request. Other requests probe the endpoint.
     """
@@ -33,8 +64,8 @@ class Request:
     path: str
     repository: str
     missing: Callable[[], Unknown]
+    resource: Resource
     headers: Mapping[str, str] = field(default_factory=dict)
-    is_blob: bool = False
     counts: bool = False
     has_fallback: bool = False
     start_at: str | None = None
@@ -53,47 +84,81 @@ class Answer:
 
 
 async def read_body(answer: Answer, limit: int) -> bytes:
-    """Read a whole body of at most `limit` bytes.
+    """Read a whole document of at most `limit` bytes.
 
     Raises:
-        UpstreamFaulty: the body is longer; the rest is not read.
+        UpstreamFaulty: the document is longer, and the rest is not read; or it is damaged.
     """
     body = bytearray()
     async for chunk in answer.response.aiter_raw():
         body += chunk
         if len(body) > limit:
             raise UpstreamFaulty(answer.origin, f"sends more than {limit} bytes")
-    return bytes(body)
+    return decode_document(answer.origin, answer.response.headers, bytes(body), limit)
 
 
-def error_of(request: Request, answer: Answer, *, is_redirected: bool) -> Unknown | UpstreamError:
+def decode_document(origin: str, headers: Mapping[str, str], body: bytes, limit: int) -> bytes:
+    """Return a document of at most `limit` bytes without its compression by gzip.
+
+    Some servers compress documents although they were asked not to, as most clients accept that.
+
+    Raises:
+        UpstreamFaulty: the document is longer, or damaged.
+    """
+    is_packed = "gzip" in headers.get("content-encoding", "").lower()
+    if not is_packed or not body.startswith(GZIP_MAGIC):
+        return body
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # 16: with the header of gzip
+    try:
+        document = unpacker.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise UpstreamFaulty(origin, "sends damaged gzip") from error
+    if len(document) > limit:
+        raise UpstreamFaulty(origin, f"sends more than {limit} bytes")
+    return document
+
+
+def is_compressed(headers: Mapping[str, str]) -> bool:
+    """Whether the bytes of a body are not those of the content, by its Content-Encoding.
+
+    Content hosts also send values that are no coding, such as `aws-chunked` (how the object was
+    uploaded) or an empty one: then the bytes are the content.
+    """
+    codings = headers.get("content-encoding", "").lower().split(",")
+    return any(coding.strip() in _CODINGS for coding in codings)
+
+
+def error_of(
+    request: Request, answer: Answer, *, is_redirected: bool, is_head_trusted: bool, identity: str
+) -> Unknown | UpstreamError:
     """Return the error for an answer with a status other than 2xx.
 
-    `is_redirected` says whether another host sent the answer, after a redirect.
+    `is_redirected` says whether another host sent the answer, after a redirect. `is_head_trusted`
+    says whether a HEAD of this kind has succeeded before. `identity` is the user name of the login.
     """
     status = answer.response.status_code
     retry_after = read_retry_after(answer.response.headers)
-    if is_redirected and (status >= 500 or status in (401, 403, 408) or request.is_blob):
-        # The signed URL may have expired, the clocks may differ, or the content host may not have
-        # the blob yet. The registry itself may have the content in all these cases.
-        why = f"refuses the URL to which the registry redirected ({status})"
-        return RedirectBroken(answer.origin, why, retry_after)
-    if status == 404:
+    meaning = read_status(
+        status,
+        request.resource,
+        is_head=request.method == "HEAD",
+        is_head_trusted=is_head_trusted,
+        # The URL of an earlier redirect may have expired: then the registry is asked for another.
+        has_range="Range" in request.headers and request.start_at is None,
+        is_redirected=is_redirected,
+    )
+    if meaning is Meaning.MISSING:
         return request.missing()
-    kind, why = _read_status(status, request.method)
-    return kind(answer.origin, why, retry_after)
+    if meaning is Meaning.DENIED:
+        return UpstreamDenied(answer.origin, describe_refusal(status, identity), retry_after)
+    kind, why = _ERRORS[meaning]
+    error = kind(answer.origin, why.format(status=status), retry_after)
+    if isinstance(error, HeadRefused):
+        error.is_missing = status == 404
+    return error
 
 
-def _read_status(status: int, method: str) -> tuple[type[UpstreamError], str]:
-    match status:
-        case 429:
-            return UpstreamThrottled, "answers 429: too many requests"
-        case 401 | 403:
-            return UpstreamDenied, f"refuses access ({status}): private, or it does not exist"
-        case 405 | 501 if method == "HEAD":
-            return HeadRefused, f"does not support HEAD ({status})"
-        case 502 | 503 | 504:
-            return UpstreamUnreachable, f"answers {status}"
-        case _ if status >= 500 or status == 408:
-            return AttemptFailed, f"answers {status}"
-    return UpstreamFaulty, f"answers {status}, which the specification does not allow here"
+def describe_refusal(status: int, identity: str) -> str:
+    """Return the sentence for a 401 or 403 to the user `identity` (empty: no user name)."""
+    whom = f"the user {identity!r}" if identity else "anonymous clients"
+    return f"refuses access to {whom} ({status}): private, or it does not exist"

@@ -38,15 +38,16 @@ from registry.settings.model import Settings
 from registry.settings.upstreams import UpstreamSettings
 from registry.store.file_locks import BestEffortLocks
 from registry.tasks import Tasks
-from registry.upstream.auth import Login, TokenCache
+from registry.upstream.auth import Login
 from registry.upstream.client import load_trust, open_client
 from registry.upstream.contract import Source
 from registry.upstream.credentials import find_credentials, find_identity
 from registry.upstream.endpoint import Endpoint, RecordLimit
 from registry.upstream.failover import EndpointPool
 from registry.upstream.offline import OfflineSource
-from registry.upstream.redirects import origin_of
+from registry.upstream.redirects import RedirectRules, origin_of
 from registry.upstream.registry import RegistrySource
+from registry.upstream.tokens import TokenCache
 from registry.wiring.content import ContentServices, find_data_folder, open_handles
 from registry.wiring.data_folder import open_database
 
@@ -151,15 +152,22 @@ def build_source(
     record_limit: RecordLimit,
 ) -> RegistrySource:
     """Make the source of one upstream registry."""
-    tokens = TokenCache(client, time.monotonic)
+    clock = time.monotonic
+    tokens = TokenCache(client, clock)
     credentials = find_credentials(name, settings)
+    rules = RedirectRules(name, settings.allow_private_redirects, settings.allow_http_redirects)
     endpoints = [
-        Endpoint(url, client, Login(url, credentials, tokens), time.monotonic, record_limit)
+        Endpoint(
+            url,
+            client,
+            Login(url, credentials, tokens, rules),
+            clock,
+            record_limit,
+            rules=rules,
+        )
         for url in settings.endpoints
     ]
-    return RegistrySource(
-        name, EndpointPool(name, endpoints, time.monotonic, random.SystemRandom())
-    )
+    return RegistrySource(name, EndpointPool(name, endpoints, clock, random.SystemRandom()))
 
 
 class _PullServices:

@@ -76,13 +76,18 @@ def containerd(folder: Path, pull_table: PullTable) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def docker(folder: Path, pull_table: PullTable, request: pytest.FixtureRequest) -> Iterator[Docker]:
+def dockerd(folder: Path, pull_table: PullTable, request: pytest.FixtureRequest) -> Iterator[Path]:
     require(programs.missing("docker", "dockerd", "ip", as_root=True))
     containerd = request.getfixturevalue("containerd")
     mirror = request.getfixturevalue("running_site").mirror
     pull_table.logs["dockerd"] = folder / "dockerd" / "log"
     with engines.run_dockerd(folder / "dockerd", containerd, mirror.url) as socket:
-        yield Docker(_home(folder, "docker"), socket, mirror.host)
+        yield socket
+
+
+@pytest.fixture(scope="session")
+def docker(folder: Path, dockerd: Path, running_site: Site) -> Docker:
+    return Docker(_home(folder, "docker"), dockerd, running_site.mirror.host)
 
 
 @pytest.fixture(scope="session")

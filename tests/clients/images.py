@@ -87,6 +87,12 @@ def build_single(registry: str, repository: str, message: str, *, media: Media) 
     return Image(registry, repository, "1.0", message, (manifest,), blobs)
 
 
+def build_message(registry: str, repository: str, message: str, *, media: Media) -> Image:
+    """Make a small image for this machine that can be pulled, but not run."""
+    manifest, blobs = _build_platform(message, here(), media, has_program=False)
+    return Image(registry, repository, "1.0", message, (manifest,), blobs)
+
+
 def build_index(registry: str, repository: str, message: str) -> Image:
     """Make an OCI index over an image for this machine and one for another architecture."""
     manifests, blobs, members = [], [], []
@@ -131,11 +137,11 @@ def push(url: str, image: Image) -> None:
 
 
 def _build_platform(
-    message: str, architecture: str, media: Media
+    message: str, architecture: str, media: Media, *, has_program: bool = True
 ) -> tuple[Manifest, tuple[bytes, ...]]:
     """Make one platform's manifest with its blobs; only this machine's has a program in it."""
     tars = [_message_tar(message)]
-    if architecture == here():
+    if has_program and architecture == here():
         tars.insert(0, _busybox_tar())
     layers = [gzip.compress(tar, 1, mtime=0) for tar in tars]
     config = _encode(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +12,8 @@ from tests.clients.images import Image, digest_of, read_message
 from tests.clients.programs import place_of
 from tests.clients.site import GITHUB, HUB
 from tests.harness.daemons import finish, isolate
+
+REGISTRIES = (HUB, GITHUB)
 
 
 class Puller(Protocol):
@@ -67,14 +70,16 @@ class Docker:
 
 
 class Ctr:
-    """`ctr` with a `hosts.toml` for each registry, both naming the same mirror: it sends `ns`."""
+    """`ctr` with a `hosts.toml` for each registry, all naming the same mirror: it sends `ns`."""
 
     name = "ctr"
     manner = "hosts.toml, ns"
 
-    def __init__(self, folder: Path, socket: Path, mirror: str) -> None:
+    def __init__(
+        self, folder: Path, socket: Path, mirror: str, registries: Sequence[str] = REGISTRIES
+    ) -> None:
         self._hosts = folder / "hosts"
-        for registry in (HUB, GITHUB):
+        for registry in registries:
             place = self._hosts / registry
             place.mkdir(parents=True)
             # `server` as well, or containerd goes to the registry itself when the mirror fails.
@@ -113,18 +118,18 @@ class Ctr:
 
 
 class Podman:
-    """`podman` with both registries' locations rewritten to paths below the mirror."""
+    """`podman` with the locations of all registries rewritten to paths below the mirror."""
 
     name = "podman"
     manner = "location"
 
-    def __init__(self, folder: Path, mirror: str) -> None:
+    def __init__(self, folder: Path, mirror: str, registries: Sequence[str] = REGISTRIES) -> None:
         self._folder = folder
-        registries = folder / "registries.conf"
-        registries.write_text(
+        locations = folder / "registries.conf"
+        locations.write_text(
             "\n".join(
                 f'[[registry]]\nprefix = "{name}"\nlocation = "{mirror}/{name}"\ninsecure = true\n'
-                for name in (HUB, GITHUB)
+                for name in registries
             )
         )
         self._policy = folder / "policy.json"
@@ -132,7 +137,7 @@ class Podman:
         settings = {
             "CONTAINERS_CONF": str(folder / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
-            "CONTAINERS_REGISTRIES_CONF": str(registries),
+            "CONTAINERS_REGISTRIES_CONF": str(locations),
         }
         self._environment = isolate(folder) | settings
         self._write_settings(folder, settings)

@@ -17,7 +17,7 @@ from registry.errors import (
 from registry.oci.digest import Digest
 from registry.oci.manifest import parse_manifest
 from registry.oci.names import Tag
-from registry.upstream.contract import BlobDownload, Source
+from registry.upstream.contract import BlobDownload, Source, UpstreamList
 from tests.fakes.source import MemorySource, Tap
 from tests.fakes.upstream import FakeUpstream, Image
 from tests.harness.process_parts import open_source
@@ -200,7 +200,7 @@ async def test_suspect_is_still_asked(world: World) -> None:
 
 async def test_tags_are_listed_in_order(world: World) -> None:
     """All tags are returned in ASCII order."""
-    assert await world.source.list_tags(NAME) == ["1.0", "latest"]
+    assert await world.source.list_tags(NAME) == UpstreamList(["1.0", "latest"])
 
 
 async def test_missing_repository_is_unknown(world: World) -> None:
@@ -211,11 +211,11 @@ async def test_missing_repository_is_unknown(world: World) -> None:
 
 async def test_referrers_are_listed(world: World) -> None:
     """The referrers of an image are returned as descriptors; another image has none."""
-    found = await world.source.list_referrers(NAME, Digest.parse(world.image.digest))
+    found = (await world.source.list_referrers(NAME, Digest.parse(world.image.digest))).entries
 
     assert len(found) == 1
     assert {"mediaType", "digest", "size"} <= found[0].keys()
-    assert await world.source.list_referrers(NAME, NOWHERE) == []
+    assert await world.source.list_referrers(NAME, NOWHERE) == UpstreamList([])
 
 
 async def test_missing_referrers_api_is_an_error(world: World) -> None:

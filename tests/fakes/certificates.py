@@ -13,7 +13,7 @@ KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days"
 
 @dataclass(frozen=True)
 class Authority:
-    """A root certificate, and a certificate for 127.0.0.1 and localhost; PEM files."""
+    """A root certificate, and a certificate for 127.0.0.1 and some names; PEM files."""
 
     root: Path
     certificate: Path
@@ -30,21 +30,25 @@ class Authority:
         return ssl.create_default_context(cafile=str(self.root))
 
 
-def make_authority(folder: Path) -> Authority:
-    """Make a root and one certificate in `folder`; skip the test without openssl."""
+def make_authority(folder: Path, *hosts: str) -> Authority:
+    """Make a root and one certificate in `folder`; skip the test without openssl.
+
+    The certificate is for 127.0.0.1, localhost and `hosts`.
+    """
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("the openssl command is not installed")
     root, root_key = folder / "root.pem", folder / "root.key"
     certificate, key = folder / "server.pem", folder / "server.key"
-    usage, names = (
+    names = ("localhost", *hosts)
+    usage, subjects = (
         "keyUsage=critical,keyCertSign,cRLSign",
-        "subjectAltName=IP:127.0.0.1,DNS:localhost",
+        ",".join(["subjectAltName=IP:127.0.0.1", *(f"DNS:{name}" for name in names)]),
     )
     signed = ("-CA", root, "-CAkey", root_key)
     for out, secret, extension, more in (
         (root, root_key, usage, ()),
-        (certificate, key, names, signed),
+        (certificate, key, subjects, signed),
     ):
         command = [openssl, "req", "-x509", *KEY, "-subj", f"/CN={out.stem} of a test"]
         command += ["-out", out, "-keyout", secret, "-addext", extension, *more]

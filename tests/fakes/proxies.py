@@ -11,6 +11,7 @@ these connections. With `ports` a test finds the requests in a journal that came
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -110,11 +111,22 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 class HttpProxy(Relay):
-    """Forwards requests in absolute form, and tunnels CONNECT; other requests get a 400."""
+    """Forwards requests in absolute form, and tunnels CONNECT; other requests get a 400.
 
-    def __init__(self) -> None:
+    `hosts` has addresses for names that no DNS has: `{"registry.example:443": "127.0.0.1:8443"}`.
+    """
+
+    def __init__(self, hosts: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self.logins: list[str] = []
+        self._hosts = hosts or {}
+
+    async def connect(
+        self, host: str, port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        address = self._hosts.get(f"{host}:{port}", f"{host}:{port}")
+        name, _, number = address.rpartition(":")
+        return await super().connect(name, int(number))
 
     @property
     def url(self) -> str:

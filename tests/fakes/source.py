@@ -15,6 +15,7 @@ from registry.errors import (
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference
+from registry.upstream.contract import UpstreamList
 
 ORIGIN = "https://memory.example"
 CHUNK = 64 * 1024  # bytes yielded at a time at most
@@ -134,6 +135,7 @@ class MemorySource:
     blobs: dict[tuple[str, str], bytes] = field(default_factory=dict)
     tags: dict[str, list[str]] = field(default_factory=dict)
     referrers: dict[tuple[str, str], list[dict[str, Any]]] | None = None
+    warning: str = ""
 
     async def head_manifest(
         self, repository: str, reference: Reference, *, has_fallback: bool = False
@@ -160,19 +162,19 @@ class MemorySource:
         content = self.blobs.get((repository, str(digest)))
         return MemoryTransfer(self.tap, content, BlobUnknown(repository, str(digest)), size)
 
-    async def list_tags(self, repository: str, *, has_fallback: bool = False) -> list[str]:
+    async def list_tags(self, repository: str, *, has_fallback: bool = False) -> UpstreamList:
         self._reach()
         if repository not in self.tags:
             raise NameUnknown(repository)
-        return sorted(self.tags[repository])
+        return UpstreamList(sorted(self.tags[repository]), self.warning)
 
     async def list_referrers(
         self, repository: str, digest: Digest, *, has_fallback: bool = False
-    ) -> list[dict[str, Any]]:
+    ) -> UpstreamList:
         self._reach()
         if self.referrers is None:
             raise ReferrersUnsupported(repository)
-        return self.referrers.get((repository, str(digest)), [])
+        return UpstreamList(self.referrers.get((repository, str(digest)), []))
 
     def _reach(self) -> None:
         if self.tap.is_down:

@@ -10,11 +10,12 @@ import pytest
 
 from registry.oci.digest import Digest
 from registry.upstream import client as upstream_client
-from registry.upstream.auth import Login, TokenCache
+from registry.upstream.auth import Login
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
 from registry.upstream.parallel_ranges import read_in_order
 from registry.upstream.registry import RegistrySource
+from registry.upstream.tokens import TokenCache
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Fault, Stall
 from tests.harness.large_layer import MIB, LargeLayer, publish

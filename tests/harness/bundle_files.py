@@ -7,8 +7,9 @@ from pathlib import Path
 from registry.bundle.format.head_files import write_head
 from registry.bundle.format.lock import ImageRequest, Lock
 from registry.bundle.format.volumes import Part, Piece, Volume, cut
+from registry.bundle.write.choice import Choice
 from registry.bundle.write.layout import Contents, Item, list_whole
-from registry.bundle.write.plan import Choice, Plan
+from registry.bundle.write.plan import Plan
 from registry.bundle.write.writer import write_file
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest

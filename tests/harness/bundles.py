@@ -8,8 +8,9 @@ from registry.bundle.format.head_files import write_head
 from registry.bundle.format.lock import ImageRequest
 from registry.bundle.format.tar import END, format_blob_name, pad, write_header
 from registry.bundle.format.volumes import Part, Volume, cut
+from registry.bundle.write.choice import Choice
 from registry.bundle.write.layout import Contents, list_whole
-from registry.bundle.write.plan import Choice, Plan
+from registry.bundle.write.plan import Plan
 from registry.bundle.write.writer import write_stream
 from registry.oci.digest import Digest
 from tests.harness.filled_folder import FilledFolder, split

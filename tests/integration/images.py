@@ -12,6 +12,7 @@ from tests.fakes.upstream import FakeUpstream, Image
 from tests.fakes.upstream.content import digest_bytes
 from tests.harness.large_layer import KIB
 from tests.harness.mirror import MirrorProcess
+from tests.harness.warming import WarmSite
 from tests.integration.wire import fetch, list_tree, wait_until
 
 # The time of storing may be written twice: the repair after a crash writes it too.
@@ -54,7 +55,7 @@ def read_stored(data: Path) -> dict[str, int]:
     return dict(ask(data, "SELECT digest, size FROM blobs"))
 
 
-def is_here(mirror: MirrorProcess, digests: Iterable[str]) -> bool:
+def is_here(mirror: MirrorProcess | WarmSite, digests: Iterable[str]) -> bool:
     """Whether all of these are on disk."""
     folder = mirror.data / "blobs" / "sha256"
     encoded = [digest.partition(":")[2] for digest in digests]
@@ -98,5 +99,5 @@ def warm(mirror: MirrorProcess, *arguments: str, code: int = 0) -> dict[str, Any
     return {each["image"]: each for each in report["images"]} | {"": report}
 
 
-def is_warm(mirror: MirrorProcess, *images: Image) -> bool:
+def is_warm(mirror: MirrorProcess | WarmSite, *images: Image) -> bool:
     return is_here(mirror, [digest for image in images for digest in (image.digest, *image.blobs)])

@@ -134,7 +134,7 @@ def test_offline_no_download_is_advised(
 @pytest.mark.parametrize(
     ("setting", "advice"),
     [
-        ('limit = "1MB"', "storage.limit is smaller; raise storage.limit\n"),
+        ('limit = "1MB"', "storage.limit is only 1MB; raise storage.limit\n"),
         ('reserve = "900TiB"', "free disk space, lower storage.reserve, or unpin images\n"),
     ],
 )

@@ -105,7 +105,7 @@ def test_every_command_names_what_it_passes_over(
     further = {"check": ["app:1"], "join": ["-o", "joined.tar"]}.get(command, [])
     done = run(command, str(disk), *further)
     assert done.exit_code == 0, done.output
-    assert f"{disk}/photos.tar: it is not of this bundle, and is passed over" in done.stderr
+    assert f"{disk}/photos.tar: it is not of this bundle, and is ignored" in done.stderr
 
 
 def test_volumes_may_have_names_in_capitals(disk: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from registry.bundle.write.plan import Choice, Plan
+from registry.bundle.write.choice import Choice
+from registry.bundle.write.plan import Plan
 from registry.oci.manifest import Manifest
 from tests.fakes.client import ask
 from tests.harness.bundle_files import BundleProcess, plan, write_tar, write_volumes

@@ -34,7 +34,7 @@ async def test_a_volume_is_verified_alone(tmp_path: Path) -> None:
 
     assert alone.startswith(f"volume 1 of {1 + len(others)} of sha256:")
     assert most.returncode == 1
-    assert f"volume 1 of {1 + len(others)} is missing\n" in most.stdout
+    assert f"volume 1 of {1 + len(others)} is missing; copy it, and verify it too\n" in most.stdout
 
 
 async def test_a_volume_from_a_pipe_is_not_called_damaged(tmp_path: Path) -> None:
@@ -59,7 +59,8 @@ async def test_a_part_alone_is_not_proven_by_the_signature(tmp_path: Path) -> No
     signed, key = sign_bundle(second.read_bytes(), tmp_path / "ours")
     second.write_bytes(signed)
     done = run_command("bundle", "verify", str(second), "--key", str(key)).stdout
-    assert "1 part of cut blobs checked by volume.json, which is not signed" in done
+    assert "0 blobs and 1 part of cut blobs verified" in done
+    assert "; the parts are checked by volume.json, which is not signed" in done
 
 
 @pytest.mark.parametrize("is_known", [False, True])
@@ -102,7 +103,8 @@ async def test_a_volume_without_its_beginning_is_no_bundle(tmp_path: Path) -> No
     assert f"{why} ({first}: no file begins at byte 0 (bad checksum))" in alone.stderr
     assert together.returncode == 1
     assert why in "".join(together.stdout.splitlines(keepends=True)[:2])
-    assert f"volume 1 of {1 + len(others)} is missing\nundamaged in volume" in together.stdout
+    missing = f"volume 1 of {1 + len(others)} is missing; copy it, and verify it too\n"
+    assert f"{missing}verified in volume" in together.stdout
 
 
 async def test_a_bundle_without_its_beginning_is_read_on(tmp_path: Path) -> None:
@@ -131,7 +133,7 @@ async def test_volumes_one_by_one_fit_where_all_of_it_fits(tmp_path: Path) -> No
         done = run(config, "import", str(path), *need, code=code)
         assert plan["new_bytes"] == done["new_bytes"] > 0
     again = run_command("bundle", "import", str(volumes[0]), "--config", str(config)).stdout
-    assert "already here: 1 image" in again
+    assert "already stored: 1 image" in again
     assert "missing" not in again
 
 
@@ -147,4 +149,4 @@ async def test_the_missing_bytes_of_a_cut_blob_are_printed(tmp_path: Path) -> No
     assert "is cut over volumes, and 1.8" in done.stdout
     assert " of 2.86 MiB are missing\nvolumes 1, 3 of 3 are missing\n" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("stored 1.0")
-    assert done.stdout.endswith(" MiB; 0 B were already here\n")
+    assert done.stdout.endswith(" MiB; 0 B were stored before\n")

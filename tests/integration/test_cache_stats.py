@@ -40,7 +40,7 @@ def test_stats_say_what_was_not_downloaded_again(
     assert (savings["sent"], savings["saved"]) == (3 * size, 2 * size)
     assert time.time() - 60 < savings["since"] < time.time()
     assert "hit ratio      66.7% of 9 answers since the server started, just now" in plain
-    assert f"saved          {format_bytes(2 * size)} of {format_bytes(3 * size)}" in plain
+    assert f"saved          {format_bytes(2 * size)} of the {format_bytes(3 * size)} that" in plain
     assert "hit ratio      not known: no server is running" in stopped
 
 

@@ -71,7 +71,7 @@ def test_familiar_names_mean_full_ones(
         (("rm", "nosuch/*"), 1, "nosuch/*"),
         (("unpin", "known:1"), 1, "known:1 is not pinned"),
         (("refresh", "nowhere.example:1/a:1"), 1, "configured upstreams: docker.io"),
-        (("pin", "known:1", "--platform", "Amd64"), 2, "such as linux/arm64"),
+        (("pin", "known:1", "--platform", "Amd64"), 2, "write amd64, linux/amd64 or linux/arm/v7"),
         (("pin", "known:1", "--platform", "s390x"), 1, "but for linux/amd64"),
         (("pin", "known:1", "--platform", "s390x", "--dry-run"), 1, "but for linux/amd64"),
         (("show", "UPPER:1"), 2, "invalid repository name"),

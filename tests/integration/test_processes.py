@@ -192,7 +192,7 @@ def test_a_reload_that_cannot_start_keeps_the_former(
 
     os.kill(mirror.pid, signal.SIGHUP)
 
-    said = "not reloaded: the former settings stay"
+    said = "not reloaded: the previous settings stay"
     wait_until(lambda: mirror.events(said), "a line that says so")
     wait_until(lambda: list_children(mirror.pid) == former, "the new ones are gone")
     assert fetch(url).body == image.manifest

@@ -237,7 +237,7 @@ def test_unusable_server_certificates(
     ("settings", "words"),
     [
         ('[access]\nmode = "users"\n', ["access.mode", "users", 'mode = "open"']),
-        ('[tags]\nfresh = "1s"\n', ["tags.fresh", "nearest is tags.fresh_for"]),
+        ('[tags]\nfresh = "1s"\n', ["tags.fresh", "did you mean tags.fresh_for?"]),
         ('[upstreams."ghcr.io"]\nprxy = ""\n', ['upstreams."ghcr.io".prxy', "proxy"]),
         (
             '[upstreams."x.test"]\nusername = "ann"\npassword_file = "/nowhere/pw"\n',

@@ -147,7 +147,7 @@ def test_sighup_to_every_process_reloads_too(make_mirror: MirrorMaker) -> None:
 
 
 def test_a_bad_reload_changes_nothing(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
-    """With a mistake in the file the former settings stay, and the log says what is wrong."""
+    """With a mistake in the file the previous settings stay, and the log says what is wrong."""
     image = hub.add_image("team/kept", "1", [b"kept"])
     mirror = make_mirror(workers=1)
     mirror.config.write_text(mirror.config.read_text() + "\n[tag]\nfresh_for = 1\n")
@@ -155,7 +155,7 @@ def test_a_bad_reload_changes_nothing(make_mirror: MirrorMaker, hub: FakeUpstrea
 
     os.kill(mirror.pid, signal.SIGHUP)
 
-    said = "not reloaded: the former settings stay"
+    said = "not reloaded: the previous settings stay"
     wait_until(lambda: mirror.events(said), "a line that says so")
     assert "tag" in mirror.events(said)[0]["why"]
     assert list_children(mirror) == children

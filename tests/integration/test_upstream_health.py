@@ -70,11 +70,11 @@ async def test_a_broken_image_is_hardly_requested_again(
     hub.faults.add(Fault("manifest", Status(500), contains="/bad", times=None))
     async with open_source(hub.url) as source:
         with pytest.raises(UpstreamUnreachable):
-            await source.head_manifest(NAME, Tag("bad"))
+            await source.get_manifest(NAME, Tag("bad"))
         assert hub.journal.count("manifest") == FAILURES
         for _ in range(4):
             with pytest.raises(UpstreamUnreachable):
-                await source.head_manifest(NAME, Tag("bad"), has_fallback=has_fallback)
+                await source.get_manifest(NAME, Tag("bad"), has_fallback=has_fallback)
 
     assert hub.journal.count("manifest") == FAILURES + 4 * further
 
@@ -238,11 +238,13 @@ async def test_a_short_retry_after_is_waited_for(hub: FakeUpstream) -> None:
 
 
 async def test_a_registry_without_head_is_asked_by_get(hub: FakeUpstream) -> None:
-    """A 405 has no digest; by digest only a GET shows whether the manifest exists."""
+    """A GET decides the first time; later no HEAD is sent, and the caller sends the GET."""
     image = hub.add_image(NAME, "1", [LAYER])
-    hub.faults.add(Fault("manifest", Status(405), method="HEAD", times=None))
+    refused = hub.faults.add(Fault("manifest", Status(405), method="HEAD", times=None))
     async with open_source(hub.url) as source:
+        assert image.digest == str(await source.head_manifest(NAME, Tag("1")))
         assert await source.head_manifest(NAME, Tag("1")) is None
+        assert refused.applied == 1
         digest = Digest.parse(image.digest)
         assert digest == await source.head_manifest(NAME, digest)
         with pytest.raises(ManifestUnknown):

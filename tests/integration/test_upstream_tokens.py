@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from registry.upstream.auth import TokenCache, TokenKey
+from registry.upstream.tokens import TokenCache, TokenKey
 from tests.fakes.upstream import Delay, FakeUpstream, Fault, Status
 from tests.harness.mirror import MirrorProcess
 from tests.integration.wire import fetch, fetch_all

@@ -1,5 +1,6 @@
 """The page of all outputs, in Markdown."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from tests.outputs.runs import Output
@@ -7,8 +8,10 @@ from tests.outputs.runs import Output
 _HEAD = """\
 # What the commands print
 
-Each command was run in a terminal of 80 columns. Where its output without a terminal differs, that
-follows. Times, ports and speeds are replaced by words. This page is written by:
+Each command was run in a terminal of 80 columns. Most commands were then run once more, without a
+terminal: if that output differs, it follows. It may also differ because of the first run, which has
+for example already downloaded the image. Ports, process ids and speeds are replaced by words. This
+page is written by:
 
 ```sh
 .venv/bin/python -m tests.outputs
@@ -25,9 +28,10 @@ def _draw(title: str, outputs: Sequence[Output]) -> Iterator[str]:
     yield f"## {title}\n"
     for output in outputs:
         yield from _show(f"$ entrepot {output.command}", output.on_terminal, output.code)
-        if output.elsewhere != output.on_terminal:
-            yield "Without a terminal:\n"
-            yield from _show("", output.elsewhere, output.code)
+        again = (output.code_elsewhere, output.elsewhere)
+        if again != (output.code, output.on_terminal):
+            yield "Once more, without a terminal:\n"
+            yield from _show("", output.elsewhere, output.code_elsewhere)
 
 
 def _show(first: str, text: str, code: int) -> Iterator[str]:
@@ -35,3 +39,12 @@ def _show(first: str, text: str, code: int) -> Iterator[str]:
     yield from filter(None, (first.rstrip(), text))
     yield f"[exit {code}]"
     yield "```\n"
+
+
+def read_outputs(page: str, title: str) -> dict[str, str]:
+    """Return what each command of a section printed in a terminal, without its exit code."""
+    section = page.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    shown = re.findall(
+        r"^```text\n\$ entrepot ?(.*)\n((?:.*\n)*?)\[exit \d+\]\n", section, re.MULTILINE
+    )
+    return {command: text.rstrip("\n") for command, text in shown}

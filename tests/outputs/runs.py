@@ -30,14 +30,16 @@ _CHANGING = (
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a command printed in a terminal, and without one; `code` is its exit code.
+    """What a command printed in a terminal, and without one, and its exit codes.
 
-    Folders and ports that differ from run to run are replaced in all texts.
+    Folders and ports that differ from run to run are replaced in all texts. If the command was not
+    run again without a terminal, the second text and code are those of the first run.
     """
 
     command: str
     code: int
     on_terminal: str
+    code_elsewhere: int
     elsewhere: str
 
 
@@ -53,16 +55,18 @@ class Runner:
     def run(self, *words: str, stdin: str = "", again: bool = True) -> Output:
         """Run a command in a terminal, and unless it shall not run `again`, also without one."""
         code, on_terminal = self._run_on_terminal(words, stdin)
-        elsewhere = on_terminal
+        code_elsewhere, elsewhere = code, on_terminal
         if again:
             done = run_command(*words, stdin=stdin, environment=self._environment)
+            code_elsewhere = done.returncode
             elsewhere = self._clean(done.stdout + done.stderr)
-        return Output(self._clean(" ".join(words)), code, on_terminal, elsewhere)
+        command = self._clean(" ".join(words))
+        return Output(command, code, on_terminal, code_elsewhere, elsewhere)
 
     def interrupt(self, *words: str, when: Callable[[], bool]) -> Output:
         """Run a command in a terminal, and press Ctrl-C as soon as a condition is true."""
         code, on_terminal = self._run_on_terminal(words, "", when)
-        return Output(" ".join(words), code, on_terminal, on_terminal)
+        return Output(" ".join(words), code, on_terminal, code, on_terminal)
 
     def _run_on_terminal(
         self, words: Sequence[str], stdin: str, when: Callable[[], bool] | None = None

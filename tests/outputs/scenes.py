@@ -20,6 +20,7 @@ from registry.cli.main import build_cli
 from tests.fakes.upstream import FakeUpstream
 from tests.outputs.runs import Output, Runner
 
+HELP = "Help"  # the title of the section with the help of each command
 _SHOWN = Path("/srv")  # the folder on the page
 _DEPLOY = """\
 apiVersion: apps/v1
@@ -106,17 +107,17 @@ def play(stage: Stage) -> None:
 
 
 def _help(stage: Stage) -> None:
-    stage.begin("Help")
+    stage.begin(HELP)
     stage.run("", again=False)
-    cli = typer.main.get_command(build_cli())
-    for command in _list_all(cli):
-        stage.run(f"{command} --help", again=False)
+    for command in list_help(typer.main.get_command(build_cli())):
+        stage.run(command, again=False)
     stage.run("version")
 
 
-def _list_all(cli: object) -> Iterator[str]:
+def list_help(cli: object) -> Iterator[str]:
+    """Yield `images ls --help` and so on, for each command and group of the command line."""
     context = cli.make_context("entrepot", ["version"])  # type: ignore[attr-defined]
-    yield from list_commands(context)
+    yield from (f"{command} --help" for command in list_commands(context))
 
 
 def _mistakes(stage: Stage) -> None:

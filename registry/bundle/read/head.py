@@ -64,10 +64,12 @@ def open_bundle(source: BundleSource) -> Opened:
             source.label, "it is a volume, which cannot be read from a stream; give its file"
         )
     if "bundle.json" not in head:
-        flaw = "".join(f" ({message})" for message in source.flaws.messages[:1])
-        raise BundleInvalid(
-            source.label, f"it is not a bundle: there is no bundle.json before its blobs{flaw}"
-        )
+        cure = "name the file that `entrepot bundle create` wrote"
+        flaws = [each.removeprefix(f"{source.label}: ") for each in source.flaws.messages[:1]]
+        is_tar = head or not flaws
+        what = "it has no bundle.json before its blobs" if is_tar else "it is no tar file"
+        what = ": ".join([what, *flaws])
+        raise BundleInvalid(source.label, f"it is not a bundle ({what}); {cure}")
     lock = source.lock or parse_lock(head["bundle.json"])
     check_limits(lock)
     return Opened(source, lock, head, _check_blobs(source, lock, members))

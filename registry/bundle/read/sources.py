@@ -226,7 +226,8 @@ def read_member(file: BinaryIO | _Stream, position: int, label: str) -> Member |
 def _read_block(file: BinaryIO | _Stream, position: int, label: str) -> bytes:
     block = file.read(BLOCK)
     if len(block) < BLOCK:
-        raise BundleInvalid(label, f"it ends at byte {position + len(block)}, in the middle")
+        end = position + len(block)
+        raise BundleInvalid(label, f"it ends at byte {end}, before the end of the tar archive")
     return block
 
 

@@ -38,8 +38,8 @@ class Verdict:
     """The result of verifying a bundle.
 
     `right` is the number of blobs and parts that agree with their digests, and `size` their bytes.
-    `parts` is the number of parts of blobs whose other parts were not given: only `volume.json` has
-    the digests of parts, and the signature does not cover `volume.json`. `volumes` are the numbers
+    `parts` of them are parts of blobs whose other parts were not given: only `volume.json` has the
+    digests of parts, and the signature does not cover `volume.json`. `volumes` are the numbers
     of the volumes that were not given, of `count` in all. `number` is the number of the volume if
     only one was given. `wrong` are sentences about other damage.
     """
@@ -131,12 +131,13 @@ class _Verification:
             if digest not in self._seen
             for each in parts
         ]
-        verdict.parts = len(alone)
         for each in alone:
             digest = each.member.digest
             self._seen.add(digest)
             if self._hash(each.source, each.member, each.part.digest, is_kept=False) is None:
                 verdict.damaged.append(Damage(digest, each.member.name, each.source.label))
+            else:
+                verdict.parts += 1
         if verdict.volumes:  # unread blobs may be in the missing volumes
             self._seen |= self._opened.lock.sizes.keys()
 

@@ -19,13 +19,20 @@ Bundle = Annotated[
 ]
 Keys = Annotated[
     list[Path] | None,
-    typer.Option("--key", metavar="PEM", help="A public key to trust; may be repeated."),
+    typer.Option(
+        "--key",
+        metavar="FILE",
+        help="A file with a public key (PEM) to trust; may be repeated.",
+    ),
 ]
 
 
-def format_missing(opened: "Opened", missing: Sequence[int]) -> str:
-    """Return why a command that needs all volumes of a bundle cannot go on."""
-    text = f"{format_missing_volumes(missing, opened.source.count)}; name all of them"
+def format_missing(opened: "Opened", missing: Sequence[int], paths: Sequence[Path]) -> str:
+    """Return why a command that needs all volumes of the bundle in `paths` cannot go on."""
+    cure = f"copy it into {paths[0]}" if len(missing) == 1 else f"copy them into {paths[0]}"
+    if not paths[0].is_dir():
+        cure = "name all volumes"
+    text = f"{format_missing_volumes(missing, opened.source.count)}; {cure}"
     return "; ".join([text, *opened.source.flaws.messages])
 
 
@@ -47,7 +54,7 @@ def open_bundle(paths: Sequence[Path]) -> "Iterator[Opened]":
 
     with open_paths(paths) as opened:
         for path in opened.source.ignored:
-            warn(f"{path}: it is not of this bundle, and is passed over")
+            warn(f"{path}: it is not of this bundle, and is ignored")
         yield opened
 
 

@@ -40,13 +40,18 @@ _Guesses = Annotated[
 _Platforms = Annotated[
     list[str] | None,
     typer.Option(
-        "--platform", metavar="OS/ARCH", help="These have to be in the bundle (a,b or repeated)."
+        "--platform",
+        metavar="OS/ARCH",
+        help="These have to be in the bundle; amd64 means linux/amd64; may be repeated, or a,b.",
     ),
 ]
 _Have = Annotated[
     list[Path] | None,
     typer.Option(
-        "--have", metavar="JSON", help="The other side has this inventory's layers. Repeatable."
+        "--have",
+        metavar="FILE",
+        help="The air-gapped side has the layers in this inventory (entrepot images ls"
+        " --inventory); may be repeated.",
     ),
 ]
 _Since = Annotated[
@@ -54,7 +59,7 @@ _Since = Annotated[
     typer.Option(
         "--since",
         metavar="BUNDLE",
-        help="The other side has imported this bundle. Repeatable, the oldest first.",
+        help="The air-gapped side has imported this bundle; may be repeated, the oldest first.",
     ),
 ]
 
@@ -73,11 +78,11 @@ def check_bundle(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Show which images of a deployment are missing in a bundle; exit 1 if any are.
+    """Show which images of a deployment are missing from a bundle; exit 1 if any are.
 
     A text that only looks like an image is shown, since it may be needed; without --guesses, it
     does not count. A layer that a delta omits is missing, unless --have or --since says that the
-    other side has it. The images of the bundles that --since names count too.
+    air-gapped side has it. The images of the bundles that --since names count too.
 
     Example: entrepot bundle check images.tar -f deploy.yaml --platform linux/amd64
     """
@@ -137,7 +142,7 @@ def _find_gaps(
 
     with open_bundle(bundle) as opened:
         if missing := list(opened.source.missing):
-            raise BundleInvalid(opened.source.label, format_missing(opened, missing))
+            raise BundleInvalid(opened.source.label, format_missing(opened, missing, bundle))
         if opened.signature:
             warn("the signature was not checked; check it: entrepot bundle verify --key PEM")
         analysis = Analysis(opened.lock, read_manifests(opened))
@@ -165,7 +170,9 @@ def _list_problems(image: MissingImage) -> list[str]:
     if not count:
         return list(image.problems)
     layers = f"1 layer, {size}, is" if count == 1 else f"{count} layers, {size} together, are"
+    them = "it" if count == 1 else "them"
     cure = (
-        "if the other side has them, name the former bundle with --since, or --have its inventory"
+        f"if the air-gapped side has {them}, name the earlier bundle with --since, or the inventory"
+        " of that side with --have"
     )
     return [*image.problems, f"{layers} omitted: {cure}"]

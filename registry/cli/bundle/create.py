@@ -1,7 +1,7 @@
 """`entrepot bundle create`: write stored images into a bundle."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
@@ -13,6 +13,7 @@ from registry.cli.bundle.selection import (
     read_other_side,
 )
 from registry.cli.bundle.writing import WriteRequest, write_bundle
+from registry.cli.choices import read_choice
 from registry.cli.images import sources
 from registry.cli.images.gathered import Gathered, print_notes
 from registry.cli.messages import fail, warn
@@ -22,13 +23,14 @@ from registry.image_lists.results import Entry
 from registry.oci.names import format_image
 
 if TYPE_CHECKING:
-    from registry.bundle.write.plan import Choice, Plan
+    from registry.bundle.write.choice import Choice
+    from registry.bundle.write.plan import Plan
 
 _Images = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[IMAGE]...",
-        help="Names, or globs of the tags stored here (of digests: app@*).",
+        help="Names, or globs that match stored tags; 'app@*' matches stored images without a tag.",
     ),
 ]
 _Platforms = Annotated[
@@ -36,14 +38,18 @@ _Platforms = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="Write only these platforms (a,b or repeated), or all.",
+        help="Write only these platforms, or all; amd64 means linux/amd64; may be repeated, or"
+        " a,b.",
     ),
 ]
 _Modes = Literal["subset", "complete", "flat"]
 _Mode = Annotated[
     _Modes,
     typer.Option(
-        "--mode", help="Some platforms (subset), all (complete), or one without its index (flat)."
+        "--mode",
+        metavar="subset|complete|flat",
+        parser=read_choice(get_args(_Modes)),
+        help="Some platforms (subset), all (complete), or one platform, without the index (flat).",
     ),
 ]
 _Limit = Annotated[
@@ -57,18 +63,29 @@ _Limit = Annotated[
 ]
 _Have = Annotated[
     list[Path] | None,
-    typer.Option("--have", metavar="JSON", help="Omit the layers of this inventory. Repeatable."),
+    typer.Option(
+        "--have",
+        metavar="FILE",
+        help="Omit the layers in this inventory (entrepot images ls --inventory); may be repeated.",
+    ),
 ]
 _Since = Annotated[
     list[Path] | None,
-    typer.Option("--since", metavar="BUNDLE", help="Omit the layers of this bundle. Repeatable."),
+    typer.Option(
+        "--since", metavar="BUNDLE", help="Omit the layers in this bundle; may be repeated."
+    ),
 ]
 _Need = Annotated[
     Path | None,
-    typer.Option("--need", metavar="JSON", help="Only the blobs that an import could not find."),
+    typer.Option(
+        "--need", metavar="FILE", help="Write only the blobs listed in an import's need.json."
+    ),
 ]
 _Key = Annotated[
-    Path | None, typer.Option("--sign", metavar="PEM", help="A private Ed25519 key to sign with.")
+    Path | None,
+    typer.Option(
+        "--sign", metavar="FILE", help="A file with a private Ed25519 key (PEM) to sign with."
+    ),
 ]
 
 
@@ -140,7 +157,7 @@ def _covers(other_side: OtherSide, plan: "Plan") -> bool:
     if count:
         warn(
             f"{count} of the missing blobs are in none of these images, because their tags lead to"
-            " other images by now; create without --need, or name the former images by digest too"
+            " other images by now; create without --need, or name the earlier images by digest too"
         )
     return not count
 
@@ -154,7 +171,7 @@ async def _gather(session: Session, named: sources.Sources) -> Gathered:
 
 
 def _choose(mode: _Modes, named: list[str] | None, other_side: OtherSide) -> "Choice":
-    from registry.bundle.write.plan import Choice  # noqa: PLC0415
+    from registry.bundle.write.choice import Choice  # noqa: PLC0415
 
     if includes_all(named):
         if mode == "flat":

@@ -1,6 +1,6 @@
 """`entrepot bundle info`: what a bundle contains, and how large each image is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated
 
 import typer
@@ -20,6 +20,7 @@ from registry.reports.bundle.content import (
     list_images,
 )
 
+_NUMBERS = ("SIZE", "UNIQUE", "SHARED", "OMITTED")  # columns
 _Top = Annotated[
     int,
     typer.Option(
@@ -84,7 +85,9 @@ def _describe(content: BundleContent) -> Iterator[str]:
     tags = len(content.images) - len(images)
     also = f", {format_count(tags, 'signature tag')}" if tags else ""
     signature = (
-        "not checked; check it: entrepot bundle verify --key PEM" if content.signed else "none"
+        "not checked; check it: entrepot bundle verify BUNDLE --key FILE"
+        if content.signed
+        else "none"
     )
     yield content.bundle
     yield f"  images     {len(images)}{also}"
@@ -100,23 +103,29 @@ def _describe(content: BundleContent) -> Iterator[str]:
 
 
 def _tabulate_images(images: Sequence[BundledImage]) -> Table:
-    numbers = ("SIZE", "UNIQUE", "SHARED", "OMITTED")
-    columns = ("IMAGE", "INSIDE", "NOT INSIDE", "REFERRERS", *numbers)
-    table = make_table(*columns, numbers=numbers, names="IMAGE")
-    for image in sorted(images, key=lambda each: (-each.unique, each.name)):
-        if not image.signature_tag:
-            least = "" if image.size_exact else "at least "
-            table.add_row(
-                image.name,
-                ", ".join(image.platforms) or "all",
-                ", ".join(image.missing_platforms),
-                str(len(image.referrers) or ""),
-                f"{least}{format_bytes(image.size)}",
-                format_bytes(image.unique),
-                format_bytes(image.shared),
-                format_bytes(image.omitted_bytes) if image.omitted_bytes else "",
-            )
+    """Return the table of the images; a column that would be empty is left out."""
+    columns: dict[str, Callable[[BundledImage], str]] = {
+        "IMAGE": lambda image: image.name,
+        "PLATFORMS": lambda image: ", ".join(image.platforms) or "all",
+        "MISSING PLATFORMS": lambda image: ", ".join(image.missing_platforms),
+        "REFERRERS": lambda image: str(len(image.referrers) or ""),
+        "SIZE": _format_size,
+        "UNIQUE": lambda image: format_bytes(image.unique),
+        "SHARED": lambda image: format_bytes(image.shared),
+        "OMITTED": lambda image: format_bytes(image.omitted_bytes) if image.omitted_bytes else "",
+    }
+    named = [each for each in images if not each.signature_tag]
+    named.sort(key=lambda each: (-each.unique, each.name))
+    cells = {name: [write(each) for each in named] for name, write in columns.items()}
+    filled = {name: column for name, column in cells.items() if any(column)}
+    table = make_table(*filled, numbers=_NUMBERS, names="IMAGE")
+    for row in zip(*filled.values(), strict=True):
+        table.add_row(*row)
     return table
+
+
+def _format_size(image: BundledImage) -> str:
+    return f"{'' if image.size_exact else 'at least '}{format_bytes(image.size)}"
 
 
 def _tabulate_blobs(blobs: Sequence[BundledBlob]) -> Table:

@@ -19,7 +19,7 @@ _Volumes = Annotated[
 
 
 def join_volumes(volumes: _Volumes, output: Output, quiet: Quiet = False) -> None:
-    """Join volumes to the one file that docker, podman and ctr can read. Needs no data folder.
+    """Join volumes into one file, which docker, podman and ctr can read. Needs no data folder.
 
     If it is interrupted, run it again: it continues.
 
@@ -35,7 +35,7 @@ async def _join(volumes: list[Path], target: OutputTarget, *, quiet: bool) -> No
 
     with open_bundle(volumes) as opened, TemporaryDirectory(prefix="entrepot-") as proofs:
         if missing := list(opened.source.missing):
-            raise BundleInvalid(opened.source.label, format_missing(opened, missing))
+            raise BundleInvalid(opened.source.label, format_missing(opened, missing, volumes))
         store = BundleStore.over(opened, Path(proofs))
         manifests = await read_manifests(opened.lock, store)
         archive = pack(opened.lock, manifests, store, opened.signature)

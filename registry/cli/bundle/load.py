@@ -38,7 +38,8 @@ _NoPin = Annotated[bool, typer.Option("--no-pin", help="Do not pin the images.")
 _MoveBack = Annotated[
     bool,
     typer.Option(
-        "--move-back", help="Also move tags back to the images of a bundle that is older here."
+        "--move-back",
+        help="Import a bundle that is older than what is here, and let tags go back to its images.",
     ),
 ]
 _Need = Annotated[

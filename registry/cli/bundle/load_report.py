@@ -1,6 +1,7 @@
 """Printing what `entrepot bundle import` did, or would do."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from registry.cli.terminal import format_bytes, format_count, format_missing_volumes
 from registry.reports.bundle.imported import ImportResult
@@ -25,10 +26,10 @@ def draw_import(result: ImportResult) -> Iterator[str]:
         if name not in result.already_here:
             yield f"{would}imported: {name}  {', '.join(result.platforms[name])}".rstrip()
     if result.already_here:
-        yield f"already here: {format_count(len(result.already_here), 'image')}"
+        yield f"already stored: {format_count(len(result.already_here), 'image')}"
     for tag in result.moved:
         how = "moved back" if tag.backwards else "moved"
-        yield f"{would}{how}: {tag.image} from {tag.old_digest} to {tag.new_digest}"
+        yield f"tag {would}{how}: {tag.image} from {tag.old_digest} to {tag.new_digest}"
     yield from _draw_faults(result)
     for blob in result.partial_blobs:
         missing = f"{format_bytes(blob.missing_bytes)} of {format_bytes(blob.size)}"
@@ -36,17 +37,28 @@ def draw_import(result: ImportResult) -> Iterator[str]:
     if result.missing_volumes and result.volume_count and not result.whole:
         yield format_missing_volumes(result.missing_volumes, result.volume_count)
     if result.need:
-        listed = "would be listed" if result.dry_run else "are listed"
-        yield (
-            f"the missing blobs {listed} in {result.need}: import again with the volumes or"
-            " another copy that has them, or carry the list back:"
-            f" entrepot bundle create --need {result.need} makes a bundle of just these"
-        )
+        yield from _explain_need(result, result.need)
     new, known = format_bytes(result.new_bytes), format_bytes(result.known_bytes)
     if result.dry_run:
-        yield f"would store {new}; {known} are already here"
+        yield f"would store {new}; {known} are stored already"
     else:
-        yield f"stored {new}; {known} were already here"
+        yield f"stored {new}; {known} were stored before"
+
+
+def _explain_need(result: ImportResult, need: Path) -> Iterator[str]:
+    """Yield where the missing blobs are listed, and how to get them: the nearest way first."""
+    listed = "would be listed" if result.dry_run else "are listed"
+    yield f"the missing blobs {listed} in {need}"
+    ways = []
+    if result.requires:
+        ways.append(f"import first what this bundle is a delta to: {', '.join(result.requires)}")
+    if result.missing_volumes:
+        ways.append("import the missing volumes")
+    if result.damaged or not ways:
+        ways.append("import another copy of this bundle")
+    yield f"to get them, {', and '.join(ways)}"
+    command = f"entrepot bundle create --need {need.name} -o gap.tar"
+    yield f"or carry {need} to the connected side, and run there: {command}"
 
 
 def _draw_faults(result: ImportResult) -> Iterator[str]:

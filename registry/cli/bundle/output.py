@@ -24,7 +24,7 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="PATH",
-        help="A file, a folder (ends in /), or - for stdout. Overwrites no other bundle.",
+        help="A file, a folder (ends in /), or - for stdout. Never overwrites a different bundle.",
     ),
 ]
 _CURE = "remove it, or name another"

@@ -31,9 +31,9 @@ def verify_bundle(
 
     Needs no data folder.
 
-    Name one volume, or all of them; if some are missing, the others are verified. Of one volume, a
-    part of a cut blob is checked only against volume.json, which is not signed: to detect forged
-    volumes, verify all of them together. An import stores a cut blob only when all of it is
+    Name one volume, or all of them; if some are missing, the others are verified. With one volume
+    alone, parts of cut blobs are compared only with volume.json, which is not signed. To detect
+    forgery, verify all volumes together. An import stores a cut blob only when all of it is
     verified.
 
     Example: entrepot bundle verify images.tar --key maker.pub.pem
@@ -60,11 +60,12 @@ def _draw(result: Verification) -> Iterator[str]:
     yield from (_describe("damaged", each) for each in result.damaged)
     yield from (_describe("missing", each) for each in result.missing)
     if result.missing_volumes and result.volume_count and not result.volume_number:
-        yield format_missing_volumes(result.missing_volumes, result.volume_count)
+        missing = format_missing_volumes(result.missing_volumes, result.volume_count)
+        them = "it" if len(result.missing_volumes) == 1 else "them"
+        yield f"{missing}; copy {them}, and verify {them} too"
         given = sorted({*range(1, result.volume_count + 1)} - {*result.missing_volumes})
         where = f" in {format_volumes(given)}"
-    blobs, size = format_count(result.verified, "blob"), format_bytes(result.size)
-    yield f"undamaged{where}: {blobs}, {size}"
+    yield f"verified{where}: {_count_blobs(result)}, {format_bytes(result.size)}"
 
 
 def _sum_up(result: Verification) -> str:
@@ -75,12 +76,20 @@ def _sum_up(result: Verification) -> str:
     if result.signed and not result.signer:
         signature = ", signature not checked"
     if result.signed and result.unsigned_parts:
-        parts = format_count(result.unsigned_parts, "part")
-        signature += f"; {parts} of cut blobs checked by volume.json, which is not signed"
-    blobs, size = format_count(result.verified, "blob"), format_bytes(result.size)
-    return f"{what}: {blobs} verified, {size}{signature}"
+        signature += "; the parts are checked by volume.json, which is not signed"
+    size = format_bytes(result.size)
+    return f"{what}: {_count_blobs(result)} verified, {size}{signature}"
+
+
+def _count_blobs(result: Verification) -> str:
+    """Return how many blobs were verified, and how many parts of blobs that are not all given."""
+    blobs = format_count(result.verified - result.unsigned_parts, "blob")
+    if not result.unsigned_parts:
+        return blobs
+    return f"{blobs} and {format_count(result.unsigned_parts, 'part')} of cut blobs"
 
 
 def _describe(what: str, blob: FaultyBlob) -> str:
     needed = f", needed by {', '.join(blob.needed_by)}" if blob.needed_by else ""
-    return f"{what}: {blob.name} in {blob.place}{needed}"
+    files = "these files" if ", " in blob.place else "this file"
+    return f"{what}: {blob.name} in {blob.place}{needed}; copy {files} again"

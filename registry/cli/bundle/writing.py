@@ -70,14 +70,14 @@ def _report(
     from registry.bundle.read.compatibility import format_readers  # noqa: PLC0415
 
     if not archives:
-        return WrittenBundle(request.is_dry, plan.absent, plan.foreign, plan.failures)
+        return WrittenBundle(request.is_dry, plan.absent, plan.only_platform, plan.failures)
     lock, sizes = plan.lock, [each.measure() for each in archives]
     analysis = Analysis(lock, plan.manifests)
     is_cut = request.target.limit is not None
     return WrittenBundle(
         dry_run=request.is_dry,
         unavailable_platforms=plan.absent,
-        only_platform=plan.foreign,
+        only_platform=plan.only_platform,
         failures=plan.failures,
         bundle=lock.bundle_id,
         mode=lock.mode,
@@ -115,9 +115,8 @@ def _sum_up(result: WrittenBundle) -> str:
     images = sum(not image.signature_tag for image in result.images)
     text = f"{'would write' if result.dry_run else 'wrote'} {result.bundle}:"
     text += f" {format_count(images, 'image')}, {format_count(result.blobs, 'blob')}"
-    text += f", {format_bytes(result.size)}"
-    if len(result.volume_sizes) > 1:
-        text += f" in {format_count(len(result.volume_sizes), 'volume')}"
+    size, volumes = format_bytes(result.size), len(result.volume_sizes)
+    text += f"; {volumes} files with {size} together" if volumes > 1 else f"; file size {size}"
     if result.omitted.blobs:
         layers = format_count(result.omitted.blobs, "layer")
         text += f"; omitted: {layers}, {format_bytes(result.omitted.size)}"
@@ -131,6 +130,8 @@ def _warn(result: WrittenBundle) -> None:
         warn(format_only(name, platform))
     for why in result.failures.values():
         warn(f"not in the bundle: {why}")
-    if result.failures and result.bundle is not None:
-        what = "the bundle is planned" if result.dry_run else "the bundle is written"
-        warn(f"{what} without {format_count(len(result.failures), 'image')}")
+    if result.failures:
+        written = "would be written" if result.dry_run else "was written"
+        without = f"without {format_count(len(result.failures), 'image')}"
+        is_any = result.bundle is not None
+        warn(f"the bundle {written} {without}" if is_any else f"no bundle {written}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -17,6 +17,9 @@ from registry.oci.image_patterns import ImagePattern, find_similar, is_pattern, 
 from registry.oci.names import Reference, Repository, format_image
 from registry.reports.images import PinnedImages, RemovedImages, UnpinnedImages
 
+if TYPE_CHECKING:
+    from registry.content.image_report import ImageReport
+
 _LIST = "entrepot images ls"
 _Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Names or globs.")]
 _Platforms = Annotated[
@@ -24,7 +27,8 @@ _Platforms = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="Keep only these platforms (a,b or repeated); default: all.",
+        help="Keep only these platforms; amd64 means linux/amd64; may be repeated, or a,b. Default:"
+        " all.",
     ),
 ]
 
@@ -41,7 +45,7 @@ def pin(
     """Keep images, as they are now, until they are unpinned.
 
     Blobs that are not downloaded yet are kept as soon as a client pulls them. When a tag moves to
-    another image, the pin stays on the former one until `images refresh` moves it.
+    another image, the pin stays on the earlier one until `images refresh` moves it.
 
     Example: entrepot images pin nginx:1.27 --platform linux/amd64
     """
@@ -58,7 +62,7 @@ def pin(
         found = await session.content.images.describe(match_exactly(names))
         result = PinnedImages(
             [format_image(*name) for name in names],
-            [each.name for each in found if not any(part.is_complete for part in each.platforms)],
+            [each.name for each in found if _is_incomplete(each)],
             dry_run,
         )
         print_report(result, _draw_pins, as_json=as_json, quiet=quiet)
@@ -67,6 +71,11 @@ def pin(
         return True
 
     operate(config, work)
+
+
+def _is_incomplete(image: "ImageReport") -> bool:
+    """Whether each platform has missing blobs that a download may bring."""
+    return all(each.can_be_completed for each in image.platforms)
 
 
 def _draw_pins(result: PinnedImages) -> Iterator[str]:
@@ -156,7 +165,8 @@ def remove(
 
 def _draw_removed(result: RemovedImages) -> Iterator[str]:
     yield from map(partial(_format_change, "removed", dry_run=result.dry_run), result.removed)
-    yield f"{'would free' if result.dry_run else 'freed'} {format_bytes(result.freed)}"
+    if result.removed:
+        yield f"{'would free' if result.dry_run else 'freed'} {format_bytes(result.freed)}"
 
 
 def _format_change(what: str, name: str, *, dry_run: bool) -> str:

@@ -38,7 +38,8 @@ _Platforms = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="With --offline: check these platforms (a,b or repeated).",
+        help="With --offline: check these platforms; amd64 means linux/amd64; may be repeated, or"
+        " a,b.",
     ),
 ]
 
@@ -129,7 +130,7 @@ def _format_stored(image: Image) -> str:
     if len(complete) == len(image.platforms):
         return names or "complete"
     if not image.size:
-        return "deleted"
+        return "not stored"
     if len(image.platforms) == 1:
         return "incomplete"
     count = f"{len(complete)} of {len(image.platforms)}"
@@ -178,11 +179,12 @@ def _describe(image: Image) -> Iterator[str]:
     yield f"  pulled     {format_age(image.pulled)}"
     yield f"  pinned     {_describe_pins(image)}"
     if image.bundle:
-        signed = f"signed by {image.signer}" if image.signer else "signature not checked"
+        signed = f"signed by {image.signer}" if image.signer else "no signature was checked"
         yield f"  bundle     {image.bundle}, {signed}, {format_age(image.imported)}"
     for each in image.platforms:
         pinned = ", pinned" if each.pinned else ""
         yield f"  {each.platform or 'platform unknown'}: {_format_missing(each)}{pinned}"
+        yield from (f"    {sentence}" for sentence in each.foreign_layers)
 
 
 def _describe_pins(image: Image) -> str:

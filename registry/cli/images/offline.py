@@ -80,16 +80,22 @@ def _draw_readiness(readiness: Sequence[OfflineReadiness]) -> Iterator[str]:
         for missing in image.missing:
             yield from _describe(missing)
         for platform in image.unavailable_platforms:
-            yield f"  {platform}: the image is not made for it"
+            yield (
+                f"  {platform}: the image does not exist for it; use another image, or leave this"
+                " platform out"
+            )
 
 
 def _describe(missing: MissingPlatform) -> Iterator[str]:
-    what = "the manifest, and what it refers to"
+    what = "not downloaded"
     if missing.missing_bytes is not None:
         blobs = format_count(len(missing.blobs), "blob")
-        what = f"{blobs}, {format_bytes(missing.missing_bytes)}"
-    yield f"  {missing.platform or 'all of it'}: missing {what}"
+        what = f"missing {blobs}, {format_bytes(missing.missing_bytes)}"
+    yield f"  {missing.platform or 'all of it'}: {what}"
     for blob in missing.blobs:
         yield f"    {blob.digest}" + ("" if blob.size is None else f"  {format_bytes(blob.size)}")
-    command = missing.fetch_command
-    yield f"    download it with: {command}" if command else f"    {_BY_BUNDLE}"
+    yield from (f"    {sentence}" for sentence in missing.foreign_layers)
+    if missing.fetch_command:
+        yield f"    download it with: {missing.fetch_command}"
+    elif len(missing.blobs) > len(missing.foreign_layers):
+        yield f"    {_BY_BUNDLE}"

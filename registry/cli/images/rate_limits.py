@@ -36,7 +36,7 @@ class BudgetTracker:
         if left is None or limit is None or not limit.is_current(self._clock()):
             return
         if requests > left:
-            why = f"needs {requests} counted requests or more, and its pull limit has {left} left"
+            why = f"needs {requests} manifest requests or more, and its pull limit has {left} left"
             raise UpstreamThrottled(registry, why, limit.seen + limit.period - self._clock())
         self._left[registry] = left - requests
 
@@ -47,7 +47,7 @@ def draw_limits(limits: Sequence[PullLimit]) -> list[str]:
 
 
 def _describe(limit: PullLimit) -> str:
-    text = f"{limit.registry}: this needs {_format_range(limit)} for manifests"
+    text = f"{limit.registry}: this needs {_format_range(limit)}"
     if limit.remaining is None or limit.period is None:
         return f"{text}; the registry has reported no pull limit"
     period = format_duration(limit.period)
@@ -60,7 +60,7 @@ def _describe(limit: PullLimit) -> str:
 
 def _format_range(limit: PullLimit) -> str:
     if limit.max_requests is None:
-        return f"{limit.min_requests} or more requests"
+        return f"{limit.min_requests} or more manifest requests"
     if limit.min_requests == limit.max_requests:
-        return format_count(limit.min_requests, "request")
-    return f"{limit.min_requests} to {limit.max_requests} requests"
+        return format_count(limit.min_requests, "manifest request")
+    return f"{limit.min_requests} to {limit.max_requests} manifest requests"

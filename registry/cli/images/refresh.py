@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.cli.images.warm_report import explain_failure
+from registry.cli.messages import MISUSED, fail, warn
 from registry.cli.names import find_names, match_exactly
 from registry.cli.platforms import read_checked_platforms
 from registry.cli.printing import print_report
 from registry.cli.session import Config, DryRun, Json, Quiet, Session, operate
-from registry.cli.terminal import format_bytes
-from registry.errors import EntrepotError, NameUnknown, SettingsError
+from registry.cli.terminal import format_bytes, format_count
+from registry.errors import EntrepotError, NameUnknown
 from registry.oci.names import Reference, Repository, format_image
 from registry.oci.platforms import ALL, own_platform
 from registry.reports.refresh import RefreshedImage, RefreshResult
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from registry.content.image_report import ImageReport
     from registry.mirror.prefetch import Prefetcher
 
+_ONLINE = "run this where the upstreams can be reached, or import a newer bundle"
 _Images = Annotated[
     list[str], typer.Argument(metavar="IMAGE...", help="Names, or globs of images stored here.")
 ]
@@ -28,8 +30,9 @@ _Platforms = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="Download these platforms (a,b or repeated) too, or all. Those that are stored or"
-        " pinned are always downloaded; if there are none, this machine's.",
+        help="More platforms to download, or all; amd64 means linux/amd64; may be repeated, or a,b."
+        " Stored and pinned platforms are always refreshed; if there are none, this machine's"
+        " platform.",
     ),
 ]
 
@@ -51,8 +54,8 @@ def refresh(
     async def work(session: Session) -> bool:
         wanted = read_checked_platforms(platform)
         if session.settings.offline:
-            cure = "run this where the upstreams can be reached, or import a newer bundle"
-            raise SettingsError("offline", "is true, so no upstream is asked", cure)
+            why = "offline = true, so no upstream is asked"
+            fail(f"{why}; {_ONLINE}", MISUSED)
         from registry.wiring.pulls import open_warming  # noqa: PLC0415
 
         result = RefreshResult([], dry_run)
@@ -66,11 +69,12 @@ def refresh(
                 result.images.append(image)
                 if not dry_run:
                     await _refresh(session, prefetcher, name, image)
-                if image.failures or not quiet:
-                    line = _format_line(image, dry_run=dry_run)
-                    typer.echo(line, err=as_json or bool(image.failures))
+                _print_line(image, dry_run=dry_run, as_json=as_json, quiet=quiet)
         print_report(result, _draw_nothing, as_json=as_json)
-        return not result.has_failures
+        if result.failed:
+            count = format_count(len(result.images), "image")
+            warn(f"{len(result.failed)} of {count} failed")
+        return not result.failed
 
     operate(config, work)
 
@@ -127,10 +131,11 @@ async def _refresh(
         if not found.failures:
             await _move_pin(session, name)
     except EntrepotError as error:
-        image.failures.append(explain_failure(error))
+        image.failures.append(explain_failure(error, name[0].registry))
         return
     image.digest, image.fetched = str(found.digest), found.fetched
     image.failures += found.failures
+    image.foreign_layers = found.foreign
 
 
 async def _move_pin(session: Session, name: tuple[Repository, Reference]) -> None:
@@ -143,10 +148,15 @@ async def _move_pin(session: Session, name: tuple[Repository, Reference]) -> Non
             await session.content.images.pin(planned)
 
 
+def _print_line(image: RefreshedImage, *, dry_run: bool, as_json: bool, quiet: bool) -> None:
+    for why in image.failures:
+        warn(f"{image.image} failed: {why}")
+    if not (image.failures or quiet):
+        typer.echo(_format_line(image, dry_run=dry_run), err=as_json)
+
+
 def _format_line(image: RefreshedImage, *, dry_run: bool) -> str:
     if dry_run:
         return f"would refresh {image.image} for {', '.join(image.platforms)}"
-    if image.failures:
-        return "\n".join(f"{image.image} not refreshed: {why}" for why in image.failures)
     fetched = f"{format_bytes(image.fetched)} downloaded" if image.fetched else "up to date"
-    return f"{image.image}: {fetched}"
+    return "; ".join([f"{image.image}: {fetched}", *image.foreign_layers])

@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from registry.cli.choices import read_choice
 from registry.cli.images.gathered import NO_IMAGE, Gathered
 from registry.cli.session import Session
 from registry.cli.terminal import format_age
@@ -42,17 +43,24 @@ Files = Annotated[
         "-f",
         metavar="FILE",
         help="A list, compose file, Kubernetes YAML, Dockerfile, or the list of Zarf, Hauler or"
-        " skopeo sync; - is stdin. May be repeated.",
+        " skopeo sync; - is stdin; may be repeated.",
     ),
 ]
 FileKind = Annotated[
-    Kind | None, typer.Option("--kind", help="The kind of the files. Default: detected.")
+    Kind | None,
+    typer.Option(
+        "--kind",
+        metavar="|".join(Kind),
+        parser=read_choice(tuple(Kind)),
+        help="The kind of the files. Default: detected.",
+    ),
 ]
 Guesses = Annotated[
     bool,
     typer.Option(
         "--guesses",
-        help="Take all texts that look like images too, such as the arguments of an operator.",
+        help="Take all texts that look like images too, such as the arguments of a Kubernetes"
+        " operator.",
     ),
 ]
 EnvFile = Annotated[
@@ -76,7 +84,8 @@ PulledSince = Annotated[
         "--pulled-since",
         metavar="PERIOD",
         parser=_read_period,
-        help="Images that clients pulled from this mirror in this period: 30d, 12h or forever.",
+        help="Add the images that clients pulled from this mirror in the last PERIOD: 30d, 12h,"
+        " forever.",
     ),
 ]
 Clients = Annotated[
@@ -84,7 +93,7 @@ Clients = Annotated[
     typer.Option(
         "--client",
         metavar="ADDRESS",
-        help="Of those, what this address, network or glob pulled; may be repeated.",
+        help="Only the images that this address, network or glob pulled; may be repeated.",
     ),
 ]
 Pulled = Annotated[
@@ -92,7 +101,7 @@ Pulled = Annotated[
     typer.Option(
         "--pulled",
         metavar="GLOB",
-        help="Of those, only these images; may be repeated. Without --pulled-since: ever pulled.",
+        help="Only pulled images that match; may be repeated. Without --pulled-since, of all time.",
     ),
 ]
 

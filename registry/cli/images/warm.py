@@ -19,6 +19,7 @@ from registry.cli.images.warm_report import (
     format_done,
     format_planned,
 )
+from registry.cli.messages import MISUSED, fail
 from registry.cli.numbers import read_number
 from registry.cli.platforms import choose_platforms
 from registry.cli.printing import print_report
@@ -32,7 +33,7 @@ from registry.cli.session import (
     operate,
     replace_missing,
 )
-from registry.errors import EntrepotError, NameUnknown, SettingsError, Unknown
+from registry.errors import EntrepotError, NameUnknown, Unknown
 from registry.image_lists.results import Entry
 from registry.reports.pull_limits import Estimate, PullLimit, add_up
 from registry.reports.warm import WantedImages, WarmedImage, WarmResult
@@ -48,7 +49,8 @@ _Platforms = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="Download these platforms (a,b or repeated), or all. Default: this machine's.",
+        help="Download these platforms, or all; amd64 means linux/amd64; may be repeated, or a,b."
+        " Default: this machine's.",
     ),
 ]
 _AtOnce = Annotated[
@@ -61,13 +63,15 @@ _AtOnce = Annotated[
     ),
 ]
 _Explain = Annotated[
-    bool, typer.Option("--explain", help="Show which places want each image; download nothing.")
+    bool,
+    typer.Option("--explain", help="Show which file and line names each image; download nothing."),
 ]
 _Bare = Annotated[
     bool,
     typer.Option(
         "--no-attached",
-        help="Download no signatures, SBOMs and attestations; needs less of the pull limit.",
+        help="Download no referrers (signatures, SBOMs, attestations); uses fewer requests of the"
+        " pull limit.",
     ),
 ]
 
@@ -146,8 +150,8 @@ async def _warm(session: Session, named: sources.Sources, options: _Options) -> 
     if not gathered.entries:
         sources.refuse_nothing(named, gathered)
     if session.settings.offline:
-        cure = "run this where the upstreams can be reached"
-        raise SettingsError("offline", "is true, so nothing can be downloaded", cure)
+        why = "offline = true, so no upstream is asked"
+        fail(f"{why}; run this where the upstreams can be reached", MISUSED)
     from registry.wiring.pulls import open_warming  # noqa: PLC0415
 
     async with open_warming(session.settings) as (prefetcher, estimator):
@@ -203,7 +207,7 @@ class _WarmRun:
                 image.estimate = Estimate.of(found)
                 image.unavailable_platforms = found.unavailable
             except EntrepotError as error:
-                _note_failure(image, error)
+                _note_failure(image, error, entry.repository.registry)
             return image
 
         images = await asyncio.gather(*map(ask, entries))
@@ -242,17 +246,18 @@ class _WarmRun:
                 with_attached=self._options.with_attached,
             )
         except EntrepotError as error:
-            _note_failure(image, error)
+            _note_failure(image, error, entry.repository.registry)
             return
         image.digest, image.fetched = str(found.digest), found.fetched
         image.attached, image.failures = found.attached, found.failures
         image.unavailable_platforms = found.unavailable
         image.only_platform = found.only_platform
+        image.foreign_layers = found.foreign
 
 
-def _note_failure(image: WarmedImage, error: EntrepotError) -> None:
+def _note_failure(image: WarmedImage, error: EntrepotError, registry: str) -> None:
     """Record why an image failed; it is no failure if a guess turns out to be no image."""
     if image.guess and isinstance(error, Unknown):
         image.not_found = f"{image.image} only looks like an image, and was not found upstream"
     else:
-        image.failures.append(explain_failure(error))
+        image.failures.append(explain_failure(error, registry))

@@ -9,7 +9,7 @@ from registry.cli.platforms import format_only, format_unavailable
 from registry.cli.printing import print_report
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_bytes, format_count
-from registry.errors import EntrepotError, ManifestUnknown
+from registry.errors import EntrepotError, ManifestUnknown, UpstreamUnreachable
 from registry.reports.warm import WantedImages, WarmedImage, WarmResult
 
 
@@ -24,17 +24,26 @@ def draw_explained(wanted: WantedImages) -> Iterator[Table]:
     yield table
 
 
-def explain_failure(error: EntrepotError) -> str:
-    """Return why an image could not be downloaded, with the time to try again if that is known."""
+def explain_failure(error: EntrepotError, registry: str) -> str:
+    """Return why an image of a registry could not be downloaded, and what helps."""
     from registry.mirror.prefetch import format_failure  # noqa: PLC0415
 
-    return "not found upstream" if isinstance(error, ManifestUnknown) else format_failure(error)
+    table = f'[upstreams."{registry}"]'
+    if isinstance(error, ManifestUnknown):
+        why = f" ({error.why})" if error.why else ""
+        return (
+            f"not found at {registry}{why}: check the name and the tag; a private image needs"
+            f" username and password_file in {table}"
+        )
+    if isinstance(error, UpstreamUnreachable) and not error.retry_after:
+        return f"{error}; run the command again, or check endpoints and proxy in {table}"
+    return format_failure(error)
 
 
 def format_done(image: WarmedImage) -> str:
     """Return the line about an image that is complete."""
     fetched = f"{format_bytes(image.fetched)} downloaded" if image.fetched else "up to date"
-    attached = f", with {image.attached} attached" if image.attached else ""
+    attached = f", with {format_count(image.attached, 'referrer')}" if image.attached else ""
     return f"{image.image}: {fetched}{attached}"
 
 
@@ -72,6 +81,8 @@ def _list_remarks(images: Sequence[WarmedImage]) -> Iterator[str]:
             yield format_unavailable(image.image, image.unavailable_platforms)
         if image.only_platform:
             yield format_only(image.image, image.only_platform)
+        for layer in image.foreign_layers:
+            yield f"{image.image}: {layer}. It is not stored, and bundles do not carry it"
 
 
 def _draw_result(result: WarmResult) -> Iterator[str]:
@@ -80,7 +91,9 @@ def _draw_result(result: WarmResult) -> Iterator[str]:
     elif not result.failed:
         count = len(result.stored)
         stored = f"{format_count(count, 'image')} {'is' if count == 1 else 'are'} stored"
-        yield f"{stored}, {format_bytes(result.fetched)} downloaded"
+        shared = sum(image.fetched for image in result.stored) - result.fetched
+        note = " (layers that images share count once)" if shared > 0 else ""
+        yield f"{stored}, {format_bytes(result.fetched)} downloaded{note}"
 
 
 def _sum_up_plan(result: WarmResult) -> str:
@@ -89,10 +102,17 @@ def _sum_up_plan(result: WarmResult) -> str:
     sizes = [each.missing_bytes for each in estimates]
     known, unknown = sum(size or 0 for size in sizes), sizes.count(None)
     parts = [f"up to {format_bytes(known)}"] if known else []
-    parts += [f"{unknown} of a size that is not known yet"] if unknown else []
+    parts += [_format_unknown(unknown, len(sizes))] if unknown else []
     count = format_count(len(result.found), "image")
     if not result.failed and sizes.count(0) == len(sizes):
         verb = "is" if len(result.found) == 1 else "are"
         return f"would download nothing: {count} {verb} up to date"
     text = f"would download {len(sizes) - sizes.count(0)} of {count}"
-    return f"{text}: {', and '.join(parts)}" if parts else text
+    return f"{text}; {'; '.join(parts)}" if parts else text
+
+
+def _format_unknown(unknown: int, count: int) -> str:
+    """Return of how many images the size is not known; nothing is asked for before a real run."""
+    if unknown == count:
+        return "their sizes are not known yet" if count > 1 else "its size is not known yet"
+    return f"the size of {unknown} is not known yet"

@@ -67,8 +67,9 @@ class ImportResult:
     not changed. `refused` has, by name, why an image contradicts `bundle.json`. `damaged` has the
     damaged blobs by digest. `partial_blobs` need other volumes, and `missing_volumes` are the
     numbers of the volumes that were not given, of `volume_count` in all (None: the bundle is not
-    cut). `problems` are sentences about other damage. `need` is the file that lists the missing
-    blobs for `bundle create --need`.
+    cut). `requires` are the ids of the bundles and inventories that have the missing layers; it is
+    empty if the bundle omits none of them. `problems` are sentences about other damage. `need` is
+    the file that lists the missing blobs for `bundle create --need`.
     """
 
     dry_run: bool
@@ -89,6 +90,7 @@ class ImportResult:
     partial_blobs: list[PartialBlob]
     missing_volumes: list[int]
     volume_count: int | None
+    requires: list[str]
     need: Path | None
 
     @classmethod
@@ -127,5 +129,12 @@ class ImportResult:
             ],
             missing_volumes=done.volumes,
             volume_count=done.volume_count or None,
+            requires=_list_required(opened, done),
             need=need if done.incomplete else None,
         )
+
+
+def _list_required(opened: "Opened", done: "Imported") -> list[str]:
+    omitted = {digest for digest, _ in opened.lock.omitted}
+    missing = {each.digest for blobs in done.incomplete.values() for each in blobs}
+    return [*opened.lock.requires] if omitted & missing else []

@@ -9,6 +9,7 @@
 Every control method is synchronous and may be called from any thread.
 """
 
+from tests.fakes.upstream.faces import FACES, ROBOT, put_on, take_off
 from tests.fakes.upstream.faults import (
     Cut,
     Delay,
@@ -34,6 +35,8 @@ from tests.fakes.upstream.images import Image
 from tests.fakes.upstream.journal import Entry, Journal
 
 __all__ = [
+    "FACES",
+    "ROBOT",
     "Cut",
     "Delay",
     "DropDigestHeader",
@@ -56,4 +59,6 @@ __all__ = [
     "Stall",
     "Status",
     "WrongRange",
+    "put_on",
+    "take_off",
 ]

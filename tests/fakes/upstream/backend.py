@@ -112,7 +112,9 @@ class Source:
     async def list_tags(self, repository: str) -> list[str] | None:
         """Return the tags in lexical order; None for an unknown repository."""
         held = self.holdings.list_tags(repository)
-        behind = await self.backend.list_tags(repository) if self.backend is not None else None
+        if self.backend is None:
+            return held
+        behind = await self.backend.list_tags(repository)
         if held is None and behind is None:
             return None
         return sorted({*(held or ()), *(behind or ())})

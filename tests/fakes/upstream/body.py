@@ -62,6 +62,9 @@ def shape_body(
             if isinstance(action, WrongRange):
                 _shift(body, action)
     body.length = body.stop - body.start
+    if rangeable and conduct.content_encoding is not None:
+        # A blank value is sent; an empty one would mean that there is no such header.
+        body.headers["Content-Encoding"] = conduct.content_encoding or " "
     if rangeable and conduct.cut_every is not None and body.length > conduct.cut_every:
         body.end("cut", conduct.cut_every)
     for action in actions:

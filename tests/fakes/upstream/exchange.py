@@ -133,6 +133,8 @@ class Exchange:
         if location is not None:
             return await self._redirect(location)
         asked = self.request.headers.get("Range")
+        if rangeable and asked and self.conduct.range_status is not None:
+            return await self.reply(self.conduct.range_status, {"Content-Type": "text/plain"})
         body = shape_body(content, asked, actions, self.conduct, rangeable=rangeable)
         return await self._send(body, headers)
 

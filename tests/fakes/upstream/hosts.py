@@ -10,6 +10,7 @@ from aiohttp import web
 from tests.fakes.upstream.backend import Source
 from tests.fakes.upstream.content import Held
 from tests.fakes.upstream.exchange import EXPIRED, Exchange, Refusal
+from tests.fakes.upstream.lists import LOGIN_PAGE
 from tests.fakes.upstream.signing import Signer
 from tests.fakes.upstream.tokens import (
     Tokens,
@@ -40,6 +41,8 @@ class ContentHost:
 
     async def answer(self, exchange: Exchange) -> web.StreamResponse:
         """Answer any request to this host."""
+        if exchange.entry.path == LOGIN_PAGE:
+            return await exchange.reply(200, {"Content-Type": "text/html"}, "<html>Sign in</html>")
         if "Authorization" in exchange.request.headers:
             message = "Only one auth mechanism allowed"
             return await exchange.reply(400, XML, _explain("InvalidArgument", message))
@@ -72,6 +75,8 @@ class TokenService:
     async def answer(self, exchange: Exchange) -> web.StreamResponse:
         """Answer any request to this host: fields in the query, or in a posted form."""
         conduct = exchange.conduct
+        if conduct.token_status is not None:
+            raise Refusal(conduct.token_status, "DENIED", "this scope is not allowed")
         form = parse_qs(exchange.entry.query)
         login = parse_basic(exchange.request.headers.get("Authorization"))
         if exchange.entry.method == "POST":
@@ -84,7 +89,8 @@ class TokenService:
             message = "incorrect username or password"
             raise Refusal(401, "UNAUTHORIZED", message, {"WWW-Authenticate": challenge})
         asked = parse_scopes(form.get("scope", []))
-        granted = [name for name in asked if may_read(conduct, name, login)]
+        prefix = f"{conduct.scope_prefix}{conduct.project}"
+        granted = [name for name in asked if may_read(conduct, name.removeprefix(prefix), login)]
         token = self._tokens.issue(granted, conduct.token_ttl)
         document: dict[str, object] = {"token": token, "access_token": token}
         if conduct.announce_ttl:

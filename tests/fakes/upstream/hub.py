@@ -53,6 +53,7 @@ class FakeUpstream(Holdings, Conduct):
             source,
             self._tokens,
             self._signer,
+            url=lambda: f"{self.url}{self.base_path}",
             realm=lambda: self.realm,
             cdn_url=lambda: self.cdn_url,
         )
@@ -70,6 +71,12 @@ class FakeUpstream(Holdings, Conduct):
     def host(self) -> str:
         """Host and port of the registry, as in the name of an image."""
         return self.url.removeprefix("http://")
+
+    @property
+    def endpoint(self) -> str:
+        """The URL of the registry as the setting `endpoints` has it."""
+        project = self.project.rstrip("/")
+        return f"{self.url}{self.base_path}" + (f"/v2/{project}" if project else "")
 
     @property
     def cdn_url(self) -> str:
@@ -147,7 +154,7 @@ class FakeUpstream(Holdings, Conduct):
 
     def _handler(self, part: Part) -> Handler:
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
-            entry = _open_entry(part, request)
+            entry = _open_entry(part, request, self)
             self.journal.record(entry)
             try:
                 return await self._answer(part, Exchange(request, entry, self._shared))
@@ -172,13 +179,13 @@ class FakeUpstream(Holdings, Conduct):
             return await exchange.refuse(refusal)
 
 
-def _open_entry(part: Part, request: web.BaseRequest) -> Entry:
+def _open_entry(part: Part, request: web.BaseRequest, conduct: Conduct) -> Entry:
     path, _, query = request.raw_path.partition("?")
     kind: Kind
     digest: str | None = None
     match part:
         case "registry":
-            kind, _, reference = sort_path(path)
+            kind, _, reference = sort_path(path, conduct)
             digest = reference if ":" in reference else None
         case "cdn":
             kind = "cdn"

@@ -1,9 +1,8 @@
 """The registry host: /v2/, manifests, blobs, tags and referrers."""
 
-import json
 import re
 from collections.abc import Callable
-from urllib.parse import parse_qs, quote, unquote
+from urllib.parse import quote, unquote
 
 from aiohttp import web
 
@@ -12,14 +11,13 @@ from tests.fakes.upstream.conduct import Conduct
 from tests.fakes.upstream.content import Held
 from tests.fakes.upstream.exchange import Exchange, Refusal
 from tests.fakes.upstream.holdings import Manifest
-from tests.fakes.upstream.images import INDEX
 from tests.fakes.upstream.journal import Kind
+from tests.fakes.upstream.lists import JSON, serve_referrers, serve_tags
 from tests.fakes.upstream.signing import Signer
 from tests.fakes.upstream.tokens import Tokens, may_read, parse_basic, write_challenge
 
 PATH = re.compile(r"/v2/(?P<name>.+)/(?P<what>manifests|blobs|referrers|tags)/(?P<ref>[^/]+)")
 DIGEST = re.compile(r"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
-JSON = "application/json"
 KINDS: dict[str, Kind] = {
     "manifests": "manifest",
     "blobs": "blob",
@@ -28,15 +26,19 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def sort_path(path: str) -> tuple[Kind, str, str]:
+def sort_path(path: str, conduct: Conduct) -> tuple[Kind, str, str]:
     """Return kind, repository and reference of a path of the registry."""
-    decoded = unquote(path)
+    if not path.startswith(conduct.base_path):
+        return "other", "", ""
+    decoded = unquote(path.removeprefix(conduct.base_path))
     if decoded in {"/v2/", "/v2"}:
         return "ping", "", ""
     match = PATH.fullmatch(decoded)
     if match is None or (match["what"] == "tags" and match["ref"] != "list"):
         return "other", "", ""
-    return KINDS[match["what"]], match["name"], match["ref"]
+    if not match["name"].startswith(conduct.project):
+        return "other", "", ""
+    return KINDS[match["what"]], match["name"].removeprefix(conduct.project), match["ref"]
 
 
 class Registry:
@@ -48,21 +50,24 @@ class Registry:
         tokens: Tokens,
         signer: Signer,
         *,
+        url: Callable[[], str],
         realm: Callable[[], str],
         cdn_url: Callable[[], str],
     ) -> None:
         self._source = source
         self._tokens = tokens
         self._signer = signer
+        self._url = url
         self._realm = realm
         self._cdn_url = cdn_url
 
     async def answer(self, exchange: Exchange) -> web.StreamResponse:
         """Answer any request to this host."""
-        kind, repository, reference = sort_path(exchange.entry.path)
+        kind, repository, reference = sort_path(exchange.entry.path, exchange.conduct)
         if exchange.entry.method not in {"GET", "HEAD"}:
             raise Refusal(405, "UNSUPPORTED", "this registry only reads")
-        self._authorize(exchange, repository)
+        self._authorize(exchange, kind, repository)
+        self._refuse(exchange, kind, reference)
         match kind:
             case "ping":
                 return await exchange.send_content(Held(b"{}"), {"Content-Type": JSON})
@@ -76,7 +81,17 @@ class Registry:
                 return await self._serve_referrers(exchange, repository, reference)
         raise Refusal(404, "NAME_UNKNOWN", "no such route")
 
-    def _authorize(self, exchange: Exchange, repository: str) -> None:
+    def _authorize(self, exchange: Exchange, kind: Kind, repository: str) -> None:
+        conduct = exchange.conduct
+        try:
+            self._check_login(exchange, repository)
+        except Refusal:
+            if conduct.challenge_at_ping_only and kind != "ping":
+                message = "authentication required"
+                raise Refusal(conduct.anonymous_status, "DENIED", message) from None
+            raise
+
+    def _check_login(self, exchange: Exchange, repository: str) -> None:
         conduct = exchange.conduct
         header = exchange.request.headers.get("Authorization")
         if conduct.auth == "basic" and not may_read(conduct, repository, parse_basic(header)):
@@ -88,17 +103,30 @@ class Registry:
         token = self._tokens.find(name) if scheme.lower() == "bearer" else None
         if token is None:
             raise self._challenge(conduct, repository, "invalid_token" if header else None)
-        if repository and repository not in token.repositories:
+        if repository and _name_in_scope(conduct, repository) not in token.repositories:
             raise self._challenge(conduct, repository, "insufficient_scope")
 
     def _challenge(self, conduct: Conduct, repository: str, error: str | None) -> Refusal:
+        scope = f"repository:{_name_in_scope(conduct, repository)}:pull"
         fields = {
             "realm": conduct.realm_override or self._realm(),
             "service": conduct.service,
-            "scope": f"repository:{repository}:pull" if repository else None,
+            "scope": scope if repository and conduct.names_scope else None,
             "error": error,
         }
         return _unauthorized(write_challenge("Bearer", fields))
+
+    def _refuse(self, exchange: Exchange, kind: Kind, reference: str) -> None:
+        conduct = exchange.conduct
+        is_head = exchange.entry.method == "HEAD"
+        status: int | None = None
+        if kind == "manifest":
+            by_digest = conduct.by_digest_status if ":" in reference else None
+            status = (conduct.head_status if is_head else None) or by_digest
+        elif kind == "blob" and is_head:
+            status = conduct.head_blob_status
+        if status is not None:
+            raise Refusal(status, "UNSUPPORTED", "this request is refused")
 
     async def _missing(self, exchange: Exchange, repository: str, refusal: Refusal) -> Refusal:
         """Return the refusal for missing content; it differs if the whole repository is unknown."""
@@ -115,6 +143,9 @@ class Registry:
         exhausted = conduct.pulls_left is not None and conduct.pulls_left <= 0
         if exhausted and exchange.entry.method == "GET":
             raise self._throttle(conduct, exchange.request.remote)
+        as_digest = reference.replace("-", ":", 1)
+        if conduct.takes_tags_for_digests and DIGEST.fullmatch(as_digest):
+            reference = as_digest
         manifest = await self._source.find_manifest(repository, reference)
         if manifest is None:
             unknown = Refusal(404, "MANIFEST_UNKNOWN", f"manifest {reference} unknown")
@@ -145,7 +176,8 @@ class Registry:
         if exchange.conduct.redirect_blobs:
             path = f"/registry-v2/{quote(repository)}/blobs/{digest}/data"
             signed = self._signer.sign(path, exchange.conduct.url_ttl)
-            return await exchange.redirect(self._cdn_url() + signed)
+            host = exchange.conduct.blob_location or self._cdn_url()
+            return await exchange.redirect(host + signed)
         content = await self._source.find_blob(repository, digest)
         assert content is not None
         headers = {
@@ -161,36 +193,19 @@ class Registry:
         if tags is None:
             absent = Refusal(404, "NAME_UNKNOWN", f"repository {repository} not known to registry")
             raise await self._missing(exchange, repository, absent)
-        query = {name: values[-1] for name, values in parse_qs(exchange.entry.query).items()}
-        number = query.get("n", "")
-        if number and not number.isdecimal():
-            raise Refusal(400, "PAGINATION_NUMBER_INVALID", "n is not a number")
-        left = [tag for tag in tags if tag > query.get("last", "")]
-        page = left[: int(number)] if number else left
-        headers = {"Content-Type": JSON}
-        if page and len(page) < len(left):
-            path = f"/v2/{quote(repository)}/tags/list"
-            headers["Link"] = f'<{path}?n={number}&last={quote(page[-1])}>; rel="next"'
-        document = json.dumps({"name": repository, "tags": page}).encode()
-        return await exchange.send_content(Held(document), headers)
+        return await serve_tags(exchange, repository, tags, self._url())
 
     async def _serve_referrers(
         self, exchange: Exchange, repository: str, digest: str
     ) -> web.StreamResponse:
-        if not exchange.conduct.referrers_supported:
-            return await exchange.reply(
-                404, {"Content-Type": "text/plain; charset=utf-8"}, "404 page not found\n"
-            )
         if DIGEST.fullmatch(digest) is None:
             raise Refusal(400, "DIGEST_INVALID", "provided digest is not a digest")
         found = self._source.holdings.list_referrers(repository, digest)
-        headers = {"Content-Type": INDEX["oci"]}
-        wanted = parse_qs(exchange.entry.query).get("artifactType")
-        if wanted:
-            found = [one for one in found if one.get("artifactType") in wanted]
-            headers["OCI-Filters-Applied"] = "artifactType"
-        index = {"schemaVersion": 2, "mediaType": INDEX["oci"], "manifests": found}
-        return await exchange.send_content(Held(json.dumps(index).encode()), headers)
+        return await serve_referrers(exchange, found, self._cdn_url())
+
+
+def _name_in_scope(conduct: Conduct, repository: str) -> str:
+    return f"{conduct.scope_prefix}{conduct.project}{repository}"
 
 
 def _unauthorized(challenge: str) -> Refusal:

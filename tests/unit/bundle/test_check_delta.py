@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from registry.bundle.write.plan import Choice
+from registry.bundle.write.choice import Choice
 from registry.cli.main import build_cli
 from registry.oci.digest import Digest
 from tests.harness.filled_folder import open_filled
@@ -63,7 +63,9 @@ def test_without_the_former_bundle_they_are_missing(site: Path) -> None:
     done = check(site, "june.tar", APP, NEW)
     assert done.exit_code == 1
     assert f"{APP}: it is not in the bundle\n" in done.stdout
-    assert f"{NEW}: 1 layer, 293 KiB, is omitted: if the other side has them, name" in done.stdout
+    assert (
+        f"{NEW}: 1 layer, 293 KiB, is omitted: if the air-gapped side has it, name" in done.stdout
+    )
     assert done.stdout.endswith("2 of 2 images cannot be pulled completely\n")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from registry.bundle.format.lock import ImageRequest
 from registry.bundle.read.compatibility import find_readers, format_readers
-from registry.bundle.write.plan import Choice
+from registry.bundle.write.choice import Choice
 from registry.oci.digest import Digest
 from tests.harness.bundles import plan_bundle
 from tests.harness.filled_folder import open_filled, split

@@ -4,8 +4,8 @@ import random
 from pathlib import Path
 
 from registry.bundle.format.lock import ImageRequest
+from registry.bundle.write.choice import Choice
 from registry.bundle.write.layout import pack
-from registry.bundle.write.plan import Choice
 from registry.oci.digest import Digest
 from tests.harness.filled_folder import FilledFolder, open_filled, split
 

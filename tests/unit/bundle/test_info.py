@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 from registry.bundle.format.head_files import write_head
 from registry.bundle.format.inventory import write_inventory
 from registry.bundle.format.lock import ImageRequest
+from registry.bundle.write.choice import Choice
 from registry.bundle.write.layout import Contents, list_whole
-from registry.bundle.write.plan import Choice
 from registry.bundle.write.writer import write_file
 from registry.cli.main import build_cli
 from registry.oci.digest import Digest
@@ -126,7 +126,9 @@ def test_info_refuses_other_files(tmp_path: Path) -> None:
     (tmp_path / "x.tar").write_bytes(b"nothing" * 1000)
     done = run("info", str(tmp_path / "x.tar"))
     assert (done.exit_code, done.stdout) == (1, "")
-    assert f"{tmp_path / 'x.tar'}: no file begins at byte 0" in done.stderr
+    why = "it is not a bundle (it is no tar file: no file begins at byte 0 (invalid header))"
+    cure = "name the file that `entrepot bundle create` wrote"
+    assert done.stderr == f"entrepot: {tmp_path / 'x.tar'}: {why}; {cure}\n"
 
 
 def test_a_bundle_does_not_differ_from_itself(site: Path) -> None:
@@ -243,7 +245,7 @@ def test_check_needs_all_volumes(site: Path) -> None:
     volumes = sorted((site / "volumes").iterdir())
     done = run("check", *map(str, volumes[1:]), "app:1")
     assert done.exit_code == 1
-    assert f"volume 1 of {len(volumes)} is missing; name all of them" in done.stderr
+    assert f"volume 1 of {len(volumes)} is missing; name all volumes" in done.stderr
 
 
 def test_layers_of_the_other_side_are_not_missing(site: Path, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from registry.bundle.format.lock import ImageRequest
 from registry.bundle.read.blob_store import BundleStore
 from registry.bundle.read.open import open_paths
 from registry.bundle.read.verify import verify
+from registry.bundle.write.choice import Choice
 from registry.bundle.write.layout import Contents, list_whole, pack
-from registry.bundle.write.plan import Choice
 from registry.bundle.write.writer import write_file, write_folder
 from registry.errors import BundleInvalid, StoreError
 from registry.oci.digest import Digest

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from registry.cli.main import build_cli
+from registry.cli.terminal import format_bytes
 from tests.harness.filled_folder import open_filled
 
 LAYER = bytes(3_000_000)
@@ -168,3 +169,26 @@ def test_a_partial_file_of_another_bundle_is_overwritten(create: Create, tmp_pat
 
 def read_files(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(("dry", "verb"), [((), "was"), (("--dry-run",), "would be")])
+def test_a_bundle_without_images_is_not_written(
+    create: Create, tmp_path: Path, dry: tuple[str, ...], verb: str
+) -> None:
+    """If no image can be written, the last line says that there is no bundle."""
+    code, output = create("-o", str(tmp_path / "a.tar"), "none:1", *dry)
+    assert (code, [*tmp_path.iterdir()]) == (1, [])
+    assert output.endswith(f"entrepot: no bundle {verb} written\n")
+
+
+def test_the_size_of_the_file_is_not_that_of_the_blobs(config: Path, tmp_path: Path) -> None:
+    """The message says whose size it is: `bundle info` shows that of the blobs."""
+    named = ("--config", str(config))
+    words = ("-o", str(tmp_path / "a.tar"), "small:1", *named)
+    whole = CliRunner().invoke(build_cli(), ["bundle", "create", *words]).stdout
+    words = ("-o", f"{tmp_path}/out/", "--volume-size", "1MiB", "large:1", *named)
+    cut = CliRunner().invoke(build_cli(), ["bundle", "create", *words]).stdout
+    size = format_bytes((tmp_path / "a.tar").stat().st_size)
+    volumes = [each.stat().st_size for each in (tmp_path / "out").glob("*.tar")]
+    assert f"blobs; file size {size}\n" in whole
+    assert f"; {len(volumes)} files with {format_bytes(sum(volumes))} together\n" in cut

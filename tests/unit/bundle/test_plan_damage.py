@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from registry.bundle.format.lock import ImageRequest
-from registry.bundle.write.plan import Choice
+from registry.bundle.write.choice import Choice
 from registry.catalog.usage import UsageCatalog
 from tests.harness.filled_folder import open_filled, split
 

@@ -227,6 +227,16 @@ async def test_lists_are_kept(database: Database) -> None:
     assert lists.find(HERE, str(LAYER)) is None
 
 
+async def test_warning_of_a_list_is_kept_with_it(database: Database) -> None:
+    """A list that was cut stays known as cut, until a whole list replaces it."""
+    lists = UpstreamListCatalog(database)
+    await lists.record(HERE, "tags", ["a"], 1.0, warning="cut")
+    assert UpstreamListRecord(["a"], 1.0, "cut") == lists.find(HERE, "tags")
+
+    await lists.record(HERE, "tags", ["a", "b"], 2.0)
+    assert UpstreamListRecord(["a", "b"], 2.0) == lists.find(HERE, "tags")
+
+
 async def test_rate_limits_are_kept_by_identity(database: Database) -> None:
     """The newest pull limit of an endpoint is kept for each identity."""
     limits = RateLimitCatalog(database)

@@ -87,6 +87,54 @@ def test_a_name_that_matches_nothing_is_no_success(
     assert (APP in done.stdout) == ("app" in names)
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("bundle create app:1 -o x.tar --mode half", "'half' is not subset, complete or flat"),
+        ("images warm -f x --kind txt", "'txt' is not list, compose, kubernetes or dockerfile"),
+        ("images warm app --platform amd64/", "write amd64, linux/amd64 or linux/arm/v7"),
+        ("images show UPPER:1", "write lower-case letters and digits; one of . _ __ - or / may"),
+        ("images show app@latest", "; a tag is written with a colon, as in app:latest"),
+    ],
+)
+def test_a_wrong_word_is_answered_with_the_right_ones(data: Path, words: str, message: str) -> None:
+    """The message says what can be written, and has no text of a library."""
+    done = run(data, *words.split())
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert "Value error" not in done.stderr
+
+
+def test_what_changes_nothing_does_not_say_that_it_freed_bytes(data: Path) -> None:
+    """A refused removal says only why; an eviction says that there is nothing to delete."""
+    run(data, "images", "pin", "app:1")
+    refused = run(data, "images", "rm", "app:1")
+    run(data, "images", "unpin", "app:1")
+    evicted = run(data, "cache", "evict", "--to", "1GiB", "--dry-run")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "app:1 is pinned; unpin it first: entrepot images unpin" in refused.stderr
+    assert (evicted.exit_code, evicted.stderr) == (0, "")
+    assert evicted.stdout.startswith("nothing to delete: ")
+    assert evicted.stdout.endswith(" are used, 1 GiB are allowed\n")
+
+
+def test_an_image_without_content_is_not_counted_as_stored(tmp_path: Path) -> None:
+    """After an eviction the name is still listed: as not stored, and stats say so too."""
+
+    async def fill() -> None:
+        async with open_filled(tmp_path) as filled:
+            await filled.put_image(APP, [b"layer"])
+
+    asyncio.run(fill())
+    before = run(tmp_path, "cache", "stats").stdout
+    run(tmp_path, "cache", "evict", "--to", "0")
+    after = run(tmp_path, "cache", "stats").stdout
+    assert "images         1\n" in before
+    assert "audit          never\n" in before
+    assert "images         1 (1 of them without content)\n" in after
+    assert "  not stored  " in run(tmp_path, "images", "ls").stdout
+
+
 @pytest.mark.parametrize("further", [[], ["--offline"], ["--quiet"], ["--json"]])
 def test_an_empty_store_is_said_to_be_empty(tmp_path: Path, further: list[str]) -> None:
     """It is no failure, and no table without rows; the sentence says how images get there."""

@@ -74,7 +74,7 @@ def test_usage_is_spelt_once() -> None:
 def test_groups_show_complete_sentences() -> None:
     """The first paragraph about a command is not cut off in the list of commands."""
     text = " ".join(show(("bundle",)).split())
-    assert "Join volumes to the one file that docker, podman and ctr can read." in text
+    assert "Join volumes into one file, which docker, podman and ctr can read." in text
 
 
 def test_serve_imports_no_other_command() -> None:

@@ -6,6 +6,7 @@ from registry.cli.tables import Table, lay_out, make_table, print_table
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 SHORT = "docker.io/library/nginx:1.27"
+OTHER = "docker.io/library/redis:7"
 LONG = "registry.example.net:5000/platform-team/observability/collector:v0.112.0-nightly"
 BY_DIGEST = f"docker.io/library/app@{DIGEST}"
 
@@ -91,11 +92,11 @@ def test_without_room_all_names_get_lines_of_their_own() -> None:
 
 
 def test_names_in_the_last_column_are_whole_too() -> None:
-    """Names that fit are below each other; a longer name gets the next line."""
+    """Names that fit are below each other; a longer one and those after it get the next lines."""
     table = make_table("BLOB", "SIZE", "NEEDED BY", numbers=("SIZE",), names="NEEDED BY")
-    table.add_row(DIGEST, "4 KiB", f"{SHORT}\n{LONG}\n{SHORT}")
+    table.add_row(DIGEST, "4 KiB", f"{SHORT}\n{SHORT}\n{LONG}\n{OTHER}")
     _, lines = lay_out(table, 80)
-    assert [each.split()[-1] for each in lines] == [SHORT, SHORT, LONG]
+    assert [each.split()[-1] for each in lines] == [SHORT, SHORT, LONG, OTHER], "as in a pipe"
     assert lines[0].index(SHORT) == lines[1].index(SHORT)
 
 

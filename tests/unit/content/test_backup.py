@@ -69,7 +69,7 @@ async def test_a_backup_has_everything(pair: Pair) -> None:
     done = await pair.back_up()
 
     assert pair.list_blobs() == contents(pair.site)
-    assert done == BackedUp(8, pair.site.measure(), copied=8, names=5)
+    assert done == BackedUp(8, pair.site.measure(), copied=8, names=5, tags=2)
     assert sorted(pair.told) == sorted(map(len, pair.list_blobs().values()))
     async with open_site(pair.path) as copy:
         assert await copy.images.load() == await pair.site.images.load()

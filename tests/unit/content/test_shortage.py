@@ -15,13 +15,13 @@ from registry.content.shortage import explain_shortage
             "100B beside what is pinned or was pulled just now; raise storage.limit, or unpin",
             "reserve",
         ),
-        (500, True, False, "storage.limit is smaller; raise storage.limit", "unpin"),
-        (500, True, True, "storage.limit is smaller; raise storage.limit", "disk"),
+        (500, True, False, "storage.limit is only 100B; raise storage.limit", "unpin"),
+        (500, True, True, "storage.limit is only 100B; raise storage.limit", "disk"),
         (
             10,
             False,
             True,
-            "keeps 100TiB of the disk free, and it has 2MiB; free",
+            "keeps 100TiB free, but the disk has only 2.38 MiB free; free disk space, lower",
             "storage.limit",
         ),
         (10, True, True, "storage.limit and the disk leave too little beside what is", "raise"),
@@ -44,10 +44,8 @@ def test_the_limit_that_is_the_reason_is_named(
     assert others not in said
 
 
-def test_without_a_reserve_the_disk_is_the_reason() -> None:
-    """Nobody is told to lower a reserve of 0 bytes."""
-    said = explain_shortage(
-        10, is_by_limit=False, is_by_disk=True, limit=100, free=2_500_000, reserve=0
-    )
-    assert said.startswith("the disk has only 2MiB free; free disk space, or unpin images")
-    assert "reserve" not in said
+def test_a_reserve_of_nothing_is_not_named() -> None:
+    """Without a reserve, only the disk itself can be the reason."""
+    sizes = {"limit": 100, "free": 5, "reserve": 0}
+    said = explain_shortage(10, is_by_limit=False, is_by_disk=True, **sizes)
+    assert said == "the disk has only 5 B free; free disk space, or unpin images"

@@ -11,6 +11,7 @@ from registry.errors import (
     EntrepotError,
     ManifestUnknown,
     PlatformUnknown,
+    StoreFull,
     UpstreamUnreachable,
 )
 from registry.mirror.cache_status import CacheStatus
@@ -204,3 +205,16 @@ async def test_few_blobs_are_fetched_at_once(upstream: Upstream) -> None:
     upstream.names = {TAG: many, many.digest: many}
     result, _ = await warm(upstream)
     assert (result.fetched, upstream.most, upstream.running) == (30, AT_ONCE, 0)
+
+
+async def test_the_same_failure_is_told_once(upstream: Upstream) -> None:
+    """If there is no space for two layers, or both fail alike, one sentence says so."""
+    first, second = (Digest.of(each) for each in AMD.blobs[:2])
+    upstream.failures[first] = StoreFull("data", "no space for 1 KiB: storage.limit")
+    upstream.failures[second] = StoreFull("data", "no space for 2 KiB: storage.limit")
+    full, _ = await warm(upstream, "linux/amd64")
+    for digest in (first, second):
+        upstream.failures[digest] = UpstreamUnreachable("https://hub.example", "no data in time")
+    failed, _ = await warm(upstream, "linux/amd64")
+    assert full.failures == ["data: no space for 1 KiB: storage.limit"]
+    assert failed.failures == ["https://hub.example: no data in time"]

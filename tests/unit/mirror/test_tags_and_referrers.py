@@ -116,3 +116,14 @@ async def test_prefetch_is_told_that_the_upstream_did_not_answer(
 
     with pytest.raises(UpstreamUnreachable):
         await site.lists.list_referrers(HERE, Digest.of(b"image"), must_ask=True)
+
+
+async def test_cut_list_keeps_its_warning(site: ProcessParts, source: MemorySource) -> None:
+    """A list that the upstream cut has a warning each time it is served."""
+    source.tags[HERE.name] = ["1"]
+    source.warning = "cut"
+
+    first, second = [await site.lists.list_tags(HERE) for _ in range(2)]
+
+    assert (first.origin, second.origin) == (CacheStatus.MISS, CacheStatus.HIT)
+    assert (first.warning, second.warning) == ("cut", "cut")

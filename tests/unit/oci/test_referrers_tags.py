@@ -1,12 +1,17 @@
 """Tags that are made from the digest of another manifest."""
 
+import json
+
 import pytest
 
+from registry.oci import media_types
 from registry.oci.digest import Digest
+from registry.oci.manifest import parse_manifest
 from registry.oci.names import Tag, parse_reference
-from registry.oci.referrers_tags import cosign_tags, is_referrers_tag, referrers_tag
+from registry.oci.referrers_tags import cosign_tags, is_referrer, is_referrers_tag, referrers_tag
 
 SHORT, LONG = Digest.of(b"image"), Digest.of(b"image", "sha512")
+CONFIG = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": str(SHORT), "size": 2}
 
 
 @pytest.mark.parametrize("digest", [SHORT, LONG])
@@ -43,3 +48,21 @@ def test_referrers_tags_are_recognized(name: str, *, is_one: bool) -> None:
 def test_digest_is_not_a_referrers_tag() -> None:
     """A digest names a manifest, and not what refers to it."""
     assert not is_referrers_tag(SHORT)
+
+
+@pytest.mark.parametrize(
+    ("named", "is_one"),
+    [(SHORT, True), (LONG, False), (Digest.of(b"another"), False), (None, False)],
+)
+def test_only_its_subject_makes_a_referrer(named: Digest | None, *, is_one: bool) -> None:
+    """A manifest refers to an image if it names the image as its subject."""
+    document: dict[str, object] = {"mediaType": media_types.OCI_MANIFEST, "layers": []}
+    if named is not None:
+        document["subject"] = {
+            "mediaType": media_types.OCI_INDEX,
+            "digest": str(named),
+            "size": 1,
+        }
+    raw = json.dumps({"schemaVersion": 2, "config": CONFIG} | document).encode()
+
+    assert is_referrer(parse_manifest(raw, media_types.OCI_MANIFEST), SHORT) is is_one

@@ -42,25 +42,25 @@ def test_one_unknown_need_makes_the_sum_unknown() -> None:
         (
             PullLimit(HUB, 2, 2, 2, 100, 21_600.0, NOW),
             (
-                "docker.io: this needs 2 requests for manifests; 2 of 100 in 6h are left of the"
+                "docker.io: this needs 2 manifest requests; 2 of 100 in 6h are left of the"
                 " pull limit (reported now)"
             ),
         ),
         (
             PullLimit(OTHER, 1, None),
             (
-                "ghcr.io: this needs 1 or more requests for manifests; the registry has reported no"
+                "ghcr.io: this needs 1 or more manifest requests; the registry has reported no"
                 " pull limit"
             ),
         ),
         (
             PullLimit(OTHER, 1, 1),
-            "ghcr.io: this needs 1 request for manifests; the registry has reported no pull limit",
+            "ghcr.io: this needs 1 manifest request; the registry has reported no pull limit",
         ),
         (
             PullLimit(OTHER, 0, 3),
             (
-                "ghcr.io: this needs 0 to 3 requests for manifests; the registry has reported no"
+                "ghcr.io: this needs 0 to 3 manifest requests; the registry has reported no"
                 " pull limit"
             ),
         ),
@@ -75,7 +75,7 @@ def test_a_limit_is_one_line(limit: PullLimit, line: str) -> None:
 def test_a_limit_that_is_too_low_is_said() -> None:
     """The line says what will happen, and what to do."""
     (line,) = draw_limits([PullLimit(HUB, 4, 12, 2, 100, 21_600.0, NOW)])
-    assert line.startswith("docker.io: this needs 4 to 12 requests for manifests; 2 of 100 in 6h")
+    assert line.startswith("docker.io: this needs 4 to 12 manifest requests; 2 of 100 in 6h")
     assert line.endswith(
         "those beyond that will fail: run the command again later, and it continues"
     )

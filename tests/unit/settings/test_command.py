@@ -10,7 +10,7 @@ from registry.cli.config import build_config_app
 from registry.settings.loading import load_settings
 from registry.settings.model import Settings
 
-BAD = "entrepot: storage.limt: no such setting; the nearest is storage.limit\n"
+BAD = "entrepot: some.toml: storage.limt: no such setting; did you mean storage.limit?\n"
 
 
 @pytest.fixture(autouse=True)

@@ -30,10 +30,10 @@ def refuse(text: str, environ: dict[str, str] | None = None) -> SettingsError:
 @pytest.mark.parametrize(
     ("text", "key", "words"),
     [
-        ("storage.limt = 1", "storage.limt", "nearest is storage.limit"),
-        ("listen = 'h:1'", "listen", "nearest is server.listen"),
-        ("[sever]", "sever", "nearest is server"),
-        ("[upstream.'docker.io']", "upstream", "nearest is upstreams"),
+        ("storage.limt = 1", "storage.limt", "did you mean storage.limit?"),
+        ("listen = 'h:1'", "listen", "did you mean server.listen?"),
+        ("[sever]", "sever", "did you mean server?"),
+        ("[upstream.'docker.io']", "upstream", "did you mean upstreams?"),
         ("'a\\nb' = 1", r'"a\\nb"', "no such setting"),
         (HUB + "conections = 1", 'upstreams."docker.io".conections', '"docker.io".connections'),
         (HUB + "passwd = 'x'", 'upstreams."docker.io".passwd', "password_file"),
@@ -167,7 +167,7 @@ def test_named_file_must_exist(key: str) -> None:
         ("ENTREPOT_STORAGE__LIMIT__X", "ENTREPOT_STORAGE__LIMIT"),
         ("ENTREPOT_STORAGE_LIMIT", "ENTREPOT_STORAGE__LIMIT"),
         ("ENTREPOT_LISTEN", "ENTREPOT_SERVER__LISTEN"),
-        ("ENTREPOT_", "the nearest"),
+        ("ENTREPOT_", "did you mean ENTREPOT_"),
         ("ENTREPOT_UPSTREAMS", "ENTREPOT_UPSTREAMS__"),
         ("ENTREPOT_UPSTREAMS__PROXY", "__PROXY"),
         ("ENTREPOT_UPSTREAMS__GHRC_IO__PROXY", "GHCR_IO"),

@@ -17,7 +17,6 @@ from registry.settings.values import (
     mask_proxy,
     parse_address,
     parse_duration,
-    parse_endpoint,
     parse_list,
     parse_proxy,
     parse_size,
@@ -146,47 +145,6 @@ def test_other_addresses_are_refused(text: object) -> None:
     """A text that is not a host and a port is refused with examples."""
     with pytest.raises(Refusal, match=r"write host:port such as"):
         parse_address(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "endpoint"),
-    [
-        ("https://registry-1.docker.io", "https://registry-1.docker.io"),
-        ("HTTPS://Registry.Example/", "https://registry.example"),
-        ("http://registry.lan:5000/a/B/", "http://registry.lan:5000/a/B"),
-        ("http://[::1]:5000", "http://[::1]:5000"),
-    ],
-)
-def test_endpoint_is_normalised(text: str, endpoint: str) -> None:
-    """An endpoint ends without a slash, and only its path keeps upper case."""
-    assert endpoint == parse_endpoint(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("registry.example", "not a URL"),
-        ("ftp://registry.example", "not a URL of http or https"),
-        ("https://", "not a URL"),
-        ("https://h:", "not a URL"),
-        ("https://h:x", "not a URL"),
-        ("https://h:65536", "not a URL"),
-        ("https://[::1", "not a URL"),
-        ("https://a b", "not a URL"),
-        ("https://h\n", "not a URL"),
-        ("https://h\\@x", "not a URL"),
-        ("https://h?a=b", "query"),
-        ("https://h#a", "fragment"),
-        ("https://h/v2/", "leave out the /v2"),
-        ("https://u:hunter2@h", "username and password_file"),
-        ("htps://u:hunter2@h", "not a URL"),
-    ],
-)
-def test_other_endpoints_are_refused(text: str, words: str) -> None:
-    """A text that is not a base URL is refused, and a password in it is not printed."""
-    with pytest.raises(Refusal, match=words) as refusal:
-        parse_endpoint(text)
-    assert "hunter2" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5", "socks5h"])

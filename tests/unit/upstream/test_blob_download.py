@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 import pytest
 
-from registry.errors import UpstreamUnreachable
+from registry.errors import UpstreamDenied, UpstreamFaulty, UpstreamUnreachable
 from registry.oci.digest import Digest
 from registry.settings.upstreams import UpstreamSettings
-from registry.upstream.auth import Login, TokenCache
+from registry.upstream.auth import Login
 from registry.upstream.blob_download import STALL_BUDGET, BlobDownloader
 from registry.upstream.client import open_client
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
 from registry.upstream.registry import RegistrySource
-from tests.fakes.upstream import Cut, FakeUpstream, Fault, Status
+from registry.upstream.tokens import TokenCache
+from tests.fakes.upstream import Cut, FakeUpstream, Fault, Gzip, Status
 
 NAME = "library/thing"
 LAYER = bytes(range(256)) * 4000
@@ -80,3 +81,80 @@ async def test_download_ends_after_two_minutes_without_progress(
     with pytest.raises(UpstreamUnreachable):
         await read()
     assert LAYER[:CUT] == got
+
+
+@pytest.fixture
+async def source(hub: FakeUpstream, clock: Clock) -> AsyncIterator[RegistrySource]:
+    async with open_client("docker.io", UpstreamSettings(endpoints=(hub.url,))) as client:
+        login = Login(hub.url, None, TokenCache(client, clock))
+        endpoint = Endpoint(hub.url, client, login, clock, lambda limit: None)
+        pool = EndpointPool("docker.io", [endpoint], clock, random.Random(1))
+        yield RegistrySource("docker.io", pool)
+
+
+async def read(source: RegistrySource, digest: str, start: int, stop: int | None) -> bytes:
+    blob = source.open_blob(NAME, Digest.parse(digest), len(LAYER))
+    async with aclosing(blob.stream(start, stop)) as chunks:
+        return b"".join([chunk async for chunk in chunks])
+
+
+async def test_compressed_blob_is_refused(hub: FakeUpstream, source: RegistrySource) -> None:
+    """A proxy that compresses blobs changes their bytes: the error says so."""
+    digest = hub.add_image(NAME, "latest", [LAYER]).layers[0]
+    hub.faults.add(Fault("blob", Gzip(), times=None))
+    with pytest.raises(UpstreamFaulty, match="compresses"):
+        await read(source, digest, 0, None)
+
+
+@pytest.mark.parametrize("encoding", ["aws-chunked", "", "gzip", "binary", "aws-chunked, gzip"])
+async def test_digest_decides_and_no_header(
+    hub: FakeUpstream, source: RegistrySource, encoding: str
+) -> None:
+    """Content hosts name encodings with which they do not change the bytes."""
+    digest = hub.add_image(NAME, "latest", [LAYER]).layers[0]
+    hub.content_encoding = encoding
+    assert await read(source, digest, 0, None) == LAYER
+
+
+@pytest.mark.parametrize("status", [400, 403, 405, 406, 416, 501])
+@pytest.mark.parametrize(("start", "stop"), [(10, None), (10, 20), (500_000, len(LAYER))])
+async def test_refused_range_is_asked_for_without(
+    hub: FakeUpstream, source: RegistrySource, status: int, start: int, stop: int | None
+) -> None:
+    """The blob is asked for whole, and the bytes before the range are passed over."""
+    digest = hub.add_image(NAME, "latest", [LAYER]).layers[0]
+    hub.range_status = status
+
+    assert await read(source, digest, start, stop) == LAYER[start:stop]
+    assert await read(source, digest, start, stop) == LAYER[start:stop]
+    refused = [entry for entry in hub.journal if entry.status == status]
+    assert len(refused) == 1, hub.journal
+
+
+async def test_refusal_without_a_range_is_what_it_says(
+    hub: FakeUpstream, source: RegistrySource
+) -> None:
+    """A blob that is denied with and without a range is denied; ranges are not to blame."""
+    digest = hub.add_image(NAME, "latest", [LAYER]).layers[0]
+    await read(source, digest, 0, None)  # logs in
+    hub.journal.clear()
+    denied = hub.faults.add(Fault("blob", Status(403), times=None))
+    with pytest.raises(UpstreamDenied):
+        await read(source, digest, 10, 20)
+    hub.faults.clear()
+
+    assert denied.applied == 2
+    assert await read(source, digest, 10, 20) == LAYER[10:20]
+    assert [entry.status for entry in hub.journal.of("cdn")] == [206]
+
+
+async def test_range_is_asked_for_again_if_it_was_not_the_reason(
+    hub: FakeUpstream, source: RegistrySource
+) -> None:
+    """A content host that refuses for a moment, whatever is asked for, does not lose its ranges."""
+    digest = hub.add_image(NAME, "latest", [LAYER]).layers[0]
+    hub.faults.add(Fault("cdn", Status(403), times=2))
+
+    assert await read(source, digest, 10, 20) == LAYER[10:20]
+    assert await read(source, digest, 10, 20) == LAYER[10:20]
+    assert [entry.status for entry in hub.journal.of("cdn")] == [403, 403, 206, 206]

@@ -6,12 +6,14 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from registry.errors import UpstreamError, UpstreamFaulty
+from registry.errors import UpstreamError, UpstreamFaulty, UpstreamUnreachable
 from registry.settings.upstreams import UpstreamSettings
-from registry.upstream import auth
-from registry.upstream.auth import Login, TokenCache, TokenKey
-from registry.upstream.client import open_client, target_of
+from registry.upstream import tokens
+from registry.upstream.auth import Login
+from registry.upstream.client import open_client, send, target_of, write_request
 from registry.upstream.redirects import follow
+from registry.upstream.tokens import TokenCache, TokenKey
+from registry.upstream.www_authenticate import parse_challenges
 from tests.fakes.upstream import FakeUpstream, Fault, Status
 
 NOW = 1000.0
@@ -54,9 +56,46 @@ def test_target_is_byte_exact(url: str, target: bytes) -> None:
     assert target == target_of(url)
 
 
+@pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:1"])
+@pytest.mark.parametrize("is_bulk", [False, True])
+async def test_a_refused_connection_is_told_in_plain_words(proxy: str, *, is_bulk: bool) -> None:
+    """The message has the words of the operating system, and no name of a Python class."""
+    url = "http://127.0.0.1:1"
+    settings = UpstreamSettings(endpoints=(url,), proxy=proxy)
+    async with open_client("docker.io", settings) as client:
+        request = write_request(client, "GET", f"{url}/v2/", {}, is_bulk=is_bulk)
+        with pytest.raises(UpstreamUnreachable) as refused:
+            await send(client, request, url)
+    words = ("cannot be reached (Connection refused)", "the proxy gives no connection (Connection")
+    assert str(refused.value).startswith(tuple(f"{url}: {each}" for each in words))
+
+
+async def test_a_host_without_an_address_is_told_in_plain_words() -> None:
+    """So it is if the name of the host is not known."""
+    url = "http://registry.invalid"
+    async with open_client("docker.io", UpstreamSettings(endpoints=(url,))) as client:
+        with pytest.raises(UpstreamUnreachable, match=r": cannot be reached \([A-Z][a-z ]+"):
+            await send(client, write_request(client, "GET", url, {}), url)
+
+
+async def test_an_answer_that_is_not_http_is_told_in_plain_words() -> None:
+    """The text of the library follows the sentence, without the name of its class."""
+
+    async def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-2.0-nothing\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    url = "http://{}:{}".format(*server.sockets[0].getsockname())
+    async with server, open_client("docker.io", UpstreamSettings(endpoints=(url,))) as client:
+        with pytest.raises(UpstreamUnreachable, match=r": no usable answer \(") as refused:
+            await send(client, write_request(client, "GET", url, {}), url)
+    assert "Error" not in str(refused.value)
+
+
 async def test_tokens_are_bounded(hub: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the cache is full, a new token replaces the one that was used longest ago."""
-    monkeypatch.setattr(auth, "MAX_TOKENS", 2)
+    monkeypatch.setattr(tokens, "MAX_TOKENS", 2)
     keys = [TokenKey(hub.realm, "s", f"repository:{name}:pull", "") for name in "abc"]
     async with httpx.AsyncClient() as client:
         cache = TokenCache(client, CLOCK)
@@ -74,18 +113,18 @@ async def test_public_registry_has_no_private_realm() -> None:
     """A public registry cannot send us to an address of our own network for a token."""
     async with httpx.AsyncClient() as client:
         login = Login("https://registry.example", None, TokenCache(client, CLOCK))
-        challenge = 'Bearer realm="https://127.0.0.1:1/token"'
+        challenges = parse_challenges(['Bearer realm="https://127.0.0.1:1/token"'])
         with pytest.raises(UpstreamFaulty, match="private"):
-            await login.answer([challenge], "library/thing", None)
+            await login.answer(challenges, "library/thing", None)
 
 
 async def test_private_registry_has_a_private_realm() -> None:
     """A registry on the LAN may have its token service there; in this test nothing listens."""
     async with httpx.AsyncClient() as client:
         login = Login("https://registry.lan", None, TokenCache(client, CLOCK))
-        challenge = 'Bearer realm="https://127.0.0.1:1/token"'
+        challenges = parse_challenges(['Bearer realm="https://127.0.0.1:1/token"'])
         with pytest.raises(UpstreamError) as caught:
-            await login.answer([challenge], "library/thing", None)
+            await login.answer(challenges, "library/thing", None)
     assert not isinstance(caught.value, UpstreamFaulty)
     await asyncio.sleep(0)
 
@@ -99,4 +138,4 @@ async def test_private_registry_has_a_private_realm() -> None:
 )
 def test_local_names_may_lead_inside(url: str) -> None:
     """A registry with a name of the local network may redirect to an address of that network."""
-    assert follow(url, "https://10.0.0.2:9000/x") == "https://10.0.0.2:9000/x"
+    assert follow(url, "https://10.0.0.2:9000/x").urls == ("https://10.0.0.2:9000/x",)

@@ -1,10 +1,12 @@
 """Laws of asking several endpoints: in which order, and which answer counts."""
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
+import structlog
 
 from registry.errors import (
     BlobUnknown,
@@ -15,10 +17,23 @@ from registry.errors import (
     UpstreamThrottled,
     UpstreamUnreachable,
 )
-from registry.upstream.auth import Login, TokenCache
+from registry.upstream.auth import Login
 from registry.upstream.endpoint import Endpoint
-from registry.upstream.failover import ROUNDS, SUSPECT_TIME, EndpointPool, combine, is_temporary
-from registry.upstream.failures import EndpointSuspended
+from registry.upstream.failover import (
+    ROUNDS,
+    SUSPECT_TIME,
+    EndpointPool,
+    combine,
+    is_temporary,
+)
+from registry.upstream.failures import (
+    EndpointSuspended,
+    HeadRefused,
+    NoConnection,
+    RangeRefused,
+    RequestRefused,
+)
+from registry.upstream.tokens import TokenCache
 
 ABSENT = BlobUnknown("r", "d")
 DENIED = UpstreamDenied("o", "no")
@@ -63,6 +78,10 @@ def test_unknown_only_if_every_endpoint_was_clear(
 def test_only_a_broken_connection_is_temporary(failure: Failure, expected: bool) -> None:
     """Only a connection that broke may work in a moment; the other failures are answers."""
     assert expected is is_temporary(failure)
+
+
+def unreachable() -> NoConnection:
+    return NoConnection("https://first.example", "no connection in time")
 
 
 def make_pool(clock: Callable[[], float]) -> EndpointPool:
@@ -161,3 +180,113 @@ async def test_endpoint_is_suspect_for_ten_minutes() -> None:
     assert expected[::-1] == pool.candidates()
     now += 1
     assert expected == pool.candidates()
+
+
+async def test_endpoint_without_a_connection_is_asked_last() -> None:
+    """After a time that doubles, it is asked first again; a connection ends that."""
+    now = 1000.0
+    pool = make_pool(lambda: now)
+    expected = pool.candidates()
+    for seconds in (2.0, 4.0, 8.0, 16.0, 30.0, 30.0):
+        await pool.ask(answer(unreachable(), "yes")[0])
+        now += seconds - 0.1
+        assert expected[::-1] == pool.candidates()
+        await pool.ask(answer("yes")[0])  # the second endpoint
+        now += 0.1
+        assert expected == pool.candidates()
+
+    await pool.ask(answer("yes")[0])  # the first endpoint
+    await pool.ask(answer(unreachable(), "yes")[0])
+    now += 2.0
+    assert expected == pool.candidates()
+
+
+async def test_requests_at_the_same_time_count_once() -> None:
+    """An endpoint that ten requests do not reach is not avoided for longer."""
+    now = 1000.0
+    pool = make_pool(lambda: now)
+    expected = pool.candidates()
+    questions = [answer(unreachable(), "yes")[0] for _ in range(10)]
+    await asyncio.gather(*(pool.ask(ask) for ask in questions))
+    now += 2.0
+    assert expected == pool.candidates()
+
+
+async def test_endpoint_without_a_connection_is_not_asked_in_vain(pool: EndpointPool) -> None:
+    """For what most images do not have, the "no" of the other endpoint is enough."""
+    ask, _ = answer(unreachable(), "yes")
+    await pool.ask(ask)
+
+    ask, asked = answer(ABSENT)
+    with pytest.raises(BlobUnknown):
+        await pool.ask(ask, is_optional=True)
+    assert asked == ["second"]
+
+    ask, asked = answer(ABSENT, "yes")
+    assert await pool.ask(ask) == "yes"
+    assert asked == ["second", "first"]
+
+
+@pytest.mark.parametrize("dead", [unreachable(), DOWN, SUSPENDED, THROTTLED, FAULTY, DENIED])
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_clear_no_is_enough_beside_a_dead_endpoint(
+    pool: EndpointPool, dead: UpstreamError, *, is_first: bool
+) -> None:
+    """For what most images do not have, whatever the other endpoint does."""
+    ask, asked = answer(*((dead, ABSENT) if is_first else (ABSENT, dead)))
+    with pytest.raises(BlobUnknown):
+        await pool.ask(ask, is_optional=True)
+    assert asked == ["first", "second"]
+
+
+@pytest.mark.parametrize("failures", [(unreachable(), ABSENT), (ABSENT, unreachable())])
+async def test_dead_endpoint_leaves_other_questions_open(
+    pool: EndpointPool, failures: tuple[Failure, Failure]
+) -> None:
+    """The dead endpoint may have the image."""
+    with pytest.raises(UpstreamUnreachable):
+        await pool.ask(answer(*failures * ROUNDS)[0])
+
+
+async def test_refused_head_is_no_clear_no(pool: EndpointPool) -> None:
+    """Where the HEAD was refused, a GET may find what another endpoint does not have."""
+    with pytest.raises(HeadRefused):
+        await pool.ask(answer(HeadRefused("o", "refuses HEAD (404)"), ABSENT)[0], is_optional=True)
+
+
+async def test_all_without_a_connection_are_asked(pool: EndpointPool) -> None:
+    """When no endpoint could be reached, all are asked again."""
+    ask, _ = answer(*[unreachable()] * 4)
+    with pytest.raises(UpstreamUnreachable):
+        await pool.ask(ask, has_fallback=True)
+
+    ask, asked = answer(unreachable(), "yes")
+    assert await pool.ask(ask, is_optional=True) == "yes"
+    assert asked == ["first", "second"]
+
+
+async def test_refused_head_is_the_result(pool: EndpointPool) -> None:
+    """A refused HEAD is not tried again: a GET may be answered there."""
+    ask, asked = answer(HeadRefused("o", "refuses HEAD (404)"), DOWN)
+    with pytest.raises(HeadRefused):
+        await pool.ask(ask)
+    assert asked == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_logged"),
+    [
+        (RequestRefused("o", "answers 400"), True),
+        (DOWN, True),
+        (HeadRefused("o", "refuses HEAD (405)"), False),
+        (RangeRefused("o", "refuses ranges (416)"), False),
+        (ABSENT, False),
+    ],
+)
+async def test_hidden_failure_is_logged(failure: Failure, *, is_logged: bool) -> None:
+    """What another endpoint or another form of the request mends is logged, unless it is usual."""
+    structlog.reset_defaults()  # an earlier test may have configured a level
+    pool = make_pool(lambda: 0.0)
+    with structlog.testing.capture_logs() as lines:
+        assert await pool.ask(answer(failure, "yes")[0]) == "yes"
+    assert [line["event"] for line in lines] == (["endpoint failed"] if is_logged else [])

@@ -3,7 +3,7 @@
 import pytest
 
 from registry.errors import UpstreamFaulty
-from registry.upstream.redirects import follow, origin_of
+from registry.upstream.redirects import RedirectRules, follow, origin_of
 
 PUBLIC = "https://registry.example/v2/a/blobs/b"
 LAN = "http://10.0.0.1:5000/v2/a/blobs/b"
@@ -38,7 +38,7 @@ def test_origin_has_no_secrets(url: str, origin: str) -> None:
 )
 def test_location_is_followed(location: str, url: str) -> None:
     """Absolute, relative and scheme-less locations are resolved as in RFC 3986."""
-    assert url == follow(PUBLIC, location)
+    assert (url,) == follow(PUBLIC, location).urls
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_https_never_becomes_http() -> None:
 
 def test_http_may_become_https() -> None:
     """A redirect from http to https is followed."""
-    assert follow("http://h.example/", "https://cdn.example/x") == "https://cdn.example/x"
+    assert follow("http://h.example/", "https://cdn.example/x").urls == ("https://cdn.example/x",)
 
 
 @pytest.mark.parametrize(
@@ -85,4 +85,72 @@ def test_public_host_never_leads_inside(host: str) -> None:
 
 def test_private_host_may_lead_inside() -> None:
     """A registry on the LAN may have its storage there too."""
-    assert follow(LAN, "http://10.0.0.2:9000/x") == "http://10.0.0.2:9000/x"
+    assert follow(LAN, "http://10.0.0.2:9000/x").urls == ("http://10.0.0.2:9000/x",)
+
+
+PRIVATE = RedirectRules("registry.example", may_be_private=True)
+PLAIN = RedirectRules("registry.example", may_be_plain=True)
+
+
+@pytest.mark.parametrize(
+    "host", ["10.1.2.3", "192.168.1.1", "127.0.0.1", "localhost", "[fd00::1]", "100.64.0.1"]
+)
+def test_setting_allows_private_redirects(host: str) -> None:
+    """`allow_private_redirects` lets the storage of a public registry be in our network."""
+    assert follow(PUBLIC, f"https://{host}:9000/x", PRIVATE).urls == (f"https://{host}:9000/x",)
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.1.1]"])
+def test_link_local_addresses_stay_refused(host: str) -> None:
+    """No setting allows link-local addresses, where clouds have the credentials of a machine."""
+    with pytest.raises(UpstreamFaulty, match="private"):
+        follow(PUBLIC, f"https://{host}/latest/meta-data", PRIVATE)
+
+
+@pytest.mark.parametrize(
+    ("location", "setting"),
+    [
+        ("https://10.0.0.5:9000/x", "allow_private_redirects"),
+        ("https://localhost/x", "allow_private_redirects"),
+        ("http://minio.example:9000/x", "allow_http_redirects"),
+        ("http://cdn.example/x", "allow_http_redirects"),
+    ],
+)
+def test_refusal_names_the_setting(location: str, setting: str) -> None:
+    """The error says which setting of which upstream allows the redirect."""
+    words = rf'set {setting} = true in \[upstreams."registry.example"\]'
+    with pytest.raises(UpstreamFaulty, match=words):
+        follow(PUBLIC, location, RedirectRules("registry.example"))
+
+
+@pytest.mark.parametrize(
+    ("location", "secure"),
+    [
+        ("http://registry.example/x?a=%2F", "https://registry.example:5443/x?a=%2F"),
+        ("http://registry.example:80/x", "https://registry.example:5443/x"),
+        ("http://registry.example:9000/x", "https://registry.example:9000/x"),
+    ],
+)
+def test_https_is_tried_first_on_the_same_host(location: str, secure: str) -> None:
+    """Where TLS is ended in front of a registry, its own http URLs mean the https ones."""
+    current = "https://registry.example:5443/v2/a/blobs/b"
+
+    assert follow(current, location).urls == (secure,)
+    assert "allow_http_redirects" in follow(current, location).why_not
+    assert follow(current, location, PLAIN).urls == (secure, location)
+
+
+def test_setting_allows_http_on_another_host() -> None:
+    """`allow_http_redirects` lets the storage of an https registry have no TLS."""
+    assert follow(PUBLIC, "http://minio.example:9000/x", PLAIN).urls == (
+        "http://minio.example:9000/x",
+    )
+
+
+def test_no_setting_allows_both() -> None:
+    """A private address without TLS needs both settings."""
+    for rules in (PRIVATE, PLAIN):
+        with pytest.raises(UpstreamFaulty):
+            follow(PUBLIC, "http://10.0.0.5:9000/x", rules)
+    both = RedirectRules("registry.example", may_be_private=True, may_be_plain=True)
+    assert follow(PUBLIC, "http://10.0.0.5:9000/x", both).urls == ("http://10.0.0.5:9000/x",)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from registry.upstream.www_authenticate import Challenge, parse_challenges
+from registry.upstream.www_authenticate import Challenge, parse_challenges, read_scope
 
 HUB = (
     'Bearer realm="https://auth.docker.io/token",service="registry.docker.io",'
@@ -87,3 +87,28 @@ def test_reading_is_quick(piece: str) -> None:
     began = time.process_time()
     read("Bearer " + piece * (65536 // len(piece)))
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("scope", "asked"),
+    [
+        ("repository:library/x:pull", "repository:library/x:pull"),
+        ("repository:proxy/library/x:pull", "repository:proxy/library/x:pull"),
+        ("repository:x:pull,push", "repository:x:pull"),
+        ("repository:x:*", "repository:x:pull"),
+        ("repository:x:delete", "repository:x:pull"),
+        ("repository(plugin):x:pull,push", "repository(plugin):x:pull"),
+        ("repository:h:5000/x:pull", "repository:h:5000/x:pull"),
+        ("repository:a:pull repository:b:pull,push", "repository:a:pull repository:b:pull"),
+        ("repository:a:pull repository:a:push", "repository:a:pull"),
+        ("registry:catalog:*", "registry:catalog:*"),
+        ("acme-reader", "acme-reader"),
+        ("", ""),
+        ("repository:\u00e4:pull", ""),
+        ("repository:x\r\nX-Evil:pull", ""),
+        ("x" * 3000, ""),
+    ],
+)
+def test_scope_of_the_challenge_is_asked_for(scope: str, asked: str) -> None:
+    """The scope is that of the challenge, with no more rights than to pull."""
+    assert asked == read_scope(Challenge("bearer", {"realm": "r", "scope": scope}))

@@ -1,0 +1,83 @@
+"""The URLs of upstream registries: what operators write, and what the mirror asks. Pure."""
+
+import re
+
+from registry.errors import NameInvalid
+from registry.oci.names import parse_name
+from registry.settings.values import Refusal, quote, split_url
+
+_CURE = 'write a URL such as "https://registry.example.net"'
+# Registries whose API is at the root of the host: a path without /v2/ in front cannot work there.
+_AT_ROOT = re.compile(
+    r"[^/]+-docker\.pkg\.dev|(?:[^/]+\.)?gcr\.io|[^/]+\.dkr\.ecr\.[^/]+\.amazonaws\.com(?:\.cn)?"
+    r"|[^/]+\.azurecr\.io|public\.ecr\.aws|quay\.io|ghcr\.io|registry-1\.docker\.io"
+)
+_OF_GITLAB = re.compile(r"/[^/]+(?:/[^/]+)*/dependency_proxy/containers")
+_WEB_SITES = frozenset({"docker.io", "www.docker.com", "hub.docker.com"})
+_API_PATH = re.compile(r"(?:^|/)(?:manifests|blobs|referrers|tags)/[^/]+$")
+
+
+def split_endpoint(url: str) -> tuple[str, str]:
+    """Return the base of an endpoint, and what comes before the names of its repositories.
+
+    `https://h/v2/team/proxy` has the base `https://h` and the prefix `team/proxy/`; a repository
+    `a/b` is at `https://h/v2/team/proxy/a/b`. Without `/v2/`, the prefix is empty.
+    """
+    base, _, prefix = url.rstrip("/").partition("/v2/")
+    return base, f"{prefix}/" if prefix else ""
+
+
+def parse_endpoint(text: str) -> str:
+    """Return the URL of an endpoint, without a trailing slash and with its host in lower case.
+
+    It is the URL before `/v2/`, or the URL with `/v2/` and a prefix for all repositories.
+
+    Raises:
+        Refusal: the URL does not begin with `http://` or `https://`; or it has credentials, a
+            query or a fragment, or cannot be the URL of a registry.
+    """
+    url = split_url(text, ("http", "https"), _CURE)
+    if "@" in url.netloc:  # the message does not repeat the value with its password
+        raise Refusal(
+            "credentials do not belong in a URL", "put them in username and password_file"
+        )
+    if "?" in text or "#" in text:
+        raise Refusal(f"{quote(text)} has a query or a fragment", _CURE)
+    host, path = url.netloc.lower(), url.path.rstrip("/")
+    _check_path(text, f"{url.scheme}://{host}", path)
+    if host in _WEB_SITES:
+        raise Refusal(f"{quote(text)} is a web site", 'write "https://registry-1.docker.io"')
+    _check_host(text, host, path)
+    return f"{url.scheme}://{host}{path}"
+
+
+def _check_path(text: str, root: str, path: str) -> None:
+    base, slash, prefix = path.partition("/v2/")
+    if path.endswith("/v2"):
+        first = "" if prefix == "v2" else prefix.removesuffix("/v2")
+        if not first:
+            raise Refusal(f"{quote(text)} ends in /v2, which is added anyway", "leave out the /v2")
+        raise Refusal(
+            f"{quote(text)} has /v2 twice",
+            f'write "{root}{base}/v2/{first}" if the names of all repositories begin with {first}',
+        )
+    if re.search(r"/v1(?:/|$)", path):
+        raise Refusal(f"{quote(text)} is the URL of the old API v1", "write the URL without /v1")
+    if not slash:
+        return
+    if _API_PATH.search(prefix):
+        raise Refusal(f"{quote(text)} is the URL of one image", f'write "{root}{base}"')
+    try:
+        parse_name(prefix)
+    except NameInvalid as error:
+        raise Refusal(
+            f"{quote(text)} has no repository name after /v2/",
+            f'write "{root}{base}", or after /v2/ what the names of all repositories begin with',
+        ) from error
+
+
+def _check_host(text: str, host: str, path: str) -> None:
+    is_at_root = _AT_ROOT.fullmatch(host.partition(":")[0]) or _OF_GITLAB.fullmatch(path)
+    if path and "/v2/" not in path and is_at_root:
+        why = f"{quote(text)} cannot work: this registry has its API at https://{host}/v2/"
+        raise Refusal(why, f'write "https://{host}/v2{path}"')

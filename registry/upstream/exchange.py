@@ -1,0 +1,183 @@
+"""One request to an endpoint and its answer: login, `/v2/` and redirects."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import httpx
+
+from registry.errors import UpstreamDenied, UpstreamFaulty, UpstreamUnreachable
+from registry.upstream.auth import Login
+from registry.upstream.client import discard, send, write_request
+from registry.upstream.failures import RedirectBroken
+from registry.upstream.learned import Facts
+from registry.upstream.redirects import MAX_REDIRECTS, Choices, RedirectRules, follow, origin_of
+from registry.upstream.request import Answer, Request, describe_refusal
+from registry.upstream.statuses import Resource
+from registry.upstream.www_authenticate import Challenge, parse_challenges
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+PINGED = 600.0  # seconds until `/v2/` is asked again how to log in
+
+
+class Exchange:
+    """Sends requests to the endpoint at `url`, whose repositories have names below `prefix`.
+
+    `connected_at` is when it last used a connection (seconds of the event loop's clock).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        prefix: str,
+        client: httpx.AsyncClient,
+        login: Login,
+        *,
+        clock: Callable[[], float],
+        rules: RedirectRules,
+    ) -> None:
+        self._base = f"{url}/v2/"
+        self._prefix = prefix
+        self._origin = origin_of(url)
+        self._client = client
+        self._login = login
+        self._rules = rules
+        self.connected_at = -math.inf
+        self._pinged = Facts[None, list[Challenge]](clock, PINGED)
+
+    async def send(self, request: Request, connect: float) -> Answer:
+        """Log in, follow redirects, and return the answer, whatever its status is.
+
+        Raises:
+            UpstreamDenied: the endpoint asks for a login that the mirror does not have.
+            UpstreamFaulty: it redirects to where the mirror must not go.
+            UpstreamError: as for `Login.answer`, and if there is no answer.
+        """
+        # The URL of an earlier redirect is on another host, which must not get the login.
+        is_own = request.start_at is None
+        header = await self._login.prepare(self._name(request)) if is_own else None
+        attempt = _Attempt(request, header, connect)
+        answer = await self._follow_redirects(attempt)
+        if is_own and answer.origin == self._origin and self._asks_for_login(answer, header):
+            return await self._log_in(attempt, answer)
+        return answer
+
+    def _name(self, request: Request) -> str:
+        return f"{self._prefix}{request.repository}"
+
+    def _asks_for_login(self, answer: Answer, header: str | None) -> bool:
+        """Whether a login may change the answer.
+
+        Some registries ask for a login only at `/v2/`, and answer 403 or 404 to anonymous requests.
+        """
+        status = answer.response.status_code
+        is_anonymous = header is None and not self._login.has_challenge
+        may_ping = is_anonymous and self._pinged.find(None) is None
+        return status == 401 or (status in (403, 404) and may_ping)
+
+    async def _log_in(self, attempt: "_Attempt", answer: Answer) -> Answer:
+        """Repeat a request after a login; return the given answer if there is no other login."""
+        try:
+            header = await self._find_login(attempt, answer)
+        except BaseException:
+            await discard(answer.response)
+            raise
+        if header is None:
+            return answer
+        await discard(answer.response)
+        return await self._follow_redirects(replace(attempt, header=header))
+
+    async def _find_login(self, attempt: "_Attempt", answer: Answer) -> str | None:
+        """Return the `Authorization` value after which to repeat a request.
+
+        None if there is none, and the answer was not a 401.
+        """
+        given = parse_challenges(answer.response.headers.get_list("www-authenticate"))
+        challenges = given or await self._ping(attempt)
+        header = await self._login.answer(
+            challenges, self._name(attempt.request), attempt.header, has_scope=bool(given)
+        )
+        if header is None and answer.response.status_code == 401:
+            if attempt.header is not None:
+                why = describe_refusal(401, self._login.identity)
+            else:
+                why = self._login.describe_missing(challenges)
+            raise UpstreamDenied(self._origin, why)
+        return header
+
+    async def _ping(self, attempt: "_Attempt") -> list[Challenge]:
+        """Return how `/v2/` asks for a login (distribution-spec, "Determining Support")."""
+        known = self._pinged.find(None)
+        if known is not None:
+            return known
+        ping = Request("GET", "", "", attempt.request.missing, Resource.MANIFEST)
+        answer = await self._send(_Attempt(ping, None, attempt.connect), self._base)
+        await discard(answer.response)
+        is_refused = answer.response.status_code == 401
+        headers = answer.response.headers.get_list("www-authenticate") if is_refused else []
+        challenges = parse_challenges(headers)
+        if answer.response.status_code < 500:
+            self._pinged.learn(None, challenges)
+        return challenges
+
+    def _note_connection(self) -> None:
+        self.connected_at = asyncio.get_running_loop().time()
+
+    async def _follow_redirects(self, attempt: "_Attempt") -> Answer:
+        request = attempt.request
+        choices = Choices((request.start_at or f"{self._base}{self._prefix}{request.path}",))
+        for _ in range(MAX_REDIRECTS + 1):
+            answer = await self._send_to_first(attempt, choices)
+            if answer.response.status_code not in REDIRECTS:
+                return answer
+            location = answer.response.headers.get("location", "")
+            await discard(answer.response)
+            choices = follow(answer.url, location, self._rules)
+        raise UpstreamFaulty(self._origin, f"redirects more than {MAX_REDIRECTS} times")
+
+    async def _send_to_first(self, attempt: "_Attempt", choices: Choices) -> Answer:
+        """Send a request to the first URL whose server answers."""
+        *others, last = choices.urls
+        for url in others:
+            with suppress(UpstreamUnreachable):
+                return await self._send(attempt, url)
+        try:
+            return await self._send(attempt, last)
+        except UpstreamUnreachable as error:
+            if not choices.why_not:
+                raise
+            why = f"redirects from https to {choices.why_not}; https: {error.why}"
+            raise UpstreamFaulty(self._origin, why) from error
+
+    async def _send(self, attempt: "_Attempt", url: str) -> Answer:
+        request, origin = attempt.request, origin_of(url)
+        headers = dict(request.headers)
+        # Only the endpoint's own origin gets the login, also after redirects.
+        if attempt.header is not None and origin == self._origin:
+            headers["Authorization"] = attempt.header
+        written = write_request(
+            self._client,
+            request.method,
+            url,
+            headers,
+            connect=attempt.connect,
+            is_bulk=request.resource is Resource.BLOB and request.method == "GET",
+            note_connection=self._note_connection if origin == self._origin else None,
+        )
+        try:
+            return Answer(await send(self._client, written, origin), url, origin)
+        except UpstreamUnreachable as error:
+            if origin == self._origin:
+                raise
+            raise RedirectBroken(origin, error.why) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A request with the value of its `Authorization` header (None: anonymous)."""
+
+    request: Request
+    header: str | None
+    connect: float

@@ -1,0 +1,149 @@
+"""Tokens of one upstream: how they are fetched, and how long they are kept."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx
+
+from registry.errors import UpstreamDenied, UpstreamFaulty, UpstreamThrottled, UpstreamUnreachable
+from registry.upstream.client import translate_errors
+from registry.upstream.credentials import Credentials
+from registry.upstream.rate_limit import read_retry_after
+from registry.upstream.redirects import origin_of
+from registry.upstream.request import decode_document
+
+MAX_TOKEN_BODY = 1024 * 1024  # bytes
+SHORTEST_LIFE = 60.0  # seconds: the default and the minimum of the token specification
+MAX_TOKENS = 1000  # in the cache, one for each repository; clients may ask for many names
+RENEW_AT = 0.8  # of the life of a token
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKey:
+    """What a token is for: realm, service, scope and user name. It is sent for this key only."""
+
+    realm: str
+    service: str
+    scope: str
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    header: str
+    renew_at: float
+
+
+class TokenCache:
+    """Tokens of one upstream; requests that need the same token fetch it once (single-flight)."""
+
+    def __init__(self, client: httpx.AsyncClient, clock: Callable[[], float]) -> None:
+        self._client = client
+        self.clock = clock
+        self._tokens: dict[TokenKey, asyncio.Task[_Token]] = {}
+
+    async def get(self, key: TokenKey, credentials: Credentials | None) -> str:
+        """Return the `Authorization` value for `key`.
+
+        Raises:
+            UpstreamDenied: the credentials were refused.
+            UpstreamThrottled, UpstreamUnreachable, UpstreamFaulty: the service gave no token.
+        """
+        task = self._tokens.get(key)
+        if task is None or self._is_expired(task):
+            task = asyncio.create_task(self._fetch(key, credentials))
+            self._evict_tokens()
+        self._tokens.pop(key, None)
+        self._tokens[key] = task  # at the end, as the last used
+        # Shielded, because other requests may wait for the same token.
+        return (await asyncio.shield(task)).header
+
+    def drop(self, key: TokenKey, header: str) -> None:
+        """Delete a refused token from the cache, unless the cache already has a newer token."""
+        task = self._tokens.get(key)
+        is_current = task is not None and task.done() and not self._is_expired(task)
+        if task is not None and is_current and task.result().header == header:
+            del self._tokens[key]
+
+    def _evict_tokens(self) -> None:
+        if len(self._tokens) < MAX_TOKENS:
+            return
+        for key in [key for key, task in self._tokens.items() if self._is_expired(task)]:
+            del self._tokens[key]
+        while len(self._tokens) >= MAX_TOKENS:
+            del self._tokens[next(iter(self._tokens))]
+
+    def _is_expired(self, task: asyncio.Task[_Token]) -> bool:
+        if not task.done():
+            return False
+        failed = task.cancelled() or task.exception() is not None
+        return failed or task.result().renew_at <= self.clock()
+
+    async def _fetch(self, key: TokenKey, credentials: Credentials | None) -> _Token:
+        headers = {} if credentials is None else {"Authorization": credentials.basic()}
+        origin = origin_of(key.realm)
+        with translate_errors(origin):
+            async with self._client.stream("GET", _write_url(key), headers=headers) as response:
+                _check_token_status(key, credentials, response)
+                body = bytearray()
+                async for chunk in response.aiter_raw():
+                    body += chunk
+                    if len(body) > MAX_TOKEN_BODY:
+                        raise UpstreamFaulty(origin, "its token answer is too long")
+        document = decode_document(origin, response.headers, bytes(body), MAX_TOKEN_BODY)
+        token, life = _read_token(origin, document)
+        return _Token(f"Bearer {token}", self.clock() + RENEW_AT * max(life, SHORTEST_LIFE))
+
+
+def _write_url(key: TokenKey) -> httpx.URL:
+    # A challenge may name several scopes, which are sent as one parameter each.
+    url = httpx.URL(key.realm)
+    params = url.params.set("service", key.service) if key.service else url.params
+    for scope in key.scope.split():
+        params = params.add("scope", scope)
+    return url.copy_with(params=params)
+
+
+def _check_token_status(
+    key: TokenKey, credentials: Credentials | None, response: httpx.Response
+) -> None:
+    origin, status = origin_of(key.realm), response.status_code
+    if status == 200:
+        return
+    if status in (401, 403):
+        raise UpstreamDenied(origin, _describe_refusal(status, credentials))
+    if status == 400:
+        raise UpstreamDenied(origin, f"the token service answers 400 to the scope {key.scope!r}")
+    if status == 429:
+        retry_after = read_retry_after(response.headers)
+        raise UpstreamThrottled(
+            origin, "the token service answers 429: too many requests", retry_after
+        )
+    if status >= 500:
+        raise UpstreamUnreachable(origin, f"the token service answers {status}")
+    raise UpstreamFaulty(origin, f"the token service answers {status}")
+
+
+def _describe_refusal(status: int, credentials: Credentials | None) -> str:
+    if credentials is None:
+        why = f"the token service refuses anonymous clients ({status})"
+        return f"{why}: private, or it does not exist"
+    why = f"the token service refuses the login of {credentials.username!r} ({status})"
+    return f"{why}; check username and password_file"
+
+
+def _read_token(origin: str, body: bytes) -> tuple[str, float]:
+    try:
+        answer = json.loads(body)
+        token = answer.get("token") or answer.get("access_token")
+        life = float(answer.get("expires_in") or SHORTEST_LIFE)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise UpstreamFaulty(
+            origin, "its token answer is not JSON with a token (a captive portal?)"
+        ) from error
+    # The token is sent in a header, so it must not contain a line break.
+    if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+        raise UpstreamFaulty(origin, "its token answer has no usable token")
+    return token, life
