@@ -22,6 +22,7 @@ RUN python3 -m venv /opt/entrepot
 COPY locks/ locks/
 RUN /opt/entrepot/bin/python -m pip install ${PIP_FLAGS} --require-hashes --requirement locks/run.txt
 COPY pyproject.toml README.md LICENSE ./
+COPY config/entrepot.toml config/
 COPY registry/ registry/
 RUN /opt/entrepot/bin/python -m pip install ${PIP_FLAGS} --no-deps --no-build-isolation . \
  && /opt/entrepot/bin/python -m pip uninstall --quiet --yes setuptools pip \

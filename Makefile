@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
 .DEFAULT_GOAL := help
-.PHONY: help run test test-programs check format soak bench report peers lock clean
+.PHONY: help run test test-programs check format soak bench report peers lock wheelhouse image clean
 PARALLEL := -n 3 --dist loadgroup --no-loadscope-reorder
 # Python keeps compiled modules: otherwise each of many processes would compile all of them again.
 export PYTHONDONTWRITEBYTECODE :=
@@ -51,6 +53,18 @@ lock: $(VENV)/test.stamp          ## lock the newest dependencies within the bou
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --upgrade --extra build pyproject.toml -o locks/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --upgrade --extra build --extra test pyproject.toml -o locks/test.txt
+	echo "pip>=25,<27" | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --upgrade - -o locks/pip.txt
+
+wheelhouse: $(VENV)/run.stamp     ## write dist/install/entrepot-wheels-….tar, to install without a network
+	config/wheelhouse/pack $(BIN)/python dist/install
+
+image:                            ## write dist/install/entrepot-image-….tar, the container image
+	docker build $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(PIP_FLAGS),--build-arg PIP_FLAGS="$(PIP_FLAGS)") \
+	  --tag entrepot:$(VERSION) --tag entrepot:latest .
+	mkdir -p dist/install
+	rm -f dist/install/entrepot-image-*.tar
+	docker save --output dist/install/entrepot-image-$(VERSION).tar entrepot:$(VERSION) entrepot:latest
+	cd dist/install && sha256sum -- *.tar >SHA256SUMS
 
 clean:                            ## delete the virtual environment, but not data/
 	rm -rf $(VENV)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.upstream import FakeUpstream
+from tests.harness.commands import SHIPPED
 from tests.harness.mirror import MirrorProcess
 
 MirrorMaker = Callable[..., MirrorProcess]
@@ -48,6 +49,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _rank(item: pytest.Item) -> int:
     folder = item.path.parent.name
     return LONGEST.index(folder) if folder in LONGEST else len(LONGEST)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def default_settings() -> Iterator[None]:
+    """Let commands without --config use the defaults, and no entrepot.toml of the developer."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("ENTREPOT_CONFIG", str(SHIPPED))
+        yield
 
 
 @pytest.fixture

@@ -195,7 +195,7 @@ def migrate(path: Path) -> None:
 
 def _migrate(path: Path, steps: dict[int, str]) -> None:
     with closing(connect(path)) as connection:
-        _refuse_newer(connection, path, max(steps))
+        refuse_newer(connection, path, max(steps))
         # Only after the check of the version, since a new journal mode is written to the file.
         connection.execute("PRAGMA journal_mode = WAL")
         _transact(connection, lambda held: _run_missing(held, steps))
@@ -231,7 +231,12 @@ def _transact(connection: sqlite3.Connection, change: Callable[[sqlite3.Connecti
     return result
 
 
-def _refuse_newer(connection: sqlite3.Connection, path: Path, newest: int) -> None:
+def refuse_newer(connection: sqlite3.Connection, path: Path, newest: int) -> None:
+    """Refuse a catalog whose schema is newer than that of the migration `newest`.
+
+    Raises:
+        StoreTooNew: a newer version has migrated it.
+    """
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > newest:
         raise StoreTooNew(str(path), found, newest)

@@ -5,7 +5,13 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
-from registry.catalog.database import connect, is_damage, migrate, read_migrations
+from registry.catalog.database import (
+    connect,
+    is_damage,
+    migrate,
+    read_migrations,
+    refuse_newer,
+)
 
 _TABLES = frozenset({"manifests", "links", "holdings", "tags", "blobs"})
 _SINGLE_ROWS = frozenset({"usage", "revision"})  # tables that have exactly one row
@@ -55,6 +61,34 @@ def is_older(path: Path) -> bool:
     except sqlite3.Error:
         return False
     return 0 < reached < max(read_migrations())
+
+
+def check_version(path: Path) -> None:
+    """Refuse the catalog that `migrate` would refuse, without a change.
+
+    Raises:
+        StoreTooNew: a newer version has migrated it.
+    """
+    if is_missing(path):
+        return
+    with suppress(sqlite3.Error), closing(connect(path)) as connection:
+        refuse_newer(connection, path, max(read_migrations()))
+
+
+def is_open_elsewhere(path: Path) -> bool:
+    """Whether another connection has the catalog open; this process must have none.
+
+    SQLite ends the mode WAL only for the last connection (SQLite documentation, "Write-Ahead
+    Logging", section 3.3). The next `migrate` begins it again.
+    """
+    if is_missing(path):
+        return False
+    try:
+        with closing(sqlite3.connect(path, timeout=0)) as connection:
+            (mode,) = connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+    except sqlite3.Error:
+        return True
+    return bool(mode != "delete")
 
 
 def _read_version(connection: sqlite3.Connection) -> int:

@@ -147,7 +147,7 @@ def evict(
             )
         return eviction.is_enough
 
-    operate(config, work)
+    operate(config, work, quiet=quiet)
 
 
 def _draw_eviction(eviction: Eviction) -> Iterator[str]:
@@ -193,7 +193,7 @@ def audit(
         print_report(result, _draw_audit, as_json=as_json, quiet=quiet)
         return result.is_clean
 
-    operate(config, work)
+    operate(config, work, quiet=quiet)
 
 
 def _draw_audit(result: AuditResult) -> Iterator[str]:
@@ -238,7 +238,7 @@ def back_up(
             warn(f"{digest} is damaged and not in the backup; run: entrepot cache audit")
         return not result.damaged
 
-    operate(config, work)
+    operate(config, work, quiet=quiet)
 
 
 def _draw_backup(result: BackupResult) -> Iterator[str]:

@@ -1,48 +1,158 @@
-"""`entrepot config`: whether the configuration can be used, and which settings apply."""
+"""`entrepot config`: a new settings file, whether it can be used, and which settings apply."""
 
 import json
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
 
-from registry.cli.messages import warn
+from registry.cli.messages import fail
 from registry.cli.printing import print_report
 from registry.cli.session import Config, Json
-from registry.errors import SettingsError
-from registry.reports.configuration import ConfigurationFault, UsableConfiguration
-from registry.settings.loading import find_config, load_settings
+from registry.errors import SettingsError, StoreError
+from registry.reports.configuration import (
+    ConfigurationFault,
+    UsableConfiguration,
+    WrittenConfiguration,
+)
+from registry.settings.changes import list_changes
+from registry.settings.loading import Configuration, load_configuration, load_settings
+from registry.settings.model import Settings
+from registry.settings.new_file import write_new_settings
+from registry.settings.places import FILE_VARIABLE, find_config, find_own_file
 from registry.settings.values import format_key
 
 
 def build_config_app() -> typer.Typer:
-    """Return the sub-command `config` with `check` and `show`."""
+    """Return the sub-command `config` with `init`, `check` and `show`."""
     app = typer.Typer(
-        help="Check and show the settings: defaults, file, environment and secrets together.",
+        help="Write a settings file; check and show the settings that apply.",
         no_args_is_help=True,
     )
+    app.command("init")(init_config)
     app.command("check")(check_config)
     app.command("show")(show_config)
     return app
 
 
+def init_config(config: Config = None, as_json: Json = False) -> None:
+    """Write a file with every setting, commented out, that is yours to edit.
+
+    In a checkout the file is entrepot.toml, which git ignores. Otherwise it is
+    /etc/entrepot/entrepot.toml for root, and ~/.config/entrepot/entrepot.toml for other users. An
+    existing file is never overwritten.
+
+    Example: entrepot config init
+    """
+    named = config or os.environ.get(FILE_VARIABLE)
+    file = (Path(named) if named else find_own_file(os.environ)).absolute()
+    try:
+        load_settings(Path(os.devnull), os.environ)  # wrong variables are found before the writing
+        former = None if named else _load_former()
+        write_new_settings(file)
+        settings = load_settings(file, os.environ)
+        first = None if named else find_config(None, os.environ)
+    except SettingsError as error:
+        _refuse(error, as_json=as_json)
+    except FileExistsError:
+        fail(f"{file} exists already; edit it, or name another file with --config", 1)
+    except OSError as error:
+        fail(f"{error.filename or file}: {error.strerror}; name another file with --config", 1)
+    is_read = first is None or first.absolute() == file
+    replaced, changes = None, []
+    if former is not None and is_read:
+        replaced, changes = former.file, list_changes(former.settings, settings)
+    report = WrittenConfiguration(
+        file, settings.storage.path, None if is_read else first, replaced, tuple(changes)
+    )
+    print_report(report, _draw_init, as_json=as_json)
+
+
+def _load_former() -> Configuration | None:
+    """Return the configuration that is used until now; None without a usable file."""
+    try:
+        configuration = load_configuration(None, os.environ)
+    except SettingsError:
+        return None
+    return configuration if configuration.file else None
+
+
+def _draw_init(report: WrittenConfiguration) -> Iterator[str]:
+    yield f"wrote {report.file}: edit it, then run: entrepot config check"
+    yield f"data folder: {report.data}"
+    if report.read_first is not None:
+        yield f"in the current folder, {report.read_first.absolute()} is read instead"
+    if report.changes:
+        yield f"{report.replaced} is not read any more, which changes:"
+        yield from (f"  {line}" for line in report.changes)
+
+
 def check_config(config: Config = None, as_json: Json = False) -> None:
-    """Check whether the configuration can be used; exit 2 with one line if not.
+    """Check whether `entrepot serve` can use the configuration; exit 2 with one line if not.
+
+    Also print which data folder is used, and whether a server is using it. Nothing is changed.
 
     Example: entrepot config check --config /etc/entrepot/entrepot.toml
     """
+    # Imported only now: the other commands start faster without a server's libraries.
+    from registry.server.tls import check_files  # noqa: PLC0415
+    from registry.wiring.data_folder_checks import check_before_start  # noqa: PLC0415
+
     try:
-        path = find_config(config, os.environ)
-        settings = load_settings(config, os.environ)
+        configuration = load_configuration(config, os.environ)
+        check_files(configuration.settings)
+        check_before_start(configuration.settings.storage.path)
     except SettingsError as error:
         _refuse(error, as_json=as_json)
-    report = UsableConfiguration(path, len(settings.upstreams))
-    print_report(report, _draw_check, as_json=as_json)
+    except StoreError as error:
+        fault = ConfigurationFault("storage.path", str(error), cure="")
+        _print_fault(fault, str(error), as_json=as_json)
+    print_report(_describe(configuration), _draw_check, as_json=as_json)
+
+
+def _describe(configuration: Configuration) -> UsableConfiguration:
+    from registry.wiring.data_folder_checks import is_used_by_server  # noqa: PLC0415
+
+    data = configuration.settings.storage.path
+    is_running = is_used_by_server(data)
+    notes = [configuration.note] if configuration.note else []
+    if is_running is False:
+        notes += _list_taken_addresses(configuration.settings)
+    return UsableConfiguration(
+        configuration.file,
+        len(configuration.settings.upstreams),
+        data,
+        data.exists(),
+        is_running,
+        tuple(notes),
+    )
+
+
+def _list_taken_addresses(settings: Settings) -> Iterator[str]:
+    """Yield why a server could not listen now; that is no fault of the settings."""
+    from registry.server.listener import bind  # noqa: PLC0415
+
+    server = settings.server
+    for key, address in (("server.listen", server.listen), ("server.console", server.console)):
+        try:
+            bind(key, address).close()
+        except SettingsError as error:
+            yield str(error)
 
 
 def _draw_check(report: UsableConfiguration) -> Iterator[str]:
     yield f"ok: {report.file or 'defaults (no file)'}, {report.upstreams} upstreams"
+    if not report.data_exists:
+        state = "it does not exist yet"
+    elif report.server_running is None:
+        state = "it is not known whether a server is using it"
+    else:
+        state = "a server is using it" if report.server_running else "no server is using it"
+    yield f"data folder: {report.data} ({state})"
+    for note in report.notes:
+        yield f"note: {note}"
 
 
 def show_config(config: Config = None, as_json: Json = False) -> None:
@@ -53,17 +163,22 @@ def show_config(config: Config = None, as_json: Json = False) -> None:
     Example: ENTREPOT_STORAGE__LIMIT=200GiB entrepot config show
     """
     try:
-        settings = load_settings(config, os.environ)
+        configuration = load_configuration(config, os.environ)
     except SettingsError as error:
         _refuse(error, as_json=as_json)
-    print_report(settings.dump(), _draw_toml, as_json=as_json)
+    if not as_json:
+        typer.echo(f"# settings from: {configuration.source}, and the environment")
+    print_report(configuration.settings.dump(), _draw_toml, as_json=as_json)
 
 
 def _refuse(error: SettingsError, *, as_json: bool) -> NoReturn:
     fault = ConfigurationFault(error.key, error.why, error.cure)
+    _print_fault(fault, str(error), as_json=as_json)
+
+
+def _print_fault(fault: ConfigurationFault, line: str, *, as_json: bool) -> NoReturn:
     print_report(fault, lambda _: (), as_json=as_json)  # without --json, only stderr has a line
-    warn(str(error))
-    raise typer.Exit(2) from error
+    fail(line, 2)
 
 
 def _draw_toml(table: Mapping[str, Any], head: str = "") -> Iterator[str]:

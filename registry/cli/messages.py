@@ -35,15 +35,13 @@ def format_error(error: EntrepotError | OSError) -> str:
 
 def _name_owner(path: Path) -> str:
     """Return the end of a message about a file, or else its folder, of another user."""
-    for each in (path, *path.absolute().parents):
-        try:
-            owner = each.stat().st_uid
-        except OSError:
-            continue
-        if owner == os.geteuid():
-            return ""
-        return f"; {each} belongs to user {owner}: run this as that user, or change its owner"
-    return ""
+    # Imported only now: most commands end without such an error.
+    from registry.wiring.data_folder_checks import find_other_owner  # noqa: PLC0415
+
+    found = find_other_owner(path)
+    if found is None:
+        return ""
+    return f"; {found[0]} belongs to user {found[1]}: run this as that user, or change its owner"
 
 
 def fail(why: str, code: int) -> NoReturn:

@@ -26,8 +26,13 @@ _MAPPED = "::ffff:"  # prefix of an IPv4 address that connected to an IPv6 socke
 _UNNAMED = frozenset({"event", "level", "timestamp", "exception", "logger", "why"})
 
 
-def format_banner(settings: Settings, started: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines at the start; `started` is the log line `serving`."""
+def format_banner(
+    settings: Settings, started: Mapping[str, Any], *, has_own_file: bool = True
+) -> Iterator[str]:
+    """Yield the lines at the start; `started` is the log line `serving`.
+
+    Without `has_own_file`, the operator has no settings file, and learns how to make one.
+    """
     host, _, port = started["pulls"].rpartition(":")
     here = f"127.0.0.1:{port}" if host in EVERYWHERE else started["pulls"]
     scheme = "https" if settings.server.tls_cert else "http"
@@ -46,6 +51,8 @@ def format_banner(settings: Settings, started: Mapping[str, Any]) -> Iterator[st
     yield '  Set up    README.md, "Point your clients at it"'
     yield f"  Data      {started['data']} ({format_bytes(settings.storage.limit)} at most)"
     yield f"  Settings  {started['settings']}"
+    if not has_own_file:
+        yield "            entrepot config init (writes a file to change them)"
     yield f"  Console   http://{started['console']}"
     yield "  Stop      Ctrl-C, or close this terminal"
     yield ""

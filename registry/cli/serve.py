@@ -1,6 +1,7 @@
 """`entrepot serve`: load the settings, and start the server."""
 
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -8,11 +9,10 @@ from typing import Annotated
 import typer
 
 from registry.cli.addresses import read_address
-from registry.cli.messages import fail
+from registry.cli.messages import fail, warn
 from registry.cli.session import Config
 from registry.errors import SettingsError, StoreError
-from registry.settings.loading import find_config, load_settings
-from registry.settings.model import Settings
+from registry.settings.loading import Configuration, load_configuration
 from registry.settings.values import Address
 
 _Listen = Annotated[
@@ -36,16 +36,17 @@ def serve(config: Config = None, listen: _Listen = None, offline: _Offline = Fal
     """
     load = partial(_load, config, listen, offline=offline)
     try:
-        settings = load()
+        configuration = load()
+        if configuration.note:
+            warn(configuration.note)
         # Imported only now: the other commands start faster without a server's libraries.
         from registry.cli.screen import open_screen  # noqa: PLC0415
         from registry.cli.screen_lines import format_banner  # noqa: PLC0415
         from registry.server.master import serve_forever  # noqa: PLC0415
 
-        path = find_config(config, os.environ)
-        source = str(path.absolute()) if path else "defaults"
-        with open_screen(partial(format_banner, settings)) as is_on_terminal:
-            started = serve_forever(settings, source, load, is_on_terminal=is_on_terminal)
+        banner = partial(format_banner, configuration.settings, has_own_file=configuration.is_own)
+        with open_screen(banner) as is_on_terminal:
+            started = serve_forever(configuration, load, is_on_terminal=is_on_terminal)
     except (SettingsError, StoreError) as error:
         fail(str(error), 2)
     except KeyboardInterrupt:
@@ -54,8 +55,11 @@ def serve(config: Config = None, listen: _Listen = None, offline: _Offline = Fal
         raise typer.Exit(1)
 
 
-def _load(config: Path | None, listen: Address | None, *, offline: bool) -> Settings:
+def _load(config: Path | None, listen: Address | None, *, offline: bool) -> Configuration:
     # As a variable, which counts more than the file, so that it is checked like all settings.
     given = {} if listen is None else {"ENTREPOT_SERVER__LISTEN": str(listen)}
-    settings = load_settings(config, {**os.environ, **given})
-    return settings.model_copy(update={"offline": True}) if offline else settings
+    configuration = load_configuration(config, {**os.environ, **given})
+    if not offline:
+        return configuration
+    settings = configuration.settings.model_copy(update={"offline": True})
+    return replace(configuration, settings=settings)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import typer
 
 from registry.cli.messages import fail, report_errors, warn
 from registry.errors import SettingsError
-from registry.settings.loading import load_settings
+from registry.settings.loading import Configuration, load_configuration
 from registry.settings.model import Settings
 
 # Libraries of the server are imported only where they are needed: other commands start faster.
@@ -49,13 +50,21 @@ SessionOpener = Callable[[Settings], AbstractContextManager[Settings]]
 
 @contextmanager
 def create_missing(settings: Settings) -> Iterator[Settings]:
-    """Make the data folder if it is missing or empty; for commands that store content."""
-    from registry.wiring.data_folder import create_data_folder  # noqa: PLC0415
+    """Make the data folder if it is missing or empty; for commands that store content.
 
-    _refuse_other_user(settings.storage.path)
-    if create_data_folder(settings):
-        warn(f"made the data folder {settings.storage.path}")
-    yield settings
+    If nothing was stored in it, it is deleted at the end, and else the end says that it was made.
+    """
+    from registry.wiring.data_folder import new_data_folder  # noqa: PLC0415
+
+    folder = settings.storage.path
+    _refuse_other_user(folder)
+    is_new = False
+    try:
+        with new_data_folder(settings) as is_new:
+            yield settings
+    finally:
+        if is_new and (folder / "LAYOUT").exists():
+            warn(f"made the data folder {folder}")
 
 
 def replace_missing(settings: Settings) -> AbstractContextManager[Settings]:
@@ -69,22 +78,39 @@ def operate(
     config: Path | None,
     work: Callable[[Session], Coroutine[Any, Any, bool]],
     open_folder: SessionOpener = nullcontext,
+    *,
+    quiet: bool = False,
 ) -> None:
     """Run `work` on the configured data folder; exit with 1 when it fails or returns false.
 
     `open_folder` says what to do if there is no data folder. By default this is an error, because
-    the path may be misspelt.
+    the path may be misspelt. On a terminal, the data folder is named, unless `quiet`.
     """
     from registry.logs import configure_logs  # noqa: PLC0415
 
     configure_logs(logging.CRITICAL)  # commands print their own messages
     try:
-        with report_errors(), open_folder(load_settings(config, os.environ)) as settings:
-            succeeded = asyncio.run(_open(settings, work))
+        with report_errors():
+            configuration = load_configuration(config, os.environ)
+            _describe_data_folder(configuration, quiet=quiet)
+            with open_folder(configuration.settings) as settings:
+                succeeded = asyncio.run(_open(settings, work))
     except KeyboardInterrupt:
         fail("interrupted; what was finished is kept", 130)
     if not succeeded:
         raise typer.Exit(1)
+
+
+def _describe_data_folder(configuration: Configuration, *, quiet: bool) -> None:
+    """On a terminal, print which data folder is used, and whether a server is using it."""
+    if configuration.note:
+        warn(configuration.note)
+    if sys.stderr.isatty() and not quiet:
+        from registry.wiring.data_folder_checks import is_used_by_server  # noqa: PLC0415
+
+        folder = configuration.settings.storage.path
+        use = ", which a server is using" if is_used_by_server(folder) else ""
+        warn(f"data folder {folder}{use}")
 
 
 async def _open(settings: Settings, work: Callable[[Session], Coroutine[Any, Any, bool]]) -> bool:

@@ -15,8 +15,9 @@ from registry.bundle.load.result import Imported
 from registry.bundle.read.blob_store import BundleStore
 from registry.bundle.read.head import Opened
 from registry.errors import BundleInvalid, StoreError
-from registry.server.master import run_processes
+from registry.server.master import bind_addresses, run_processes
 from registry.server.shared import SharedResources
+from registry.settings.loading import Configuration
 from registry.settings.model import ServerSettings, Settings
 from registry.settings.upstreams import builtin_upstreams
 from registry.wiring.data_folder import open_run_data_folder
@@ -42,11 +43,13 @@ def serve_bundle(
         SettingsError: an address cannot be listened on.
         StoreError, OSError: the folder for temporary files or the bundle cannot be read or written.
     """
+    addresses = bind_addresses(server)  # first: if one is taken, no folder is made
     with open_run_data_folder() as folder:
         proofs = folder.root / "proofs"
         proofs.mkdir()
         store = BundleStore.over(opened, proofs)
         settings = _build_settings(opened.lock, server, folder.root)
+        configuration = Configuration(settings, Path(opened.source.label))
 
         def begin(shared: SharedResources) -> Service:
             done = asyncio.run(_import(opened, shared, store))
@@ -56,11 +59,11 @@ def serve_bundle(
             return build_bundle_service(store, verify_slowly)
 
         return run_processes(
-            settings,
+            configuration,
+            addresses,
             folder,
-            opened.source.label,
             begin,
-            lambda: settings,
+            lambda: configuration,
             is_on_terminal=is_on_terminal,
         )
 

@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -25,13 +25,16 @@ from registry.server.shared import BACKGROUND, REBUILD, SharedResources
 from registry.server.supervisor import WATCHED, Supervisor
 from registry.server.tls import check_files
 from registry.server.worker import run_worker
-from registry.settings.model import Settings
+from registry.settings.changes import keep_fixed, list_changes
+from registry.settings.loading import Configuration
+from registry.settings.model import ServerSettings
 from registry.settings.values import Address
 from registry.store.data_folder import DataFolder
 from registry.store.file_locks import ExclusiveLocks
 from registry.store.run_folder import open_run_folder
 from registry.wiring.content import open_content
-from registry.wiring.data_folder import METRICS, open_data_folder, prepare_catalog
+from registry.wiring.data_folder import open_data_folder, prepare_catalog
+from registry.wiring.data_folder_checks import METRICS
 from registry.wiring.services import (
     Service,
     build_mirror_service,
@@ -46,13 +49,15 @@ def count_workers(configured: int) -> int:
 
 
 def serve_forever(
-    settings: Settings, source: str, reload: Callable[[], Settings], *, is_on_terminal: bool = False
+    configuration: Configuration,
+    reload: Callable[[], Configuration],
+    *,
+    is_on_terminal: bool = False,
 ) -> bool:
     """Open the resources that all processes share, and run the processes until SIGTERM or SIGINT.
 
-    `source` is the name of the settings' file for the log. `reload` loads the settings again on
-    SIGHUP; addresses, the number of workers and the data folder do not change then. With
-    `is_on_terminal`, SIGHUP ends the server instead.
+    `reload` loads the configuration again on SIGHUP; addresses, the number of workers and the data
+    folder do not change then. With `is_on_terminal`, SIGHUP ends the server instead.
     Returns whether the mirror could run at all; if not, the log says why.
 
     Raises:
@@ -60,13 +65,25 @@ def serve_forever(
             the data folder cannot be used.
         StoreError: the catalog cannot be used, or the data folder is of a newer version.
     """
+    settings = configuration.settings
     check_files(settings)
+    # Before the data folder is made: a server whose port is taken leaves no folder behind.
+    addresses = bind_addresses(settings.server)
     folder = open_data_folder(settings)
     if not settings.offline:  # offline servers are used to test backups
         folder.backup.unlink(missing_ok=True)
     return run_processes(
-        settings, folder, source, _begin_mirror, reload, is_on_terminal=is_on_terminal
+        configuration, addresses, folder, _begin_mirror, reload, is_on_terminal=is_on_terminal
     )
+
+
+def bind_addresses(server: ServerSettings) -> tuple[socket.socket, socket.socket]:
+    """Listen on the addresses for pulls and for the console.
+
+    Raises:
+        SettingsError: one of them cannot be listened on.
+    """
+    return bind("server.listen", server.listen), bind("server.console", server.console)
 
 
 def _begin_mirror(shared: SharedResources) -> Service:
@@ -88,31 +105,33 @@ async def _rebuild_catalog(shared: SharedResources) -> None:
 
 
 def run_processes(
-    settings: Settings,
+    configuration: Configuration,
+    addresses: tuple[socket.socket, socket.socket],
     folder: DataFolder,
-    source: str,
     begin: Callable[[SharedResources], Service],
-    reload: Callable[[], Settings],
+    reload: Callable[[], Configuration],
     *,
     is_on_terminal: bool = False,
 ) -> bool:
     """Run a server on an open data folder until SIGTERM or SIGINT.
 
-    `begin` is called once, when the addresses are bound and before anything is forked. For the
-    other arguments see `serve_forever`.
+    `addresses` are those of `bind_addresses`. `begin` is called once, before anything is forked.
+    For the other arguments see `serve_forever`.
 
     Raises:
-        SettingsError: an address cannot be listened on.
         EntrepotError: any error that `begin` raises.
     """
+    settings = configuration.settings
     workers = count_workers(settings.server.workers)
+    pulls, console = addresses
     # Only this process keeps the write end open, so the children notice when it ends in any way.
     supervisor_pipe, own_end = os.pipe()
     shared = SharedResources(
         settings=settings,
+        source=configuration.source,
         folder=folder,
-        pulls=bind("server.listen", settings.server.listen),
-        console=bind("server.console", settings.server.console),
+        pulls=pulls,
+        console=console,
         heartbeats=Heartbeats(workers),
         supervisor_pipe=supervisor_pipe,
         metrics=open_run_folder(folder.root / METRICS),
@@ -122,7 +141,7 @@ def run_processes(
     # Signals are blocked and not handled: sigtimedwait takes them one at a time, without races.
     # They are blocked before the log says "serving", because operators may then send signals.
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
-    _log_start(shared, workers, source)
+    _log_start(shared, workers)
     supervisor = Supervisor(
         partial(_run_child, service),
         workers,
@@ -155,23 +174,31 @@ async def _replace_catalog(shared: SharedResources) -> None:
 
 
 def _renew(
-    reload: Callable[[], Settings], workers: int, former: SharedResources
-) -> SharedResources:
-    """Return the resources with newly loaded settings; the data folder does not change.
+    reload: Callable[[], Configuration], workers: int, former: SharedResources
+) -> tuple[SharedResources, Mapping[str, object]]:
+    """Return the resources with newly loaded settings, and what changed for the log.
 
     Raises:
         EntrepotError: the settings, or a file that they name, cannot be read.
     """
-    settings = reload()
-    check_files(settings)
+    loaded = reload()
+    check_files(loaded.settings)
     reload_certificates()
-    storage = settings.storage.model_copy(update={"path": former.settings.storage.path})
-    settings = settings.model_copy(update={"storage": storage})
+    settings = keep_fixed(former.settings, loaded.settings)
     # New heartbeats, so that beats of the old workers do not count for the new workers.
-    return replace(former, settings=settings, heartbeats=Heartbeats(workers))
+    shared = replace(
+        former, settings=settings, source=loaded.source, heartbeats=Heartbeats(workers)
+    )
+    facts: dict[str, object] = {
+        "settings": loaded.source,
+        "changed": list_changes(former.settings, settings),
+    }
+    if pending := list_changes(settings, loaded.settings):
+        facts["needs_restart"] = pending
+    return shared, facts
 
 
-def _log_start(shared: SharedResources, workers: int, source: str) -> None:
+def _log_start(shared: SharedResources, workers: int) -> None:
     structlog.get_logger("registry.server.master").info(
         "serving",
         pulls=_format(shared.pulls),
@@ -179,7 +206,7 @@ def _log_start(shared: SharedResources, workers: int, source: str) -> None:
         workers=workers,
         data=str(shared.folder.root),
         offline=shared.settings.offline,
-        settings=source,
+        settings=shared.source,
     )
 
 

@@ -24,3 +24,4 @@ class SharedResources:
     heartbeats: Heartbeats
     supervisor_pipe: int  # the read end of a pipe that ends when the supervisor ends
     metrics: Path  # the folder of the files of the processes' metrics
+    source: str = ""  # where the settings come from, for the log

@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NoReturn
 
 import structlog
@@ -33,14 +33,15 @@ class Supervisor:
         self,
         run_child: Callable[[SharedResources, int], Coroutine[Any, Any, None]],
         workers: int,
-        reload: Callable[[SharedResources], SharedResources],
+        reload: Callable[[SharedResources], tuple[SharedResources, Mapping[str, object]]],
         own_end: int,
         *,
         is_on_terminal: bool = False,
     ) -> None:
         """`run_child` returns the work of the child with a number; `workers` are from 0.
 
-        `reload` returns the resources with newly loaded settings, or raises EntrepotError.
+        `reload` returns the resources with newly loaded settings, and what the log says of them; or
+        it raises EntrepotError.
         `own_end` is the write end of the `supervisor_pipe`, which children close. SIGHUP reloads
         the settings; with `is_on_terminal` it says that the terminal was closed, and ends.
         """
@@ -126,7 +127,7 @@ class Supervisor:
             )
             return former
         try:
-            shared = self._reload(former)
+            shared, facts = self._reload(former)
         except EntrepotError as error:
             self._log.error("not reloaded: the previous settings stay", why=str(error))
             return former
@@ -135,7 +136,7 @@ class Supervisor:
         if has_started := self._wait_for_start(shared, starting):
             # Started after the workers: without them, the background process reports a problem.
             self._spawn(shared, BACKGROUND)
-            self._log.info("reloaded")
+            self._log.info("reloaded", **facts)
         else:
             leaving = starting
             why = "no new worker started"

@@ -8,30 +8,74 @@ names, it ignores unknown variables, and its errors do not say what to write.
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_origin
 
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from registry.errors import SettingsError
 from registry.settings.faults import Place, describe_fault, find_model, list_places, name_nearest
 from registry.settings.model import Settings
 from registry.settings.named_files import read_first
-from registry.settings.upstreams import UpstreamSettings, builtin_upstreams
+from registry.settings.places import (
+    FILE_VARIABLE,
+    find_base,
+    find_config,
+    find_current_folder,
+    is_shipped,
+    place_data,
+    place_files,
+    refuse_unreadable,
+)
+from registry.settings.secret_files import read_files
+from registry.settings.upstreams import builtin_upstreams
 from registry.settings.values import MASK, format_key, parse_list, parse_table
 
 PREFIX = "ENTREPOT_"
-_FILE_VARIABLE = "ENTREPOT_CONFIG"
-_USUAL_FILES = (Path("config/entrepot.toml"), Path("/etc/entrepot/entrepot.toml"))
 # Kubernetes sets these variables in every pod of a namespace with a Service called "entrepot".
 _FOREIGN = re.compile(r"ENTREPOT_(SERVICE_(HOST|PORT(_[^_].*)?)|PORT(_[0-9]+_.*)?)")
 _LEAST_LIMIT = 1000**2  # bytes; less than that has a unit, or was meant in one
 _MAX_DOCUMENT = 4 * 1024**2  # bytes of a file of settings
-_MAX_SECRET = 64 * 1024  # bytes; a larger file is not a secret
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The settings that apply, and the absolute path of their file; None without a file.
+
+    `note` is what the operator should know about the data folder; it is usually empty.
+    """
+
+    settings: Settings
+    file: Path | None = None
+    note: str = ""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the operator wrote the file; the file that git tracks is not theirs to edit."""
+        return self.file is not None and not is_shipped(self.file)
+
+    @property
+    def source(self) -> str:
+        """The name of the file, for people."""
+        return str(self.file or "defaults (no file)")
 
 
 def load_settings(config: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Load the settings as `load_configuration` does.
+
+    Raises:
+        SettingsError: a setting cannot be used; the error is about the first of them.
+    """
+    return load_configuration(config, environ).settings
+
+
+def load_configuration(config: Path | None, environ: Mapping[str, str]) -> Configuration:
     """Load the settings from the file of `find_config`, from `environ`, and from secret files.
+
+    All paths of folders are absolute. Relative paths in a file are relative to its folder
+    (`place_files`), `storage.path` is relative to the folder of `find_base`, and those in `environ`
+    are relative to the current folder.
 
     Raises:
         SettingsError: a setting cannot be used; the error is about the first of them.
@@ -39,6 +83,8 @@ def load_settings(config: Path | None, environ: Mapping[str, str]) -> Settings:
     path = find_config(config, environ)
     document = _read_document(path) if path else {}
     _check_tables(document, str(path or ""))
+    if path:
+        place_files(document, path)
     variables = _read_environment(environ, document)
     for place, (_, value) in variables.items():
         table = document
@@ -51,7 +97,12 @@ def load_settings(config: Path | None, environ: Mapping[str, str]) -> Settings:
     except ValidationError as error:
         raise describe_fault(error, variables, file=path) from error
     _check_limit(settings.storage.limit, document.get("storage", {}).get("limit"))
-    return _read_files(settings)
+    is_variable = ("storage", "path") in variables
+    base = find_current_folder() if is_variable else find_base(path, environ)
+    data = place_data(settings.storage.path, base)
+    storage = settings.storage.model_copy(update={"path": data.path})
+    settings = read_files(settings.model_copy(update={"storage": storage}))
+    return Configuration(settings, path.absolute() if path else None, data.note)
 
 
 def _check_limit(limit: int, written: object) -> None:
@@ -61,34 +112,12 @@ def _check_limit(limit: int, written: object) -> None:
         raise SettingsError("storage.limit", why, f'write a unit, for example "{limit}GiB"')
 
 
-def find_config(config: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """Return the file to load; None means that only the defaults apply.
-
-    It is `config`, or the file that ENTREPOT_CONFIG names, or the first of the usual files that
-    exists: `config/entrepot.toml` in the current folder, and `/etc/entrepot/entrepot.toml`.
-
-    Raises:
-        SettingsError: the named file does not exist, or its folder cannot be read.
-    """
-    key, path = "--config", config
-    if path is None and environ.get(_FILE_VARIABLE):
-        key, path = _FILE_VARIABLE, Path(environ[_FILE_VARIABLE])
-    try:
-        if path is None:
-            return next((usual for usual in _USUAL_FILES if usual.exists()), None)
-        if path.exists():
-            return path
-    except OSError as error:
-        raise _unreadable(str(path or error.filename), error) from error
-    raise SettingsError(key, f"there is no file {str(path)!r}", "name an existing TOML file")
-
-
 def _read_document(path: Path) -> dict[str, Any]:
     try:
         content = read_first(path, _MAX_DOCUMENT + 1)
         text = content.decode("utf-8-sig")
     except OSError as error:
-        raise _unreadable(str(path), error) from error
+        raise refuse_unreadable(str(path), error) from error
     except UnicodeDecodeError as error:
         raise SettingsError(str(path), "not UTF-8", "save the file as UTF-8") from error
     if len(content) > _MAX_DOCUMENT:
@@ -100,11 +129,6 @@ def _read_document(path: Path) -> dict[str, Any]:
         end = f"at line {text.count(chr(10)) + 1}, the end of the document"
         why = str(error).replace("at end of document", end)
         raise SettingsError(str(path), f"not TOML: {why}", "correct this line") from error
-
-
-def _unreadable(key: str, error: OSError) -> SettingsError:
-    why = f"cannot be read ({error.strerror})"
-    return SettingsError(key, why, "let the user that runs entrepot read it, or name another file")
 
 
 def _check_tables(document: Mapping[str, Any], file: str) -> None:
@@ -157,7 +181,7 @@ def _read_environment(
     upstreams = [*builtin_upstreams(), *document.get("upstreams", {})]
     found: dict[Place, tuple[str, object]] = {}
     for variable, text in sorted(environ.items()):
-        if not variable.startswith(PREFIX) or variable == _FILE_VARIABLE:
+        if not variable.startswith(PREFIX) or variable == FILE_VARIABLE:
             continue
         if _FOREIGN.fullmatch(variable):
             continue
@@ -207,39 +231,3 @@ def _read_variable(place: Place, text: str) -> object:
 def _format_variable(place: Place) -> str:
     # A shell allows no dots and colons in names of variables.
     return PREFIX + re.sub(r"[^A-Z0-9_]", "_", "__".join(place).upper())
-
-
-def _read_files(settings: Settings) -> Settings:
-    server = settings.server
-    for key, path in (("server.tls_cert", server.tls_cert), ("server.tls_key", server.tls_key)):
-        _check_file(key, path)
-    for path in settings.bundles.keys:
-        _check_file("bundles.keys", path)
-    upstreams = {name: _read_secret(name, found) for name, found in settings.upstreams.items()}
-    return settings.model_copy(update={"upstreams": upstreams})
-
-
-def _check_file(key: str, path: str) -> None:
-    if path and not Path(path).is_file():
-        raise SettingsError(key, f"there is no file {path!r}", "name an existing PEM file")
-
-
-def _read_secret(name: str, upstream: UpstreamSettings) -> UpstreamSettings:
-    _check_file(format_key(("upstreams", name, "ca_file")), upstream.ca_file)
-    key = format_key(("upstreams", name, "password_file"))
-    if bool(upstream.username) != bool(upstream.password_file):
-        raise SettingsError(key, "username and password_file go together", "write both, or neither")
-    if not upstream.password_file:
-        return upstream
-    cure = "put the password or access token into it and let the user that runs entrepot read it"
-    try:
-        content = read_first(Path(upstream.password_file), _MAX_SECRET + 1)
-        password = content.decode().strip()
-    except OSError as error:
-        why = f"{upstream.password_file!r} cannot be read ({error.strerror})"
-        raise SettingsError(key, why, cure) from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(key, f"{upstream.password_file!r} is not text", cure) from error
-    if not password or len(content) > _MAX_SECRET:
-        raise SettingsError(key, f"{upstream.password_file!r} is empty or not a secret", cure)
-    return upstream.model_copy(update={"password": SecretStr(password)})

@@ -1,8 +1,8 @@
 """The types of all settings, with their limits and defaults.
 
 `config/entrepot.toml` explains every setting to operators; `settings/loading.py` loads them.
-The models check their values and open no file. Relative paths are relative to the folder in which
-the program was started.
+The models check their values and open no file. `settings/places.py` says what relative paths are
+relative to.
 """
 
 from collections.abc import Mapping

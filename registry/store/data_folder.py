@@ -105,16 +105,15 @@ def find_folder(root: Path) -> DataFolder:
 
     Raises:
         StoreTooNew: a newer version has written the folder.
-        StoreError: the folder is no data folder, or cannot be read.
+        StoreError: the folder does not exist, is no data folder, or cannot be read.
     """
     folder = DataFolder(root.absolute())
     with translate_errors(folder.root):
         try:
             text = (folder.root / "LAYOUT").read_text(encoding="ascii")
         except FileNotFoundError as error:
-            why = "is no data folder (nothing was stored in it yet)"
-            if root.is_dir() and any(root.iterdir()):
-                why = "is no data folder (it has other files, and no LAYOUT file)"
+            is_there = folder.root.exists()
+            why = "is no data folder (it has no LAYOUT file)" if is_there else "does not exist"
             raise StoreError(str(folder.root), why) from error
     _check_layout(folder.root, text)
     return folder

@@ -44,7 +44,8 @@ from registry.store.file_locks import ExclusiveLocks
 from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
 from registry.store.tags import TagFiles
-from registry.wiring.data_folder import METRICS, open_database, refuse_migration
+from registry.wiring.data_folder import open_database
+from registry.wiring.data_folder_checks import METRICS, check_data_folder, refuse_migration
 
 
 class ContentServices:
@@ -253,8 +254,10 @@ def find_data_folder(settings: Settings) -> DataFolder:
     Raises:
         SettingsError: it does not exist, or cannot be used.
     """
+    path = settings.storage.path
+    check_data_folder(path)
     try:
-        return find_folder(settings.storage.path)
+        return find_folder(path)
     except StoreTooNew:
         raise
     except StoreError as error:

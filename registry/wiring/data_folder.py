@@ -8,49 +8,53 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from registry.catalog.database import Database
-from registry.catalog.preparation import is_older, prepare
+from registry.catalog.preparation import is_open_elsewhere, prepare
 from registry.catalog.spare import SpareSpace
-from registry.errors import SettingsError, StoreError, StoreTooNew
+from registry.errors import StoreError, StoreTooNew
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder, open_folder
-from registry.store.files import write_durably
-from registry.store.run_folder import find_running, open_run_folder
+from registry.store.files import translate_errors, write_durably
+from registry.store.run_folder import open_run_folder
+from registry.wiring.data_folder_checks import (
+    METRICS,
+    SUBFOLDERS,
+    TRIAL,
+    check_before_start,
+    check_data_folder,
+    find_existing,
+    is_unused,
+    is_used_by_server,
+    refuse_migration,
+    refuse_path,
+)
 
-METRICS = "metrics"  # the subfolder that has a folder for each running server
-_TRIAL = ".entrepot-trial-"  # the prefix of the names of temporary data folders
-# Names that an interrupted `open_folder` leaves, and a name that every new file system has.
 _DAMAGED = b"damaged\n"  # in the mark file: the file of the catalog must not be used any more
-_BARE = frozenset({"LAYOUT", "blobs", "spool", "quarantine", "tags", "locks", "lost+found"})
-# All that a data folder may have at its top. Without LAYOUT, `open_folder` refuses a catalog.
-_OURS = _BARE | {
-    "BACKUP",
-    "CATALOG-LOST",
-    "catalog.db",
-    "catalog.db.broken",
-    "catalog.db.spare",
-    "imports.json",
-    "metrics",
-    "pins.json",
-}
 
 
 def open_data_folder(settings: Settings) -> DataFolder:
-    """Make or check the data folder and its catalog; other files in the folder are ignored.
+    """Make or check the data folder and its catalog.
+
+    If it cannot be made completely, nothing of it is left behind.
 
     Raises:
-        SettingsError: the data folder cannot be used, or the folder belongs to another program.
+        SettingsError: the data folder cannot be used, or has files of another program.
         StoreError: the catalog cannot be used, or a server of an older version is using it, or the
             data folder is of a newer version.
     """
-    _refuse_foreign(settings.storage.path)
+    path = settings.storage.path.absolute()
+    check_data_folder(path)
+    parent = _find_parent(path)
     try:
-        folder = open_folder(settings.storage.path)
-    except StoreTooNew:
-        raise  # its message says what to do
+        folder = open_folder(path)
+        refuse_migration(folder)
+        with translate_errors(path):
+            prepare_catalog(folder)
     except StoreError as error:
-        raise _refuse(error.path, error.why) from error
-    refuse_migration(folder)
-    prepare_catalog(folder)
+        if parent is not None:
+            _delete_unused(DataFolder(path), parent)
+        if isinstance(error, StoreTooNew) or error.path != str(path):
+            raise  # its message says what to do
+        raise refuse_path(error.path, error.why) from error
     return folder
 
 
@@ -83,34 +87,29 @@ def _mark_damaged(folder: DataFolder) -> None:
             folder.lost.write_bytes(_DAMAGED)
 
 
-def refuse_migration(folder: DataFolder) -> None:
-    """Refuse to migrate the catalog while a server of an older version is using it.
+@contextmanager
+def new_data_folder(settings: Settings) -> Iterator[bool]:
+    """Make the data folder if it is missing or empty; yield whether it was made.
 
-    Its queries could fail with the new tables, or give wrong results.
-
-    Raises:
-        StoreError: the catalog has to be migrated, and a server is running.
-    """
-    running = find_running(folder.root / METRICS) if is_older(folder.catalog) else None
-    if running is not None:
-        raise StoreError(
-            str(folder.catalog),
-            "is of an older version, and a server of that version is using it; stop the server"
-            f" first, or use the command of its version (its processes: fuser -v {running})",
-        )
-
-
-def create_data_folder(settings: Settings) -> bool:
-    """Make the data folder if it is missing or empty; return whether it was made.
+    If it was made, and at the end nothing is stored in it, it is deleted again: a command that
+    fails leaves no folder behind.
 
     Raises:
-        SettingsError: the folder cannot be made.
+        SettingsError: the folder cannot be made, or has files of another program.
         StoreError: the catalog cannot be made.
     """
-    if not _is_empty(settings.storage.path):
-        return False
-    open_data_folder(settings)
-    return True
+    path = settings.storage.path.absolute()
+    check_data_folder(path)
+    if not is_unused(path):
+        yield False
+        return
+    parent = _find_parent(path)
+    folder = open_data_folder(settings)
+    try:
+        yield True
+    finally:
+        if parent is not None:
+            _delete_unused(folder, parent)
 
 
 @contextmanager
@@ -121,17 +120,20 @@ def temporary_data_folder(settings: Settings) -> Iterator[Settings]:
     find out what a real run would do, and whether there is enough space.
 
     Raises:
-        SettingsError: the temporary folder cannot be made.
+        SettingsError: the temporary folder cannot be made, or the real one has files of another
+            program.
     """
     path = settings.storage.path.absolute()
-    if not _is_empty(path):
+    check_data_folder(path)
+    if not is_unused(path):
         yield settings
         return
-    here = next(each for each in (path, *path.parents) if each.is_dir())
+    check_before_start(path)
+    here = find_existing(path)
     try:
-        folder = tempfile.TemporaryDirectory(prefix=_TRIAL, dir=here)
+        folder = tempfile.TemporaryDirectory(prefix=TRIAL, dir=here)
     except OSError as error:
-        raise _refuse(str(here), error.strerror or str(error)) from error
+        raise refuse_path(str(here), error.strerror or str(error)) from error
     with folder as temporary:
         storage = settings.storage.model_copy(update={"path": Path(temporary)})
         trial = settings.model_copy(update={"storage": storage})
@@ -160,39 +162,45 @@ def open_run_data_folder() -> Iterator[DataFolder]:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _refuse_foreign(path: Path) -> None:
-    """Refuse a folder that has files of another program and no LAYOUT file.
+def _find_parent(path: Path) -> Path | None:
+    """Return up to which folder everything is new if a data folder is made at `path`.
 
-    The mirror deletes files in folders such as `blobs/` and `quarantine/`, so it must not use a
-    folder in which these files could belong to another program.
+    None if it is not new: only what was made here may be deleted again.
     """
-    try:
-        names = {each.name for each in path.iterdir() if not each.name.startswith(".")}
-    except OSError:
-        return  # the folder is missing, or the attempt to open it says why it cannot be used
-    foreign = sorted(names - _OURS)
-    if foreign and "LAYOUT" not in names:
-        why = f"{path} is no data folder (it contains {foreign[0]}, and no LAYOUT file)"
-        raise SettingsError("storage.path", why, "name a folder that is empty or does not exist")
+    return None if os.path.lexists(path / "LAYOUT") else find_existing(path)
 
 
-def _is_empty(path: Path) -> bool:
-    """Whether the folder is missing or empty; false if it cannot be read."""
-    try:
-        names = {each.name for each in path.iterdir() if not each.name.startswith(_TRIAL)}
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return names <= _BARE and not DataFolder(path.absolute()).has_content
+def _delete_unused(folder: DataFolder, parent: Path) -> None:
+    """Delete a data folder in which nothing is stored, and the folders above it up to `parent`.
+
+    Nothing happens if a server or another command is using it. If another process stores something
+    at this moment, its files are kept: only empty folders are deleted.
+    """
+    with suppress(OSError):
+        if folder.has_content or is_used_by_server(folder.root) is not False:
+            return
+        if is_open_elsewhere(folder.catalog):
+            return
+        for name in SUBFOLDERS[:-1]:
+            _delete_empty(folder.root / name)
+        for name in ("locks", METRICS):
+            shutil.rmtree(folder.root / name, ignore_errors=True)
+        for path in (*folder.root.glob("catalog.db*"), folder.lost, folder.root / "LAYOUT"):
+            path.unlink(missing_ok=True)
+        for path in (folder.root, *folder.root.parents):
+            if path == parent:
+                break
+            path.rmdir()
 
 
-def _refuse(path: str, why: str) -> SettingsError:
-    return SettingsError(
-        "storage.path",
-        f"{path} cannot be used ({why})",
-        "name a folder that the user who runs entrepot may write to",
-    )
+def _delete_empty(root: Path) -> None:
+    """Delete a tree of folders that has no files.
+
+    Raises:
+        OSError: it has a file.
+    """
+    for folder, _, _ in os.walk(root, topdown=False):
+        Path(folder).rmdir()
 
 
 def _mark_lost(folder: DataFolder) -> None:

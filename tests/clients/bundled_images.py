@@ -30,9 +30,12 @@ class BundledImages:
     images: tuple[Image, ...]
 
 
-def pack(folder: Path) -> BundledImages:
-    """Do what docs/airgap.md says of the connected side, which then ends; only files are left."""
-    chosen = (*site.IMAGES, *_build_more())
+def pack(folder: Path, chosen: tuple[Image, ...] = ()) -> BundledImages:
+    """Do what docs/airgap.md says of the connected side, which then ends; only files are left.
+
+    Without `chosen`, it is ten images of two registries.
+    """
+    chosen = chosen or (*site.IMAGES, *_build_more())
     private, public = _make_keys(folder)
     listed = folder / "images.txt"
     listed.write_text("".join(f"{_shorten(image)}\n" for image in chosen))

@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
+SHIPPED = Path(__file__).resolve().parents[2] / "config" / "entrepot.toml"
 PATIENCE = 60.0  # seconds an operator's command has
 
 
@@ -132,8 +133,9 @@ class ForkedProcess:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return the environment without variables that are settings of the mirror."""
-    return {key: value for key, value in os.environ.items() if "ENTREPOT" not in key}
+    """Return the environment with the default settings, not those of the developer's own file."""
+    others = {key: value for key, value in os.environ.items() if "ENTREPOT" not in key}
+    return others | {"ENTREPOT_CONFIG": str(SHIPPED)}
 
 
 def _read(file: IO[bytes]) -> str:

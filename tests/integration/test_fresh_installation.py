@@ -1,6 +1,7 @@
 """The first commands on a machine where nobody has started a server yet."""
 
 import json
+import socket
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.harness.filled_folder import open_filled
 from tests.integration.wire import list_tree
 
 APP = "docker.io/library/app:1"
+FREE_PORTS = 'server.listen = "127.0.0.1:0"\nserver.console = "127.0.0.1:0"\n'
 
 
 @pytest.fixture
@@ -82,19 +84,57 @@ def test_a_trial_knows_the_room_of_the_disk(config: Path, bundle: Path) -> None:
 
 
 def test_a_folder_of_somebody_else_is_refused(config: Path, bundle: Path) -> None:
-    """A path that was mistyped shall not be littered."""
+    """A path that was mistyped shall not be littered: every kind of command says the same."""
     data = config.parent / "data"
     data.mkdir()
     (data / "letters.txt").write_text("dear")
-    commands = (
-        ["bundle", "import", str(bundle)],
-        ["images", "warm", "app:1", "--explain"],
-        ["serve"],
-    )
-    for words in commands:
+    config.write_text(f"{config.read_text()}{FREE_PORTS}")
+    importing = ["bundle", "import", str(bundle)]
+    for words in (["serve"], importing, [*importing, "--dry-run"], ["images", "ls"]):
         done = run(config, *words)
-        assert (done.returncode, "is no data folder" in done.stderr) == (2, True)
-    assert [path.name for path in data.iterdir()] == ["letters.txt"]
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"{data} is no data folder (it contains letters.txt, and no LAYOUT" in done.stderr
+    assert list_tree(config.parent) == ["data", "data/letters.txt", "entrepot.toml"]
+
+
+def test_a_command_that_fails_leaves_no_folder(
+    config: Path, bundle: Path, hub: FakeUpstream
+) -> None:
+    """Whatever the reason is, there is afterwards what there was before, also above the folder."""
+    data = config.parent / "a" / "b" / "data"
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        taken = (
+            f'server.listen = "127.0.0.1:0"\nserver.console = "127.0.0.1:{busy.getsockname()[1]}"'
+        )
+        upstream = f'[upstreams."docker.io"]\nendpoints = ["{hub.url}"]\n'
+        config.write_text(f"storage.path = {json.dumps(str(data))}\n{taken}\n{upstream}")
+        unsigned = ["bundle", "import", str(bundle), "--key", str(config)]
+        for words in (["serve"], ["images", "warm", "nosuch:1"], unsigned, ["images", "ls"]):
+            done = run(config, *words)
+            assert done.returncode in (1, 2), done.stdout
+            assert list_tree(config.parent) == ["entrepot.toml"], words
+
+
+def test_what_was_stored_before_a_failure_stays(config: Path, hub: FakeUpstream) -> None:
+    """One of two images fails: the other one is kept, and so is the data folder."""
+    data = config.parent / "data"
+    (data / "lost+found").mkdir(parents=True)
+    hub.add_image("library/app", "1", [b"layer"])
+    config.write_text(f'{config.read_text()}[upstreams."docker.io"]\nendpoints = ["{hub.url}"]\n')
+    done = run(config, "images", "warm", "app:1", "nosuch:1", "--platform", "all")
+    assert (done.returncode, f"made the data folder {data}\n" in done.stderr) == (1, True)
+    assert run(config, "images", "ls", "--offline", "app:1").returncode == 0
+
+
+def test_an_empty_folder_that_was_there_stays(config: Path) -> None:
+    """A mount point keeps its mode and what the file system has in it."""
+    data = config.parent / "data"
+    (data / "lost+found").mkdir(parents=True)
+    data.chmod(0o750)
+    done = run(config, "bundle", "import", "nosuch.tar")
+    assert (done.returncode, list_tree(data)) == (2, ["lost+found"]), done.stderr
+    assert data.stat().st_mode & 0o777 == 0o750
+    assert "made the data folder" not in done.stderr
 
 
 def test_a_making_that_was_killed_is_made_good(config: Path, bundle: Path) -> None:

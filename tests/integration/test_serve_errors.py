@@ -130,7 +130,7 @@ def test_an_address_of_another_machine(refuse: Callable[..., str]) -> None:
 
 @pytest.mark.parametrize(
     ("place", "why"),
-    [("file", "File exists"), ("file/below", "Not a directory"), ("/sys/entrepot", "")],
+    [("file", "Not a directory"), ("file/below", "Not a directory"), ("/sys/entrepot", "")],
 )
 def test_a_data_folder_that_cannot_be_used(
     refuse: Callable[..., str], tmp_path: Path, place: str, why: str

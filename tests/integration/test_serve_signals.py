@@ -129,7 +129,10 @@ def test_sighup_reloads(
     wait_until(lambda: fetch(url).status == 200, "the new upstream")
     assert fetch(url).body == image.manifest
     assert running.finish() == big
-    assert len(mirror.events("reloaded")) == 1
+    (line,) = mirror.events("reloaded")
+    assert line["settings"] == str(mirror.config)
+    assert line["changed"] == ['upstreams."new.test": added']
+    assert "needs_restart" not in line
     assert mirror.stop() == 0
 
 
@@ -178,6 +181,10 @@ def test_a_reload_moves_no_data_folder(
 
     new = f"{mirror.url}/v2/new.test/team/kept/manifests/1"
     wait_until(lambda: fetch(new).status == 200, "the new upstream")
+    (line,) = mirror.events("reloaded")
+    assert line["needs_restart"] == [
+        f'storage.path = "{tmp_path / "elsewhere"}" (was "{mirror.data}")'
+    ]
     hub.stop()
     assert fetch(url).body == image.manifest
     assert (mirror.data / "tags" / "new.test" / "team" / "kept" / "@" / "tag-1").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from tests.conformance.suite import cache_folder
 ROOT = Path(__file__).resolve().parents[2]
 PIP_FLAGS = "--no-index --find-links=locks/wheels"
 _PARTS = ("Dockerfile", "docker-compose.yml", ".dockerignore", "pyproject.toml")
-_PARTS += ("README.md", "LICENSE", "locks", "registry")
+_PARTS += ("README.md", "LICENSE", "Makefile", "config", "docs", "locks", "registry")
 
 
 def prepare(folder: Path) -> None:
@@ -25,20 +26,29 @@ def prepare(folder: Path) -> None:
             shutil.copytree(source, folder / part, ignore=ignored)
         else:
             shutil.copy2(source, folder / part)
-    shutil.copytree(_wheels(), folder / "locks" / "wheels")
+    shutil.copytree(find_wheels(), folder / "locks" / "wheels")
 
 
-def _wheels() -> Path:
-    """The locked dependencies, downloaded once for each state of the lock."""
-    lock = ROOT / "locks" / "run.txt"
+def pretend_installed(folder: Path) -> None:
+    """Let `make` in `folder` use the Python of this test, as if it had installed all of it."""
+    program = folder / ".venv" / "bin" / "python"
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    program.chmod(0o755)
+    (folder / ".venv" / "run.stamp").touch()
+
+
+def find_wheels() -> Path:
+    """Return a folder with the locked dependencies, downloaded once for each state of the lock."""
+    locks = [ROOT / "locks" / name for name in ("run.txt", "pip.txt")]
     interpreter = f"{sys.version_info.major}.{sys.version_info.minor}"
-    state = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    state = hashlib.sha256(b"".join(lock.read_bytes() for lock in locks)).hexdigest()[:16]
     kept = cache_folder() / f"wheels-{interpreter}-{state}"
     if not kept.is_dir():
         fresh = kept.with_suffix(".part")
         shutil.rmtree(fresh, ignore_errors=True)
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:"]
-        locked = ["--require-hashes", "--requirement", str(lock)]
+        locked = ["--require-hashes", *(f"--requirement={lock}" for lock in locks)]
         subprocess.run([*command, "--dest", str(fresh), *locked], check=True, timeout=300)
         fresh.rename(kept)
     return kept

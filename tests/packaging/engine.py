@@ -61,11 +61,20 @@ def missing() -> list[str]:
 
 
 def finished(
-    command: list[str | Path], seconds: float, environment: dict[str, str] | None = None
+    command: list[str | Path],
+    seconds: float,
+    environment: dict[str, str] | None = None,
+    folder: Path | None = None,
 ) -> str:
     """Run a command to its end and return its standard output; failing is an AssertionError."""
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=seconds, check=False, env=environment
+        command,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+        env=environment,
+        cwd=folder,
     )
     said = f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     assert done.returncode == 0, f"{' '.join(map(str, command))}: {said}"

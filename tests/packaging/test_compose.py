@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.clients import bundled_images, images
 from tests.conformance.suite import GoMissing
 from tests.packaging import base_image, compose_program, context, engine
 
@@ -40,11 +43,26 @@ class Stack:
         self.command = command
         self.folder = folder
 
-    def compose(self, *arguments: str) -> str:
+    def compose(self, *arguments: str, **variables: str) -> str:
         """Run compose on the project and return what it printed."""
-        base = {"BASE": BASE, "PIP_FLAGS": context.PIP_FLAGS}
+        base = {"BASE": BASE, "PIP_FLAGS": context.PIP_FLAGS} | variables
         words = [*self.command, "--project-directory", str(self.folder), *arguments]
         return engine.finished(words, 300, self.host.environment() | base)
+
+    def type(self, lines: str) -> str:
+        """Run lines of a page in the project's folder, and return what they printed."""
+        compose = f"{shlex.join(self.command)} --project-directory {shlex.quote(str(self.folder))}"
+        # A test has no terminal.
+        script = lines.replace("docker compose exec ", "docker compose exec -T ")
+        script = script.replace("docker compose", compose)
+        words = ["sh", "-euc", script]
+        return engine.finished(words, 300, self.host.environment(), self.folder)
+
+    def events(self, name: str) -> list[dict]:
+        """Return the lines of the log about one event."""
+        lines = self.compose("logs", "--no-log-prefix", "mirror").splitlines()
+        found = [json.loads(line) for line in lines if line.startswith("{")]
+        return [line for line in found if line["event"] == name]
 
     def up(self) -> None:
         """Bring the project up and wait until its own health check is content."""
@@ -140,6 +158,89 @@ def test_the_volume_outlives_the_container(stack: Stack) -> None:
     assert stack.inside("print(open('/data/kept').read())") == "still here"
 
 
+def read_blocks(heading: str) -> list[str]:
+    """Return the blocks of commands below a heading of docs/operations.md."""
+    page = (context.ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = page.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^```sh\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+
+
+COMMANDS, BACK_UP, RESTORE = read_blocks("With Docker Compose")
+
+
+def test_commands_are_run_in_the_container(stack: Stack) -> None:
+    """They have the settings and the data folder of the server, as the page says."""
+    image_list, check, reload, *_ = COMMANDS.splitlines()
+    stack.type(image_list)
+    said = stack.type(check)
+    assert "ok: defaults (no file), 8 upstreams" in said
+    assert "data folder: /data (a server is using it)" in said
+    stack.type(reload)
+    wait_until(lambda: stack.events("reloaded"), "the settings are loaded again")
+    assert stack.events("reloaded")[-1]["changed"] == []
+
+
+@pytest.fixture
+def settings(stack: Stack) -> Iterator[Path]:
+    """The folder of the settings; what a test writes there is deleted."""
+    folder = stack.folder / "config" / "local"
+    before = {path.name for path in folder.iterdir()}
+    yield folder
+    for path in folder.iterdir():
+        if path.name not in before:
+            path.unlink()
+
+
+def test_settings_are_in_a_folder(stack: Stack, settings: Path) -> None:
+    """A reload reads a file that was replaced there, and what it names without a folder.
+
+    Without a variable of the shell, its storage.limit applies.
+    """
+    (settings / "token").write_text("secret")
+    login = '[upstreams."ghcr.io"]\nusername = "ann"\npassword_file = "token"\n'
+    (settings / "entrepot.toml").write_text(f'storage.limit = "7GiB"\n{login}')
+    count = len(stack.events("reloaded"))
+    stack.type(COMMANDS.splitlines()[2])
+    wait_until(lambda: len(stack.events("reloaded")) > count, "the settings are loaded again")
+    line = stack.events("reloaded")[-1]
+    assert line["settings"] == "/etc/entrepot/entrepot.toml"
+    assert line["changed"] == [
+        'storage.limit = "7GiB" (was "50GiB")',
+        'upstreams."ghcr.io".password: changed',
+        'upstreams."ghcr.io".password_file = "/etc/entrepot/token" (was "")',
+        'upstreams."ghcr.io".username = "ann" (was "")',
+    ]
+
+
+def test_a_limit_of_the_shell_is_passed_on(stack: Stack) -> None:
+    """It counts more than the settings file."""
+    given = {"ENTREPOT_STORAGE__LIMIT": "9GiB"}
+    passed = json.loads(stack.compose("config", "--format", "json", **given))
+    assert passed["services"]["mirror"]["environment"]["ENTREPOT_STORAGE__LIMIT"] == "9GiB"
+
+
+def test_the_log_does_not_fill_the_disk(stack: Stack) -> None:
+    """The engine keeps a few files of a limited size."""
+    kept = stack.inspect()["HostConfig"]["LogConfig"]
+    assert kept == {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "5"}}
+
+
+def test_a_backup_is_restored(stack: Stack, tmp_path: Path) -> None:
+    """What the page says brings every image back after the volume was deleted."""
+    kept = [images.build_index("docker.io", f"library/{name}", name) for name in ("one", "two")]
+    packed = bundled_images.pack(tmp_path, tuple(kept))
+    bring = (
+        f"docker compose run --rm --volume {packed.disk}:/bundle:ro mirror bundle import /bundle"
+    )
+    stack.type(bring)
+    before = stack.type("docker compose exec mirror entrepot images ls --json")
+    stack.type(BACK_UP)
+    stack.type(RESTORE)
+    wait_until_healthy(stack)
+    assert json.loads(before)
+    assert stack.type("docker compose exec mirror entrepot images ls --json") == before
+
+
 def test_it_stops_when_asked(stack: Stack) -> None:
     """SIGTERM ends it well within the grace period, with exit code 0."""
     begun = time.monotonic()
@@ -149,6 +250,14 @@ def test_it_stops_when_asked(stack: Stack) -> None:
     assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
     assert time.monotonic() - begun < 20
     stack.up()
+
+
+def wait_until(holds: Callable[[], object], what: str) -> None:
+    """Wait for a condition, for a minute at most."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.5)
 
 
 def wait_until_healthy(stack: Stack) -> None:

@@ -138,7 +138,7 @@ def create_bundle(
         is_written = await write_bundle(session, plan, request)
         return _covers(other_side, plan) and is_written and gathered.is_complete
 
-    operate(config, work)
+    operate(config, work, quiet=quiet)
 
 
 def _drop_guesses(plan: "Plan", listed: tuple[Entry, ...]) -> "Plan":

@@ -91,7 +91,7 @@ def import_bundle(
             await clear_need(session, need, opened.lock, set(result.images), dry_run=dry_run)
         return result.whole and not result.problems
 
-    operate(config, work, replace_missing if dry_run else create_missing)
+    operate(config, work, replace_missing if dry_run else create_missing, quiet=quiet)
 
 
 async def _load(session: Session, opened: "Opened", signer: str, *, quiet: bool) -> "Imported":

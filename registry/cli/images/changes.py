@@ -70,7 +70,7 @@ def pin(
             warn(f"{name} is incomplete; {format_rest(session, name)}")
         return True
 
-    operate(config, work)
+    operate(config, work, quiet=quiet)
 
 
 def _is_incomplete(image: "ImageReport") -> bool:
@@ -111,7 +111,7 @@ def unpin(
         print_report(result, _draw_unpinned, as_json=as_json, quiet=quiet)
         return True
 
-    operate(config, work)
+    operate(config, work, quiet=quiet)
 
 
 def _refuse_unpinned(name: str, pinned: list[str], default: str) -> NoReturn:
@@ -160,7 +160,7 @@ def remove(
             warn(why)
         return not result.refused
 
-    operate(config, work)
+    operate(config, work, quiet=quiet)
 
 
 def _draw_removed(result: RemovedImages) -> Iterator[str]:

@@ -102,7 +102,7 @@ def list_stored(
             warn(_NOTHING)
         return report_unmatched(patterns, images or [], found) and is_ready
 
-    operate(config, work)
+    operate(config, work, quiet=names_only)
 
 
 def _draw_names(images: Sequence[Image]) -> Iterator[str]:

@@ -76,7 +76,7 @@ def refresh(
             warn(f"{len(result.failed)} of {count} failed")
         return not result.failed
 
-    operate(config, work)
+    operate(config, work, quiet=quiet)
 
 
 def _draw_nothing(_: RefreshResult) -> Iterator[str]:

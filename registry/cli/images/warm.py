@@ -124,7 +124,8 @@ def warm(
         dry_run=dry_run,
     )
     work = partial(_warm, named=named, options=options)
-    operate(config, work, replace_missing if dry_run or explain else create_missing)
+    opener = replace_missing if dry_run or explain else create_missing
+    operate(config, work, opener, quiet=quiet)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -165,3 +165,11 @@ def test_the_banner_says_what_is_unusual() -> None:
     assert "https://127.0.0.1:5000" in text
     assert "Offline: only what is stored here is served." in text
     assert "Offline" not in "\n".join(format_banner(settings, STARTED))
+
+
+@pytest.mark.parametrize("has_own_file", [True, False])
+def test_banner_says_how_to_get_a_settings_file(*, has_own_file: bool) -> None:
+    """Nobody shall edit the file that git tracks."""
+    text = "\n".join(format_banner(Settings(), STARTED, has_own_file=has_own_file))
+
+    assert ("entrepot config init" in text) is not has_own_file

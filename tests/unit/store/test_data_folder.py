@@ -214,8 +214,8 @@ def test_a_folder_is_found_as_it_is(tmp_path: Path) -> None:
 
 def test_what_is_no_data_folder_is_not_found(tmp_path: Path) -> None:
     """A missing folder, or one without a layout, is an error, and nothing is made."""
-    for root in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(StoreError, match="no data folder"):
+    for root, why in ((tmp_path, "is no data folder"), (tmp_path / "missing", "does not exist")):
+        with pytest.raises(StoreError, match=why):
             find_folder(root)
     assert list_all(tmp_path) == []
 

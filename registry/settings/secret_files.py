@@ -1,0 +1,54 @@
+"""The files that settings name: certificates and keys have to exist, and passwords are read."""
+
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from registry.errors import SettingsError
+from registry.settings.model import Settings
+from registry.settings.named_files import read_first
+from registry.settings.upstreams import UpstreamSettings
+from registry.settings.values import format_key
+
+_MAX_SECRET = 64 * 1024  # bytes; a larger file is not a secret
+
+
+def read_files(settings: Settings) -> Settings:
+    """Return the settings with the passwords from their files.
+
+    Raises:
+        SettingsError: a file does not exist, or is no password.
+    """
+    server = settings.server
+    for key, path in (("server.tls_cert", server.tls_cert), ("server.tls_key", server.tls_key)):
+        _check_file(key, path)
+    for path in settings.bundles.keys:
+        _check_file("bundles.keys", path)
+    upstreams = {name: _read_secret(name, found) for name, found in settings.upstreams.items()}
+    return settings.model_copy(update={"upstreams": upstreams})
+
+
+def _check_file(key: str, path: str) -> None:
+    if path and not Path(path).is_file():
+        raise SettingsError(key, f"there is no file {path!r}", "name an existing PEM file")
+
+
+def _read_secret(name: str, upstream: UpstreamSettings) -> UpstreamSettings:
+    _check_file(format_key(("upstreams", name, "ca_file")), upstream.ca_file)
+    key = format_key(("upstreams", name, "password_file"))
+    if bool(upstream.username) != bool(upstream.password_file):
+        raise SettingsError(key, "username and password_file go together", "write both, or neither")
+    if not upstream.password_file:
+        return upstream
+    cure = "put the password or access token into it and let the user that runs entrepot read it"
+    try:
+        content = read_first(Path(upstream.password_file), _MAX_SECRET + 1)
+        password = content.decode().strip()
+    except OSError as error:
+        why = f"{upstream.password_file!r} cannot be read ({error.strerror})"
+        raise SettingsError(key, why, cure) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(key, f"{upstream.password_file!r} is not text", cure) from error
+    if not password or len(content) > _MAX_SECRET:
+        raise SettingsError(key, f"{upstream.password_file!r} is empty or not a secret", cure)
+    return upstream.model_copy(update={"password": SecretStr(password)})
