@@ -11,6 +11,8 @@ from registry.metrics import Metrics
 
 SERVER_ERROR = 500  # status of aiohttp's answer when our code raises; aiohttp logs the error
 
+_MAX_PATH = 600  # characters; those of the longest name and digest are 405
+
 # Logs and counts one more answer of the same kind. The arguments are the address of the client,
 # and the seconds that the answer took.
 LogAnswer = Callable[[str | None, float], None]
@@ -71,7 +73,7 @@ class AccessLog:
         """
         texts = {
             "method": entry.method,
-            "path": entry.path[:300],
+            "path": cut_path(entry.path),
             "repository": entry.repository,
             "ns": entry.namespace[:100],
             "origin": entry.origin,
@@ -93,3 +95,8 @@ class AccessLog:
             write("request", client=client, seconds=round(seconds, 4))
 
         return log_answer
+
+
+def cut_path(path: str) -> str:
+    """Return the path of a request as it is logged, by which the lines of a request are matched."""
+    return path[:_MAX_PATH]

@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from registry.api import errors
+from registry.api.access_log import cut_path
 from registry.api.blobs import answer_blob
 from registry.api.manifests import answer_manifest
 from registry.api.middleware import Notes
@@ -49,7 +50,7 @@ class PullApi:
             "request began",
             client=request.remote,
             repository=notes.repository,
-            path=notes.path,
+            path=cut_path(notes.path),
         )
         return await self._dispatch(request, notes, wanted)
 

@@ -190,7 +190,10 @@ async def _send_by_reading(
     response: web.StreamResponse, descriptor: int, start: int, stop: int, sent: SentBytes
 ) -> None:
     while start < stop:
-        content = await in_thread(os.pread, descriptor, min(_READ, stop - start), start)
+        try:
+            content = await in_thread(os.pread, descriptor, min(_READ, stop - start), start)
+        except OSError as error:
+            raise EOFError(f"the file cannot be sent ({error})") from error
         if not content:
             raise EOFError("the file ended early")
         await response.write(content)

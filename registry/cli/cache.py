@@ -73,7 +73,9 @@ def _draw_usage(usage: CacheUsage) -> Iterator[str]:
         interrupted = format_bytes(usage.downloads.interrupted)
         yield f"  interrupted  {interrupted}; the next pull continues the download"
     yield f"  damaged      {format_bytes(use.damaged)} in quarantine/"
-    reserve = f", of which {format_bytes(usage.reserve)} always stay free" if usage.reserve else ""
+    reserve = (
+        f", of which up to {format_bytes(usage.reserve)} always stay free" if usage.reserve else ""
+    )
     yield f"free           {format_bytes(usage.free)}{reserve}"
     empty = f" ({usage.empty_images} of them without content)" if usage.empty_images else ""
     yield f"images         {usage.images}{empty}"
@@ -157,7 +159,9 @@ def _draw_eviction(eviction: Eviction) -> Iterator[str]:
 
 
 def _read_size(text: str) -> int:
-    if text.strip("0").isdigit():  # 100 was meant as GiB, and would delete everything
+    text = text.strip()
+    # 100 or 1.5 was meant as GiB, and would delete everything.
+    if text.strip("0.") and not text[-1].isalpha():
         fail(f"--to: {text} has no unit; write for example {text}GiB, or {text}B for bytes", 2)
     try:
         return parse_size(text)

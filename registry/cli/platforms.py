@@ -14,6 +14,15 @@ def read_platforms(named: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys(map(parse_platform, _split(named))))
 
 
+def read_checked_platforms(named: Sequence[str] | None) -> list[str]:
+    """Return the platforms that a command checks: those named, or `all` alone.
+
+    Raises:
+        PlatformInvalid: a text is not a platform.
+    """
+    return [ALL] if includes_all(named) else read_platforms(named)
+
+
 def choose_platforms(named: Sequence[str] | None) -> list[str]:
     """Return the named platforms, or this machine's if none is named; for `all` an empty list.
 

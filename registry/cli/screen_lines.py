@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from registry import __version__
@@ -13,6 +14,14 @@ from registry.settings.model import Settings
 
 # Events that say nothing to the person in front of the terminal; warnings and errors are shown.
 _HIDDEN = frozenset({"download started", "audit ended", "request", "request began"})
+# Events whose names in the log say too little to a person.
+_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "passed through, not stored": "sent to a client, and not stored here",
+        "rebuilding the catalog from the files": "the catalog is made again from the stored files",
+        "catalog rebuilt": "the catalog was made again",
+    }
+)
 _MAPPED = "::ffff:"  # prefix of an IPv4 address that connected to an IPv6 socket
 _UNNAMED = frozenset({"event", "level", "timestamp", "exception", "logger", "why"})
 
@@ -32,7 +41,13 @@ def format_banner(
         where += " (every address of this machine)"
     yield f"Entrepôt {__version__} serves pulls at {where}"
     yield ""
-    yield f"  Try it    docker pull {here}/docker.io/library/busybox"
+    if started["offline"]:
+        yield "  Try it    entrepot images ls (what can be pulled), entrepot bundle import"
+    else:
+        yield f"  Try it    docker pull {here}/docker.io/library/busybox"
+    if scheme == "http" and not host.strip("[]").startswith(("127.", "::1", "localhost")):
+        named = _choose_lan(host, port)
+        yield f'  Docker    needs insecure-registries: ["{named}"] (plain http)'
     yield '  Set up    README.md, "Point your clients at it"'
     yield f"  Data      {started['data']} ({format_bytes(settings.storage.limit)} at most)"
     yield f"  Settings  {started['settings']}"
@@ -44,6 +59,11 @@ def format_banner(
     if started["offline"]:
         yield "Offline: only what is stored here is served."
     yield "Each pull is one line:"
+
+
+def _choose_lan(host: str, port: str) -> str:
+    """Return the address that other machines write into their settings."""
+    return f"<this machine>:{port}" if host in EVERYWHERE else f"{host}:{port}"
 
 
 def format_bundle_banner(started: Mapping[str, Any]) -> Iterator[str]:
@@ -72,6 +92,7 @@ def format_event(line: Mapping[str, Any], moment: datetime) -> str | None:
     facts = ", ".join(
         f"{name} {value}" for name, value in line.items() if name not in _UNNAMED and value != ""
     )
+    event = _WORDS.get(event, event)
     text = event if level == "info" else f"{level}: {event}"
     text += f" ({facts})" if facts else ""
     text += f": {line['why']}" if line.get("why") else ""

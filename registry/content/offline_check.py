@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from registry.content.image_report import ImageReport, PlatformReport
-from registry.oci.platforms import matches
+from registry.oci.platforms import ALL, matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def check_offline(image: ImageReport, wanted: Sequence[str]) -> OfflineCheck:
 
     An index lists many platforms that no client uses. A platform counts as pulled if its manifest
     is stored; if no manifest is stored, all platforms count. A manifest whose platform is not known
-    always counts.
+    always counts. `all` is every platform that the index lists.
     """
     platforms = tuple(_choose(image, wanted))
     known = any(each.platform for each in image.platforms)
@@ -39,7 +39,7 @@ def check_offline(image: ImageReport, wanted: Sequence[str]) -> OfflineCheck:
         image,
         tuple(each for each in platforms if each.is_complete),
         tuple(each for each in platforms if not each.is_complete),
-        tuple(name for name in wanted if known and not _is_for(image, name)),
+        tuple(name for name in wanted if known and name != ALL and not _is_for(image, name)),
     )
 
 
@@ -53,5 +53,5 @@ def _choose(image: ImageReport, wanted: Sequence[str]) -> Iterator[PlatformRepor
         if not wanted or not each.platform:
             if each.has_manifest or not has_any:
                 yield each
-        elif any(matches(name, each.platform) for name in wanted):
+        elif ALL in wanted or any(matches(name, each.platform) for name in wanted):
             yield each

@@ -12,6 +12,7 @@
     │   ├── ClientInvalid         text that is not an address, a network or a glob of addresses
     │   ├── PaginationInvalid     `n` that is not a number
     │   ├── ListInvalid           list of images, or file that names images, that cannot be read
+    │   │   └── ValueUnknown      image of a list that depends on a value which is not known
     │   └── RangeUnsatisfiable    byte range after the end of the content
     ├── Unknown                   name or digest that does not exist, here or upstream
     │   ├── NameUnknown           no such repository, or no such upstream
@@ -67,6 +68,7 @@ from registry.errors.input import PaginationInvalid as PaginationInvalid
 from registry.errors.input import PlatformInvalid as PlatformInvalid
 from registry.errors.input import RangeUnsatisfiable as RangeUnsatisfiable
 from registry.errors.input import TagInvalid as TagInvalid
+from registry.errors.input import ValueUnknown as ValueUnknown
 from registry.errors.input import VolumeTooSmall as VolumeTooSmall
 from registry.errors.installation import CatalogLost as CatalogLost
 from registry.errors.installation import SettingsError as SettingsError

@@ -107,6 +107,10 @@ class ListInvalid(InvalidInput):
         super().__init__(f"{source}:{line}: {why}; {cure}" if line else f"{source}: {why}; {cure}")
 
 
+class ValueUnknown(ListInvalid):
+    """An image of a list that depends on a value which is not known, such as a variable."""
+
+
 class RangeUnsatisfiable(InvalidInput):
     """A byte range that begins at or after the end of the content, which has `size` bytes."""
 

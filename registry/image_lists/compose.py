@@ -2,9 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 
+from registry.errors import ValueUnknown
 from registry.image_lists.interpolation import expand
 from registry.image_lists.location import Location
-from registry.image_lists.results import Certainty, Findings, ListedImage, Note, read_image
+from registry.image_lists.results import (
+    Certainty,
+    Findings,
+    ListedImage,
+    Note,
+    note_unknown,
+    read_image,
+)
 from registry.image_lists.yaml_guesses import find_guesses
 from registry.image_lists.yaml_tree import Field, Node, read_documents
 
@@ -35,9 +43,9 @@ def read_compose(text: str, source: str, variables: Mapping[str, str]) -> Findin
     """Read the `image` of each service, and its volumes of type `image`.
 
     In a file without `services`, as of version 1, the services are at its top. A variable without a
-    value is refused, although Compose would use an empty text. An image that the file also builds
-    is a likely guess, since it may be in no registry; other texts that look like images, such as
-    values of variables, are less likely ones.
+    value is noted as unknown, although Compose would use an empty text. An image that the file also
+    builds is a likely guess, since it may be in no registry; other texts that look like images,
+    such as values of variables, are less likely ones.
 
     Raises:
         ListInvalid: the text is not YAML, or a service's image is not an image.
@@ -82,13 +90,8 @@ class _ComposeReader:
         is_built = build is not None and not build.node.is_empty
         if image and service.node.find("pull_policy").text == _BUILT_ALWAYS:
             yield Note(self._place(image.line, user), "it is always built, by its pull_policy")
-        elif image and (text := self._expand(image)):
-            yield read_image(
-                text,
-                Location(self._source, image.line),
-                user,
-                Certainty.LIKELY if is_built else Certainty.NAMED,
-            )
+        elif image and not self._is_blank(image):
+            yield self._read_image(image, user, Certainty.LIKELY if is_built else Certainty.NAMED)
         elif build is not None and is_built:
             why = "it is built, not pulled; name its Dockerfile too"
             yield Note(self._place(build.line, user), why)
@@ -96,15 +99,26 @@ class _ComposeReader:
             yield Note(self._place(service.line, user), "it names no image")
         for volume in service.node.find("volumes").items:
             if volume.find("type").text == "image" and (of := volume.fields.get("source")):
-                yield read_image(
-                    self._expand(of), Location(self._source, of.line), f"{user} volume"
-                )
+                yield self._read_image(of, f"{user} volume", Certainty.NAMED)
 
     def _guess_more(self, user: str, service: Field) -> Iterator[ListedImage]:
         others = {name: each for name, each in service.node.fields.items() if name != "image"}
         for each in find_guesses(Node(service.line, fields=others)):
             location = Location(self._source, each.line)
             yield read_image(each.image, location, f"{user} field {each.path}", Certainty.POSSIBLE)
+
+    def _is_blank(self, field: Field) -> bool:
+        try:
+            return not self._expand(field)
+        except ValueUnknown:
+            return False
+
+    def _read_image(self, field: Field, user: str, certainty: Certainty) -> ListedImage | Note:
+        location = Location(self._source, field.line)
+        try:
+            return read_image(self._expand(field), location, user, certainty)
+        except ValueUnknown as error:
+            return note_unknown(error, location, user)
 
     def _expand(self, field: Field) -> str:
         location = Location(self._source, field.line)
@@ -114,7 +128,7 @@ class _ComposeReader:
         if found.unset:
             name = found.unset[0]
             cure = f"set it in the environment or in .env, or write ${{{name}:-default}}"
-            raise location.refuse(f"variable {name} has no value", cure)
+            raise location.refuse_unknown(f"variable {name} has no value", cure)
         return found.text.strip()
 
     def _place(self, line: int, user: str) -> str:

@@ -62,12 +62,14 @@ def detect(name: str, text: str) -> Kind:
         ListInvalid: it is a file of a kind that is not read; the message says which.
     """
     base = PurePath(name).name.lower()
-    _refuse_unread(name, text)
     if _COMPOSE_NAME.fullmatch(base):
         return Kind.COMPOSE
+    is_build = _BUILD_NAME.fullmatch(base) is not None
+    if not is_build:  # `Dockerfile.go` is no program, and `Containerfile.container` no unit
+        _refuse_unread(name, text)
     if _YAML_NAME.fullmatch(base):
         return _find_yaml(text) or Kind.KUBERNETES
-    if _BUILD_NAME.fullmatch(base):
+    if is_build:
         return Kind.DOCKERFILE
     if base.endswith(".txt"):
         return Kind.LIST

@@ -98,7 +98,9 @@ class _Expander:
         if operator[0].endswith("-"):
             return self.expand(word, depth - 1)
         message = f": {word[:300]}" if word else ""
-        raise self.location.refuse(f"variable {name} has no value{message}", f"give {name} a value")
+        raise self.location.refuse_unknown(
+            f"variable {name} has no value{message}", f"give {name} a value"
+        )
 
 
 def _refuse_length(location: Location) -> ListInvalid:

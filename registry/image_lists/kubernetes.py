@@ -19,6 +19,7 @@ from registry.image_lists.results import (
     Note,
     make_note,
     read_image,
+    read_or_note,
 )
 from registry.image_lists.yaml_guesses import (
     SKIPPED_FIELDS,
@@ -73,7 +74,7 @@ def read_kubernetes(text: str, source: str) -> Findings:
     every = (
         found
         for document in read_documents(text, source)
-        for found in reading.read(document, "", "")
+        for found in reading.read_document(document)
     )
     return Findings.sort(every)
 
@@ -82,6 +83,14 @@ class _KubernetesReader:
     def __init__(self, source: str) -> None:
         self._source = source
         self._seen: set[tuple[int, str]] = set()  # images that are no guesses, or likely ones
+
+    def read_document(self, node: Node) -> Iterator[ListedImage | Note]:
+        """Read a document: an object, or a list of images."""
+        if not node.items or not all(_is_image_or_unknown(item.text) for item in node.items):
+            yield from self.read(node, "", "")
+            return
+        for item in node.items:
+            yield read_or_note(item.text or "", Location(self._source, item.line))
 
     def read(self, node: Node, api: str, kind: str) -> Iterator[ListedImage | Note]:
         """Read an object; if it has no `apiVersion` or `kind`, those of its list are used."""
@@ -102,7 +111,7 @@ class _KubernetesReader:
                 *self._guess_more(node, kind, label),
             ]
             yield from found
-            if not (found or api) and node.fields and "kind" not in node.fields:
+            if not (found or api) and (node.fields or node.items) and "kind" not in node.fields:
                 why = "its kind is not known, and nothing in it looks like an image"
                 yield make_note(Location(self._source, node.line), label, why)
 
@@ -144,10 +153,10 @@ class _KubernetesReader:
             if reference and reference.node.text:
                 yield self._read_image(reference, f"{label} volume {_name(volume)}")
 
-    def _read_image(self, field: Field, user: str) -> ListedImage:
+    def _read_image(self, field: Field, user: str) -> ListedImage | Note:
         text = field.node.text or ""
         self._seen.add((field.line, text.strip()))
-        return read_image(text, Location(self._source, field.line), user)
+        return read_or_note(text, Location(self._source, field.line), user)
 
     def _scan(self, node: Node, label: str, path: tuple[str, ...]) -> Iterator[ListedImage | Note]:
         for name, field in node.fields.items():
@@ -177,6 +186,11 @@ class _KubernetesReader:
         elif _PARTS & field.node.fields.keys() and not join_parts(field.node)[0]:
             why = "the image is written in parts (repository, tag); write it into a list"
             yield make_note(location, user, why)
+
+
+def _is_image_or_unknown(text: str | None) -> bool:
+    """Whether an item of a sequence is an image, or one of which a part is not known."""
+    return text is not None and ("$" in text or "{{" in text or is_plausible(text))
 
 
 def _find_inner(image: Field) -> Field:

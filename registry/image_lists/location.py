@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from registry.errors import ListInvalid
+from registry.errors import ListInvalid, ValueUnknown
 
 MAX_LINES = 100_000
 RENDER_FIRST = "render the template first: helm template ... | entrepot ..."
@@ -26,6 +26,10 @@ class Location:
     def refuse(self, why: str, cure: str) -> ListInvalid:
         """Return an error about this location; `why` is the reason, `cure` says what to do."""
         return ListInvalid(self.source, self.line, make_printable(why), make_printable(cure))
+
+    def refuse_unknown(self, why: str, cure: str) -> ValueUnknown:
+        """Return an error about an image here that depends on a value which is not known."""
+        return ValueUnknown(self.source, self.line, make_printable(why), make_printable(cure))
 
     def place(self, user: str) -> str:
         """Return the location with the `user` of an image, such as `a.yaml:14 service web`."""

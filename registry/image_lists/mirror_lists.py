@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from registry.image_lists.location import Location
-from registry.image_lists.results import ListedImage, Note, make_note, read_image
+from registry.image_lists.results import ListedImage, Note, make_note, note_unknown, read_or_note
 from registry.image_lists.yaml_tree import Field, Node
 
 ListReader = Callable[[Node, str, str], Iterator[ListedImage | Note]]
@@ -108,7 +108,7 @@ def _read_tags(name: str, field: Field, source: str) -> Iterator[ListedImage | N
     for item in field.node.items:
         tag = item.text or ""
         image = f"{name}{'@' if ':' in tag else ':'}{tag}"
-        yield read_image(image, Location(source, item.line))
+        yield read_or_note(image, Location(source, item.line))
 
 
 def _is_for_regsync(node: Node) -> bool:
@@ -135,13 +135,14 @@ def _read_item(
     location = Location(source, item.line)
     text = item.text or item.find("name").text or ""
     if _ZARF_VARIABLE in text or "{{" in text:
-        why = f"{text[:300]!r} is replaced by another program; write it into a list"
-        yield make_note(location, user, why)
+        cure = "write it into a list"
+        error = location.refuse_unknown(f"{text[:300]!r} is replaced by another program", cure)
+        yield note_unknown(error, location, user)
         return
     first = text.partition("/")[0] if "/" in text else ""
     if registry and not {".", ":"} & {*first} and first != "localhost":
         text = f"{registry}/{text}"
-    yield read_image(text, location, user)
+    yield read_or_note(text, location, user)
 
 
 def _name(node: Node) -> str:

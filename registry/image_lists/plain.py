@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from registry.image_lists.location import Location, split_lines
-from registry.image_lists.results import Findings, ListedImage, read_image
+from registry.image_lists.results import Findings, ListedImage, Note, read_or_note
 
 
 def read_list(text: str, source: str) -> Findings:
     """Read lines such as `registry.k8s.io/pause:3.10  # every pod has one`.
 
     Empty lines and lines that begin with # are skipped. A comment after an image is added to the
-    place of the image: `images.txt:3 every pod has one`.
+    place of the image: `images.txt:3 every pod has one`. A variable in an image is noted.
 
     Raises:
         ListInvalid: a line has something other than one image.
@@ -18,7 +18,7 @@ def read_list(text: str, source: str) -> Findings:
     return Findings.sort(_read_lines(text, source))
 
 
-def _read_lines(text: str, source: str) -> Iterator[ListedImage]:
+def _read_lines(text: str, source: str) -> Iterator[ListedImage | Note]:
     for number, line in enumerate(split_lines(text, source), 1):
         # No image contains a '#', so one without a space before it is a comment as well.
         image, _, comment = line.partition("#")
@@ -31,4 +31,4 @@ def _read_lines(text: str, source: str) -> Iterator[ListedImage]:
                 "write one image a line, the rest after a #",
             )
         if words:
-            yield read_image(image, location, " ".join(comment.split()))
+            yield read_or_note(image, location, " ".join(comment.split()))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Self
 
-from registry.errors import InvalidInput, ListInvalid, TagInvalid
+from registry.errors import InvalidInput, ListInvalid, TagInvalid, ValueUnknown
 from registry.image_lists.location import RENDER_FIRST, Location, make_printable
 from registry.oci.digest import Digest
 from registry.oci.image_patterns import parse_image
@@ -44,10 +44,14 @@ class ListedImage:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A `place` that may need an image, but names none that can be read; `why` is the reason."""
+    """A `place` that may need an image, but names none that can be read; `why` is the reason.
+
+    `is_unknown` says that it needs an image of which only the name is not known.
+    """
 
     place: str
     why: str
+    is_unknown: bool = field(default=False, compare=False)  # `why` says so too
 
     def __str__(self) -> str:
         return f"{self.place}: {self.why}"
@@ -115,6 +119,7 @@ def read_image(
 
     Raises:
         ListInvalid: `image` is not an image; a container engine would refuse it too.
+        ValueUnknown: it has a variable or a template in it.
     """
     bare = image.strip()
     try:
@@ -122,6 +127,27 @@ def read_image(
     except InvalidInput as error:
         raise _refuse(bare, location, str(error)) from None
     return ListedImage(bare, location.place(user), certainty, location.without_folder().place(user))
+
+
+def read_or_note(
+    image: str, location: Location, user: str = "", certainty: Certainty = Certainty.NAMED
+) -> ListedImage | Note:
+    """Return the image at a location, or a note if it depends on a value that is not known.
+
+    So an unknown image does not keep the others from being read.
+
+    Raises:
+        ListInvalid: as for `read_image`.
+    """
+    try:
+        return read_image(image, location, user, certainty)
+    except ValueUnknown as error:
+        return note_unknown(error, location, user)
+
+
+def note_unknown(error: ValueUnknown, location: Location, user: str) -> Note:
+    """Return a note on an image that depends on a value that is not known."""
+    return Note(location.place(user), f"{error.why}; {error.cure}", is_unknown=True)
 
 
 def make_note(location: Location, user: str, why: str) -> Note:
@@ -157,8 +183,8 @@ def merge(images: Iterable[ListedImage], default_registry: str = DOCKER_HUB) -> 
 def _refuse(image: str, location: Location, why: str) -> ListInvalid:
     shown = image[:300]
     if "{{" in image:
-        return location.refuse(f"{shown!r} is a template", RENDER_FIRST)
+        return location.refuse_unknown(f"{shown!r} is a template", RENDER_FIRST)
     if "$" in image:
         cure = "replace the variable by its value first, e.g. with envsubst"
-        return location.refuse(f"{shown!r} contains a variable", cure)
+        return location.refuse_unknown(f"{shown!r} contains a variable", cure)
     return location.refuse(f"{shown!r} is not an image: {why}" if image else "no image", _WRITE)

@@ -55,7 +55,7 @@ def serve_bundle(
             done = asyncio.run(_import(opened, shared, store))
             report(done, store.size, _format_address(shared))
             if not done.images:
-                raise BundleInvalid(opened.source.label, _explain(done.volumes))
+                raise BundleInvalid(opened.source.label, _explain(done.volumes, done.volume_count))
             return build_bundle_service(store, verify_slowly)
 
         return run_processes(
@@ -90,9 +90,9 @@ async def _import(opened: Opened, shared: SharedResources, store: BundleStore) -
     return await import_names(opened, shared.settings, shared.folder, store)
 
 
-def _explain(volumes: Sequence[int]) -> str:
+def _explain(volumes: Sequence[int], count: int) -> str:
     if volumes:
-        given = f"volume{'s' * (len(volumes) > 1)} {', '.join(map(str, volumes))}"
+        given = f"volume{'s' * (len(volumes) > 1)} {', '.join(map(str, volumes))} of {count}"
         return f"no image in it can be served; give {given} too"
     return "no image in it can be served; entrepot bundle verify says what is damaged"
 

@@ -39,7 +39,8 @@ def bind(key: str, address: Address) -> socket.socket:
         owner = find_port_owner(address.port) if error.errno == errno.EADDRINUSE else None
         if owner is not None:
             why += f" by {owner}"
-            cure = f"stop it with `kill {owner.pid}`, or write another address"
+            if owner.data:  # another program may be needed, such as sshd
+                cure = f"stop it with `kill {owner.pid}`, or write another address"
         raise SettingsError(key, f"cannot listen on {address} ({why})", cure) from error
     listening.setblocking(False)
     return listening

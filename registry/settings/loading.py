@@ -35,6 +35,7 @@ from registry.settings.values import MASK, format_key, parse_list, parse_table
 PREFIX = "ENTREPOT_"
 # Kubernetes sets these variables in every pod of a namespace with a Service called "entrepot".
 _FOREIGN = re.compile(r"ENTREPOT_(SERVICE_(HOST|PORT(_[^_].*)?)|PORT(_[0-9]+_.*)?)")
+_LEAST_LIMIT = 1000**2  # bytes; less than that has a unit, or was meant in one
 _MAX_DOCUMENT = 4 * 1024**2  # bytes of a file of settings
 
 
@@ -95,12 +96,20 @@ def load_configuration(config: Path | None, environ: Mapping[str, str]) -> Confi
         settings = Settings.model_validate(document)
     except ValidationError as error:
         raise describe_fault(error, variables, file=path) from error
+    _check_limit(settings.storage.limit, document.get("storage", {}).get("limit"))
     is_variable = ("storage", "path") in variables
     base = find_current_folder() if is_variable else find_base(path, environ)
     data = place_data(settings.storage.path, base)
     storage = settings.storage.model_copy(update={"path": data.path})
     settings = read_files(settings.model_copy(update={"storage": storage}))
     return Configuration(settings, path.absolute() if path else None, data.note)
+
+
+def _check_limit(limit: int, written: object) -> None:
+    """Refuse a limit whose unit was forgotten: with 50 bytes, all images would be deleted."""
+    if limit < _LEAST_LIMIT and str(written).strip().isdigit():
+        why = f"{written} means {limit} bytes, and no image fits into that"
+        raise SettingsError("storage.limit", why, f'write a unit, for example "{limit}GiB"')
 
 
 def _read_document(path: Path) -> dict[str, Any]:

@@ -36,14 +36,14 @@ def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def run_command(
-    *arguments: str, stdin: str = "", environment: Mapping[str, str] | None = None
+    *arguments: str, stdin: str | bytes = "", environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of `entrepot` in another process, and wait for its end.
 
     A server that is run with this has to fail: if it serves, it is killed after `PATIENCE`.
     """
     with TemporaryFile() as into, TemporaryFile() as out, TemporaryFile() as err:
-        into.write(stdin.encode())
+        into.write(stdin if isinstance(stdin, bytes) else stdin.encode())
         into.seek(0)
         forks = _open_fork_server(_find_network())
         given = (into, out, err)

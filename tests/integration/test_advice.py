@@ -150,7 +150,7 @@ async def test_too_little_space_names_the_setting_that_is_the_reason(
     assert ("storage.limit" in done.stderr) == ("limit" in setting)
 
 
-@pytest.mark.parametrize("size", ["100", "1", "0050"])
+@pytest.mark.parametrize("size", ["100", "0050", "1.5", "0.5", "50.5 "])
 def test_a_number_without_a_unit_evicts_nothing(
     shared_mirror: MirrorProcess, shared_hub: FakeUpstream, size: str
 ) -> None:
@@ -158,6 +158,7 @@ def test_a_number_without_a_unit_evicts_nothing(
     keep(shared_mirror, shared_hub.add_image("advice/app", "1", [b"advice"]))
     done = shared_mirror.run("cache", "evict", "--to", size)
     assert (done.returncode, done.stdout) == (2, "")
+    size = size.strip()
     assert f"--to: {size} has no unit; write for example {size}GiB, or {size}B" in done.stderr
     assert shared_mirror.run("images", "show", "advice/app:1").returncode == 0
 

@@ -39,11 +39,12 @@ def find_gaps(
 ) -> list[Gap]:
     """Return the requested images that the bundle does not contain for all of `platforms`.
 
-    Without `platforms`, an image with any platform is accepted. The platforms of an image are those
-    in the lock; `verify` and `import` compare the lock with the indexes. If an image is requested
-    by the digest of one platform's manifest, other platforms are not looked for. `have` are layers
-    that the other side has. It has also imported the bundles with the locks `former`, the oldest
-    first: their images count, unless the bundle moves their tags to other images.
+    Without `platforms`, an image with any platform is accepted; `all` are those of the index. The
+    platforms of an image are those in the lock; `verify` and `import` compare the lock with the
+    indexes. If an image is requested by the digest of one platform's manifest, other platforms are
+    not looked for. `have` are layers that the other side has. It has also imported the bundles with
+    the locks `former`, the oldest first: their images count, unless the bundle moves their tags to
+    other images.
     """
     found = []
     for request in requests:
@@ -68,6 +69,8 @@ def _list_missing(
 ) -> list[str]:
     """Return sentences about the platforms that are not `inside` one of the bundles."""
     is_one = request.reference not in (image.reference, image.root.digest)
+    if oci_platforms.ALL in platforms:
+        platforms = sorted({*inside, *image.missing})
     return [
         f"{name} is not in the bundle" + (f", only {', '.join(inside)}" if inside else "")
         for name in platforms

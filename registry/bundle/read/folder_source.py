@@ -1,5 +1,6 @@
 """A bundle in a folder: the files that an archive would have, under the same names."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import BinaryIO
 from registry.bundle.format.tar import Member, build_member, is_file_name
 from registry.bundle.read.flaws import Flaws
 from registry.bundle.read.sources import PIECE, BundleSource, Extent
-from registry.errors import BundleInvalid
+from registry.errors import BundleForeign, BundleInvalid
 
 MAX_MEMBERS = 250_000  # more than a lock can name
 _SMALL_FILES = (
@@ -62,7 +63,7 @@ class FolderSource(BundleSource):
         if not path.is_dir():
             return False
         if path.resolve() != self._folder.resolve() / folder:
-            self.flaws.note(BundleInvalid(str(path), "it is a link to another folder"))
+            self.flaws.note(BundleForeign(str(path), "it is a link to another folder"))
             return False
         return True
 
@@ -75,10 +76,12 @@ class FolderSource(BundleSource):
         except FileNotFoundError:
             raise
         except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):
+                raise BundleForeign(str(path), "it is a link or a socket") from error
             raise BundleInvalid(str(path), error.strerror or str(error)) from error
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise BundleInvalid(str(path), "it is not a regular file")
+            raise BundleForeign(str(path), "it is not a regular file")
         return os.fdopen(descriptor, "rb", buffering=0)
 
     def read(self, member: Member) -> Iterator[bytes]:

@@ -10,13 +10,14 @@ import typer
 from registry.cli.bundle.arguments import format_missing, open_bundle
 from registry.cli.bundle.selection import OtherSide, read_other_side
 from registry.cli.images import sources
+from registry.cli.images.gathered import Gathered
 from registry.cli.messages import MISUSED, fail, report_errors, warn
-from registry.cli.platforms import read_platforms
+from registry.cli.platforms import read_checked_platforms
 from registry.cli.printing import print_report
 from registry.cli.session import Config, Json
 from registry.cli.terminal import format_bytes, format_count
 from registry.errors import BundleInvalid
-from registry.image_lists.results import Entry, ListedImage, merge
+from registry.image_lists.results import Entry, ListedImage
 from registry.oci.image_patterns import parse_image
 from registry.oci.names import format_image
 from registry.reports.bundle.coverage import CoverageResult, MissingImage
@@ -94,8 +95,9 @@ def check_bundle(
         build_args=build_arg or (),
     )
     with report_errors():
-        entries = _read_entries(named, config)
-        platforms = read_platforms(platform)
+        gathered = _read_entries(named, config)
+        entries = gathered.entries
+        platforms = read_checked_platforms(platform)
         if not (bundle and entries):
             what = "a bundle" if not bundle else "an image, or -f FILE"
             fail(f"nothing to check: name {what}", MISUSED)
@@ -103,7 +105,7 @@ def check_bundle(
         gaps = _find_gaps(bundle, entries, platforms, other_side)
     result = CoverageResult.of(entries, gaps, counts_guesses=guesses)
     print_report(result, _draw, as_json=as_json)
-    if not result.is_complete:
+    if not (result.is_complete and gathered.is_complete):
         raise typer.Exit(1)
 
 
@@ -113,18 +115,19 @@ def _is_path(text: str) -> bool:
     return looks_so or Path(text).exists()
 
 
-def _read_entries(named: sources.Sources, config: Path | None) -> tuple[Entry, ...]:
-    """Return the wanted images, and print the notes about places that were skipped."""
+def _read_entries(named: sources.Sources, config: Path | None) -> Gathered:
+    """Return the wanted images and guesses, and print the notes about places that were skipped."""
     default = load_settings(config, os.environ).default_upstream
     wanted = [
         ListedImage(format_image(*parse_image(image, default)), "the command line")
         for image in named.images
     ]
-    for found in sources.read_files(named):
-        wanted += found.images
-        for note in found.notes:
-            warn(str(note))
-    return merge(wanted)
+    found = sources.read_files(named)
+    wanted += [image for each in found for image in each.images]
+    gathered = Gathered.of(wanted, [note for each in found for note in each.notes], guesses=True)
+    for note in gathered.notes:
+        warn(str(note))
+    return gathered
 
 
 def _find_gaps(
@@ -140,6 +143,8 @@ def _find_gaps(
     with open_bundle(bundle) as opened:
         if missing := list(opened.source.missing):
             raise BundleInvalid(opened.source.label, format_missing(opened, missing, bundle))
+        if opened.signature:
+            warn("the signature was not checked; check it: entrepot bundle verify --key PEM")
         analysis = Analysis(opened.lock, read_manifests(opened))
     requests = [ImageRequest(each.repository, each.reference, each.places) for each in entries]
     have, former = other_side.layers["have"], other_side.bundles

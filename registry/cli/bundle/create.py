@@ -136,7 +136,7 @@ def create_bundle(
         plan = _drop_guesses(await session.content.planner.plan(wanted, choice), listed)
         request = WriteRequest(target, sign, is_dry=dry_run, as_json=as_json, quiet=quiet)
         is_written = await write_bundle(session, plan, request)
-        return _covers(other_side, plan) and is_written
+        return _covers(other_side, plan) and is_written and gathered.is_complete
 
     operate(config, work, quiet=quiet)
 

@@ -17,7 +17,7 @@ from registry.cli.images.refresh import refresh
 from registry.cli.images.warm import warm
 from registry.cli.messages import fail, warn
 from registry.cli.names import find_known, match_exactly
-from registry.cli.platforms import read_platforms
+from registry.cli.platforms import read_checked_platforms
 from registry.cli.printing import print_report
 from registry.cli.session import Config, Json, Session, operate
 from registry.cli.tables import Table, make_table
@@ -92,7 +92,9 @@ def list_stored(
         found = await session.content.images.describe(patterns)
         is_ready = True
         if offline:
-            is_ready = print_readiness(session, found, read_platforms(platform), as_json=as_json)
+            is_ready = print_readiness(
+                session, found, read_checked_platforms(platform), as_json=as_json
+            )
         elif found or as_json:
             draw = _draw_names if names_only else _draw_list
             print_report(list_images(found), draw, as_json=as_json)

@@ -21,6 +21,11 @@ class Gathered:
     guesses: tuple[Entry, ...] = ()
     notes: tuple[Note, ...] = ()
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every image that is needed is known."""
+        return not any(note.is_unknown for note in self.notes)
+
     @classmethod
     def of(
         cls, wanted: Sequence[ListedImage], notes: Sequence[Note], *, guesses: bool

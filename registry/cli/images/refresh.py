@@ -8,7 +8,7 @@ import typer
 from registry.cli.images.warm_report import explain_failure
 from registry.cli.messages import MISUSED, fail, warn
 from registry.cli.names import find_names, match_exactly
-from registry.cli.platforms import includes_all, read_platforms
+from registry.cli.platforms import read_checked_platforms
 from registry.cli.printing import print_report
 from registry.cli.session import Config, DryRun, Json, Quiet, Session, operate
 from registry.cli.terminal import format_bytes, format_count
@@ -52,7 +52,7 @@ def refresh(
     """
 
     async def work(session: Session) -> bool:
-        wanted = [ALL] if includes_all(platform) else read_platforms(platform)
+        wanted = read_checked_platforms(platform)
         if session.settings.offline:
             why = "offline = true, so no upstream is asked"
             fail(f"{why}; {_ONLINE}", MISUSED)

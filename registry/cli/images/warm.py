@@ -147,7 +147,7 @@ async def _warm(session: Session, named: sources.Sources, options: _Options) -> 
     if options.explain:
         wanted = WantedImages.of(gathered.entries, gathered.guesses, gathered.notes)
         print_report(wanted, draw_explained, as_json=options.as_json)
-        return True
+        return gathered.is_complete
     if not gathered.entries:
         sources.refuse_nothing(named, gathered)
     if session.settings.offline:
@@ -172,7 +172,7 @@ async def _warm(session: Session, named: sources.Sources, options: _Options) -> 
     found = WantedImages.of((), gathered.guesses, gathered.notes)
     result = WarmResult(images, limits, found.guesses, found.notes, bars.fetched, options.dry_run)
     finish(result, as_json=options.as_json, quiet=options.quiet)
-    return not result.failed
+    return gathered.is_complete and not result.failed
 
 
 class _WarmRun:

@@ -4,10 +4,13 @@ from typing import Any, cast
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
+from structlog.testing import capture_logs
 
+from registry.api.access_log import AccessEntry, AccessLog
 from registry.api.middleware import Notes
 from registry.api.routes import PullApi
 from registry.errors import DigestInvalid, EntrepotError, NameInvalid, NameUnknown
+from registry.metrics import Metrics
 from registry.mirror.mirror import Mirror
 from registry.mirror.routing import UpstreamTable
 
@@ -69,3 +72,18 @@ async def test_namespace_is_noted_for_every_answer(ns: str, namespace: str) -> N
     for path in ("/v2/", "/other", "/v2/a/blobs/uploads/"):
         _, notes = await ask(path, ns=ns)
         assert namespace == notes.namespace
+
+
+@pytest.mark.parametrize("name", ["a" * 247, "/".join(["a" * 15] * 15)])
+@pytest.mark.parametrize("what", ["blobs/sha512:" + "0" * 128, "manifests/" + "t" * 128])
+async def test_both_lines_of_a_request_have_the_same_path(name: str, what: str) -> None:
+    """Who reads the log finds the end of each request, also of the longest names and digests."""
+    path = f"/v2/{name}/{what}"
+    with capture_logs() as lines:
+        api = PullApi(Mirror(TABLE, manifests=NOT_CALLED, blobs=NOT_CALLED, lists=NOT_CALLED))
+        with pytest.raises(AttributeError):
+            await api.answer(make_mocked_request("GET", path), Notes(path, ""))
+        entry = AccessEntry("GET", path, "", "", "blobs", 200, "hit", 1, "")
+        AccessLog(Metrics()).write(entry, None, 0.1)
+
+    assert [line["path"] for line in lines] == [path, path]

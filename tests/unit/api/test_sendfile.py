@@ -1,6 +1,7 @@
 """Laws of the body of a blob: its pieces arrive in order, and a wrong length is an error."""
 
 import asyncio
+import errno
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -116,3 +117,36 @@ async def test_the_pieces_are_closed_when_the_client_leaves(tmp_path: Path) -> N
         await reader.readexactly(len(CONTENT))
         writer.close()
         await asyncio.wait_for(closed.wait(), 30)
+
+
+async def test_an_unreadable_disk_is_no_crash_where_bytes_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over TLS and in chunks too, EIO cuts the connection; it is no error of this program."""
+    (tmp_path / "file").write_bytes(CONTENT)
+    raised: list[BaseException] = []
+
+    def refuse(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("os.pread", refuse)
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.enable_chunked_encoding()
+        with (tmp_path / "file").open("rb") as file:
+            pieces = give((file.fileno(), 0, len(CONTENT)))
+            try:
+                await send_body(request, response, pieces, SentBytes(), is_growing=False)
+            except EOFError as error:
+                raised.append(error)
+                assert request.transport is not None
+                request.transport.abort()
+        return response
+
+    async with serve(answer) as port:
+        with suppress(ConnectionError):
+            await pull(port)
+    assert [str(each) for each in raised] == [
+        "the file cannot be sent ([Errno 5] Input/output error)"
+    ]

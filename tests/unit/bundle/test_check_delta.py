@@ -12,6 +12,7 @@ from registry.bundle.write.choice import Choice
 from registry.cli.main import build_cli
 from registry.oci.digest import Digest
 from tests.harness.filled_folder import open_filled
+from tests.harness.import_side import sign_bundle
 from tests.unit.bundle.test_info import AMD64, APP, BASE, TOOL, fill, pack
 
 ARM64 = ("linux/arm64",)
@@ -73,6 +74,7 @@ def test_without_the_former_bundle_they_are_missing(site: Path) -> None:
     [
         (["arm.tar", APP, "--platform", "arm64"], ""),
         (["arm.tar", APP, "--platform", "amd64,arm64"], "linux/amd64 is not in the bundle"),
+        (["arm.tar", APP, "--platform", "all"], "linux/amd64 is not in the bundle"),
         (["arm.tar", APP, "--platform", "amd64,arm64", "--since", "may.tar"], ""),
         (["may.tar", APP, "--platform", "amd64,arm64", "--since", "arm.tar"], ""),
         (["june.tar", APP, "--platform", "arm64", "--since", "may.tar"], "only linux/amd64"),
@@ -112,3 +114,23 @@ def test_a_guess_that_is_not_inside_is_not_counted(site: Path, tmp_path: Path) -
     wanted = "docker.io/team/none:1 may be needed (it looks like an image): it is not in the bundle"
     assert wanted in done.stdout
     assert "1 image: nothing is missing except 1 possible image" in done.stdout
+
+
+def test_an_unknown_image_fails_at_the_end(site: Path, tmp_path: Path) -> None:
+    """What is known is checked; that an image is not known is told, and is exit 1."""
+    listed = tmp_path / "images.txt"
+    listed.write_text(f"{APP}\nteam/app:$TAG\n")
+    done = check(site, "may.tar", "-f", str(listed))
+    assert done.exit_code == 1
+    assert "1 image: nothing is missing" in done.stdout
+    assert "'team/app:$TAG' contains a variable" in done.stderr
+
+
+def test_a_signature_that_was_not_checked_is_said(site: Path, tmp_path: Path) -> None:
+    """Who checks what is inside may think that the signature was checked too."""
+    path = tmp_path / "signed.tar"
+    path.write_bytes(sign_bundle((site / "may.tar").read_bytes(), tmp_path / "ours")[0])
+    done = check(site, str(path), APP)
+    assert done.exit_code == 0
+    assert "the signature was not checked" in done.stderr
+    assert "signature" not in check(site, "may.tar", APP).stderr

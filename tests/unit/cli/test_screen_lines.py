@@ -78,6 +78,10 @@ def test_a_pull_is_a_line(changes: dict[str, Any], expected: str) -> None:
             {"event": "download failed", "level": "error", "blob": "sha256:" + "a" * 64},
             "12:05  error: download failed (blob sha256:aaaaaaaaaaaa…)",
         ),
+        (
+            {"event": "passed through, not stored", "level": "error", "why": "full"},
+            "12:05  error: sent to a client, and not stored here: full",
+        ),
         ({"event": "blobs deleted", "level": "info", "bytes": 7}, "12:05  blobs deleted (bytes 7)"),
         (
             {"event": "crashed", "level": "error", "exception": "Traceback\n  \x1b[2J"},
@@ -125,6 +129,33 @@ def test_the_banner_has_an_address_to_type(listen: str, url: str, example: str) 
     assert lines[0].endswith(f" serves pulls at {url}")
     assert f"  Try it    docker pull {example}/docker.io/library/busybox" in lines
     assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("listen", "needed"),
+    [
+        ("127.0.0.1:5000", ""),
+        ("[::1]:5000", ""),
+        ("192.168.1.5:5000", '["192.168.1.5:5000"]'),
+        ("0.0.0.0:5000", '["<this machine>:5000"]'),
+    ],
+)
+def test_plain_http_for_others_needs_a_setting(listen: str, needed: str) -> None:
+    """Docker uses plain http without a setting only for this machine."""
+    plain = list(format_banner(Settings(), STARTED | {"pulls": listen}))
+    tls = Settings(server=ServerSettings(tls_cert="a", tls_key="b"))
+    safe = list(format_banner(tls, STARTED | {"pulls": listen}))
+    (*_, line) = [each for each in plain if "insecure-registries" in each] or [""]
+    assert needed in line
+    assert bool(needed) == bool(line)
+    assert not any("insecure" in each for each in safe)
+
+
+def test_offline_nothing_is_tried_that_is_not_here() -> None:
+    """Nobody is told to pull an image that an offline server cannot have."""
+    text = "\n".join(format_banner(Settings(), STARTED | {"offline": True}))
+    assert "docker pull" not in text
+    assert "entrepot images ls" in text
 
 
 def test_the_banner_says_what_is_unusual() -> None:

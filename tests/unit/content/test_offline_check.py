@@ -44,3 +44,11 @@ def test_what_names_no_platform_has_to_be_whole() -> None:
     assert not check_offline(
         make(PlatformReport("", "chart", ("b",), 1, (1,))), ["linux/amd64"]
     ).is_ready
+
+
+def test_all_are_the_platforms_of_the_index() -> None:
+    """With `all`, every platform that the index lists has to be complete."""
+    found = check_offline(make(AMD, TORN, UNPULLED), ["all"])
+    assert (found.complete, found.incomplete) == ((AMD,), (TORN, UNPULLED))
+    assert found.unavailable == ()
+    assert check_offline(make(AMD), ["all"]).is_ready

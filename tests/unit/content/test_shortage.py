@@ -12,7 +12,7 @@ from registry.content.shortage import explain_shortage
             10,
             True,
             False,
-            "leaves too little of 100B; raise storage.limit, or unpin",
+            "100B beside what is pinned or was pulled just now; raise storage.limit, or unpin",
             "reserve",
         ),
         (500, True, False, "storage.limit is only 100B; raise storage.limit", "unpin"),
@@ -21,11 +21,11 @@ from registry.content.shortage import explain_shortage
             10,
             False,
             True,
-            "keeps 7B free, but the disk has only 2.38 MiB free; free disk space, lower",
+            "keeps 100TiB free, but the disk has only 2.38 MiB free; free disk space, lower",
             "storage.limit",
         ),
-        (10, True, True, "storage.limit and the disk leave too little; free disk sp", "raise"),
-        (10, False, False, "storage.limit and the disk leave too little; free disk", "raise"),
+        (10, True, True, "storage.limit and the disk leave too little beside what is", "raise"),
+        (10, False, False, "there is enough now; try again", "storage"),
     ],
 )
 def test_the_limit_that_is_the_reason_is_named(
@@ -38,7 +38,7 @@ def test_the_limit_that_is_the_reason_is_named(
         is_by_disk=is_by_disk,
         limit=100,
         free=2_500_000,
-        reserve=7,
+        reserve=100 << 40,
     )
     assert words in said
     assert others not in said

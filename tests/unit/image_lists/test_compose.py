@@ -105,29 +105,45 @@ def test_variable_may_be_the_registry() -> None:
 @pytest.mark.parametrize(
     ("image", "why", "cure"),
     [
-        ("a:${NONE}", "variable NONE has no value", "set it in the environment or in .env"),
-        ("a:$NONE", "variable NONE has no value", "${NONE:-default}"),
-        ("a:${NONE:-$OTHER}", "variable OTHER has no value", "${OTHER:-default}"),
-        ("a:${NONE:?say which}", "variable NONE has no value: say which", "give NONE a value"),
-        ("a:${EMPTY:?}", "variable EMPTY has no value", "give EMPTY a value"),
         ("a:${EMPTY}", "'a:' is not an image", "write it as"),
         ("a:${TAG", "'${' without its '}'", "close the brace"),
         ("a:${TAG/1/2}", "${TAG/1/2} is not understood", "${TAG:-default}"),
-        ("a:$$TAG", "'a:$TAG' contains a variable", "replace the variable by its value"),
-        ("a:${DOLLAR}", "'a:$TAG' contains a variable", "replace the variable by its value"),
-        ("a:$", "'a:$' contains a variable", "replace the variable by its value"),
         ("${A-" * 11 + "}" * 11, "10 defaults inside each other", "write the value"),
         ("a" * 5000, "more than 4096 characters", "write the image itself"),
         ("Web", "'Web' is not an image", "write it as"),
     ],
 )
 def test_image_is_refused(image: str, why: str, cure: str) -> None:
-    """The error about a variable without a value, or about no image, has the line and a cure."""
+    """The error about no image, or about a text that cannot be read, has the line and a cure."""
     with pytest.raises(ListInvalid) as error:
         read(f"services:\n  a:\n    image: '{image}'\n")
     assert error.value.line == 3
     assert why in error.value.why
     assert cure in error.value.cure
+
+
+@pytest.mark.parametrize(
+    ("image", "why", "cure"),
+    [
+        ("a:${NONE}", "variable NONE has no value", "set it in the environment or in .env"),
+        ("a:$NONE", "variable NONE has no value", "${NONE:-default}"),
+        ("a:${NONE:-$OTHER}", "variable OTHER has no value", "${OTHER:-default}"),
+        ("a:${NONE:?say which}", "variable NONE has no value: say which", "give NONE a value"),
+        ("a:${EMPTY:?}", "variable EMPTY has no value", "give EMPTY a value"),
+        ("a:$$TAG", "'a:$TAG' contains a variable", "replace the variable by its value"),
+        ("a:${DOLLAR}", "'a:$TAG' contains a variable", "replace the variable by its value"),
+        ("a:$", "'a:$' contains a variable", "replace the variable by its value"),
+    ],
+)
+def test_an_unknown_image_does_not_spoil_the_rest(image: str, why: str, cure: str) -> None:
+    """A variable without a value is noted with a cure, and the other services are read."""
+    found = read(f"services:\n  a:\n    image: '{image}'\n  b: {{image: redis}}\n")
+    (note,) = found.notes
+    assert [each.image for each in found.images] == ["redis"]
+    assert note.place == "c.yaml:3 service a"
+    assert note.is_unknown
+    assert why in note.why
+    assert cure in note.why
 
 
 def test_values_do_not_grow_without_end() -> None:

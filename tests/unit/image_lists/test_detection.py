@@ -15,6 +15,8 @@ DIGEST = Digest.of(b"")
     ("name", "kind"),
     [
         *(("Dockerfile", Kind.DOCKERFILE), ("a/b/Dockerfile.dev", Kind.DOCKERFILE)),
+        *((f"Dockerfile.{each}", Kind.DOCKERFILE) for each in ("go", "py", "js", "sh", "image")),
+        ("Containerfile.container", Kind.DOCKERFILE),
         *(("app.Dockerfile", Kind.DOCKERFILE), ("Containerfile", Kind.DOCKERFILE)),
         *(("images.txt", Kind.LIST), ("k3s-images.TXT", Kind.LIST)),
         *(("compose.yaml", Kind.COMPOSE), ("compose.prod.yml", Kind.COMPOSE)),

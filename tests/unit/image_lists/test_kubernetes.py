@@ -124,10 +124,8 @@ def test_missing_image_is_noted(image: str) -> None:
 @pytest.mark.parametrize(
     ("image", "why", "cure"),
     [
-        ('"{{ .Values.image }}:{{ .Values.tag }}"', "is a template", "helm template"),
         ("{{ .Values.image }}", "as in a template", "helm template"),
         ("{{ .Values.image }}:{{ .Values.tag }}", "as in a template", "helm template"),
-        ("${REGISTRY}/app:1", "contains a variable", "envsubst"),
         ("Nginx:1.27", "is not an image", "registry/name:tag"),
         ("[nginx]", "no image", "registry/name:tag"),
     ],
@@ -157,7 +155,6 @@ def test_braces_in_texts_are_no_template() -> None:
         "",
         "---\n---\n# nothing\n",
         "just a text",
-        "- image\n- 1",
         "kind: Pod\nspec: nginx",
         "kind: Pod",
         "kind: List\nitems: null",
@@ -244,3 +241,43 @@ def test_places_are_one_printable_line() -> None:
     text = 'kind: Pod\nmetadata: {name: "a\\n\\e[2J"}\nspec:\n  containers: [{image: a, name: %s}]'
     (wanted,) = read(text % ("b" * 5000)).images
     assert f"k.yaml:4 Pod/a\ufffd\ufffd[2J container {'b' * 253}" == wanted.place
+
+
+@pytest.mark.parametrize(
+    ("image", "why", "cure"),
+    [
+        ('"{{ .Values.image }}:{{ .Values.tag }}"', "is a template", "helm template"),
+        ("${REGISTRY}/app:1", "contains a variable", "envsubst"),
+    ],
+)
+def test_an_unknown_image_does_not_spoil_the_rest(image: str, why: str, cure: str) -> None:
+    """What another program replaces is noted as unknown; the other images are read."""
+    found = read(
+        f"kind: Pod\nspec:\n  containers:\n  - name: a\n    image: {image}\n"
+        "  - name: b\n    image: redis:7\n"
+    )
+    (note,) = found.notes
+    assert [each.image for each in found.images] == ["redis:7"]
+    assert note.is_unknown
+    assert note.place == "k.yaml:5 Pod container a"
+    assert why in note.why
+    assert cure in note.why
+
+
+@pytest.mark.parametrize("text", ["- redis\n- ghcr.io/a/b\n", '["redis", "ghcr.io/a/b"]'])
+def test_a_list_of_texts_is_a_list_of_images(text: str) -> None:
+    """A document that is a sequence of texts names images, as a plain list does."""
+    found = read(text)
+    assert [(each.image, each.certainty) for each in found.images] == [
+        ("redis", Certainty.NAMED),
+        ("ghcr.io/a/b", Certainty.NAMED),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["- hosts: all\n  roles: [common]\n", "- redis\n- [a]\n", "- image\n- 1"]
+)
+def test_another_document_is_not_silent(text: str) -> None:
+    """A document of a kind that is not known, with nothing that looks like an image, is noted."""
+    (note,) = read(text).notes
+    assert "its kind is not known" in note.why

@@ -51,8 +51,6 @@ def test_comment_is_part_of_the_place() -> None:
         ("nginx:-@" + DIGEST, 1, "is not an image: invalid tag '-'"),
         ("https://quay.io/a", 1, "is not an image"),
         ("docker://nginx", 1, "is not an image"),
-        ("nginx:{{ .Values.tag }}", 1, "'nginx:{{ .Values.tag }}' is a template"),
-        ("nginx:$TAG", 1, "'nginx:$TAG' contains a variable"),
         ("a\x0bb", 1, "'a b' is more than one word"),
     ],
 )
@@ -69,3 +67,19 @@ def test_long_list_is_refused() -> None:
     """A list of more than a hundred thousand lines is refused."""
     with pytest.raises(ListInvalid, match=r"^images\.txt: more than 100000 lines; give"):
         read_list("a\n" * 100_000, "images.txt")
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("nginx:{{ .Values.tag }}", "'nginx:{{ .Values.tag }}' is a template"),
+        ("nginx:$TAG", "'nginx:$TAG' contains a variable"),
+    ],
+)
+def test_an_unknown_image_does_not_spoil_the_rest(line: str, why: str) -> None:
+    """A line with a variable is noted, and the other lines are read."""
+    found = read_list(f"redis\n{line}  # web\nbusybox", "images.txt")
+    (note,) = found.notes
+    assert [each.image for each in found.images] == ["redis", "busybox"]
+    assert (note.place, note.is_unknown) == ("images.txt:2 web", True)
+    assert note.why.startswith(why)

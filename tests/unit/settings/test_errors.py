@@ -192,6 +192,17 @@ def test_bad_variable_is_named() -> None:
     assert "ENTREPOT_STORAGE__LIMIT" in error.why
 
 
+@pytest.mark.parametrize(
+    ("text", "variable"), [("storage.limit = 50", ""), ("storage.limit = ' 50'", ""), ("", "50")]
+)
+def test_a_limit_without_a_unit_deletes_nothing(text: str, variable: str) -> None:
+    """50 may be meant as GiB: a limit that no image fits into is refused."""
+    error = refuse(text, {"ENTREPOT_STORAGE__LIMIT": variable} if variable else {})
+
+    assert error.key == "storage.limit"
+    assert error.cure == 'write a unit, for example "50GiB"'
+
+
 def test_the_example_for_a_variable_is_a_variable() -> None:
     """The advice is written as it has to be written there, and not as in the file."""
     error = refuse("", {"ENTREPOT_SERVER__WORKERS": "many"})
