@@ -123,7 +123,9 @@ class Endpoint:
             raise error_of(
                 request,
                 answer,
+                self.learned,
                 is_redirected=answer.origin != self.origin,
-                is_head_trusted=self.learned.is_head_trusted(request.resource, request.repository),
                 identity=self._login.identity,
             )
+        if response.status_code == httpx.codes.PARTIAL_CONTENT:
+            self.learned.trust_ranges()

@@ -40,6 +40,7 @@ class Learned:
         self._useless_heads = Facts[Resource, bool](clock)
         self._trusted_heads = Facts[tuple[Resource, str], bool](clock)
         self._refused_ranges = Facts[None, bool](clock)
+        self._trusted_ranges = Facts[None, bool](clock)
 
     def trust_head(self, resource: Resource, repository: str) -> None:
         """Note that a HEAD was answered: so a 404 to a HEAD means that there is no such content."""
@@ -60,6 +61,14 @@ class Learned:
     def refuse_ranges(self) -> None:
         """Note that a range was refused, and the request without a range was answered."""
         self._refused_ranges.learn(None, True)
+
+    def trust_ranges(self) -> None:
+        """Note that a range was answered: so a 403 means something else, such as an expired URL."""
+        self._trusted_ranges.learn(None, True)
+
+    def are_ranges_trusted(self) -> bool:
+        """Whether a range was answered before."""
+        return bool(self._trusted_ranges.find(None))
 
     def has_no_ranges(self) -> bool:
         """Whether ranges are not asked for, because they are refused."""

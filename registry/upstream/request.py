@@ -23,6 +23,7 @@ from registry.upstream.failures import (
     RedirectBroken,
     RequestRefused,
 )
+from registry.upstream.learned import Learned
 from registry.upstream.rate_limit import read_retry_after
 from registry.upstream.statuses import Meaning, Resource, read_status
 
@@ -130,12 +131,12 @@ def is_compressed(headers: Mapping[str, str]) -> bool:
 
 
 def error_of(
-    request: Request, answer: Answer, *, is_redirected: bool, is_head_trusted: bool, identity: str
+    request: Request, answer: Answer, learned: Learned, *, is_redirected: bool, identity: str
 ) -> Unknown | UpstreamError:
     """Return the error for an answer with a status other than 2xx.
 
-    `is_redirected` says whether another host sent the answer, after a redirect. `is_head_trusted`
-    says whether a HEAD of this kind has succeeded before. `identity` is the user name of the login.
+    `learned` is what earlier answers of the endpoint have shown. `is_redirected` says whether
+    another host sent the answer, after a redirect. `identity` is the user name of the login.
     """
     status = answer.response.status_code
     retry_after = read_retry_after(answer.response.headers)
@@ -143,9 +144,10 @@ def error_of(
         status,
         request.resource,
         is_head=request.method == "HEAD",
-        is_head_trusted=is_head_trusted,
+        is_head_trusted=learned.is_head_trusted(request.resource, request.repository),
         # The URL of an earlier redirect may have expired: then the registry is asked for another.
         has_range="Range" in request.headers and request.start_at is None,
+        is_range_trusted=learned.are_ranges_trusted(),
         is_redirected=is_redirected,
     )
     if meaning is Meaning.MISSING:

@@ -57,16 +57,17 @@ def read_status(
     is_head: bool = False,
     is_head_trusted: bool = False,
     has_range: bool = False,
+    is_range_trusted: bool = False,
     is_redirected: bool = False,
 ) -> Meaning:
     """Return the meaning of a status that is not 2xx.
 
-    `is_head_trusted` says that a HEAD in this repository has succeeded before. `is_redirected` says
-    that another host sent the answer, after a redirect.
+    `is_head_trusted` says that a HEAD in this repository has succeeded before, `is_range_trusted`
+    that a range has. `is_redirected` says that another host sent the answer, after a redirect.
     """
     if is_head and _refuses_head(status, is_trusted=is_head_trusted, is_redirected=is_redirected):
         return Meaning.NO_HEAD
-    if has_range and (status in _REFUSED or status == 403):
+    if has_range and (status in _REFUSED or (status == 403 and not is_range_trusted)):
         return Meaning.NO_RANGE
     if resource is Resource.REFERRERS and _has_no_referrers_api(
         status, is_redirected=is_redirected

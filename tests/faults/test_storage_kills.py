@@ -54,8 +54,7 @@ class KillLoop:
             (),
         ]
         words = commands[number % len(commands)]
-        pipe = self.mirror.config.with_name("command.toml")
-        return HeldCommand(pipe, self.mirror.config, *words) if words else None
+        return HeldCommand(self.mirror.config, *words) if words else None
 
     def load(self) -> Load:
         return Load(self.mirror, self.images, self.chance.randrange(1 << 20))

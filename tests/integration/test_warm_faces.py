@@ -192,7 +192,7 @@ async def test_signatures_that_nobody_answered_about_are_a_failure(
 
     found = await site.warm("team/app:1")
 
-    assert len(found.failures) == 3
+    assert {"503" in each for each in found.failures} == {True}
 
 
 @each_row([row(face, face) for face in FACES])

@@ -47,6 +47,15 @@ def test_facts_are_about_one_thing() -> None:
     assert not known.is_head_trusted(Resource.BLOB, "a")
 
 
+def test_a_range_that_was_answered_is_remembered() -> None:
+    """That says nothing about refusals, which are remembered apart."""
+    known = Learned(Clock())
+    assert not known.are_ranges_trusted()
+    known.trust_ranges()
+    assert known.are_ranges_trusted()
+    assert not known.has_no_ranges()
+
+
 def test_facts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients can ask for many names: the oldest fact is forgotten."""
     monkeypatch.setattr(learned, "MOST", 2)

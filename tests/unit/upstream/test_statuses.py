@@ -124,3 +124,12 @@ def test_referrers_may_exist(status: int, meaning: Meaning) -> None:
 def test_host_after_a_redirect_does_not_decide(status: int, options: dict[str, Any]) -> None:
     """The registry may have what the content host refuses, for example after a URL has expired."""
     assert read_status(status, is_redirected=True, **options) is Meaning.REDIRECT_BROKEN
+
+
+@pytest.mark.parametrize("is_redirected", [False, True])
+def test_a_403_is_not_about_the_range_where_ranges_are_answered(*, is_redirected: bool) -> None:
+    """The URL has expired, or access was taken away: without the range it would be the same."""
+    found = read_status(
+        403, Resource.BLOB, has_range=True, is_range_trusted=True, is_redirected=is_redirected
+    )
+    assert found is (Meaning.REDIRECT_BROKEN if is_redirected else Meaning.DENIED)
