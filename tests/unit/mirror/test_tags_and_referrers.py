@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from registry.catalog.database import Database
 from registry.errors import NameUnknown, ReferrersUnsupported, UpstreamUnreachable
 from registry.mirror.cache_status import CacheStatus
 from registry.oci.digest import Digest
+from registry.oci.manifest import Manifest
 from registry.oci.names import Repository
 from registry.store.data_folder import open_folder
 from registry.tasks import Tasks
@@ -19,9 +21,18 @@ from registry.upstream.offline import OfflineSource
 from registry.wiring.content import open_handles
 from tests.fakes.source import MemorySource, Tap
 from tests.harness.process_parts import ProcessParts
+from tests.unit.mirror.manifest_site import make
 
 HERE = Repository("docker.io", "library/a")
 MISSING_FOR = 10.0
+IMAGE = Digest.of(b"image")
+SIGNATURE, SBOM = make("signature"), make("sbom")
+
+
+def describe(manifest: Manifest) -> dict[str, Any]:
+    """Return the entry of a manifest in a list of referrers."""
+    size = len(manifest.raw)
+    return {"mediaType": manifest.media_type, "digest": str(manifest.digest), "size": size}
 
 
 @asynccontextmanager
@@ -108,14 +119,47 @@ async def test_repository_without_the_api_stays_without_it(
                 await site.lists.list_referrers(HERE, Digest.of(b"other"))
 
 
+@pytest.mark.parametrize("is_recorded", [False, True])
+@pytest.mark.parametrize("later", [0.0, 10_000.0])
 async def test_prefetch_is_told_that_the_upstream_did_not_answer(
-    site: ProcessParts, source: MemorySource
+    site: ProcessParts, source: MemorySource, later: float, *, is_recorded: bool
 ) -> None:
     """Otherwise an image would count as whole although its signatures were not asked for."""
+    if is_recorded:
+        source.referrers = {}
+        await site.lists.list_referrers(HERE, Digest.of(b"image"))
+    site.now += later
     source.tap.is_down = True
 
     with pytest.raises(UpstreamUnreachable):
         await site.lists.list_referrers(HERE, Digest.of(b"image"), must_ask=True)
+
+
+async def test_prefetch_asks_although_a_list_is_fresh(
+    site: ProcessParts, source: MemorySource
+) -> None:
+    """An image may be signed after a client asked for its referrers."""
+    source.referrers = {}
+    await site.lists.list_referrers(HERE, IMAGE)
+    source.referrers = {(HERE.name, str(IMAGE)): [describe(SIGNATURE)]}
+
+    served = await site.lists.list_referrers(HERE, IMAGE, must_ask=True)
+
+    assert served.entries == [describe(SIGNATURE)]
+
+
+async def test_prefetch_uses_the_tag_where_the_api_is_gone(
+    site: ProcessParts, source: MemorySource
+) -> None:
+    """Clients still get a list, but `images warm` looks for the tag, and takes no old list."""
+    source.referrers = {}
+    await site.lists.list_referrers(HERE, IMAGE)
+    source.referrers = None
+    site.now += 10_000
+
+    with pytest.raises(ReferrersUnsupported):
+        await site.lists.list_referrers(HERE, IMAGE, must_ask=True)
+    assert (await site.lists.list_referrers(HERE, IMAGE)).entries == []
 
 
 async def test_cut_list_keeps_its_warning(site: ProcessParts, source: MemorySource) -> None:
