@@ -1,7 +1,7 @@
 """How the mirror answers lists: the tags of a repository, the referrers of a digest."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ import structlog
 from registry.catalog.manifests import ManifestCatalog, Referrer
 from registry.catalog.upstream_lists import UpstreamListCatalog
 from registry.errors import (
+    DigestInvalid,
     NameUnknown,
     ReferrersUnsupported,
     StoreError,
@@ -123,14 +124,43 @@ class TagsAndReferrers:
                 await self._record_referrers_api(repository, is_supported=False)
             raise ReferrersUnsupported(str(repository)) from error
         except UpstreamError as error:
-            if api is not None and not is_supported:
+            if api is None and must_ask and not isinstance(error, UpstreamOffline):
+                raise
+            # What is true for the registry is likely true for a repository that was never asked.
+            if not (is_supported if api else self._has_referrers_api(repository.registry)):
                 raise ReferrersUnsupported(str(repository)) from error
             if must_ask and not isinstance(error, UpstreamOffline):
                 raise
             return self._list_known_referrers(repository, digest)
+        if served.origin is CacheStatus.STALE:
+            return self._leave_out_missing(repository, served)
         if not is_supported:
             await self._record_referrers_api(repository, is_supported=True)
         return served
+
+    def _has_referrers_api(self, registry: str) -> bool:
+        return self._lists.has_referrers_api(registry) is not False
+
+    def _leave_out_missing(self, repository: Repository, served: ServedList) -> ServedList:
+        """Return a list without the manifests that are not stored.
+
+        Clients download what is listed, and a referrer that cannot be downloaded fails the pull of
+        the image.
+        """
+        entries = [each for each in served.entries if self._is_stored(repository, each)]
+        missing = len(served.entries) - len(entries)
+        if not missing:
+            return served
+        warning = f"{missing} referrers that are not stored here are left out; {served.warning}"
+        return replace(served, entries=entries, warning=warning)
+
+    def _is_stored(self, repository: Repository, entry: dict[str, Any]) -> bool:
+        try:
+            digest = Digest.parse(str(entry.get("digest")))
+        except DigestInvalid:
+            return False
+        held = self._manifests.find_held(repository, digest)
+        return held is not None and self._manifests.is_stored(digest)
 
     def _list_known_referrers(self, repository: Repository, digest: Digest) -> ServedList:
         seen = [_describe(each) for each in self._manifests.list_referrers(repository, digest)]
