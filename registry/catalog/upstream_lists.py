@@ -9,7 +9,11 @@ from registry.catalog.database import Database
 from registry.oci.names import Repository
 
 # The subject under which a list of one boolean says whether a repository has the referrers API.
+# With the name of a registry instead of a repository, it says so of the registry.
 _REFERRERS_API = "referrers"
+_TRUE, _FALSE = "[true]", "[false]"
+_INSERT = "INSERT OR REPLACE INTO lists VALUES (?, ?, ?, ?)"
+_INSERT_FIRST = "INSERT OR IGNORE INTO lists VALUES (?, ?, ?, ?)"
 # Appended to the subject of a list: the row says why entries of the list may be missing.
 _WARNING = " warning"
 
@@ -60,11 +64,10 @@ class UpstreamListCatalog:
         body = json.dumps(entries, separators=(",", ":"))
 
         def write(rows: sqlite3.Connection) -> None:
-            insert = "INSERT OR REPLACE INTO lists VALUES (?, ?, ?, ?)"
-            rows.execute(insert, (str(repository), subject, body, now))
+            rows.execute(_INSERT, (str(repository), subject, body, now))
             key = (str(repository), subject + _WARNING)
             if warning:
-                rows.execute(insert, (*key, json.dumps([warning]), now))
+                rows.execute(_INSERT, (*key, json.dumps([warning]), now))
             else:
                 rows.execute("DELETE FROM lists WHERE repository = ? AND subject = ?", key)
 
@@ -78,8 +81,27 @@ class UpstreamListCatalog:
         record = self.find(repository, _REFERRERS_API)
         return None if record is None else (record.entries == [True], record.checked)
 
+    def has_referrers_api(self, registry: str) -> bool | None:
+        """Whether a repository of a registry has the referrers API; None if none was asked."""
+        rows = self._database.read(
+            "SELECT body FROM lists WHERE repository = ? AND subject = ?",
+            (registry, _REFERRERS_API),
+        )
+        return rows[0][0] == _TRUE if rows else None
+
     async def record_referrers_api(
         self, repository: Repository, now: float, *, is_supported: bool
     ) -> None:
-        """Record whether the upstream has the referrers API for `repository`."""
-        await self.record(repository, _REFERRERS_API, [is_supported], now)
+        """Record whether the upstream has the referrers API for `repository`.
+
+        A registry has it if one of its repositories has: another may answer 404 because it is not
+        there.
+        """
+        body = _TRUE if is_supported else _FALSE
+
+        def write(rows: sqlite3.Connection) -> None:
+            rows.execute(_INSERT, (str(repository), _REFERRERS_API, body, now))
+            insert = _INSERT if is_supported else _INSERT_FIRST
+            rows.execute(insert, (repository.registry, _REFERRERS_API, body, now))
+
+        await self._database.write(write)

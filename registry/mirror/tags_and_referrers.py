@@ -1,7 +1,7 @@
 """How the mirror answers lists: the tags of a repository, the referrers of a digest."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ import structlog
 from registry.catalog.manifests import ManifestCatalog, Referrer
 from registry.catalog.upstream_lists import UpstreamListCatalog
 from registry.errors import (
+    DigestInvalid,
     NameUnknown,
     ReferrersUnsupported,
     StoreError,
@@ -95,13 +96,14 @@ class TagsAndReferrers:
 
         If the upstream does not answer, these are the referrers that were pulled through this
         mirror, or none. Clients ask for the referrers of each image, and an error would fail the
-        pull. With `must_ask` it is an error. A repository that ever listed referrers does so for
-        every digest (distribution-spec, "Listing Referrers").
+        pull. With `must_ask` the upstream is asked also if a list is fresh, and it is an error if
+        it does not answer. A repository that ever listed referrers does so for every digest
+        (distribution-spec, "Listing Referrers").
 
         Raises:
             ReferrersUnsupported: the upstream has no referrers API for this repository, or denies
                 it; clients then use the referrers tag scheme.
-            UpstreamError: with `must_ask`, the upstream does not answer, and no list is recorded.
+            UpstreamError: with `must_ask`, the upstream does not answer.
         """
         api = self._lists.find_referrers_api(repository)
         is_supported = api is not None and api[0]
@@ -110,22 +112,55 @@ class TagsAndReferrers:
         ask = partial(self._sources[repository.registry].list_referrers, repository.name, digest)
         fallback = Fallback.NONE if must_ask else Fallback.EMPTY
         try:
-            served = await self._get(repository, str(digest), ask, fallback=fallback)
+            served = await self._get(
+                repository, str(digest), ask, fallback=fallback, must_ask=must_ask
+            )
         except (ReferrersUnsupported, UpstreamDenied) as error:
+            if is_supported and must_ask:
+                raise
             if is_supported:
                 return self._list_known_referrers(repository, digest)
             if isinstance(error, ReferrersUnsupported):
                 await self._record_referrers_api(repository, is_supported=False)
             raise ReferrersUnsupported(str(repository)) from error
         except UpstreamError as error:
-            if api is not None and not is_supported:
+            if api is None and must_ask and not isinstance(error, UpstreamOffline):
+                raise
+            # What is true for the registry is likely true for a repository that was never asked.
+            if not (is_supported if api else self._has_referrers_api(repository.registry)):
                 raise ReferrersUnsupported(str(repository)) from error
             if must_ask and not isinstance(error, UpstreamOffline):
                 raise
             return self._list_known_referrers(repository, digest)
+        if served.origin is CacheStatus.STALE:
+            return self._leave_out_missing(repository, served)
         if not is_supported:
             await self._record_referrers_api(repository, is_supported=True)
         return served
+
+    def _has_referrers_api(self, registry: str) -> bool:
+        return self._lists.has_referrers_api(registry) is not False
+
+    def _leave_out_missing(self, repository: Repository, served: ServedList) -> ServedList:
+        """Return a list without the manifests that are not stored.
+
+        Clients download what is listed, and a referrer that cannot be downloaded fails the pull of
+        the image.
+        """
+        entries = [each for each in served.entries if self._is_stored(repository, each)]
+        missing = len(served.entries) - len(entries)
+        if not missing:
+            return served
+        warning = f"{missing} referrers that are not stored here are left out; {served.warning}"
+        return replace(served, entries=entries, warning=warning)
+
+    def _is_stored(self, repository: Repository, entry: dict[str, Any]) -> bool:
+        try:
+            digest = Digest.parse(str(entry.get("digest")))
+        except DigestInvalid:
+            return False
+        held = self._manifests.find_held(repository, digest)
+        return held is not None and self._manifests.is_stored(digest)
 
     def _list_known_referrers(self, repository: Repository, digest: Digest) -> ServedList:
         seen = [_describe(each) for each in self._manifests.list_referrers(repository, digest)]
@@ -153,16 +188,20 @@ class TagsAndReferrers:
         ask: Callable[..., Awaitable[UpstreamList]],
         *,
         fallback: Fallback,
+        must_ask: bool = False,
     ) -> ServedList:
-        """Return a list; `fallback` is what the caller has if none is recorded."""
+        """Return a list; `fallback` is what the caller has if none is recorded.
+
+        With `must_ask`, a recorded list is served only if the mirror is offline.
+        """
         record = self._lists.find(repository, subject)
-        if record is not None and self._is_fresh(record.checked):
+        if record is not None and self._is_fresh(record.checked) and not must_ask:
             return ServedList(record.entries, CacheStatus.HIT, record.warning)
         # The word "list" is needed: questions about manifests use the same cache and tasks.
         key = ("list", repository, subject)
         if (error := self._missing.find(key, self._clock())) is not None:
             raise error
-        fallback = fallback if record is None else Fallback.KNOWN
+        fallback = fallback if record is None or must_ask else Fallback.KNOWN
         question = partial(ask, fallback=fallback)
         task = self._tasks.share(key, lambda: self._fetch(repository, subject, question))
         is_long = subject == TAGS
@@ -171,7 +210,7 @@ class TagsAndReferrers:
             await self._waits.wait(repository.registry, task, fallback, is_long=is_long)
             found = task.result()
         except UpstreamError as error:
-            if record is None:
+            if record is None or (must_ask and not isinstance(error, UpstreamOffline)):
                 raise
             return ServedList(record.entries, CacheStatus.STALE, f"stale: {error}")
         return ServedList(found.entries, CacheStatus.MISS, found.warning)

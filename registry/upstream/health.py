@@ -11,6 +11,7 @@ from registry.upstream.circuit_breaker import LONGEST_LIMIT_TIME, CircuitBreaker
 from registry.upstream.contract import Fallback
 from registry.upstream.failures import AttemptFailed, EndpointSuspended, RedirectBroken
 from registry.upstream.request import Request
+from registry.upstream.statuses import Resource
 
 MAX_FAILING = 1000  # requests whose failures are remembered
 
@@ -38,6 +39,9 @@ class EndpointHealth:
         # A request with the answer 500 gets its own breaker, by method and path: one broken image
         # does not mean that the registry is broken.
         self._failing: dict[tuple[str, str], CircuitBreaker] = {}
+        # After a 429, requests for the same kind of content stop, because limits are often on one
+        # kind: blobs of a pull that is running go on after a 429 to a list.
+        self._throttled: dict[Resource, CircuitBreaker] = {}
         self._failure = ""  # the last failure of the endpoint, for the errors of an open breaker
         self._probe_ended = asyncio.Event()
         # If the pull limit is used up, only counted requests stop: blobs and HEADs are still sent.
@@ -64,7 +68,8 @@ class EndpointHealth:
             await self._wait_for_probe()
         now = self._clock()
         was_failing = False
-        for breaker in (self._breaker, self._failing.get(_key(request))):
+        throttled = self._throttled.get(request.resource)
+        for breaker in (throttled, self._breaker, self._failing.get(_key(request))):
             if breaker is not None and breaker.is_open(now):
                 self._check_open(breaker, now, fallback=request.fallback)
                 was_failing = True
@@ -115,6 +120,7 @@ class EndpointHealth:
         if self._breaker is not None:
             self._change(self._breaker.succeed())
         self._failing.pop(_key(request), None)
+        self._throttled.pop(request.resource, None)
 
     def fail(
         self, request: Request, error: UpstreamUnreachable, began: float, *, is_probe: bool
@@ -134,14 +140,19 @@ class EndpointHealth:
         self._change((self._breaker or CircuitBreaker()).fail(now, began))
 
     def throttle(self, request: Request, error: UpstreamThrottled) -> None:
-        """Note a 429; only counted requests stop after the 429 of a counted request."""
+        """Note a 429.
+
+        After that of a counted request, counted requests stop. After another one, requests for
+        the same kind of content stop.
+        """
         if request.counts:
             wait = throttled_time(error.retry_after, LONGEST_LIMIT_TIME)
             self._limited_until = max(self._limited_until, self._clock() + wait)
         elif error.endpoint == self._origin:  # and not a host after a redirect
             self._failure = f"failed recently ({error.why})"
-            breaker = self._breaker or CircuitBreaker()
-            self._change(breaker.throttle(self._clock(), error.retry_after))
+            breaker = self._throttled.get(request.resource) or CircuitBreaker()
+            breaker = breaker.throttle(self._clock(), error.retry_after)
+            self._throttled[request.resource] = breaker
 
 
 def _key(request: Request) -> tuple[str, str]:

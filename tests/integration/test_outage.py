@@ -173,7 +173,10 @@ def test_known_tags_are_served_before_the_upstream_answers(
 def test_warming_records_the_referrers_of_every_manifest(
     make_mirror: MirrorMaker, hub: FakeUpstream
 ) -> None:
-    """After `images warm` alone, the lists are here: also those of referrers."""
+    """After `images warm` alone, the lists are here: also those of referrers.
+
+    A list with a `Warning` would be what the mirror answers without a record.
+    """
     image = hub.add_image(NAME, "1", [b"layer"])
     sbom = hub.add_image(NAME, None, [b"sbom"], subject=image, artifact_type="a/sbom")
     signature = hub.add_image(NAME, None, [b"signature"], subject=sbom, artifact_type="a/sig")
@@ -186,4 +189,5 @@ def test_warming_records_the_referrers_of_every_manifest(
 
     found = [[entry["digest"] for entry in each.json()["manifests"]] for each in lists]
     assert found == [[sbom.digest], [signature.digest], []]
+    assert [each.headers["Warning"] for each in lists] == [None] * 3
     assert fetch(f"{base}/manifests/{signature.digest}").status == 200

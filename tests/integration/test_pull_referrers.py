@@ -128,6 +128,8 @@ def test_referrers_outlive_the_upstream(place: str, shared_hub: FakeUpstream) ->
     """A list that was requested before is served with a warning when the upstream is down."""
     image, signature, sbom = sign(shared_hub)
     ask(place, image.digest)
+    for each in (signature, sbom):
+        fetch(f"{place}/{REPOSITORY}/manifests/{each.digest}")
     shared_hub.stop()
 
     answer = ask(place, image.digest)
@@ -135,7 +137,21 @@ def test_referrers_outlive_the_upstream(place: str, shared_hub: FakeUpstream) ->
     assert {signature.digest, sbom.digest} == digests(answer)
     assert answer.headers["Content-Type"] == INDEX
     assert answer.origin == "stale"
-    assert answer.headers["Warning"].startswith('299 - "')
+    assert answer.headers["Warning"].startswith('299 - "stale: ')
+
+
+def test_listed_referrers_can_be_pulled_in_an_outage(place: str, shared_hub: FakeUpstream) -> None:
+    """A kept list names only what is here: clients ask for each entry, and stop at an error."""
+    image, signature, sbom = sign(shared_hub)
+    ask(place, image.digest)
+    fetch(f"{place}/{REPOSITORY}/manifests/{signature.digest}")
+    shared_hub.stop()
+
+    answer = ask(place, image.digest)
+
+    assert {signature.digest} == digests(answer)
+    assert answer.headers["Warning"].startswith('299 - "1 referrers that are not stored here')
+    assert fetch(f"{place}/{REPOSITORY}/manifests/{signature.digest}").status == 200
 
 
 def test_an_unknown_list_is_empty_with_a_warning(place: str, shared_hub: FakeUpstream) -> None:

@@ -5,6 +5,7 @@ import json
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
 from tests.integration.images import add_platforms, is_here, is_warm, pull, warm
+from tests.integration.wire import fetch
 
 
 def test_what_refers_to_an_image_comes_along(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
@@ -44,7 +45,10 @@ def test_the_tag_scheme_is_followed(make_mirror: MirrorMaker, hub: FakeUpstream)
 def test_attestations_of_the_platform_come_along(
     make_mirror: MirrorMaker, hub: FakeUpstream
 ) -> None:
-    """What BuildKit attests of a chosen platform is fetched, of the others it is not."""
+    """What BuildKit attests of a chosen platform is fetched, of the others it is not.
+
+    Docker asks for the referrers of the attestation too, so they are recorded.
+    """
     _, amd, arm = add_platforms(hub, "team/multi")
     proofs = [hub.add_image("team/multi", None, [f"proof {n}".encode()]) for n in range(2)]
     entries = [image.describe() for image in (amd, arm)] + [
@@ -60,5 +64,8 @@ def test_attestations_of_the_platform_come_along(
 
     warm(mirror, "team/multi:proved")
 
+    hub.stop()
+    listed = fetch(f"{mirror.url}/v2/team/multi/referrers/{proofs[0].digest}")
     assert is_warm(mirror, amd, proofs[0])
     assert not is_here(mirror, [arm.digest, proofs[1].digest])
+    assert (listed.json()["manifests"], listed.headers["Warning"]) == ([], None)

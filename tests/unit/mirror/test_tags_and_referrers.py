@@ -4,13 +4,16 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from registry.catalog.database import Database
 from registry.errors import NameUnknown, ReferrersUnsupported, UpstreamUnreachable
 from registry.mirror.cache_status import CacheStatus
+from registry.mirror.tags_and_referrers import ServedList
 from registry.oci.digest import Digest
+from registry.oci.manifest import Manifest
 from registry.oci.names import Repository
 from registry.store.data_folder import open_folder
 from registry.tasks import Tasks
@@ -19,9 +22,18 @@ from registry.upstream.offline import OfflineSource
 from registry.wiring.content import open_handles
 from tests.fakes.source import MemorySource, Tap
 from tests.harness.process_parts import ProcessParts
+from tests.unit.mirror.manifest_site import make
 
-HERE = Repository("docker.io", "library/a")
+HERE, THERE = Repository("docker.io", "library/a"), Repository("docker.io", "library/b")
 MISSING_FOR = 10.0
+IMAGE = Digest.of(b"image")
+SIGNATURE, SBOM = make("signature"), make("sbom")
+
+
+def describe(manifest: Manifest) -> dict[str, Any]:
+    """Return the entry of a manifest in a list of referrers."""
+    size = len(manifest.raw)
+    return {"mediaType": manifest.media_type, "digest": str(manifest.digest), "size": size}
 
 
 @asynccontextmanager
@@ -108,14 +120,47 @@ async def test_repository_without_the_api_stays_without_it(
                 await site.lists.list_referrers(HERE, Digest.of(b"other"))
 
 
+@pytest.mark.parametrize("is_recorded", [False, True])
+@pytest.mark.parametrize("later", [0.0, 10_000.0])
 async def test_prefetch_is_told_that_the_upstream_did_not_answer(
-    site: ProcessParts, source: MemorySource
+    site: ProcessParts, source: MemorySource, later: float, *, is_recorded: bool
 ) -> None:
     """Otherwise an image would count as whole although its signatures were not asked for."""
+    if is_recorded:
+        source.referrers = {}
+        await site.lists.list_referrers(HERE, Digest.of(b"image"))
+    site.now += later
     source.tap.is_down = True
 
     with pytest.raises(UpstreamUnreachable):
         await site.lists.list_referrers(HERE, Digest.of(b"image"), must_ask=True)
+
+
+async def test_prefetch_asks_although_a_list_is_fresh(
+    site: ProcessParts, source: MemorySource
+) -> None:
+    """An image may be signed after a client asked for its referrers."""
+    source.referrers = {}
+    await site.lists.list_referrers(HERE, IMAGE)
+    source.referrers = {(HERE.name, str(IMAGE)): [describe(SIGNATURE)]}
+
+    served = await site.lists.list_referrers(HERE, IMAGE, must_ask=True)
+
+    assert served.entries == [describe(SIGNATURE)]
+
+
+async def test_prefetch_uses_the_tag_where_the_api_is_gone(
+    site: ProcessParts, source: MemorySource
+) -> None:
+    """Clients still get a list, but `images warm` looks for the tag, and takes no old list."""
+    source.referrers = {}
+    await site.lists.list_referrers(HERE, IMAGE)
+    source.referrers = None
+    site.now += 10_000
+
+    with pytest.raises(ReferrersUnsupported):
+        await site.lists.list_referrers(HERE, IMAGE, must_ask=True)
+    assert (await site.lists.list_referrers(HERE, IMAGE)).entries == []
 
 
 async def test_cut_list_keeps_its_warning(site: ProcessParts, source: MemorySource) -> None:
@@ -127,3 +172,78 @@ async def test_cut_list_keeps_its_warning(site: ProcessParts, source: MemorySour
 
     assert (first.origin, second.origin) == (CacheStatus.MISS, CacheStatus.HIT)
     assert (first.warning, second.warning) == ("cut", "cut")
+
+
+@pytest.mark.parametrize("is_offline", [True, False])
+async def test_kept_list_names_only_what_is_stored(
+    tmp_path: Path, source: MemorySource, *, is_offline: bool
+) -> None:
+    """A client would ask for each entry, and give up the pull of an image that is here."""
+    source.referrers = {(HERE.name, str(IMAGE)): [describe(SIGNATURE), describe(SBOM)]}
+    async with open_site(tmp_path, source) as site:
+        await site.lists.list_referrers(HERE, IMAGE)
+        await site.content.manifests.put(HERE, SIGNATURE, None, site.now)
+    source.tap.is_down = True
+
+    async with open_site(tmp_path, OfflineSource(HERE.registry) if is_offline else source) as site:
+        site.now += 10_000
+        served = await site.lists.list_referrers(HERE, IMAGE)
+
+    assert (served.entries, served.origin) == ([describe(SIGNATURE)], CacheStatus.STALE)
+    assert served.warning.startswith("1 referrers that are not stored here are left out; stale: ")
+
+
+async def test_kept_list_does_not_name_a_deleted_manifest(
+    site: ProcessParts, source: MemorySource
+) -> None:
+    """The repository still has the name of it, but not its bytes."""
+    source.referrers = {(HERE.name, str(IMAGE)): [describe(SIGNATURE)]}
+    await site.lists.list_referrers(HERE, IMAGE)
+    await site.content.manifests.put(HERE, SIGNATURE, None, site.now)
+    with closing(sqlite3.connect(site.folder.catalog)) as rows, rows:
+        rows.execute("DELETE FROM blobs")
+    source.tap.is_down = True
+    site.now += 10_000
+
+    assert (await site.lists.list_referrers(HERE, IMAGE)).entries == []
+
+
+async def ask_in_an_outage(site: ProcessParts, source: MemorySource) -> ServedList:
+    """Ask for the referrers of an image in a repository that was never asked before."""
+    source.tap.is_down = True
+    try:
+        return await site.lists.list_referrers(THERE, IMAGE)
+    finally:
+        source.tap.is_down = False
+
+
+async def test_repository_that_was_never_asked_is_as_its_registry(
+    site: ProcessParts, source: MemorySource
+) -> None:
+    """Otherwise it would be 200 in an outage and 404 after it, and oras stops on that."""
+    with pytest.raises(ReferrersUnsupported):
+        await site.lists.list_referrers(HERE, IMAGE)
+
+    with pytest.raises(ReferrersUnsupported):
+        await ask_in_an_outage(site, source)
+    with pytest.raises(ReferrersUnsupported):
+        await site.lists.list_referrers(THERE, IMAGE)
+
+
+@pytest.mark.parametrize("is_missing_first", [True, False])
+async def test_one_missing_repository_is_no_registry_without_the_api(
+    site: ProcessParts, source: MemorySource, *, is_missing_first: bool
+) -> None:
+    """A 404 may mean the repository; one list shows that the registry has the API."""
+    for is_missing in (is_missing_first, not is_missing_first):
+        source.referrers = None if is_missing else {}
+        repository = Repository(HERE.registry, "team/missing") if is_missing else HERE
+        if is_missing:
+            with pytest.raises(ReferrersUnsupported):
+                await site.lists.list_referrers(repository, IMAGE)
+        else:
+            await site.lists.list_referrers(repository, IMAGE)
+    source.referrers = {}
+
+    assert (await ask_in_an_outage(site, source)).entries == []
+    assert (await site.lists.list_referrers(THERE, IMAGE)).entries == []

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -50,16 +51,15 @@ class Bench:
         method: str = "GET",
         counts: bool = False,
         fallback: Fallback = Fallback.NONE,
+        resource: Resource = Resource.BLOB,
     ):
         path = path or f"{NAME}/blobs/{self.blob}"
         missing = partial(BlobUnknown, NAME, "it")
-        request = Request(
-            method, path, NAME, missing, Resource.BLOB, counts=counts, fallback=fallback
-        )
+        request = Request(method, path, NAME, missing, resource, counts=counts, fallback=fallback)
         async with self.endpoint.request(request) as answer:
             return b"".join([chunk async for chunk in answer.response.aiter_raw()])
 
-    async def fail(self, path: str | None = None, **options: bool) -> Exception:
+    async def fail(self, path: str | None = None, **options: Any) -> Exception:
         with pytest.raises((BlobUnknown, UpstreamError)) as caught:
             await self.ask(path, **options)
         return caught.value
@@ -224,6 +224,21 @@ async def test_throttled_endpoint_is_not_asked(bench: Bench) -> None:
     assert await bench.fail()
     bench.now += 30
     assert await bench.ask() == LAYER
+
+
+@pytest.mark.parametrize("resource", [Resource.MANIFEST, Resource.TAGS, Resource.REFERRERS])
+async def test_429_stops_only_the_same_kind_of_requests(bench: Bench, resource: Resource) -> None:
+    """Blobs of a pull that is running are still downloaded after a 429 to another question."""
+    path = {
+        Resource.MANIFEST: f"{NAME}/manifests/1",
+        Resource.TAGS: f"{NAME}/tags/list",
+        Resource.REFERRERS: f"{NAME}/referrers/{bench.blob}",
+    }[resource]
+    bench.hub.faults.add(Fault(resource.name.lower(), Status(429)))
+    assert isinstance(await bench.fail(path, resource=resource), UpstreamThrottled)
+
+    assert await bench.ask() == LAYER
+    assert isinstance(await bench.fail(path, resource=resource), EndpointSuspended)
 
 
 async def test_used_up_limit_stops_only_counted_requests(bench: Bench) -> None:
