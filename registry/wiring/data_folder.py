@@ -22,6 +22,7 @@ from registry.wiring.data_folder_checks import (
     check_before_start,
     check_data_folder,
     find_existing,
+    is_no_content,
     is_unused,
     is_used_by_server,
     refuse_migration,
@@ -173,13 +174,14 @@ def _find_parent(path: Path) -> Path | None:
 def _delete_unused(folder: DataFolder, parent: Path) -> None:
     """Delete a data folder in which nothing is stored, and the folders above it up to `parent`.
 
-    Nothing happens if a server or another command is using it. If another process stores something
-    at this moment, its files are kept: only empty folders are deleted.
+    Nothing happens if a server or another command is using it, or if it has a file of another kind.
+    If another process stores something at this moment, its files are kept: only empty folders are
+    deleted.
     """
     with suppress(OSError):
-        if folder.has_content or is_used_by_server(folder.root) is not False:
+        if folder.has_content or not all(map(_can_be_made_again, folder.root.iterdir())):
             return
-        if is_open_elsewhere(folder.catalog):
+        if is_used_by_server(folder.root) is not False or is_open_elsewhere(folder.catalog):
             return
         for name in SUBFOLDERS[:-1]:
             _delete_empty(folder.root / name)
@@ -191,6 +193,12 @@ def _delete_unused(folder: DataFolder, parent: Path) -> None:
             if path == parent:
                 break
             path.rmdir()
+
+
+def _can_be_made_again(path: Path) -> bool:
+    """Whether `path`, at the top of a data folder without content, is of no value."""
+    made = {"LAYOUT", METRICS, DataFolder(path.parent).lost.name, *SUBFOLDERS}
+    return path.name in made or path.name.startswith("catalog.db") or is_no_content(path.name)
 
 
 def _delete_empty(root: Path) -> None:

@@ -132,9 +132,14 @@ def refuse_path(path: str, why: str) -> SettingsError:
     return SettingsError("storage.path", f"{path} cannot be used ({why})", cure)
 
 
+def is_no_content(name: str) -> bool:
+    """Whether a file of this name is of the file system, or a temporary file of `open_folder`."""
+    return name in _OF_FILE_SYSTEM or _UNFINISHED.fullmatch(name) is not None
+
+
 def _is_ours(path: Path) -> bool:
     """Whether a file may be in a data folder in which nothing was stored yet."""
-    if path.name in _OF_FILE_SYSTEM or _UNFINISHED.fullmatch(path.name):
+    if is_no_content(path.name):
         return True
     if path.name not in SUBFOLDERS:
         return False

@@ -144,9 +144,11 @@ def test_nothing_stored_means_no_folder(data: Path, settings: Settings, tmp_path
     assert list_tree(tmp_path) == []
 
 
-@pytest.mark.parametrize("kept", ["blobs/sha256/ab/abc", "tags/docker.io/x", "spool/x.part"])
+@pytest.mark.parametrize(
+    "kept", ["blobs/sha256/ab/abc", "tags/docker.io/x", "spool/x.part", "imports.json", "notes.txt"]
+)
 def test_what_was_stored_keeps_the_folder(data: Path, settings: Settings, kept: str) -> None:
-    """Also a part of a blob, from which the next command goes on."""
+    """Also a part of a blob, from which the next command goes on, and files of any other kind."""
     with new_data_folder(settings):
         fill(data, [kept])
 
