@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-programs check format soak bench report peers lock wheelhouse image clean
+.PHONY: help run test programs test-programs check format soak bench report peers lock wheelhouse image clean
 PARALLEL := -n 3 --dist loadgroup --no-loadscope-reorder
 # Python keeps compiled modules: otherwise each of many processes would compile all of them again.
 export PYTHONDONTWRITEBYTECODE :=
@@ -22,7 +22,10 @@ test: $(VENV)/test.stamp          ## run the tests that need no program built fr
 	$(BIN)/python -m pytest $(PARALLEL) --ignore=tests/architecture -m "not alone and not programs and not soak"
 	$(BIN)/python -m pytest -m "alone and not programs and not soak" || [ $$? -eq 5 ]  # 5: none
 
-test-programs: $(VENV)/test.stamp ## run the tests with programs built from source, and longer loops
+programs: $(VENV)/test.stamp      ## build the programs that test-programs needs (once, 15 minutes)
+	$(BIN)/python -m tests.programs
+
+test-programs: programs           ## run the tests with programs built from source, and longer loops
 	$(BIN)/python -m pytest $(PARALLEL) -m "programs and not alone and not soak"
 	$(BIN)/python -m pytest -m "programs and alone and not soak" || [ $$? -eq 5 ]  # 5: none
 

@@ -24,6 +24,7 @@ BUILT = frozenset({"crane", "oras"})
 # Folders whose tests share daemons, or what they have read of all sources: one process runs such a
 # folder. Elsewhere one runs a file.
 TOGETHER = frozenset({"architecture", "clients", "conformance"})
+APART = frozenset({"test_signed_images.py"})  # of such a folder, but with daemons of its own
 # Folders whose files take longest, the longest first: begun last, they would be waited for.
 LONGEST = ("packaging", "clients", "conformance", "faults")
 
@@ -44,7 +45,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         folder = item.path.parent.name
-        group = folder if folder in TOGETHER else f"{folder}/{item.path.name}"
+        is_together = folder in TOGETHER and item.path.name not in APART
+        group = folder if is_together else f"{folder}/{item.path.name}"
         item.add_marker(pytest.mark.xdist_group(group))
         if folder in PROGRAMS or BUILT & set(getattr(item, "fixturenames", ())):
             item.add_marker("programs")

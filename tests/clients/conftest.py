@@ -10,11 +10,11 @@ import pytest
 
 from tests.clients import engines, programs, site
 from tests.clients.images import Image
-from tests.clients.programs import GoMissing
 from tests.clients.pull_table import Pull, PullTable
 from tests.clients.pullers import Ctr, Docker, Podman, Puller, Skopeo
 from tests.clients.site import Site
 from tests.harness.daemons import tail, temporary_folder
+from tests.harness.go_programs import GoMissing
 
 PULL_TABLE = pytest.StashKey[PullTable]()
 PULLERS = ("docker", "ctr", "podman", "skopeo")
@@ -87,24 +87,24 @@ def dockerd(folder: Path, pull_table: PullTable, request: pytest.FixtureRequest)
 
 @pytest.fixture(scope="session")
 def docker(folder: Path, dockerd: Path, running_site: Site) -> Docker:
-    return Docker(_home(folder, "docker"), dockerd, running_site.mirror.host)
+    return Docker(make_home(folder, "docker"), dockerd, running_site.mirror.host)
 
 
 @pytest.fixture(scope="session")
 def ctr(folder: Path, containerd: Path, running_site: Site) -> Ctr:
-    return Ctr(_home(folder, "ctr"), containerd, running_site.mirror.host)
+    return Ctr(make_home(folder, "ctr"), containerd, running_site.mirror.host)
 
 
 @pytest.fixture(scope="session")
 def podman(folder: Path, running_site: Site) -> Podman:
     require(programs.missing("podman", "runc", as_root=True))
-    return Podman(_home(folder, "podman"), running_site.mirror.host)
+    return Podman(make_home(folder, "podman"), running_site.mirror.host)
 
 
 @pytest.fixture(scope="session")
 def skopeo(folder: Path, running_site: Site) -> Skopeo:
     require(programs.missing("skopeo"))
-    return Skopeo(_home(folder, "skopeo"), running_site.mirror.host)
+    return Skopeo(make_home(folder, "skopeo"), running_site.mirror.host)
 
 
 @pytest.fixture(params=PULLERS)
@@ -154,7 +154,8 @@ def oras() -> str:
     return build("oras")
 
 
-def _home(folder: Path, name: str) -> Path:
+def make_home(folder: Path, name: str) -> Path:
+    """Make the folder with all that one client keeps."""
     home = folder / f"{name}-home"
     home.mkdir()
     return home

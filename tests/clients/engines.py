@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.clients.programs import place_of
 from tests.harness.daemons import Daemon, bridge, isolate
@@ -21,21 +23,67 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.d
 [plugins."io.containerd.internal.v1.opt"]
   path = "{folder}/opt"
 """
-
+CONTAINERD_2 = """
+version = 3
+root = "{folder}/root"
+state = "{folder}/state"
+disabled_plugins = [
+  "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri",
+  "io.containerd.snapshotter.v1.devmapper", "io.containerd.nri.v1.nri",
+]
+[grpc]
+  address = "{folder}/c.sock"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{folder}/opt"
+"""
 NAMESPACES = ("--containerd-namespace=dockerd", "--containerd-plugins-namespace=dockerd-plugins")
 
 
+@dataclass(frozen=True)
+class Engine:
+    """The settings of a containerd, and the programs in the order of `PROGRAMS`."""
+
+    configuration: str
+    containerd: str
+    ctr: str
+    dockerd: str
+    docker: str
+
+
+PROGRAMS = ("containerd", "ctr", "dockerd", "docker")
+DEBIAN = Engine(CONTAINERD, *map(place_of, PROGRAMS))
+
+
 @contextmanager
-def run_containerd(folder: Path) -> Iterator[Path]:
-    """Start a containerd of our own and yield its socket."""
+def run_with_certificates(folder: Path) -> Iterator[list[str]]:
+    """Yield what to write before a command that shall find `folder` at `/etc/docker/certs.d`.
+
+    dockerd reads `hosts.toml` only there. The mount is seen by that command alone.
+    """
+    layer = folder.with_name(f"{folder.name}-etc")
+    link = layer / "docker" / "certs.d"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(folder)
+    mount = f"mount -t overlay overlay -o lowerdir={layer}:/etc /etc && exec sleep infinity"
+    log = folder.with_name(f"{folder.name}-log")
+    with Daemon(["unshare", "--mount", "sh", "-c", mount], log) as holder:
+        holder.start(lambda: Path(f"/proc/{holder.pid}/root/etc/docker/certs.d").is_symlink())
+        yield ["nsenter", f"--mount=/proc/{holder.pid}/ns/mnt", "--"]
+
+
+@contextmanager
+def run_containerd(
+    folder: Path, engine: Engine = DEBIAN, under: Sequence[str] = ()
+) -> Iterator[Path]:
+    """Start a containerd of our own and yield its socket; `under` is written before the command."""
     folder.mkdir()
     socket = folder / "c.sock"
     configuration = folder / "config.toml"
-    configuration.write_text(CONTAINERD.format(folder=folder))
+    configuration.write_text(engine.configuration.format(folder=folder))
     environment = isolate(folder)
-    command = [place_of("containerd"), "--config", str(configuration)]
+    command = [*under, engine.containerd, "--config", str(configuration)]
     with Daemon(command, folder / "log", environment) as daemon:
-        ctr = [place_of("ctr"), "--address", str(socket), "version"]
+        ctr = [engine.ctr, "--address", str(socket), "version"]
         daemon.start(lambda: socket.exists() and _succeeds(ctr, environment))
         yield socket
 
@@ -43,31 +91,59 @@ def run_containerd(folder: Path) -> Iterator[Path]:
 @contextmanager
 def run_dockerd(folder: Path, containerd: Path, mirror: str) -> Iterator[Path]:
     """Start a dockerd with this registry mirror, on a bridge of its own; yield its socket."""
+    with (
+        bridge() as network,
+        _run_dockerd(
+            folder, containerd, {"registry-mirrors": [mirror], "bridge": network}
+        ) as socket,
+    ):
+        yield socket
+
+
+@contextmanager
+def run_recent(
+    folder: Path, engine: Engine, mirrors: Sequence[str] = (), under: Sequence[str] = ()
+) -> Iterator[tuple[Path, Path]]:
+    """Start containerd 2 and Docker 29; yield both sockets. No containers are run with them."""
+    folder.mkdir()
+    settings = {"registry-mirrors": list(mirrors), "bridge": "none", "ip6tables": False}
+    with (
+        run_containerd(folder / "c", engine, under) as containerd,
+        _run_dockerd(folder / "d", containerd, settings, engine, under) as dockerd,
+    ):
+        yield containerd, dockerd
+
+
+@contextmanager
+def _run_dockerd(
+    folder: Path,
+    containerd: Path,
+    settings: Mapping[str, Any],
+    engine: Engine = DEBIAN,
+    under: Sequence[str] = (),
+) -> Iterator[Path]:
     folder.mkdir()
     socket = folder / "d.sock"
     configuration = folder / "daemon.json"
     environment = isolate(folder)
-    with bridge() as network:
-        settings = {
-            "registry-mirrors": [mirror],
-            "hosts": [f"unix://{socket}"],
-            "data-root": f"{folder}/data",
-            "exec-root": f"{folder}/exec",
-            "pidfile": f"{folder}/pid",
-            "containerd": str(containerd),
-            # This machine's firewall, forwarding and `docker0` belong to others.
-            "bridge": network,
-            "iptables": False,
-            "ip-forward": False,
-            "ip-masq": False,
-            "userland-proxy": False,
-        }
-        configuration.write_text(json.dumps(settings))
-        command = [place_of("dockerd"), "--config-file", str(configuration), *NAMESPACES]
-        with Daemon(command, folder / "log", environment) as daemon:
-            docker = [place_of("docker"), "--host", f"unix://{socket}", "version"]
-            daemon.start(lambda: socket.exists() and _succeeds(docker, environment))
-            yield socket
+    places = {
+        "hosts": [f"unix://{socket}"],
+        "data-root": f"{folder}/data",
+        "exec-root": f"{folder}/exec",
+        "pidfile": f"{folder}/pid",
+        "containerd": str(containerd),
+        # This machine's firewall, forwarding and `docker0` belong to others.
+        "iptables": False,
+        "ip-forward": False,
+        "ip-masq": False,
+        "userland-proxy": False,
+    }
+    configuration.write_text(json.dumps({**places, **settings}))
+    command = [*under, engine.dockerd, "--config-file", str(configuration), *NAMESPACES]
+    with Daemon(command, folder / "log", environment) as daemon:
+        docker = [engine.docker, "--host", f"unix://{socket}", "version"]
+        daemon.start(lambda: socket.exists() and _succeeds(docker, environment))
+        yield socket
 
 
 def _succeeds(command: list[str], environment: Mapping[str, str]) -> bool:

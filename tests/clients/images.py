@@ -12,12 +12,15 @@ import tarfile
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin
 
 from tests.fakes.upstream.images import CONFIG, GZIP_LAYER, INDEX, MANIFEST, Media, describe
 
 APPLETS = ("cat", "echo", "sh")
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+PROVENANCE = "https://slsa.dev/provenance/v0.2"
+UNKNOWN = {"architecture": "unknown", "os": "unknown"}  # the platform of an attestation
 
 
 @dataclass(frozen=True)
@@ -93,22 +96,56 @@ def build_message(registry: str, repository: str, message: str, *, media: Media)
     return Image(registry, repository, "1.0", message, (manifest,), blobs)
 
 
-def build_index(registry: str, repository: str, message: str) -> Image:
-    """Make an OCI index over an image for this machine and one for another architecture."""
-    manifests, blobs, members = [], [], []
+def build_index(
+    registry: str, repository: str, message: str, *, is_attested: bool = False
+) -> Image:
+    """Make an OCI index over an image for this machine and one for another architecture.
+
+    With `is_attested`, the index has an attestation manifest for each of them, as buildx writes it.
+    """
+    manifests, blobs, members, attestations = [], [], [], []
     for architecture in (here(), elsewhere()):
         said = message if architecture == here() else f"{message} on {architecture}"
         manifest, parts = _build_platform(said, architecture, "oci")
         manifests.append(manifest)
         blobs += parts
-        described = describe(manifest.media_type, manifest.digest, len(manifest.body))
         system = {"architecture": architecture, "os": "linux"}
-        members.append(described | {"platform": system})
+        members.append(_describe(manifest) | {"platform": system})
+        if is_attested:
+            attestation, parts = _build_attestation(manifest)
+            manifests.append(attestation)
+            blobs += parts
+            attestations.append(_describe(attestation) | _attests(manifest))
+    entries = members + attestations
     index = Manifest(
-        _encode({"schemaVersion": 2, "mediaType": INDEX["oci"], "manifests": members}), INDEX["oci"]
+        _encode({"schemaVersion": 2, "mediaType": INDEX["oci"], "manifests": entries}), INDEX["oci"]
     )
     unique = tuple(dict.fromkeys(blobs))
     return Image(registry, repository, "1.0", message, (*manifests, index), unique)
+
+
+def build_chart(registry: str, repository: str, message: str) -> Image:
+    """Make a Helm chart whose description is the message; charts cannot run."""
+    about = {
+        "apiVersion": "v2",
+        "name": repository.rpartition("/")[2],
+        "version": "1.0.0",
+        "description": message,
+    }
+    config = _encode(about)
+    # The JSON of the metadata is YAML too.
+    chart = gzip.compress(_tar(f"{about['name']}/Chart.yaml", config), 1, mtime=0)
+    kind = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+    fields = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST["oci"],
+        "config": describe(
+            "application/vnd.cncf.helm.config.v1+json", digest_of(config), len(config)
+        ),
+        "layers": [describe(kind, digest_of(chart), len(chart))],
+    }
+    manifest = Manifest(_encode(fields), MANIFEST["oci"])
+    return Image(registry, repository, about["version"], message, (manifest,), (config, chart))
 
 
 def read_message(layer: bytes) -> str | None:
@@ -140,7 +177,7 @@ def _build_platform(
     message: str, architecture: str, media: Media, *, has_program: bool = True
 ) -> tuple[Manifest, tuple[bytes, ...]]:
     """Make one platform's manifest with its blobs; only this machine's has a program in it."""
-    tars = [_message_tar(message)]
+    tars = [_tar("message", f"{message}\n".encode())]
     if has_program and architecture == here():
         tars.insert(0, _busybox_tar())
     layers = [gzip.compress(tar, 1, mtime=0) for tar in tars]
@@ -162,6 +199,42 @@ def _build_platform(
     return Manifest(_encode(fields), MANIFEST[media]), (config, *layers)
 
 
+def _build_attestation(subject: Manifest) -> tuple[Manifest, tuple[bytes, ...]]:
+    """Make the manifest with what buildx says of the building of one platform's image."""
+    statement = _encode(
+        {
+            "_type": "https://in-toto.io/Statement/v0.1",
+            "predicateType": PROVENANCE,
+            "subject": [{"digest": {"sha256": subject.digest.partition(":")[2]}}],
+            "predicate": {"buildType": "https://mobyproject.org/buildkit@v1"},
+        }
+    )
+    config = _encode(
+        UNKNOWN | {"rootfs": {"type": "layers", "diff_ids": [digest_of(statement)]}, "config": {}}
+    )
+    layer = describe("application/vnd.in-toto+json", digest_of(statement), len(statement))
+    fields = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST["oci"],
+        "config": describe(CONFIG["oci"], digest_of(config), len(config)),
+        "layers": [layer | {"annotations": {"in-toto.io/predicate-type": PROVENANCE}}],
+    }
+    return Manifest(_encode(fields), MANIFEST["oci"]), (config, statement)
+
+
+def _attests(subject: Manifest) -> dict[str, object]:
+    """Return what the index says of an attestation manifest."""
+    annotations = {
+        "vnd.docker.reference.digest": subject.digest,
+        "vnd.docker.reference.type": "attestation-manifest",
+    }
+    return {"annotations": annotations, "platform": UNKNOWN}
+
+
+def _describe(manifest: Manifest) -> dict[str, Any]:
+    return describe(manifest.media_type, manifest.digest, len(manifest.body))
+
+
 def _busybox_tar() -> bytes:
     """Return the layer with the program; empty without busybox, and then the tests are skipped."""
     busybox = shutil.which("busybox")
@@ -176,10 +249,10 @@ def _busybox_tar() -> bytes:
         return file.getvalue()
 
 
-def _message_tar(message: str) -> bytes:
+def _tar(name: str, content: bytes) -> bytes:
     with io.BytesIO() as file:
         with tarfile.open(fileobj=file, mode="w") as tar:
-            _add(tar, "message", f"{message}\n".encode(), 0o644)
+            _add(tar, name, content, 0o644)
         return file.getvalue()
 
 

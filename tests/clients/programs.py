@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
 
-from tests.conformance.suite import GoMissing, cache_folder
+from tests.harness import go_programs
+from tests.harness.go_programs import GoProgram
 
 # Another `docker` may come first on the PATH, and a newer one does not speak with Debian's engine.
 PLACES = {
@@ -25,14 +22,27 @@ PLACES = {
     "ip": ("/usr/bin/ip", "iproute2"),
     "openssl": ("/usr/bin/openssl", "openssl"),
 }
-BUILT = {
-    "crane": ("github.com/google/go-containerregistry/cmd/crane", "v0.22.1"),
-    "oras": ("oras.land/oras/cmd/oras", "v1.3.6"),
-}
-
-
-class BuildBroken(Exception):
-    """The module proxy or the compiler said no."""
+# What Debian has in older versions stands here too: the containerd image store of dockerd 29, which
+# asks for referrers, and what it needs beside it.
+_RECENT = (
+    GoProgram("dockerd", "github.com/moby/moby/v2/cmd/dockerd", "v2.0.0-beta.24"),
+    # v29.9.3 requires swarmkit v2.1.3, which the module proxy does not have.
+    GoProgram(
+        "docker",
+        "github.com/docker/cli/cmd/docker",
+        "v29.9.2+incompatible",
+        "vendored",
+        "github.com/docker/cli",
+    ),
+    GoProgram("containerd", "github.com/containerd/containerd/v2/cmd/containerd", "v2.4.2"),
+    GoProgram("ctr", "github.com/containerd/containerd/v2/cmd/ctr", "v2.4.2"),
+    GoProgram("crane", "github.com/google/go-containerregistry/cmd/crane", "v0.22.1"),
+    GoProgram("oras", "oras.land/oras/cmd/oras", "v1.3.6"),
+    GoProgram("regctl", "github.com/regclient/regclient/cmd/regctl", "v0.11.7"),
+    GoProgram("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1"),
+    GoProgram("cosign", "github.com/sigstore/cosign/v3/cmd/cosign", "v3.1.3"),
+)
+BUILT = {program.name: program for program in _RECENT}
 
 
 def place_of(program: str) -> str:
@@ -53,30 +63,5 @@ def missing(*programs: str, as_root: bool = False) -> str:
 
 
 def build(program: str) -> str:
-    """Return the path of a Go program, building it on first use (half a minute).
-
-    Raises:
-        GoMissing: not built yet, and there is no `go` to build it with.
-        BuildBroken: the module proxy or the compiler said no.
-    """
-    package, version = BUILT[program]
-    built = cache_folder() / f"{program}-{version}"
-    if built.is_file():
-        return str(built)
-    if shutil.which("go") is None:
-        raise GoMissing(f"missing: {program}, and go to build it with")
-    built.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=built.parent) as scratch:
-        done = subprocess.run(
-            ["go", "install", "-ldflags=-s -w", f"{package}@{version}"],
-            cwd=scratch,
-            env={**os.environ, "GOBIN": scratch},
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise BuildBroken(f"go install {package}@{version}: {done.stderr.strip()[-2000:]}")
-        Path(scratch, program).replace(built)
-    return str(built)
+    """Return the path of a program of `BUILT`; raises as `go_programs.build`."""
+    return str(go_programs.build(BUILT[program]))

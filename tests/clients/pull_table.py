@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.clients.images import Image
-from tests.clients.pullers import Puller
+from tests.clients.pullers import Client, Puller
 from tests.harness.mirror import MirrorProcess
 
 # Lets a client pull an image while the upstream is in a state; returns the image's message.
@@ -39,7 +39,7 @@ class PullTable:
     _begun: int = 0
     _running: int = 0
 
-    def pull(self, puller: Puller, image: Image, mirror: MirrorProcess, state: str) -> None:
+    def pull(self, client: Client, image: Image, mirror: MirrorProcess, state: str) -> None:
         """Let the client pull, and note how that went."""
         seen = len(mirror.events("request"))
         with self._lock:
@@ -48,13 +48,13 @@ class PullTable:
             number, is_alone = self._begun, self._running == 1
         begun = time.monotonic()
         try:
-            puller.pull(image)
+            client.pull(image)
         finally:
             with self._lock:
                 self._running -= 1
         seconds = time.monotonic() - begun
         with self._lock:
-            row = self.rows.setdefault((state, puller.name, puller.manner), Row())
+            row = self.rows.setdefault((state, client.name, client.manner), Row())
             row.images += 1
             row.seconds += seconds
             # The mirror's log does not say which of several clients an answer was for.

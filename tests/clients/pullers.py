@@ -16,8 +16,8 @@ from tests.harness.daemons import finish, isolate
 REGISTRIES = (HUB, GITHUB)
 
 
-class Puller(Protocol):
-    """A client: `name` is its program, `manner` is how the mirror was configured."""
+class Client(Protocol):
+    """`name` is the client's program, `manner` is how the mirror was configured."""
 
     name: str
     manner: str
@@ -25,11 +25,15 @@ class Puller(Protocol):
     def pull(self, image: Image) -> None:
         """Pull the image; AssertionError with the client's own words when it cannot."""
 
-    def read(self, image: Image) -> str:
-        """Return the message of a pulled image, by running it where the client can."""
-
     def forget(self) -> None:
         """Empty the client's own cache."""
+
+
+class Puller(Client, Protocol):
+    """A client from which the content of an image can be read."""
+
+    def read(self, image: Image) -> str:
+        """Return the message of a pulled image, by running it where the client can."""
 
 
 class Docker:
@@ -41,9 +45,13 @@ class Docker:
     name = "docker"
     manner = "registry-mirrors"
 
-    def __init__(self, folder: Path, socket: Path, mirror: str) -> None:
+    def __init__(
+        self, folder: Path, socket: Path, mirror: str, program: str = place_of("docker")
+    ) -> None:
+        self._folder = folder
         self._environment = isolate(folder) | {"DOCKER_HOST": f"unix://{socket}"}
         self._mirror = mirror
+        self._program = program
 
     def name_of(self, image: Image) -> str:
         """Return what a person types."""
@@ -61,7 +69,7 @@ class Docker:
 
     def docker(self, *arguments: str, **environment: str) -> str:
         """Run a docker command and return what it printed."""
-        return finish([place_of("docker"), *arguments], self._environment | environment)
+        return finish([self._program, *arguments], self._environment | environment)
 
     def forget(self) -> None:
         """Remove every container, image and build cache."""
@@ -76,8 +84,14 @@ class Ctr:
     manner = "hosts.toml, ns"
 
     def __init__(
-        self, folder: Path, socket: Path, mirror: str, registries: Sequence[str] = REGISTRIES
+        self,
+        folder: Path,
+        socket: Path,
+        mirror: str,
+        registries: Sequence[str] = REGISTRIES,
+        program: str = place_of("ctr"),
     ) -> None:
+        self._folder = folder
         self._hosts = folder / "hosts"
         for registry in registries:
             place = self._hosts / registry
@@ -89,13 +103,17 @@ class Ctr:
                 '  capabilities = ["pull", "resolve"]\n'
             )
         self._environment = isolate(folder)
-        self._command = [place_of("ctr"), "--address", str(socket), "--namespace", "entrepot"]
+        self._command = [program, "--address", str(socket), "--namespace", "entrepot"]
         self._runc_root = folder / "runc"
         self._runs = 0
 
-    def pull(self, image: Image) -> None:
+    def pull(self, image: Image, *options: str) -> None:
         """Pull it."""
-        self._ctr("images", "pull", "--hosts-dir", str(self._hosts), str(image))
+        self._ctr("images", "pull", "--hosts-dir", str(self._hosts), *options, str(image))
+
+    def hosts_file(self, image: Image) -> Path:
+        """Return the file of the image's registry."""
+        return self._hosts / image.registry / "hosts.toml"
 
     def read(self, image: Image) -> str:
         """Run it."""
@@ -125,8 +143,8 @@ class Podman:
 
     def __init__(self, folder: Path, mirror: str, registries: Sequence[str] = REGISTRIES) -> None:
         self._folder = folder
-        locations = folder / "registries.conf"
-        locations.write_text(
+        self.registries = folder / "registries.conf"
+        self.registries.write_text(
             "\n".join(
                 f'[[registry]]\nprefix = "{name}"\nlocation = "{mirror}/{name}"\ninsecure = true\n'
                 for name in registries
@@ -137,7 +155,7 @@ class Podman:
         settings = {
             "CONTAINERS_CONF": str(folder / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
-            "CONTAINERS_REGISTRIES_CONF": str(locations),
+            "CONTAINERS_REGISTRIES_CONF": str(self.registries),
         }
         self._environment = isolate(folder) | settings
         self._write_settings(folder, settings)

@@ -32,11 +32,30 @@ IMAGES = (HELLO, MULTI, HUB_TOOL, GITHUB_TOOL)
 
 
 @dataclass(frozen=True)
-class Site:
+class MirroredUpstreams:
     """The upstreams by the registry that each one plays, and the mirror."""
 
     upstreams: dict[str, FakeUpstream]
     mirror: MirrorProcess
+
+    def chill(self) -> None:
+        """Let the mirror forget all it has, and the journals what was asked."""
+        self.mirror.stop()
+        shutil.rmtree(self.mirror.data)
+        for hub in self.upstreams.values():
+            hub.journal.clear()
+        self.mirror.start()
+
+    def restart(self) -> None:
+        """Start the mirror again: a new process has a closed circuit breaker for each upstream."""
+        self.mirror.stop()
+        self.mirror.start()
+
+
+@dataclass(frozen=True)
+class Site(MirroredUpstreams):
+    """The upstreams and the mirror, with images that several kinds of clients pull."""
+
     signed: HeldImage
     signature: HeldImage
 
@@ -57,14 +76,6 @@ class Site:
             if repository == image.repository and entry.status == 200:
                 fetched[image.digest if reference == image.tag else reference] += 1
         return fetched
-
-    def chill(self) -> None:
-        """Let the mirror forget all it has, and the journals what was asked."""
-        self.mirror.stop()
-        shutil.rmtree(self.mirror.data)
-        for hub in self.upstreams.values():
-            hub.journal.clear()
-        self.mirror.start()
 
     def warm(self) -> None:
         """Let everything be in the mirror."""
@@ -102,9 +113,7 @@ class Site:
         finally:
             for hub in self.upstreams.values():
                 hub.start()
-            # A new process has a closed circuit breaker for each upstream.
-            self.mirror.stop()
-            self.mirror.start()
+            self.restart()
 
 
 def wait_until(holds: Callable[[], bool], otherwise: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance import debian_registry, suite
+from tests.harness.go_programs import GoMissing
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +18,7 @@ def conformance() -> None:
     """The built suite; without Go a skip by name, in CI a failure."""
     try:
         suite.binary()
-    except suite.GoMissing as missing:
+    except GoMissing as missing:
         skip_or_fail(str(missing))
 
 

@@ -13,17 +13,21 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-MODULE = "github.com/opencontainers/distribution-spec/conformance"
-VERSION = "v0.0.0-20260831232431-97274622c111"
+from tests.harness import go_programs
+from tests.harness.go_programs import GoProgram
+
+PROGRAM = GoProgram(
+    "conformance",
+    "github.com/opencontainers/distribution-spec/conformance",
+    "v0.0.0-20260831232431-97274622c111",
+)
 ROOT = "OCI Conformance Test"
 
 _LINE = re.compile(
@@ -32,12 +36,8 @@ _LINE = re.compile(
 )
 
 
-class GoMissing(Exception):
-    """There is no `go` command to build the suite with."""
-
-
 class SuiteBroken(Exception):
-    """The suite could not be built, or printed no report."""
+    """The suite printed no report."""
 
 
 @dataclass(frozen=True)
@@ -88,34 +88,9 @@ def binary() -> Path:
 
     Raises:
         GoMissing: no `go` on the path, and no cached build.
-        SuiteBroken: the module proxy or the compiler said no.
+        BuildBroken: the module proxy or the compiler said no.
     """
-    built = cache_folder() / f"conformance-{VERSION}"
-    if built.is_file():
-        return built
-    if shutil.which("go") is None:
-        raise GoMissing("the conformance suite is a Go program, and there is no go command here")
-    built.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=built.parent) as scratch:
-        done = subprocess.run(
-            ["go", "install", f"{MODULE}@{VERSION}"],
-            cwd=scratch,
-            env={**os.environ, "GOBIN": scratch},
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise SuiteBroken(f"go install {MODULE}@{VERSION}: {done.stderr.strip()[-2000:]}")
-        Path(scratch, "conformance").replace(built)
-    return built
-
-
-def cache_folder() -> Path:
-    """Where built test programs are kept between runs."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "entrepot-tests"
+    return go_programs.build(PROGRAM)
 
 
 def run_reading(url: str, content: Content, results: Path) -> Report:

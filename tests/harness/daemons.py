@@ -32,6 +32,12 @@ class Daemon:
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """The process id of the program."""
+        assert self._process is not None, "the program is not running"
+        return self._process.pid
+
     def start(self, is_ready: Callable[[], bool]) -> Self:
         """Start it, and wait until `is_ready` returns true."""
         with self.log_path.open("ab") as log:

@@ -6,20 +6,13 @@ speaks with Debian's engine (20.10) is pinned here.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import tempfile
-from pathlib import Path
 
-from tests.conformance.suite import GoMissing, cache_folder
+from tests.harness import go_programs
+from tests.harness.go_programs import GoProgram
 
-PACKAGE = "github.com/docker/compose/v2/cmd"
-VERSION = "v2.40.3"
-
-
-class ComposeBroken(Exception):
-    """Compose could not be built."""
+PROGRAM = GoProgram("docker-compose", "github.com/docker/compose/v2/cmd", "v2.40.3", "require")
 
 
 def command() -> list[str]:
@@ -27,23 +20,11 @@ def command() -> list[str]:
 
     Raises:
         GoMissing: no compose here, none cached, and no `go` to build it with.
-        ComposeBroken: the module proxy or the compiler said no.
+        BuildBroken: the module proxy or the compiler said no.
     """
-    built = cache_folder() / f"docker-compose-{VERSION}"
-    if built.is_file():
-        return [str(built)]
-    if _installed():
+    if not PROGRAM.place.is_file() and _installed():
         return ["docker", "compose"]
-    if shutil.which("go") is None:
-        raise GoMissing("docker compose is not installed, and there is no go command to build it")
-    built.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=built.parent) as scratch:
-        # Not `go install`: compose excludes modules, which only a main module may.
-        _go(scratch, "mod", "init", "scratch")
-        _go(scratch, "get", f"{PACKAGE}@{VERSION}")
-        _go(scratch, "build", "-ldflags=-s -w", "-o", "docker-compose", PACKAGE)
-        Path(scratch, "docker-compose").replace(built)
-    return [str(built)]
+    return [str(go_programs.build(PROGRAM))]
 
 
 def _installed() -> bool:
@@ -53,17 +34,3 @@ def _installed() -> bool:
         ["docker", "compose", "version"], capture_output=True, timeout=20, check=False
     )
     return asked.returncode == 0
-
-
-def _go(folder: str, *arguments: str) -> None:
-    done = subprocess.run(
-        ["go", *arguments],
-        cwd=folder,
-        env={**os.environ, "GOWORK": "off"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise ComposeBroken(f"go {' '.join(arguments)}: {done.stderr.strip()[-2000:]}")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.conformance.suite import cache_folder
+from tests.harness.go_programs import cache_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 PIP_FLAGS = "--no-index --find-links=locks/wheels"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients import bundled_images, images
-from tests.conformance.suite import GoMissing
+from tests.harness.go_programs import GoMissing
 from tests.packaging import base_image, compose_program, context, engine
 
 pytestmark = pytest.mark.timeout(1200)

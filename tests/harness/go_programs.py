@@ -1,0 +1,125 @@
+"""Go programs that tests drive: built once from the Go module proxy, and kept between runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+# A version that cannot be built by `go install` needs one of the other ways.
+Way = Literal["install", "require", "vendored"]
+LONGEST = 3600.0  # seconds for one command of `go`, on a busy machine
+
+
+class GoMissing(Exception):
+    """There is no `go` command to build a program with."""
+
+
+class BuildBroken(Exception):
+    """The module proxy or the compiler said no."""
+
+
+@dataclass(frozen=True)
+class GoProgram:
+    """A main package at one version; `name` is what the built file is called.
+
+    How it is built, by `way`:
+
+    - `install`: by `go install`.
+    - `require`: in an empty module that requires it, for modules that exclude other modules: only
+      a main module may.
+    - `vendored`: in a copy of `module`, whose requirements are in `vendor.mod`: it has no `go.mod`.
+    """
+
+    name: str
+    package: str
+    version: str
+    way: Way = "install"
+    module: str = ""
+
+    @property
+    def place(self) -> Path:
+        """Where the built program is kept."""
+        return cache_folder() / f"{self.name}-{self.version}"
+
+
+def cache_folder() -> Path:
+    """Where built test programs are kept between runs."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "entrepot-tests"
+
+
+def build(program: GoProgram) -> Path:
+    """Return the path of the program, building it on first use (half a minute to some minutes).
+
+    Raises:
+        GoMissing: not built yet, and there is no `go` to build it with.
+        BuildBroken: the module proxy or the compiler said no.
+    """
+    if program.place.is_file():
+        return program.place
+    if shutil.which("go") is None:
+        raise GoMissing(f"missing: {program.name}, and go to build it with")
+    program.place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=program.place.parent) as scratch:
+        built = Path(scratch, "built")
+        match program.way:
+            case "install":
+                _install(program, built)
+            case "require":
+                _build_required(program, built)
+            case "vendored":
+                _build_vendored(program, built)
+        built.replace(program.place)
+    return program.place
+
+
+# Without symbols and inlining, these programs are built in two thirds of the time; they run for
+# seconds. The flags are the same for all, so that what one build compiled serves the next.
+_SLIM = ("-trimpath", "-ldflags=-s -w", "-gcflags=all=-l -dwarf=false")
+
+
+def _install(program: GoProgram, built: Path) -> None:
+    wanted = f"{program.package}@{program.version}"
+    _go(built.parent, "install", *_SLIM, wanted, GOBIN=str(built.parent / "bin"))
+    (installed,) = (built.parent / "bin").iterdir()
+    installed.replace(built)
+
+
+def _build_required(program: GoProgram, built: Path) -> None:
+    _go(built.parent, "mod", "init", "scratch")
+    _go(built.parent, "get", f"{program.package}@{program.version}")
+    _go(built.parent, "build", *_SLIM, "-o", str(built), program.package)
+
+
+def _build_vendored(program: GoProgram, built: Path) -> None:
+    source = built.parent / "source"
+    wanted = f"{program.module}@{program.version}"
+    downloaded = json.loads(_go(built.parent, "mod", "download", "-json", wanted))
+    shutil.copytree(downloaded["Dir"], source, copy_function=shutil.copyfile)
+    for folder in (source, *(path for path in source.rglob("*") if path.is_dir())):
+        folder.chmod(0o755)  # those of the module cache cannot be written
+    for name in ("mod", "sum"):
+        (source / f"vendor.{name}").rename(source / f"go.{name}")
+    _go(source, "build", *_SLIM, "-mod=readonly", "-o", str(built), program.package)
+
+
+def _go(folder: Path, *arguments: str, **environment: str) -> str:
+    done = subprocess.run(
+        ["go", *arguments],
+        cwd=folder,
+        env={**os.environ, "GOWORK": "off", "CGO_ENABLED": "0", **environment},
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = f"exit {done.returncode}: {done.stderr.strip()[-2000:]}"
+        raise BuildBroken(f"go {' '.join(arguments)}: {said}")
+    return done.stdout
