@@ -116,27 +116,31 @@ class TagsAndReferrers:
                 repository, str(digest), ask, fallback=fallback, must_ask=must_ask
             )
         except (ReferrersUnsupported, UpstreamDenied) as error:
-            if is_supported and must_ask:
+            if not is_supported:
+                raise await self._note_unsupported(repository, error) from error
+            if must_ask:
                 raise
-            if is_supported:
-                return self._list_known_referrers(repository, digest)
-            if isinstance(error, ReferrersUnsupported):
-                await self._record_referrers_api(repository, is_supported=False)
-            raise ReferrersUnsupported(str(repository)) from error
+            return self._list_known_referrers(repository, digest)
         except UpstreamError as error:
-            if api is None and must_ask and not isinstance(error, UpstreamOffline):
-                raise
             # What is true for the registry is likely true for a repository that was never asked.
-            if not (is_supported if api else self._has_referrers_api(repository.registry)):
-                raise ReferrersUnsupported(str(repository)) from error
-            if must_ask and not isinstance(error, UpstreamOffline):
+            is_likely = is_supported if api else self._has_referrers_api(repository.registry)
+            if must_ask and (is_likely or api is None) and not isinstance(error, UpstreamOffline):
                 raise
+            if not is_likely:
+                raise ReferrersUnsupported(str(repository)) from error
             return self._list_known_referrers(repository, digest)
         if served.origin is CacheStatus.STALE:
             return self._leave_out_missing(repository, served)
         if not is_supported:
             await self._record_referrers_api(repository, is_supported=True)
         return served
+
+    async def _note_unsupported(
+        self, repository: Repository, error: Exception
+    ) -> ReferrersUnsupported:
+        if isinstance(error, ReferrersUnsupported):
+            await self._record_referrers_api(repository, is_supported=False)
+        return ReferrersUnsupported(str(repository))
 
     def _has_referrers_api(self, registry: str) -> bool:
         return self._lists.has_referrers_api(registry) is not False

@@ -142,7 +142,7 @@ def test_referrers_outlive_the_upstream(place: str, shared_hub: FakeUpstream) ->
 
 def test_listed_referrers_can_be_pulled_in_an_outage(place: str, shared_hub: FakeUpstream) -> None:
     """A kept list names only what is here: clients ask for each entry, and stop at an error."""
-    image, signature, sbom = sign(shared_hub)
+    image, signature, _ = sign(shared_hub)
     ask(place, image.digest)
     fetch(f"{place}/{REPOSITORY}/manifests/{signature.digest}")
     shared_hub.stop()

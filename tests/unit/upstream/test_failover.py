@@ -20,13 +20,7 @@ from registry.errors import (
 from registry.upstream.auth import Login
 from registry.upstream.contract import Fallback
 from registry.upstream.endpoint import Endpoint
-from registry.upstream.failover import (
-    ROUNDS,
-    SUSPECT_TIME,
-    EndpointPool,
-    combine,
-    is_temporary,
-)
+from registry.upstream.failover import ROUNDS, SUSPECT_TIME, EndpointPool, combine, is_temporary
 from registry.upstream.failures import (
     EndpointSuspended,
     HeadRefused,
