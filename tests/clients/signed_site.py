@@ -87,9 +87,7 @@ def running(folder: Path) -> Iterator[SignedSite]:
         mirror = MirrorProcess(
             folder / "mirror",
             {name: upstream.url for name, upstream in upstreams.items()},
-            # A short wait, and one worker: each waits once for an upstream that does not answer.
             {"tags": {"fresh_for": "0s", "wait_for": "0.3s"}},
-            workers=1,
         )
         stack.enter_context(mirror)
         yield SignedSite(upstreams, mirror, public_key, referrers)
