@@ -26,6 +26,7 @@ CLIENTS = 4
 
 IMAGES = 50
 TIMES = 5  # as much as fits
+SIDE_FILES = {".json", ".new"}  # what a process writes about a download, before and after a rename
 POINTS = 0.05  # of the hit ratio, behind an ideal cache
 SMALL = 256 * 1024
 SIZES = list_sizes((SMALL, 5.0), (SMALL, 20.0), (8 * MIB, 300.0), seconds=600)
@@ -69,7 +70,8 @@ def measure(mirror: MirrorProcess) -> int:
         while True:
             files = [*(mirror.data / "blobs").glob("*/*/*"), *(mirror.data / "spool").iterdir()]
             with suppress(FileNotFoundError):  # the last of them is only just stopping
-                return sum(path.stat().st_size for path in files if path.suffix != ".json")
+                sizes = [each.stat().st_size for each in files if each.suffix not in SIDE_FILES]
+                return sum(sizes)
     finally:
         os.killpg(mirror.pid, signal.SIGCONT)
 
