@@ -36,6 +36,15 @@ disabled_plugins = [
 [plugins."io.containerd.internal.v1.opt"]
   path = "{folder}/opt"
 """
+# As in README.md.
+BUILDKIT = """
+[registry."docker.io"]
+  mirrors = ["{mirror}"]
+[registry."ghcr.io"]
+  mirrors = ["{mirror}"]
+[registry."{mirror}"]
+  http = true
+"""
 NAMESPACES = ("--containerd-namespace=dockerd", "--containerd-plugins-namespace=dockerd-plugins")
 
 
@@ -112,6 +121,28 @@ def run_recent(
         _run_dockerd(folder / "d", containerd, settings, engine, under) as dockerd,
     ):
         yield containerd, dockerd
+
+
+@contextmanager
+def run_buildkitd(
+    folder: Path, containerd: Path, mirror: str, programs: tuple[str, str]
+) -> Iterator[Path]:
+    """Start a BuildKit that builds with this containerd, and yield its socket.
+
+    `programs` are buildkitd and buildctl.
+    """
+    folder.mkdir()
+    socket, configuration = folder / "b.sock", folder / "buildkitd.toml"
+    configuration.write_text(BUILDKIT.format(mirror=mirror))
+    environment = isolate(folder)
+    address = f"unix://{socket}"
+    places = (f"--addr={address}", f"--root={folder}/root", f"--config={configuration}")
+    worker = ("--oci-worker=false", "--containerd-worker-net=host", "--containerd-worker=true")
+    command = [programs[0], *places, *worker, f"--containerd-worker-addr={containerd}"]
+    with Daemon(command, folder / "log", environment) as daemon:
+        asked = [programs[1], f"--addr={address}", "debug", "workers"]
+        daemon.start(lambda: socket.exists() and _succeeds(asked, environment))
+        yield socket
 
 
 @contextmanager

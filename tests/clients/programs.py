@@ -36,6 +36,8 @@ _RECENT = (
     ),
     GoProgram("containerd", "github.com/containerd/containerd/v2/cmd/containerd", "v2.4.2"),
     GoProgram("ctr", "github.com/containerd/containerd/v2/cmd/ctr", "v2.4.2"),
+    GoProgram("buildkitd", "github.com/moby/buildkit/cmd/buildkitd", "v0.34.2", "require"),
+    GoProgram("buildctl", "github.com/moby/buildkit/cmd/buildctl", "v0.34.2", "require"),
     GoProgram("crane", "github.com/google/go-containerregistry/cmd/crane", "v0.22.1"),
     GoProgram("oras", "oras.land/oras/cmd/oras", "v1.3.6"),
     GoProgram("regctl", "github.com/regclient/regclient/cmd/regctl", "v0.11.7"),

@@ -66,6 +66,37 @@ class RecentCtr(Ctr):
             self._ctr("images", "unmount", "--rm", str(place))
 
 
+class BuildKit:
+    """BuildKit with mirrors in `buildkitd.toml`; it builds from the image into a folder."""
+
+    name = "buildkit"
+    manner = "mirrors"
+
+    def __init__(self, program: str, folder: Path, socket: Path) -> None:
+        """`program` is buildctl."""
+        self._folder = folder
+        self._command = [program, f"--addr=unix://{socket}"]
+        self._environment = isolate(folder)
+
+    def pull(self, image: Image) -> None:
+        """Build an image of nothing but this one, and compare what is in it."""
+        context = self._folder / "context"
+        context.mkdir(exist_ok=True)
+        (context / "Dockerfile").write_text(f"FROM {image}\n")
+        built = self._folder / "built"
+        places = (f"--local=context={context}", f"--local=dockerfile={context}")
+        self._run("build", "--frontend=dockerfile.v0", *places, f"--output=type=local,dest={built}")
+        assert (built / "message").read_text().strip() == image.message
+
+    def forget(self) -> None:
+        """Remove what was built, and everything that was pulled for it."""
+        shutil.rmtree(self._folder / "built", ignore_errors=True)
+        self._run("prune", "--all")
+
+    def _run(self, *arguments: str) -> str:
+        return finish([*self._command, *arguments], self._environment)
+
+
 class Tool(ABC):
     """A tool that is given the mirror's address; `referrers` are those of each image's digest."""
 

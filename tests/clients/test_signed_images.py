@@ -19,6 +19,7 @@ from tests.clients.images import Image, here
 from tests.clients.pull_table import PullTable
 from tests.clients.pullers import Client
 from tests.clients.signature_tools import (
+    BuildKit,
     Cosign,
     Crane,
     DockerByHosts,
@@ -86,6 +87,23 @@ def ctr_2(folder: Path, engine: Engine, signed: SignedSite, recent: tuple[Path, 
 
 
 @pytest.fixture(scope="module")
+def buildkit(
+    folder: Path, pull_table: PullTable, engine: Engine, signed: SignedSite
+) -> Iterator[BuildKit]:
+    """BuildKit with a containerd of its own: pruning it would remove what others pulled."""
+    pull_table.logs["buildkitd"] = folder / "buildkit" / "b" / "log"
+    with ExitStack() as stack:
+        place = folder / "buildkit"
+        place.mkdir()
+        containerd = stack.enter_context(engines.run_containerd(place / "c", engine))
+        built = (build("buildkitd"), build("buildctl"))
+        socket = stack.enter_context(
+            engines.run_buildkitd(place / "b", containerd, signed.mirror.host, built)
+        )
+        yield BuildKit(built[1], make_home(folder, "buildctl"), socket)
+
+
+@pytest.fixture(scope="module")
 def hosts_file(folder: Path, signed: SignedSite) -> Path:
     """The one for all registries, which `docker_29_by_hosts` reads at each pull."""
     path = folder / "certificates" / "_default" / "hosts.toml"
@@ -137,11 +155,11 @@ def regctl(folder: Path, signed: SignedSite) -> Regctl:
     return Regctl(build("regctl"), home, signed.mirror.host, signed.referrers)
 
 
-DOCKERS = ("docker_29", "docker_29_by_hosts")
+ONE_PLATFORM = ("docker_29", "docker_29_by_hosts", "buildkit")
 OTHERS = ("ctr_2", "cosign", "oras_copy", "regctl", "crane_pull", "helm")
 
 
-@pytest.mark.parametrize("name", [*DOCKERS, *OTHERS])
+@pytest.mark.parametrize("name", [*ONE_PLATFORM, *OTHERS])
 def test_signed_images_pull_in_every_situation(
     name: str, signed: SignedSite, pull_table: PullTable, request: pytest.FixtureRequest
 ) -> None:
@@ -164,8 +182,8 @@ def test_signed_images_pull_in_every_situation(
     for state, break_off in OUTAGES.items():
         with signed.broken(break_off):
             pull_all(state)
-    # Docker pulls one platform; the others ask at least for the manifests of all.
-    signed.warm(wanted, "--platform", f"linux/{here()}" if name in DOCKERS else "all")
+    # Docker and BuildKit pull one platform; the others ask at least for the manifests of all.
+    signed.warm(wanted, "--platform", f"linux/{here()}" if name in ONE_PLATFORM else "all")
     with signed.broken(FakeUpstream.stop):
         pull_all("warmed, stopped")
     client.forget()  # clients of one containerd share what is in it
