@@ -1,6 +1,6 @@
 """The pages for monitoring: `/livez`, `/readyz` and `/metrics`, and a list of them at `/`."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -8,17 +8,17 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 INDEX = """Entrepôt
 
 /livez    200 while the background process answers
-/readyz   200 while pulls can be answered, and otherwise 503 with the reason
+/readyz   200 while every pull can be answered, and otherwise 503 with the reason
 /metrics  metrics for Prometheus
 """
 
 
 def build_console(
-    find_problem: Callable[[], str], build_collector: Callable[[], CollectorRegistry]
+    find_problem: Callable[[], Awaitable[str]], build_collector: Callable[[], CollectorRegistry]
 ) -> web.Application:
     """Make the web application; this opens no socket.
 
-    `find_problem` returns one line that says why pulls cannot be answered; empty if they can.
+    `find_problem` returns one line that says why some pulls cannot be answered; empty if all can.
     `build_collector` returns the metrics of all processes.
     """
 
@@ -26,7 +26,7 @@ def build_console(
         return web.Response(text="ok\n")
 
     async def answer_readyz(_: web.Request) -> web.Response:
-        problem = find_problem()
+        problem = await find_problem()
         return web.Response(text=f"{problem or 'ok'}\n", status=503 if problem else 200)
 
     async def answer_metrics(_: web.Request) -> web.Response:

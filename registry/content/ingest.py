@@ -4,6 +4,7 @@ Downloads, manifests, bundle imports and backups use ingests. The caller becomes
 a blob, appends bytes, and then commits, suspends or aborts the ingest.
 """
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Self
@@ -16,6 +17,7 @@ from registry.oci.digest import Digest
 from registry.store.contract import BlobStore
 from registry.store.ingests import IngestInfo, Ingests
 from registry.store.partial import PartialWriter, SealedPartial
+from registry.store.signs_of_life import WRITER_SILENCE
 from registry.store.sparse import SparsePartial
 from registry.tasks import in_thread
 
@@ -117,6 +119,7 @@ class Ingest(_Ingest):
     def __init__(self, digest: Digest, writer: PartialWriter, destination: Destination) -> None:
         super().__init__(digest, writer, destination)
         self._writer = writer
+        self._writing_since: float | None = None
 
     @property
     def offset(self) -> int:
@@ -166,7 +169,22 @@ class Ingest(_Ingest):
             StoreError: there is too little space, or the disk refused.
         """
         await self._reserve_step(size)
-        await in_thread(self._writer.append, chunks)
+        self._writing_since = time.monotonic()
+        try:
+            await in_thread(self._writer.append, chunks)
+        finally:
+            self._writing_since = None
+
+    async def show_life(self) -> bool:
+        """Show processes that follow the file that its writer is alive, though no bytes may come.
+
+        A disk that does not answer is no life: returns false if it has not taken bytes for
+        `WRITER_SILENCE` seconds.
+        """
+        if self._writing_since is None:
+            await in_thread(self._writer.touch)
+            return True
+        return time.monotonic() - self._writing_since < WRITER_SILENCE
 
     async def append_first(self, chunk: bytes, size: int | None) -> None:
         """Append one small chunk without a thread, because clients wait for it.
