@@ -25,6 +25,13 @@ from registry.settings.places import FILE_VARIABLE, find_config, find_own_file
 from registry.settings.values import format_key
 
 
+# Former versions imported such bundles although there were keys.
+_UNSIGNED = (
+    "bundles.keys: a bundle without a signature is refused too;"
+    " write require_signature = true to confirm it, or remove the keys"
+)
+
+
 def build_config_app() -> typer.Typer:
     """Return the sub-command `config` with `init`, `check` and `show`."""
     app = typer.Typer(
@@ -118,6 +125,9 @@ def _describe(configuration: Configuration) -> UsableConfiguration:
     data = configuration.settings.storage.path
     is_running = is_used_by_server(data)
     notes = [configuration.note] if configuration.note else []
+    bundles = configuration.settings.bundles
+    if bundles.keys and not bundles.require_signature:
+        notes.append(_UNSIGNED)
     if is_running is False:
         notes += _list_taken_addresses(configuration.settings)
     return UsableConfiguration(

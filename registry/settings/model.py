@@ -124,8 +124,8 @@ class AccessSettings(Section):
 class BundleSettings(Section):
     """Which bundles may be imported: those signed by one of `keys` (paths of PEM files).
 
-    A bundle without a signature is refused only with `require_signature`. A bundle with another
-    signature is refused if there are `keys`.
+    If there are `keys`, a bundle with another signature or without one is refused. With
+    `require_signature` there have to be `keys`, so that they cannot be left out by mistake.
     """
 
     keys: tuple[str, ...] = ()
