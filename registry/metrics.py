@@ -7,11 +7,11 @@ itself, so the order of imports does not matter.
 This module relies on these facts of prometheus_client (0.26.0; tests/unit/test_metrics.py checks):
 `prometheus_client.metrics` reads `values.ValueClass` anew for each metric and each new combination
 of labels, with the arguments of `values.MutexValue`; `mmap_dict` writes the files that
-`MultiProcessCollector(registry, path)` adds up; the name of a file is `<kind>_<process>.db`.
+`MultiProcessCollector(registry, path)` adds up; the name of a file is `<kind>_<number>.db`. A value
+that is in a file already goes on from there.
 """
 
 import collections
-import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,18 +21,17 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from registry.metric_files import open_values
+
 SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
-KINDS = ("counter", "histogram", "gauge_mostrecent")  # each process has one file for each kind
 # The origins of content that is not stored yet. A client that gets one blob in many ranges joins
 # its own download with most of them.
 _DOWNLOADING = ("miss", "joined")
 _CONTENT = ("manifests", "blobs")  # the kinds of requests that are answered with content
 _PULLS_REMAINING = "entrepot_upstream_pulls_remaining"
 _PULLS_UNTIL = "entrepot_upstream_pulls_until_seconds"
-FILE_SIZE = 128 * 1024  # bytes of one file; all values together take much less
 
 
 class Metrics:
@@ -47,22 +46,18 @@ class Metrics:
     def open(cls, folder: Path) -> Iterator["Metrics"]:
         """Yield metrics whose values are in files of `folder`, one file for each kind and process.
 
-        Open them after forking, because the files are named after the process. The files stay
-        after the end of the `with` block.
+        Open them after forking, because each process has its own files. The files stay after the
+        end of the `with` block: the next process goes on with them.
 
         Raises:
             OSError: the disk has no room for the files. `Metrics()` then counts in this process's
                 memory, where the console does not see it.
         """
-        paths = _reserve_files(folder)
-        open_file: Any = MmapedDict  # prometheus_client leaves it untyped
-        files = {kind: open_file(str(path)) for kind, path in paths.items()}
-        try:
-            yield cls(_make_value_class(files))
-        finally:
-            values.ValueClass = values.MutexValue
-            for file in files.values():
-                file.close()
+        with open_values(folder) as value_class:
+            try:
+                yield cls(value_class)
+            finally:
+                values.ValueClass = values.MutexValue
 
     def __init__(self, value_class: type = values.MutexValue) -> None:
         """`value_class` is the class of the values; by default they are in memory."""
@@ -236,62 +231,3 @@ def read_served(folders: Iterable[Path]) -> ServedTotals:
         sent=all_sent,
         saved=max(0, all_sent - downloaded),
     )
-
-
-def _reserve_files(folder: Path) -> dict[str, Path]:
-    """Make the files of this process without holes, and return the file of each kind.
-
-    prometheus_client would map files with holes into memory. A write to a hole on a full disk kills
-    the process by SIGBUS.
-
-    Raises:
-        OSError: the disk has too little space.
-    """
-    paths = {kind: folder / f"{kind}_{os.getpid()}.db" for kind in KINDS}
-    fresh = folder / f"{os.getpid()}.new"  # the console reads *.db; these must not be empty
-    try:
-        for path in paths.values():
-            if not path.exists():  # if it exists, a dead process had our pid
-                with fresh.open("wb") as file:
-                    os.posix_fallocate(file.fileno(), 0, FILE_SIZE)
-                fresh.rename(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
-    return paths
-
-
-def _make_value_class(files: dict[str, Any]) -> type:
-    """Return a class like `values.MultiProcessValue()` whose values are in `files`, by kind.
-
-    `MultiProcessValue` takes its folder from the environment. This class needs no lock, because
-    only one event loop changes metrics.
-    """
-
-    class FileValue:
-        """One number in a file that is mapped into memory."""
-
-        _multiprocess = True
-
-        def __init__(self, kind: str, *key: Any, multiprocess_mode: str = "", **_: Any) -> None:
-            self._file = files[f"{kind}_{multiprocess_mode}" if kind == "gauge" else kind]
-            self._key = mmap_key(*key)  # metric, name, labels, their values, help text
-            self._value: float = self._file.read_value(self._key)[0]
-
-        def inc(self, amount: float) -> None:
-            self.set(self._value + amount)
-
-        def set(self, value: float, timestamp: float | None = None) -> None:
-            self._value = value
-            self._file.write_value(self._key, value, timestamp or 0.0)
-
-        def get(self) -> float:
-            return self._value
-
-        def set_exemplar(self, exemplar: object) -> None:
-            """Values in files have no exemplars."""
-
-        def get_exemplar(self) -> None:
-            """Values in files have no exemplars."""
-
-    return FileValue

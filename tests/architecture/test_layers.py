@@ -11,7 +11,8 @@ from tests.architecture.source import Import, find_imports, read_sources
 MAY_IMPORT: Mapping[str, str] = MappingProxyType(
     {
         "errors": "",
-        "metrics": "",
+        "metric_files": "",
+        "metrics": "metric_files",
         "logs": "",
         "tasks": "",
         "oci": "errors",
@@ -43,7 +44,7 @@ HOMES: Mapping[str, str] = MappingProxyType(
         "aiohttp_socks": "upstream",
         "httpx": "upstream wiring",
         "orjson": "logs",
-        "prometheus_client": "metrics console",
+        "prometheus_client": "metric_files metrics console",
         "pydantic": "settings",
         "rich": "cli",
         "sqlite3": "catalog",
