@@ -114,7 +114,12 @@ async def test_recording_again_changes_nothing(manifests: ManifestCatalog) -> No
     """A second repository with the same manifest adds only a row that it has it."""
     for repository in (HERE, THERE, HERE):
         await manifests.record(repository, image(LAYER), LATEST, 1.0)
-    assert [str(HERE), str(THERE)] == manifests.list_repositories()
+    assert [str(HERE), str(THERE)] == manifests.list_repositories("", 10)
+    assert [str(HERE)] == manifests.list_repositories("", 1)
+    assert [str(THERE)] == manifests.list_repositories(str(HERE), 10)
+    assert [str(THERE)] == manifests.list_repositories("ghcr", 10)
+    assert manifests.list_repositories(str(THERE), 10) == []
+    assert manifests.list_repositories("", 0) == []
 
 
 async def test_tags_are_in_ascii_order(manifests: ManifestCatalog) -> None:
@@ -147,7 +152,7 @@ async def test_referrers_are_found(manifests: ManifestCatalog) -> None:
 
 async def test_unknown_blob_has_no_size(blobs: BlobAccessCatalog) -> None:
     """A blob that no manifest refers to has no size here, even if it is stored."""
-    assert blobs.find_size(HERE, LAYER) is None
+    assert await blobs.find_size(HERE, LAYER) is None
 
 
 async def test_blob_is_known_through_its_manifest(
@@ -156,10 +161,10 @@ async def test_blob_is_known_through_its_manifest(
     """A repository may serve the config and the layers of its manifests."""
     await manifests.record(HERE, image(LAYER), LATEST, 1.0)
 
-    assert blobs.find_size(HERE, LAYER) == 100
-    assert blobs.find_size(HERE, CONFIG) == 7
-    assert blobs.find_size(THERE, LAYER) is None
-    assert blobs.find_size(HERE, OTHER) is None
+    assert await blobs.find_size(HERE, LAYER) == 100
+    assert await blobs.find_size(HERE, CONFIG) == 7
+    assert await blobs.find_size(THERE, LAYER) is None
+    assert await blobs.find_size(HERE, OTHER) is None
 
 
 async def test_index_makes_no_blob_known(
@@ -170,8 +175,8 @@ async def test_index_makes_no_blob_known(
     await manifests.record(THERE, child, None, 1.0)
     await manifests.record(HERE, index(child), LATEST, 1.0)
 
-    assert blobs.find_size(HERE, LAYER) is None
-    assert blobs.find_size(HERE, child.digest) is None
+    assert await blobs.find_size(HERE, LAYER) is None
+    assert await blobs.find_size(HERE, child.digest) is None
 
 
 async def test_grant_is_for_one_repository(blobs: BlobAccessCatalog) -> None:
@@ -179,8 +184,8 @@ async def test_grant_is_for_one_repository(blobs: BlobAccessCatalog) -> None:
     await blobs.grant(HERE, LAYER, 55)
     await blobs.grant(HERE, LAYER, 66)
 
-    assert blobs.find_size(HERE, LAYER) == 66
-    assert blobs.find_size(THERE, LAYER) is None
+    assert await blobs.find_size(HERE, LAYER) == 66
+    assert await blobs.find_size(THERE, LAYER) is None
 
 
 async def test_a_blob_of_many_images_is_found_at_once(
@@ -201,9 +206,70 @@ async def test_a_blob_of_many_images_is_found_at_once(
     await database.write(share)
 
     with count_steps(database) as steps:
-        assert blobs.find_size(HERE, LAYER) == 100
-        assert blobs.find_size(THERE, LAYER) is None
+        assert await blobs.find_size(HERE, LAYER) == 100
+        assert await blobs.find_size(THERE, LAYER) is None
     assert len(steps) < 50, "some thousand instructions"
+
+
+MANY = 3000  # manifests of one repository
+
+
+async def fill(database: Database) -> None:
+    """Insert manifests of HERE, all with LAYER of 100 bytes but the last, which has OTHER."""
+
+    def insert(rows: sqlite3.Connection) -> None:
+        for number in range(MANY):
+            name = f"sha256:{number:064x}"
+            child = LAYER if number < MANY - 1 else OTHER
+            rows.execute("INSERT INTO holdings VALUES (?, ?, 1.0)", (str(HERE), name))
+            rows.execute("INSERT INTO manifests VALUES (?, 'x', 1, NULL, '', '{}')", (name,))
+            rows.execute("INSERT INTO links VALUES (?, ?, 0, 'x', 100)", (name, str(child)))
+
+    await database.write(insert)
+
+
+@pytest.mark.parametrize("question", ["blob", "missing", "referrers", "child", "catalog"])
+async def test_no_question_reads_all_manifests_of_a_repository(
+    database: Database, manifests: ManifestCatalog, blobs: BlobAccessCatalog, question: str
+) -> None:
+    """What clients ask costs the event loop the same in a small and in a large repository."""
+    await fill(database)
+    with count_steps(database) as steps:
+        if question == "blob":
+            assert await blobs.find_size(HERE, OTHER) == 100
+        elif question == "missing":
+            assert await blobs.find_size(HERE, CONFIG) is None
+            assert await blobs.find_size(THERE, LAYER) is None
+        elif question == "referrers":
+            assert manifests.list_referrers(HERE, OTHER) == []
+        elif question == "child":
+            assert not manifests.names_child(HERE, OTHER)
+        else:
+            assert manifests.list_repositories("", 1) == [str(HERE)]
+    assert len(steps) < 50, "some thousand instructions"
+
+
+async def test_a_frequent_blob_is_looked_for_in_all_manifests(
+    database: Database, manifests: ManifestCatalog, blobs: BlobAccessCatalog
+) -> None:
+    """If blob and repository have many manifests, all of them are read in a thread."""
+    await fill(database)
+    there = image(OTHER)
+
+    def share(rows: sqlite3.Connection) -> None:
+        for number in range(MANY):
+            parent = f"sha512:{number:0128x}"
+            rows.execute("INSERT INTO links VALUES (?, ?, 0, 'x', 7)", (parent, str(CONFIG)))
+            rows.execute("INSERT INTO links VALUES (?, ?, 0, 'x', 100)", (parent, str(OTHER)))
+
+    await database.write(share)
+    await manifests.record(THERE, there, LATEST, 1.0)
+
+    with count_steps(database) as steps:
+        assert await blobs.find_size(HERE, OTHER) == 100
+        assert await blobs.find_size(THERE, OTHER) == 100
+        assert await blobs.find_size(HERE, CONFIG) is None
+    assert len(steps) < 200
 
 
 @contextmanager
