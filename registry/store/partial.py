@@ -74,7 +74,7 @@ class PartialReader:
         Raises:
             FileNotFoundError: there is no such file (any more).
         """
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     def fileno(self) -> int:
         """Return the descriptor, for `sendfile`."""

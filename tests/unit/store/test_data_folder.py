@@ -54,10 +54,10 @@ def test_newer_folder_is_not_touched(tmp_path: Path) -> None:
     assert list_all(tmp_path) == ["LAYOUT"]
 
 
-@pytest.mark.parametrize("text", ["", "one", "-1", "1.0", "\x00"])
-def test_strange_folder_is_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", [b"", b"one", b"-1", b"1.0", b"\x00", b"\xff", b"9" * 5000])
+def test_strange_folder_is_refused(tmp_path: Path, text: bytes) -> None:
     """A folder whose version cannot be read is refused."""
-    (tmp_path / "LAYOUT").write_text(text)
+    (tmp_path / "LAYOUT").write_bytes(text)
     with pytest.raises(StoreError):
         open_folder(tmp_path)
     assert list_all(tmp_path) == ["LAYOUT"]
