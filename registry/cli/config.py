@@ -18,6 +18,7 @@ from registry.reports.configuration import (
     WrittenConfiguration,
 )
 from registry.settings.changes import list_changes
+from registry.settings.exposure import list_exposed
 from registry.settings.loading import Configuration, load_configuration, load_settings
 from registry.settings.model import Settings
 from registry.settings.new_file import write_new_settings
@@ -128,6 +129,7 @@ def _describe(configuration: Configuration) -> UsableConfiguration:
     bundles = configuration.settings.bundles
     if bundles.keys and not bundles.require_signature:
         notes.append(_UNSIGNED)
+    notes += list_exposed(configuration.settings)
     if is_running is False:
         notes += _list_taken_addresses(configuration.settings)
     return UsableConfiguration(
