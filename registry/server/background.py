@@ -39,6 +39,7 @@ async def run_background(service: Service, shared: SharedResources) -> None:
         console = build_console(
             partial(find_trouble, shared, checks),
             lambda: collect(shared.metrics, _measure(shared)),
+            {shared.settings.server.console.host, *shared.settings.server.console_hosts},
         )
         await _open_console(stack, console, shared.console)
         metrics = open_metrics(stack, shared)
