@@ -5,6 +5,8 @@ import signal
 import socket
 from urllib.parse import urlsplit
 
+import pytest
+
 from registry import __version__
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
@@ -67,6 +69,18 @@ def test_a_mirror_with_a_worker_that_is_stuck_is_not_ready(make_mirror: MirrorMa
     assert body == b"worker 0 does not answer\n"
     assert alive == 200
     wait_until(lambda: fetch(f"{mirror.console}/readyz").status == 200, "readiness again")
+
+
+@pytest.mark.parametrize(("host", "status"), [("mirror.lan", 200), ("evil.example", 421)])
+def test_the_console_answers_to_its_own_names(
+    make_mirror: MirrorMaker, host: str, status: int
+) -> None:
+    """A page whose name leads to this machine cannot read the console through a browser."""
+    mirror = make_mirror({"server": {"console_hosts": ["mirror.lan"]}}, workers=1)
+    wait_until(lambda: fetch(f"{mirror.console}/readyz").status == 200, "readiness")
+
+    for path in ("/", "/livez", "/readyz", "/metrics"):
+        assert fetch(mirror.console + path, {"Host": f"{host}:5001"}).status == status
 
 
 def test_limit_free_downloads_and_version_are_gauges(

@@ -34,6 +34,12 @@ def test_new_folder_has_its_rooms(tmp_path: Path) -> None:
     assert f"{LAYOUT}\n" == (tmp_path / "data" / "LAYOUT").read_text()
 
 
+def test_a_new_folder_is_private(tmp_path: Path) -> None:
+    """Other users of the machine can neither list it nor read what is in it."""
+    open_folder(tmp_path / "data")
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
 def test_opening_again_changes_nothing(tmp_path: Path) -> None:
     """A second opening does not change the files in the folder."""
     folder = open_folder(tmp_path)
