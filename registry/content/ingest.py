@@ -4,6 +4,7 @@ Downloads, manifests, bundle imports and backups use ingests. The caller becomes
 a blob, appends bytes, and then commits, suspends or aborts the ingest.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from registry.oci.digest import Digest
 from registry.store.contract import BlobStore
 from registry.store.ingests import IngestInfo, Ingests
 from registry.store.partial import PartialWriter, SealedPartial
-from registry.store.signs_of_life import WRITER_SILENCE
+from registry.store.signs_of_life import INTERVAL, WRITER_SILENCE
 from registry.store.sparse import SparsePartial
 from registry.tasks import in_thread
 
@@ -120,6 +121,7 @@ class Ingest(_Ingest):
         super().__init__(digest, writer, destination)
         self._writer = writer
         self._writing_since: float | None = None
+        self._written = -math.inf
 
     @property
     def offset(self) -> int:
@@ -173,7 +175,7 @@ class Ingest(_Ingest):
         try:
             await in_thread(self._writer.append, chunks)
         finally:
-            self._writing_since = None
+            self._writing_since, self._written = None, time.monotonic()
 
     async def show_life(self) -> bool:
         """Show processes that follow the file that its writer is alive, though no bytes may come.
@@ -181,10 +183,12 @@ class Ingest(_Ingest):
         A disk that does not answer is no life: returns false if it has not taken bytes for
         `WRITER_SILENCE` seconds.
         """
-        if self._writing_since is None:
+        now = time.monotonic()
+        if self._writing_since is not None:
+            return now - self._writing_since < WRITER_SILENCE
+        if now - self._written >= INTERVAL:
             await in_thread(self._writer.touch)
-            return True
-        return time.monotonic() - self._writing_since < WRITER_SILENCE
+        return True
 
     async def append_first(self, chunk: bytes, size: int | None) -> None:
         """Append one small chunk without a thread, because clients wait for it.
