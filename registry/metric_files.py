@@ -18,8 +18,8 @@ FILE_SIZE = 128 * 1024  # bytes of one file; all values together take much less
 def open_values(folder: Path) -> Iterator[type]:
     """Yield a class like `values.MutexValue` whose values are in files of `folder`.
 
-    Each process has files of its own, one for each kind. They stay after the end of the `with` block,
-    and the next process goes on with them.
+    Each process has files of its own, one for each kind. They stay after the end of the `with`
+    block, and the next process goes on with them.
 
     Raises:
         OSError: the disk has no room for the files.
@@ -40,8 +40,8 @@ def open_values(folder: Path) -> Iterator[type]:
 def _take_place(folder: Path) -> tuple[int, int]:
     """Return a number that no other living process has, and the descriptor of the lock on it.
 
-    The number may be that of a process that has ended: its files are gone on with. So a server has as
-    many files as it has processes, and the counts of ended processes are kept.
+    It may be the number of a process that has ended: this one then continues its files. So a server
+    has as many files as it has processes, and the counts of ended processes are kept.
 
     Raises:
         OSError: the disk refuses files.

@@ -1,7 +1,7 @@
 """By which names the console may be asked for. Pure.
 
-A web page can make a browser ask this machine under a name of the page's own domain (DNS rebinding), and
-then read the answers. Such a request has that name in its Host header.
+A web page can make a browser ask this machine under a name of the page's own domain (DNS
+rebinding), and then read the answers. Such a request has that name in its Host header.
 """
 
 import ipaddress
@@ -15,8 +15,8 @@ _HOST = re.compile(r"(?:\[(?P<address>[^\]]*)\]|(?P<name>[^:\[\]]+))(?::\d*)?")
 def is_own_name(header: str, names: Collection[str]) -> bool:
     """Whether a console with these names may answer a request with this Host header.
 
-    An address, `localhost`, and a name without a dot are always accepted: nobody can register them as
-    a domain. So is a request without the header, which is from no browser.
+    An address, `localhost`, and a name without a dot are always accepted: nobody can register them
+    as a domain. So is a request without the header, which is from no browser.
     """
     if not header or EVERY in names:
         return True

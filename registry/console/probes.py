@@ -23,8 +23,8 @@ def build_console(
     """Make the web application; this opens no socket.
 
     `find_problem` returns one line that says why some pulls cannot be answered; empty if all can.
-    `build_collector` returns the metrics of all processes. `names` are those under which the console
-    may be asked for, beside addresses and names without a dot.
+    `build_collector` returns the metrics of all processes. `names` are those under which the
+    console may be asked for, beside addresses and names without a dot.
     """
 
     @web.middleware

@@ -132,7 +132,7 @@ class Download:
                 await self._write(ingest)
 
     async def _keep_beating(self, ingest: Ingest, beats: Tasks) -> None:
-        """Show that this writer is alive, until cancelled; if the disk hangs, release the readers."""
+        """Show that this writer is alive; if the disk does not answer, release its readers."""
         while not self.is_over:
             await asyncio.sleep(INTERVAL)
             living = beats.start(ingest.show_life())

@@ -8,10 +8,11 @@ Clients write the URL of a repository in five ways:
     D  /v2/docker.io/library/nginx/...?ns=docker.io   a rewritten location
     E  /v2/docker.io/library/nginx/...                direct use
 
-The host name may name a registry too: `docker.io.mirror.lan` means docker.io. If several of them name
-a registry, the prefix before `/v2/` decides, then `ns`, then the path, then the host: operators write
-the prefix, and `ns` is the registry of the image. Only configured upstreams are used. A name that looks like another registry is unknown. It is not taken for a
-repository of the default upstream, which could then answer with other content of that name.
+The host name may name a registry too: `docker.io.mirror.lan` means docker.io. If several of them
+name a registry, the prefix before `/v2/` decides, then `ns`, then the path, then the host: operators
+write the prefix, and `ns` is the registry of the image. Only configured upstreams are used. A name
+that looks like another registry is unknown. It is not taken for a repository of the default
+upstream, which could then answer with other content of that name.
 """
 
 from collections.abc import Iterable, Mapping
@@ -83,8 +84,8 @@ class UpstreamTable:
         first, slash, rest = request.name.partition("/")
         named = self._by_name.get(first) if slash else None
         if request.namespace:
-            # A client names in `ns` the registry of the image. So a path that begins with another
-            # registry is a repository of that name: `harbor.lan/docker.io/acme/app` is in harbor.lan.
+            # It is the registry of the image. So a path that begins with another registry is a
+            # repository of that name: `harbor.lan/docker.io/acme/app` is in harbor.lan.
             upstream = self._require(request.namespace)
             is_repeated = named == upstream and _is_host_name(first)
             return self._place(upstream, rest if is_repeated else request.name)

@@ -1,4 +1,4 @@
-"""Steps that the children of the supervisor share: metrics, a server, beats, the wait for the end."""
+"""Steps that all children of the supervisor share: metrics, a server, beats, the end."""
 
 import asyncio
 import signal

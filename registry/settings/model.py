@@ -28,8 +28,8 @@ class ServerSettings(Section):
     """The addresses for clients (`listen`), and for monitoring (`console`).
 
     `workers` is the number of processes that serve pulls; 0 means the number of cores, at most 4.
-    With `tls_cert` and `tls_key` (paths of PEM files) `listen` uses TLS. `console_hosts` are the names
-    by which people and programs reach the console.
+    With `tls_cert` and `tls_key` (paths of PEM files) `listen` uses TLS. `console_hosts` are the
+    names by which people and programs reach the console.
     """
 
     listen: AddressText = Address("127.0.0.1", 5000)

@@ -269,7 +269,7 @@ class PartialWriter:
             self._path.unlink(missing_ok=True)
 
     def touch(self) -> None:
-        """Give the readers a sign of life, while no bytes come; unlike other methods, at any time."""
+        """Give readers a sign of life while no bytes come; this may run beside other methods."""
         now = time.time_ns()
         with suppress(OSError):  # not there yet or any more, or the disk refuses
             os.utime(self._path, ns=(now, now), follow_symlinks=False)

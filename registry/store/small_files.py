@@ -16,8 +16,8 @@ def read_json(path: Path) -> object:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not JSON, has too many bytes or levels, or a text or number in it cannot be
-            stored.
+        ValueError: it is not JSON, has too many bytes or levels, or has a text or number that
+            cannot be stored.
     """
     with path.open("rb") as file:
         raw = file.read(MAX_SMALL + 1)

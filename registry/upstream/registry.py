@@ -18,9 +18,10 @@ from registry.errors import (
 )
 from registry.oci import media_types
 from registry.oci.digest import Digest
-from registry.oci.manifest import MAX_MANIFEST, Manifest, parse_manifest
+from registry.oci.manifest import LARGE, MAX_MANIFEST, Manifest, parse_manifest
 from registry.oci.names import Reference
 from registry.oci.referrers_tags import is_referrers_tag
+from registry.tasks import in_thread
 from registry.upstream.blob_download import BlobDownloader
 from registry.upstream.blob_size import read_size, read_whole_size
 from registry.upstream.contract import Fallback, UpstreamList
@@ -99,7 +100,10 @@ class RegistrySource:
             async with endpoint.request(request) as answer:
                 raw = await read_body(answer, MAX_MANIFEST)
                 try:
-                    manifest = _verify(answer, raw, reference)
+                    if len(raw) > LARGE:
+                        manifest = await in_thread(_verify, answer, raw, reference)
+                    else:
+                        manifest = _verify(answer, raw, reference)
                 except ManifestInvalid as error:
                     raise UpstreamFaulty(answer.origin, str(error)) from error
             if endpoint in refused:

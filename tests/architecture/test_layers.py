@@ -19,7 +19,7 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
         "settings": "oci errors",
         "store": "tasks oci errors",
         "catalog": "tasks oci errors",
-        "upstream": "settings oci errors",
+        "upstream": "settings tasks oci errors",
         "image_lists": "oci errors",
         "content": "store catalog settings metrics tasks oci errors",
         "bundle": "content store settings tasks oci errors",

@@ -144,8 +144,8 @@ def test_nobody_waits_longer_for_a_stopped_process(
     failed = sum((client.failed for client in clients), Counter[str]())
     replaced = len(mirror.events("a process did not answer and is replaced"))
     note(
-        f"seed {SEED}: {dict(harming.result())} in {seconds:.0f} s, {replaced} did not answer and were"
-        f" replaced; longest wait {longest:.1f} s; {sum(c.right for c in clients)} blobs right,"
+        f"seed {SEED}: {dict(harming.result())} in {seconds:.0f} s, {replaced} did not answer"
+        f" and were replaced; longest wait {longest:.1f} s; {sum(c.right for c in clients)} blobs right,"
         f" {dict(failed)} tried again"
     )
     assert [client.wrong for client in clients] == [[]] * CLIENTS

@@ -104,20 +104,24 @@ async def answer(request: web.BaseRequest, notes: Notes) -> web.StreamResponse:
     if request.method not in ("GET", "HEAD"):
         return errors.render_read_only()
     notes.is_current = lambda _: True
-    asked = [request.method, request.raw_path, notes.host, notes.ns, *sorted(request.headers.items())]
-    body = json.dumps(asked).encode()
+    asked = [request.method, request.raw_path, notes.host, notes.ns]
+    body = json.dumps([*asked, *request.headers.items()]).encode()
     if request.headers.get("If-None-Match") == "x":
         return web.Response(status=304, headers={"ETag": "x"})
     return web.Response(body=body, headers={"Content-Type": "application/json"})
 
 
+_PING = b"GET /v2/ HTTP/1.1\r\nHost: m\r\n\r\n"
+_MANIFEST = b"GET /v2/a/manifests/1 HTTP/1.1\r\nHost: m\r\nAccept: a/b\r\n\r\n"
 SEEDS = [
-    b"GET /v2/a/manifests/1 HTTP/1.1\r\nHost: m\r\n\r\n\0GET /v2/a/manifests/1 HTTP/1.1\r\nHost: m\r\n\r\n",
-    b"HEAD /v2/ HTTP/1.1\r\nHost: m\r\nAccept: a\r\n\r\n\0HEAD /v2/ HTTP/1.1\r\nHost: m\r\nAccept: a\r\n\r\n",
-    b"GET /v2/?ns=ghcr.io HTTP/1.1\r\nHost: m\r\nConnection: keep-alive\r\n\r\n",
-    b"GET /v2/ HTTP/1.1\r\nHost: m\r\nIf-None-Match: x\r\n\r\n\0GET /v2/ HTTP/1.1\r\nHost: m\r\n\r\n",
-    b"PUT /v2/a HTTP/1.1\r\nHost: m\r\nContent-Length: 3\r\n\r\nabc\0GET /v2/ HTTP/1.1\r\nHost: m\r\n\r\n",
-    b"GET /v2/ HTTP/1.1\r\nHost: m\r\n\r\nGET /v2/b HTTP/1.1\r\nHost: m\r\n\r\n\0GET / HTTP/1.1\r\n\0\r\n",
+    _MANIFEST + BREAK + _MANIFEST,
+    _MANIFEST.replace(b"GET", b"HEAD") + BREAK + _MANIFEST,
+    _PING + _MANIFEST + BREAK + _PING,
+    _PING.replace(b"/v2/", b"/v2/?ns=ghcr.io") + BREAK + _PING,
+    _PING.replace(b"m\r\n", b"m\r\nConnection: keep-alive\r\n") + BREAK + _PING,
+    _PING.replace(b"m\r\n", b"m\r\nIf-None-Match: x\r\n") + BREAK + _PING,
+    b"PUT /v2/a HTTP/1.1\r\nHost: m\r\nContent-Length: 3\r\n\r\nabc" + BREAK + _PING,
+    b"GET / HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: chunked\r\n\r\n" + BREAK + b"0\r\n\r\n",
+    b"GET / HTTP/1.1\r\n" + BREAK + b"Host: m\r\n\r\n" + BREAK + _PING,
     b"GET http://m/v2/ HTTP/1.0\r\n\r\n",
-    b"GET /v2/ HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: chunked\r\n\r\n\0" + b"0\r\n\r\n",
 ]

@@ -14,8 +14,8 @@ DIGEST = Digest.of(b"x")
 READER = RequestReader(UpstreamTable(ALIASES, "docker.io"))
 SEEDS = [
     b"/v2/library/nginx/manifests/1\nmirror.lan\n\nbytes=0-1,5-\nlatest",
-    b"/v2/docker.io/acme/app/blobs/" + DIGEST.encode() + b'\nghcr.io.lan:5000\nlan:5000\nbytes=-3\n"x"',
-    b"http://u:p@docker.io.lan/ghcr.io/v2/a/tags/list?n=2&last=b\n[::1]:80\ndocker.io\nbytes=9-1\n*",
+    b"/v2/docker.io/a/b/blobs/" + DIGEST.encode() + b'\nghcr.io.lan:5000\nlan:5000\nbytes=-3\n"x"',
+    b"http://u:p@docker.io.lan/ghcr.io/v2/a/tags/list?n=2\n[::1]:80\ndocker.io\nbytes=9-1\n*",
     b"/v2/%2e%2e/referrers/sha256:0\nhttp://x\n\x9b\nbytes=1-2-3\nW/",
 ]
 

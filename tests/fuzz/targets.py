@@ -134,7 +134,8 @@ def compare_connections() -> Iterator[Look]:
 @contextmanager
 def rebuild_catalogs() -> Iterator[Look]:
     """Start after a lost catalog, with the input in each small file of the data folder."""
-    with tempfile.TemporaryDirectory() as name, asyncio.Runner() as runner, capture_logs() as logged:
+    places = tempfile.TemporaryDirectory()
+    with places as name, asyncio.Runner() as runner, capture_logs() as logged:
         place = Path(name) / "filled"
         opening = open_filled(place)
         filled = runner.run(opening.__aenter__())
