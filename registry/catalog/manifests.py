@@ -9,7 +9,6 @@ from registry.oci.digest import Digest
 from registry.oci.manifest import Descriptor, Manifest
 from registry.oci.names import Repository, Tag
 
-
 # One look-up in the index for each name. DISTINCT would read a row for each manifest of all
 # repositories.
 _LIST_REPOSITORIES = """

@@ -25,7 +25,6 @@ from registry.settings.new_file import write_new_settings
 from registry.settings.places import FILE_VARIABLE, find_config, find_own_file
 from registry.settings.values import format_key
 
-
 # Former versions imported such bundles although there were keys.
 _UNSIGNED = (
     "bundles.keys: a bundle without a signature is refused too;"

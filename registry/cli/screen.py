@@ -35,9 +35,7 @@ TICK = 0.25  # seconds between two updates of the bars
 MOST_LINES = 10_000  # lines of the log that wait while the terminal accepts no text
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the server decides what these mean
 _STYLES = MappingProxyType({"warning": "yellow", "error": "red", "critical": "red"})
-_DIED = frozenset(
-    {"a process died and is replaced", "a process did not answer and is replaced"}
-)
+_DIED = frozenset({"a process died and is replaced", "a process did not answer and is replaced"})
 
 # Returns the lines of the banner for the log line `serving`.
 Banner = Callable[[Mapping[str, Any]], Iterable[str]]

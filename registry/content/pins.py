@@ -165,16 +165,17 @@ def _read_file(path: Path) -> list[object]:
 
     A damaged file is logged and renamed.
     """
+    why = "it is not a list"
     try:
         described = read_json(path)
-        if not isinstance(described, list):
-            raise ValueError("it is not a list")
     except OSError:
         return []
     except ValueError as error:
-        put_aside(path, str(error))
-        return []
-    return described
+        described, why = None, str(error)
+    if isinstance(described, list):
+        return described
+    put_aside(path, why)
+    return []
 
 
 def copy_list_file(source: Path, target: Path) -> None:

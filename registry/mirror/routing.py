@@ -9,10 +9,10 @@ Clients write the URL of a repository in five ways:
     E  /v2/docker.io/library/nginx/...                direct use
 
 The host name may name a registry too: `docker.io.mirror.lan` means docker.io. If several of them
-name a registry, the prefix before `/v2/` decides, then `ns`, then the path, then the host: operators
-write the prefix, and `ns` is the registry of the image. Only configured upstreams are used. A name
-that looks like another registry is unknown. It is not taken for a repository of the default
-upstream, which could then answer with other content of that name.
+name a registry, the prefix before `/v2/` decides, then `ns`, then the path, then the host:
+operators write the prefix, and `ns` is the registry of the image. Only configured upstreams are
+used. A name that looks like another registry is unknown. It is not taken for a repository of the
+default upstream, which could then answer with other content of that name.
 """
 
 from collections.abc import Iterable, Mapping

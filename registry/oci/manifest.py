@@ -13,6 +13,7 @@ from registry.oci.platforms import map_platforms
 MAX_MANIFEST = 4 * 1024 * 1024  # bytes; registries should accept that much (distribution-spec)
 LARGE = 64 * 1024  # bytes; larger manifests are parsed in a thread, as others would have to wait
 MAX_DESCRIPTORS = 10_000  # of one manifest; far more than any image has
+MAX_COMMAS = 300_000  # of one document; each value but the first of a list has one before it
 MAX_SIZE = 2**63 - 1  # bytes; the int64 of the specification
 MAX_URLS = 10  # of one descriptor; one is enough to say where a blob is
 MAX_URL = 1000  # characters
@@ -123,6 +124,8 @@ def parse_manifest(raw: bytes, content_type: str, digest: Digest | None = None) 
 
 
 def _read_document(raw: bytes) -> dict[str, Any]:
+    if raw.count(b",") > MAX_COMMAS:  # 4 MiB may be 1.4 million objects, which take seconds
+        raise ManifestInvalid(f"more than {MAX_COMMAS} values")
     try:
         # Decoded here because `json` also accepts UTF-16, which no client reads.
         document = json.loads(raw.decode("utf-8"), object_pairs_hook=_refuse_duplicates)

@@ -67,7 +67,5 @@ def _find_living(beats: list[tuple[float, int]]) -> Mapping[int, int]:
     """Return the number of connections of each living worker, by its number."""
     now = time.monotonic()
     return {
-        number: load
-        for number, (beat, load) in enumerate(beats)
-        if beat and 0 <= now - beat < DEAD
+        number: load for number, (beat, load) in enumerate(beats) if beat and 0 <= now - beat < DEAD
     }

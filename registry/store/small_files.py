@@ -42,11 +42,9 @@ def parse_time(value: object) -> float:
     Raises:
         ValueError: it is not a number, or not a time.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("a time is not a number")
-    if not 0 <= value <= _LAST_TIME:
-        raise ValueError("a time is before 1970 or after 9999")
-    return float(value)
+    if isinstance(value, int | float) and 0 <= value <= _LAST_TIME:
+        return float(value)
+    raise ValueError("it has a time that is not between 1970 and 9999")
 
 
 def put_aside(path: Path, why: str) -> None:

@@ -1,5 +1,6 @@
 """A registry as a `Source`: a client of the pull API (distribution-spec, "Pull")."""
 
+import asyncio
 from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
@@ -21,7 +22,6 @@ from registry.oci.digest import Digest
 from registry.oci.manifest import LARGE, MAX_MANIFEST, Manifest, parse_manifest
 from registry.oci.names import Reference
 from registry.oci.referrers_tags import is_referrers_tag
-from registry.tasks import in_thread
 from registry.upstream.blob_download import BlobDownloader
 from registry.upstream.blob_size import read_size, read_whole_size
 from registry.upstream.contract import Fallback, UpstreamList
@@ -101,7 +101,7 @@ class RegistrySource:
                 raw = await read_body(answer, MAX_MANIFEST)
                 try:
                     if len(raw) > LARGE:
-                        manifest = await in_thread(_verify, answer, raw, reference)
+                        manifest = await asyncio.to_thread(_verify, answer, raw, reference)
                     else:
                         manifest = _verify(answer, raw, reference)
                 except ManifestInvalid as error:

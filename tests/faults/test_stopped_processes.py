@@ -93,6 +93,7 @@ class Client:
             self._note()
         if response.length:
             raise http.client.IncompleteRead(bytes(received))
+        response.close()
         return bytes(received)
 
     def _note(self) -> None:
@@ -145,9 +146,10 @@ def test_nobody_waits_longer_for_a_stopped_process(
     replaced = len(mirror.events("a process did not answer and is replaced"))
     note(
         f"seed {SEED}: {dict(harming.result())} in {seconds:.0f} s, {replaced} did not answer"
-        f" and were replaced; longest wait {longest:.1f} s; {sum(c.right for c in clients)} blobs right,"
-        f" {dict(failed)} tried again"
+        f" and were replaced; longest wait {longest:.1f} s; {sum(c.right for c in clients)}"
+        f" blobs right, {dict(failed)} tried again"
     )
     assert [client.wrong for client in clients] == [[]] * CLIENTS
+    assert min(client.right for client in clients) > 0
     assert replaced > 0
     assert longest <= MOST

@@ -11,7 +11,19 @@ from tests.fuzz.targets import TARGETS
 
 SEED = 13
 ROUNDS = {"requests": 3000, "connections": 200, "small files": 40, "documents": 300}
-PIECES = (b"", b"\0", b"\xff", b"\r\n", b"\n", b"[" * 2000, b'"', b"1e999", b"NaN", b"-1", b"9" * 30)
+PIECES = (
+    b"",
+    b"\0",
+    b"\xff",
+    b"\r\n",
+    b"\n",
+    b"[" * 2000,
+    b'"',
+    b"1e999",
+    b"NaN",
+    b"-1",
+    b"9" * 30,
+)
 
 
 def mutate(chance: random.Random, seeds: list[bytes]) -> bytes:

@@ -172,7 +172,9 @@ except ZeroDivisionError:
     assert record["timestamp"].endswith(("Z", "+00:00"))
 
 
-@pytest.mark.parametrize("sign", ["\x1b", "\x7f", "\x9b", "\u202e", "\u2028", "\U000e0001", "\ud800"])
+@pytest.mark.parametrize(
+    "sign", ["\x1b", "\x7f", "\x9b", "\u202e", "\u2028", "\U000e0001", "\ud800"]
+)
 def test_no_line_commands_a_terminal(sign: str) -> None:
     """Signs that are not printed are escaped, in values of clients and in names of files."""
     line = _encode_json(None, "", {"event": "request", "ns": f"a{sign}]0;b", "path": "/é"})

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from prometheus_client import generate_latest
 
-from registry.metrics import ServedTotals, State, collect, read_served
+from registry.content.served import ServedTotals, read_served
+from registry.metrics import State, collect
 
 COUNT = """
 import os, resource, sys, time

@@ -55,7 +55,7 @@ async def test_indexes_are_paired_with_their_manifests(site: Site) -> None:
 async def test_records_of_ever_new_clients_are_bounded(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The names and clients of the oldest pulls are deleted; the last pull of each image is kept."""
+    """Names and clients of the oldest pulls are deleted; the last pull of each image is kept."""
     monkeypatch.setattr(pulls, "MOST_RECORDS", 10)
     monkeypatch.setattr(pulls, "_TRIM_AFTER", 5)
     await site.pull(HERE, AMD)
@@ -64,7 +64,9 @@ async def test_records_of_ever_new_clients_are_bounded(
         client = f"10.0.0.{number}"
         await site.pulls.record([Pull(HERE, ARM.digest, ARM.digest, client, 6000.0 + number)])
 
-    counted = await site.database.survey(lambda rows: rows.execute("SELECT * FROM pulls").fetchall())
+    counted = await site.database.survey(
+        lambda rows: rows.execute("SELECT * FROM pulls").fetchall()
+    )
     last = (await site.uses.list_all()).last
 
     assert len(counted) <= 10 + 5 + 2
