@@ -46,9 +46,16 @@ class Heartbeats:
         return _find_living(self._read()).keys()
 
     def list_silent(self) -> list[int]:
-        """Return the numbers of the other workers: they are stuck, or have not started yet."""
+        """Return the numbers of workers that have beaten, but not in the last `DEAD` seconds.
+
+        Their clients wait. A worker that has not started yet has no clients.
+        """
         living = self.list_living()
-        return [number for number in range(self._workers) if number not in living]
+        return [
+            number
+            for number in range(self._workers)
+            if self.last_beat(number) and number not in living
+        ]
 
     def was_ever_alive(self) -> bool:
         """Whether any worker has ever beaten."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from registry.server import background
+from registry.server import background, heartbeats
 from registry.server.background import find_trouble
 from registry.server.heartbeats import Heartbeats
 from registry.server.shared import SharedResources
@@ -23,17 +23,22 @@ def share(root: Path, workers: int) -> SharedResources:
     return SharedResources(Settings(), folder, unused, unused, Heartbeats(workers), -1, root)
 
 
-async def test_every_worker_that_does_not_answer_is_named(tmp_path: Path) -> None:
-    """One worker that is stuck is trouble too: its clients wait."""
-    shared = share(tmp_path, 3)
+async def test_every_worker_that_does_not_answer_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One worker that is stuck is trouble too, as its clients wait; one that starts is none."""
+    shared = share(tmp_path, 4)
+    moment = 100.0
+    monkeypatch.setattr(heartbeats.time, "monotonic", lambda: moment)
     async with Tasks() as checks:
         assert await find_trouble(shared, checks) == "no pull worker answers"
+        for number in (0, 1, 2):
+            shared.heartbeats.beat(number)
+        assert await find_trouble(shared, checks) == ""
+        moment += heartbeats.DEAD
         shared.heartbeats.beat(1)
         expected = "worker 0 does not answer; worker 2 does not answer"
         assert await find_trouble(shared, checks) == expected
-        shared.heartbeats.beat(0)
-        shared.heartbeats.beat(2)
-        assert await find_trouble(shared, checks) == ""
 
 
 async def test_a_folder_that_cannot_be_written_is_trouble(tmp_path: Path) -> None:
