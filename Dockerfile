@@ -27,7 +27,7 @@ COPY registry/ registry/
 RUN /opt/entrepot/bin/python -m pip install ${PIP_FLAGS} --no-deps --no-build-isolation . \
  && /opt/entrepot/bin/python -m pip uninstall --quiet --yes setuptools pip \
  && /opt/entrepot/bin/python -m compileall -q /opt/entrepot/lib \
- && mkdir /src/data
+ && mkdir -m 700 /src/data
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="Entrepôt" \

@@ -7,14 +7,16 @@ itself, so the order of imports does not matter.
 This module relies on these facts of prometheus_client (0.26.0; tests/unit/test_metrics.py checks):
 `prometheus_client.metrics` reads `values.ValueClass` anew for each metric and each new combination
 of labels, with the arguments of `values.MutexValue`; `mmap_dict` writes the files that
-`MultiProcessCollector(registry, path)` adds up; the name of a file is `<kind>_<process>.db`.
+`MultiProcessCollector(registry, path)` adds up; the name of a file is `<kind>_<number>.db`. A value
+that is in a file already goes on from there.
 """
 
-import collections
+import fcntl
+import itertools
 import os
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,13 +28,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
 KINDS = ("counter", "histogram", "gauge_mostrecent")  # each process has one file for each kind
-# The origins of content that is not stored yet. A client that gets one blob in many ranges joins
-# its own download with most of them.
-_DOWNLOADING = ("miss", "joined")
-_CONTENT = ("manifests", "blobs")  # the kinds of requests that are answered with content
+FILE_SIZE = 128 * 1024  # bytes of one file; all values together take much less
 _PULLS_REMAINING = "entrepot_upstream_pulls_remaining"
 _PULLS_UNTIL = "entrepot_upstream_pulls_until_seconds"
-FILE_SIZE = 128 * 1024  # bytes of one file; all values together take much less
 
 
 class Metrics:
@@ -47,22 +45,18 @@ class Metrics:
     def open(cls, folder: Path) -> Iterator["Metrics"]:
         """Yield metrics whose values are in files of `folder`, one file for each kind and process.
 
-        Open them after forking, because the files are named after the process. The files stay
-        after the end of the `with` block.
+        Open them after forking, because each process has its own files. The files stay after the
+        end of the `with` block: the next process goes on with them.
 
         Raises:
             OSError: the disk has no room for the files. `Metrics()` then counts in this process's
                 memory, where the console does not see it.
         """
-        paths = _reserve_files(folder)
-        open_file: Any = MmapedDict  # prometheus_client leaves it untyped
-        files = {kind: open_file(str(path)) for kind, path in paths.items()}
-        try:
-            yield cls(_make_value_class(files))
-        finally:
-            values.ValueClass = values.MutexValue
-            for file in files.values():
-                file.close()
+        with _open_values(folder) as value_class:
+            try:
+                yield cls(value_class)
+            finally:
+                values.ValueClass = values.MutexValue
 
     def __init__(self, value_class: type = values.MutexValue) -> None:
         """`value_class` is the class of the values; by default they are in memory."""
@@ -200,46 +194,52 @@ def collect(folder: Path, state: State | None = None) -> CollectorRegistry:
     return registry
 
 
-@dataclass(frozen=True, slots=True)
-class ServedTotals:
-    """How many answers had content (`requests`), and how many bytes of content were sent (`sent`).
+@contextmanager
+def _open_values(folder: Path) -> Iterator[type]:
+    """Yield a class like `values.MutexValue` whose values are in files of `folder`.
 
-    `hits` are those of the requests whose content was stored. `saved` is by how many bytes what was
-    sent exceeds what was downloaded; 0 if more was downloaded than sent, because clients left.
+    Each process has files of its own, one for each kind. They stay after the end of the `with`
+    block, and the next process goes on with them.
+
+    Raises:
+        OSError: the disk has no room for the files.
     """
-
-    requests: int
-    hits: int
-    sent: int
-    saved: int
-
-
-def read_served(folders: Iterable[Path]) -> ServedTotals:
-    """Return the totals of servers from the folders of their metrics."""
-    counts: collections.Counter[tuple[str, bool]] = collections.Counter()
-    downloaded = 0
-    for folder in folders:
-        samples: list[Any] = []
-        with suppress(FileNotFoundError, ValueError):  # the server has just ended
-            samples = [each for metric in collect(folder).collect() for each in metric.samples]
-        for sample in samples:
-            if sample.name == "entrepot_downloaded_bytes_total":
-                downloaded += int(sample.value)
-            origin = sample.labels.get("origin")
-            if origin and sample.labels.get("kind", "blobs") in _CONTENT:
-                counts[sample.name, origin not in _DOWNLOADING] += int(sample.value)
-    requests, sent = "entrepot_requests_total", "entrepot_sent_bytes_total"
-    all_sent = counts[sent, True] + counts[sent, False]
-    return ServedTotals(
-        requests=counts[requests, True] + counts[requests, False],
-        hits=counts[requests, True],
-        sent=all_sent,
-        saved=max(0, all_sent - downloaded),
-    )
+    number, lock = _take_place(folder)
+    try:
+        open_file: Any = MmapedDict  # prometheus_client leaves it untyped
+        files = {kind: open_file(str(path)) for kind, path in _make_files(folder, number).items()}
+        try:
+            yield _make_value_class(files)
+        finally:
+            for file in files.values():
+                file.close()
+    finally:
+        os.close(lock)
 
 
-def _reserve_files(folder: Path) -> dict[str, Path]:
-    """Make the files of this process without holes, and return the file of each kind.
+def _take_place(folder: Path) -> tuple[int, int]:
+    """Return a number that no other living process has, and the descriptor of the lock on it.
+
+    It may be the number of a process that has ended: this one then continues its files. So a server
+    has as many files as it has processes, and the counts of ended processes are kept.
+
+    Raises:
+        OSError: the disk refuses files.
+    """
+    for number in itertools.count():
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        lock = os.open(folder / f"{number}.lock", flags, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+        else:
+            return number, lock
+    raise AssertionError("there is always another number")
+
+
+def _make_files(folder: Path, number: int) -> dict[str, Path]:
+    """Make those files of a number that are missing, without holes; return the file of each kind.
 
     prometheus_client would map files with holes into memory. A write to a hole on a full disk kills
     the process by SIGBUS.
@@ -247,11 +247,11 @@ def _reserve_files(folder: Path) -> dict[str, Path]:
     Raises:
         OSError: the disk has too little space.
     """
-    paths = {kind: folder / f"{kind}_{os.getpid()}.db" for kind in KINDS}
-    fresh = folder / f"{os.getpid()}.new"  # the console reads *.db; these must not be empty
+    paths = {kind: folder / f"{kind}_{number}.db" for kind in KINDS}
+    fresh = folder / f"{number}.new"  # the console reads *.db; these must not be empty
     try:
         for path in paths.values():
-            if not path.exists():  # if it exists, a dead process had our pid
+            if not path.exists():
                 with fresh.open("wb") as file:
                     os.posix_fallocate(file.fileno(), 0, FILE_SIZE)
                 fresh.rename(path)

@@ -16,6 +16,7 @@ from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, parse_reference
 
 MAX_PATH = 2048  # characters; the longest legal path is far shorter
+MAX_REMEMBERED = 1024  # characters of a path, `ns` and host together; longer ones are read anew
 REMEMBERED = 4096  # request lines; the members of a team request the same images again and again
 _CONTENT = re.compile(r"(?P<name>.+)/(?P<endpoint>manifests|blobs|referrers)/(?P<reference>[^/]+)")
 _TAGS = re.compile(r"(?P<name>.+)/tags/list")
@@ -71,7 +72,7 @@ class RequestReader:
 
     def read(self, raw_path: str, namespace: str, host: str) -> PullRequest:
         """Read a request: its path, the value of its parameter `ns`, and the host it is for."""
-        if len(raw_path) + len(namespace) + len(host) > MAX_PATH:
+        if len(raw_path) + len(namespace) + len(host) > MAX_REMEMBERED:
             return self._read(raw_path, namespace, host)  # too large to be remembered
         return self._remembered(raw_path, namespace, host)
 

@@ -14,7 +14,7 @@ from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.oci.pagination import Page, cut_page, parse_count
 
-CATALOG_PAGE = 1000  # entries of a page where the client does not say how many it wants
+CATALOG_PAGE = 1000  # entries of a page of repositories, at most
 
 
 async def answer_tags(
@@ -32,9 +32,9 @@ async def answer_tags(
 
 async def answer_catalog(request: web.BaseRequest, lists: TagsAndReferrers) -> web.Response:
     """Answer one page of the stored repositories, by the names under which this mirror has them."""
-    count = parse_count(request.query.get("n"))
-    count = CATALOG_PAGE if count is None else count
-    page = cut_page(lists.list_repositories(), count, request.query.get("last"))
+    wanted = parse_count(request.query.get("n"))
+    count = CATALOG_PAGE if wanted is None else min(wanted, CATALOG_PAGE)
+    page = lists.list_repositories(count, request.query.get("last"))
     return _answer_page(request, page, {"repositories": page.entries}, count)
 
 

@@ -10,16 +10,20 @@ from registry.oci.names import Repository
 
 # Most blobs are in few manifests, so the first query reads the manifests of the blob. A few blobs,
 # such as the empty layer, are in nearly all manifests: for them the last query reads the manifests
-# of the repository.
+# of the repository. On the event loop, the first reads at most 64 rows, and the last 256. All
+# manifests of a large repository are read in a thread.
 _FIND_BY_BLOB = """
     SELECT size FROM (SELECT parent, size FROM links WHERE child = ?1 AND NOT is_manifest LIMIT 64)
-        JOIN holdings ON holdings.digest = parent AND repository = ?2 LIMIT 1
+        CROSS JOIN holdings ON holdings.digest = parent AND repository = ?2 LIMIT 1
 """
+_HAS_MORE_PARENTS = "SELECT 1 FROM links WHERE child = ? AND NOT is_manifest LIMIT 1 OFFSET 64"
 _FIND_GRANT = "SELECT size FROM grants WHERE digest = ?1 AND repository = ?2"
 _FIND_BY_REPOSITORY = """
-    SELECT size FROM holdings CROSS JOIN links ON parent = holdings.digest AND child = ?1
-        WHERE repository = ?2 AND NOT is_manifest LIMIT 1
+    SELECT size FROM (SELECT digest FROM holdings WHERE repository = ?2 LIMIT ?3)
+        CROSS JOIN links ON parent = digest AND child = ?1 WHERE NOT is_manifest LIMIT 1
 """
+_HAS_MORE_MANIFESTS = "SELECT 1 FROM holdings WHERE repository = ? LIMIT 1 OFFSET 256"
+_FEW, _ALL = 256, -1
 
 
 class BlobAccessCatalog:
@@ -28,18 +32,24 @@ class BlobAccessCatalog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find_size(self, repository: Repository, digest: Digest) -> int | None:
+    async def find_size(self, repository: Repository, digest: Digest) -> int | None:
         """Return the size of a blob in bytes if `repository` may serve it, and otherwise None.
 
         A repository may serve a blob if one of its manifests refers to the blob, or if its upstream
         once said that the repository has the blob (`grant`).
         """
         values = (str(digest), str(repository))
-        for query in (_FIND_BY_BLOB, _FIND_GRANT, _FIND_BY_REPOSITORY):
-            rows = self._database.read(query, values)
-            if rows:
+        for query in (_FIND_BY_BLOB, _FIND_GRANT):
+            if rows := self._database.read(query, values):
                 return int(rows[0][0])
-        return None
+        if not self._database.read(_HAS_MORE_PARENTS, values[:1]):
+            return None
+        rows = self._database.read(_FIND_BY_REPOSITORY, (*values, _FEW))
+        if not rows and self._database.read(_HAS_MORE_MANIFESTS, values[1:]):
+            rows = await self._database.survey(
+                lambda catalog: catalog.execute(_FIND_BY_REPOSITORY, (*values, _ALL)).fetchall()
+            )
+        return int(rows[0][0]) if rows else None
 
     async def grant(self, repository: Repository, digest: Digest, size: int) -> None:
         """Record that the upstream said that `repository` has this blob of `size` bytes."""

@@ -9,6 +9,18 @@ from registry.oci.digest import Digest
 from registry.oci.manifest import Descriptor, Manifest
 from registry.oci.names import Repository, Tag
 
+# One look-up in the index for each name. DISTINCT would read a row for each manifest of all
+# repositories.
+_LIST_REPOSITORIES = """
+    WITH RECURSIVE names(name) AS (
+        SELECT MIN(repository) FROM holdings WHERE repository > ?1
+        UNION ALL
+        SELECT (SELECT MIN(repository) FROM holdings WHERE repository > name) FROM names
+            WHERE name IS NOT NULL LIMIT ?2
+    )
+    SELECT name FROM names WHERE name IS NOT NULL
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class TagRecord:
@@ -88,7 +100,7 @@ class ManifestCatalog:
         """Whether an index that `repository` has lists this manifest."""
         return bool(
             self._database.read(
-                "SELECT 1 FROM links JOIN holdings ON holdings.digest = links.parent"
+                "SELECT 1 FROM links CROSS JOIN holdings ON holdings.digest = links.parent"
                 " WHERE child = ? AND is_manifest AND repository = ? LIMIT 1",
                 (str(digest), str(repository)),
             )
@@ -139,6 +151,11 @@ class ManifestCatalog:
             )
         )
 
+    def has_tags(self, repository: Repository) -> bool:
+        """Whether any tag of `repository` is known."""
+        query = "SELECT 1 FROM tags WHERE repository = ? LIMIT 1"
+        return bool(self._database.read(query, (str(repository),)))
+
     def list_tags(self, repository: Repository) -> list[str]:
         """Return the known tags of `repository`, in ASCII order."""
         rows = self._database.read(
@@ -146,16 +163,19 @@ class ManifestCatalog:
         )
         return [row[0] for row in rows]
 
-    def list_repositories(self) -> list[str]:
-        """Return every repository that has a manifest, as registry/name in ASCII order."""
-        rows = self._database.read("SELECT DISTINCT repository FROM holdings ORDER BY repository")
-        return [row[0] for row in rows]
+    def list_repositories(self, after: str, most: int) -> list[str]:
+        """Return repositories that have a manifest, as registry/name in ASCII order.
+
+        They are the first `most` ones after the name `after`.
+        """
+        return [row[0] for row in self._database.read(_LIST_REPOSITORIES, (after, most))]
 
     def list_referrers(self, repository: Repository, subject: Digest) -> list[Referrer]:
         """Return the manifests of `repository` that refer to `subject`, in digest order."""
         rows = self._database.read(
+            # CROSS JOIN, because SQLite would read all manifests of the repository first.
             "SELECT digest, media_type, size, artifact_type, annotations"
-            " FROM manifests JOIN holdings USING (digest)"
+            " FROM manifests CROSS JOIN holdings USING (digest)"
             " WHERE subject = ? AND repository = ? ORDER BY digest",
             (str(subject), str(repository)),
         )

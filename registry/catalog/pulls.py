@@ -67,6 +67,12 @@ _FORGET_DELETED = """
             WHERE held.repository = pulls.repository AND held.digest = pulls.digest
     )
 """
+_FIND_EXCESS = """
+    SELECT pulled FROM pulls WHERE (reference, client) != ('', '')
+        ORDER BY pulled DESC LIMIT 1 OFFSET ?
+"""
+MOST_RECORDS = 250_000  # names and clients; clients with ever new addresses could fill the disk
+_TRIM_AFTER = 10_000  # records between two searches for records beyond these
 _LIST_SINCE = """
     SELECT repository, reference, digest, client, pulled FROM pulls
         WHERE pulled >= ? AND reference != '' ORDER BY pulled, repository, reference, client
@@ -78,11 +84,13 @@ class PullCatalog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._untrimmed = 0
 
     async def record(self, pulls: Sequence[Pull], blobs: Sequence[BlobUse] = ()) -> None:
         """Record pulls, and mark all blobs of the pulled images as used at that time.
 
-        `blobs` are marked as used too, with those of the images that are being pulled.
+        `blobs` are marked as used too, with those of the images that are being pulled. If there are
+        more than `MOST_RECORDS`, names and clients of the oldest pulls are deleted.
 
         Raises:
             StoreError: the catalog refused.
@@ -95,13 +103,23 @@ class PullCatalog:
         for digest, *_, pulled in values:
             last[digest] = max(pulled, last.get(digest, pulled))
 
+        self._untrimmed += len(values)
+        is_to_be_trimmed = self._untrimmed >= _TRIM_AFTER
+
         def change(rows: sqlite3.Connection) -> None:
             rows.executemany(_RECORD, values)
             mark_pulled(rows, last)
             for blob in blobs:
                 mark_sent(rows, blob.repository, blob.digest, blob.used)
+            excess = None
+            if is_to_be_trimmed:
+                excess = rows.execute(_FIND_EXCESS, (MOST_RECORDS,)).fetchone()
+            if excess is not None:
+                _forget_before(rows, excess[0])
 
         await self._database.write(change)
+        if is_to_be_trimmed:
+            self._untrimmed = 0
 
     async def read_since(self, moment: float) -> PullRecords:
         """Return the pulls since a moment (epoch seconds), the oldest first.
@@ -122,10 +140,14 @@ class PullCatalog:
 
         def change(rows: sqlite3.Connection) -> None:
             rows.execute(_FORGET_DELETED)
-            rows.execute(_KEEP_TIMES, (moment,))
-            rows.execute(_FORGET_OLD, (moment,))
+            _forget_before(rows, moment)
 
         await self._database.write(change)
+
+
+def _forget_before(rows: sqlite3.Connection, moment: float) -> None:
+    rows.execute(_KEEP_TIMES, (moment,))
+    rows.execute(_FORGET_OLD, (moment,))
 
 
 def _read_since(rows: sqlite3.Connection, moment: float) -> PullRecords:

@@ -18,11 +18,18 @@ from registry.reports.configuration import (
     WrittenConfiguration,
 )
 from registry.settings.changes import list_changes
+from registry.settings.exposure import list_exposed
 from registry.settings.loading import Configuration, load_configuration, load_settings
 from registry.settings.model import Settings
 from registry.settings.new_file import write_new_settings
 from registry.settings.places import FILE_VARIABLE, find_config, find_own_file
 from registry.settings.values import format_key
+
+# Former versions imported such bundles although there were keys.
+_UNSIGNED = (
+    "bundles.keys: a bundle without a signature is refused too;"
+    " write require_signature = true to confirm it, or remove the keys"
+)
 
 
 def build_config_app() -> typer.Typer:
@@ -118,6 +125,10 @@ def _describe(configuration: Configuration) -> UsableConfiguration:
     data = configuration.settings.storage.path
     is_running = is_used_by_server(data)
     notes = [configuration.note] if configuration.note else []
+    bundles = configuration.settings.bundles
+    if bundles.keys and not bundles.require_signature:
+        notes.append(_UNSIGNED)
+    notes += list_exposed(configuration.settings)
     if is_running is False:
         notes += _list_taken_addresses(configuration.settings)
     return UsableConfiguration(

@@ -35,7 +35,7 @@ TICK = 0.25  # seconds between two updates of the bars
 MOST_LINES = 10_000  # lines of the log that wait while the terminal accepts no text
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the server decides what these mean
 _STYLES = MappingProxyType({"warning": "yellow", "error": "red", "critical": "red"})
-_DIED = "a process died and is replaced"
+_DIED = frozenset({"a process died and is replaced", "a process did not answer and is replaced"})
 
 # Returns the lines of the banner for the log line `serving`.
 Banner = Callable[[Mapping[str, Any]], Iterable[str]]
@@ -172,7 +172,7 @@ class Screen:
                 self._console.control(Control(ControlType.CARRIAGE_RETURN))
                 self._print(stopping, is_sentence=True)
             case other:
-                if other == _DIED:
+                if other in _DIED:
                     self._pulls.forget_open()
                 self._print_event(event)
 

@@ -12,6 +12,7 @@ from registry.cli.addresses import read_address
 from registry.cli.messages import fail, warn
 from registry.cli.session import Config
 from registry.errors import SettingsError, StoreError
+from registry.settings.exposure import list_exposed
 from registry.settings.loading import Configuration, load_configuration
 from registry.settings.values import Address
 
@@ -37,8 +38,9 @@ def serve(config: Config = None, listen: _Listen = None, offline: _Offline = Fal
     load = partial(_load, config, listen, offline=offline)
     try:
         configuration = load()
-        if configuration.note:
-            warn(configuration.note)
+        for note in (configuration.note, *list_exposed(configuration.settings)):
+            if note:
+                warn(note)
         # Imported only now: the other commands start faster without a server's libraries.
         from registry.cli.screen import open_screen  # noqa: PLC0415
         from registry.cli.screen_lines import format_banner  # noqa: PLC0415

@@ -1,32 +1,46 @@
 """The pages for monitoring: `/livez`, `/readyz` and `/metrics`, and a list of them at `/`."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from registry.console.hosts import is_own_name
+
 INDEX = """Entrepôt
 
 /livez    200 while the background process answers
-/readyz   200 while pulls can be answered, and otherwise 503 with the reason
+/readyz   200 while every pull can be answered, and otherwise 503 with the reason
 /metrics  metrics for Prometheus
 """
 
 
 def build_console(
-    find_problem: Callable[[], str], build_collector: Callable[[], CollectorRegistry]
+    find_problem: Callable[[], Awaitable[str]],
+    build_collector: Callable[[], CollectorRegistry],
+    names: Collection[str] = (),
 ) -> web.Application:
     """Make the web application; this opens no socket.
 
-    `find_problem` returns one line that says why pulls cannot be answered; empty if they can.
-    `build_collector` returns the metrics of all processes.
+    `find_problem` returns one line that says why some pulls cannot be answered; empty if all can.
+    `build_collector` returns the metrics of all processes. `names` are those under which the
+    console may be asked for, beside addresses and names without a dot.
     """
+
+    @web.middleware
+    async def refuse_other_names(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        if is_own_name(request.headers.get("Host", ""), names):
+            return await handler(request)
+        text = "This name is not in server.console_hosts.\n"
+        return web.Response(text=text, status=421)  # Misdirected Request
 
     async def answer_livez(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     async def answer_readyz(_: web.Request) -> web.Response:
-        problem = find_problem()
+        problem = await find_problem()
         return web.Response(text=f"{problem or 'ok'}\n", status=503 if problem else 200)
 
     async def answer_metrics(_: web.Request) -> web.Response:
@@ -36,7 +50,7 @@ def build_console(
     async def answer_index(_: web.Request) -> web.Response:
         return web.Response(text=INDEX)
 
-    app = web.Application()
+    app = web.Application(middlewares=[refuse_other_names])
     app.router.add_get("/", answer_index)
     app.router.add_get("/livez", answer_livez)
     app.router.add_get("/readyz", answer_readyz)

@@ -4,6 +4,8 @@ Downloads, manifests, bundle imports and backups use ingests. The caller becomes
 a blob, appends bytes, and then commits, suspends or aborts the ingest.
 """
 
+import math
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Self
@@ -16,6 +18,7 @@ from registry.oci.digest import Digest
 from registry.store.contract import BlobStore
 from registry.store.ingests import IngestInfo, Ingests
 from registry.store.partial import PartialWriter, SealedPartial
+from registry.store.signs_of_life import INTERVAL, WRITER_SILENCE
 from registry.store.sparse import SparsePartial
 from registry.tasks import in_thread
 
@@ -117,6 +120,8 @@ class Ingest(_Ingest):
     def __init__(self, digest: Digest, writer: PartialWriter, destination: Destination) -> None:
         super().__init__(digest, writer, destination)
         self._writer = writer
+        self._writing_since: float | None = None
+        self._written = -math.inf
 
     @property
     def offset(self) -> int:
@@ -166,7 +171,24 @@ class Ingest(_Ingest):
             StoreError: there is too little space, or the disk refused.
         """
         await self._reserve_step(size)
-        await in_thread(self._writer.append, chunks)
+        self._writing_since = time.monotonic()
+        try:
+            await in_thread(self._writer.append, chunks)
+        finally:
+            self._writing_since, self._written = None, time.monotonic()
+
+    async def show_life(self) -> bool:
+        """Show processes that follow the file that its writer is alive, though no bytes may come.
+
+        A disk that does not answer is no life: returns false if it has not taken bytes for
+        `WRITER_SILENCE` seconds.
+        """
+        now = time.monotonic()
+        if self._writing_since is not None:
+            return now - self._writing_since < WRITER_SILENCE
+        if now - self._written >= INTERVAL:
+            await in_thread(self._writer.touch)
+        return True
 
     async def append_first(self, chunk: bytes, size: int | None) -> None:
         """Append one small chunk without a thread, because clients wait for it.

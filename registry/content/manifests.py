@@ -8,9 +8,10 @@ from registry.catalog.manifests import ManifestCatalog
 from registry.content.content import Content
 from registry.errors import ManifestInvalid, StoreError
 from registry.oci.digest import Digest
-from registry.oci.manifest import MAX_MANIFEST, Manifest, parse_manifest
+from registry.oci.manifest import LARGE, MAX_MANIFEST, Manifest, parse_manifest
 from registry.oci.names import Repository, Tag
 from registry.store.tags import TagFiles, TagTarget
+from registry.tasks import in_thread
 
 WAIT = 5.0  # seconds to wait for another process that stores the same manifest
 
@@ -132,6 +133,8 @@ class ManifestStore:
         if raw is None:
             return None
         try:
+            if len(raw) > LARGE:
+                return await in_thread(parse_manifest, raw, media_type, digest)
             return parse_manifest(raw, media_type, digest)
         except ManifestInvalid as error:
             why = str(error)

@@ -17,6 +17,7 @@ from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, parse_reference, parse_repository
 from registry.store.file_locks import ExclusiveLocks
 from registry.store.files import translate_errors, write_durably
+from registry.store.small_files import parse_time, put_aside, read_json
 from registry.tasks import in_thread
 
 PinRequest = tuple[Repository, Reference, Sequence[Root]]  # an image, and the manifests to keep
@@ -156,16 +157,25 @@ def _parse(fields: Any) -> Pin:
         for root in fields["roots"]
     )
     repository = parse_repository(fields["repository"])
-    return Pin(repository, parse_reference(fields["reference"]), roots, float(fields["made"]))
+    return Pin(repository, parse_reference(fields["reference"]), roots, parse_time(fields["made"]))
 
 
 def _read_file(path: Path) -> list[object]:
-    """Return the pins in the file; empty if the file is missing or damaged."""
+    """Return the pins in the file; empty if the file is missing or damaged.
+
+    A damaged file is logged and renamed.
+    """
+    why = "it is not a list"
     try:
-        described = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        described = read_json(path)
+    except OSError:
         return []
-    return described if isinstance(described, list) else []
+    except ValueError as error:
+        described, why = None, str(error)
+    if isinstance(described, list):
+        return described
+    put_aside(path, why)
+    return []
 
 
 def copy_list_file(source: Path, target: Path) -> None:

@@ -10,7 +10,7 @@ from registry.catalog.image_graph import ImageGraphCatalog
 from registry.catalog.usage import UsageCatalog, UsageTotals
 from registry.content.audit import BACKGROUND, COMMAND
 from registry.content.free_space import FreeSpace
-from registry.metrics import ServedTotals, read_served
+from registry.content.served import ServedTotals, read_served
 from registry.oci.digest import Digest
 from registry.settings.model import StorageSettings
 from registry.store.ingests import Ingests

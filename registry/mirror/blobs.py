@@ -82,7 +82,7 @@ class Blobs:
                 upstream does not let the mirror have it.
             UpstreamError: the upstream does not answer the question.
         """
-        size = self._catalog.find_size(repository, digest)
+        size = await self._catalog.find_size(repository, digest)
         if size is not None:
             return size
         size = await self._checks.ask(repository, digest)

@@ -22,6 +22,7 @@ from registry.oci.names import Repository
 from registry.store.files import refuse
 from registry.store.ingests import IngestInfo
 from registry.store.partial import PartialReader, PartialState, Progress
+from registry.store.signs_of_life import INTERVAL, WRITER_SILENCE, Silence
 from registry.tasks import Tasks, in_thread
 from registry.upstream.contract import BlobDownload, Source
 from registry.upstream.parallel_ranges import read_in_order
@@ -62,6 +63,7 @@ class Download:
         self._metrics = metrics
         self._has_bytes = False
         self._seen: Progress | None = None
+        self._silence = Silence()
         self._change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._log = structlog.get_logger("registry.mirror").bind(
             blob=str(request.digest), repository=str(request.repository)
@@ -97,6 +99,7 @@ class Download:
         """Run the download to its end; an error is stored in `failure`, and not raised."""
         try:
             await self._run()
+            self.failure = None  # set if the disk did not answer for a time
         except EntrepotError as error:
             self.failure = error.copy()
         except OSError as error:
@@ -124,8 +127,20 @@ class Download:
                     return
                 if reader is not None:
                     reader = self._watch(reader)
-            async with ingest:
+            async with ingest, Tasks() as beats:
+                beats.start(self._keep_beating(ingest, beats))
                 await self._write(ingest)
+
+    async def _keep_beating(self, ingest: Ingest, beats: Tasks) -> None:
+        """Show that this writer is alive; if the disk does not answer, release its readers."""
+        while not self.is_over:
+            await asyncio.sleep(INTERVAL)
+            living = beats.start(ingest.show_life())
+            await asyncio.wait([living], timeout=WRITER_SILENCE)
+            if not living.done() or not living.result():
+                self.failure = StoreError(str(self._digest), "the disk does not answer")
+                self.is_over = True
+                self._notify()
 
     def _watch(self, reader: PartialReader) -> PartialReader | None:
         """Check the file that another process writes, and notify the readers of changes.
@@ -133,8 +148,15 @@ class Download:
         Returns None if the other process gave up or began again: this process may then continue.
         If the bytes are wrong and readers may have read some, this download fails too. The next
         request starts another download.
+
+        Raises:
+            DigestMismatch: the bytes are wrong.
+            StoreError: the other process has stopped, and readers get the rest from the upstream.
         """
         progress = reader.progress()
+        now = asyncio.get_running_loop().time()
+        if self._silence.measure((progress.written, progress.touched), now) >= WRITER_SILENCE:
+            raise StoreError(str(self._digest), "the process that was writing it has stopped")
         if progress.state is PartialState.REJECTED and self._has_bytes:
             raise DigestMismatch(str(self._digest), "the upstream sent wrong bytes")
         former, self._seen = self._seen, progress

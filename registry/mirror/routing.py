@@ -2,15 +2,17 @@
 
 Clients write the URL of a repository in five ways:
 
-    A  /v2/library/nginx/...                       the default upstream
-    B  /v2/library/nginx/...?ns=docker.io          containerd names the registry in `ns`
-    C  /docker.io/v2/library/nginx/...             a mirror URL with a path
-    D  /v2/docker.io/library/nginx/...?ns=...      a rewritten location
-    E  /v2/docker.io/library/nginx/...             direct use
+    A  /v2/library/nginx/...                          the default upstream
+    B  /v2/library/nginx/...?ns=docker.io             containerd names the registry in `ns`
+    C  /docker.io/v2/library/nginx/...                a mirror URL with a path
+    D  /v2/docker.io/library/nginx/...?ns=docker.io   a rewritten location
+    E  /v2/docker.io/library/nginx/...                direct use
 
-The host name may name a registry too: `docker.io.mirror.lan` means docker.io. Only configured
-upstreams are used. A name that looks like another registry is unknown. It is not taken for a
-repository of the default upstream, which could then answer with other content of that name.
+The host name may name a registry too: `docker.io.mirror.lan` means docker.io. If several of them
+name a registry, the prefix before `/v2/` decides, then `ns`, then the path, then the host:
+operators write the prefix, and `ns` is the registry of the image. Only configured upstreams are
+used. A name that looks like another registry is unknown. It is not taken for a repository of the
+default upstream, which could then answer with other content of that name.
 """
 
 from collections.abc import Iterable, Mapping
@@ -81,10 +83,14 @@ class UpstreamTable:
             return self._place(prefixed, request.name)
         first, slash, rest = request.name.partition("/")
         named = self._by_name.get(first) if slash else None
-        if named and (_is_host_name(first) or request.namespace not in self._by_name):
-            return self._place(named, rest)
         if request.namespace:
-            return self._place(self._require(request.namespace), request.name)
+            # It is the registry of the image. So a path that begins with another registry is a
+            # repository of that name: `harbor.lan/docker.io/acme/app` is in harbor.lan.
+            upstream = self._require(request.namespace)
+            is_repeated = named == upstream and _is_host_name(first)
+            return self._place(upstream, rest if is_repeated else request.name)
+        if named:
+            return self._place(named, rest)
         if slash and _looks_like_registry(first):
             raise NameUnknown(first, self.names)
         return self._place(self._find_by_host(request.host) or self.default, request.name)

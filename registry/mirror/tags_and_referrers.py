@@ -24,6 +24,7 @@ from registry.mirror.negative_cache import NegativeCache
 from registry.mirror.upstream_waits import UpstreamWaits
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
+from registry.oci.pagination import Page, cut_page
 from registry.settings.model import TagSettings
 from registry.tasks import Tasks
 from registry.upstream.contract import Fallback, Source, UpstreamList
@@ -77,12 +78,11 @@ class TagsAndReferrers:
             UpstreamError: the upstream does not answer, and no tags are known.
         """
         ask = partial(self._sources[repository.registry].list_tags, repository.name)
-        seen = self._manifests.list_tags(repository)
-        fallback = Fallback.EMPTY if seen else Fallback.NONE
+        fallback = Fallback.EMPTY if self._manifests.has_tags(repository) else Fallback.NONE
         try:
             return await self._get(repository, TAGS, ask, fallback=fallback)
         except UpstreamError as error:
-            if seen:
+            if seen := self._manifests.list_tags(repository):
                 warning = "only the tags pulled through this mirror"
                 return ServedList(seen, CacheStatus.STALE, warning)
             if isinstance(error, UpstreamOffline | UpstreamDenied):
@@ -178,9 +178,10 @@ class TagsAndReferrers:
         except StoreError as error:  # then the upstream is asked again the next time
             self._log.error("list not recorded", repository=str(repository), why=str(error))
 
-    def list_repositories(self) -> list[str]:
-        """Return every repository that has a manifest, as registry/name."""
-        return self._manifests.list_repositories()
+    def list_repositories(self, count: int, last: str | None) -> Page:
+        """Return a page of the repositories that have a manifest, as registry/name."""
+        found = self._manifests.list_repositories(last or "", count + 1)
+        return cut_page(found, count, last)
 
     def _is_fresh(self, checked: float) -> bool:
         return abs(self._clock() - checked) <= self._tags.fresh_for

@@ -1,7 +1,7 @@
 """Manifests and indexes, which are never changed (image-spec, manifest.md, image-index.md)."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,9 @@ from registry.oci.digest import Digest
 from registry.oci.platforms import map_platforms
 
 MAX_MANIFEST = 4 * 1024 * 1024  # bytes; registries should accept that much (distribution-spec)
+LARGE = 64 * 1024  # bytes; larger manifests are parsed in a thread, as others would have to wait
 MAX_DESCRIPTORS = 10_000  # of one manifest; far more than any image has
+MAX_COMMAS = 300_000  # of one document; each value but the first of a list has one before it
 MAX_SIZE = 2**63 - 1  # bytes; the int64 of the specification
 MAX_URLS = 10  # of one descriptor; one is enough to say where a blob is
 MAX_URL = 1000  # characters
@@ -100,8 +102,10 @@ def parse_manifest(raw: bytes, content_type: str, digest: Digest | None = None) 
     document = _read_document(raw)
     media_type = _decide_media_type(document, media_types.strip_parameters(content_type))
     _refuse_ambiguity(document, media_type)
-    children = tuple(_unique(document.get("manifests")))
-    blobs = () if media_type in media_types.INDEXES else tuple(_image_blobs(document, media_type))
+    children = tuple(_unique(_read_list(document.get("manifests"))))
+    layers = _read_list(document.get("layers"))
+    is_index = media_type in media_types.INDEXES
+    blobs = () if is_index else tuple(_image_blobs(document, media_type, layers))
     if len(children) + len(blobs) > MAX_DESCRIPTORS:
         raise ManifestInvalid(f"more than {MAX_DESCRIPTORS} descriptors")
     subject = document.get("subject")
@@ -114,12 +118,14 @@ def parse_manifest(raw: bytes, content_type: str, digest: Digest | None = None) 
         subject=_read_descriptor(subject) if subject is not None else None,
         artifact_type=_artifact_type(document),
         annotations=_read_annotations(document.get("annotations")),
-        layers=tuple(_read_descriptor(each).digest for each in _as_list(document.get("layers"))),
+        layers=tuple(each.digest for each in layers),
         platforms=map_platforms(document) if children else {},
     )
 
 
 def _read_document(raw: bytes) -> dict[str, Any]:
+    if raw.count(b",") > MAX_COMMAS:  # 4 MiB may be 1.4 million objects, which take seconds
+        raise ManifestInvalid(f"more than {MAX_COMMAS} values")
     try:
         # Decoded here because `json` also accepts UTF-16, which no client reads.
         document = json.loads(raw.decode("utf-8"), object_pairs_hook=_refuse_duplicates)
@@ -143,8 +149,8 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_other_case(found: Mapping[str, Any]) -> None:
     # Clients in Go ignore the case of keys, so they would read fields that this parser does not.
-    for key in found:
-        if key not in _FIELDS and key.casefold() in _FOLDED_FIELDS:
+    for key in found.keys() - _FIELDS:
+        if key.casefold() in _FOLDED_FIELDS:
             raise ManifestInvalid(f"the key {key[:30]!r} is a field of manifests in another case")
 
 
@@ -184,29 +190,30 @@ def _refuse_ambiguity(document: dict[str, Any], media_type: str) -> None:
         raise ManifestInvalid(f"it has no mediaType, which {media_type} must have")
 
 
-def _image_blobs(document: dict[str, Any], media_type: str) -> Iterator[Descriptor]:
+def _image_blobs(
+    document: dict[str, Any], media_type: str, layers: Sequence[Descriptor]
+) -> Iterator[Descriptor]:
     if media_type == media_types.OCI_ARTIFACT:
-        return _unique(document.get("blobs"))
-    return _unique([document.get("config"), *_as_list(document.get("layers"))])
+        return _unique(_read_list(document.get("blobs")))
+    return _unique([_read_descriptor(document.get("config")), *layers])
 
 
-def _unique(entries: object) -> Iterator[Descriptor]:
+def _unique(descriptors: Iterable[Descriptor]) -> Iterator[Descriptor]:
     seen: set[Digest] = set()
-    for entry in _as_list(entries):
-        descriptor = _read_descriptor(entry)
+    for descriptor in descriptors:
         if descriptor.digest not in seen:
             seen.add(descriptor.digest)
             yield descriptor
 
 
-def _as_list(value: object) -> list[Any]:
+def _read_list(value: object) -> list[Descriptor]:
     if value is None:
         return []
     if not isinstance(value, list):
         raise ManifestInvalid("a list of descriptors is not a list")
     if len(value) > MAX_DESCRIPTORS:
         raise ManifestInvalid(f"more than {MAX_DESCRIPTORS} descriptors")
-    return value
+    return [_read_descriptor(entry) for entry in value]
 
 
 def _read_descriptor(entry: object) -> Descriptor:

@@ -15,12 +15,15 @@ from registry.api.headers import VERSION
 from registry.api.repeated_answers import KEEP_ALIVE
 from registry.console.probes import build_console
 from registry.metrics import State, collect
-from registry.server.child import open_metrics, open_runner, wait_for_end
+from registry.server.child import keep_beating, open_metrics, open_runner, wait_for_end
+from registry.server.heartbeats import BACKGROUND
 from registry.server.listener import BACKLOG
 from registry.server.shared import DRAIN, SharedResources
-from registry.tasks import Tasks
+from registry.tasks import Tasks, in_thread
 from registry.wiring.content import find_downloads
 from registry.wiring.services import Service
+
+DISK_WAIT = 2.0  # seconds after which `/readyz` says that the disk does not answer
 
 
 async def run_background(service: Service, shared: SharedResources) -> None:
@@ -32,13 +35,17 @@ async def run_background(service: Service, shared: SharedResources) -> None:
     # If it stayed open here, new clients would wait in its queue while the workers drain.
     shared.pulls.close()
     async with AsyncExitStack() as stack:
+        checks = await stack.enter_async_context(Tasks())
         console = build_console(
-            partial(_find_trouble, shared), lambda: collect(shared.metrics, _measure(shared))
+            partial(find_trouble, shared, checks),
+            lambda: collect(shared.metrics, _measure(shared)),
+            {shared.settings.server.console.host, *shared.settings.server.console_hosts},
         )
         await _open_console(stack, console, shared.console)
         metrics = open_metrics(stack, shared)
         tasks = await stack.enter_async_context(Tasks())
         maintaining = tasks.start(service.maintain(shared.settings, shared.folder, metrics))
+        tasks.start(keep_beating(shared.heartbeats, BACKGROUND))
         ending = tasks.start(wait_for_end(shared.supervisor_pipe))
         await asyncio.wait([maintaining, ending], return_when=asyncio.FIRST_COMPLETED)
         if maintaining.done():
@@ -80,8 +87,17 @@ def _measure(shared: SharedResources) -> State:
     )
 
 
-def _find_trouble(shared: SharedResources) -> str:
-    """Return why pulls cannot be answered; empty when they can."""
-    if not os.access(shared.folder.root, os.W_OK):
-        return f"{shared.folder.root} cannot be written"
-    return "" if shared.heartbeats.count_living() else "no pull worker answers"
+async def find_trouble(shared: SharedResources, checks: Tasks) -> str:
+    """Return why some pulls cannot be answered; empty when all can."""
+    root = shared.folder.root
+    # One thread for all probes: on a disk that does not answer, it waits until the disk does.
+    writing = checks.share("disk", lambda: in_thread(os.access, root, os.W_OK))
+    await asyncio.wait([writing], timeout=DISK_WAIT)
+    if not writing.done():
+        return f"{root} does not answer"
+    if not writing.result():
+        return f"{root} cannot be written"
+    if not shared.heartbeats.list_living():
+        return "no pull worker answers"
+    silent = shared.heartbeats.list_silent()
+    return "; ".join(f"worker {number} does not answer" for number in silent)

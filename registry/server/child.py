@@ -1,4 +1,4 @@
-"""Steps that all children of the supervisor share: metrics, a server, the wait for the end."""
+"""Steps that all children of the supervisor share: metrics, a server, beats, the end."""
 
 import asyncio
 import signal
@@ -8,7 +8,9 @@ import structlog
 from aiohttp import web
 
 from registry.metrics import Metrics
+from registry.server.heartbeats import Heartbeats
 from registry.server.shared import SharedResources
+from registry.store.signs_of_life import INTERVAL
 
 
 def open_metrics(stack: AsyncExitStack, shared: SharedResources) -> Metrics:
@@ -25,6 +27,13 @@ async def open_runner(stack: AsyncExitStack, runner: web.BaseRunner) -> None:
     """Set up a server; when `stack` closes it, running answers are completed first."""
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
+
+
+async def keep_beating(heartbeats: Heartbeats, number: int) -> None:
+    """Beat until cancelled; the supervisor kills and replaces a process that does not beat."""
+    while True:
+        heartbeats.beat(number)
+        await asyncio.sleep(INTERVAL)
 
 
 async def wait_for_end(supervisor_pipe: int) -> None:

@@ -19,9 +19,10 @@ from typing import Any
 import structlog
 
 from registry.server.background import run_background
-from registry.server.heartbeats import Heartbeats
+from registry.server.child import keep_beating
+from registry.server.heartbeats import BACKGROUND, REBUILD, Heartbeats
 from registry.server.listener import bind
-from registry.server.shared import BACKGROUND, REBUILD, SharedResources
+from registry.server.shared import SharedResources
 from registry.server.supervisor import WATCHED, Supervisor
 from registry.server.tls import check_files
 from registry.server.worker import run_worker
@@ -32,6 +33,7 @@ from registry.settings.values import Address
 from registry.store.data_folder import DataFolder
 from registry.store.file_locks import ExclusiveLocks
 from registry.store.run_folder import open_run_folder
+from registry.tasks import Tasks, in_thread
 from registry.wiring.content import open_content
 from registry.wiring.data_folder import open_data_folder, prepare_catalog
 from registry.wiring.data_folder_checks import METRICS
@@ -168,9 +170,11 @@ async def _replace_catalog(shared: SharedResources) -> None:
     Raises:
         StoreError, OSError: the disk or the catalog refused.
     """
-    async with ExclusiveLocks(shared.folder.locks).hold("rebuild", math.inf):
-        prepare_catalog(shared.folder)
-        await _rebuild_catalog(shared)
+    async with Tasks() as tasks:
+        tasks.start(keep_beating(shared.heartbeats, REBUILD))
+        async with ExclusiveLocks(shared.folder.locks).hold("rebuild", math.inf):
+            await in_thread(prepare_catalog, shared.folder)
+            await _rebuild_catalog(shared)
 
 
 def _renew(

@@ -8,8 +8,6 @@ from registry.server.heartbeats import Heartbeats
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder
 
-BACKGROUND = -1  # the number of the background process; workers count from 0
-REBUILD = -2  # the number of the process that makes a lost catalog again, while no other runs
 DRAIN = 25.0  # seconds that running answers have after SIGTERM
 
 

@@ -13,7 +13,9 @@ from typing import Any, NoReturn
 import structlog
 
 from registry.errors import CatalogLost, EntrepotError
-from registry.server.shared import BACKGROUND, DRAIN, REBUILD, SharedResources
+from registry.server.heartbeats import BACKGROUND, REBUILD
+from registry.server.shared import DRAIN, SharedResources
+from registry.store.signs_of_life import INTERVAL, SILENCE, Silence
 
 RESPAWN = 1.0  # seconds before a dead process is replaced, so that crashes do not repeat too fast
 GRACE = DRAIN + 5.0  # seconds after which a process that does not drain is killed
@@ -37,6 +39,7 @@ class Supervisor:
         own_end: int,
         *,
         is_on_terminal: bool = False,
+        silence: float = SILENCE,
     ) -> None:
         """`run_child` returns the work of the child with a number; `workers` are from 0.
 
@@ -44,14 +47,17 @@ class Supervisor:
         it raises EntrepotError.
         `own_end` is the write end of the `supervisor_pipe`, which children close. SIGHUP reloads
         the settings; with `is_on_terminal` it says that the terminal was closed, and ends.
+        After `silence` seconds without a beat, a child is killed and replaced.
         """
         self._run_child = run_child
         self._numbers = (BACKGROUND, *range(workers))
         self._reload = reload
         self._own_end = own_end
         self._ends = (*_ENDS, signal.SIGHUP) if is_on_terminal else _ENDS
+        self._silence = silence
+        self._silences: dict[int, Silence] = {}
         self._children: dict[int, int] = {}
-        self._leaving: set[int] = set()
+        self._leaving: dict[int, float] = {}  # children that are ended, and when they are killed
         self._failed_starts = 0
         self._is_stopping = False
         self._log = structlog.get_logger("registry.server.master")
@@ -66,12 +72,14 @@ class Supervisor:
         # first process of a container inherits the children of other processes.
         self._replace_dead(shared)
         while self._failed_starts < MAX_FAILED_STARTS and not self._is_stopping:
-            received = signal.sigwaitinfo(WATCHED).si_signo
-            if received in self._ends:
+            received = signal.sigtimedwait(WATCHED, INTERVAL)
+            number = received.si_signo if received is not None else 0
+            if number in self._ends:
                 break
-            if received == signal.SIGHUP:
+            if number == signal.SIGHUP:
                 shared = self._replace_all(shared)
             self._replace_dead(shared)
+            self._replace_stuck(shared)
         if self._failed_starts >= MAX_FAILED_STARTS:
             self._log.error("cannot start: every worker died at once; the lines above say why")
         self._drain(shared)
@@ -96,7 +104,7 @@ class Supervisor:
             return
         for pid, number, code in dead:
             if pid in self._leaving:
-                self._leaving.discard(pid)
+                del self._leaving[pid]
                 continue
             if number == REBUILD and not code:
                 self._spawn_all(shared)
@@ -107,6 +115,28 @@ class Supervisor:
                     break
             self._log.error("a process died and is replaced", process=_name(number), pid=pid)
             time.sleep(RESPAWN)
+            self._spawn(shared, number)
+
+    def _replace_stuck(self, shared: SharedResources) -> None:
+        """Kill children that do not beat, and start others; kill children that do not end."""
+        now = time.monotonic()
+        for pid, deadline in self._leaving.items():
+            if now >= deadline:
+                os.kill(pid, signal.SIGKILL)
+        for pid, number in list(self._children.items()):
+            silence = self._silences.setdefault(pid, Silence())
+            seconds = silence.measure(shared.heartbeats.last_beat(number), now)
+            if pid in self._leaving or seconds < self._silence:
+                continue
+            self._log.error(
+                "a process did not answer and is replaced",
+                process=_name(number),
+                pid=pid,
+                seconds=round(seconds),
+            )
+            # Its end is not waited for: that may take long if it waits for a disk.
+            self._leaving[pid] = now
+            os.kill(pid, signal.SIGKILL)
             self._spawn(shared, number)
 
     def _rebuild(self, shared: SharedResources) -> None:
@@ -141,8 +171,8 @@ class Supervisor:
             leaving = starting
             why = "no new worker started"
             self._log.error("not reloaded: the previous settings stay", why=why)
-        self._leaving.update(leaving)
         for pid in leaving:
+            self._leaving.setdefault(pid, time.monotonic() + GRACE)
             os.kill(pid, signal.SIGTERM)
         return shared if has_started else former
 
@@ -167,6 +197,7 @@ class Supervisor:
             if pid == 0:
                 break
             # The first process of a container also inherits the children of other processes.
+            self._silences.pop(pid, None)
             if (number := self._children.pop(pid, None)) is not None:
                 dead.append((pid, number, os.waitstatus_to_exitcode(status)))
         return dead

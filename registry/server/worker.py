@@ -10,8 +10,7 @@ from registry.api.connection import ClientServer
 from registry.api.middleware import Middleware
 from registry.api.repeated_answers import KEEP_ALIVE, MAX_REPEATING, ResponseCache
 from registry.api.routes import PullApi
-from registry.server.child import open_metrics, open_runner, wait_for_end
-from registry.server.heartbeats import INTERVAL, Heartbeats
+from registry.server.child import keep_beating, open_metrics, open_runner, wait_for_end
 from registry.server.listener import Listener
 from registry.server.shared import DRAIN, SharedResources
 from registry.server.tls import load_tls
@@ -47,7 +46,7 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         listener = Listener(server, ResponseCache(access_log), shared.pulls, tls, handshakes)
         tasks = await stack.enter_async_context(Tasks())
         accepting = tasks.start(listener.keep_accepting(shared.heartbeats, number))
-        tasks.start(_keep_beating(shared.heartbeats, number))
+        tasks.start(keep_beating(shared.heartbeats, number))
         ending = tasks.start(wait_for_end(shared.supervisor_pipe))
         await asyncio.wait([accepting, ending], return_when=asyncio.FIRST_COMPLETED)
         if accepting.done():
@@ -58,9 +57,3 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         # Clients that were just accepted have not sent their requests yet; their connections must
         # not be closed without an answer.
         await asyncio.sleep(LAST_REQUEST_WAIT)
-
-
-async def _keep_beating(heartbeats: Heartbeats, number: int) -> None:
-    while True:
-        heartbeats.beat(number)
-        await asyncio.sleep(INTERVAL)

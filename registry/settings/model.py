@@ -28,11 +28,13 @@ class ServerSettings(Section):
     """The addresses for clients (`listen`), and for monitoring (`console`).
 
     `workers` is the number of processes that serve pulls; 0 means the number of cores, at most 4.
-    With `tls_cert` and `tls_key` (paths of PEM files) `listen` uses TLS.
+    With `tls_cert` and `tls_key` (paths of PEM files) `listen` uses TLS. `console_hosts` are the
+    names by which people and programs reach the console.
     """
 
     listen: AddressText = Address("127.0.0.1", 5000)
     console: AddressText = Address("127.0.0.1", 5001)
+    console_hosts: tuple[str, ...] = ()
     workers: int = Field(default=0, ge=0, le=64)
     tls_cert: str = ""
     tls_key: str = ""
@@ -43,6 +45,14 @@ class ServerSettings(Section):
         if console.port and console == info.data.get("listen"):
             raise Refusal(f"{console} is also server.listen", "write another port")
         return console
+
+    @field_validator("console_hosts")
+    @classmethod
+    def _are_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not name or any(sign in name for sign in ":/[] "):
+                raise Refusal(f"{name!r} is not a host name", 'write names such as "mirror.lan"')
+        return tuple(name.lower().removesuffix(".") for name in names)
 
     @field_validator("tls_key")
     @classmethod
@@ -124,8 +134,8 @@ class AccessSettings(Section):
 class BundleSettings(Section):
     """Which bundles may be imported: those signed by one of `keys` (paths of PEM files).
 
-    A bundle without a signature is refused only with `require_signature`. A bundle with another
-    signature is refused if there are `keys`.
+    If there are `keys`, a bundle with another signature or without one is refused. With
+    `require_signature` there have to be `keys`, so that they cannot be left out by mistake.
     """
 
     keys: tuple[str, ...] = ()

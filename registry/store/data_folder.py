@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry.errors import StoreError, StoreTooNew
-from registry.store.files import translate_errors, write_durably
+from registry.store.files import open_new, translate_errors, write_durably
 
+_LONGEST_LAYOUT = 9  # digits
 LAYOUT = 1  # raised when an older version could no longer read what this one writes
 
 
@@ -86,7 +87,7 @@ def open_folder(root: Path) -> DataFolder:
         # Other users of the machine must not read private images.
         folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if marker.exists():
-            _check_layout(folder.root, marker.read_text(encoding="ascii"))
+            _check_layout(folder.root, marker.read_bytes())
         elif folder.catalog.exists():  # it belongs to another program
             raise StoreError(
                 str(folder.root), "has a catalog.db, but no LAYOUT file; is this a data folder?"
@@ -110,18 +111,18 @@ def find_folder(root: Path) -> DataFolder:
     folder = DataFolder(root.absolute())
     with translate_errors(folder.root):
         try:
-            text = (folder.root / "LAYOUT").read_text(encoding="ascii")
+            content = (folder.root / "LAYOUT").read_bytes()
         except FileNotFoundError as error:
             is_there = folder.root.exists()
             why = "is no data folder (it has no LAYOUT file)" if is_there else "does not exist"
             raise StoreError(str(folder.root), why) from error
-    _check_layout(folder.root, text)
+    _check_layout(folder.root, content)
     return folder
 
 
-def _check_layout(root: Path, text: str) -> None:
-    found = text.strip()
-    if not found.isdigit():
+def _check_layout(root: Path, content: bytes) -> None:
+    found = content.strip()
+    if not found.isdigit() or len(found) > _LONGEST_LAYOUT:
         raise StoreError(str(root), "its LAYOUT file is not a number; is this a data folder?")
     if int(found) > LAYOUT:
         raise StoreTooNew(str(root), int(found), LAYOUT)
@@ -129,5 +130,5 @@ def _check_layout(root: Path, text: str) -> None:
 
 def _prove_writable(root: Path) -> None:
     probe = root / f".probe-{os.getpid()}"
-    probe.write_bytes(b"")
+    open_new(probe).close()
     probe.unlink()

@@ -15,6 +15,7 @@ from registry.errors import StoreError
 BEST_EFFORT_WAIT = 5.0  # seconds; the holder may be waiting for an upstream that does not answer
 EXCLUSIVE_WAIT = 60.0  # seconds to wait for a lock without which the work must not be done
 POLL = 0.01  # seconds between two tries; a question to an upstream takes longer
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _FLOCK = "hhqqi0q"  # Linux's struct flock: type, whence, start, length, process (0)
 
 
@@ -36,7 +37,7 @@ class _NamedLocks:
         Raises:
             OSError: the file cannot be made, opened or locked.
         """
-        descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self._file, _FLAGS, 0o600)
         deadline = time.monotonic() + within
         try:
             while not _lock_byte(descriptor, name):

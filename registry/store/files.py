@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from registry.errors import StoreError
 
@@ -36,7 +37,7 @@ def take_lock(path: Path) -> int | None:
     this checks that `path` still leads to the locked file. A read-only file is opened for reading.
 
     Raises:
-        OSError: the file cannot be made or opened.
+        OSError: the file cannot be made or opened, or is a link, which could lead to any file.
     """
     descriptor = _open(path)
     try:
@@ -54,11 +55,11 @@ def take_lock(path: Path) -> int | None:
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except PermissionError:
         if not path.exists():
             raise
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 def leads_to(path: Path, descriptor: int) -> bool:
@@ -81,7 +82,7 @@ def write_durably(path: Path, content: bytes) -> None:
     writer = f"{os.getpid()}-{threading.get_native_id()}"
     temporary = path.with_name(f".new-{writer}-{path.name[:200]}")
     try:
-        with temporary.open("wb") as file:
+        with open_new(temporary) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -90,6 +91,18 @@ def write_durably(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def open_new(path: Path) -> BinaryIO:
+    """Make a file and open it for writing; a file or link of that name is deleted first.
+
+    A link is not followed: whoever made it would choose the file that is overwritten.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    path.unlink(missing_ok=True)
+    return path.open("xb")
 
 
 def make_folder(path: Path) -> None:

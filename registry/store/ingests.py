@@ -6,14 +6,16 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from registry.errors import DigestInvalid
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.store.files import leads_to, take_lock, translate_errors
+from registry.store.files import leads_to, open_new, take_lock, translate_errors
 from registry.store.partial import PartialReader, PartialWriter
+from registry.store.small_files import parse_time, read_json
 from registry.store.sparse import SparsePartial, read_record
 
 
@@ -118,7 +120,8 @@ class Ingests:
 
     def _has_writer(self, digest: Digest) -> bool:
         try:
-            descriptor = os.open(self._path(digest, "part"), os.O_RDONLY | os.O_CLOEXEC)
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(self._path(digest, "part"), flags)
         except OSError:
             return False
         try:
@@ -181,13 +184,14 @@ class Ingests:
         path = self._path(digest, "json")
         temporary = path.with_suffix(".new")
         with translate_errors(path):
-            temporary.write_text(json.dumps(asdict(info)), encoding="utf-8")
+            with open_new(temporary) as file:
+                file.write(json.dumps(asdict(info)).encode())
             temporary.replace(path)
 
     def read_info(self, digest: Digest) -> IngestInfo | None:
-        """Return the information that the writer has written; None if there is none (yet)."""
+        """Return the information that the writer has written; None if it is missing or damaged."""
         try:
-            return IngestInfo(**json.loads(self._path(digest, "json").read_bytes()))
+            return _parse_info(read_json(self._path(digest, "json")))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
@@ -201,3 +205,17 @@ class Ingests:
 
     def _path(self, digest: Digest, kind: str) -> Path:
         return self._folder / f"{digest.algorithm}-{digest.encoded}.{kind}"
+
+
+def _parse_info(fields: Any) -> IngestInfo:
+    """Return the information in a JSON file.
+
+    Raises:
+        ValueError, TypeError: it is damaged.
+    """
+    info = IngestInfo(**fields)
+    is_size = info.size is None or (type(info.size) is int and info.size >= 0)
+    texts = (info.repository, info.endpoint, *info.suspects)
+    if not is_size or not all(isinstance(text, str) for text in texts):
+        raise ValueError("it is not about a download")
+    return replace(info, started=parse_time(info.started), suspects=tuple(info.suspects))

@@ -14,8 +14,10 @@ After a crash at any point, the next writer can continue the file, or there is n
 
 import errno
 import os
+import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Self
@@ -44,10 +46,14 @@ class PartialState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many bytes can be read (`written`), and whether more bytes will follow (`state`)."""
+    """How many bytes can be read (`written`), and whether more bytes will follow (`state`).
+
+    `touched` is when the writer gave the last sign of life, by the clock of the file system.
+    """
 
     written: int
     state: PartialState
+    touched: int = field(default=0, compare=False)  # nanoseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class PartialReader:
         Raises:
             FileNotFoundError: there is no such file (any more).
         """
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     def fileno(self) -> int:
         """Return the descriptor, for `sendfile`."""
@@ -83,7 +89,7 @@ class PartialReader:
         if mode == _REJECTED:
             return Progress(inode.st_size, PartialState.REJECTED)
         state = PartialState.GROWING if inode.st_nlink else PartialState.ABANDONED
-        return Progress(inode.st_size, state)
+        return Progress(inode.st_size, state, inode.st_mtime_ns)
 
     def read(self, offset: int, length: int) -> bytes:
         """Read at most `length` bytes at `offset`."""
@@ -261,6 +267,12 @@ class PartialWriter:
         """Unlink the file, unless a store has adopted it; readers can still read the open file."""
         if leads_to(self._path, self._descriptor):
             self._path.unlink(missing_ok=True)
+
+    def touch(self) -> None:
+        """Give readers a sign of life while no bytes come; this may run beside other methods."""
+        now = time.time_ns()
+        with suppress(OSError):  # not there yet or any more, or the disk refuses
+            os.utime(self._path, ns=(now, now), follow_symlinks=False)
 
     def close(self) -> None:
         """Release the lock; the written bytes are kept for the next writer."""

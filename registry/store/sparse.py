@@ -9,12 +9,14 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from registry.errors import DigestMismatch, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
-from registry.store.files import sync_folder, take_lock, translate_errors
+from registry.store.files import open_new, sync_folder, take_lock, translate_errors
 from registry.store.partial import PartialWriter, SealedPartial
+from registry.store.small_files import read_json
 
 _WHOLE = 0o444
 _READ = 1024 * 1024  # bytes read at a time when the whole is hashed
@@ -48,11 +50,12 @@ def read_record(path: Path, whole: int, size: int) -> list[Span]:
     The result is empty if there is no record, or if the record does not agree with the file.
     """
     try:
-        fields = json.loads(_name_record(path).read_bytes())
+        fields: Any = read_json(_name_record(path))
         kept = join_spans(Span(int(start), int(stop)) for start, stop in fields["kept"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        is_right = fields["whole"] == whole
+    except (FileNotFoundError, ValueError, KeyError, TypeError, OverflowError):
         return []
-    is_right = fields.get("whole") == whole and all(each.stop <= size for each in kept)
+    is_right = is_right and all(0 <= each.start < each.stop <= size for each in kept)
     return kept if is_right else []
 
 
@@ -168,8 +171,8 @@ class SparsePartial:
         temporary = self._path.with_suffix(".new")
         with translate_errors(self._path):
             os.fsync(self._descriptor)
-            with temporary.open("w", encoding="ascii") as file:
-                json.dump({"whole": self._size, "kept": spans}, file)
+            with open_new(temporary) as file:
+                file.write(json.dumps({"whole": self._size, "kept": spans}).encode())
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(self._ranges)

@@ -7,13 +7,14 @@ repository name, so these names never conflict with the folder of another reposi
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from registry.errors import InvalidInput
+from registry.errors import DigestInvalid, InvalidInput
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, Tag, parse_reference, parse_repository
 from registry.store.files import make_folder, translate_errors, write_durably
+from registry.store.small_files import parse_time, put_aside, read_json
 from registry.tasks import in_thread
 
 
@@ -54,13 +55,12 @@ class TagFiles:
             write_durably(path, json.dumps(fields).encode())
 
     async def read(self, repository: Repository, reference: Reference) -> TagTarget | None:
-        """Return the content of the tag file for `reference`; None if there is no such file."""
+        """Return the content of the tag file for `reference`; None if it is missing or damaged."""
         path = self._path(repository, reference)
         try:
-            content = await in_thread(path.read_bytes)
-        except FileNotFoundError:
+            return await in_thread(_read_target, path)
+        except (FileNotFoundError, ValueError):
             return None
-        return TagTarget(**json.loads(content))
 
     async def remove(self, repository: Repository, reference: Reference) -> None:
         """Delete the tag file for `reference`, if there is one.
@@ -73,7 +73,10 @@ class TagFiles:
             await in_thread(path.unlink, missing_ok=True)
 
     async def scan(self) -> AsyncIterator[tuple[Repository, Reference, TagTarget]]:
-        """Yield the content of all tag files, in any order; unknown files are left out."""
+        """Yield the content of all tag files, in any order.
+
+        Unknown files are left out. A damaged file is logged and renamed.
+        """
         for registry in await in_thread(self._list_registries):
             for path in await in_thread(self._list, registry):
                 found = await in_thread(self._read_file, path)
@@ -90,14 +93,19 @@ class TagFiles:
         registry, *names = path.parent.parent.relative_to(self._folder).parts
         kind, _, name = path.name.partition("-")
         try:
-            target = TagTarget(**json.loads(path.read_bytes()))
-            Digest.parse(target.digest)
             repository = parse_repository("/".join((registry, *names)))
             reference = parse_reference(name.replace("-", ":", 1) if kind == "digest" else name)
-        except (OSError, ValueError, TypeError, InvalidInput):
+        except InvalidInput:
             return None
-        is_expected = kind == ("tag" if isinstance(reference, Tag) else "digest")
-        return (repository, reference, target) if is_expected else None
+        if kind != ("tag" if isinstance(reference, Tag) else "digest"):
+            return None
+        try:
+            return repository, reference, _read_target(path)
+        except OSError:
+            return None
+        except ValueError as error:
+            put_aside(path, str(error))
+            return None
 
     def _path(self, repository: Repository, reference: Reference) -> Path:
         if isinstance(reference, Digest):
@@ -105,3 +113,22 @@ class TagFiles:
         else:
             name = f"tag-{reference.name}"
         return self._folder / repository.registry / repository.name / "@" / name
+
+
+def _read_target(path: Path) -> TagTarget:
+    """Return the content of a tag file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is damaged.
+    """
+    fields = read_json(path)
+    try:
+        target = TagTarget(**fields)  # type: ignore[arg-type]
+        Digest.parse(target.digest)
+    except (TypeError, DigestInvalid) as error:
+        raise ValueError("it is not a tag file") from error
+    texts = (target.media_type, target.bundle, target.signer)
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("it is not a tag file")
+    return replace(target, seen=parse_time(target.seen))

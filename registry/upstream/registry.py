@@ -1,5 +1,6 @@
 """A registry as a `Source`: a client of the pull API (distribution-spec, "Pull")."""
 
+import asyncio
 from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
@@ -18,7 +19,7 @@ from registry.errors import (
 )
 from registry.oci import media_types
 from registry.oci.digest import Digest
-from registry.oci.manifest import MAX_MANIFEST, Manifest, parse_manifest
+from registry.oci.manifest import LARGE, MAX_MANIFEST, Manifest, parse_manifest
 from registry.oci.names import Reference
 from registry.oci.referrers_tags import is_referrers_tag
 from registry.upstream.blob_download import BlobDownloader
@@ -99,7 +100,10 @@ class RegistrySource:
             async with endpoint.request(request) as answer:
                 raw = await read_body(answer, MAX_MANIFEST)
                 try:
-                    manifest = _verify(answer, raw, reference)
+                    if len(raw) > LARGE:
+                        manifest = await asyncio.to_thread(_verify, answer, raw, reference)
+                    else:
+                        manifest = _verify(answer, raw, reference)
                 except ManifestInvalid as error:
                     raise UpstreamFaulty(answer.origin, str(error)) from error
             if endpoint in refused:

@@ -154,7 +154,7 @@ async def test_what_cannot_fit_is_refused_before(tmp_path: Path) -> None:
 
 
 async def test_pinned_keys_decide(tmp_path: Path) -> None:
-    """With keys a stranger's signature is refused; where it is required, none is as well."""
+    """With keys, a stranger's signature is refused, and so is a bundle without a signature."""
     plain = await make_bundle(tmp_path / "here", BASE)
     ours, key = sign_bundle(plain, tmp_path / "ours")
     theirs, _ = sign_bundle(plain, tmp_path / "theirs")
@@ -175,7 +175,7 @@ async def test_pinned_keys_decide(tmp_path: Path) -> None:
         ("true", "plain"): 1,
         ("true", "ours"): 0,
         ("false", "theirs"): 1,
-        ("false", "plain"): 0,
+        ("false", "plain"): 1,
         ("false", "ours"): 0,
     }
     (tmp_path / "b.tar").write_bytes(ours)

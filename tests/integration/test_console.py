@@ -3,13 +3,15 @@
 import os
 import signal
 import socket
-from pathlib import Path
 from urllib.parse import urlsplit
+
+import pytest
 
 from registry import __version__
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.mirror import MirrorProcess
+from tests.harness.processes import list_children
 from tests.integration.wire import fetch, wait_until
 
 MIB = 1 << 20
@@ -52,12 +54,11 @@ def test_requests_are_counted_over_all_workers(make_mirror: MirrorMaker, hub: Fa
     wait_until(lambda: read_metrics(mirror).get("entrepot_stored_bytes_total") == kept, "the bytes")
 
 
-def test_a_mirror_whose_workers_are_stuck_is_not_ready(make_mirror: MirrorMaker) -> None:
-    """Without a worker that answers `/readyz` is 503 and says so; `/livez` is still 200."""
-    mirror = make_mirror(workers=1)
+def test_a_mirror_with_a_worker_that_is_stuck_is_not_ready(make_mirror: MirrorMaker) -> None:
+    """If one worker of two does not answer, `/readyz` is 503 and names it; `/livez` is 200."""
+    mirror = make_mirror(workers=2)
     wait_until(lambda: fetch(f"{mirror.console}/readyz").status == 200, "readiness")
-    children = Path(f"/proc/{mirror.pid}/task/{mirror.pid}/children").read_text().split()
-    worker = int(children[1])
+    worker = list_children(mirror.pid)[1]
 
     os.kill(worker, signal.SIGSTOP)
     wait_until(lambda: fetch(f"{mirror.console}/readyz").status == 503, "it is not ready")
@@ -65,9 +66,21 @@ def test_a_mirror_whose_workers_are_stuck_is_not_ready(make_mirror: MirrorMaker)
     alive = fetch(f"{mirror.console}/livez").status
     os.kill(worker, signal.SIGCONT)
 
-    assert b"no pull worker" in body
+    assert body == b"worker 0 does not answer\n"
     assert alive == 200
     wait_until(lambda: fetch(f"{mirror.console}/readyz").status == 200, "readiness again")
+
+
+@pytest.mark.parametrize(("host", "status"), [("mirror.lan", 200), ("evil.example", 421)])
+def test_the_console_answers_to_its_own_names(
+    make_mirror: MirrorMaker, host: str, status: int
+) -> None:
+    """A page whose name leads to this machine cannot read the console through a browser."""
+    mirror = make_mirror({"server": {"console_hosts": ["mirror.lan"]}}, workers=1)
+    wait_until(lambda: fetch(f"{mirror.console}/readyz").status == 200, "readiness")
+
+    for path in ("/", "/livez", "/readyz", "/metrics"):
+        assert fetch(mirror.console + path, {"Host": f"{host}:5001"}).status == status
 
 
 def test_limit_free_downloads_and_version_are_gauges(

@@ -1,6 +1,7 @@
 """Laws of the supervisor and its children under signals, crashes and failing disks."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -24,6 +25,7 @@ from tests.harness.processes import list_children
 from tests.integration.wire import PATIENCE, fetch, wait_until
 
 SERVE = (sys.executable, "-m", "registry", "serve", "--config")
+REPLACED = "a process did not answer and is replaced"
 MAX_FAILED_STARTS = """
 import os, socket, sys
 from pathlib import Path
@@ -46,6 +48,43 @@ folder = DataFolder(Path(sys.argv[1]))
 beats = Heartbeats(2)
 shared = SharedResources(Settings(), folder, pulls, console, beats, supervisor_pipe, folder.root)
 sys.exit(0 if Supervisor(die, 2, lambda former: former, own_end).run(shared) else 1)
+"""
+
+STOPPED = """
+import asyncio, os, socket, sys
+from pathlib import Path
+from registry.logs import configure_logs
+from registry.server import child, supervisor
+from registry.server.heartbeats import BACKGROUND, Heartbeats
+from registry.server.shared import SharedResources
+from registry.server.supervisor import Supervisor, signal, WATCHED
+from registry.settings.model import Settings
+from registry.store.data_folder import DataFolder
+
+supervisor.INTERVAL = child.INTERVAL = 0.1
+
+async def stop_once(shared, number):
+    beating = asyncio.create_task(child.keep_beating(shared.heartbeats, number))
+    ending = asyncio.create_task(child.wait_for_end(shared.supervisor_pipe))
+    await asyncio.sleep(0.2)
+    mark = shared.folder.root / str(number)
+    if number in (BACKGROUND, 0) and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGSTOP)
+    elif number in (BACKGROUND, 0):
+        (shared.folder.root / f"again {number}").touch()
+    if all((shared.folder.root / f"again {each}").exists() for each in (BACKGROUND, 0)):
+        os.kill(os.getppid(), signal.SIGTERM)
+    await ending
+
+configure_logs()
+signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+pulls, console = socket.socketpair()
+supervisor_pipe, own_end = os.pipe()
+folder = DataFolder(Path(sys.argv[1]))
+beats = Heartbeats(2)
+shared = SharedResources(Settings(), folder, pulls, console, beats, supervisor_pipe, folder.root)
+Supervisor(stop_once, 2, lambda former: former, own_end, silence=1.0).run(shared)
 """
 
 
@@ -196,6 +235,23 @@ def test_a_reload_that_cannot_start_keeps_the_former(
     wait_until(lambda: mirror.events(said), "a line that says so")
     wait_until(lambda: list_children(mirror.pid) == former, "the new ones are gone")
     assert fetch(url).body == image.manifest
+
+
+def test_a_stopped_process_is_killed_and_replaced(tmp_path: Path) -> None:
+    """A worker and a background process that do not beat are replaced; the others are let be."""
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED, tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    replaced = [each["process"] for each in events if each["event"] == REPLACED]
+    assert done.returncode == 0
+    assert sorted(replaced) == ["background", "worker 0"], done.stderr
+    assert [each for each in events if each["event"] == "a process died and is replaced"] == []
 
 
 def test_workers_that_never_live_end_the_start(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """The base of the pull API: the ping, what is no address, and everything that would write."""
 
+from typing import Any
+
 import pytest
 
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.mirror import MirrorProcess
-from tests.integration.wire import fetch, send_raw, status_of
+from tests.integration.wire import fetch, send_raw, status_of, wait_until
 
 DIGEST = "sha256:" + "0" * 64
 WRITES = [
@@ -75,6 +77,23 @@ def test_other_addresses_are_unknown(shared_mirror: MirrorProcess, path: str) ->
 
     assert answer.status == 404
     assert answer.code == "NAME_UNKNOWN"
+
+
+def test_the_address_of_a_client_is_that_of_its_connection(
+    shared_mirror: MirrorProcess, shared_hub: FakeUpstream
+) -> None:
+    """No header of a client changes the address that is logged and recorded."""
+    shared_hub.add_image("library/addressed", "1", [b"addressed"])
+    claims = {"X-Forwarded-For": "192.0.2.9", "Forwarded": "for=192.0.2.9"}
+
+    fetch(f"{shared_mirror.url}/v2/library/addressed/manifests/1", claims)
+
+    def find() -> list[dict[str, Any]]:
+        lines = shared_mirror.events("request")
+        return [line for line in lines if line.get("path") == "/v2/library/addressed/manifests/1"]
+
+    wait_until(find, "the line of the request")
+    assert [line["client"] for line in find()] == ["127.0.0.1"]
 
 
 def test_no_answer_ever_challenges(shared_mirror: MirrorProcess, shared_hub: FakeUpstream) -> None:

@@ -152,6 +152,19 @@ def test_a_known_prefix_may_be_pinged(mirror: MirrorProcess, path: str) -> None:
     assert fetch(mirror.url + path).status == 200
 
 
+@pytest.mark.parametrize(("ns", "status"), [("ghcr.io", 404), ("harbor.lan", 404), ("", 200)])
+def test_a_name_that_begins_with_a_registry_is_none_of_its_repositories(
+    mirror: MirrorProcess, nginx: Image, ns: str, status: int
+) -> None:
+    """containerd's request for `ghcr.io/docker.io/library/nginx` gets nothing of Docker Hub."""
+    query = f"?ns={ns}" if ns else ""
+
+    manifest = fetch(f"{mirror.url}/v2/docker.io/library/nginx/manifests/1{query}")
+    blob = fetch(f"{mirror.url}/v2/docker.io/library/nginx/blobs/{nginx.layers[0]}{query}")
+
+    assert (manifest.status, blob.status) == (status, status)
+
+
 def test_a_registry_says_nothing_for_another(
     mirror: MirrorProcess, app: Image, nginx: Image
 ) -> None:

@@ -31,7 +31,8 @@ word = st.sampled_from(
 )
 path = st.lists(word, max_size=9).map(lambda words: "/" + "/".join(words)) | st.text(max_size=60)
 segment = st.from_regex(r"[a-z0-9]{1,5}([._-][a-z0-9]{1,3})?", fullmatch=True)
-name = st.lists(segment | st.sampled_from(["manifests", "tags", "blobs"]), min_size=1, max_size=4)
+special = st.sampled_from(["manifests", "tags", "blobs", "docker.io", "ghcr.io"])
+name = st.lists(segment | special, min_size=1, max_size=4)
 registry = st.sampled_from(REGISTRIES)
 
 
@@ -63,8 +64,8 @@ def test_any_repository_is_reached(
     expected = Repository(upstream, f"library/{wanted}" if is_official else wanted)
     before = f"/{named}/v2" if shape == "C" else "/v2"
     inside = f"{named}/{wanted}" if shape in "DE" else wanted
-    # A name that begins with a registry is read as such, unless there is a prefix.
-    if shape == "B" and len(segments) > 1 and segments[0] in UPSTREAMS:
+    # A name that repeats the registry of `ns` is read as a rewritten location.
+    if shape == "B" and len(segments) > 1 and UPSTREAMS.get(segments[0]) == upstream:
         return
     raw = f"{before}/{inside}/manifests/latest"
 

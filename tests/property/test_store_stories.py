@@ -252,9 +252,8 @@ def cut_off(action: str, step: int) -> bool:
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 @pytest.mark.parametrize("action", sorted({*ACTIONS} - {"flip"}))
-@pytest.mark.parametrize("stride", [4, pytest.param(1, marks=pytest.mark.programs)])
-def test_a_crash_at_every_step(action: str, stride: int) -> None:
+def test_a_crash_at_every_step(action: str) -> None:
     """Wherever an action is cut off, the next process ends it, or nothing of it was done."""
     assert cut_off(action, 1)
-    assert any(not cut_off(action, step) for step in range(2, 200, stride))
+    assert any(not cut_off(action, step) for step in range(2, 200))
     gc.collect()

@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from registry.logs import _encode_json
+
 BEGIN = """
 import asyncio, os, structlog
 from registry.logs import configure_logs
@@ -166,3 +170,15 @@ except ZeroDivisionError:
     assert record["level"] == "error"
     assert record["timestamp"].startswith("20")
     assert record["timestamp"].endswith(("Z", "+00:00"))
+
+
+@pytest.mark.parametrize(
+    "sign", ["\x1b", "\x7f", "\x9b", "\u202e", "\u2028", "\U000e0001", "\ud800"]
+)
+def test_no_line_commands_a_terminal(sign: str) -> None:
+    """Signs that are not printed are escaped, in values of clients and in names of files."""
+    line = _encode_json(None, "", {"event": "request", "ns": f"a{sign}]0;b", "path": "/é"})
+
+    assert line.decode().removesuffix("\n").isprintable()
+    assert json.loads(line)["ns"] == f"a{sign}]0;b"
+    assert json.loads(line)["path"] == "/é"

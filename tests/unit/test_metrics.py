@@ -1,12 +1,14 @@
 """Laws of the files to which a process writes its metrics."""
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
 
 from prometheus_client import generate_latest
 
-from registry.metrics import ServedTotals, State, collect, read_served
+from registry.content.served import ServedTotals, read_served
+from registry.metrics import State, collect
 
 COUNT = """
 import os, resource, sys, time
@@ -66,27 +68,38 @@ def test_files_have_no_holes(tmp_path: Path) -> None:
     """All bytes of a file are on the disk before the first count."""
     assert count(tmp_path) == ""
 
-    holes = [path for path in tmp_path.iterdir() if path.stat().st_blocks * 512 < 128 * 1024]
+    holes = [path for path in tmp_path.glob("*.db") if path.stat().st_blocks * 512 < 128 * 1024]
     assert len(list(tmp_path.glob("*.db"))) == 3
     assert holes == []
 
 
 def test_a_process_goes_on_with_the_counts_of_a_dead_one(tmp_path: Path) -> None:
-    """When a process gets the number of a dead one, the counts of both are kept."""
-    assert count(tmp_path) == ""
-    number = int(next(tmp_path.glob("counter_*.db")).stem.partition("_")[2])
-    assert count(tmp_path, before=f"import os; os.getpid = lambda: {number}") == ""
+    """The files of a process that ended are taken over, so they do not become more and more."""
+    for _ in range(3):
+        assert count(tmp_path) == ""
 
     assert len(list(tmp_path.glob("*.db"))) == 3
+    text = generate_latest(collect(tmp_path)).decode()
+    assert 'entrepot_sent_bytes_total{origin="hit"} 9.0' in text
+
+
+def test_the_files_of_a_living_process_are_not_taken(tmp_path: Path) -> None:
+    """Each of two processes at the same time has its own files, and their counts are added up."""
+    assert count(tmp_path) == ""
+    with (tmp_path / "0.lock").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert count(tmp_path) == ""
+
+    assert len(list(tmp_path.glob("*.db"))) == 6
     text = generate_latest(collect(tmp_path)).decode()
     assert 'entrepot_sent_bytes_total{origin="hit"} 6.0' in text
 
 
 def test_without_room_counting_goes_on_in_memory(tmp_path: Path) -> None:
-    """A process without a file counts in memory, and leaves no file."""
+    """A process without a file counts in memory, and leaves no file that takes space."""
     assert count(tmp_path, 4096) == "no room\n"
 
-    assert list(tmp_path.iterdir()) == []
+    assert [path.stat().st_size for path in tmp_path.iterdir()] == [0]
 
 
 def test_what_was_served_is_counted_over_servers(tmp_path: Path) -> None:

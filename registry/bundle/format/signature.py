@@ -100,10 +100,13 @@ def find_signer(
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Accepts bundles signed with one of `keys`, and unsigned bundles unless `is_required`."""
+    """Accepts bundles signed with one of `keys`; without keys it accepts every bundle.
+
+    A bundle without a signature is refused like one with a wrong signature: anybody can remove a
+    signature.
+    """
 
     keys: tuple[Path, ...] = ()
-    is_required: bool = False
 
     def check(self, raw: bytes, signature: bytes) -> str:
         """Return the file name of the key that signed a bundle; empty if no signature was checked.
@@ -114,6 +117,6 @@ class Policy:
             BundleInvalid: the signature is missing, or was made with none of the keys.
             FileUnreadable, KeyInvalid: a file cannot be read, or does not contain a key.
         """
-        if not (self.is_required or (self.keys and signature)):
+        if not self.keys:
             return ""
         return find_signer(raw, signature, load_keys(self.keys)).name

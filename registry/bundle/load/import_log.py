@@ -15,6 +15,7 @@ from typing import Any
 from registry.bundle.format.lock import Lock
 from registry.store.file_locks import ExclusiveLocks
 from registry.store.files import translate_errors, write_durably
+from registry.store.small_files import parse_time, read_json
 from registry.tasks import in_thread
 
 MAX_RECORDS = 1000  # imports; a bundle a day for almost three years
@@ -58,7 +59,8 @@ class ImportLog:
 
     def _read(self) -> list[ImportRecord]:
         try:
-            return [_parse(fields) for fields in json.loads(self._path.read_bytes())]
+            fields: Any = read_json(self._path)
+            return [_parse(each) for each in fields]
         except (OSError, ValueError, TypeError, KeyError):
             return []
 
@@ -70,7 +72,7 @@ class ImportLog:
 
 def _parse(fields: Mapping[str, Any]) -> ImportRecord:
     requires = tuple(map(str, fields["requires"]))
-    return ImportRecord(str(fields["bundle"]), float(fields["time"]), requires)
+    return ImportRecord(str(fields["bundle"]), parse_time(fields["time"]), requires)
 
 
 def is_older(lock: Lock, former: str, checked: float, records: Sequence[ImportRecord]) -> bool:

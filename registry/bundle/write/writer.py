@@ -10,7 +10,7 @@ from typing import BinaryIO
 from registry.bundle.format.tar import END, Member, is_file_name, pad, write_header
 from registry.bundle.write.layout import Contents, Item
 from registry.errors import StoreError
-from registry.store.files import sync_folder, write_durably
+from registry.store.files import open_new, sync_folder, write_durably
 from registry.tasks import in_thread
 
 PIECE = 1024 * 1024  # bytes read and written at a time
@@ -70,7 +70,9 @@ async def write_file(contents: Contents, path: Path, report: Report) -> None:
 
 def _open_part(path: Path) -> BinaryIO:
     """Open the partial file and lock it; the lock is freed when the file is closed."""
-    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+b")
+    # A link is not followed: others may be able to write to this folder.
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    file = os.fdopen(os.open(path, flags, 0o644), "r+b")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -163,7 +165,7 @@ async def _write_one(contents: Contents, member: Member, item: Item | None, path
     if await in_thread(_is_whole, contents, member, item, path):
         return
     part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
+    with open_new(part) as file:
         await _write_content(contents, member, item, file)
         await in_thread(_sync, file)
     part.replace(path)

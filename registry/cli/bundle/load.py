@@ -109,7 +109,7 @@ def _find_signer(session: Session, opened: "Opened", keys: list[Path]) -> str:
     from registry.bundle.format.signature import Policy  # noqa: PLC0415
 
     settings = session.settings.bundles
-    policy = Policy(tuple(map(Path, settings.keys)), settings.require_signature)
+    policy = Policy(tuple(map(Path, settings.keys)))
     configured = policy.check(opened.lock.raw, opened.signature)
     return check_signer(opened, keys) or configured
 

@@ -32,7 +32,9 @@ def write_need_file(opened: "Opened", done: "Imported", path: Path, *, dry_run: 
         return
     part = path.with_name(f"{path.name}.part")
     try:
-        part.write_bytes(write_need(opened.lock.bundle_id, done.incomplete, done.need.items()))
+        part.unlink(missing_ok=True)
+        with part.open("xb") as file:  # a link is not followed: others may write to this folder
+            file.write(write_need(opened.lock.bundle_id, done.incomplete, done.need.items()))
         part.replace(path)
     except OSError as error:
         fail(f"{path} cannot be written ({error.strerror}); name another file with --need", 1)

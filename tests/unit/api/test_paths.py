@@ -4,6 +4,7 @@ import pytest
 
 from registry.api.paths import (
     MAX_PATH,
+    MAX_REMEMBERED,
     Endpoint,
     PullRequest,
     RequestReader,
@@ -182,12 +183,14 @@ def test_an_unknown_namespace_is_not_repeated() -> None:
 
 
 def test_large_requests_are_read_but_not_remembered() -> None:
-    """A reader keeps no more than `MAX_PATH` characters of a request."""
+    """A reader keeps no more than `MAX_REMEMBERED` characters of a request."""
     reader = RequestReader(TABLE)
-    small, large = ("/v2/a/tags/list", "", "h"), ("/v2/a/tags/list", "", "h" * MAX_PATH)
+    small, large = ("/v2/a/tags/list", "", "h"), ("/v2/a/tags/list", "", "h" * MAX_REMEMBERED)
     assert reader.read(*small) is reader.read(*small)
     assert reader.read(*large) is not reader.read(*large)
     assert reader.read(*large) == reader.read(*small)
+    long_name = ("/v2/a/tags/list", "n" * 8000, "h")
+    assert reader.read(*long_name) is not reader.read(*long_name)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from registry.catalog import pulls
 from registry.catalog.last_used import LastUses
+from registry.catalog.pulls import Pull
 from tests.unit.content.content_site import HERE, THERE, Site, make_image, make_index, open_site
 
 AMD, ARM = make_image(b"amd-config"), make_image(b"arm-config", b"layer")
@@ -48,3 +50,25 @@ async def test_indexes_are_paired_with_their_manifests(site: Site) -> None:
     await site.pull(HERE, ARM)
     indexes = (await site.uses.list_all()).indexes
     assert sorted(indexes) == sorted((INDEX.digest, child.digest) for child in (AMD, ARM))
+
+
+async def test_records_of_ever_new_clients_are_bounded(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names and clients of the oldest pulls are deleted; the last pull of each image is kept."""
+    monkeypatch.setattr(pulls, "MOST_RECORDS", 10)
+    monkeypatch.setattr(pulls, "_TRIM_AFTER", 5)
+    await site.pull(HERE, AMD)
+    await site.note_pulls((HERE, AMD.digest, 5000.0))
+    for number in range(30):
+        client = f"10.0.0.{number}"
+        await site.pulls.record([Pull(HERE, ARM.digest, ARM.digest, client, 6000.0 + number)])
+
+    counted = await site.database.survey(
+        lambda rows: rows.execute("SELECT * FROM pulls").fetchall()
+    )
+    last = (await site.uses.list_all()).last
+
+    assert len(counted) <= 10 + 5 + 2
+    assert {row[3] for row in counted} >= {"10.0.0.29", "10.0.0.25"}
+    assert last[HERE, AMD.digest] == 5000.0

@@ -168,8 +168,8 @@ async def test_what_was_known_can_be_asked_for(old: Path) -> None:
         assert [each.descriptor.digest for each in manifests.list_referrers(HERE, IMAGE)] == [
             SIGNATURE
         ]
-        assert blobs.find_size(HERE, LAYER) == 3_000_000_000
-        assert blobs.find_size(THERE, GRANTED) == 90
+        assert await blobs.find_size(HERE, LAYER) == 3_000_000_000
+        assert await blobs.find_size(THERE, GRANTED) == 90
         listed = UpstreamListCatalog(opened).find(HERE, "tags")
         assert listed is not None
         assert listed.entries == ["1.0", "2.0"]

@@ -1,9 +1,7 @@
 """Laws of rows about manifests, tags, and which repository may serve which blob."""
 
 import json
-import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -114,7 +112,12 @@ async def test_recording_again_changes_nothing(manifests: ManifestCatalog) -> No
     """A second repository with the same manifest adds only a row that it has it."""
     for repository in (HERE, THERE, HERE):
         await manifests.record(repository, image(LAYER), LATEST, 1.0)
-    assert [str(HERE), str(THERE)] == manifests.list_repositories()
+    assert [str(HERE), str(THERE)] == manifests.list_repositories("", 10)
+    assert [str(HERE)] == manifests.list_repositories("", 1)
+    assert [str(THERE)] == manifests.list_repositories(str(HERE), 10)
+    assert [str(THERE)] == manifests.list_repositories("ghcr", 10)
+    assert manifests.list_repositories(str(THERE), 10) == []
+    assert manifests.list_repositories("", 0) == []
 
 
 async def test_tags_are_in_ascii_order(manifests: ManifestCatalog) -> None:
@@ -147,7 +150,7 @@ async def test_referrers_are_found(manifests: ManifestCatalog) -> None:
 
 async def test_unknown_blob_has_no_size(blobs: BlobAccessCatalog) -> None:
     """A blob that no manifest refers to has no size here, even if it is stored."""
-    assert blobs.find_size(HERE, LAYER) is None
+    assert await blobs.find_size(HERE, LAYER) is None
 
 
 async def test_blob_is_known_through_its_manifest(
@@ -156,10 +159,10 @@ async def test_blob_is_known_through_its_manifest(
     """A repository may serve the config and the layers of its manifests."""
     await manifests.record(HERE, image(LAYER), LATEST, 1.0)
 
-    assert blobs.find_size(HERE, LAYER) == 100
-    assert blobs.find_size(HERE, CONFIG) == 7
-    assert blobs.find_size(THERE, LAYER) is None
-    assert blobs.find_size(HERE, OTHER) is None
+    assert await blobs.find_size(HERE, LAYER) == 100
+    assert await blobs.find_size(HERE, CONFIG) == 7
+    assert await blobs.find_size(THERE, LAYER) is None
+    assert await blobs.find_size(HERE, OTHER) is None
 
 
 async def test_index_makes_no_blob_known(
@@ -170,8 +173,8 @@ async def test_index_makes_no_blob_known(
     await manifests.record(THERE, child, None, 1.0)
     await manifests.record(HERE, index(child), LATEST, 1.0)
 
-    assert blobs.find_size(HERE, LAYER) is None
-    assert blobs.find_size(HERE, child.digest) is None
+    assert await blobs.find_size(HERE, LAYER) is None
+    assert await blobs.find_size(HERE, child.digest) is None
 
 
 async def test_grant_is_for_one_repository(blobs: BlobAccessCatalog) -> None:
@@ -179,41 +182,8 @@ async def test_grant_is_for_one_repository(blobs: BlobAccessCatalog) -> None:
     await blobs.grant(HERE, LAYER, 55)
     await blobs.grant(HERE, LAYER, 66)
 
-    assert blobs.find_size(HERE, LAYER) == 66
-    assert blobs.find_size(THERE, LAYER) is None
-
-
-async def test_a_blob_of_many_images_is_found_at_once(
-    database: Database, manifests: ManifestCatalog, blobs: BlobAccessCatalog
-) -> None:
-    """A blob that very many images share is found fast, and only for repositories that have it."""
-    mine = image(LAYER)
-    await manifests.record(HERE, mine, LATEST, 1.0)
-
-    def share(rows: sqlite3.Connection) -> None:
-        # On both sides of ours, in the order in which SQLite comes by them.
-        parents = [f"sha256:{number:02x}{number:062x}" for number in range(256)] * 8
-        for number, parent in enumerate(parents):
-            name = f"{parent[:-4]}{number:04x}"
-            rows.execute("INSERT INTO links VALUES (?, ?, 0, 'x', 100)", (name, str(LAYER)))
-            rows.execute("INSERT INTO holdings VALUES ('r.test/other', ?, 1.0)", (name,))
-
-    await database.write(share)
-
-    with count_steps(database) as steps:
-        assert blobs.find_size(HERE, LAYER) == 100
-        assert blobs.find_size(THERE, LAYER) is None
-    assert len(steps) < 50, "some thousand instructions"
-
-
-@contextmanager
-def count_steps(database: Database) -> Iterator[list[None]]:
-    """Return a list that grows by one for each hundred instructions that SQLite runs."""
-    steps: list[None] = []
-    assert database._reader is not None
-    database._reader.set_progress_handler(lambda: steps.append(None), 100)
-    yield steps
-    database._reader.set_progress_handler(None, 0)
+    assert await blobs.find_size(HERE, LAYER) == 66
+    assert await blobs.find_size(THERE, LAYER) is None
 
 
 async def test_lists_are_kept(database: Database) -> None:

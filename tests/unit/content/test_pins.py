@@ -65,7 +65,9 @@ async def test_restoring_twice_is_harmless(pins: Pins) -> None:
     assert pins.list_all() == before
 
 
-@pytest.mark.parametrize("content", [b"", b"no json", b"{}", b"5", b"[5, null, []]", b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"", b"no json", b"{}", b"5", b"[5, null, []]", b"\xff", b"[" * 100_000]
+)
 async def test_a_spoilt_file_has_no_pins(site: Site, pins: Pins, content: bytes) -> None:
     """A file that is not a list of pins restores nothing, and does not stop a rebuild."""
     site.folder.pins.write_bytes(content)

@@ -47,9 +47,9 @@ def refuse(name: str, prefix: str = "", ns: str = "", host: str = "") -> NameUnk
         (("nginx", "docker.io"), "docker.io/library/nginx"),
         (("owner/app", "ghcr.io"), "ghcr.io/owner/app"),
         (("app", "registry.lan:5000"), "registry.lan:5000/app"),
-        # D: a rewritten location, with ns or without
+        # D: a rewritten location, which repeats the registry in ns
         (("docker.io/library/nginx", "", "docker.io"), "docker.io/library/nginx"),
-        (("ghcr.io/owner/app", "", "docker.io"), "ghcr.io/owner/app"),
+        (("index.docker.io/library/nginx", "", "docker.io"), "docker.io/library/nginx"),
         # E: direct use
         (("docker.io/nginx",), "docker.io/library/nginx"),
         (("index.docker.io/nginx",), "docker.io/library/nginx"),
@@ -85,18 +85,28 @@ def test_host_names_an_upstream(host: str, registry: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "prefix", "ns", "host", "registry"),
+    ("name", "prefix", "ns", "host", "repository"),
     [
-        ("owner/app", "ghcr.io", "docker.io", "localhost.lan", "ghcr.io"),
-        ("ghcr.io/owner/app", "", "docker.io", "registry-1.docker.io.lan", "ghcr.io"),
-        ("owner/app", "", "ghcr.io", "docker.io.mirror.lan", "ghcr.io"),
+        ("owner/app", "ghcr.io", "docker.io", "localhost.lan", "ghcr.io/owner/app"),
+        ("owner/app", "", "ghcr.io", "docker.io.mirror.lan", "ghcr.io/owner/app"),
+        ("ghcr.io/owner/app", "", "", "registry-1.docker.io.lan", "ghcr.io/owner/app"),
     ],
 )
-def test_prefix_then_name_then_ns_then_host(
-    name: str, prefix: str, ns: str, host: str, registry: str
+def test_prefix_then_ns_then_name_then_host(
+    name: str, prefix: str, ns: str, host: str, repository: str
 ) -> None:
-    """The prefix decides before the name, the name before `ns`, and `ns` before the host."""
-    assert f"{registry}/owner/app" == resolve(name, prefix, ns, host)
+    """The prefix decides before `ns`, `ns` before the name, and the name before the host."""
+    assert repository == resolve(name, prefix, ns, host)
+
+
+@pytest.mark.parametrize("name", ["docker.io/acme/app", "index.docker.io/acme/app", "quay.io/app"])
+def test_ns_is_the_registry_although_the_name_begins_with_another(name: str) -> None:
+    """A repository whose name begins with a registry is not taken for one of that registry.
+
+    containerd asks so for an image such as `registry.lan:5000/docker.io/acme/app`.
+    """
+    assert resolve(name, ns="registry.lan:5000") == f"registry.lan:5000/{name}"
+    assert refuse(name, ns="harbor.lan").name == "harbor.lan"
 
 
 def test_prefix_is_not_stripped_twice() -> None:
@@ -141,8 +151,8 @@ def test_segment_with_a_dot_inside_is_no_registry() -> None:
 def test_dotless_alias_gives_way_to_ns() -> None:
     """With a known `ns`, a first word that is another upstream's dotless alias is a user name."""
     assert resolve("localhost/app", ns="ghcr.io") == "ghcr.io/localhost/app"
-    assert resolve("registry.lan:5000/app", ns="ghcr.io") == "registry.lan:5000/app"
-    assert resolve("localhost/app", ns="quay.io") == "localhost/app"
+    assert resolve("localhost/app", ns="localhost") == "localhost/localhost/app"
+    assert resolve("localhost/app") == "localhost/app"
 
 
 @pytest.mark.parametrize(("ns", "namespace"), [("ghcr.io", "ghcr.io"), ("quay.io", ""), ("", "")])

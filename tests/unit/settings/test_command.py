@@ -159,6 +159,17 @@ def test_check_mentions_an_address_that_is_taken(key: str) -> None:
     assert [note.partition(":")[0] for note in answer["notes"]] == [f"server.{key}"]
 
 
+@pytest.mark.parametrize(("required", "notes"), [("", 1), ("require_signature = true\n", 0)])
+def test_check_says_that_bundles_have_to_be_signed(folder: Path, required: str, notes: int) -> None:
+    """Keys did not mean that before, so there is a note until the operator confirms it."""
+    (folder / "maker.pub.pem").touch()
+    Path("some.toml").write_text(f'[bundles]\nkeys = ["maker.pub.pem"]\n{required}')
+
+    answer = json.loads(run("check", "--json", "--config", "some.toml").stdout)
+
+    assert [note.partition(":")[0] for note in answer["notes"]] == ["bundles.keys"] * notes
+
+
 @pytest.mark.parametrize(
     ("path", "code"), [("/etc", 2), ("/", 2), ("/opt/nobody/here", 0), ("/proc/entrepot", 2)]
 )

@@ -34,6 +34,12 @@ def test_new_folder_has_its_rooms(tmp_path: Path) -> None:
     assert f"{LAYOUT}\n" == (tmp_path / "data" / "LAYOUT").read_text()
 
 
+def test_a_new_folder_is_private(tmp_path: Path) -> None:
+    """Other users of the machine can neither list it nor read what is in it."""
+    open_folder(tmp_path / "data")
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
 def test_opening_again_changes_nothing(tmp_path: Path) -> None:
     """A second opening does not change the files in the folder."""
     folder = open_folder(tmp_path)
@@ -54,10 +60,10 @@ def test_newer_folder_is_not_touched(tmp_path: Path) -> None:
     assert list_all(tmp_path) == ["LAYOUT"]
 
 
-@pytest.mark.parametrize("text", ["", "one", "-1", "1.0", "\x00"])
-def test_strange_folder_is_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", [b"", b"one", b"-1", b"1.0", b"\x00", b"\xff", b"9" * 5000])
+def test_strange_folder_is_refused(tmp_path: Path, text: bytes) -> None:
     """A folder whose version cannot be read is refused."""
-    (tmp_path / "LAYOUT").write_text(text)
+    (tmp_path / "LAYOUT").write_bytes(text)
     with pytest.raises(StoreError):
         open_folder(tmp_path)
     assert list_all(tmp_path) == ["LAYOUT"]

@@ -98,7 +98,9 @@ def test_forged_parts_are_never_a_blob(tmp_path: Path, is_forgery_first: bool) -
     assert [*tmp_path.iterdir()] == []
 
 
-@pytest.mark.parametrize("ranges", [b"", b"{", b'{"whole": 1, "kept": [[0, 1]]}', b"[]"])
+@pytest.mark.parametrize(
+    "ranges", [b"", b"{", b'{"whole": 1, "kept": [[0, 1]]}', b"[]", b"[" * 100_000]
+)
 def test_a_record_that_does_not_fit_counts_for_nothing(tmp_path: Path, ranges: bytes) -> None:
     """With a missing or wrong record, all bytes are missing."""
     ingests = Ingests(tmp_path)

@@ -1,6 +1,8 @@
 """Laws of tag files: they are found where they were written, until they are removed."""
 
+import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,11 @@ NAMES: list[tuple[Repository, Reference]] = [
     (Repository("registry.lan:5000", "a"), Tag("b")),
     (Repository("docker.io", "library/a"), Tag("x" * 128)),
 ]
+
+
+def write(**changes: object) -> bytes:
+    """Return the content of a tag file with some other fields."""
+    return json.dumps(asdict(POINTER) | changes).encode()
 
 
 @pytest.fixture
@@ -89,15 +96,30 @@ async def test_a_refusing_disk_is_a_store_error(files: TagFiles, tmp_path: Path)
         b'{"digest": "sha256:12", "media_type": "x", "seen": 1}',
         b'{"digest": 5, "media_type": "x", "seen": 1}',
         b'{"digest": "x", "media_type": "x", "seen": 1, "more": 2}',
+        b"[" * 100_000,
+        write(media_type=5),
+        write(media_type="\ud800"),
+        write(seen="1"),
+        write(seen=float("nan")),
+        write(seen=float("inf")),
+        write(seen=-1),
+        write(seen=10**400),
+        write(seen=[]),
+        write(bundle=None),
     ],
 )
 async def test_a_spoilt_pointer_is_passed_over(
     files: TagFiles, tmp_path: Path, content: bytes
 ) -> None:
-    """A damaged tag file is not found, and other tag files are."""
+    """A damaged tag file is renamed and not found, and other tag files are."""
     await write_all(files)
-    (tmp_path / HERE.registry / HERE.name / "@" / "tag-latest").write_bytes(content)
-    assert await scan(files) == as_texts(NAMES[1:])
+    damaged = tmp_path / HERE.registry / HERE.name / "@" / "tag-latest"
+    damaged.write_bytes(content)
+    assert await files.read(*NAMES[0]) is None
+    for _ in range(2):
+        assert await scan(files) == as_texts(NAMES[1:])
+        assert not damaged.exists()
+        assert damaged.with_name("broken-tag-latest").read_bytes() == content
 
 
 @pytest.mark.parametrize("name", [".new-1-2-tag-x", "other-x", EMPTY, "digest-md5-12", "digest-"])

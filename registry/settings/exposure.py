@@ -1,0 +1,42 @@
+"""Files and folders that other users of this machine can read, although they should not."""
+
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from registry.settings.model import Settings
+from registry.settings.values import format_key
+
+
+def list_exposed(settings: Settings) -> Iterator[str]:
+    """Yield a line for each secret, and for the data folder, that other users can read.
+
+    They can if its mode lets everybody, and so do the modes of all folders above it. In a container
+    there may be no other users; then a line does no harm.
+    """
+    secrets = {"server.tls_key": settings.server.tls_key}
+    for name, upstream in settings.upstreams.items():
+        secrets[format_key(("upstreams", name, "password_file"))] = upstream.password_file
+    for key, path in secrets.items():
+        if path and _is_open(Path(path), stat.S_IROTH):
+            yield f"{key}: other users can read {path}; forbid it: chmod 600 {path}"
+    data = settings.storage.path
+    if _is_open(data, stat.S_IXOTH):
+        yield (
+            f"storage.path: other users can read the images in {data}; forbid it: chmod 700 {data}"
+        )
+
+
+def _is_open(path: Path, wanted: int) -> bool:
+    """Whether the mode of a file or folder has the bits `wanted`, and everybody may go there."""
+    try:
+        return bool(path.stat().st_mode & wanted) and all(
+            folder.stat().st_mode & stat.S_IXOTH for folder in _list_folders(path)
+        )
+    except OSError:  # it does not exist, or this user cannot go there either
+        return False
+
+
+def _list_folders(path: Path) -> Sequence[Path]:
+    """Return the folders above the file that a path leads to."""
+    return path.resolve().parents
