@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from registry.bundle.format.inventory import read_inventory, write_inventory, write_need
@@ -23,6 +24,7 @@ from registry.oci.digest import Digest
 from registry.oci.manifest import parse_manifest
 from tests.fuzz.rebuilding import rebuild, restamp
 from tests.fuzz.seeds import LISTS, make_archives, make_manifests
+from tests.fuzz.upstream_targets import READERS
 from tests.harness.filled_folder import open_filled
 
 Look = Callable[[bytes], None]
@@ -122,4 +124,4 @@ TARGETS = {
     "documents": Target(read_documents, list_documents),
     "import": Target(load_archives, make_archives),
     "lists": Target(read_lists, lambda: LISTS),
-}
+} | {name: Target(reader, partial(list, seeds)) for name, (reader, seeds) in READERS.items()}
