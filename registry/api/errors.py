@@ -14,6 +14,7 @@ from registry import errors
 from registry.oci import media_types
 
 UNSUPPORTED = "UNSUPPORTED"
+LOOP_DETECTED = 508  # RFC 5842 section 7.2; another mirror knows by it that it asks in a circle
 _STORE_FAILED = "this mirror cannot read or write its data folder at the moment; its log says why"
 
 # A class without a row has the status and code of the nearest class above it in the tree.
@@ -34,6 +35,7 @@ _TABLE = MappingProxyType(
         # Not 429: containerd would repeat the request five times without waiting.
         errors.UpstreamThrottled: (503, "UNAVAILABLE"),  # *
         errors.UpstreamUnreachable: (503, "UNAVAILABLE"),  # *
+        errors.UpstreamLoop: (LOOP_DETECTED, "UNAVAILABLE"),  # *
         errors.UpstreamError: (502, "UNAVAILABLE"),  # *
         errors.ManifestInvalid: (502, "MANIFEST_INVALID"),
         errors.DigestMismatch: (502, "DIGEST_INVALID"),
@@ -53,15 +55,20 @@ def find_status(error: errors.EntrepotError) -> tuple[int, str]:
     return next(_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE)
 
 
-def render(error: errors.EntrepotError) -> web.Response:
+def render(error: errors.EntrepotError, registry: str = "") -> web.Response:
     """Return the answer for an error: the specification's JSON, and headers that help the client.
+
+    `registry` is the registry of the repository that was asked for. Clients see its name, and not
+    the addresses of its endpoints: those are in the log.
 
     If a range is outside of the content, a header has the size of the content. If an upstream
     cannot be reached now, a header has the seconds after which to try again.
     """
     status, code = find_status(error)
     # The message of a StoreError names paths of this machine, which only the log may show.
-    message = _STORE_FAILED if isinstance(error, errors.StoreError) else str(error)
+    message = _STORE_FAILED if isinstance(error, errors.StoreError) else error.public
+    if isinstance(error, errors.UpstreamError) and registry:
+        message = f"{registry}: {message}; the log of this mirror says more"
     response = _render_json(status, code, message)
     if isinstance(error, errors.RangeUnsatisfiable):
         response.headers["Content-Range"] = f"bytes */{error.size}"

@@ -78,7 +78,7 @@ class Middleware:
             status = CLIENT_CLOSED_REQUEST if notes.has_client_left else response.status
         except EntrepotError as error:
             notes.failure = str(error)
-            response = errors.render(error)
+            response = errors.render(error, notes.repository.partition("/")[0])
             status = response.status
         except ConnectionError:
             if request.transport is not None and not request.transport.is_closing():

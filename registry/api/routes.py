@@ -34,6 +34,9 @@ class PullApi:
         Raises:
             EntrepotError: the request cannot be answered; `api/errors.py` renders it.
         """
+        # Not for a repeated answer: it asks nobody, and a request in a loop gets no answer that
+        # could be repeated.
+        self._mirror.via.read(request.headers.getall("Via", ()))
         wanted = self._reader.read(notes.path, notes.ns, notes.host)
         notes.namespace = wanted.namespace
         notes.repository = str(wanted.repository or "")

@@ -28,6 +28,7 @@
     │   ├── UpstreamThrottled     429: wait `retry_after` seconds
     │   ├── UpstreamDenied        401 or 403 with the configured credentials
     │   ├── UpstreamFaulty        an answer that the specification does not allow
+    │   │   └── UpstreamLoop      request that has come back to the mirror that sent it
     │   └── UpstreamOffline       `offline = true`: no connection may be opened
     ├── ManifestInvalid           manifest that no client may get
     ├── DigestMismatch            bytes that do not have their digest
@@ -88,6 +89,7 @@ from registry.errors.unknown import Unknown as Unknown
 from registry.errors.upstream import UpstreamDenied as UpstreamDenied
 from registry.errors.upstream import UpstreamError as UpstreamError
 from registry.errors.upstream import UpstreamFaulty as UpstreamFaulty
+from registry.errors.upstream import UpstreamLoop as UpstreamLoop
 from registry.errors.upstream import UpstreamOffline as UpstreamOffline
 from registry.errors.upstream import UpstreamThrottled as UpstreamThrottled
 from registry.errors.upstream import UpstreamUnreachable as UpstreamUnreachable

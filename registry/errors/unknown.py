@@ -20,6 +20,12 @@ class NameUnknown(Unknown):
             others += f'; to add it, write [upstreams."{name[:300]}"] in the settings'
         super().__init__(f"{name[:300]} is not known here{others}")
 
+    @property
+    def public(self) -> str:
+        """What clients may read: which upstreams there are is not their business."""
+        cure = "; its operator can add it to the settings" if self.configured else ""
+        return f"{self.name[:300]} is not known here{cure}"
+
 
 class ImageUnknown(Unknown):
     """An image that a command names is not stored; `near` are stored images that may be meant."""
@@ -57,11 +63,21 @@ class PatternUnmatched(Unknown):
 
 
 class ManifestUnknown(Unknown):
-    """No such tag or manifest in this repository."""
+    """No such tag or manifest in this repository; `reason` is why that is the answer."""
 
-    def __init__(self, repository: str, reference: str, why: str = "") -> None:
-        self.repository, self.reference, self.why = repository, reference, why
-        super().__init__(f"no manifest {reference} in {repository}" + (f": {why}" if why else ""))
+    def __init__(
+        self, repository: str, reference: str, reason: EntrepotError | None = None
+    ) -> None:
+        self.repository, self.reference = repository, reference
+        self.why = "" if reason is None else str(reason)
+        what = f"no manifest {reference} in {repository}"
+        self._public = what if reason is None else f"{what}: {reason.public}"
+        super().__init__(f"{what}: {self.why}" if self.why else what)
+
+    @property
+    def public(self) -> str:
+        """What clients may read."""
+        return self._public
 
 
 class PlatformUnknown(Unknown):

@@ -12,6 +12,8 @@ class UpstreamError(EntrepotError):
     seconds; None if the upstream did not name a time.
     """
 
+    summary = "gives no usable answer"  # what clients may know of the reason
+
     def __init__(self, endpoint: str, why: str, retry_after: float | None = None) -> None:
         self.endpoint, self.why, self.retry_after = endpoint, why, retry_after
         super().__init__(f"{endpoint}: {why}")
@@ -21,21 +23,46 @@ class UpstreamError(EntrepotError):
         reasons = {each.endpoint: each.why for each in (*failures, self)}
         self.args = ("; ".join(f"{endpoint}: {why}" for endpoint, why in reasons.items()),)
 
+    @property
+    def public(self) -> str:
+        """What clients may read: the addresses of endpoints are only in the log."""
+        return f"the upstream {self.summary}"
+
 
 class UpstreamUnreachable(UpstreamError):
     """No connection, no answer in time, a transfer that broke off, or a 5xx."""
+
+    summary = "does not answer, or not in time"
 
 
 class UpstreamThrottled(UpstreamError):
     """The upstream answered 429."""
 
+    summary = "answers 429: too many requests"
+
 
 class UpstreamDenied(UpstreamError):
     """401 or 403 with the configured credentials: they are wrong, or the content is private."""
 
+    summary = "does not let this mirror have it"
+
 
 class UpstreamFaulty(UpstreamError):
     """An answer that the specification does not allow: a login page, wrong bytes, a wrong range."""
+
+    summary = "sends an answer that cannot be used"
+
+
+class UpstreamLoop(UpstreamFaulty):
+    """A request has come back to the mirror that sent it: an endpoint leads to this mirror."""
+
+    summary = (
+        "leads back to this mirror: correct its endpoints in the settings, or those of the mirror "
+        "between"
+    )
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(endpoint, "leads back to this mirror; correct endpoints in the settings")
 
 
 class UpstreamOffline(UpstreamError):
@@ -45,3 +72,8 @@ class UpstreamOffline(UpstreamError):
         super().__init__(
             name, "this mirror is offline (offline = true), and this is not stored here"
         )
+
+    @property
+    def public(self) -> str:
+        """What clients may read."""
+        return str(self)

@@ -138,7 +138,7 @@ class Manifests:
             # pull the image itself only if this is "not found" and no error.
             is_unknown = isinstance(error, UpstreamError) and is_referrers_tag(reference)
             if is_unknown or isinstance(error, UpstreamOffline):
-                raise ManifestUnknown(str(repository), str(reference), str(error)) from error
+                raise ManifestUnknown(str(repository), str(reference), error) from error
             raise
 
     def is_fresh(
@@ -183,10 +183,10 @@ class Manifests:
             repository, reference, must_ask=must_ask, fallback=fallback
         )
         if not revalidation.is_joined:
-            self._waits.watch(repository.registry, revalidation.task)
+            self._waits.watch(repository, revalidation.task)
         try:
             await self._waits.wait(
-                repository.registry, revalidation.task, fallback, since=revalidation.began
+                repository, revalidation.task, fallback, since=revalidation.began
             )
             result = revalidation.task.result()
         except (Unknown, UpstreamDenied) as error:
@@ -200,10 +200,14 @@ class Manifests:
         )
 
     def _serve_stale(
-        self, repository: Repository, reference: Reference, known: KnownManifest, why: Exception
+        self,
+        repository: Repository,
+        reference: Reference,
+        known: KnownManifest,
+        why: Unknown | UpstreamError,
     ) -> ServedManifest:
         self._log.warning("stale manifest served", image=f"{repository}:{reference}", why=str(why))
-        return ServedManifest(known.manifest, CacheStatus.STALE, f"stale: {why}")
+        return ServedManifest(known.manifest, CacheStatus.STALE, f"stale: {why.public}")
 
 
 def _find_fallback(reference: Reference, freshness: Freshness) -> Fallback:
@@ -218,4 +222,4 @@ def _as_unknown(
     """Return "not found" for an upstream's refusal, because clients cannot have the manifest."""
     if isinstance(error, Unknown):
         return error.copy()
-    return ManifestUnknown(str(repository), str(reference), str(error))
+    return ManifestUnknown(str(repository), str(reference), error)

@@ -6,13 +6,18 @@ from registry.mirror.blobs import Blobs
 from registry.mirror.manifests import Manifests
 from registry.mirror.routing import UpstreamTable
 from registry.mirror.tags_and_referrers import TagsAndReferrers
+from registry.upstream.via import ViaWriter
 
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """`table` finds the repository of a request; the others find manifests, blobs and lists."""
+    """`table` finds the repository of a request; the others find manifests, blobs and lists.
+
+    `via` refuses requests that this mirror has sent itself.
+    """
 
     table: UpstreamTable
+    via: ViaWriter
     manifests: Manifests
     blobs: Blobs
     lists: TagsAndReferrers

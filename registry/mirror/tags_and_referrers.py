@@ -210,14 +210,14 @@ class TagsAndReferrers:
         question = partial(ask, fallback=fallback)
         task = self._tasks.share(key, lambda: self._fetch(repository, subject, question))
         is_long = subject == TAGS
-        self._waits.watch(repository.registry, task, is_long=is_long)
+        self._waits.watch(repository, task, is_long=is_long)
         try:
-            await self._waits.wait(repository.registry, task, fallback, is_long=is_long)
+            await self._waits.wait(repository, task, fallback, is_long=is_long)
             found = task.result()
-        except UpstreamError as error:
-            if record is None or (must_ask and not isinstance(error, UpstreamOffline)):
+        except UpstreamError as failure:
+            if record is None or (must_ask and not isinstance(failure, UpstreamOffline)):
                 raise
-            return ServedList(record.entries, CacheStatus.STALE, f"stale: {error}")
+            return ServedList(record.entries, CacheStatus.STALE, f"stale: {failure.public}")
         return ServedList(found.entries, CacheStatus.MISS, found.warning)
 
     async def _fetch(

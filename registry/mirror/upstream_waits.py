@@ -6,8 +6,9 @@ from typing import Any
 
 from registry.errors import UpstreamError, UpstreamUnreachable
 from registry.mirror.outages import Outages
+from registry.oci.names import Repository
 from registry.upstream.contract import Fallback
-from registry.upstream.failures import EndpointSuspended
+from registry.upstream.failures import EndpointSuspended, NoConnection
 
 EMPTY_WAIT = 5.0  # seconds before "nothing is known" is the answer: it could hide a signature
 SHORT_WAIT = 0.25  # seconds at most, while the upstream is slow or down
@@ -33,16 +34,18 @@ class UpstreamWaits:
         self._known_wait = known_wait
         self._empty_wait = empty_wait
 
-    def watch(self, registry: str, task: asyncio.Task[Any], *, is_long: bool = False) -> None:
+    def watch(
+        self, repository: Repository, task: asyncio.Task[Any], *, is_long: bool = False
+    ) -> None:
         """Learn from the end of a question whether its upstream answers.
 
         A question that `is_long` takes many requests: its failure says little about the others.
         """
-        task.add_done_callback(lambda ended: self._learn(registry, ended, is_long=is_long))
+        task.add_done_callback(lambda ended: self._learn(repository, ended, is_long=is_long))
 
     async def wait(
         self,
-        registry: str,
+        repository: Repository,
         task: asyncio.Task[Any],
         fallback: Fallback,
         *,
@@ -64,52 +67,55 @@ class UpstreamWaits:
         began = loop.time() - (0.0 if since is None else max(0.0, self._clock() - since))
         await asyncio.wait([task], timeout=0.0)
         while not task.done():
-            seconds = self._find_limit(registry, fallback)
+            seconds = self._find_limit(repository, fallback)
             left = began + seconds - loop.time()
             if left <= 0:
-                is_slow = bool(self._outages.find(registry))
+                is_slow = bool(self._outages.find(repository))
                 if not (is_slow or is_long):
-                    self._note_silence(registry, task, seconds)
+                    self._note_silence(repository, task, seconds)
                 why = (
                     "it did not answer recently" if is_slow else f"no answer within {seconds:.2g} s"
                 )
-                raise UpstreamError(registry, why)
+                raise UpstreamError(repository.registry, why)
             # In short steps, because other requests may learn that the upstream is down, or back.
             await asyncio.wait([task], timeout=min(left, SHORT_WAIT))
 
-    def _find_limit(self, registry: str, fallback: Fallback) -> float:
+    def _find_limit(self, repository: Repository, fallback: Fallback) -> float:
         """Return for how many seconds a request waits.
 
         If nothing is known, or the upstream gave no answer long ago, a short wait tells an upstream
         that is back, or well after all, from one that is down.
         """
         usual = self._known_wait if fallback is Fallback.KNOWN else self._empty_wait
-        failed = self._outages.find(registry)
+        failed = self._outages.find(repository)
         if not failed:
             return usual
         if fallback is Fallback.KNOWN and abs(self._clock() - failed) < SLOW_FOR:
             return 0.0
         return min(usual, SHORT_WAIT)
 
-    def _note_silence(self, registry: str, task: asyncio.Task[Any], seconds: float) -> None:
+    def _note_silence(
+        self, repository: Repository, task: asyncio.Task[Any], seconds: float
+    ) -> None:
         """Note that `task` had no answer within `seconds`; for 0, wait some more before that."""
         if seconds > 0:
-            self._outages.begin(registry, self._clock())
+            self._outages.begin(repository, self._clock())
             return
 
         def check() -> None:
             if not task.done():
-                self._outages.begin(registry, self._clock())
+                self._outages.begin(repository, self._clock())
 
         asyncio.get_running_loop().call_later(SHORT_WAIT, check)
 
-    def _learn(self, registry: str, task: asyncio.Task[Any], *, is_long: bool) -> None:
+    def _learn(self, repository: Repository, task: asyncio.Task[Any], *, is_long: bool) -> None:
         if task.cancelled():
             return
         error = task.exception()
         # A 429 is an answer: with a used-up pull limit, tags are still revalidated by HEAD.
         if not isinstance(error, UpstreamUnreachable):
-            self._outages.end(registry)
+            self._outages.end(repository)
         elif not (is_long or isinstance(error, EndpointSuspended)):
             # A suspended endpoint was not asked. Another worker may have had an answer since.
-            self._outages.begin(registry, self._clock())
+            is_whole = isinstance(error, NoConnection)
+            self._outages.begin(repository, self._clock(), is_whole=is_whole)

@@ -4,8 +4,10 @@ import re
 from dataclasses import dataclass
 
 from registry.errors import RangeUnsatisfiable
+from registry.oci.manifest import MAX_SIZE
 
 MAX_SPANS = 64  # ranges of one request; for more ranges, the whole content is sent
+MAX_DIGITS = 19  # of `MAX_SIZE`
 _RANGE = re.compile(r"([0-9]*)-([0-9]*)")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
 
@@ -45,7 +47,7 @@ def parse_range(header: str | None, size: int) -> tuple[Span, ...]:
     is_mistaken = False
     for part in wanted:
         found = _RANGE.fullmatch(part)
-        if found is None or part == "-" or max(map(len, found.groups())) > 19:
+        if found is None or part == "-" or max(map(len, found.groups())) > MAX_DIGITS:
             return ()
         first, last = found.groups()
         is_reversed = bool(first and last) and int(first) > int(last)
@@ -75,4 +77,6 @@ def parse_content_range(header: str) -> tuple[Span, int | None] | None:
     first, last, total = found.groups()
     size = None if total == "*" else int(total)
     span = Span(int(first), int(last) + 1)
-    return None if span.length <= 0 or (size is not None and span.stop > size) else (span, size)
+    if span.length <= 0 or span.stop > (MAX_SIZE if size is None else min(size, MAX_SIZE)):
+        return None
+    return None if size is not None and size > MAX_SIZE else (span, size)

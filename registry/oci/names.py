@@ -62,6 +62,11 @@ def parse_registry(text: str) -> str:
     return text
 
 
+def is_tag(value: object) -> bool:
+    """Whether a value is the text of a tag."""
+    return isinstance(value, str) and _TAG.fullmatch(value) is not None
+
+
 def parse_repository(text: str) -> Repository:
     """Read `<registry>/<name>`.
 

@@ -6,16 +6,24 @@ Other requests use httpx's transport, because its parser accepts the incorrect a
 registries and their gateways send (decision record 0012).
 """
 
+import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 import httpx
+from aiohttp.client_proto import ResponseHandler
 from aiohttp_socks import ProxyConnector
 from yarl import URL
+
+from registry.upstream.addresses import AddressGuard, AddressRefused
+from registry.upstream.framing import Framing, FramingExcess
+from registry.upstream.httpx_transport import PEER
 
 READ_AHEAD = 1024 * 1024  # bytes that are received before they are read; at most twice as many
 LONGEST_HEADER = 64 * 1024  # bytes: signed URLs are long
@@ -38,10 +46,14 @@ _FAILURES: Mapping[type[Exception], type[httpx.TransportError]] = MappingProxyTy
 
 
 class BulkTransport(httpx.AsyncBaseTransport):
-    """Sends HTTP/1.1 directly (`proxy` is empty) or through a proxy (`http`, `https`, `socks5`)."""
+    """Sends HTTP/1.1 directly (`proxy` is empty) or through a proxy (`http`, `https`, `socks5`).
 
-    def __init__(self, trust: ssl.SSLContext, proxy: str) -> None:
+    `guard` checks the address of each new connection (None: any address is allowed).
+    """
+
+    def __init__(self, trust: ssl.SSLContext, proxy: str, guard: AddressGuard | None) -> None:
         self._trust = trust
+        self._guard = guard
         self._is_socks = proxy.startswith("socks")
         self._proxy = proxy
         self._session: aiohttp.ClientSession
@@ -55,23 +67,31 @@ class BulkTransport(httpx.AsyncBaseTransport):
         """Send a request without a body, and return the response with its body unread, not decoded.
 
         Raises:
-            httpx.TransportError: as for httpx's own transport.
+            httpx.TransportError: as for httpx's own transport, and if there is too much beside the
+                content (`Framing`), or no content for the time of the limit for reading.
+            AddressRefused: the guard does not allow the address of the server.
         """
         limits = request.extensions["timeout"]
         timeout = aiohttp.ClientTimeout(
             total=None, connect=limits["connect"], sock_read=limits["read"]
         )
         with _as_httpx():
-            response = await self._session.request(
-                request.method,
-                _as_yarl(request.url),
-                headers=request.headers.multi_items(),
-                allow_redirects=False,
-                proxy=None if self._is_socks else self._proxy or None,
-                timeout=timeout,
-            )
+            # aiohttp has no limit for the whole head, and counts each byte of it as progress.
+            async with asyncio.timeout(limits["connect"] + limits["read"]):
+                response = await self._session.request(
+                    request.method,
+                    _as_yarl(request.url),
+                    headers=request.headers.multi_items(),
+                    allow_redirects=False,
+                    proxy=None if self._is_socks else self._proxy or None,
+                    timeout=timeout,
+                )
+        peer = response.peer if isinstance(response, _Response) and not self._proxy else ""
         return httpx.Response(
-            response.status, headers=list(response.raw_headers), stream=_Body(response)
+            response.status,
+            headers=list(response.raw_headers),
+            stream=_Body(response, limits["read"]),
+            extensions={PEER: peer} if peer else {},
         )
 
     def _open_session(self) -> aiohttp.ClientSession:
@@ -83,7 +103,11 @@ class BulkTransport(httpx.AsyncBaseTransport):
                 plain, rdns=True, limit=0, ssl=self._trust, keepalive_timeout=IDLE
             )
         else:
-            connector = aiohttp.TCPConnector(limit=0, ssl=self._trust, keepalive_timeout=IDLE)
+            connector = aiohttp.TCPConnector(
+                limit=0, ssl=self._trust, keepalive_timeout=IDLE, socket_factory=self._open_socket
+            )
+        factory: Any = connector
+        factory._factory = partial(_Protocol, loop=asyncio.get_running_loop())
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -92,20 +116,77 @@ class BulkTransport(httpx.AsyncBaseTransport):
             max_line_size=LONGEST_HEADER,
             max_field_size=LONGEST_HEADER,
             trust_env=False,
+            response_class=_Response,
         )
+
+    def _open_socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, target = address
+        if self._guard is not None:
+            self._guard.check(str(target[0]), int(target[1]))
+        return socket.socket(family, kind, protocol)
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._session.close()
 
 
+class _Response(aiohttp.ClientResponse):
+    """A response that knows the address which sent it; `start` may give back the connection."""
+
+    peer = ""
+
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        peer = connection.transport and connection.transport.get_extra_info("peername")
+        self.peer = str(peer[0]) if peer else ""
+        return await super().start(connection)
+
+
+class _Protocol(ResponseHandler):
+    """The protocol of one connection, which counts the bytes beside the content of each answer."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._framing = Framing()
+        self._former: Any = None  # the body of the answer before
+
+    def set_response_params(self, **options: Any) -> None:
+        """Prepare for the answer to the next request."""
+        self._framing.begin()
+        self._former = self._payload
+        super().set_response_params(**options)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        try:
+            self._framing.receive(data)
+            super().data_received(data)
+            body = None if self._payload is self._former else self._payload
+            self._framing.check(None if body is None else body.total_bytes)
+        except FramingExcess as excess:
+            error = aiohttp.ClientPayloadError(str(excess))
+            error.__cause__ = excess
+            if self._payload not in (None, self._former):
+                self._payload.set_exception(error)
+            self.set_exception(error)
+            if self.transport is not None:
+                self.transport.close()
+
+
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    """The body of a response; each piece of it has to come within `stall` seconds."""
+
+    def __init__(self, response: aiohttp.ClientResponse, stall: float) -> None:
         self._response = response
+        self._stall = stall
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with _as_httpx():
-            async for piece in self._response.content.iter_any():
+            while True:
+                # aiohttp counts each byte as progress, also those between the chunks of a body.
+                async with asyncio.timeout(self._stall):
+                    piece = await self._response.content.readany()
+                if not piece:
+                    return
                 yield piece
 
     async def aclose(self) -> None:
@@ -127,5 +208,9 @@ def _as_httpx() -> Iterator[None]:
     try:
         yield
     except tuple(_FAILURES) as error:
+        if isinstance(error, aiohttp.ClientConnectorError):
+            refused = error.os_error
+            if isinstance(refused, AddressRefused):
+                raise refused from error
         kind = next(kind for known, kind in _FAILURES.items() if isinstance(error, known))
         raise kind(str(error) or type(error).__name__) from error

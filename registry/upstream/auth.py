@@ -1,18 +1,18 @@
 """Login at an upstream: Basic, and Bearer tokens (distribution's token authentication)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from dataclasses import dataclass, replace
 
 import structlog
 
-from registry.errors import UpstreamFaulty, UpstreamUnreachable
-from registry.upstream.credentials import Credentials, find_identity
+from registry.errors import UpstreamError, UpstreamFaulty, UpstreamUnreachable
+from registry.upstream.credentials import Credentials, find_identity, server_of
 from registry.upstream.learned import Facts
 from registry.upstream.redirects import (
     USUAL,
     Choices,
     RedirectRules,
+    is_web_address,
     leads_inside,
     list_choices,
     origin_of,
@@ -20,17 +20,40 @@ from registry.upstream.redirects import (
 from registry.upstream.tokens import TokenCache, TokenKey
 from registry.upstream.www_authenticate import Challenge, choose_challenge, read_scope
 
+MAX_WARNED = 100  # hosts that are named in the log; an upstream may name one after the other
+
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How to log in: by a token for `service` from one of `realms`, and by Basic if it is None."""
+    """How to log in: by a token for `service` from one of `realms`, and by Basic if it is None.
+
+    `scope` is that of the token.
+    """
 
     realms: Choices | None = None
     service: str = ""
+    scope: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """The login of one request: the value of its `Authorization` header (None: anonymous).
+
+    `way` is how the value was obtained. If that way, which had worked before, now failed, there is
+    no value, and `failure` says why.
+    """
+
+    header: str | None = None
+    way: _Way | None = None
+    failure: UpstreamError | None = None
 
 
 class Login:
-    """The login at one endpoint, according to the last challenge of the endpoint."""
+    """The login at one endpoint, as it last worked there.
+
+    A challenge is followed at once, but only remembered after the endpoint has accepted what it led
+    to: a captive portal answers in the name of each endpoint, and its challenges lead nowhere.
+    """
 
     def __init__(
         self,
@@ -41,12 +64,11 @@ class Login:
     ) -> None:
         self._url = url
         self.identity = find_identity(credentials, url)  # the user; empty for anonymous requests
-        self._host = urlsplit(url).hostname or ""
         self._origin = origin_of(url)
         self._credentials = credentials
         # A valid token allows the same as the password. So an endpoint that must not get the
         # credentials (an accelerator) only gets anonymous tokens.
-        self._is_trusted = credentials is not None and self._host in credentials.hosts
+        self._is_trusted = credentials is not None and credentials.may_be_sent_to(url)
         self._tokens = tokens
         self._rules = rules
         self._way: _Way | None = None
@@ -59,33 +81,44 @@ class Login:
         self._log = structlog.get_logger("registry.upstream")
 
     @property
-    def has_challenge(self) -> bool:
-        """Whether the endpoint has said how to log in."""
+    def has_way(self) -> bool:
+        """Whether it is known how to log in."""
         return self._way is not None
 
-    async def prepare(self, repository: str) -> str | None:
-        """Return the `Authorization` value for a new request about `repository`.
+    async def prepare(self, repository: str) -> Authorization:
+        """Return the login for a new request about `repository`; anonymous if none is known.
 
-        None if the endpoint has not sent a challenge yet. Raises the errors of `TokenCache.get`.
+        If the known way fails, the request is sent anonymously: the endpoint may know another way,
+        or ask for no login any more.
         """
-        return None if self._way is None else await self._authorize(self._way, repository)
+        if self._way is None:
+            return Authorization()
+        way = replace(self._way, scope=self._find_scope(repository))
+        try:
+            return Authorization(await self._authorize(way), way)
+        except UpstreamError as failure:
+            is_current = self._way is not None and self._way.realms == way.realms
+            if is_current and isinstance(failure, UpstreamUnreachable | UpstreamFaulty):
+                self._way = None  # otherwise the next request would wait for it too
+            return Authorization(None, way, failure)
 
     async def answer(
         self,
         challenges: Iterable[Challenge],
         repository: str,
-        refused: str | None,
+        former: Authorization,
         *,
         has_scope: bool = True,
-    ) -> str | None:
-        """Return the `Authorization` value for a repeated request after a 401.
+        peer: str = "",
+    ) -> Authorization | None:
+        """Return the login for a repeated request after a 401; None if there is no other.
 
-        `refused` is the value that was sent before. `has_scope` says that the challenge is about
-        this repository, and so is its scope. None if there is no other value.
+        `former` is the login that was refused. `has_scope` says that the challenge is about this
+        repository, and so is its scope. `peer` is the address that sent it (empty: not known).
 
         Raises:
             UpstreamFaulty: the realm of a challenge is not the address of a token service.
-            UpstreamError: as for `TokenCache.get`.
+            UpstreamError: as for `TokenCache.get`; or the way is the one that has just failed.
         """
         has_credentials = self._credentials is not None
         challenge = choose_challenge(challenges, has_credentials=has_credentials)
@@ -93,13 +126,21 @@ class Login:
             return None
         way = _Way()
         if challenge.scheme == "bearer":
-            way = self._read_bearer(challenge)
-            if has_scope and (scope := read_scope(challenge)):
-                self._scopes.learn(repository, scope)
-            self._drop_token(way, repository, refused)
-        self._way = way
-        header = await self._authorize(way, repository)
-        return None if header == refused else header
+            scope = read_scope(challenge) if has_scope else ""
+            way = self._read_bearer(challenge, scope or self._find_scope(repository), peer)
+            self._drop_token(way, former.header)
+        if former.failure is not None and way == former.way:
+            raise former.failure
+        header = await self._authorize(way)
+        return None if header == former.header else Authorization(header, way)
+
+    def learn(self, authorization: Authorization, repository: str) -> None:
+        """Remember how a login was obtained that the endpoint has accepted."""
+        way = self._way = authorization.way
+        if way is not None and way.scope not in ("", _usual_scope(repository)):
+            self._scopes.learn(repository, way.scope)
+        else:
+            self._scopes.forget(repository)
 
     def describe_missing(self, challenges: Iterable[Challenge]) -> str:
         """Return why there is no login that answers these challenges."""
@@ -112,21 +153,22 @@ class Login:
             return "asks for a login with a password (401): set username and password_file"
         return "asks for a login (401), and its host may not get the password: see auth_realms"
 
-    async def _authorize(self, way: _Way, repository: str) -> str | None:
+    async def _authorize(self, way: _Way) -> str | None:
         if way.realms is None:
             # There is no token service: Basic credentials are sent to the endpoint itself.
-            known = self._credentials_for(self._host)
+            known = self._credentials_for(self._url)
             return known.basic() if known else None
         answering = self._answering.find(way.realms.urls)
         *others, last = (answering,) if answering else way.realms.urls
         for realm in others:
             try:
-                return await self._fetch_token(way, realm, repository)
+                return await self._fetch_token(way, realm)
             except UpstreamUnreachable:
                 continue  # the same service without TLS, which the settings allow
         try:
-            header = await self._fetch_token(way, last, repository)
+            header = await self._fetch_token(way, last)
         except UpstreamUnreachable as error:
+            self._answering.forget(way.realms.urls)
             if not way.realms.why_not:
                 raise
             why = f"its token realm is not https: {way.realms.why_not}; https: {error.why}"
@@ -135,38 +177,36 @@ class Login:
             self._answering.learn(way.realms.urls, last)
         return header
 
-    async def _fetch_token(self, way: _Way, realm: str, repository: str) -> str:
-        credentials = self._credentials_for(urlsplit(realm).hostname or "")
-        return await self._tokens.get(self._key(way, realm, repository), credentials)
+    async def _fetch_token(self, way: _Way, realm: str) -> str:
+        credentials = self._credentials_for(realm)
+        reach = None if way.realms is None else way.realms.reach
+        return await self._tokens.get(self._key(way, realm), credentials, reach)
 
-    def _drop_token(self, way: _Way, repository: str, refused: str | None) -> None:
+    def _drop_token(self, way: _Way, refused: str | None) -> None:
         for realm in way.realms.urls if way.realms and refused is not None else ():
-            self._tokens.drop(self._key(way, realm, repository), refused or "")
+            self._tokens.drop(self._key(way, realm), refused or "")
 
-    def _read_bearer(self, challenge: Challenge) -> _Way:
+    def _read_bearer(self, challenge: Challenge, scope: str, peer: str) -> _Way:
         realm = challenge.parameters["realm"]
-        try:
-            parts = urlsplit(realm)
-            is_address = bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            is_address = False
-        if not is_address or parts.scheme not in ("https", "http"):
+        if not is_web_address(realm):
             raise UpstreamFaulty(self._origin, "its token realm is not a web address")
-        if leads_inside(self._url, realm, self._rules):
+        reach = self._rules.find_reach(self._url, peer)
+        if leads_inside(realm, reach):
             how = self._rules.explain("allow_private_redirects")
             raise UpstreamFaulty(self._origin, f"its token realm is a private address; {how}")
         choices = list_choices(self._url, realm, self._rules)
         if not choices.urls:
             raise UpstreamFaulty(self._origin, f"its token realm is not https: {choices.why_not}")
-        return _Way(choices, challenge.parameters.get("service", ""))
+        realms = Choices(choices.urls, choices.why_not, reach)
+        return _Way(realms, challenge.parameters.get("service", ""), scope)
 
-    def _credentials_for(self, host: str) -> Credentials | None:
+    def _credentials_for(self, url: str) -> Credentials | None:
         if self._credentials is None:
             return None
-        if self._is_trusted and host in self._credentials.hosts:
+        if self._is_trusted and self._credentials.may_be_sent_to(url):
             return self._credentials
-        unknown = host if self._is_trusted else self._host
-        if unknown not in self._warned:
+        unknown = server_of(url if self._is_trusted else self._url)
+        if unknown not in self._warned and len(self._warned) < MAX_WARNED:
             self._warned.add(unknown)
             self._log.warning(
                 "credentials withheld from an unknown host",
@@ -176,6 +216,12 @@ class Login:
             )
         return None
 
-    def _key(self, way: _Way, realm: str, repository: str) -> TokenKey:
-        scope = self._scopes.find(repository) or f"repository:{repository}:pull"
-        return TokenKey(realm, way.service, scope, self.identity)
+    def _find_scope(self, repository: str) -> str:
+        return self._scopes.find(repository) or _usual_scope(repository)
+
+    def _key(self, way: _Way, realm: str) -> TokenKey:
+        return TokenKey(realm, way.service, way.scope, self.identity)
+
+
+def _usual_scope(repository: str) -> str:
+    return f"repository:{repository}:pull"

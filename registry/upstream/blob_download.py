@@ -155,7 +155,7 @@ class BlobDownloader:
                 yield endpoint
 
     def _candidates(self) -> list[Endpoint]:
-        left = self._pool.candidates(without=self._faulty)
+        left = self._pool.candidates(without=self._faulty, repository=self._request.repository)
         return sorted(left, key=self._broken.__contains__)
 
     async def _read(self, endpoint: Endpoint, wanted: _Wanted) -> AsyncGenerator[bytes, None]:

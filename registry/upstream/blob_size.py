@@ -3,16 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from registry.oci.byte_ranges import parse_content_range
+from registry.oci.byte_ranges import MAX_DIGITS, parse_content_range
+from registry.oci.manifest import MAX_SIZE
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failures import RangeRefused
 from registry.upstream.request import Request, is_compressed
 
 
 def read_length(headers: Mapping[str, str]) -> int | None:
-    """Return the number of bytes of a body, as its Content-Length says; None if there is none."""
+    """Return the number of bytes of a body, as its Content-Length says; None if there is none.
+
+    A number that no file can have is none either.
+    """
     length = headers.get("content-length", "")
-    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
+    if not length.isascii() or not length.isdigit() or len(length) > MAX_DIGITS:
+        return None
+    return int(length) if int(length) <= MAX_SIZE else None
 
 
 def read_whole_size(headers: Mapping[str, str]) -> int | None:

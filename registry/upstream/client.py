@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import ssl
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -9,23 +10,26 @@ from errno import errorcode
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib import import_module
-from typing import Any, Self
+from typing import Any
 
 import anyio
 import httpx
 
 from registry import __version__
-from registry.errors import SettingsError, UpstreamUnreachable
+from registry.errors import SettingsError, UpstreamFaulty, UpstreamUnreachable
 from registry.settings.upstreams import UpstreamSettings
-from registry.upstream.aiohttp_transport import BulkTransport
-from registry.upstream.failures import NoConnection
+from registry.upstream.addresses import AddressRefused, Reach
+from registry.upstream.failures import AddressForbidden, NoConnection
+from registry.upstream.framing import FramingExcess
+from registry.upstream.transport import BULK, REACH, UpstreamTransport
+from registry.upstream.via import ViaWriter, make_name
 
 CONNECT = 10.0  # seconds that a new connection may take
 SHORT_CONNECT = 3.0  # seconds, if another endpoint can be asked instead
 STALL = 20.0  # seconds without a byte after which a transfer counts as broken
 DISCARD = 2.0  # seconds for reading a body that is not used
 SHORT_BODY = 64 * 1024  # bytes; reading so few is faster than making a new connection
-BULK = "bulk"  # the extension that marks a request whose answer may be large
+_SHORT_LENGTH = re.compile(r"[0-9]{1,7}")
 
 
 def preload() -> None:
@@ -47,15 +51,24 @@ def trust_system() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def open_client(name: str, settings: UpstreamSettings) -> httpx.AsyncClient:
+def open_client(
+    name: str,
+    settings: UpstreamSettings,
+    via: ViaWriter | None = None,
+    own_ports: frozenset[int] = frozenset(),
+) -> httpx.AsyncClient:
     """Make the client for all requests to the upstream `name`; the caller closes it.
+
+    `via` writes which mirror it is (None: a new one), and `own_ports` are where it listens.
 
     Raises:
         SettingsError: `ca_file` cannot be read.
     """
     trust = load_trust(name, settings.ca_file) if settings.ca_file else trust_system()
     return httpx.AsyncClient(
-        transport=_Transport(trust, settings.proxy),
+        transport=UpstreamTransport(
+            trust, settings.proxy, via or ViaWriter(make_name()), own_ports
+        ),
         # Proxies in the environment are ignored; only the settings can name a proxy.
         trust_env=False,
         # No cookies are kept, so that an upstream cannot track clients.
@@ -84,32 +97,6 @@ def load_trust(name: str, ca_file: str) -> ssl.SSLContext:
             "give a PEM file of certificate authorities",
         ) from error
     return context
-
-
-class _Transport(httpx.AsyncBaseTransport):
-    """aiohttp's transport for requests marked as bulk, and httpx's own for all others."""
-
-    def __init__(self, trust: ssl.SSLContext, proxy: str) -> None:
-        self._bulk = BulkTransport(trust, proxy)
-        self._small = httpx.AsyncHTTPTransport(
-            verify=trust,
-            proxy=proxy or None,
-            trust_env=False,
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
-        )
-
-    async def __aenter__(self) -> Self:
-        await self._bulk.__aenter__()
-        await self._small.__aenter__()
-        return self
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        chosen = self._bulk if request.extensions.get(BULK) else self._small
-        return await chosen.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        await self._bulk.aclose()
-        await self._small.aclose()
 
 
 class _WrittenURL(httpx.URL):
@@ -141,19 +128,21 @@ def write_request(
     *,
     connect: float = CONNECT,
     is_bulk: bool = False,
+    reach: Reach | None = None,
     note_connection: Callable[[], None] | None = None,
 ) -> httpx.Request:
     """Make a request with the path and query of `url` without changes.
 
     `connect` is how many seconds a new connection may take; `is_bulk` says whether the answer may
-    be large. If it is not, `note_connection` is called when there is a connection. httpx's
+    be large. `reach` is how far inside the connection may lead (None: anywhere). If the answer is
+    not large, `note_connection` is called when there is a connection. httpx's
     extension `target` cannot be used, because it also changes the request line for a proxy.
     """
     timeout = httpx.Timeout(connect=connect, read=STALL, write=STALL, pool=None)
     written = _WrittenURL(url)
     request = client.build_request(method, written, headers=headers, timeout=timeout)
     request.url = written  # httpx made a copy
-    request.extensions[BULK] = is_bulk
+    request.extensions |= {BULK: is_bulk, REACH: reach}
     if note_connection is not None and not is_bulk:
         request.extensions["trace"] = _trace_connection(note_connection)
     return request
@@ -185,7 +174,7 @@ async def discard(response: httpx.Response) -> None:
     Closing an unread response closes its connection too, so a short body is read to its end first.
     """
     length = response.headers.get("content-length", "")
-    is_short = length.isascii() and length.isdigit() and int(length) <= SHORT_BODY
+    is_short = bool(_SHORT_LENGTH.fullmatch(length)) and int(length) <= SHORT_BODY
     with suppress(TimeoutError, httpx.HTTPError, httpx.StreamError):
         if response.request.method == "HEAD" or is_short:
             async with asyncio.timeout(DISCARD):
@@ -196,9 +185,15 @@ async def discard(response: httpx.Response) -> None:
 
 @contextmanager
 def translate_errors(endpoint: str) -> Iterator[None]:
-    """Turn the errors of httpx into `UpstreamUnreachable`, without a URL in the message."""
+    """Turn the errors of httpx into `UpstreamUnreachable`, without a URL in the message.
+
+    An address to which the mirror must not be sent becomes `AddressForbidden`, and too much beside
+    the content an `UpstreamFaulty`.
+    """
     try:
         yield
+    except AddressRefused as error:
+        raise AddressForbidden(endpoint, f"its name leads to {error}") from error
     except httpx.ConnectTimeout as error:
         raise NoConnection(endpoint, "no connection in time") from error
     except httpx.ConnectError as error:
@@ -206,7 +201,19 @@ def translate_errors(endpoint: str) -> Iterator[None]:
     except httpx.TimeoutException as error:
         raise UpstreamUnreachable(endpoint, "no data in time") from error
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        for cause in _list_causes(error):
+            if isinstance(cause, FramingExcess):  # another try would get the same
+                raise UpstreamFaulty(endpoint, str(cause)) from error
         raise UpstreamUnreachable(endpoint, _explain(error)) from error
+
+
+def _list_causes(error: BaseException) -> Iterator[BaseException]:
+    cause = error.__cause__ or error.__context__
+    while cause is not None:
+        if isinstance(cause, BaseExceptionGroup):  # of several addresses, the last one
+            cause = cause.exceptions[-1]
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def _explain(error: Exception) -> str:
@@ -224,14 +231,11 @@ def _find_reason(error: BaseException) -> str:
 
     If there is none, the message of the error itself, or its class if it has no message.
     """
-    text, cause = str(error) or type(error).__name__, error.__cause__ or error.__context__
-    while cause is not None:
-        if isinstance(cause, BaseExceptionGroup):  # of several addresses, the last one
-            cause = cause.exceptions[-1]
+    text = str(error) or type(error).__name__
+    for cause in _list_causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             text = f"certificate verify failed: {cause.verify_message}"
         elif isinstance(cause, OSError) and cause.errno and cause.strerror:
             # asyncio replaces the words of the system by its own; those of a resolver are kept.
             text = os.strerror(cause.errno) if cause.errno in errorcode else cause.strerror
-        cause = cause.__cause__ or cause.__context__
     return text

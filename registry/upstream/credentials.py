@@ -1,30 +1,47 @@
-"""The credentials for an upstream, and the hosts that may get them (decision record 0009)."""
+"""The credentials for an upstream, and the servers that may get them (decision record 0009)."""
 
 import base64
 from dataclasses import dataclass
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from registry.settings.upstreams import UpstreamSettings
 
+_USUAL_PORTS = MappingProxyType({"https": 443, "http": 80})
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user name and password for an upstream, and the host names that may get them."""
+    """A user name and password for an upstream, and the servers that may get them.
+
+    `servers` are hosts with ports: another port of the same host may belong to somebody else.
+    """
 
     username: str
     password: str
-    hosts: frozenset[str]
+    servers: frozenset[str]
 
     def basic(self) -> str:
         """Return the value of a Basic `Authorization` header."""
         pair = f"{self.username}:{self.password}".encode()
         return f"Basic {base64.b64encode(pair).decode('ascii')}"
 
+    def may_be_sent_to(self, url: str) -> bool:
+        """Whether the server at `url` may get the password."""
+        return server_of(url) in self.servers
+
+
+def server_of(url: str) -> str:
+    """Return the host of a URL with its port, also if the URL does not name the port."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or ''}:{parts.port or _USUAL_PORTS.get(parts.scheme, 0)}"
+
 
 def find_identity(credentials: Credentials | None, url: str) -> str:
     """Return the user name for requests to the endpoint `url`; empty for anonymous requests."""
-    host = urlsplit(url).hostname or ""
-    return credentials.username if credentials is not None and host in credentials.hosts else ""
+    if credentials is None or not credentials.may_be_sent_to(url):
+        return ""
+    return credentials.username
 
 
 def find_credentials(name: str, settings: UpstreamSettings) -> Credentials | None:
@@ -36,9 +53,10 @@ def find_credentials(name: str, settings: UpstreamSettings) -> Credentials | Non
     """
     if not settings.username:
         return None
-    hosts = {urlsplit(f"//{host}").hostname or "" for host in (name, *settings.aliases)}
-    hosts |= {urlsplit(f"//{host}").hostname or "" for host in settings.auth_realms}
+    named = (name, *settings.aliases, *settings.auth_realms)
+    # A name without a port means the usual ports.
+    servers = {server_of(f"{scheme}://{host}") for host in named for scheme in _USUAL_PORTS}
     if len(settings.endpoints) == 1:
-        hosts.add(urlsplit(settings.endpoints[0]).hostname or "")
+        servers.add(server_of(settings.endpoints[0]))
     password = settings.password.get_secret_value()
-    return Credentials(settings.username, password, frozenset(hosts - {""}))
+    return Credentials(settings.username, password, frozenset(servers))

@@ -90,7 +90,7 @@ class Endpoint:
         except UpstreamUnreachable as error:
             if not is_conclusive:
                 raise
-            self.health.fail(request, error, began, is_probe=admission.probe is not None)
+            self.health.fail(request, error, began, is_probe=bool(admission.probes))
             if admission.was_failing:
                 raise EndpointSuspended(error.endpoint, error.why, error.retry_after) from error
             raise

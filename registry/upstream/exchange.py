@@ -9,13 +9,16 @@ from dataclasses import dataclass, replace
 import httpx
 
 from registry.errors import UpstreamDenied, UpstreamFaulty, UpstreamUnreachable
-from registry.upstream.auth import Login
+from registry.upstream.addresses import Reach
+from registry.upstream.auth import Authorization, Login
 from registry.upstream.client import discard, send, write_request
-from registry.upstream.failures import RedirectBroken
+from registry.upstream.failures import AddressForbidden, RedirectBroken
+from registry.upstream.httpx_transport import PEER
 from registry.upstream.learned import Facts
 from registry.upstream.redirects import MAX_REDIRECTS, Choices, RedirectRules, follow, origin_of
 from registry.upstream.request import Answer, Request, describe_refusal
 from registry.upstream.statuses import Resource
+from registry.upstream.transport import LOCATION
 from registry.upstream.www_authenticate import Challenge, parse_challenges
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -45,6 +48,7 @@ class Exchange:
         self._login = login
         self._rules = rules
         self.connected_at = -math.inf
+        self._peer = ""  # the address that last answered for the endpoint
         self._pinged = Facts[None, list[Challenge]](clock, PINGED)
 
     async def send(self, request: Request, connect: float) -> Answer:
@@ -57,55 +61,69 @@ class Exchange:
         """
         # The URL of an earlier redirect is on another host, which must not get the login.
         is_own = request.start_at is None
-        header = await self._login.prepare(self._name(request)) if is_own else None
-        attempt = _Attempt(request, header, connect)
+        login = await self._login.prepare(self._name(request)) if is_own else Authorization()
+        attempt = _Attempt(request, login, connect)
         answer = await self._follow_redirects(attempt)
-        if is_own and answer.origin == self._origin and self._asks_for_login(answer, header):
+        if is_own and answer.origin == self._origin and self._asks_for_login(answer, login):
             return await self._log_in(attempt, answer)
+        if login.failure is not None and not answer.response.is_success:
+            await discard(answer.response)
+            raise login.failure  # without a login, the answer says nothing
         return answer
 
     def _name(self, request: Request) -> str:
         return f"{self._prefix}{request.repository}"
 
-    def _asks_for_login(self, answer: Answer, header: str | None) -> bool:
+    def _asks_for_login(self, answer: Answer, login: Authorization) -> bool:
         """Whether a login may change the answer.
 
         Some registries ask for a login only at `/v2/`, and answer 403 or 404 to anonymous requests.
         """
         status = answer.response.status_code
-        is_anonymous = header is None and not self._login.has_challenge
+        is_anonymous = login.header is None and not self._login.has_way
         may_ping = is_anonymous and self._pinged.find(None) is None
         return status == 401 or (status in (403, 404) and may_ping)
 
     async def _log_in(self, attempt: "_Attempt", answer: Answer) -> Answer:
         """Repeat a request after a login; return the given answer if there is no other login."""
         try:
-            header = await self._find_login(attempt, answer)
+            login = await self._find_login(attempt, answer)
         except BaseException:
             await discard(answer.response)
             raise
-        if header is None:
+        if login is None:
+            if attempt.login.failure is not None:
+                await discard(answer.response)
+                raise attempt.login.failure
             return answer
         await discard(answer.response)
-        return await self._follow_redirects(replace(attempt, header=header))
+        repeated = await self._follow_redirects(replace(attempt, login=login))
+        if repeated.response.status_code != 401 and repeated.response.status_code < 500:
+            self._login.learn(login, self._name(attempt.request))
+        return repeated
 
-    async def _find_login(self, attempt: "_Attempt", answer: Answer) -> str | None:
-        """Return the `Authorization` value after which to repeat a request.
+    async def _find_login(self, attempt: "_Attempt", answer: Answer) -> Authorization | None:
+        """Return the login with which to repeat a request.
 
         None if there is none, and the answer was not a 401.
         """
         given = parse_challenges(answer.response.headers.get_list("www-authenticate"))
         challenges = given or await self._ping(attempt)
-        header = await self._login.answer(
-            challenges, self._name(attempt.request), attempt.header, has_scope=bool(given)
+        login = await self._login.answer(
+            challenges,
+            self._name(attempt.request),
+            attempt.login,
+            has_scope=bool(given),
+            peer=answer.peer,
         )
-        if header is None and answer.response.status_code == 401:
-            if attempt.header is not None:
+        if login is None and answer.response.status_code == 401:
+            self._pinged.forget(None)  # it may have been the answer of a captive portal
+            if attempt.login.header is not None:
                 why = describe_refusal(401, self._login.identity)
             else:
                 why = self._login.describe_missing(challenges)
             raise UpstreamDenied(self._origin, why)
-        return header
+        return login
 
     async def _ping(self, attempt: "_Attempt") -> list[Challenge]:
         """Return how `/v2/` asks for a login (distribution-spec, "Determining Support")."""
@@ -113,7 +131,7 @@ class Exchange:
         if known is not None:
             return known
         ping = Request("GET", "", "", attempt.request.missing, Resource.MANIFEST)
-        answer = await self._send(_Attempt(ping, None, attempt.connect), self._base)
+        answer = await self._send(_Attempt(ping, Authorization(), attempt.connect), self._base)
         await discard(answer.response)
         is_refused = answer.response.status_code == 401
         headers = answer.response.headers.get_list("www-authenticate") if is_refused else []
@@ -127,14 +145,17 @@ class Exchange:
 
     async def _follow_redirects(self, attempt: "_Attempt") -> Answer:
         request = attempt.request
-        choices = Choices((request.start_at or f"{self._base}{self._prefix}{request.path}",))
+        choices = Choices((f"{self._base}{self._prefix}{request.path}",))
+        if request.start_at is not None:
+            reach = self._rules.find_reach(self._base, self._peer)
+            choices = Choices((request.start_at,), reach=reach)
         for _ in range(MAX_REDIRECTS + 1):
             answer = await self._send_to_first(attempt, choices)
             if answer.response.status_code not in REDIRECTS:
                 return answer
-            location = answer.response.headers.get("location", "")
+            location = answer.response.extensions.get(LOCATION, "")
             await discard(answer.response)
-            choices = follow(answer.url, location, self._rules)
+            choices = follow(answer.url, location, self._rules, answer.peer)
         raise UpstreamFaulty(self._origin, f"redirects more than {MAX_REDIRECTS} times")
 
     async def _send_to_first(self, attempt: "_Attempt", choices: Choices) -> Answer:
@@ -142,21 +163,21 @@ class Exchange:
         *others, last = choices.urls
         for url in others:
             with suppress(UpstreamUnreachable):
-                return await self._send(attempt, url)
+                return await self._send(attempt, url, choices.reach)
         try:
-            return await self._send(attempt, last)
+            return await self._send(attempt, last, choices.reach)
         except UpstreamUnreachable as error:
             if not choices.why_not:
                 raise
             why = f"redirects from https to {choices.why_not}; https: {error.why}"
             raise UpstreamFaulty(self._origin, why) from error
 
-    async def _send(self, attempt: "_Attempt", url: str) -> Answer:
+    async def _send(self, attempt: "_Attempt", url: str, reach: Reach | None = None) -> Answer:
         request, origin = attempt.request, origin_of(url)
         headers = dict(request.headers)
         # Only the endpoint's own origin gets the login, also after redirects.
-        if attempt.header is not None and origin == self._origin:
-            headers["Authorization"] = attempt.header
+        if attempt.login.header is not None and origin == self._origin:
+            headers["Authorization"] = attempt.login.header
         written = write_request(
             self._client,
             request.method,
@@ -164,20 +185,27 @@ class Exchange:
             headers,
             connect=attempt.connect,
             is_bulk=request.resource is Resource.BLOB and request.method == "GET",
+            reach=reach,
             note_connection=self._note_connection if origin == self._origin else None,
         )
         try:
-            return Answer(await send(self._client, written, origin), url, origin)
+            response = await send(self._client, written, origin)
+        except AddressForbidden as error:
+            raise error.explain(self._rules.explain("allow_private_redirects")) from error
         except UpstreamUnreachable as error:
             if origin == self._origin:
                 raise
             raise RedirectBroken(origin, error.why) from error
+        answer = Answer(response, url, origin, response.extensions.get(PEER, ""))
+        if origin == self._origin:
+            self._peer = answer.peer
+        return answer
 
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """A request with the value of its `Authorization` header (None: anonymous)."""
+    """A request with its login."""
 
     request: Request
-    header: str | None
+    login: Authorization
     connect: float

@@ -69,6 +69,7 @@ class EndpointPool:
         counts: bool = False,
         is_optional: bool = False,
         without: Collection[Endpoint] = (),
+        repository: str = "",
     ) -> list[Endpoint]:
         """Return the endpoints to ask now, best first; then those without a connection; suspects.
 
@@ -78,7 +79,11 @@ class EndpointPool:
         """
         now = self.clock()
         able = [each for each in self._endpoints if each not in without]
-        ready = [each for each in able if not each.health.is_suspended(now, counts=counts)] or able
+        ready = [
+            each
+            for each in able
+            if not each.health.is_suspended(now, counts=counts, repository=repository)
+        ] or able
         reached = [each for each in ready if now >= self._unreached.get(each, _REACHED).until]
         suspects = [endpoint for endpoint, until in self._suspects.items() if now < until]
         places = {endpoint: place for place, endpoint in enumerate(suspects, 1)}
@@ -109,8 +114,9 @@ class EndpointPool:
         counts: bool = False,
         fallback: Fallback = Fallback.NONE,
         is_optional: bool = False,
+        repository: str = "",
     ) -> T:
-        """Put one question to one endpoint after the other until one answers it.
+        """Put one question about `repository` to one endpoint after the other until one answers.
 
         With a `fallback` it gives up earlier, and waits for no `Retry-After`.
         `is_optional` says that most images have no such content, so that a clear "no" is enough.
@@ -125,7 +131,9 @@ class EndpointPool:
         try:
             async with asyncio.timeout(ASK_BUDGET):
                 for is_last_round in (False,) * (rounds - 1) + (True,):
-                    endpoints = self.candidates(counts=counts, is_optional=is_optional)
+                    endpoints = self.candidates(
+                        counts=counts, is_optional=is_optional, repository=repository
+                    )
                     race = Race(question, endpoints, is_optional=is_optional)
                     answer = await race.run()
                     self._learn(race)

@@ -40,3 +40,11 @@ class RangeRefused(RequestRefused):
 
 class WrongSize(UpstreamFaulty):
     """The endpoint has more bytes of a blob, or fewer, than the descriptor says."""
+
+
+class AddressForbidden(UpstreamFaulty):
+    """A server is at an address to which the mirror must not be sent; nothing was sent there."""
+
+    def explain(self, cure: str) -> "AddressForbidden":
+        """Return the error with how to allow the address."""
+        return AddressForbidden(self.endpoint, f"{self.why}; {cure}")

@@ -4,27 +4,65 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from registry.errors import UpstreamThrottled, UpstreamUnreachable
-from registry.upstream.circuit_breaker import LONGEST_LIMIT_TIME, CircuitBreaker, throttled_time
+from registry.errors import UpstreamError, UpstreamThrottled, UpstreamUnreachable
+from registry.upstream.circuit_breaker import (
+    FAILURES,
+    LONGEST_LIMIT_TIME,
+    CircuitBreaker,
+    throttled_time,
+)
 from registry.upstream.contract import Fallback
-from registry.upstream.failures import AttemptFailed, EndpointSuspended, RedirectBroken
+from registry.upstream.failures import (
+    AttemptFailed,
+    EndpointSuspended,
+    NoConnection,
+    RedirectBroken,
+)
 from registry.upstream.request import Request
 from registry.upstream.statuses import Resource
 
-MAX_FAILING = 1000  # requests whose failures are remembered
+MAX_FAILING = 1000  # requests, and repositories, whose failures are remembered
+
+
+class ProbedBreaker:
+    """A circuit breaker; while its probe is running, other requests wait for the result."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.state = CircuitBreaker()
+        self._clock = clock
+        self._probe_ended = asyncio.Event()
+
+    def change(self, state: CircuitBreaker) -> None:
+        """Replace the state."""
+        self.state = state
+        if state.probe_until:
+            self._probe_ended.clear()
+        else:
+            self._probe_ended.set()
+
+    async def has_probe_failed(self) -> bool:
+        """Wait until no probe is running, or one has failed; return whether one has failed."""
+        while (state := self.state).is_probing(self._clock()):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(state.probe_until - self._clock()):
+                    await self._probe_ended.wait()
+            if self.state.opened_at != state.opened_at:
+                return True
+        return False
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
     """The permission to send one request.
 
-    `probe` is the state of the breaker if the request is its probe. `was_failing` says that a
-    breaker was open, or half-open: then a failure is no surprise, and another try is no use.
+    `probes` are the breakers of which the request is the probe, each with its state at that moment.
+    `was_failing` says that a breaker was open, or half-open: then a failure is no surprise, and
+    another try is no use.
     """
 
-    probe: CircuitBreaker | None = None
+    probes: tuple[tuple[ProbedBreaker, CircuitBreaker], ...] = ()
     was_failing: bool = False
 
 
@@ -34,24 +72,33 @@ class EndpointHealth:
     def __init__(self, origin: str, clock: Callable[[], float]) -> None:
         self._origin = origin
         self._clock = clock
-        # A breaker is made at the first failure; None means that no request has failed.
-        self._breaker: CircuitBreaker | None = None
+        # A client may ask for what is broken again and again, which must not stop the requests of
+        # others. So failures count for one repository, and for the endpoint only if several
+        # repositories have failed since the last success, or if there was no connection at all. A
+        # breaker is made at the first failure.
+        self._whole: ProbedBreaker | None = None
+        self._repositories: dict[str, ProbedBreaker] = {}
+        self._failed_in: set[str] = set()
         # A request with the answer 500 gets its own breaker, by method and path: one broken image
         # does not mean that the registry is broken.
         self._failing: dict[tuple[str, str], CircuitBreaker] = {}
         # After a 429, requests for the same kind of content stop, because limits are often on one
         # kind: blobs of a pull that is running go on after a 429 to a list.
         self._throttled: dict[Resource, CircuitBreaker] = {}
-        self._failure = ""  # the last failure of the endpoint, for the errors of an open breaker
-        self._probe_ended = asyncio.Event()
+        # The last failure of the endpoint, for the errors of an open breaker.
+        self._failure: UpstreamError = UpstreamUnreachable(origin, "has not failed")
         # If the pull limit is used up, only counted requests stop: blobs and HEADs are still sent.
         self._limited_until = 0.0
 
-    def is_suspended(self, now: float, *, counts: bool) -> bool:
+    def is_suspended(self, now: float, *, counts: bool, repository: str = "") -> bool:
         """Whether a request (with `counts`: a counted one) is not sent now, except as a probe."""
         if counts and now < self._limited_until:
             return True
-        return self._breaker is not None and self._breaker.is_open(now)
+        return any(each.state.is_open(now) for each in self._find_breakers(repository))
+
+    def _find_breakers(self, repository: str) -> list[ProbedBreaker]:
+        found = (self._whole, self._repositories.get(repository))
+        return [each for each in found if each is not None]
 
     async def admit(self, request: Request) -> Admission:
         """Allow a request to be sent.
@@ -65,60 +112,56 @@ class EndpointHealth:
             EndpointSuspended, UpstreamUnreachable: a breaker is open, or a probe is running.
         """
         if request.fallback is not Fallback.KNOWN:
-            await self._wait_for_probe()
+            for waited_for in self._find_breakers(request.repository):
+                if await waited_for.has_probe_failed():
+                    self._suspend(waited_for.state)
         now = self._clock()
         was_failing = False
-        throttled = self._throttled.get(request.resource)
-        for breaker in (throttled, self._breaker, self._failing.get(_key(request))):
-            if breaker is not None and breaker.is_open(now):
-                self._check_open(breaker, now, fallback=request.fallback)
+        breakers = self._find_breakers(request.repository)
+        others = self._throttled.get(request.resource), self._failing.get(_key(request))
+        for state in (*(each.state for each in breakers), *others):
+            if state is not None and state.is_open(now):
+                self._check_open(state, now, fallback=request.fallback)
                 was_failing = True
         if request.counts and now < self._limited_until:
             why = "its pull limit is used up"
             raise UpstreamThrottled(self._origin, why, self._limited_until - now)
-        if self._breaker is None:
-            return Admission(None, was_failing)
-        admitted = self._breaker.admit(now)
-        if admitted is self._breaker:
-            return Admission(None, was_failing)
-        self._change(admitted)
-        return Admission(admitted, was_failing=True)
-
-    def _change(self, breaker: CircuitBreaker) -> None:
-        self._breaker = breaker
-        if breaker.probe_until:
-            self._probe_ended.clear()
-        else:
-            self._probe_ended.set()
-
-    async def _wait_for_probe(self) -> None:
-        while (breaker := self._breaker) is not None and breaker.is_probing(self._clock()):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(breaker.probe_until - self._clock()):
-                    await self._probe_ended.wait()
-            if self._breaker is not None and self._breaker.opened_at != breaker.opened_at:
-                self._suspend(self._breaker)
+        probes = []
+        for breaker in breakers:
+            admitted = breaker.state.admit(now)
+            if admitted is not breaker.state:
+                breaker.change(admitted)
+                probes.append((breaker, admitted))
+        return Admission(tuple(probes), was_failing or bool(probes))
 
     def _check_open(self, breaker: CircuitBreaker, now: float, *, fallback: Fallback) -> None:
         if breaker.is_probing(now):
-            why = f"{self._failure}; another request checks whether it works again"
+            why = f"{self._describe_failure()}; another request checks whether it works again"
             raise UpstreamUnreachable(self._origin, why)
         if fallback is Fallback.KNOWN or not breaker.may_probe(now):
             self._suspend(breaker)
 
     def _suspend(self, breaker: CircuitBreaker) -> NoReturn:
-        why = f"{self._failure}; it is not asked again yet"
-        raise EndpointSuspended(self._origin, why, breaker.closed_at - self._clock())
+        why = f"{self._describe_failure()}; it is not asked again yet"
+        suspended = EndpointSuspended(self._origin, why, breaker.closed_at - self._clock())
+        suspended.summary = self._failure.summary
+        raise suspended
+
+    def _describe_failure(self) -> str:
+        return f"failed recently ({self._failure.why})"
 
     def end(self, admission: Admission) -> None:
         """Let the next request be the probe, if this one was, and ended without a result."""
-        if admission.probe is not None and self._breaker is admission.probe:
-            self._change(admission.probe.end_probe())
+        for breaker, state in admission.probes:
+            if breaker.state is state:
+                breaker.change(state.end_probe())
 
     def succeed(self, request: Request) -> None:
         """Note that the endpoint gave a useful answer."""
-        if self._breaker is not None:
-            self._change(self._breaker.succeed())
+        for breaker in self._find_breakers(request.repository):
+            breaker.change(breaker.state.succeed())
+        self._repositories.pop(request.repository, None)
+        self._failed_in.clear()
         self._failing.pop(_key(request), None)
         self._throttled.pop(request.resource, None)
 
@@ -128,16 +171,29 @@ class EndpointHealth:
         """Note that a request, sent at `began`, got no useful answer."""
         if isinstance(error, RedirectBroken):
             return
-        self._failure = f"failed recently ({error.why})"
+        self._failure = error.copy()
         now = self._clock()
         if isinstance(error, AttemptFailed):
             known = self._failing.pop(_key(request), None)
             self._failing[_key(request)] = (known or CircuitBreaker()).fail(now, began)
-            if len(self._failing) > MAX_FAILING:
-                del self._failing[next(iter(self._failing))]
+            _forget_oldest(self._failing)
             if known is not None and not is_probe:
                 return
-        self._change((self._breaker or CircuitBreaker()).fail(now, began))
+        if not isinstance(error, NoConnection):
+            self._fail_in(request.repository, now, began)
+            is_known = self._whole is not None and self._whole.state.failures >= FAILURES
+            if not is_known:
+                if request.repository in self._failed_in:
+                    return
+                self._failed_in.add(request.repository)
+        self._whole = self._whole or ProbedBreaker(self._clock)
+        self._whole.change(self._whole.state.fail(now, began))
+
+    def _fail_in(self, repository: str, now: float, began: float) -> None:
+        breaker = self._repositories.pop(repository, None) or ProbedBreaker(self._clock)
+        self._repositories[repository] = breaker  # at the end, as the last that failed
+        breaker.change(breaker.state.fail(now, began))
+        _forget_oldest(self._repositories)
 
     def throttle(self, request: Request, error: UpstreamThrottled) -> None:
         """Note a 429.
@@ -149,7 +205,7 @@ class EndpointHealth:
             wait = throttled_time(error.retry_after, LONGEST_LIMIT_TIME)
             self._limited_until = max(self._limited_until, self._clock() + wait)
         elif error.endpoint == self._origin:  # and not a host after a redirect
-            self._failure = f"failed recently ({error.why})"
+            self._failure = error.copy()
             breaker = self._throttled.get(request.resource) or CircuitBreaker()
             breaker = breaker.throttle(self._clock(), error.retry_after)
             self._throttled[request.resource] = breaker
@@ -158,3 +214,8 @@ class EndpointHealth:
 def _key(request: Request) -> tuple[str, str]:
     """Return the key under which failures of a request are counted: method and path."""
     return request.method, request.path
+
+
+def _forget_oldest(failing: dict[Any, Any]) -> None:
+    if len(failing) > MAX_FAILING:
+        del failing[next(iter(failing))]

@@ -27,6 +27,10 @@ class Facts(Generic[Key, Value]):
         if len(self._facts) > MOST:
             del self._facts[next(iter(self._facts))]
 
+    def forget(self, key: Key) -> None:
+        """Forget what was learned about `key`."""
+        self._facts.pop(key, None)
+
     def find(self, key: Key) -> Value | None:
         """Return what was learned about `key`; None if it is not known, or no longer."""
         value, until = self._facts.get(key, (None, 0.0))

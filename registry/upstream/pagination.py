@@ -1,4 +1,4 @@
-"""Lists in pages with `Link` headers (RFC 8288; distribution-spec, "Listing Tags").
+"""Lists in pages with `Link` headers (distribution-spec, "Listing Tags").
 
 Only the query of a link is used, with our own path: registries behind a proxy name hosts and paths
 that exist only inside. So a list is always read from the repository that was asked for.
@@ -6,8 +6,8 @@ that exist only inside. So a list is always read from the repository that was as
 
 import asyncio
 import json
-import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -15,55 +15,85 @@ from urllib.parse import quote, urlsplit
 from registry.errors import Unknown, UpstreamFaulty
 from registry.oci import media_types
 from registry.upstream.contract import UpstreamList
+from registry.upstream.documents import read_json
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failures import RequestRefused
+from registry.upstream.link_header import find_next_link
 from registry.upstream.request import Answer, Request, read_body
 
 PAGE = 1000  # entries; ECR refuses to send more
-MAX_PAGE = 8 * 1024 * 1024  # bytes
+MAX_PAGE = 4 * 1024 * 1024  # bytes; distribution 2 sends the whole list as one page
+MAX_LIST = 16 * 1024 * 1024  # bytes of all pages of a list
 MAX_PAGES = 1000
-MAX_ENTRIES = 500_000  # more tags than any repository has
+MAX_ENTRIES = 250_000  # more tags than any repository has
+SMALL_LIST = 256 * 1024  # bytes; any number of lists that are no longer may be read at once
+LARGE_AT_ONCE = 2  # lists of one upstream that are longer, because each may take 50 MiB
 LONGEST = 20.0  # seconds for all pages; a question has 25 seconds
 LONGEST_QUERY = 4096  # characters
+LONGEST_ENTRY = 256  # characters of an entry that may be the `last` of a query
 ROUND = 50  # registries that cut a list do so after 50, 100 or 1,000 entries
 IDLE = 3  # pages without a new entry, after which no further page is asked for
-
-_LINK = re.compile(r'<([^<>]*)>((?:\s*;\s*[^;,="\s]+(?:\s*=\s*(?:"[^"]*"|[^;,"\s]*))?)*)')
-_REL = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^;,"\s]*))', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What to list, and how to read a page: a JSON object with a list under `key`.
 
-    The path of `request` has no query. `media_type` is the content type of a page (empty: any).
-    `has_last` says that a page can be asked for by the entry before it (`n` and `last`).
+    The path of `request` has no query. `is_entry` says whether a value of the list is kept, `noun`
+    is the word for those that are. `media_type` is the content type of a page (empty: any).
+    `has_last` says that a page can be asked for by the entry before it (`n` and `last`). While a
+    long list is read, it holds `gate`.
     """
 
     request: Request
     key: str
+    is_entry: Callable[[Any], bool]
+    noun: str
+    gate: asyncio.Semaphore
     media_type: str = ""
     has_last: bool = False
 
 
 @dataclass(slots=True)
 class _Pages:
-    """The entries that were read, the queries for them, and pages in a row without a new entry."""
+    """The entries that were read, the queries for them, and pages in a row without a new entry.
 
-    entries: list[Any] = field(default_factory=list)
+    `size` is the number of bytes that were read, and `refused` the number of values that are no
+    entries.
+    """
+
+    listing: Listing
+    entries: dict[str, Any] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     idle: int = 0
-    _seen: set[str] = field(default_factory=set)
+    size: int = 0
+    refused: int = 0
 
     def add(self, page: Sequence[Any]) -> None:
         """Add the entries of a page that are new."""
         before = len(self.entries)
         for entry in page:
+            if not self.listing.is_entry(entry):
+                self.refused += 1
+                continue
             name = entry if isinstance(entry, str) else json.dumps(entry, sort_keys=True)
-            if name not in self._seen:
-                self._seen.add(name)
-                self.entries.append(entry)
+            self.entries.setdefault(name, entry)
         self.idle = 0 if len(self.entries) > before else self.idle + 1
+
+    def end(self, warning: str = "") -> UpstreamList:
+        """Return the list; `warning` says why entries may be missing."""
+        if self.refused:
+            left_out = f"{self.refused} entries that are no {self.listing.noun} are left out"
+            warning = f"{left_out}; {warning}" if warning else left_out
+        return UpstreamList(list(self.entries.values()), warning)
+
+    def is_too_long(self) -> bool:
+        """Whether no further page is read."""
+        counts = (len(self.asked), len(self.entries), self.size)
+        return any(
+            count > limit
+            for count, limit in zip(counts, (MAX_PAGES, MAX_ENTRIES, MAX_LIST), strict=True)
+        )
 
 
 async def collect_pages(endpoint: Endpoint, listing: Listing) -> UpstreamList:
@@ -73,17 +103,22 @@ async def collect_pages(endpoint: Endpoint, listing: Listing) -> UpstreamList:
         UpstreamFaulty: a page is not a JSON object with a list.
         UpstreamError, Unknown: as for `Endpoint.request`.
     """
+    async with AsyncExitStack() as stack:
+        return await _collect(endpoint, listing, stack)
+
+
+async def _collect(endpoint: Endpoint, listing: Listing, stack: AsyncExitStack) -> UpstreamList:
     clock = asyncio.get_running_loop().time
     until = clock() + LONGEST
-    pages = _Pages()
+    pages = _Pages(listing)
     query = size = f"n={PAGE}" if listing.has_last else ""
     while True:
         pages.asked.append(query)
         try:
-            page, link = await _read_page(endpoint, listing, query)
+            page, link = await _read_page(endpoint, pages, query, stack)
         except (RequestRefused, Unknown) as error:
             if pages.entries:
-                return UpstreamList(pages.entries, "the upstream refuses the rest of the list")
+                return pages.end("the upstream refuses the rest of the list")
             if not query or isinstance(error, Unknown):
                 raise
             query = size = ""  # the registry refuses `n`
@@ -92,13 +127,12 @@ async def collect_pages(endpoint: Endpoint, listing: Listing) -> UpstreamList:
         following = choose_next(link, page, pages.asked, size if listing.has_last else None)
         if following is None or pages.idle >= IDLE or (pages.idle > 0 and link is None):
             is_last = following is None and (not page or (pages.idle == 0 and link is None))
-            if is_last or (link is None and await _has_no_pages(endpoint, listing)):
-                return UpstreamList(pages.entries)
-            why = "the upstream repeats a page instead of the rest of the list"
-            return UpstreamList(pages.entries, why)
-        if clock() > until or len(pages.asked) > MAX_PAGES or len(pages.entries) > MAX_ENTRIES:
+            if is_last or (link is None and await _has_no_pages(endpoint, pages, stack)):
+                return pages.end()
+            return pages.end("the upstream repeats a page instead of the rest of the list")
+        if clock() > until or pages.is_too_long():
             why = f"only the first {len(pages.entries)} entries: the list of the upstream is longer"
-            return UpstreamList(pages.entries, why)
+            return pages.end(why)
         query = following
 
 
@@ -115,24 +149,14 @@ def choose_next(
     if by_link and by_link not in asked:
         return by_link
     is_cut = link is not None or (len(page) > 0 and len(page) % ROUND == 0)
-    if size is None or not is_cut or not page or not isinstance(page[-1], str):
+    if size is None or not is_cut or not page or not _may_be_last(page[-1]):
         return None
     by_last = f"{size}{'&' if size else ''}last={quote(page[-1], safe='')}"
     return None if by_last in asked else by_last
 
 
-def find_next_link(headers: Iterable[str]) -> str | None:
-    """Return the URL of the next page in `Link` headers; None if there is none.
-
-    Some registries send a link without `rel`, which can only be the next page.
-    """
-    found = [match for header in headers for match in _LINK.finditer(header)]
-    for match in found:
-        relations = [quoted or bare for quoted, bare in _REL.findall(match[2])]
-        if any("next" in relation.lower().split() for relation in relations):
-            return str(match[1])
-    bare = [str(match[1]) for match in found if not _REL.search(match[2])]
-    return bare[0] if bare else None
+def _may_be_last(entry: object) -> bool:
+    return isinstance(entry, str) and entry.isascii() and len(entry) <= LONGEST_ENTRY
 
 
 def _read_query(url: str) -> str:
@@ -146,35 +170,45 @@ def _read_query(url: str) -> str:
 
 
 async def _read_page(
-    endpoint: Endpoint, listing: Listing, query: str
+    endpoint: Endpoint, pages: _Pages, query: str, stack: AsyncExitStack
 ) -> tuple[list[Any], str | None]:
-    """Return the entries of a page, and the URL of the next one."""
+    """Return the values of a page, and the URL of the next one."""
+    listing = pages.listing
     path = f"{listing.request.path}?{query}" if query else listing.request.path
+    is_small = pages.size <= SMALL_LIST
+
+    async def note(count: int) -> None:
+        nonlocal is_small
+        pages.size += count
+        if is_small and pages.size > SMALL_LIST:
+            is_small = False
+            await stack.enter_async_context(listing.gate)
+
     async with endpoint.request(replace(listing.request, path=path)) as answer:
-        page = _read_entries(answer, await read_body(answer, MAX_PAGE), listing)
+        page = _read_values(answer, await read_body(answer, MAX_PAGE, note), listing)
         return page, find_next_link(answer.response.headers.get_list("link"))
 
 
-async def _has_no_pages(endpoint: Endpoint, listing: Listing) -> bool:
+async def _has_no_pages(endpoint: Endpoint, pages: _Pages, stack: AsyncExitStack) -> bool:
     """Whether a registry sends the whole list whatever is asked for, as distribution 2 does."""
-    if not listing.has_last:
+    if not pages.listing.has_last:
         return False
     try:
-        page, _ = await _read_page(endpoint, listing, "n=1")
+        page, _ = await _read_page(endpoint, pages, "n=1", stack)
     except (RequestRefused, Unknown):
         return False
     return len(page) > 1
 
 
-def _read_entries(answer: Answer, body: bytes, listing: Listing) -> list[Any]:
+def _read_values(answer: Answer, body: bytes, listing: Listing) -> list[Any]:
     found = media_types.strip_parameters(answer.response.headers.get("content-type", ""))
     try:
-        document = json.loads(body)
-        entries = [] if document[listing.key] is None else document[listing.key]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        document = read_json(body)
+        values = [] if document[listing.key] is None else document[listing.key]
+    except (ValueError, KeyError, TypeError) as error:
         raise UpstreamFaulty(
             answer.origin, f"sends no list of {listing.key} (a captive portal?)"
         ) from error
-    if not isinstance(entries, list) or (listing.media_type and found != listing.media_type):
+    if not isinstance(values, list) or (listing.media_type and found != listing.media_type):
         raise UpstreamFaulty(answer.origin, f"sends no list of {listing.key}")
-    return entries
+    return values

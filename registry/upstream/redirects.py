@@ -1,14 +1,18 @@
 """Redirects: to which addresses an upstream may send the mirror. Pure."""
 
-import ipaddress
-import socket
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+import httpx
+
 from registry.errors import UpstreamFaulty
+from registry.upstream.addresses import Reach, find_reach, reach_of, read_address
 
 MAX_REDIRECTS = 5
-LOCAL_SUFFIXES = (".lan", ".local", ".internal", ".home.arpa")  # names that no public DNS has
+MAX_HOST = 253  # characters of a host name (RFC 1035 section 2.3.4)
+# Labels with an underscore are no host names, but container networks have them.
+_HOST = re.compile(r"(?:\w(?:[\w-]{0,61}\w)?\.)*[\w-]{1,63}\.?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,16 @@ class RedirectRules:
         """Return the half sentence that says how to allow what was refused."""
         return f'to allow this, set {setting} = true in [upstreams."{self.name}"]'
 
+    def find_reach(self, url: str, peer: str = "") -> Reach:
+        """Return how far inside the server at `url` may send the mirror.
+
+        `peer` is the address of that server; it is not known if a proxy connects to it. Only a
+        server inside may lead there, and only a server at a link-local address to another one.
+        """
+        address = read_address(peer)
+        here = find_reach(urlsplit(url).hostname or "") if address is None else reach_of(address)
+        return max(here, Reach.LOCAL if self.may_be_private else Reach.PUBLIC)
+
 
 USUAL = RedirectRules()
 
@@ -41,15 +55,20 @@ def origin_of(url: str) -> str:
 class Choices:
     """The URLs to try for one that a server has named, best first; none if it is not allowed.
 
-    `why_not` says which origin was left out because it has no TLS, and how to allow it.
+    `why_not` says which origin was left out because it has no TLS, and how to allow it. `reach` is
+    how far inside the connection may lead; None for the URL of an endpoint, which the operator has
+    chosen.
     """
 
     urls: tuple[str, ...]
     why_not: str = ""
+    reach: Reach | None = None
 
 
-def follow(current: str, location: str, rules: RedirectRules = USUAL) -> Choices:
+def follow(current: str, location: str, rules: RedirectRules = USUAL, peer: str = "") -> Choices:
     """Return the URLs that `location` may mean in an answer from the URL `current`.
+
+    `peer` is the address that sent the answer (empty: not known).
 
     Raises:
         UpstreamFaulty: the URL is not http(s), leads to http or to a private address without a
@@ -60,19 +79,30 @@ def follow(current: str, location: str, rules: RedirectRules = USUAL) -> Choices
         raise UpstreamFaulty(origin, "redirects to something that is not a URL")
     try:
         url = location if "://" in location.partition("?")[0] else urljoin(current, location)
-        after = urlsplit(url)
-        is_address = bool(after.hostname) and after.port != 0
     except ValueError as error:
         raise UpstreamFaulty(origin, "redirects to something that is not a URL") from error
-    if after.scheme not in ("http", "https") or not is_address or "@" in after.netloc:
+    if not is_web_address(url) or "@" in urlsplit(url).netloc:
         raise UpstreamFaulty(origin, "redirects to something that is not a web address")
-    if leads_inside(current, url, rules):
-        why = f"redirects to the private address {after.hostname}"
+    reach = rules.find_reach(current, peer)
+    if leads_inside(url, reach):
+        why = f"redirects to the private address {urlsplit(url).hostname}"
         raise UpstreamFaulty(origin, f"{why}; {rules.explain('allow_private_redirects')}")
     choices = list_choices(current, url, rules)
     if not choices.urls:
         raise UpstreamFaulty(origin, f"redirects from https to {choices.why_not}")
-    return choices
+    return replace(choices, reach=reach)
+
+
+def is_web_address(url: str) -> bool:
+    """Whether a URL is http or https, with a host that a resolver accepts."""
+    try:
+        parts = urlsplit(url)
+        is_usable = bool(parts.hostname and httpx.URL(url).host) and parts.port != 0
+    except (ValueError, httpx.InvalidURL):  # also a name that IDNA refuses
+        return False
+    host = parts.hostname or ""
+    is_host = ":" in host or (len(host) <= MAX_HOST and _HOST.fullmatch(host) is not None)
+    return is_usable and is_host and parts.scheme in ("http", "https")
 
 
 def list_choices(current: str, url: str, rules: RedirectRules = USUAL) -> Choices:
@@ -98,47 +128,13 @@ def _secure(before: SplitResult, after: SplitResult, url: str) -> str:
     return f"https://{netloc}{rest}"
 
 
-def leads_inside(current: str, url: str, rules: RedirectRules = USUAL) -> bool:
-    """Whether `url` is a private address, the server at `current` is public, and that is wrong.
+def leads_inside(url: str, reach: Reach) -> bool:
+    """Whether the host of `url` shows that the URL leads further inside than `reach`.
 
-    Link-local addresses are refused even if `rules` allow private ones: clouds have the credentials
-    of the machine there.
+    The address of the connection is checked too: see `AddressGuard`.
     """
-    host = urlsplit(url).hostname or ""
-    if rules.may_be_private and not _is_link_local(host):
-        return False
-    return _is_private(host) and not _is_local(current)
-
-
-def _is_local(url: str) -> bool:
-    """Whether a server is in the local network, because of its address, its name, or no TLS."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".")
-    is_local_name = ("." not in host and ":" not in host) or host.endswith(LOCAL_SUFFIXES)
-    return parts.scheme == "http" or is_local_name or _is_private(host)
-
-
-def _is_private(host: str) -> bool:
-    host = host.rstrip(".")
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    address = _read_address(host)
-    return address is not None and not address.is_global
-
-
-def _is_link_local(host: str) -> bool:
-    address = _read_address(host.rstrip("."))
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return address is not None and address.is_link_local
-
-
-def _read_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        try:
-            # The resolver also accepts these as addresses: 127.1, 0x7f000001, 2130706433.
-            return ipaddress.ip_address(socket.inet_aton(host))
-        except OSError:
-            return None
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    is_this_machine = host == "localhost" or host.endswith(".localhost")
+    if read_address(host) is None and not is_this_machine:
+        return False  # a local name may have a public address
+    return find_reach(host) > reach

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from registry.errors import (
     BlobUnknown,
@@ -15,20 +16,22 @@ from registry.errors import (
     Unknown,
     UpstreamError,
     UpstreamFaulty,
+    UpstreamLoop,
     UpstreamThrottled,
 )
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import LARGE, MAX_MANIFEST, Manifest, parse_manifest
-from registry.oci.names import Reference
+from registry.oci.names import Reference, is_tag
 from registry.oci.referrers_tags import is_referrers_tag
 from registry.upstream.blob_download import BlobDownloader
 from registry.upstream.blob_size import read_size, read_whole_size
 from registry.upstream.contract import Fallback, UpstreamList
+from registry.upstream.documents import is_shallow
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
 from registry.upstream.failures import HeadRefused, RedirectBroken
-from registry.upstream.pagination import Listing, collect_pages
+from registry.upstream.pagination import LARGE_AT_ONCE, Listing, collect_pages
 from registry.upstream.request import Answer, Request, read_body
 from registry.upstream.statuses import Resource
 
@@ -39,6 +42,7 @@ class RegistrySource:
     def __init__(self, name: str, pool: EndpointPool) -> None:
         self.name = name
         self._pool = pool
+        self._long_lists = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def head_manifest(
         self, repository: str, reference: Reference, *, fallback: Fallback = Fallback.NONE
@@ -66,7 +70,10 @@ class RegistrySource:
 
         try:
             return await self._pool.ask(
-                ask, fallback=fallback, is_optional=is_referrers_tag(reference)
+                ask,
+                fallback=fallback,
+                is_optional=is_referrers_tag(reference),
+                repository=repository,
             )
         except HeadRefused as refusal:
             if not refused and not isinstance(reference, Digest):
@@ -115,6 +122,7 @@ class RegistrySource:
             counts=True,
             fallback=fallback,
             is_optional=is_referrers_tag(reference),
+            repository=repository,
         )
 
     def _manifest_request(
@@ -152,7 +160,7 @@ class RegistrySource:
             learned.refuse_head(Resource.BLOB)
             return size
 
-        return await self._pool.ask(ask)
+        return await self._pool.ask(ask, repository=repository)
 
     def open_blob(self, repository: str, digest: Digest, size: int | None) -> BlobDownloader:
         """Prepare to read a blob of `size` bytes (None: not known); this sends no request."""
@@ -176,14 +184,13 @@ class RegistrySource:
             Resource.TAGS,
             fallback=fallback,
         )
-        listing = Listing(request, "tags", has_last=True)
+        listing = Listing(request, "tags", is_tag, "tags", self._long_lists, has_last=True)
 
         async def ask(endpoint: Endpoint) -> UpstreamList:
             return await collect_pages(endpoint, listing)
 
-        found = await self._pool.ask(ask, fallback=fallback)
-        tags = sorted({tag for tag in found.entries if isinstance(tag, str)})
-        return UpstreamList(tags, found.warning)
+        found = await self._pool.ask(ask, fallback=fallback, repository=repository)
+        return UpstreamList(sorted(found.entries), found.warning)
 
     async def list_referrers(
         self, repository: str, digest: Digest, *, fallback: Fallback = Fallback.NONE
@@ -198,19 +205,30 @@ class RegistrySource:
             Resource.REFERRERS,
             fallback=fallback,
         )
-        listing = Listing(request, "manifests", media_types.OCI_INDEX)
+        listing = Listing(
+            request,
+            "manifests",
+            _is_descriptor,
+            "descriptors",
+            self._long_lists,
+            media_type=media_types.OCI_INDEX,
+        )
 
         async def ask(endpoint: Endpoint) -> UpstreamList:
             try:
                 return await collect_pages(endpoint, listing)
+            except UpstreamLoop:
+                raise
             except (UpstreamFaulty, RedirectBroken) as error:
                 # Registries without the API answer an unknown path with a web page, or redirect to
                 # a login page, which may not be reachable from here.
                 raise missing() from error
 
-        found = await self._pool.ask(ask, fallback=fallback, is_optional=True)
-        referrers = [each for each in found.entries if isinstance(each, dict)]
-        return UpstreamList(referrers, found.warning)
+        return await self._pool.ask(ask, fallback=fallback, is_optional=True, repository=repository)
+
+
+def _is_descriptor(value: Any) -> bool:
+    return isinstance(value, dict) and is_shallow(value)
 
 
 def _choose_failure(

@@ -1,7 +1,7 @@
 """A request to a registry, its answer, and the error for an answer other than 2xx."""
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -12,6 +12,7 @@ from registry.errors import (
     UpstreamDenied,
     UpstreamError,
     UpstreamFaulty,
+    UpstreamLoop,
     UpstreamThrottled,
     UpstreamUnreachable,
 )
@@ -77,16 +78,20 @@ class Request:
 class Answer:
     """An HTTP response whose body is not read yet, with the URL that sent it, after redirects.
 
-    `origin` is the scheme, host and port of `url`: the part that logs and errors may show.
+    `origin` is the scheme, host and port of `url`: the part that logs and errors may show. `peer`
+    is the address that sent it (empty: not known, because a proxy is between).
     """
 
     response: httpx.Response
     url: str
     origin: str
+    peer: str = ""
 
 
-async def read_body(answer: Answer, limit: int) -> bytes:
-    """Read a whole document of at most `limit` bytes.
+async def read_body(
+    answer: Answer, limit: int, note: Callable[[int], Awaitable[None]] | None = None
+) -> bytes:
+    """Read a whole document of at most `limit` bytes; `note` gets the length of each piece.
 
     Raises:
         UpstreamFaulty: the document is longer, and the rest is not read; or it is damaged.
@@ -96,6 +101,8 @@ async def read_body(answer: Answer, limit: int) -> bytes:
         body += chunk
         if len(body) > limit:
             raise UpstreamFaulty(answer.origin, f"sends more than {limit} bytes")
+        if note is not None:
+            await note(len(chunk))
     return decode_document(answer.origin, answer.response.headers, bytes(body), limit)
 
 
@@ -152,6 +159,8 @@ def error_of(
     )
     if meaning is Meaning.MISSING:
         return request.missing()
+    if meaning is Meaning.LOOP:
+        return UpstreamLoop(answer.origin)
     if meaning is Meaning.DENIED:
         return UpstreamDenied(answer.origin, describe_refusal(status, identity), retry_after)
     kind, why = _ERRORS[meaning]

@@ -34,8 +34,10 @@ class Meaning(Enum):
     NO_HEAD = auto()  # the HEAD is refused, and a GET decides
     NO_RANGE = auto()  # the range is refused, and the request is repeated without it
     REFUSED = auto()  # the request is refused; nothing is known about the content
+    LOOP = auto()  # the request has come back to the mirror that sent it
 
 
+LOOP_DETECTED = 508  # RFC 5842 section 7.2; a mirror answers so to itself
 _PLAIN = MappingProxyType(
     {
         404: Meaning.MISSING,
@@ -65,6 +67,8 @@ def read_status(
     `is_head_trusted` says that a HEAD in this repository has succeeded before, `is_range_trusted`
     that a range has. `is_redirected` says that another host sent the answer, after a redirect.
     """
+    if status == LOOP_DETECTED:
+        return Meaning.LOOP
     if is_head and _refuses_head(status, is_trusted=is_head_trusted, is_redirected=is_redirected):
         return Meaning.NO_HEAD
     if has_range and (status in _REFUSED or (status == 403 and not is_range_trusted)):

@@ -1,23 +1,37 @@
 """Tokens of one upstream: how they are fetched, and how long they are kept."""
 
 import asyncio
-import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
-from registry.errors import UpstreamDenied, UpstreamFaulty, UpstreamThrottled, UpstreamUnreachable
+from registry.errors import (
+    UpstreamDenied,
+    UpstreamFaulty,
+    UpstreamLoop,
+    UpstreamThrottled,
+    UpstreamUnreachable,
+)
+from registry.upstream.addresses import Reach
 from registry.upstream.client import translate_errors
 from registry.upstream.credentials import Credentials
+from registry.upstream.documents import read_json
 from registry.upstream.rate_limit import read_retry_after
 from registry.upstream.redirects import origin_of
 from registry.upstream.request import decode_document
+from registry.upstream.statuses import LOOP_DETECTED
+from registry.upstream.transport import REACH
 
 MAX_TOKEN_BODY = 1024 * 1024  # bytes
+MAX_TOKEN = 32 * 1024  # characters, as it is sent in a header
 SHORTEST_LIFE = 60.0  # seconds: the default and the minimum of the token specification
+LONGEST_LIFE = 24 * 3600.0  # seconds, whatever a token service promises
 MAX_TOKENS = 1000  # in the cache, one for each repository; clients may ask for many names
 RENEW_AT = 0.8  # of the life of a token
+FETCH_BUDGET = 20.0  # seconds for one token; a question has 25 seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +58,12 @@ class TokenCache:
         self.clock = clock
         self._tokens: dict[TokenKey, asyncio.Task[_Token]] = {}
 
-    async def get(self, key: TokenKey, credentials: Credentials | None) -> str:
+    async def get(
+        self, key: TokenKey, credentials: Credentials | None, reach: Reach | None = None
+    ) -> str:
         """Return the `Authorization` value for `key`.
+
+        `reach` is how far inside the connection to the token service may lead (None: anywhere).
 
         Raises:
             UpstreamDenied: the credentials were refused.
@@ -53,7 +71,7 @@ class TokenCache:
         """
         task = self._tokens.get(key)
         if task is None or self._is_expired(task):
-            task = asyncio.create_task(self._fetch(key, credentials))
+            task = asyncio.create_task(self._fetch(key, credentials, reach))
             self._evict_tokens()
         self._tokens.pop(key, None)
         self._tokens[key] = task  # at the end, as the last used
@@ -81,20 +99,35 @@ class TokenCache:
         failed = task.cancelled() or task.exception() is not None
         return failed or task.result().renew_at <= self.clock()
 
-    async def _fetch(self, key: TokenKey, credentials: Credentials | None) -> _Token:
-        headers = {} if credentials is None else {"Authorization": credentials.basic()}
+    async def _fetch(
+        self, key: TokenKey, credentials: Credentials | None, reach: Reach | None
+    ) -> _Token:
         origin = origin_of(key.realm)
+        try:
+            # Not the time of a client that waits: it may leave, and the task goes on.
+            async with asyncio.timeout(FETCH_BUDGET):
+                document = await self._fetch_document(key, credentials, reach)
+        except TimeoutError as error:
+            why = f"the token service gave no token within {FETCH_BUDGET:.0f} s"
+            raise UpstreamUnreachable(origin, why) from error
+        token, life = _read_token(origin, document)
+        return _Token(f"Bearer {token}", self.clock() + RENEW_AT * life)
+
+    async def _fetch_document(
+        self, key: TokenKey, credentials: Credentials | None, reach: Reach | None
+    ) -> bytes:
+        origin = origin_of(key.realm)
+        headers = {} if credentials is None else {"Authorization": credentials.basic()}
+        options: dict[str, Any] = {"headers": headers, "extensions": {REACH: reach}}
         with translate_errors(origin):
-            async with self._client.stream("GET", _write_url(key), headers=headers) as response:
+            async with self._client.stream("GET", _write_url(key), **options) as response:
                 _check_token_status(key, credentials, response)
                 body = bytearray()
                 async for chunk in response.aiter_raw():
                     body += chunk
                     if len(body) > MAX_TOKEN_BODY:
                         raise UpstreamFaulty(origin, "its token answer is too long")
-        document = decode_document(origin, response.headers, bytes(body), MAX_TOKEN_BODY)
-        token, life = _read_token(origin, document)
-        return _Token(f"Bearer {token}", self.clock() + RENEW_AT * max(life, SHORTEST_LIFE))
+        return decode_document(origin, response.headers, bytes(body), MAX_TOKEN_BODY)
 
 
 def _write_url(key: TokenKey) -> httpx.URL:
@@ -121,6 +154,8 @@ def _check_token_status(
         raise UpstreamThrottled(
             origin, "the token service answers 429: too many requests", retry_after
         )
+    if status == LOOP_DETECTED:
+        raise UpstreamLoop(origin)
     if status >= 500:
         raise UpstreamUnreachable(origin, f"the token service answers {status}")
     raise UpstreamFaulty(origin, f"the token service answers {status}")
@@ -136,14 +171,15 @@ def _describe_refusal(status: int, credentials: Credentials | None) -> str:
 
 def _read_token(origin: str, body: bytes) -> tuple[str, float]:
     try:
-        answer = json.loads(body)
+        answer = read_json(body)
         token = answer.get("token") or answer.get("access_token")
         life = float(answer.get("expires_in") or SHORTEST_LIFE)
-    except (ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError, OverflowError) as error:
         raise UpstreamFaulty(
             origin, "its token answer is not JSON with a token (a captive portal?)"
         ) from error
     # The token is sent in a header, so it must not contain a line break.
-    if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+    is_usable = isinstance(token, str) and token.isascii() and token.isprintable()
+    if not is_usable or len(token) > MAX_TOKEN or math.isnan(life):
         raise UpstreamFaulty(origin, "its token answer has no usable token")
-    return token, life
+    return token, min(max(life, SHORTEST_LIFE), LONGEST_LIFE)

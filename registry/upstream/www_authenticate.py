@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 _LONGEST_SCOPE = 2048  # characters
+_LONGEST_HEADER = 8192  # characters that are read; a challenge has some hundred
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # One step of the header: a scheme followed by its first parameter, or just a parameter.
 _STEP = re.compile(
@@ -27,9 +28,12 @@ class Challenge:
 
 
 def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
-    """Read all challenges of all `headers`; parts that cannot be read are left out."""
+    """Read all challenges of all `headers`; parts that cannot be read are left out.
+
+    So is what follows after the first 8,192 characters of a header.
+    """
     found: list[tuple[str, dict[str, str]]] = []
-    for header in headers:
+    for header in (each[:_LONGEST_HEADER] for each in headers):
         position = 0
         while position < len(header):
             step = _STEP.match(header, position)

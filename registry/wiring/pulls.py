@@ -49,6 +49,7 @@ from registry.upstream.offline import OfflineSource
 from registry.upstream.redirects import RedirectRules, origin_of
 from registry.upstream.registry import RegistrySource
 from registry.upstream.tokens import TokenCache
+from registry.upstream.via import ViaWriter, make_name
 from registry.wiring.content import ContentServices, find_data_folder, open_handles
 from registry.wiring.data_folder import open_database
 
@@ -78,12 +79,14 @@ async def open_services(
     handles: DataHandles,
     metrics: Metrics,
     stored: CacheStatus = CacheStatus.HIT,
+    *,
     outages: Outages | None = None,
+    via: ViaWriter | None = None,
 ) -> AsyncIterator[Mirror]:
     """Open the mirror of one worker; the end of `async with` closes its parts in reverse order.
 
     `stored` is the origin of content that is here, as clients see it. `outages` are shared with the
-    other workers (None: there are no others).
+    other workers (None: there are no others), and so is `via`, the name of this mirror.
     This opens no connection, so that a worker can start without a network.
 
     Raises:
@@ -93,7 +96,14 @@ async def open_services(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(handles.folder))
         yield await _open_mirror(
-            stack, settings, handles, metrics, database=database, stored=stored, outages=outages
+            stack,
+            settings,
+            handles,
+            metrics,
+            database=database,
+            stored=stored,
+            outages=outages,
+            via=via,
         )
 
 
@@ -133,7 +143,10 @@ async def _open_mirror(
     database: Database,
     stored: CacheStatus = CacheStatus.HIT,
     outages: Outages | None = None,
+    via: ViaWriter | None = None,
 ) -> Mirror:
+    via = via or ViaWriter(make_name())
+    own_ports = frozenset({settings.server.listen.port, settings.server.console.port})
     tasks = await stack.enter_async_context(Tasks())
     recorder = LimitRecorder(RateLimitCatalog(database), tasks, metrics)
     sources: dict[str, Source] = {}
@@ -141,7 +154,7 @@ async def _open_mirror(
         if settings.offline:
             sources[name] = OfflineSource(name)
         else:
-            client = await stack.enter_async_context(open_client(name, upstream))
+            client = await stack.enter_async_context(open_client(name, upstream, via, own_ports))
             sources[name] = build_source(name, upstream, client, recorder.note)
     services = _PullServices(
         settings,
@@ -152,6 +165,7 @@ async def _open_mirror(
         tasks=tasks,
         stored=stored,
         outages=outages,
+        via=via,
     )
     return services.build_mirror()
 
@@ -195,8 +209,10 @@ class _PullServices:
         tasks: Tasks,
         stored: CacheStatus = CacheStatus.HIT,
         outages: Outages | None = None,
+        via: ViaWriter | None = None,
     ) -> None:
         self._settings = settings
+        self._via = via or ViaWriter(make_name())
         self._handles = handles
         self._metrics = metrics
         self._database = database
@@ -217,6 +233,7 @@ class _PullServices:
         """Return the mirror of this worker."""
         return Mirror(
             table=build_table(self._settings),
+            via=self._via,
             manifests=self._build_manifests(),
             blobs=self._build_blobs(),
             lists=self._build_lists(),

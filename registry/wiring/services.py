@@ -18,6 +18,7 @@ from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder
 from registry.tasks import Tasks
 from registry.upstream.client import preload, trust_system
+from registry.upstream.via import ViaWriter, make_name
 from registry.wiring.content import ContentServices, open_content, open_handles
 from registry.wiring.data_folder import open_database
 from registry.wiring.pulls import open_services
@@ -49,14 +50,16 @@ def reload_certificates() -> None:
 def build_mirror_service() -> Service:
     """Return the service of `entrepot serve`: a mirror over the data folder.
 
-    To be called before the workers are forked, so that they share what they know of outages.
+    To be called before the workers are forked, so that they share what they know of outages, and
+    the name of the mirror.
     """
     outages = Outages()
+    via = ViaWriter(make_name())
 
     def open_mirror(
         settings: Settings, folder: DataFolder, metrics: Metrics
     ) -> AbstractAsyncContextManager[Mirror]:
-        return open_services(settings, open_handles(folder), metrics, outages=outages)
+        return open_services(settings, open_handles(folder), metrics, outages=outages, via=via)
 
     return Service(open_mirror, _maintain)
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from registry.oci.digest import Digest
+from registry.settings.upstreams import UpstreamSettings
 from registry.upstream import client as upstream_client
 from registry.upstream.auth import Login
 from registry.upstream.endpoint import Endpoint
@@ -29,8 +30,8 @@ SIZE = 8 * MIB
 async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
     """The client of an upstream, less patient than ours."""
     monkeypatch.setattr(upstream_client, "STALL", STALL)  # a request says it again
-    headers = {"Accept-Encoding": "identity"}
-    async with httpx.AsyncClient(timeout=httpx.Timeout(10, read=STALL), headers=headers) as made:
+    settings = UpstreamSettings(endpoints=("http://127.0.0.1",))
+    async with upstream_client.open_client("docker.io", settings) as made:
         yield made
 
 

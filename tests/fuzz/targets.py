@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from structlog.testing import capture_logs
@@ -35,6 +36,7 @@ from tests.fuzz.connections import Servers
 from tests.fuzz.rebuilding import rebuild, restamp
 from tests.fuzz.requests import read_request
 from tests.fuzz.seeds import LISTS, make_archives, make_manifests
+from tests.fuzz.upstream_targets import READERS
 from tests.harness.filled_folder import open_filled
 
 Look = Callable[[bytes], None]
@@ -208,4 +210,4 @@ TARGETS = {
     "lists": Target(read_lists, lambda: LISTS),
     "requests": Target(read_requests, lambda: requests.SEEDS),
     "small files": Target(rebuild_catalogs, list_small_files),
-}
+} | {name: Target(reader, partial(list, seeds)) for name, (reader, seeds) in READERS.items()}

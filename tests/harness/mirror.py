@@ -178,6 +178,14 @@ class MirrorProcess:
         lines = (json.loads(line) for line in self.log().splitlines() if line.startswith("{"))
         return [line for line in lines if line["event"] == name]
 
+    def await_failure(self, words: str) -> None:
+        """Wait until the log says of a request that it failed, with these words in the reason."""
+
+        def has_failed() -> bool:
+            return any(words in event.get("failure", "") for event in self.events("request"))
+
+        await_truth(has_failed)
+
     def __enter__(self) -> Self:
         return self if self._process is not None else self.start()
 

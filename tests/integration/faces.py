@@ -40,7 +40,8 @@ class Row:
         if hub.require_user is None:
             return table
         secret = {"password": ROBOT[1]} if password is None else {"password_file": str(password)}
-        return table | {"username": ROBOT[0]} | secret
+        realm = hub.realm.split("/")[2]
+        return table | {"username": ROBOT[0], "auth_realms": [realm]} | secret
 
 
 def row(name: str, face: str = "", *, expected: object = None, **switches: Any) -> Row:

@@ -189,18 +189,20 @@ def test_clients_wait_again_after_a_slow_upstream_answered(
 def test_the_warning_says_why(
     place: str, shared_hub: FakeUpstream, doubting_mirror: MirrorProcess
 ) -> None:
-    """The warning names the upstream and its trouble, in plain text; so does the log."""
+    """The warning says in plain text what is wrong; the log names the upstream and its trouble."""
     know(place, shared_hub)
     break_down(shared_hub)
 
     warning = ask(place).headers["Warning"]
 
-    assert "503" in warning
-    assert shared_hub.url in warning
+    assert "does not answer" in warning
+    assert shared_hub.host not in warning
     assert warning.isascii()
     upstream = place.rpartition("/")[2]
     logged = doubting_mirror.events("stale manifest served")[-1]
     assert logged["image"] == f"{upstream}/team/known:1"
+    assert "503" in logged["why"]
+    assert shared_hub.url in logged["why"]
 
 
 @pytest.mark.alone

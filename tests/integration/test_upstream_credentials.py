@@ -40,7 +40,12 @@ def given_logins(hub: FakeUpstream) -> set[str]:
 
 
 def log_in(hub: FakeUpstream, password_file: str, **more: Any) -> dict[str, Any]:
-    table = {"endpoints": [hub.url], "username": LOGIN[0], "password_file": password_file}
+    table = {
+        "endpoints": [hub.url],
+        "username": LOGIN[0],
+        "password_file": password_file,
+        "auth_realms": [hub.realm.split("/")[2]],
+    }
     return {"docker.io": table | more}
 
 
@@ -121,7 +126,7 @@ def test_a_realm_that_the_operator_trusts_is_told_the_password(
     image = hub.add_image("team/private", "1", [b"private"])
     hub.private = {"team/private": LOGIN}
     hub.realm_override = at_localhost(hub.realm)
-    upstreams = log_in(hub, password_file, auth_realms=["localhost"])
+    upstreams = log_in(hub, password_file, auth_realms=[at_localhost(hub.realm).split("/")[2]])
     mirror = make_mirror(upstreams=upstreams, workers=1)
 
     assert fetch(f"{mirror.url}/v2/team/private/manifests/1").body == image.manifest
@@ -144,7 +149,8 @@ def test_an_accelerator_never_gets_anything_of_ours(
         stranger.auth = "basic"
     stranger.realm_override = at_localhost(stranger.realm) if lure == "bearer" else hub.realm
     endpoints = [at_localhost(stranger.url), hub.url]
-    upstreams = log_in(hub, password_file, endpoints=endpoints, auth_realms=["127.0.0.1"])
+    realms = [hub.host, hub.realm.split("/")[2]]
+    upstreams = log_in(hub, password_file, endpoints=endpoints, auth_realms=realms)
     mirror = make_mirror(upstreams=upstreams, workers=1)
 
     answer = fetch(f"{mirror.url}/v2/team/private/manifests/1")

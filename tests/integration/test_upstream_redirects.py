@@ -70,7 +70,7 @@ def test_a_loop_ends(mirror: MirrorProcess, shared_hub: FakeUpstream, kind: str)
 
     shared_hub.faults.clear()
     assert answer.status == 502
-    assert "redirects more than 5 times" in answer.message
+    mirror.await_failure("redirects more than 5 times")
     assert fault.applied <= 6, shared_hub.journal
 
 
@@ -99,7 +99,7 @@ def test_a_redirect_to_no_web_address_is_refused(
     shared_hub.faults.clear()
     assert answer.status in {502, 503}
     assert answer.code == "UNAVAILABLE"
-    assert "secret" not in answer.message
+    assert "secret" not in answer.message + mirror.log()
 
 
 def test_a_registry_over_tls_is_pulled(mirror: MirrorProcess, secure_hub: FakeUpstream) -> None:
@@ -119,7 +119,7 @@ def test_an_unknown_root_is_not_trusted(mirror: MirrorProcess, secure_hub: FakeU
     answer = fetch(f"{mirror.url}/v2/distrusted.test/team/distrusted/manifests/1")
 
     assert answer.status == 503
-    assert "certificate verify failed" in answer.message
+    mirror.await_failure("certificate verify failed")
     assert len(secure_hub.journal) == 0, secure_hub.journal
 
 
@@ -134,7 +134,7 @@ def test_tls_is_never_left(mirror: MirrorProcess, secure_hub: FakeUpstream) -> N
 
     secure_hub.faults.clear()
     assert answer.status == 502
-    assert "from https to http" in answer.message
+    mirror.await_failure("from https to http")
     assert secure_hub.journal.count("cdn") == 0, secure_hub.journal
 
 
@@ -150,5 +150,5 @@ def test_a_plain_realm_of_a_tls_registry_is_refused(
 
     secure_hub.auth = "none"
     assert answer.status == 502
-    assert "realm is not https" in answer.message
+    mirror.await_failure("realm is not https")
     assert secure_hub.journal.count("token") == 0, secure_hub.journal

@@ -121,16 +121,41 @@ def test_boundaries_differ() -> None:
         (errors.UpstreamUnreachable("o", "w"), 503, "UNAVAILABLE"),
         (errors.UpstreamThrottled("o", "w"), 503, "UNAVAILABLE"),
         (errors.UpstreamFaulty("o", "w"), 502, "UNAVAILABLE"),
+        (errors.UpstreamLoop("o"), 508, "UNAVAILABLE"),
     ],
 )
 def test_errors_are_answered(error: errors.EntrepotError, status: int, code: str) -> None:
-    """An error is answered in the specification's JSON, with its sentence as the message."""
+    """An error is answered in the specification's JSON, with its public sentence as the message."""
     response = render(error)
 
     assert status == response.status
     assert response.content_type == "application/json"
-    entry = {"code": code, "message": str(error), "detail": None}
+    entry = {"code": code, "message": error.public, "detail": None}
     assert {"errors": [entry]} == json.loads(bytes(response.body or b""))
+
+
+SECRETS = ("secret.example", "robot-user", "other.example")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.UpstreamUnreachable("https://secret.example:5443", "refuses the user 'robot-user'"),
+        errors.UpstreamFaulty("https://secret.example", "redirects to http://other.example"),
+        errors.UpstreamLoop("https://secret.example"),
+        errors.ManifestUnknown(
+            "r",
+            "t",
+            errors.UpstreamDenied("https://secret.example", "refuses the user 'robot-user'"),
+        ),
+        errors.NameUnknown("quay.io", ["docker.io", "other.example"]),
+    ],
+)
+def test_clients_see_no_address_and_no_user(error: errors.EntrepotError) -> None:
+    """The addresses of endpoints, and who else is mirrored, are for the log."""
+    body = bytes(render(error, "docker.io").body or b"").decode()
+    assert not [each for each in SECRETS if each in body], body
+    assert isinstance(error, errors.Unknown) or "docker.io: the upstream" in body
 
 
 def test_error_of_the_disk_names_no_path_of_the_server() -> None:

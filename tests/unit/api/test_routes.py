@@ -9,14 +9,16 @@ from structlog.testing import capture_logs
 from registry.api.access_log import AccessEntry, AccessLog
 from registry.api.middleware import Notes
 from registry.api.routes import PullApi
-from registry.errors import DigestInvalid, EntrepotError, NameInvalid, NameUnknown
+from registry.errors import DigestInvalid, EntrepotError, NameInvalid, NameUnknown, UpstreamLoop
 from registry.metrics import Metrics
 from registry.mirror.mirror import Mirror
 from registry.mirror.routing import UpstreamTable
+from registry.upstream.via import ViaWriter
 
 NOT_CALLED = cast("Any", None)  # a request that is refused or a ping reaches no service
 TABLE = UpstreamTable({"docker.io": [], "ghcr.io": []}, "docker.io")
-API = PullApi(Mirror(TABLE, manifests=NOT_CALLED, blobs=NOT_CALLED, lists=NOT_CALLED))
+VIA = ViaWriter("entrepot-0123456789abcdef")
+API = PullApi(Mirror(TABLE, VIA, manifests=NOT_CALLED, blobs=NOT_CALLED, lists=NOT_CALLED))
 
 
 async def ask(path: str, method: str = "GET", ns: str = "") -> tuple[int, Notes]:
@@ -80,10 +82,18 @@ async def test_both_lines_of_a_request_have_the_same_path(name: str, what: str) 
     """Who reads the log finds the end of each request, also of the longest names and digests."""
     path = f"/v2/{name}/{what}"
     with capture_logs() as lines:
-        api = PullApi(Mirror(TABLE, manifests=NOT_CALLED, blobs=NOT_CALLED, lists=NOT_CALLED))
+        api = PullApi(Mirror(TABLE, VIA, manifests=NOT_CALLED, blobs=NOT_CALLED, lists=NOT_CALLED))
         with pytest.raises(AttributeError):
             await api.answer(make_mocked_request("GET", path), Notes(path, ""))
         entry = AccessEntry("GET", path, "", "", "blobs", 200, "hit", 1, "")
         AccessLog(Metrics()).write(entry, None, 0.1)
 
     assert [line["path"] for line in lines] == [path, path]
+
+
+@pytest.mark.parametrize("path", ["/v2/", "/v2/a/manifests/1", "/v2/a/blobs/x", "/index.html"])
+async def test_own_requests_are_refused(path: str) -> None:
+    """A request that this mirror has sent itself is refused before anything is looked for."""
+    headers = {"Via": VIA.write()}
+    with pytest.raises(UpstreamLoop):
+        await API.answer(make_mocked_request("GET", path, headers), Notes(path, ""))

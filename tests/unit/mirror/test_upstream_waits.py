@@ -7,10 +7,11 @@ import pytest
 from registry.errors import ManifestUnknown, UpstreamDenied, UpstreamError, UpstreamUnreachable
 from registry.mirror.outages import Outages
 from registry.mirror.upstream_waits import SHORT_WAIT, SLOW_FOR, UpstreamWaits
+from registry.oci.names import Repository
 from registry.upstream.contract import Fallback
-from registry.upstream.failures import EndpointSuspended
+from registry.upstream.failures import EndpointSuspended, NoConnection
 
-HERE = "docker.io"
+HERE = Repository("docker.io", "library/thing")
 NOW = 1000.0
 
 
@@ -116,7 +117,7 @@ async def test_other_upstreams_are_waited_for() -> None:
     question = Question(waits)
     asyncio.get_running_loop().call_later(0.01, question._answer.set_result, "it")
 
-    await waits.wait("ghcr.io", question.task, Fallback.KNOWN)
+    await waits.wait(Repository("ghcr.io", "a/b"), question.task, Fallback.KNOWN)
 
     assert question.task.result() == "it"
 
@@ -180,3 +181,44 @@ async def test_silence_is_noticed_although_no_client_waits() -> None:
 
     assert await measure_wait(waits, Fallback.EMPTY) < 0.6
     assert await measure_wait(waits, Fallback.EMPTY) >= SHORT_WAIT
+
+
+OTHER = Repository("docker.io", "library/other")
+DOWN = UpstreamUnreachable("o", "answers 503")
+
+
+async def wait_for_other(waits: UpstreamWaits) -> float:
+    """Return how long a request for another repository of the upstream waits."""
+    silent = asyncio.create_task(asyncio.sleep(60))
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(UpstreamError):
+        await waits.wait(OTHER, silent, Fallback.KNOWN)
+    silent.cancel()
+    return asyncio.get_running_loop().time() - began
+
+
+async def test_broken_repository_makes_no_upstream_slow() -> None:
+    """A client that asks again and again for what is broken does not change the wait of others."""
+    waits = make_waits()
+    for _ in range(5):
+        await Question(waits).end(DOWN)
+
+    assert await wait_for_other(waits) >= 0.2
+
+
+async def test_upstream_is_down_when_two_repositories_failed() -> None:
+    """If two repositories failed, and none was answered in between, a third is not waited for."""
+    outages = Outages()
+    waits = make_waits(outages)
+    await Question(waits).end(DOWN)
+    outages.begin(Repository("docker.io", "library/third"), NOW)
+
+    assert await wait_for_other(waits) < 0.1
+
+
+async def test_upstream_without_a_connection_is_down() -> None:
+    """If there is no connection, all repositories of the upstream are concerned."""
+    waits = make_waits()
+    await Question(waits).end(NoConnection("o", "cannot be reached"))
+
+    assert await wait_for_other(waits) < 0.1

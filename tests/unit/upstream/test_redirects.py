@@ -49,6 +49,8 @@ def test_location_is_followed(location: str, url: str) -> None:
         *("https://user@cdn.example/x", "https://a:b@cdn.example/", "https://good\\@evil/x"),
         *("https://[", "https://[::1", "//[x]/", "https://h:0/", "https://cdn.example:port/"),
         "https://cdn.example:99999/",
+        *("https://" + "a" * 64 + ".example/", "https://a..example/", "https://xn--0.example/x"),
+        "https://" + ("a" * 60 + ".") * 5 + "example/x",
     ],
 )
 def test_other_locations_are_refused(location: str) -> None:
@@ -79,13 +81,19 @@ def test_http_may_become_https() -> None:
 )
 def test_public_host_never_leads_inside(host: str) -> None:
     """A public registry cannot send us to an address of our own network, however it is spelt."""
-    with pytest.raises(UpstreamFaulty, match="private"):
+    with pytest.raises(UpstreamFaulty, match=r"private|not a web address"):
         follow(PUBLIC, f"https://{host}/latest/meta-data")
 
 
 def test_private_host_may_lead_inside() -> None:
     """A registry on the LAN may have its storage there too."""
     assert follow(LAN, "http://10.0.0.2:9000/x").urls == ("http://10.0.0.2:9000/x",)
+
+
+def test_host_without_tls_is_not_inside() -> None:
+    """A public registry without TLS cannot send us to an address of our own network either."""
+    with pytest.raises(UpstreamFaulty, match="private"):
+        follow("http://registry.example/", "http://10.0.0.2:9000/x")
 
 
 PRIVATE = RedirectRules("registry.example", may_be_private=True)

@@ -133,3 +133,11 @@ def test_a_403_is_not_about_the_range_where_ranges_are_answered(*, is_redirected
         403, Resource.BLOB, has_range=True, is_range_trusted=True, is_redirected=is_redirected
     )
     assert found is (Meaning.REDIRECT_BROKEN if is_redirected else Meaning.DENIED)
+
+
+@pytest.mark.parametrize("resource", Resource)
+@pytest.mark.parametrize("is_redirected", [False, True])
+def test_request_in_a_circle_is_told_apart(resource: Resource, *, is_redirected: bool) -> None:
+    """Another try, a GET for a HEAD, or another form of the request would go round again."""
+    found = read_status(508, resource, is_head=True, has_range=True, is_redirected=is_redirected)
+    assert found is Meaning.LOOP
