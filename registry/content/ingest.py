@@ -6,7 +6,7 @@ a blob, appends bytes, and then commits, suspends or aborts the ingest.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 import structlog
 
@@ -19,7 +19,8 @@ from registry.store.partial import PartialWriter, SealedPartial
 from registry.store.sparse import SparsePartial
 from registry.tasks import in_thread
 
-STEP = 64 * 1024 * 1024  # bytes that are reserved at a time if the size is not known
+STEP = 64 * 1024 * 1024  # bytes that are reserved at a time, as the bytes of a download land
+Writer = TypeVar("Writer", PartialWriter, SparsePartial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +40,19 @@ class Destination:
     space: SpaceAccount
 
 
-class _Ingest:
+class _Ingest(Generic[Writer]):
     """The common part of `Ingest` and `SparseIngest`: how an ingest ends.
 
     It ends exactly once. At the end of `async with`, an ingest that has not ended is suspended.
     """
 
     def __init__(
-        self, digest: Digest, writer: PartialWriter | SparsePartial, destination: Destination
+        self, digest: Digest, writer: Writer, destination: Destination, part: Digest | None = None
     ) -> None:
         self.digest = digest
+        self._part = part or digest  # the name of the partial file, and of the reservation
         self._destination = destination
-        self._closing = writer
+        self._writer: Writer = writer
         self._reserved = 0
         self._is_over = False
 
@@ -67,7 +69,7 @@ class _Ingest:
 
     async def _reserve(self, size: int) -> None:
         if size > self._reserved:
-            await self._destination.space.reserve(self.digest, size)
+            await self._destination.space.reserve(self._part, size)
             self._reserved = size
 
     async def _publish(self, sealed: SealedPartial) -> Stored:
@@ -80,10 +82,10 @@ class _Ingest:
             StoreError: the disk refused; this ingest has not ended.
         """
         await self._destination.store.adopt(sealed)
-        self._destination.ingests.delete_side_files(self.digest)
+        self._destination.ingests.delete_side_files(self._part)
         is_recorded = False
         try:
-            await self._destination.space.record(sealed.digest, sealed.size)
+            await self._destination.space.record(sealed.digest, sealed.size, self._part)
             is_recorded = True
         except StoreError as error:
             self._log("blob not recorded", error)
@@ -94,11 +96,11 @@ class _Ingest:
     async def _end(self, *, is_recorded: bool) -> None:
         """Release the lock, and also the reservation if recording the blob has not deleted it."""
         self._is_over = True
-        self._closing.close()
+        self._writer.close()
         if is_recorded:
             return
         try:
-            await self._destination.space.release_reservation(self.digest)
+            await self._destination.space.release_reservation(self._part)
         except StoreError as error:  # the background process does it later
             self._log("reservation not released", error)
 
@@ -107,16 +109,14 @@ class _Ingest:
         log.error(event, blob=str(self.digest), why=str(error))
 
 
-class Ingest(_Ingest):
+class Ingest(_Ingest[PartialWriter]):
     """The ingest of one blob: the only writer of its partial file among all processes.
 
     Readers in any process may follow the file (`Content.follow`). They get the last byte only after
     the digest was checked. The ingest ends with `commit`, `suspend` or `abort`.
     """
 
-    def __init__(self, digest: Digest, writer: PartialWriter, destination: Destination) -> None:
-        super().__init__(digest, writer, destination)
-        self._writer = writer
+    _expected: int | None = None
 
     @property
     def offset(self) -> int:
@@ -156,11 +156,24 @@ class Ingest(_Ingest):
         """
         await in_thread(self._writer.restart)
 
+    async def expect(self, size: int | None) -> None:
+        """Note the size of the blob, as its upstream states it (None: it does not).
+
+        Nothing is reserved for it, since it may be wrong: everything else would be evicted for it.
+
+        Raises:
+            StoreFull: so many bytes do not fit, whatever is evicted.
+        """
+        self._expected = size
+        if size is not None and size > STEP:
+            await self._destination.space.check(self._part, size)
+
     async def append(self, chunks: Iterable[bytes], size: int | None = None) -> None:
         """Reserve space for the blob of `size` bytes, and write non-empty chunks.
 
-        A thread takes and writes the chunks. If the size of the blob is not known, `STEP` bytes are
-        reserved at a time, and one call may append at most half of `STEP`.
+        A thread takes and writes the chunks. Without `size`, space is reserved as the bytes land:
+        `STEP` bytes at a time, or as many as have landed. One call may then append at most half of
+        `STEP`.
 
         Raises:
             StoreError: there is too little space, or the disk refused.
@@ -168,7 +181,7 @@ class Ingest(_Ingest):
         await self._reserve_step(size)
         await in_thread(self._writer.append, chunks)
 
-    async def append_first(self, chunk: bytes, size: int | None) -> None:
+    async def append_first(self, chunk: bytes, size: int | None = None) -> None:
         """Append one small chunk without a thread, because clients wait for it.
 
         Raises:
@@ -180,12 +193,15 @@ class Ingest(_Ingest):
     async def _reserve_step(self, size: int | None) -> None:
         if size is not None:
             await self._reserve(size)
-        elif self._reserved - self._writer.received < STEP // 2:
-            await self._reserve(self._writer.received + STEP)
+            return
+        received, most = self._writer.received, self._expected
+        if self._reserved - received < STEP // 2 and self._reserved != most:
+            wanted = received + max(STEP, received)
+            await self._reserve(wanted if most is None else min(wanted, most))
 
     def read_info(self) -> IngestInfo | None:
         """Return the information that an earlier writer has written; None if there is none."""
-        return self._destination.ingests.read_info(self.digest)
+        return self._destination.ingests.read_info(self._part)
 
     def write_info(self, info: IngestInfo) -> None:
         """Write information about this download for other processes; blocks until it is written.
@@ -193,7 +209,7 @@ class Ingest(_Ingest):
         Raises:
             StoreError: the disk refused.
         """
-        self._destination.ingests.write_info(self.digest, info)
+        self._destination.ingests.write_info(self._part, info)
 
     async def verify(self) -> int:
         """Check the digest, write the last byte for readers, and return the size in bytes.
@@ -228,7 +244,7 @@ class Ingest(_Ingest):
             return
         try:
             if not self._writer.received:
-                self._writer.abandon()
+                self._abandon()
         finally:
             await super().suspend()
 
@@ -237,19 +253,24 @@ class Ingest(_Ingest):
         if self._is_over:
             return
         try:
-            self._writer.abandon()
+            self._abandon()
         finally:
             await self._end(is_recorded=False)
 
+    def _abandon(self) -> None:
+        self._writer.abandon()
+        info = self.read_info()
+        if info is not None and not info.suspects:  # the next writer asks suspects last
+            self._destination.ingests.delete_info(self._part)
 
-class SparseIngest(_Ingest):
+
+class SparseIngest(_Ingest[SparsePartial]):
     """The ingest of one blob whose parts come in any order; readers cannot follow it."""
 
     def __init__(
         self, digest: Digest, writer: SparsePartial, destination: Destination, size: int
     ) -> None:
         super().__init__(digest, writer, destination)
-        self._writer = writer
         self._size = size
 
     @property
