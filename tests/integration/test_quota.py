@@ -154,8 +154,8 @@ def test_a_failure_before_the_first_byte_is_an_error(
     make_mirror: MirrorMaker, hub: FakeUpstream
 ) -> None:
     """If the disk refuses, and then the upstream too, the client gets the status that says why."""
-    image = hub.add_image("large/image", "1", [random.Random(2).randbytes(2 * MIB)])
-    mirror = make_mirror({"storage": {"limit": MIB, "reserve": 0}})
+    image = hub.add_image("large/image", "1", [random.Random(2).randbytes(3 * MIB // 2)])
+    mirror = make_mirror({"storage": {"limit": MIB, "reserve": 0}}, workers=1)
     fetch(f"{mirror.url}/v2/large/image/manifests/1")
     hub.redirect_blobs = False
     hub.faults.add(Fault("blob", Status(404), skip=1, times=None))
