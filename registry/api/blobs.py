@@ -1,5 +1,6 @@
 """Blobs: `GET` and `HEAD /v2/<name>/blobs/<digest>`, whole, in ranges, and while downloading."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, closing
 
@@ -19,6 +20,7 @@ from registry.oci.digest import Digest
 from registry.oci.names import Repository
 
 YEAR = 31_536_000  # seconds; the content of a digest never changes
+FIRST_PIECE = 10.0  # seconds to wait for the first bytes before the headers are sent without them
 
 
 async def answer_blob(
@@ -37,6 +39,8 @@ async def answer_blob(
     with closing(await blobs.get(repository, digest)) as blob:
         response = web.StreamResponse(headers=_headers(digest, blob.origin))
         pieces = _lay_out(request, response, digest, blob)
+        if isinstance(blob, DownloadingBlob) and blob.is_passed_through:
+            pieces = await _begin(pieces)
         add_common_headers(response.headers, notes.namespace)
         sent = notes.begin(response)
         try:
@@ -125,6 +129,33 @@ async def _follow(
         async with aclosing(blob.pass_through(Span(start, offset), stop)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+
+async def _begin(pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
+    """Wait for the first piece, since an error before it can still be answered with its status.
+
+    The wait is short, because clients wait for the headers.
+    """
+    first = asyncio.ensure_future(anext(pieces, None))
+    try:
+        await asyncio.wait([first], timeout=FIRST_PIECE)
+    except asyncio.CancelledError:
+        first.cancel()
+        raise
+    if first.done():
+        first.result()
+    return _go_on(first, pieces)
+
+
+async def _go_on(
+    first: asyncio.Future[Piece | None], pieces: AsyncGenerator[Piece, None]
+) -> AsyncGenerator[Piece, None]:
+    async with aclosing(pieces):
+        piece = await first
+        if piece is not None:
+            yield piece
+        async for piece in pieces:
+            yield piece
 
 
 async def _read_parts(

@@ -39,6 +39,8 @@ _TABLE = MappingProxyType(
         errors.UpstreamError: (502, "UNAVAILABLE"),  # *
         errors.ManifestInvalid: (502, "MANIFEST_INVALID"),
         errors.DigestMismatch: (502, "DIGEST_INVALID"),
+        errors.TooManyDownloads: (503, "UNAVAILABLE"),  # *
+        errors.DownloadCrashed: (500, "UNAVAILABLE"),  # *
         errors.InvalidInput: (400, "UNKNOWN"),  # *
         errors.Unknown: (404, "UNKNOWN"),  # *
         errors.ImagePinned: (409, "DENIED"),
@@ -72,8 +74,9 @@ def render(error: errors.EntrepotError, registry: str = "") -> web.Response:
     response = _render_json(status, code, message)
     if isinstance(error, errors.RangeUnsatisfiable):
         response.headers["Content-Range"] = f"bytes */{error.size}"
-    if isinstance(error, errors.UpstreamError) and status == 503:
-        response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after or 5)))
+    if status == 503:
+        wait = error.retry_after if isinstance(error, errors.UpstreamError) else None
+        response.headers["Retry-After"] = str(max(1, math.ceil(wait or 5)))
     return response
 
 

@@ -74,11 +74,16 @@ class UsageCatalog:
         query = "SELECT 1 FROM reservations WHERE digest = ?"
         return bool(self._database.read(query, (str(digest),)))
 
-    async def record(self, digest: Digest, size: int, now: float) -> None:
-        """Record a blob that became complete on disk at `now`; delete its reservation."""
+    async def record(
+        self, digest: Digest, size: int, now: float, part: Digest | None = None
+    ) -> None:
+        """Record a blob that became complete on disk at `now`; delete its reservation.
+
+        `part` is the name of the reservation, if it is not the digest.
+        """
 
         def change(rows: sqlite3.Connection) -> None:
-            _reserve(rows, digest, 0)
+            _reserve(rows, part or digest, 0)
             count(rows, size - _find(rows, "blobs", digest))
             rows.execute("INSERT OR REPLACE INTO blobs VALUES (?, ?, ?)", (str(digest), size, now))
             mark_stored(rows, digest, now)

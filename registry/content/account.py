@@ -8,8 +8,16 @@ from registry.oci.digest import Digest
 class SpaceAccount(Protocol):
     """Reserves space for ingests, and records the space of stored blobs."""
 
+    async def check(self, digest: Digest, size: int) -> None:
+        """Refuse a blob that cannot fit, whatever is evicted; this reserves and evicts nothing.
+
+        Raises:
+            StoreError: there is too little space.
+        """
+        ...
+
     async def reserve(self, digest: Digest, size: int) -> None:
-        """Reserve `size` bytes for the whole blob.
+        """Reserve `size` bytes for the blob.
 
         Raises:
             StoreError: there is too little space.
@@ -20,8 +28,11 @@ class SpaceAccount(Protocol):
         """Reduce the reservation of a blob to the size of its partial file, which is closed."""
         ...
 
-    async def record(self, digest: Digest, size: int) -> None:
-        """Record a blob that is in the store now; this also deletes its reservation."""
+    async def record(self, digest: Digest, size: int, part: Digest | None = None) -> None:
+        """Record a blob that is in the store now; this also deletes its reservation.
+
+        `part` is the name under which bytes were reserved, if it is not the digest.
+        """
         ...
 
 
@@ -48,11 +59,14 @@ class ContentAccount(SpaceAccount, Protocol):
 class NoAccount:
     """The account of a folder without a limit and without a catalog, such as a backup."""
 
+    async def check(self, digest: Digest, size: int) -> None:
+        """Accept everything."""
+
     async def reserve(self, digest: Digest, size: int) -> None:
         """Reserve nothing."""
 
     async def release_reservation(self, digest: Digest) -> None:
         """Release nothing."""
 
-    async def record(self, digest: Digest, size: int) -> None:
+    async def record(self, digest: Digest, size: int, part: Digest | None = None) -> None:
         """Record nothing."""

@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import TypeVar
 
 from registry.content.account import ContentAccount
-from registry.content.ingest import Destination, Ingest, SparseIngest
+from registry.content.ingest import Destination, Ingest
+from registry.content.sparse_ingest import SparseIngest
 from registry.errors import StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
@@ -36,17 +37,18 @@ class Content:
         self._space = space
         self._destination = Destination(ingests, store, space)
 
-    def try_ingest(self, digest: Digest) -> Ingest | None:
+    def try_ingest(self, digest: Digest, part: Digest | None = None) -> Ingest | None:
         """Become the writer of a blob; None while another ingest, in any process, writes the blob.
 
-        The caller has to check again whether the blob is stored: another process may have stored it
-        before this call. After this call no other process can store it.
+        `part` is the name of the partial file, if it is not the digest (`name_beside`). The caller
+        has to check again whether the blob is stored: another process may have stored it before
+        this call. After this call, only an ingest with another partial file can store it.
 
         Raises:
             OSError: the disk refuses files.
         """
-        writer = self._ingests.take(digest)
-        return None if writer is None else Ingest(digest, writer, self._destination)
+        writer = self._ingests.take(digest, part)
+        return None if writer is None else Ingest(digest, writer, self._destination, part)
 
     async def wait_for_ingest(self, digest: Digest, within: float = math.inf) -> Ingest | None:
         """Wait for another writer, and become the writer of a blob; None if the blob is stored.
@@ -96,9 +98,21 @@ class Content:
         """Return the information that the writer of a blob has written; None if there is none."""
         return self._ingests.read_info(digest)
 
+    def note_follower(self, part: Digest) -> None:
+        """Let the writer of a partial file know that somebody follows it now."""
+        self._ingests.note_follower(part)
+
+    def is_followed(self, part: Digest, seconds: float) -> bool:
+        """Whether somebody has followed a partial file in the last `seconds`."""
+        return time.time() - self._ingests.find_follower(part) < seconds
+
     def measure_partial(self, digest: Digest) -> int:
         """Return how many bytes the partial files of a blob take on the disk."""
         return self._ingests.measure(digest)
+
+    def measure_idle(self, part: Digest) -> float:
+        """Return the seconds since the last write to a partial file."""
+        return self._ingests.idle(part)
 
     def list_kept_parts(self, digest: Digest, size: int) -> list[Span]:
         """Return which bytes of a blob of `size` bytes earlier imports of parts have stored."""

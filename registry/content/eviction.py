@@ -78,8 +78,7 @@ class Evictor:
         """
         recent = NOTHING_RECENT if is_urgent else self.recent
         coldest, evictable = await self._catalog.survey_evictable(wanted + others, recent)
-        partials = await self._count_partials(digest)
-        removable = self._count_quarantined() + partials + evictable
+        removable = evictable + await self._count_others(digest)
         if wanted > removable:
             return None
         wanted = min(wanted + others, removable)
@@ -89,6 +88,14 @@ class Evictor:
         # More, in place of those that clients read.
         freed += await self.evict(wanted - freed, recent)
         return freed + await self._delete_partials(digest, wanted - freed, 0.0)
+
+    async def count_removable(self, digest: Digest) -> int:
+        """Return how many bytes `free` can free at most for the ingest of a blob."""
+        _, evictable = await self._catalog.survey_evictable(0, self.recent)
+        return evictable + await self._count_others(digest)
+
+    async def _count_others(self, digest: Digest | None) -> int:
+        return self._count_quarantined() + await self._count_partials(digest)
 
     def _count_quarantined(self) -> int:
         return sum(size for _, size in self._catalog.list_quarantined())

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 import structlog
 
@@ -22,7 +22,8 @@ from registry.store.signs_of_life import INTERVAL, WRITER_SILENCE
 from registry.store.sparse import SparsePartial
 from registry.tasks import in_thread
 
-STEP = 64 * 1024 * 1024  # bytes that are reserved at a time if the size is not known
+STEP = 64 * 1024 * 1024  # bytes that are reserved at a time, as the bytes of a download land
+Writer = TypeVar("Writer", PartialWriter, SparsePartial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +43,19 @@ class Destination:
     space: SpaceAccount
 
 
-class _Ingest:
+class OpenIngest(Generic[Writer]):
     """The common part of `Ingest` and `SparseIngest`: how an ingest ends.
 
     It ends exactly once. At the end of `async with`, an ingest that has not ended is suspended.
     """
 
     def __init__(
-        self, digest: Digest, writer: PartialWriter | SparsePartial, destination: Destination
+        self, digest: Digest, writer: Writer, destination: Destination, part: Digest | None = None
     ) -> None:
         self.digest = digest
+        self._part = part or digest  # the name of the partial file, and of the reservation
         self._destination = destination
-        self._closing = writer
+        self._writer: Writer = writer
         self._reserved = 0
         self._is_over = False
 
@@ -70,7 +72,7 @@ class _Ingest:
 
     async def _reserve(self, size: int) -> None:
         if size > self._reserved:
-            await self._destination.space.reserve(self.digest, size)
+            await self._destination.space.reserve(self._part, size)
             self._reserved = size
 
     async def _publish(self, sealed: SealedPartial) -> Stored:
@@ -83,10 +85,10 @@ class _Ingest:
             StoreError: the disk refused; this ingest has not ended.
         """
         await self._destination.store.adopt(sealed)
-        self._destination.ingests.delete_side_files(self.digest)
+        self._destination.ingests.delete_side_files(self._part)
         is_recorded = False
         try:
-            await self._destination.space.record(sealed.digest, sealed.size)
+            await self._destination.space.record(sealed.digest, sealed.size, self._part)
             is_recorded = True
         except StoreError as error:
             self._log("blob not recorded", error)
@@ -97,11 +99,11 @@ class _Ingest:
     async def _end(self, *, is_recorded: bool) -> None:
         """Release the lock, and also the reservation if recording the blob has not deleted it."""
         self._is_over = True
-        self._closing.close()
+        self._writer.close()
         if is_recorded:
             return
         try:
-            await self._destination.space.release_reservation(self.digest)
+            await self._destination.space.release_reservation(self._part)
         except StoreError as error:  # the background process does it later
             self._log("reservation not released", error)
 
@@ -110,18 +112,16 @@ class _Ingest:
         log.error(event, blob=str(self.digest), why=str(error))
 
 
-class Ingest(_Ingest):
+class Ingest(OpenIngest[PartialWriter]):
     """The ingest of one blob: the only writer of its partial file among all processes.
 
     Readers in any process may follow the file (`Content.follow`). They get the last byte only after
     the digest was checked. The ingest ends with `commit`, `suspend` or `abort`.
     """
 
-    def __init__(self, digest: Digest, writer: PartialWriter, destination: Destination) -> None:
-        super().__init__(digest, writer, destination)
-        self._writer = writer
-        self._writing_since: float | None = None
-        self._written = -math.inf
+    _expected: int | None = None
+    _writing_since: float | None = None
+    _written = -math.inf
 
     @property
     def offset(self) -> int:
@@ -161,11 +161,24 @@ class Ingest(_Ingest):
         """
         await in_thread(self._writer.restart)
 
+    async def expect(self, size: int | None) -> None:
+        """Note the size of the blob, as its upstream states it (None: it does not).
+
+        Nothing is reserved for it, since it may be wrong: everything else would be evicted for it.
+
+        Raises:
+            StoreFull: so many bytes do not fit, whatever is evicted.
+        """
+        self._expected = size
+        if size is not None and size > STEP:
+            await self._destination.space.check(self._part, size)
+
     async def append(self, chunks: Iterable[bytes], size: int | None = None) -> None:
         """Reserve space for the blob of `size` bytes, and write non-empty chunks.
 
-        A thread takes and writes the chunks. If the size of the blob is not known, `STEP` bytes are
-        reserved at a time, and one call may append at most half of `STEP`.
+        A thread takes and writes the chunks. Without `size`, space is reserved as the bytes land:
+        `STEP` bytes at a time, or as many as have landed. One call may then append at most half of
+        `STEP`.
 
         Raises:
             StoreError: there is too little space, or the disk refused.
@@ -190,7 +203,7 @@ class Ingest(_Ingest):
             await in_thread(self._writer.touch)
         return True
 
-    async def append_first(self, chunk: bytes, size: int | None) -> None:
+    async def append_first(self, chunk: bytes, size: int | None = None) -> None:
         """Append one small chunk without a thread, because clients wait for it.
 
         Raises:
@@ -202,12 +215,15 @@ class Ingest(_Ingest):
     async def _reserve_step(self, size: int | None) -> None:
         if size is not None:
             await self._reserve(size)
-        elif self._reserved - self._writer.received < STEP // 2:
-            await self._reserve(self._writer.received + STEP)
+            return
+        received, most = self._writer.received, self._expected
+        if self._reserved - received < STEP // 2 and self._reserved != most:
+            wanted = received + max(STEP, received)
+            await self._reserve(wanted if most is None else min(wanted, most))
 
     def read_info(self) -> IngestInfo | None:
         """Return the information that an earlier writer has written; None if there is none."""
-        return self._destination.ingests.read_info(self.digest)
+        return self._destination.ingests.read_info(self._part)
 
     def write_info(self, info: IngestInfo) -> None:
         """Write information about this download for other processes; blocks until it is written.
@@ -215,7 +231,7 @@ class Ingest(_Ingest):
         Raises:
             StoreError: the disk refused.
         """
-        self._destination.ingests.write_info(self.digest, info)
+        self._destination.ingests.write_info(self._part, info)
 
     async def verify(self) -> int:
         """Check the digest, write the last byte for readers, and return the size in bytes.
@@ -250,7 +266,7 @@ class Ingest(_Ingest):
             return
         try:
             if not self._writer.received:
-                self._writer.abandon()
+                self._abandon()
         finally:
             await super().suspend()
 
@@ -259,41 +275,12 @@ class Ingest(_Ingest):
         if self._is_over:
             return
         try:
-            self._writer.abandon()
+            self._abandon()
         finally:
             await self._end(is_recorded=False)
 
-
-class SparseIngest(_Ingest):
-    """The ingest of one blob whose parts come in any order; readers cannot follow it."""
-
-    def __init__(
-        self, digest: Digest, writer: SparsePartial, destination: Destination, size: int
-    ) -> None:
-        super().__init__(digest, writer, destination)
-        self._writer = writer
-        self._size = size
-
-    @property
-    def missing(self) -> int:
-        """How many bytes of the blob are missing."""
-        return self._writer.missing
-
-    async def add(self, start: int, check: Digest, pieces: Iterable[bytes]) -> int:
-        """Write a part that begins at byte `start`; return how many of its bytes were missing.
-
-        Raises:
-            DigestMismatch: the digest of the part is not `check`; none of its bytes are kept.
-            StoreError: there is too little space, or the disk refused.
-        """
-        await self._reserve(self._size)
-        return await in_thread(self._writer.add, start, check, pieces)
-
-    async def commit(self) -> Stored:
-        """Verify the blob, of which no byte may be missing, store it, and end the ingest.
-
-        Raises:
-            DigestMismatch: the parts together do not have the blob's digest; all were deleted.
-            StoreError: the disk refused; the ingest has not ended.
-        """
-        return await self._publish(await in_thread(self._writer.seal))
+    def _abandon(self) -> None:
+        self._writer.abandon()
+        info = self.read_info()
+        if info is not None and not info.suspects:  # the next writer asks suspects last
+            self._destination.ingests.delete_info(self._part)

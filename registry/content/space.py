@@ -65,8 +65,30 @@ class Space:
         self._log = structlog.get_logger("registry.content")
         self._waiting: dict[Digest, int] = {}  # bytes of ingests that wait for the lock or hold it
 
+    async def check(self, digest: Digest, size: int) -> None:
+        """Refuse a blob of `size` bytes that cannot fit, whatever is evicted.
+
+        Nothing is reserved or evicted: the size may be wrong.
+
+        Raises:
+            StoreFull: there is too little space, and too little can be evicted.
+        """
+        limit = self._storage.limit
+        shortage = await self._free_space.find_shortage(digest, size, limit)
+        former = self._catalog.list_reservations().get(digest, 0)
+        missing = max(self._catalog.used() - former + size - limit, shortage)
+        if missing > 0 and (
+            size > limit
+            or self._is_unavailable(missing)
+            or await self._evictor.count_removable(digest) < missing
+        ):
+            raise await self._refuse(digest, size)
+
+    def _is_unavailable(self, missing: int) -> bool:
+        return missing >= self._unavailable[0] and self._clock() < self._unavailable[1]
+
     async def reserve(self, digest: Digest, size: int) -> None:
-        """Reserve `size` bytes for the whole blob; this replaces an earlier reservation of it.
+        """Reserve `size` bytes for the blob; this replaces an earlier reservation of it.
 
         The caller is the writer of the blob. If evicting blobs cannot free enough space, nothing
         is evicted.
@@ -78,8 +100,7 @@ class Space:
         missing = await self._try_to_reserve(digest, size)
         if missing <= 0:
             return
-        is_unavailable = missing >= self._unavailable[0] and self._clock() < self._unavailable[1]
-        if size > self._storage.limit or is_unavailable:
+        if size > self._storage.limit or self._is_unavailable(missing):
             raise await self._refuse(digest, size)
         self._waiting[digest] = size
         try:
@@ -154,11 +175,14 @@ class Space:
         if await self._store.stat(digest) is None:  # evicted just now
             await self._catalog.drop(digest)
 
-    async def record(self, digest: Digest, size: int) -> None:
-        """Record a blob that is now in the store; this also deletes its reservation."""
+    async def record(self, digest: Digest, size: int, part: Digest | None = None) -> None:
+        """Record a blob that is now in the store; this also deletes its reservation.
+
+        `part` is the name under which bytes were reserved, if it is not the digest.
+        """
         self._evictor.note_new(digest)
         self._metrics.stored_bytes.inc(size)
-        await self._catalog.record(digest, size, self._clock())
+        await self._catalog.record(digest, size, self._clock(), part)
 
     async def check_size(self, digest: Digest, found: int) -> bool:
         """Return whether a stored blob of `found` bytes has its recorded size, or quarantine it.

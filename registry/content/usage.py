@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from registry.catalog.usage import UsageCatalog, UsageTotals
 from registry.content.audit import BACKGROUND, COMMAND
 from registry.content.free_space import FreeSpace
 from registry.content.served import ServedTotals, read_served
+from registry.errors import DigestInvalid
 from registry.oci.digest import Digest
 from registry.settings.model import StorageSettings
 from registry.store.ingests import Ingests
@@ -22,7 +24,7 @@ class RunningDownload:
     """A blob that is being downloaded or imported: how many of its bytes are here.
 
     `expected` is the size of the whole blob, or None if it is not known. `repository` is empty for
-    an import, and until the first bytes are here.
+    an import.
     """
 
     digest: Digest
@@ -87,7 +89,7 @@ class UsageMeter:
             StoreError: the catalog refused.
         """
         running = list_downloads(self._ingests)
-        interrupted = {*self._ingests.list_digests()} - {each.digest for each in running}
+        interrupted = {*self._ingests.list_digests()} - {*self._ingests.list_running()}
         servers = list_running(self._metrics)
         graph = await self._images.load()
         return UsageReport(
@@ -131,10 +133,12 @@ class UsageMeter:
 def list_downloads(ingests: Ingests) -> list[RunningDownload]:
     """Return the blobs that any process is writing now."""
     running = []
-    for digest in ingests.list_running():
-        info = ingests.read_info(digest)
+    for part in ingests.list_running():
+        info, digest = ingests.read_info(part), part
         repository, size = ("", None) if info is None else (info.repository, info.size)
-        running.append(RunningDownload(digest, repository, ingests.measure(digest), size))
+        with suppress(DigestInvalid):
+            digest = Digest.parse(info.blob) if info is not None else part
+        running.append(RunningDownload(digest, repository, ingests.measure(part), size))
     return running
 
 

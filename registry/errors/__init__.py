@@ -32,6 +32,8 @@
     │   └── UpstreamOffline       `offline = true`: no connection may be opened
     ├── ManifestInvalid           manifest that no client may get
     ├── DigestMismatch            bytes that do not have their digest
+    ├── DownloadCrashed           download that a mistake of this program has ended
+    ├── TooManyDownloads          no connection is left for another download
     ├── BundleInvalid             bundle that is damaged, or file that is not a bundle
     │   └── BundleForeign         bundle with an entry that another program has added or changed
     ├── ImagePinned               the image is pinned, so it cannot be removed
@@ -54,10 +56,12 @@ To add an error: write its class in the file of its family, its line in this tre
 from registry.errors.content import BundleForeign as BundleForeign
 from registry.errors.content import BundleInvalid as BundleInvalid
 from registry.errors.content import DigestMismatch as DigestMismatch
+from registry.errors.content import DownloadCrashed as DownloadCrashed
 from registry.errors.content import ImageInUse as ImageInUse
 from registry.errors.content import ImagePinned as ImagePinned
 from registry.errors.content import ManifestInvalid as ManifestInvalid
 from registry.errors.content import NotPinned as NotPinned
+from registry.errors.content import TooManyDownloads as TooManyDownloads
 from registry.errors.input import ClientInvalid as ClientInvalid
 from registry.errors.input import DigestInvalid as DigestInvalid
 from registry.errors.input import FileUnreadable as FileUnreadable

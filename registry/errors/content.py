@@ -22,6 +22,24 @@ class DigestMismatch(EntrepotError):
         super().__init__(f"{digest}: {why}")
 
 
+class DownloadCrashed(EntrepotError):
+    """The download of the blob `digest` has ended with a mistake of this program."""
+
+    def __init__(self, digest: str) -> None:
+        self.digest = digest
+        super().__init__(f"{digest}: the download has crashed; the log of this mirror says more")
+
+
+class TooManyDownloads(EntrepotError):
+    """So many downloads run that another one cannot begin now; try again later."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this mirror downloads too many other blobs now (limits.download_connections);"
+            " try again later"
+        )
+
+
 class BundleInvalid(EntrepotError):
     """A bundle that cannot be used: `place` is the file or blob, `why` says what is wrong."""
 

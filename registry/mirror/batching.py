@@ -1,11 +1,12 @@
 """Passing chunks from the network to the disk, so that both can work at the same time."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from typing import Self
 
-DEPTH = 4 * 1024 * 1024  # bytes that may be received and not written yet
+from registry.upstream.download_budget import DEPTH
+
 PORTION = 1024 * 1024  # bytes of a full batch, which is written at once
 INTERVAL = 0.02  # seconds between two smaller batches; the first is returned at once
 
@@ -18,8 +19,12 @@ class Batcher:
     each chunk.
     """
 
-    def __init__(self, chunks: AsyncGenerator[bytes, None]) -> None:
+    def __init__(
+        self, chunks: AsyncGenerator[bytes, None], find_most: Callable[[], int] = lambda: DEPTH
+    ) -> None:
+        """`find_most` returns how many bytes may be received and not written yet."""
         self._chunks = chunks
+        self._find_most = find_most
         self._waiting: list[bytes] = []
         self._depth = 0
         self._arrived = asyncio.Event()
@@ -46,7 +51,8 @@ class Batcher:
                     self._arrived.set()
                     if self._depth >= PORTION:
                         self._filled.set()
-                    while self._depth >= DEPTH:
+                    while self._depth >= self._find_most():
+                        self._filled.set()
                         self._taken.clear()
                         await self._taken.wait()
         finally:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from registry.errors import DigestMismatch, StoreError
+from registry.errors import DigestMismatch, EntrepotError, StoreError
 from registry.metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
-from registry.mirror.downloads import Download, DownloadRequest
+from registry.mirror.download import Download
+from registry.mirror.download_request import DownloadRequest
 from registry.mirror.passthrough import pass_through
 from registry.oci.byte_ranges import Span
 from registry.store.contract import Body, FileBody
@@ -67,6 +68,11 @@ class DownloadingBlob:
         self._reader = reader
         self._metrics = metrics
 
+    @property
+    def is_passed_through(self) -> bool:
+        """Whether there is no partial file, so that all bytes come straight from the upstream."""
+        return self._reader is None
+
     def fileno(self) -> int:
         """Return the descriptor of the partial file, to read bytes that `advance` returned."""
         return -1 if self._reader is None else self._reader.fileno()
@@ -82,7 +88,7 @@ class DownloadingBlob:
             UpstreamError: the download failed; the next request continues it.
         """
         if self._reader is None:
-            raise StoreError(str(self._request.digest), "the disk refused it")
+            raise self._find_failure()
         while True:
             was_over = self._download.is_over
             progress = self._reader.progress()
@@ -91,13 +97,15 @@ class DownloadingBlob:
             if progress.written > offset or progress.state is PartialState.WHOLE:
                 return progress.written
             if progress.state is PartialState.ABANDONED or was_over:
-                failure = self._download.failure
-                raise (
-                    failure.copy()
-                    if failure is not None
-                    else StoreError(str(self._request.digest), "the download ended early")
-                )
+                raise self._find_failure()
             await self._download.changed()
+
+    def _find_failure(self) -> EntrepotError:
+        failure = self._download.failure
+        if failure is not None:
+            return failure.copy()
+        why = "another process has given the partial file up, and its log says why"
+        return StoreError(str(self._request.digest), why)
 
     async def pass_through(self, sent: Span, stop: int | None) -> AsyncGenerator[bytes, None]:
         """Yield the bytes after `sent` up to `stop` from the upstream, without storing them.
@@ -111,7 +119,7 @@ class DownloadingBlob:
             "passed through, not stored",
             blob=str(request.digest),
             repository=str(request.repository),
-            why=str(self._download.failure or "the disk refused it in another process"),
+            why=str(self._find_failure()),
         )
         download = request.source.open_blob(request.repository.name, request.digest, request.size)
         note = self._metrics.downloaded_bytes.inc
@@ -120,6 +128,7 @@ class DownloadingBlob:
             yield chunk
 
     def close(self) -> None:
-        """Close the descriptor; the download goes on."""
+        """Close the descriptor, and leave the download, which goes on."""
+        self._download.leave()
         if self._reader is not None:
             self._reader.close()

@@ -11,21 +11,21 @@ from registry.content.pull_log import PullLog
 from registry.errors import (
     BlobUnknown,
     StoreError,
-    Unknown,
     UpstreamDenied,
-    UpstreamError,
     UpstreamOffline,
 )
 from registry.metrics import Metrics
 from registry.mirror.blob_bodies import DownloadingBlob, StoredBlob
 from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.cache_status import CacheStatus
-from registry.mirror.downloads import Download, DownloadRequest, Downloads
+from registry.mirror.download_request import DownloadRequest
+from registry.mirror.downloads import Downloads
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor
 from registry.oci.names import Repository
 from registry.store.contract import Body
 from registry.store.files import refuse
+from registry.store.partial import PartialReader
 from registry.upstream.contract import Source
 
 
@@ -116,22 +116,7 @@ class Blobs:
         except StoreError as error:  # a damaged file is in the place of the blob
             refused = self._downloads.refuse(request, error)
             return DownloadingBlob(request, refused, None, CacheStatus.MISS, self._metrics)
-        try:
-            download, origin = await self._join(request)
-        except (UpstreamDenied, UpstreamOffline) as error:
-            raise BlobUnknown(str(repository), str(digest)) from error
-        if isinstance(download.failure, StoreError):
-            return DownloadingBlob(request, download, None, CacheStatus.MISS, self._metrics)
-        # The partial file is opened before the store: it may become a stored blob in between.
-        with ExitStack() as unused:
-            reader = self._content.follow(digest)
-            if reader is not None:
-                unused.enter_context(reader)
-            body = await self._content.blobs.open(digest)
-            if body is None:
-                unused.pop_all()
-                return DownloadingBlob(request, download, reader, origin, self._metrics)
-            return StoredBlob(body, origin)
+        return await self._join(request)
 
     async def fetch(self, repository: Repository, descriptor: Descriptor) -> bool:
         """Download a blob into the store; return false if it was already stored.
@@ -144,7 +129,10 @@ class Blobs:
             return False
         request = self._request(repository, descriptor.digest, descriptor.size)
         download, _ = self._downloads.join(request)
-        await download.ended()
+        try:
+            await download.ended()
+        finally:
+            download.leave()
         return True
 
     def _request(self, repository: Repository, digest: Digest, size: int | None) -> DownloadRequest:
@@ -169,24 +157,33 @@ class Blobs:
                 body.close()
         return is_right
 
-    async def _join(self, request: DownloadRequest) -> tuple[Download, CacheStatus]:
+    async def _join(self, request: DownloadRequest) -> StoredBlob | DownloadingBlob:
         """Join or start the download, and wait for the first bytes or for a refusal of the disk.
-
-        If a download for another repository fails, the upstream may still deliver the blob for this
-        repository: then another download is started.
 
         Raises:
             Unknown, UpstreamError, DigestMismatch: why the download failed.
+            TooManyDownloads, DownloadCrashed: this mirror cannot download it now.
         """
-        while True:
-            download, is_joined = self._downloads.join(request)
+        download, is_joined = self._downloads.join(request)
+        with ExitStack() as unused:
+            unused.callback(download.leave)
+            reader: PartialReader | None = None
             try:
                 await download.started()
+            except (UpstreamDenied, UpstreamOffline) as error:
+                raise BlobUnknown(str(request.repository), str(request.digest)) from error
             except StoreError:
-                return download, CacheStatus.MISS
-            except (Unknown, UpstreamError):
-                if is_joined and download.repository != request.repository:
-                    continue
-                raise
-            is_ours = download.is_writer and not is_joined
-            return download, CacheStatus.MISS if is_ours else CacheStatus.JOINED
+                origin = CacheStatus.MISS
+            else:
+                is_ours = download.is_writer and not is_joined
+                origin = CacheStatus.MISS if is_ours else CacheStatus.JOINED
+                # The partial file is opened before the store: it may become a stored blob in
+                # between.
+                reader = download.open_reader()
+                if reader is not None:
+                    unused.enter_context(reader)
+                body = await self._content.blobs.open(request.digest)
+                if body is not None:
+                    return StoredBlob(body, origin)
+            unused.pop_all()
+            return DownloadingBlob(request, download, reader, origin, self._metrics)

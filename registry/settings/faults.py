@@ -13,6 +13,7 @@ from registry.errors import SettingsError
 from registry.settings.model import (
     AccessSettings,
     BundleSettings,
+    LimitSettings,
     ServerSettings,
     Settings,
     StorageSettings,
@@ -125,6 +126,7 @@ def find_model(place: Place) -> type[BaseModel]:
         "upstreams": UpstreamSettings,
         "access": AccessSettings,
         "bundles": BundleSettings,
+        "limits": LimitSettings,
     }
     return models[place[0]] if place else Settings
 

@@ -131,6 +131,17 @@ class AccessSettings(Section):
         return mode
 
 
+class LimitSettings(Section):
+    """What one process may use, whatever clients and upstreams do.
+
+    All downloads of a process together use at most `download_memory` bytes for what they bring
+    before its turn, and at most `download_connections` connections.
+    """
+
+    download_memory: Size = Field(default=32 * 1024**2, ge=1024**2)
+    download_connections: int = Field(default=64, ge=1, le=10_000)
+
+
 class BundleSettings(Section):
     """Which bundles may be imported: those signed by one of `keys` (paths of PEM files).
 
@@ -166,6 +177,7 @@ class Settings(Section):
     tags: TagSettings = TagSettings()
     upstreams: Mapping[Registry, UpstreamSettings] = Field(default_factory=_build_upstreams)
     access: AccessSettings = AccessSettings()
+    limits: LimitSettings = LimitSettings()
     bundles: BundleSettings = BundleSettings()
 
     @field_validator("upstreams")

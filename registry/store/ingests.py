@@ -24,7 +24,8 @@ class IngestInfo:
     """Information about a download, which its writer writes for other processes.
 
     `size` is in bytes, and None if the upstream did not name it; `started` is in epoch seconds.
-    `suspects` are the endpoints that sent wrong bytes before: the next download asks them last.
+    `endpoint` is empty until the first bytes are there. `suspects` are the endpoints that sent
+    wrong bytes before: the next download asks them last. `blob` is the digest of the blob.
     """
 
     size: int | None
@@ -32,11 +33,20 @@ class IngestInfo:
     endpoint: str
     started: float
     suspects: Sequence[str] = ()
+    blob: str = ""
 
 
 _SIDE_FILES = frozenset({".json", ".new", ".fresh", ".ranges"})  # files without bytes of the blob
 _KINDS = ("part", "pieces")  # files with bytes of the blob: without holes, and with holes
 _BLOCK = 512  # bytes of a block in `st_blocks`
+
+
+def name_beside(digest: Digest, owner: str) -> Digest:
+    """Return the name of the partial file that `owner` writes beside that of another writer.
+
+    It has the form of a digest, so the file is counted, deleted and reserved for like any other.
+    """
+    return Digest.of(f"{owner} {digest}".encode())
 
 
 class Ingests:
@@ -45,13 +55,15 @@ class Ingests:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def take(self, digest: Digest) -> PartialWriter | None:
+    def take(self, digest: Digest, part: Digest | None = None) -> PartialWriter | None:
         """Become the writer of a new or an existing partial file; None if it has another writer.
+
+        `part` is the name of the partial file, if it is not the digest (`name_beside`).
 
         Raises:
             OSError: the disk refuses files.
         """
-        path = self._path(digest, "part")
+        path = self._path(part or digest, "part")
         descriptor = take_lock(path)
         return None if descriptor is None else PartialWriter(path, digest, descriptor)
 
@@ -194,6 +206,22 @@ class Ingests:
             return _parse_info(read_json(self._path(digest, "json")))
         except (FileNotFoundError, ValueError, TypeError):
             return None
+
+    def delete_info(self, digest: Digest) -> None:
+        """Delete the information about a download; only its writer may call this."""
+        self._path(digest, "json").unlink(missing_ok=True)
+
+    def note_follower(self, digest: Digest) -> None:
+        """Let the writer of a partial file know that somebody follows it now."""
+        with suppress(OSError):  # the writer has just ended, or the disk refuses
+            os.utime(self._path(digest, "json"))
+
+    def find_follower(self, digest: Digest) -> float:
+        """Return when somebody followed a partial file, or its writer began (epoch; 0: never)."""
+        try:
+            return self._path(digest, "json").stat().st_mtime
+        except OSError:
+            return 0.0
 
     def delete_side_files(self, digest: Digest) -> None:
         """Delete the side files of a blob; only its writer may call this.

@@ -43,6 +43,7 @@ from registry.upstream.auth import Login
 from registry.upstream.client import load_trust, open_client
 from registry.upstream.contract import Source
 from registry.upstream.credentials import find_credentials, find_identity
+from registry.upstream.download_budget import DownloadBudget
 from registry.upstream.endpoint import Endpoint, RecordLimit
 from registry.upstream.failover import EndpointPool
 from registry.upstream.offline import OfflineSource
@@ -276,12 +277,18 @@ class _PullServices:
             {name: upstream.connections for name, upstream in upstreams.items()},
             catalog=BlobAccessCatalog(self._database),
             content=content,
-            downloads=Downloads(content, self._tasks, self._clock, self._metrics),
+            downloads=Downloads(
+                content, self._tasks, self._clock, self._metrics, self._build_budget()
+            ),
             checks=BlobChecks(self._sources, self._negative_cache, self._tasks, self._clock),
             pulls=self._pulls,
             metrics=self._metrics,
             stored=self._stored,
         )
+
+    def _build_budget(self) -> DownloadBudget:
+        limits = self._settings.limits
+        return DownloadBudget(limits.download_memory, limits.download_connections)
 
     def _build_lists(self) -> TagsAndReferrers:
         return TagsAndReferrers(

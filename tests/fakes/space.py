@@ -15,6 +15,9 @@ class AmpleSpace:
         self.refuses_space = False
         self.refuses_records = False
 
+    async def check(self, digest: Digest, size: int) -> None:
+        await self.reserve(digest, size)
+
     async def reserve(self, digest: Digest, size: int) -> None:
         if self.refuses_space:
             raise StoreError("data", f"no space for {size} bytes of {digest}")
@@ -22,7 +25,7 @@ class AmpleSpace:
     async def release_reservation(self, digest: Digest) -> None:
         self.released.append(digest)
 
-    async def record(self, digest: Digest, size: int) -> None:
+    async def record(self, digest: Digest, size: int, part: Digest | None = None) -> None:
         if self.refuses_records:
             raise StoreError("catalog.db", f"full, no row for {digest}")
         self.recorded.append(size)

@@ -8,7 +8,7 @@ import pytest
 from registry.catalog.database import Database
 from registry.catalog.usage import UsageCatalog
 from registry.errors import UpstreamError
-from registry.mirror.downloads import DownloadRequest
+from registry.mirror.download_request import DownloadRequest
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.settings.model import StorageSettings

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MirrorMaker
-from tests.fakes.upstream import FakeUpstream, Image
+from tests.fakes.upstream import FakeUpstream, Fault, Image, Status
 from tests.harness.large_layer import MIB
 from tests.harness.mirror import MirrorProcess
 from tests.harness.sizes import list_sizes
@@ -148,6 +148,21 @@ def test_a_blob_that_never_fits_is_passed_through(
 
     wait_until(lambda: mirror.events("passed through, not stored"), "the log says so")
     assert measure(mirror) < MIB
+
+
+def test_a_failure_before_the_first_byte_is_an_error(
+    make_mirror: MirrorMaker, hub: FakeUpstream
+) -> None:
+    """If the disk refuses, and then the upstream too, the client gets the status that says why."""
+    image = hub.add_image("large/image", "1", [random.Random(2).randbytes(3 * MIB // 2)])
+    mirror = make_mirror({"storage": {"limit": MIB, "reserve": 0}}, workers=1)
+    fetch(f"{mirror.url}/v2/large/image/manifests/1")
+    hub.redirect_blobs = False
+    hub.faults.add(Fault("blob", Status(404), skip=1, times=None))
+
+    answer = fetch(f"{mirror.url}/v2/large/image/blobs/{image.layers[0]}")
+
+    assert (answer.status, b"BLOB_UNKNOWN" in answer.body) == (404, True)
 
 
 def test_use_survives_a_kill(make_mirror: MirrorMaker, hub: FakeUpstream, tmp_path: Path) -> None:

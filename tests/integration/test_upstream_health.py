@@ -31,6 +31,7 @@ from tests.fakes.upstream import (
     Status,
 )
 from tests.harness.process_parts import open_source
+from tests.harness.turns import open_turn
 
 NAME = "library/thing"
 LAYER = bytes(range(256)) * 4000
@@ -214,7 +215,7 @@ async def test_lost_ranges_cost_little(hub: FakeUpstream) -> None:
     hub.faults.add(Fault("blob", IgnoreRange(), skip=2, times=None))
     async with open_source(hub.url) as source:
         transfer = source.open_blob(NAME, digest, len(layer))
-        async with aclosing(read_in_order(transfer, 0, 4)) as chunks:
+        async with aclosing(read_in_order(transfer, 0, open_turn(4))) as chunks:
             got = b"".join([chunk async for chunk in chunks])
 
     assert got == layer

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from registry.bundle.format.tar import BlobMember, format_blob_name
 from registry.bundle.read.sources import BundleSource, CutPart, format_place
 from registry.content.content import Content
-from registry.content.ingest import Ingest, SparseIngest
+from registry.content.ingest import Ingest
+from registry.content.sparse_ingest import SparseIngest
 from registry.errors import BundleInvalid, DigestMismatch
 from registry.oci.digest import Digest
 

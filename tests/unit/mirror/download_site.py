@@ -3,7 +3,9 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from registry.mirror.downloads import Download, DownloadRequest, Downloads
+from registry.mirror.download import Download
+from registry.mirror.download_request import DownloadRequest
+from registry.mirror.downloads import Downloads
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.store.data_folder import DataFolder

@@ -8,12 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from registry.errors import BlobUnknown, DigestMismatch, StoreError, UpstreamUnreachable
-from registry.mirror.downloads import POLL
+from registry.errors import (
+    BlobUnknown,
+    DigestMismatch,
+    DownloadCrashed,
+    StoreError,
+    UpstreamUnreachable,
+)
+from registry.mirror.download import POLL
 from registry.store.data_folder import open_folder
 from registry.store.ingests import Ingests
 from registry.store.partial import PartialWriter
-from tests.fakes.source import ORIGIN
+from tests.fakes.source import ORIGIN, MemorySource
 from tests.unit.mirror.download_site import CONTENT, DIGEST, Site, finish, open_follower
 
 
@@ -258,3 +264,17 @@ async def test_what_a_failed_fill_leaves_is_settled(site: Site) -> None:
     await finish(download)
 
     assert site.space.released == [DIGEST]
+
+
+async def test_a_crash_has_a_name(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake of this program is not reported as a refusal of the disk."""
+
+    def crash(*_: object) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(MemorySource, "open_blob", crash)
+    download, _ = (await site.open_process()).join(site.order())
+
+    with pytest.raises(DownloadCrashed):
+        await download.started()
+    assert list(site.folder.ingests.glob("*.part")) == []

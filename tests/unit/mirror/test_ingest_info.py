@@ -24,7 +24,9 @@ async def test_an_old_announcement_is_believed_by_nobody(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If an earlier writer stated another size, followers wait for the new one."""
-    Ingests(site.folder.ingests).write_info(DIGEST, IngestInfo(100, "a", "liar", 0.0, ("liar",)))
+    Ingests(site.folder.ingests).write_info(
+        DIGEST, IngestInfo(100, "docker.io/a", "liar", 0.0, ("liar",))
+    )
     write_info = Ingests.write_info
 
     def announce_late(ingests: Ingests, digest: Digest, info: IngestInfo) -> None:

@@ -1,9 +1,9 @@
 """Laws of reading one blob by several ranges."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from itertools import pairwise
 
 import pytest
 
@@ -13,42 +13,42 @@ from registry.upstream import parallel_ranges
 from registry.upstream.parallel_ranges import (
     LARGEST,
     PER_CONNECTION,
+    SECONDS,
     SMALLEST,
-    plan_segments,
+    choose_length,
     read_in_order,
 )
 from tests.fakes.source import MemoryTransfer, Tap
+from tests.harness.turns import open_turn
 from tests.property.virtual_loop import VirtualLoop
 
 CONTENT = bytes(range(251)) * (6 * SMALLEST // 251)
 
 
 @pytest.mark.parametrize(
-    ("start", "size", "connections"),
-    [(0, 0, 4), (0, 10, 4), (5, 10, 4), (0, 10 * SMALLEST, 1), (9 * SMALLEST, 10 * SMALLEST, 9)],
+    ("size", "connections"), [(0, 4), (10, 4), (10 * SMALLEST, 1), (2 * SMALLEST - 1, 9)]
 )
-def test_few_bytes_are_one_segment(start: int, size: int, connections: int) -> None:
+def test_few_bytes_are_one_segment(size: int, connections: int) -> None:
     """Few bytes, or a single connection, make a single segment."""
-    assert [Span(start, size)] == plan_segments(start, size, connections)
+    assert size == choose_length(size, connections)
 
 
-@pytest.mark.parametrize("start", [0, 1, 777_777])
+@pytest.mark.parametrize("speed", [0.0, 1000.0, 10e6, math.inf])
 @pytest.mark.parametrize("connections", [2, 4, 16])
-@pytest.mark.parametrize("size", [2 * SMALLEST + 800_000, 64 * SMALLEST + 1, 5 * 1024**3])
-def test_segments_cover_all_bytes(start: int, size: int, connections: int) -> None:
-    """Segments follow each other without gap or overlap, and none is too large."""
-    spans = plan_segments(start, size, connections)
-
-    assert start == spans[0].start
-    assert size == spans[-1].stop
-    assert all(one.stop == other.start for one, other in pairwise(spans))
-    assert all(0 < span.length <= LARGEST for span in spans)
-    assert all(span.length >= SMALLEST for span in spans[:-1])
+@pytest.mark.parametrize("size", [2 * SMALLEST, 64 * SMALLEST + 1, 5 * 1024**3])
+def test_segments_are_neither_small_nor_large(size: int, connections: int, speed: float) -> None:
+    """Whatever the size and the speed are, a segment is worth a request and fits into memory."""
+    assert SMALLEST <= choose_length(size, connections, speed) <= LARGEST
 
 
 def test_connections_get_several_segments() -> None:
     """Each connection gets several segments, so that a slow connection delays little."""
-    assert len(plan_segments(0, 64 * SMALLEST, 4)) == 4 * PER_CONNECTION
+    assert choose_length(64 * SMALLEST, 4) == 64 * SMALLEST // (4 * PER_CONNECTION)
+
+
+def test_slow_connections_get_short_segments() -> None:
+    """A segment takes a few seconds: a longer one would need memory for nothing."""
+    assert choose_length(5 * 1024**3, 4, 2 * SMALLEST) == int(2 * SMALLEST * SECONDS)
 
 
 def open_transfer(tap: Tap, size: int | None = len(CONTENT)) -> MemoryTransfer:
@@ -56,7 +56,7 @@ def open_transfer(tap: Tap, size: int | None = len(CONTENT)) -> MemoryTransfer:
 
 
 async def read(transfer: MemoryTransfer, start: int, connections: int) -> bytes:
-    async with aclosing(read_in_order(transfer, start, connections)) as chunks:
+    async with aclosing(read_in_order(transfer, start, open_turn(connections))) as chunks:
         return b"".join([chunk async for chunk in chunks])
 
 
@@ -135,7 +135,7 @@ async def test_failure_of_a_range_is_raised() -> None:
     got = bytearray()
 
     async def read_all() -> None:
-        async with aclosing(read_in_order(open_transfer(tap), 0, 4)) as chunks:
+        async with aclosing(read_in_order(open_transfer(tap), 0, open_turn(4))) as chunks:
             async for chunk in chunks:
                 got.extend(chunk)
 
@@ -153,7 +153,7 @@ async def test_failure_of_a_range_is_raised() -> None:
 async def test_closing_stops_every_connection() -> None:
     """When the reader closes the stream, no connection goes on fetching."""
     tap = Tap()
-    async with aclosing(read_in_order(open_transfer(tap), 0, 4)) as chunks:
+    async with aclosing(read_in_order(open_transfer(tap), 0, open_turn(4))) as chunks:
         await anext(chunks)
         tap.allowance = 0
     for _ in range(10):

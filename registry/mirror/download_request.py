@@ -1,0 +1,86 @@
+"""Requests for downloads, and which partial file each of them writes or follows."""
+
+import asyncio
+import math
+from dataclasses import dataclass
+
+from registry.content.content import Content
+from registry.oci.digest import Digest
+from registry.oci.names import Repository
+from registry.store.ingests import IngestInfo, name_beside
+from registry.upstream.contract import Source
+
+STALLED = 5.0  # seconds without a byte, after which another repository's download is not followed
+NOTE = 1.0  # seconds between two notes that somebody follows a partial file
+FOLLOWED = 3.0  # seconds for which such a note counts
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadRequest:
+    """A blob to download, and its source; `size` is in bytes, or None if no manifest states it."""
+
+    repository: Repository
+    digest: Digest
+    size: int | None
+    source: Source
+    connections: int
+
+    def may_continue(self, info: IngestInfo | None) -> bool:
+        """Whether bytes may be continued that were downloaded as `info` says.
+
+        Those of another registry may not: they may be wrong, which shows only at the end.
+        """
+        return info is None or info.repository.startswith(f"{self.repository.registry}/")
+
+
+class PartChoice:
+    """The name of the partial file that a download writes or follows.
+
+    It is the digest. But if that file is being written for another registry, it is a name that only
+    this registry uses (decision record 0027).
+    """
+
+    def __init__(self, request: DownloadRequest, content: Content) -> None:
+        self._request = request
+        self._content = content
+        owners = (request.repository.registry, str(request.repository))
+        self._others = [name_beside(request.digest, owner) for owner in owners]
+        self.name = request.digest
+        self._noted_at = -math.inf
+        self._looked_at = -math.inf
+        self._is_followed = False
+        # Go on with a partial file that was begun beside that of another registry.
+        while any(map(content.measure_partial, self._others)):
+            self.name = self._others.pop(0)
+
+    def move_on(self) -> bool:
+        """Choose another name if the request must not wait for the writer of the partial file.
+
+        It does not wait for a writer for another registry, which may be slow or send wrong bytes,
+        nor for one for another repository that has brought nothing for some seconds. Returns
+        whether the name has changed.
+        """
+        info = self._content.read_info(self.name) if self._others else None
+        if info is None:
+            return False
+        if self._request.may_continue(info):
+            is_stalled = self._content.measure_idle(self.name) >= STALLED
+            if not is_stalled or info.repository == str(self._request.repository):
+                return False
+        self.name = self._others.pop(0)
+        return True
+
+    def note_follower(self) -> None:
+        """Let the writer know, in whatever process it is, that somebody reads what it writes."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._noted_at + NOTE:
+            self._noted_at = now
+            self._content.note_follower(self.name)
+
+    def is_followed(self) -> bool:
+        """Whether somebody reads what this download writes by following it."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._looked_at + NOTE:
+            self._looked_at = now
+            self._is_followed = self._content.is_followed(self.name, FOLLOWED)
+        return self._is_followed

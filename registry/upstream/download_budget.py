@@ -1,0 +1,169 @@
+"""The memory and the connections that all downloads of one process may use together.
+
+Each download that runs has one connection, which needs little memory. The others, and the memory
+for what they bring before its turn, are shared equally by the downloads that somebody reads. If
+there are as many downloads as connections, further ones wait, and those that somebody reads come
+first: for them, a download that nobody reads is paused (decision record 0026).
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+MOST_WAITING = 200  # downloads that may wait although nobody reads them
+DEPTH = 4 * 1024 * 1024  # bytes that one download may have received and not written yet
+LEAST_DEPTH = 256 * 1024
+
+
+def share_out(
+    memory: int, connections: int, downloads: int, *, own: int, least: int
+) -> tuple[int, int]:
+    """Return how many connections a download may have, and how many bytes for each of them.
+
+    The budget of `memory` bytes and `connections` is shared by `downloads`. This one wants `own`
+    connections, which need `least` bytes each, unless there is only one.
+    """
+    each = memory // downloads
+    most = min(own, connections // downloads, each // least)
+    return (1, 0) if most < 2 else (most, each // most)
+
+
+class Turn:
+    """What one download uses of the budget of its process.
+
+    `is_read` says whether somebody reads the download, and `connections` how many it may have.
+    `pausing` ends its work if others need its connection.
+    """
+
+    def __init__(
+        self, budget: "DownloadBudget", is_read: Callable[[], bool], connections: int
+    ) -> None:
+        self.is_read = is_read
+        self.connections = connections
+        self.pausing: asyncio.Timeout | None = None
+        self.free = asyncio.Event()  # set when a waiting download may try again
+        self._budget = budget
+
+    def begin(self) -> bool:
+        """Whether the download may run now, until `end` is called; if not, it waits."""
+        return self._budget.begin(self)
+
+    def end(self) -> None:
+        """Run no longer, or wait no longer."""
+        self._budget.end(self)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the download waits, as others use all connections."""
+        return self._budget.is_waiting(self)
+
+    @property
+    def is_superfluous(self) -> bool:
+        """Whether too many downloads wait that nobody reads, and this is one of them."""
+        return not self.is_read() and self._budget.is_crowded
+
+    async def wait(self, within: float) -> None:
+        """Wait until it may be possible to begin, but at most `within` seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self.free.wait()
+
+    def take(self, wanted: int, least: int, used: int) -> int:
+        """Take memory for one more connection than the `used` ones; return for how many bytes.
+
+        They are at most `wanted` and at least `least` bytes, or 0 if others need the connection.
+        """
+        return self._budget.take(self, wanted, least, used)
+
+    def give_back(self, taken: int) -> None:
+        """Give back the memory that `take` returned."""
+        self._budget.give_back(taken)
+
+    @property
+    def depth(self) -> int:
+        """How many bytes the download may have received and not written yet."""
+        return self._budget.depth
+
+
+class DownloadBudget:
+    """The budget of one process: `memory` in bytes, and a number of connections."""
+
+    def __init__(self, memory: int, connections: int) -> None:
+        self._connections = connections
+        self._memory = memory
+        self._taken = 0
+        self._running: dict[Turn, None] = {}
+        self._waiting: dict[Turn, None] = {}
+
+    def open_turn(self, is_read: Callable[[], bool], connections: int) -> Turn:
+        """Return the turn of a new download, which neither runs nor waits."""
+        return Turn(self, is_read, connections)
+
+    @property
+    def depth(self) -> int:
+        """How many bytes each download may have received and not written yet."""
+        return max(LEAST_DEPTH, min(DEPTH, self._memory // max(1, len(self._running))))
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether too many downloads wait."""
+        return len(self._waiting) > MOST_WAITING
+
+    def is_waiting(self, turn: Turn) -> bool:
+        """Whether a download waits."""
+        return turn in self._waiting
+
+    def begin(self, turn: Turn) -> bool:
+        """Let a download run, if there is a connection for it and no other comes first."""
+        if turn in self._running:
+            return True
+        self._waiting[turn] = None
+        if len(self._running) < self._connections and turn is self._find_next():
+            del self._waiting[turn]
+            self._running[turn] = None
+            return True
+        turn.free.clear()
+        if turn.is_read():
+            self._pause_unread()
+        return False
+
+    def end(self, turn: Turn) -> None:
+        """Let a download neither run nor wait."""
+        if turn not in self._running and turn not in self._waiting:
+            return
+        self._running.pop(turn, None)
+        self._waiting.pop(turn, None)
+        following = self._find_next()
+        if following is not None and len(self._running) < self._connections:
+            following.free.set()
+
+    def _find_next(self) -> Turn | None:
+        """Return the download that may run next: the first one that is read, or else the first."""
+        read = (turn for turn in self._waiting if turn.is_read())
+        return next(read, next(iter(self._waiting), None))
+
+    def _pause_unread(self) -> None:
+        """Pause one download that nobody reads; it waits, and goes on from the bytes on disk."""
+        for turn in self._running:
+            if turn.pausing is not None and not turn.is_read():
+                turn.pausing.reschedule(asyncio.get_running_loop().time())
+                turn.pausing = None
+                return
+
+    def take(self, turn: Turn, wanted: int, least: int, used: int) -> int:
+        """Take memory for a further connection of a download; see `Turn.take`."""
+        if not turn.is_read():
+            return 0
+        downloads = max(1, len(self._running))
+        most, each = share_out(
+            self._memory, self._connections, downloads, own=turn.connections, least=least
+        )
+        length = min(wanted, each)
+        if used >= most or self._taken + length > self._memory:
+            return 0
+        self._taken += length
+        return length
+
+    def give_back(self, taken: int) -> None:
+        """Give back memory that `take` returned."""
+        self._taken -= taken

@@ -1,0 +1,141 @@
+"""Laws of the budget of downloads: what it bounds, and who comes first."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from registry.upstream.download_budget import (
+    LEAST_DEPTH,
+    MOST_WAITING,
+    DownloadBudget,
+    Turn,
+    share_out,
+)
+
+MIB = 1024 * 1024
+
+
+class Reader:
+    """Whether somebody reads a download."""
+
+    def __init__(self, budget: DownloadBudget, connections: int = 4, *, is_there: bool = True):
+        self.is_there = is_there
+        self.turn = budget.open_turn(lambda: self.is_there, connections)
+
+
+@pytest.mark.parametrize(
+    ("downloads", "most", "each"),
+    [(1, 4, 8 * MIB), (2, 4, 4 * MIB), (8, 4, MIB), (16, 2, MIB), (25, 1, 0), (100, 1, 0)],
+)
+def test_all_get_the_same_share(downloads: int, most: int, each: int) -> None:
+    """The more downloads there are, the fewer connections each has."""
+    assert share_out(32 * MIB, 64, downloads, own=4, least=MIB) == (most, each)
+
+
+def test_memory_is_never_exceeded() -> None:
+    """However many downloads take, they get no more than the budget has."""
+    budget = DownloadBudget(10 * MIB, 64)
+    turns = [Reader(budget).turn for _ in range(5)]
+    taken = 0
+    for turn in turns:
+        assert turn.begin()
+        for used in range(4):
+            taken += turn.take(8 * MIB, MIB, used)
+    assert 0 < taken <= 10 * MIB
+
+
+def test_one_download_may_use_everything() -> None:
+    """A download that is alone gets all connections that its upstream allows."""
+    budget = DownloadBudget(32 * MIB, 64)
+    turn = Reader(budget).turn
+    assert turn.begin()
+    assert [turn.take(8 * MIB, MIB, used) > 0 for used in range(5)] == [True] * 4 + [False]
+
+
+def test_what_is_given_back_can_be_taken_again() -> None:
+    """Memory is counted until it is given back."""
+    budget = DownloadBudget(2 * MIB, 64)
+    turn = Reader(budget).turn
+    turn.begin()
+    assert [turn.take(2 * MIB, MIB, used) for used in range(3)] == [MIB, MIB, 0]
+    turn.give_back(MIB)
+    assert turn.take(2 * MIB, MIB, 1) == MIB
+
+
+def test_a_download_that_nobody_reads_has_one_connection() -> None:
+    """What nobody waits for needs neither memory nor speed."""
+    reader = Reader(DownloadBudget(32 * MIB, 64))
+    reader.turn.begin()
+    assert reader.turn.take(MIB, MIB, 1)
+    reader.is_there = False
+    assert not reader.turn.take(MIB, MIB, 1)
+
+
+def test_many_downloads_receive_little_ahead() -> None:
+    """What is received and not written yet is bounded too."""
+    budget = DownloadBudget(8 * MIB, 64)
+    turns = [Reader(budget).turn for _ in range(64)]
+    depths = []
+    for turn in turns:
+        turn.begin()
+        depths.append(turn.depth)
+    assert depths == sorted(depths, reverse=True)
+    assert (depths[0], depths[-1]) == (4 * MIB, LEAST_DEPTH)
+
+
+def is_waiting(*turns: Turn) -> list[bool]:
+    return [turn.is_waiting for turn in turns]
+
+
+def test_others_wait_in_their_order() -> None:
+    """Without a connection a download waits, and the first that waits is the next to run."""
+    budget = DownloadBudget(MIB, 1)
+    first, second, third = (Reader(budget).turn for _ in range(3))
+    assert [first.begin(), second.begin(), third.begin()] == [True, False, False]
+    assert first.begin(), "it runs already"
+    first.end()
+
+    assert not third.begin()
+    assert second.begin()
+    assert is_waiting(first, second, third) == [False, False, True]
+
+
+def test_those_that_are_read_come_first() -> None:
+    """A download that nobody reads waits for one that began later and is read."""
+    budget = DownloadBudget(MIB, 1)
+    first, left, read = Reader(budget), Reader(budget, is_there=False), Reader(budget)
+    assert [each.turn.begin() for each in (first, left, read)] == [True, False, False]
+    first.turn.end()
+    assert [each.turn.begin() for each in (left, read)] == [False, True]
+
+
+async def test_a_download_that_nobody_reads_is_paused_for_one_that_is() -> None:
+    """It gives its connection away."""
+    budget = DownloadBudget(MIB, 1)
+    left, read = Reader(budget, is_there=False), Reader(budget)
+    assert left.turn.begin()
+    assert not read.turn.begin()
+    pausing = asyncio.timeout(None)
+    with suppress(TimeoutError):
+        async with pausing:
+            left.turn.pausing = pausing
+            assert not read.turn.begin()
+            await asyncio.sleep(20)
+    assert pausing.expired()
+    left.turn.end()
+    async with asyncio.timeout(20):
+        await read.turn.wait(20)
+    assert read.turn.begin()
+
+
+def test_too_many_that_nobody_reads_are_superfluous() -> None:
+    """The number of those that wait is bounded, and nobody who reads counts as one too many."""
+    budget = DownloadBudget(MIB, 1)
+    Reader(budget).turn.begin()
+    left = [Reader(budget, is_there=False) for _ in range(MOST_WAITING + 1)]
+    for each in left:
+        each.turn.begin()
+    assert left[-1].turn.is_superfluous
+    left[-1].is_there = True
+    assert not left[-1].turn.is_superfluous
