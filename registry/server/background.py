@@ -12,15 +12,17 @@ from aiohttp import web
 
 from registry.api.connection import ClientServer
 from registry.api.headers import VERSION
-from registry.api.repeated_answers import KEEP_ALIVE
 from registry.console.probes import build_console
-from registry.metrics import State, collect
+from registry.console.state import State
+from registry.metrics import collect
 from registry.server.child import open_metrics, open_runner, wait_for_end
 from registry.server.listener import BACKLOG
 from registry.server.shared import DRAIN, SharedResources
 from registry.tasks import Tasks
 from registry.wiring.content import find_downloads
 from registry.wiring.services import Service
+
+KEEP_ALIVE = 75.0  # seconds for which a connection to the console is kept without requests
 
 
 async def run_background(service: Service, shared: SharedResources) -> None:
@@ -72,11 +74,14 @@ def _note_refusal(client: str | None, _: web.Response, why: str) -> None:
 
 def _measure(shared: SharedResources) -> State:
     root = shared.folder.root
+    loads = shared.loads.read().values()
     return State(
         limit=shared.settings.storage.limit,
         free=shutil.disk_usage(root).free,
         downloads=len(find_downloads(root)),
         version=VERSION,
+        connections=sum(load.connections for load in loads),
+        connection_limit=sum(load.connection_limit for load in loads),
     )
 
 
@@ -84,4 +89,6 @@ def _find_trouble(shared: SharedResources) -> str:
     """Return why pulls cannot be answered; empty when they can."""
     if not os.access(shared.folder.root, os.W_OK):
         return f"{shared.folder.root} cannot be written"
-    return "" if shared.heartbeats.count_living() else "no pull worker answers"
+    if not shared.heartbeats.count_living():
+        return "no pull worker answers"
+    return shared.loads.explain_overload()

@@ -13,6 +13,7 @@ from registry.errors import SettingsError
 from registry.settings.model import (
     AccessSettings,
     BundleSettings,
+    LimitSettings,
     ServerSettings,
     Settings,
     StorageSettings,
@@ -123,6 +124,7 @@ def find_model(place: Place) -> type[BaseModel]:
         "storage": StorageSettings,
         "tags": TagSettings,
         "upstreams": UpstreamSettings,
+        "limits": LimitSettings,
         "access": AccessSettings,
         "bundles": BundleSettings,
     }

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from prometheus_client import generate_latest
 
-from registry.metrics import ServedTotals, State, collect, read_served
+from registry.console.state import State
+from registry.metrics import ServedTotals, collect, read_served
 
 COUNT = """
 import os, resource, sys, time
