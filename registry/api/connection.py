@@ -122,8 +122,9 @@ class ClientConnection(web.RequestHandler):
                 return resp, True
         result = await super().finish_response(request, resp, start_time)
         if self._is_refused and self.transport is not None:
-            if self.transport.can_write_eof():
-                self.transport.write_eof()
+            with suppress(OSError):  # the client has left
+                if self.transport.can_write_eof():
+                    self.transport.write_eof()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._has_left.wait(), LINGER)
         self._answered += 1

@@ -11,6 +11,7 @@ import structlog
 from registry.metrics import Metrics
 from registry.server.descriptors import count_descriptors, find_descriptor_limit, plan_connections
 from registry.server.open_connection import IDLE, OpenConnection
+from registry.server.refusals import Refusals
 from registry.server.worker_loads import WorkerLoad
 from registry.settings.model import LimitSettings
 
@@ -42,6 +43,7 @@ class Connections:
         self._ranked: deque[_Ranked] = deque()
         self._ranked_of: dict[bytes, deque[_Ranked]] = {}
         self._ranked_at = 0.0
+        self._refusals = Refusals()
         self._refused: Counter[str] = Counter()
         self._refused_at = 0.0
         self._evicted = 0
@@ -73,6 +75,11 @@ class Connections:
             if not self._by_network[entry.network]:
                 del self._by_network[entry.network]
 
+    def refuse(self, connection: socket.socket, reason: str, *, has_tls: bool) -> None:
+        """Answer a client for whom there is no room, and end its connection."""
+        self._refusals.refuse(connection, has_tls=has_tls)
+        self.note_refusal(reason)
+
     def note_refusal(self, reason: str) -> None:
         """Count a client that was refused; the next sweep logs it."""
         self._refused[reason] += 1
@@ -85,7 +92,8 @@ class Connections:
         return self._evict()
 
     def close_silent(self) -> None:
-        """Close the connections from which no byte has come."""
+        """Close the connections from which no byte has come, and those that were refused."""
+        self._refusals.close()
         for entry in [each for each in self._open if each.is_silent]:
             self._close(entry)
 
@@ -103,6 +111,7 @@ class Connections:
                         self._metrics.cut_connections.labels(why).inc()
                         cut.append((entry.client, why))
                 await asyncio.sleep(0)
+            self._refusals.close_old(time.monotonic())
             self._report([each for each in cut if each[1] != IDLE])
             self._write_load(self._measure())
 

@@ -15,7 +15,6 @@ from registry.server.descriptors import SpareDescriptor
 from registry.server.heartbeats import Heartbeats
 from registry.server.open_connection import OpenConnection
 from registry.server.port_owner import find_port_owner
-from registry.server.refusals import Refusals
 from registry.server.tls import ClientTLS
 from registry.settings.values import Address
 from registry.tasks import Tasks
@@ -84,7 +83,6 @@ class Listener:
         self._tls = tls
         self._connections = connections
         self._tasks = tasks
-        self._refusals = Refusals()
         self._spare = SpareDescriptor()
         self._read_buffer = memoryview(bytearray(READ_BUFFER))
 
@@ -122,9 +120,8 @@ class Listener:
         self._listening.close()
 
     def close_silent(self) -> None:
-        """Close the connections from which no byte has come, and those that were refused."""
+        """Close what no request will come from any more."""
         self._connections.close_silent()
-        self._refusals.close()
         self._spare.release()
 
     def _accept(self) -> None:
@@ -138,8 +135,7 @@ class Listener:
         connection.setblocking(False)
         entry = self._connections.add(connection, str(peer[0]))
         if isinstance(entry, str):
-            self._connections.note_refusal(entry)
-            self._refusals.refuse(connection, has_tls=self._tls is not None)
+            self._connections.refuse(connection, entry, has_tls=self._tls is not None)
             return
         if not self._look(connection, entry):
             asyncio.get_running_loop().add_reader(connection, self._begin, connection, entry)

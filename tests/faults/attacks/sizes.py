@@ -15,4 +15,4 @@ FULL = MappingProxyType(
     }
 )
 DESCRIPTORS = (1024, 20_000)
-SECONDS = 30.0  # seconds for which honest clients are measured
+SECONDS = 12.0  # seconds for which honest clients are measured

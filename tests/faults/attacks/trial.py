@@ -119,10 +119,13 @@ class Trial:
             files = {"tls_cert": str(authority.certificate), "tls_key": str(authority.key)}
             settings["server"] = files
             self._ca = ["--ca", str(authority.root)]
-        self._mirror = MirrorProcess(folder / "mirror", {"docker.io": self._hub.url}, settings)
+        self._settings = settings
+        self._folder = folder
 
     def __enter__(self) -> Self:
         self._hub.__enter__()
+        upstreams = {"docker.io": self._hub.url}
+        self._mirror = MirrorProcess(self._folder / "mirror", upstreams, self._settings)
         layer = bytes(range(256)) * 1024
         image = self._hub.add_image(REPOSITORY, "1", [layer])
         large = self._hub.add_big_blob(BLOB, repository=REPOSITORY)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import structlog
 
+from registry.server.descriptors import count_descriptors
 from tests.unit.server.connection_site import (
     LARGE_REQUEST,
     REQUEST,
@@ -46,6 +47,22 @@ async def test_without_room_a_client_is_told_so(make_site: Any) -> None:
     assert json.loads(body)["errors"][0]["code"] == "UNAVAILABLE"
     assert site.count("refused", "address") + site.count("refused", "connections") == 1
     assert [each["count"] for each in events if each["event"] == "clients refused"] == [1]
+
+
+async def test_a_refused_client_leaves_no_descriptor(
+    make_site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a moment to read the answer, also if no other client is refused."""
+    monkeypatch.setattr("registry.server.refusals.LINGER", 0.1)
+    site = await make_site(connections=1, connections_per_address=1)
+    await site.connect(LARGE_REQUEST)
+    await asyncio.sleep(0.1)
+    refused = await site.connect(REQUEST)
+    before = count_descriptors()
+    assert b" 503 " in await refused.read()
+    await asyncio.sleep(0.4)
+
+    assert count_descriptors() == before - 1
 
 
 async def test_one_address_does_not_take_all(make_site: Any) -> None:
