@@ -137,13 +137,16 @@ class ReplayingProtocol(asyncio.BufferedProtocol):
 
     def __init__(
         self,
-        inner: ClientConnection,
+        make_inner: Callable[[], ClientConnection],
         cache: ResponseCache,
         read_buffer: memoryview,
         note_end: Callable[["ReplayingProtocol"], None],
     ) -> None:
-        """`note_end` is called when the connection has ended."""
-        self._inner = inner
+        """`make_inner` makes aiohttp's protocol, which takes memory, once the client is connected.
+
+        `note_end` is called when the connection has ended.
+        """
+        self._make_inner = make_inner
         self._cache = cache
         self._read_buffer = read_buffer
         self._note_end = note_end
@@ -159,6 +162,7 @@ class ReplayingProtocol(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self._client = str(peer[0]) if isinstance(peer, tuple) else None
+        self._inner = self._make_inner()
         self._inner.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -19,6 +19,7 @@ SWEEP = 1.0  # seconds between two looks at all connections
 SLICE = 500  # connections that are looked at without a break for other work
 RANKING = 0.25  # seconds that an order of the idle connections is used
 SETTLED = 1.0  # seconds after which a connection that says nothing may have to make room
+MAX_HANDSHAKES = 256  # TLS handshakes beyond which one that takes longer than a moment is closed
 MAX_LINES = 20  # lines of the log for single connections in one sweep; the others are one line
 FULL, FULL_FOR_ADDRESS = "connections", "address"  # why a client is refused
 
@@ -39,6 +40,7 @@ class Connections:
         self._write_load = write_load
         self._log = structlog.get_logger("registry.server.worker").bind()
         self._open: dict[OpenConnection, None] = {}
+        self._handshakes: dict[OpenConnection, None] = {}  # the oldest first
         self._by_network: Counter[bytes] = Counter()
         self._ranked: deque[_Ranked] = deque()
         self._ranked_of: dict[bytes, deque[_Ranked]] = {}
@@ -71,9 +73,23 @@ class Connections:
         """Forget a connection that has ended."""
         if entry in self._open:
             del self._open[entry]
+            self.end_handshake(entry)
+            entry.forget()
             self._by_network[entry.network] -= 1
             if not self._by_network[entry.network]:
                 del self._by_network[entry.network]
+
+    def note_handshake(self, entry: OpenConnection) -> None:
+        """Note that a TLS handshake begins; if there are too many, close the oldest one."""
+        self._handshakes[entry] = None
+        if len(self._handshakes) > MAX_HANDSHAKES:
+            oldest = next(iter(self._handshakes))
+            if time.monotonic() - oldest.began > SETTLED:
+                self._make_room(oldest)
+
+    def end_handshake(self, entry: OpenConnection) -> None:
+        """Note that a TLS handshake is over, in whatever way."""
+        self._handshakes.pop(entry, None)
 
     def refuse(self, connection: socket.socket, reason: str, *, has_tls: bool) -> None:
         """Answer a client for whom there is no room, and end its connection."""
@@ -116,8 +132,13 @@ class Connections:
             self._write_load(self._measure())
 
     def _close(self, entry: OpenConnection) -> None:
-        self.discard(entry)
         entry.close()
+        self.discard(entry)
+
+    def _make_room(self, entry: OpenConnection) -> None:
+        self._close(entry)
+        self._metrics.cut_connections.labels("room for others").inc()
+        self._evicted += 1
 
     def _evict(self, network: bytes | None = None) -> bool:
         now = time.monotonic()
@@ -127,9 +148,7 @@ class Connections:
         while ranked:
             place, entry = ranked.popleft()
             if entry in self._open and entry.rank(now) == place:
-                self._close(entry)
-                self._metrics.cut_connections.labels("room for others").inc()
-                self._evicted += 1
+                self._make_room(entry)
                 return True
         return False
 

@@ -162,7 +162,7 @@ class Listener:
     def _open(self, connection: socket.socket, entry: OpenConnection) -> None:
         """Make the protocol of a connection that has bytes to read."""
         protocol = ReplayingProtocol(
-            self._server(),
+            self._server,
             self._responses,
             self._read_buffer,
             lambda _: self._connections.discard(entry),
@@ -170,6 +170,8 @@ class Listener:
         # A separate task, because a slow TLS handshake must not delay the next client.
         opening = self._tasks.start(self._connect(connection, entry, protocol))
         entry.begin(protocol, opening, time.monotonic())
+        if self._tls is not None:
+            self._connections.note_handshake(entry)
 
     async def _connect(
         self, connection: socket.socket, entry: OpenConnection, protocol: ReplayingProtocol
@@ -184,6 +186,7 @@ class Listener:
         try:
             await waiter
         finally:
+            self._connections.end_handshake(entry)
             if not protocol.is_connected:
                 transport.abort()
                 self._connections.discard(entry)

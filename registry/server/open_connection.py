@@ -87,6 +87,10 @@ class OpenConnection:
             return True, self._progress.moved
         return None
 
+    def forget(self) -> None:
+        """Refer to nothing any more: protocol and connection would keep each other in memory."""
+        self._protocol = self._opening = None
+
     def close(self) -> None:
         """Close it, whatever it is doing."""
         protocol = self._protocol

@@ -59,7 +59,7 @@ class Site:
         self.ended: list[ReplayingProtocol] = []
         cache = ResponseCache(AccessLog(self.metrics))
         self.connection = ReplayingProtocol(
-            self.inner,  # type: ignore[arg-type]
+            lambda: self.inner,  # type: ignore[arg-type, return-value]
             cache,
             self.read_buffer,
             self.ended.append,

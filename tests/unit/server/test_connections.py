@@ -181,6 +181,26 @@ async def test_a_handshake_has_its_time(make_site: Any, tmp_path: Path) -> None:
     assert site.count("cut", "slow handshake") == 1
 
 
+async def test_handshakes_are_few(
+    make_site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more than `MAX_HANDSHAKES` the oldest is closed; connections with TLS do not count."""
+    monkeypatch.setattr("registry.server.connections.MAX_HANDSHAKES", 2)
+    authority = make_authority(tmp_path)
+    site = await make_site(tls=authority.server_context())
+    context = authority.client_context()
+    writers = [
+        (await asyncio.open_connection("127.0.0.1", site.port, ssl=context))[1] for _ in range(4)
+    ]
+    stopped = [await site.connect(b"\x16\x03\x01") for _ in range(3)]
+    await asyncio.sleep(0.1)
+
+    assert [await client.is_cut(0.1) for client in stopped] == [True, False, False]
+    assert len(site.connections) == 6
+    for writer in writers:
+        writer.transport.abort()
+
+
 async def test_no_free_descriptor_stops_nobody(
     make_site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
