@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
 KINDS = ("counter", "histogram", "gauge_mostrecent")  # each process has one file for each kind
@@ -89,6 +90,7 @@ class Metrics:
             multiprocess_mode="mostrecent",
         )
         self._count_storage()
+        self._count_connections()
 
         self._pulls_until = Gauge(
             _PULLS_UNTIL,
@@ -104,6 +106,20 @@ class Metrics:
         """Note how many pulls an endpoint has left; `until` (epoch seconds) its period ends."""
         self.pulls_remaining.labels(endpoint, identity).set(remaining)
         self._pulls_until.labels(endpoint, identity).set(until)
+
+    def _count_connections(self) -> None:
+        self.refused_connections = Counter(
+            "entrepot_refused_connections",
+            "Connections of clients that were refused, by what there was too much of.",
+            ("reason",),
+            registry=self.registry,
+        )
+        self.cut_connections = Counter(
+            "entrepot_cut_connections",
+            "Connections of clients that the mirror closed, by what was wrong with them.",
+            ("reason",),
+            registry=self.registry,
+        )
 
     def _count_storage(self) -> None:
         self.downloaded_bytes = Counter(
@@ -140,33 +156,6 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """What is true at the moment and is not counted: bytes, running downloads, and the version."""
-
-    limit: int
-    free: int
-    downloads: int
-    version: str
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the gauges, as a collector of prometheus_client does."""
-        yield GaugeMetricFamily(
-            "entrepot_limit_bytes", "Bytes that entrepot_used_bytes may reach.", self.limit
-        )
-        yield GaugeMetricFamily(
-            "entrepot_free_bytes", "Bytes that are free on the disk of the data folder.", self.free
-        )
-        yield GaugeMetricFamily(
-            "entrepot_downloads", "Blobs that are being downloaded now.", self.downloads
-        )
-        build = GaugeMetricFamily(
-            "entrepot_build_info", "Always 1; the label is the version.", labels=["version"]
-        )
-        build.add_metric([self.version], 1)
-        yield build
-
-
-@dataclass(frozen=True, slots=True)
 class _CurrentMetrics:
     """The metrics in `folder`, without the pull limits of which the period is over at `now`."""
 
@@ -185,7 +174,7 @@ class _CurrentMetrics:
             yield metric
 
 
-def collect(folder: Path, state: State | None = None) -> CollectorRegistry:
+def collect(folder: Path, state: Collector | None = None) -> CollectorRegistry:
     """Return the metrics in `folder`, added up over all processes, and the gauges of `state`."""
     registry = CollectorRegistry()
     registry.register(_CurrentMetrics(folder, time.time()))

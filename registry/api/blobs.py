@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, closing
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
+from registry.api.connection import reset
 from registry.api.headers import add_common_headers, content_headers, names_digest
 from registry.api.middleware import Notes
 from registry.api.multipart import Multipart, content_range, describe_parts
@@ -52,8 +53,15 @@ async def answer_blob(
             # The connection is cut, so that no client takes an incomplete body for the whole blob.
             notes.failure = str(error)
             if request.transport is not None:
-                request.transport.abort()
+                _cut(request.transport, response)
         return response
+
+
+def _cut(transport: asyncio.Transport, response: web.StreamResponse) -> None:
+    if response.chunked or response.content_length is not None:
+        transport.abort()  # the client sees that the body is incomplete
+    else:
+        reset(transport)  # HTTP/1.0: the usual end of the connection would be the end of the body
 
 
 def _headers(digest: Digest, origin: CacheStatus) -> dict[str, str]:
@@ -72,7 +80,10 @@ def _lay_out(
     """Set status and headers for the requested range, and return the body."""
     size = blob.size
     if size is None:
-        response.enable_chunked_encoding()
+        if request.version < HttpVersion11:
+            response.force_close()  # the body ends where the connection ends
+        else:
+            response.enable_chunked_encoding()
         return _read(blob, 0, None)
     spans = _read_spans(request, digest, size)
     if not spans:

@@ -5,6 +5,9 @@ send passwords to registries, also to mirrors that ignore them. So they are quot
 """
 
 import asyncio
+import socket
+import struct
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -20,7 +23,9 @@ from registry.api import errors
 # are ignored: some tokens have 20 KiB, as they list all groups of a person.
 MAX_HEADER = 64 * 1024 + 128
 MAX_LINE = 8190  # bytes of a request's first line, apart from the method
-LINGER = 2.0  # seconds that a client has to read why it was refused
+LINGER = 2.0  # seconds that a client has to read why it was refused, or to end a body
+WHOLE = 128 * 1024  # bytes of a body that are handed to the transport at once
+SLICE = 64 * 1024  # bytes of a larger body that are handed to it, each time the client took some
 _MALFORMED = 400  # the status with which aiohttp reports bytes that are not a request
 
 # Gets the address of a client, the answer, and the reason, which quotes nothing.
@@ -59,15 +64,38 @@ class ClientConnection(web.RequestHandler):
             keepalive_timeout=keep_alive,
             max_line_size=MAX_LINE,
             max_field_size=MAX_HEADER,
+            lingering_time=LINGER,
         )
         self._note_refusal = note_refusal
         self._is_refused = False
         self._has_left = asyncio.Event()
+        self._answered = 0
+        # When the first byte of a head came that is not whole yet, and how many bytes it has. A new
+        # connection counts as such a head too. None: there is no such head.
+        self.head_began: float | None = None
+        self.head_size = 0
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a request has been read that is not answered yet."""
+        return self._request_count > self._answered
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.BaseProtocol."""
+        self.head_began = time.monotonic()
+        super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol; what follows bytes that were refused is ignored."""
-        if not self._is_refused:
-            super().data_received(data)
+        if self._is_refused:
+            return
+        super().data_received(data)
+        if self.is_answering:
+            self.head_began, self.head_size = None, 0
+        elif data:  # aiohttp also calls this without data, to parse what it has already
+            self.head_size += len(data)
+            if self.head_began is None:
+                self.head_began = time.monotonic()
 
     def eof_received(self) -> None:
         """See asyncio.Protocol."""
@@ -86,12 +114,20 @@ class ClientConnection(web.RequestHandler):
 
         If the connection was closed while the client sends, the kernel would delete the answer.
         """
+        body = getattr(resp, "body", None)
+        if isinstance(body, bytes) and len(body) > WHOLE and request.method != "HEAD":
+            try:
+                await _send_slices(request, resp, body)
+            except ConnectionError:
+                return resp, True
         result = await super().finish_response(request, resp, start_time)
         if self._is_refused and self.transport is not None:
-            if self.transport.can_write_eof():
-                self.transport.write_eof()
+            with suppress(OSError):  # the client has left
+                if self.transport.can_write_eof():
+                    self.transport.write_eof()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._has_left.wait(), LINGER)
+        self._answered += 1
         return result
 
     def handle_error(
@@ -125,6 +161,33 @@ class ClientConnection(web.RequestHandler):
         if not isinstance(error, HttpProcessingError | web.RequestPayloadError):
             log = structlog.get_logger("registry.api")
             log.error(str(args[0]), exc_info=error)
+
+
+async def _send_slices(request: web.BaseRequest, resp: web.StreamResponse, body: bytes) -> None:
+    """Send head and body of an answer piece by piece, each when the client has taken the former.
+
+    asyncio would copy all that the kernel does not take at once, for each client that waits.
+    """
+    await resp.prepare(request)
+    for start in range(0, len(body), SLICE):
+        await resp.write(memoryview(body)[start : start + SLICE])
+    resp.body = None  # type: ignore[attr-defined]  # aiohttp would send it again
+
+
+def reset(transport: asyncio.BaseTransport) -> None:
+    """Close a connection so that its client sees an error, and not the end of an answer.
+
+    The kernel drops what the client has not received, and keeps no memory for it. The loop must not
+    be in `sendfile` on this connection: it would keep watching the closed descriptor.
+    """
+    drop_unsent(transport.get_extra_info("socket"))
+    transport.abort()  # type: ignore[attr-defined]
+
+
+def drop_unsent(connection: Any) -> None:
+    """Make the kernel drop what the client has not received, when the socket is closed."""
+    with suppress(OSError):  # the connection is broken already
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def explain(error: HttpProcessingError) -> str:

@@ -15,6 +15,7 @@ from registry.oci import media_types
 
 UNSUPPORTED = "UNSUPPORTED"
 LOOP_DETECTED = 508  # RFC 5842 section 7.2; another mirror knows by it that it asks in a circle
+OVERLOAD_SECONDS = 5  # seconds after which a client for whom there was no room may come again
 _STORE_FAILED = "this mirror cannot read or write its data folder at the moment; its log says why"
 
 # A class without a row has the status and code of the nearest class above it in the tree.
@@ -102,6 +103,13 @@ def render_malformed(why: str) -> web.Response:
 def render_crash() -> web.Response:
     """Return the answer to a request on which the mirror has crashed."""
     return _render_json(500, "UNKNOWN", "the mirror has failed; its log says more")
+
+
+def render_overloaded() -> web.Response:
+    """Return the answer to a client for whom there is no room among the connections."""
+    response = _render_json(503, "UNAVAILABLE", "this mirror has too many clients; try again soon")
+    response.headers["Retry-After"] = str(OVERLOAD_SECONDS)
+    return response
 
 
 def _render_json(status: int, code: str, message: str) -> web.Response:

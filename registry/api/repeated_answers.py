@@ -6,9 +6,11 @@ memory, aiohttp's objects for request and response take longer to make than all 
 
 import asyncio
 import re
+import socket
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any, cast
@@ -16,11 +18,8 @@ from typing import Any, cast
 from aiohttp import web
 
 from registry.api.access_log import AccessEntry, AccessLog, LogAnswer
+from registry.api.connection import ClientConnection, drop_unsent
 
-KEEP_ALIVE = 75.0  # seconds for which a connection without requests is kept
-# Seconds after which a request goes to aiohttp although its answer could be repeated. Otherwise
-# aiohttp would close a busy connection, because it believes that no requests come.
-MAX_REPEATING = KEEP_ALIVE / 3
 # Matches one whole request without a body. It does not match if a header could announce a body, or
 # if other bytes follow the request.
 _REQUEST = re.compile(
@@ -98,7 +97,7 @@ class ResponseCache:
             return
         self._remove(request)
         log = self._access_log.prepare(answer.entry)
-        cached = _CachedResponse(_write_head(response), body, log, answer.is_current)
+        cached = _CachedResponse(write_head(response), body, log, answer.is_current)
         self._responses[request] = cached
         self._used += len(request) + len(cached)
         while self._used > self._limit:
@@ -117,7 +116,8 @@ class ResponseCache:
         return self._date
 
 
-def _write_head(response: web.Response) -> bytes:
+def write_head(response: web.Response) -> bytes:
+    """Return the status line and the headers without `Date`, without the line ends after them."""
     lines = [f"HTTP/1.1 {response.status} {response.reason}"]
     lines += [f"{name}: {value}" for name, value in response.headers.items() if name != "Date"]
     return "\r\n".join(lines).encode("utf-8")
@@ -136,26 +136,39 @@ class ReplayingProtocol(asyncio.BufferedProtocol):
     """
 
     def __init__(
-        self, inner: asyncio.Protocol, cache: ResponseCache, read_buffer: memoryview
+        self,
+        make_inner: Callable[[], ClientConnection],
+        cache: ResponseCache,
+        read_buffer: memoryview,
+        note_end: Callable[["ReplayingProtocol"], None],
     ) -> None:
-        self._inner = inner
+        """`make_inner` makes aiohttp's protocol, which takes memory, once the client is connected.
+
+        `note_end` is called when the connection has ended.
+        """
+        self._make_inner = make_inner
         self._cache = cache
         self._read_buffer = read_buffer
+        self._note_end = note_end
+        self._used_at = time.monotonic()  # when the last request was answered
         self._is_idle = True  # all requests that were read have been answered
         self._is_paused = False  # the client does not read its answers
         self._request = b""  # the request that `inner` is answering, if its end is known
+        self.is_connected = False  # false until a TLS handshake has succeeded
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.BaseProtocol."""
+        self.is_connected = True
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self._client = str(peer[0]) if isinstance(peer, tuple) else None
-        self._may_repeat_until = time.monotonic() + MAX_REPEATING
+        self._inner = self._make_inner()
         self._inner.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.BaseProtocol."""
         self._inner.connection_lost(exc)
+        self._note_end(self)
 
     def pause_writing(self) -> None:
         """See asyncio.BaseProtocol."""
@@ -169,7 +182,8 @@ class ReplayingProtocol(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool | None:
         """See asyncio.BufferedProtocol."""
-        return self._inner.eof_received()
+        self._inner.eof_received()
+        return None
 
     def get_buffer(self, _: int) -> memoryview:
         """See asyncio.BufferedProtocol.
@@ -190,17 +204,64 @@ class ReplayingProtocol(asyncio.BufferedProtocol):
     def _repeat(self, data: bytes) -> bool:
         if self._is_paused or self._transport.is_closing():
             return False
-        if time.monotonic() > self._may_repeat_until:
-            return False
         answer = self._cache.repeat(data, self._client)
-        if answer:
-            self._transport.write(answer)
-        return bool(answer)
+        if not answer:
+            return False
+        self._transport.write(answer)
+        self._used_at = time.monotonic()
+        self._inner.head_began = None
+        return True
 
     def finish_answer(self, answer: SentAnswer, sending: asyncio.Task[Any]) -> None:
         """Note that the task `sending` has ended, which sent `answer`."""
+        self._used_at = time.monotonic()
         is_sent = not sending.cancelled() and sending.exception() is None
         if is_sent and self._request and answer.response.keep_alive:
             self._cache.remember(self._request, answer)
             self._is_idle = True
-            self._may_repeat_until = time.monotonic() + MAX_REPEATING
+
+    @property
+    def client(self) -> str:
+        """The address of the client; empty if it is not known."""
+        return self._client or ""
+
+    @property
+    def head_began(self) -> float | None:
+        """When the head of a request began that is not whole yet; None without such a head."""
+        return self._inner.head_began
+
+    @property
+    def head_size(self) -> int:
+        """How many bytes of such a head have come."""
+        return self._inner.head_size
+
+    @property
+    def idle_since(self) -> float | None:
+        """When the last request was answered; None while an answer is made or sent."""
+        is_busy = self._inner.is_answering or self._transport.get_write_buffer_size()
+        return None if is_busy else self._used_at
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether bytes of an answer wait because the kernel does not take more."""
+        return self._transport.get_write_buffer_size() > 0
+
+    @property
+    def kernel_socket(self) -> Any:
+        """The socket, with the methods of `asyncio.trsock.TransportSocket`."""
+        return self._transport.get_extra_info("socket")
+
+    def close_idle(self) -> None:
+        """Close a connection on which no request is being answered."""
+        self._transport.abort()
+
+    def cut(self) -> None:
+        """End a connection whose answer is being sent; its client gets no more of it."""
+        drop_unsent(self.kernel_socket)
+        if self._transport.get_extra_info("sslcontext") is not None:
+            self._transport.abort()
+            return
+        # Not `abort`: if the loop is in `sendfile`, it would keep watching the closed descriptor.
+        # So it finds out by itself that it cannot send any more.
+        with suppress(OSError):
+            self.kernel_socket.shutdown(socket.SHUT_RDWR)

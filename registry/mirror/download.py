@@ -12,14 +12,18 @@ import structlog
 
 from registry.content.content import Content
 from registry.content.ingest import Ingest
-from registry.errors import DigestMismatch, DownloadCrashed, EntrepotError
-from registry.errors import StoreError, TooManyDownloads
+from registry.errors import (
+    DigestMismatch,
+    DownloadCrashed,
+    EntrepotError,
+    StoreError,
+    TooManyDownloads,
+)
 from registry.metrics import Metrics
 from registry.mirror.batching import Batcher
 from registry.mirror.download_request import DownloadRequest, PartChoice
 from registry.mirror.writer_life import show_life
 from registry.store.files import refuse
-from registry.store.ingests import IngestInfo
 from registry.store.partial import PartialReader, PartialState, Progress
 from registry.store.signs_of_life import WRITER_SILENCE, Silence
 from registry.tasks import Tasks, in_thread
@@ -282,10 +286,7 @@ class Download:
 
     def _announce(self, ingest: Ingest, download: BlobDownload, suspects: Sequence[str]) -> None:
         """Write information for other processes; `suspects` stay in it until the blob is whole."""
-        repository, blob = str(self._request.repository), str(self._digest)
-        ingest.write_info(
-            IngestInfo(download.size, repository, download.endpoint, self._clock(), suspects, blob)
-        )
+        ingest.write_info(self._request.describe(download, self._clock(), suspects))
 
     def _start(self, size: int | None) -> None:
         """Let readers begin, because the first bytes are there."""

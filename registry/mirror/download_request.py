@@ -2,13 +2,14 @@
 
 import asyncio
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from registry.content.content import Content
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.store.ingests import IngestInfo, name_beside
-from registry.upstream.contract import Source
+from registry.upstream.contract import BlobDownload, Source
 
 STALLED = 5.0  # seconds without a byte, after which another repository's download is not followed
 NOTE = 1.0  # seconds between two notes that somebody follows a partial file
@@ -31,6 +32,11 @@ class DownloadRequest:
         Those of another registry may not: they may be wrong, which shows only at the end.
         """
         return info is None or info.repository.startswith(f"{self.repository.registry}/")
+
+    def describe(self, download: BlobDownload, now: float, suspects: Sequence[str]) -> IngestInfo:
+        """Return what other processes need to know of this download (`now`: epoch seconds)."""
+        repository, blob = str(self.repository), str(self.digest)
+        return IngestInfo(download.size, repository, download.endpoint, now, suspects, blob)
 
 
 class PartChoice:

@@ -12,9 +12,9 @@ from aiohttp import web
 
 from registry.api.connection import ClientServer
 from registry.api.headers import VERSION
-from registry.api.repeated_answers import KEEP_ALIVE
 from registry.console.probes import build_console
-from registry.metrics import State, collect
+from registry.console.state import State
+from registry.metrics import collect
 from registry.server.child import keep_beating, open_metrics, open_runner, wait_for_end
 from registry.server.heartbeats import BACKGROUND
 from registry.server.listener import BACKLOG
@@ -24,6 +24,7 @@ from registry.wiring.content import find_downloads
 from registry.wiring.services import Service
 
 DISK_WAIT = 2.0  # seconds after which `/readyz` says that the disk does not answer
+KEEP_ALIVE = 75.0  # seconds for which a connection to the console is kept without requests
 
 
 async def run_background(service: Service, shared: SharedResources) -> None:
@@ -79,11 +80,14 @@ def _note_refusal(client: str | None, _: web.Response, why: str) -> None:
 
 def _measure(shared: SharedResources) -> State:
     root = shared.folder.root
+    loads = shared.loads.read().values()
     return State(
         limit=shared.settings.storage.limit,
         free=shutil.disk_usage(root).free,
         downloads=len(find_downloads(root)),
         version=VERSION,
+        connections=sum(load.connections for load in loads),
+        connection_limit=sum(load.connection_limit for load in loads),
     )
 
 
@@ -100,4 +104,6 @@ async def find_trouble(shared: SharedResources, checks: Tasks) -> str:
     if not shared.heartbeats.list_living():
         return "no pull worker answers"
     silent = shared.heartbeats.list_silent()
-    return "; ".join(f"worker {number} does not answer" for number in silent)
+    if silent:
+        return "; ".join(f"worker {number} does not answer" for number in silent)
+    return shared.loads.explain_overload()

@@ -4,21 +4,31 @@ import asyncio
 import errno
 import socket
 import ssl
+import time
 from contextlib import suppress
 
-from aiohttp import web
-
+from registry.api.connection import ClientServer
 from registry.api.repeated_answers import ReplayingProtocol, ResponseCache
 from registry.errors import SettingsError
+from registry.server.connections import Connections
+from registry.server.descriptors import SpareDescriptor
 from registry.server.heartbeats import Heartbeats
+from registry.server.open_connection import OpenConnection
 from registry.server.port_owner import find_port_owner
+from registry.server.tls import ClientTLS
 from registry.settings.values import Address
 from registry.tasks import Tasks
 
 BACKLOG = 1024  # connections that the kernel keeps while all workers are busy
 READ_BUFFER = 64 * 1024  # bytes read from a client at a time
 YIELD_SECONDS = 0.002  # seconds that a busier worker waits, so that another worker can accept
-DESCRIPTOR_WAIT = 0.5  # seconds to wait for descriptors when there are none left
+KERNEL_WAIT = 0.5  # seconds to wait when the kernel has no memory for a connection
+NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
+# Bytes that the kernel takes from us before it has sent the bytes before them. More would only wait
+# in its memory: what is on its way does not count. It limits no throughput as long as we are woken
+# in time.
+UNSENT = 256 * 1024
+USER_TIMEOUT = 60.0  # seconds after which the kernel closes a connection whose client is gone
 
 
 def bind(key: str, address: Address) -> socket.socket:
@@ -42,8 +52,15 @@ def bind(key: str, address: Address) -> socket.socket:
             if owner.data:  # another program may be needed, such as sshd
                 cure = f"stop it with `kill {owner.pid}`, or write another address"
         raise SettingsError(key, f"cannot listen on {address} ({why})", cure) from error
+    _limit_kernel(listening)
     listening.setblocking(False)
     return listening
+
+
+def _limit_kernel(listening: socket.socket) -> None:
+    """Limit what the kernel does for clients that do not read; accepted sockets inherit it."""
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(USER_TIMEOUT * 1000))
 
 
 class Listener:
@@ -51,18 +68,22 @@ class Listener:
 
     def __init__(
         self,
-        server: web.Server,
+        server: ClientServer,
         responses: ResponseCache,
         listening: socket.socket,
+        *,
         tls: ssl.SSLContext | None,
-        handshakes: Tasks,
+        connections: Connections,
+        tasks: Tasks,
     ) -> None:
-        """`handshakes` runs the TLS handshakes; the caller closes it after this listener."""
+        """`tasks` runs the TLS handshakes; the caller closes it after this listener."""
         self._server = server
         self._responses = responses
         self._listening = listening
         self._tls = tls
-        self._handshakes = handshakes
+        self._connections = connections
+        self._tasks = tasks
+        self._spare = SpareDescriptor()
         self._read_buffer = memoryview(bytearray(READ_BUFFER))
 
     async def keep_accepting(self, heartbeats: Heartbeats, number: int) -> None:
@@ -75,15 +96,18 @@ class Listener:
         """
         while True:
             await self._wait_readable()
-            heartbeats.set_connections(number, len(self._server.connections))
+            heartbeats.set_connections(number, len(self._connections))
             if heartbeats.is_ahead(number):
                 await asyncio.sleep(YIELD_SECONDS)
             try:
                 self._accept()
             except BlockingIOError:  # another worker accepted the client
                 continue
-            except OSError:  # for example no free descriptor until another client leaves
-                await asyncio.sleep(DESCRIPTOR_WAIT)
+            except OSError as error:
+                if error.errno in NO_DESCRIPTOR:
+                    self._refuse_without_descriptor()
+                else:  # the client has left, or the kernel has no memory
+                    await asyncio.sleep(KERNEL_WAIT if error.errno != errno.ECONNABORTED else 0)
 
     def close(self) -> None:
         """Accept the clients that are already waiting, then close the socket.
@@ -95,6 +119,11 @@ class Listener:
                 self._accept()
         self._listening.close()
 
+    def close_silent(self) -> None:
+        """Close what no request will come from any more."""
+        self._connections.close_silent()
+        self._spare.release()
+
     def _accept(self) -> None:
         """Accept one client.
 
@@ -102,16 +131,81 @@ class Listener:
             BlockingIOError: no client is waiting.
             OSError: for example, no descriptor is free.
         """
-        connection, _ = self._listening.accept()
+        connection, peer = self._listening.accept()
         connection.setblocking(False)
-        loop = asyncio.get_running_loop()
-        # A separate task, because a slow TLS handshake must not delay the next client.
-        self._handshakes.start(
-            loop.connect_accepted_socket(self._make_protocol, connection, ssl=self._tls)
-        )
+        entry = self._connections.add(connection, str(peer[0]))
+        if isinstance(entry, str):
+            self._connections.refuse(connection, entry, has_tls=self._tls is not None)
+            return
+        if not self._look(connection, entry):
+            asyncio.get_running_loop().add_reader(connection, self._begin, connection, entry)
 
-    def _make_protocol(self) -> ReplayingProtocol:
-        return ReplayingProtocol(self._server(), self._responses, self._read_buffer)
+    def _begin(self, connection: socket.socket, entry: OpenConnection) -> None:
+        asyncio.get_running_loop().remove_reader(connection)
+        self._look(connection, entry)
+
+    def _look(self, connection: socket.socket, entry: OpenConnection) -> bool:
+        """Open a connection if bytes have come; return false if the client has said nothing yet."""
+        try:
+            has_bytes = bool(connection.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return False
+        except OSError:
+            has_bytes = False
+        if has_bytes:
+            self._open(connection, entry)
+        else:  # the client has left
+            self._connections.discard(entry)
+            connection.close()
+        return True
+
+    def _open(self, connection: socket.socket, entry: OpenConnection) -> None:
+        """Make the protocol of a connection that has bytes to read."""
+        protocol = ReplayingProtocol(
+            self._server,
+            self._responses,
+            self._read_buffer,
+            lambda _: self._connections.discard(entry),
+        )
+        # A separate task, because a slow TLS handshake must not delay the next client.
+        opening = self._tasks.start(self._connect(connection, entry, protocol))
+        entry.begin(protocol, opening, time.monotonic())
+        if self._tls is not None:
+            self._connections.note_handshake(entry)
+
+    async def _connect(
+        self, connection: socket.socket, entry: OpenConnection, protocol: ReplayingProtocol
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        if self._tls is None:
+            await loop.connect_accepted_socket(lambda: protocol, connection)
+            return
+        waiter = loop.create_future()
+        shaking = ClientTLS(protocol, self._tls, waiter, self._read_buffer)
+        transport, _ = await loop.connect_accepted_socket(lambda: shaking, connection)
+        try:
+            await waiter
+        finally:
+            self._connections.end_handshake(entry)
+            if not protocol.is_connected:
+                transport.abort()
+                self._connections.discard(entry)
+
+    def _refuse_without_descriptor(self) -> None:
+        """Make room for the next client, and close the connection of this one.
+
+        Without the spare descriptor it could not even be refused: it would wait for ever, and the
+        worker would be woken for it again and again.
+        """
+        self._connections.evict_idle()
+        self._spare.release()
+        try:
+            connection, _ = self._listening.accept()
+            connection.close()
+            self._connections.note_refusal("descriptors")
+        except OSError:  # another worker accepted it, or another thread took the descriptor
+            pass
+        self._spare.take()
 
     async def _wait_readable(self) -> None:
         loop = asyncio.get_running_loop()

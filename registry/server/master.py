@@ -20,12 +20,14 @@ import structlog
 
 from registry.server.background import run_background
 from registry.server.child import keep_beating
+from registry.server.descriptors import raise_descriptor_limit
 from registry.server.heartbeats import BACKGROUND, REBUILD, Heartbeats
 from registry.server.listener import bind
 from registry.server.shared import SharedResources
 from registry.server.supervisor import WATCHED, Supervisor
 from registry.server.tls import check_files
 from registry.server.worker import run_worker
+from registry.server.worker_loads import WorkerLoads
 from registry.settings.changes import keep_fixed, list_changes
 from registry.settings.loading import Configuration
 from registry.settings.model import ServerSettings
@@ -124,6 +126,7 @@ def run_processes(
         EntrepotError: any error that `begin` raises.
     """
     settings = configuration.settings
+    descriptors = raise_descriptor_limit()
     workers = count_workers(settings.server.workers)
     pulls, console = addresses
     # Only this process keeps the write end open, so the children notice when it ends in any way.
@@ -143,7 +146,7 @@ def run_processes(
     # Signals are blocked and not handled: sigtimedwait takes them one at a time, without races.
     # They are blocked before the log says "serving", because operators may then send signals.
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
-    _log_start(shared, workers)
+    _log_start(shared, workers, descriptors)
     supervisor = Supervisor(
         partial(_run_child, service),
         workers,
@@ -189,9 +192,13 @@ def _renew(
     check_files(loaded.settings)
     reload_certificates()
     settings = keep_fixed(former.settings, loaded.settings)
-    # New heartbeats, so that beats of the old workers do not count for the new workers.
+    # New pages, so that what the old workers write does not count for the new workers.
     shared = replace(
-        former, settings=settings, source=loaded.source, heartbeats=Heartbeats(workers)
+        former,
+        settings=settings,
+        source=loaded.source,
+        heartbeats=Heartbeats(workers),
+        loads=WorkerLoads(),
     )
     facts: dict[str, object] = {
         "settings": loaded.source,
@@ -202,12 +209,13 @@ def _renew(
     return shared, facts
 
 
-def _log_start(shared: SharedResources, workers: int) -> None:
+def _log_start(shared: SharedResources, workers: int, descriptors: int) -> None:
     structlog.get_logger("registry.server.master").info(
         "serving",
         pulls=_format(shared.pulls),
         console=_format(shared.console),
         workers=workers,
+        descriptors=descriptors,
         data=str(shared.folder.root),
         offline=shared.settings.offline,
         settings=shared.source,

@@ -1,6 +1,9 @@
 """TLS: the server's certificate, and the check of all certificate files before the start."""
 
+import asyncio
 import ssl
+from asyncio import sslproto
+from typing import Any
 
 from registry.errors import SettingsError
 from registry.settings.model import ServerSettings, Settings
@@ -36,3 +39,32 @@ def load_tls(server: ServerSettings) -> ssl.SSLContext | None:
             "give a PEM certificate chain and its unencrypted key",
         ) from error
     return context
+
+
+class ClientTLS(sslproto.SSLProtocol):
+    """asyncio's TLS on one connection, which reads into a buffer that all connections share.
+
+    asyncio would keep 256 KiB for each connection, also for one that stops in its handshake. Bytes
+    are copied from the buffer at once.
+
+    This class relies on these facts of `asyncio.sslproto` (Python 3.11 to 3.13): bytes are received
+    into what `get_buffer` returns, and are read from `_ssl_buffer_view`; the constructor allocates
+    `max_size` bytes.
+    """
+
+    max_size = 1
+
+    def __init__(
+        self,
+        inner: asyncio.BufferedProtocol,
+        context: ssl.SSLContext,
+        waiter: asyncio.Future[Any],
+        read_buffer: memoryview,
+    ) -> None:
+        """`waiter` is set when the handshake is over; whoever starts it limits its time."""
+        super().__init__(asyncio.get_running_loop(), inner, context, waiter, server_side=True)
+        self._ssl_buffer_view = read_buffer
+
+    def get_buffer(self, n: int) -> memoryview:  # noqa: ARG002 - a hint of asyncio
+        """See asyncio.BufferedProtocol."""
+        return self._ssl_buffer_view

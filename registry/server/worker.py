@@ -1,16 +1,19 @@
 """A pull worker: it answers clients on the socket that all workers share."""
 
 import asyncio
+import math
 from contextlib import AsyncExitStack
+from functools import partial
 
 from aiohttp import web
 
 from registry.api.access_log import AccessLog
 from registry.api.connection import ClientServer
 from registry.api.middleware import Middleware
-from registry.api.repeated_answers import KEEP_ALIVE, MAX_REPEATING, ResponseCache
+from registry.api.repeated_answers import ResponseCache
 from registry.api.routes import PullApi
 from registry.server.child import keep_beating, open_metrics, open_runner, wait_for_end
+from registry.server.connections import Connections
 from registry.server.listener import Listener
 from registry.server.shared import DRAIN, SharedResources
 from registry.server.tls import load_tls
@@ -34,23 +37,35 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         )
         access_log = AccessLog(metrics)
         middleware = Middleware(access_log, PullApi(mirror).answer)
-        server = ClientServer(
-            middleware.answer, access_log.write_refusal, keep_alive=KEEP_ALIVE + MAX_REPEATING
-        )
+        # `Connections` closes those without requests: aiohttp knows of no repeated answers.
+        server = ClientServer(middleware.answer, access_log.write_refusal, keep_alive=math.inf)
         # aiohttp waits twice for `shutdown_timeout`: for the answers, and again after it has cut
         # off the request bodies, which pulls do not have.
         await open_runner(stack, web.ServerRunner(server, shutdown_timeout=DRAIN / 2))
         # Opened before the tasks below, so closed after them: every accepted client is served.
-        handshakes = await stack.enter_async_context(Tasks())
-        tls = load_tls(shared.settings.server)
-        listener = Listener(server, ResponseCache(access_log), shared.pulls, tls, handshakes)
+        opening = await stack.enter_async_context(Tasks())
+        connections = Connections(
+            shared.settings.limits, metrics, partial(shared.loads.write, number)
+        )
+        listener = Listener(
+            server,
+            ResponseCache(access_log),
+            shared.pulls,
+            tls=load_tls(shared.settings.server),
+            connections=connections,
+            tasks=opening,
+        )
+        stack.callback(listener.close_silent)
         tasks = await stack.enter_async_context(Tasks())
         accepting = tasks.start(listener.keep_accepting(shared.heartbeats, number))
+        sweeping = tasks.start(connections.keep_sweeping())
         tasks.start(keep_beating(shared.heartbeats, number))
         ending = tasks.start(wait_for_end(shared.supervisor_pipe))
-        await asyncio.wait([accepting, ending], return_when=asyncio.FIRST_COMPLETED)
-        if accepting.done():
-            accepting.result()
+        working = (accepting, sweeping)
+        await asyncio.wait([*working, ending], return_when=asyncio.FIRST_COMPLETED)
+        for task in working:
+            if task.done():
+                task.result()
         accepting.cancel()
         await asyncio.wait([accepting])
         listener.close()

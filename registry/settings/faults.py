@@ -124,9 +124,9 @@ def find_model(place: Place) -> type[BaseModel]:
         "storage": StorageSettings,
         "tags": TagSettings,
         "upstreams": UpstreamSettings,
+        "limits": LimitSettings,
         "access": AccessSettings,
         "bundles": BundleSettings,
-        "limits": LimitSettings,
     }
     return models[place[0]] if place else Settings
 

@@ -115,6 +115,30 @@ class TagSettings(Section):
         return any(pattern.fullmatch(tag) for pattern in self.immutable)
 
 
+class LimitSettings(Section):
+    """What one process may use, whatever clients and upstreams do.
+
+    `connections` is how many it keeps open at once, and `connections_per_address` how many of them
+    one client address may have (0: computed from the descriptors that a process may open). The
+    timeouts are in seconds: for the whole head of a request, for a TLS handshake, for a connection
+    without requests, and for a client that accepts nothing of its answer. A client that accepts
+    less than `min_send_rate` bytes a second of its answer is cut too.
+
+    All downloads of a process together use at most `download_memory` bytes for what they bring
+    before its turn, and at most `download_connections` connections.
+    """
+
+    connections: int = Field(default=0, ge=0)
+    connections_per_address: int = Field(default=0, ge=0)
+    request_timeout: Duration = Field(default=15.0, gt=0)
+    handshake_timeout: Duration = Field(default=15.0, gt=0, le=60)
+    idle_timeout: Duration = Field(default=75.0, gt=0)
+    send_timeout: Duration = Field(default=60.0, gt=0)
+    min_send_rate: Size = 1024
+    download_memory: Size = Field(default=32 * 1024**2, ge=1024**2)
+    download_connections: int = Field(default=64, ge=1, le=10_000)
+
+
 class AccessSettings(Section):
     """Who may pull: `open` means everybody; `users` is refused (decision record 0010)."""
 
@@ -129,17 +153,6 @@ class AccessSettings(Section):
                 'write mode = "open" and restrict who can reach server.listen',
             )
         return mode
-
-
-class LimitSettings(Section):
-    """What one process may use, whatever clients and upstreams do.
-
-    All downloads of a process together use at most `download_memory` bytes for what they bring
-    before its turn, and at most `download_connections` connections.
-    """
-
-    download_memory: Size = Field(default=32 * 1024**2, ge=1024**2)
-    download_connections: int = Field(default=64, ge=1, le=10_000)
 
 
 class BundleSettings(Section):
@@ -176,8 +189,8 @@ class Settings(Section):
     storage: StorageSettings = StorageSettings()
     tags: TagSettings = TagSettings()
     upstreams: Mapping[Registry, UpstreamSettings] = Field(default_factory=_build_upstreams)
-    access: AccessSettings = AccessSettings()
     limits: LimitSettings = LimitSettings()
+    access: AccessSettings = AccessSettings()
     bundles: BundleSettings = BundleSettings()
 
     @field_validator("upstreams")

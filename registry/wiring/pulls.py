@@ -272,23 +272,19 @@ class _PullServices:
 
     def _build_blobs(self) -> Blobs:
         content, upstreams = self._content.content, self._settings.upstreams
+        limits = self._settings.limits
+        budget = DownloadBudget(limits.download_memory, limits.download_connections)
         return Blobs(
             self._sources,
             {name: upstream.connections for name, upstream in upstreams.items()},
             catalog=BlobAccessCatalog(self._database),
             content=content,
-            downloads=Downloads(
-                content, self._tasks, self._clock, self._metrics, self._build_budget()
-            ),
+            downloads=Downloads(content, self._tasks, self._clock, self._metrics, budget),
             checks=BlobChecks(self._sources, self._negative_cache, self._tasks, self._clock),
             pulls=self._pulls,
             metrics=self._metrics,
             stored=self._stored,
         )
-
-    def _build_budget(self) -> DownloadBudget:
-        limits = self._settings.limits
-        return DownloadBudget(limits.download_memory, limits.download_connections)
 
     def _build_lists(self) -> TagsAndReferrers:
         return TagsAndReferrers(

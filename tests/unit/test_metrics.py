@@ -7,8 +7,9 @@ from pathlib import Path
 
 from prometheus_client import generate_latest
 
+from registry.console.state import State
 from registry.content.served import ServedTotals, read_served
-from registry.metrics import State, collect
+from registry.metrics import collect
 
 COUNT = """
 import os, resource, sys, time

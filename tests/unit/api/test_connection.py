@@ -1,8 +1,10 @@
 """Laws of connections: bytes that are no request are quoted nowhere, at no level of the log."""
 
 import asyncio
+import errno
 import json
 import logging
+from asyncio.selector_events import _SelectorSocketTransport
 from collections.abc import AsyncIterator
 
 import pytest
@@ -99,3 +101,22 @@ async def test_a_crash_is_json_and_is_logged(site: Site) -> None:
     assert b"fault of ours" not in answer
     (event,) = events
     assert isinstance(event["exc_info"], ZeroDivisionError)
+
+
+async def test_a_client_that_leaves_after_nonsense_is_no_error(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes that are no request, and a reset while they are answered: no error, no trace."""
+
+    def fail(_: object) -> None:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    monkeypatch.setattr(_SelectorSocketTransport, "write_eof", fail)
+    _, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    with structlog.testing.capture_logs() as events:
+        writer.write(b"nonsense\r\n\r\n")
+        await asyncio.sleep(0.1)
+        writer.close()
+        await asyncio.sleep(0.1)
+
+    assert [each["log_level"] for each in events] == ["info"]

@@ -29,12 +29,17 @@ class Transport(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.is_closed
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
 
 class Inner(asyncio.Protocol):
     """Takes the place of aiohttp, and keeps the bytes that it gets."""
 
     def __init__(self) -> None:
         self.received: list[bytes] = []
+        self.head_began: float | None = 1.0
+        self.is_answering = False
 
     def data_received(self, data: bytes) -> None:
         self.received.append(data)
@@ -51,8 +56,14 @@ class Site:
             memoryview(bytearray(4096)),
         )
         self.is_current = True
+        self.ended: list[ReplayingProtocol] = []
         cache = ResponseCache(AccessLog(self.metrics))
-        self.connection = ReplayingProtocol(self.inner, cache, self.read_buffer)
+        self.connection = ReplayingProtocol(
+            lambda: self.inner,  # type: ignore[arg-type, return-value]
+            cache,
+            self.read_buffer,
+            self.ended.append,
+        )
         self.connection.connection_made(self.transport)
 
     def receive(self, data: bytes) -> None:
@@ -128,9 +139,6 @@ OBSTACLES: dict[str, Callable[[Site], object]] = {
         b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
     ),
     "a request has only begun": lambda site: site.receive(b"GET / HTT"),
-    "aiohttp would close the connection": lambda site: setattr(
-        site.connection, "_may_repeat_until", 0
-    ),
 }
 
 
@@ -213,3 +221,19 @@ def test_slices_of_the_read_buffer_share_its_bytes() -> None:
     site = Site()
     site.connection.get_buffer(-1)[100:104] = b"here"
     assert bytes(site.read_buffer[100:104]) == b"here"
+
+
+def test_a_repeated_answer_is_a_use(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It begins the time without requests anew, and a new connection has had its first request."""
+    monkeypatch.setattr("time.monotonic", lambda: 5000.0)
+    site.receive(REQUEST)
+
+    assert site.connection.idle_since == 5000
+    assert site.connection.head_began is None
+
+
+def test_the_end_is_told_once(site: Site) -> None:
+    """Whoever counts connections learns that this one has ended."""
+    site.connection.connection_lost(None)
+
+    assert site.ended == [site.connection]

@@ -1,0 +1,1 @@
+"""Attacks of clients on a mirror, beside honest clients whose latency is measured."""

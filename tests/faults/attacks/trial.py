@@ -1,0 +1,198 @@
+"""One attack on a real mirror beside ten honest clients, and what it did to them."""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.error import HTTPError
+
+from tests.fakes.certificates import make_authority
+from tests.fakes.upstream import FakeUpstream
+from tests.faults.attacks.measurement import MIB, Usage, Watch, measure, wait_for_descriptors
+from tests.harness.mirror import MirrorProcess
+
+RETURN = 60.0  # seconds after which all descriptors have to be back
+SLACK = 24  # descriptors that may stay: of upstreams, of the catalog, of honest clients
+OVER_TLS = frozenset({"handshakes left open"})
+BLOB = 8 * MIB
+REPOSITORY = "library/attacked"
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds that answers took, and the pulls that failed, by their kind."""
+
+    median: float
+    worst: float
+    pulls: int
+    failures: dict[str, int]
+
+    @classmethod
+    def parse(cls, text: str) -> "Latency":
+        """Read what the honest clients print."""
+        told = json.loads(text)
+        times = told["times"]
+        return cls(statistics.median(times), times[-1], len(times), told["failures"])
+
+    def __str__(self) -> str:
+        failed = "".join(f", {count} {kind}" for kind, count in self.failures.items())
+        return f"{self.median * 1000:.1f} / {self.worst * 1000:.0f} ms{failed}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything that was measured; `back_after` is in seconds."""
+
+    kind: str
+    count: int
+    descriptors: int
+    before: Latency
+    during: Latency
+    idle: Usage
+    loaded: Usage
+    peak: Usage
+    back_after: float
+    attack: dict[str, Any]
+    ready: str
+    counted: dict[str, float]
+
+    def list_faults(self) -> list[str]:
+        """Return which of the bars it does not keep."""
+        faults = []
+        if self.during.failures:
+            faults.append(f"honest clients failed: {self.during.failures}")
+        if self.during.median > 2 * self.before.median:
+            faults.append(f"median {self.during.median:.4f} s, was {self.before.median:.4f} s")
+        if self.during.worst > max(1.0, self.before.worst):
+            faults.append(f"worst {self.during.worst:.2f} s")
+        if self.peak.pss > 1.5 * self.loaded.pss:
+            faults.append(f"PSS {self.peak.pss >> 20} MiB, was {self.loaded.pss >> 20} MiB")
+        if self.back_after >= RETURN:
+            faults.append(f"descriptors not back after {self.back_after:.0f} s")
+        return faults
+
+    def __str__(self) -> str:
+        def mib(size: int) -> str:
+            return f"{size / MIB:.0f}"
+
+        return " | ".join(
+            [
+                "",
+                f"{self.kind}, {self.count:,}",
+                f"{self.descriptors:,}",
+                str(self.before),
+                str(self.during),
+                f"{mib(self.loaded.rss)} → {mib(self.peak.rss)}",
+                f"{mib(self.loaded.pss)} → {mib(self.peak.pss)}",
+                f"{self.loaded.descriptors:,} → {self.peak.descriptors:,}",
+                mib(self.peak.sockets),
+                f"{self.back_after:.0f} s",
+                ", ".join(f"{name} {count:.0f}" for name, count in self.counted.items()),
+                "",
+            ]
+        ).strip()
+
+
+HEAD = """\
+| attack | `ulimit -n` | median / worst before | during | RSS MiB | PSS MiB | descriptors | \
+sockets MiB | back after | counted |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
+
+
+class Trial:
+    """A mirror with a small image and a large blob, which `with` starts and stops."""
+
+    def __init__(self, folder: Path, kind: str, descriptors: int) -> None:
+        """`descriptors` is the limit, soft and hard, of each process of the mirror."""
+        self._kind = kind
+        self._descriptors = descriptors
+        self._hub = FakeUpstream()
+        settings: dict[str, Any] = {}
+        self._ca: list[str] = []
+        if kind in OVER_TLS:
+            authority = make_authority(folder)
+            files = {"tls_cert": str(authority.certificate), "tls_key": str(authority.key)}
+            settings["server"] = files
+            self._ca = ["--ca", str(authority.root)]
+        self._settings = settings
+        self._folder = folder
+
+    def __enter__(self) -> Self:
+        self._hub.__enter__()
+        upstreams = {"docker.io": self._hub.url}
+        self._mirror = MirrorProcess(self._folder / "mirror", upstreams, self._settings)
+        layer = bytes(range(256)) * 1024
+        image = self._hub.add_image(REPOSITORY, "1", [layer])
+        large = self._hub.add_big_blob(BLOB, repository=REPOSITORY)
+        self._small = [f"/v2/{REPOSITORY}/manifests/1", f"/v2/{REPOSITORY}/blobs/{image.layers[0]}"]
+        self._large = f"/v2/{REPOSITORY}/blobs/{large}"
+        limit = f"--nofile={self._descriptors}:{self._descriptors}"
+        self._mirror.start_anew(under=["prlimit", limit])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._mirror.kill()
+        self._hub.__exit__(None, None, None)
+
+    def run(self, count: int, seconds: float) -> Outcome:
+        """Measure honest clients alone and during an attack of `count` connections."""
+        pid, port = self._mirror.pid, int(self._mirror.host.rpartition(":")[2])
+        self._ask_honestly(1, [*self._small, self._large])  # everything is stored from now on
+        idle = measure(pid, port)
+        with Watch(pid, port) as alone:
+            before = self._ask_honestly(seconds, self._small)
+        kind_target = self._small[0] if self._kind == "pipelining unread" else self._large
+        command = [sys.executable, "-m", "tests.faults.attacks.attacker", self._kind, str(port)]
+        with (
+            Watch(pid, port) as attacked,
+            subprocess.Popen(
+                [*command, str(count), kind_target], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            ) as attacker,
+        ):
+            time.sleep(min(5.0, seconds / 2))  # until its connections are open
+            during = self._ask_honestly(seconds, self._small)
+            ready = self._look_at("readyz")
+            said, _ = attacker.communicate(b"\n")
+        back_after = wait_for_descriptors(pid, port, idle.descriptors + SLACK, RETURN)
+        return Outcome(
+            self._kind,
+            count,
+            self._descriptors,
+            before,
+            during,
+            idle,
+            alone.peak,
+            attacked.peak,
+            back_after,
+            json.loads(said),
+            ready,
+            self._read_counters(),
+        )
+
+    def _ask_honestly(self, seconds: float, targets: list[str]) -> Latency:
+        url = self._mirror.url.replace("http", "https") if self._ca else self._mirror.url
+        command = [sys.executable, "-m", "tests.faults.attacks.honest", url, str(seconds)]
+        done = subprocess.run([*command, *targets, *self._ca], capture_output=True, check=True)
+        return Latency.parse(done.stdout.decode())
+
+    def _look_at(self, page: str) -> str:
+        try:
+            with urllib.request.urlopen(f"{self._mirror.console}/{page}", timeout=10) as answer:
+                return str(answer.read().decode())
+        except HTTPError as error:
+            return str(error.read().decode())
+        except OSError as error:
+            return str(error)
+
+    def _read_counters(self) -> dict[str, float]:
+        wanted = ("entrepot_refused_connections_total", "entrepot_cut_connections_total")
+        counted = {}
+        for line in self._look_at("metrics").splitlines():
+            if line.startswith(wanted):
+                counted[line.split('"')[1]] = float(line.rpartition(" ")[2])
+        return counted

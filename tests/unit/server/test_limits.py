@@ -1,0 +1,114 @@
+"""Laws of the numbers behind the limits: what is computed, and what is said of overload."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from registry.server.descriptors import SpareDescriptor, count_descriptors, plan_connections
+from registry.server.send_progress import SendProgress
+from registry.server.worker_loads import WorkerLoad, WorkerLoads
+from registry.settings.model import LimitSettings
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "limits", "planned"),
+    [
+        (1024, {}, (384, 192)),
+        (20_000, {}, (9872, 4936)),
+        (1 << 20, {}, (10_000, 5000)),
+        (64, {}, (24, 24)),
+        (20_000, {"connections": 100}, (100, 64)),
+        (1024, {"connections": 5000}, (384, 192)),
+        (1024, {"connections_per_address": 10}, (384, 10)),
+        (1024, {"connections_per_address": 5000}, (384, 384)),
+    ],
+)
+def test_connections_are_planned(
+    descriptors: int, limits: dict[str, int], planned: tuple[int, int]
+) -> None:
+    """Half of the descriptors are for clients; a setting can only ask for what is possible."""
+    assert plan_connections(LimitSettings(**limits), descriptors) == planned
+
+
+def test_the_soft_limit_is_raised() -> None:
+    """A process that was started with 100 descriptors, and may have 200, has 200."""
+    code = """
+import resource
+from registry.server.descriptors import raise_descriptor_limit
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, 200))
+print(raise_descriptor_limit(), *resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+    assert done.stdout.split() == [b"200", b"200", b"200"]
+
+
+def test_a_spare_descriptor_can_be_used() -> None:
+    """It is one descriptor until it is released, and again when it was taken."""
+    before = count_descriptors()
+    spare = SpareDescriptor()
+    counts = [count_descriptors() - before]
+    for act in (spare.release, spare.release, spare.take, spare.take, spare.release):
+        act()
+        counts.append(count_descriptors() - before)
+
+    assert counts == [1, 0, 0, 1, 1, 0]
+
+
+def test_open_files_are_counted() -> None:
+    """One more after a file was opened."""
+    before = count_descriptors()
+    opened = os.open(os.devnull, os.O_RDONLY)
+    after = count_descriptors()
+    os.close(opened)
+
+    assert after == before + 1
+
+
+@pytest.mark.parametrize(
+    ("samples", "fault"),
+    [
+        ([(10, 0), (59, 0)], ""),
+        ([(10, 0), (60, 0)], "stalled"),
+        ([(30, 1000), (89, 1000)], "too slow"),
+        ([(30, 61_440), (60, 61_440)], ""),
+        ([(30, 61_440), (60, 61_440), (90, 61_440)], "stalled"),
+        ([(50, 61_440), (60, 122_880), (100, 122_890)], ""),
+        ([(50, 61_440), (60, 122_880), (121, 122_890)], "too slow"),
+    ],
+)
+def test_progress_is_judged(samples: list[tuple[float, int]], fault: str) -> None:
+    """Sixty seconds without a byte, or less than 1 KiB a second over sixty seconds."""
+    progress = SendProgress.begin(0, 0)
+    found = ""
+    for seconds, accepted in samples:
+        assert not found
+        progress.add(seconds, accepted)
+        found = progress.find_fault(seconds, 60, 1024)
+
+    assert found == fault
+
+
+def test_overload_is_explained() -> None:
+    """The first worker that refuses clients, or has nearly all descriptors; otherwise nothing."""
+    loads = WorkerLoads()
+    fine = WorkerLoad(10, 20, 30, 100)
+    loads.write(0, fine)
+    assert loads.explain_overload() == ""
+
+    loads.write(1, WorkerLoad(20, 20, 50, 100, refused_at=1e-9))
+    assert loads.explain_overload() == ""  # that was long ago
+
+    loads.write(1, WorkerLoad(10, 20, 91, 100))
+    assert loads.explain_overload() == "worker 1 has 91 of 100 files and sockets open"
+    assert loads.read()[0] == fine
+
+
+def test_a_refusal_is_overload_for_a_while() -> None:
+    """For five seconds after the last refusal."""
+    load = WorkerLoad(20, 20, 50, 100, refused_at=1000)
+
+    assert load.explain_overload(1004) == "refuses clients: 20 of 20 connections"
+    assert load.explain_overload(1006) == ""
