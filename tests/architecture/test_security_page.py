@@ -1,18 +1,37 @@
 # ruff: noqa: E501 - a sentence is one line, so that it can be searched for
-"""docs/security.md says only what a test shows: each sentence is in this table with its test."""
+"""docs/security.md says only what tests show: each sentence is in this table with its tests.
+
+A row of a table on the page counts as a sentence.
+"""
 
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
 import pytest
+from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE
 
+from registry.api import connection
+from registry.catalog import upstream_lists
+from registry.oci import byte_ranges
+from registry.server import descriptors, listener, open_connection
+from registry.settings.model import LimitSettings
+from registry.upstream import (
+    client,
+    documents,
+    framing,
+    link_header,
+    pagination,
+    tokens,
+    www_authenticate,
+)
 from tests.architecture.source import ROOT, read_sources
+from tests.harness.large_layer import KIB, MIB
 
 PAGE = ROOT / "docs" / "security.md"
 ADVICE = ""  # what the reader should do or expect, and not what the mirror does
 
-# The sentences of the page, and the test that fails if one of them is not true any more.
+# The sentences of the page, and the tests of which one fails if it is not true any more.
 SHOWN: Mapping[str, str] = MappingProxyType(
     {
         "Read this page before other people depend on your mirror.": ADVICE,
@@ -26,12 +45,15 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "The mirror connects only to configured upstreams, whatever name a client sends.": "integration/test_routing.py::test_the_mirror_is_no_open_proxy",
         "A name that looks like a registry that is not configured is answered as unknown; the mirror does not ask the default upstream for it.": "integration/test_routing.py::test_the_mirror_is_no_open_proxy",
         "If containerd names a registry in `ns`, only this registry is asked: a name such as `harbor.lan/docker.io/acme/app` is never answered with Docker Hub's `acme/app`.": "unit/mirror/test_routing.py::test_ns_is_the_registry_although_the_name_begins_with_another",
-        "The mirror follows at most five redirects.": "unit/upstream/test_endpoint.py::test_redirects_end_after_five",
-        "It does not follow a redirect from https to http, or from a public host to a private address, unless the settings of this upstream allow it (`allow_http_redirects`, `allow_private_redirects`); link-local addresses stay refused.": "unit/upstream/test_redirects.py::test_public_host_never_leads_inside",
-        "It does not send its `Authorization` header to the target of a redirect, and it sends the target's query unchanged.": "integration/test_upstream_redirects.py::test_blobs_are_fetched_where_they_are_redirected_to",
+        "The mirror follows at most five redirects, and none from https to http, unless the settings of this upstream allow it (`allow_http_redirects`).": "unit/upstream/test_endpoint.py::test_redirects_end_after_five unit/upstream/test_redirects.py::test_https_never_becomes_http unit/upstream/test_redirects.py::test_setting_allows_http_on_another_host",
+        "An upstream at a public address cannot send the mirror to a private one, neither by its address nor by a name: the address of each such connection is checked when it is made (`allow_private_redirects` allows it; link-local addresses and the ports of the mirror itself stay refused).": "unit/upstream/test_redirects.py::test_public_host_never_leads_inside unit/upstream/test_addresses.py::test_name_leads_nowhere_inside unit/upstream/test_redirects.py::test_setting_allows_private_redirects unit/upstream/test_redirects.py::test_link_local_addresses_stay_refused unit/upstream/test_addresses.py::test_own_port_is_refused",
+        "Behind a `proxy`, the proxy connects, and only addresses in URLs are checked.": "unit/upstream/test_addresses.py::test_where_a_server_may_send_us integration/test_upstream_refusals.py::test_blobs_in_a_private_storage",
+        "The mirror does not send its `Authorization` header to the target of a redirect, and it sends the target's query unchanged.": "unit/upstream/test_endpoint.py::test_blob_comes_through_login_and_redirect integration/test_upstream_redirects.py::test_blobs_are_fetched_where_they_are_redirected_to",
         "Of a link to the next page of a list, it uses only the query.": "unit/upstream/test_pagination.py::test_only_the_query_of_a_link_is_used",
+        "A request that comes back to the mirror, directly or over other mirrors, is refused with 508 ([record 0028](decisions/0028-requests-in-a-circle.md)).": "unit/api/test_routes.py::test_own_requests_are_refused integration/test_loops.py::test_two_mirrors_in_a_circle_say_so",
         # Credentials
         "The mirror sends an upstream's password only to the registry's own hosts (its name and its aliases) and to the token servers in `auth_realms`.": "integration/test_upstream_credentials.py::test_a_foreign_realm_is_not_told_the_password",
+        "A name without a port means the usual port only: another port of the same host may belong to somebody else.": "unit/upstream/test_login.py::test_password_goes_to_one_port",
         "It asks any other endpoint anonymously, such as an accelerator.": "integration/test_upstream_credentials.py::test_an_accelerator_never_gets_anything_of_ours",
         "Passwords are read from files.": "unit/settings/test_loading.py::test_password_comes_from_its_file",
         "They appear in no log, in no error, and not in `config show`.": "unit/settings/test_model.py::test_nothing_shows_a_secret",
@@ -52,12 +74,34 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         # Clients' secrets
         "If a mirror asked dockerd to log in, dockerd would send its user's password for Docker Hub.": ADVICE,
         "This mirror never asks.": "integration/test_pull_base.py::test_no_answer_ever_challenges",
-        "It never passes on what clients send (`Authorization`, cookies), and no log and no answer quotes any part of it, also if the request is malformed.": "integration/test_secrets.py::test_bytes_that_are_no_request_are_not_quoted",
+        "It never passes on what clients send (`Authorization`, cookies), except for the names of mirrors in `Via`, and no log and no answer quotes any part of it, also if the request is malformed.": "architecture/test_security_page.py::test_few_headers_of_clients_are_read unit/upstream/test_via.py::test_names_are_passed_on integration/test_secrets.py::test_passwords_are_ignored integration/test_secrets.py::test_bytes_that_are_no_request_are_not_quoted",
         "Headers of up to 64 KiB are ignored; a larger one is refused with 400.": "integration/test_secrets.py::test_passwords_are_ignored",
         # Hostile upstreams
-        "The mirror refuses manifests of more than 4 MiB, ambiguous manifests (CVE-2021-41190), docker and artifact manifests that do not name their own media type, JSON with duplicate keys, more than 10,000 descriptors or 300,000 values, bodies without end, and bodies longer than their descriptor says.": "integration/test_faulty_manifests.py::test_faulty_manifests_are_refused",
+        "The mirror refuses manifests of more than 4 MiB, ambiguous manifests (CVE-2021-41190), docker and artifact manifests that do not name their own media type, JSON with duplicate keys, more than 10,000 descriptors or 300,000 values, bodies without end, and bodies longer than their descriptor says.": "integration/test_faulty_manifests.py::test_faulty_manifests_are_refused unit/oci/test_manifest_values.py::test_values_are_limited",
         "It never decompresses a layer.": "architecture/test_security_page.py::test_nothing_is_decompressed",
         "It uses a digest as a file name only after the digest matched a fixed pattern.": "unit/oci/test_digest.py::test_anything_else_is_refused",
+        "No client gets unverified bytes of a registry that it did not ask, or waits for such a registry: an upstream that is slow or sends wrong bytes hurts only those who pull from it.": "unit/mirror/test_downloads_apart.py::test_wrong_bytes_reach_only_those_who_asked_for_them unit/mirror/test_downloads_apart.py::test_nobody_waits_for_a_registry_that_drips unit/mirror/test_downloads_apart.py::test_nobody_waits_for_the_first_byte_of_another_registry",
+        "Space is made as bytes land, whatever size an upstream states.": "unit/mirror/test_stated_sizes.py::test_a_stated_size_evicts_nothing unit/mirror/test_stated_sizes.py::test_space_is_made_as_bytes_land",
+        "All downloads of a process share the memory and the connections of `[limits]`.": "unit/upstream/test_download_budget.py::test_memory_is_never_exceeded unit/upstream/test_download_budget.py::test_others_wait_in_their_order faults/test_download_memory.py::test_many_slow_downloads_need_little_memory",
+        "Tags that are outside of the grammar are left out of lists.": "unit/upstream/test_pagination.py::test_entries_that_are_no_tags_are_left_out",
+        "A login is remembered only after it worked: a captive portal that answers for a registry is forgotten when the registry answers again.": "unit/upstream/test_login.py::test_portal_is_forgotten unit/upstream/test_login.py::test_portal_in_the_middle_is_forgotten unit/upstream/test_login.py::test_token_service_of_a_portal_is_forgotten",
+        "If a client asks again and again for what is broken, this stops requests for that repository only; the upstream counts as down if several repositories fail, or if there is no connection.": "unit/upstream/test_health.py::test_broken_repository_stops_nobody_else unit/upstream/test_health.py::test_several_broken_repositories_stop_all unit/upstream/test_health.py::test_no_connection_stops_all",
+        "Clients see the name of a registry and what kind of failure it was; addresses of endpoints, user names and the names of other upstreams are only in the log.": "unit/api/test_headers.py::test_clients_see_no_address_and_no_user integration/test_upstream_refusals.py::test_error_says_what_was_refused integration/test_upstream_refusals.py::test_wrong_password_names_the_user",
+        "An upstream has limits, whatever it sends:": "faults/test_hostile_upstream.py::test_every_face_gets_an_answer",
+        # The table of the limits of an upstream
+        "interim answers (1xx) before an answer | 16, of 8 KiB each | the request fails": "unit/upstream/test_framing.py::test_interim_answers_are_counted_in_any_pieces unit/upstream/test_framing.py::test_endless_framing_ends",
+        "head of an answer | 256 KiB | the request fails": "unit/upstream/test_framing.py::test_endless_framing_ends",
+        "bytes between the chunks of a body | 64 KiB, and a quarter of the content | the request fails": "unit/upstream/test_framing.py::test_endless_framing_ends unit/upstream/test_framing.py::test_usual_framing_is_read",
+        "what is read of a challenge, of a `Link` header | 8 KiB, 16 KiB | the rest is ignored": "unit/upstream/test_www_authenticate.py::test_reading_is_quick unit/upstream/test_pagination.py::test_links_are_read_quickly",
+        "time without a byte of content | 20 s | the request fails": "faults/test_stalls.py::test_a_stall_is_asked_again faults/test_stalls.py::test_the_real_stall_limit",
+        "answer of a token service | 1 MiB, 20 s | the request fails": "faults/test_hostile_upstream.py::test_every_face_gets_an_answer unit/upstream/test_login.py::test_hanging_token_service_ends",
+        "life of a token | 1 minute to 24 hours | it is shortened or prolonged": "fuzz/test_fuzz.py::test_nothing_is_found",
+        "page of a list | 4 MiB, 400,000 values | the list fails": "faults/test_hostile_upstream.py::test_every_face_gets_an_answer unit/upstream/test_list_limits.py::test_values_are_counted_before_they_take_memory",
+        "list | 16 MiB, 250,000 entries, 1,000 pages, 20 s | the rest is left out, with a `Warning`": "unit/upstream/test_list_limits.py::test_long_list_is_cut unit/upstream/test_pagination.py::test_list_that_takes_too_long_is_cut_with_a_warning",
+        "lists of more than 256 KiB that are read at once | 2 for each upstream and worker | the others wait": "unit/upstream/test_list_limits.py::test_only_some_long_lists_are_read_at_once",
+        "objects and lists in each other, in a list of referrers | 32 | the entry is left out": "unit/upstream/test_list_limits.py::test_deep_referrers_are_left_out",
+        "recorded lists of names and digests that are not stored | 1,000, of 64 KiB each | the oldest are deleted": "unit/catalog/test_upstream_lists.py::test_lists_of_what_is_not_stored_are_bounded unit/catalog/test_upstream_lists.py::test_enormous_list_is_not_recorded",
+        "recorded list of what is stored | 4 MiB | it is not recorded": "architecture/test_security_page.py::test_numbers_are_those_of_the_code",
         # Hostile bundles
         "Sizes and digests come from `bundle.json`, which is signed.": "unit/bundle/test_create.py::test_openssl_accepts_the_signature",
         "The mirror reads only regular files whose names match a fixed pattern, follows no link, and writes only digests that the lock names.": "property/test_bundle_readers.py::test_links_in_a_folder_are_not_followed",
@@ -68,20 +112,53 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "The console has no login: keep `server.console` on the loopback address, or behind a server that has a login.": ADVICE,
         "It answers only if it is asked for by an address, by a name without a dot, or by a name in `server.console_hosts`, so that no web page can read it through a browser.": "integration/test_console.py::test_the_console_answers_to_its_own_names",
         "For TLS, set `tls_cert` and `tls_key`.": "integration/test_serve_tls.py::test_images_come_over_tls",
-        "If clients come from a network that you do not trust, put a reverse proxy in front against clients that send headers slowly, and turn off its compression and buffering.": ADVICE,
+        "If you put a reverse proxy in front, turn off its compression and buffering, and write the number of `limits.connections` into `limits.connections_per_address` too: all clients then have the address of the proxy.": ADVICE,
+        # Limits
+        "At a limit the mirror closes the connection that is the least useful, or it answers 503 with `Retry-After`.": "unit/server/test_room_for_clients.py::test_the_oldest_idle_connection_makes_room unit/server/test_room_for_clients.py::test_without_room_a_client_is_told_so",
+        "It never waits for a client without a limit.": "unit/server/test_connections.py::test_a_silent_client_is_closed unit/server/test_connections.py::test_a_head_that_is_dribbled_is_cut unit/server/test_connections.py::test_a_handshake_has_its_time unit/server/test_connections.py::test_idle_connections_are_closed unit/server/test_connections.py::test_who_does_not_read_is_cut unit/server/test_connections.py::test_an_endless_body_is_cut_after_the_answer",
+        "Limits of connections are for each worker process.": "unit/server/test_limits.py::test_connections_are_planned unit/server/test_limits.py::test_overload_is_explained",
+        "In `/metrics`, `refused` is `entrepot_refused_connections_total`, and `cut` is `entrepot_cut_connections_total`, with the `reason` in parentheses.": "faults/attacks/test_attacks.py::test_an_attack_ends unit/server/test_room_for_clients.py::test_one_address_does_not_take_all",
+        "The settings are in `[limits]` of [config/entrepot.toml](../config/entrepot.toml).": "unit/settings/test_model.py::test_shipped_file_mentions_every_setting",
+        # The table of the limits of connections
+        "connections (`connections`) | half of the descriptors after 256, at most 10,000 | the connection without a request that was idle longest is closed, then one whose client has accepted nothing for 10 s; without such a one the new client gets 503, and `/readyz` says so | cut (`room for others`), refused (`connections`)": "unit/server/test_limits.py::test_connections_are_planned unit/server/test_room_for_clients.py::test_the_oldest_idle_connection_makes_room unit/server/test_room_for_clients.py::test_who_does_not_read_makes_room unit/server/test_room_for_clients.py::test_without_room_a_client_is_told_so faults/attacks/test_attacks.py::test_overload_is_told",
+        "connections of one address, or of one IPv6 /64 network (`connections_per_address`) | half of those, at least 64 | the same among its own connections | cut (`room for others`), refused (`address`)": "unit/server/test_limits.py::test_connections_are_planned unit/server/test_room_for_clients.py::test_one_address_does_not_take_all unit/server/test_connections.py::test_what_counts_as_one_address",
+        "descriptors of a process | the hard limit, at most 1,048,576 | an idle connection and the new one are closed; from nine tenths on, `/readyz` says so | refused (`descriptors`)": "unit/server/test_limits.py::test_the_soft_limit_is_raised unit/server/test_connections.py::test_no_free_descriptor_stops_nobody unit/server/test_limits.py::test_overload_is_explained",
+        "time to the end of a request's head (`request_timeout`) | 15 s from the connection, for later requests from the first byte | the connection is closed | cut (`no request`, `slow request`)": "unit/server/test_connections.py::test_a_silent_client_is_closed unit/server/test_connections.py::test_a_head_that_is_dribbled_is_cut",
+        "bytes of a request's head | 256 KiB; one header 64 KiB, the first line 8,190 bytes | the connection is closed; for one header or the line, 400 | cut (`large request`); `entrepot_requests_total`": "unit/server/test_connections.py::test_a_large_head_is_cut unit/api/test_connection.py::test_no_level_of_the_log_quotes_a_client",
+        "time for a TLS handshake (`handshake_timeout`) | 15 s | the connection is closed | cut (`slow handshake`)": "unit/server/test_connections.py::test_a_handshake_has_its_time",
+        "time without a request (`idle_timeout`) | 75 s | the connection is closed | cut (`idle`)": "unit/server/test_connections.py::test_idle_connections_are_closed",
+        "time in which a client accepts nothing of its answer (`send_timeout`) | 60 s | the connection is cut, and the kernel drops what it keeps for it | cut (`stalled`)": "unit/server/test_connections.py::test_who_does_not_read_is_cut",
+        "bytes a second that a client accepts (`min_send_rate`) | 1 KiB/s on average over `send_timeout` | the same | cut (`too slow`)": "unit/server/test_connections.py::test_who_reads_slowly_is_not_cut unit/server/test_limits.py::test_progress_is_judged",
+        "unsent bytes in the kernel for one connection | 256 KiB behind what is on its way | the worker waits for this client only": "unit/server/test_connections.py::test_the_kernel_has_limits_too integration/test_downloads_readers.py::test_a_slow_reader_delays_nobody",
+        "requests that are read before the answers to earlier ones | 32 | no more is read from this client": "unit/server/test_connections.py::test_answers_that_are_never_read_end_the_reading",
+        "body of a request, which no pull has | read for 2 s after the answer | the connection is closed": "unit/server/test_connections.py::test_an_endless_body_is_cut_after_the_answer",
+        "ranges of one request | 64 | the whole blob is sent": "unit/oci/test_byte_ranges.py::test_most_spans_are_accepted unit/oci/test_byte_ranges.py::test_malformed_range_means_the_whole",
     }
 )
 
 
 def list_sentences(page: str) -> list[str]:
-    """Return the sentences of all paragraphs, without line breaks and names of paragraphs."""
-    paragraphs = [" ".join(each.split()) for each in page.split("\n\n") if each[0] != "#"]
-    plain = [re.sub(r"^\*\*[^*]+\.\*\* ", "", each) for each in paragraphs]
-    return [sentence for each in plain for sentence in re.split(r"(?<=\.) (?=[A-Z`])", each)]
+    """Return the sentences of all paragraphs, without line breaks and names, and all rows."""
+    paragraphs = [each for each in page.split("\n\n") if each[0] != "#"]
+    return [
+        sentence
+        for each in paragraphs
+        for sentence in (list_rows(each) if each[0] == "|" else split_paragraph(each))
+    ]
+
+
+def split_paragraph(paragraph: str) -> list[str]:
+    plain = re.sub(r"^\*\*[^*]+\.\*\* ", "", " ".join(paragraph.split()))
+    return re.split(r"(?<=\.) (?=[A-Z`])", plain)
+
+
+def list_rows(table: str) -> list[str]:
+    """Return the rows of a table, without the head, the bars at the ends, and an empty last cell."""
+    return [line.strip("| ") for line in table.strip().splitlines()[2:]]
 
 
 def test_every_sentence_is_shown() -> None:
-    """A sentence that is new or changed needs a test, and its line in the table."""
+    """A sentence or row that is new or changed needs a test, and its line in the table."""
     sentences = list_sentences(PAGE.read_text(encoding="utf-8"))
 
     missing = [each for each in sentences if each not in SHOWN]
@@ -90,11 +167,62 @@ def test_every_sentence_is_shown() -> None:
     assert former == [], "in the table and not in the page:\n" + "\n".join(former)
 
 
-@pytest.mark.parametrize("place", sorted({*SHOWN.values()} - {ADVICE}))
+@pytest.mark.parametrize("place", sorted({*" ".join(SHOWN.values()).split()}))
 def test_the_tests_are_there(place: str) -> None:
     """Each named test is in the file that is named."""
     file, _, name = place.partition("::")
     assert f"def {name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8")
+
+
+def write_numbers() -> list[str]:
+    """Return how the numbers of the code are written in the rows of their limits."""
+    limits = LimitSettings()
+    return [
+        f"| {framing.MAX_INTERIM}, of {framing.MAX_INTERIM_HEAD // KIB} KiB each |",
+        f"| head of an answer | {framing.MAX_HEAD // KIB} KiB |",
+        f"| {framing.MAX_FRAMING // KIB} KiB, and a quarter of the content |",
+        f"| {www_authenticate._LONGEST_HEADER // KIB} KiB, {link_header.LONGEST_HEADER // KIB} KiB |",
+        f"| time without a byte of content | {client.STALL:.0f} s |",
+        f"| {tokens.MAX_TOKEN_BODY // MIB} MiB, {tokens.FETCH_BUDGET:.0f} s |",
+        f"| {tokens.SHORTEST_LIFE / 60:.0f} minute to {tokens.LONGEST_LIFE / 3600:.0f} hours |",
+        f"| {pagination.MAX_PAGE // MIB} MiB, {documents.MAX_VALUES:,} values |",
+        f"| {pagination.MAX_LIST // MIB} MiB, {pagination.MAX_ENTRIES:,} entries, {pagination.MAX_PAGES:,} pages, {pagination.LONGEST:.0f} s |",
+        f"| lists of more than {pagination.SMALL_LIST // KIB} KiB that are read at once | {pagination.LARGE_AT_ONCE} for each upstream and worker |",
+        f", in a list of referrers | {documents.MAX_DEPTH} |",
+        f"| {upstream_lists.MAX_OTHERS:,}, of {upstream_lists.MAX_OTHER_BODY // KIB} KiB each |",
+        f"| recorded list of what is stored | {upstream_lists.MAX_BODY // MIB} MiB |",
+        f"| half of the descriptors after {descriptors.RESERVE}, at most {descriptors.MAX_CONNECTIONS:,} |",
+        f" has accepted nothing for {open_connection.STALLED:.0f} s;",
+        f"| half of those, at least {descriptors.LEAST_PER_ADDRESS} |",
+        f"| the hard limit, at most {descriptors.MAX_DESCRIPTORS:,} |",
+        f"(`request_timeout`) | {limits.request_timeout:.0f} s from the connection",
+        f"| {open_connection.MAX_HEAD // KIB} KiB; one header {connection.MAX_HEADER // KIB} KiB, the first line {connection.MAX_LINE:,} bytes |",
+        f"(`handshake_timeout`) | {limits.handshake_timeout:.0f} s |",
+        f"(`idle_timeout`) | {limits.idle_timeout:.0f} s |",
+        f"(`send_timeout`) | {limits.send_timeout:.0f} s |",
+        f"(`min_send_rate`) | {limits.min_send_rate // KIB} KiB/s on average",
+        f"| {listener.UNSENT // KIB} KiB behind what is on its way |",
+        f"before the answers to earlier ones | {MAX_MSG_QUEUE_SIZE} |",
+        f"| read for {connection.LINGER:.0f} s after the answer |",
+        f"| ranges of one request | {byte_ranges.MAX_SPANS} |",
+    ]
+
+
+def test_numbers_are_those_of_the_code() -> None:
+    """The other tests of a limit have a small number instead, so that they are fast."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert [each for each in write_numbers() if each not in page] == []
+
+
+def test_few_headers_of_clients_are_read() -> None:
+    """A header that is not read cannot be passed on: no login and no cookie is among these."""
+    sources = [each for each in read_sources("registry") if each.room != "upstream"]
+    text = "".join(each.text for each in sources)
+    names = re.findall(r"request\.headers\.get(?:all)?\(\"([\w-]+)\"", text)
+
+    assert len(names) == text.count("request.headers"), "headers are read in another way"
+    assert "raw_headers" not in text
+    assert {*names} == {"Host", "If-None-Match", "If-Range", "Range", "User-Agent", "Via"}
 
 
 def test_nothing_is_decompressed() -> None:
