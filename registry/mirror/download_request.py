@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from registry.content.content import Content
@@ -56,8 +57,9 @@ class PartChoice:
         self._looked_at = -math.inf
         self._is_followed = False
         # Go on with a partial file that was begun beside that of another registry.
-        while any(map(content.measure_partial, self._others)):
-            self.name = self._others.pop(0)
+        with suppress(OSError):  # if the disk refuses, the download says so when it writes
+            while any(map(content.measure_partial, self._others)):
+                self.name = self._others.pop(0)
 
     def move_on(self) -> bool:
         """Choose another name if the request must not wait for the writer of the partial file.

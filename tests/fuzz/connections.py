@@ -10,7 +10,7 @@ from aiohttp import web
 
 from registry.api import errors
 from registry.api.access_log import AccessLog
-from registry.api.connection import ClientServer
+from registry.api.connection import ClientConnection, ClientServer
 from registry.api.middleware import Middleware, Notes
 from registry.api.repeated_answers import ReplayingProtocol, ResponseCache
 from registry.metrics import Metrics
@@ -74,7 +74,7 @@ class Servers:
     async def _play(self, raw: bytes, *, is_repeating: bool) -> list[tuple[bytes, bool]]:
         """Return what was written after each piece, and whether the connection was then closed."""
         wire, inner = Wire(), self._server()
-        repeating = ReplayingProtocol(inner, self._cache, self._buffer) if is_repeating else None
+        repeating = self._open_repeating(inner) if is_repeating else None
         wire.set_protocol(repeating or inner)
         (repeating or inner).connection_made(wire)
         seen = []
@@ -93,6 +93,9 @@ class Servers:
         for _ in range(TURNS):
             await asyncio.sleep(0)
         return seen
+
+    def _open_repeating(self, inner: ClientConnection) -> ReplayingProtocol:
+        return ReplayingProtocol(lambda: inner, self._cache, self._buffer, lambda _: None)
 
 
 def _cut(raw: bytes, most: int) -> Iterator[bytes]:

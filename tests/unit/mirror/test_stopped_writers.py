@@ -11,7 +11,8 @@ import pytest
 from registry.content import ingest as ingest_module
 from registry.content.ingest import Ingest
 from registry.errors import StoreError
-from registry.mirror import downloads as downloads_module
+from registry.mirror import download as download_module
+from registry.mirror import writer_life
 from registry.store.data_folder import open_folder
 from registry.store.partial import PartialWriter
 from tests.harness.deadline import await_truth
@@ -28,15 +29,14 @@ async def test_a_writer_that_gives_no_sign_of_life_is_not_waited_for(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Readers of a follower get the rest from the upstream if the writing process has stopped."""
-    monkeypatch.setattr(downloads_module, "WRITER_SILENCE", 0.3)
+    monkeypatch.setattr(download_module, "WRITER_SILENCE", 0.3)
 
     async def stop(_: Ingest) -> bool:
         await asyncio.sleep(20)
         return True
 
     monkeypatch.setattr(Ingest, "show_life", stop)
-    leader, follower = await open_follower(site)
-    leader.is_over = True  # it would also release its own readers
+    _, follower = await open_follower(site)
 
     await finish(follower)
 
@@ -46,8 +46,8 @@ async def test_a_writer_that_gives_no_sign_of_life_is_not_waited_for(
 
 async def test_a_slow_upstream_is_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """While no bytes come, the writer gives signs of life, and no follower loses patience."""
-    monkeypatch.setattr(downloads_module, "WRITER_SILENCE", 0.3)
-    monkeypatch.setattr(downloads_module, "INTERVAL", 0.05)
+    monkeypatch.setattr(download_module, "WRITER_SILENCE", 0.3)
+    monkeypatch.setattr(writer_life, "INTERVAL", 0.05)
     leader, follower = await open_follower(site)
 
     await asyncio.sleep(0.6)
@@ -64,7 +64,7 @@ async def test_a_disk_that_takes_no_bytes_releases_the_readers(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The readers of the writer itself get the rest from the upstream; later the blob is stored."""
-    monkeypatch.setattr(downloads_module, "INTERVAL", 0.05)
+    monkeypatch.setattr(writer_life, "INTERVAL", 0.05)
     monkeypatch.setattr(ingest_module, "WRITER_SILENCE", 0.1)
     answers = threading.Event()
     append = PartialWriter.append
