@@ -19,7 +19,7 @@ SWEEP = 1.0  # seconds between two looks at all connections
 SLICE = 500  # connections that are looked at without a break for other work
 RANKING = 0.25  # seconds that an order of the idle connections is used
 SETTLED = 1.0  # seconds after which a connection that says nothing may have to make room
-MAX_HANDSHAKES = 256  # TLS handshakes beyond which one that takes longer than a moment is closed
+MAX_HANDSHAKES = 1024  # TLS handshakes, of 60 KiB each, beyond which a slow one is closed
 MAX_LINES = 20  # lines of the log for single connections in one sweep; the others are one line
 FULL, FULL_FOR_ADDRESS = "connections", "address"  # why a client is refused
 
@@ -84,7 +84,7 @@ class Connections:
         self._handshakes[entry] = None
         if len(self._handshakes) > MAX_HANDSHAKES:
             oldest = next(iter(self._handshakes))
-            if time.monotonic() - oldest.began > SETTLED:
+            if oldest.rank(time.monotonic()):
                 self._make_room(oldest)
 
     def end_handshake(self, entry: OpenConnection) -> None:

@@ -9,6 +9,9 @@ from registry.settings.model import LimitSettings
 
 MAX_HEAD = 256 * 1024  # bytes of the head of a request; a single header may have 64 KiB
 IDLE = "idle"  # the fault of a connection that is closed without a word, as every server does
+# Seconds after which a TLS handshake may have to make room. Not at once: whoever is closed comes
+# again, and the first step of a handshake costs more than to keep it.
+SLOW_HANDSHAKE = 5.0
 STALLED = 10.0  # seconds without an accepted byte after which a client may have to make room
 
 
@@ -74,12 +77,14 @@ class OpenConnection:
     def rank(self, now: float) -> tuple[bool, float] | None:
         """Return the place of the connection among those that may have to make room for others.
 
-        The least comes first: idle ones by the time since when, then those whose clients accept
-        nothing. None: a client uses it.
+        The least comes first: idle ones by the time since when, then slow handshakes, and those
+        whose clients accept nothing. None: a client uses it.
         """
         protocol = self._protocol
-        if protocol is None or not protocol.is_connected:
+        if protocol is None:
             return False, self.began
+        if not protocol.is_connected:
+            return (True, self.began) if now - self.began >= SLOW_HANDSHAKE else None
         since = protocol.head_began or protocol.idle_since
         if since is not None:
             return False, since

@@ -112,7 +112,7 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "The console has no login: keep `server.console` on the loopback address, or behind a server that has a login.": ADVICE,
         "It answers only if it is asked for by an address, by a name without a dot, or by a name in `server.console_hosts`, so that no web page can read it through a browser.": "integration/test_console.py::test_the_console_answers_to_its_own_names",
         "For TLS, set `tls_cert` and `tls_key`.": "integration/test_serve_tls.py::test_images_come_over_tls",
-        "If you put a reverse proxy in front, turn off its compression and buffering, and write the number of `limits.connections` into `limits.connections_per_address` too: all clients then have the address of the proxy.": ADVICE,
+        "If you put a reverse proxy in front, turn off its compression and buffering, and write `limits.connections_per_address = 10_000`: all clients then have the address of the proxy.": ADVICE,
         # Limits
         "At a limit the mirror closes the connection that is the least useful, or it answers 503 with `Retry-After`.": "unit/server/test_room_for_clients.py::test_the_oldest_idle_connection_makes_room unit/server/test_room_for_clients.py::test_without_room_a_client_is_told_so",
         "It never waits for a client without a limit.": "unit/server/test_connections.py::test_a_silent_client_is_closed unit/server/test_connections.py::test_a_head_that_is_dribbled_is_cut unit/server/test_connections.py::test_a_handshake_has_its_time unit/server/test_connections.py::test_idle_connections_are_closed unit/server/test_connections.py::test_who_does_not_read_is_cut unit/server/test_connections.py::test_an_endless_body_is_cut_after_the_answer",

@@ -186,6 +186,7 @@ async def test_handshakes_are_few(
 ) -> None:
     """Of more than `MAX_HANDSHAKES` the oldest is closed; connections with TLS do not count."""
     monkeypatch.setattr("registry.server.connections.MAX_HANDSHAKES", 2)
+    monkeypatch.setattr("registry.server.open_connection.SLOW_HANDSHAKE", 0.0)
     authority = make_authority(tmp_path)
     site = await make_site(tls=authority.server_context())
     context = authority.client_context()
