@@ -20,7 +20,7 @@ SHIPPED = Path(__file__).parents[3] / "config" / "entrepot.toml"
 @pytest.fixture(autouse=True)
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current folder, a home, and a checkout with the shipped file."""
-    for name in ("here", "home", "checkout/config"):
+    for name in ("here", "home", "checkout/config", "checkout/registry"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "checkout" / "pyproject.toml").touch()
     (tmp_path / "checkout" / "config" / "entrepot.toml").write_bytes(SHIPPED.read_bytes())
