@@ -66,6 +66,21 @@ def test_unknown_key_names_the_nearest(text: str, key: str, words: str) -> None:
         ("server.workers = -1", "server.workers", "-1 is less than 0; write for example workers"),
         ("server.listen = '::1:5000'", "server.listen", "[::1]:5000"),
         ("server.console = '127.0.0.1:5000'", "server.console", "also server.listen"),
+        (
+            "server.console = '0.0.0.0:5000'",
+            "server.console",
+            "on the port of server.listen, 127.0.0.1",
+        ),
+        (
+            "server.listen = '0.0.0.0:5001'",
+            "server.console",
+            "on the port of server.listen, 0.0.0.0:5001",
+        ),
+        (
+            "server.listen = '[::]:5001'",
+            "server.console",
+            "on the port of server.listen, [::]:5001",
+        ),
         ("server.tls_key = 'k'", "server.tls_key", "both"),
         ("storage.limit = '50 apples'", "storage.limit", "50GiB"),
         ("storage.limit = 0", "storage.limit", "0 is not more than 0; write for example limit"),
