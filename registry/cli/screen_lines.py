@@ -1,5 +1,6 @@
 """The lines that a server writes to a terminal: its banner, pulls, and events of the log. Pure."""
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
@@ -22,6 +23,10 @@ _WORDS: Mapping[str, str] = MappingProxyType(
         "catalog rebuilt": "the catalog was made again",
     }
 )
+# The client of such a pull gets everything, so for the person at the terminal it is no error.
+_MILD = frozenset({"passed through, not stored"})
+_SIZES = frozenset({"bytes"})  # facts that are numbers of bytes
+_INDENT = " " * 7  # below the text that follows the time
 _MAPPED = "::ffff:"  # prefix of an IPv4 address that connected to an IPv6 socket
 _UNNAMED = frozenset({"event", "level", "timestamp", "exception", "logger", "why"})
 
@@ -89,18 +94,45 @@ def format_event(line: Mapping[str, Any], moment: datetime) -> str | None:
     event, level = str(line["event"]), line.get("level", "info")
     if level == "debug" or (level == "info" and event in _HIDDEN):
         return None
+    level = "warning" if event in _MILD else level
     facts = ", ".join(
-        f"{name} {value}" for name, value in line.items() if name not in _UNNAMED and value != ""
+        _format_fact(name, value)
+        for name, value in line.items()
+        if name not in _UNNAMED and value != ""
     )
     event = _WORDS.get(event, event)
     text = event if level == "info" else f"{level}: {event}"
     text += f" ({facts})" if facts else ""
-    text += f": {line['why']}" if line.get("why") else ""
+    # Most reasons begin with the endpoint, which is a fact already.
+    why = str(line.get("why") or "").removeprefix(f"{line.get('endpoint')}: ")
+    text += f": {why}" if why else ""
     lines = [
         f"{moment:%H:%M}  {shorten_digests(text)}",
         *str(line.get("exception") or "").split("\n"),
     ]
     return "\n".join(make_plain(each) for each in lines if each)
+
+
+def _format_fact(name: str, value: object) -> str:
+    if name in _SIZES and isinstance(value, int):
+        return format_bytes(value)
+    return f"{name} {value}"
+
+
+def wrap_line(text: str, width: int) -> str:
+    """Break the first line of a text between words, and indent what follows; see `format_event`.
+
+    Words that are longer than the terminal is wide are not cut, so that they can be copied.
+    """
+    first, *others = text.split("\n")
+    wrapped = textwrap.wrap(
+        first,
+        width,
+        subsequent_indent=_INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join([*wrapped, *others])
 
 
 def format_stopping(pulls: Sequence[OpenPull], wait: float) -> str:

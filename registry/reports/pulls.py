@@ -28,7 +28,7 @@ class PullReport:
     Of these bytes, `downloaded` were downloaded for this pull, and `shared` for another pull at the
     same time; the others were stored here before. `is_stale` says that the upstream did not say
     whether the image is current. `failure` is the error of a request that did not get what it asked
-    for.
+    for. `is_unstored` says that a blob is not stored here, because the disk has no space for it.
     """
 
     image: str
@@ -39,10 +39,15 @@ class PullReport:
     seconds: float
     is_stale: bool
     failure: str
+    is_unstored: bool = False
 
     @property
     def origin(self) -> str:
-        """Where the bytes were: one or two words."""
+        """Where the bytes were, in a few words."""
+        return f"{self._source}, not stored" if self.is_unstored else self._source
+
+    @property
+    def _source(self) -> str:
         if not self.sent:
             return "checked"
         stored = self.sent - self.downloaded - self.shared
@@ -77,6 +82,7 @@ class _Pull:
     sent: Counter[str] = field(default_factory=Counter)
     fetched: dict[str, str] = field(default_factory=dict)
     is_stale: bool = False
+    is_unstored: bool = False
     has_content: bool = False
     has_blobs: bool = False
     failures: dict[str, str] = field(default_factory=dict)
@@ -111,6 +117,12 @@ class PullCollector:
         pull.began = min(pull.began, now - line["seconds"])
         pull.last = now
         _add_answer(pull, line)
+
+    def note_unstored(self, line: Mapping[str, Any]) -> None:
+        """Note the line `passed through, not stored`, which is about a blob of a running pull."""
+        for (_, repository), pull in self._pulls.items():
+            if repository == line.get("repository") and pull.open:
+                pull.is_unstored = True
 
     def forget_open(self) -> None:
         """Forget the requests that are being answered, since the process that answers has died."""
@@ -182,6 +194,7 @@ class PullCollector:
             seconds=pull.last - pull.began,
             is_stale=pull.is_stale,
             failure=failure,
+            is_unstored=pull.is_unstored,
         )
 
 

@@ -10,6 +10,7 @@ from registry.cli.screen_lines import (
     format_event,
     format_pull,
     format_stopping,
+    wrap_line,
 )
 from registry.reports.pulls import OpenPull, PullReport
 from registry.settings.model import ServerSettings, Settings
@@ -79,10 +80,19 @@ def test_a_pull_is_a_line(changes: dict[str, Any], expected: str) -> None:
             "12:05  error: download failed (blob sha256:aaaaaaaaaaaa…)",
         ),
         (
-            {"event": "passed through, not stored", "level": "error", "why": "full"},
-            "12:05  error: sent to a client, and not stored here: full",
+            {
+                "event": "endpoint failed",
+                "level": "warning",
+                "why": "https://e: refused",
+                "endpoint": "https://e",
+            },
+            "12:05  warning: endpoint failed (endpoint https://e): refused",
         ),
-        ({"event": "blobs deleted", "level": "info", "bytes": 7}, "12:05  blobs deleted (bytes 7)"),
+        (
+            {"event": "passed through, not stored", "level": "error", "why": "full"},
+            "12:05  warning: sent to a client, and not stored here: full",
+        ),
+        ({"event": "blobs deleted", "level": "info", "bytes": 7}, "12:05  blobs deleted (7 B)"),
         (
             {"event": "crashed", "level": "error", "exception": "Traceback\n  \x1b[2J"},
             "12:05  error: crashed\nTraceback\n  ?[2J",
@@ -92,6 +102,19 @@ def test_a_pull_is_a_line(changes: dict[str, Any], expected: str) -> None:
 def test_events_are_lines(event: dict[str, Any], expected: str | None) -> None:
     """Warnings and errors are shown with their facts; most other events are not."""
     assert format_event(event, NOON) == expected
+
+
+def test_long_lines_are_broken_between_words() -> None:
+    """The rest is indented; a word that is too long stays whole, and so do further lines."""
+    long = "sha256:" + "a" * 30
+    text = wrap_line(f"12:05  warning: one two three {long} four\nTraceback  and more words", 24)
+    assert text.split("\n") == [
+        "12:05  warning: one two",
+        "       three",
+        f"       {long}",
+        "       four",
+        "Traceback  and more words",
+    ]
 
 
 @pytest.mark.parametrize(

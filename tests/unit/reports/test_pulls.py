@@ -93,6 +93,17 @@ def test_a_registry_that_is_not_configured_is_a_failed_pull(path: str, ns: str, 
     assert (pull.image, pull.failure) == (image, "not configured")
 
 
+def test_a_blob_without_space_is_said() -> None:
+    """The client got it, and the next client will have to wait for it again."""
+    collector = PullCollector()
+    collector.begin(line("blobs/sha256:1"), 0)
+    collector.note_unstored({"repository": "ghcr.io/a/b"})
+    collector.note_unstored({"repository": NGINX})
+    collector.end(line("blobs/sha256:1"), 1)
+    (pull,) = collector.take_finished(1 + QUIET)
+    assert pull.origin == "downloaded, not stored"
+
+
 def test_only_the_tag_that_failed_is_named() -> None:
     """A client that got one tag, and not the other, has one failed image."""
     (pull,) = collect(line("manifests/7", method="HEAD"), line("manifests/8", 503, failure="down"))
