@@ -32,11 +32,16 @@ _UNNAMED = frozenset({"event", "level", "timestamp", "exception", "logger", "why
 
 
 def format_banner(
-    settings: Settings, started: Mapping[str, Any], *, has_own_file: bool = True
+    settings: Settings,
+    started: Mapping[str, Any],
+    *,
+    has_own_file: bool = True,
+    command: str = "entrepot",
 ) -> Iterator[str]:
     """Yield the lines at the start; `started` is the log line `serving`.
 
     Without `has_own_file`, the operator has no settings file, and learns how to make one.
+    `command` is what the operator has to type to run Entrepôt.
     """
     host, _, port = started["pulls"].rpartition(":")
     here = f"127.0.0.1:{port}" if host in EVERYWHERE else started["pulls"]
@@ -47,17 +52,18 @@ def format_banner(
     yield f"Entrepôt {__version__} serves pulls at {where}"
     yield ""
     if started["offline"]:
-        yield "  Try it    entrepot images ls (what can be pulled), entrepot bundle import"
+        yield f"  Try it    {command} images ls (lists what can be pulled)"
     else:
         yield f"  Try it    docker pull {here}/docker.io/library/busybox"
     if scheme == "http" and not host.strip("[]").startswith(("127.", "::1", "localhost")):
         named = _choose_lan(host, port)
-        yield f'  Docker    needs insecure-registries: ["{named}"] (plain http)'
+        yield "  Docker    registry-mirrors needs no more; to pull by this address, it needs"
+        yield f'            insecure-registries: ["{named}"] (plain http)'
     yield '  Set up    README.md, "Point your clients at it"'
     yield f"  Data      {started['data']} ({format_bytes(settings.storage.limit)} at most)"
     yield f"  Settings  {started['settings']}"
     if not has_own_file:
-        yield "            entrepot config init (writes a file to change them)"
+        yield f"            {command} config init (writes a file to change them)"
     yield f"  Console   http://{started['console']}"
     yield "  Stop      Ctrl-C, or close this terminal"
     yield ""

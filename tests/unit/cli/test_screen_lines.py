@@ -171,6 +171,7 @@ def test_plain_http_for_others_needs_a_setting(listen: str, needed: str) -> None
     (*_, line) = [each for each in plain if "insecure-registries" in each] or [""]
     assert needed in line
     assert bool(needed) == bool(line)
+    assert ("registry-mirrors needs no more" in "\n".join(plain)) == bool(needed)
     assert not any("insecure" in each for each in safe)
 
 
@@ -196,3 +197,14 @@ def test_banner_says_how_to_get_a_settings_file(*, has_own_file: bool) -> None:
     text = "\n".join(format_banner(Settings(), STARTED, has_own_file=has_own_file))
 
     assert ("entrepot config init" in text) is not has_own_file
+
+
+def test_the_banner_has_commands_that_work() -> None:
+    """In a checkout, the program is not on the PATH."""
+    command = ".venv/bin/entrepot"
+    for changes in ({}, {"offline": True}):
+        banner = format_banner(Settings(), STARTED | changes, has_own_file=False, command=command)
+        text = "\n".join(banner)
+        assert "            .venv/bin/entrepot config init" in text
+        assert text.count(" entrepot ") == 0
+    assert ".venv/bin/entrepot images ls" in text
