@@ -163,6 +163,22 @@ def test_syntax_error_names_file_and_line(text: str, words: str) -> None:
     assert words in error.why
 
 
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        ("[storage]\nlimit = 20GiB", "put the value in quotes"),
+        ("storage.path = /srv/images", "put the value in quotes"),
+        ("server.listen = 0.0.0.0:5000", "put the value in quotes"),
+        (f"{HUB}\n{HUB}", "the table is there already"),
+        ("offline = true\noffline = true", "the setting is there already"),
+        ("[storage\n", "correct this line"),
+    ],
+)
+def test_syntax_error_says_what_to_do(text: str, cure: str) -> None:
+    """What people forget is named: quotes, and that a table is in the file already."""
+    assert cure in refuse(text).cure
+
+
 @pytest.mark.parametrize("key", ["--config", "ENTREPOT_CONFIG"])
 def test_named_file_must_exist(key: str) -> None:
     """If a named file is missing, the defaults are not used silently."""
