@@ -1,5 +1,6 @@
 """`entrepot config`: a new settings file, whether it can be used, and which settings apply."""
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -59,7 +60,10 @@ def init_config(config: Config = None, as_json: Json = False) -> None:
     except FileExistsError:
         fail(f"{file} exists already; edit it, or name another file with --config", 1)
     except OSError as error:
-        fail(f"{error.filename or file}: {error.strerror}; name another file with --config", 1)
+        cure = "name another file with --config"
+        if error.errno == errno.EROFS:
+            cure = f"in a container, write config/local/entrepot.toml on the host; or {cure}"
+        fail(f"{error.filename or file}: {error.strerror}; {cure}", 1)
     is_read = first is None or first.absolute() == file
     replaced, changes = None, []
     if former is not None and is_read:

@@ -12,6 +12,7 @@ from registry.cli.tables import shorten_digests
 from registry.cli.terminal import format_bytes, format_count
 from registry.reports.pulls import OpenPull, PullReport
 from registry.settings.model import Settings
+from registry.settings.values import format_key
 
 # Events that say nothing to the person in front of the terminal; warnings and errors are shown.
 _HIDDEN = frozenset({"download started", "audit ended", "request", "request began"})
@@ -112,6 +113,8 @@ def format_event(line: Mapping[str, Any], moment: datetime) -> str | None:
     # Most reasons begin with the endpoint, which is a fact already.
     why = str(line.get("why") or "").removeprefix(f"{line.get('endpoint')}: ")
     text += f": {why}" if why else ""
+    if "cannot be reached" in why and line.get("upstream"):
+        text += f"; check endpoints and proxy in [{format_key(('upstreams', line['upstream']))}]"
     lines = [
         f"{moment:%H:%M}  {shorten_digests(text)}",
         *str(line.get("exception") or "").split("\n"),

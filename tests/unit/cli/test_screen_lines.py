@@ -89,6 +89,19 @@ def test_a_pull_is_a_line(changes: dict[str, Any], expected: str) -> None:
             "12:05  warning: endpoint failed (endpoint https://e): refused",
         ),
         (
+            {
+                "event": "endpoint failed",
+                "level": "warning",
+                "why": "https://e: cannot be reached (no route)",
+                "upstream": "ghcr.io",
+                "endpoint": "https://e",
+            },
+            (
+                "12:05  warning: endpoint failed (upstream ghcr.io, endpoint https://e): cannot be"
+                ' reached (no route); check endpoints and proxy in [upstreams."ghcr.io"]'
+            ),
+        ),
+        (
             {"event": "passed through, not stored", "level": "error", "why": "full"},
             "12:05  warning: sent to a client, and not stored here: full",
         ),
