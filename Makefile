@@ -18,14 +18,14 @@ run: $(VENV)/run.stamp            ## start the mirror on 127.0.0.1:5000
 	$(BIN)/entrepot serve
 
 # `make check` runs tests/architecture: it is about the sources, and not about what they do.
-test: $(VENV)/test.stamp          ## run the tests that need no program built from source (5 minutes)
+test: $(VENV)/test.stamp          ## run the tests (about 5 minutes)
 	$(BIN)/python -m pytest $(PARALLEL) --ignore=tests/architecture -m "not alone and not programs and not soak"
 	$(BIN)/python -m pytest -m "alone and not programs and not soak" || [ $$? -eq 5 ]  # 5: none
 
-programs: $(VENV)/test.stamp      ## build the programs that test-programs needs (once, 15 minutes)
+programs: $(VENV)/test.stamp      ## build what test-programs needs (once, 15 minutes)
 	$(BIN)/python -m tests.programs
 
-test-programs: programs           ## run the tests with programs built from source, and longer loops
+test-programs: programs           ## run the tests with other programs, and longer loops
 	$(BIN)/python -m pytest $(PARALLEL) -m "programs and not alone and not soak"
 	$(BIN)/python -m pytest -m "programs and alone and not soak" || [ $$? -eq 5 ]  # 5: none
 
@@ -42,28 +42,29 @@ format: $(VENV)/test.stamp        ## format the sources
 soak: $(VENV)/test.stamp          ## run the full measurements for docs/evidence/
 	$(BIN)/python -m pytest -m soak
 
-bench: $(VENV)/test.stamp peers   ## measure beside other caches (about 40 minutes on a quiet machine)
+bench: $(VENV)/test.stamp peers   ## measure beside other caches (about 40 minutes)
 	$(BIN)/python -m benchmarks
 
-report: $(VENV)/test.stamp peers  ## run every case of the bench once, at reduced size (about 3 minutes)
+report: $(VENV)/test.stamp peers  ## run the bench once, at reduced size (about 3 minutes)
 	$(BIN)/python -m benchmarks --quick
 
-peers:                            ## install the programs that the bench measures; the table names missing ones
+peers:                            ## install the programs that the bench measures
 	-.ci/install-packages nginx-light docker-registry wrk
 	-.ci/install-packages docker.io containerd iproute2
 
-lock: $(VENV)/test.stamp          ## lock the newest dependencies within the bounds in pyproject.toml
+lock: $(VENV)/test.stamp          ## lock the newest dependencies within their bounds
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --upgrade --extra build pyproject.toml -o locks/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --upgrade --extra build --extra test pyproject.toml -o locks/test.txt
 	echo "pip>=25,<27" | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --upgrade - -o locks/pip.txt
 
-wheelhouse: $(VENV)/run.stamp     ## write dist/install/entrepot-wheels-….tar, to install without a network
+wheelhouse: $(VENV)/run.stamp     ## write dist/install/: what installs without a network
 	config/wheelhouse/pack $(BIN)/python dist/install
 
-image:                            ## write dist/install/entrepot-image-….tar, the container image
+image:                            ## write dist/install/: the container image
 	docker build $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(PIP_FLAGS),--build-arg PIP_FLAGS="$(PIP_FLAGS)") \
-	  --tag entrepot:$(VERSION) --tag entrepot:latest .
+	  --tag entrepot:$(VERSION) --tag entrepot:latest . \
+	  || { echo "if Docker Hub cannot be reached, name an image with Python >= 3.11: make image BASE=my/python:3.12" >&2; false; }
 	mkdir -p dist/install
 	rm -f dist/install/entrepot-image-*.tar
 	docker save --output dist/install/entrepot-image-$(VERSION).tar entrepot:$(VERSION) entrepot:latest

@@ -1,5 +1,6 @@
 """`entrepot config`: a new settings file, whether it can be used, and which settings apply."""
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,7 @@ from registry.reports.configuration import (
 from registry.settings.changes import list_changes
 from registry.settings.exposure import list_exposed
 from registry.settings.loading import Configuration, load_configuration, load_settings
-from registry.settings.model import Settings
+from registry.settings.model import Settings, StorageSettings
 from registry.settings.new_file import write_new_settings
 from registry.settings.places import FILE_VARIABLE, find_config, find_own_file
 from registry.settings.values import format_key
@@ -66,7 +67,10 @@ def init_config(config: Config = None, as_json: Json = False) -> None:
     except FileExistsError:
         fail(f"{file} exists already; edit it, or name another file with --config", 1)
     except OSError as error:
-        fail(f"{error.filename or file}: {error.strerror}; name another file with --config", 1)
+        cure = "name another file with --config"
+        if error.errno == errno.EROFS:
+            cure = f"in a container, write config/local/entrepot.toml on the host; or {cure}"
+        fail(f"{error.filename or file}: {error.strerror}; {cure}", 1)
     is_read = first is None or first.absolute() == file
     replaced, changes = None, []
     if former is not None and is_read:
@@ -131,6 +135,7 @@ def _describe(configuration: Configuration) -> UsableConfiguration:
     notes += list_exposed(configuration.settings)
     if is_running is False:
         notes += _list_taken_addresses(configuration.settings)
+    notes += _list_shortages(configuration.settings.storage)
     return UsableConfiguration(
         configuration.file,
         len(configuration.settings.upstreams),
@@ -151,6 +156,24 @@ def _list_taken_addresses(settings: Settings) -> Iterator[str]:
             bind(key, address).close()
         except SettingsError as error:
             yield str(error)
+
+
+def _list_shortages(storage: StorageSettings) -> Iterator[str]:
+    """Yield why nothing could be stored now; that too may change."""
+    from registry.content.shortage import explain_shortage  # noqa: PLC0415
+    from registry.wiring.data_folder_checks import measure_free  # noqa: PLC0415
+
+    free = measure_free(storage.path)
+    if free is not None and free <= storage.reserve:
+        why = explain_shortage(
+            1,
+            is_by_limit=False,
+            is_by_disk=True,
+            limit=storage.limit,
+            free=free,
+            reserve=storage.reserve,
+        )
+        yield f"nothing can be stored: {why}"
 
 
 def _draw_check(report: UsableConfiguration) -> Iterator[str]:

@@ -69,4 +69,4 @@ def format_unknown(session: Session, error: ImageUnknown) -> str:
 
 def match_exactly(names: list[tuple[Repository, Reference]]) -> list[ImagePattern]:
     """Return patterns that match only these images."""
-    return [ImagePattern(str(repository), str(reference)) for repository, reference in names]
+    return [ImagePattern((str(repository),), str(reference)) for repository, reference in names]

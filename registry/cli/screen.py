@@ -6,6 +6,7 @@ other end shows a line for each pull, warnings and errors, and bars for running 
 
 import json
 import logging
+import math
 import os
 import queue
 import signal
@@ -25,7 +26,14 @@ from rich.control import Control
 from rich.segment import ControlType
 
 from registry.cli.download_bars import DownloadBars
-from registry.cli.screen_lines import format_event, format_pull, format_stopping, make_plain
+from registry.cli.repeats import RepeatFilter
+from registry.cli.screen_lines import (
+    format_event,
+    format_pull,
+    format_stopping,
+    make_plain,
+    wrap_line,
+)
 from registry.content.usage import RunningDownload
 from registry.logs import STDERR, configure_logs
 from registry.reports.pulls import PullCollector
@@ -36,6 +44,7 @@ MOST_LINES = 10_000  # lines of the log that wait while the terminal accepts no 
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the server decides what these mean
 _STYLES = MappingProxyType({"warning": "yellow", "error": "red", "critical": "red"})
 _DIED = frozenset({"a process died and is replaced", "a process did not answer and is replaced"})
+_PASSED = "passed through, not stored"
 
 # Returns the lines of the banner for the log line `serving`.
 Banner = Callable[[Mapping[str, Any]], Iterable[str]]
@@ -125,6 +134,7 @@ class Screen:
         self._console = console
         self._banner = banner
         self._pulls = PullCollector()
+        self._repeats = RepeatFilter()
         self._bars = DownloadBars(console)
         self._list_downloads: Callable[[], list[RunningDownload]] = list
 
@@ -148,6 +158,7 @@ class Screen:
                 drawn = time.monotonic()
         self._bars.stop()
         self._print_pulls(quiet=0.0)
+        self._print_events(self._repeats.take(math.inf))
 
     def _show(self, line: bytes) -> None:
         try:
@@ -174,20 +185,25 @@ class Screen:
             case other:
                 if other in _DIED:
                     self._pulls.forget_open()
-                self._print_event(event)
+                if other == _PASSED:
+                    self._pulls.note_unstored(event)
+                self._print_events(self._repeats.add(event, time.monotonic()))
 
     def _start(self, event: Mapping[str, Any]) -> None:
         for line in self._banner(event):
             self._print(line)
         self._list_downloads = lambda: find_downloads(Path(event["data"]))
 
-    def _print_event(self, event: Mapping[str, Any]) -> None:
-        text = format_event(event, datetime.now().astimezone())
-        if text is not None:
-            self._print(text, _STYLES.get(event.get("level", "")))
+    def _print_events(self, events: Iterable[Mapping[str, Any]]) -> None:
+        for event in events:
+            text = format_event(event, datetime.now().astimezone())
+            if text is not None:
+                text = wrap_line(text, self._console.width)
+                self._print(text, _STYLES.get(event.get("level", "")))
 
     def _draw(self) -> None:
         self._print_pulls()
+        self._print_events(self._repeats.take(time.monotonic()))
         downloads: list[RunningDownload] = []
         with suppress(OSError):  # the disk of the data folder
             downloads = self._list_downloads()
@@ -196,7 +212,8 @@ class Screen:
     def _print_pulls(self, **quiet: float) -> None:
         for pull in self._pulls.take_finished(time.monotonic(), **quiet):
             style = "red" if pull.failure else None
-            self._print(format_pull(pull, datetime.now().astimezone()), style)
+            text = format_pull(pull, datetime.now().astimezone())
+            self._print(wrap_line(text, self._console.width), style)
 
     def _print(self, text: str, style: str | None = None, *, is_sentence: bool = False) -> None:
         # The terminal itself breaks lines that are no sentences, so that they can be copied.

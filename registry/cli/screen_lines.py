@@ -1,5 +1,6 @@
 """The lines that a server writes to a terminal: its banner, pulls, and events of the log. Pure."""
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
@@ -11,6 +12,7 @@ from registry.cli.tables import shorten_digests
 from registry.cli.terminal import format_bytes, format_count
 from registry.reports.pulls import OpenPull, PullReport
 from registry.settings.model import Settings
+from registry.settings.values import format_key
 
 # Events that say nothing to the person in front of the terminal; warnings and errors are shown.
 _HIDDEN = frozenset({"download started", "audit ended", "request", "request began"})
@@ -22,16 +24,25 @@ _WORDS: Mapping[str, str] = MappingProxyType(
         "catalog rebuilt": "the catalog was made again",
     }
 )
+# The client of such a pull gets everything, so for the person at the terminal it is no error.
+_MILD = frozenset({"passed through, not stored"})
+_SIZES = frozenset({"bytes"})  # facts that are numbers of bytes
+_INDENT = " " * 7  # below the text that follows the time
 _MAPPED = "::ffff:"  # prefix of an IPv4 address that connected to an IPv6 socket
 _UNNAMED = frozenset({"event", "level", "timestamp", "exception", "logger", "why"})
 
 
 def format_banner(
-    settings: Settings, started: Mapping[str, Any], *, has_own_file: bool = True
+    settings: Settings,
+    started: Mapping[str, Any],
+    *,
+    has_own_file: bool = True,
+    command: str = "entrepot",
 ) -> Iterator[str]:
     """Yield the lines at the start; `started` is the log line `serving`.
 
     Without `has_own_file`, the operator has no settings file, and learns how to make one.
+    `command` is what the operator has to type to run Entrepôt.
     """
     host, _, port = started["pulls"].rpartition(":")
     here = f"127.0.0.1:{port}" if host in EVERYWHERE else started["pulls"]
@@ -42,17 +53,18 @@ def format_banner(
     yield f"Entrepôt {__version__} serves pulls at {where}"
     yield ""
     if started["offline"]:
-        yield "  Try it    entrepot images ls (what can be pulled), entrepot bundle import"
+        yield f"  Try it    {command} images ls (lists what can be pulled)"
     else:
         yield f"  Try it    docker pull {here}/docker.io/library/busybox"
     if scheme == "http" and not host.strip("[]").startswith(("127.", "::1", "localhost")):
         named = _choose_lan(host, port)
-        yield f'  Docker    needs insecure-registries: ["{named}"] (plain http)'
+        yield "  Docker    registry-mirrors needs no more; to pull by this address, it needs"
+        yield f'            insecure-registries: ["{named}"] (plain http)'
     yield '  Set up    README.md, "Point your clients at it"'
     yield f"  Data      {started['data']} ({format_bytes(settings.storage.limit)} at most)"
     yield f"  Settings  {started['settings']}"
     if not has_own_file:
-        yield "            entrepot config init (writes a file to change them)"
+        yield f"            {command} config init (writes a file to change them)"
     yield f"  Console   http://{started['console']}"
     yield "  Stop      Ctrl-C, or close this terminal"
     yield ""
@@ -89,18 +101,47 @@ def format_event(line: Mapping[str, Any], moment: datetime) -> str | None:
     event, level = str(line["event"]), line.get("level", "info")
     if level == "debug" or (level == "info" and event in _HIDDEN):
         return None
+    level = "warning" if event in _MILD else level
     facts = ", ".join(
-        f"{name} {value}" for name, value in line.items() if name not in _UNNAMED and value != ""
+        _format_fact(name, value)
+        for name, value in line.items()
+        if name not in _UNNAMED and value != ""
     )
     event = _WORDS.get(event, event)
     text = event if level == "info" else f"{level}: {event}"
     text += f" ({facts})" if facts else ""
-    text += f": {line['why']}" if line.get("why") else ""
+    # Most reasons begin with the endpoint, which is a fact already.
+    why = str(line.get("why") or "").removeprefix(f"{line.get('endpoint')}: ")
+    text += f": {why}" if why else ""
+    if "cannot be reached" in why and line.get("upstream"):
+        text += f"; check endpoints and proxy in [{format_key(('upstreams', line['upstream']))}]"
     lines = [
         f"{moment:%H:%M}  {shorten_digests(text)}",
         *str(line.get("exception") or "").split("\n"),
     ]
     return "\n".join(make_plain(each) for each in lines if each)
+
+
+def _format_fact(name: str, value: object) -> str:
+    if name in _SIZES and isinstance(value, int):
+        return format_bytes(value)
+    return f"{name} {value}"
+
+
+def wrap_line(text: str, width: int) -> str:
+    """Break the first line of a text between words, and indent what follows; see `format_event`.
+
+    Words that are longer than the terminal is wide are not cut, so that they can be copied.
+    """
+    first, *others = text.split("\n")
+    wrapped = textwrap.wrap(
+        first,
+        width,
+        subsequent_indent=_INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join([*wrapped, *others])
 
 
 def format_stopping(pulls: Sequence[OpenPull], wait: float) -> str:

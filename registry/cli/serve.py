@@ -1,6 +1,8 @@
 """`entrepot serve`: load the settings, and start the server."""
 
 import os
+import shutil
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +30,7 @@ _Listen = Annotated[
 _Offline = Annotated[
     bool, typer.Option("--offline", help="Ask no upstream: serve only what is stored here.")
 ]
+_NAME = "entrepot"
 
 
 def serve(config: Config = None, listen: _Listen = None, offline: _Offline = False) -> None:
@@ -46,7 +49,12 @@ def serve(config: Config = None, listen: _Listen = None, offline: _Offline = Fal
         from registry.cli.screen_lines import format_banner  # noqa: PLC0415
         from registry.server.master import serve_forever  # noqa: PLC0415
 
-        banner = partial(format_banner, configuration.settings, has_own_file=configuration.is_own)
+        banner = partial(
+            format_banner,
+            configuration.settings,
+            has_own_file=configuration.is_own,
+            command=_find_command(),
+        )
         with open_screen(banner) as is_on_terminal:
             started = serve_forever(configuration, load, is_on_terminal=is_on_terminal)
     except (SettingsError, StoreError) as error:
@@ -55,6 +63,14 @@ def serve(config: Config = None, listen: _Listen = None, offline: _Offline = Fal
         fail("interrupted", 130)
     if not started:
         raise typer.Exit(1)
+
+
+def _find_command() -> str:
+    """Return how this program is called: by its path, if it is not on the PATH."""
+    called = Path(sys.argv[0])
+    if called.name != _NAME or shutil.which(_NAME):
+        return _NAME
+    return str(called)
 
 
 def _load(config: Path | None, listen: Address | None, *, offline: bool) -> Configuration:

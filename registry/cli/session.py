@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import pwd
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -141,5 +142,13 @@ def _refuse_other_user(folder: Path) -> None:
         raise SettingsError(
             "storage.path",
             f"{path} belongs to user {owner}",
-            f"run this as that user, such as: sudo -u '#{owner}' entrepot ...",
+            f"run this as that user, such as: sudo -u {_name_user(owner)} entrepot ...",
         )
+
+
+def _name_user(number: int) -> str:
+    """Return a user as sudo takes it: by name, or by number if the user has none."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"'#{number}'"

@@ -19,6 +19,7 @@ _DIGEST = re.compile(r"(sha(?:256|512):[0-9a-f]{12})[0-9a-f]{20,}")
 class Table:
     """Rows of text under `columns`; the columns in `numbers` are aligned to the right.
 
+    Text in `whole` is not folded, and numbers are not either.
     `names` is the column with the names of images, one name on each line of a cell; it is the first
     or the last column. A name that is too long for its column gets a line of its own.
     """
@@ -26,6 +27,7 @@ class Table:
     columns: tuple[str, ...]
     numbers: frozenset[str]
     names: str
+    whole: frozenset[str] = frozenset()
     rows: list[tuple[str, ...]] = field(default_factory=list)
 
     def add_row(self, *cells: str) -> None:
@@ -33,9 +35,11 @@ class Table:
         self.rows.append(cells)
 
 
-def make_table(*columns: str, numbers: Sequence[str] = (), names: str = "") -> Table:
+def make_table(
+    *columns: str, numbers: Sequence[str] = (), names: str = "", whole: Sequence[str] = ()
+) -> Table:
     """Return an empty table."""
-    return Table(columns, frozenset(numbers), names)
+    return Table(columns, frozenset(numbers), names, frozenset(whole))
 
 
 def print_table(table: Table, *, err: bool = False) -> None:
@@ -105,7 +109,7 @@ def _shrink(table: Table, cells: Sequence[Sequence[str]], widths: list[int], wid
     texts = {
         place: max(cell_len(word) for cell in cells[place] for word in cell.split())
         for place, column in enumerate(table.columns)
-        if column not in table.numbers and column != table.names
+        if column not in table.numbers | table.whole and column != table.names
     }
     while sum(widths) + GAP * (len(widths) - 1) > width:
         place = max(texts, key=lambda each: widths[each] - texts[each], default=-1)

@@ -45,11 +45,11 @@ class PlatformReport:
 class ImageReport:
     """An image as operators see it. Sizes are the bytes that are stored.
 
-    Images with other digests also use the `shared` bytes, but not the `unique` bytes. `pulled` is
-    when a client last pulled the image (epoch seconds, 0 for never). `pins` are the names of the
-    pins that keep the image. If the image was imported, `bundle` is the id of the bundle, `signer`
-    the name of the key that signed the bundle, and `imported` the time (epoch seconds); otherwise
-    these are empty and 0.
+    No image of another name uses the `unique` bytes, so they are what its removal frees; the
+    others are `shared`. `pulled` is when a client last pulled the image (epoch seconds, 0 for
+    never). `pins` are the names of the pins that keep the image. If the image was imported,
+    `bundle` is the id of the bundle, `signer` the name of the key that signed the bundle, and
+    `imported` the time (epoch seconds); otherwise these are empty and 0.
     """
 
     repository: str
@@ -91,9 +91,10 @@ class ImageReporter:
         for name, digests in pinned.items():
             for digest in set(digests):
                 self._pins.setdefault(digest, []).append(name)
-        self._uses: Counter[str] = Counter()
-        for root in {image.digest for image in graph.images}:
-            self._uses.update(digest for digest in graph.reach(root) if digest in graph.stored)
+        self._uses: Counter[str] = Counter()  # how many names lead to each blob
+        for root, names in Counter(image.digest for image in graph.images).items():
+            for digest in graph.reach(root):
+                self._uses[digest] += names
 
     def describe(self, image: NamedImage, platforms: Mapping[str, str]) -> ImageReport:
         """Describe an image; `platforms` has the platforms of its manifests, by digest."""

@@ -189,7 +189,7 @@ def _find_below(graph: Graph, repository: Repository, reference: Reference) -> s
 
 def _choose(graph: Graph, patterns: Sequence[ImagePattern]) -> Iterator[NamedImage]:
     """Yield the images that match any of the patterns; all images if there are no patterns."""
-    exact = {(each.names, each.references) for each in patterns if each.is_exact}
+    exact = {(*each.names, each.references) for each in patterns if each.is_exact}
     globs = [each for each in patterns if not each.is_exact]
     for image in graph.images:
         names = [(image.repository, name) for name in (image.reference, image.digest)]

@@ -1,6 +1,6 @@
 """Names of images as people type them: short names as in docker, and globs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -14,6 +14,7 @@ from registry.oci.names import (
 )
 
 MAX_SIMILAR = 5  # names that `find_similar` returns
+_HUB = "docker.io"  # the registry whose names may lack `library/`
 _GLOB = frozenset("*?[")
 
 
@@ -35,19 +36,28 @@ def parse_image(text: str, default_registry: str) -> tuple[Repository, Reference
 
 @dataclass(frozen=True, slots=True)
 class ImagePattern:
-    """A glob over image names; without a tag or digest it matches all images of a repository."""
+    """A glob over image names; without a tag or digest it matches all images of a repository.
 
-    names: str
+    A repository matches if any of `names` matches it.
+    """
+
+    names: tuple[str, ...]
     references: str
 
     @classmethod
     def parse(cls, text: str, default_registry: str) -> "ImagePattern":
-        """Read a pattern; a `*` in it matches any characters, including `/`."""
+        """Read a pattern; a `*` in it matches any characters, including `/`.
+
+        A glob matches full names and the short names that docker accepts: `*ginx` means
+        `docker.io/library/nginx`, and `docker.io/*` everything of Docker Hub.
+        """
         name, _, digest = text.partition("@")
         untagged, tag = _split_tag(name)
-        if not untagged.startswith("*"):
-            untagged = _complete(untagged, default_registry)
-        return cls(untagged, digest or tag or "*")
+        if is_pattern(untagged):
+            names = tuple(_list_meanings(untagged, default_registry))
+        else:
+            names = (_complete(untagged, default_registry),)
+        return cls(names, digest or tag or "*")
 
     @classmethod
     def parse_exact(cls, text: str, default_registry: str) -> "ImagePattern":
@@ -59,16 +69,18 @@ class ImagePattern:
         if is_pattern(text):
             return cls.parse(text, default_registry)
         repository, reference = parse_image(text, default_registry)
-        return cls(str(repository), str(reference))
+        return cls((str(repository),), str(reference))
 
     @property
     def is_exact(self) -> bool:
         """Whether this is the name of one image."""
-        return not is_pattern(self.names + self.references)
+        return not any(map(is_pattern, (*self.names, self.references)))
 
     def matches(self, repository: str, reference: str) -> bool:
         """Whether the image with this name matches."""
-        return fnmatchcase(repository, self.names) and fnmatchcase(reference, self.references)
+        return fnmatchcase(reference, self.references) and any(
+            fnmatchcase(repository, name) for name in self.names
+        )
 
 
 def is_pattern(text: str) -> bool:
@@ -103,10 +115,23 @@ def _split_tag(name: str) -> tuple[str, str]:
 
 
 def _complete(name: str, default_registry: str) -> str:
-    first, slash, rest = name.partition("/")
-    registry = default_registry
-    if slash and (first == "localhost" or not {".", ":"}.isdisjoint(first)):
-        registry, name = first, rest
-    if registry == "docker.io" and "/" not in name:
-        name = f"library/{name}"
-    return f"{registry}/{name}"
+    if not _has_registry(name):
+        name = f"{default_registry}/{name}"
+    registry, _, path = name.partition("/")
+    return f"{_HUB}/library/{path}" if registry == _HUB and "/" not in path else name
+
+
+def _list_meanings(glob: str, default_registry: str) -> Iterator[str]:
+    """Yield the globs over full names that a glob over full or short names stands for."""
+    yield glob
+    full = glob
+    if not _has_registry(glob):
+        yield (full := f"{default_registry}/{glob}")
+    if (completed := _complete(full, default_registry)) != full:
+        yield completed
+
+
+def _has_registry(name: str) -> bool:
+    """Whether a name or glob begins with a registry, by the rule of docker."""
+    first, slash, _ = name.partition("/")
+    return bool(slash) and (first == "localhost" or not {".", ":"}.isdisjoint(first))

@@ -17,6 +17,7 @@ from registry.oci.referrers_tags import is_referrers_tag
 QUIET = 1.0  # seconds without a request after which a pull is over
 REMEMBERED = 600.0  # seconds for which a client's last image of a repository is remembered
 _LEFT = 499  # the status of a client that left early, as containerd does with each part of a layer
+_DOWNLOADED = frozenset({CacheStatus.MISS.value, CacheStatus.JOINED.value})
 _SHORT = 12  # digits of a digest in the name of an image
 
 
@@ -25,8 +26,9 @@ class PullReport:
     """A pull that is over: `sent` bytes went to `client` within `seconds`.
 
     Of these bytes, `downloaded` were downloaded for this pull, and `shared` for another pull at the
-    same time; the others were stored here. `is_stale` says that the upstream did not say whether
-    the image is current. `failure` is the error of a request that did not get what it asked for.
+    same time; the others were stored here before. `is_stale` says that the upstream did not say
+    whether the image is current. `failure` is the error of a request that did not get what it asked
+    for. `is_unstored` says that a blob is not stored here, because the disk has no space for it.
     """
 
     image: str
@@ -37,18 +39,23 @@ class PullReport:
     seconds: float
     is_stale: bool
     failure: str
+    is_unstored: bool = False
 
     @property
     def origin(self) -> str:
-        """Where the bytes were: one or two words."""
+        """Where the bytes were, in a few words."""
+        return f"{self._source}, not stored" if self.is_unstored else self._source
+
+    @property
+    def _source(self) -> str:
         if not self.sent:
             return "checked"
         stored = self.sent - self.downloaded - self.shared
         if stored == self.sent:
             return "cached"
-        if stored:
-            return f"{100 * stored // self.sent}% cached"
-        return "shared download" if self.shared == self.sent else "downloaded"
+        if share := 100 * stored // self.sent:
+            return f"{share}% cached"
+        return "shared download" if self.shared > self.downloaded == 0 else "downloaded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +69,20 @@ class OpenPull:
 
 @dataclass(slots=True)
 class _Pull:
-    """What is known of a pull until now; `open` has the requests that are being answered."""
+    """What is known of a pull until now; `open` has the requests that are being answered.
+
+    `fetched` has the origin of what was downloaded, by the path of a blob; manifests are one entry,
+    because a client asks for a tag by HEAD, and then for its digest. `failures` are by the path.
+    """
 
     began: float
     last: float
     names: dict[str, None] = field(default_factory=dict)
     digest: str = ""
     sent: Counter[str] = field(default_factory=Counter)
+    fetched: dict[str, str] = field(default_factory=dict)
     is_stale: bool = False
+    is_unstored: bool = False
     has_content: bool = False
     has_blobs: bool = False
     failures: dict[str, str] = field(default_factory=dict)
@@ -105,6 +118,12 @@ class PullCollector:
         pull.last = now
         _add_answer(pull, line)
 
+    def note_unstored(self, line: Mapping[str, Any]) -> None:
+        """Note the line `passed through, not stored`, which is about a blob of a running pull."""
+        for (_, repository), pull in self._pulls.items():
+            if repository == line.get("repository") and pull.open:
+                pull.is_unstored = True
+
     def forget_open(self) -> None:
         """Forget the requests that are being answered, since the process that answers has died."""
         for pull in self._pulls.values():
@@ -138,8 +157,12 @@ class PullCollector:
     def _find(self, line: Mapping[str, Any], now: float) -> _Pull | None:
         """Return the pull of a request, which may be a new one; None if it is not of a pull."""
         repository, path = line.get("repository"), line.get("path", "")
-        if not repository or _find_kind(path) not in ("manifests", "blobs"):
+        if _find_kind(path) not in ("manifests", "blobs"):
             return None
+        if not repository:
+            if not line.get("failure"):
+                return None
+            repository = _read_repository(path, line.get("ns", ""))
         key = (line.get("client") or "", repository)
         former = self._pulls.get(key)
         # A client that asks for a tag again, after it has got blobs, begins again.
@@ -159,6 +182,9 @@ class PullCollector:
     def _report(self, key: tuple[str, str], pull: _Pull, now: float) -> PullReport:
         image = self._name(key, pull)
         self._images[key] = (image, now)
+        path, failure = next(iter(pull.failures.items()), ("", ""))
+        if failure and _is_tag(path):  # the client may have asked for other tags too
+            image = f"{key[1]}:{_read_reference(path)}"
         return PullReport(
             image=image,
             client=key[0],
@@ -167,7 +193,8 @@ class PullCollector:
             shared=pull.sent[CacheStatus.JOINED.value],
             seconds=pull.last - pull.began,
             is_stale=pull.is_stale,
-            failure=next(iter(pull.failures.values()), ""),
+            failure=failure,
+            is_unstored=pull.is_unstored,
         )
 
 
@@ -184,7 +211,20 @@ def _add_answer(pull: _Pull, line: Mapping[str, Any]) -> None:
     pull.has_content = True
     pull.has_blobs |= _find_kind(path) == "blobs"
     pull.is_stale |= origin == CacheStatus.STALE.value
-    pull.sent[origin] += line["bytes"]
+    what = path if _find_kind(path) == "blobs" else "manifests"
+    if origin in _DOWNLOADED:
+        pull.fetched[what] = origin
+    pull.sent[pull.fetched.get(what, origin)] += line["bytes"]
+
+
+def _read_repository(path: str, namespace: str) -> str:
+    """Return what a request asked for whose registry is not configured, or whose name is wrong."""
+    name = unquote(path.rpartition("/")[0].rpartition("/")[0]).removeprefix("/v2/")
+    return f"{namespace}/{name}" if namespace else name
+
+
+def _read_reference(path: str) -> str:
+    return unquote(path.rpartition("/")[2])
 
 
 def _find_kind(path: str) -> str:
@@ -194,13 +234,13 @@ def _find_kind(path: str) -> str:
 
 def _is_tag(path: str) -> bool:
     """Whether a path asks for the manifest of a tag that is not made from a digest."""
-    text = unquote(path.rpartition("/")[2])
+    text = _read_reference(path)
     return _find_kind(path) == "manifests" and ":" not in text and not is_referrers_tag(Tag(text))
 
 
 def _add_name(pull: _Pull, path: str) -> bool:
     """Note the name by which a manifest was asked for; false if it is a name of signatures."""
-    text = unquote(path.rpartition("/")[2])
+    text = _read_reference(path)
     if ":" not in text:
         if is_referrers_tag(Tag(text)):
             return False

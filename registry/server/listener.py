@@ -45,12 +45,15 @@ def bind(key: str, address: Address) -> socket.socket:
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
-        why, cure = error.strerror or str(error), "stop what uses it, or write another address"
+        other = "name another address with --listen"
+        if key != "server.listen":
+            other = f"write another address as {key}"
+        why, cure = error.strerror or str(error), f"stop what uses it, or {other}"
         owner = find_port_owner(address.port) if error.errno == errno.EADDRINUSE else None
         if owner is not None:
             why += f" by {owner}"
             if owner.data:  # another program may be needed, such as sshd
-                cure = f"stop it with `kill {owner.pid}`, or write another address"
+                cure = f"stop it with `kill {owner.pid}`, or {other}"
         raise SettingsError(key, f"cannot listen on {address} ({why})", cure) from error
     _limit_kernel(listening)
     listening.setblocking(False)

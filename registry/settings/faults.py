@@ -1,6 +1,7 @@
 """Faults in settings as operators read them: the setting, the reason, and what to write instead."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -23,6 +24,8 @@ from registry.settings.upstreams import UpstreamSettings
 from registry.settings.values import Refusal, format_key
 
 # The keys of a setting: ("upstreams", "docker.io", "proxy"); () is the whole document.
+_AT_LINE = re.compile(r"at line (\d+), column")
+_BARE_VALUE = re.compile(r"\s*[\w.]+\s*=\s*[\w./:]")  # of a key without a quoted value
 Place = tuple[str, ...]
 MAX_SHOWN = 60  # characters of a wrong value in a message
 # Our own words for the types of pydantic's errors, whose texts are for programmers.
@@ -115,6 +118,17 @@ def build_server(**values: object) -> ServerSettings:
         return ServerSettings.model_validate(values)
     except ValidationError as error:
         raise describe_fault(error, {}, ("server",)) from error
+
+
+def advise_syntax(why: str, text: str) -> str:
+    """Return what to do about the error of a TOML parser, which names a line of `text`."""
+    if "Cannot declare" in why:
+        return "the table is there already: change it, and remove this one"
+    if "Cannot overwrite" in why:
+        return "the setting is there already: change it, and remove this line"
+    found = _AT_LINE.search(why)
+    line = text.splitlines()[int(found[1]) - 1] if found else ""
+    return "put the value in quotes" if _BARE_VALUE.match(line) else "correct this line"
 
 
 def find_model(place: Place) -> type[BaseModel]:

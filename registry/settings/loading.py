@@ -15,7 +15,14 @@ from typing import Any, get_origin
 from pydantic import ValidationError
 
 from registry.errors import SettingsError
-from registry.settings.faults import Place, describe_fault, find_model, list_places, name_nearest
+from registry.settings.faults import (
+    Place,
+    advise_syntax,
+    describe_fault,
+    find_model,
+    list_places,
+    name_nearest,
+)
 from registry.settings.model import Settings
 from registry.settings.named_files import read_first
 from registry.settings.places import (
@@ -128,7 +135,7 @@ def _read_document(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         end = f"at line {text.count(chr(10)) + 1}, the end of the document"
         why = str(error).replace("at end of document", end)
-        raise SettingsError(str(path), f"not TOML: {why}", "correct this line") from error
+        raise SettingsError(str(path), f"not TOML: {why}", advise_syntax(why, text)) from error
 
 
 def _check_tables(document: Mapping[str, Any], file: str) -> None:

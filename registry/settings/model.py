@@ -42,8 +42,14 @@ class ServerSettings(Section):
     @field_validator("console")
     @classmethod
     def _differs_from_listen(cls, console: Address, info: ValidationInfo) -> Address:
-        if console.port and console == info.data.get("listen"):
-            raise Refusal(f"{console} is also server.listen", "write another port")
+        listen = info.data.get("listen")
+        if listen is not None and console.overlaps(listen):
+            also = (
+                "also server.listen"
+                if console == listen
+                else f"on the port of server.listen, {listen}"
+            )
+            raise Refusal(f"{console} is {also}", "write another port")
         return console
 
     @field_validator("console_hosts")

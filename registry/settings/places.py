@@ -68,9 +68,13 @@ def list_usual_files(environ: Mapping[str, str]) -> Iterator[Path]:
     """Yield the files that are looked for, the first one first.
 
     A file of the operator comes before the `config/entrepot.toml` of a checkout, which only states
-    the defaults. In the current folder that file comes earlier, as it did in version 0.1.
+    the defaults. Outside of checkouts, that file in the current folder comes second, as it did in
+    version 0.1. In a checkout it is the template of that checkout, which says nothing about an
+    Entrepôt that is installed elsewhere.
     """
-    yield from (_LOCAL, _SHIPPED)
+    yield _LOCAL
+    if not _is_checkout(find_current_folder()):
+        yield _SHIPPED
     if _is_checkout():
         yield PROJECT / _LOCAL
     yield _find_user_folder(environ, "XDG_CONFIG_HOME", ".config") / _LOCAL
@@ -114,17 +118,18 @@ def place_data(path: Path, base: Path) -> DataPlace:
     """Return the data folder that `path` means, which is relative to `base`.
 
     In version 0.1 it was relative to the current folder. A data folder that is there is used if
-    there is none at the new place.
+    there is none at the new place, unless a settings file in the current folder owns it.
     """
     found, former = base / path, find_current_folder() / path
     if former == found or not _is_data_folder(former):
         return DataPlace(found)
-    if _is_data_folder(found, if_closed=True):
+    is_owned = any(_exists(find_current_folder() / file) for file in (_LOCAL, _SHIPPED))
+    if is_owned or _is_data_folder(found, if_closed=True):
         return DataPlace(found, f"{former} is a data folder too; {found} is used")
     return DataPlace(
         former,
-        f"{former} is used, because version 0.1 kept its data there; other folders to call this"
-        f' command from need storage.path = "{former}" in the settings, or the data in {found}',
+        f"{former} is used, because an earlier version kept its data there; other folders to call"
+        f' this command from need storage.path = "{former}" in the settings, or the data in {found}',
     )
 
 
@@ -161,8 +166,10 @@ def _place_file(value: object, folder: Path) -> object:
     return value if _exists(Path(value)) and not _exists(found, if_closed=True) else str(found)
 
 
-def _is_checkout() -> bool:
-    return (PROJECT / "pyproject.toml").is_file() and (PROJECT / _SHIPPED).is_file()
+def _is_checkout(folder: Path | None = None) -> bool:
+    """Whether `folder` is a checkout of Entrepôt; without one, whether this code is in one."""
+    folder = folder or PROJECT
+    return all(_exists(folder / part) for part in ("pyproject.toml", "registry", _SHIPPED))
 
 
 def _is_data_folder(path: Path, *, if_closed: bool = False) -> bool:

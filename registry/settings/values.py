@@ -55,6 +55,15 @@ class Address:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
+    def overlaps(self, other: "Address") -> bool:
+        """Whether two servers of one machine cannot have these addresses at the same time."""
+        if not self.port or self.port != other.port:
+            return False
+        hosts = {self.host, other.host}
+        if len(hosts) == 1 or "::" in hosts:  # as a socket, `::` has the IPv4 addresses too
+            return True
+        return "0.0.0.0" in hosts and not any(":" in host for host in hosts)  # noqa: S104
+
 
 def parse_size(value: object) -> int:
     """Return the bytes of `50GiB`, `1.5TiB`, `500MB`, or a whole number of bytes.

@@ -113,6 +113,15 @@ def find_existing(path: Path) -> Path:
     return next(each for each in (path, *path.parents) if os.path.isdir(each))  # noqa: PTH112
 
 
+def measure_free(path: Path) -> int | None:
+    """Return how many bytes of the disk of a data folder are free; None if that is not known."""
+    try:
+        state = os.statvfs(find_existing(path))
+    except OSError:
+        return None
+    return state.f_bavail * state.f_frsize
+
+
 def find_other_owner(path: Path) -> tuple[Path, int] | None:
     """Return the file or else its folder, and its owner's number; None if that is this user."""
     for each in (path, *path.absolute().parents):

@@ -17,7 +17,7 @@ from registry.oci.manifest import Manifest
 class ImageSize:
     """How many bytes of a bundle an image needs.
 
-    `unique` is the size of the blobs that no image with another root needs; `left_out` is the size
+    `unique` is the size of the blobs that no image of another name needs; `left_out` is the size
     of the blobs that the bundle omits. `is_known` is false if manifests of the image are missing or
     damaged: then the image needs more bytes than these numbers say.
     """
@@ -81,8 +81,7 @@ class Analysis:
         self._manifests = manifests
         self._omitted = dict(lock.omitted)
         self._needs = {image.name: frozenset(self._reach(image)) for image in lock.images}
-        roots = {image.root.digest: image.name for image in lock.images}
-        self._users = Counter(each for name in roots.values() for each in self._needs[name])
+        self._users = Counter(each for needs in self._needs.values() for each in needs)
 
     def _reach(self, image: LockedImage) -> Iterator[Digest]:
         """Yield the digests of the blobs and manifests of the bundle that an image needs."""

@@ -111,7 +111,7 @@ def _draw_names(images: Sequence[Image]) -> Iterator[str]:
 
 def _draw_list(images: Sequence[Image]) -> Iterator[Table]:
     columns = ("IMAGE", "DIGEST", "SIZE", "STORED", "PULLED", "PINNED")
-    table = make_table(*columns, numbers=("SIZE",), names="IMAGE")
+    table = make_table(*columns, numbers=("SIZE",), names="IMAGE", whole=("PULLED",))
     for image in images:
         table.add_row(
             image.name,

@@ -24,7 +24,7 @@ class BundledImage:
 
     The index of the image lists `platforms`, which are in the bundle, and `missing_platforms`,
     which are not. `signature_tag` says whether the name is only a tag by which clients look for
-    signatures. The image needs `size` bytes of the bundle. Images with other digests also need
+    signatures. The image needs `size` bytes of the bundle. Images of other names also need
     `shared` of these bytes, and do not need the `unique` bytes. If `size_exact` is false, a
     manifest was not given, and the sizes may be larger. The bundle leaves out `omitted_bytes` that
     the image needs. `referrers` are the digests of manifests about the image (signatures, SBOMs),

@@ -92,6 +92,25 @@ def test_info_lists_sizes(site: Path) -> None:
     }
 
 
+def test_two_names_of_one_image_share_its_bytes(tmp_path: Path) -> None:
+    """A bundle without one of the names would not be smaller."""
+    path, also = tmp_path / "names.tar", "docker.io/library/app:latest"
+
+    async def make() -> None:
+        async with open_filled(tmp_path / "data") as filled:
+            amd = await filled.put_image("docker.io/library/app", [OWN])
+            for name in (APP, also):
+                await filled.put_index(name, {"linux/amd64": amd})
+            await pack(filled, path, APP, also)
+
+    asyncio.run(make())
+    images = run_json("info", str(path))["images"]
+
+    assert [each["name"] for each in images] == [APP, also]
+    assert [each["unique"] for each in images] == [0, 0]
+    assert all(each["shared"] == each["size"] > len(OWN) for each in images)
+
+
 def test_info_reads_a_stream_as_it_reads_a_file(site: Path) -> None:
     """From stdin, which can be read only once, the output is the same."""
     path = site / "both.tar"

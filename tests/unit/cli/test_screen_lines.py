@@ -10,6 +10,7 @@ from registry.cli.screen_lines import (
     format_event,
     format_pull,
     format_stopping,
+    wrap_line,
 )
 from registry.reports.pulls import OpenPull, PullReport
 from registry.settings.model import ServerSettings, Settings
@@ -79,10 +80,32 @@ def test_a_pull_is_a_line(changes: dict[str, Any], expected: str) -> None:
             "12:05  error: download failed (blob sha256:aaaaaaaaaaaa…)",
         ),
         (
-            {"event": "passed through, not stored", "level": "error", "why": "full"},
-            "12:05  error: sent to a client, and not stored here: full",
+            {
+                "event": "endpoint failed",
+                "level": "warning",
+                "why": "https://e: refused",
+                "endpoint": "https://e",
+            },
+            "12:05  warning: endpoint failed (endpoint https://e): refused",
         ),
-        ({"event": "blobs deleted", "level": "info", "bytes": 7}, "12:05  blobs deleted (bytes 7)"),
+        (
+            {
+                "event": "endpoint failed",
+                "level": "warning",
+                "why": "https://e: cannot be reached (no route)",
+                "upstream": "ghcr.io",
+                "endpoint": "https://e",
+            },
+            (
+                "12:05  warning: endpoint failed (upstream ghcr.io, endpoint https://e): cannot be"
+                ' reached (no route); check endpoints and proxy in [upstreams."ghcr.io"]'
+            ),
+        ),
+        (
+            {"event": "passed through, not stored", "level": "error", "why": "full"},
+            "12:05  warning: sent to a client, and not stored here: full",
+        ),
+        ({"event": "blobs deleted", "level": "info", "bytes": 7}, "12:05  blobs deleted (7 B)"),
         (
             {"event": "crashed", "level": "error", "exception": "Traceback\n  \x1b[2J"},
             "12:05  error: crashed\nTraceback\n  ?[2J",
@@ -92,6 +115,19 @@ def test_a_pull_is_a_line(changes: dict[str, Any], expected: str) -> None:
 def test_events_are_lines(event: dict[str, Any], expected: str | None) -> None:
     """Warnings and errors are shown with their facts; most other events are not."""
     assert format_event(event, NOON) == expected
+
+
+def test_long_lines_are_broken_between_words() -> None:
+    """The rest is indented; a word that is too long stays whole, and so do further lines."""
+    long = "sha256:" + "a" * 30
+    text = wrap_line(f"12:05  warning: one two three {long} four\nTraceback  and more words", 24)
+    assert text.split("\n") == [
+        "12:05  warning: one two",
+        "       three",
+        f"       {long}",
+        "       four",
+        "Traceback  and more words",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -148,6 +184,7 @@ def test_plain_http_for_others_needs_a_setting(listen: str, needed: str) -> None
     (*_, line) = [each for each in plain if "insecure-registries" in each] or [""]
     assert needed in line
     assert bool(needed) == bool(line)
+    assert ("registry-mirrors needs no more" in "\n".join(plain)) == bool(needed)
     assert not any("insecure" in each for each in safe)
 
 
@@ -173,3 +210,14 @@ def test_banner_says_how_to_get_a_settings_file(*, has_own_file: bool) -> None:
     text = "\n".join(format_banner(Settings(), STARTED, has_own_file=has_own_file))
 
     assert ("entrepot config init" in text) is not has_own_file
+
+
+def test_the_banner_has_commands_that_work() -> None:
+    """In a checkout, the program is not on the PATH."""
+    command = ".venv/bin/entrepot"
+    for changes in ({}, {"offline": True}):
+        banner = format_banner(Settings(), STARTED | changes, has_own_file=False, command=command)
+        text = "\n".join(banner)
+        assert "            .venv/bin/entrepot config init" in text
+        assert text.count(" entrepot ") == 0
+    assert ".venv/bin/entrepot images ls" in text

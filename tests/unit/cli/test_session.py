@@ -40,4 +40,4 @@ def test_a_closed_folder_of_another_user_is_named_with_its_owner(
     finally:
         os.seteuid(0)
     assert done.exit_code == 2
-    assert f"{data} belongs to user 0; run this as that user, such as: sudo -u '#0'" in done.stderr
+    assert f"{data} belongs to user 0; run this as that user, such as: sudo -u root" in done.stderr

@@ -109,6 +109,16 @@ def test_text_is_folded_between_words() -> None:
     assert "chart/templates/deployment.yaml:14" in lines[0]
 
 
+def test_whole_text_is_not_folded() -> None:
+    """A long text beside it is folded instead, so that ages such as `2 min ago` stay readable."""
+    columns = ("IMAGE", "SIZE", "PULLED", "PINNED")
+    table = make_table(*columns, numbers=("SIZE",), names="IMAGE", whole=("PULLED",))
+    table.add_row(SHORT, "298 KiB", "2 min ago", "kept by 1.27-alpine3.20-perl-slim")
+    _, lines = lay_out(table, 48)
+    assert any("2 min ago" in line for line in lines)
+    assert max(map(len, lines)) <= 48
+
+
 def test_wide_letters_are_aligned() -> None:
     """A letter that takes two columns of a terminal counts as two."""
     table = make_table("PLACE", "SIZE", numbers=("SIZE",))

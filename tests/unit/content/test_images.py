@@ -160,7 +160,7 @@ async def test_a_pin_keeps_what_the_name_leads_to(site: Site) -> None:
 
     await site.pin(HERE, TAG, [])
 
-    (report,) = await site.content.images.describe([ImagePattern(str(HERE), "1")])
+    (report,) = await site.content.images.describe([ImagePattern((str(HERE),), "1")])
 
     assert (report.name, report.pins) == (f"{HERE}:1", (f"{HERE}:1",))
     (pin,) = site.content.images.list_pins()

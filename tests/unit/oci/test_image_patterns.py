@@ -67,6 +67,14 @@ def test_other_names_are_refused(text: str) -> None:
         ("team/*:v?", ["docker.io/team/app:v1"], ["docker.io/team/app:v10"]),
         ("registry.lan:*/app", ["registry.lan:5000/app:1"], ["registry.lan/app:1"]),
         ("localhost:5000/*", ["localhost:5000/a/b:1"], ["localhost/a:1", "localhost:50001/a:1"]),
+        ("docker.io/*", ["docker.io/library/a:1", "docker.io/team/b:1"], ["ghcr.io/a:1"]),
+        ("docker.io/**", ["docker.io/library/a:1", "docker.io/team/b:1"], []),
+        ("docker.io/*:*", ["docker.io/library/a:1", "docker.io/team/b:1"], []),
+        ("docker.io/te*", ["docker.io/team/b:1", "docker.io/library/test:1"], ["docker.io/a/te:1"]),
+        ("docker*/*", ["docker.io/library/a:1", "docker.io/team/b:1"], ["ghcr.io/a:1"]),
+        ("d*", ["docker.io/team/b:1", "docker.io/library/debian:1"], ["ghcr.io/debian:1"]),
+        ("ngin[xy]", ["docker.io/library/nginx:1"], ["docker.io/team/nginx:1"]),
+        ("?gin", ["docker.io/library/ngin:1"], ["docker.io/library/engin:1"]),
         ("localhost/app:[12]", ["localhost/app:1"], ["localhost/app:3"]),
     ],
 )
@@ -75,6 +83,14 @@ def test_globs_match_names(typed: str, meant: list[str], not_meant: list[str]) -
     pattern = ImagePattern.parse(typed, HUB)
     found = [name for name in meant + not_meant if pattern.matches(*name.rsplit(":", 1))]
     assert found == meant
+
+
+def test_globs_complete_the_default_registry() -> None:
+    """A short name belongs to the default registry, which has no `library/`."""
+    pattern = ImagePattern.parse("te*", LAN)
+    assert pattern.matches(f"{LAN}/team/app", "1")
+    assert not pattern.matches("docker.io/library/test", "1")
+    assert ImagePattern.parse("docker.io/te*", LAN).matches("docker.io/library/test", "1")
 
 
 def test_a_digest_may_be_a_glob_too() -> None:

@@ -56,6 +56,8 @@ def test_an_image_has_the_name_that_was_asked_for(
         (["joined", "joined"], "shared download"),
         (["miss", "joined"], "downloaded"),
         (["miss", "hit", "hit", "hit"], "75% cached"),
+        (["hit", *["miss"] * 200], "downloaded"),
+        (["hit", *["joined"] * 200], "shared download"),
     ],
 )
 def test_the_origin_is_that_of_the_bytes(origins: list[str], expected: str) -> None:
@@ -63,6 +65,49 @@ def test_the_origin_is_that_of_the_bytes(origins: list[str], expected: str) -> N
     answers = [line(f"blobs/sha256:{n}", origin=origin) for n, origin in enumerate(origins)]
     (pull,) = collect(line("manifests/1", bytes=0), *answers)
     assert (pull.origin, pull.sent) == (expected, 100 * len(origins))
+
+
+@pytest.mark.parametrize(("first", "then"), [("miss", "hit"), ("miss", "revalidated")])
+def test_what_the_pull_downloaded_itself_is_not_cached(first: str, then: str) -> None:
+    """A client asks for a tag by HEAD, then for its digest, and for one blob in ranges."""
+    (pull,) = collect(
+        line("manifests/1", method="HEAD", origin=first, bytes=0),
+        line(f"manifests/{DIGEST}", origin=then),
+        line("blobs/sha256:1", 206, origin=first),
+        line("blobs/sha256:1", 206, origin=then),
+    )
+    assert (pull.origin, pull.downloaded) == ("downloaded", 300)
+
+
+@pytest.mark.parametrize(
+    ("path", "ns", "image"),
+    [
+        ("/v2/nosuchreg.example/foo/manifests/latest", "", "nosuchreg.example/foo:latest"),
+        ("/v2/team/foo/manifests/1", "nosuchreg.example", "nosuchreg.example/team/foo:1"),
+        (f"/v2/nosuchreg.example/foo/blobs/{DIGEST}", "", "nosuchreg.example/foo"),
+    ],
+)
+def test_a_registry_that_is_not_configured_is_a_failed_pull(path: str, ns: str, image: str) -> None:
+    """Its requests have no repository in the log, and the operator has to see them."""
+    (pull,) = collect(line("", 404, repository="", path=path, ns=ns, failure="not configured"))
+    assert (pull.image, pull.failure) == (image, "not configured")
+
+
+def test_a_blob_without_space_is_said() -> None:
+    """The client got it, and the next client will have to wait for it again."""
+    collector = PullCollector()
+    collector.begin(line("blobs/sha256:1"), 0)
+    collector.note_unstored({"repository": "ghcr.io/a/b"})
+    collector.note_unstored({"repository": NGINX})
+    collector.end(line("blobs/sha256:1"), 1)
+    (pull,) = collector.take_finished(1 + QUIET)
+    assert pull.origin == "downloaded, not stored"
+
+
+def test_only_the_tag_that_failed_is_named() -> None:
+    """A client that got one tag, and not the other, has one failed image."""
+    (pull,) = collect(line("manifests/7", method="HEAD"), line("manifests/8", 503, failure="down"))
+    assert (pull.image, pull.failure) == (f"{NGINX}:8", "down")
 
 
 def test_a_pull_without_bytes_is_a_check() -> None:

@@ -63,6 +63,14 @@ def test_check_accepts_the_defaults(folder: Path) -> None:
     ]
 
 
+def test_check_says_if_nothing_can_be_stored() -> None:
+    """A reserve that is larger than the free space is usable, but no image would be stored."""
+    result = run("check", ENTREPOT_STORAGE__RESERVE="9000TiB")
+
+    assert result.exit_code == 0
+    assert "note: nothing can be stored: storage.reserve keeps 9000TiB free" in result.stdout
+
+
 @pytest.mark.parametrize("is_running", [False, True])
 def test_check_says_whether_a_server_uses_the_data_folder(
     folder: Path, *, is_running: bool

@@ -66,6 +66,21 @@ def test_unknown_key_names_the_nearest(text: str, key: str, words: str) -> None:
         ("server.workers = -1", "server.workers", "-1 is less than 0; write for example workers"),
         ("server.listen = '::1:5000'", "server.listen", "[::1]:5000"),
         ("server.console = '127.0.0.1:5000'", "server.console", "also server.listen"),
+        (
+            "server.console = '0.0.0.0:5000'",
+            "server.console",
+            "on the port of server.listen, 127.0.0.1",
+        ),
+        (
+            "server.listen = '0.0.0.0:5001'",
+            "server.console",
+            "on the port of server.listen, 0.0.0.0:5001",
+        ),
+        (
+            "server.listen = '[::]:5001'",
+            "server.console",
+            "on the port of server.listen, [::]:5001",
+        ),
         ("server.tls_key = 'k'", "server.tls_key", "both"),
         ("storage.limit = '50 apples'", "storage.limit", "50GiB"),
         ("storage.limit = 0", "storage.limit", "0 is not more than 0; write for example limit"),
@@ -146,6 +161,22 @@ def test_syntax_error_names_file_and_line(text: str, words: str) -> None:
 
     assert error.key == "some.toml"
     assert words in error.why
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        ("[storage]\nlimit = 20GiB", "put the value in quotes"),
+        ("storage.path = /srv/images", "put the value in quotes"),
+        ("server.listen = 0.0.0.0:5000", "put the value in quotes"),
+        (f"{HUB}\n{HUB}", "the table is there already"),
+        ("offline = true\noffline = true", "the setting is there already"),
+        ("[storage\n", "correct this line"),
+    ],
+)
+def test_syntax_error_says_what_to_do(text: str, cure: str) -> None:
+    """What people forget is named: quotes, and that a table is in the file already."""
+    assert cure in refuse(text).cure
 
 
 @pytest.mark.parametrize("key", ["--config", "ENTREPOT_CONFIG"])

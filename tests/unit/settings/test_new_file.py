@@ -1,6 +1,8 @@
 """Laws of `entrepot config init`: a file that means the defaults, and never overwrites another."""
 
+import errno
 import json
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from registry.cli import config
 from registry.cli.config import build_config_app
 from registry.settings import places
 from registry.settings.loading import load_settings
@@ -20,7 +23,7 @@ SHIPPED = Path(__file__).parents[3] / "config" / "entrepot.toml"
 @pytest.fixture(autouse=True)
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current folder, a home, and a checkout with the shipped file."""
-    for name in ("here", "home", "checkout/config"):
+    for name in ("here", "home", "checkout/config", "checkout/registry"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "checkout" / "pyproject.toml").touch()
     (tmp_path / "checkout" / "config" / "entrepot.toml").write_bytes(SHIPPED.read_bytes())
@@ -133,6 +136,23 @@ def test_what_cannot_be_written_leaves_no_folder(site: Path, file: str) -> None:
 
     assert (done.exit_code, len(done.stderr.splitlines())) == (1, 1)
     assert sorted(site.rglob("*")) == before
+
+
+def test_in_a_container_the_file_of_the_host_is_named(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file system of a container is read-only, and its settings are in a folder of the host."""
+
+    def refuse(file: Path) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(file))
+
+    monkeypatch.setattr(config, "write_new_settings", refuse)
+    result = run(site, "init")
+
+    assert result.exit_code == 1
+    assert (
+        "Read-only file system; in a container, write config/local/entrepot.toml" in result.stderr
+    )
 
 
 def test_a_wrong_variable_is_found_before_anything_is_written(site: Path) -> None:

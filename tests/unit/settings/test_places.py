@@ -37,9 +37,10 @@ def write(path: Path, text: str = "") -> Path:
     return path
 
 
-def make_checkout(site: Path) -> None:
-    write(site / "checkout" / "pyproject.toml")
-    write(site / "checkout" / "config" / "entrepot.toml")
+def make_checkout(site: Path, name: str = "checkout") -> None:
+    write(site / name / "pyproject.toml")
+    write(site / name / "registry" / "__main__.py")
+    write(site / name / "config" / "entrepot.toml")
 
 
 def environ(site: Path) -> dict[str, str]:
@@ -63,6 +64,45 @@ def test_a_file_of_the_operator_comes_first(site: Path, first: int) -> None:
 
     assert found is not None
     assert site / ORDER[first] == found.absolute()
+
+
+@pytest.mark.parametrize("is_checkout", [False, True])
+@pytest.mark.parametrize("name", [PERSONAL, SYSTEM])
+def test_the_template_of_a_checkout_is_not_taken_for_settings(
+    site: Path, monkeypatch: pytest.MonkeyPatch, name: str, *, is_checkout: bool
+) -> None:
+    """In a checkout as the current folder, the operator's file is read as elsewhere."""
+    here = "checkout" if is_checkout else "here"
+    make_checkout(site, here)
+    monkeypatch.chdir(site / here)
+    write(site / name)
+
+    assert find_config(None, environ(site)) == site / name
+
+
+def test_data_of_a_checkout_belongs_to_it(site: Path, become: Become) -> None:
+    """An installed Entrepôt that is called there uses its own data, with a settings file or not."""
+    become(USER)
+    make_checkout(site, "here")
+    make_data_folder(site / "here" / "data")
+    own = site / "home/.local/share/entrepot/data"
+
+    loaded = load_configuration(None, environ(site))
+
+    assert loaded.file is None
+    assert loaded.settings.storage.path == own
+    assert loaded.note == f"{site}/here/data is a data folder too; {own} is used"
+
+
+def test_a_second_instance_has_data_of_its_own(site: Path) -> None:
+    """With --config in the folder of the first one, whose settings own the data there."""
+    write(site / HERE)
+    make_data_folder(site / "here" / "data")
+    second = write(site / "second" / "entrepot.toml")
+
+    loaded = load_configuration(second, environ(site))
+
+    assert loaded.settings.storage.path == site / "second" / "data"
 
 
 @pytest.mark.parametrize("name", [OWN, SHIPPED])
