@@ -44,6 +44,8 @@ class ImagePattern:
     def parse(cls, text: str, default_registry: str) -> "ImagePattern":
         """Read a pattern; a `*` in it matches any characters, including `/`."""
         name, _, digest = text.partition("@")
+        if digest and ":" not in digest:  # after an @ no tag is meant; a tag contains no colon
+            digest = f"*:{digest}"
         untagged, tag = _split_tag(name)
         if not untagged.startswith("*"):
             untagged = _complete(untagged, default_registry)
