@@ -188,7 +188,10 @@ def _find_below(graph: Graph, repository: Repository, reference: Reference) -> s
 
 
 def _choose(graph: Graph, patterns: Sequence[ImagePattern]) -> Iterator[NamedImage]:
-    """Yield the images that match any of the patterns; all images if there are no patterns."""
+    """Yield the images that match any of the patterns; all images if there are no patterns.
+
+    A glob is compared with the tag of an image, or with its digest if no tag refers to it.
+    """
     exact = {(*each.names, each.references) for each in patterns if each.is_exact}
     globs = [each for each in patterns if not each.is_exact]
     for image in graph.images:
@@ -196,7 +199,7 @@ def _choose(graph: Graph, patterns: Sequence[ImagePattern]) -> Iterator[NamedIma
         if (
             not patterns
             or not exact.isdisjoint(names)
-            or any(glob.matches(*name) for glob in globs for name in names)
+            or any(glob.matches(*names[0]) for glob in globs)
         ):
             yield image
 

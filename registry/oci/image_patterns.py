@@ -52,6 +52,8 @@ class ImagePattern:
         `docker.io/library/nginx`, and `docker.io/*` everything of Docker Hub.
         """
         name, _, digest = text.partition("@")
+        if digest and ":" not in digest:  # after an @ no tag is meant; a tag contains no colon
+            digest = f"*:{digest}"
         untagged, tag = _split_tag(name)
         if is_pattern(untagged):
             names = tuple(_list_meanings(untagged, default_registry))

@@ -161,6 +161,7 @@ FAILURES = (
     ("echo '3.99 x86_64 glibc' >made-for", "./install /opt/x", "these wheels are for Python"),
     ("mkdir /opt/x; echo dear >/opt/x/letter", "./install /opt/x", "/opt/x is not empty"),
     ("", "./install", "name the folder to install into"),
+    ("", "./install -x", "there is no option -x"),
     ("", "PYTHON=python9 ./install /opt/x", "there is no python9"),
     ("echo >>$(echo wheels/orjson-*.whl)", "./install /opt/x", "DO NOT MATCH THE HASHES"),
 )

@@ -1,6 +1,7 @@
 """Laws of tasks that outlive their callers, and of work in threads."""
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -67,6 +68,29 @@ async def test_thread_gives_its_result() -> None:
     assert await in_thread(int, "7") == 7
     with pytest.raises(ValueError, match="seven"):
         await in_thread(int, "seven")
+
+
+async def test_failure_in_the_thread_of_a_cancelled_caller_is_quiet() -> None:
+    """The caller gets its cancellation, and asyncio does not log the exception of the thread."""
+    noise: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: noise.append(context))
+    begun, may_end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        may_end.wait(10)
+        raise ValueError("the pipe ended")
+
+    waiter = asyncio.create_task(in_thread(work))
+    await asyncio.to_thread(begun.wait, 10)
+    waiter.cancel()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    del waiter
+    await asyncio.sleep(0)  # the event loop holds the task until then
+    gc.collect()
+    assert noise == []
 
 
 async def test_cancelled_waiter_stays_for_its_thread() -> None:

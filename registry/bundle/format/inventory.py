@@ -18,6 +18,7 @@ from registry.oci.digest import Digest
 FORMAT = 1
 MAX_SIZE = 64 * 1024 * 1024  # bytes; half a million blobs
 
+_OTHER_KIND = "it is the bundle.json of a bundle; use it with --since"
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidInput)
 
 
@@ -66,6 +67,8 @@ def read_inventory(raw: bytes, label: str) -> Inventory:
             raise BundleInvalid(
                 label, f"it has format {found!r}, and this version reads format {FORMAT}"
             )
+        if "mode" in document:
+            raise BundleInvalid(label, _OTHER_KIND)
         blobs = read_blobs(document["blobs"])
         images = read_texts(document.get("images", []))
         identity = str(Digest.of(encode(document)))
@@ -76,3 +79,14 @@ def read_inventory(raw: bytes, label: str) -> Inventory:
             " --inventory, or name a bundle with --since",
         ) from error
     return Inventory(identity, blobs, images)
+
+
+def name_option(raw: bytes) -> str:
+    """Return the option that takes a document: --have an inventory, --need a need; else ""."""
+    try:
+        keys = frozenset(json.loads(raw))
+    except _UNREADABLE:
+        return ""
+    if "mode" in keys or "blobs" not in keys:
+        return ""
+    return "--need" if "images" in keys else "--have"

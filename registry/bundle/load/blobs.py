@@ -1,11 +1,11 @@
 """Storing the blobs of a bundle: each byte is hashed and written once."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from registry.bundle.format.tar import BlobMember, format_blob_name
+from registry.bundle.format.tar import BlobMember, Member, format_blob_name
 from registry.bundle.read.sources import BundleSource, CutPart, format_place
 from registry.content.content import Content
 from registry.content.ingest import Ingest
@@ -41,10 +41,18 @@ class LoadedBlobs:
 class BlobLoader:
     """Stores the blobs of one bundle; while one blob is synced, the next is already being read."""
 
-    def __init__(self, content: Content, known: AbstractSet[Digest]) -> None:
-        """`known` are the blobs that were stored before; only these are looked up in the store."""
+    def __init__(
+        self, content: Content, known: AbstractSet[Digest], report: Callable[[int], None]
+    ) -> None:
+        """Make the loader in the task that will use it.
+
+        `known` are the blobs that were stored before; only these are looked up in the store.
+        `report` is called with each number of bytes that were read or skipped, in any thread.
+        """
         self._content = content
         self._known = known
+        self._report = report
+        self._task = asyncio.current_task()
         self._committing: asyncio.Task[None] | None = None
         self.result = LoadedBlobs()
 
@@ -61,9 +69,10 @@ class BlobLoader:
             ingest = await self._content.wait_for_ingest(digest)
         if ingest is None:
             self.result.known += member.size
+            self._report(member.size)
             return
         try:
-            await _copy(source, member, ingest)
+            resumed = await self._copy(source, member, ingest)
             await self.finish()
         except BundleInvalid as error:
             self._note_damage(digest, member.name, format_place(source, member))
@@ -73,7 +82,7 @@ class BlobLoader:
         except BaseException:
             await ingest.suspend()
             raise
-        self._committing = asyncio.create_task(self._commit(ingest, member, source))
+        self._committing = asyncio.create_task(self._commit(ingest, member, source, resumed))
 
     async def finish(self) -> None:
         """Wait until all blobs that were loaded are durable.
@@ -101,11 +110,14 @@ class BlobLoader:
         where = f"{name} in {place}"
         self.result.damaged[digest] = f"{former}, {where}" if former else where
 
-    async def _commit(self, ingest: Ingest, member: BlobMember, source: BundleSource) -> None:
+    async def _commit(
+        self, ingest: Ingest, member: BlobMember, source: BundleSource, resumed: int
+    ) -> None:
         async with ingest:
             try:
                 await ingest.commit()
-                self.result.new += member.size
+                self.result.new += member.size - resumed
+                self.result.known += resumed
             except DigestMismatch:
                 self._note_damage(ingest.digest, member.name, format_place(source, member))
 
@@ -122,7 +134,9 @@ class BlobLoader:
         if digest not in self._known or not await self._is_here(digest, whole):
             ingest = await self._content.wait_for_parts(digest, whole)
         if ingest is None:
-            self.result.known += sum(each.part.size for each in parts)
+            size = sum(each.part.size for each in parts)
+            self.result.known += size
+            self._report(size)
             return
         async with ingest:
             try:
@@ -140,7 +154,7 @@ class BlobLoader:
         """Store the parts that are not damaged; return how many bytes of them were missing."""
         new = 0
         for each in parts:
-            pieces, part = each.source.read(each.member), each.part
+            pieces, part = self._read(each.source, each.member), each.part
             try:
                 count = await ingest.add(part.start, part.digest, pieces)
                 new += count
@@ -152,15 +166,24 @@ class BlobLoader:
                 each.source.flaws.note(error)
         return new
 
+    async def _copy(self, source: BundleSource, member: BlobMember, ingest: Ingest) -> int:
+        """Append the bytes of a blob that no earlier import has written; return how many it has."""
+        resumed = await ingest.resume(member.size)
+        await ingest.append(_skip(self._read(source, member), resumed), member.size)
+        if resumed and not ingest.is_complete and source.locate(member):
+            # After a crash of the machine the earlier bytes may be wrong: write all of it again.
+            await ingest.restart()
+            await ingest.append(source.read(member), member.size)
+            return 0
+        return resumed
 
-async def _copy(source: BundleSource, member: BlobMember, ingest: Ingest) -> None:
-    """Append the bytes of a blob, except those that an earlier import has already written."""
-    resumed = await ingest.resume(member.size)
-    await ingest.append(_skip(source.read(member), resumed), member.size)
-    if resumed and not ingest.is_complete and source.locate(member):
-        # After a crash of the machine the earlier bytes may be wrong: write the whole blob again.
-        await ingest.restart()
-        await ingest.append(source.read(member), member.size)
+    def _read(self, source: BundleSource, member: Member) -> Iterator[bytes]:
+        """Yield the bytes of a file; end early if the import is cancelled while a thread reads."""
+        for piece in source.read(member):
+            if self._task is not None and self._task.cancelling():
+                return
+            yield piece
+            self._report(len(piece))
 
 
 def _skip(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:

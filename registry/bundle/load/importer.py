@@ -74,8 +74,8 @@ class Importer:
     ) -> Imported:
         """Import all images and blobs of a bundle that are not damaged.
 
-        `report` is called with the size in bytes of each blob that was read. `signer` is the name
-        of the key that signed the bundle, which is recorded with its tags.
+        `report` is called with each number of bytes that were read, in any thread. `signer` is the
+        name of the key that signed the bundle, which is recorded with its tags.
 
         Raises:
             StoreError: the disk refused, or there is too little space; the next import continues.
@@ -84,10 +84,10 @@ class Importer:
         for digest in before:
             # Otherwise the import might evict them to free space for the other blobs.
             await self._content.mark_used(digest)
-        loader = BlobLoader(self._content, before)
+        loader = BlobLoader(self._content, before, report)
         result = Imported(loader.result)
         try:
-            await _load_blobs(opened, loader, report)
+            await _load_blobs(opened, loader)
         except BundleInvalid as error:  # some images may need only blobs that were already read
             result.flaws.append(str(error))
         finally:
@@ -168,12 +168,10 @@ class Importer:
         )
 
 
-async def _load_blobs(opened: Opened, loader: BlobLoader, report: Callable[[int], None]) -> None:
+async def _load_blobs(opened: Opened, loader: BlobLoader) -> None:
     source = opened.source
     for member in opened.blobs:
         if member.digest not in source.parts:  # cut blobs are stored part by part
             await loader.load(source, member)
-            report(member.size)
     for parts in source.parts.values():
         await loader.load_parts(parts)
-        report(sum(each.part.size for each in parts))

@@ -62,7 +62,9 @@ class _Preview:
             if digest in self._stored:
                 blobs.known += member.size
             elif self._is_right(member):
-                blobs.new += member.size
+                kept = min(member.size, self._content.measure_partial(digest))
+                blobs.new += member.size - kept
+                blobs.known += kept
                 self.sizes[digest] = member.size
             else:
                 place = format_place(self._opened.source, member)

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedReader, FileIO, UnsupportedOperation
 from pathlib import Path
 
-from registry.bundle.format.inventory import MAX_SIZE, Inventory, read_inventory
+from registry.bundle.format.inventory import MAX_SIZE, Inventory, name_option, read_inventory
 from registry.bundle.format.lock import MAX_LOCK, Lock, parse_lock
 from registry.bundle.read.flaws import Flaws
 from registry.bundle.read.folder_source import FolderSource
@@ -55,9 +55,21 @@ def load_lock(path: Path) -> Lock:
         with BufferedReader(_open(path)) as file:
             first = file.read(1)
             if first == b"{" or path.suffix == ".json":
-                return parse_lock(first + file.read(MAX_LOCK))
+                return _parse_file(path, first + file.read(MAX_LOCK))
     with open_paths([path]) as opened:
         return opened.lock
+
+
+def _parse_file(path: Path, raw: bytes) -> Lock:
+    """Parse a separate `bundle.json`; an error names the file, and the option of another list."""
+    try:
+        return parse_lock(raw)
+    except BundleInvalid as error:
+        why = error.why
+        if option := name_option(raw):
+            kind = "an inventory of what is stored" if option == "--have" else "a need.json"
+            why = f"it is {kind}, and no bundle; use it with {option}"
+        raise BundleInvalid(str(path), why) from error
 
 
 def load_inventory(path: Path) -> Inventory:

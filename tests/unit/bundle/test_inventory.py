@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.bundle.format.inventory import read_inventory, write_inventory, write_need
-from registry.bundle.read.open import load_inventory
+from registry.bundle.format.lock import Lock
+from registry.bundle.read.open import load_inventory, load_lock
 from registry.errors import BundleInvalid
 from registry.oci.digest import Digest
 
@@ -63,6 +64,23 @@ def test_anything_else_is_refused(raw: bytes) -> None:
     """The message names the file."""
     with pytest.raises(BundleInvalid, match=r"^need\.json: "):
         read_inventory(raw, "need.json")
+
+
+def test_a_document_of_another_kind_is_named(tmp_path: Path) -> None:
+    """The message names the file that was given, and the option that takes such a file."""
+    path = tmp_path / "may.json"
+    path.write_bytes(write_inventory([A]))
+    with pytest.raises(BundleInvalid, match=r"may\.json: it is an inventory .* with --have$"):
+        load_lock(path)
+    path.write_bytes(write_need("sha256:1", ["docker.io/library/a:1"], [A]))
+    with pytest.raises(BundleInvalid, match=r"may\.json: it is a need\.json, .* with --need$"):
+        load_lock(path)
+    path.write_bytes(Lock("subset", (), {}, ()).raw)
+    with pytest.raises(BundleInvalid, match=r"may\.json: it is the bundle\.json .* with --since$"):
+        load_inventory(path)
+    path.write_bytes(b"{}")
+    with pytest.raises(BundleInvalid, match=r"may\.json: it cannot be read"):
+        load_lock(path)
 
 
 def test_a_too_large_file_is_refused(tmp_path: Path) -> None:

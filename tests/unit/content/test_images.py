@@ -67,6 +67,15 @@ async def test_images_are_found_by_pattern(site: Site) -> None:
     assert [each.name for each in await describe(site, f"a@{AMD.digest}")] == names[:2]
 
 
+@pytest.mark.parametrize("glob", ["*@*", "a@*", "a@sha256:*"])
+async def test_a_glob_of_digests_means_images_without_a_tag(site: Site, glob: str) -> None:
+    """Otherwise a command that removes such images would remove tags."""
+    await site.pull(HERE, AMD, "1")
+    await site.pull(HERE, ARM)
+    assert [each.name for each in await describe(site, glob)] == [f"{HERE}@{ARM.digest}"]
+    assert [each.name for each in await describe(site, f"a@{AMD.digest}")] == [f"{HERE}:1"]
+
+
 async def test_an_index_has_the_platforms_it_names(site: Site) -> None:
     """The platforms are those of the index, each with its missing blobs."""
     await site.pull(HERE, INDEX, "1")

@@ -102,6 +102,16 @@ def test_a_digest_may_be_a_glob_too() -> None:
         assert not pattern.matches("docker.io/library/nginx", "latest")
 
 
+@pytest.mark.parametrize(
+    "typed", ["nginx@*", "*@*", "nginx@sha256:*", f"nginx@{DIGEST.encoded[:9]}*"]
+)
+def test_a_glob_of_digests_matches_no_tag(typed: str) -> None:
+    """After an `@`, a glob means digests, also if it has no name of a hash function."""
+    pattern = ImagePattern.parse(typed, HUB)
+    assert pattern.matches("docker.io/library/nginx", str(DIGEST))
+    assert not pattern.matches("docker.io/library/nginx", "1.27")
+
+
 def test_tags_have_a_case() -> None:
     """Tags that differ by case are different, whatever the file system does."""
     pattern = ImagePattern.parse("nginx:RC*", HUB)
