@@ -128,8 +128,8 @@ def place_data(path: Path, base: Path) -> DataPlace:
         return DataPlace(found, f"{former} is a data folder too; {found} is used")
     return DataPlace(
         former,
-        f"{former} is used, because an earlier version kept its data there; to call this command from"
-        f' other folders, set storage.path = "{former}", or move the data to {found}',
+        f"{former} is used, because an earlier version kept its data there; to call this command"
+        f' from other folders, set storage.path = "{former}", or move the data to {found}',
     )
 
 
