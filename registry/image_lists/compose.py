@@ -93,7 +93,7 @@ class _ComposeReader:
         elif image and not self._is_blank(image):
             yield self._read_image(image, user, Certainty.LIKELY if is_built else Certainty.NAMED)
         elif build is not None and is_built:
-            why = "it is built, not pulled; name its Dockerfile too"
+            why = "it is built, not pulled; its Dockerfile is read only if it is named too"
             yield Note(self._place(build.line, user), why)
         elif not extends:
             yield Note(self._place(service.line, user), "it names no image")

@@ -58,6 +58,11 @@ def _read_zarf(node: Node, source: str, label: str) -> Iterator[ListedImage | No
             if (field := component.fields.get(part)) and not any(each.items for each in lists):
                 why = f"it has {part} and lists no images; zarf dev find-images prints them"
                 yield make_note(Location(source, field.line), user, why)
+        charts = component.find("charts").items
+        others = [each for each in charts if (each.find("url").text or "").startswith("oci:")]
+        for item in (*others, *component.find("repos").items):
+            why = "Zarf stores it too, but it is no image; it is not read"
+            yield make_note(Location(source, item.line), user, why)
 
 
 def _read_hauler(node: Node, source: str, label: str) -> Iterator[ListedImage | Note]:

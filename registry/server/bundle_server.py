@@ -5,7 +5,7 @@ Catalog and names are imported into a temporary data folder; blobs stay in the b
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -55,7 +55,7 @@ def serve_bundle(
             done = asyncio.run(_import(opened, shared, store))
             report(done, store.size, _format_address(shared))
             if not done.images:
-                raise BundleInvalid(opened.source.label, _explain(done.volumes, done.volume_count))
+                raise BundleInvalid(opened.source.label, _explain(opened.lock, done))
             return build_bundle_service(store, verify_slowly)
 
         return run_processes(
@@ -90,10 +90,13 @@ async def _import(opened: Opened, shared: SharedResources, store: BundleStore) -
     return await import_names(opened, shared.settings, shared.folder, store)
 
 
-def _explain(volumes: Sequence[int], count: int) -> str:
-    if volumes:
-        given = f"volume{'s' * (len(volumes) > 1)} {', '.join(map(str, volumes))} of {count}"
+def _explain(lock: Lock, done: Imported) -> str:
+    if volumes := done.volumes:
+        numbers = ", ".join(map(str, volumes))
+        given = f"volume{'s' * (len(volumes) > 1)} {numbers} of {done.volume_count}"
         return f"no image in it can be served; give {given} too"
+    if any(digest in done.need for digest, _ in lock.omitted):
+        return "no image in it can be served: it is a delta, which omits layers; use import"
     return "no image in it can be served; entrepot bundle verify says what is damaged"
 
 

@@ -48,6 +48,20 @@ async def test_a_need_of_images_that_are_whole_goes(tmp_path: Path) -> None:
     assert (run_command(*command, str(need)).returncode, need.exists()) == (0, False)
 
 
+async def test_a_need_that_cannot_be_written_is_not_announced(tmp_path: Path) -> None:
+    """The rest of the report is printed, and the error comes after it."""
+    command, need = await make_bundle(tmp_path), tmp_path / "none" / "need.json"
+    bundle = tmp_path / "b.tar"
+    bundle.write_bytes(bundle.read_bytes().replace(b"layer", b"wrong"))
+    for more in ((), ("--dry-run",)):
+        done = run_command(*command, str(need), *more)
+        if not more:
+            assert done.returncode == 1
+            assert f"{need} cannot be written (No such file or directory)" in done.stderr
+            assert f"incomplete: {APP}" in done.stdout
+        assert str(need) not in done.stdout
+
+
 async def test_other_files_stay(tmp_path: Path) -> None:
     """An inventory is no need, and notes are neither."""
     command = await make_bundle(tmp_path)

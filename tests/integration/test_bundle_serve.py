@@ -159,7 +159,16 @@ async def test_an_image_that_is_not_whole_is_not_served(site: Site) -> None:
     with site.serve(path) as served:
         assert fetch(f"{served.url}/v2/library/app/manifests/1").status == 404
         assert fetch(f"{served.url}/v2/ghcr.io/team/tool/manifests/2").status == 200
-        assert f"not served: {APP}:1: 1 blob missing or damaged" in served.log()
+        assert f"not served: {APP}:1: 1 blob omitted from this delta; use import" in served.log()
+
+
+async def test_a_delta_without_a_complete_image_is_not_called_damaged(site: Site) -> None:
+    """The message says that layers are omitted, because verify would find no damage."""
+    layers = frozenset({site.app.blobs[1].digest})
+    planned = await plan(site.filled, [f"{APP}:1"], Choice("complete", (), layers))
+    said = site.serve(await write_tar(site.filled, planned, site.folder / "delta.tar")).refuse()
+    assert said.returncode == 1
+    assert "it is a delta, which omits layers; use import" in said.stderr
 
 
 def damage(path: Path, content: bytes) -> int:

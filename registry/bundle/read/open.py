@@ -24,6 +24,7 @@ from registry.errors import BundleInvalid, FileUnreadable
 from registry.settings.named_files import SpecialFile, open_regular, refuse_device
 
 STDIN = "-"
+_INSTALL_ARCHIVES = ("entrepot-wheels-", "entrepot-image-")  # of make wheelhouse and make image
 _CURE = "name a bundle's file, folder or volumes"
 
 
@@ -126,6 +127,9 @@ def _find_in_folder(folder: Path, stack: ExitStack) -> BundleSource:
 
 def _open_tars(paths: Sequence[Path], stack: ExitStack) -> BundleSource:
     """Open one whole bundle, or the volumes of one."""
+    for path in paths:
+        if path.name.startswith(_INSTALL_ARCHIVES):
+            raise BundleInvalid(str(path), f"it installs Entrepôt, and is no bundle; {_CURE}")
     flaws = Flaws()
     files = _open_all(paths, stack, flaws)
     sources = [

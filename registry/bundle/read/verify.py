@@ -11,7 +11,7 @@ from registry.bundle.read.head import (
     map_parents,
     parse_without_raw,
 )
-from registry.bundle.read.sources import BundleSource, format_place
+from registry.bundle.read.sources import BundleSource, CutPart, format_place
 from registry.errors import BundleInvalid, ManifestInvalid
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
@@ -111,13 +111,21 @@ class _Verification:
         raw = self._hash(self._opened.source, member, digest, is_kept=kind is not None)
         self._seen.add(digest)
         if raw is None:
-            damage = Damage(digest, member.name, format_place(self._opened.source, member))
-            self._verdict.damaged.append(damage)
+            self._verdict.damaged += self._find_damage(member)
         elif kind is not None:
             try:
                 self._manifests[digest] = parse_without_raw(raw, kind, digest)
             except ManifestInvalid as error:
                 self._verdict.wrong.append(f"manifest {digest}: {error.why}")
+
+    def _find_damage(self, member: BlobMember) -> list[Damage]:
+        """Return where a damaged blob is wrong: of a cut blob, only in some of its volumes."""
+        source = self._opened.source
+        parts = source.parts.get(member.digest, ())
+        wrong = [each for each in parts if not _is_right(each)]
+        return [Damage(member.digest, each.member.name, each.source.label) for each in wrong] or [
+            Damage(member.digest, member.name, format_place(source, member))
+        ]
 
     def _read_volumes(self, source: BundleSource) -> None:
         """Verify the parts of blobs that are not complete, and note which volumes are missing."""
@@ -160,3 +168,14 @@ class _Verification:
         self._verdict.right += 1
         self._verdict.size += member.size
         return b"".join(kept)
+
+
+def _is_right(part: CutPart) -> bool:
+    """Whether the bytes of a part have the digest that its `volume.json` states."""
+    hasher = part.part.digest.hasher()
+    try:
+        for piece in part.source.read(part.member):
+            hasher.update(piece)
+    except BundleInvalid:  # it was noted when the blob was read
+        return False
+    return hasher.hexdigest() == part.part.digest.encoded

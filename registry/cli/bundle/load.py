@@ -83,10 +83,13 @@ def import_bundle(
         if not (no_pin or dry_run):
             names = [(each.repository, each.reference) for each in done.images]
             await session.content.images.pin(await session.content.images.plan_pins(names, []))
-        result = ImportResult.of(opened, done, signer, need, dry_run=dry_run)
+        why = write_need_file(opened, done, need, dry_run=dry_run)
+        listed = None if why else need
+        result = ImportResult.of(opened, done, signer, listed, dry_run=dry_run)
         is_silent = quiet and result.whole
         print_report(result, draw_import, as_json=as_json, quiet=is_silent)
-        write_need_file(opened, done, need, dry_run=dry_run)
+        if why:
+            fail(why, 1)
         if result.whole:
             await clear_need(session, need, opened.lock, set(result.images), dry_run=dry_run)
         return result.whole and not result.problems

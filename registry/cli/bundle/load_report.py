@@ -10,12 +10,12 @@ MAX_NAMES = 5  # images that a message names
 
 
 def explain_move_back(images: Sequence[str]) -> str:
-    """Return why a bundle is refused that is older than the one that its tags come from now."""
+    """Return why a bundle is refused that was imported before the one that tags come from now."""
     named = ", ".join(images[:MAX_NAMES])
     more = f" and {len(images) - MAX_NAMES} more" if len(images) > MAX_NAMES else ""
     return (
-        f"this bundle is older than what is here: it would move back {named}{more}; nothing was"
-        " imported; to move these tags back, add --move-back"
+        f"this bundle was imported before what is here now: it would move back {named}{more};"
+        " nothing was imported; to move these tags back, add --move-back"
     )
 
 
@@ -51,13 +51,15 @@ def _explain_need(result: ImportResult, need: Path) -> Iterator[str]:
     yield f"the missing blobs {listed} in {need}"
     ways = []
     if result.requires:
-        ways.append(f"import first what this bundle is a delta to: {', '.join(result.requires)}")
+        ids = ", ".join(result.requires)
+        ways.append(f"import the bundles whose layers it omits (by the bundle or inventory {ids})")
     if result.missing_volumes:
         ways.append("import the missing volumes")
     if result.damaged or not ways:
         ways.append("import another copy of this bundle")
     yield f"to get them, {', and '.join(ways)}"
-    command = f"entrepot bundle create --need {need.name} -o gap.tar"
+    sign = " --sign KEY" if result.signed else ""
+    command = f"entrepot bundle create --need {need.name} -o gap.tar{sign}"
     yield f"or carry {need} to the connected side, and run there: {command}"
 
 

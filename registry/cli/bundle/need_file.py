@@ -18,18 +18,17 @@ if TYPE_CHECKING:
     from registry.bundle.read.head import Opened
 
 
-def write_need_file(opened: "Opened", done: "Imported", path: Path, *, dry_run: bool) -> None:
+def write_need_file(opened: "Opened", done: "Imported", path: Path, *, dry_run: bool) -> str:
     """Write the list of the blobs that are missing after an import; none are: write nothing.
 
-    A dry run only ends as an import would if the list cannot be written.
+    Return why it cannot be written, also for a dry run, which writes nothing; else "".
     """
     from registry.bundle.format.inventory import write_need  # noqa: PLC0415
 
     if not done.incomplete:
-        return
+        return ""
     if dry_run:
-        _refuse_unwritable(path)
-        return
+        return _find_refusal(path)
     part = path.with_name(f"{path.name}.part")
     try:
         part.unlink(missing_ok=True)
@@ -37,13 +36,19 @@ def write_need_file(opened: "Opened", done: "Imported", path: Path, *, dry_run: 
             file.write(write_need(opened.lock.bundle_id, done.incomplete, done.need.items()))
         part.replace(path)
     except OSError as error:
-        fail(f"{path} cannot be written ({error.strerror}); name another file with --need", 1)
+        return _explain(path, error.strerror or str(error))
+    return ""
 
 
-def _refuse_unwritable(path: Path) -> None:
-    if not os.access(path.absolute().parent, os.W_OK):
-        why = os.strerror(errno.EACCES if path.absolute().parent.exists() else errno.ENOENT)
-        fail(f"{path} cannot be written ({why}); name another file with --need", 1)
+def _find_refusal(path: Path) -> str:
+    folder = path.absolute().parent
+    if os.access(folder, os.W_OK):
+        return ""
+    return _explain(path, os.strerror(errno.EACCES if folder.exists() else errno.ENOENT))
+
+
+def _explain(path: Path, why: str) -> str:
+    return f"{path} cannot be written ({why}); name another file with --need, and import again"
 
 
 async def clear_need(

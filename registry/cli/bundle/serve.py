@@ -1,7 +1,7 @@
 """`entrepot bundle serve`: serve the images of a bundle from its files."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from registry.settings.faults import build_server
 if TYPE_CHECKING:
     from registry.bundle.load.result import Imported
     from registry.bundle.read.head import Opened
+    from registry.oci.manifest import Descriptor
 
 _CLIENTS = """\
 Clients pull by the images' own names, with:
@@ -107,13 +108,20 @@ def _print_start(opened: "Opened", done: "Imported", size: int, listening: str) 
         if not image.is_extra
     ]
     for name, missing in done.incomplete.items():
-        count = format_count(len(missing), "blob")
-        lines.append(f"not served: {name}: {count} missing or damaged")
+        lines.append(f"not served: {name}: {_explain(opened, missing)}")
     lines += [f"not served: {name}: {why}" for name, why in done.refused.items()]
     lines += opened.source.flaws.messages
     if done.images:
         lines += ["", _format_clients(done, listening)]
     typer.echo("\n".join(lines))
+
+
+def _explain(opened: "Opened", missing: "Sequence[Descriptor]") -> str:
+    omitted = dict(opened.lock.omitted)
+    count = format_count(len(missing), "blob")
+    if all(each.digest in omitted for each in missing):
+        return f"{count} omitted from this delta; use import"
+    return f"{count} missing or damaged"
 
 
 def _format_clients(done: "Imported", listening: str) -> str:

@@ -73,8 +73,8 @@ def _sum_up(result: Verification) -> str:
     if result.volume_number:
         what = f"volume {result.volume_number} of {result.volume_count} of {what}"
     signature = f", signed by {result.signer}" if result.signer else ""
-    if result.signed and not result.signer:
-        signature = ", signature not checked"
+    if not result.signer:
+        signature = ", signature not checked" if result.signed else ", not signed"
     if result.signed and result.unsigned_parts:
         signature += "; the parts are checked by volume.json, which is not signed"
     size = format_bytes(result.size)

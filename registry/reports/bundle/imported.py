@@ -95,9 +95,12 @@ class ImportResult:
 
     @classmethod
     def of(
-        cls, opened: "Opened", done: "Imported", signer: str, need: Path, *, dry_run: bool
+        cls, opened: "Opened", done: "Imported", signer: str, need: Path | None, *, dry_run: bool
     ) -> Self:
-        """Return the report of an import; `need` is the file with the list of missing blobs."""
+        """Return the report of an import; `need` is the file with the list of missing blobs.
+
+        It is None if that file could not be written.
+        """
         blobs = done.blobs
         return cls(
             dry_run=dry_run,

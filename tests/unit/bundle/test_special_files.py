@@ -33,6 +33,15 @@ def make_pipe(path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("name", ["entrepot-wheels-0.1.0-x.tar", "entrepot-image-0.1.0.tar"])
+def test_an_install_archive_is_named(tmp_path: Path, name: str) -> None:
+    """It lies on the same disk; the message says what it is, not which byte is wrong."""
+    (tmp_path / name).write_bytes(b"x")
+    for path in (tmp_path, tmp_path / name):
+        with pytest.raises(BundleInvalid, match="it installs Entrep"), open_paths([path]):
+            pass
+
+
 def make_socket(path: Path) -> Path:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))

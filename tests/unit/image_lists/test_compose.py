@@ -70,7 +70,10 @@ def test_the_rest_is_noted() -> None:
     """Everything that may need an image, but names none, gives a note with its place."""
     assert (
         Note("c.yaml:36 include", "the included files are not read; name them too"),
-        Note("c.yaml:20 service own", "it is built, not pulled; name its Dockerfile too"),
+        Note(
+            "c.yaml:20 service own",
+            "it is built, not pulled; its Dockerfile is read only if it is named too",
+        ),
         Note("c.yaml:26 service fresh", "it is always built, by its pull_policy"),
         Note("c.yaml:32 service child", "'common.yml', which it extends, is not read; name it too"),
         Note("c.yaml:35 service nothing", "it names no image"),

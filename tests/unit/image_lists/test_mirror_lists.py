@@ -95,6 +95,17 @@ docker.io:
             {},
         ),
         (
+            (
+                "kind: ZarfPackageConfig\ncomponents:\n- images: [a:1]\n"
+                "  charts: [{name: a, url: 'oci://ghcr.io/a/b'}]\n  repos:\n  - https://example.com/a"
+            ),
+            {"a:1": "3 ZarfPackageConfig component"},
+            {
+                "4 ZarfPackageConfig component": "it is no image",
+                "6 ZarfPackageConfig component": "it is no image",
+            },
+        ),
+        (
             HAULER,
             {
                 "registry.lan/busybox": "8 Images/set",
