@@ -157,6 +157,7 @@ class Screen:
                 self._draw()
                 drawn = time.monotonic()
         self._bars.stop()
+        self._pulls.cut_open()
         self._print_pulls(quiet=0.0)
         self._print_events(self._repeats.take(math.inf))
 

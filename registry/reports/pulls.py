@@ -129,6 +129,12 @@ class PullCollector:
         for pull in self._pulls.values():
             pull.open.clear()
 
+    def cut_open(self) -> None:
+        """Note that the server has stopped before it answered all requests."""
+        for pull in self._pulls.values():
+            pull.failures |= dict.fromkeys(pull.open, "the mirror stopped")
+        self.forget_open()
+
     def list_open(self) -> list[OpenPull]:
         """Return the pulls of which requests are being answered now."""
         return [

@@ -122,12 +122,15 @@ def test_each_pull_is_one_line(open_terminal: Opener, hub: FakeUpstream) -> None
 
 def test_a_pull_that_fails_says_why(open_terminal: Opener) -> None:
     """The line of an image that does not exist has the reason in place of size and origin."""
-    with open_terminal() as terminal:
+    with open_terminal(columns=300) as terminal:
         url = terminal.wait_for(ADDRESS)[1]
         get(f"{url}/v2/library/absent/manifests/1")
         line = terminal.wait_for("docker.io/library/absent:1  failed: .*")[0]
+        get(f"{url}/v2/nosuchreg.example/foo/manifests/1")
+        other = terminal.wait_for("nosuchreg.example/foo:1  failed: .*")[0]
 
     assert "127.0.0.1" in line
+    assert '[upstreams."nosuchreg.example"]' in other
 
 
 def test_progress_is_shown_while_downloading(open_terminal: Opener, hub: FakeUpstream) -> None:
@@ -188,6 +191,8 @@ def test_a_second_ctrl_c_stops_at_once(open_terminal: Opener, hub: FakeUpstream)
         terminal.press(CTRL_C)
         assert terminal.wait(10) == 0
         assert running.finish() < SIZE
+
+    assert terminal.lines("docker.io/team/large  failed: the mirror stopped")
 
 
 def test_without_a_pull_ctrl_c_waits_for_nothing(open_terminal: Opener) -> None:

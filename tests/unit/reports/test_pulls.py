@@ -104,6 +104,16 @@ def test_a_blob_without_space_is_said() -> None:
     assert pull.origin == "downloaded, not stored"
 
 
+def test_a_pull_that_the_end_of_the_server_cuts_has_failed() -> None:
+    """After a second Ctrl-C nothing answers the requests that are open."""
+    collector = PullCollector()
+    collector.end(line("manifests/1"), 0)
+    collector.begin(line("blobs/sha256:1"), 1)
+    collector.cut_open()
+    (pull,) = collector.take_finished(1, quiet=0)
+    assert (pull.image, pull.failure) == (f"{NGINX}:1", "the mirror stopped")
+
+
 def test_only_the_tag_that_failed_is_named() -> None:
     """A client that got one tag, and not the other, has one failed image."""
     (pull,) = collect(line("manifests/7", method="HEAD"), line("manifests/8", 503, failure="down"))
