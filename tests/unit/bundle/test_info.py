@@ -131,6 +131,12 @@ def test_info_refuses_other_files(tmp_path: Path) -> None:
     assert done.stderr == f"entrepot: {tmp_path / 'x.tar'}: {why}; {cure}\n"
 
 
+def test_info_says_that_a_file_is_empty(tmp_path: Path) -> None:
+    """Nothing in an empty file is wrong at byte 0."""
+    (tmp_path / "x.tar").touch()
+    assert "it is not a bundle (it is empty); name" in run("info", str(tmp_path / "x.tar")).stderr
+
+
 def test_a_bundle_does_not_differ_from_itself(site: Path) -> None:
     """Two equal bundles give exit code 0, as with diff(1)."""
     done = run("diff", str(site / "app.tar"), str(site / "app.tar"))
