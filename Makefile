@@ -68,6 +68,7 @@ image:                            ## write dist/install/: the container image
 	mkdir -p dist/install
 	rm -f dist/install/entrepot-image-*.tar
 	docker save --output dist/install/entrepot-image-$(VERSION).tar entrepot:$(VERSION) entrepot:latest
+	chmod 644 dist/install/entrepot-image-$(VERSION).tar
 	cd dist/install && sha256sum -- *.tar >SHA256SUMS
 
 clean:                            ## delete the virtual environment, but not data/

@@ -54,6 +54,12 @@ class Group(TyperGroup):
                 ]
             )
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse an option of the commands that stands before the command."""
+        if args and args[0].partition("=")[0] == "--config":
+            ctx.fail("--config comes after the command: entrepot config check --config FILE")
+        return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return a command by its name; for an unknown name, end with those that are like it."""
         if args[0].startswith("-") or self.get_command(ctx, args[0]) is not None:

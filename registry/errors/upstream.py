@@ -66,11 +66,13 @@ class UpstreamLoop(UpstreamFaulty):
 
 
 class UpstreamOffline(UpstreamError):
-    """The setting `offline = true` forbids connections, and the content is not stored here."""
+    """The mirror is offline or serves a bundle, and the content is not stored here."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            name, "this mirror is offline (offline = true), and this is not stored here"
+            name,
+            "this is not stored here, and no upstream is asked: this mirror is offline"
+            " (offline = true), or serves a bundle that does not contain it",
         )
 
     @property

@@ -264,7 +264,8 @@ def find_data_folder(settings: Settings) -> DataFolder:
         raise SettingsError(
             "storage.path",
             f"{error.path} {error.why}",
-            "start `entrepot serve` once, or name another configuration with --config",
+            "start `entrepot serve` once, or import a bundle, or name another configuration with"
+            " --config",
         ) from error
 
 

@@ -162,15 +162,6 @@ async def test_an_image_that_is_not_whole_is_not_served(site: Site) -> None:
         assert f"not served: {APP}:1: 1 blob omitted from this delta; use import" in served.log()
 
 
-async def test_a_delta_without_a_complete_image_is_not_called_damaged(site: Site) -> None:
-    """The message says that layers are omitted, because verify would find no damage."""
-    layers = frozenset({site.app.blobs[1].digest})
-    planned = await plan(site.filled, [f"{APP}:1"], Choice("complete", (), layers))
-    said = site.serve(await write_tar(site.filled, planned, site.folder / "delta.tar")).refuse()
-    assert said.returncode == 1
-    assert "it is a delta, which omits layers; use import" in said.stderr
-
-
 def damage(path: Path, content: bytes) -> int:
     """Flip one byte of `content` in a file; where."""
     raw = bytearray(path.read_bytes())

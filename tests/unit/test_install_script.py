@@ -1,11 +1,13 @@
-"""The script that installs from the wheel archive: its help, and what it refuses at once."""
+"""The wheel archive: its pages, and the help and the refusals of the script that installs it."""
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "config" / "wheelhouse" / "install"
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "config" / "wheelhouse" / "install"
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -35,3 +37,20 @@ def test_an_option_is_no_folder(words: list[str], why: str) -> None:
     done = run(*words)
     assert done.returncode == 1
     assert why in done.stderr
+
+
+def test_the_archive_has_what_its_pages_link_to() -> None:
+    """On a machine without a network, a dead link leads nowhere."""
+    pack = (SCRIPT.parent / "pack").read_text(encoding="utf-8")
+    packed = re.findall(r'"?\$root"?/([^ "]+)', "\n".join(re.findall("^cp .*", pack, re.MULTILINE)))
+    dead = [
+        f"{page.name}: {target}"
+        for page in (ROOT / "docs").glob("*.md")
+        for target in re.findall(r"\]\(([^):#]+)[)#]", page.read_text(encoding="utf-8"))
+        if not any(
+            (page.parent / target).resolve().is_relative_to(each.resolve())
+            for pattern in packed
+            for each in ROOT.glob(pattern)
+        )
+    ]
+    assert dead == []

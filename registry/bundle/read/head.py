@@ -69,6 +69,8 @@ def open_bundle(source: BundleSource) -> Opened:
         is_tar = head or not flaws
         what = "it has no bundle.json before its blobs" if is_tar else "it is no tar file"
         what = ": ".join([what, *flaws])
+        if flaws and flaws[0].startswith("it ends at byte 0,"):
+            what = "nothing came through the pipe" if source.label == "stdin" else "it is empty"
         raise BundleInvalid(source.label, f"it is not a bundle ({what}); {cure}")
     lock = source.lock or parse_lock(head["bundle.json"])
     check_limits(lock)

@@ -1,6 +1,7 @@
 """`entrepot bundle check`: whether a bundle contains all images that a deployment pulls."""
 
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -144,7 +145,8 @@ def _find_gaps(
         if missing := list(opened.source.missing):
             raise BundleInvalid(opened.source.label, format_missing(opened, missing, bundle))
         if opened.signature:
-            warn("the signature was not checked; check it: entrepot bundle verify --key PEM")
+            paths = shlex.join(map(str, bundle))
+            warn(f"the signature was not checked; run: entrepot bundle verify {paths} --key PEM")
         analysis = Analysis(opened.lock, read_manifests(opened))
     requests = [ImageRequest(each.repository, each.reference, each.places) for each in entries]
     have, former = other_side.layers["have"], other_side.bundles

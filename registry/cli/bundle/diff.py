@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from registry.cli.messages import MISUSED, report_errors
 from registry.cli.printing import print_report
 from registry.cli.session import Json
+from registry.cli.tables import shorten_digests
 from registry.cli.terminal import format_bytes, format_count
 from registry.reports.bundle.comparison import BundleComparison, ChangedImage
+
+if TYPE_CHECKING:
+    from registry.oci.digest import Digest
 
 _ONE = "A bundle's file or folder, or a bundle.json."
 _Old = Annotated[Path, typer.Argument(metavar="OLD", help=_ONE)]
@@ -35,8 +39,8 @@ def compare_bundles(old: _Old, new: _New, as_json: Json = False) -> None:
 
 
 def _draw(found: BundleComparison) -> Iterator[str]:
-    yield from (f"+ {image.name}  {image.digest}" for image in found.added)
-    yield from (f"- {image.name}  {image.digest}" for image in found.removed)
+    yield from (f"+ {image.name}  {_shorten(image.digest)}" for image in found.added)
+    yield from (f"- {image.name}  {_shorten(image.digest)}" for image in found.removed)
     yield from map(_describe, found.changed)
     for sign, count in (("+", found.new), ("-", found.gone)):
         if count.blobs:
@@ -45,8 +49,12 @@ def _draw(found: BundleComparison) -> Iterator[str]:
         yield "no difference"
 
 
+def _shorten(digest: "Digest") -> str:
+    return shorten_digests(str(digest))
+
+
 def _describe(image: ChangedImage) -> str:
-    parts = [f"{image.old_digest} -> {image.new_digest}"]
+    parts = [f"{_shorten(image.old_digest)} -> {_shorten(image.new_digest)}"]
     if image.old_digest == image.new_digest:
         parts = []
     parts += [f"+{platform}" for platform in image.added_platforms]

@@ -23,15 +23,20 @@ if TYPE_CHECKING:
     from registry.oci.manifest import Descriptor
 
 _CLIENTS = """\
-Clients pull by the images' own names, with:
+Clients pull by the images' own names, with this. {host} has to be a name or an
+address of this machine that they know:
 
-Docker: /etc/docker/daemon.json, for Docker Hub's images
-  {{ "registry-mirrors": ["http://{address}"] }}
+Docker before 29: /etc/docker/daemon.json, for Docker Hub's images
+  {{ "registry-mirrors": ["http://{address}"], "insecure-registries": ["{address}"] }}
 
 containerd: /etc/containerd/certs.d/_default/hosts.toml
+Docker 29: /etc/docker/certs.d/_default/hosts.toml
   server = "http://{address}"
   [host."http://{address}"]
     capabilities = ["pull", "resolve"]
+
+k3s, RKE2: /etc/rancher/k3s/registries.yaml
+  mirrors: {{ "*": {{ endpoint: ["http://{address}"] }} }}
 
 Podman: /etc/containers/registries.conf.d/entrepot.conf
 {podman}"""
@@ -129,4 +134,5 @@ def _format_clients(done: "Imported", listening: str) -> str:
     address = f"{socket.gethostname()}:{port}" if host in EVERYWHERE else listening
     names = sorted({image.repository.registry for image in done.images})
     podman = "\n".join(_PODMAN.format(name=name, address=address) for name in names)
-    return _CLIENTS.format(address=address, podman=podman)
+    host = address.rpartition(":")[0]
+    return _CLIENTS.format(address=address, host=host, podman=podman)

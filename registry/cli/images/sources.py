@@ -12,6 +12,7 @@ import typer
 
 from registry.cli.choices import read_choice
 from registry.cli.images.gathered import NO_IMAGE, Gathered
+from registry.cli.messages import warn
 from registry.cli.session import Session
 from registry.cli.terminal import format_age
 from registry.errors import FileUnreadable, ListInvalid
@@ -132,6 +133,13 @@ class Sources:
     def is_empty(self) -> bool:
         """Whether no source was named."""
         return not (self.images or self.files or self.has_history)
+
+
+def suggest_files(images: Sequence[str]) -> None:
+    """Warn of each image that is also the name of a file, which is read only with `-f`."""
+    for each in images:
+        if Path(each).suffix and Path(each).is_file():
+            warn(f"{each} is taken for the name of an image; to read the file, write -f {each}")
 
 
 async def gather(session: Session, sources: Sources) -> Gathered:

@@ -123,6 +123,7 @@ def warm(
         quiet=quiet,
         dry_run=dry_run,
     )
+    sources.suggest_files(named.images)
     work = partial(_warm, named=named, options=options)
     opener = replace_missing if dry_run or explain else create_missing
     operate(config, work, opener, quiet=quiet)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -150,6 +151,12 @@ def test_info_refuses_other_files(tmp_path: Path) -> None:
     assert done.stderr == f"entrepot: {tmp_path / 'x.tar'}: {why}; {cure}\n"
 
 
+def test_info_says_that_a_file_is_empty(tmp_path: Path) -> None:
+    """Nothing in an empty file is wrong at byte 0."""
+    (tmp_path / "x.tar").touch()
+    assert "it is not a bundle (it is empty); name" in run("info", str(tmp_path / "x.tar")).stderr
+
+
 def test_a_bundle_does_not_differ_from_itself(site: Path) -> None:
     """Two equal bundles give exit code 0, as with diff(1)."""
     done = run("diff", str(site / "app.tar"), str(site / "app.tar"))
@@ -172,7 +179,7 @@ def test_diff_lists_additions_and_removals(site: Path) -> None:
 
     output = run("diff", str(site / "app.tar"), str(site / "both.tar"))
     assert output.exit_code == 1
-    assert f"+ {TOOL}  sha256:" in output.stdout
+    assert re.search(rf"^\+ {TOOL}  sha256:[0-9a-f]{{12}}$", output.stdout, re.MULTILINE)
 
 
 def test_diff_reads_a_lock_alone(site: Path, tmp_path: Path) -> None:

@@ -60,6 +60,18 @@ def test_without_images_it_fails(create: Create, tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == [empty]
 
 
+def test_a_file_without_its_option_is_noticed(
+    create: Create, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list that was named without `-f` is taken for an image; the output says how to read it."""
+    monkeypatch.chdir(tmp_path)
+    Path("images.txt").write_text("single:1\n")
+    stderr = create("images.txt", code=1).stderr
+    assert (
+        "images.txt is taken for the name of an image; to read the file, write -f images" in stderr
+    )
+
+
 def test_one_empty_list_of_several_is_reported(create: Create, tmp_path: Path) -> None:
     """The images of the other lists are written, and the output names the empty list."""
     (tmp_path / "empty.txt").write_text("\n")

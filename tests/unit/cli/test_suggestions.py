@@ -63,3 +63,12 @@ def test_a_command_that_does_not_exist_is_answered_with_one(words: list[str], ad
     done = CliRunner().invoke(build_cli(), words)
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.endswith(f"Error: there is no command {advice}")
+
+
+@pytest.mark.parametrize("words", [["--config", "x.toml"], ["--config=x.toml"]])
+@pytest.mark.parametrize("group", [[], ["config"]])
+def test_an_option_before_the_command_is_explained(words: list[str], group: list[str]) -> None:
+    """Other programs take such an option there."""
+    done = CliRunner().invoke(build_cli(), [*group, *words, "check"])
+    assert done.exit_code == 2
+    assert "--config comes after the command" in done.stderr
