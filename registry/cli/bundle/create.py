@@ -124,7 +124,6 @@ def create_bundle(
     named = sources.Sources((), file or (), kind, env_file, build_arg or (), *history, guesses)
     if named.is_empty and not (images or need):
         fail("name images or globs, a file with --file, or an import's need.json with --need", 2)
-    sources.suggest_files(images or ())
 
     async def work(session: Session) -> bool:
         target = parse_target(output, parse_limit(volume_size))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from registry.cli.images.sources import suggest_files
 from registry.cli.messages import fail
 from registry.cli.names import find_names
 from registry.cli.session import Session
@@ -44,6 +45,7 @@ async def find_images(
     """
     from registry.bundle.format.lock import ImageRequest  # noqa: PLC0415
 
+    suggest_files(names)
     found: dict[tuple[Repository, Reference], tuple[str, ...]] = {}
     for name in names:
         if is_pattern(name):

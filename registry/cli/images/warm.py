@@ -123,7 +123,6 @@ def warm(
         quiet=quiet,
         dry_run=dry_run,
     )
-    sources.suggest_files(named.images)
     work = partial(_warm, named=named, options=options)
     opener = replace_missing if dry_run or explain else create_missing
     operate(config, work, opener, quiet=quiet)
@@ -143,6 +142,7 @@ class _Options:
 
 
 async def _warm(session: Session, named: sources.Sources, options: _Options) -> bool:
+    sources.suggest_files(named.images)
     gathered = await sources.gather(session, named)
     print_notes(gathered, with_guesses=not options.explain)
     if options.explain:
