@@ -28,7 +28,7 @@ from tests.clients.site import HUB
 from tests.harness.bundles import write_tar
 from tests.harness.daemons import finish, isolate
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.programs]
 SKOPEO = [place_of("skopeo"), "--insecure-policy"]
 
 

@@ -17,7 +17,7 @@ from tests.clients.pullers import Ctr, Docker, Podman
 from tests.clients.site import HELLO, MULTI, Site
 from tests.harness.daemons import finish, isolate
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.programs]
 MODES = ("subset", "complete", "flat")
 MULTI_NAME, HELLO_NAME = str(MULTI), str(HELLO)
 

@@ -107,7 +107,7 @@ async def test_every_flipped_byte_is_reported(tmp_path: Path, count: int) -> Non
             await check(tmp_path, number, [good], [bad])
 
 
-@pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.programs)])
+@pytest.mark.parametrize("stride", [17, pytest.param(1, marks=pytest.mark.programs)])
 async def test_every_early_end_is_reported(tmp_path: Path, stride: int) -> None:
     """A bundle that ends at any block is not whole, and what it has is imported."""
     async with open_source(tmp_path / "here") as here:

@@ -130,7 +130,7 @@ def test_what_is_pinned_stays_on_a_full_disk(
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-@pytest.mark.parametrize("is_slow", [False, True])
+@pytest.mark.parametrize("is_slow", [False, pytest.param(True, marks=pytest.mark.programs)])
 async def test_an_import_counts_the_room_once(tmp_path: Path, disk: Path, is_slow: bool) -> None:
     """Two layers of 24 and 8 MiB fit into 44 MiB, however long the disk takes in between."""
     bundle = await write_layers(tmp_path)

@@ -20,6 +20,8 @@ from typing import IO
 
 SHIPPED = Path(__file__).resolve().parents[2] / "config" / "entrepot.toml"
 PATIENCE = 60.0  # seconds an operator's command has
+# Standard input, output and error of a command, as files or as descriptors.
+Given = tuple[IO[bytes] | int, IO[bytes] | int, IO[bytes] | int]
 
 
 def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -58,11 +60,18 @@ def run_command(
 
 def fork_command(
     arguments: Sequence[str],
-    given: tuple[IO[bytes], IO[bytes], IO[bytes]],
+    given: Given,
     environment: Mapping[str, str],
+    *,
+    has_session: bool = False,
 ) -> "ForkedProcess":
-    """Start a command of `entrepot`; `given` are its standard input, output and error."""
-    return ForkedProcess(_open_fork_server(_find_network()), arguments, given, environment)
+    """Start a command of `entrepot`; `given` are its standard input, output and error.
+
+    With `has_session`, it is the leader of a session, and its standard input, if it is a terminal,
+    is the terminal of this session.
+    """
+    forks = _open_fork_server(_find_network())
+    return ForkedProcess(forks, arguments, given, environment, has_session=has_session)
 
 
 def start_command(*arguments: str) -> "ForkedProcess":
@@ -90,7 +99,7 @@ class ForkedProcess:
         self,
         forks: socket.socket,
         arguments: Sequence[str],
-        given: tuple[IO[bytes], IO[bytes], IO[bytes]],
+        given: Given,
         environment: Mapping[str, str],
         *,
         has_session: bool = False,
@@ -100,7 +109,8 @@ class ForkedProcess:
         fields = [list(arguments), dict(environment), str(Path.cwd()), has_session]
         self._told, there = socket.socketpair()
         with there:
-            descriptors = [*(file.fileno() for file in given), there.fileno()]
+            files = (file if isinstance(file, int) else file.fileno() for file in given)
+            descriptors = [*files, there.fileno()]
             socket.send_fds(forks, [json.dumps(fields).encode()], descriptors)
         self._lines = self._told.makefile()
         self.pid = int(self._lines.readline())

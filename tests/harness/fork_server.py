@@ -4,12 +4,14 @@ It is small and synchronous: no threads, no event loop, and no files but the soc
 """
 
 import atexit
+import fcntl
 import gc
 import json
 import os
 import pkgutil
 import socket
 import sys
+import termios
 from contextlib import suppress
 from importlib import import_module
 from selectors import EVENT_READ, DefaultSelector
@@ -81,6 +83,8 @@ def become(request: bytes, into: int, out: int, err: int) -> NoReturn:
     arguments, environment, folder, has_session = json.loads(request)
     if has_session:
         os.setsid()
+        if os.isatty(into):
+            fcntl.ioctl(into, termios.TIOCSCTTY, 0)
     for place, descriptor in enumerate((into, out, err)):
         os.dup2(descriptor, place)
         os.close(descriptor)

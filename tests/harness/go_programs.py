@@ -10,10 +10,14 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from zlib import crc32
 
 # A version that cannot be built by `go install` needs one of the other ways.
 Way = Literal["install", "require", "vendored"]
 LONGEST = 3600.0  # seconds for one command of `go`, on a busy machine
+# Without symbols and inlining, these programs are built in two thirds of the time; they run for
+# seconds. The flags are the same for all, so that what one build compiled serves the next.
+_SLIM = ("-trimpath", "-ldflags=-s -w", "-gcflags=all=-l -dwarf=false")
 
 
 class GoMissing(Exception):
@@ -44,8 +48,9 @@ class GoProgram:
 
     @property
     def place(self) -> Path:
-        """Where the built program is kept."""
-        return cache_folder() / f"{self.name}-{self.version}"
+        """Where the built program is kept; programs built with other flags have other names."""
+        flags = crc32(" ".join(_SLIM).encode())
+        return cache_folder() / f"{self.name}-{self.version}-{flags:08x}"
 
 
 def cache_folder() -> Path:
@@ -77,11 +82,6 @@ def build(program: GoProgram) -> Path:
                 _build_vendored(program, built)
         built.replace(program.place)
     return program.place
-
-
-# Without symbols and inlining, these programs are built in two thirds of the time; they run for
-# seconds. The flags are the same for all, so that what one build compiled serves the next.
-_SLIM = ("-trimpath", "-ldflags=-s -w", "-gcflags=all=-l -dwarf=false")
 
 
 def _install(program: GoProgram, built: Path) -> None:

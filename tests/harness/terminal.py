@@ -6,19 +6,15 @@ import pty
 import re
 import select
 import struct
-import subprocess
-import sys
 import termios
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Self
 
-from tests.harness.commands import clean_environment
+from tests.harness.commands import clean_environment, fork_command
 from tests.harness.deadline import await_truth
 
-# The process is the leader of a session, so the first terminal that it opens becomes its own.
-_SHIM = "import os, sys; os.open(sys.argv[1], os.O_RDWR); os.execv(sys.argv[2], sys.argv[2:])"
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 CTRL_C = b"\x03"
 
@@ -39,15 +35,9 @@ class TerminalProcess:
     ) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        command = [sys.executable, "-c", _SHIM, os.ttyname(slave), sys.executable]
-        self.process = subprocess.Popen(
-            [*command, "-m", "registry", *arguments],
-            stdin=slave,
-            stdout=slave if stdout is None else stdout,
-            stderr=slave,
-            start_new_session=True,
-            env=clean_environment() | {"TERM": "xterm-256color"} | dict(variables or {}),
-        )
+        given = (slave, slave if stdout is None else stdout, slave)
+        environment = clean_environment() | {"TERM": "xterm-256color"} | dict(variables or {})
+        self.process = fork_command(arguments, given, environment, has_session=True)
         os.close(slave)
         self._received = bytearray()
         self._is_closed = threading.Event()

@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.journeys.counts import FILES, count
 from tests.journeys.journeys import pull_cold_blob, pull_tag, repeat_tag
 from tests.journeys.questions import QUESTIONS
+
+pytestmark = pytest.mark.programs
 
 TABLE = QUESTIONS[1].title
 READS = QUESTIONS[2].title
