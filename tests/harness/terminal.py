@@ -37,6 +37,8 @@ class TerminalProcess:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         given = (slave, slave if stdout is None else stdout, slave)
         environment = clean_environment() | {"TERM": "xterm-256color"} | dict(variables or {})
+        for name in ("COLUMNS", "LINES"):  # they would count more than the size of the terminal
+            environment.pop(name, None)
         self.process = fork_command(arguments, given, environment, has_session=True)
         os.close(slave)
         self._received = bytearray()
