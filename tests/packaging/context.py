@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from tests.harness.go_programs import cache_folder
@@ -45,10 +46,14 @@ def find_wheels() -> Path:
     state = hashlib.sha256(b"".join(lock.read_bytes() for lock in locks)).hexdigest()[:16]
     kept = cache_folder() / f"wheels-{interpreter}-{state}"
     if not kept.is_dir():
-        fresh = kept.with_suffix(".part")
-        shutil.rmtree(fresh, ignore_errors=True)
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:"]
         locked = ["--require-hashes", *(f"--requirement={lock}" for lock in locks)]
+        # Tests of two files may download at once: each has a folder of its own until it is whole.
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=kept.parent))
         subprocess.run([*command, "--dest", str(fresh), *locked], check=True, timeout=300)
-        fresh.rename(kept)
+        try:
+            fresh.rename(kept)
+        except OSError:  # the other one was first
+            shutil.rmtree(fresh)
     return kept
