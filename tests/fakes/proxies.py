@@ -110,6 +110,13 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         await writer.drain()
 
 
+async def read_head(reader: asyncio.StreamReader) -> tuple[str, list[str]]:
+    """Read the head of a request; return its first line and the lines of its headers."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    line, *fields = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+    return line, fields
+
+
 class HttpProxy(Relay):
     """Forwards requests in absolute form, and tunnels CONNECT; other requests get a 400.
 
@@ -134,8 +141,7 @@ class HttpProxy(Relay):
         return f"http://{self.host}"
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        line, *fields = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+        line, fields = await read_head(reader)
         method, target, _ = line.split(" ")
         self.logins += [each for each in fields if each.lower().startswith("proxy-authorization:")]
         if method == "CONNECT":

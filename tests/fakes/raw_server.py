@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
-from tests.fakes.proxies import Relay
+from tests.fakes.proxies import Relay, read_head
 
 CLOSE = "Connection: close"
 
@@ -41,8 +41,7 @@ class RawServer(Relay):
         return f"http://{self.host}"
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        line, *fields = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+        line, fields = await read_head(reader)
         method, target, _ = line.split(" ")
         pairs = (each.partition(":") for each in fields)
         headers = {name.lower(): value.strip() for name, _, value in pairs}

@@ -26,7 +26,17 @@ from tests.integration.wire import PATIENCE, fetch, wait_until
 
 SERVE = (sys.executable, "-m", "registry", "serve", "--config")
 REPLACED = "a process did not answer and is replaced"
-MAX_FAILED_STARTS = """
+# What a supervisor needs before it starts processes.
+SHARED = """configure_logs()
+signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+pulls, console = socket.socketpair()
+supervisor_pipe, own_end = os.pipe()
+folder = DataFolder(Path(sys.argv[1]))
+beats = Heartbeats(2)
+shared = SharedResources(Settings(), folder, pulls, console, beats, supervisor_pipe, folder.root)
+"""
+MAX_FAILED_STARTS = (
+    """
 import os, socket, sys
 from pathlib import Path
 from registry.server.shared import SharedResources
@@ -39,18 +49,14 @@ from registry.store.data_folder import DataFolder
 async def die(shared, number):
     if number >= 0:
         raise OSError("no room")
-
-configure_logs()
-signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
-pulls, console = socket.socketpair()
-supervisor_pipe, own_end = os.pipe()
-folder = DataFolder(Path(sys.argv[1]))
-beats = Heartbeats(2)
-shared = SharedResources(Settings(), folder, pulls, console, beats, supervisor_pipe, folder.root)
-sys.exit(0 if Supervisor(die, 2, lambda former: former, own_end).run(shared) else 1)
 """
+    + SHARED
+    + """sys.exit(0 if Supervisor(die, 2, lambda former: former, own_end).run(shared) else 1)
+"""
+)
 
-STOPPED = """
+STOPPED = (
+    """
 import asyncio, os, socket, sys
 from pathlib import Path
 from registry.logs import configure_logs
@@ -76,16 +82,11 @@ async def stop_once(shared, number):
     if all((shared.folder.root / f"again {each}").exists() for each in (BACKGROUND, 0)):
         os.kill(os.getppid(), signal.SIGTERM)
     await ending
-
-configure_logs()
-signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
-pulls, console = socket.socketpair()
-supervisor_pipe, own_end = os.pipe()
-folder = DataFolder(Path(sys.argv[1]))
-beats = Heartbeats(2)
-shared = SharedResources(Settings(), folder, pulls, console, beats, supervisor_pipe, folder.root)
-Supervisor(stop_once, 2, lambda former: former, own_end, silence=1.0).run(shared)
 """
+    + SHARED
+    + """Supervisor(stop_once, 2, lambda former: former, own_end, silence=1.0).run(shared)
+"""
+)
 
 
 @pytest.fixture

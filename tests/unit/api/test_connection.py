@@ -14,6 +14,7 @@ from aiohttp import web
 from registry.api.access_log import AccessLog
 from registry.api.connection import MAX_HEADER, ClientServer
 from registry.metrics import Metrics
+from tests.harness.open_port import open_port
 
 SECRET = b"Zx9Q" * 10
 
@@ -48,14 +49,8 @@ def _log_of_this_test() -> None:
 async def site() -> AsyncIterator[Site]:
     site = Site()
     note = AccessLog(site.metrics).write_refusal
-    runner = web.ServerRunner(ClientServer(site.answer, note, keep_alive=75))
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        site.port = runner.addresses[0][1]
+    async with open_port(ClientServer(site.answer, note, keep_alive=75)) as site.port:
         yield site
-    finally:
-        await runner.cleanup()
 
 
 @pytest.mark.parametrize(

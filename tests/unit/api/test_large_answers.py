@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from registry.api.connection import SLICE, WHOLE, ClientConnection, ClientServer
+from tests.harness.open_port import open_port
 
 BODY = bytes(range(256)) * 40_000  # 10 MB
 
@@ -26,14 +27,8 @@ class Site:
 async def site() -> AsyncIterator[Site]:
     site = Site()
     server = ClientServer(site.answer, lambda *_: None, keep_alive=math.inf)
-    runner = web.ServerRunner(server, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        site.port = runner.addresses[0][1]
+    async with open_port(server) as site.port:
         yield site
-    finally:
-        await runner.cleanup()
 
 
 async def test_who_does_not_read_costs_little(site: Site) -> None:

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from registry.api.sendfile import Piece, SentBytes, send_body
+from tests.harness.open_port import open_port
 
 CONTENT = bytes(range(256)) * 4096  # more than the buffer of a socket holds
 
@@ -23,13 +24,8 @@ async def give(*pieces: Piece) -> AsyncGenerator[Piece, None]:
 async def serve(
     handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
 ) -> AsyncIterator[str]:
-    runner = web.ServerRunner(web.Server(handler, access_log=None))
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield str(runner.addresses[0][1])
-    finally:
-        await runner.cleanup()
+    async with open_port(web.Server(handler, access_log=None)) as port:
+        yield str(port)
 
 
 async def pull(port: str) -> bytes:

@@ -2,9 +2,8 @@
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -30,22 +29,6 @@ def image(layer: Digest) -> Manifest:
     )
     document = {"config": config, "layers": [described]}
     return parse_manifest(json.dumps(document).encode(), media_types.OCI_MANIFEST)
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with Database(tmp_path / "catalog.db") as opened:
-        yield opened
-
-
-@pytest.fixture
-def manifests(database: Database) -> ManifestCatalog:
-    return ManifestCatalog(database)
-
-
-@pytest.fixture
-def blobs(database: Database) -> BlobAccessCatalog:
-    return BlobAccessCatalog(database)
 
 
 @contextmanager

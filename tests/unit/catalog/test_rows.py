@@ -1,10 +1,6 @@
 """Laws of rows about manifests, tags, and which repository may serve which blob."""
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
 
 from registry.catalog.blob_access import BlobAccessCatalog
 from registry.catalog.database import Database
@@ -36,22 +32,6 @@ def image(*layers: Digest, **more: object) -> Manifest:
 def index(*children: Manifest) -> Manifest:
     described = [describe(each.digest, len(each.raw), each.media_type) for each in children]
     return parse_manifest(json.dumps({"manifests": described}).encode(), media_types.OCI_INDEX)
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with Database(tmp_path / "catalog.db") as opened:
-        yield opened
-
-
-@pytest.fixture
-def manifests(database: Database) -> ManifestCatalog:
-    return ManifestCatalog(database)
-
-
-@pytest.fixture
-def blobs(database: Database) -> BlobAccessCatalog:
-    return BlobAccessCatalog(database)
 
 
 async def test_tag_leads_where_it_was_recorded(manifests: ManifestCatalog) -> None:

@@ -1,8 +1,6 @@
 """Laws of the recorded lists of upstreams: what clients make up does not fill the disk."""
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -17,12 +15,6 @@ from registry.oci.names import Repository, Tag
 
 HERE = Repository("docker.io", "library/a")
 THERE = Repository("ghcr.io", "library/a")
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with Database(tmp_path / "catalog.db") as opened:
-        yield opened
 
 
 async def record_manifest(database: Database) -> Digest:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,12 +19,6 @@ from registry.oci.names import Repository
 
 HERE = Repository("docker.io", "library/a")
 A, B, C = (Digest.of(name) for name in (b"a", b"b", b"c"))
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with Database(tmp_path / "catalog.db") as opened:
-        yield opened
 
 
 @pytest.fixture
