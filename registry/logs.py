@@ -132,9 +132,9 @@ def _encode_json(_: object, __: str, event: EventDict) -> bytes:
 
 
 def _escape(line: bytes) -> bytes:
-    """Return a line of JSON in which nothing commands a terminal that shows it.
+    """Escape in a line of JSON each character that a terminal could take for a command.
 
-    JSON itself escapes only the first 32 characters, and others begin commands too.
+    JSON itself escapes only the first 32 characters. Others begin commands of terminals too.
     """
     return "".join(
         each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1]

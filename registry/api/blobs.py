@@ -143,9 +143,10 @@ async def _follow(
 
 
 async def _begin(pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
-    """Wait for the first piece, since an error before it can still be answered with its status.
+    """Wait up to `FIRST_PIECE` seconds for the first piece of a body; return all its pieces.
 
-    The wait is short, because clients wait for the headers.
+    If the piece cannot be had, its error is raised here: no header was sent yet, so the client gets
+    the status of the error.
     """
     first = asyncio.ensure_future(anext(pieces, None))
     try:

@@ -77,7 +77,7 @@ class ClientConnection(web.RequestHandler):
 
     @property
     def is_answering(self) -> bool:
-        """Whether a request has been read that is not answered yet."""
+        """Whether this connection has read a request that the handler has not answered yet."""
         return self._request_count > self._answered
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

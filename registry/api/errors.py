@@ -15,7 +15,7 @@ from registry.oci import media_types
 
 UNSUPPORTED = "UNSUPPORTED"
 LOOP_DETECTED = 508  # RFC 5842 section 7.2; another mirror knows by it that it asks in a circle
-OVERLOAD_SECONDS = 5  # seconds after which a client for whom there was no room may come again
+RETRY_AFTER = 5  # seconds after which a client may ask again, if no upstream named a time
 _STORE_FAILED = "this mirror cannot read or write its data folder at the moment; its log says why"
 
 # A class without a row has the status and code of the nearest class above it in the tree.
@@ -77,7 +77,7 @@ def render(error: errors.EntrepotError, registry: str = "") -> web.Response:
         response.headers["Content-Range"] = f"bytes */{error.size}"
     if status == 503:
         wait = error.retry_after if isinstance(error, errors.UpstreamError) else None
-        response.headers["Retry-After"] = str(max(1, math.ceil(wait or 5)))
+        response.headers["Retry-After"] = str(max(1, math.ceil(wait or RETRY_AFTER)))
     return response
 
 
@@ -108,7 +108,7 @@ def render_crash() -> web.Response:
 def render_overloaded() -> web.Response:
     """Return the answer to a client for whom there is no room among the connections."""
     response = _render_json(503, "UNAVAILABLE", "this mirror has too many clients; try again soon")
-    response.headers["Retry-After"] = str(OVERLOAD_SECONDS)
+    response.headers["Retry-After"] = str(RETRY_AFTER)
     return response
 
 

@@ -48,7 +48,10 @@ class RepeatFilter:
         yield from self._admit(line, now)
 
     def take(self, now: float) -> Iterator[Line]:
-        """Yield what has to be shown by now: lines that were held, and counts of repeated ones."""
+        """Yield the lines that the terminal has to show at `now`.
+
+        These are the lines that were held for `HELD` seconds, and the counts of repeated ones.
+        """
         for blob in [blob for blob, (_, at) in self._held.items() if now - at >= HELD]:
             yield from self._admit(self._held.pop(blob)[0], now)
         for key in [key for key, each in self._shown.items() if now - each.at >= MINUTE]:

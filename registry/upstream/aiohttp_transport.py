@@ -46,8 +46,9 @@ _FAILURES: Mapping[type[Exception], type[httpx.TransportError]] = MappingProxyTy
 
 
 class BulkTransport(httpx.AsyncBaseTransport):
-    """Sends HTTP/1.1 directly (`proxy` is empty) or through a proxy (`http`, `https`, `socks5`).
+    """Sends requests as HTTP/1.1.
 
+    `proxy` is the URL of a proxy (`http`, `https`, `socks5`); without one it is empty.
     `guard` checks the address of each new connection (None: any address is allowed).
     """
 

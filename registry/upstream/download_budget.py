@@ -45,11 +45,11 @@ class Turn:
         self._budget = budget
 
     def begin(self) -> bool:
-        """Whether the download may run now, until `end` is called; if not, it waits."""
+        """Whether the download may run now, until it calls `end`; if not, it waits for its turn."""
         return self._budget.begin(self)
 
     def end(self) -> None:
-        """Run no longer, or wait no longer."""
+        """Give the connections of this download back, or take it out of those that wait."""
         self._budget.end(self)
 
     @property

@@ -18,7 +18,7 @@ PEER = "peer"  # the extension of a response with the address that sent it, if n
 
 
 class DocumentTransport(httpx.AsyncHTTPTransport):
-    """Sends HTTP/1.1 directly (`proxy` is empty) or through a proxy.
+    """Sends requests as HTTP/1.1. `proxy` is the URL of a proxy; without one it is empty.
 
     `guard` checks the address of each new connection (None: any address is allowed).
     """
@@ -35,7 +35,7 @@ class DocumentTransport(httpx.AsyncHTTPTransport):
         pool._network_backend = _Backend(pool._network_backend, guard)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request, and return the response with its body unread.
+        """Send a request, and return the response; the caller reads its body.
 
         Raises:
             httpx.TransportError: as for httpx's own transport, and if there is too much beside the

@@ -82,7 +82,10 @@ def read_inventory(raw: bytes, label: str) -> Inventory:
 
 
 def name_option(raw: bytes) -> str:
-    """Return the option that takes a document: --have an inventory, --need a need; else ""."""
+    """Return the option of `bundle create` that takes this document.
+
+    It is `--have` for an inventory, `--need` for a need.json, and empty for any other document.
+    """
     try:
         keys = frozenset(json.loads(raw))
     except _UNREADABLE:
