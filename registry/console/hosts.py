@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection
 
 EVERY = "*"
-_HOST = re.compile(r"(?:\[(?P<address>[^\]]*)\]|(?P<name>[^:\[\]]+))(?::\d*)?")
+_HOST = re.compile(r"(?:\[(?P<address>[^\]]+)\]|(?P<name>[^:\[\]]+))(?::\d*)?")
 
 
 def is_own_name(header: str, names: Collection[str]) -> bool:

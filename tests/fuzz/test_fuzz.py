@@ -32,7 +32,8 @@ def test_nothing_is_found(
         check=False,
         timeout=seconds + 100,
     )
-    assert done.returncode == 0, done.stderr[-4000:]
+    # What failed, with its traceback, is in stdout; the input that did it is in stderr.
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
     runs = re.search(r"Done (\d+) runs", done.stderr)
     assert runs is not None, done.stderr[-4000:]
     further = len(list(corpus.iterdir()))

@@ -24,7 +24,7 @@ def test_own_names(header: str) -> None:
     [
         *("evil.example", "evil.example:5001", "127.0.0.1.evil.example", "localhost.evil.example"),
         *("mirror.lan.evil.example", "evil.mirror.lan", "[::1].evil.example", "::1.evil.example"),
-        *("1.2.3", "[evil.example]", "[fe80::evil]"),
+        *("1.2.3", "[evil.example]", "[fe80::evil]", "[]", "[]:80"),
     ],
 )
 def test_names_of_others(header: str) -> None:
