@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.drayage import DrayageMissing, find_drayage
-from benchmarks.processes import DoesNotStart, Server, free_port
+from benchmarks.processes import DoesNotStart, Server
+from tests.harness.free_port import find_free_port
 from tests.harness.mirror import MirrorProcess
 
 NGINX = """
@@ -122,7 +123,7 @@ class Nginx(Peer):
 
     def start(self, folder: Path, upstream: str) -> Place:
         """Start one worker a core."""
-        port = free_port()
+        port = find_free_port()
         configuration = folder / "nginx.conf"
         configuration.write_text(NGINX.format(folder=folder, port=port, upstream=upstream))
         command = [_find("nginx"), "-p", str(folder), "-c", str(configuration)]
@@ -168,7 +169,7 @@ class Drayage(Peer):
 
     def start(self, folder: Path, upstream: str) -> Place:
         """Start it with its defaults."""
-        port = free_port()
+        port = find_free_port()
         (folder / "config.toml").write_text(
             DRAYAGE.format(folder=folder, port=port, upstream=upstream)
         )
@@ -209,7 +210,7 @@ def start_registry(name: str, folder: Path, proxy: str = "") -> Place:
     why = _explain_missing("docker-registry", "docker-registry")
     if why:
         raise DoesNotStart(why)
-    port = free_port()
+    port = find_free_port()
     configuration = folder / "config.yml"
     configuration.write_text(REGISTRY.format(folder=folder, port=port, proxy=proxy))
     server = Server([_find("docker-registry"), "serve", str(configuration)], folder / "log")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -14,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 from tests.conformance.sample import REPOSITORY, Sample, digest_of
+from tests.harness.free_port import find_free_port
 
 PROGRAM = "docker-registry"
 CONFIGURATION = """
@@ -32,7 +32,7 @@ def installed() -> bool:
 @contextmanager
 def running(folder: Path) -> Iterator[str]:
     """Start an empty registry on a free port, yield its URL, and stop it."""
-    port = _free_port()
+    port = find_free_port()
     configuration = folder / "config.yml"
     configuration.write_text(CONFIGURATION.format(folder=folder / "content", port=port))
     url = f"http://127.0.0.1:{port}"
@@ -78,10 +78,3 @@ def _wait_until_answering(url: str, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.05)
         else:
             return
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -1,7 +1,6 @@
 """Requests that come back to the mirror: refused at once, and told apart from failures."""
 
 import json
-import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,17 +9,12 @@ from typing import Any
 from tests.conftest import MirrorMaker
 from tests.fakes.raw_server import RawRequest, RawServer, write_answer
 from tests.fakes.upstream import FakeUpstream, Fault, Redirect
+from tests.harness.free_port import find_free_port
 from tests.harness.mirror import MirrorProcess
 from tests.integration.wire import fetch
 
 SOON = 5.0  # seconds; it was 40
 FEW = 8  # requests to an upstream for one of a client; it was 657
-
-
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_redirect_back_ends(tmp_path: Path) -> None:
