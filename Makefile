@@ -7,7 +7,8 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test programs test-programs check format soak bench report peers lock wheelhouse image clean
-PARALLEL := -n 3 --dist loadgroup --no-loadscope-reorder
+# More processes than cores: many tests wait for clocks and for other processes.
+PARALLEL := -n 4 --dist loadgroup --no-loadscope-reorder
 # Python keeps compiled modules: otherwise each of many processes would compile all of them again.
 export PYTHONDONTWRITEBYTECODE :=
 

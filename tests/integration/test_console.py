@@ -56,8 +56,10 @@ def test_requests_are_counted_over_all_workers(make_mirror: MirrorMaker, hub: Fa
 
 def test_a_mirror_with_a_worker_that_is_stuck_is_not_ready(make_mirror: MirrorMaker) -> None:
     """If one worker of two does not answer, `/readyz` is 503 and names it; `/livez` is 200."""
-    mirror = make_mirror(workers=2)
-    wait_until(lambda: fetch(f"{mirror.console}/readyz").status == 200, "readiness")
+    mirror = make_mirror({"limits": {"connections": 100}}, workers=2)
+    # A worker that has not started yet has no clients, so that /readyz says nothing of it.
+    both = 200
+    wait_until(lambda: read_metrics(mirror)["entrepot_connection_limit"] == both, "both workers")
     worker = list_children(mirror.pid)[1]
 
     os.kill(worker, signal.SIGSTOP)
