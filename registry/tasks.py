@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, ParamSpec, Self, TypeVar
 
+import structlog
+
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -32,6 +34,10 @@ class Tasks:
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return task
 
+    def keep(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start a task that runs until it is cancelled; log the error if it fails before."""
+        self.start(work).add_done_callback(_report_failure)
+
     def share(self, key: Hashable, begin: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
         """Return the running task with this key; start it with `begin` if there is none."""
         task = self._shared.get(key)
@@ -39,6 +45,12 @@ class Tasks:
             task = self._shared[key] = self.start(begin())
             task.add_done_callback(lambda _: self._shared.pop(key, None))
         return task
+
+
+def _report_failure(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log = structlog.get_logger("registry.tasks")
+        log.error("a task that should not end has failed", exc_info=error)
 
 
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -185,7 +185,12 @@ def reset(transport: asyncio.BaseTransport) -> None:
 
 
 def drop_unsent(connection: Any) -> None:
-    """Make the kernel drop what the client has not received, when the socket is closed."""
+    """Make the kernel drop what the client has not received, when the socket is closed.
+
+    `connection` is None for a connection over TLS that has just ended.
+    """
+    if connection is None:
+        return
     with suppress(OSError):  # the connection is broken already
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 

@@ -248,7 +248,11 @@ class ReplayingProtocol(asyncio.BufferedProtocol):
 
     @property
     def kernel_socket(self) -> Any:
-        """The socket, with the methods of `asyncio.trsock.TransportSocket`."""
+        """The socket, with the methods of `asyncio.trsock.TransportSocket`.
+
+        None for a connection over TLS that has ended: the protocol is told in the next turn of the
+        loop, and until then it seems to be open.
+        """
         return self._transport.get_extra_info("socket")
 
     def close_idle(self) -> None:
@@ -258,7 +262,7 @@ class ReplayingProtocol(asyncio.BufferedProtocol):
     def cut(self) -> None:
         """End a connection whose answer is being sent; its client gets no more of it."""
         drop_unsent(self.kernel_socket)
-        if self._transport.get_extra_info("sslcontext") is not None:
+        if self._transport.get_extra_info("sslcontext") is not None or self.kernel_socket is None:
             self._transport.abort()
             return
         # Not `abort`: if the loop is in `sendfile`, it would keep watching the closed descriptor.

@@ -1,5 +1,6 @@
 """The files and sockets that a process may have open: the limit, how many are, and a spare one."""
 
+import errno
 import os
 import resource
 from contextlib import suppress
@@ -35,7 +36,14 @@ def find_descriptor_limit() -> int:
 def count_descriptors() -> int:
     """Return how many descriptors this process has."""
     # Since Linux 6.2 the size of the folder is their number; before, it is 0.
-    return os.stat("/proc/self/fd").st_size or len(os.listdir("/proc/self/fd"))  # noqa: PTH116, PTH208
+    if size := os.stat("/proc/self/fd").st_size:  # noqa: PTH116
+        return size
+    try:
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        return find_descriptor_limit()  # listing them needs one more, and all are in use
 
 
 def plan_connections(limits: LimitSettings, descriptors: int) -> tuple[int, int]:

@@ -23,7 +23,12 @@ class Sample:
 
 
 def read_sample(connection: Any) -> Sample | None:
-    """Ask the kernel about a connection; None if it has ended, or if the kernel does not know."""
+    """Ask the kernel about a connection; None if it has ended, or if the kernel does not know.
+
+    `connection` is None for a connection over TLS that has just ended.
+    """
+    if connection is None:
+        return None
     try:
         info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_SIZE)
     except OSError:

@@ -242,12 +242,12 @@ class _PullServices:
 
     def _build_manifests(self) -> Manifests:
         tags, clock = self._settings.tags, self._clock
-        self._tasks.start(self._pulls.keep_flushing())
+        self._tasks.keep(self._pulls.keep_flushing())
         cache = ManifestCache(
             ManifestMemory(MEMORY), self._manifest_catalog, self._content.manifests
         )
-        self._tasks.start(cache.keep_watching())
-        self._tasks.start(cache.keep_storing())
+        self._tasks.keep(cache.keep_watching())
+        self._tasks.keep(cache.keep_storing())
         locks = BestEffortLocks(self._handles.folder.locks)
         revalidator = Revalidator(
             self._sources,

@@ -5,6 +5,7 @@ import gc
 import threading
 
 import pytest
+from structlog.testing import capture_logs
 
 from registry.tasks import Tasks, in_thread
 
@@ -91,6 +92,23 @@ async def test_failure_in_the_thread_of_a_cancelled_caller_is_quiet() -> None:
     await asyncio.sleep(0)  # the event loop holds the task until then
     gc.collect()
     assert noise == []
+
+
+async def test_a_task_that_should_not_end_is_logged_if_it_fails() -> None:
+    """One that is cancelled is not."""
+
+    async def fail() -> None:
+        raise KeyError("odd")
+
+    with capture_logs() as logs:
+        async with Tasks() as tasks:
+            tasks.keep(fail())
+            tasks.keep(wait_for_ever())
+            await asyncio.sleep(0.01)
+
+    (line,) = logs
+    assert line["log_level"] == "error"
+    assert isinstance(line["exc_info"], KeyError)
 
 
 async def test_cancelled_waiter_stays_for_its_thread() -> None:

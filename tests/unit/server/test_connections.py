@@ -4,6 +4,7 @@ import asyncio
 import errno
 import socket
 import ssl
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import structlog
 
 from registry.server.connections import find_network
 from registry.server.listener import UNSENT, USER_TIMEOUT, Listener
+from registry.settings.model import LimitSettings
 from tests.fakes.certificates import make_authority
 from tests.unit.server.connection_site import (
     LARGE_REQUEST,
@@ -107,6 +109,26 @@ async def test_who_does_not_read_is_cut(make_site: Any, tmp_path: Path, is_secur
         writer.transport.abort()
     assert site.count("cut", "stalled") == 1
     assert len(site.connections) == 0
+
+
+async def test_a_client_that_resets_over_tls_ends_nobody_else(
+    make_site: Any, tmp_path: Path
+) -> None:
+    """Between the end of its connection and the next turn of the loop there is no socket."""
+    authority = make_authority(tmp_path)
+    site = await make_site(tls=authority.server_context())
+    context = authority.client_context()
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port, ssl=context, limit=1024)
+    writer.write(LARGE_REQUEST)
+    await reader.read(1)
+    (entry,) = site.connections._open
+
+    entry._protocol._transport._ssl_protocol.connection_lost(ConnectionResetError())
+
+    assert entry._protocol.kernel_socket is None
+    assert not entry.find_fault(time.monotonic(), LimitSettings())
+    entry.close()
+    writer.transport.abort()
 
 
 async def test_who_reads_slowly_is_not_cut(make_site: Any) -> None:

@@ -1,11 +1,14 @@
 """Laws of the numbers behind the limits: what is computed, and what is said of overload."""
 
 import os
+import resource
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from registry.server import descriptors
 from registry.server.descriptors import SpareDescriptor, count_descriptors, plan_connections
 from registry.server.send_progress import SendProgress
 from registry.server.worker_loads import WorkerLoad, WorkerLoads
@@ -65,6 +68,22 @@ def test_open_files_are_counted() -> None:
     os.close(opened)
 
     assert after == before + 1
+
+
+def test_open_files_are_counted_if_none_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before Linux 6.2 the folder is listed, and that needs one more descriptor."""
+    before = count_descriptors()
+    older = SimpleNamespace(stat=lambda _: SimpleNamespace(st_size=0), listdir=os.listdir)
+    monkeypatch.setattr(descriptors, "os", older)
+    assert count_descriptors() == before + 1  # with that of the listing itself
+    next_one = os.open(os.devnull, os.O_RDONLY)
+    os.close(next_one)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next_one, hard))
+    try:
+        assert count_descriptors() == next_one
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.parametrize(
