@@ -30,7 +30,7 @@ def explain_failure(error: EntrepotError, registry: str) -> str:
 
     table = f'[upstreams."{registry}"]'
     if isinstance(error, ManifestUnknown):
-        why = f" ({error.why})" if error.why else ""
+        why = f" ({error.why or error.answers})" if error.why or error.answers else ""
         return (
             f"not found at {registry}{why}: check the name and the tag; a private image needs"
             f" username and password_file in {table}"
