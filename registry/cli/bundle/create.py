@@ -16,7 +16,7 @@ from registry.cli.bundle.writing import WriteRequest, write_bundle
 from registry.cli.choices import read_choice
 from registry.cli.images import sources
 from registry.cli.images.gathered import Gathered, print_notes
-from registry.cli.messages import fail, warn
+from registry.cli.messages import FAILED, fail, warn
 from registry.cli.platforms import choose_platforms, includes_all
 from registry.cli.session import Config, DryRun, Json, Quiet, Session, operate
 from registry.image_lists.results import Entry
@@ -131,6 +131,9 @@ def create_bundle(
         gathered = await _gather(session, named)
         listed, asked = gathered.entries, [*(images or []), *other_side.images]
         found = await find_images(session, asked, listed)
+        if named.is_history and not found:
+            why = sources.format_no_pulls(named)
+            fail(f"no bundle was written, because {why}; name images, or a longer time", FAILED)
         wanted = found or sources.refuse_nothing(named, gathered)
         choice = _choose(mode, platform, other_side)
         plan = _drop_guesses(await session.content.planner.plan(wanted, choice), listed)
