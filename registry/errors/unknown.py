@@ -18,7 +18,7 @@ class Unknown(EntrepotError):
     _own = ""
 
     def add_answers(self, answers: Mapping[str, str]) -> None:
-        """Name in the message what each endpoint answered: `answers` has the reasons by endpoint."""
+        """Name in the message what each endpoint answered; `answers` are by endpoint."""
         self._own = self.public
         self.answers = "; ".join(f"{endpoint}: {why}" for endpoint, why in answers.items())
         self.args = (f"{self} ({self.answers})",)

@@ -19,7 +19,7 @@ class UpstreamError(EntrepotError):
         super().__init__(f"{endpoint}: {why}")
 
     def add_answers(self, answers: Mapping[str, str]) -> None:
-        """Name in the message what each endpoint answered: `answers` has the reasons by endpoint."""
+        """Name in the message what each endpoint answered; `answers` are by endpoint."""
         reasons = {**answers, self.endpoint: self.why}
         self.args = ("; ".join(f"{endpoint}: {why}" for endpoint, why in reasons.items()),)
 

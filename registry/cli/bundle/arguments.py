@@ -41,7 +41,7 @@ def warn_unchecked(
     signer: str,
     cure: str = "name its maker's public key with --key",
 ) -> None:
-    """Print a warning about a bundle whose signature was not checked; `cure` says what checks it."""
+    """Warn of a bundle whose signature was not checked; `cure` says how to check one."""
     if signer:
         return
     if opened.signature:

@@ -13,6 +13,7 @@ from registry.cli.addresses import EVERYWHERE, Console, Listen
 from registry.cli.bundle.arguments import Keys, check_signer, open_bundle, warn_unchecked
 from registry.cli.messages import report_errors
 from registry.cli.numbers import read_number
+from registry.cli.printing import Summary, print_report
 from registry.cli.terminal import format_bytes, format_count, format_missing_volumes
 from registry.errors import SettingsError
 from registry.settings.faults import build_server
@@ -100,25 +101,25 @@ def _name_options() -> Iterator[None]:
 
 def _print_start(opened: "Opened", done: "Imported", size: int, listening: str) -> None:
     """Print which images are served, which are not, and how to configure clients."""
-    lines = [
-        f"{opened.lock.bundle_id}: {format_count(len(done.images), 'image')}, {format_bytes(size)}"
-    ]
-    if size < opened.lock.size:
-        lines[0] += f" of {format_bytes(opened.lock.size)}"
-    if done.volumes:
-        lines.append(format_missing_volumes(done.volumes, done.volume_count))
-    lines += [
-        f"  {image.name}  {', '.join(image.platforms)}".rstrip()
-        for image in done.images
-        if not image.is_extra
-    ]
-    for name, missing in done.incomplete.items():
-        lines.append(f"not served: {name}: {_explain(opened, missing)}")
-    lines += [f"not served: {name}: {why}" for name, why in done.refused.items()]
-    lines += opened.source.flaws.messages
+    print_report(opened, partial(_draw_start, done=done, size=size), as_json=False)
     if done.images:
-        lines += ["", _format_clients(done, listening)]
-    typer.echo("\n".join(lines))
+        typer.echo(f"\n{_format_clients(done, listening)}")
+
+
+def _draw_start(opened: "Opened", done: "Imported", size: int) -> Iterator[str]:
+    whole = f" of {format_bytes(opened.lock.size)}" if size < opened.lock.size else ""
+    count = format_count(len(done.images), "image")
+    yield Summary(f"{opened.lock.bundle_id}: {count}, {format_bytes(size)}{whole}")
+    if done.volumes:
+        yield format_missing_volumes(done.volumes, done.volume_count)
+    for image in done.images:
+        if not image.is_extra:
+            yield f"  {image.name}  {', '.join(image.platforms)}".rstrip()
+    for name, missing in done.incomplete.items():
+        yield f"not served: {name}: {_explain(opened, missing)}"
+    for name, why in done.refused.items():
+        yield f"not served: {name}: {why}"
+    yield from opened.source.flaws.messages
 
 
 def _explain(opened: "Opened", missing: "Sequence[Descriptor]") -> str:

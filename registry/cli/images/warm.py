@@ -19,6 +19,7 @@ from registry.cli.images.warm_report import (
     format_done,
     format_planned,
 )
+from registry.cli.lines import print_line
 from registry.cli.messages import MISUSED, fail
 from registry.cli.numbers import read_number
 from registry.cli.platforms import choose_platforms
@@ -147,7 +148,7 @@ async def _warm(session: Session, named: sources.Sources, options: _Options) -> 
     print_notes(gathered, with_guesses=not options.explain)
     if named.is_history and not (gathered.entries or options.as_json):
         if not options.quiet:
-            typer.echo(f"{sources.format_no_pulls(named)}; there is nothing to download")
+            print_line(f"{sources.format_no_pulls(named)}; there is nothing to download")
         return True
     if options.explain:
         wanted = WantedImages.of(gathered.entries, gathered.guesses, gathered.notes)
