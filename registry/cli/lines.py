@@ -7,7 +7,7 @@ from typing import TextIO
 
 import typer
 
-_LEAST = 20  # columns: a narrower terminal breaks the lines itself
+_LEAST = 20  # columns: a narrower terminal breaks lines itself; names of facts are shorter
 _COMMAND = ": entrepot "
 
 
@@ -37,7 +37,9 @@ def break_lines(text: str, width: int) -> str:
 
 
 def _break(text: str, width: int) -> list[str]:
-    if width < _LEAST or len(text) <= width or len(text.split()) <= 2:
+    words = text.split()
+    is_fact = len(words) == 2 and len(words[0]) < _LEAST
+    if width < _LEAST or len(text) <= width or len(words) < 2 or is_fact:
         return [text]
     below = " " * (len(text) - len(text.lstrip()) + 2)
     sentence, found, command = text.rpartition(_COMMAND)

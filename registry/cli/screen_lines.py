@@ -105,7 +105,7 @@ def format_event(line: Mapping[str, Any], moment: datetime) -> str | None:
     facts = ", ".join(
         _format_fact(name, value)
         for name, value in line.items()
-        if name not in _UNNAMED and value != ""
+        if name not in _UNNAMED and value not in ("", None) and value != []
     )
     event = _WORDS.get(event, event)
     text = event if level == "info" else f"{level}: {event}"
@@ -125,7 +125,9 @@ def format_event(line: Mapping[str, Any], moment: datetime) -> str | None:
 def _format_fact(name: str, value: object) -> str:
     if name in _SIZES and isinstance(value, int):
         return format_bytes(value)
-    return f"{name} {value}"
+    if isinstance(value, list):
+        return f"{name} {'; '.join(map(str, value))}"
+    return f"{name} {str(value).lower() if isinstance(value, bool) else value}"
 
 
 def wrap_line(text: str, width: int) -> str:

@@ -11,6 +11,7 @@ import typer
 
 from registry.cli.addresses import EVERYWHERE, Console, Listen
 from registry.cli.bundle.arguments import Keys, check_signer, open_bundle, warn_unchecked
+from registry.cli.lines import print_line
 from registry.cli.messages import report_errors
 from registry.cli.numbers import read_number
 from registry.cli.printing import Summary, print_report
@@ -24,11 +25,9 @@ if TYPE_CHECKING:
     from registry.oci.manifest import Descriptor
 
 _CLIENTS = """\
-Clients pull by the images' own names, with this. {host} has to be a name or an
-address of this machine that they know:
-
 Docker before 29: /etc/docker/daemon.json, for Docker Hub's images
-  {{ "registry-mirrors": ["http://{address}"], "insecure-registries": ["{address}"] }}
+  {{ "registry-mirrors": ["http://{address}"],
+    "insecure-registries": ["{address}"] }}
 
 containerd: /etc/containerd/certs.d/_default/hosts.toml
 Docker 29: /etc/docker/certs.d/_default/hosts.toml
@@ -103,7 +102,13 @@ def _print_start(opened: "Opened", done: "Imported", size: int, listening: str) 
     """Print which images are served, which are not, and how to configure clients."""
     print_report(opened, partial(_draw_start, done=done, size=size), as_json=False)
     if done.images:
-        typer.echo(f"\n{_format_clients(done, listening)}")
+        address = _find_address(listening)
+        host = address.rpartition(":")[0]
+        print_line(
+            "\nClients pull by the images' own names, with this."
+            f" {host} has to be a name or an address of this machine that they know:\n"
+        )
+        typer.echo(_format_clients(done, address))
 
 
 def _draw_start(opened: "Opened", done: "Imported", size: int) -> Iterator[str]:
@@ -130,10 +135,13 @@ def _explain(opened: "Opened", missing: "Sequence[Descriptor]") -> str:
     return f"{count} missing or damaged"
 
 
-def _format_clients(done: "Imported", listening: str) -> str:
+def _find_address(listening: str) -> str:
+    """Return the address that clients may use."""
     host, _, port = listening.rpartition(":")
-    address = f"{socket.gethostname()}:{port}" if host in EVERYWHERE else listening
+    return f"{socket.gethostname()}:{port}" if host in EVERYWHERE else listening
+
+
+def _format_clients(done: "Imported", address: str) -> str:
     names = sorted({image.repository.registry for image in done.images})
     podman = "\n".join(_PODMAN.format(name=name, address=address) for name in names)
-    host = address.rpartition(":")[0]
-    return _CLIENTS.format(address=address, host=host, podman=podman)
+    return _CLIENTS.format(address=address, podman=podman)

@@ -39,6 +39,7 @@ entrepot: docker.io/team/app:1 is
             PINNED,
         ),
         (f"  digest     {DIGEST}", f"  digest     {DIGEST}"),
+        (f"  {'name' * 9}  linux/amd64", f"  {'name' * 9}\n    linux/amd64"),
         (f"tag moved to {DIGEST} now", f"tag moved to\n  {DIGEST}\n  now"),
         ("one\n" + "two " * 12, "one\n" + ("two " * 10).strip() + "\n  two two"),
     ],
