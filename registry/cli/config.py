@@ -113,7 +113,8 @@ def check_config(config: Config = None, as_json: Json = False) -> None:
 
     try:
         configuration = load_configuration(config, os.environ)
-        check_files(configuration.settings)
+        with configuration.origins.name_faults():
+            check_files(configuration.settings)
         check_before_start(configuration.settings.storage.path)
     except SettingsError as error:
         _refuse(error, as_json=as_json)
