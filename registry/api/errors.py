@@ -73,9 +73,9 @@ def render(error: errors.EntrepotError, registry: str = "") -> web.Response:
     status, code = find_status(error)
     # The message of a StoreError names paths of this machine, which only the log may show.
     message = _STORE_FAILED if isinstance(error, errors.StoreError) else error.public
-    if isinstance(error, errors.UpstreamError) and not isinstance(error, errors.UpstreamOffline):
-        named = f"{registry}: {message}" if registry else message
-        message = f"{named}; {_LATER if status == 503 else _ASK}"
+    is_failure = isinstance(error, errors.UpstreamError)
+    if registry and is_failure and not isinstance(error, errors.UpstreamOffline):
+        message = f"{registry}: {message}; {_LATER if status == 503 else _ASK}"
     response = _render_json(status, code, message)
     if isinstance(error, errors.RangeUnsatisfiable):
         response.headers["Content-Range"] = f"bytes */{error.size}"

@@ -58,8 +58,8 @@ def format_banner(
         yield f"  Try it    docker pull {here}/docker.io/library/busybox"
     if scheme == "http" and not host.strip("[]").startswith(("127.", "::1", "localhost")):
         named = _choose_lan(host, port)
-        yield "  Docker    registry-mirrors needs no more; to pull by this address, it needs"
-        yield f'            insecure-registries: ["{named}"] (plain http)'
+        yield "  Docker    registry-mirrors is enough; to pull by this address, set also:"
+        yield f'            insecure-registries: ["{named}"], for plain http'
     yield '  Set up    README.md, "Point your clients at it"'
     yield f"  Data      {started['data']} ({format_bytes(settings.storage.limit)} at most)"
     yield f"  Settings  {started['settings']}"

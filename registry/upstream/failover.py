@@ -142,9 +142,8 @@ class EndpointPool:
                         return cast("T", answer)
                     answers |= race.failures
                     failures = list(race.failures.values())
-                    if is_optional:
-                        failures = _select_clear(failures)
-                    failure = combine(failures, self._complete(answers))
+                    decisive = _select_clear(failures) if is_optional else failures
+                    failure = combine(decisive, self._complete(answers))
                     retry_after = failure.retry_after if is_temporary(failure) else None
                     wait = retries.next_wait(self.clock(), retry_after)
                     if retry_after and fallback is not Fallback.NONE:
@@ -153,11 +152,17 @@ class EndpointPool:
                         raise failure
                     await asyncio.sleep(wait)
         except TimeoutError as error:
-            whole = "no other endpoint" if answers else "no endpoint"
-            late = UpstreamUnreachable(self._name, f"{whole} answered within {ASK_BUDGET:.0f} s")
-            late.add_answers(_list_reasons(answers.values()))
-            raise late from error
+            raise self._describe_wait(answers) from error
         raise AssertionError("the last round returns or raises")
+
+    def _describe_wait(
+        self, answers: Mapping[Endpoint, Unknown | UpstreamError]
+    ) -> UpstreamUnreachable:
+        """Return the error about a question without an answer, and with these failures."""
+        whose = "no other endpoint" if answers else "no endpoint"
+        late = UpstreamUnreachable(self._name, f"{whose} answered within {ASK_BUDGET:.0f} s")
+        late.add_answers(_list_reasons(answers.values()))
+        return late
 
     def _complete(
         self, answers: Mapping[Endpoint, Unknown | UpstreamError]

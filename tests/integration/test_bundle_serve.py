@@ -160,7 +160,7 @@ async def test_an_image_that_is_not_whole_is_not_served(site: Site) -> None:
     with site.serve(path) as served:
         assert fetch(f"{served.url}/v2/library/app/manifests/1").status == 404
         assert fetch(f"{served.url}/v2/ghcr.io/team/tool/manifests/2").status == 200
-        assert f"not served: {APP}:1: 1 blob omitted from this delta; use import" in served.log()
+        assert f"not served: {APP}:1: 1 blob is omitted from this delta; import it" in served.log()
 
 
 def damage(path: Path, content: bytes) -> int:

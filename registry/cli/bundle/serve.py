@@ -130,9 +130,10 @@ def _draw_start(opened: "Opened", done: "Imported", size: int) -> Iterator[str]:
 def _explain(opened: "Opened", missing: "Sequence[Descriptor]") -> str:
     omitted = dict(opened.lock.omitted)
     count = format_count(len(missing), "blob")
+    are = "is" if len(missing) == 1 else "are"
     if all(each.digest in omitted for each in missing):
-        return f"{count} omitted from this delta; use import"
-    return f"{count} missing or damaged"
+        return f"{count} {are} omitted from this delta; import it: entrepot bundle import"
+    return f"{count} {are} missing or damaged"
 
 
 def _find_address(listening: str) -> str:

@@ -192,7 +192,7 @@ def test_plain_http_for_others_needs_a_setting(listen: str, needed: str) -> None
     (*_, line) = [each for each in plain if "insecure-registries" in each] or [""]
     assert needed in line
     assert bool(needed) == bool(line)
-    assert ("registry-mirrors needs no more" in "\n".join(plain)) == bool(needed)
+    assert ("registry-mirrors is enough" in "\n".join(plain)) == bool(needed)
     assert not any("insecure" in each for each in safe)
 
 

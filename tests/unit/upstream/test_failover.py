@@ -2,9 +2,7 @@
 
 import asyncio
 import random
-import re
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 import httpx
 import pytest
@@ -12,7 +10,6 @@ import structlog
 
 from registry.errors import (
     BlobUnknown,
-    ManifestUnknown,
     Unknown,
     UpstreamDenied,
     UpstreamError,
@@ -21,7 +18,6 @@ from registry.errors import (
     UpstreamUnreachable,
 )
 from registry.upstream.auth import Login
-from registry.upstream.circuit_breaker import FAILURES
 from registry.upstream.contract import Fallback
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import ROUNDS, SUSPECT_TIME, EndpointPool, combine, is_temporary
@@ -32,8 +28,6 @@ from registry.upstream.failures import (
     RangeRefused,
     RequestRefused,
 )
-from registry.upstream.request import Request
-from registry.upstream.statuses import Resource
 from registry.upstream.tokens import TokenCache
 
 ABSENT = BlobUnknown("r", "d")
@@ -63,74 +57,6 @@ def test_unknown_only_if_every_endpoint_was_clear(
 ) -> None:
     """One endpoint without a clear answer is enough to leave the question open."""
     assert expected is combine(failures)
-
-
-def missing(origin: str) -> ManifestUnknown:
-    error = ManifestUnknown("docker.io/team/app", "1")
-    error.endpoint = origin
-    return error
-
-
-def refused(origin: str) -> HeadRefused:
-    error = HeadRefused(origin, "refuses HEAD (404)")
-    error.is_missing = True
-    return error
-
-
-A, B = "https://first.example", "https://second.example"
-DEAD = "cannot be reached (Connection refused)"
-CLOSED = "refuses access to anonymous clients (401): private, or it does not exist"
-
-
-@pytest.mark.parametrize(
-    ("failures", "message"),
-    [
-        ([NoConnection(A, DEAD), missing(B)], f"{A}: {DEAD}; {B}: does not have it"),
-        ([missing(A), NoConnection(B, DEAD)], f"{A}: does not have it; {B}: {DEAD}"),
-        ([NoConnection(A, DEAD), UpstreamDenied(B, CLOSED)], f"{A}: {DEAD}; {B}: {CLOSED}"),
-        ([missing(A), UpstreamDenied(B, CLOSED)], f"{A}: does not have it; {B}: {CLOSED}"),
-        (
-            [UpstreamDenied(A, CLOSED), missing(B)],
-            f"no manifest 1 in docker.io/team/app ({A}: {CLOSED}; {B}: does not have it)",
-        ),
-        ([missing(A), missing(B)], "no manifest 1 in docker.io/team/app"),
-    ],
-)
-def test_every_answer_is_named(failures: list[Failure], message: str) -> None:
-    """The operator reads what each endpoint answered, and clients read no endpoint."""
-    failure = combine(failures)
-    assert str(failure) == message
-    assert "example" not in failure.public
-
-
-def test_the_failure_behind_a_refused_head_names_every_answer() -> None:
-    """It is raised in the end, if no GET helps."""
-    refusal = combine([NoConnection(A, DEAD), refused(B)])
-    assert isinstance(refusal, HeadRefused)
-    assert str(refusal.unanswered) == f"{A}: {DEAD}; {B}: does not have it"
-
-
-async def test_answers_of_earlier_rounds_are_named(pool: EndpointPool) -> None:
-    """An endpoint may be left out of the last round, because it failed in those before."""
-    first, second = pool.candidates()
-    request = Request("GET", "r/manifests/1", "r", partial(BlobUnknown, "r", "d"), Resource.BLOB)
-
-    async def ask(endpoint: Endpoint) -> str:
-        if endpoint is first:
-            raise UpstreamUnreachable(A, "answers 503")
-        for _ in range(FAILURES):
-            endpoint.health.fail(request, NoConnection(B, DEAD), 0.0, is_probe=False)
-        raise NoConnection(B, DEAD)
-
-    message = f"{A}: answers 503; {B}: {DEAD}"
-    with pytest.raises(UpstreamUnreachable, match=re.escape(message)):
-        await pool.ask(ask)
-    assert pool.candidates() == [first]
-
-    message = f"{A}: answers 503; {B}: failed recently ({DEAD}); it is not asked again yet"
-    with pytest.raises(UpstreamUnreachable, match=re.escape(message)):
-        await pool.ask(ask)
-    assert second.health.find_suspension() is not None
 
 
 @pytest.mark.parametrize(
