@@ -18,6 +18,7 @@ FROM ${BASE} AS build
 ARG PIP_FLAGS=""
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
+RUN python3 -c "import sys; v = sys.version_info[:2]; v < (3, 11) and sys.exit('the base image has Python %d.%d, but Entrepot needs 3.11 or newer: name another image in BASE' % v)"
 RUN python3 -m venv /opt/entrepot
 COPY locks/ locks/
 RUN /opt/entrepot/bin/python -m pip install ${PIP_FLAGS} --require-hashes --requirement locks/run.txt

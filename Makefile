@@ -62,10 +62,12 @@ lock: $(VENV)/test.stamp          ## lock the newest dependencies within their b
 wheelhouse: $(VENV)/run.stamp     ## write dist/install/: what installs without a network
 	config/wheelhouse/pack $(BIN)/python dist/install
 
-image:                            ## write dist/install/: the container image
+image:                            ## write dist/install/: the container image, after a try
 	docker build $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(PIP_FLAGS),--build-arg PIP_FLAGS="$(PIP_FLAGS)") \
 	  --tag entrepot:$(VERSION) --tag entrepot:latest . \
 	  || { echo "if Docker Hub cannot be reached, name an image with Python >= 3.11: make image BASE=my/python:3.12" >&2; false; }
+	docker run --rm --network none entrepot:$(VERSION) config check \
+	  || { echo "the image was built, but Entrepôt does not run in it (see above): name another base image with Python >= 3.11: make image BASE=my/python:3.12" >&2; false; }
 	mkdir -p dist/install
 	rm -f dist/install/entrepot-image-*.tar
 	docker save --output dist/install/entrepot-image-$(VERSION).tar entrepot:$(VERSION) entrepot:latest

@@ -1,6 +1,18 @@
-"""`python -m registry` is `entrepot`."""
+"""The program `entrepot`, also as `python -m registry`."""
 
-from registry.cli.main import run
+import sys
+
+
+def run() -> None:
+    """Run the command line; Ctrl-C ends it with one line also while it is being imported."""
+    try:
+        from registry.cli.main import run as run_command_line  # noqa: PLC0415
+
+        run_command_line()
+    except KeyboardInterrupt:
+        sys.stderr.write("entrepot: interrupted\n")
+        sys.exit(130)
+
 
 if __name__ == "__main__":
     run()

@@ -12,6 +12,7 @@ from registry.metrics import Metrics
 SERVER_ERROR = 500  # status of aiohttp's answer when our code raises; aiohttp logs the error
 
 _MAX_PATH = 600  # characters; those of the longest name and digest are 405
+_MAX_FAILURE = 1000  # characters; an error may name the answers of several endpoints
 
 # Logs and counts one more answer of the same kind. The arguments are the address of the client,
 # and the seconds that the answer took.
@@ -78,7 +79,7 @@ class AccessLog:
             "ns": entry.namespace[:100],
             "origin": entry.origin,
             "agent": entry.agent[:100],
-            "failure": entry.failure[:300],
+            "failure": entry.failure[:_MAX_FAILURE],
         }
         fields = {name: text for name, text in texts.items() if text}
         log = self._log.bind(**fields, status=entry.status, bytes=entry.sent)

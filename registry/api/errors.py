@@ -16,7 +16,10 @@ from registry.oci import media_types
 UNSUPPORTED = "UNSUPPORTED"
 LOOP_DETECTED = 508  # RFC 5842 section 7.2; another mirror knows by it that it asks in a circle
 RETRY_AFTER = 5  # seconds after which a client may ask again, if no upstream named a time
-_STORE_FAILED = "this mirror cannot read or write its data folder at the moment; its log says why"
+# The user of a client can do no more; the operator finds the reason in the log.
+_ASK = "ask whoever runs this mirror (its log says why)"
+_LATER = f"try again later, or {_ASK}"
+_STORE_FAILED = f"this mirror cannot read or write its data folder at the moment; {_LATER}"
 
 # A class without a row has the status and code of the nearest class above it in the tree.
 _TABLE = MappingProxyType(
@@ -70,8 +73,9 @@ def render(error: errors.EntrepotError, registry: str = "") -> web.Response:
     status, code = find_status(error)
     # The message of a StoreError names paths of this machine, which only the log may show.
     message = _STORE_FAILED if isinstance(error, errors.StoreError) else error.public
-    if isinstance(error, errors.UpstreamError) and registry:
-        message = f"{registry}: {message}; the log of this mirror says more"
+    is_failure = isinstance(error, errors.UpstreamError)
+    if registry and is_failure and not isinstance(error, errors.UpstreamOffline):
+        message = f"{registry}: {message}; {_LATER if status == 503 else _ASK}"
     response = _render_json(status, code, message)
     if isinstance(error, errors.RangeUnsatisfiable):
         response.headers["Content-Range"] = f"bytes */{error.size}"
@@ -102,7 +106,7 @@ def render_malformed(why: str) -> web.Response:
 
 def render_crash() -> web.Response:
     """Return the answer to a request on which the mirror has crashed."""
-    return _render_json(500, "UNKNOWN", "the mirror has failed; its log says more")
+    return _render_json(500, "UNKNOWN", f"this mirror has failed; {_LATER}")
 
 
 def render_overloaded() -> web.Response:

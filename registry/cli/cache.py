@@ -74,7 +74,7 @@ def _draw_usage(usage: CacheUsage) -> Iterator[str]:
         yield f"  interrupted  {interrupted}; the next pull continues the download"
     yield f"  damaged      {format_bytes(use.damaged)} in quarantine/"
     reserve = (
-        f", of which up to {format_bytes(usage.reserve)} always stay free" if usage.reserve else ""
+        f", of which the cache never uses {format_bytes(usage.reserve)}" if usage.reserve else ""
     )
     yield f"free           {format_bytes(usage.free)}{reserve}"
     empty = f" ({usage.empty_images} of them without content)" if usage.empty_images else ""
@@ -243,7 +243,6 @@ def back_up(
 
 def _draw_backup(result: BackupResult) -> Iterator[str]:
     yield (
-        f"{format_count(result.blobs, 'blob')}, {format_bytes(result.size)},"
-        f" {format_count(result.tags, 'tag')};"
-        f" {format_count(result.copied, 'blob')} copied"
+        f"the backup has {format_count(result.blobs, 'blob')}, {format_bytes(result.size)}, and"
+        f" {format_count(result.tags, 'tag')}; copied now: {format_count(result.copied, 'blob')}"
     )

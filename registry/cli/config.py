@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import typer
 
 from registry.cli.messages import fail
-from registry.cli.printing import print_report
+from registry.cli.printing import Verbatim, print_report
 from registry.cli.session import Config, Json
 from registry.errors import SettingsError, StoreError
 from registry.reports.configuration import (
@@ -113,7 +113,8 @@ def check_config(config: Config = None, as_json: Json = False) -> None:
 
     try:
         configuration = load_configuration(config, os.environ)
-        check_files(configuration.settings)
+        with configuration.origins.name_faults():
+            check_files(configuration.settings)
         check_before_start(configuration.settings.storage.path)
     except SettingsError as error:
         _refuse(error, as_json=as_json)
@@ -202,7 +203,7 @@ def show_config(config: Config = None, as_json: Json = False) -> None:
         _refuse(error, as_json=as_json)
     if not as_json:
         typer.echo(f"# settings from: {configuration.source}, and the environment")
-    print_report(configuration.settings.dump(), _draw_toml, as_json=as_json)
+    print_report(configuration.settings.dump(), _draw_file, as_json=as_json)
 
 
 def _refuse(error: SettingsError, *, as_json: bool) -> NoReturn:
@@ -213,6 +214,10 @@ def _refuse(error: SettingsError, *, as_json: bool) -> NoReturn:
 def _print_fault(fault: ConfigurationFault, line: str, *, as_json: bool) -> NoReturn:
     print_report(fault, lambda _: (), as_json=as_json)  # without --json, only stderr has a line
     fail(line, 2)
+
+
+def _draw_file(table: Mapping[str, Any]) -> Iterator[str]:
+    return map(Verbatim, _draw_toml(table))
 
 
 def _draw_toml(table: Mapping[str, Any], head: str = "") -> Iterator[str]:

@@ -1,38 +1,16 @@
 """Bars for the blobs that a server is downloading, below the other lines of a terminal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from rich.console import Console, RenderableType
-from rich.constrain import Constrain
+from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from registry.cli.terminal import list_columns
+from registry.cli.terminal import Bars
 from registry.content.usage import RunningDownload
 from registry.oci.digest import Digest
 
 MOST = 4  # bars; the downloads that have no bar share one
-FREE = 4  # columns after a bar that stay free
 NAME = 16  # characters of the image's name before a bar
-
-
-class _Bars(Progress):
-    """Bars that leave some columns free: a terminal writes `^C` behind them."""
-
-    def __init__(self, console: Console) -> None:
-        self._terminal = console
-        super().__init__(
-            *list_columns(),
-            console=console,
-            expand=True,
-            transient=True,
-            auto_refresh=False,  # otherwise it would start a thread
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-
-    def get_renderables(self) -> Iterable[RenderableType]:
-        """Yield the bars; without free columns, `^C` would begin a line that is not removed."""
-        yield Constrain(self.make_tasks_table(self.tasks), self._terminal.width - FREE)
 
 
 class DownloadBars:
@@ -59,7 +37,12 @@ class DownloadBars:
             self.stop()
             return
         if self._progress is None:
-            self._progress = _Bars(self._console)
+            self._progress = Bars(
+                self._console,
+                auto_refresh=False,  # otherwise it would start a thread
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
             self._progress.start()
         self._update(self._progress, lasting)
         self._progress.refresh()

@@ -9,14 +9,15 @@ from typing import NoReturn
 
 import typer
 
+from registry.cli.lines import print_line
 from registry.errors import EntrepotError, InvalidInput, SettingsError, StoreError
 
-FAILED, MISUSED = 1, 2  # exit codes
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130  # exit codes
 
 
 def warn(text: str) -> None:
     """Print a line on stderr that begins with the program's name."""
-    typer.echo(f"entrepot: {text}", err=True)
+    print_line(f"entrepot: {text}", err=True)
 
 
 def format_error(error: EntrepotError | OSError) -> str:
@@ -50,12 +51,16 @@ def fail(why: str, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
+KEPT = "interrupted; what was finished is kept"
+
+
 @contextmanager
-def report_errors(failed: int = FAILED) -> Iterator[None]:
-    """End the command with one line on stderr if the block raises an error.
+def report_errors(failed: int = FAILED, interrupted: str = "interrupted") -> Iterator[None]:
+    """End the command with one line on stderr if the block raises an error, or after Ctrl-C.
 
     The exit code is 2 if the command was used in a wrong way: an argument or a setting cannot be
-    used, or a file that it names cannot be opened. Otherwise it is `failed`.
+    used, or a file that it names cannot be opened. After Ctrl-C it is 130, with the line
+    `interrupted`. Otherwise it is `failed`.
     """
     try:
         yield
@@ -63,3 +68,5 @@ def report_errors(failed: int = FAILED) -> Iterator[None]:
         fail(str(error), MISUSED)
     except (EntrepotError, OSError) as error:
         fail(format_error(error), failed)
+    except KeyboardInterrupt:
+        fail(interrupted, INTERRUPTED)

@@ -1,20 +1,26 @@
 """The one place where commands print a report: as JSON for programs, or as text for people."""
 
+import sys
 from collections.abc import Callable, Iterable
-from textwrap import wrap
 from typing import TypeVar
 
 import typer
-from rich.console import Console
 
-from registry.cli.tables import Table, print_table
+from registry.cli.lines import find_width, print_line
+from registry.cli.tables import Table, print_table, shorten_digests
 from registry.reports.json import format_json
 
 _Report = TypeVar("_Report")
 
 
-class Paragraph(str):
-    """A sentence that may be longer than a line: on a terminal it is broken between words."""
+class Summary(str):
+    """A line whose digests are shortened to 12 digits on a terminal, as those in tables are."""
+
+    __slots__ = ()
+
+
+class Verbatim(str):
+    """A line that people copy, such as a path: it is not broken between words."""
 
     __slots__ = ()
 
@@ -29,6 +35,8 @@ def print_report(
 ) -> None:
     """Print a report as JSON, or as the lines of text and the tables that `draw` yields.
 
+    On a terminal, lines are broken between words, except those that are `Verbatim`.
+
     `quiet` prints no text, but JSON if that was asked for. `err` prints to stderr, for commands
     that write something else to stdout.
     """
@@ -38,13 +46,8 @@ def print_report(
     for block in () if quiet else draw(report):
         if isinstance(block, Table):
             print_table(block, err=err)
-        elif isinstance(block, Paragraph):
-            typer.echo("\n".join(_break(block, Console(stderr=err))), err=err)
-        else:
+        elif isinstance(block, Verbatim):
             typer.echo(block, err=err)
-
-
-def _break(text: str, console: Console) -> list[str]:
-    if not console.is_terminal:
-        return [text]
-    return wrap(text, console.width, subsequent_indent="  ", break_on_hyphens=False)
+        else:
+            is_short = isinstance(block, Summary) and find_width(sys.stderr if err else sys.stdout)
+            print_line(shorten_digests(block) if is_short else block, err=err)

@@ -26,6 +26,7 @@ from rich.control import Control
 from rich.segment import ControlType
 
 from registry.cli.download_bars import DownloadBars
+from registry.cli.lines import break_lines
 from registry.cli.repeats import RepeatFilter
 from registry.cli.screen_lines import (
     format_event,
@@ -167,7 +168,9 @@ class Screen:
         except ValueError:
             event = None
         if not isinstance(event, dict) or "event" not in event:
-            self._print(make_plain(line.decode("utf-8", "replace").rstrip("\n")))
+            text = make_plain(line.decode("utf-8", "replace").rstrip("\n"))
+            is_message = text.startswith("entrepot: ")  # and not, for example, a traceback
+            self._print(break_lines(text, self._console.width) if is_message else text)
             return
         match event["event"]:
             case "request began":

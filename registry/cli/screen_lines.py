@@ -58,8 +58,8 @@ def format_banner(
         yield f"  Try it    docker pull {here}/docker.io/library/busybox"
     if scheme == "http" and not host.strip("[]").startswith(("127.", "::1", "localhost")):
         named = _choose_lan(host, port)
-        yield "  Docker    registry-mirrors needs no more; to pull by this address, it needs"
-        yield f'            insecure-registries: ["{named}"] (plain http)'
+        yield "  Docker    registry-mirrors is enough; to pull by this address, set also:"
+        yield f'            insecure-registries: ["{named}"], for plain http'
     yield '  Set up    README.md, "Point your clients at it"'
     yield f"  Data      {started['data']} ({format_bytes(settings.storage.limit)} at most)"
     yield f"  Settings  {started['settings']}"
@@ -105,7 +105,7 @@ def format_event(line: Mapping[str, Any], moment: datetime) -> str | None:
     facts = ", ".join(
         _format_fact(name, value)
         for name, value in line.items()
-        if name not in _UNNAMED and value != ""
+        if name not in _UNNAMED and value not in ("", None) and value != []
     )
     event = _WORDS.get(event, event)
     text = event if level == "info" else f"{level}: {event}"
@@ -125,7 +125,9 @@ def format_event(line: Mapping[str, Any], moment: datetime) -> str | None:
 def _format_fact(name: str, value: object) -> str:
     if name in _SIZES and isinstance(value, int):
         return format_bytes(value)
-    return f"{name} {value}"
+    if isinstance(value, list):
+        return f"{name} {'; '.join(map(str, value))}"
+    return f"{name} {str(value).lower() if isinstance(value, bool) else value}"
 
 
 def wrap_line(text: str, width: int) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from registry.cli.addresses import read_address
-from registry.cli.messages import fail, warn
+from registry.cli.messages import INTERRUPTED, fail, warn
 from registry.cli.session import Config
 from registry.errors import SettingsError, StoreError
 from registry.settings.exposure import list_exposed
@@ -60,7 +60,7 @@ def serve(config: Config = None, listen: _Listen = None, offline: _Offline = Fal
     except (SettingsError, StoreError) as error:
         fail(str(error), 2)
     except KeyboardInterrupt:
-        fail("interrupted", 130)
+        fail("interrupted", INTERRUPTED)
     if not started:
         raise typer.Exit(1)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from registry.cli.messages import fail, report_errors, warn
+from registry.cli.messages import KEPT, report_errors, warn
 from registry.errors import SettingsError
 from registry.settings.loading import Configuration, load_configuration
 from registry.settings.model import Settings
@@ -90,14 +90,11 @@ def operate(
     from registry.logs import configure_logs  # noqa: PLC0415
 
     configure_logs(logging.CRITICAL)  # commands print their own messages
-    try:
-        with report_errors():
-            configuration = load_configuration(config, os.environ)
-            _describe_data_folder(configuration, quiet=quiet)
-            with open_folder(configuration.settings) as settings:
-                succeeded = asyncio.run(_open(settings, work))
-    except KeyboardInterrupt:
-        fail("interrupted; what was finished is kept", 130)
+    with report_errors(interrupted=KEPT):
+        configuration = load_configuration(config, os.environ)
+        _describe_data_folder(configuration, quiet=quiet)
+        with open_folder(configuration.settings) as settings:
+            succeeded = asyncio.run(_open(settings, work))
     if not succeeded:
         raise typer.Exit(1)
 

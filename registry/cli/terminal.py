@@ -1,11 +1,13 @@
 """Numbers as people read them, and bars that show progress."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.constrain import Constrain
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -18,6 +20,8 @@ from rich.table import Column
 from rich.text import Text
 
 from registry.settings.values import format_bytes as format_bytes  # noqa: PLC0414 (for the other files of this room)
+
+FREE = 4  # columns after a bar that stay free
 
 
 def format_count(count: int, noun: str) -> str:
@@ -66,11 +70,24 @@ class _Speed(ProgressColumn):
         return Text(text)
 
 
-def list_columns() -> list[ProgressColumn]:
-    """Return the columns of a bar over bytes: its name, the bar, the bytes so far, and the speed.
+class Bars(Progress):
+    """Bars over bytes on a terminal, which stay below its other lines, and are removed at the end.
 
-    The bar fills the rest of the line if its `Progress` is made with `expand=True`.
+    They leave some columns free: a terminal writes `^C` behind them. Otherwise `^C` would begin a
+    line of its own, and the bars above it would not be removed.
     """
+
+    def __init__(self, console: Console, **options: Any) -> None:
+        self._terminal = console
+        super().__init__(*_list_columns(), console=console, expand=True, transient=True, **options)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Yield the bars."""
+        yield Constrain(self.make_tasks_table(self.tasks), self._terminal.width - FREE)
+
+
+def _list_columns() -> list[ProgressColumn]:
+    """Return the columns of a bar: its name, the bar, the bytes so far, and the speed."""
     text = TextColumn("{task.description}", markup=False)
     amount = DownloadColumn(binary_units=True, table_column=Column(no_wrap=True))
     return [text, BarColumn(bar_width=None), amount, _Speed(Column(no_wrap=True))]
@@ -82,13 +99,7 @@ def open_progress(what: str, total: int, *, quiet: bool = False) -> Progress:
     It shows nothing if there are no bytes, if stderr is no terminal, or if it shall be `quiet`.
     """
     console = Console(stderr=True)
-    progress = Progress(
-        *list_columns(),
-        expand=True,
-        console=console,
-        disable=quiet or not (total and console.is_terminal),
-        transient=True,
-    )
+    progress = Bars(console, disable=quiet or not (total and console.is_terminal))
     progress.add_task(what, total=total)
     return progress
 

@@ -129,7 +129,7 @@ class Pins:
             try:
                 yield _parse(fields)
             except (InvalidInput, AttributeError, KeyError, TypeError, ValueError) as error:
-                self._log.error("pin not restored", why=repr(error))
+                self._log.error("pin not restored", why=str(error) or type(error).__name__)
 
 
 def _name(pins: Sequence[Pin], between: str = ", ") -> str:

@@ -27,7 +27,9 @@ class DownloadCrashed(EntrepotError):
 
     def __init__(self, digest: str) -> None:
         self.digest = digest
-        super().__init__(f"{digest}: the download has crashed; the log of this mirror says more")
+        super().__init__(
+            f"{digest}: the download has crashed; try again, or see the log of this mirror"
+        )
 
 
 class TooManyDownloads(EntrepotError):

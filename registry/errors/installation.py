@@ -43,7 +43,8 @@ class CatalogLost(StoreError):
 class SettingsError(EntrepotError):
     """A setting `key` that cannot be used; `why` is the reason, and `cure` says what to do.
 
-    `file` is the path of the settings file that has it; empty if that is not known, or no file.
+    `file` is the path of the settings file that has it, and the line: `/etc/entrepot.toml:7`. It is
+    empty if that is not known, or no file.
     """
 
     def __init__(self, key: str, why: str, cure: str, file: str = "") -> None:

@@ -1,12 +1,32 @@
 """Errors of a name or digest that does not exist: such answers may be remembered."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from registry.errors.root import EntrepotError
 
 
 class Unknown(EntrepotError):
-    """A name or digest does not exist; this answer may be remembered."""
+    """A name or digest does not exist; this answer may be remembered.
+
+    `endpoint` is the endpoint that says so (scheme, host and port); empty if none was asked.
+    `answers` says what each endpoint answered, if another one answered something else.
+    """
+
+    answer = "does not have it"
+    endpoint = ""
+    answers = ""
+    _own = ""
+
+    def add_answers(self, answers: Mapping[str, str]) -> None:
+        """Name in the message what each endpoint answered; `answers` are by endpoint."""
+        self._own = self.public
+        self.answers = "; ".join(f"{endpoint}: {why}" for endpoint, why in answers.items())
+        self.args = (f"{self} ({self.answers})",)
+
+    @property
+    def public(self) -> str:
+        """What clients may read: the addresses of endpoints are only in the log."""
+        return self._own or str(self)
 
 
 class NameUnknown(Unknown):
@@ -98,6 +118,8 @@ class BlobUnknown(Unknown):
 
 class ReferrersUnsupported(Unknown):
     """The upstream answered 404 to the referrers API: clients then look for the referrers tag."""
+
+    answer = "has no referrers API"
 
     def __init__(self, repository: str) -> None:
         self.repository = repository

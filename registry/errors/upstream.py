@@ -1,6 +1,6 @@
 """Errors of an upstream that gave no usable answer: nothing is known about the content."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from registry.errors.root import EntrepotError
 
@@ -18,9 +18,9 @@ class UpstreamError(EntrepotError):
         self.endpoint, self.why, self.retry_after = endpoint, why, retry_after
         super().__init__(f"{endpoint}: {why}")
 
-    def add_failures(self, failures: Iterable["UpstreamError"]) -> None:
-        """Add the failures of the other endpoints to the message, in the order of the requests."""
-        reasons = {each.endpoint: each.why for each in (*failures, self)}
+    def add_answers(self, answers: Mapping[str, str]) -> None:
+        """Name in the message what each endpoint answered; `answers` are by endpoint."""
+        reasons = {**answers, self.endpoint: self.why}
         self.args = ("; ".join(f"{endpoint}: {why}" for endpoint, why in reasons.items()),)
 
     @property

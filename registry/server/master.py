@@ -70,7 +70,8 @@ def serve_forever(
         StoreError: the catalog cannot be used, or the data folder is of a newer version.
     """
     settings = configuration.settings
-    check_files(settings)
+    with configuration.origins.name_faults():
+        check_files(settings)
     # Before the data folder is made: a server whose port is taken leaves no folder behind.
     addresses = bind_addresses(settings.server)
     folder = open_data_folder(settings)
@@ -189,7 +190,8 @@ def _renew(
         EntrepotError: the settings, or a file that they name, cannot be read.
     """
     loaded = reload()
-    check_files(loaded.settings)
+    with loaded.origins.name_faults():
+        check_files(loaded.settings)
     reload_certificates()
     settings = keep_fixed(former.settings, loaded.settings)
     # New pages, so that what the old workers write does not count for the new workers.

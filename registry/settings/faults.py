@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -21,7 +20,7 @@ from registry.settings.model import (
     TagSettings,
 )
 from registry.settings.upstreams import UpstreamSettings
-from registry.settings.values import Refusal, format_key
+from registry.settings.values import Refusal, format_key, quote
 
 # The keys of a setting: ("upstreams", "docker.io", "proxy"); () is the whole document.
 _AT_LINE = re.compile(r"at line (\d+), column")
@@ -60,13 +59,10 @@ def describe_fault(
     error: ValidationError,
     variables: Mapping[Place, tuple[str, object]],
     section: Place = (),
-    *,
-    file: Path | None = None,
 ) -> SettingsError:
     """Return the first error in one line; it has no values that may be secret.
 
-    `section` is the place of the table that was checked, unless that is the whole document. `file`
-    is the file of the settings that are not in `variables`.
+    `section` is the place of the table that was checked, unless that is the whole document.
     """
     first = error.errors(include_url=False)[0]
     parts = (*section, *first["loc"])
@@ -84,9 +80,7 @@ def describe_fault(
         cure = f"write for example {place[-1]} = {example}"
         if place in variables:
             cure = f"write for example {variables[place][0]}={example}"
-    if place in variables:
-        return SettingsError(format_key(place), f"{variables[place][0]}: {why}", cure)
-    return SettingsError(format_key(place), why, cure, str(file or ""))
+    return SettingsError(format_key(place), why, cure)
 
 
 def _explain(fault: Mapping[str, Any]) -> str:
@@ -96,7 +90,7 @@ def _explain(fault: Mapping[str, Any]) -> str:
     if it is a text or a number: a table may contain a password.
     """
     value = fault["input"]
-    shown = repr(value)[:MAX_SHOWN] if isinstance(value, str | int | float) else "this"
+    shown = quote(value)[:MAX_SHOWN] if isinstance(value, str | int | float) else "this"
     words = _WORDS.get(fault["type"], "cannot be used")
     return f"{shown} {words.format(**fault.get('ctx', {}))}"
 

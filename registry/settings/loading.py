@@ -8,7 +8,7 @@ names, it ignores unknown variables, and its errors do not say what to write.
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -25,6 +25,7 @@ from registry.settings.faults import (
 )
 from registry.settings.model import Settings
 from registry.settings.named_files import read_first
+from registry.settings.origins import Origins
 from registry.settings.places import (
     FILE_VARIABLE,
     find_base,
@@ -50,12 +51,14 @@ _MAX_DOCUMENT = 4 * 1024**2  # bytes of a file of settings
 class Configuration:
     """The settings that apply, and the absolute path of their file; None without a file.
 
+    `origins` says where each setting was written.
     `note` is what the operator should know about the data folder; it is usually empty.
     """
 
     settings: Settings
     file: Path | None = None
     note: str = ""
+    origins: Origins = field(default_factory=Origins)
 
     @property
     def is_own(self) -> bool:
@@ -88,11 +91,29 @@ def load_configuration(config: Path | None, environ: Mapping[str, str]) -> Confi
         SettingsError: a setting cannot be used; the error is about the first of them.
     """
     path = find_config(config, environ)
-    document = _read_document(path) if path else {}
-    _check_tables(document, str(path or ""))
+    text = _read_text(path) if path else ""
+    document = _parse(text, path) if path else {}
+    file = path.absolute() if path else None
+    origins = Origins(file, text)
+    with origins.name_faults():
+        _check_tables(document)
+        variables = _read_environment(environ, document)
+        named = {format_key(place): name for place, (name, _) in variables.items()}
+    origins = Origins(file, text, named)
+    with origins.name_faults():
+        settings, note = _build(document, variables, path, environ)
+    return Configuration(settings, file, note, origins)
+
+
+def _build(
+    document: dict[str, Any],
+    variables: Mapping[Place, tuple[str, object]],
+    path: Path | None,
+    environ: Mapping[str, str],
+) -> tuple[Settings, str]:
+    """Return the settings, and what the operator should know about the data folder."""
     if path:
         place_files(document, path)
-    variables = _read_environment(environ, document)
     for place, (_, value) in variables.items():
         table = document
         for part in place[:-1]:
@@ -102,14 +123,13 @@ def load_configuration(config: Path | None, environ: Mapping[str, str]) -> Confi
     try:
         settings = Settings.model_validate(document)
     except ValidationError as error:
-        raise describe_fault(error, variables, file=path) from error
+        raise describe_fault(error, variables) from error
     _check_limit(settings.storage.limit, document.get("storage", {}).get("limit"))
     is_variable = ("storage", "path") in variables
     base = find_current_folder() if is_variable else find_base(path, environ)
     data = place_data(settings.storage.path, base)
     storage = settings.storage.model_copy(update={"path": data.path})
-    settings = read_files(settings.model_copy(update={"storage": storage}))
-    return Configuration(settings, path.absolute() if path else None, data.note)
+    return read_files(settings.model_copy(update={"storage": storage})), data.note
 
 
 def _check_limit(limit: int, written: object) -> None:
@@ -119,38 +139,44 @@ def _check_limit(limit: int, written: object) -> None:
         raise SettingsError("storage.limit", why, f'write a unit, for example "{limit}GiB"')
 
 
-def _read_document(path: Path) -> dict[str, Any]:
+def _read_text(path: Path) -> str:
+    name = str(path.absolute())
     try:
         content = read_first(path, _MAX_DOCUMENT + 1)
         text = content.decode("utf-8-sig")
     except OSError as error:
-        raise refuse_unreadable(str(path), error) from error
+        raise refuse_unreadable(name, error) from error
     except UnicodeDecodeError as error:
-        raise SettingsError(str(path), "not UTF-8", "save the file as UTF-8") from error
+        raise SettingsError(name, "not UTF-8", "save the file as UTF-8") from error
     if len(content) > _MAX_DOCUMENT:
         why = f"it has more than {_MAX_DOCUMENT >> 20} MiB"
-        raise SettingsError(str(path), why, "name a file of settings")
+        raise SettingsError(name, why, "name a file of settings")
+    return text
+
+
+def _parse(text: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         end = f"at line {text.count(chr(10)) + 1}, the end of the document"
         why = str(error).replace("at end of document", end)
-        raise SettingsError(str(path), f"not TOML: {why}", advise_syntax(why, text)) from error
+        name = str(path.absolute())
+        raise SettingsError(name, f"not TOML: {why}", advise_syntax(why, text)) from error
 
 
-def _check_tables(document: Mapping[str, Any], file: str) -> None:
+def _check_tables(document: Mapping[str, Any]) -> None:
     """Refuse values in place of tables; the models check the content of the tables."""
     for section in Settings.model_fields:
         if section != "offline" and not isinstance(document.get(section, {}), dict):
-            raise SettingsError(section, "this is a table, not a value", f"write [{section}]", file)
+            raise SettingsError(section, "this is a table, not a value", f"write [{section}]")
     for name, table in document.get("upstreams", {}).items():
         key = format_key(("upstreams", name))
         if not isinstance(table, dict):
-            raise SettingsError(key, "this is a table, not a value", f"write [{key}]", file)
+            raise SettingsError(key, "this is a table, not a value", f"write [{key}]")
         dotted = _join_dotted(name, table)
         if dotted != name:
             cure = f"write [{format_key(('upstreams', dotted))}]"
-            raise SettingsError(f"upstreams.{dotted}", "a name with dots needs quotes", cure, file)
+            raise SettingsError(f"upstreams.{dotted}", "a name with dots needs quotes", cure)
 
 
 def _join_dotted(name: str, table: Mapping[str, Any]) -> str:

@@ -50,7 +50,9 @@ def find_config(config: Path | None, environ: Mapping[str, str]) -> Path | None:
             return path
     except OSError as error:
         raise refuse_unreadable(str(path or error.filename), error) from error
-    raise SettingsError(key, f"there is no file {str(path)!r}", "name an existing TOML file")
+    raise SettingsError(
+        key, f"there is no file {str(path.absolute())!r}", "name an existing TOML file"
+    )
 
 
 def _is_usual(file: Path) -> bool:

@@ -256,8 +256,8 @@ def split_url(text: str, schemes: tuple[str, ...], cure: str) -> SplitResult:
 
 def quote(value: object) -> str:
     """Return a value for a message, in one line and not too long."""
-    # repr escapes line breaks.
-    return repr(value)[:80]
+    # repr escapes line breaks; TOML has no True and False.
+    return repr(value).lower() if isinstance(value, bool) else repr(value)[:80]
 
 
 def check_registry(text: str) -> str:

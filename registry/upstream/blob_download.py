@@ -84,6 +84,7 @@ class BlobDownloader:
         # ranges.
         self._faulty: dict[Endpoint, UpstreamFaulty] = {}
         self._faulty_once: set[Endpoint] = set()
+        self._answers: dict[Endpoint, Unknown | UpstreamError] = {}  # the last failure of each
         # Not kept after this download: signed URLs expire.
         self._redirects: dict[Endpoint, _Redirect] = {}
         self._without_range: set[Endpoint] = set()  # endpoints that refused a range
@@ -118,7 +119,7 @@ class BlobDownloader:
                 else:
                     return
             if not self._candidates():
-                raise next(reversed(self._faulty.values()))
+                raise combine(list(self._faulty.values()))
             if wanted.offset > began:
                 retries.renew(self._pool.clock() + STALL_BUDGET)
             if not wanted.is_done and wanted.offset - began < ENOUGH:
@@ -134,11 +135,12 @@ class BlobDownloader:
         is_final = isinstance(failure, Unknown) or not (self._senders or is_temporary(failure))
         if is_final or wait is None:
             # A faulty endpoint is not asked again, but it may still have the blob.
-            raise combine([*self._faulty.values(), *failures])
+            raise combine([*self._faulty.values(), *failures], list(self._answers.values()))
         return wait
 
     def _note_failure(self, endpoint: Endpoint, error: Unknown | UpstreamError) -> None:
         self._pool.log_failure(endpoint, error)
+        self._answers[endpoint] = error
         if isinstance(error, RangeRefused):
             self._without_range.add(endpoint)
         elif isinstance(error, UpstreamFaulty):

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard, TypeVar, cast
 
@@ -126,6 +126,7 @@ class EndpointPool:
                 of them says so, and no other has it.
             UpstreamError: there was no clear answer within three rounds or 25 s.
         """
+        answers: dict[Endpoint, Unknown | UpstreamError] = {}  # the last one of each endpoint
         rounds = ROUNDS if fallback is Fallback.NONE else FALLBACK_ROUNDS
         retries = self.start_retries(ASK_BUDGET)
         try:
@@ -139,8 +140,10 @@ class EndpointPool:
                     self._learn(race)
                     if race.winner is not None:
                         return cast("T", answer)
+                    answers |= race.failures
                     failures = list(race.failures.values())
-                    failure = combine(_select_clear(failures) if is_optional else failures)
+                    decisive = _select_clear(failures) if is_optional else failures
+                    failure = combine(decisive, self._complete(answers))
                     retry_after = failure.retry_after if is_temporary(failure) else None
                     wait = retries.next_wait(self.clock(), retry_after)
                     if retry_after and fallback is not Fallback.NONE:
@@ -149,10 +152,27 @@ class EndpointPool:
                         raise failure
                     await asyncio.sleep(wait)
         except TimeoutError as error:
-            raise UpstreamUnreachable(
-                self._name, f"no endpoint answered within {ASK_BUDGET:.0f} s"
-            ) from error
+            raise self._describe_wait(answers) from error
         raise AssertionError("the last round returns or raises")
+
+    def _describe_wait(
+        self, answers: Mapping[Endpoint, Unknown | UpstreamError]
+    ) -> UpstreamUnreachable:
+        """Return the error about a question without an answer, and with these failures."""
+        whose = "no other endpoint" if answers else "no endpoint"
+        late = UpstreamUnreachable(self._name, f"{whose} answered within {ASK_BUDGET:.0f} s")
+        late.add_answers(_list_reasons(answers.values()))
+        return late
+
+    def _complete(
+        self, answers: Mapping[Endpoint, Unknown | UpstreamError]
+    ) -> list[Unknown | UpstreamError]:
+        """Return the answers of all endpoints in the order of the settings.
+
+        An endpoint that was left out has none, unless its circuit breaker is the reason.
+        """
+        found = (answers.get(each) or each.health.find_suspension() for each in self._endpoints)
+        return [each for each in found if each is not None]
 
     def _learn(self, race: Race[T]) -> None:
         """Note which endpoints have no connection, and log the failures."""
@@ -193,8 +213,13 @@ def _select_clear(failures: Sequence[Unknown | UpstreamError]) -> list[Unknown |
     return [each for each in failures if isinstance(each, Unknown | HeadRefused)]
 
 
-def combine(failures: Sequence[Unknown | UpstreamError]) -> Unknown | UpstreamError:
-    """Return one failure to raise for several; its message names all inconclusive failures.
+def combine(
+    failures: Sequence[Unknown | UpstreamError], answers: Sequence[Unknown | UpstreamError] = ()
+) -> Unknown | UpstreamError:
+    """Return one failure to raise for several; its message names what each endpoint answered.
+
+    `answers` are failures that decide nothing, and are only named: those of earlier rounds, and of
+    endpoints that were not asked.
 
     The result is `Unknown` only if no failure is inconclusive. If an endpoint refused a HEAD, this
     is the result: a GET may be answered there.
@@ -205,9 +230,26 @@ def combine(failures: Sequence[Unknown | UpstreamError]) -> Unknown | UpstreamEr
     if isinstance(failure, HeadRefused):
         others = [each for each in inconclusive if not isinstance(each, HeadRefused)]
         failure.unanswered = others[-1] if others else None
-    if isinstance(failure, UpstreamError):
-        failure.add_failures(inconclusive)
+    reasons = _list_reasons([*answers, *failures])
+    for each in (failure, failure.unanswered if isinstance(failure, HeadRefused) else None):
+        if isinstance(each, UpstreamError) or (each and _has_refusal(failures)):
+            each.add_answers(reasons)
     return failure
+
+
+def _has_refusal(failures: Sequence[Unknown | UpstreamError]) -> bool:
+    return any(isinstance(each, UpstreamError) for each in failures)
+
+
+def _list_reasons(failures: Iterable[Unknown | UpstreamError]) -> dict[str, str]:
+    """Return what each endpoint answered, by its address."""
+    return {each.endpoint: _explain(each) for each in failures if each.endpoint}
+
+
+def _explain(failure: Unknown | UpstreamError) -> str:
+    if isinstance(failure, HeadRefused) and failure.is_missing:
+        return Unknown.answer  # a GET follows, and decides
+    return failure.answer if isinstance(failure, Unknown) else failure.why
 
 
 def _is_inconclusive(failure: Unknown | UpstreamError) -> TypeGuard[UpstreamError]:

@@ -141,11 +141,20 @@ class EndpointHealth:
         if fallback is Fallback.KNOWN or not breaker.may_probe(now):
             self._suspend(breaker)
 
+    def find_suspension(self) -> EndpointSuspended | None:
+        """Return why the endpoint is not asked now; None if it is asked."""
+        breaker = self._whole.state if self._whole is not None else None
+        is_open = breaker is not None and breaker.is_open(self._clock())
+        return self._describe_suspension(breaker) if breaker is not None and is_open else None
+
     def _suspend(self, breaker: CircuitBreaker) -> NoReturn:
+        raise self._describe_suspension(breaker)
+
+    def _describe_suspension(self, breaker: CircuitBreaker) -> EndpointSuspended:
         why = f"{self._describe_failure()}; it is not asked again yet"
         suspended = EndpointSuspended(self._origin, why, breaker.closed_at - self._clock())
         suspended.summary = self._failure.summary
-        raise suspended
+        return suspended
 
     def _describe_failure(self) -> str:
         return f"failed recently ({self._failure.why})"

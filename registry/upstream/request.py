@@ -158,7 +158,9 @@ def error_of(
         is_redirected=is_redirected,
     )
     if meaning is Meaning.MISSING:
-        return request.missing()
+        missing = request.missing()
+        missing.endpoint = answer.origin
+        return missing
     if meaning is Meaning.LOOP:
         return UpstreamLoop(answer.origin)
     if meaning is Meaning.DENIED:

@@ -32,7 +32,7 @@ async def test_a_need_with_missing_blobs_stays(tmp_path: Path) -> None:
     need.write_bytes(write_need(ID, [OTHER], LACKS))
     done = run_command(*command, str(need))
     assert (done.returncode, need.exists()) == (0, True)
-    assert f"{need} belongs to another import; still missing of it: 1 blob\n" in done.stderr
+    assert f"{need} is of another import, and stays: 1 blob of it is still missing\n" in done.stderr
 
     async with open_filled(tmp_path / "data") as there:
         await there.put_blob(BASE)

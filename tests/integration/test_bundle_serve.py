@@ -146,6 +146,7 @@ async def test_missing_volumes_are_reported(site: Site) -> None:
     assert f"{others[0]}: no image in it can be served; give volumes 1, 3" in said.stderr
     assert f" of {len(others) + 1} too" in said.stderr
     assert "0 images, 0 B of 7" in said.stdout
+    assert "the bundle is not signed, and no signature was asked for" in said.stderr
     assert [*server.scratch.glob("*/*")] == []
     served = BundleProcess(site.folder / "first", [first], workers=1)
     with served:
@@ -159,7 +160,7 @@ async def test_an_image_that_is_not_whole_is_not_served(site: Site) -> None:
     with site.serve(path) as served:
         assert fetch(f"{served.url}/v2/library/app/manifests/1").status == 404
         assert fetch(f"{served.url}/v2/ghcr.io/team/tool/manifests/2").status == 200
-        assert f"not served: {APP}:1: 1 blob omitted from this delta; use import" in served.log()
+        assert f"not served: {APP}:1: 1 blob is omitted from this delta; import it" in served.log()
 
 
 def damage(path: Path, content: bytes) -> int:

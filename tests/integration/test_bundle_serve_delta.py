@@ -19,5 +19,5 @@ async def test_a_delta_without_a_complete_image_is_not_called_damaged(tmp_path: 
     said = BundleProcess(tmp_path / "served", [path], workers=1).refuse()
 
     assert said.returncode == 1
-    assert f"not served: {APP}: 1 blob omitted from this delta; use import" in said.stdout
+    assert f"not served: {APP}: 1 blob is omitted from this delta; import it" in said.stdout
     assert "it is a delta, which omits layers; use import" in said.stderr

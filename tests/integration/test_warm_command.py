@@ -107,9 +107,9 @@ def test_a_guess_that_is_not_found_is_no_failure(
             "none in stdin; check whether the program that wrote it failed",
         ),
         (
-            ("--pulled", "no/*"),
+            ("--pulled", "no/*", "-f", "-"),
             2,
-            "none in the images that clients pulled; use a longer",
+            "none in stdin or the images that clients pulled; check",
         ),
         (("library/*",), 2, "--pulled 'library/*'"),
         (("--client", "alice"), 2, "a network such as"),

@@ -15,7 +15,7 @@ def test_a_command_names_its_data_folder(make_mirror: MirrorMaker) -> None:
     mirror = make_mirror(workers=1)
     words = ("images", "ls", "--config", str(mirror.config))
     named = f"entrepot: data folder {mirror.data}"
-    runner = Runner({}, {})
+    runner = Runner({"COLUMNS": "300"}, {})  # the folder of the test is long
 
     running = runner.run(*words)
     quiet = runner.run(*words, "--quiet", again=False)

@@ -17,6 +17,12 @@ class Flaws:
         self.foreign = ""
         self._count = 0
 
+    def take(self, known: int) -> list[str]:
+        """Remove the messages after the first `known` ones, and return them."""
+        taken = self.messages[known:]
+        del self.messages[known:]
+        return taken
+
     def note(self, error: BundleInvalid) -> None:
         """Add the message of an error, unless it was added before.
 

@@ -137,8 +137,9 @@ def _read_volume(source: TarSource) -> VolumeFile:
     head, members = read_head(source)
     if "volume.json" not in head:
         why = "it is not a volume: it has no volume.json; give one bundle, or volumes of one"
-        if damage := source.flaws.messages[known:]:
-            why = f"its volume.json cannot be found; copy this volume again ({damage[0]})"
+        if damage := source.flaws.take(known):  # said in this error, and not once more
+            reason = damage[0].removeprefix(f"{source.label}: ")
+            why = f"its volume.json cannot be found; copy this volume again ({reason})"
         raise BundleInvalid(source.label, why)
     return VolumeFile(parse_volume(head["volume.json"], source.label), source, head, members)
 

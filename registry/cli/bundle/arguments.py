@@ -36,10 +36,21 @@ def format_missing(opened: "Opened", missing: Sequence[int], paths: Sequence[Pat
     return "; ".join([text, *opened.source.flaws.messages])
 
 
-def warn_unchecked(opened: "Opened", signer: str) -> None:
-    """Print a warning about a signature that no key was named for."""
-    if opened.signature and not signer:
-        warn("the signature of the bundle was not checked; name its maker's public key with --key")
+def warn_unchecked(
+    opened: "Opened",
+    signer: str,
+    cure: str = "name its maker's public key with --key",
+) -> None:
+    """Warn of a bundle whose signature was not checked; `cure` says how to check one."""
+    if signer:
+        return
+    if opened.signature:
+        warn(f"the signature of the bundle was not checked; {cure}")
+    else:
+        warn(
+            "the bundle is not signed, and no signature was asked for: anybody may have made it;"
+            f" to accept only signed bundles, {cure}"
+        )
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.cli.bundle.arguments import format_missing, open_bundle
+from registry.cli.bundle.arguments import format_missing, open_bundle, warn_unchecked
 from registry.cli.bundle.selection import OtherSide, read_other_side
 from registry.cli.images import sources
 from registry.cli.images.gathered import Gathered
@@ -146,7 +146,7 @@ def _find_gaps(
             raise BundleInvalid(opened.source.label, format_missing(opened, missing, bundle))
         if opened.signature:
             paths = shlex.join(map(str, bundle))
-            warn(f"the signature was not checked; run: entrepot bundle verify {paths} --key PEM")
+            warn_unchecked(opened, "", f"run: entrepot bundle verify {paths} --key PEM")
         analysis = Analysis(opened.lock, read_manifests(opened))
     requests = [ImageRequest(each.repository, each.reference, each.places) for each in entries]
     have, former = other_side.layers["have"], other_side.bundles

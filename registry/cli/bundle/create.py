@@ -1,7 +1,7 @@
 """`entrepot bundle create`: write stored images into a bundle."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, get_args
 
 import typer
 
@@ -16,7 +16,7 @@ from registry.cli.bundle.writing import WriteRequest, write_bundle
 from registry.cli.choices import read_choice
 from registry.cli.images import sources
 from registry.cli.images.gathered import Gathered, print_notes
-from registry.cli.messages import fail, warn
+from registry.cli.messages import FAILED, fail, warn
 from registry.cli.platforms import choose_platforms, includes_all
 from registry.cli.session import Config, DryRun, Json, Quiet, Session, operate
 from registry.image_lists.results import Entry
@@ -131,7 +131,7 @@ def create_bundle(
         gathered = await _gather(session, named)
         listed, asked = gathered.entries, [*(images or []), *other_side.images]
         found = await find_images(session, asked, listed)
-        wanted = found or sources.refuse_nothing(named, gathered)
+        wanted = found or _refuse_nothing(named, gathered)
         choice = _choose(mode, platform, other_side)
         plan = _drop_guesses(await session.content.planner.plan(wanted, choice), listed)
         request = WriteRequest(target, sign, is_dry=dry_run, as_json=as_json, quiet=quiet)
@@ -139,6 +139,18 @@ def create_bundle(
         return _covers(other_side, plan) and is_written and gathered.is_complete
 
     operate(config, work, quiet=quiet)
+
+
+def _refuse_nothing(named: sources.Sources, gathered: Gathered) -> NoReturn:
+    """End the command, because no source names an image.
+
+    Raises:
+        ListInvalid: it is a mistake, and not only that nobody has pulled.
+    """
+    if named.is_history:
+        why = sources.format_no_pulls(named)
+        fail(f"no bundle was written, because {why}; name images, or a longer time", FAILED)
+    sources.refuse_nothing(named, gathered)
 
 
 def _drop_guesses(plan: "Plan", listed: tuple[Entry, ...]) -> "Plan":

@@ -8,7 +8,7 @@ import typer
 from registry.cli.bundle.arguments import Bundle, open_bundle
 from registry.cli.messages import report_errors
 from registry.cli.numbers import read_number
-from registry.cli.printing import Paragraph, print_report
+from registry.cli.printing import print_report
 from registry.cli.session import Json
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_bytes, format_count, format_volumes
@@ -77,7 +77,7 @@ def _draw(content: BundleContent) -> Iterator[str | Table]:
         yield ""
         yield _tabulate_blobs(content.largest)
     yield ""
-    yield Paragraph(content.readers)
+    yield content.readers
 
 
 def _describe(content: BundleContent) -> Iterator[str]:

@@ -9,7 +9,7 @@ import typer
 
 from registry.cli.bundle.arguments import format_missing, open_bundle
 from registry.cli.bundle.output import Output, OutputTarget, deliver, parse_target
-from registry.cli.messages import report_errors
+from registry.cli.messages import KEPT, report_errors
 from registry.cli.session import Quiet
 from registry.errors import BundleInvalid
 
@@ -25,7 +25,7 @@ def join_volumes(volumes: _Volumes, output: Output, quiet: Quiet = False) -> Non
 
     Example: entrepot bundle join images-*.tar -o images.tar
     """
-    with report_errors():
+    with report_errors(interrupted=KEPT):
         asyncio.run(_join(volumes, parse_target(output, None), quiet=quiet))
 
 

@@ -52,7 +52,10 @@ def _explain_need(result: ImportResult, need: Path) -> Iterator[str]:
     ways = []
     if result.requires:
         ids = ", ".join(result.requires)
-        ways.append(f"import the bundles whose layers it omits (by the bundle or inventory {ids})")
+        ways.append(
+            "import first the bundles that have the layers which this one omits"
+            f" (bundle or inventory {ids})"
+        )
     if result.missing_volumes:
         ways.append("import the missing volumes")
     if result.damaged or not ways:

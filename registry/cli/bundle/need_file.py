@@ -69,8 +69,9 @@ async def clear_need(
         stored |= lock.sizes.keys()
     missing = [digest for digest, _ in need.blobs if digest not in stored]
     if missing and not complete >= set(need.images):
+        are = "is" if len(missing) == 1 else "are"
         count = format_count(len(missing), "blob")
-        warn(f"{path} belongs to another import; still missing of it: {count}")
+        warn(f"{path} is of another import, and stays: {count} of it {are} still missing")
         return
     if not dry_run:
         _remove(path)

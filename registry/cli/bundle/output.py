@@ -27,7 +27,7 @@ Output = Annotated[
         help="A file, a folder (ends in /), or - for stdout. Never overwrites a different bundle.",
     ),
 ]
-_CURE = "remove it, or name another"
+_CURE = "remove it, or write to another place"
 _UNIT = re.compile(r"([KMGT]i?)$")  # 4G, as other programs write it, is 4GB
 # FAT32's largest file; the space of a DVD+R without what its file system takes.
 _PRESETS = MappingProxyType({"fat32": 2**32 - 1, "dvd": 4_700_372_992 - 2**24})

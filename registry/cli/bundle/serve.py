@@ -11,8 +11,10 @@ import typer
 
 from registry.cli.addresses import EVERYWHERE, Console, Listen
 from registry.cli.bundle.arguments import Keys, check_signer, open_bundle, warn_unchecked
+from registry.cli.lines import print_line
 from registry.cli.messages import report_errors
 from registry.cli.numbers import read_number
+from registry.cli.printing import Summary, print_report
 from registry.cli.terminal import format_bytes, format_count, format_missing_volumes
 from registry.errors import SettingsError
 from registry.settings.faults import build_server
@@ -23,11 +25,9 @@ if TYPE_CHECKING:
     from registry.oci.manifest import Descriptor
 
 _CLIENTS = """\
-Clients pull by the images' own names, with this. {host} has to be a name or an
-address of this machine that they know:
-
 Docker before 29: /etc/docker/daemon.json, for Docker Hub's images
-  {{ "registry-mirrors": ["http://{address}"], "insecure-registries": ["{address}"] }}
+  {{ "registry-mirrors": ["http://{address}"],
+    "insecure-registries": ["{address}"] }}
 
 containerd: /etc/containerd/certs.d/_default/hosts.toml
 Docker 29: /etc/docker/certs.d/_default/hosts.toml
@@ -100,39 +100,49 @@ def _name_options() -> Iterator[None]:
 
 def _print_start(opened: "Opened", done: "Imported", size: int, listening: str) -> None:
     """Print which images are served, which are not, and how to configure clients."""
-    lines = [
-        f"{opened.lock.bundle_id}: {format_count(len(done.images), 'image')}, {format_bytes(size)}"
-    ]
-    if size < opened.lock.size:
-        lines[0] += f" of {format_bytes(opened.lock.size)}"
-    if done.volumes:
-        lines.append(format_missing_volumes(done.volumes, done.volume_count))
-    lines += [
-        f"  {image.name}  {', '.join(image.platforms)}".rstrip()
-        for image in done.images
-        if not image.is_extra
-    ]
-    for name, missing in done.incomplete.items():
-        lines.append(f"not served: {name}: {_explain(opened, missing)}")
-    lines += [f"not served: {name}: {why}" for name, why in done.refused.items()]
-    lines += opened.source.flaws.messages
+    print_report(opened, partial(_draw_start, done=done, size=size), as_json=False)
     if done.images:
-        lines += ["", _format_clients(done, listening)]
-    typer.echo("\n".join(lines))
+        address = _find_address(listening)
+        host = address.rpartition(":")[0]
+        print_line(
+            "\nClients pull by the images' own names, with this."
+            f" {host} has to be a name or an address of this machine that they know:\n"
+        )
+        typer.echo(_format_clients(done, address))
+
+
+def _draw_start(opened: "Opened", done: "Imported", size: int) -> Iterator[str]:
+    whole = f" of {format_bytes(opened.lock.size)}" if size < opened.lock.size else ""
+    count = format_count(len(done.images), "image")
+    yield Summary(f"{opened.lock.bundle_id}: {count}, {format_bytes(size)}{whole}")
+    if done.volumes:
+        yield format_missing_volumes(done.volumes, done.volume_count)
+    for image in done.images:
+        if not image.is_extra:
+            yield f"  {image.name}  {', '.join(image.platforms)}".rstrip()
+    for name, missing in done.incomplete.items():
+        yield f"not served: {name}: {_explain(opened, missing)}"
+    for name, why in done.refused.items():
+        yield f"not served: {name}: {why}"
+    yield from opened.source.flaws.messages
 
 
 def _explain(opened: "Opened", missing: "Sequence[Descriptor]") -> str:
     omitted = dict(opened.lock.omitted)
     count = format_count(len(missing), "blob")
+    are = "is" if len(missing) == 1 else "are"
     if all(each.digest in omitted for each in missing):
-        return f"{count} omitted from this delta; use import"
-    return f"{count} missing or damaged"
+        return f"{count} {are} omitted from this delta; import it: entrepot bundle import"
+    return f"{count} {are} missing or damaged"
 
 
-def _format_clients(done: "Imported", listening: str) -> str:
+def _find_address(listening: str) -> str:
+    """Return the address that clients may use."""
     host, _, port = listening.rpartition(":")
-    address = f"{socket.gethostname()}:{port}" if host in EVERYWHERE else listening
+    return f"{socket.gethostname()}:{port}" if host in EVERYWHERE else listening
+
+
+def _format_clients(done: "Imported", address: str) -> str:
     names = sorted({image.repository.registry for image in done.images})
     podman = "\n".join(_PODMAN.format(name=name, address=address) for name in names)
-    host = address.rpartition(":")[0]
-    return _CLIENTS.format(address=address, host=host, podman=podman)
+    return _CLIENTS.format(address=address, podman=podman)

@@ -12,7 +12,7 @@ from registry.cli.bundle.arguments import (
     warn_unchecked,
 )
 from registry.cli.messages import report_errors
-from registry.cli.printing import print_report
+from registry.cli.printing import Summary, print_report
 from registry.cli.session import Json, Quiet
 from registry.cli.terminal import (
     format_bytes,
@@ -53,7 +53,7 @@ def verify_bundle(
 
 def _draw(result: Verification) -> Iterator[str]:
     if result.whole:
-        yield _sum_up(result)
+        yield Summary(_sum_up(result))
         return
     where = ""
     yield from result.problems  # first, because they may explain missing blobs

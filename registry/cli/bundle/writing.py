@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from registry.cli.bundle.output import OutputTarget, assign, deliver
 from registry.cli.messages import warn
 from registry.cli.platforms import format_only, format_unavailable
-from registry.cli.printing import Paragraph, print_report
+from registry.cli.printing import Summary, Verbatim, print_report
 from registry.cli.session import Session
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_bytes, format_count
@@ -97,9 +97,9 @@ def _draw(result: WrittenBundle) -> Iterator[str | Table]:
         return
     if result.dry_run:
         yield _tabulate(result.images)
-    yield _sum_up(result)
-    yield Paragraph(result.readers)
-    yield from map(str, result.files)
+    yield Summary(_sum_up(result))
+    yield result.readers
+    yield from (Verbatim(path) for path in result.files)
 
 
 def _tabulate(images: list[BundledImage]) -> Table:

@@ -5,11 +5,11 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
-import typer
 from rich.console import Console
-from rich.progress import Progress, TaskID
+from rich.progress import TaskID
 
-from registry.cli.terminal import list_columns
+from registry.cli.lines import break_lines, print_line
+from registry.cli.terminal import Bars
 from registry.oci.manifest import Descriptor
 
 WIDTH = 16  # characters of the image's name before a bar
@@ -28,12 +28,9 @@ class ProgressBars:
         self._measure = measure
         self._quiet = quiet
         self._console = Console(stderr=True)
-        self._progress = Progress(
-            *list_columns(),
-            expand=True,
-            console=self._console,
+        self._progress = Bars(
+            self._console,
             disable=not self._console.is_terminal,
-            transient=True,
             # Output to a file or a pipe must not appear on the terminal: see `print_line`.
             redirect_stdout=False,
             redirect_stderr=False,
@@ -79,9 +76,10 @@ class ProgressBars:
         if self._quiet:
             return
         if self._console.is_terminal and (err or sys.stdout.isatty()):
+            line = break_lines(line, self._console.width)
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
-            typer.echo(line, err=err)
+            print_line(line, err=err)
 
     @asynccontextmanager
     async def show(self) -> AsyncIterator[None]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.cli.images.warm_report import explain_failure
+from registry.cli.lines import print_line
 from registry.cli.messages import MISUSED, fail, warn
 from registry.cli.names import find_names, match_exactly
 from registry.cli.platforms import read_checked_platforms
@@ -152,7 +153,7 @@ def _print_line(image: RefreshedImage, *, dry_run: bool, as_json: bool, quiet: b
     for why in image.failures:
         warn(f"{image.image} failed: {why}")
     if not (image.failures or quiet):
-        typer.echo(_format_line(image, dry_run=dry_run), err=as_json)
+        print_line(_format_line(image, dry_run=dry_run), err=as_json)
 
 
 def _format_line(image: RefreshedImage, *, dry_run: bool) -> str:

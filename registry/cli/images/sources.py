@@ -22,7 +22,7 @@ from registry.image_lists.results import Findings, ListedImage, Note
 from registry.oci.image_patterns import ImagePattern, is_pattern, parse_image
 from registry.oci.names import format_image
 from registry.settings.named_files import read_first
-from registry.settings.values import Refusal, parse_duration
+from registry.settings.values import Refusal, format_duration, parse_duration
 
 _ARGUMENT = "the command line"
 
@@ -134,6 +134,11 @@ class Sources:
         """Whether no source was named."""
         return not (self.images or self.files or self.has_history)
 
+    @property
+    def is_history(self) -> bool:
+        """Whether earlier pulls are the only source: then no image is no mistake."""
+        return self.has_history and not (self.images or self.files)
+
 
 def suggest_files(images: Sequence[str]) -> None:
     """Warn of each image that is also the name of a file, which is read only with `-f`."""
@@ -171,10 +176,21 @@ def read_files(sources: Sources) -> list[Findings]:
     return [_read_file(name, sources, arguments) for name in sources.files]
 
 
+def format_no_pulls(sources: Sources) -> str:
+    """Return a sentence that says of which time and clients there are no pulls."""
+    text = "no client has pulled an image from this mirror"
+    if sources.period is not None and sources.period < math.inf:
+        text += f" in the last {format_duration(sources.period)}"
+    filters = [("--client", sources.clients), ("--pulled", sources.pulled)]
+    named = " and ".join(f"{option} {', '.join(values)}" for option, values in filters if values)
+    return f"{text} that matches {named}" if named else text
+
+
 def refuse_nothing(sources: Sources, gathered: Gathered) -> NoReturn:
     """Raise the error for sources that name no image that can be taken.
 
-    This is an error, because a program that should write the list may have failed.
+    This is an error, because a program that should write the list may have failed. If nothing but
+    earlier pulls was named, use `format_no_pulls`.
 
     Raises:
         ListInvalid: always.

@@ -19,6 +19,7 @@ from registry.cli.images.warm_report import (
     format_done,
     format_planned,
 )
+from registry.cli.lines import print_line
 from registry.cli.messages import MISUSED, fail
 from registry.cli.numbers import read_number
 from registry.cli.platforms import choose_platforms
@@ -145,13 +146,17 @@ async def _warm(session: Session, named: sources.Sources, options: _Options) -> 
     sources.suggest_files(named.images)
     gathered = await sources.gather(session, named)
     print_notes(gathered, with_guesses=not options.explain)
+    if named.is_history and not (gathered.entries or options.as_json):
+        if not options.quiet:
+            print_line(f"{sources.format_no_pulls(named)}; there is nothing to download")
+        return True
     if options.explain:
         wanted = WantedImages.of(gathered.entries, gathered.guesses, gathered.notes)
         print_report(wanted, draw_explained, as_json=options.as_json)
         return gathered.is_complete
-    if not gathered.entries:
+    if not (gathered.entries or named.is_history):
         sources.refuse_nothing(named, gathered)
-    if session.settings.offline:
+    if session.settings.offline and gathered.entries:
         why = "offline = true, so no upstream is asked"
         fail(f"{why}; run this where the upstreams can be reached", MISUSED)
     from registry.wiring.pulls import open_warming  # noqa: PLC0415

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-import typer
-
+from registry.cli.lines import print_line
 from registry.cli.messages import warn
 from registry.cli.platforms import format_only, format_unavailable
 from registry.cli.printing import print_report
@@ -30,7 +29,7 @@ def explain_failure(error: EntrepotError, registry: str) -> str:
 
     table = f'[upstreams."{registry}"]'
     if isinstance(error, ManifestUnknown):
-        why = f" ({error.why})" if error.why else ""
+        why = f" ({error.why or error.answers})" if error.why or error.answers else ""
         return (
             f"not found at {registry}{why}: check the name and the tag; a private image needs"
             f" username and password_file in {table}"
@@ -67,7 +66,7 @@ def finish(result: WarmResult, *, as_json: bool, quiet: bool) -> None:
         for why in image.failures:
             warn(f"{image.image} failed: {why}")
         for place in image.wanted_by:
-            typer.echo(f"  wanted by {place}", err=True)
+            print_line(f"  wanted by {place}", err=True)
     print_report(result, _draw_result, as_json=as_json, quiet=quiet)
     if result.failed:
         warn(f"{len(result.failed)} of {format_count(len(result.found), 'image')} failed")

@@ -138,7 +138,7 @@ def test_a_finished_bundle_is_not_overwritten(
     for dry in ((), ("--dry-run",)):
         code, output = create(*words, "former:1", *dry)
         assert (code, "another bundle" in output) == (1, True)
-        assert "remove it, or name another" in output
+        assert "remove it, or write to another place" in output
     assert create(*words, "small:1")[0] == 0
     assert read_files(tmp_path) == before
 

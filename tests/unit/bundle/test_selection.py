@@ -55,8 +55,9 @@ def test_without_images_it_fails(create: Create, tmp_path: Path) -> None:
     empty.write_text("# nothing yet\n")
     stderr = create("-f", str(empty), code=2).stderr
     assert f"no images: none in {empty}; check whether the program that wrote it failed" in stderr
-    stderr = create("--pulled-since", "7d", "--client", "10.0.0.0/8", code=2).stderr
-    assert "none in the images that clients pulled; use a longer --pulled-since" in stderr
+    stderr = create("--pulled-since", "7d", "--client", "10.0.0.0/8", code=1).stderr
+    why = "no client has pulled an image from this mirror in the last 7d that matches --client"
+    assert f"no bundle was written, because {why} 10.0.0.0/8; name images" in stderr
     assert [*tmp_path.iterdir()] == [empty]
 
 

@@ -6,7 +6,8 @@ import re
 import pytest
 from rich.console import Console
 
-from registry.cli.download_bars import FREE, MOST, DownloadBars
+from registry.cli.download_bars import MOST, DownloadBars
+from registry.cli.terminal import FREE
 from registry.content.usage import RunningDownload
 from registry.oci.digest import Digest
 

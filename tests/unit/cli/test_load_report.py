@@ -10,7 +10,10 @@ from registry.reports.bundle.imported import DamagedBlob, ImportResult, MissingB
 
 BLOB = Digest.of(b"blob")
 EARLIER = f"sha256:{'5' * 64}"
-OMITTED = f"import the bundles whose layers it omits (by the bundle or inventory {EARLIER})"
+OMITTED = (
+    "import first the bundles that have the layers which this one omits"
+    f" (bundle or inventory {EARLIER})"
+)
 DAMAGE = {BLOB: DamagedBlob("b.tar", [])}
 
 

@@ -107,6 +107,14 @@ def test_a_pull_is_a_line(changes: dict[str, Any], expected: str) -> None:
         ),
         ({"event": "blobs deleted", "level": "info", "bytes": 7}, "12:05  blobs deleted (7 B)"),
         (
+            {"event": "damaged, not served", "level": "error", "files": ["/a 1.tar", "/b.tar"]},
+            "12:05  error: damaged, not served (files /a 1.tar; /b.tar)",
+        ),
+        (
+            {"event": "e", "level": "info", "client": None, "names": [], "is_urgent": True},
+            "12:05  e (is_urgent true)",
+        ),
+        (
             {"event": "crashed", "level": "error", "exception": "Traceback\n  \x1b[2J"},
             "12:05  error: crashed\nTraceback\n  ?[2J",
         ),
@@ -184,7 +192,7 @@ def test_plain_http_for_others_needs_a_setting(listen: str, needed: str) -> None
     (*_, line) = [each for each in plain if "insecure-registries" in each] or [""]
     assert needed in line
     assert bool(needed) == bool(line)
-    assert ("registry-mirrors needs no more" in "\n".join(plain)) == bool(needed)
+    assert ("registry-mirrors is enough" in "\n".join(plain)) == bool(needed)
     assert not any("insecure" in each for each in safe)
 
 

@@ -15,7 +15,7 @@ from registry.settings.model import Settings
 from registry.store.data_folder import open_folder
 from registry.store.files import take_lock
 
-BAD = "entrepot: some.toml: storage.limt: no such setting; did you mean storage.limit?\n"
+BAD = "entrepot: {}/some.toml:1: storage.limt: no such setting; did you mean storage.limit?\n"
 
 
 @pytest.fixture(autouse=True)
@@ -198,13 +198,17 @@ def test_no_command_of_config_makes_a_folder(
 
 
 @pytest.mark.parametrize("command", ["check", "show"])
-def test_bad_configuration_is_one_line(command: str) -> None:
+def test_bad_configuration_is_one_line(folder: Path, command: str) -> None:
     """An unusable file is one line on stderr and exit code 2."""
     Path("some.toml").write_text("storage.limt = 1")
 
     result = run(command, "--config", "some.toml")
 
-    assert (result.exit_code, result.stdout, result.stderr) == (2, "", BAD)
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        2,
+        "",
+        BAD.format(folder),
+    )
 
 
 def test_bad_configuration_as_json() -> None:

@@ -60,6 +60,7 @@ def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_a_current_folder_of_another_user_is_no_matter(stranger: Path) -> None:
     """As root in /root, `sudo -u entrepot entrepot ...` reads the file of the system."""
     os.seteuid(0)
+    b"".decode("utf-8-sig")  # loads the codec while this user may read Python's own folder
     text = '[upstreams."ghcr.io"]\nusername = "u"\npassword_file = "secret"\n'
     write(stranger / "system" / "entrepot.toml", text)
     write(stranger / "system" / "secret", "password")

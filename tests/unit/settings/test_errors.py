@@ -159,7 +159,7 @@ def test_syntax_error_names_file_and_line(text: str, words: str) -> None:
     """The message about a file that is not TOML has its name and the line."""
     error = refuse(text)
 
-    assert error.key == "some.toml"
+    assert error.key == str(Path("some.toml").absolute())
     assert words in error.why
 
 
@@ -184,7 +184,7 @@ def test_named_file_must_exist(key: str) -> None:
     """If a named file is missing, the defaults are not used silently."""
     config, environ = (Path("x"), {}) if key == "--config" else (None, {key: "x"})
 
-    with pytest.raises(SettingsError, match="there is no file 'x'") as error:
+    with pytest.raises(SettingsError, match=r"there is no file '/.*/x'") as error:
         load_settings(config, environ)
 
     assert key == error.value.key

@@ -1,0 +1,54 @@
+"""Lines of text for people: on a terminal they are broken between words, and commands are not."""
+
+import os
+import sys
+from textwrap import wrap
+from typing import TextIO
+
+import typer
+
+_LEAST = 20  # columns: a narrower terminal breaks lines itself; names of facts are shorter
+_COMMAND = ": entrepot "
+
+
+def print_line(text: str, *, err: bool = False) -> None:
+    """Print lines; on a terminal they are broken between words. `err` prints to stderr."""
+    typer.echo(break_lines(text, find_width(sys.stderr if err else sys.stdout)), err=err)
+
+
+def find_width(stream: TextIO) -> int:
+    """Return how many columns a terminal has; 0 if the stream is no terminal."""
+    if not stream.isatty():
+        return 0
+    named = os.environ.get("COLUMNS", "")
+    try:
+        return int(named) if named.isdecimal() else os.get_terminal_size(stream.fileno()).columns
+    except OSError:
+        return 0
+
+
+def break_lines(text: str, width: int) -> str:
+    """Return a text for a terminal of `width` columns; 0 means any number. Pure.
+
+    A command at the end gets a line of its own. It is not broken, so that it can be copied; words
+    and a fact that follows its name (`digest  sha256:...`) are not broken either.
+    """
+    return "\n".join(part for line in text.split("\n") for part in _break(line, width))
+
+
+def _break(text: str, width: int) -> list[str]:
+    words = text.split()
+    is_fact = len(words) == 2 and len(words[0]) < _LEAST
+    if width < _LEAST or len(text) <= width or len(words) < 2 or is_fact:
+        return [text]
+    below = " " * (len(text) - len(text.lstrip()) + 2)
+    sentence, found, command = text.rpartition(_COMMAND)
+    own_line = [f"{below}entrepot {command}"] if found else []
+    lines = wrap(
+        f"{sentence}:" if found else text,
+        width,
+        subsequent_indent=below,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return lines + own_line
