@@ -43,6 +43,8 @@ def _break(text: str, width: int) -> list[str]:
         return [text]
     below = " " * (len(text) - len(text.lstrip()) + 2)
     sentence, found, command = text.rpartition(_COMMAND)
+    if ";" in command:  # it is a list of programs, or a sentence goes on
+        sentence, found = text, ""
     own_line = [f"{below}entrepot {command}"] if found else []
     lines = wrap(
         f"{sentence}:" if found else text,

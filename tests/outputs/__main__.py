@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--out", type=Path, default=PAGE, metavar="FILE", help="of the page")
     chosen = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="outputs") as folder, FakeUpstream() as hub:
+    with tempfile.TemporaryDirectory(prefix="", dir="/tmp") as folder, FakeUpstream() as hub:
         stage = prepare(Path(folder), hub)
         play(stage)
     chosen.out.write_text(draw(stage.record), encoding="utf-8")

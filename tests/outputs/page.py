@@ -9,9 +9,9 @@ _HEAD = """\
 # What the commands print
 
 Each command was run in a terminal of 80 columns. Most commands were then run once more, without a
-terminal: if that output differs by more than the line that names the data folder, it follows. It
-may also differ because of the first run, which has for example already downloaded the image. Ports,
-process ids and speeds are replaced by words. This page is written by:
+terminal: if that output differs by more than the breaks of lines and the line that names the data
+folder, it follows. It may also differ because of the first run, which has for example already
+downloaded the image. Ports, process ids and speeds are replaced by words. This page is written by:
 
 ```sh
 .venv/bin/python -m tests.outputs
@@ -30,8 +30,9 @@ def _draw(title: str, outputs: Sequence[Output]) -> Iterator[str]:
     for output in outputs:
         yield from _show(f"$ entrepot {output.command}", output.on_terminal, output.code)
         named, _, rest = output.on_terminal.partition("\n")
-        same = (output.on_terminal, rest) if named.startswith(_NAMED) else (output.on_terminal,)
-        if output.code_elsewhere != output.code or output.elsewhere not in same:
+        same = [output.on_terminal, *([rest] if named.startswith(_NAMED) else [])]
+        is_same = output.elsewhere.split() in [each.split() for each in same]
+        if output.code_elsewhere != output.code or not is_same:
             yield "Once more, without a terminal:\n"
             yield from _show("", output.elsewhere, output.code_elsewhere)
 

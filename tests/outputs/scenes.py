@@ -21,7 +21,8 @@ from tests.fakes.upstream import FakeUpstream
 from tests.outputs.runs import Output, Runner
 
 HELP = "Help"  # the title of the section with the help of each command
-_SHOWN = Path("/srv")  # the folder on the page
+# The folder on the page. The real one has a name of the same length, so that lines break alike.
+_SHOWN = Path("/srv/entrepot")
 _DEPLOY = """\
 apiVersion: apps/v1
 kind: Deployment
@@ -52,7 +53,7 @@ class Stage:
 
     def run(self, command: str, *, stdin: str = "", again: bool = True, side: str = "here") -> None:
         """Run a command; `again` also without a terminal. `side` is whose settings it uses."""
-        words = command.replace(f"{_SHOWN}/", f"{self.folder}/").split()
+        words = command.replace("/srv/", f"{self.folder}/").split()
         self.record[-1][1].append(self._runner(side).run(*words, stdin=stdin, again=again))
 
     def interrupt(self, command: str, when: Callable[[], bool]) -> None:

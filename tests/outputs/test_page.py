@@ -17,6 +17,10 @@ def test_the_second_run_has_its_own_exit_code() -> None:
     assert "not pinned\n[exit 1]" in page
     assert draw([("Pins", [Output("x", 0, "same", 1, "same")])]).count("[exit 1]") == 1
     assert draw([("Pins", [Output("x", 0, "same", 0, "same")])]).count("[exit") == 1
+    broken = "a line that\n  is broken"
+    assert (
+        draw([("Pins", [Output("x", 0, broken, 0, "a line that is broken")])]).count("[exit") == 1
+    )
     named = "entrepot: data folder /srv/here\nsame"
     assert draw([("Pins", [Output("x", 0, named, 0, "same")])]).count("[exit") == 1
 

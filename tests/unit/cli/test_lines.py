@@ -38,6 +38,10 @@ entrepot: docker.io/team/app:1 is
             f"{ADVICE}docker.io/team/app:1",
             PINNED,
         ),
+        (
+            "readable by: entrepot bundle import; not by: docker load, ctr",
+            "readable by: entrepot bundle import; not\n  by: docker load, ctr",
+        ),
         (f"  digest     {DIGEST}", f"  digest     {DIGEST}"),
         (f"  {'name' * 9}  linux/amd64", f"  {'name' * 9}\n    linux/amd64"),
         (f"tag moved to {DIGEST} now", f"tag moved to\n  {DIGEST}\n  now"),
