@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import structlog
 
-from registry.server.connections import find_network
 from registry.server.listener import UNSENT, USER_TIMEOUT, Listener
 from tests.fakes.certificates import make_authority
 from tests.unit.server.connection_site import (
@@ -185,7 +184,7 @@ async def test_handshakes_are_few(
     make_site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of more than `MAX_HANDSHAKES` the oldest is closed; connections with TLS do not count."""
-    monkeypatch.setattr("registry.server.connections.MAX_HANDSHAKES", 2)
+    monkeypatch.setattr("registry.server.handshakes.MAX_HANDSHAKES", 2)
     monkeypatch.setattr("registry.server.open_connection.SLOW_HANDSHAKE", 0.0)
     authority = make_authority(tmp_path)
     site = await make_site(tls=authority.server_context())
@@ -200,6 +199,54 @@ async def test_handshakes_are_few(
     assert len(site.connections) == 6
     for writer in writers:
         writer.transport.abort()
+
+
+async def test_handshakes_of_one_address_wait_for_each_other(
+    make_site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that wait cost no memory and no signature; other addresses do not wait for them."""
+    monkeypatch.setattr("registry.server.handshakes.MAX_PER_ADDRESS", 2)
+    authority = make_authority(tmp_path)
+    site = await make_site(tls=authority.server_context())
+    context = authority.client_context()
+    source = ("127.0.0.2", 0)
+    stopped = [await site.connect(b"\x16\x03\x01", source=source[0]) for _ in range(5)]
+    await asyncio.sleep(0.1)
+    assert [entry.is_silent for entry in site.connections._open] == [False] * 2 + [True] * 3
+
+    async with asyncio.timeout(5):
+        _, other = await asyncio.open_connection("127.0.0.1", site.port, ssl=context)
+        connecting = asyncio.create_task(
+            asyncio.open_connection("127.0.0.1", site.port, ssl=context, local_addr=source)
+        )
+        for client in stopped[:4]:
+            assert not connecting.done()
+            client.connection.close()
+            await asyncio.sleep(0.02)
+        _, writer = await connecting
+
+    assert [entry.is_silent for entry in site.connections._open] == [False] * 3
+    assert len(site.connections.handshakes._running) == 1
+    for each in (writer, other):
+        each.transport.abort()
+
+
+async def test_a_handshake_that_waits_too_long_is_closed(
+    make_site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has `request_timeout`, like a client that says nothing, and nothing is kept of it."""
+    monkeypatch.setattr("registry.server.handshakes.MAX_PER_ADDRESS", 1)
+    authority = make_authority(tmp_path)
+    site = await make_site(tls=authority.server_context(), request_timeout=0.2)
+    first, second = [await site.connect(b"\x16\x03\x01") for _ in range(2)]
+
+    assert await second.is_cut(2)
+    assert site.count("cut", "no request") == 1
+    assert not await first.is_cut(0)
+    assert site.connections.handshakes._waiting == {}
+    first.connection.close()
+    await asyncio.sleep(0.05)
+    assert not site.connections.handshakes._by_network
 
 
 async def test_no_free_descriptor_stops_nobody(
@@ -243,18 +290,3 @@ async def test_the_kernel_has_limits_too(make_site: Any) -> None:
     unsent = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
     timeout = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
     assert (unsent, timeout) == (UNSENT, USER_TIMEOUT * 1000)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "is_same"),
-    [
-        ("192.0.2.1", "192.0.2.2", False),
-        ("2001:db8::1", "2001:db8::ffff:2", True),
-        ("2001:db8::1", "2001:db8:0:1::1", False),
-        ("fe80::1%eth0", "fe80::2%eth0", True),
-        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
-    ],
-)
-def test_what_counts_as_one_address(one: str, other: str, is_same: bool) -> None:
-    """Who has an IPv6 address usually has the whole /64 network."""
-    assert (find_network(one) == find_network(other)) == is_same
