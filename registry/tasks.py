@@ -40,6 +40,10 @@ class Tasks:
             task.add_done_callback(lambda _: self._shared.pop(key, None))
         return task
 
+    def is_running(self, key: Hashable) -> bool:
+        """Whether a task with this key is running, so that `share` would start none."""
+        return key in self._shared
+
 
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run blocking `work` in a thread; if cancelled, wait until the work is over.

@@ -13,8 +13,9 @@ from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE
 
 from registry.api import connection
 from registry.catalog import upstream_lists
+from registry.mirror import question_limit
 from registry.oci import byte_ranges
-from registry.server import descriptors, listener, open_connection
+from registry.server import descriptors, handshakes, listener, open_connection
 from registry.settings.model import LimitSettings
 from registry.upstream import (
     client,
@@ -112,20 +113,22 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "The console has no login: keep `server.console` on the loopback address, or behind a server that has a login.": ADVICE,
         "It answers only if it is asked for by an address, by a name without a dot, or by a name in `server.console_hosts`, so that no web page can read it through a browser.": "integration/test_console.py::test_the_console_answers_to_its_own_names",
         "For TLS, set `tls_cert` and `tls_key`.": "integration/test_serve_tls.py::test_images_come_over_tls",
-        "If you put a reverse proxy in front, turn off its compression and buffering, and write `limits.connections_per_address = 10_000`: all clients then have the address of the proxy.": ADVICE,
+        "If you put a reverse proxy in front, turn off its compression and buffering, and write `limits.connections_per_address = 10_000` and a larger `limits.not_found_per_address`: all clients then have the address of the proxy.": ADVICE,
         # Limits
         "At a limit the mirror closes the connection that is the least useful, or it answers 503 with `Retry-After`.": "unit/server/test_room_for_clients.py::test_the_oldest_idle_connection_makes_room unit/server/test_room_for_clients.py::test_without_room_a_client_is_told_so",
         "It never waits for a client without a limit.": "unit/server/test_connections.py::test_a_silent_client_is_closed unit/server/test_connections.py::test_a_head_that_is_dribbled_is_cut unit/server/test_connections.py::test_a_handshake_has_its_time unit/server/test_connections.py::test_idle_connections_are_closed unit/server/test_connections.py::test_who_does_not_read_is_cut unit/server/test_connections.py::test_an_endless_body_is_cut_after_the_answer",
-        "Limits of connections are for each worker process.": "unit/server/test_limits.py::test_connections_are_planned unit/server/test_limits.py::test_overload_is_explained",
+        "Limits of connections and of requests are for each worker process.": "unit/server/test_limits.py::test_connections_are_planned unit/server/test_limits.py::test_overload_is_explained unit/mirror/test_question_limit.py::test_who_asks_for_too_much_is_refused",
         "In `/metrics`, `refused` is `entrepot_refused_connections_total`, and `cut` is `entrepot_cut_connections_total`, with the `reason` in parentheses.": "faults/attacks/test_attacks.py::test_an_attack_ends unit/server/test_room_for_clients.py::test_one_address_does_not_take_all",
         "The settings are in `[limits]` of [config/entrepot.toml](../config/entrepot.toml).": "unit/settings/test_model.py::test_shipped_file_mentions_every_setting",
         # The table of the limits of connections
         "connections (`connections`) | half of the descriptors after 256, at most 10,000 | the connection without a request that was idle longest is closed, then one whose client has accepted nothing for 10 s; without such a one the new client gets 503, and `/readyz` says so | cut (`room for others`), refused (`connections`)": "unit/server/test_limits.py::test_connections_are_planned unit/server/test_room_for_clients.py::test_the_oldest_idle_connection_makes_room unit/server/test_room_for_clients.py::test_who_does_not_read_makes_room unit/server/test_room_for_clients.py::test_without_room_a_client_is_told_so faults/attacks/test_attacks.py::test_overload_is_told",
-        "connections of one address, or of one IPv6 /64 network (`connections_per_address`) | half of those, at least 64 | the same among its own connections | cut (`room for others`), refused (`address`)": "unit/server/test_limits.py::test_connections_are_planned unit/server/test_room_for_clients.py::test_one_address_does_not_take_all unit/server/test_connections.py::test_what_counts_as_one_address",
+        "connections of one address, or of one IPv6 /64 network (`connections_per_address`) | half of those, at least 64 | the same among its own connections | cut (`room for others`), refused (`address`)": "unit/server/test_limits.py::test_connections_are_planned unit/server/test_room_for_clients.py::test_one_address_does_not_take_all unit/settings/test_client_networks.py::test_what_counts_as_one_address",
         "descriptors of a process | the hard limit, at most 1,048,576 | an idle connection and the new one are closed; from nine tenths on, `/readyz` says so | refused (`descriptors`)": "unit/server/test_limits.py::test_the_soft_limit_is_raised unit/server/test_connections.py::test_no_free_descriptor_stops_nobody unit/server/test_limits.py::test_overload_is_explained",
         "time to the end of a request's head (`request_timeout`) | 15 s from the connection, for later requests from the first byte | the connection is closed | cut (`no request`, `slow request`)": "unit/server/test_connections.py::test_a_silent_client_is_closed unit/server/test_connections.py::test_a_head_that_is_dribbled_is_cut",
         "bytes of a request's head | 256 KiB; one header 64 KiB, the first line 8,190 bytes | the connection is closed; for one header or the line, 400 | cut (`large request`); `entrepot_requests_total`": "unit/server/test_connections.py::test_a_large_head_is_cut unit/api/test_connection.py::test_no_level_of_the_log_quotes_a_client",
         "TLS handshakes at once | 1,024 | the oldest is closed, if it has taken longer than 5 s | cut (`room for others`)": "unit/server/test_connections.py::test_handshakes_are_few",
+        "TLS handshakes of one address at once | 64 | further ones of this address wait for `request_timeout`, then their connections are closed | cut (`no request`)": "unit/server/test_connections.py::test_handshakes_of_one_address_wait_for_each_other unit/server/test_connections.py::test_a_handshake_that_waits_too_long_is_closed",
+        "requests of one address for what no upstream has (`not_found_per_address`) | 20 a second, and 200 at once | further ones wait for up to 5 s and are then answered 429; what is stored is served to this address as before | `entrepot_delayed_requests_total` (`not found`)": "unit/mirror/test_limited_questions.py::test_what_does_not_exist_is_limited unit/mirror/test_question_limit.py::test_a_request_waits_for_its_token unit/api/test_errors.py::test_an_address_that_asks_too_much_is_told_when_to_try_again",
         "time for a TLS handshake (`handshake_timeout`) | 15 s | the connection is closed | cut (`slow handshake`)": "unit/server/test_connections.py::test_a_handshake_has_its_time",
         "time without a request (`idle_timeout`) | 75 s | the connection is closed | cut (`idle`)": "unit/server/test_connections.py::test_idle_connections_are_closed",
         "time in which a client accepts nothing of its answer (`send_timeout`) | 60 s | the connection is cut, and the kernel drops what it keeps for it | cut (`stalled`)": "unit/server/test_connections.py::test_who_does_not_read_is_cut",
@@ -198,6 +201,11 @@ def write_numbers() -> list[str]:
         f"| the hard limit, at most {descriptors.MAX_DESCRIPTORS:,} |",
         f"(`request_timeout`) | {limits.request_timeout:.0f} s from the connection",
         f"| {open_connection.MAX_HEAD // KIB} KiB; one header {connection.MAX_HEADER // KIB} KiB, the first line {connection.MAX_LINE:,} bytes |",
+        f"| TLS handshakes at once | {handshakes.MAX_HANDSHAKES:,} |",
+        f" if it has taken longer than {open_connection.SLOW_HANDSHAKE:.0f} s |",
+        f"| TLS handshakes of one address at once | {handshakes.MAX_PER_ADDRESS} |",
+        f"| {limits.not_found_per_address} a second, and {limits.not_found_per_address * question_limit.BURST:.0f} at once |",
+        f"| further ones wait for up to {question_limit.PATIENCE:.0f} s and",
         f"(`handshake_timeout`) | {limits.handshake_timeout:.0f} s |",
         f"(`idle_timeout`) | {limits.idle_timeout:.0f} s |",
         f"(`send_timeout`) | {limits.send_timeout:.0f} s |",

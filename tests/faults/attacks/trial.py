@@ -190,7 +190,11 @@ class Trial:
             return str(error)
 
     def _read_counters(self) -> dict[str, float]:
-        wanted = ("entrepot_refused_connections_total", "entrepot_cut_connections_total")
+        wanted = (
+            "entrepot_refused_connections_total",
+            "entrepot_cut_connections_total",
+            "entrepot_delayed_requests_total",
+        )
         counted = {}
         for line in self._look_at("metrics").splitlines():
             if line.startswith(wanted):

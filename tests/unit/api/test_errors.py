@@ -5,7 +5,7 @@ import json
 import pytest
 
 from registry.api.errors import render
-from registry.errors import CatalogLost, StoreError, StoreTooNew
+from registry.errors import CatalogLost, StoreError, StoreTooNew, TooManyUnknown
 
 PATH = "/srv/private/data/catalog.db"
 
@@ -29,3 +29,13 @@ def test_an_error_of_the_disk_shows_no_path(error: StoreError) -> None:
     assert (answer.status, entry["code"]) == (500, "UNKNOWN")
     assert "its log says why" in entry["message"]
     assert "/" not in entry["message"]
+
+
+def test_an_address_that_asks_too_much_is_told_when_to_try_again() -> None:
+    """The code is that of the specification, and the message names the setting."""
+    answer = render(TooManyUnknown())
+    assert isinstance(answer.body, bytes)
+    (entry,) = json.loads(answer.body)["errors"]
+    assert (answer.status, entry["code"]) == (429, "TOOMANYREQUESTS")
+    assert answer.headers["Retry-After"] == "5"
+    assert "limits.not_found_per_address" in entry["message"]
