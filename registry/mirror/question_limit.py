@@ -20,7 +20,7 @@ from registry.settings.client_networks import find_network
 
 # Seconds of the rate that an address may use at once: with the default, 200 questions in each
 # worker. So who looks for signatures and attestations of 100 images at once notices nothing.
-BURST = 10.0
+BURST = 20.0
 PATIENCE = 5.0  # seconds for a token; with the 25 of a question it is what containerd waits
 MOST = 10_000  # addresses that are remembered; an attacker may have many
 REASON = "not found"  # the label of the metric
