@@ -17,6 +17,7 @@ from registry.metrics import Metrics
 from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.blobs import Blobs
 from registry.mirror.cache_status import CacheStatus
+from registry.mirror.circles import Circles
 from registry.mirror.downloads import Downloads
 from registry.mirror.limit_recorder import LimitRecorder
 from registry.mirror.manifest_cache import ManifestCache
@@ -186,6 +187,7 @@ class _PullServices:
         return Mirror(
             table=build_table(self._settings),
             via=self._via,
+            circles=Circles(self._sources),
             manifests=self._build_manifests(),
             blobs=self._build_blobs(),
             lists=self._build_lists(),

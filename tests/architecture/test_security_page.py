@@ -52,6 +52,7 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "The mirror does not send its `Authorization` header to the target of a redirect, and it sends the target's query unchanged.": "unit/upstream/test_endpoint.py::test_blob_comes_through_login_and_redirect integration/test_upstream_redirects.py::test_blobs_are_fetched_where_they_are_redirected_to",
         "Of a link to the next page of a list, it uses only the query.": "unit/upstream/test_pagination.py::test_only_the_query_of_a_link_is_used",
         "A request that comes back to the mirror, directly or over other mirrors, is refused with 508 ([record 0028](decisions/0028-requests-in-a-circle.md)).": "unit/api/test_routes.py::test_own_requests_are_refused integration/test_loops.py::test_two_mirrors_in_a_circle_say_so",
+        "Two mirrors do not wait for each other's answer to the same question either: each is refused with 508 within a second.": "integration/test_loops.py::test_mirrors_that_wait_for_each_other_say_so unit/mirror/test_circles.py::test_a_circle_is_refused",
         # Credentials
         "The mirror sends an upstream's password only to the registry's own hosts (its name and its aliases) and to the token servers in `auth_realms`.": "integration/test_upstream_credentials.py::test_a_foreign_realm_is_not_told_the_password",
         "A name without a port means the usual port only: another port of the same host may belong to somebody else.": "unit/upstream/test_login.py::test_password_goes_to_one_port",
