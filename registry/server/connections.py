@@ -11,9 +11,9 @@ import structlog
 from registry.metrics import Metrics
 from registry.server.descriptors import count_descriptors, find_descriptor_limit, plan_connections
 from registry.server.handshakes import Handshakes
+from registry.server.heartbeats import WorkerLoad
 from registry.server.open_connection import IDLE, OpenConnection
 from registry.server.refusals import Refusals
-from registry.server.worker_loads import WorkerLoad
 from registry.settings.client_networks import find_network
 from registry.settings.model import LimitSettings
 
