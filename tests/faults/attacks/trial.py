@@ -197,6 +197,7 @@ class Trial:
         )
         counted = {}
         for line in self._look_at("metrics").splitlines():
-            if line.startswith(wanted):
-                counted[line.split('"')[1]] = float(line.rpartition(" ")[2])
+            count = float(line.rpartition(" ")[2]) if line.startswith(wanted) else 0
+            if count:
+                counted[line.split('"')[1]] = count
         return counted
