@@ -120,6 +120,12 @@ class Metrics:
             ("reason",),
             registry=self.registry,
         )
+        self.delayed_requests = Counter(
+            "entrepot_delayed_requests",
+            "Requests that had to wait, by what their address asked for too often.",
+            ("reason",),
+            registry=self.registry,
+        )
 
     def _count_storage(self) -> None:
         self.downloaded_bytes = Counter(

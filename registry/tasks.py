@@ -46,6 +46,10 @@ class Tasks:
             task.add_done_callback(lambda _: self._shared.pop(key, None))
         return task
 
+    def is_running(self, key: Hashable) -> bool:
+        """Whether a task with this key is running, so that `share` would start none."""
+        return key in self._shared
+
 
 def _report_failure(task: asyncio.Task[Any]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:

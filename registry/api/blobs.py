@@ -30,14 +30,16 @@ async def answer_blob(
     """Answer a blob, or the part of it that `Range` asks for; a HEAD downloads nothing."""
     conditions = request.headers.getall("If-None-Match", ())
     if conditions and names_digest(conditions, digest):
-        await blobs.stat(repository, digest)  # raises if the repository does not have it
+        await blobs.stat(
+            repository, digest, request.remote
+        )  # raises if the repository does not have it
         return web.Response(status=304, headers=_headers(digest, blobs.stored))
     if request.method == "HEAD":
         origin = blobs.stored if await blobs.is_here(digest) else CacheStatus.MISS
         response = web.StreamResponse(headers=_headers(digest, origin))
-        response.content_length = await blobs.stat(repository, digest)
+        response.content_length = await blobs.stat(repository, digest, request.remote)
         return response
-    with closing(await blobs.get(repository, digest)) as blob:
+    with closing(await blobs.get(repository, digest, request.remote)) as blob:
         response = web.StreamResponse(headers=_headers(digest, blob.origin))
         pieces = _lay_out(request, response, digest, blob)
         if isinstance(blob, DownloadingBlob) and blob.is_passed_through:

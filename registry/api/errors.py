@@ -44,6 +44,8 @@ _TABLE = MappingProxyType(
         errors.ManifestInvalid: (502, "MANIFEST_INVALID"),
         errors.DigestMismatch: (502, "DIGEST_INVALID"),
         errors.TooManyDownloads: (503, "UNAVAILABLE"),  # *
+        # Each repetition waits for its turn, so containerd has five of them.
+        errors.TooManyUnknown: (429, "TOOMANYREQUESTS"),
         errors.DownloadCrashed: (500, "UNAVAILABLE"),  # *
         errors.InvalidInput: (400, "UNKNOWN"),  # *
         errors.Unknown: (404, "UNKNOWN"),  # *
@@ -67,8 +69,8 @@ def render(error: errors.EntrepotError, registry: str = "") -> web.Response:
     `registry` is the registry of the repository that was asked for. Clients see its name, and not
     the addresses of its endpoints: those are in the log.
 
-    If a range is outside of the content, a header has the size of the content. If an upstream
-    cannot be reached now, a header has the seconds after which to try again.
+    If a range is outside of the content, a header has the size of the content. If the same request
+    may succeed later, a header has the seconds after which to try again.
     """
     status, code = find_status(error)
     # The message of a StoreError names paths of this machine, which only the log may show.
@@ -79,7 +81,7 @@ def render(error: errors.EntrepotError, registry: str = "") -> web.Response:
     response = _render_json(status, code, message)
     if isinstance(error, errors.RangeUnsatisfiable):
         response.headers["Content-Range"] = f"bytes */{error.size}"
-    if status == 503:
+    if status in (429, 503):
         wait = error.retry_after if isinstance(error, errors.UpstreamError) else None
         response.headers["Retry-After"] = str(max(1, math.ceil(wait or RETRY_AFTER)))
     return response

@@ -36,7 +36,7 @@ class PullApi:
         """
         # Not for a repeated answer: it asks nobody, and a request in a loop gets no answer that
         # could be repeated.
-        self._mirror.via.read(request.headers.getall("Via", ()))
+        is_of_mirror = self._mirror.via.read(request.headers.getall("Via", ()))
         wanted = self._reader.read(notes.path, notes.ns, notes.host)
         notes.namespace = wanted.namespace
         notes.repository = str(wanted.repository or "")
@@ -55,7 +55,12 @@ class PullApi:
             repository=notes.repository,
             path=cut_path(notes.path),
         )
-        return await self._dispatch(request, notes, wanted)
+        answer = self._dispatch(request, notes, wanted)
+        if not is_of_mirror or wanted.repository is None:
+            return await answer
+        return await self._mirror.circles.watch(
+            wanted.repository, answer, lambda: notes.begun is not None
+        )
 
     async def _dispatch(
         self, request: web.BaseRequest, notes: Notes, wanted: PullRequest

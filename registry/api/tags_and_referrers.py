@@ -22,7 +22,7 @@ async def answer_tags(
 ) -> web.Response:
     """Answer one page of a repository's tags (distribution-spec, "Listing Tags")."""
     count = parse_count(request.query.get("n"))
-    served = await lists.list_tags(repository)
+    served = await lists.list_tags(repository, request.remote)
     page = cut_page(served.entries, count, request.query.get("last"))
     response = _answer_page(request, page, {"name": repository.name, "tags": page.entries}, count)
     response.headers.update(warning_headers(served.warning))
@@ -42,7 +42,7 @@ async def answer_referrers(
     request: web.BaseRequest, lists: TagsAndReferrers, repository: Repository, digest: Digest
 ) -> web.Response:
     """Answer the manifests that refer to `digest` (distribution-spec, "Listing Referrers")."""
-    served = await lists.list_referrers(repository, digest)
+    served = await lists.list_referrers(repository, digest, request.remote)
     headers = {ORIGIN: served.origin.value} | warning_headers(served.warning)
     entries: Sequence[Any] = served.entries
     wanted = request.query.get("artifactType")

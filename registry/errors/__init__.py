@@ -34,6 +34,7 @@
     ├── DigestMismatch            bytes that do not have their digest
     ├── DownloadCrashed           download that a mistake of this program has ended
     ├── TooManyDownloads          no connection is left for another download
+    ├── TooManyUnknown            address that asks for too much that does not exist
     ├── BundleInvalid             bundle that is damaged, or file that is not a bundle
     │   └── BundleForeign         bundle with an entry that another program has added or changed
     ├── ImagePinned               the image is pinned, so it cannot be removed
@@ -62,6 +63,7 @@ from registry.errors.content import ImagePinned as ImagePinned
 from registry.errors.content import ManifestInvalid as ManifestInvalid
 from registry.errors.content import NotPinned as NotPinned
 from registry.errors.content import TooManyDownloads as TooManyDownloads
+from registry.errors.content import TooManyUnknown as TooManyUnknown
 from registry.errors.input import ClientInvalid as ClientInvalid
 from registry.errors.input import DigestInvalid as DigestInvalid
 from registry.errors.input import FileUnreadable as FileUnreadable

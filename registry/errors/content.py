@@ -42,6 +42,16 @@ class TooManyDownloads(EntrepotError):
         )
 
 
+class TooManyUnknown(EntrepotError):
+    """One address has asked for too much that no upstream has; it may try again later."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "your address asks this mirror for too much that does not exist; try again later, or"
+            " raise limits.not_found_per_address"
+        )
+
+
 class BundleInvalid(EntrepotError):
     """A bundle that cannot be used: `place` is the file or blob, `why` says what is wrong."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from registry.errors import BlobUnknown, Unknown, UpstreamDenied, UpstreamOffline
 from registry.mirror.negative_cache import NegativeCache
+from registry.mirror.question_limit import QuestionLimit
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.tasks import Tasks
@@ -24,26 +25,34 @@ class BlobChecks:
         missing: NegativeCache,
         tasks: Tasks,
         clock: Callable[[], float],
+        questions: QuestionLimit,
     ) -> None:
         self._sources = sources
         self._missing = missing
         self._tasks = tasks
         self._clock = clock
+        self._questions = questions
 
-    async def ask(self, repository: Repository, digest: Digest) -> int | None:
+    async def ask(
+        self, repository: Repository, digest: Digest, client: str | None = None
+    ) -> int | None:
         """Return the size of the blob in bytes; None if the upstream has it but names no size.
+
+        `client` is the address of who asks; None stands for the mirror itself.
 
         Raises:
             BlobUnknown: the repository does not have the blob, or the mirror is offline, or the
                 upstream does not let the mirror have it.
             UpstreamError: the upstream does not answer the question.
+            TooManyUnknown: the client has asked for too much that does not exist.
         """
         key = _make_key(repository, digest)
         error = self._missing.find(key, self._clock())
         if error is not None:
             raise error
-        check = self._tasks.share(key, lambda: self._check(repository, digest))
-        return await asyncio.shield(check)
+        async with self._questions.hold(None if self._tasks.is_running(key) else client):
+            check = self._tasks.share(key, lambda: self._check(repository, digest))
+            return await asyncio.shield(check)
 
     async def _check(self, repository: Repository, digest: Digest) -> int | None:
         source = self._sources[repository.registry]

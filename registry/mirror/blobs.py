@@ -72,20 +72,24 @@ class Blobs:
         """
         return await self._content.read_all(blob.digest, MAX_MANIFEST) or b""
 
-    async def stat(self, repository: Repository, digest: Digest) -> int | None:
+    async def stat(
+        self, repository: Repository, digest: Digest, client: str | None = None
+    ) -> int | None:
         """Return the size in bytes of a blob of this repository; None if the size is not known.
 
-        Nothing is downloaded: a HEAD request must not cause a download.
+        Nothing is downloaded: a HEAD request must not cause a download. `client` is the address of
+        who asks; None stands for the mirror itself.
 
         Raises:
             BlobUnknown: the repository does not have the blob, or the mirror is offline, or the
                 upstream does not let the mirror have it.
             UpstreamError: the upstream does not answer the question.
+            TooManyUnknown: the client has asked for too much that does not exist.
         """
         size = await self._catalog.find_size(repository, digest)
         if size is not None:
             return size
-        size = await self._checks.ask(repository, digest)
+        size = await self._checks.ask(repository, digest, client)
         size = await self._content.blobs.stat(digest) if size is None else size
         if size is not None:
             await self._grant(repository, digest, size)
@@ -97,14 +101,17 @@ class Blobs:
         except StoreError as error:  # then the upstream is asked again later
             self._log.error("permission not recorded", blob=str(digest), why=str(error))
 
-    async def get(self, repository: Repository, digest: Digest) -> StoredBlob | DownloadingBlob:
+    async def get(
+        self, repository: Repository, digest: Digest, client: str | None = None
+    ) -> StoredBlob | DownloadingBlob:
         """Return a stored blob, or a blob that is being downloaded and whose first bytes are there.
 
         Raises:
             BlobUnknown: the repository does not have the blob.
             UpstreamError: the blob is not stored, and the upstream does not deliver it.
+            TooManyUnknown: the client has asked for too much that does not exist.
         """
-        size = await self.stat(repository, digest)
+        size = await self.stat(repository, digest, client)
         self._pulls.note_blob(repository, digest)
         request = self._request(repository, digest, size)
         body = await self._content.blobs.open(digest)

@@ -22,6 +22,7 @@ from registry.mirror.freshness import Freshness, find_freshness
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import KnownManifest
 from registry.mirror.negative_cache import NegativeCache
+from registry.mirror.question_limit import QuestionLimit
 from registry.mirror.revalidation import Revalidator
 from registry.mirror.upstream_waits import UpstreamWaits
 from registry.oci.digest import Digest
@@ -53,6 +54,7 @@ class Manifests:
         clock: Callable[[], float],
         *,
         waits: UpstreamWaits,
+        questions: QuestionLimit,
         pulls: PullLog,
         offline: bool,
         stored: CacheStatus = CacheStatus.HIT,
@@ -64,6 +66,7 @@ class Manifests:
         self._tags = tags
         self._clock = clock
         self._waits = waits
+        self._questions = questions
         self._pulls = pulls
         self._offline = offline
         self._stored = stored
@@ -78,9 +81,10 @@ class Manifests:
             ManifestUnknown: the repository does not have the manifest. Or it is not stored, and the
                 mirror is offline or the upstream denies it to the mirror.
             UpstreamError: the manifest is not stored, and the upstream does not answer.
+            TooManyUnknown: the client has asked for too much that does not exist.
             StoreError: the disk or the catalog refused.
         """
-        served = await self._find(repository, reference)
+        served = await self._find(repository, reference, client)
         await self._pulls.record(repository, reference, served.manifest.digest, client)
         return served
 
@@ -114,7 +118,9 @@ class Manifests:
         except (Unknown, UpstreamDenied, UpstreamOffline) as error:
             raise _as_unknown(repository, reference, error) from error
 
-    async def _find(self, repository: Repository, reference: Reference) -> ServedManifest:
+    async def _find(
+        self, repository: Repository, reference: Reference, client: str | None
+    ) -> ServedManifest:
         now = self._clock()
         known = self._remember_fresh(repository, reference, now)
         if known is None:
@@ -130,7 +136,10 @@ class Manifests:
             if missing is not None:
                 raise missing
             fallback = _find_fallback(reference, freshness)
-            return await self._ask(repository, reference, fallback=fallback)
+            # Whoever asks for what is known, or joins the question of another, needs no token.
+            is_new = known is None and not self._revalidator.is_running(repository, reference)
+            async with self._questions.hold(client if is_new else None):
+                return await self._ask(repository, reference, fallback=fallback)
         except (Unknown, UpstreamError) as error:
             if known is not None and freshness is Freshness.STALE:
                 return self._serve_stale(repository, reference, known, error)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from registry.mirror.blobs import Blobs
+from registry.mirror.circles import Circles
 from registry.mirror.manifests import Manifests
 from registry.mirror.routing import UpstreamTable
 from registry.mirror.tags_and_referrers import TagsAndReferrers
@@ -13,11 +14,13 @@ from registry.upstream.via import ViaWriter
 class Mirror:
     """`table` finds the repository of a request; the others find manifests, blobs and lists.
 
-    `via` refuses requests that this mirror has sent itself.
+    `via` refuses requests that this mirror has sent itself, and `circles` those of a mirror for
+    which this one waits.
     """
 
     table: UpstreamTable
     via: ViaWriter
+    circles: Circles
     manifests: Manifests
     blobs: Blobs
     lists: TagsAndReferrers

@@ -62,6 +62,10 @@ class Revalidator:
         self._metrics = metrics
         self._running: dict[tuple[Repository, Reference], Revalidation] = {}
 
+    def is_running(self, repository: Repository, reference: Reference) -> bool:
+        """Whether a question about `reference` is running, so that `begin` would begin none."""
+        return (repository, reference) in self._running
+
     def begin(
         self,
         repository: Repository,

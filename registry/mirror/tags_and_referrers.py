@@ -21,6 +21,7 @@ from registry.errors import (
 )
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.negative_cache import NegativeCache
+from registry.mirror.question_limit import QuestionLimit
 from registry.mirror.upstream_waits import UpstreamWaits
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
@@ -56,6 +57,7 @@ class TagsAndReferrers:
         tasks: Tasks,
         *,
         waits: UpstreamWaits,
+        questions: QuestionLimit,
         tags: TagSettings,
         clock: Callable[[], float],
     ) -> None:
@@ -65,22 +67,26 @@ class TagsAndReferrers:
         self._missing = missing
         self._tasks = tasks
         self._waits = waits
+        self._questions = questions
         self._tags = tags
         self._clock = clock
         self._log = structlog.get_logger("registry.mirror")
 
-    async def list_tags(self, repository: Repository) -> ServedList:
+    async def list_tags(self, repository: Repository, client: str | None = None) -> ServedList:
         """Return the tags of a repository in ASCII order.
+
+        `client` is the address of who asks; None stands for the mirror itself.
 
         Raises:
             NameUnknown: the upstream does not have the repository. Or the mirror knows no tags, and
                 is offline or the upstream denies it the list.
             UpstreamError: the upstream does not answer, and no tags are known.
+            TooManyUnknown: the client has asked for too much that does not exist.
         """
         ask = partial(self._sources[repository.registry].list_tags, repository.name)
         fallback = Fallback.EMPTY if self._manifests.has_tags(repository) else Fallback.NONE
         try:
-            return await self._get(repository, TAGS, ask, fallback=fallback)
+            return await self._get(repository, TAGS, ask, client, fallback=fallback)
         except UpstreamError as error:
             if seen := self._manifests.list_tags(repository):
                 warning = "only the tags pulled through this mirror"
@@ -90,9 +96,14 @@ class TagsAndReferrers:
             raise
 
     async def list_referrers(
-        self, repository: Repository, digest: Digest, *, must_ask: bool = False
+        self,
+        repository: Repository,
+        digest: Digest,
+        client: str | None = None,
+        *,
+        must_ask: bool = False,
     ) -> ServedList:
-        """Return the descriptors of the manifests that refer to `digest`.
+        """Return the descriptors of the manifests that refer to `digest`; see also `list_tags`.
 
         If the upstream does not answer, these are the referrers that were pulled through this
         mirror, or none. Clients ask for the referrers of each image, and an error would fail the
@@ -104,16 +115,15 @@ class TagsAndReferrers:
             ReferrersUnsupported: the upstream has no referrers API for this repository, or denies
                 it; clients then use the referrers tag scheme.
             UpstreamError: with `must_ask`, the upstream does not answer.
+            TooManyUnknown: the client has asked for too much that does not exist.
         """
-        api = self._lists.find_referrers_api(repository)
+        api = self._find_referrers_api(repository)
         is_supported = api is not None and api[0]
-        if api is not None and not is_supported and self._is_fresh(api[1]):
-            raise ReferrersUnsupported(str(repository))
         ask = partial(self._sources[repository.registry].list_referrers, repository.name, digest)
         fallback = Fallback.NONE if must_ask else Fallback.EMPTY
         try:
             served = await self._get(
-                repository, str(digest), ask, fallback=fallback, must_ask=must_ask
+                repository, str(digest), ask, client, fallback=fallback, must_ask=must_ask
             )
         except (ReferrersUnsupported, UpstreamDenied) as error:
             if not is_supported:
@@ -134,6 +144,13 @@ class TagsAndReferrers:
         if not is_supported:
             await self._record_referrers_api(repository, is_supported=True)
         return served
+
+    def _find_referrers_api(self, repository: Repository) -> tuple[bool, float] | None:
+        """Return what is recorded of the API; raise if the upstream has just said it has none."""
+        api = self._lists.find_referrers_api(repository)
+        if api is not None and not api[0] and self._is_fresh(api[1]):
+            raise ReferrersUnsupported(str(repository))
+        return api
 
     async def _note_unsupported(
         self, repository: Repository, error: Exception
@@ -191,6 +208,7 @@ class TagsAndReferrers:
         repository: Repository,
         subject: str,
         ask: Callable[..., Awaitable[UpstreamList]],
+        client: str | None,
         *,
         fallback: Fallback,
         must_ask: bool = False,
@@ -202,23 +220,36 @@ class TagsAndReferrers:
         record = self._lists.find(repository, subject)
         if record is not None and self._is_fresh(record.checked) and not must_ask:
             return ServedList(record.entries, CacheStatus.HIT, record.warning)
-        # The word "list" is needed: questions about manifests use the same cache and tasks.
-        key = ("list", repository, subject)
+        key = _make_key(repository, subject)
         if (error := self._missing.find(key, self._clock())) is not None:
             raise error
         fallback = fallback if record is None or must_ask else Fallback.KNOWN
-        question = partial(ask, fallback=fallback)
-        task = self._tasks.share(key, lambda: self._fetch(repository, subject, question))
-        is_long = subject == TAGS
-        self._waits.watch(repository, task, is_long=is_long)
+        is_new = record is None and not self._tasks.is_running(key)
         try:
-            await self._waits.wait(repository, task, fallback, is_long=is_long)
-            found = task.result()
+            async with self._questions.hold(client if is_new else None) as question:
+                found = await self._ask(
+                    repository, subject, partial(ask, fallback=fallback), fallback
+                )
+                question.is_empty = not found.entries
         except UpstreamError as failure:
             if record is None or (must_ask and not isinstance(failure, UpstreamOffline)):
                 raise
             return ServedList(record.entries, CacheStatus.STALE, f"stale: {failure.public}")
         return ServedList(found.entries, CacheStatus.MISS, found.warning)
+
+    async def _ask(
+        self,
+        repository: Repository,
+        subject: str,
+        ask: Callable[[], Awaitable[UpstreamList]],
+        fallback: Fallback,
+    ) -> UpstreamList:
+        """Ask the upstream, or join those who do, for as long as `fallback` allows."""
+        key, is_long = _make_key(repository, subject), subject == TAGS
+        task = self._tasks.share(key, lambda: self._fetch(repository, subject, ask))
+        self._waits.watch(repository, task, is_long=is_long)
+        await self._waits.wait(repository, task, fallback, is_long=is_long)
+        return task.result()
 
     async def _fetch(
         self, repository: Repository, subject: str, ask: Callable[[], Awaitable[UpstreamList]]
@@ -228,7 +259,7 @@ class TagsAndReferrers:
         except Unknown as error:
             # Added in this task, and not by the waiting requests: a new request may run before
             # them.
-            self._missing.add(("list", repository, subject), error, self._clock())
+            self._missing.add(_make_key(repository, subject), error, self._clock())
             raise
         try:
             await self._lists.record(
@@ -237,6 +268,11 @@ class TagsAndReferrers:
         except StoreError as error:  # then the upstream is asked again the next time
             self._log.error("list not recorded", repository=str(repository), why=str(error))
         return found
+
+
+def _make_key(repository: Repository, subject: str) -> tuple[str, Repository, str]:
+    # The word "list" is needed: questions about manifests use the same cache and tasks.
+    return ("list", repository, subject)
 
 
 def _describe(referrer: Referrer) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def _note_refusal(client: str | None, _: web.Response, why: str) -> None:
 
 def _measure(shared: SharedResources) -> State:
     root = shared.folder.root
-    loads = shared.loads.read().values()
+    loads = shared.heartbeats.read_loads().values()
     return State(
         limit=shared.settings.storage.limit,
         free=shutil.disk_usage(root).free,
@@ -106,4 +106,4 @@ async def find_trouble(shared: SharedResources, checks: Tasks) -> str:
     silent = shared.heartbeats.list_silent()
     if silent:
         return "; ".join(f"worker {number} does not answer" for number in silent)
-    return shared.loads.explain_overload()
+    return shared.heartbeats.explain_overload()

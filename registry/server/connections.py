@@ -10,16 +10,17 @@ import structlog
 
 from registry.metrics import Metrics
 from registry.server.descriptors import count_descriptors, find_descriptor_limit, plan_connections
+from registry.server.handshakes import Handshakes
+from registry.server.heartbeats import WorkerLoad
 from registry.server.open_connection import IDLE, OpenConnection
 from registry.server.refusals import Refusals
-from registry.server.worker_loads import WorkerLoad
+from registry.settings.client_networks import find_network
 from registry.settings.model import LimitSettings
 
 SWEEP = 1.0  # seconds between two looks at all connections
 SLICE = 500  # connections that are looked at without a break for other work
 RANKING = 0.25  # seconds that an order of the idle connections is used
 SETTLED = 1.0  # seconds after which a connection that says nothing may have to make room
-MAX_HANDSHAKES = 1024  # TLS handshakes, of 60 KiB each, beyond which a slow one is closed
 MAX_LINES = 20  # lines of the log for single connections in one sweep; the others are one line
 FULL, FULL_FOR_ADDRESS = "connections", "address"  # why a client is refused
 
@@ -40,7 +41,7 @@ class Connections:
         self._write_load = write_load
         self._log = structlog.get_logger("registry.server.worker").bind()
         self._open: dict[OpenConnection, None] = {}
-        self._handshakes: dict[OpenConnection, None] = {}  # the oldest first
+        self.handshakes = Handshakes(self._make_room)
         self._by_network: Counter[bytes] = Counter()
         self._ranked: deque[_Ranked] = deque()
         self._ranked_of: dict[bytes, deque[_Ranked]] = {}
@@ -73,23 +74,11 @@ class Connections:
         """Forget a connection that has ended."""
         if entry in self._open:
             del self._open[entry]
-            self.end_handshake(entry)
+            self.handshakes.end(entry)
             entry.forget()
             self._by_network[entry.network] -= 1
             if not self._by_network[entry.network]:
                 del self._by_network[entry.network]
-
-    def note_handshake(self, entry: OpenConnection) -> None:
-        """Note that a TLS handshake begins; if there are too many, close the oldest one."""
-        self._handshakes[entry] = None
-        if len(self._handshakes) > MAX_HANDSHAKES:
-            oldest = next(iter(self._handshakes))
-            if oldest.rank(time.monotonic()):
-                self._make_room(oldest)
-
-    def end_handshake(self, entry: OpenConnection) -> None:
-        """Note that a TLS handshake is over, in whatever way."""
-        self._handshakes.pop(entry, None)
 
     def refuse(self, connection: socket.socket, reason: str, *, has_tls: bool) -> None:
         """Answer a client for whom there is no room, and end its connection."""
@@ -182,12 +171,3 @@ class Connections:
             descriptor_limit=self._descriptors,
             refused_at=self._refused_at,
         )
-
-
-def find_network(client: str) -> bytes:
-    """Return what counts as one address: an IPv4 address, or a /64 network of IPv6. Pure."""
-    if ":" not in client:
-        return client.encode()
-    packed = socket.inet_pton(socket.AF_INET6, client.partition("%")[0])
-    is_mapped = packed.startswith(bytes(10) + b"\xff\xff")  # IPv4 on a socket for both
-    return packed[12:] if is_mapped else packed[:8]

@@ -1,21 +1,52 @@
-"""A page of memory that all processes share: when each process last beat, and its connections."""
+"""A page of memory that all processes share: when each last beat, and what it has open.
+
+Workers look there whether another one has fewer clients, and the background process for `/readyz`
+and for the metrics of what is open now.
+"""
 
 import mmap
 import struct
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
+from dataclasses import astuple, dataclass
 
 BACKGROUND = -1  # the number of the background process; workers count from 0
 REBUILD = -2  # the number of the process that makes a lost catalog again, while no other runs
-_TIME = struct.Struct("d")  # time and load are written separately, so neither overwrites the other
-_LOAD = struct.Struct("q")
-_BEAT = struct.Struct("dq")
+# These are written separately, so that none overwrites another.
+_TIME = struct.Struct("d")
+_CONNECTIONS = struct.Struct("q")
+_LOAD = struct.Struct("qqqqd")  # begins with the connections too
+_PLACE = struct.Struct("dqqqqd")
 SLACK = 2  # connections that a worker may have more than another without being ahead
 DEAD = 5.0  # seconds without a beat after which a process counts as stuck or dead
+REFUSING = 5.0  # seconds after a refusal for which a worker counts as overloaded
+NEARLY_ALL = 0.9  # the part of the descriptors whose use counts as overload
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLoad:
+    """What one worker has open; `refused_at` is when it last refused a client for want of room.
+
+    Times are those of `time.monotonic`, which all processes share; 0 means never.
+    """
+
+    connections: int
+    connection_limit: int
+    descriptors: int
+    descriptor_limit: int
+    refused_at: float = 0.0
+
+    def explain_overload(self, now: float) -> str:
+        """Return why the worker cannot take more clients; empty if it can. Pure."""
+        if self.refused_at and now - self.refused_at < REFUSING:
+            return f"refuses clients: {self.connections} of {self.connection_limit} connections"
+        if self.descriptors > NEARLY_ALL * self.descriptor_limit:
+            return f"has {self.descriptors} of {self.descriptor_limit} files and sockets open"
+        return ""
 
 
 class Heartbeats:
-    """Heartbeats and connections of all processes of a server, in memory that forks share."""
+    """Heartbeats and loads of all processes of a server, in memory that forks share."""
 
     def __init__(self, workers: int) -> None:
         """`workers` are from 0; there is also a place for `BACKGROUND` and one for `REBUILD`."""
@@ -33,17 +64,37 @@ class Heartbeats:
 
     def set_connections(self, number: int, connections: int) -> None:
         """Note how many connections worker `number` has."""
-        _LOAD.pack_into(self._memory, _find_place(number) + _TIME.size, connections)
+        _CONNECTIONS.pack_into(self._memory, _find_place(number) + _TIME.size, connections)
+
+    def set_load(self, number: int, load: WorkerLoad) -> None:
+        """Note what worker `number` has open."""
+        _LOAD.pack_into(self._memory, _find_place(number) + _TIME.size, *astuple(load))
 
     def is_ahead(self, number: int) -> bool:
         """Whether another living worker has considerably fewer connections than worker `number`."""
-        beats = self._read()
-        own = beats[number][1]
-        return any(own > SLACK + other * 5 // 4 for other in _find_living(beats).values())
+        own = self._read()[number][1].connections
+        others = self.read_loads().values()
+        return any(own > SLACK + other.connections * 5 // 4 for other in others)
 
     def list_living(self) -> Collection[int]:
         """Return the numbers of the workers that have beaten within the last `DEAD` seconds."""
-        return _find_living(self._read()).keys()
+        return self.read_loads().keys()
+
+    def read_loads(self) -> dict[int, WorkerLoad]:
+        """Return what each living worker has open, by its number."""
+        now = time.monotonic()
+        return {
+            number: load
+            for number, (beat, load) in enumerate(self._read())
+            if beat and 0 <= now - beat < DEAD
+        }
+
+    def explain_overload(self) -> str:
+        """Return a sentence about the first worker that is overloaded; empty if none is."""
+        now = time.monotonic()
+        loads = self.read_loads().items()
+        reasons = ((number, load.explain_overload(now)) for number, load in loads)
+        return next((f"worker {number} {why}" for number, why in reasons if why), "")
 
     def list_silent(self) -> list[int]:
         """Return the numbers of workers that have beaten, but not in the last `DEAD` seconds.
@@ -61,18 +112,11 @@ class Heartbeats:
         """Whether any worker has ever beaten."""
         return any(beat for beat, _ in self._read())
 
-    def _read(self) -> list[tuple[float, int]]:
-        """Return the last beat and the number of connections of each worker."""
-        return list(_BEAT.iter_unpack(self._memory[_find_place(0) : _find_place(self._workers)]))
+    def _read(self) -> list[tuple[float, WorkerLoad]]:
+        """Return the last beat and the load of each worker."""
+        places = self._memory[_find_place(0) : _find_place(self._workers)]
+        return [(beat, WorkerLoad(*load)) for beat, *load in _PLACE.iter_unpack(places)]
 
 
 def _find_place(number: int) -> int:
-    return _BEAT.size * (number - REBUILD)
-
-
-def _find_living(beats: list[tuple[float, int]]) -> Mapping[int, int]:
-    """Return the number of connections of each living worker, by its number."""
-    now = time.monotonic()
-    return {
-        number: load for number, (beat, load) in enumerate(beats) if beat and 0 <= now - beat < DEAD
-    }
+    return _PLACE.size * (number - REBUILD)

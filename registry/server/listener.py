@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from contextlib import suppress
+from functools import partial
 
 from registry.api.connection import ClientServer
 from registry.api.repeated_answers import ReplayingProtocol, ResponseCache
@@ -155,7 +156,9 @@ class Listener:
             return False
         except OSError:
             has_bytes = False
-        if has_bytes:
+        if has_bytes and self._tls is not None:
+            self._connections.handshakes.begin(entry, partial(self._open, connection, entry))
+        elif has_bytes:
             self._open(connection, entry)
         else:  # the client has left
             self._connections.discard(entry)
@@ -173,8 +176,6 @@ class Listener:
         # A separate task, because a slow TLS handshake must not delay the next client.
         opening = self._tasks.start(self._connect(connection, entry, protocol))
         entry.begin(protocol, opening, time.monotonic())
-        if self._tls is not None:
-            self._connections.note_handshake(entry)
 
     async def _connect(
         self, connection: socket.socket, entry: OpenConnection, protocol: ReplayingProtocol
@@ -189,7 +190,7 @@ class Listener:
         try:
             await waiter
         finally:
-            self._connections.end_handshake(entry)
+            self._connections.handshakes.end(entry)
             if not protocol.is_connected:
                 transport.abort()
                 self._connections.discard(entry)

@@ -27,7 +27,6 @@ from registry.server.shared import SharedResources
 from registry.server.supervisor import WATCHED, Supervisor
 from registry.server.tls import check_files
 from registry.server.worker import run_worker
-from registry.server.worker_loads import WorkerLoads
 from registry.settings.changes import keep_fixed, list_changes
 from registry.settings.loading import Configuration
 from registry.settings.model import ServerSettings
@@ -194,13 +193,12 @@ def _renew(
         check_files(loaded.settings)
     reload_certificates()
     settings = keep_fixed(former.settings, loaded.settings)
-    # New pages, so that what the old workers write does not count for the new workers.
+    # A new page, so that what the old workers write does not count for the new workers.
     shared = replace(
         former,
         settings=settings,
         source=loaded.source,
         heartbeats=Heartbeats(workers),
-        loads=WorkerLoads(),
     )
     facts: dict[str, object] = {
         "settings": loaded.source,

@@ -1,11 +1,10 @@
 """The resources that are opened before the fork, and that every child gets."""
 
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from registry.server.heartbeats import Heartbeats
-from registry.server.worker_loads import WorkerLoads
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder
 
@@ -24,4 +23,3 @@ class SharedResources:
     supervisor_pipe: int  # the read end of a pipe that ends when the supervisor ends
     metrics: Path  # the folder of the files of the processes' metrics
     source: str = ""  # where the settings come from, for the log
-    loads: WorkerLoads = field(default_factory=WorkerLoads)

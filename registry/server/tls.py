@@ -7,7 +7,7 @@ from typing import Any
 
 from registry.errors import SettingsError
 from registry.settings.model import ServerSettings, Settings
-from registry.wiring.pulls import check_ca_files
+from registry.wiring.sources import check_ca_files
 
 
 def check_files(settings: Settings) -> None:

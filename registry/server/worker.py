@@ -45,7 +45,7 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         # Opened before the tasks below, so closed after them: every accepted client is served.
         opening = await stack.enter_async_context(Tasks())
         connections = Connections(
-            shared.settings.limits, metrics, partial(shared.loads.write, number)
+            shared.settings.limits, metrics, partial(shared.heartbeats.set_load, number)
         )
         listener = Listener(
             server,

@@ -130,6 +130,9 @@ class LimitSettings(Section):
     without requests, and for a client that accepts nothing of its answer. A client that accepts
     less than `min_send_rate` bytes a second of its answer is cut too.
 
+    One client address may ask `not_found_per_address` times a second for what no upstream has, and
+    20 times as often at once.
+
     All downloads of a process together use at most `download_memory` bytes for what they bring
     before its turn, and at most `download_connections` connections.
     """
@@ -141,6 +144,7 @@ class LimitSettings(Section):
     idle_timeout: Duration = Field(default=75.0, gt=0)
     send_timeout: Duration = Field(default=60.0, gt=0)
     min_send_rate: Size = 1024
+    not_found_per_address: int = Field(default=10, ge=1, le=1_000_000)
     download_memory: Size = Field(default=32 * 1024**2, ge=1024**2)
     download_connections: int = Field(default=64, ge=1, le=10_000)
 

@@ -4,12 +4,14 @@ import asyncio
 import os
 import re
 import ssl
+import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from errno import errorcode
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import anyio
@@ -37,6 +39,10 @@ def preload() -> None:
 
     If a process calls this before it forks, its children need not do it, and share the memory.
     """
+    # httpcore imports sniffio in each step of a request. If it is not there, Python would look for
+    # it in all folders each time, which took a seventh of the time of a small request.
+    if find_spec("sniffio") is None:
+        sys.modules["sniffio"] = None  # type: ignore[assignment]
     import_module("httpcore")
     anyio.run(anyio.sleep, 0)
     trust_system()

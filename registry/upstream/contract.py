@@ -106,3 +106,10 @@ class Source(Protocol):
     ) -> UpstreamList:
         """Return all referrers' descriptors. Raises ReferrersUnsupported."""
         ...
+
+    async def leads_back(self) -> bool:
+        """Whether the endpoint that is asked first has sent the request that this task answers.
+
+        The endpoint is then a mirror, which waits for this one. This raises nothing.
+        """
+        ...

@@ -10,7 +10,13 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from registry.errors import Unknown, UpstreamDenied, UpstreamThrottled, UpstreamUnreachable
+from registry.errors import (
+    Unknown,
+    UpstreamDenied,
+    UpstreamError,
+    UpstreamThrottled,
+    UpstreamUnreachable,
+)
 from registry.oci.rate_limits import RateLimit
 from registry.settings.endpoints import split_endpoint
 from registry.upstream.auth import Login
@@ -101,6 +107,13 @@ class Endpoint:
             raise
         finally:
             self.health.end(admission)
+
+    async def leads_back(self) -> bool:
+        """Whether the endpoint is a mirror that refuses a request of this task as its own."""
+        try:
+            return await self._exchange.leads_back(self.connect)
+        except UpstreamError:
+            return False
 
     async def _send(self, request: Request) -> Answer:
         answer = await self._exchange.send(request, self.connect)

@@ -5,10 +5,11 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 import httpx
 
-from registry.errors import UpstreamDenied, UpstreamFaulty, UpstreamUnreachable
+from registry.errors import NameUnknown, UpstreamDenied, UpstreamFaulty, UpstreamUnreachable
 from registry.upstream.addresses import Reach
 from registry.upstream.auth import Authorization, Login
 from registry.upstream.client import discard, send, write_request
@@ -17,7 +18,7 @@ from registry.upstream.httpx_transport import PEER
 from registry.upstream.learned import Facts
 from registry.upstream.redirects import MAX_REDIRECTS, Choices, RedirectRules, follow, origin_of
 from registry.upstream.request import Answer, Request, describe_refusal
-from registry.upstream.statuses import Resource
+from registry.upstream.statuses import LOOP_DETECTED, Resource
 from registry.upstream.transport import LOCATION
 from registry.upstream.www_authenticate import Challenge, parse_challenges
 
@@ -130,15 +131,28 @@ class Exchange:
         known = self._pinged.find(None)
         if known is not None:
             return known
-        ping = Request("GET", "", "", attempt.request.missing, Resource.MANIFEST)
-        answer = await self._send(_Attempt(ping, Authorization(), attempt.connect), self._base)
-        await discard(answer.response)
+        answer = await self._send_ping(attempt.connect)
         is_refused = answer.response.status_code == 401
         headers = answer.response.headers.get_list("www-authenticate") if is_refused else []
         challenges = parse_challenges(headers)
         if answer.response.status_code < 500:
             self._pinged.learn(None, challenges)
         return challenges
+
+    async def _send_ping(self, connect: float) -> Answer:
+        """Return the answer to `/v2/`, without its body."""
+        ping = Request("GET", "", "", partial(NameUnknown, ""), Resource.MANIFEST)
+        answer = await self._send(_Attempt(ping, Authorization(), connect), self._base)
+        await discard(answer.response)
+        return answer
+
+    async def leads_back(self, connect: float) -> bool:
+        """Whether the endpoint refuses a request of this task because it has sent it itself.
+
+        Raises:
+            UpstreamError: it does not answer.
+        """
+        return (await self._send_ping(connect)).response.status_code == LOOP_DETECTED
 
     def _note_connection(self) -> None:
         self.connected_at = asyncio.get_running_loop().time()

@@ -46,5 +46,9 @@ class OfflineSource:
         """Raise UpstreamOffline."""
         self._refuse()
 
+    async def leads_back(self) -> bool:
+        """Nobody is asked."""
+        return False
+
     def _refuse(self) -> NoReturn:
         raise UpstreamOffline(self._name)

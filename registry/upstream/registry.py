@@ -125,6 +125,10 @@ class RegistrySource:
             repository=repository,
         )
 
+    async def leads_back(self) -> bool:
+        """Whether the endpoint that is asked first has sent the request that this task answers."""
+        return await self._pool.candidates()[0].leads_back()
+
     def _manifest_request(
         self, method: str, repository: str, reference: Reference, fallback: Fallback
     ) -> Request:

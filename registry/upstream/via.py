@@ -32,8 +32,10 @@ class ViaWriter:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def read(self, headers: Iterable[str]) -> None:
+    def read(self, headers: Iterable[str]) -> bool:
         """Read the `Via` headers of a request, for the requests to upstreams that follow from it.
+
+        Returns whether the request comes from another mirror.
 
         Only names of mirrors are kept: clients must not write into requests to upstreams.
 
@@ -44,6 +46,7 @@ class ViaWriter:
         if self._name in passed or len(passed) > MAX_MIRRORS:
             raise UpstreamLoop(self._name)
         _passed.set(passed)
+        return bool(passed)
 
     def write(self) -> str:
         """Return the value of `Via` for a request to an upstream."""

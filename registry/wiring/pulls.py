@@ -1,12 +1,9 @@
 """Building, opening and closing the objects that answer pulls."""
 
-import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
-
-import httpx
 
 from registry.catalog.blob_access import BlobAccessCatalog
 from registry.catalog.database import Database
@@ -20,6 +17,7 @@ from registry.metrics import Metrics
 from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.blobs import Blobs
 from registry.mirror.cache_status import CacheStatus
+from registry.mirror.circles import Circles
 from registry.mirror.downloads import Downloads
 from registry.mirror.limit_recorder import LimitRecorder
 from registry.mirror.manifest_cache import ManifestCache
@@ -30,29 +28,23 @@ from registry.mirror.negative_cache import NegativeCache
 from registry.mirror.outages import Outages
 from registry.mirror.prefetch import Prefetcher
 from registry.mirror.prefetch_cost import CostEstimator
+from registry.mirror.question_limit import QuestionLimit
 from registry.mirror.referrers import ReferrerFetcher
 from registry.mirror.revalidation import Revalidator
 from registry.mirror.routing import UpstreamTable
 from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.mirror.upstream_waits import UpstreamWaits
 from registry.settings.model import Settings
-from registry.settings.upstreams import UpstreamSettings
 from registry.store.file_locks import BestEffortLocks
 from registry.tasks import Tasks
-from registry.upstream.auth import Login
-from registry.upstream.client import load_trust, open_client
+from registry.upstream.client import open_client
 from registry.upstream.contract import Source
-from registry.upstream.credentials import find_credentials, find_identity
 from registry.upstream.download_budget import DownloadBudget
-from registry.upstream.endpoint import Endpoint, RecordLimit
-from registry.upstream.failover import EndpointPool
 from registry.upstream.offline import OfflineSource
-from registry.upstream.redirects import RedirectRules, origin_of
-from registry.upstream.registry import RegistrySource
-from registry.upstream.tokens import TokenCache
 from registry.upstream.via import ViaWriter, make_name
 from registry.wiring.content import ContentServices, find_data_folder, open_handles
 from registry.wiring.data_folder import open_database
+from registry.wiring.sources import build_source, list_endpoints
 
 MEMORY = 32 * 1024 * 1024  # bytes of manifests that one worker keeps in memory
 
@@ -61,17 +53,6 @@ def build_table(settings: Settings) -> UpstreamTable:
     """Make the table of upstreams by all their names."""
     aliases = {name: upstream.aliases for name, upstream in settings.upstreams.items()}
     return UpstreamTable(aliases, settings.default_upstream)
-
-
-def check_ca_files(settings: Settings) -> None:
-    """Read the CA files of upstreams, so that a mistake shows before anything starts.
-
-    Raises:
-        SettingsError: a `ca_file` cannot be read.
-    """
-    for name, upstream in settings.upstreams.items():
-        if upstream.ca_file:  # reading the system's own file takes 50 ms for each upstream
-            load_trust(name, upstream.ca_file)
 
 
 @asynccontextmanager
@@ -123,16 +104,10 @@ async def open_warming(settings: Settings) -> AsyncIterator[tuple[Prefetcher, Co
         manifests, blobs = mirror.manifests, mirror.blobs
         prefetcher = Prefetcher(manifests, blobs, ReferrerFetcher(manifests, mirror.lists))
         endpoints = {
-            name: _list_endpoints(name, upstream) for name, upstream in settings.upstreams.items()
+            name: list_endpoints(name, upstream) for name, upstream in settings.upstreams.items()
         }
         limits = RateLimitCatalog(database)
         yield prefetcher, CostEstimator(manifests, blobs, limits, endpoints, time.time)
-
-
-def _list_endpoints(name: str, upstream: UpstreamSettings) -> list[tuple[str, str]]:
-    """Return origin and user of each endpoint, as they are recorded with its pull limit."""
-    credentials = find_credentials(name, upstream)
-    return [(origin_of(url), find_identity(credentials, url)) for url in upstream.endpoints]
 
 
 async def _open_mirror(
@@ -171,31 +146,6 @@ async def _open_mirror(
     return services.build_mirror()
 
 
-def build_source(
-    name: str,
-    settings: UpstreamSettings,
-    client: httpx.AsyncClient,
-    record_limit: RecordLimit,
-) -> RegistrySource:
-    """Make the source of one upstream registry."""
-    clock = time.monotonic
-    tokens = TokenCache(client, clock)
-    credentials = find_credentials(name, settings)
-    rules = RedirectRules(name, settings.allow_private_redirects, settings.allow_http_redirects)
-    endpoints = [
-        Endpoint(
-            url,
-            client,
-            Login(url, credentials, tokens, rules),
-            clock,
-            record_limit,
-            rules=rules,
-        )
-        for url in settings.endpoints
-    ]
-    return RegistrySource(name, EndpointPool(name, endpoints, clock, random.SystemRandom()))
-
-
 class _PullServices:
     """The objects that answer the pulls of one worker."""
 
@@ -224,6 +174,8 @@ class _PullServices:
         self._manifest_catalog = ManifestCatalog(database)
         self._negative_cache = NegativeCache(settings.tags.missing_for)
         self._clock = time.time
+        limit = settings.limits.not_found_per_address
+        self._questions = QuestionLimit(limit, metrics, time.monotonic)
         self._waits = UpstreamWaits(time.time, outages or Outages(), settings.tags.wait_for)
 
     @cached_property
@@ -235,6 +187,7 @@ class _PullServices:
         return Mirror(
             table=build_table(self._settings),
             via=self._via,
+            circles=Circles(self._sources),
             manifests=self._build_manifests(),
             blobs=self._build_blobs(),
             lists=self._build_lists(),
@@ -265,6 +218,7 @@ class _PullServices:
             tags,
             clock,
             waits=self._waits,
+            questions=self._questions,
             pulls=self._pulls,
             offline=self._settings.offline,
             stored=self._stored,
@@ -280,7 +234,9 @@ class _PullServices:
             catalog=BlobAccessCatalog(self._database),
             content=content,
             downloads=Downloads(content, self._tasks, self._clock, self._metrics, budget),
-            checks=BlobChecks(self._sources, self._negative_cache, self._tasks, self._clock),
+            checks=BlobChecks(
+                self._sources, self._negative_cache, self._tasks, self._clock, self._questions
+            ),
             pulls=self._pulls,
             metrics=self._metrics,
             stored=self._stored,
@@ -294,6 +250,7 @@ class _PullServices:
             self._negative_cache,
             self._tasks,
             waits=self._waits,
+            questions=self._questions,
             tags=self._settings.tags,
             clock=self._clock,
         )

@@ -13,8 +13,9 @@ from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE
 
 from registry.api import connection
 from registry.catalog import upstream_lists
+from registry.mirror import question_limit
 from registry.oci import byte_ranges
-from registry.server import descriptors, listener, open_connection
+from registry.server import descriptors, handshakes, listener, open_connection
 from registry.settings.model import LimitSettings
 from registry.upstream import (
     client,
@@ -51,6 +52,7 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "The mirror does not send its `Authorization` header to the target of a redirect, and it sends the target's query unchanged.": "unit/upstream/test_endpoint.py::test_blob_comes_through_login_and_redirect integration/test_upstream_redirects.py::test_blobs_are_fetched_where_they_are_redirected_to",
         "Of a link to the next page of a list, it uses only the query.": "unit/upstream/test_pagination.py::test_only_the_query_of_a_link_is_used",
         "A request that comes back to the mirror, directly or over other mirrors, is refused with 508 ([record 0028](decisions/0028-requests-in-a-circle.md)).": "unit/api/test_routes.py::test_own_requests_are_refused integration/test_loops.py::test_two_mirrors_in_a_circle_say_so",
+        "Two mirrors do not wait for each other's answer to the same question either: each is refused with 508 within a second.": "integration/test_loops.py::test_mirrors_that_wait_for_each_other_say_so unit/mirror/test_circles.py::test_a_circle_is_refused",
         # Credentials
         "The mirror sends an upstream's password only to the registry's own hosts (its name and its aliases) and to the token servers in `auth_realms`.": "integration/test_upstream_credentials.py::test_a_foreign_realm_is_not_told_the_password",
         "A name without a port means the usual port only: another port of the same host may belong to somebody else.": "unit/upstream/test_login.py::test_password_goes_to_one_port",
@@ -90,18 +92,18 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "An upstream has limits, whatever it sends:": "faults/test_hostile_upstream.py::test_every_face_gets_an_answer",
         # The table of the limits of an upstream
         "interim answers (1xx) before an answer | 16, of 8 KiB each | the request fails": "unit/upstream/test_framing.py::test_interim_answers_are_counted_in_any_pieces unit/upstream/test_framing.py::test_endless_framing_ends",
-        "head of an answer | 256 KiB | the request fails": "unit/upstream/test_framing.py::test_endless_framing_ends",
-        "bytes between the chunks of a body | 64 KiB, and a quarter of the content | the request fails": "unit/upstream/test_framing.py::test_endless_framing_ends unit/upstream/test_framing.py::test_usual_framing_is_read",
-        "what is read of a challenge, of a `Link` header | 8 KiB, 16 KiB | the rest is ignored": "architecture/test_security_page.py::test_numbers_are_those_of_the_code",
+        "head of an answer | 256 KiB | the request fails": "unit/upstream/test_exact_limits.py::test_length_of_a_head unit/upstream/test_framing.py::test_endless_framing_ends",
+        "bytes between the chunks of a body | 64 KiB, and a quarter of the content | the request fails": "unit/upstream/test_exact_limits.py::test_bytes_between_chunks unit/upstream/test_framing.py::test_endless_framing_ends unit/upstream/test_framing.py::test_usual_framing_is_read",
+        "what is read of a challenge, of a `Link` header | 8 KiB, 16 KiB | the rest is ignored": "unit/upstream/test_exact_limits.py::test_length_of_a_challenge unit/upstream/test_exact_limits.py::test_length_of_a_link",
         "time without a byte of content | 20 s | the request fails": "faults/test_stalls.py::test_a_stall_is_asked_again faults/test_stalls.py::test_the_real_stall_limit",
         "answer of a token service | 1 MiB, 20 s | the request fails": "faults/test_hostile_upstream.py::test_every_face_gets_an_answer unit/upstream/test_login.py::test_hanging_token_service_ends",
-        "life of a token | 1 minute to 24 hours | it is shortened or prolonged": "architecture/test_security_page.py::test_numbers_are_those_of_the_code",
-        "page of a list | 4 MiB, 400,000 values | the list fails": "faults/test_hostile_upstream.py::test_every_face_gets_an_answer unit/upstream/test_list_limits.py::test_values_are_counted_before_they_take_memory",
-        "list | 16 MiB, 250,000 entries, 1,000 pages, 20 s | the rest is left out, with a `Warning`": "unit/upstream/test_list_limits.py::test_long_list_is_cut unit/upstream/test_pagination.py::test_list_that_takes_too_long_is_cut_with_a_warning",
+        "life of a token | 1 minute to 24 hours | it is shortened or prolonged": "unit/upstream/test_exact_limits.py::test_life_of_a_token",
+        "page of a list | 4 MiB, 400,000 values | the list fails": "unit/upstream/test_exact_limits.py::test_length_of_a_page unit/upstream/test_exact_limits.py::test_values_of_a_document faults/test_hostile_upstream.py::test_every_face_gets_an_answer unit/upstream/test_list_limits.py::test_values_are_counted_before_they_take_memory",
+        "list | 16 MiB, 250,000 entries, 1,000 pages, 20 s | the rest is left out, with a `Warning`": "unit/upstream/test_exact_limits.py::test_length_of_a_list unit/upstream/test_list_limits.py::test_long_list_is_cut unit/upstream/test_pagination.py::test_list_that_takes_too_long_is_cut_with_a_warning",
         "lists of more than 256 KiB that are read at once | 2 for each upstream and worker | the others wait": "unit/upstream/test_list_limits.py::test_only_some_long_lists_are_read_at_once",
         "objects and lists in each other, in a list of referrers | 32 | the entry is left out": "unit/upstream/test_list_limits.py::test_deep_referrers_are_left_out",
-        "recorded lists of names and digests that are not stored | 1,000, of 64 KiB each | the oldest are deleted": "unit/catalog/test_upstream_lists.py::test_lists_of_what_is_not_stored_are_bounded unit/catalog/test_upstream_lists.py::test_enormous_list_is_not_recorded",
-        "recorded list of what is stored | 4 MiB | it is not recorded": "architecture/test_security_page.py::test_numbers_are_those_of_the_code",
+        "recorded lists of names and digests that are not stored | 1,000, of 64 KiB each | the oldest are deleted": "unit/catalog/test_upstream_lists.py::test_most_lists_of_what_is_not_stored unit/catalog/test_upstream_lists.py::test_longest_list_that_is_recorded unit/catalog/test_upstream_lists.py::test_lists_of_what_is_not_stored_are_bounded unit/catalog/test_upstream_lists.py::test_enormous_list_is_not_recorded",
+        "recorded list of what is stored | 4 MiB | it is not recorded": "unit/catalog/test_upstream_lists.py::test_longest_list_that_is_recorded",
         # Hostile bundles
         "Sizes and digests come from `bundle.json`, which is signed.": "unit/bundle/test_create.py::test_openssl_accepts_the_signature",
         "The mirror reads only regular files whose names match a fixed pattern, follows no link, and writes only digests that the lock names.": "property/test_bundle_readers.py::test_links_in_a_folder_are_not_followed",
@@ -112,21 +114,23 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "The console has no login: keep `server.console` on the loopback address, or behind a server that has a login.": ADVICE,
         "It answers only if it is asked for by an address, by a name without a dot, or by a name in `server.console_hosts`, so that no web page can read it through a browser.": "integration/test_console.py::test_the_console_answers_to_its_own_names",
         "For TLS, set `tls_cert` and `tls_key`.": "integration/test_serve_tls.py::test_images_come_over_tls",
-        "If you put a reverse proxy in front, turn off its compression and buffering, and write `limits.connections_per_address = 10_000`: all clients then have the address of the proxy.": ADVICE,
+        "If you put a reverse proxy in front, turn off its compression and buffering, and write `limits.connections_per_address = 10_000` and a larger `limits.not_found_per_address`: all clients then have the address of the proxy.": ADVICE,
         # Limits
         "At a limit the mirror closes the connection that is the least useful, or it answers 503 with `Retry-After`.": "unit/server/test_room_for_clients.py::test_the_oldest_idle_connection_makes_room unit/server/test_room_for_clients.py::test_without_room_a_client_is_told_so",
-        "It never waits for a client without a limit.": "unit/server/test_connections.py::test_a_silent_client_is_closed unit/server/test_connections.py::test_a_head_that_is_dribbled_is_cut unit/server/test_connections.py::test_a_handshake_has_its_time unit/server/test_connections.py::test_idle_connections_are_closed unit/server/test_connections.py::test_who_does_not_read_is_cut unit/server/test_connections.py::test_an_endless_body_is_cut_after_the_answer",
-        "Limits of connections are for each worker process.": "unit/server/test_limits.py::test_connections_are_planned unit/server/test_limits.py::test_overload_is_explained",
+        "It never waits for a client without a limit.": "unit/server/test_connections.py::test_a_silent_client_is_closed unit/server/test_connections.py::test_a_head_that_is_dribbled_is_cut unit/server/test_tls_connections.py::test_a_handshake_has_its_time unit/server/test_connections.py::test_idle_connections_are_closed unit/server/test_connections.py::test_who_does_not_read_is_cut unit/server/test_connections.py::test_an_endless_body_is_cut_after_the_answer",
+        "Limits of connections and of requests are for each worker process.": "unit/server/test_limits.py::test_connections_are_planned unit/server/test_limits.py::test_overload_is_explained unit/mirror/test_question_limit.py::test_who_asks_for_too_much_is_refused",
         "In `/metrics`, `refused` is `entrepot_refused_connections_total`, and `cut` is `entrepot_cut_connections_total`, with the `reason` in parentheses.": "faults/attacks/test_attacks.py::test_an_attack_ends unit/server/test_room_for_clients.py::test_one_address_does_not_take_all",
         "The settings are in `[limits]` of [config/entrepot.toml](../config/entrepot.toml).": "unit/settings/test_model.py::test_shipped_file_mentions_every_setting",
         # The table of the limits of connections
         "connections (`connections`) | half of the descriptors after 256, at most 10,000 | the connection without a request that was idle longest is closed, then one whose client has accepted nothing for 10 s; without such a one the new client gets 503, over TLS only the end of its connection, and `/readyz` says so | cut (`room for others`), refused (`connections`)": "unit/server/test_limits.py::test_connections_are_planned unit/server/test_room_for_clients.py::test_the_oldest_idle_connection_makes_room unit/server/test_room_for_clients.py::test_who_does_not_read_makes_room unit/server/test_room_for_clients.py::test_without_room_a_client_is_told_so faults/attacks/test_attacks.py::test_overload_is_told",
-        "connections of one address, or of one IPv6 /64 network (`connections_per_address`) | half of those, at least 64 | the same among its own connections | cut (`room for others`), refused (`address`)": "unit/server/test_limits.py::test_connections_are_planned unit/server/test_room_for_clients.py::test_one_address_does_not_take_all unit/server/test_connections.py::test_what_counts_as_one_address",
+        "connections of one address, or of one IPv6 /64 network (`connections_per_address`) | half of those, at least 64 | the same among its own connections | cut (`room for others`), refused (`address`)": "unit/server/test_limits.py::test_connections_are_planned unit/server/test_room_for_clients.py::test_one_address_does_not_take_all unit/settings/test_client_networks.py::test_what_counts_as_one_address",
         "descriptors of a process | the hard limit, at most 1,048,576 | an idle connection and the new one are closed; from nine tenths on, `/readyz` says so | refused (`descriptors`)": "unit/server/test_limits.py::test_the_soft_limit_is_raised unit/server/test_connections.py::test_no_free_descriptor_stops_nobody unit/server/test_limits.py::test_overload_is_explained",
         "time to the end of a request's head (`request_timeout`) | 15 s from the connection, for later requests from the first byte | the connection is closed | cut (`no request`, `slow request`)": "unit/server/test_connections.py::test_a_silent_client_is_closed unit/server/test_connections.py::test_a_head_that_is_dribbled_is_cut",
         "bytes of a request's head | 256 KiB; one header 64 KiB, the first line 8,190 bytes | the connection is closed; for one header or the line, 400 | cut (`large request`); `entrepot_requests_total`": "unit/server/test_connections.py::test_a_large_head_is_cut unit/api/test_connection.py::test_no_level_of_the_log_quotes_a_client",
-        "TLS handshakes at once | 1,024 | the oldest is closed, if it has taken longer than 5 s | cut (`room for others`)": "unit/server/test_connections.py::test_handshakes_are_few",
-        "time for a TLS handshake (`handshake_timeout`) | 15 s | the connection is closed | cut (`slow handshake`)": "unit/server/test_connections.py::test_a_handshake_has_its_time",
+        "TLS handshakes at once | 1,024 | the oldest is closed, if it has taken longer than 5 s | cut (`room for others`)": "unit/server/test_tls_connections.py::test_handshakes_are_few",
+        "TLS handshakes of one address at once | 64 | further ones of this address wait for `request_timeout`, then their connections are closed | cut (`no request`)": "unit/server/test_tls_connections.py::test_handshakes_of_one_address_wait_for_each_other unit/server/test_tls_connections.py::test_a_handshake_that_waits_too_long_is_closed",
+        "requests of one address for what no upstream has (`not_found_per_address`) | 10 a second, and 200 at once | further ones wait for up to 5 s and are then answered 429; what is stored is served to this address as before | `entrepot_delayed_requests_total` (`not found`)": "unit/mirror/test_limited_questions.py::test_what_does_not_exist_is_limited unit/mirror/test_question_limit.py::test_a_request_waits_for_its_token unit/api/test_errors.py::test_an_address_that_asks_too_much_is_told_when_to_try_again",
+        "time for a TLS handshake (`handshake_timeout`) | 15 s | the connection is closed | cut (`slow handshake`)": "unit/server/test_tls_connections.py::test_a_handshake_has_its_time",
         "time without a request (`idle_timeout`) | 75 s | the connection is closed | cut (`idle`)": "unit/server/test_connections.py::test_idle_connections_are_closed",
         "time in which a client accepts nothing of its answer (`send_timeout`) | 60 s | the connection is cut, and the kernel drops what it keeps for it | cut (`stalled`)": "unit/server/test_connections.py::test_who_does_not_read_is_cut",
         "bytes a second that a client accepts (`min_send_rate`) | 1 KiB/s on average over `send_timeout` | the same | cut (`too slow`)": "unit/server/test_connections.py::test_who_reads_slowly_is_not_cut unit/server/test_limits.py::test_progress_is_judged",
@@ -198,6 +202,11 @@ def write_numbers() -> list[str]:
         f"| the hard limit, at most {descriptors.MAX_DESCRIPTORS:,} |",
         f"(`request_timeout`) | {limits.request_timeout:.0f} s from the connection",
         f"| {open_connection.MAX_HEAD // KIB} KiB; one header {connection.MAX_HEADER // KIB} KiB, the first line {connection.MAX_LINE:,} bytes |",
+        f"| TLS handshakes at once | {handshakes.MAX_HANDSHAKES:,} |",
+        f" if it has taken longer than {open_connection.SLOW_HANDSHAKE:.0f} s |",
+        f"| TLS handshakes of one address at once | {handshakes.MAX_PER_ADDRESS} |",
+        f"| {limits.not_found_per_address} a second, and {limits.not_found_per_address * question_limit.BURST:.0f} at once |",
+        f"| further ones wait for up to {question_limit.PATIENCE:.0f} s and",
         f"(`handshake_timeout`) | {limits.handshake_timeout:.0f} s |",
         f"(`idle_timeout`) | {limits.idle_timeout:.0f} s |",
         f"(`send_timeout`) | {limits.send_timeout:.0f} s |",

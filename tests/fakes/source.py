@@ -178,6 +178,9 @@ class MemorySource:
             raise ReferrersUnsupported(repository)
         return UpstreamList(self.referrers.get((repository, str(digest)), []))
 
+    async def leads_back(self) -> bool:
+        return False
+
     def _reach(self) -> None:
         if self.tap.is_down:
             raise UpstreamUnreachable(ORIGIN, "no connection")

@@ -15,7 +15,9 @@ from registry.mirror.blobs import Blobs
 from registry.mirror.downloads import Downloads
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import ManifestMemory
+from registry.mirror.manifests import Manifests
 from registry.mirror.outages import Outages
+from registry.mirror.question_limit import QuestionLimit
 from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.mirror.upstream_waits import UpstreamWaits
 from registry.settings.model import Settings, StorageSettings, TagSettings
@@ -24,7 +26,8 @@ from registry.tasks import Tasks
 from registry.upstream.client import open_client
 from registry.upstream.contract import Source
 from registry.upstream.registry import RegistrySource
-from registry.wiring.pulls import _PullServices, build_source
+from registry.wiring.pulls import _PullServices
+from registry.wiring.sources import build_source
 
 AMPLE = StorageSettings(reserve=0, keep_pulled=0)
 
@@ -34,7 +37,8 @@ class ProcessParts:
 
     `now` is its time, unless it has another `clock`. The parts that read no catalog need no
     `database`, and those that start no download need no `tasks`. `sources` are upstreams by
-    registry; each has `connections`. `space` replaces the account of the space on the disk.
+    registry; each has `connections`. `space` replaces the account of the space on the disk, and
+    `questions` the limit of each address.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class ProcessParts:
         sources: Mapping[str, Source] | None = None,
         connections: int = 1,
         missing_for: float = 0.0,
+        questions: QuestionLimit | None = None,
     ) -> None:
         self.now = 1000.0
         self.clock = clock or (lambda: self.now)
@@ -77,6 +82,8 @@ class ProcessParts:
         # Nothing that has a clock or an account is built yet.
         self._services._clock = self.content._clock = self.clock
         self._services._waits = UpstreamWaits(self.clock, Outages(), settings.tags.wait_for)
+        if questions is not None:
+            self._services._questions = questions
         if space is not None:
             self.content.space = space
 
@@ -87,6 +94,10 @@ class ProcessParts:
     @property
     def downloads(self) -> Downloads:
         return self.blobs._downloads
+
+    @cached_property
+    def manifests(self) -> Manifests:
+        return self._services._build_manifests()
 
     @cached_property
     def lists(self) -> TagsAndReferrers:

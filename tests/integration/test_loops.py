@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import MirrorMaker
 from tests.fakes.raw_server import RawRequest, RawServer, write_answer
 from tests.fakes.upstream import FakeUpstream, Fault, Redirect
 from tests.harness.free_port import find_free_port
 from tests.harness.mirror import MirrorProcess
-from tests.integration.wire import fetch
+from tests.integration.wire import fetch, fetch_all
 
 SOON = 5.0  # seconds; it was 40
 FEW = 8  # requests to an upstream for one of a client; it was 657
@@ -77,6 +79,35 @@ def test_two_mirrors_with_a_registry_serve_images(
         assert fetch(f"{base}/blobs/{image.layers[0]}").body == b"layer" * 999
         assert time.monotonic() - began < SOON
     assert hub.journal.count("cdn") == 1, hub.journal
+
+
+@pytest.mark.parametrize("path", ["manifests/{}", "blobs/sha256:{:064}", "tags/list"])
+def test_mirrors_that_wait_for_each_other_say_so(make_mirror: MirrorMaker, path: str) -> None:
+    """Clients of both ask for the same in the same moment, so each joins the other's question."""
+    pair = start_pair(make_mirror)
+    urls = [
+        f"{mirror.url}/v2/team/app{number}/{path.format(number)}"
+        for number in range(4)
+        for mirror in pair
+    ]
+
+    for answer in fetch_all(urls):
+        assert answer.status == 508, answer
+        assert answer.seconds < SOON
+
+
+def test_mirrors_that_wait_for_each_other_serve_images(
+    make_mirror: MirrorMaker, hub: FakeUpstream
+) -> None:
+    """If each has the registry as another endpoint, both download the image from there."""
+    image = hub.add_image("team/app", "1", [b"layer" * 999])
+    pair = start_pair(make_mirror, hub.url)
+    paths = ("manifests/1", f"blobs/{image.layers[0]}", "tags/list")
+
+    for path in paths:
+        for answer in fetch_all([f"{mirror.url}/v2/team/app/{path}" for mirror in pair]):
+            assert answer.status == 200, answer
+            assert answer.seconds < SOON
 
 
 def test_token_service_is_not_the_mirror(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:

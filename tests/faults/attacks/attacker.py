@@ -7,7 +7,9 @@ comes from 127.0.0.2, as an attacker has another address than honest clients. It
 many connections it opened, how many the mirror closed, and how many are open still.
 """
 
+import hashlib
 import json
+import random
 import resource
 import select
 import socket
@@ -71,16 +73,50 @@ def greet_only(peer: Peer, _: str) -> bytes:
     return b"" if peer.said else make_greeting()
 
 
-def ask_for_names(peer: Peer, _: str) -> bytes:
-    """A name that nobody asked for yet, as soon as the last answer came."""
+def is_answered(peer: Peer) -> bool:
+    """Whether an answer came since the last request, or there was none yet."""
     with suppress(BlockingIOError):
         while data := peer.connection.recv(65536):
             peer.number = 0 if data else peer.number
-    if peer.number:
+    return not peer.number
+
+
+def ask_for_names(peer: Peer, _: str) -> bytes:
+    """A name that nobody asked for yet, as soon as the last answer came."""
+    if not is_answered(peer):
         return b""
     peer.number = 1
     name = f"{peer.connection.fileno():x}{time.monotonic_ns():x}"
     return f"GET /v2/library/{name}/manifests/1 HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+
+
+def ask_for_digests(peer: Peer, target: str) -> bytes:
+    """Tags, digests, blobs, referrers and lists that do not exist, of a repository that does."""
+    if not is_answered(peer):
+        return b""
+    peer.number = 1
+    word = f"{peer.connection.fileno():x}{time.monotonic_ns():x}"
+    digest = f"sha256:{hashlib.sha256(word.encode()).hexdigest()}"
+    repository = target.partition("/blobs/")[0]
+    paths = (
+        f"{repository}/manifests/{word}",
+        f"{repository}/manifests/{digest}",
+        f"{repository}/blobs/{digest}",
+        f"{repository}/referrers/{digest}",
+        f"/v2/library/{word}/tags/list",
+        f"/v2/library/{word}/manifests/1?ns={word}.example",
+    )
+    return f"GET {random.choice(paths)} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+
+
+def ask_for_lists(peer: Peer, target: str) -> bytes:
+    """Lists that the mirror has, as soon as the last answer came."""
+    if not is_answered(peer):
+        return b""
+    peer.number = 1
+    repository = target.partition("/blobs/")[0]
+    path = random.choice(("/v2/_catalog", f"{repository}/tags/list"))
+    return f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
 
 
 def ask_for_ranges(peer: Peer, target: str) -> bytes:
@@ -113,6 +149,8 @@ KINDS: dict[str, Speak] = {
     "idle": say_nothing,
     "handshakes left open": greet_only,
     "random names": ask_for_names,
+    "random digests": ask_for_digests,
+    "lists": ask_for_lists,
     "many ranges": ask_for_ranges,
     "pipelining unread": pipeline,
     "endless bodies": send_body,

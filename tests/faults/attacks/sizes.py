@@ -9,6 +9,8 @@ FULL = MappingProxyType(
         "idle": 5000,
         "handshakes left open": 2000,
         "random names": 50,
+        "random digests": 50,
+        "lists": 50,
         "many ranges": 20,
         "pipelining unread": 100,
         "endless bodies": 50,

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -107,12 +108,14 @@ sockets MiB | back after | counted |
 class Trial:
     """A mirror with a small image and a large blob, which `with` starts and stops."""
 
-    def __init__(self, folder: Path, kind: str, descriptors: int) -> None:
-        """`descriptors` is the limit, soft and hard, of each process of the mirror."""
+    def __init__(
+        self, folder: Path, kind: str, descriptors: int, limits: Mapping[str, int] | None = None
+    ) -> None:
+        """`descriptors` is the limit, soft and hard, of each process; `limits` are its settings."""
         self._kind = kind
         self._descriptors = descriptors
         self._hub = FakeUpstream()
-        settings: dict[str, Any] = {}
+        settings: dict[str, Any] = {"limits": dict(limits or {})}
         self._ca: list[str] = []
         if kind in OVER_TLS:
             authority = make_authority(folder)
@@ -190,9 +193,14 @@ class Trial:
             return str(error)
 
     def _read_counters(self) -> dict[str, float]:
-        wanted = ("entrepot_refused_connections_total", "entrepot_cut_connections_total")
+        wanted = (
+            "entrepot_refused_connections_total",
+            "entrepot_cut_connections_total",
+            "entrepot_delayed_requests_total",
+        )
         counted = {}
         for line in self._look_at("metrics").splitlines():
-            if line.startswith(wanted):
-                counted[line.split('"')[1]] = float(line.rpartition(" ")[2])
+            count = float(line.rpartition(" ")[2]) if line.startswith(wanted) else 0
+            if count:
+                counted[line.split('"')[1]] = count
         return counted

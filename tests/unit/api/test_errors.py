@@ -10,6 +10,7 @@ from registry.errors import (
     CatalogLost,
     StoreError,
     StoreTooNew,
+    TooManyUnknown,
     UpstreamDenied,
     UpstreamError,
     UpstreamFaulty,
@@ -73,3 +74,13 @@ def test_offline_names_the_registry_once() -> None:
     message = read_message(render(UpstreamOffline("docker.io"), "docker.io"))
     assert message.count("docker.io") == 1
     assert "try again" not in message
+
+
+def test_an_address_that_asks_too_much_is_told_when_to_try_again() -> None:
+    """The code is that of the specification, and the message names the setting."""
+    answer = render(TooManyUnknown())
+    assert isinstance(answer.body, bytes)
+    (entry,) = json.loads(answer.body)["errors"]
+    assert (answer.status, entry["code"]) == (429, "TOOMANYREQUESTS")
+    assert answer.headers["Retry-After"] == "5"
+    assert "limits.not_found_per_address" in entry["message"]

@@ -18,7 +18,9 @@ from registry.upstream.via import ViaWriter
 NOT_CALLED = cast("Any", None)  # a request that is refused or a ping reaches no service
 TABLE = UpstreamTable({"docker.io": [], "ghcr.io": []}, "docker.io")
 VIA = ViaWriter("entrepot-0123456789abcdef")
-API = PullApi(Mirror(TABLE, VIA, manifests=NOT_CALLED, blobs=NOT_CALLED, lists=NOT_CALLED))
+API = PullApi(
+    Mirror(TABLE, VIA, circles=NOT_CALLED, manifests=NOT_CALLED, blobs=NOT_CALLED, lists=NOT_CALLED)
+)
 
 
 async def ask(path: str, method: str = "GET", ns: str = "") -> tuple[int, Notes]:
@@ -82,7 +84,16 @@ async def test_both_lines_of_a_request_have_the_same_path(name: str, what: str) 
     """Who reads the log finds the end of each request, also of the longest names and digests."""
     path = f"/v2/{name}/{what}"
     with capture_logs() as lines:
-        api = PullApi(Mirror(TABLE, VIA, manifests=NOT_CALLED, blobs=NOT_CALLED, lists=NOT_CALLED))
+        api = PullApi(
+            Mirror(
+                TABLE,
+                VIA,
+                circles=NOT_CALLED,
+                manifests=NOT_CALLED,
+                blobs=NOT_CALLED,
+                lists=NOT_CALLED,
+            )
+        )
         with pytest.raises(AttributeError):
             await api.answer(make_mocked_request("GET", path), Notes(path, ""))
         entry = AccessEntry("GET", path, "", "", "blobs", 200, "hit", 1, "")

@@ -71,3 +71,33 @@ async def test_enormous_list_is_not_recorded(
     await lists.record(HERE, "tags", ["a" * 100], 2.0)
 
     assert lists.find(HERE, "tags") is None
+
+
+async def test_most_lists_of_what_is_not_stored(database: Database) -> None:
+    """1,000 rows stay, the newest ones."""
+    rows = [(f"docker.io/library/n{number}", "tags", "[]", float(number)) for number in range(1150)]
+    await database.write(
+        lambda writing: writing.executemany("INSERT INTO lists VALUES (?, ?, ?, ?)", rows)
+    )
+    lists = UpstreamListCatalog(database)
+    for number in range(upstream_lists.PRUNED_AFTER):
+        await lists.record(HERE, str(Digest.of(b"%d" % number)), [], 2000.0)
+
+    ((count, oldest),) = database.read("SELECT count(*), min(checked) FROM lists")
+    assert (count, oldest) == (1000, 250.0)
+
+
+@pytest.mark.parametrize(
+    ("is_stored", "most"), [(False, 64 * 1024), (True, 4 * 1024 * 1024)], ids=["others", "stored"]
+)
+async def test_longest_list_that_is_recorded(
+    database: Database, most: int, *, is_stored: bool
+) -> None:
+    """64 KiB of what is not stored, 4 MiB of what is; one byte more is not recorded."""
+    if is_stored:
+        await record_manifest(database)
+    lists = UpstreamListCatalog(database)
+    for more in (0, 1):
+        entry = "a" * (most + more - len('[""]'))
+        await lists.record(HERE, "tags", [entry], 1.0)
+        assert (lists.find(HERE, "tags") is None) == bool(more)

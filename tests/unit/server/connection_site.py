@@ -20,9 +20,8 @@ from registry.api.sendfile import SentBytes, send_body
 from registry.metrics import Metrics
 from registry.server import connections as connections_module
 from registry.server.connections import Connections
-from registry.server.heartbeats import Heartbeats
+from registry.server.heartbeats import Heartbeats, WorkerLoad
 from registry.server.listener import Listener, bind
-from registry.server.worker_loads import WorkerLoad
 from registry.settings.model import LimitSettings
 from registry.settings.values import Address
 from registry.tasks import Tasks

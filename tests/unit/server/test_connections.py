@@ -3,8 +3,6 @@
 import asyncio
 import errno
 import socket
-import ssl
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,9 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from registry.server.connections import find_network
 from registry.server.listener import UNSENT, USER_TIMEOUT, Listener
-from registry.settings.model import LimitSettings
 from tests.fakes.certificates import make_authority
 from tests.unit.server.connection_site import (
     LARGE_REQUEST,
@@ -111,26 +107,6 @@ async def test_who_does_not_read_is_cut(make_site: Any, tmp_path: Path, is_secur
     assert len(site.connections) == 0
 
 
-async def test_a_client_that_resets_over_tls_ends_nobody_else(
-    make_site: Any, tmp_path: Path
-) -> None:
-    """Between the end of its connection and the next turn of the loop there is no socket."""
-    authority = make_authority(tmp_path)
-    site = await make_site(tls=authority.server_context())
-    context = authority.client_context()
-    reader, writer = await asyncio.open_connection("127.0.0.1", site.port, ssl=context, limit=1024)
-    writer.write(LARGE_REQUEST)
-    await reader.read(1)
-    (entry,) = site.connections._open
-
-    entry._protocol._transport._ssl_protocol.connection_lost(ConnectionResetError())
-
-    assert entry._protocol.kernel_socket is None
-    assert not entry.find_fault(time.monotonic(), LimitSettings())
-    entry.close()
-    writer.transport.abort()
-
-
 async def test_who_reads_slowly_is_not_cut(make_site: Any) -> None:
     """A client that reads more than `min_send_rate` stays, and one that reads less is cut."""
     site = await make_site(send_timeout=1, min_send_rate=200_000)
@@ -180,50 +156,6 @@ async def test_an_endless_body_is_cut_after_the_answer(
     pytest.fail("the body was read for too long")
 
 
-async def test_a_handshake_has_its_time(make_site: Any, tmp_path: Path) -> None:
-    """A TLS handshake that stops is closed after `handshake_timeout`; others are not disturbed."""
-    authority = make_authority(tmp_path)
-    site = await make_site(tls=authority.server_context(), handshake_timeout=0.3)
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    half = authority.client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
-    with pytest.raises(ssl.SSLWantReadError):
-        half.do_handshake()
-    stopped = await site.connect(outgoing.read())
-
-    reader, writer = await asyncio.open_connection(
-        "127.0.0.1", site.port, ssl=authority.client_context()
-    )
-    writer.write(REQUEST)
-    assert b"small" in await reader.readuntil(b"small")
-    await stopped.read()
-    assert await stopped.is_cut(2)
-    writer.write(REQUEST)
-    assert b"small" in await reader.read(1000)
-    writer.transport.abort()
-    assert site.count("cut", "slow handshake") == 1
-
-
-async def test_handshakes_are_few(
-    make_site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of more than `MAX_HANDSHAKES` the oldest is closed; connections with TLS do not count."""
-    monkeypatch.setattr("registry.server.connections.MAX_HANDSHAKES", 2)
-    monkeypatch.setattr("registry.server.open_connection.SLOW_HANDSHAKE", 0.0)
-    authority = make_authority(tmp_path)
-    site = await make_site(tls=authority.server_context())
-    context = authority.client_context()
-    writers = [
-        (await asyncio.open_connection("127.0.0.1", site.port, ssl=context))[1] for _ in range(4)
-    ]
-    stopped = [await site.connect(b"\x16\x03\x01") for _ in range(3)]
-    await asyncio.sleep(0.1)
-
-    assert [await client.is_cut(0.1) for client in stopped] == [True, False, False]
-    assert len(site.connections) == 6
-    for writer in writers:
-        writer.transport.abort()
-
-
 async def test_no_free_descriptor_stops_nobody(
     make_site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,18 +197,3 @@ async def test_the_kernel_has_limits_too(make_site: Any) -> None:
     unsent = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
     timeout = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
     assert (unsent, timeout) == (UNSENT, USER_TIMEOUT * 1000)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "is_same"),
-    [
-        ("192.0.2.1", "192.0.2.2", False),
-        ("2001:db8::1", "2001:db8::ffff:2", True),
-        ("2001:db8::1", "2001:db8:0:1::1", False),
-        ("fe80::1%eth0", "fe80::2%eth0", True),
-        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
-    ],
-)
-def test_what_counts_as_one_address(one: str, other: str, is_same: bool) -> None:
-    """Who has an IPv6 address usually has the whole /64 network."""
-    assert (find_network(one) == find_network(other)) == is_same

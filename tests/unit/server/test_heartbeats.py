@@ -1,9 +1,11 @@
 """Laws of the page of heartbeats."""
 
+from dataclasses import replace
+
 import pytest
 
 from registry.server import heartbeats
-from registry.server.heartbeats import BACKGROUND, REBUILD, Heartbeats
+from registry.server.heartbeats import BACKGROUND, REBUILD, Heartbeats, WorkerLoad
 
 
 def test_each_process_has_a_place_of_its_own() -> None:
@@ -42,4 +44,19 @@ def test_a_worker_without_a_recent_beat_is_silent(monkeypatch: pytest.MonkeyPatc
 
     assert list(beats.list_living()) == [1, 2]
     assert beats.list_silent() == [0]
+    assert beats.read_loads().keys() == {1, 2}
     assert not beats.is_ahead(1)
+
+
+def test_a_load_and_a_beat_do_not_overwrite_each_other() -> None:
+    """Each is written at its own time; the number of connections belongs to both."""
+    beats = Heartbeats(2)
+    load = WorkerLoad(1, 20, 30, 100, 5.0)
+    beats.set_load(1, load)
+    assert beats.last_beat(1) == 0
+    beats.beat(1)
+    assert beats.read_loads() == {1: load}
+
+    beats.set_connections(1, 7)
+    beats.beat(0)
+    assert beats.read_loads() == {0: WorkerLoad(0, 0, 0, 0), 1: replace(load, connections=7)}

@@ -10,8 +10,8 @@ import pytest
 
 from registry.server import descriptors
 from registry.server.descriptors import SpareDescriptor, count_descriptors, plan_connections
+from registry.server.heartbeats import Heartbeats, WorkerLoad
 from registry.server.send_progress import SendProgress
-from registry.server.worker_loads import WorkerLoad, WorkerLoads
 from registry.settings.model import LimitSettings
 
 
@@ -112,17 +112,19 @@ def test_progress_is_judged(samples: list[tuple[float, int]], fault: str) -> Non
 
 def test_overload_is_explained() -> None:
     """The first worker that refuses clients, or has nearly all descriptors; otherwise nothing."""
-    loads = WorkerLoads()
+    beats = Heartbeats(2)
+    for number in (0, 1):
+        beats.beat(number)
     fine = WorkerLoad(10, 20, 30, 100)
-    loads.write(0, fine)
-    assert loads.explain_overload() == ""
+    beats.set_load(0, fine)
+    assert beats.explain_overload() == ""
 
-    loads.write(1, WorkerLoad(20, 20, 50, 100, refused_at=1e-9))
-    assert loads.explain_overload() == ""  # that was long ago
+    beats.set_load(1, WorkerLoad(20, 20, 50, 100, refused_at=1e-9))
+    assert beats.explain_overload() == ""  # that was long ago
 
-    loads.write(1, WorkerLoad(10, 20, 91, 100))
-    assert loads.explain_overload() == "worker 1 has 91 of 100 files and sockets open"
-    assert loads.read()[0] == fine
+    beats.set_load(1, WorkerLoad(10, 20, 91, 100))
+    assert beats.explain_overload() == "worker 1 has 91 of 100 files and sockets open"
+    assert beats.read_loads()[0] == fine
 
 
 def test_a_refusal_is_overload_for_a_while() -> None:
