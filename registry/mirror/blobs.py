@@ -133,9 +133,11 @@ class Blobs:
         )
 
     async def _open(
-        self, request: DownloadRequest, origin: CacheStatus
+        self, request: DownloadRequest, origin: CacheStatus, *, may_prove: bool = True
     ) -> StoredBlob | DownloadingBlob | None:
         """Open a stored blob, after a proof if one is needed; None if the blob is not stored.
+
+        Without `may_prove`, a blob that needs a proof counts as not stored.
 
         Raises:
             BlobUnknown, UpstreamError, DigestMismatch: the proof failed.
@@ -154,7 +156,11 @@ class Blobs:
             refused = self._downloads.refuse(request, error)
             return DownloadingBlob(request, refused, None, CacheStatus.MISS, self._metrics)
         try:
-            if not self._deliveries.allow(request.repository.registry, digest):
+            is_allowed = self._deliveries.allow(request.repository.registry, digest)
+            if not (is_allowed or self._downloads.are_delivering(request)):
+                if not may_prove:
+                    body.close()
+                    return None
                 await self._deliveries.prove(request.repository, digest, body.size)
                 origin = CacheStatus.MISS  # what others have is not told
         except BaseException:
@@ -203,11 +209,10 @@ class Blobs:
                 reader = download.open_reader()
                 if reader is not None:
                     unused.enter_context(reader)
-                if not download.has_bytes:  # meanwhile others have stored it
-                    stored = await self._open(request, origin)
-                    if stored is not None:
-                        return stored
-                elif (body := await self._content.blobs.open(request.digest)) is not None:
-                    return StoredBlob(body, origin)
+                # If others have stored it meanwhile, that proves nothing about these bytes.
+                may_prove = reader is None or not download.has_bytes
+                stored = await self._open(request, origin, may_prove=may_prove)
+                if stored is not None:
+                    return stored
             unused.pop_all()
             return DownloadingBlob(request, download, reader, origin, self._metrics)

@@ -49,11 +49,10 @@ class Download:
     ) -> None:
         self.size = request.size
         self.failure: EntrepotError | None = None
-        self.is_over = False
-        self.is_writer = False
+        self.is_over = self.is_writer = False
+        self.is_delivered = False  # whether all bytes are verified, and the registry has sent them
         self.readers = 0
-        self._request = request
-        self._digest = request.digest
+        self._request, self._digest = request, request.digest
         self._content = content
         self._clock = clock
         self._metrics = metrics
@@ -63,8 +62,8 @@ class Download:
         self._seen: Progress | None = None
         self._silence = Silence()
         self._change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        names = {"blob": str(request.digest), "repository": str(request.repository)}
-        self._log = structlog.get_logger("registry.mirror").bind(**names)
+        log, name = structlog.get_logger("registry.mirror"), str(request.repository)
+        self._log = log.bind(blob=str(request.digest), repository=name)
 
     def open_reader(self) -> PartialReader | None:
         """Open the partial file for reading; None if there is none."""
@@ -228,6 +227,7 @@ class Download:
             if not await self._fetch_until_paused(ingest, resumed):
                 return False
         size, registry = await ingest.verify(), self._request.find_deliverer(resumed, info)
+        self.is_delivered = bool(registry)
         if registry or not self._request.needs_origin:
             self._start(size)
         await ingest.commit(self._notify, registry=registry)

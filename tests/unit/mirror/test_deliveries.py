@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,6 +185,76 @@ async def test_a_crowd_shares_a_proof(site: Site) -> None:
 
     assert set(found) == {CONTENT}
     assert site.public.tap.given == 2 * PART
+
+
+async def test_what_was_just_delivered_needs_no_proof(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that comes while the catalog records the blob causes no further request."""
+    process = await site.open_process()
+    await site.name(process, PUBLIC)
+    space, is_stored, may_record = process.content.space, asyncio.Event(), asyncio.Event()
+    record = space.record
+
+    async def record_slowly(*values: Any, **more: Any) -> None:
+        is_stored.set()
+        await may_record.wait()
+        await record(*values, **more)
+
+    monkeypatch.setattr(space, "record", record_slowly)
+    first = asyncio.create_task(read(process, PUBLIC))
+    async with asyncio.timeout(10):
+        await is_stored.wait()
+
+    blob = await process.blobs.get(PUBLIC, DIGEST)
+    blob.close()
+    may_record.set()
+    assert await first == CONTENT
+    assert isinstance(blob, StoredBlob)
+    assert site.public.tap.given == len(CONTENT)
+
+
+async def test_the_size_of_a_private_blob_is_not_told(site: Site) -> None:
+    """If an upstream says only that it has a blob, the size of the stored one is not told."""
+    process = await site.open_process()
+    await site.name(process, TEAM)
+    assert await read(process, TEAM) == CONTENT
+    site.public.tap.tells_size = False
+
+    assert await process.blobs.stat(PUBLIC, DIGEST) is None
+    assert await read(process, PUBLIC) == CONTENT
+    assert await process.blobs.stat(PUBLIC, DIGEST) == len(CONTENT)
+
+
+@pytest.mark.parametrize("given", [0, 1000])
+async def test_a_download_that_has_begun_opens_nothing(site: Site, given: int) -> None:
+    """Who sends some wrong bytes does not get the right ones that another domain then stores."""
+    process = await site.open_process()
+    await site.name(process, PUBLIC, TEAM)
+    site.public.tap.is_lying = True
+    site.public.tap.give(given)
+    waiting = asyncio.create_task(process.blobs.get(PUBLIC, DIGEST))
+    for _ in range(2000):
+        if process.ingests.list_digests():
+            break
+        await asyncio.sleep(0)
+    if given:
+        (await waiting).close()
+    assert await read(process, TEAM) == CONTENT
+
+    asking = asyncio.create_task(process.blobs.get(PUBLIC, DIGEST)) if given else waiting
+    await asyncio.sleep(0)
+    if given:
+        site.public.tap.flow()
+    else:
+        site.public.tap.give(1)
+    try:
+        async with asyncio.timeout(10):
+            blob = await asking
+    except DigestMismatch:
+        return
+    blob.close()
+    assert not isinstance(blob, StoredBlob)
 
 
 @pytest.mark.parametrize("private", [(), (TEAM.registry,)])
