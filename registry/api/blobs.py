@@ -35,7 +35,7 @@ async def answer_blob(
         )  # raises if the repository does not have it
         return web.Response(status=304, headers=_headers(digest, blobs.stored))
     if request.method == "HEAD":
-        origin = blobs.stored if await blobs.is_here(digest) else CacheStatus.MISS
+        origin = blobs.stored if await blobs.is_here(repository, digest) else CacheStatus.MISS
         response = web.StreamResponse(headers=_headers(digest, origin))
         response.content_length = await blobs.stat(repository, digest, request.remote)
         return response

@@ -5,6 +5,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from registry.catalog.database import Database
+from registry.catalog.deliveries import insert_stored
 from registry.oci.digest import Digest
 from registry.oci.manifest import Descriptor, Manifest
 from registry.oci.names import Repository, Tag
@@ -115,15 +116,21 @@ class ManifestCatalog:
         *,
         bundle: str = "",
         signer: str = "",
+        with_blobs: bool = False,
     ) -> None:
         """Record that `repository` has `manifest`, and that `tag` leads to it, confirmed at `now`.
 
         If a bundle confirms it, `bundle` is the id of the bundle, and `signer` the name of the key
-        that signed the bundle. If an upstream confirms it, both are empty.
+        that signed the bundle. If an upstream confirms it, both are empty. The manifest counts as
+        delivered by its registry, and `with_blobs` the stored blobs that it refers to do too.
         """
+        delivered = [manifest.digest]
+        if with_blobs:
+            delivered += [blob.digest for blob in manifest.blobs]
 
         def change(rows: sqlite3.Connection) -> None:
             _insert_manifest(rows, manifest)
+            insert_stored(rows, delivered, repository.registry, now)
             rows.execute(
                 "INSERT OR IGNORE INTO holdings VALUES (?, ?, ?)",
                 (str(repository), str(manifest.digest), now),

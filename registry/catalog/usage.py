@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from registry.catalog.database import Database
+from registry.catalog.deliveries import insert_stored
 from registry.catalog.eviction_order import NOTHING_RECENT, Recent, StoredBlobRecord, list_coldest
 from registry.catalog.last_used import find_last_pull, mark_stored
 from registry.catalog.pins import KEPT, is_kept
@@ -75,11 +76,18 @@ class UsageCatalog:
         return bool(self._database.read(query, (str(digest),)))
 
     async def record(
-        self, digest: Digest, size: int, now: float, part: Digest | None = None
+        self,
+        digest: Digest,
+        size: int,
+        now: float,
+        part: Digest | None = None,
+        *,
+        registry: str = "",
     ) -> None:
         """Record a blob that became complete on disk at `now`; delete its reservation.
 
-        `part` is the name of the reservation, if it is not the digest.
+        `part` is the name of the reservation, if it is not the digest. `registry` has delivered all
+        of its bytes (empty: no single registry has).
         """
 
         def change(rows: sqlite3.Connection) -> None:
@@ -87,6 +95,8 @@ class UsageCatalog:
             count(rows, size - _find(rows, "blobs", digest))
             rows.execute("INSERT OR REPLACE INTO blobs VALUES (?, ?, ?)", (str(digest), size, now))
             mark_stored(rows, digest, now)
+            if registry:
+                insert_stored(rows, [digest], registry, now)
 
         await self._database.write(change)
 

@@ -28,10 +28,13 @@ class SpaceAccount(Protocol):
         """Reduce the reservation of a blob to the size of its partial file, which is closed."""
         ...
 
-    async def record(self, digest: Digest, size: int, part: Digest | None = None) -> None:
+    async def record(
+        self, digest: Digest, size: int, part: Digest | None = None, *, registry: str = ""
+    ) -> None:
         """Record a blob that is in the store now; this also deletes its reservation.
 
-        `part` is the name under which bytes were reserved, if it is not the digest.
+        `part` is the name under which bytes were reserved, if it is not the digest. `registry` has
+        delivered all of its bytes (empty: no single registry has).
         """
         ...
 
@@ -68,5 +71,7 @@ class NoAccount:
     async def release_reservation(self, digest: Digest) -> None:
         """Release nothing."""
 
-    async def record(self, digest: Digest, size: int, part: Digest | None = None) -> None:
+    async def record(
+        self, digest: Digest, size: int, part: Digest | None = None, *, registry: str = ""
+    ) -> None:
         """Record nothing."""

@@ -75,9 +75,10 @@ class OpenIngest(Generic[Writer]):
             await self._destination.space.reserve(self._part, size)
             self._reserved = size
 
-    async def _publish(self, sealed: SealedPartial) -> Stored:
+    async def _publish(self, sealed: SealedPartial, registry: str = "") -> Stored:
         """Move a verified file into the store, record the blob, and end the ingest.
 
+        `registry` is recorded as the one that has delivered it (empty: no single one has).
         If the catalog refuses, this is logged and not raised, because the blob is stored. The
         background process records it later.
 
@@ -88,7 +89,9 @@ class OpenIngest(Generic[Writer]):
         self._destination.ingests.delete_side_files(self._part)
         is_recorded = False
         try:
-            await self._destination.space.record(sealed.digest, sealed.size, self._part)
+            await self._destination.space.record(
+                sealed.digest, sealed.size, self._part, registry=registry
+            )
             is_recorded = True
         except StoreError as error:
             self._log("blob not recorded", error)
@@ -246,10 +249,13 @@ class Ingest(OpenIngest[PartialWriter]):
         await in_thread(self._writer.verify)
         return self._writer.written
 
-    async def commit(self, on_whole: Callable[[], None] | None = None) -> Stored:
+    async def commit(
+        self, on_whole: Callable[[], None] | None = None, *, registry: str = ""
+    ) -> Stored:
         """Verify the blob, make it durable, move it into the store, and end the ingest.
 
-        `on_whole` is called as soon as readers can see that the blob is whole.
+        `on_whole` is called as soon as readers can see that the blob is whole. `registry` has
+        delivered all of its bytes (empty: no single registry has).
 
         Raises:
             DigestMismatch: as for `verify`.
@@ -258,7 +264,7 @@ class Ingest(OpenIngest[PartialWriter]):
         sealed = await in_thread(self._writer.seal)
         if on_whole is not None:
             on_whole()
-        return await self._publish(sealed)
+        return await self._publish(sealed, registry)
 
     async def suspend(self) -> None:
         """End without the blob, but keep the bytes: the next writer, in any process, continues."""

@@ -66,11 +66,13 @@ class ManifestStore:
         *,
         bundle: str = "",
         signer: str = "",
+        with_blobs: bool = False,
     ) -> None:
         """Record that `repository` has a stored manifest, and that `tag` leads to it.
 
         If a bundle confirms this, `bundle` is the id of the bundle, and `signer` the name of the
-        key that signed the bundle. If an upstream confirms it, both are empty.
+        key that signed the bundle. If an upstream confirms it, both are empty. For `with_blobs` see
+        `ManifestCatalog.record`.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused.
@@ -79,7 +81,9 @@ class ManifestStore:
         await self._tags.write(repository, manifest.digest, target)
         if tag is not None:
             await self._tags.write(repository, tag, replace(target, bundle=bundle, signer=signer))
-        await self.catalog.record(repository, manifest, tag, now, bundle=bundle, signer=signer)
+        await self.catalog.record(
+            repository, manifest, tag, now, bundle=bundle, signer=signer, with_blobs=with_blobs
+        )
 
     async def confirm(self, repository: Repository, tag: Tag, digest: Digest, now: float) -> None:
         """Record that an upstream said at `now` that the tag still leads to this manifest.

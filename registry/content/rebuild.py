@@ -52,9 +52,10 @@ class Rebuild:
     async def recover(self, now: float) -> None:
         """Make a lost catalog again.
 
-        Two facts are not on disk: for which blobs an upstream has confirmed that a repository has
-        them, and when images were pulled. Upstreams are asked again, and blobs count as used at
-        `now`.
+        Three facts are not on disk: for which blobs an upstream has confirmed that a repository has
+        them, which registry has delivered a blob, and when images were pulled. Upstreams are asked
+        again, blobs count as delivered by all registries whose images refer to them, and as used
+        at `now`.
 
         Raises:
             StoreError: the disk or the catalog refused.
@@ -65,7 +66,7 @@ class Rebuild:
         await self._catalog.record_quarantined(
             [each async for each in self._store.scan_quarantined()]
         )
-        names = await self.adopt_names()
+        names = await self.adopt_names(with_blobs=True)
         wrong_sizes = await self._quarantine_wrong_sizes()
         self._log.warning(
             "catalog rebuilt",
@@ -100,12 +101,12 @@ class Rebuild:
             )
         return len(wrong_sizes)
 
-    async def adopt_names(self, *, wait: float = 0.0) -> Rebuilt:
+    async def adopt_names(self, *, wait: float = 0.0, with_blobs: bool = False) -> Rebuilt:
         """Record the names that are on disk and not in the catalog, and what they lead to.
 
         A process that records or removes an image writes the file under `tags/` first and the
         catalog row second. If other processes are running, a name without a row is therefore
-        looked up again after `wait` seconds.
+        looked up again after `wait` seconds. For `with_blobs` see `ManifestCatalog.record`.
 
         Raises:
             StoreError: the disk or the catalog refused.
@@ -133,6 +134,7 @@ class Rebuild:
                 pointer.seen,
                 bundle=pointer.bundle,
                 signer=pointer.signer,
+                with_blobs=with_blobs,
             )
             names += 1
         return Rebuilt(names, lost)

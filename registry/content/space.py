@@ -175,14 +175,13 @@ class Space:
         if await self._store.stat(digest) is None:  # evicted just now
             await self._catalog.drop(digest)
 
-    async def record(self, digest: Digest, size: int, part: Digest | None = None) -> None:
-        """Record a blob that is now in the store; this also deletes its reservation.
-
-        `part` is the name under which bytes were reserved, if it is not the digest.
-        """
+    async def record(
+        self, digest: Digest, size: int, part: Digest | None = None, *, registry: str = ""
+    ) -> None:
+        """Record a blob that is now in the store, as `SpaceAccount.record` says."""
         self._evictor.note_new(digest)
         self._metrics.stored_bytes.inc(size)
-        await self._catalog.record(digest, size, self._clock(), part)
+        await self._catalog.record(digest, size, self._clock(), part, registry=registry)
 
     async def check_size(self, digest: Digest, found: int) -> bool:
         """Return whether a stored blob of `found` bytes has its recorded size, or quarantine it.

@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from contextlib import ExitStack
 
-import structlog
-
-from registry.catalog.blob_access import BlobAccessCatalog
 from registry.content.content import Content
 from registry.content.pull_log import PullLog
 from registry.errors import (
@@ -18,6 +15,7 @@ from registry.metrics import Metrics
 from registry.mirror.blob_bodies import DownloadingBlob, StoredBlob
 from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.cache_status import CacheStatus
+from registry.mirror.deliveries import Deliveries
 from registry.mirror.download_request import DownloadRequest
 from registry.mirror.downloads import Downloads
 from registry.oci.digest import Digest
@@ -37,10 +35,10 @@ class Blobs:
         sources: Mapping[str, Source],
         connections: Mapping[str, int],
         *,
-        catalog: BlobAccessCatalog,
         content: Content,
         downloads: Downloads,
         checks: BlobChecks,
+        deliveries: Deliveries,
         pulls: PullLog,
         metrics: Metrics,
         stored: CacheStatus = CacheStatus.HIT,
@@ -49,17 +47,17 @@ class Blobs:
         self.stored = stored
         self._sources = sources
         self._connections = connections
-        self._catalog = catalog
         self._content = content
         self._downloads = downloads
         self._checks = checks
+        self._deliveries = deliveries
         self._pulls = pulls
         self._metrics = metrics
-        self._log = structlog.get_logger("registry.mirror")
 
-    async def is_here(self, digest: Digest) -> bool:
-        """Whether the blob is stored, for any repository."""
-        return await self._content.blobs.stat(digest) is not None
+    async def is_here(self, repository: Repository, digest: Digest) -> bool:
+        """Whether the blob is stored, and may be used for this repository without a proof."""
+        is_stored = await self._content.blobs.stat(digest) is not None
+        return is_stored and self._deliveries.allow(repository.registry, digest)
 
     def measure(self, digest: Digest) -> int:
         """Return how many bytes the partial files of a blob take on the disk."""
@@ -86,20 +84,12 @@ class Blobs:
             UpstreamError: the upstream does not answer the question.
             TooManyUnknown: the client has asked for too much that does not exist.
         """
-        size = await self._catalog.find_size(repository, digest)
-        if size is not None:
-            return size
-        size = await self._checks.ask(repository, digest, client)
-        size = await self._content.blobs.stat(digest) if size is None else size
-        if size is not None:
-            await self._grant(repository, digest, size)
+        size = await self._checks.find_size(repository, digest, client)
+        if size is None and self._deliveries.allow(repository.registry, digest):
+            size = await self._content.blobs.stat(digest)
+            if size is not None:
+                await self._checks.grant(repository, digest, size)
         return size
-
-    async def _grant(self, repository: Repository, digest: Digest, size: int) -> None:
-        try:
-            await self._catalog.grant(repository, digest, size)
-        except StoreError as error:  # then the upstream is asked again later
-            self._log.error("permission not recorded", blob=str(digest), why=str(error))
 
     async def get(
         self, repository: Repository, digest: Digest, client: str | None = None
@@ -108,45 +98,82 @@ class Blobs:
 
         Raises:
             BlobUnknown: the repository does not have the blob.
-            UpstreamError: the blob is not stored, and the upstream does not deliver it.
+            UpstreamError: the blob is not stored, or has to be proved, and the upstream does not
+                answer.
+            DigestMismatch: the upstream sends other bytes than those of the blob.
             TooManyUnknown: the client has asked for too much that does not exist.
         """
         size = await self.stat(repository, digest, client)
         self._pulls.note_blob(repository, digest)
         request = self._request(repository, digest, size)
-        body = await self._content.blobs.open(digest)
-        try:
-            if body is not None and (
-                size in (None, body.size) or await self._has_recorded_size(digest, body)
-            ):
-                return StoredBlob(body, self.stored)
-        except StoreError as error:  # a damaged file is in the place of the blob
-            refused = self._downloads.refuse(request, error)
-            return DownloadingBlob(request, refused, None, CacheStatus.MISS, self._metrics)
-        return await self._join(request)
+        return await self._open(request, self.stored) or await self._join(request)
 
     async def fetch(self, repository: Repository, descriptor: Descriptor) -> bool:
         """Download a blob into the store; return false if it was already stored.
+
+        If only others have delivered it, the upstream proves that it has it.
 
         Raises:
             Unknown, UpstreamError, DigestMismatch: the upstream does not deliver the blob.
             StoreError: the disk refused.
         """
-        if await self._content.blobs.stat(descriptor.digest) is not None:
-            return False
-        request = self._request(repository, descriptor.digest, descriptor.size)
-        download, _ = self._downloads.join(request)
-        try:
-            await download.ended()
-        finally:
-            download.leave()
-        return True
+        is_stored = await self._content.blobs.stat(descriptor.digest) is not None
+        if not is_stored:
+            request = self._request(repository, descriptor.digest, descriptor.size)
+            download, _ = self._downloads.join(request)
+            try:
+                await download.ended()
+            finally:
+                download.leave()
+        await self._deliveries.confirm(repository, descriptor.digest)
+        return not is_stored
 
     def _request(self, repository: Repository, digest: Digest, size: int | None) -> DownloadRequest:
         source = self._sources[repository.registry]
         return DownloadRequest(
-            repository, digest, size, source, self._connections[repository.registry]
+            repository,
+            digest,
+            size,
+            source,
+            self._connections[repository.registry],
+            needs_origin=self._deliveries.are_checked,
         )
+
+    async def _open(
+        self, request: DownloadRequest, origin: CacheStatus, *, may_prove: bool = True
+    ) -> StoredBlob | DownloadingBlob | None:
+        """Open a stored blob, after a proof if one is needed; None if the blob is not stored.
+
+        Without `may_prove`, a blob that needs a proof counts as not stored.
+
+        Raises:
+            BlobUnknown, UpstreamError, DigestMismatch: the proof failed.
+            StoreError: the disk or the catalog refused.
+        """
+        digest = request.digest
+        body = await self._content.blobs.open(digest)
+        if body is None:
+            return None
+        try:
+            if request.size not in (None, body.size) and not await self._has_recorded_size(
+                digest, body
+            ):
+                return None
+        except StoreError as error:  # a damaged file is in the place of the blob
+            refused = self._downloads.refuse(request, error)
+            return DownloadingBlob(request, refused, None, CacheStatus.MISS, self._metrics)
+        try:
+            is_allowed = self._deliveries.allow(request.repository.registry, digest)
+            if not (is_allowed or self._downloads.are_delivering(request)):
+                if not may_prove:
+                    body.close()
+                    return None
+                await self._deliveries.prove(request.repository, digest, body.size)
+                origin = CacheStatus.MISS  # what others have is not told
+        except BaseException:
+            body.close()
+            raise
+        return StoredBlob(body, origin)
 
     async def _has_recorded_size(self, digest: Digest, body: Body) -> bool:
         """Return whether a blob has its recorded size; if not, quarantine the blob and close it.
@@ -189,8 +216,10 @@ class Blobs:
                 reader = download.open_reader()
                 if reader is not None:
                     unused.enter_context(reader)
-                body = await self._content.blobs.open(request.digest)
-                if body is not None:
-                    return StoredBlob(body, origin)
+                # If others have stored it meanwhile, that proves nothing about these bytes.
+                may_prove = reader is None or not download.has_bytes
+                stored = await self._open(request, origin, may_prove=may_prove)
+                if stored is not None:
+                    return stored
             unused.pop_all()
             return DownloadingBlob(request, download, reader, origin, self._metrics)

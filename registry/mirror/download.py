@@ -49,23 +49,21 @@ class Download:
     ) -> None:
         self.size = request.size
         self.failure: EntrepotError | None = None
-        self.is_over = False
-        self.is_writer = False
+        self.is_over = self.is_writer = False
+        self.is_delivered = False  # whether all bytes are verified, and the registry has sent them
         self.readers = 0
-        self._request = request
-        self._digest = request.digest
+        self._request, self._digest = request, request.digest
         self._content = content
         self._clock = clock
         self._metrics = metrics
         self._turn = budget.open_turn(self._is_read, request.connections)
         self._part = PartChoice(request, content)
-        self._has_bytes = False
+        self.has_bytes = False
         self._seen: Progress | None = None
         self._silence = Silence()
         self._change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._log = structlog.get_logger("registry.mirror").bind(
-            blob=str(request.digest), repository=str(request.repository)
-        )
+        log, name = structlog.get_logger("registry.mirror"), str(request.repository)
+        self._log = log.bind(blob=str(request.digest), repository=name)
 
     def open_reader(self) -> PartialReader | None:
         """Open the partial file for reading; None if there is none."""
@@ -87,7 +85,7 @@ class Download:
         """
         clock = asyncio.get_running_loop().time
         until = clock() + LONGEST_WAIT
-        while not self._has_bytes and not self.is_over:
+        while not self.has_bytes and not self.is_over:
             await self.changed()
             if self._turn.is_waiting and clock() >= until:
                 raise TooManyDownloads
@@ -144,7 +142,7 @@ class Download:
                         return
                     continue
                 self._turn.end()
-                if not self._has_bytes and self._part.move_on():
+                if not self.has_bytes and self._part.move_on():
                     reader = None
                     continue
                 if reader is None and (reader := self.open_reader()) is not None:
@@ -162,7 +160,7 @@ class Download:
         Raises:
             TooManyDownloads: nobody reads this download, and too many such downloads wait.
         """
-        self._has_bytes = False  # who comes now waits too, and does not get half an answer
+        self.has_bytes = False  # who comes now waits too, and does not get half an answer
         if self._turn.is_superfluous:
             raise TooManyDownloads
         await self._turn.wait(CHECK)
@@ -186,19 +184,18 @@ class Download:
         now = asyncio.get_running_loop().time()
         if self._silence.measure((progress.written, progress.touched), now) >= WRITER_SILENCE:
             raise StoreError(str(self._digest), "the process that was writing it has stopped")
-        if progress.state is PartialState.REJECTED and self._has_bytes:
+        if progress.state is PartialState.REJECTED and self.has_bytes:
             raise DigestMismatch(str(self._digest), "the upstream sent wrong bytes")
         former, self._seen = self._seen, progress
         if progress.state in (PartialState.REJECTED, PartialState.ABANDONED):
             self._notify()
             return None
         info = None
-        if progress.written and not self._has_bytes:
+        if progress.written and not self.has_bytes:
             info = self._content.read_info(self._part.name)
-        if info is not None and info.endpoint:
+        if info is not None and info.endpoint and self._request.may_continue(info):
             self._start(info.size)
-        # Readers are notified only of changes, because each of them then checks its file.
-        elif progress != former:
+        elif progress != former:  # only of changes, because each reader then checks its file
             self._notify()
         return reader
 
@@ -222,14 +219,18 @@ class Download:
     async def _write(self, ingest: Ingest) -> bool:
         self.is_writer = True  # only now: readers of a stored blob must not wait for our empty file
         resumed = await ingest.resume(self._request.size)
+        info = ingest.read_info() if resumed else None
         if not ingest.is_complete:  # if complete, its writer died just before the end
-            if resumed and not self._request.may_continue(ingest.read_info()):
+            if resumed and not self._request.may_continue(info):
                 await ingest.restart()
                 resumed = 0
             if not await self._fetch_until_paused(ingest, resumed):
                 return False
-        self._start(await ingest.verify())
-        await ingest.commit(self._notify)
+        size, registry = await ingest.verify(), self._request.find_deliverer(resumed, info)
+        self.is_delivered = bool(registry)
+        if registry or not self._request.needs_origin:
+            self._start(size)
+        await ingest.commit(self._notify, registry=registry)
         return True
 
     async def _fetch_until_paused(self, ingest: Ingest, resumed: int) -> bool:
@@ -262,7 +263,7 @@ class Download:
             await in_thread(self._announce, ingest, download, suspects)
             while batch := await batcher.take():
                 self._metrics.downloaded_bytes.inc(sum(map(len, batch)))
-                if not self._has_bytes:
+                if not self.has_bytes:
                     # The size in a manifest may be wrong; this is the one that the upstream states.
                     await ingest.expect(download.size)
                     await ingest.append_first(batch.pop(0))
@@ -290,7 +291,7 @@ class Download:
 
     def _start(self, size: int | None) -> None:
         """Let readers begin, because the first bytes are there."""
-        self._has_bytes = True
+        self.has_bytes = True
         self.size = size
         self._notify()
 

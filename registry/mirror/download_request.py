@@ -19,20 +19,35 @@ FOLLOWED = 3.0  # seconds for which such a note counts
 
 @dataclass(frozen=True, slots=True)
 class DownloadRequest:
-    """A blob to download, and its source; `size` is in bytes, or None if no manifest states it."""
+    """A blob to download, and its source; `size` is in bytes, or None if no manifest states it.
+
+    With `needs_origin`, bytes are not continued of which nobody knows who delivered them.
+    """
 
     repository: Repository
     digest: Digest
     size: int | None
     source: Source
     connections: int
+    needs_origin: bool = False
+
+    def has_delivered(self, info: IngestInfo | None) -> bool:
+        """Whether the registry has delivered bytes that were downloaded as `info` says."""
+        return info is not None and info.repository.startswith(f"{self.repository.registry}/")
+
+    def find_deliverer(self, resumed: int, info: IngestInfo | None) -> str:
+        """Return the registry, if it has delivered all bytes of a download; otherwise no name.
+
+        The first `resumed` bytes were downloaded before, as `info` says.
+        """
+        return "" if resumed and not self.has_delivered(info) else self.repository.registry
 
     def may_continue(self, info: IngestInfo | None) -> bool:
         """Whether bytes may be continued that were downloaded as `info` says.
 
         Those of another registry may not: they may be wrong, which shows only at the end.
         """
-        return info is None or info.repository.startswith(f"{self.repository.registry}/")
+        return self.has_delivered(info) or (info is None and not self.needs_origin)
 
     def describe(self, download: BlobDownload, now: float, suspects: Sequence[str]) -> IngestInfo:
         """Return what other processes need to know of this download (`now`: epoch seconds)."""

@@ -50,6 +50,11 @@ class Downloads:
         task.add_done_callback(lambda _: self._forget(key, download))
         return download, False
 
+    def are_delivering(self, request: DownloadRequest) -> bool:
+        """Whether the registry has delivered all of a blob, and that is being recorded."""
+        running = self._running.get((request.repository, request.digest))
+        return running is not None and running.is_delivered
+
     def refuse(self, request: DownloadRequest, failure: StoreError) -> Download:
         """Return a download that has already failed with `failure`; it was never started."""
         download = self._build(request)

@@ -110,7 +110,11 @@ class Prefetcher:
             result.attached = len(attached)
             manifests += attached
         blobs = {blob.digest: blob for manifest in manifests for blob in manifest.blobs}
-        missing = [blob for blob in blobs.values() if not await self._blobs.is_here(blob.digest)]
+        missing = [
+            blob
+            for blob in blobs.values()
+            if not await self._blobs.is_here(repository, blob.digest)
+        ]
         if watch is not None:
             watch.expect(image, missing)
         await self._fetch(repository, missing, result, watch=watch)

@@ -78,14 +78,18 @@ class CostEstimator:
         ]
         requests = found.count(None)
         stored = [manifest for manifest in found if manifest is not None]
-        missing = None if requests else await self._add_up_missing(stored)
+        missing = None if requests else await self._add_up_missing(repository, stored)
         return CostEstimate(requests, requests, missing, find_unavailable(root, platforms))
 
-    async def _add_up_missing(self, manifests: Sequence[Manifest]) -> int:
-        """Return the bytes of all blobs that these manifests refer to and that are not stored."""
+    async def _add_up_missing(self, repository: Repository, manifests: Sequence[Manifest]) -> int:
+        """Return the bytes of all blobs that these manifests refer to and that are not here."""
         blobs = {blob.digest: blob for manifest in manifests for blob in manifest.blobs}
         return sum(
-            [blob.size for blob in blobs.values() if not await self._blobs.is_here(blob.digest)]
+            [
+                blob.size
+                for blob in blobs.values()
+                if not await self._blobs.is_here(repository, blob.digest)
+            ]
         )
 
     async def list_rate_limits(self) -> dict[str, RateLimit]:

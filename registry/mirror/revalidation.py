@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from registry.errors import Unknown, UpstreamDenied, UpstreamFaulty
 from registry.metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
+from registry.mirror.deliveries import Deliveries
 from registry.mirror.freshness import Freshness, find_freshness
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import KnownManifest
@@ -48,14 +49,19 @@ class Revalidator:
         cache: ManifestCache,
         locks: BestEffortLocks,
         tasks: Tasks,
+        deliveries: Deliveries,
         *,
         tags: TagSettings,
         clock: Callable[[], float],
         metrics: Metrics,
+        on_new: Callable[[Repository, Manifest], None] = lambda _, __: None,
     ) -> None:
+        """`on_new` is called with each manifest that a repository did not have here before."""
         self._sources = sources
         self._cache = cache
         self._locks = locks
+        self._deliveries = deliveries
+        self._on_new = on_new
         self._tasks = tasks
         self._tags = tags
         self._clock = clock
@@ -107,7 +113,7 @@ class Revalidator:
             digest = await self._sources[repository.registry].head_manifest(
                 repository.name, reference
             )
-        return None if digest is None else await self._cache.recall_bytes(digest)
+        return None if digest is None else await self._recall_bytes(repository, digest)
 
     async def _revalidate(
         self, repository: Repository, reference: Reference, *, must_ask: bool, fallback: Fallback
@@ -131,7 +137,7 @@ class Revalidator:
 
     async def _get_by_digest(self, repository: Repository, digest: Digest) -> RevalidationResult:
         source = self._sources[repository.registry]
-        manifest = await self._cache.recall_bytes(digest)
+        manifest = await self._recall_bytes(repository, digest)
         if manifest is not None:
             # The manifest is stored for another repository. A HEAD shows whether this repository
             # has it too, and does not count as a pull.
@@ -142,9 +148,7 @@ class Revalidator:
             manifest = await source.get_manifest(repository.name, digest)
             self._metrics.downloaded_bytes.inc(len(manifest.raw))
             origin = CacheStatus.MISS
-        return RevalidationResult(
-            await self._cache.keep(repository, digest, manifest, self._clock()), origin
-        )
+        return await self._keep(repository, digest, manifest, origin)
 
     async def _get_by_tag(
         self, repository: Repository, tag: Tag, known: KnownManifest | None, *, fallback: Fallback
@@ -157,15 +161,30 @@ class Revalidator:
                 repository, tag, known.manifest, self._clock(), generation
             )
             return RevalidationResult(known, CacheStatus.REVALIDATED)
-        manifest = await self._cache.recall_bytes(digest) if digest is not None else None
+        manifest = await self._recall_bytes(repository, digest) if digest is not None else None
         origin = CacheStatus.REVALIDATED
         if manifest is None:
             manifest = await self._get_new(repository, tag, digest, fallback=fallback)
             self._metrics.downloaded_bytes.inc(len(manifest.raw))
             origin = CacheStatus.MISS
-        return RevalidationResult(
-            await self._cache.keep(repository, tag, manifest, self._clock()), origin
-        )
+        return await self._keep(repository, tag, manifest, origin)
+
+    async def _recall_bytes(self, repository: Repository, digest: Digest) -> Manifest | None:
+        """Return a manifest that is stored for another repository and may be used for this one."""
+        if not self._deliveries.allow(repository.registry, digest):
+            return None
+        return await self._cache.recall_bytes(digest)
+
+    async def _keep(
+        self,
+        repository: Repository,
+        reference: Reference,
+        manifest: Manifest,
+        origin: CacheStatus,
+    ) -> RevalidationResult:
+        known = await self._cache.keep(repository, reference, manifest, self._clock())
+        self._on_new(repository, manifest)
+        return RevalidationResult(known, origin)
 
     async def _get_new(
         self, repository: Repository, tag: Tag, digest: Digest | None, *, fallback: Fallback

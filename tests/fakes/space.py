@@ -25,7 +25,9 @@ class AmpleSpace:
     async def release_reservation(self, digest: Digest) -> None:
         self.released.append(digest)
 
-    async def record(self, digest: Digest, size: int, part: Digest | None = None) -> None:
+    async def record(
+        self, digest: Digest, size: int, part: Digest | None = None, *, registry: str = ""
+    ) -> None:
         if self.refuses_records:
             raise StoreError("catalog.db", f"full, no row for {digest}")
         self.recorded.append(size)

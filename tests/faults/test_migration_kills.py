@@ -36,6 +36,7 @@ def read_former(catalog: Path) -> Rows:
     """The rows that the first version would have: it did not write manifests down as blobs."""
     rows: Rows = {name: sorted(list_rows(catalog, f"SELECT * FROM {name}")) for name in FORMER}
     rows["tags"] = [row[:4] for row in rows["tags"]]  # later versions know more of them
+    rows["grants"] = [row[:3] for row in rows["grants"]]
     manifests = {row[0] for row in rows["manifests"]}
     rows["blobs"] = [row for row in rows["blobs"] if row[0] not in manifests]
     return rows

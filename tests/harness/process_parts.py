@@ -3,7 +3,7 @@
 When a constructor in `registry/` changes, no other test file has to follow.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from registry.content.account import SpaceAccount
 from registry.content.backup import DataHandles
 from registry.metrics import Metrics
 from registry.mirror.blobs import Blobs
+from registry.mirror.deliveries import Deliveries
 from registry.mirror.downloads import Downloads
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import ManifestMemory
@@ -26,7 +27,7 @@ from registry.tasks import Tasks
 from registry.upstream.client import open_client
 from registry.upstream.contract import Source
 from registry.upstream.registry import RegistrySource
-from registry.wiring.pulls import _PullServices
+from registry.wiring.pull_services import PullServices
 from registry.wiring.sources import build_source
 
 AMPLE = StorageSettings(reserve=0, keep_pulled=0)
@@ -37,8 +38,8 @@ class ProcessParts:
 
     `now` is its time, unless it has another `clock`. The parts that read no catalog need no
     `database`, and those that start no download need no `tasks`. `sources` are upstreams by
-    registry; each has `connections`. `space` replaces the account of the space on the disk, and
-    `questions` the limit of each address.
+    registry; each has `connections`, and those in `private` have a user name. `space` replaces the
+    account of the space on the disk, and `questions` the limit of each address.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class ProcessParts:
         connections: int = 1,
         missing_for: float = 0.0,
         questions: QuestionLimit | None = None,
+        private: Collection[str] = (),
     ) -> None:
         self.now = 1000.0
         self.clock = clock or (lambda: self.now)
@@ -63,14 +65,17 @@ class ProcessParts:
         self.metrics = Metrics()
         upstreams = {
             name: UpstreamSettings(
-                endpoints=("https://memory.example",), connections=connections, default=not number
+                endpoints=("https://memory.example",),
+                connections=connections,
+                default=not number,
+                username="ann" if name in private else "",
             )
             for number, name in enumerate(sources or ["docker.io"])
         }
         settings = Settings(
             storage=storage, tags=TagSettings(missing_for=missing_for), upstreams=upstreams
         )
-        self._services = _PullServices(
+        self._services = PullServices(
             settings,
             handles,
             self.metrics,
@@ -90,6 +95,10 @@ class ProcessParts:
     @cached_property
     def blobs(self) -> Blobs:
         return self._services._build_blobs()
+
+    @property
+    def deliveries(self) -> Deliveries:
+        return self._services._deliveries
 
     @property
     def downloads(self) -> Downloads:

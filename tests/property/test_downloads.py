@@ -1,6 +1,7 @@
 """Laws of downloads under everything that can happen to them at once."""
 
 import asyncio
+import math
 import os
 import shutil
 import tempfile
@@ -69,7 +70,8 @@ class DownloadsMachine(RuleBasedStateMachine):
         self.stack.callback(self.disk.close)
         self.run(self.open_catalog())
         if tells_size:
-            self.run(BlobAccessCatalog(self.database).grant(REPOSITORY, self.digest, size))
+            access = BlobAccessCatalog(self.database)
+            self.run(access.grant(REPOSITORY, self.digest, size, math.inf))
         for _ in range(processes):
             self.start_process()
 

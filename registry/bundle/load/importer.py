@@ -165,6 +165,7 @@ class Importer:
             self._clock(),
             bundle=lock.bundle_id if tag else "",
             signer=signer if tag else "",
+            with_blobs=True,
         )
 
 

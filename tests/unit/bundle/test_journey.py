@@ -12,6 +12,7 @@ from registry.bundle.read.verify import verify
 from registry.bundle.write.choice import Choice
 from registry.bundle.write.layout import Contents, list_whole, pack
 from registry.bundle.write.writer import write_file, write_folder
+from registry.catalog.deliveries import DeliveryCatalog
 from registry.errors import BundleInvalid, StoreError
 from registry.oci.digest import Digest
 from registry.store.local import DiskStore
@@ -51,6 +52,9 @@ async def test_a_bundle_is_written_and_imported(tmp_path: Path) -> None:
             done = await there.content.importer.load(opened, lambda _: None)
         assert done.is_whole, done
         assert done.blobs.new == plan.lock.size
+        deliveries = DeliveryCatalog(there.content._database)
+        for digest, _ in plan.lock.blobs:
+            assert deliveries.list_registries(digest) == {"docker.io"}, "an import delivers"
         with open_paths([tmp_path / "b"]) as opened:
             done = await there.content.importer.load(opened, lambda _: None)
         assert (done.is_whole, done.blobs.new) == (True, 0)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from registry.catalog.blob_access import BlobAccessCatalog
+from registry.catalog.blob_access import BlobAccess, BlobAccessCatalog
 from registry.catalog.database import Database
 from registry.catalog.manifests import ManifestCatalog
 from registry.oci import media_types
@@ -59,8 +59,8 @@ async def test_a_blob_of_many_images_is_found_at_once(
     await database.write(share)
 
     with count_steps(database) as steps:
-        assert await blobs.find_size(HERE, LAYER) == 100
-        assert await blobs.find_size(THERE, LAYER) is None
+        assert await blobs.find(HERE, LAYER) == BlobAccess(100)
+        assert await blobs.find(THERE, LAYER) is None
     assert len(steps) < 50, "some thousand instructions"
 
 
@@ -86,10 +86,10 @@ async def test_no_question_reads_all_manifests_of_a_repository(
     await fill(database)
     with count_steps(database) as steps:
         if question == "blob":
-            assert await blobs.find_size(HERE, OTHER) == 100
+            assert await blobs.find(HERE, OTHER) == BlobAccess(100)
         elif question == "missing":
-            assert await blobs.find_size(HERE, CONFIG) is None
-            assert await blobs.find_size(THERE, LAYER) is None
+            assert await blobs.find(HERE, CONFIG) is None
+            assert await blobs.find(THERE, LAYER) is None
         elif question == "referrers":
             assert manifests.list_referrers(HERE, OTHER) == []
         elif question == "child":
@@ -116,7 +116,7 @@ async def test_a_frequent_blob_is_looked_for_in_all_manifests(
     await manifests.record(THERE, there, LATEST, 1.0)
 
     with count_steps(database) as steps:
-        assert await blobs.find_size(HERE, OTHER) == 100
-        assert await blobs.find_size(THERE, OTHER) == 100
-        assert await blobs.find_size(HERE, CONFIG) is None
+        assert await blobs.find(HERE, OTHER) == BlobAccess(100)
+        assert await blobs.find(THERE, OTHER) == BlobAccess(100)
+        assert await blobs.find(HERE, CONFIG) is None
     assert len(steps) < 200

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from registry.catalog import database
-from registry.catalog.blob_access import BlobAccessCatalog
+from registry.catalog.blob_access import BlobAccess, BlobAccessCatalog
 from registry.catalog.database import Database, migrate
 from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.upstream_lists import UpstreamListCatalog
@@ -157,6 +157,22 @@ def test_both_records_of_pulls_become_one(old: Path) -> None:
     assert sorted(ask(old, "SELECT * FROM last_pulls")) == sorted(map(as_row, pulled))
 
 
+def test_what_was_served_counts_as_delivered(old: Path) -> None:
+    """Every registry that served stored bytes before the migration has delivered them."""
+    migrate(old)
+
+    wanted = [
+        *((each, HERE.registry, 1001.5) for each in (CONFIG, LAYER)),
+        *((each, THERE.registry, 2000.5) for each in (CONFIG, LAYER)),
+        (INDEX, HERE.registry, 1000.5),
+        (IMAGE, HERE.registry, 1000.5),
+        (IMAGE, THERE.registry, 2000.5),
+        (SIGNATURE, HERE.registry, 1002.5),
+        (GRANTED, THERE.registry, 0.0),
+    ]
+    assert sorted(ask(old, "SELECT * FROM deliveries")) == sorted(map(as_row, wanted))
+
+
 async def test_what_was_known_can_be_asked_for(old: Path) -> None:
     """The classes of the catalog can read the old rows."""
     async with Database(old) as opened:
@@ -168,8 +184,8 @@ async def test_what_was_known_can_be_asked_for(old: Path) -> None:
         assert [each.descriptor.digest for each in manifests.list_referrers(HERE, IMAGE)] == [
             SIGNATURE
         ]
-        assert await blobs.find_size(HERE, LAYER) == 3_000_000_000
-        assert await blobs.find_size(THERE, GRANTED) == 90
+        assert await blobs.find(HERE, LAYER) == BlobAccess(3_000_000_000)
+        assert await blobs.find(THERE, GRANTED) == BlobAccess(90, 0.0)
         listed = UpstreamListCatalog(opened).find(HERE, "tags")
         assert listed is not None
         assert listed.entries == ["1.0", "2.0"]

@@ -2,7 +2,7 @@
 
 import json
 
-from registry.catalog.blob_access import BlobAccessCatalog
+from registry.catalog.blob_access import BlobAccess, BlobAccessCatalog
 from registry.catalog.database import Database
 from registry.catalog.manifests import ManifestCatalog, TagRecord
 from registry.catalog.rate_limits import RateLimitCatalog
@@ -130,7 +130,7 @@ async def test_referrers_are_found(manifests: ManifestCatalog) -> None:
 
 async def test_unknown_blob_has_no_size(blobs: BlobAccessCatalog) -> None:
     """A blob that no manifest refers to has no size here, even if it is stored."""
-    assert await blobs.find_size(HERE, LAYER) is None
+    assert await blobs.find(HERE, LAYER) is None
 
 
 async def test_blob_is_known_through_its_manifest(
@@ -139,10 +139,10 @@ async def test_blob_is_known_through_its_manifest(
     """A repository may serve the config and the layers of its manifests."""
     await manifests.record(HERE, image(LAYER), LATEST, 1.0)
 
-    assert await blobs.find_size(HERE, LAYER) == 100
-    assert await blobs.find_size(HERE, CONFIG) == 7
-    assert await blobs.find_size(THERE, LAYER) is None
-    assert await blobs.find_size(HERE, OTHER) is None
+    assert await blobs.find(HERE, LAYER) == BlobAccess(100)
+    assert await blobs.find(HERE, CONFIG) == BlobAccess(7)
+    assert await blobs.find(THERE, LAYER) is None
+    assert await blobs.find(HERE, OTHER) is None
 
 
 async def test_index_makes_no_blob_known(
@@ -153,17 +153,37 @@ async def test_index_makes_no_blob_known(
     await manifests.record(THERE, child, None, 1.0)
     await manifests.record(HERE, index(child), LATEST, 1.0)
 
-    assert await blobs.find_size(HERE, LAYER) is None
-    assert await blobs.find_size(HERE, child.digest) is None
+    assert await blobs.find(HERE, LAYER) is None
+    assert await blobs.find(HERE, child.digest) is None
 
 
 async def test_grant_is_for_one_repository(blobs: BlobAccessCatalog) -> None:
     """A blob that the upstream confirmed may be served by that repository only."""
-    await blobs.grant(HERE, LAYER, 55)
-    await blobs.grant(HERE, LAYER, 66)
+    await blobs.grant(HERE, LAYER, 55, 1.0)
+    await blobs.grant(HERE, LAYER, 66, 2.0)
 
-    assert await blobs.find_size(HERE, LAYER) == 66
-    assert await blobs.find_size(THERE, LAYER) is None
+    assert await blobs.find(HERE, LAYER) == BlobAccess(66, 2.0)
+    assert await blobs.find(THERE, LAYER) is None
+
+
+async def test_a_withdrawn_grant_counts_no_more(blobs: BlobAccessCatalog) -> None:
+    """A grant is deleted for one repository only."""
+    for repository in (HERE, THERE):
+        await blobs.grant(repository, LAYER, 55, 1.0)
+    await blobs.withdraw(HERE, LAYER)
+
+    assert await blobs.find(HERE, LAYER) is None
+    assert await blobs.find(THERE, LAYER) == BlobAccess(55, 1.0)
+
+
+async def test_a_manifest_needs_no_grant(
+    manifests: ManifestCatalog, blobs: BlobAccessCatalog
+) -> None:
+    """If a manifest refers to the blob, it does not matter how old the grant is."""
+    await blobs.grant(HERE, LAYER, 55, 1.0)
+    await manifests.record(HERE, image(LAYER), LATEST, 1.0)
+
+    assert await blobs.find(HERE, LAYER) == BlobAccess(100)
 
 
 async def test_lists_are_kept(database: Database) -> None:

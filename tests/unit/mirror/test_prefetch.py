@@ -56,7 +56,7 @@ class Upstream:
             raise ManifestUnknown(str(repository), str(reference))
         return ServedManifest(self.names[reference].manifest, CacheStatus.MISS)
 
-    async def is_here(self, digest: Digest) -> bool:
+    async def is_here(self, repository: Repository, digest: Digest) -> bool:
         return digest in self.here
 
     async def read_small(self, blob: Descriptor) -> bytes:

@@ -7,17 +7,20 @@ from pathlib import Path
 import pytest
 
 from registry.content.manifests import ManifestStore
+from registry.errors import ManifestUnknown
 from registry.metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.revalidation import Revalidator
 from registry.oci.digest import Digest
-from registry.oci.names import Reference
+from registry.oci.manifest import Manifest
+from registry.oci.names import Reference, Repository
 from registry.settings.model import TagSettings
 from registry.store.file_locks import BestEffortLocks
 from registry.tasks import Tasks
-from registry.upstream.contract import Fallback
+from registry.upstream.contract import Fallback, Source
 from tests.fakes.source import MemorySource, Tap
+from tests.harness.process_parts import ProcessParts
 from tests.unit.mirror.manifest_site import (
     FIRST,
     HERE,
@@ -52,16 +55,39 @@ class MovingSource(MemorySource):
         return found
 
 
+class NamingSource(MemorySource):
+    """An upstream that says the digests of manifests, and has them only if it `delivers`."""
+
+    delivers = False
+
+    async def head_manifest(
+        self, repository: str, reference: Reference, *, fallback: Fallback = Fallback.NONE
+    ) -> Digest | None:
+        return self.manifests[repository, str(reference)].digest
+
+    async def get_manifest(
+        self, repository: str, reference: Reference, *, fallback: Fallback = Fallback.NONE
+    ) -> Manifest:
+        if not self.delivers:
+            raise ManifestUnknown(repository, str(reference))
+        return await super().get_manifest(repository, reference)
+
+
 @asynccontextmanager
 async def open_revalidator(
-    site: Site, cache: ManifestCache, source: MemorySource
+    site: Site,
+    cache: ManifestCache,
+    source: MemorySource,
+    process: ProcessParts | None = None,
 ) -> AsyncIterator[Revalidator]:
+    process = process or site.open_process()
     async with Tasks() as tasks:
         yield Revalidator(
             {HERE.registry: source},
             cache,
             BestEffortLocks(site.folder.locks),
             tasks,
+            process.deliveries,
             tags=TagSettings(),
             clock=lambda: NOW,
             metrics=Metrics(),
@@ -84,6 +110,37 @@ async def test_a_tag_that_moved_during_the_question_is_not_confirmed(site: Site)
     assert (result.known.manifest, result.origin) == (FIRST, CacheStatus.REVALIDATED)
     assert later is not None
     assert (later.manifest.digest, later.checked) == (SECOND.digest, 101.0)
+
+
+@pytest.mark.parametrize("reference", [TAG, FIRST.digest])
+async def test_a_private_manifest_is_not_for_who_names_its_digest(
+    site: Site, reference: Reference
+) -> None:
+    """An upstream that only says the digest of a manifest of another domain has to deliver it."""
+    private = Repository("team.example", "app")
+    sources: dict[str, Source] = {
+        HERE.registry: MemorySource(Tap()),
+        private.registry: MemorySource(Tap()),
+    }
+    process = ProcessParts(site.handles, site.database, sources=sources, private=[private.registry])
+    await process.cache.keep(private, TAG, FIRST, 100.0)
+    names = {(HERE.name, str(name)): FIRST for name in (TAG, FIRST.digest)}
+    source = NamingSource(Tap(), names)
+
+    async with open_revalidator(site, process.cache, source, process) as revalidator:
+        assert await revalidator.find_stored(HERE, reference) is None
+        with pytest.raises(ManifestUnknown):
+            await revalidator.begin(HERE, reference).task
+        source.delivers = True
+        result = await revalidator.begin(HERE, reference).task
+        assert result.origin is CacheStatus.MISS
+        assert await revalidator.find_stored(HERE, reference) == FIRST
+    again = MemorySource(Tap(), names)
+    async with open_revalidator(site, process.cache, again, process) as revalidator:
+        other = Repository(HERE.registry, "library/b")
+        again.manifests[other.name, str(FIRST.digest)] = FIRST
+        found = await revalidator.begin(other, FIRST.digest).task
+    assert found.origin is CacheStatus.REVALIDATED, "its registry has delivered it"
 
 
 async def test_a_refused_manifest_does_not_confirm_its_predecessor(

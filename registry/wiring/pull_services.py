@@ -1,0 +1,185 @@
+"""The objects that answer the pulls of one worker; each is built from others."""
+
+import random
+import time
+from functools import cached_property
+
+from registry.catalog.blob_access import BlobAccessCatalog
+from registry.catalog.database import Database
+from registry.catalog.deliveries import DeliveryCatalog
+from registry.catalog.manifests import ManifestCatalog
+from registry.catalog.pulls import PullCatalog
+from registry.catalog.upstream_lists import UpstreamListCatalog
+from registry.content.backup import DataHandles
+from registry.content.pull_log import PullLog
+from registry.metrics import Metrics
+from registry.mirror.background_proofs import BackgroundProofs
+from registry.mirror.blob_checks import BlobChecks
+from registry.mirror.blobs import Blobs
+from registry.mirror.cache_status import CacheStatus
+from registry.mirror.circles import Circles
+from registry.mirror.deliveries import Deliveries
+from registry.mirror.downloads import Downloads
+from registry.mirror.manifest_cache import ManifestCache
+from registry.mirror.manifest_memory import ManifestMemory
+from registry.mirror.manifests import Manifests
+from registry.mirror.mirror import Mirror
+from registry.mirror.negative_cache import NegativeCache
+from registry.mirror.outages import Outages
+from registry.mirror.question_limit import QuestionLimit
+from registry.mirror.revalidation import Revalidator
+from registry.mirror.routing import UpstreamTable
+from registry.mirror.tags_and_referrers import TagsAndReferrers
+from registry.mirror.upstream_waits import UpstreamWaits
+from registry.settings.model import Settings
+from registry.settings.trust_domains import find_trusted
+from registry.store.file_locks import BestEffortLocks
+from registry.tasks import Tasks
+from registry.upstream.contract import Source
+from registry.upstream.download_budget import DownloadBudget
+from registry.upstream.via import ViaWriter, make_name
+from registry.wiring.content import ContentServices
+
+MEMORY = 32 * 1024 * 1024  # bytes of manifests that one worker keeps in memory
+
+
+def build_table(settings: Settings) -> UpstreamTable:
+    """Make the table of upstreams by all their names."""
+    aliases = {name: upstream.aliases for name, upstream in settings.upstreams.items()}
+    return UpstreamTable(aliases, settings.default_upstream)
+
+
+class PullServices:
+    """The objects that answer the pulls of one worker."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        handles: DataHandles,
+        metrics: Metrics,
+        database: Database,
+        *,
+        sources: dict[str, Source],
+        tasks: Tasks,
+        stored: CacheStatus = CacheStatus.HIT,
+        outages: Outages | None = None,
+        via: ViaWriter | None = None,
+    ) -> None:
+        self._settings = settings
+        self._via = via or ViaWriter(make_name())
+        self._handles = handles
+        self._metrics = metrics
+        self._database = database
+        self._sources = sources
+        self._tasks = tasks
+        self._stored = stored
+        self._content = ContentServices(settings, handles, metrics, database)
+        self._manifest_catalog = ManifestCatalog(database)
+        self._negative_cache = NegativeCache(settings.tags.missing_for)
+        self._clock = time.time
+        limit = settings.limits.not_found_per_address
+        self._questions = QuestionLimit(limit, metrics, time.monotonic)
+        self._waits = UpstreamWaits(time.time, outages or Outages(), settings.tags.wait_for)
+
+    @cached_property
+    def _pulls(self) -> PullLog:
+        return PullLog(PullCatalog(self._database), self._clock)
+
+    @cached_property
+    def _deliveries(self) -> Deliveries:
+        return Deliveries(
+            find_trusted(self._settings.upstreams),
+            DeliveryCatalog(self._database),
+            self._sources,
+            self._content.content.blobs,
+            self._tasks,
+            clock=self._clock,
+            chance=random.SystemRandom(),
+            metrics=self._metrics,
+        )
+
+    def build_mirror(self) -> Mirror:
+        """Return the mirror of this worker."""
+        return Mirror(
+            table=build_table(self._settings),
+            via=self._via,
+            circles=Circles(self._sources),
+            manifests=self._build_manifests(),
+            blobs=self._build_blobs(),
+            lists=self._build_lists(),
+        )
+
+    def _build_manifests(self) -> Manifests:
+        tags, clock = self._settings.tags, self._clock
+        self._tasks.keep(self._pulls.keep_flushing())
+        cache = ManifestCache(
+            ManifestMemory(MEMORY), self._manifest_catalog, self._content.manifests
+        )
+        self._tasks.keep(cache.keep_watching())
+        self._tasks.keep(cache.keep_storing())
+        locks = BestEffortLocks(self._handles.folder.locks)
+        proofs = BackgroundProofs(self._deliveries)
+        self._tasks.keep(proofs.keep_proving())
+        revalidator = Revalidator(
+            self._sources,
+            cache,
+            locks,
+            self._tasks,
+            self._deliveries,
+            tags=tags,
+            clock=clock,
+            metrics=self._metrics,
+            on_new=proofs.note,
+        )
+        return Manifests(
+            cache,
+            revalidator,
+            self._negative_cache,
+            tags,
+            clock,
+            waits=self._waits,
+            questions=self._questions,
+            pulls=self._pulls,
+            offline=self._settings.offline,
+            stored=self._stored,
+        )
+
+    def _build_blobs(self) -> Blobs:
+        content, upstreams = self._content.content, self._settings.upstreams
+        limits = self._settings.limits
+        budget = DownloadBudget(limits.download_memory, limits.download_connections)
+        return Blobs(
+            self._sources,
+            {name: upstream.connections for name, upstream in upstreams.items()},
+            content=content,
+            downloads=Downloads(content, self._tasks, self._clock, self._metrics, budget),
+            checks=self._build_checks(),
+            deliveries=self._deliveries,
+            pulls=self._pulls,
+            metrics=self._metrics,
+            stored=self._stored,
+        )
+
+    def _build_checks(self) -> BlobChecks:
+        return BlobChecks(
+            self._sources,
+            BlobAccessCatalog(self._database),
+            self._negative_cache,
+            self._tasks,
+            waits=self._waits,
+            clock=self._clock,
+            questions=self._questions,
+        )
+
+    def _build_lists(self) -> TagsAndReferrers:
+        return TagsAndReferrers(
+            self._sources,
+            UpstreamListCatalog(self._database),
+            self._manifest_catalog,
+            self._negative_cache,
+            self._tasks,
+            waits=self._waits,
+            questions=self._questions,
+            tags=self._settings.tags,
+            clock=self._clock,
+        )
