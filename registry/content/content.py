@@ -82,13 +82,14 @@ class Content:
 
     async def _unless_stored(self, ingest: AnyIngest) -> AnyIngest | None:
         """Return the ingest; if the blob was stored meanwhile, end the ingest and return None."""
-        is_missing = False
         try:
-            is_missing = await self.blobs.stat(ingest.digest) is None
-        finally:
-            if not is_missing:
-                await ingest.suspend()
-        return ingest if is_missing else None
+            if await self.blobs.stat(ingest.digest) is None:
+                return ingest
+        except BaseException:
+            await ingest.suspend()
+            raise
+        await ingest.abort()  # nobody needs bytes of it that an earlier writer has left
+        return None
 
     def follow(self, digest: Digest) -> PartialReader | None:
         """Open the partial file of a blob for reading; None if there is no partial file."""

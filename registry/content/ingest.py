@@ -70,6 +70,18 @@ class OpenIngest(Generic[Writer]):
         if not self._is_over:
             await self._end(is_recorded=False)
 
+    async def abort(self) -> None:
+        """End without the blob, and delete its bytes; readers see that the file was abandoned."""
+        if self._is_over:
+            return
+        try:
+            self._abandon()
+        finally:
+            await self._end(is_recorded=False)
+
+    def _abandon(self) -> None:
+        self._writer.abandon()
+
     async def _reserve(self, size: int) -> None:
         if size > self._reserved:
             await self._destination.space.reserve(self._part, size)
@@ -265,22 +277,14 @@ class Ingest(OpenIngest[PartialWriter]):
         if self._is_over:
             return
         try:
-            if not self._writer.received:
+            # Not `received`: it does not count the bytes of an earlier writer before `resume`.
+            if self._writer.is_fresh:
                 self._abandon()
         finally:
             await super().suspend()
 
-    async def abort(self) -> None:
-        """End without the blob, and delete the partial file; readers see that it was abandoned."""
-        if self._is_over:
-            return
-        try:
-            self._abandon()
-        finally:
-            await self._end(is_recorded=False)
-
     def _abandon(self) -> None:
-        self._writer.abandon()
+        super()._abandon()
         info = self.read_info()
         if info is not None and not info.suspects:  # the next writer asks suspects last
             self._destination.ingests.delete_info(self._part)

@@ -142,6 +142,11 @@ class SparsePartial:
             os.fchmod(self._descriptor, _WHOLE)
         return SealedPartial(self._path, self._digest, self._size)
 
+    def abandon(self) -> None:
+        """Delete all parts, which nobody needs any more; `close` deletes their file."""
+        self._ranges.unlink(missing_ok=True)
+        self._kept = []
+
     def close(self) -> None:
         """Release the lock; verified parts are kept for the next writer."""
         if not self._kept:
