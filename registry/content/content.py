@@ -14,7 +14,7 @@ from registry.errors import StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.contract import BlobReader, BlobStore
-from registry.store.ingests import IngestInfo, Ingests
+from registry.store.ingests import IngestInfo, Ingests, name_beside
 from registry.store.partial import PartialReader
 
 T = TypeVar("T")
@@ -50,15 +50,27 @@ class Content:
         writer = self._ingests.take(digest, part)
         return None if writer is None else Ingest(digest, writer, self._destination, part)
 
-    async def wait_for_ingest(self, digest: Digest, within: float = math.inf) -> Ingest | None:
+    async def wait_for_ingest(
+        self, digest: Digest, within: float = math.inf, owner: str = ""
+    ) -> Ingest | None:
         """Wait for another writer, and become the writer of a blob; None if the blob is stored.
+
+        With `owner`, this does not wait for a download, which takes as long as its upstream likes:
+        it writes a partial file beside that of the other writer (`name_beside`). Then it waits only
+        for a writer of the same `owner`.
 
         Raises:
             StoreError: another process has been the writer for `within` seconds.
             OSError: the disk refuses files.
         """
-        ingest = await self._wait(lambda: self.try_ingest(digest), digest, within)
-        return await self._unless_stored(ingest)
+
+        def attempt() -> Ingest | None:
+            ingest = self.try_ingest(digest)
+            if ingest is None and owner:
+                ingest = self.try_ingest(digest, name_beside(digest, owner))
+            return ingest
+
+        return await self._unless_stored(await self._wait(attempt, digest, within))
 
     async def wait_for_parts(self, digest: Digest, size: int) -> SparseIngest | None:
         """Become the writer of a blob of `size` bytes whose parts come in any order.
