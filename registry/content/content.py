@@ -72,25 +72,41 @@ class Content:
 
         return await self._unless_stored(await self._wait(attempt, digest, within))
 
-    async def wait_for_parts(self, digest: Digest, size: int) -> SparseIngest | None:
+    async def wait_for_parts(
+        self, digest: Digest, size: int, within: float = math.inf
+    ) -> SparseIngest | None:
         """Become the writer of a blob of `size` bytes whose parts come in any order.
 
         Waits for another writer. Returns None if the blob is stored.
 
         Raises:
-            StoreError, OSError: the disk refuses files.
+            StoreError: another process has been the writer for `within` seconds, or the disk
+                refuses files.
+            OSError: the disk refuses files.
         """
-        writer = await self._wait(lambda: self._ingests.open_sparse(digest, size), digest, math.inf)
+        writer = await self._wait(lambda: self._ingests.open_sparse(digest, size), digest, within)
         return await self._unless_stored(SparseIngest(digest, writer, self._destination, size))
 
     async def _wait(self, attempt: Callable[[], T | None], digest: Digest, within: float) -> T:
         deadline = time.monotonic() + within
         while (found := attempt()) is None:
             if time.monotonic() >= deadline:
-                why = f"another process has been writing it for more than {within:g} seconds"
-                raise StoreError(str(digest), why)
+                raise StoreError(str(digest), self._explain_wait(digest, within))
             await asyncio.sleep(POLL)
         return found
+
+    def _explain_wait(self, digest: Digest, within: float) -> str:
+        info = self.read_info(digest)
+        if info is not None and info.repository:
+            writer, cure = (
+                f"a download from {info.repository}",
+                "wait for its end, or restart the server",
+            )
+        else:
+            writer, cure = "another process", "wait for its end"
+        return (
+            f"{writer} has been writing it for more than {within:g} seconds; {cure}, and try again"
+        )
 
     async def _unless_stored(self, ingest: AnyIngest) -> AnyIngest | None:
         """Return the ingest; if the blob was stored meanwhile, end the ingest and return None."""

@@ -13,6 +13,9 @@ from registry.content.sparse_ingest import SparseIngest
 from registry.errors import BundleInvalid, DigestMismatch
 from registry.oci.digest import Digest
 
+WAIT = 60.0  # seconds to wait for a download or an import that writes the same blob
+OWNER = "an import"  # no name of a registry: the partial file is beside that of a download
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -66,7 +69,7 @@ class BlobLoader:
         digest = member.digest
         ingest = None
         if digest not in self._known or not await self._is_here(digest, member.size):
-            ingest = await self._content.wait_for_ingest(digest)
+            ingest = await self._content.wait_for_ingest(digest, WAIT, OWNER)
         if ingest is None:
             self.result.known += member.size
             self._report(member.size)
@@ -132,7 +135,7 @@ class BlobLoader:
         digest, whole = parts[0].member.digest, parts[0].part.whole
         ingest = None
         if digest not in self._known or not await self._is_here(digest, whole):
-            ingest = await self._content.wait_for_parts(digest, whole)
+            ingest = await self._content.wait_for_parts(digest, whole, WAIT)
         if ingest is None:
             size = sum(each.part.size for each in parts)
             self.result.known += size

@@ -6,14 +6,31 @@ from pathlib import Path
 
 import pytest
 
+from registry.bundle.load import blobs as blobs_module
+from registry.bundle.read.open import open_paths
+from registry.errors import StoreError
 from registry.oci import media_types
+from registry.oci.digest import Digest
 from registry.oci.manifest import parse_manifest
 from registry.store.data_folder import open_folder
-from registry.store.ingests import Ingests
+from registry.store.ingests import IngestInfo, Ingests
+from registry.store.partial import PartialWriter
+from tests.harness.bundles import write_bundle, write_volumes
 from tests.harness.filled_folder import NOW, FilledFolder, open_filled, split
 
 APP = "docker.io/library/app:1"
+LAYER = bytes(range(256)) * 1000
 SOON = 3.0  # seconds; less than a manifest waits for another writer
+
+
+def hold(filled: FilledFolder, digest: Digest) -> PartialWriter:
+    """Write a blob as a download does that never gets its second byte."""
+    ingests = Ingests(open_folder(filled.path).ingests)
+    writer = ingests.take(digest)
+    assert writer is not None
+    writer.append([b"ab"])
+    ingests.write_info(digest, IngestInfo(None, "evil.example/a", "there", NOW, (), str(digest)))
+    return writer
 
 
 @pytest.fixture
@@ -26,14 +43,45 @@ async def test_a_manifest_is_stored_though_its_digest_is_held(filled: FilledFold
     """A client may ask a slow registry for the blob that has the digest of a manifest."""
     raw = b'{"schemaVersion": 2, "manifests": []}'
     manifest = parse_manifest(raw, media_types.OCI_INDEX)
-    writer = Ingests(open_folder(filled.path).ingests).take(manifest.digest)
-    assert writer is not None
-    writer.append([raw[:10]])
+    writer = hold(filled, manifest.digest)
 
     repository, tag = split(APP)
     async with asyncio.timeout(SOON):
         assert await filled.content.manifests.keep(repository, manifest, tag, NOW)
 
     assert await filled.store.stat(manifest.digest) == len(raw)
-    assert writer.received == 10
     writer.close()
+
+
+async def test_an_import_does_not_wait_for_downloads(filled: FilledFolder, tmp_path: Path) -> None:
+    """An import has all bytes of a whole blob: it writes them beside a download."""
+    image = await filled.put_image(APP, [LAYER])
+    path = tmp_path / "b.tar"
+    path.write_bytes(await write_bundle(filled, [APP]))
+    async with open_filled(tmp_path / "there") as there:
+        writers = [hold(there, each) for each in (Digest.of(LAYER), image.digest)]
+        with open_paths([path]) as opened:
+            async with asyncio.timeout(SOON):
+                done = await there.content.importer.load(opened, lambda _: None)
+
+        assert not done.blobs.damaged
+        assert await there.store.stat(Digest.of(LAYER)) == len(LAYER)
+        assert await there.store.stat(image.digest) == len(image.raw)
+        for writer in writers:
+            writer.close()
+
+
+async def test_an_import_of_parts_does_not_wait_for_ever(
+    filled: FilledFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts are written to the place of the download; its error says what to do."""
+    monkeypatch.setattr(blobs_module, "WAIT", 0.05)
+    await filled.put_image(APP, [LAYER])
+    volumes = await write_volumes(filled, [APP], tmp_path, 96 * 1024)
+    async with open_filled(tmp_path / "there") as there:
+        writer = hold(there, Digest.of(LAYER))
+        with open_paths(volumes) as opened:
+            async with asyncio.timeout(SOON):
+                with pytest.raises(StoreError, match=r"from evil\.example/a .* restart the server"):
+                    await there.content.importer.load(opened, lambda _: None)
+        writer.close()
