@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 
 import structlog
 
@@ -182,8 +183,15 @@ class Blobs:
                 reader = download.open_reader()
                 if reader is not None:
                     unused.enter_context(reader)
-                body = await self._content.blobs.open(request.digest)
-                if body is not None:
-                    return StoredBlob(body, origin)
+                stored = await self._open_stored(request.digest, origin)
+                if stored is not None:
+                    return stored
             unused.pop_all()
-            return DownloadingBlob(request, download, reader, origin, self._metrics)
+            open_stored = partial(self._open_stored, request.digest, origin)
+            return DownloadingBlob(
+                request, download, reader, origin, self._metrics, open_stored=open_stored
+            )
+
+    async def _open_stored(self, digest: Digest, origin: CacheStatus) -> StoredBlob | None:
+        body = await self._content.blobs.open(digest)
+        return None if body is None else StoredBlob(body, origin)
