@@ -111,7 +111,10 @@ class Ingests:
         return size
 
     def idle(self, digest: Digest) -> float:
-        """Return the seconds since the last write to a partial file; 0 if the blob has none."""
+        """Return the seconds since the last write to a partial file; 0 if the blob has none.
+
+        Signs of life of its writer are no writes, and the beginning of a writer is one.
+        """
         written = []
         for kind in _KINDS:
             with suppress(FileNotFoundError):

@@ -48,7 +48,8 @@ class PartialState(Enum):
 class Progress:
     """How many bytes can be read (`written`), and whether more bytes will follow (`state`).
 
-    `touched` is when the writer gave the last sign of life, by the clock of the file system.
+    `touched` is when the writer gave the last sign of life, by the clock of the file system: when
+    the inode was changed, by bytes or by `PartialWriter.touch`.
     """
 
     written: int
@@ -89,7 +90,7 @@ class PartialReader:
         if mode == _REJECTED:
             return Progress(inode.st_size, PartialState.REJECTED)
         state = PartialState.GROWING if inode.st_nlink else PartialState.ABANDONED
-        return Progress(inode.st_size, state, inode.st_mtime_ns)
+        return Progress(inode.st_size, state, inode.st_ctime_ns)
 
     def read(self, offset: int, length: int) -> bytes:
         """Read at most `length` bytes at `offset`."""
@@ -162,6 +163,8 @@ class PartialWriter:
     def resume(self) -> int:
         """Hash the bytes that an earlier writer has written, and return their number."""
         self._seek_start()
+        with suppress(OSError):  # this writer has only begun, however old the bytes are
+            os.utime(self._descriptor)
         while block := os.pread(self._descriptor, _REHASH, self.written):
             self._hasher.update(block)
             self.written += len(block)
@@ -269,10 +272,14 @@ class PartialWriter:
             self._path.unlink(missing_ok=True)
 
     def touch(self) -> None:
-        """Give readers a sign of life while no bytes come; this may run beside other methods."""
-        now = time.time_ns()
+        """Give readers a sign of life while no bytes come; this may run beside other methods.
+
+        Only the time of the inode changes. The time of the file stays that of the last bytes, by
+        which others see for how long none have come (`Ingests.idle`).
+        """
         with suppress(OSError):  # not there yet or any more, or the disk refuses
-            os.utime(self._path, ns=(now, now), follow_symlinks=False)
+            written = self._path.lstat().st_mtime_ns
+            os.utime(self._path, ns=(time.time_ns(), written), follow_symlinks=False)
 
     def close(self) -> None:
         """Release the lock; the written bytes are kept for the next writer."""

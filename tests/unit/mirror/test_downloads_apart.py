@@ -10,9 +10,10 @@ import pytest
 
 from registry.api.blobs import _read
 from registry.catalog.database import Database
+from registry.content import ingest as ingest_module
 from registry.content.usage import list_downloads
 from registry.errors import DigestMismatch
-from registry.mirror import download_request
+from registry.mirror import download_request, writer_life
 from registry.mirror.blob_bodies import DownloadingBlob, StoredBlob
 from registry.mirror.cache_status import CacheStatus
 from registry.oci.digest import Digest
@@ -176,8 +177,13 @@ async def test_one_registry_is_asked_once(site: Site) -> None:
 async def test_a_repository_that_brings_nothing_is_not_waited_for(
     site: Site, monkeypatch: pytest.MonkeyPatch, given: int
 ) -> None:
-    """If the download for another repository of the registry stops, one's own is begun."""
+    """If the download for another repository of the registry stops, one's own is begun.
+
+    The signs of life of its writer do not count as bytes.
+    """
     monkeypatch.setattr(download_request, "STALLED", 0.1)
+    for module in (writer_life, ingest_module):
+        monkeypatch.setattr(module, "INTERVAL", 0.01)
     process = await site.open_process()
     site.honest.tap.give(given)
     asking = asyncio.create_task(process.blobs.get(OTHER, DIGEST))
