@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import TypeVar
 
 from registry.content.account import ContentAccount
-from registry.content.ingest import Destination, Ingest
+from registry.content.destination import Destination
+from registry.content.ingest import Ingest
 from registry.content.sparse_ingest import SparseIngest
 from registry.errors import StoreError
 from registry.oci.byte_ranges import Span

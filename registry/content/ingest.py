@@ -7,16 +7,14 @@ a blob, appends bytes, and then commits, suspends or aborts the ingest.
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
 import structlog
 
-from registry.content.account import SpaceAccount
+from registry.content.destination import Destination, Stored
 from registry.errors import StoreError
 from registry.oci.digest import Digest
-from registry.store.contract import BlobStore
-from registry.store.ingests import IngestInfo, Ingests
+from registry.store.ingests import IngestInfo
 from registry.store.partial import PartialWriter, SealedPartial
 from registry.store.signs_of_life import INTERVAL, WRITER_SILENCE
 from registry.store.sparse import SparsePartial
@@ -24,23 +22,6 @@ from registry.tasks import in_thread
 
 STEP = 64 * 1024 * 1024  # bytes that are reserved at a time, as the bytes of a download land
 Writer = TypeVar("Writer", PartialWriter, SparsePartial)
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A blob that was stored: it is verified, durable, and visible to every process."""
-
-    digest: Digest
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where an ingest writes: to a partial file, then to the store; `space` counts the bytes."""
-
-    ingests: Ingests
-    store: BlobStore
-    space: SpaceAccount
 
 
 class OpenIngest(Generic[Writer]):
@@ -81,6 +62,14 @@ class OpenIngest(Generic[Writer]):
 
     def _abandon(self) -> None:
         self._writer.abandon()
+
+    async def show_life(self) -> bool:
+        """Show processes that wait for the blob that its writer is alive, though no bytes may come.
+
+        Returns false if the disk does not answer.
+        """
+        await in_thread(self._writer.touch)
+        return True
 
     async def _reserve(self, size: int) -> None:
         if size > self._reserved:
@@ -134,6 +123,7 @@ class Ingest(OpenIngest[PartialWriter]):
     _expected: int | None = None
     _writing_since: float | None = None
     _written = -math.inf
+    _seen = 0
 
     @property
     def offset(self) -> int:
@@ -203,13 +193,15 @@ class Ingest(OpenIngest[PartialWriter]):
             self._writing_since, self._written = None, time.monotonic()
 
     async def show_life(self) -> bool:
-        """Show processes that follow the file that its writer is alive, though no bytes may come.
+        """Do as `OpenIngest.show_life`, where the disk may not take the bytes.
 
         A disk that does not answer is no life: returns false if it has not taken bytes for
         `WRITER_SILENCE` seconds.
         """
         now = time.monotonic()
         if self._writing_since is not None:
+            if self._writer.written != self._seen:  # one call of `append` may write a whole blob
+                self._seen, self._writing_since = self._writer.written, now
             return now - self._writing_since < WRITER_SILENCE
         if now - self._written >= INTERVAL:
             await in_thread(self._writer.touch)

@@ -142,6 +142,10 @@ class SparsePartial:
             os.fchmod(self._descriptor, _WHOLE)
         return SealedPartial(self._path, self._digest, self._size)
 
+    def touch(self) -> None:
+        """Give those that wait for the blob a sign of life; this may run beside other methods."""
+        self._lock.touch()
+
     def abandon(self) -> None:
         """Delete all parts, which nobody needs any more; `close` deletes their file."""
         self._ranges.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from registry.bundle.read.sources import BundleSource, CutPart, format_place
 from registry.content.content import Content
 from registry.content.ingest import Ingest
 from registry.content.sparse_ingest import SparseIngest
+from registry.content.writer_life import living
 from registry.errors import BundleInvalid, DigestMismatch
 from registry.oci.digest import Digest
 
@@ -75,8 +76,9 @@ class BlobLoader:
             self._report(member.size)
             return
         try:
-            resumed = await self._copy(source, member, ingest)
-            await self.finish()
+            async with living(ingest):
+                resumed = await self._copy(source, member, ingest)
+                await self.finish()
         except BundleInvalid as error:
             self._note_damage(digest, member.name, format_place(source, member))
             await ingest.suspend()
@@ -116,7 +118,7 @@ class BlobLoader:
     async def _commit(
         self, ingest: Ingest, member: BlobMember, source: BundleSource, resumed: int
     ) -> None:
-        async with ingest:
+        async with ingest, living(ingest):
             try:
                 await ingest.commit()
                 self.result.new += member.size - resumed
@@ -141,7 +143,7 @@ class BlobLoader:
             self.result.known += size
             self._report(size)
             return
-        async with ingest:
+        async with ingest, living(ingest):
             try:
                 new = await self._add(parts, ingest)
                 if ingest.missing:

@@ -1,6 +1,7 @@
 """A download that brings nothing, and holds a blob, holds up nobody who has its bytes already."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 
 from registry.bundle.load import blobs as blobs_module
 from registry.bundle.read.open import open_paths
+from registry.content import ingest as ingest_module
+from registry.content import writer_life
 from registry.errors import StoreError
 from registry.oci import media_types
 from registry.oci.digest import Digest
@@ -15,11 +18,13 @@ from registry.oci.manifest import parse_manifest
 from registry.store.data_folder import open_folder
 from registry.store.ingests import IngestInfo, Ingests
 from registry.store.partial import PartialWriter
+from registry.store.sparse import SparsePartial
 from tests.harness.bundles import write_bundle, write_volumes
 from tests.harness.filled_folder import NOW, FilledFolder, open_filled, split
 
 APP = "docker.io/library/app:1"
 LAYER = bytes(range(256)) * 1000
+MANY = 5  # more than a file changes by being made and written at once
 SOON = 3.0  # seconds; less than a manifest waits for another writer
 
 
@@ -85,3 +90,51 @@ async def test_an_import_of_parts_does_not_wait_for_ever(
                 with pytest.raises(StoreError, match=r"from evil\.example/a .* restart the server"):
                     await there.content.importer.load(opened, lambda _: None)
         writer.close()
+
+
+@pytest.mark.parametrize(
+    ("writer", "step"),
+    [(PartialWriter, "seal"), (SparsePartial, "add"), (SparsePartial, "seal")],
+)
+async def test_an_import_shows_that_it_lives(
+    filled: FilledFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    writer: type[PartialWriter | SparsePartial],
+    step: str,
+) -> None:
+    """Who waits for a blob that is being imported does not take the import for stopped."""
+    for module in (writer_life, ingest_module):
+        monkeypatch.setattr(module, "INTERVAL", 0.01)
+    await filled.put_image(APP, [LAYER])
+    volumes = await write_volumes(filled, [APP], tmp_path, 96 * 1024)
+    go_on, work = threading.Event(), getattr(writer, step)
+
+    def take_long(*args: object) -> object:
+        go_on.wait(20)
+        return work(*args)
+
+    monkeypatch.setattr(writer, step, take_long)
+    async with open_filled(tmp_path / "there") as there:
+        with open_paths(volumes) as opened:
+            importing = asyncio.create_task(there.content.importer.load(opened, lambda _: None))
+            signs = await count_signs(Ingests(open_folder(there.path).ingests))
+            go_on.set()
+            await importing
+        assert await there.store.stat(Digest.of(LAYER)) == len(LAYER)
+    assert signs > MANY
+
+
+async def count_signs(ingests: Ingests) -> int:
+    """Watch the blobs that are being written; return the most signs that one of them has shown."""
+    signs: dict[Digest, set[int]] = {}
+    for _ in range(300):
+        for part in ingests.list_running():
+            reader = ingests.open(part)
+            if reader is not None:
+                with reader:
+                    signs.setdefault(part, set()).add(reader.progress().touched)
+        if max(map(len, signs.values()), default=0) > MANY:
+            break
+        await asyncio.sleep(0.01)
+    return max(map(len, signs.values()), default=0)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from registry.content.ingest import STEP, Ingest, Stored
+from registry.content.destination import Stored
+from registry.content.ingest import STEP, Ingest
 from registry.errors import DigestMismatch, StoreError
 from registry.oci.digest import Digest
 from registry.store.contract import Quarantine

@@ -11,9 +11,10 @@ import pytest
 from registry.api.blobs import _read
 from registry.catalog.database import Database
 from registry.content import ingest as ingest_module
+from registry.content import writer_life
 from registry.content.usage import list_downloads
 from registry.errors import DigestMismatch
-from registry.mirror import download_request, writer_life
+from registry.mirror import download_request
 from registry.mirror.blob_bodies import DownloadingBlob, StoredBlob
 from registry.mirror.cache_status import CacheStatus
 from registry.oci.digest import Digest

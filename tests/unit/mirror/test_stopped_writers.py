@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from registry.content import ingest as ingest_module
+from registry.content import writer_life
 from registry.content.ingest import Ingest
 from registry.errors import StoreError
 from registry.mirror import download as download_module
-from registry.mirror import writer_life
 from registry.store.data_folder import open_folder
 from registry.store.partial import PartialWriter
 from registry.upstream.download_budget import DownloadBudget
