@@ -21,6 +21,7 @@ from registry.store.sparse import SparsePartial
 from registry.tasks import in_thread
 
 STEP = 64 * 1024 * 1024  # bytes that are reserved at a time, as the bytes of a download land
+RESUME_STEP = 64 * 1024 * 1024  # bytes that are hashed before others may use the thread
 Writer = TypeVar("Writer", PartialWriter, SparsePartial)
 
 
@@ -148,7 +149,9 @@ class Ingest(OpenIngest[PartialWriter]):
         writer = self._writer
         if writer.is_fresh:  # nothing to hash; no thread, because clients wait
             return 0
-        await in_thread(writer.resume)
+        async with self._destination.resuming:
+            while await in_thread(writer.resume, RESUME_STEP):
+                pass
         if not writer.is_right and not (
             writer.is_growing and size is not None and writer.written < size
         ):

@@ -13,6 +13,7 @@ After a crash at any point, the next writer can continue the file, or there is n
 """
 
 import errno
+import math
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -160,15 +161,22 @@ class PartialWriter:
         """Whether the file may be written to; false if a crash left it whole or rejected."""
         return os.fstat(self._descriptor).st_mode & 0o777 == _GROWING
 
-    def resume(self) -> int:
-        """Hash the bytes that an earlier writer has written, and return their number."""
-        self._seek_start()
+    def resume(self, most: float = math.inf) -> int:
+        """Hash `most` of the bytes that an earlier writer has written, and return how many it were.
+
+        They follow those that this writer has hashed; 0 is the end. Call this before `append`.
+        """
         with suppress(OSError):  # this writer has only begun, however old the bytes are
             os.utime(self._descriptor)
-        while block := os.pread(self._descriptor, _REHASH, self.written):
+        start = self.written
+        while self.written - start < most:
+            size = int(min(_REHASH, most - (self.written - start)))
+            block = os.pread(self._descriptor, size, self.written)
+            if not block:
+                break
             self._hasher.update(block)
             self.written += len(block)
-        return self.written
+        return self.written - start
 
     def restart(self) -> None:
         """Begin again with an empty file, before this writer has appended anything.
