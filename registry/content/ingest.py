@@ -86,17 +86,26 @@ class OpenIngest(Generic[Writer]):
         Raises:
             StoreError: the disk refused; this ingest has not ended.
         """
+        await in_thread(self._note_blob)
         await self._destination.store.adopt(sealed)
-        self._destination.ingests.delete_side_files(self._part)
         is_recorded = False
         try:
             await self._destination.space.record(sealed.digest, sealed.size, self._part)
             is_recorded = True
+            # Only now: until then they say which blob a reservation of another name belongs to.
+            self._destination.ingests.delete_side_files(self._part)
         except StoreError as error:
             self._log("blob not recorded", error)
         finally:
             await self._end(is_recorded=is_recorded)
         return Stored(sealed.digest, sealed.size)
+
+    def _note_blob(self) -> None:
+        """Note which blob comes from a partial file of another name, for the case of a crash."""
+        ingests = self._destination.ingests
+        if self._part != self.digest and ingests.find_blob(self._part) != self.digest:
+            info = IngestInfo(None, "", "", time.time(), (), str(self.digest))
+            ingests.write_info(self._part, info)
 
     async def _end(self, *, is_recorded: bool) -> None:
         """Release the lock, and also the reservation if recording the blob has not deleted it."""

@@ -210,6 +210,20 @@ class Ingests:
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
+    def find_blob(self, part: Digest) -> Digest:
+        """Return the digest of the blob that a partial file is of, as its writer has noted."""
+        info = self.read_info(part)
+        with suppress(DigestInvalid):
+            return Digest.parse(info.blob) if info is not None and info.blob else part
+        return part
+
+    def find_adopted(self, part: Digest) -> Digest:
+        """Return the digest under which a partial file without a writer is in a store, if it is.
+
+        As long as the file is here it is not, though the blob may be, from another partial file.
+        """
+        return part if self.measure(part) else self.find_blob(part)
+
     def delete_info(self, digest: Digest) -> None:
         """Delete the information about a download; only its writer may call this."""
         self._path(digest, "json").unlink(missing_ok=True)
