@@ -15,7 +15,7 @@ from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.files import leads_to, open_new, take_lock, translate_errors
 from registry.store.partial import PartialReader, PartialWriter
-from registry.store.small_files import parse_time, read_json
+from registry.store.small_files import parse_time, read_small_json
 from registry.store.sparse import SparsePartial, read_record
 
 
@@ -206,7 +206,7 @@ class Ingests:
     def read_info(self, digest: Digest) -> IngestInfo | None:
         """Return the information that the writer has written; None if it is missing or damaged."""
         try:
-            return _parse_info(read_json(self._path(digest, "json")))
+            return _parse_info(read_small_json(self._path(digest, "json")))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 

@@ -27,7 +27,7 @@ from registry.errors import DigestMismatch
 from registry.oci.digest import Digest
 from registry.store.files import leads_to, refuse, take_lock, translate_errors
 
-_WHOLE = 0o444  # its owner can read and lock it after a crash
+WHOLE = 0o444  # the mode of a verified file; its owner can read and lock it after a crash
 _REJECTED = 0o400
 _GROWING = 0o600
 # Bytes that are hashed and then written in one call. For larger writes the kernel looks for larger
@@ -86,7 +86,7 @@ class PartialReader:
         """Read the state from the inode, with one system call and without a path."""
         inode = os.fstat(self._descriptor)
         mode = inode.st_mode & 0o777
-        if mode == _WHOLE:
+        if mode == WHOLE:
             return Progress(inode.st_size, PartialState.WHOLE)
         if mode == _REJECTED:
             return Progress(inode.st_size, PartialState.REJECTED)
@@ -266,7 +266,7 @@ class PartialWriter:
         self.verify()
         with translate_errors(self._path):
             os.fsync(self._descriptor)
-            os.fchmod(self._descriptor, _WHOLE)
+            os.fchmod(self._descriptor, WHOLE)
         return SealedPartial(self._path, self._digest, self.written)
 
     def reject(self) -> None:
