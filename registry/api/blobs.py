@@ -11,7 +11,7 @@ from registry.api.headers import add_common_headers, content_headers, names_dige
 from registry.api.middleware import Notes
 from registry.api.multipart import Multipart, content_range, describe_parts
 from registry.api.sendfile import Piece, send_body
-from registry.errors import EntrepotError, StoreError
+from registry.errors import EntrepotError
 from registry.mirror.blob_bodies import DownloadingBlob, StoredBlob
 from registry.mirror.blobs import Blobs
 from registry.mirror.cache_status import CacheStatus
@@ -137,11 +137,11 @@ async def _follow(
             end = written if stop is None else min(written, stop)
             yield descriptor, offset, end
             offset = end
-    except StoreError:
-        # The disk cannot be used for this blob any more: the rest comes from the upstream.
-        async with aclosing(blob.pass_through(Span(start, offset), stop)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+    except EntrepotError as failure:
+        # The partial file cannot be used any more: the rest may be had elsewhere.
+        async with aclosing(blob.read_rest(Span(start, offset), stop, failure)) as pieces:
+            async for piece in pieces:
+                yield piece
 
 
 async def _begin(pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:

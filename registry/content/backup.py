@@ -12,7 +12,8 @@ from pathlib import Path
 from registry.catalog.database import Database
 from registry.catalog.usage import UsageCatalog
 from registry.content.account import NoAccount
-from registry.content.ingest import Destination, Ingest
+from registry.content.destination import Destination
+from registry.content.ingest import Ingest
 from registry.content.pins import copy_list_file
 from registry.errors import DigestMismatch, StoreError
 from registry.oci.byte_ranges import Span

@@ -19,7 +19,11 @@ class CatalogWatch:
     """
 
     def __init__(self, folder: DataFolder) -> None:
-        """Remember the file of the catalog, which this process has just opened."""
+        """Remember the file of the catalog, which this process has just opened.
+
+        Raises:
+            OSError: the disk refuses to say which file it is.
+        """
         self._folder = folder
         self._file = _identify(folder.catalog)
 
@@ -30,15 +34,25 @@ class CatalogWatch:
             CatalogLost: the catalog is damaged, or is another file by now.
         """
         while True:
-            if self._folder.lost.exists() or _identify(self._folder.catalog) != self._file:
+            if self._is_lost():
                 raise CatalogLost(str(self._folder.catalog))
             await asyncio.sleep(PERIOD)
 
+    def _is_lost(self) -> bool:
+        try:
+            return self._folder.lost.exists() or _identify(self._folder.catalog) != self._file
+        except OSError:  # a disk that does not answer just now says nothing of its files
+            return False
+
 
 def _identify(path: Path) -> tuple[int, int] | None:
-    """Return what distinguishes a file from one that replaces it; None if there is no file."""
+    """Return what distinguishes a file from one that replaces it; None if there is no file.
+
+    Raises:
+        OSError: the disk refuses to say it.
+    """
     try:
         state = path.stat()
-    except OSError:
+    except FileNotFoundError:
         return None
     return state.st_dev, state.st_ino

@@ -8,13 +8,14 @@ from contextlib import suppress
 from typing import TypeVar
 
 from registry.content.account import ContentAccount
-from registry.content.ingest import Destination, Ingest
+from registry.content.destination import Destination
+from registry.content.ingest import Ingest
 from registry.content.sparse_ingest import SparseIngest
 from registry.errors import StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.contract import BlobReader, BlobStore
-from registry.store.ingests import IngestInfo, Ingests
+from registry.store.ingests import IngestInfo, Ingests, name_beside
 from registry.store.partial import PartialReader
 
 T = TypeVar("T")
@@ -50,45 +51,74 @@ class Content:
         writer = self._ingests.take(digest, part)
         return None if writer is None else Ingest(digest, writer, self._destination, part)
 
-    async def wait_for_ingest(self, digest: Digest, within: float = math.inf) -> Ingest | None:
+    async def wait_for_ingest(
+        self, digest: Digest, within: float = math.inf, owner: str = ""
+    ) -> Ingest | None:
         """Wait for another writer, and become the writer of a blob; None if the blob is stored.
+
+        With `owner`, this does not wait for a download, which takes as long as its upstream likes:
+        it writes a partial file beside that of the other writer (`name_beside`). Then it waits only
+        for a writer of the same `owner`.
 
         Raises:
             StoreError: another process has been the writer for `within` seconds.
             OSError: the disk refuses files.
         """
-        ingest = await self._wait(lambda: self.try_ingest(digest), digest, within)
-        return await self._unless_stored(ingest)
 
-    async def wait_for_parts(self, digest: Digest, size: int) -> SparseIngest | None:
+        def attempt() -> Ingest | None:
+            ingest = self.try_ingest(digest)
+            if ingest is None and owner:
+                ingest = self.try_ingest(digest, name_beside(digest, owner))
+            return ingest
+
+        return await self._unless_stored(await self._wait(attempt, digest, within))
+
+    async def wait_for_parts(
+        self, digest: Digest, size: int, within: float = math.inf
+    ) -> SparseIngest | None:
         """Become the writer of a blob of `size` bytes whose parts come in any order.
 
         Waits for another writer. Returns None if the blob is stored.
 
         Raises:
-            StoreError, OSError: the disk refuses files.
+            StoreError: another process has been the writer for `within` seconds, or the disk
+                refuses files.
+            OSError: the disk refuses files.
         """
-        writer = await self._wait(lambda: self._ingests.open_sparse(digest, size), digest, math.inf)
+        writer = await self._wait(lambda: self._ingests.open_sparse(digest, size), digest, within)
         return await self._unless_stored(SparseIngest(digest, writer, self._destination, size))
 
     async def _wait(self, attempt: Callable[[], T | None], digest: Digest, within: float) -> T:
         deadline = time.monotonic() + within
         while (found := attempt()) is None:
             if time.monotonic() >= deadline:
-                why = f"another process has been writing it for more than {within:g} seconds"
-                raise StoreError(str(digest), why)
+                raise StoreError(str(digest), self._explain_wait(digest, within))
             await asyncio.sleep(POLL)
         return found
 
+    def _explain_wait(self, digest: Digest, within: float) -> str:
+        info = self.read_info(digest)
+        if info is not None and info.repository:
+            writer, cure = (
+                f"a download from {info.repository}",
+                "wait for its end, or restart the server",
+            )
+        else:
+            writer, cure = "another process", "wait for its end"
+        return (
+            f"{writer} has been writing it for more than {within:g} seconds; {cure}, and try again"
+        )
+
     async def _unless_stored(self, ingest: AnyIngest) -> AnyIngest | None:
         """Return the ingest; if the blob was stored meanwhile, end the ingest and return None."""
-        is_missing = False
         try:
-            is_missing = await self.blobs.stat(ingest.digest) is None
-        finally:
-            if not is_missing:
-                await ingest.suspend()
-        return ingest if is_missing else None
+            if await self.blobs.stat(ingest.digest) is None:
+                return ingest
+        except BaseException:
+            await ingest.suspend()
+            raise
+        await ingest.abort()  # nobody needs bytes of it that an earlier writer has left
+        return None
 
     def follow(self, digest: Digest) -> PartialReader | None:
         """Open the partial file of a blob for reading; None if there is no partial file."""

@@ -220,7 +220,8 @@ class Evictor:
     async def _hold_partial(self, digest: Digest) -> AsyncIterator[bool]:
         """Yield whether a blob has no writer and is not in the store, waiting to be recorded."""
         with self._ingests.hold(digest) as is_free:
-            yield is_free and await self._store.stat(digest) is None
+            stored = self._ingests.find_adopted(digest)
+            yield is_free and await self._store.stat(stored) is None
 
     async def _delete_marked(self, digest: Digest) -> None:
         await self._store.delete(digest)

@@ -7,40 +7,22 @@ a blob, appends bytes, and then commits, suspends or aborts the ingest.
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
 import structlog
 
-from registry.content.account import SpaceAccount
+from registry.content.destination import Destination, Stored
 from registry.errors import StoreError
 from registry.oci.digest import Digest
-from registry.store.contract import BlobStore
-from registry.store.ingests import IngestInfo, Ingests
+from registry.store.ingests import IngestInfo
 from registry.store.partial import PartialWriter, SealedPartial
 from registry.store.signs_of_life import INTERVAL, WRITER_SILENCE
 from registry.store.sparse import SparsePartial
 from registry.tasks import in_thread
 
 STEP = 64 * 1024 * 1024  # bytes that are reserved at a time, as the bytes of a download land
+RESUME_STEP = 64 * 1024 * 1024  # bytes that are hashed before others may use the thread
 Writer = TypeVar("Writer", PartialWriter, SparsePartial)
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A blob that was stored: it is verified, durable, and visible to every process."""
-
-    digest: Digest
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where an ingest writes: to a partial file, then to the store; `space` counts the bytes."""
-
-    ingests: Ingests
-    store: BlobStore
-    space: SpaceAccount
 
 
 class OpenIngest(Generic[Writer]):
@@ -70,6 +52,26 @@ class OpenIngest(Generic[Writer]):
         if not self._is_over:
             await self._end(is_recorded=False)
 
+    async def abort(self) -> None:
+        """End without the blob, and delete its bytes; readers see that the file was abandoned."""
+        if self._is_over:
+            return
+        try:
+            self._abandon()
+        finally:
+            await self._end(is_recorded=False)
+
+    def _abandon(self) -> None:
+        self._writer.abandon()
+
+    async def show_life(self) -> bool:
+        """Show processes that wait for the blob that its writer is alive, though no bytes may come.
+
+        Returns false if the disk does not answer.
+        """
+        await in_thread(self._writer.touch)
+        return True
+
     async def _reserve(self, size: int) -> None:
         if size > self._reserved:
             await self._destination.space.reserve(self._part, size)
@@ -85,19 +87,28 @@ class OpenIngest(Generic[Writer]):
         Raises:
             StoreError: the disk refused; this ingest has not ended.
         """
+        await in_thread(self._note_blob)
         await self._destination.store.adopt(sealed)
-        self._destination.ingests.delete_side_files(self._part)
         is_recorded = False
         try:
             await self._destination.space.record(
                 sealed.digest, sealed.size, self._part, registry=registry
             )
             is_recorded = True
+            # Only now: until then they say which blob a reservation of another name belongs to.
+            self._destination.ingests.delete_side_files(self._part)
         except StoreError as error:
             self._log("blob not recorded", error)
         finally:
             await self._end(is_recorded=is_recorded)
         return Stored(sealed.digest, sealed.size)
+
+    def _note_blob(self) -> None:
+        """Note which blob comes from a partial file of another name, for the case of a crash."""
+        ingests = self._destination.ingests
+        if self._part != self.digest and ingests.find_blob(self._part) != self.digest:
+            info = IngestInfo(None, "", "", time.time(), (), str(self.digest))
+            ingests.write_info(self._part, info)
 
     async def _end(self, *, is_recorded: bool) -> None:
         """Release the lock, and also the reservation if recording the blob has not deleted it."""
@@ -125,6 +136,7 @@ class Ingest(OpenIngest[PartialWriter]):
     _expected: int | None = None
     _writing_since: float | None = None
     _written = -math.inf
+    _seen = 0
 
     @property
     def offset(self) -> int:
@@ -149,7 +161,9 @@ class Ingest(OpenIngest[PartialWriter]):
         writer = self._writer
         if writer.is_fresh:  # nothing to hash; no thread, because clients wait
             return 0
-        await in_thread(writer.resume)
+        async with self._destination.resuming:
+            while await in_thread(writer.resume, RESUME_STEP):
+                pass
         if not writer.is_right and not (
             writer.is_growing and size is not None and writer.written < size
         ):
@@ -194,13 +208,15 @@ class Ingest(OpenIngest[PartialWriter]):
             self._writing_since, self._written = None, time.monotonic()
 
     async def show_life(self) -> bool:
-        """Show processes that follow the file that its writer is alive, though no bytes may come.
+        """Do as `OpenIngest.show_life`, where the disk may not take the bytes.
 
         A disk that does not answer is no life: returns false if it has not taken bytes for
         `WRITER_SILENCE` seconds.
         """
         now = time.monotonic()
         if self._writing_since is not None:
+            if self._writer.written != self._seen:  # one call of `append` may write a whole blob
+                self._seen, self._writing_since = self._writer.written, now
             return now - self._writing_since < WRITER_SILENCE
         if now - self._written >= INTERVAL:
             await in_thread(self._writer.touch)
@@ -271,22 +287,14 @@ class Ingest(OpenIngest[PartialWriter]):
         if self._is_over:
             return
         try:
-            if not self._writer.received:
+            # Not `received`: it does not count the bytes of an earlier writer before `resume`.
+            if self._writer.is_fresh:
                 self._abandon()
         finally:
             await super().suspend()
 
-    async def abort(self) -> None:
-        """End without the blob, and delete the partial file; readers see that it was abandoned."""
-        if self._is_over:
-            return
-        try:
-            self._abandon()
-        finally:
-            await self._end(is_recorded=False)
-
     def _abandon(self) -> None:
-        self._writer.abandon()
+        super()._abandon()
         info = self.read_info()
         if info is not None and not info.suspects:  # the next writer asks suspects last
             self._destination.ingests.delete_info(self._part)

@@ -14,6 +14,7 @@ from registry.store.tags import TagFiles, TagTarget
 from registry.tasks import in_thread
 
 WAIT = 5.0  # seconds to wait for another process that stores the same manifest
+OWNER = "a manifest"  # no name of a registry: the partial file is beside that of a download
 
 
 class ManifestStore:
@@ -116,7 +117,7 @@ class ManifestStore:
         return True
 
     async def _store_bytes(self, manifest: Manifest) -> None:
-        ingest = await self._content.wait_for_ingest(manifest.digest, WAIT)
+        ingest = await self._content.wait_for_ingest(manifest.digest, WAIT, OWNER)
         if ingest is None:
             return
         async with ingest:

@@ -17,7 +17,7 @@ from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, parse_reference, parse_repository
 from registry.store.file_locks import ExclusiveLocks
 from registry.store.files import translate_errors, write_durably
-from registry.store.small_files import parse_time, put_aside, read_json
+from registry.store.small_files import parse_time, put_aside, read_small_json
 from registry.tasks import in_thread
 
 PinRequest = tuple[Repository, Reference, Sequence[Root]]  # an image, and the manifests to keep
@@ -167,7 +167,7 @@ def _read_file(path: Path) -> list[object]:
     """
     why = "it is not a list"
     try:
-        described = read_json(path)
+        described = read_small_json(path)
     except OSError:
         return []
     except ValueError as error:

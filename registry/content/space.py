@@ -163,15 +163,16 @@ class Space:
             if is_free:
                 await self._release(digest)
 
-    async def _release(self, digest: Digest) -> None:
+    async def _release(self, part: Digest) -> None:
+        digest = self._ingests.find_adopted(part)
         size = await self._store.stat(digest)
         if size is None:
-            await self._catalog.release_reservation(digest, self._ingests.measure(digest))
+            await self._catalog.release_reservation(part, self._ingests.measure(part))
             return
-        self._ingests.delete_side_files(digest)
         if self._catalog.find_size(digest) is None:  # a crash left it without a row
             self._metrics.stored_bytes.inc(size)
-        await self._catalog.record(digest, size, self._clock())
+        await self._catalog.record(digest, size, self._clock(), part)
+        self._ingests.delete_side_files(part)  # only now: they say which blob it is
         if await self._store.stat(digest) is None:  # evicted just now
             await self._catalog.drop(digest)
 

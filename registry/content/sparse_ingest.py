@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from registry.content.ingest import Destination, OpenIngest, Stored
+from registry.content.destination import Destination, Stored
+from registry.content.ingest import OpenIngest
 from registry.oci.digest import Digest
 from registry.store.sparse import SparsePartial
 from registry.tasks import in_thread

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from registry.catalog.usage import UsageCatalog, UsageTotals
 from registry.content.audit import BACKGROUND, COMMAND
 from registry.content.free_space import FreeSpace
 from registry.content.served import ServedTotals, read_served
-from registry.errors import DigestInvalid
 from registry.oci.digest import Digest
 from registry.settings.model import StorageSettings
 from registry.store.ingests import Ingests
@@ -134,10 +132,8 @@ def list_downloads(ingests: Ingests) -> list[RunningDownload]:
     """Return the blobs that any process is writing now."""
     running = []
     for part in ingests.list_running():
-        info, digest = ingests.read_info(part), part
+        info, digest = ingests.read_info(part), ingests.find_blob(part)
         repository, size = ("", None) if info is None else (info.repository, info.size)
-        with suppress(DigestInvalid):
-            digest = Digest.parse(info.blob) if info is not None else part
         running.append(RunningDownload(digest, repository, ingests.measure(part), size))
     return running
 

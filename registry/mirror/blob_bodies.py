@@ -1,6 +1,8 @@
 """The blobs that are sent to clients: those in the store, and those that are being downloaded."""
 
-from collections.abc import AsyncGenerator
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 
 import structlog
@@ -14,6 +16,9 @@ from registry.mirror.passthrough import pass_through
 from registry.oci.byte_ranges import Span
 from registry.store.contract import Body, FileBody
 from registry.store.partial import PartialReader, PartialState
+from registry.tasks import in_thread
+
+_PIECE = 1024 * 1024  # bytes read at a time to compare them
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,24 @@ class StoredBlob:
             async for chunk in self.body.chunks(start, stop):
                 yield chunk
 
+    async def begins_as(self, reader: PartialReader, sent: Span) -> bool:
+        """Whether the bytes in `sent` of a partial file are also those of this blob."""
+        at = sent.start
+        async for own in self._read(sent):
+            if own != await in_thread(reader.read, at, len(own)):
+                return False
+            at += len(own)
+        return at == sent.stop
+
+    async def _read(self, span: Span) -> AsyncGenerator[bytes, None]:
+        async for piece in self.pieces(span.start, span.stop):
+            if isinstance(piece, bytes):
+                yield piece
+                continue
+            descriptor, start, stop = piece
+            for at in range(start, stop, _PIECE):
+                yield await in_thread(os.pread, descriptor, min(_PIECE, stop - at), at)
+
     def close(self) -> None:
         """Close the body."""
         self.body.close()
@@ -60,13 +83,17 @@ class DownloadingBlob:
         reader: PartialReader | None,
         origin: CacheStatus,
         metrics: Metrics,
+        *,
+        open_stored: Callable[[], Awaitable[StoredBlob | None]] | None = None,
     ) -> None:
+        """`open_stored` opens the blob as soon as it is stored; None if it may not be read."""
         self.size = download.size if download.size is not None else request.size
         self.origin = origin
         self._request = request
         self._download = download
         self._reader = reader
         self._metrics = metrics
+        self._open_stored = open_stored
 
     @property
     def is_passed_through(self) -> bool:
@@ -84,8 +111,10 @@ class DownloadingBlob:
 
         Raises:
             DigestMismatch: the bytes of the download are wrong.
-            StoreError: the disk refused; `pass_through` yields the rest.
+            StoreError: the disk refused, or the download ended as the blob is stored by now.
             UpstreamError: the download failed; the next request continues it.
+
+        After an error, `read_rest` yields the rest if it can be had.
         """
         if self._reader is None:
             raise self._find_failure()
@@ -106,6 +135,40 @@ class DownloadingBlob:
             return failure.copy()
         why = "another process has given the partial file up, and its log says why"
         return StoreError(str(self._request.digest), why)
+
+    async def read_rest(
+        self, sent: Span, stop: int | None, failure: EntrepotError
+    ) -> AsyncGenerator[tuple[int, int, int] | bytes, None]:
+        """Yield the bytes after `sent` up to `stop`, after `advance` has raised `failure`.
+
+        They come from the store if the blob is stored by now, from whatever partial file; if the
+        disk refused, they come from the upstream.
+
+        Raises:
+            EntrepotError: the `failure`, or as for `pass_through`.
+        """
+        with ExitStack() as opened:
+            stored = await self._find_stored(sent, opened)
+            if stored is not None:
+                rest = stored.pieces(sent.stop, stored.size if stop is None else stop)
+            elif isinstance(failure, StoreError):
+                rest = self.pass_through(sent, stop)
+            else:
+                raise failure
+            async with aclosing(rest) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    async def _find_stored(self, sent: Span, opened: ExitStack) -> StoredBlob | None:
+        """Open the blob in the store, if it is there and has the bytes that the client has."""
+        if self._open_stored is None or self._reader is None:
+            return None
+        stored = await self._open_stored()
+        if stored is None:
+            return None
+        opened.callback(stored.close)
+        # Nobody has verified the bytes in `sent`.
+        return stored if await stored.begins_as(self._reader, sent) else None
 
     async def pass_through(self, sent: Span, stop: int | None) -> AsyncGenerator[bytes, None]:
         """Yield the bytes after `sent` up to `stop` from the upstream, without storing them.

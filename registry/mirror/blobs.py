@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 
 from registry.content.content import Content
 from registry.content.pull_log import PullLog
@@ -222,4 +223,17 @@ class Blobs:
                 if stored is not None:
                     return stored
             unused.pop_all()
-            return DownloadingBlob(request, download, reader, origin, self._metrics)
+            open_stored = partial(self._open_allowed, request, origin)
+            return DownloadingBlob(
+                request, download, reader, origin, self._metrics, open_stored=open_stored
+            )
+
+    async def _open_allowed(
+        self, request: DownloadRequest, origin: CacheStatus
+    ) -> StoredBlob | None:
+        """Open the blob if it is stored by now, and this registry needs no proof to use it."""
+        found = await self._open(request, origin, may_prove=False)
+        if isinstance(found, DownloadingBlob):
+            found.close()
+            return None
+        return found

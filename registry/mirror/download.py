@@ -12,6 +12,7 @@ import structlog
 
 from registry.content.content import Content
 from registry.content.ingest import Ingest
+from registry.content.writer_life import show_life
 from registry.errors import (
     DigestMismatch,
     DownloadCrashed,
@@ -22,7 +23,6 @@ from registry.errors import (
 from registry.metrics import Metrics
 from registry.mirror.batching import Batcher
 from registry.mirror.download_request import DownloadRequest, PartChoice
-from registry.mirror.writer_life import show_life
 from registry.store.files import refuse
 from registry.store.partial import PartialReader, PartialState, Progress
 from registry.store.signs_of_life import WRITER_SILENCE, Silence

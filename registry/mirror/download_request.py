@@ -66,15 +66,15 @@ class PartChoice:
         self._request = request
         self._content = content
         owners = (request.repository.registry, str(request.repository))
-        self._others = [name_beside(request.digest, owner) for owner in owners]
+        self._untried = [name_beside(request.digest, owner) for owner in owners]
         self.name = request.digest
         self._noted_at = -math.inf
         self._looked_at = -math.inf
         self._is_followed = False
         # Go on with a partial file that was begun beside that of another registry.
         with suppress(OSError):  # if the disk refuses, the download says so when it writes
-            while any(map(content.measure_partial, self._others)):
-                self.name = self._others.pop(0)
+            while any(map(content.measure_partial, self._untried)):
+                self.name = self._untried.pop(0)
 
     def move_on(self) -> bool:
         """Choose another name if the request must not wait for the writer of the partial file.
@@ -83,14 +83,14 @@ class PartChoice:
         nor for one for another repository that has brought nothing for some seconds. Returns
         whether the name has changed.
         """
-        info = self._content.read_info(self.name) if self._others else None
+        info = self._content.read_info(self.name) if self._untried else None
         if info is None:
             return False
         if self._request.may_continue(info):
             is_stalled = self._content.measure_idle(self.name) >= STALLED
             if not is_stalled or info.repository == str(self._request.repository):
                 return False
-        self.name = self._others.pop(0)
+        self.name = self._untried.pop(0)
         return True
 
     def note_follower(self) -> None:

@@ -15,7 +15,7 @@ from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.files import leads_to, open_new, take_lock, translate_errors
 from registry.store.partial import PartialReader, PartialWriter
-from registry.store.small_files import parse_time, read_json
+from registry.store.small_files import parse_time, read_small_json
 from registry.store.sparse import SparsePartial, read_record
 
 
@@ -111,7 +111,10 @@ class Ingests:
         return size
 
     def idle(self, digest: Digest) -> float:
-        """Return the seconds since the last write to a partial file; 0 if the blob has none."""
+        """Return the seconds since the last write to a partial file; 0 if the blob has none.
+
+        Signs of life of its writer are no writes, and the beginning of a writer is one.
+        """
         written = []
         for kind in _KINDS:
             with suppress(FileNotFoundError):
@@ -203,9 +206,23 @@ class Ingests:
     def read_info(self, digest: Digest) -> IngestInfo | None:
         """Return the information that the writer has written; None if it is missing or damaged."""
         try:
-            return _parse_info(read_json(self._path(digest, "json")))
+            return _parse_info(read_small_json(self._path(digest, "json")))
         except (FileNotFoundError, ValueError, TypeError):
             return None
+
+    def find_blob(self, part: Digest) -> Digest:
+        """Return the digest of the blob that a partial file is of, as its writer has noted."""
+        info = self.read_info(part)
+        with suppress(DigestInvalid):
+            return Digest.parse(info.blob) if info is not None and info.blob else part
+        return part
+
+    def find_adopted(self, part: Digest) -> Digest:
+        """Return the digest under which a partial file without a writer is in a store, if it is.
+
+        As long as the file is here it is not, though the blob may be, from another partial file.
+        """
+        return part if self.measure(part) else self.find_blob(part)
 
     def delete_info(self, digest: Digest) -> None:
         """Delete the information about a download; only its writer may call this."""

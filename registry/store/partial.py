@@ -13,6 +13,7 @@ After a crash at any point, the next writer can continue the file, or there is n
 """
 
 import errno
+import math
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -26,7 +27,7 @@ from registry.errors import DigestMismatch
 from registry.oci.digest import Digest
 from registry.store.files import leads_to, refuse, take_lock, translate_errors
 
-_WHOLE = 0o444  # its owner can read and lock it after a crash
+WHOLE = 0o444  # the mode of a verified file; its owner can read and lock it after a crash
 _REJECTED = 0o400
 _GROWING = 0o600
 # Bytes that are hashed and then written in one call. For larger writes the kernel looks for larger
@@ -48,7 +49,8 @@ class PartialState(Enum):
 class Progress:
     """How many bytes can be read (`written`), and whether more bytes will follow (`state`).
 
-    `touched` is when the writer gave the last sign of life, by the clock of the file system.
+    `touched` is when the writer gave the last sign of life, by the clock of the file system: when
+    the inode was changed, by bytes or by `PartialWriter.touch`.
     """
 
     written: int
@@ -84,12 +86,12 @@ class PartialReader:
         """Read the state from the inode, with one system call and without a path."""
         inode = os.fstat(self._descriptor)
         mode = inode.st_mode & 0o777
-        if mode == _WHOLE:
+        if mode == WHOLE:
             return Progress(inode.st_size, PartialState.WHOLE)
         if mode == _REJECTED:
             return Progress(inode.st_size, PartialState.REJECTED)
         state = PartialState.GROWING if inode.st_nlink else PartialState.ABANDONED
-        return Progress(inode.st_size, state, inode.st_mtime_ns)
+        return Progress(inode.st_size, state, inode.st_ctime_ns)
 
     def read(self, offset: int, length: int) -> bytes:
         """Read at most `length` bytes at `offset`."""
@@ -159,13 +161,22 @@ class PartialWriter:
         """Whether the file may be written to; false if a crash left it whole or rejected."""
         return os.fstat(self._descriptor).st_mode & 0o777 == _GROWING
 
-    def resume(self) -> int:
-        """Hash the bytes that an earlier writer has written, and return their number."""
-        self._seek_start()
-        while block := os.pread(self._descriptor, _REHASH, self.written):
+    def resume(self, most: float = math.inf) -> int:
+        """Hash `most` of the bytes that an earlier writer has written, and return how many it were.
+
+        They follow those that this writer has hashed; 0 is the end. Call this before `append`.
+        """
+        with suppress(OSError):  # this writer has only begun, however old the bytes are
+            os.utime(self._descriptor)
+        start = self.written
+        while self.written - start < most:
+            size = int(min(_REHASH, most - (self.written - start)))
+            block = os.pread(self._descriptor, size, self.written)
+            if not block:
+                break
             self._hasher.update(block)
             self.written += len(block)
-        return self.written
+        return self.written - start
 
     def restart(self) -> None:
         """Begin again with an empty file, before this writer has appended anything.
@@ -255,7 +266,7 @@ class PartialWriter:
         self.verify()
         with translate_errors(self._path):
             os.fsync(self._descriptor)
-            os.fchmod(self._descriptor, _WHOLE)
+            os.fchmod(self._descriptor, WHOLE)
         return SealedPartial(self._path, self._digest, self.written)
 
     def reject(self) -> None:
@@ -269,10 +280,14 @@ class PartialWriter:
             self._path.unlink(missing_ok=True)
 
     def touch(self) -> None:
-        """Give readers a sign of life while no bytes come; this may run beside other methods."""
-        now = time.time_ns()
+        """Give readers a sign of life while no bytes come; this may run beside other methods.
+
+        Only the time of the inode changes. The time of the file stays that of the last bytes, by
+        which others see for how long none have come (`Ingests.idle`).
+        """
         with suppress(OSError):  # not there yet or any more, or the disk refuses
-            os.utime(self._path, ns=(now, now), follow_symlinks=False)
+            written = self._path.lstat().st_mtime_ns
+            os.utime(self._path, ns=(time.time_ns(), written), follow_symlinks=False)
 
     def close(self) -> None:
         """Release the lock; the written bytes are kept for the next writer."""

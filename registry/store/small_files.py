@@ -11,7 +11,7 @@ MAX_SMALL = 64 * 1024 * 1024  # bytes; the longest list of pins or imports has f
 _LAST_TIME = 253_402_300_799.0  # epoch seconds; the end of the year 9999
 
 
-def read_json(path: Path) -> object:
+def read_small_json(path: Path) -> object:
     """Return the value in a JSON file.
 
     Raises:

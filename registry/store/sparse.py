@@ -15,10 +15,9 @@ from registry.errors import DigestMismatch, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.files import open_new, sync_folder, take_lock, translate_errors
-from registry.store.partial import PartialWriter, SealedPartial
-from registry.store.small_files import read_json
+from registry.store.partial import WHOLE, PartialWriter, SealedPartial
+from registry.store.small_files import read_small_json
 
-_WHOLE = 0o444
 _READ = 1024 * 1024  # bytes read at a time when the whole is hashed
 
 
@@ -50,7 +49,7 @@ def read_record(path: Path, whole: int, size: int) -> list[Span]:
     The result is empty if there is no record, or if the record does not agree with the file.
     """
     try:
-        fields: Any = read_json(_name_record(path))
+        fields: Any = read_small_json(_name_record(path))
         kept = join_spans(Span(int(start), int(stop)) for start, stop in fields["kept"])
         is_right = fields["whole"] == whole
     except (FileNotFoundError, ValueError, KeyError, TypeError, OverflowError):
@@ -139,8 +138,17 @@ class SparsePartial:
                 self._path.unlink()
                 raise DigestMismatch(str(self._digest), "its parts together have another digest")
             os.fsync(self._descriptor)
-            os.fchmod(self._descriptor, _WHOLE)
+            os.fchmod(self._descriptor, WHOLE)
         return SealedPartial(self._path, self._digest, self._size)
+
+    def touch(self) -> None:
+        """Give those that wait for the blob a sign of life; this may run beside other methods."""
+        self._lock.touch()
+
+    def abandon(self) -> None:
+        """Delete all parts, which nobody needs any more; `close` deletes their file."""
+        self._ranges.unlink(missing_ok=True)
+        self._kept = []
 
     def close(self) -> None:
         """Release the lock; verified parts are kept for the next writer."""

@@ -14,7 +14,7 @@ from registry.errors import DigestInvalid, InvalidInput
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, Tag, parse_reference, parse_repository
 from registry.store.files import make_folder, translate_errors, write_durably
-from registry.store.small_files import parse_time, put_aside, read_json
+from registry.store.small_files import parse_time, put_aside, read_small_json
 from registry.tasks import in_thread
 
 
@@ -122,7 +122,7 @@ def _read_target(path: Path) -> TagTarget:
         OSError: the file cannot be read.
         ValueError: it is damaged.
     """
-    fields = read_json(path)
+    fields = read_small_json(path)
     try:
         target = TagTarget(**fields)  # type: ignore[arg-type]
         Digest.parse(target.digest)

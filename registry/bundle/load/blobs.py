@@ -10,8 +10,12 @@ from registry.bundle.read.sources import BundleSource, CutPart, format_place
 from registry.content.content import Content
 from registry.content.ingest import Ingest
 from registry.content.sparse_ingest import SparseIngest
+from registry.content.writer_life import living
 from registry.errors import BundleInvalid, DigestMismatch
 from registry.oci.digest import Digest
+
+WAIT = 60.0  # seconds to wait for a download or an import that writes the same blob
+OWNER = "an import"  # no name of a registry: the partial file is beside that of a download
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +70,15 @@ class BlobLoader:
         digest = member.digest
         ingest = None
         if digest not in self._known or not await self._is_here(digest, member.size):
-            ingest = await self._content.wait_for_ingest(digest)
+            ingest = await self._content.wait_for_ingest(digest, WAIT, OWNER)
         if ingest is None:
             self.result.known += member.size
             self._report(member.size)
             return
         try:
-            resumed = await self._copy(source, member, ingest)
-            await self.finish()
+            async with living(ingest):
+                resumed = await self._copy(source, member, ingest)
+                await self.finish()
         except BundleInvalid as error:
             self._note_damage(digest, member.name, format_place(source, member))
             await ingest.suspend()
@@ -113,7 +118,7 @@ class BlobLoader:
     async def _commit(
         self, ingest: Ingest, member: BlobMember, source: BundleSource, resumed: int
     ) -> None:
-        async with ingest:
+        async with ingest, living(ingest):
             try:
                 await ingest.commit()
                 self.result.new += member.size - resumed
@@ -132,13 +137,13 @@ class BlobLoader:
         digest, whole = parts[0].member.digest, parts[0].part.whole
         ingest = None
         if digest not in self._known or not await self._is_here(digest, whole):
-            ingest = await self._content.wait_for_parts(digest, whole)
+            ingest = await self._content.wait_for_parts(digest, whole, WAIT)
         if ingest is None:
             size = sum(each.part.size for each in parts)
             self.result.known += size
             self._report(size)
             return
-        async with ingest:
+        async with ingest, living(ingest):
             try:
                 new = await self._add(parts, ingest)
                 if ingest.missing:

@@ -15,7 +15,7 @@ from typing import Any
 from registry.bundle.format.lock import Lock
 from registry.store.file_locks import ExclusiveLocks
 from registry.store.files import translate_errors, write_durably
-from registry.store.small_files import parse_time, read_json
+from registry.store.small_files import parse_time, read_small_json
 from registry.tasks import in_thread
 
 MAX_RECORDS = 1000  # imports; a bundle a day for almost three years
@@ -59,7 +59,7 @@ class ImportLog:
 
     def _read(self) -> list[ImportRecord]:
         try:
-            fields: Any = read_json(self._path)
+            fields: Any = read_small_json(self._path)
             return [_parse(each) for each in fields]
         except (OSError, ValueError, TypeError, KeyError):
             return []

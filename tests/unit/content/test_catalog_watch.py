@@ -1,6 +1,8 @@
 """Laws of watching the catalog: a server notices that it has to be made or opened again."""
 
 import asyncio
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,3 +64,31 @@ async def test_writing_to_the_catalog_is_no_loss(folder: DataFolder) -> None:
     await asyncio.sleep(0.02)
     assert not watching.done()
     watching.cancel()
+
+
+@pytest.mark.parametrize("name", ["catalog.db", "CATALOG-LOST"])
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EACCES])
+async def test_a_disk_that_refuses_for_a_moment_is_no_loss(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch, name: str, code: int
+) -> None:
+    """All workers would stop, and the catalog would be made again from all files."""
+    looks, stat = [0], Path.stat
+
+    def refuse(path: Path, **options: bool) -> os.stat_result:
+        if path.name == name:
+            looks[0] += 1
+            raise OSError(code, os.strerror(code), str(path))
+        return stat(path, **options)
+
+    watching = asyncio.create_task(CatalogWatch(folder).keep_watching())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", refuse)
+        for _ in range(2000):
+            if looks[0] > 2 or watching.done():
+                break
+            await asyncio.sleep(0.001)
+    assert not watching.done()
+    delete(folder)
+    async with asyncio.timeout(20):
+        with pytest.raises(CatalogLost):
+            await watching

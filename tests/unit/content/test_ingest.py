@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from registry.content.ingest import STEP, Ingest, Stored
+from registry.content.destination import Stored
+from registry.content.ingest import STEP, Ingest
 from registry.errors import DigestMismatch, StoreError
 from registry.oci.digest import Digest
 from registry.store.contract import Quarantine
 from registry.store.data_folder import open_folder
+from registry.store.ingests import name_beside
 from registry.store.partial import PartialState, SealedPartial
 from registry.wiring.content import open_handles
 from tests.fakes.space import AmpleSpace
@@ -127,6 +129,35 @@ async def test_a_suspended_ingest_is_resumed(site: Site) -> None:
         await second.append([CONTENT[offset:]], SIZE)
         await second.commit()
     assert await site.content.read_all(DIGEST, SIZE) == CONTENT
+
+
+async def test_bytes_that_were_not_resumed_are_kept(site: Site) -> None:
+    """Who ends before it has looked at the bytes of an earlier writer does not delete them."""
+    async with site.take() as first:
+        await first.append([CONTENT[:5000]], SIZE)
+    async with site.take():
+        pass
+    assert site.content.measure_partial(DIGEST) == 4999
+
+
+async def test_what_is_left_of_a_stored_blob_is_deleted(site: Site) -> None:
+    """Who waits to write a blob that is stored by then deletes the bytes of earlier writers."""
+    parts = await site.content.wait_for_parts(DIGEST, SIZE)
+    assert parts is not None
+    async with parts:
+        await parts.add(0, Digest.of(CONTENT[:5000]), [CONTENT[:5000]])
+    async with site.take() as first:
+        await first.append([CONTENT[:5000]], SIZE)
+    beside = site.content.try_ingest(DIGEST, name_beside(DIGEST, "another"))
+    assert beside is not None
+    async with beside:
+        await beside.append([CONTENT], SIZE)
+        await beside.commit()
+
+    assert await site.content.wait_for_ingest(DIGEST) is None
+    assert ".part" not in site.list_files()
+    assert await site.content.wait_for_parts(DIGEST, SIZE) is None
+    assert site.list_files() == []
 
 
 @pytest.mark.parametrize("size", [None, 4999, 100])

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from registry.api.blobs import _read
 from registry.catalog.database import Database
+from registry.content import ingest as ingest_module
+from registry.content import writer_life
 from registry.content.usage import list_downloads
 from registry.errors import DigestMismatch
 from registry.mirror import download_request
@@ -175,8 +178,13 @@ async def test_one_registry_is_asked_once(site: Site) -> None:
 async def test_a_repository_that_brings_nothing_is_not_waited_for(
     site: Site, monkeypatch: pytest.MonkeyPatch, given: int
 ) -> None:
-    """If the download for another repository of the registry stops, one's own is begun."""
+    """If the download for another repository of the registry stops, one's own is begun.
+
+    The signs of life of its writer do not count as bytes.
+    """
     monkeypatch.setattr(download_request, "STALLED", 0.1)
+    for module in (writer_life, ingest_module):
+        monkeypatch.setattr(module, "INTERVAL", 0.01)
     process = await site.open_process()
     site.honest.tap.give(given)
     asking = asyncio.create_task(process.blobs.get(OTHER, DIGEST))
@@ -202,6 +210,49 @@ async def test_nothing_is_left_of_two_downloads(site: Site) -> None:
 
     assert process.content.space._catalog.used() == len(CONTENT)
     assert list(site.folder.ingests.iterdir()) == []
+
+
+async def collect(blob: DownloadingBlob) -> bytes:
+    """Read a blob as the answer to a client does."""
+    content = b""
+    async with asyncio.timeout(SOON):
+        async for piece in _read(blob, 0, len(CONTENT)):
+            if isinstance(piece, bytes):
+                content += piece
+            else:
+                descriptor, start, end = piece
+                content += os.pread(descriptor, end - start, start)
+    return content
+
+
+async def begin_to_follow(site: Site) -> tuple[DownloadingBlob, ProcessParts]:
+    """Begin a pull that follows another process, from a registry that stops after 1000 bytes."""
+    first, second = await site.open_process(), await site.open_process()
+    site.hostile.tap.give(1000)
+    (await begin(first, HOSTILE)).close()
+    return await begin(second, HOSTILE), second
+
+
+async def test_who_follows_gets_the_rest_from_the_store(site: Site) -> None:
+    """If another registry brings the blob, clients of a slow one need not wait for it."""
+    follower, process = await begin_to_follow(site)
+    assert await read(process, HONEST) == CONTENT
+
+    assert await collect(follower) == CONTENT
+    follower.close()
+    assert site.hostile.tap.given == 1000
+    assert process.metrics.registry.get_sample_value("entrepot_passed_through_total") == 0
+
+
+async def test_wrong_bytes_are_not_continued_from_the_store(site: Site) -> None:
+    """A client that has bytes of a registry that lies does not get the end of the right blob."""
+    site.hostile.tap.is_lying = True
+    follower, process = await begin_to_follow(site)
+    assert await read(process, HONEST) == CONTENT
+    site.hostile.tap.flow()
+
+    with closing(follower), pytest.raises(DigestMismatch):
+        await collect(follower)
 
 
 async def test_an_own_partial_file_is_gone_on_with(site: Site) -> None:

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from registry.content import ingest as ingest_module
+from registry.content import writer_life
 from registry.content.ingest import Ingest
 from registry.errors import StoreError
 from registry.mirror import download as download_module
-from registry.mirror import writer_life
 from registry.store.data_folder import open_folder
 from registry.store.partial import PartialWriter
+from registry.upstream.download_budget import DownloadBudget
 from tests.harness.deadline import await_truth
-from tests.unit.mirror.download_site import CONTENT, Site, finish, open_follower
+from tests.unit.mirror.download_site import CONTENT, DIGEST, Site, finish, open_follower
 
 
 @pytest.fixture
@@ -83,3 +84,31 @@ async def test_a_disk_that_takes_no_bytes_releases_the_readers(
 
     assert isinstance(failure, StoreError)
     assert "does not answer" in failure.why
+
+
+async def test_who_may_not_take_over_yet_keeps_the_bytes(site: Site) -> None:
+    """A follower of a writer that ends waits for its turn, and then goes on from the bytes."""
+    site.tap.allowance = 0
+    leader, _ = (await site.open_process()).join(site.order())
+    site.tap.give(100_000)
+    async with asyncio.timeout(20):
+        await leader.started()
+    process = await site.open_process()
+    process._budget = DownloadBudget(32 * 1024 * 1024, 1)
+    follower, _ = process.join(site.order())
+    async with asyncio.timeout(20):
+        await follower.started()
+    other = process._budget.open_turn(lambda: True, 1)
+    assert other.begin()
+    site.tap.cut()
+    await finish(leader)
+    for _ in range(2000):
+        if follower._turn.is_waiting:
+            break
+        await asyncio.sleep(0.01)
+
+    assert process._content.measure_partial(DIGEST) == 99_999
+    site.tap.flow()
+    other.end()
+    await finish(follower)
+    assert follower.failure is None

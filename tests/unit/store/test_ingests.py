@@ -111,3 +111,23 @@ def test_what_somebody_begins_is_not_swept(ingests: Ingests, tmp_path: Path) -> 
     with Ingests(tmp_path).hold(ONE):
         assert ingests.sweep(60.0) == 0
     assert ingests.sweep(60.0) == len(KINDS)
+
+
+def test_a_sign_of_life_is_no_write(ingests: Ingests) -> None:
+    """Who follows sees that the writer lives, and others see since when no bytes have come."""
+    writer, reader = take(ingests, ONE, b"ab"), ingests.open(ONE)
+    assert reader is not None
+    os.utime(writer._path, (1.0, 1.0))
+    before = reader.progress().touched
+    for _ in range(100):  # the clock of a file system has steps of some milliseconds
+        writer.touch()
+        if reader.progress().touched > before:
+            break
+        time.sleep(0.001)
+
+    assert reader.progress().touched > before
+    assert ingests.idle(ONE) > 1000
+    writer.resume()
+    assert ingests.idle(ONE) < 100, "it has only begun"
+    reader.close()
+    writer.close()
