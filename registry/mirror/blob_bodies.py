@@ -121,7 +121,8 @@ class DownloadingBlob:
             repository=str(request.repository),
             why=str(self._find_failure()),
         )
-        download = request.source.open_blob(request.repository.name, request.digest, request.size)
+        # The size that the client was told: where it ends, the digest has to be right.
+        download = request.source.open_blob(request.repository.name, request.digest, self.size)
         note = self._metrics.downloaded_bytes.inc
         chunks = pass_through(download, request.digest, sent, stop, self._reader, note=note)
         async for chunk in chunks:
