@@ -79,6 +79,8 @@ class _Backend:
         if self._guard is not None:
             peer = stream.get_extra_info("server_addr")
             try:
+                if not peer:
+                    raise httpx.ConnectError("the server has closed the connection at once")
                 self._guard.check(*peer[:2])
             except BaseException:
                 await stream.aclose()
