@@ -13,7 +13,7 @@ from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE
 
 from registry.api import connection
 from registry.catalog import upstream_lists
-from registry.oci import byte_ranges
+from registry.oci import byte_ranges, manifest
 from registry.server import descriptors, listener, open_connection
 from registry.settings.model import LimitSettings
 from registry.upstream import (
@@ -97,7 +97,7 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "answer of a token service | 1 MiB, 20 s | the request fails": "faults/test_hostile_upstream.py::test_every_face_gets_an_answer unit/upstream/test_login.py::test_hanging_token_service_ends",
         "life of a token | 1 minute to 24 hours | it is shortened or prolonged": "architecture/test_security_page.py::test_numbers_are_those_of_the_code",
         "page of a list | 4 MiB, 400,000 values | the list fails": "faults/test_hostile_upstream.py::test_every_face_gets_an_answer unit/upstream/test_list_limits.py::test_values_are_counted_before_they_take_memory",
-        "list | 16 MiB, 250,000 entries, 1,000 pages, 20 s | the rest is left out, with a `Warning`": "unit/upstream/test_list_limits.py::test_long_list_is_cut unit/upstream/test_pagination.py::test_list_that_takes_too_long_is_cut_with_a_warning",
+        "list | 16 MiB, 250,000 tags or 10,000 referrers, 1,000 pages, 20 s | the rest is left out, with a `Warning`": "unit/upstream/test_list_limits.py::test_long_list_is_cut unit/upstream/test_list_limits.py::test_referrers_are_counted unit/upstream/test_pagination.py::test_list_that_takes_too_long_is_cut_with_a_warning",
         "lists of more than 256 KiB that are read at once | 2 for each upstream and worker | the others wait": "unit/upstream/test_list_limits.py::test_only_some_long_lists_are_read_at_once",
         "objects and lists in each other, in a list of referrers | 32 | the entry is left out": "unit/upstream/test_list_limits.py::test_deep_referrers_are_left_out",
         "recorded lists of names and digests that are not stored | 1,000, of 64 KiB each | the oldest are deleted": "unit/catalog/test_upstream_lists.py::test_lists_of_what_is_not_stored_are_bounded unit/catalog/test_upstream_lists.py::test_enormous_list_is_not_recorded",
@@ -187,7 +187,7 @@ def write_numbers() -> list[str]:
         f"| {tokens.MAX_TOKEN_BODY // MIB} MiB, {tokens.FETCH_BUDGET:.0f} s |",
         f"| {tokens.SHORTEST_LIFE / 60:.0f} minute to {tokens.LONGEST_LIFE / 3600:.0f} hours |",
         f"| {pagination.MAX_PAGE // MIB} MiB, {documents.MAX_VALUES:,} values |",
-        f"| {pagination.MAX_LIST // MIB} MiB, {pagination.MAX_ENTRIES:,} entries, {pagination.MAX_PAGES:,} pages, {pagination.LONGEST:.0f} s |",
+        f"| {pagination.MAX_LIST // MIB} MiB, {pagination.MAX_TAGS:,} tags or {manifest.MAX_DESCRIPTORS:,} referrers, {pagination.MAX_PAGES:,} pages, {pagination.LONGEST:.0f} s |",
         f"| lists of more than {pagination.SMALL_LIST // KIB} KiB that are read at once | {pagination.LARGE_AT_ONCE} for each upstream and worker |",
         f", in a list of referrers | {documents.MAX_DEPTH} |",
         f"| {upstream_lists.MAX_OTHERS:,}, of {upstream_lists.MAX_OTHER_BODY // KIB} KiB each |",
