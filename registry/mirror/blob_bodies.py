@@ -1,19 +1,21 @@
 """The blobs that are sent to clients: those in the store, and those that are being downloaded."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import structlog
 
-from registry.errors import DigestMismatch, EntrepotError, StoreError
+from registry.errors import DigestMismatch, EntrepotError, StoreError, TooManyDownloads
 from registry.metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
-from registry.mirror.download import Download
+from registry.mirror.download import LONGEST_WAIT, Download
 from registry.mirror.download_request import DownloadRequest
 from registry.mirror.passthrough import pass_through
 from registry.oci.byte_ranges import Span
 from registry.store.contract import Body, FileBody
 from registry.store.partial import PartialReader, PartialState
+from registry.upstream.download_budget import DownloadBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,9 @@ class DownloadingBlob:
         download: Download,
         reader: PartialReader | None,
         origin: CacheStatus,
+        *,
         metrics: Metrics,
+        budget: DownloadBudget,
     ) -> None:
         self.size = download.size if download.size is not None else request.size
         self.origin = origin
@@ -67,6 +71,7 @@ class DownloadingBlob:
         self._download = download
         self._reader = reader
         self._metrics = metrics
+        self._budget = budget
 
     @property
     def is_passed_through(self) -> bool:
@@ -110,7 +115,10 @@ class DownloadingBlob:
     async def pass_through(self, sent: Span, stop: int | None) -> AsyncGenerator[bytes, None]:
         """Yield the bytes after `sent` up to `stop` from the upstream, without storing them.
 
+        This needs a connection of the budget of all downloads.
+
         Raises:
+            TooManyDownloads: others have used all connections for too long.
             DigestMismatch, UpstreamError, BlobUnknown: as for `passthrough.pass_through`.
         """
         request = self._request
@@ -125,8 +133,15 @@ class DownloadingBlob:
         download = request.source.open_blob(request.repository.name, request.digest, self.size)
         note = self._metrics.downloaded_bytes.inc
         chunks = pass_through(download, request.digest, sent, stop, self._reader, note=note)
-        async for chunk in chunks:
-            yield chunk
+        turn = self._budget.open_turn(lambda: True, 1, request.registry)
+        try:
+            if not await turn.begin_within(LONGEST_WAIT):
+                raise TooManyDownloads
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    yield chunk
+        finally:
+            turn.end()
 
     def close(self) -> None:
         """Close the descriptor, and leave the download, which goes on."""

@@ -18,6 +18,7 @@ from registry.metrics import Metrics
 from registry.mirror.blob_bodies import DownloadingBlob, StoredBlob
 from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.cache_status import CacheStatus
+from registry.mirror.download import Download
 from registry.mirror.download_request import DownloadRequest
 from registry.mirror.downloads import Downloads
 from registry.oci.digest import Digest
@@ -115,7 +116,7 @@ class Blobs:
                 return StoredBlob(body, self.stored)
         except StoreError as error:  # a damaged file is in the place of the blob
             refused = self._downloads.refuse(request, error)
-            return DownloadingBlob(request, refused, None, CacheStatus.MISS, self._metrics)
+            return self._follow(request, refused, None, CacheStatus.MISS)
         return await self._join(request)
 
     async def fetch(self, repository: Repository, descriptor: Descriptor) -> bool:
@@ -186,4 +187,16 @@ class Blobs:
                 if body is not None:
                     return StoredBlob(body, origin)
             unused.pop_all()
-            return DownloadingBlob(request, download, reader, origin, self._metrics)
+            return self._follow(request, download, reader, origin)
+
+    def _follow(
+        self,
+        request: DownloadRequest,
+        download: Download,
+        reader: PartialReader | None,
+        origin: CacheStatus,
+    ) -> DownloadingBlob:
+        shared = self._downloads.budget
+        return DownloadingBlob(
+            request, download, reader, origin, metrics=self._metrics, budget=shared
+        )

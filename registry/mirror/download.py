@@ -57,9 +57,7 @@ class Download:
         self._content = content
         self._clock = clock
         self._metrics = metrics
-        self._turn = budget.open_turn(
-            self._is_read, request.connections, request.repository.registry
-        )
+        self._turn = budget.open_turn(self._is_read, request.connections, request.registry)
         self._part = PartChoice(request, content)
         self._has_bytes = False
         self._seen: Progress | None = None

@@ -14,7 +14,7 @@ from registry.upstream.download_budget import DownloadBudget
 
 
 class Downloads:
-    """The downloads of this process, by repository and digest.
+    """The downloads of this process, by repository and digest, which share `budget`.
 
     Those of two repositories follow each other like those of two processes.
     """
@@ -31,7 +31,7 @@ class Downloads:
         self._tasks = tasks
         self._clock = clock
         self._metrics = metrics
-        self._budget = budget
+        self.budget = budget
         self._running: dict[tuple[Repository, Digest], Download] = {}
 
     def join(self, request: DownloadRequest) -> tuple[Download, bool]:
@@ -58,7 +58,7 @@ class Downloads:
         return download
 
     def _build(self, request: DownloadRequest) -> Download:
-        return Download(request, self._content, self._clock, self._metrics, self._budget)
+        return Download(request, self._content, self._clock, self._metrics, self.budget)
 
     def _forget(self, key: tuple[Repository, Digest], download: Download) -> None:
         if self._running.get(key) is download:

@@ -15,6 +15,7 @@ from contextlib import suppress
 MOST_WAITING = 200  # downloads that may wait although nobody reads them
 DEPTH = 4 * 1024 * 1024  # bytes that one download may have received and not written yet
 LEAST_DEPTH = 256 * 1024
+CHECK = 1.0  # seconds after which a waiting download looks again whether another can be paused
 
 
 def share_out(
@@ -74,6 +75,16 @@ class Turn:
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 await self.free.wait()
+
+    async def begin_within(self, seconds: float) -> bool:
+        """Wait until the download may run, but at most `seconds`; return whether it may."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not self.begin():
+                    await self.wait(CHECK)
+        except TimeoutError:
+            return False
+        return True
 
     def take(self, wanted: int, least: int, used: int) -> int:
         """Take memory for one more connection than the `used` ones; return for how many bytes.

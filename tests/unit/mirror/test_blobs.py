@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from registry.catalog.database import Database
-from registry.errors import BlobUnknown, StoreError, UpstreamUnreachable
+from registry.errors import BlobUnknown, StoreError, TooManyDownloads, UpstreamUnreachable
 from registry.mirror.blob_bodies import DownloadingBlob
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
@@ -17,6 +17,7 @@ from registry.oci.names import Repository
 from registry.store.data_folder import DataFolder, open_folder
 from registry.store.ingests import IngestInfo, Ingests
 from registry.tasks import Tasks
+from registry.upstream.download_budget import DownloadBudget
 from registry.wiring.content import open_handles
 from tests.fakes.source import MemorySource, Tap
 from tests.fakes.space import AmpleSpace
@@ -167,15 +168,7 @@ async def test_a_damaged_blob_that_cannot_be_moved_is_not_served(
 
     The file does not stay open.
     """
-    encoded = DIGEST.encoded
-    path = site.folder.blobs / "sha256" / encoded[:2] / encoded
-    path.parent.mkdir(parents=True)
-    path.write_bytes(CONTENT[:-1])
-
-    async def refuse(*_: object) -> bool:
-        raise error
-
-    monkeypatch.setattr(AmpleSpace, "check_size", refuse)
+    leave_a_damaged_blob(site, monkeypatch, error)
     with closing(await site.blobs.get(HERE, DIGEST)) as blob:
         assert isinstance(blob, DownloadingBlob)
         with pytest.raises(StoreError):
@@ -186,6 +179,39 @@ async def test_a_damaged_blob_that_cannot_be_moved_is_not_served(
     count = site.metrics.registry.get_sample_value("entrepot_downloaded_bytes_total")
     assert count == len(CONTENT)
     assert list_open_files(site.folder.blobs) == []
+
+
+def leave_a_damaged_blob(site: Site, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Leave a file of the wrong size in the place of the blob, which cannot be moved away."""
+    encoded = DIGEST.encoded
+    path = site.folder.blobs / "sha256" / encoded[:2] / encoded
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT[:-1])
+
+    async def refuse(*_: object) -> bool:
+        raise error
+
+    monkeypatch.setattr(AmpleSpace, "check_size", refuse)
+
+
+async def test_passing_through_needs_a_connection_of_the_budget(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blobs that the disk refuses take no more connections than downloads may have."""
+    monkeypatch.setattr("registry.mirror.blob_bodies.LONGEST_WAIT", 0.02)
+    site.downloads.budget = DownloadBudget(1024 * 1024, 1)
+
+    leave_a_damaged_blob(site, monkeypatch, StoreError("catalog.db", "full"))
+    first, second = [await site.blobs.get(HERE, DIGEST) for _ in range(2)]
+    assert isinstance(first, DownloadingBlob)
+    assert isinstance(second, DownloadingBlob)
+    with closing(first), closing(second):
+        async with contextlib.aclosing(first.pass_through(Span(0, 0), len(CONTENT))) as chunks:
+            assert await anext(chunks)
+            with pytest.raises(TooManyDownloads):
+                await anext(second.pass_through(Span(0, 0), len(CONTENT)))
+        passed = [chunk async for chunk in second.pass_through(Span(0, 0), len(CONTENT))]
+    assert b"".join(passed) == CONTENT
 
 
 def list_open_files(folder: Path) -> list[str]:
