@@ -21,10 +21,14 @@ from registry.upstream.contract import Fallback, Source
 
 @dataclass(frozen=True, slots=True)
 class RevalidationResult:
-    """The manifest that a reference leads to now, and where the mirror got it from."""
+    """The manifest that a reference leads to now, and where the mirror got it from.
+
+    `was_asked` says whether the upstream was asked, and has answered.
+    """
 
     known: KnownManifest
     origin: CacheStatus
+    was_asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ class Revalidator:
         async with self._locks.try_hold(f"{repository}:{reference}"):
             known = await self._cache.recall(repository, reference)
             if known is not None and not self._has_to_ask(reference, known, must_ask=must_ask):
-                return RevalidationResult(known, CacheStatus.HIT)
+                return RevalidationResult(known, CacheStatus.HIT, was_asked=False)
             if isinstance(reference, Digest):
                 return await self._get_by_digest(repository, reference)
             return await self._get_by_tag(repository, reference, known, fallback=fallback)
@@ -128,19 +132,20 @@ class Revalidator:
     async def _get_by_digest(self, repository: Repository, digest: Digest) -> RevalidationResult:
         source = self._sources[repository.registry]
         manifest = await self._cache.recall_bytes(digest)
+        was_asked = True
         if manifest is not None:
             # The manifest is stored for another repository. A HEAD shows whether this repository
             # has it too, and does not count as a pull.
-            if not self._cache.is_child(repository, digest):
+            was_asked = not self._cache.is_child(repository, digest)
+            if was_asked:
                 await source.head_manifest(repository.name, digest)
             origin = CacheStatus.REVALIDATED
         else:
             manifest = await source.get_manifest(repository.name, digest)
             self._metrics.downloaded_bytes.inc(len(manifest.raw))
             origin = CacheStatus.MISS
-        return RevalidationResult(
-            await self._cache.keep(repository, digest, manifest, self._clock()), origin
-        )
+        kept = await self._cache.keep(repository, digest, manifest, self._clock())
+        return RevalidationResult(kept, origin, was_asked)
 
     async def _get_by_tag(
         self, repository: Repository, tag: Tag, known: KnownManifest | None, *, fallback: Fallback
