@@ -13,6 +13,7 @@ from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.tasks import Tasks
 from registry.upstream.contract import Source
+from registry.upstream.via import names_passed
 
 
 class BlobChecks:
@@ -42,7 +43,7 @@ class BlobChecks:
         error = self._missing.find(key, self._clock())
         if error is not None:
             raise error
-        check = self._tasks.share(key, lambda: self._check(repository, digest))
+        check = self._tasks.share((key, names_passed()), lambda: self._check(repository, digest))
         return await asyncio.shield(check)
 
     async def _check(self, repository: Repository, digest: Digest) -> int | None:

@@ -17,6 +17,7 @@ from registry.settings.model import TagSettings
 from registry.store.file_locks import BestEffortLocks
 from registry.tasks import Tasks
 from registry.upstream.contract import Fallback, Source
+from registry.upstream.via import names_passed
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Revalidator:
         self._tags = tags
         self._clock = clock
         self._metrics = metrics
-        self._running: dict[tuple[Repository, Reference], Revalidation] = {}
+        self._running: dict[tuple[Repository, Reference, tuple[str, ...]], Revalidation] = {}
 
     def begin(
         self,
@@ -81,7 +82,7 @@ class Revalidator:
         raises Unknown or UpstreamError if no manifest was found, and StoreError if the disk or the
         catalog refused.
         """
-        key = (repository, reference)
+        key = (repository, reference, names_passed())
         running = self._running.get(key)
         if running is not None:
             return replace(running, is_joined=True)

@@ -28,6 +28,7 @@ from registry.oci.pagination import Page, cut_page
 from registry.settings.model import TagSettings
 from registry.tasks import Tasks
 from registry.upstream.contract import Fallback, Source, UpstreamList
+from registry.upstream.via import names_passed
 
 TAGS = "tags"  # the subject under which the catalog has the tags of a repository
 
@@ -208,7 +209,8 @@ class TagsAndReferrers:
             raise error
         fallback = fallback if record is None or must_ask else Fallback.KNOWN
         question = partial(ask, fallback=fallback)
-        task = self._tasks.share(key, lambda: self._fetch(repository, subject, question))
+        shared = key, names_passed()
+        task = self._tasks.share(shared, lambda: self._fetch(repository, subject, question))
         is_long = subject == TAGS
         self._waits.watch(repository, task, is_long=is_long)
         try:
