@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
+UNWRITTEN = 4  # one part in so many of the memory is for what was received and not written yet
 MOST_WAITING = 200  # downloads that may wait although nobody reads them
 DEPTH = 4 * 1024 * 1024  # bytes that one download may have received and not written yet
 LEAST_DEPTH = 256 * 1024
@@ -104,12 +105,16 @@ class Turn:
 
 
 class DownloadBudget:
-    """The budget of one process: `memory` in bytes, and a number of connections."""
+    """The budget of one process: `memory` in bytes, and a number of connections.
+
+    Most of the memory is for segments, and the rest for bytes that wait to be written.
+    """
 
     def __init__(self, memory: int, connections: int) -> None:
         self._connections = connections
-        self._memory = memory
-        self._taken = 0
+        self._unwritten = memory // UNWRITTEN
+        self._memory = memory - self._unwritten
+        self._taken = 0  # of the memory for segments
         self._running: dict[Turn, None] = {}
         self._waiting: dict[Turn, None] = {}
         # A read download that was paused and has not ended yet: one at a time, since each that
@@ -123,7 +128,7 @@ class DownloadBudget:
     @property
     def depth(self) -> int:
         """How many bytes each download may have received and not written yet."""
-        return max(LEAST_DEPTH, min(DEPTH, self._memory // max(1, len(self._running))))
+        return max(LEAST_DEPTH, min(DEPTH, self._unwritten // max(1, len(self._running))))
 
     @property
     def is_crowded(self) -> bool:

@@ -63,7 +63,7 @@ def test_one_download_may_use_everything() -> None:
 
 def test_what_is_given_back_can_be_taken_again() -> None:
     """Memory is counted until it is given back."""
-    budget = DownloadBudget(2 * MIB, 64)
+    budget = DownloadBudget(8 * MIB // 3, 64)  # a quarter is for what is not written yet
     turn = Reader(budget).turn
     turn.begin()
     assert [turn.take(2 * MIB, MIB, used) for used in range(3)] == [MIB, MIB, 0]
@@ -82,7 +82,7 @@ def test_a_download_that_nobody_reads_has_one_connection() -> None:
 
 def test_many_downloads_receive_little_ahead() -> None:
     """What is received and not written yet is bounded too."""
-    budget = DownloadBudget(8 * MIB, 64)
+    budget = DownloadBudget(16 * MIB, 64)
     turns = [Reader(budget).turn for _ in range(64)]
     depths = []
     for turn in turns:
@@ -90,6 +90,16 @@ def test_many_downloads_receive_little_ahead() -> None:
         depths.append(turn.depth)
     assert depths == sorted(depths, reverse=True)
     assert (depths[0], depths[-1]) == (4 * MIB, LEAST_DEPTH)
+
+
+@pytest.mark.parametrize("downloads", range(1, 65))
+def test_all_memory_is_counted(downloads: int) -> None:
+    """Segments, and what is received and not written yet, need no more than the budget together."""
+    budget = DownloadBudget(32 * MIB, 64)
+    turns = [Reader(budget).turn for _ in range(downloads)]
+    assert all(turn.begin() for turn in turns)
+    taken = sum(turn.take(8 * MIB, MIB, used) for used in range(1, 4) for turn in turns)
+    assert taken + sum(turn.depth for turn in turns) <= 32 * MIB
 
 
 def is_waiting(*turns: Turn) -> list[bool]:
