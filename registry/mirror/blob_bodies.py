@@ -9,7 +9,7 @@ import structlog
 from registry.errors import DigestMismatch, EntrepotError, StoreError, TooManyDownloads
 from registry.metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
-from registry.mirror.download import LONGEST_WAIT, Download
+from registry.mirror.download import TURN_WAIT, Download
 from registry.mirror.download_request import DownloadRequest
 from registry.mirror.passthrough import pass_through
 from registry.oci.byte_ranges import Span
@@ -135,7 +135,7 @@ class DownloadingBlob:
         chunks = pass_through(download, request.digest, sent, stop, self._reader, note=note)
         turn = self._budget.open_turn(lambda: True, 1, request.registry)
         try:
-            if not await turn.begin_within(LONGEST_WAIT):
+            if not await turn.begin_within(TURN_WAIT):
                 raise TooManyDownloads
             async with aclosing(chunks):
                 async for chunk in chunks:

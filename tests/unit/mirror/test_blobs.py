@@ -256,7 +256,7 @@ async def test_passing_through_needs_a_connection_of_the_budget(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Blobs that the disk refuses take no more connections than downloads may have."""
-    monkeypatch.setattr("registry.mirror.blob_bodies.LONGEST_WAIT", 0.02)
+    monkeypatch.setattr("registry.mirror.blob_bodies.TURN_WAIT", 0.02)
     site.downloads.budget = DownloadBudget(1024 * 1024, 1)
 
     leave_a_damaged_blob(site, monkeypatch, StoreError("catalog.db", "full"))
