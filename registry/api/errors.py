@@ -6,6 +6,7 @@ specification: the registry `distribution` sends them, and clients know them too
 
 import json
 import math
+from http import HTTPStatus
 from types import MappingProxyType
 
 from aiohttp import web
@@ -14,7 +15,6 @@ from registry import errors
 from registry.oci import media_types
 
 UNSUPPORTED = "UNSUPPORTED"
-LOOP_DETECTED = 508  # RFC 5842 section 7.2; another mirror knows by it that it asks in a circle
 RETRY_AFTER = 5  # seconds after which a client may ask again, if no upstream named a time
 # The user of a client can do no more; the operator finds the reason in the log.
 _ASK = "ask whoever runs this mirror (its log says why)"
@@ -39,7 +39,7 @@ _TABLE = MappingProxyType(
         # Not 429: containerd would repeat the request five times without waiting.
         errors.UpstreamThrottled: (503, "UNAVAILABLE"),  # *
         errors.UpstreamUnreachable: (503, "UNAVAILABLE"),  # *
-        errors.UpstreamLoop: (LOOP_DETECTED, "UNAVAILABLE"),  # *
+        errors.UpstreamLoop: (HTTPStatus.LOOP_DETECTED, "UNAVAILABLE"),  # * RFC 5842 section 7.2
         errors.UpstreamError: (502, "UNAVAILABLE"),  # *
         errors.ManifestInvalid: (502, "MANIFEST_INVALID"),
         errors.DigestMismatch: (502, "DIGEST_INVALID"),

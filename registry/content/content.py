@@ -134,7 +134,7 @@ class Content:
 
     def is_followed(self, part: Digest, seconds: float) -> bool:
         """Whether somebody has followed a partial file in the last `seconds`."""
-        return time.time() - self._ingests.find_follower(part) < seconds
+        return abs(time.time() - self._ingests.find_follower(part)) < seconds
 
     def measure_partial(self, digest: Digest) -> int:
         """Return how many bytes the partial files of a blob take on the disk."""

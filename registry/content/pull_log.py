@@ -49,12 +49,13 @@ class PullLog:
     def note_blob(self, repository: Repository, digest: Digest) -> None:
         """Note that a client gets a blob of a repository."""
         now = self._clock()
-        if now - self._noted_blobs.get((repository, digest), -math.inf) >= BLOB_PERIOD:
+        if abs(now - self._noted_blobs.get((repository, digest), -math.inf)) >= BLOB_PERIOD:
             self._noted_blobs[repository, digest] = self._blobs[repository, digest] = now
 
     def is_recorded(self, repository: Repository, digest: Digest) -> bool:
         """Whether a pull of this manifest was just recorded, so that `note` is enough."""
-        return self._clock() - self._recorded.get((repository, digest), -math.inf) < RECENT
+        # Also if the clock was set back: then all that was noted before is over.
+        return abs(self._clock() - self._recorded.get((repository, digest), -math.inf)) < RECENT
 
     async def record(
         self, repository: Repository, reference: Reference, digest: Digest, client: str | None
@@ -62,7 +63,7 @@ class PullLog:
         """Note a pull, and wait until it is recorded if none of this manifest was just recorded."""
         self.note(repository, reference, digest, client)
         # If the catalog has just refused, clients do not wait until it is tried again.
-        if self.is_recorded(repository, digest) or self._clock() - self._refused < PERIOD:
+        if self.is_recorded(repository, digest) or abs(self._clock() - self._refused) < PERIOD:
             return
         # A task, since the client may leave.
         flushing = asyncio.create_task(self.flush())
@@ -97,13 +98,13 @@ class PullLog:
                 await asyncio.sleep(PERIOD)
                 await self.flush()
                 now = self._clock()
-                self._recorded = _forget(self._recorded, now - RECENT)
-                self._noted_blobs = _forget(self._noted_blobs, now - BLOB_PERIOD)
+                self._recorded = _forget(self._recorded, now, RECENT)
+                self._noted_blobs = _forget(self._noted_blobs, now, BLOB_PERIOD)
         finally:
             await self.flush()
 
 
 def _forget(
-    moments: dict[tuple[Repository, Digest], float], oldest: float
+    moments: dict[tuple[Repository, Digest], float], now: float, seconds: float
 ) -> dict[tuple[Repository, Digest], float]:
-    return {key: at for key, at in moments.items() if at > oldest}
+    return {key: at for key, at in moments.items() if abs(now - at) < seconds}

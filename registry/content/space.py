@@ -60,8 +60,8 @@ class Space:
         self._storage = storage
         self._metrics = metrics
         self._clock = clock
-        self._unavailable = (0, 0.0)  # a number of bytes that cannot be freed, and until when
-        self._short_until = 0.0  # when to try again to restore the reserve; 0: at once
+        self._unavailable = (0, -math.inf)  # a number of bytes that could not be freed, and when
+        self._short_since = -math.inf  # when the reserve could last not be restored
         self._log = structlog.get_logger("registry.content")
         self._waiting: dict[Digest, int] = {}  # bytes of ingests that wait for the lock or hold it
 
@@ -85,7 +85,13 @@ class Space:
             raise await self._refuse(digest, size)
 
     def _is_unavailable(self, missing: int) -> bool:
-        return missing >= self._unavailable[0] and self._clock() < self._unavailable[1]
+        return missing >= self._unavailable[0] and self._is_recent(
+            self._unavailable[1], RETRY_AFTER
+        )
+
+    def _is_recent(self, moment: float, seconds: float) -> bool:
+        # If the clock is set back, a moment of before is not recent.
+        return abs(self._clock() - moment) < seconds
 
     async def reserve(self, digest: Digest, size: int) -> None:
         """Reserve `size` bytes for the blob; this replaces an earlier reservation of it.
@@ -129,7 +135,7 @@ class Space:
             others = sum(self._waiting.values()) - size
             freed = await self._evictor.free(missing, digest, others)
             if freed is None:
-                self._unavailable = missing, self._clock() + RETRY_AFTER
+                self._unavailable = missing, self._clock()
             if not freed:
                 break
         return False
@@ -239,16 +245,15 @@ class Space:
         """
         reserve = max(self._storage.reserve, LEAST_FREE)
         if self._find_missing(reserve) <= 0:
-            self._short_until = 0.0
+            self._short_since = -math.inf
             return
         is_urgent = self._find_missing(LEAST_FREE) > 0
-        if self._clock() >= self._short_until and not await self._evict_for(
-            reserve, is_urgent=is_urgent
-        ):
-            if not self._short_until:
+        is_due = not self._is_recent(self._short_since, RESTORE_AFTER)
+        if is_due and not await self._evict_for(reserve, is_urgent=is_urgent):
+            if self._short_since == -math.inf:
                 free = self._free_space.measure()
                 self._log.error("reserve not free", reserve=reserve, free=free)
-            self._short_until = self._clock() + RESTORE_AFTER
+            self._short_since = self._clock()
         if self._find_missing(LEAST_FREE) > 0:
             await self._evict_for(LEAST_FREE, is_urgent=True)
 

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 import structlog
 
-from registry.errors import DigestMismatch, EntrepotError, StoreError
+from registry.errors import DigestMismatch, EntrepotError, StoreError, TooManyDownloads
 from registry.metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
-from registry.mirror.download import Download
+from registry.mirror.download import TURN_WAIT, Download
 from registry.mirror.download_request import DownloadRequest
 from registry.mirror.passthrough import pass_through
 from registry.oci.byte_ranges import Span
 from registry.store.contract import Body, FileBody
 from registry.store.partial import PartialReader, PartialState
 from registry.tasks import in_thread
+from registry.upstream.download_budget import DownloadBudget
 
 _PIECE = 1024 * 1024  # bytes read at a time to compare them
 
@@ -82,8 +83,9 @@ class DownloadingBlob:
         download: Download,
         reader: PartialReader | None,
         origin: CacheStatus,
-        metrics: Metrics,
         *,
+        metrics: Metrics,
+        budget: DownloadBudget,
         open_stored: Callable[[], Awaitable[StoredBlob | None]] | None = None,
     ) -> None:
         """`open_stored` opens the blob as soon as it is stored; None if it may not be read."""
@@ -94,6 +96,7 @@ class DownloadingBlob:
         self._reader = reader
         self._metrics = metrics
         self._open_stored = open_stored
+        self._budget = budget
 
     @property
     def is_passed_through(self) -> bool:
@@ -173,7 +176,10 @@ class DownloadingBlob:
     async def pass_through(self, sent: Span, stop: int | None) -> AsyncGenerator[bytes, None]:
         """Yield the bytes after `sent` up to `stop` from the upstream, without storing them.
 
+        This needs a connection of the budget of all downloads.
+
         Raises:
+            TooManyDownloads: others have used all connections for too long.
             DigestMismatch, UpstreamError, BlobUnknown: as for `passthrough.pass_through`.
         """
         request = self._request
@@ -184,11 +190,19 @@ class DownloadingBlob:
             repository=str(request.repository),
             why=str(self._find_failure()),
         )
-        download = request.source.open_blob(request.repository.name, request.digest, request.size)
+        # The size that the client was told: where it ends, the digest has to be right.
+        download = request.source.open_blob(request.repository.name, request.digest, self.size)
         note = self._metrics.downloaded_bytes.inc
         chunks = pass_through(download, request.digest, sent, stop, self._reader, note=note)
-        async for chunk in chunks:
-            yield chunk
+        turn = self._budget.open_turn(lambda: True, 1, request.registry)
+        try:
+            if not await turn.begin_within(TURN_WAIT):
+                raise TooManyDownloads
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    yield chunk
+        finally:
+            turn.end()
 
     def close(self) -> None:
         """Close the descriptor, and leave the download, which goes on."""

@@ -25,6 +25,7 @@ from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.tasks import Tasks
 from registry.upstream.contract import Fallback, Source
+from registry.upstream.via import names_passed
 
 GRANT_LIFE = 86_400.0  # seconds after which the upstream is asked again
 
@@ -74,7 +75,8 @@ class BlobChecks:
         error = self._missing.find(_make_key(repository, digest), self._clock())
         if error is not None:
             raise error
-        key = _make_key(repository, digest)
+        # Requests that passed through other mirrors have a question of their own.
+        key = (_make_key(repository, digest), names_passed())
         try:
             async with self._questions.hold(None if self._tasks.is_running(key) else client):
                 check = self._tasks.share(key, lambda: self._check(repository, digest, access))

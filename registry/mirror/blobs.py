@@ -17,6 +17,7 @@ from registry.mirror.blob_bodies import DownloadingBlob, StoredBlob
 from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.deliveries import Deliveries
+from registry.mirror.download import Download
 from registry.mirror.download_request import DownloadRequest
 from registry.mirror.downloads import Downloads
 from registry.oci.digest import Digest
@@ -162,7 +163,7 @@ class Blobs:
                 return None
         except StoreError as error:  # a damaged file is in the place of the blob
             refused = self._downloads.refuse(request, error)
-            return DownloadingBlob(request, refused, None, CacheStatus.MISS, self._metrics)
+            return self._follow(request, refused, None, CacheStatus.MISS)
         try:
             is_allowed = self._deliveries.allow(request.repository.registry, digest)
             if not (is_allowed or self._downloads.are_delivering(request)):
@@ -223,10 +224,24 @@ class Blobs:
                 if stored is not None:
                     return stored
             unused.pop_all()
-            open_stored = partial(self._open_allowed, request, origin)
-            return DownloadingBlob(
-                request, download, reader, origin, self._metrics, open_stored=open_stored
-            )
+            return self._follow(request, download, reader, origin)
+
+    def _follow(
+        self,
+        request: DownloadRequest,
+        download: Download,
+        reader: PartialReader | None,
+        origin: CacheStatus,
+    ) -> DownloadingBlob:
+        return DownloadingBlob(
+            request,
+            download,
+            reader,
+            origin,
+            metrics=self._metrics,
+            budget=self._downloads.budget,
+            open_stored=partial(self._open_allowed, request, origin),
+        )
 
     async def _open_allowed(
         self, request: DownloadRequest, origin: CacheStatus

@@ -33,7 +33,7 @@ from registry.upstream.parallel_ranges import read_in_order
 
 POLL = 0.02  # seconds between two checks of a partial file that another process writes
 CHECK = 1.0  # seconds between two checks of a download that waits for its turn
-LONGEST_WAIT = 20.0  # seconds that a client waits for a turn; most wait for an answer for 30
+TURN_WAIT = 20.0  # seconds that a client waits for a turn; most wait for an answer for 30
 
 
 class Download:
@@ -56,7 +56,7 @@ class Download:
         self._content = content
         self._clock = clock
         self._metrics = metrics
-        self._turn = budget.open_turn(self._is_read, request.connections)
+        self._turn = budget.open_turn(self._is_read, request.connections, request.registry)
         self._part = PartChoice(request, content)
         self.has_bytes = False
         self._seen: Progress | None = None
@@ -84,7 +84,7 @@ class Download:
             EntrepotError: why the download failed.
         """
         clock = asyncio.get_running_loop().time
-        until = clock() + LONGEST_WAIT
+        until = clock() + TURN_WAIT
         while not self.has_bytes and not self.is_over:
             await self.changed()
             if self._turn.is_waiting and clock() >= until:

@@ -54,6 +54,11 @@ class DownloadRequest:
         repository, blob = str(self.repository), str(self.digest)
         return IngestInfo(download.size, repository, download.endpoint, now, suspects, blob)
 
+    @property
+    def registry(self) -> str:
+        """The name of the registry that is asked."""
+        return self.repository.registry
+
 
 class PartChoice:
     """The name of the partial file that a download writes or follows.

@@ -11,12 +11,16 @@ from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.tasks import Tasks
 from registry.upstream.download_budget import DownloadBudget
+from registry.upstream.via import names_passed
+
+_Key = tuple[Repository, Digest, tuple[str, ...]]
 
 
 class Downloads:
-    """The downloads of this process, by repository and digest.
+    """The downloads of this process, which share `budget`.
 
-    Those of two repositories follow each other like those of two processes.
+    They are found by repository, digest, and the mirrors that a request has passed through. Those
+    of two keys follow each other like those of two processes.
     """
 
     def __init__(
@@ -31,15 +35,15 @@ class Downloads:
         self._tasks = tasks
         self._clock = clock
         self._metrics = metrics
-        self._budget = budget
-        self._running: dict[tuple[Repository, Digest], Download] = {}
+        self.budget = budget
+        self._running: dict[_Key, Download] = {}
 
     def join(self, request: DownloadRequest) -> tuple[Download, bool]:
         """Return the download of a blob, and whether it had already begun in this process.
 
         The caller reads it until it calls `Download.leave`.
         """
-        key = request.repository, request.digest
+        key = _make_key(request)
         running = self._running.get(key)
         if running is not None and not running.is_over:
             running.readers += 1
@@ -52,7 +56,7 @@ class Downloads:
 
     def are_delivering(self, request: DownloadRequest) -> bool:
         """Whether the registry has delivered all of a blob, and that is being recorded."""
-        running = self._running.get((request.repository, request.digest))
+        running = self._running.get(_make_key(request))
         return running is not None and running.is_delivered
 
     def refuse(self, request: DownloadRequest, failure: StoreError) -> Download:
@@ -63,8 +67,12 @@ class Downloads:
         return download
 
     def _build(self, request: DownloadRequest) -> Download:
-        return Download(request, self._content, self._clock, self._metrics, self._budget)
+        return Download(request, self._content, self._clock, self._metrics, self.budget)
 
-    def _forget(self, key: tuple[Repository, Digest], download: Download) -> None:
+    def _forget(self, key: _Key, download: Download) -> None:
         if self._running.get(key) is download:
             del self._running[key]
+
+
+def _make_key(request: DownloadRequest) -> _Key:
+    return request.repository, request.digest, names_passed()

@@ -192,7 +192,9 @@ class Manifests:
             repository, reference, must_ask=must_ask, fallback=fallback
         )
         if not revalidation.is_joined:
-            self._waits.watch(repository, revalidation.task)
+            self._waits.watch(
+                repository, revalidation.task, was_asked=lambda found: found.was_asked
+            )
         try:
             await self._waits.wait(
                 repository, revalidation.task, fallback, since=revalidation.began

@@ -9,7 +9,10 @@ MOST = 10_000  # entries; a client that asks for random names must not fill the 
 
 
 class NegativeCache:
-    """Errors by key, for `missing_for` seconds each; the oldest are removed first."""
+    """Errors by key, for `missing_for` seconds each; the oldest are removed first.
+
+    The times are epoch seconds. If the clock is set back, what was remembered is over.
+    """
 
     def __init__(self, missing_for: float) -> None:
         self._missing_for = missing_for
@@ -17,20 +20,20 @@ class NegativeCache:
 
     def add(self, key: Hashable, error: Unknown, now: float) -> None:
         """Remember that an upstream does not have what `key` names."""
-        self._entries[key] = (now + self._missing_for, error.copy())
+        self._entries[key] = (now, error.copy())
         self._entries.move_to_end(key)
         while self._entries and (len(self._entries) > MOST or self._is_over(now)):
             self._entries.popitem(last=False)
 
     def _is_over(self, now: float) -> bool:
         """Whether the oldest entry has expired."""
-        until, _ = next(iter(self._entries.values()))
-        return now >= until
+        added, _ = next(iter(self._entries.values()))
+        return abs(now - added) >= self._missing_for
 
     def find(self, key: Hashable, now: float) -> Unknown | None:
         """Return a copy of the error for `key` that the caller may raise; None if there is none."""
-        until, error = self._entries.get(key, (0.0, None))
-        if error is not None and now >= until:
+        added, error = self._entries.get(key, (0.0, None))
+        if error is not None and abs(now - added) >= self._missing_for:
             del self._entries[key]
             return None
         return None if error is None else error.copy()

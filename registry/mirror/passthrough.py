@@ -31,15 +31,16 @@ async def pass_through(
     `sent` is the span that the client already has; `reader` can read these bytes. `note` is called
     with each number of bytes that come from the upstream. If `stop` is the
     end of the blob, the whole blob is hashed, including the bytes before `sent`, and the last byte
-    is yielded only after the digest was checked.
+    is yielded only after the digest was checked. As long as no size is known, `stop` counts as the
+    end.
 
     Raises:
         DigestMismatch: the bytes are wrong; the last byte was not yielded.
         UpstreamError, BlobUnknown: as for `BlobDownload.stream`.
     """
     hasher = digest.hasher()
-    is_end = stop in (None, download.size)
-    offset = await _hash_file(reader, sent.stop, hasher) if is_end else sent.stop
+    is_hashed = _is_end(stop, download.size)
+    offset = await _hash_file(reader, sent.stop, hasher) if is_hashed else sent.stop
     held = b""
     async with aclosing(download.stream(offset, stop)) as chunks:
         async for chunk in chunks:
@@ -50,10 +51,16 @@ async def pass_through(
             if wanted:
                 yield held + wanted[:-1]
                 held = wanted[-1:]
-    if is_end and hasher.hexdigest() != digest.encoded:
+    # The first answer may have told the size, which shows whether `stop` is the end.
+    if is_hashed and _is_end(stop, download.size) and hasher.hexdigest() != digest.encoded:
         download.mark_suspect()
         raise DigestMismatch(str(digest), "the upstream sent wrong bytes, which were not stored")
     yield held
+
+
+def _is_end(stop: int | None, size: int | None) -> bool:
+    """Whether a blob of `size` bytes may end at `stop`; None: not known, and the end."""
+    return stop is None or size in (None, stop)
 
 
 async def _hash_file(reader: PartialReader | None, stop: int, hasher: "_Hash") -> int:

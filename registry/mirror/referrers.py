@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
-from registry.errors import DigestInvalid, EntrepotError, Unknown
+from registry.errors import DigestInvalid, EntrepotError, Unknown, UpstreamFaulty
 from registry.mirror.manifests import Manifests
 from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.oci import media_types
@@ -15,6 +16,7 @@ from registry.oci.referrers_tags import cosign_tags, is_referrer, referrers_tag
 
 AT_ONCE = 4  # requests at the same time for one image
 MOST = 200  # manifests of one image whose referrers are looked for
+MOST_REFERRERS = 1000  # of one image that are downloaded; an upstream may list any number
 
 
 @dataclass(slots=True)
@@ -63,6 +65,8 @@ class _Search:
         self._repository = repository
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._subjects: set[Digest] = set()
+        self._left = MOST_REFERRERS
+        self._is_cut = False
 
     async def look(self, subject: Digest, signatures: Sequence[Tag] = ()) -> None:
         """Find the manifests that refer to `subject`, and those that `signatures` lead to."""
@@ -83,7 +87,21 @@ class _Search:
         except EntrepotError as error:
             self.result.failures.append(error)
             return
-        await asyncio.gather(*map(self._follow, _read_digests(listed.entries)))
+        listed_digests = self._choose(_read_digests(listed.entries))
+        await asyncio.gather(*map(self._follow, listed_digests))
+
+    def _choose(self, listed: Iterator[Digest]) -> list[Digest]:
+        """Return the digests that are followed: all, unless an image has too many referrers."""
+        chosen = list(islice(listed, self._left))
+        self._left -= len(chosen)
+        if next(listed, None) is not None and not self._is_cut:
+            self._is_cut = True
+            why = (
+                f"lists more than {MOST_REFERRERS} manifests that refer to this image;"
+                " the others are left out"
+            )
+            self.result.failures.append(UpstreamFaulty(self._repository.registry, why))
+        return chosen
 
     async def _look_at_tag(self, subject: Digest, tag: Tag) -> None:
         """Follow a tag that may not exist.
@@ -113,7 +131,8 @@ class _Search:
         if not is_list:
             await self._take(manifest, named)
             return
-        follow = (self._follow(child.digest, named) for child in manifest.children)
+        children = self._choose(child.digest for child in manifest.children)
+        follow = (self._follow(child, named) for child in children)
         if any(await asyncio.gather(*follow)):
             self.result.manifests[manifest.digest] = manifest
 

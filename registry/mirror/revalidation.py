@@ -18,14 +18,19 @@ from registry.settings.model import TagSettings
 from registry.store.file_locks import BestEffortLocks
 from registry.tasks import Tasks
 from registry.upstream.contract import Fallback, Source
+from registry.upstream.via import names_passed
 
 
 @dataclass(frozen=True, slots=True)
 class RevalidationResult:
-    """The manifest that a reference leads to now, and where the mirror got it from."""
+    """The manifest that a reference leads to now, and where the mirror got it from.
+
+    `was_asked` says whether the upstream was asked, and has answered.
+    """
 
     known: KnownManifest
     origin: CacheStatus
+    was_asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +71,11 @@ class Revalidator:
         self._tags = tags
         self._clock = clock
         self._metrics = metrics
-        self._running: dict[tuple[Repository, Reference], Revalidation] = {}
+        self._running: dict[tuple[Repository, Reference, tuple[str, ...]], Revalidation] = {}
 
     def is_running(self, repository: Repository, reference: Reference) -> bool:
         """Whether a question about `reference` is running, so that `begin` would begin none."""
-        return (repository, reference) in self._running
+        return (repository, reference, names_passed()) in self._running
 
     def begin(
         self,
@@ -87,7 +92,7 @@ class Revalidator:
         raises Unknown or UpstreamError if no manifest was found, and StoreError if the disk or the
         catalog refused.
         """
-        key = (repository, reference)
+        key = (repository, reference, names_passed())
         running = self._running.get(key)
         if running is not None:
             return replace(running, is_joined=True)
@@ -122,7 +127,7 @@ class Revalidator:
         async with self._locks.try_hold(f"{repository}:{reference}"):
             known = await self._cache.recall(repository, reference)
             if known is not None and not self._has_to_ask(reference, known, must_ask=must_ask):
-                return RevalidationResult(known, CacheStatus.HIT)
+                return RevalidationResult(known, CacheStatus.HIT, was_asked=False)
             if isinstance(reference, Digest):
                 return await self._get_by_digest(repository, reference)
             return await self._get_by_tag(repository, reference, known, fallback=fallback)
@@ -138,17 +143,20 @@ class Revalidator:
     async def _get_by_digest(self, repository: Repository, digest: Digest) -> RevalidationResult:
         source = self._sources[repository.registry]
         manifest = await self._recall_bytes(repository, digest)
+        was_asked = True
         if manifest is not None:
             # The manifest is stored for another repository. A HEAD shows whether this repository
             # has it too, and does not count as a pull.
-            if not self._cache.is_child(repository, digest):
+            was_asked = not self._cache.is_child(repository, digest)
+            if was_asked:
                 await source.head_manifest(repository.name, digest)
             origin = CacheStatus.REVALIDATED
         else:
             manifest = await source.get_manifest(repository.name, digest)
             self._metrics.downloaded_bytes.inc(len(manifest.raw))
             origin = CacheStatus.MISS
-        return await self._keep(repository, digest, manifest, origin)
+        found = await self._keep(repository, digest, manifest, origin)
+        return replace(found, was_asked=was_asked)
 
     async def _get_by_tag(
         self, repository: Repository, tag: Tag, known: KnownManifest | None, *, fallback: Fallback

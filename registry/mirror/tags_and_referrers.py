@@ -29,6 +29,7 @@ from registry.oci.pagination import Page, cut_page
 from registry.settings.model import TagSettings
 from registry.tasks import Tasks
 from registry.upstream.contract import Fallback, Source, UpstreamList
+from registry.upstream.via import names_passed
 
 TAGS = "tags"  # the subject under which the catalog has the tags of a repository
 
@@ -224,7 +225,7 @@ class TagsAndReferrers:
         if (error := self._missing.find(key, self._clock())) is not None:
             raise error
         fallback = fallback if record is None or must_ask else Fallback.KNOWN
-        is_new = record is None and not self._tasks.is_running(key)
+        is_new = record is None and not self._tasks.is_running((key, names_passed()))
         try:
             async with self._questions.hold(client if is_new else None) as question:
                 found = await self._ask(
@@ -245,7 +246,7 @@ class TagsAndReferrers:
         fallback: Fallback,
     ) -> UpstreamList:
         """Ask the upstream, or join those who do, for as long as `fallback` allows."""
-        key, is_long = _make_key(repository, subject), subject == TAGS
+        key, is_long = (_make_key(repository, subject), names_passed()), subject == TAGS
         task = self._tasks.share(key, lambda: self._fetch(repository, subject, ask))
         self._waits.watch(repository, task, is_long=is_long)
         await self._waits.wait(repository, task, fallback, is_long=is_long)

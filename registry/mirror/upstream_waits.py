@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from registry.errors import UpstreamError, UpstreamUnreachable
+from registry.errors import Unknown, UpstreamError, UpstreamUnreachable
 from registry.mirror.outages import Outages
 from registry.oci.names import Repository
 from registry.upstream.contract import Fallback
 from registry.upstream.failures import EndpointSuspended, NoConnection
 
+T = TypeVar("T")
 EMPTY_WAIT = 5.0  # seconds before "nothing is known" is the answer: it could hide a signature
 SHORT_WAIT = 0.25  # seconds at most, while the upstream is slow or down
 SLOW_FOR = 30.0  # seconds after an upstream gave no answer, in which known tags are served at once
@@ -35,13 +36,29 @@ class UpstreamWaits:
         self._empty_wait = empty_wait
 
     def watch(
-        self, repository: Repository, task: asyncio.Task[Any], *, is_long: bool = False
+        self,
+        repository: Repository,
+        task: asyncio.Task[T],
+        *,
+        is_long: bool = False,
+        was_asked: Callable[[T], bool] = lambda _: True,
     ) -> None:
         """Learn from the end of a question whether its upstream answers.
 
         A question that `is_long` takes many requests: its failure says little about the others.
+        `was_asked` says whether the upstream was asked for a result.
         """
-        task.add_done_callback(lambda ended: self._learn(repository, ended, is_long=is_long))
+
+        def learn(ended: asyncio.Task[T]) -> None:
+            if ended.cancelled():
+                return
+            error = ended.exception()
+            if error is not None:
+                self._learn(repository, error, is_long=is_long)
+            elif was_asked(ended.result()):
+                self._outages.end(repository)
+
+        task.add_done_callback(learn)
 
     async def wait(
         self,
@@ -108,13 +125,12 @@ class UpstreamWaits:
 
         asyncio.get_running_loop().call_later(SHORT_WAIT, check)
 
-    def _learn(self, repository: Repository, task: asyncio.Task[Any], *, is_long: bool) -> None:
-        if task.cancelled():
-            return
-        error = task.exception()
+    def _learn(self, repository: Repository, error: BaseException, *, is_long: bool) -> None:
+        """Learn from the error of a question; one of the disk or the catalog says nothing."""
         # A 429 is an answer: with a used-up pull limit, tags are still revalidated by HEAD.
         if not isinstance(error, UpstreamUnreachable):
-            self._outages.end(repository)
+            if isinstance(error, Unknown | UpstreamError):
+                self._outages.end(repository)
         elif not (is_long or isinstance(error, EndpointSuspended)):
             # A suspended endpoint was not asked. Another worker may have had an answer since.
             is_whole = isinstance(error, NoConnection)

@@ -27,7 +27,7 @@ from registry.upstream.httpx_transport import PEER
 
 READ_AHEAD = 1024 * 1024  # bytes that are received before they are read; at most twice as many
 LONGEST_HEADER = 64 * 1024  # bytes: signed URLs are long
-IDLE = 15.0  # seconds that an idle connection is kept; servers keep theirs longer
+KEPT_IDLE = 15.0  # seconds that an idle connection is kept; servers keep theirs longer
 
 # httpx's exceptions by aiohttp's; a subclass comes before its base class.
 _FAILURES: Mapping[type[Exception], type[httpx.TransportError]] = MappingProxyType(
@@ -101,11 +101,14 @@ class BulkTransport(httpx.AsyncBaseTransport):
             # them.
             plain = self._proxy.replace("socks5h://", "socks5://", 1)
             connector: aiohttp.BaseConnector = ProxyConnector.from_url(
-                plain, rdns=True, limit=0, ssl=self._trust, keepalive_timeout=IDLE
+                plain, rdns=True, limit=0, ssl=self._trust, keepalive_timeout=KEPT_IDLE
             )
         else:
             connector = aiohttp.TCPConnector(
-                limit=0, ssl=self._trust, keepalive_timeout=IDLE, socket_factory=self._open_socket
+                limit=0,
+                ssl=self._trust,
+                keepalive_timeout=KEPT_IDLE,
+                socket_factory=self._open_socket,
             )
         factory: Any = connector
         factory._factory = partial(_Protocol, loop=asyncio.get_running_loop())

@@ -199,7 +199,8 @@ def translate_errors(endpoint: str) -> Iterator[None]:
     try:
         yield
     except AddressRefused as error:
-        raise AddressForbidden(endpoint, f"its name leads to {error}") from error
+        why = f"its name leads to {error.address}, {error.why}"
+        raise AddressForbidden(endpoint, why) from error
     except httpx.ConnectTimeout as error:
         raise NoConnection(endpoint, "no connection in time") from error
     except httpx.ConnectError as error:

@@ -3,16 +3,20 @@
 Each download that runs has one connection, which needs little memory. The others, and the memory
 for what they bring before its turn, are shared equally by the downloads that somebody reads. If
 there are as many downloads as connections, further ones wait, and those that somebody reads come
-first: for them, a download that nobody reads is paused (decision record 0026).
+first: for them, a download that nobody reads is paused. If all are read, the upstreams get equally
+many connections, so that a slow one does not keep them all (decision record 0026).
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
+UNWRITTEN = 4  # one part in so many of the memory is for what was received and not written yet
 MOST_WAITING = 200  # downloads that may wait although nobody reads them
 DEPTH = 4 * 1024 * 1024  # bytes that one download may have received and not written yet
 LEAST_DEPTH = 256 * 1024
+CHECK = 1.0  # seconds after which a waiting download looks again whether another can be paused
 
 
 def share_out(
@@ -31,15 +35,20 @@ def share_out(
 class Turn:
     """What one download uses of the budget of its process.
 
-    `is_read` says whether somebody reads the download, and `connections` how many it may have.
-    `pausing` ends its work if others need its connection.
+    `is_read` says whether somebody reads the download of `upstream`, and `connections` how many it
+    may have. `pausing` ends its work if others need its connection.
     """
 
     def __init__(
-        self, budget: "DownloadBudget", is_read: Callable[[], bool], connections: int
+        self,
+        budget: "DownloadBudget",
+        is_read: Callable[[], bool],
+        connections: int,
+        upstream: str,
     ) -> None:
         self.is_read = is_read
         self.connections = connections
+        self.upstream = upstream
         self.pausing: asyncio.Timeout | None = None
         self.free = asyncio.Event()  # set when a waiting download may try again
         self._budget = budget
@@ -68,6 +77,16 @@ class Turn:
             async with asyncio.timeout(within):
                 await self.free.wait()
 
+    async def begin_within(self, seconds: float) -> bool:
+        """Wait until the download may run, but at most `seconds`; return whether it may."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not self.begin():
+                    await self.wait(CHECK)
+        except TimeoutError:
+            return False
+        return True
+
     def take(self, wanted: int, least: int, used: int) -> int:
         """Take memory for one more connection than the `used` ones; return for how many bytes.
 
@@ -86,23 +105,30 @@ class Turn:
 
 
 class DownloadBudget:
-    """The budget of one process: `memory` in bytes, and a number of connections."""
+    """The budget of one process: `memory` in bytes, and a number of connections.
+
+    Most of the memory is for segments, and the rest for bytes that wait to be written.
+    """
 
     def __init__(self, memory: int, connections: int) -> None:
         self._connections = connections
-        self._memory = memory
-        self._taken = 0
+        self._unwritten = memory // UNWRITTEN
+        self._memory = memory - self._unwritten
+        self._taken = 0  # of the memory for segments
         self._running: dict[Turn, None] = {}
         self._waiting: dict[Turn, None] = {}
+        # A read download that was paused and has not ended yet: one at a time, since each that
+        # waits would pause another one, although only one of them gets the connection.
+        self._leaving: Turn | None = None
 
-    def open_turn(self, is_read: Callable[[], bool], connections: int) -> Turn:
-        """Return the turn of a new download, which neither runs nor waits."""
-        return Turn(self, is_read, connections)
+    def open_turn(self, is_read: Callable[[], bool], connections: int, upstream: str) -> Turn:
+        """Return the turn of a new download of `upstream`, which neither runs nor waits."""
+        return Turn(self, is_read, connections, upstream)
 
     @property
     def depth(self) -> int:
         """How many bytes each download may have received and not written yet."""
-        return max(LEAST_DEPTH, min(DEPTH, self._memory // max(1, len(self._running))))
+        return max(LEAST_DEPTH, min(DEPTH, self._unwritten // max(1, len(self._running))))
 
     @property
     def is_crowded(self) -> bool:
@@ -118,13 +144,13 @@ class DownloadBudget:
         if turn in self._running:
             return True
         self._waiting[turn] = None
-        if len(self._running) < self._connections and turn is self._find_next():
+        if turn is self._find_next():
             del self._waiting[turn]
             self._running[turn] = None
             return True
         turn.free.clear()
-        if turn.is_read():
-            self._pause_unread()
+        if turn.is_read() and len(self._running) >= self._connections:
+            self._pause_for(turn)
         return False
 
     def end(self, turn: Turn) -> None:
@@ -133,22 +159,50 @@ class DownloadBudget:
             return
         self._running.pop(turn, None)
         self._waiting.pop(turn, None)
+        self._leaving = None if turn is self._leaving else self._leaving
         following = self._find_next()
-        if following is not None and len(self._running) < self._connections:
+        if following is not None:
             following.free.set()
 
     def _find_next(self) -> Turn | None:
-        """Return the download that may run next: the first one that is read, or else the first."""
-        read = (turn for turn in self._waiting if turn.is_read())
-        return next(read, next(iter(self._waiting), None))
+        """Return the download that may run now; None if none waits, or there is no connection.
 
-    def _pause_unread(self) -> None:
-        """Pause one download that nobody reads; it waits, and goes on from the bytes on disk."""
+        It is one that is read, of the upstream with the fewest connections, and the first of those.
+        """
+        if len(self._running) >= self._connections:
+            return None
+        counts = self._count()
+        return min(
+            self._waiting,
+            key=lambda each: (not each.is_read(), counts[each.upstream]),
+            default=None,
+        )
+
+    def _count(self) -> Counter[str]:
+        """Return how many connections each upstream has."""
+        return Counter(turn.upstream for turn in self._running)
+
+    def _pause_for(self, turn: Turn) -> None:
+        """Pause one download that nobody reads, or one of an upstream that has more connections.
+
+        It waits, and goes on from the bytes on disk.
+        """
+        if self._pause(lambda each: not each.is_read()) or self._leaving is not None:
+            return
+        counts = self._count()
+        greedy, most = counts.most_common(1)[0]
+        # With only one connection more, the two upstreams would take turns for ever.
+        if most > counts[turn.upstream] + 1:
+            self._leaving = self._pause(lambda each: each.upstream == greedy)
+
+    def _pause(self, is_wanted: Callable[[Turn], bool]) -> Turn | None:
+        """Pause the first download that is wanted; None if there is none that can be paused."""
         for turn in self._running:
-            if turn.pausing is not None and not turn.is_read():
+            if turn.pausing is not None and is_wanted(turn):
                 turn.pausing.reschedule(asyncio.get_running_loop().time())
                 turn.pausing = None
-                return
+                return turn
+        return None
 
     def take(self, turn: Turn, wanted: int, least: int, used: int) -> int:
         """Take memory for a further connection of a download; see `Turn.take`."""

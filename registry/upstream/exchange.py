@@ -82,14 +82,15 @@ class Exchange:
         """
         status = answer.response.status_code
         is_anonymous = login.header is None and not self._login.has_way
-        may_ping = is_anonymous and self._pinged.find(None) is None
-        return status == 401 or (status in (403, 404) and may_ping)
+        may_help = is_anonymous and self._pinged.find(None) != []  # empty: it asks for no login
+        return status == 401 or (status in (403, 404) and may_help)
 
     async def _log_in(self, attempt: "_Attempt", answer: Answer) -> Answer:
         """Repeat a request after a login; return the given answer if there is no other login."""
         try:
             login = await self._find_login(attempt, answer)
         except BaseException:
+            self._pinged.forget(None)  # without a login, the next 404 says nothing either
             await discard(answer.response)
             raise
         if login is None:
@@ -118,7 +119,7 @@ class Exchange:
             peer=answer.peer,
         )
         if login is None and answer.response.status_code == 401:
-            self._pinged.forget(None)  # it may have been the answer of a captive portal
+            # What `/v2/` answered is forgotten: it may have been a captive portal.
             if attempt.login.header is not None:
                 why = describe_refusal(401, self._login.identity)
             else:

@@ -1,6 +1,6 @@
 """Failures of endpoints that only this room distinguishes."""
 
-from registry.errors import UpstreamError, UpstreamFaulty, UpstreamUnreachable
+from registry.errors import UpstreamError, UpstreamFaulty, UpstreamThrottled, UpstreamUnreachable
 
 
 class EndpointSuspended(UpstreamUnreachable):
@@ -17,6 +17,10 @@ class AttemptFailed(UpstreamUnreachable):
 
 class RedirectBroken(UpstreamUnreachable):
     """The host after a redirect does not send the content; the endpoint itself works."""
+
+
+class TokensThrottled(UpstreamThrottled):
+    """The token service, perhaps on the host of the registry, gives no token now (429)."""
 
 
 class RequestRefused(UpstreamFaulty):

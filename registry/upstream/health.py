@@ -10,6 +10,7 @@ from registry.errors import UpstreamError, UpstreamThrottled, UpstreamUnreachabl
 from registry.upstream.circuit_breaker import (
     FAILURES,
     LONGEST_LIMIT_TIME,
+    LONGEST_THROTTLED_TIME,
     CircuitBreaker,
     throttled_time,
 )
@@ -19,6 +20,7 @@ from registry.upstream.failures import (
     EndpointSuspended,
     NoConnection,
     RedirectBroken,
+    TokensThrottled,
 )
 from registry.upstream.request import Request
 from registry.upstream.statuses import Resource
@@ -89,6 +91,7 @@ class EndpointHealth:
         self._failure: UpstreamError = UpstreamUnreachable(origin, "has not failed")
         # If the pull limit is used up, only counted requests stop: blobs and HEADs are still sent.
         self._limited_until = 0.0
+        self._limit = ""  # why counted requests stop
 
     def is_suspended(self, now: float, *, counts: bool, repository: str = "") -> bool:
         """Whether a request (with `counts`: a counted one) is not sent now, except as a probe."""
@@ -108,7 +111,8 @@ class EndpointHealth:
         open.
 
         Raises:
-            UpstreamThrottled: the pull limit is used up.
+            UpstreamThrottled: the pull limit is used up, or another server has answered 429 to a
+                counted request.
             EndpointSuspended, UpstreamUnreachable: a breaker is open, or a probe is running.
         """
         if request.fallback is not Fallback.KNOWN:
@@ -124,8 +128,7 @@ class EndpointHealth:
                 self._check_open(state, now, fallback=request.fallback)
                 was_failing = True
         if request.counts and now < self._limited_until:
-            why = "its pull limit is used up"
-            raise UpstreamThrottled(self._origin, why, self._limited_until - now)
+            raise UpstreamThrottled(self._origin, self._limit, self._limited_until - now)
         probes = []
         for breaker in breakers:
             admitted = breaker.state.admit(now)
@@ -208,12 +211,19 @@ class EndpointHealth:
         """Note a 429.
 
         After that of a counted request, counted requests stop. After another one, requests for
-        the same kind of content stop.
+        the same kind of content stop. The limit of a token service, or of a host after a redirect,
+        is not the pull limit: it stops counted requests for a short time only.
         """
+        is_own = error.endpoint == self._origin
         if request.counts:
-            wait = throttled_time(error.retry_after, LONGEST_LIMIT_TIME)
-            self._limited_until = max(self._limited_until, self._clock() + wait)
-        elif error.endpoint == self._origin:  # and not a host after a redirect
+            is_pull_limit = is_own and not isinstance(error, TokensThrottled)
+            longest = LONGEST_LIMIT_TIME if is_pull_limit else LONGEST_THROTTLED_TIME
+            until = self._clock() + throttled_time(error.retry_after, longest)
+            if until > self._limited_until:
+                self._limited_until = until
+                other = f"{error.endpoint} {error.why}"
+                self._limit = "its pull limit is used up" if is_pull_limit else other
+        elif is_own:  # and not a host after a redirect
             self._failure = error.copy()
             breaker = self._throttled.get(request.resource) or CircuitBreaker()
             breaker = breaker.throttle(self._clock(), error.retry_after)

@@ -77,9 +77,8 @@ class _Backend:
     async def connect_tcp(self, *args: Any, **options: Any) -> "_Connection":
         stream = await self._inner.connect_tcp(*args, **options)
         if self._guard is not None:
-            peer = stream.get_extra_info("server_addr")
             try:
-                self._guard.check(*peer[:2])
+                _check_peer(stream, self._guard)
             except BaseException:
                 await stream.aclose()
                 raise
@@ -120,6 +119,13 @@ class _Connection:
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
+
+
+def _check_peer(stream: Any, guard: AddressGuard) -> None:
+    peer = stream.get_extra_info("server_addr")
+    if not peer:
+        raise httpx.ConnectError("the server has closed the connection at once")
+    guard.check(*peer[:2])
 
 
 @contextmanager

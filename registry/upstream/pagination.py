@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 from urllib.parse import quote, urlsplit
 
 from registry.errors import Unknown, UpstreamFaulty
@@ -25,14 +25,16 @@ PAGE = 1000  # entries; ECR refuses to send more
 MAX_PAGE = 4 * 1024 * 1024  # bytes; distribution 2 sends the whole list as one page
 MAX_LIST = 16 * 1024 * 1024  # bytes of all pages of a list
 MAX_PAGES = 1000
-MAX_ENTRIES = 250_000  # more tags than any repository has
+MAX_TAGS = 250_000  # more than any repository has
 SMALL_LIST = 256 * 1024  # bytes; any number of lists that are no longer may be read at once
 LARGE_AT_ONCE = 2  # lists of one upstream that are longer, because each may take 50 MiB
 LONGEST = 20.0  # seconds for all pages; a question has 25 seconds
 LONGEST_QUERY = 4096  # characters
 LONGEST_ENTRY = 256  # characters of an entry that may be the `last` of a query
 ROUND = 50  # registries that cut a list do so after 50, 100 or 1,000 entries
-IDLE = 3  # pages without a new entry, after which no further page is asked for
+MAX_IDLE = 3  # pages without a new entry, after which no further page is asked for
+Result = TypeVar("Result")
+Parts = TypeVarTuple("Parts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,8 @@ class Listing:
 
     The path of `request` has no query. `is_entry` says whether a value of the list is kept, `noun`
     is the word for those that are. `media_type` is the content type of a page (empty: any).
-    `has_last` says that a page can be asked for by the entry before it (`n` and `last`). While a
-    long list is read, it holds `gate`.
+    `has_last` says that a page can be asked for by the entry before it (`n` and `last`). At most
+    `most` entries are kept. While a long list is read, it holds `gate`.
     """
 
     request: Request
@@ -52,6 +54,7 @@ class Listing:
     gate: asyncio.Semaphore
     media_type: str = ""
     has_last: bool = False
+    most: int = MAX_TAGS
 
 
 @dataclass(slots=True)
@@ -59,7 +62,7 @@ class _Pages:
     """The entries that were read, the queries for them, and pages in a row without a new entry.
 
     `size` is the number of bytes that were read, and `refused` the number of values that are no
-    entries.
+    entries. `is_cut` says that there were more entries than are kept.
     """
 
     listing: Listing
@@ -68,6 +71,12 @@ class _Pages:
     idle: int = 0
     size: int = 0
     refused: int = 0
+    is_cut: bool = False
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the list is so short that nobody has to wait while it is read."""
+        return self.size <= SMALL_LIST
 
     def add(self, page: Sequence[Any]) -> None:
         """Add the entries of a page that are new."""
@@ -77,6 +86,9 @@ class _Pages:
                 self.refused += 1
                 continue
             name = entry if isinstance(entry, str) else json.dumps(entry, sort_keys=True)
+            if len(self.entries) >= self.listing.most and name not in self.entries:
+                self.is_cut = True
+                break
             self.entries.setdefault(name, entry)
         self.idle = 0 if len(self.entries) > before else self.idle + 1
 
@@ -89,11 +101,7 @@ class _Pages:
 
     def is_too_long(self) -> bool:
         """Whether no further page is read."""
-        counts = (len(self.asked), len(self.entries), self.size)
-        return any(
-            count > limit
-            for count, limit in zip(counts, (MAX_PAGES, MAX_ENTRIES, MAX_LIST), strict=True)
-        )
+        return self.is_cut or len(self.asked) > MAX_PAGES or self.size > MAX_LIST
 
 
 async def collect_pages(endpoint: Endpoint, listing: Listing) -> UpstreamList:
@@ -123,14 +131,15 @@ async def _collect(endpoint: Endpoint, listing: Listing, stack: AsyncExitStack) 
                 raise
             query = size = ""  # the registry refuses `n`
             continue
-        pages.add(page)
+        await _work(pages, pages.add, page)
         following = choose_next(link, page, pages.asked, size if listing.has_last else None)
-        if following is None or pages.idle >= IDLE or (pages.idle > 0 and link is None):
+        is_over = following is None or pages.idle >= MAX_IDLE or (pages.idle > 0 and link is None)
+        if is_over and not pages.is_cut:
             is_last = following is None and (not page or (pages.idle == 0 and link is None))
             if is_last or (link is None and await _has_no_pages(endpoint, pages, stack)):
                 return pages.end()
             return pages.end("the upstream repeats a page instead of the rest of the list")
-        if clock() > until or pages.is_too_long():
+        if following is None or clock() > until or pages.is_too_long():
             why = f"only the first {len(pages.entries)} entries: the list of the upstream is longer"
             return pages.end(why)
         query = following
@@ -175,18 +184,24 @@ async def _read_page(
     """Return the values of a page, and the URL of the next one."""
     listing = pages.listing
     path = f"{listing.request.path}?{query}" if query else listing.request.path
-    is_small = pages.size <= SMALL_LIST
+    before = pages.size
 
     async def note(count: int) -> None:
-        nonlocal is_small
+        was_small = pages.is_small
         pages.size += count
-        if is_small and pages.size > SMALL_LIST:
-            is_small = False
+        if was_small and not pages.is_small:
             await stack.enter_async_context(listing.gate)
 
     async with endpoint.request(replace(listing.request, path=path)) as answer:
-        page = _read_values(answer, await read_body(answer, MAX_PAGE, note), listing)
+        body = await read_body(answer, MAX_PAGE, note)
+        await note(max(0, len(body) - (pages.size - before)))  # it may have been compressed
+        page = await _work(pages, _read_values, answer, body, listing)
         return page, find_next_link(answer.response.headers.get_list("link"))
+
+
+async def _work(pages: _Pages, work: Callable[[*Parts], Result], *parts: *Parts) -> Result:
+    """Do work on a page; that on a long list is done in a thread, as others would have to wait."""
+    return work(*parts) if pages.is_small else await asyncio.to_thread(work, *parts)
 
 
 async def _has_no_pages(endpoint: Endpoint, pages: _Pages, stack: AsyncExitStack) -> bool:

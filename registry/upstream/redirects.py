@@ -14,6 +14,8 @@ MAX_HOST = 253  # characters of a host name (RFC 1035 section 2.3.4)
 # Labels with an underscore are no host names, but container networks have them.
 _HOST = re.compile(r"(?:\w(?:[\w-]{0,61}\w)?\.)*[\w-]{1,63}\.?", re.ASCII)
 
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")  # RFC 3986 section 3.1
+
 
 @dataclass(frozen=True, slots=True)
 class RedirectRules:
@@ -78,7 +80,7 @@ def follow(current: str, location: str, rules: RedirectRules = USUAL, peer: str 
     if not location or not location.isascii() or any(ord(char) <= 32 for char in location):
         raise UpstreamFaulty(origin, "redirects to something that is not a URL")
     try:
-        url = location if "://" in location.partition("?")[0] else urljoin(current, location)
+        url = location if _ABSOLUTE.match(location) else urljoin(current, location)
     except ValueError as error:
         raise UpstreamFaulty(origin, "redirects to something that is not a URL") from error
     if not is_web_address(url) or "@" in urlsplit(url).netloc:

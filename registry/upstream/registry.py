@@ -21,7 +21,13 @@ from registry.errors import (
 )
 from registry.oci import media_types
 from registry.oci.digest import Digest
-from registry.oci.manifest import LARGE, MAX_MANIFEST, Manifest, parse_manifest
+from registry.oci.manifest import (
+    LARGE,
+    MAX_DESCRIPTORS,
+    MAX_MANIFEST,
+    Manifest,
+    parse_manifest,
+)
 from registry.oci.names import Reference, is_tag
 from registry.oci.referrers_tags import is_referrers_tag
 from registry.upstream.blob_download import BlobDownloader
@@ -216,6 +222,7 @@ class RegistrySource:
             "descriptors",
             self._long_lists,
             media_type=media_types.OCI_INDEX,
+            most=MAX_DESCRIPTORS,
         )
 
         async def ask(endpoint: Endpoint) -> UpstreamList:

@@ -12,13 +12,13 @@ from registry.errors import (
     UpstreamDenied,
     UpstreamFaulty,
     UpstreamLoop,
-    UpstreamThrottled,
     UpstreamUnreachable,
 )
 from registry.upstream.addresses import Reach
 from registry.upstream.client import translate_errors
 from registry.upstream.credentials import Credentials
 from registry.upstream.documents import read_json
+from registry.upstream.failures import TokensThrottled
 from registry.upstream.rate_limit import read_retry_after
 from registry.upstream.redirects import origin_of
 from registry.upstream.request import decode_document
@@ -151,7 +151,7 @@ def _check_token_status(
         raise UpstreamDenied(origin, f"the token service answers 400 to the scope {key.scope!r}")
     if status == 429:
         retry_after = read_retry_after(response.headers)
-        raise UpstreamThrottled(
+        raise TokensThrottled(
             origin, "the token service answers 429: too many requests", retry_after
         )
     if status == LOOP_DETECTED:

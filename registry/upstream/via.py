@@ -17,13 +17,22 @@ MAX_MIRRORS = 8  # that a request may pass through; more are a loop over mirrors
 _MIRROR = re.compile(r"\bentrepot-[0-9a-f]{16}\b")
 
 # The mirrors that the request passed through which this task works for. Tasks inherit it, so that a
-# question which several requests share has that of the first.
+# question which several requests share has that of the first: see `names_passed`.
 _passed: ContextVar[tuple[str, ...]] = ContextVar("passed", default=())
 
 
 def make_name() -> str:
     """Return a new name for a mirror: it says nothing about the machine."""
     return f"entrepot-{secrets.token_hex(8)}"
+
+
+def names_passed() -> tuple[str, ...]:
+    """Return the mirrors that the request passed through which this task works for.
+
+    Requests share a question only if they have the same. Otherwise the question of one that is
+    refused for its names, which a client may invent, would fail for all that joined it.
+    """
+    return _passed.get()
 
 
 class ViaWriter:

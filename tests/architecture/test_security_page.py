@@ -14,7 +14,7 @@ from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE
 from registry.api import connection
 from registry.catalog import upstream_lists
 from registry.mirror import question_limit
-from registry.oci import byte_ranges
+from registry.oci import byte_ranges, manifest
 from registry.server import descriptors, handshakes, listener, open_connection
 from registry.settings.model import LimitSettings
 from registry.upstream import (
@@ -86,9 +86,9 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "The mirror refuses manifests of more than 4 MiB, ambiguous manifests (CVE-2021-41190), docker and artifact manifests that do not name their own media type, JSON with duplicate keys, more than 10,000 descriptors or 300,000 values, bodies without end, and bodies longer than their descriptor says.": "integration/test_faulty_manifests.py::test_faulty_manifests_are_refused unit/oci/test_manifest_values.py::test_values_are_limited",
         "It never decompresses a layer.": "architecture/test_security_page.py::test_nothing_is_decompressed",
         "It uses a digest as a file name only after the digest matched a fixed pattern.": "unit/oci/test_digest.py::test_anything_else_is_refused",
-        "No client gets unverified bytes of a registry that it did not ask, or waits for such a registry: an upstream that is slow or sends wrong bytes hurts only those who pull from it.": "unit/mirror/test_downloads_apart.py::test_wrong_bytes_reach_only_those_who_asked_for_them unit/mirror/test_downloads_apart.py::test_nobody_waits_for_a_registry_that_drips unit/mirror/test_downloads_apart.py::test_nobody_waits_for_the_first_byte_of_another_registry",
+        "No client gets unverified bytes of a registry that it did not ask, or waits for such a registry: an upstream that is slow or sends wrong bytes hurts only those who pull from it.": "unit/mirror/test_downloads_apart.py::test_wrong_bytes_reach_only_those_who_asked_for_them unit/mirror/test_downloads_apart.py::test_nobody_waits_for_a_registry_that_drips unit/mirror/test_downloads_apart.py::test_nobody_waits_for_the_first_byte_of_another_registry unit/upstream/test_download_budget.py::test_a_slow_upstream_does_not_keep_all_connections",
         "Space is made as bytes land, whatever size an upstream states.": "unit/mirror/test_stated_sizes.py::test_a_stated_size_evicts_nothing unit/mirror/test_stated_sizes.py::test_space_is_made_as_bytes_land",
-        "All downloads of a process share the memory and the connections of `[limits]`.": "unit/upstream/test_download_budget.py::test_memory_is_never_exceeded unit/upstream/test_download_budget.py::test_others_wait_in_their_order faults/test_download_memory.py::test_many_slow_downloads_need_little_memory",
+        "All downloads of a process share the memory and the connections of `[limits]`.": "unit/upstream/test_download_budget.py::test_memory_is_never_exceeded unit/upstream/test_download_budget.py::test_others_wait_in_their_order unit/mirror/test_blobs.py::test_passing_through_needs_a_connection_of_the_budget faults/test_download_memory.py::test_many_slow_downloads_need_little_memory",
         "Tags that are outside of the grammar are left out of lists.": "unit/upstream/test_pagination.py::test_entries_that_are_no_tags_are_left_out",
         "A login is remembered only after it worked: a captive portal that answers for a registry is forgotten when the registry answers again.": "unit/upstream/test_login.py::test_portal_is_forgotten unit/upstream/test_login.py::test_portal_in_the_middle_is_forgotten unit/upstream/test_login.py::test_token_service_of_a_portal_is_forgotten",
         "If a client asks again and again for what is broken, this stops requests for that repository only; the upstream counts as down if several repositories fail, or if there is no connection.": "unit/upstream/test_health.py::test_broken_repository_stops_nobody_else unit/upstream/test_health.py::test_several_broken_repositories_stop_all unit/upstream/test_health.py::test_no_connection_stops_all",
@@ -103,7 +103,7 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "answer of a token service | 1 MiB, 20 s | the request fails": "faults/test_hostile_upstream.py::test_every_face_gets_an_answer unit/upstream/test_login.py::test_hanging_token_service_ends",
         "life of a token | 1 minute to 24 hours | it is shortened or prolonged": "unit/upstream/test_exact_limits.py::test_life_of_a_token",
         "page of a list | 4 MiB, 400,000 values | the list fails": "unit/upstream/test_exact_limits.py::test_length_of_a_page unit/upstream/test_exact_limits.py::test_values_of_a_document faults/test_hostile_upstream.py::test_every_face_gets_an_answer unit/upstream/test_list_limits.py::test_values_are_counted_before_they_take_memory",
-        "list | 16 MiB, 250,000 entries, 1,000 pages, 20 s | the rest is left out, with a `Warning`": "unit/upstream/test_exact_limits.py::test_length_of_a_list unit/upstream/test_list_limits.py::test_long_list_is_cut unit/upstream/test_pagination.py::test_list_that_takes_too_long_is_cut_with_a_warning",
+        "list | 16 MiB, 250,000 tags or 10,000 referrers, 1,000 pages, 20 s | the rest is left out, with a `Warning`": "unit/upstream/test_exact_limits.py::test_length_of_a_list unit/upstream/test_exact_limits.py::test_entries_of_a_list unit/upstream/test_list_limits.py::test_long_list_is_cut unit/upstream/test_list_limits.py::test_referrers_are_counted unit/upstream/test_pagination.py::test_list_that_takes_too_long_is_cut_with_a_warning",
         "lists of more than 256 KiB that are read at once | 2 for each upstream and worker | the others wait": "unit/upstream/test_list_limits.py::test_only_some_long_lists_are_read_at_once",
         "objects and lists in each other, in a list of referrers | 32 | the entry is left out": "unit/upstream/test_list_limits.py::test_deep_referrers_are_left_out",
         "recorded lists of names and digests that are not stored | 1,000, of 64 KiB each | the oldest are deleted": "unit/catalog/test_upstream_lists.py::test_most_lists_of_what_is_not_stored unit/catalog/test_upstream_lists.py::test_longest_list_that_is_recorded unit/catalog/test_upstream_lists.py::test_lists_of_what_is_not_stored_are_bounded unit/catalog/test_upstream_lists.py::test_enormous_list_is_not_recorded",
@@ -195,7 +195,7 @@ def write_numbers() -> list[str]:
         f"| {tokens.MAX_TOKEN_BODY // MIB} MiB, {tokens.FETCH_BUDGET:.0f} s |",
         f"| {tokens.SHORTEST_LIFE / 60:.0f} minute to {tokens.LONGEST_LIFE / 3600:.0f} hours |",
         f"| {pagination.MAX_PAGE // MIB} MiB, {documents.MAX_VALUES:,} values |",
-        f"| {pagination.MAX_LIST // MIB} MiB, {pagination.MAX_ENTRIES:,} entries, {pagination.MAX_PAGES:,} pages, {pagination.LONGEST:.0f} s |",
+        f"| {pagination.MAX_LIST // MIB} MiB, {pagination.MAX_TAGS:,} tags or {manifest.MAX_DESCRIPTORS:,} referrers, {pagination.MAX_PAGES:,} pages, {pagination.LONGEST:.0f} s |",
         f"| lists of more than {pagination.SMALL_LIST // KIB} KiB that are read at once | {pagination.LARGE_AT_ONCE} for each upstream and worker |",
         f", in a list of referrers | {documents.MAX_DEPTH} |",
         f"| {upstream_lists.MAX_OTHERS:,}, of {upstream_lists.MAX_OTHER_BODY // KIB} KiB each |",

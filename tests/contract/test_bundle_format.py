@@ -65,7 +65,7 @@ def test_limits_are_those_of_the_code() -> None:
     """The table of limits has the values of the code."""
     assert read_limits() == {
         "`bundle.json`, and each other small file": lock.MAX_LOCK,
-        "small files together": sources.MAX_HEAD,
+        "small files together": sources.MAX_SMALL_FILES,
         "a manifest": manifest.MAX_MANIFEST,
         "all manifests together": lock.MAX_MANIFESTS,
         "indexes within indexes": head.MAX_DEPTH,

@@ -8,4 +8,4 @@ def open_turn(connections: int, *, is_read: bool = True) -> Turn:
     """Return a turn that may use `connections` connections, with the default limits."""
     limits = LimitSettings()
     budget = DownloadBudget(limits.download_memory, limits.download_connections)
-    return budget.open_turn(lambda: is_read, connections)
+    return budget.open_turn(lambda: is_read, connections, "docker.io")

@@ -22,7 +22,7 @@ from registry.oci.digest import Digest
 
 PIECE = 1024 * 1024  # bytes read at a time
 MAX_SMALL = 16 * 1024 * 1024  # bytes of one small file
-MAX_HEAD = 64 * 1024 * 1024  # bytes of the small files together
+MAX_SMALL_FILES = 64 * 1024 * 1024  # bytes of the small files together
 _MAGIC = slice(257, 263)  # bytes of a tar header that contain the word "ustar"
 
 
@@ -157,7 +157,7 @@ class TarSource(BundleSource):
             else:
                 self._stream.go(0)
             while True:
-                if is_lost and not self._skip_content(math.inf if last else MAX_HEAD):
+                if is_lost and not self._skip_content(math.inf if last else MAX_SMALL_FILES):
                     return None
                 position = self._stream.position
                 try:
@@ -258,8 +258,10 @@ def read_head(source: BundleSource) -> tuple[dict[str, bytes], Iterator[Member]]
         if member.name in head:
             raise BundleInvalid(source.label, f"it contains {member.name} twice")
         head[member.name] = read_small(source, member)
-        if sum(map(len, head.values())) > MAX_HEAD:
-            raise BundleInvalid(source.label, f"its small files have more than {MAX_HEAD} bytes")
+        if sum(map(len, head.values())) > MAX_SMALL_FILES:
+            raise BundleInvalid(
+                source.label, f"its small files have more than {MAX_SMALL_FILES} bytes"
+            )
     return head, iter(())
 
 

@@ -53,6 +53,26 @@ def log(site: Site, catalog: SlowCatalog) -> PullLog:
     return PullLog(catalog, site.clock)
 
 
+async def test_clock_that_is_set_back_hides_no_pull(
+    site: Site, log: PullLog, catalog: SlowCatalog
+) -> None:
+    """After that, pulls and blobs are noted as before, and clients wait for the record."""
+    log.note_blob(HERE, DIGEST)
+    await log.record(HERE, TAG, DIGEST, "")
+    assert log.is_recorded(HERE, DIGEST)
+    catalog.refuses = True
+    log.note(HERE, TAG, OTHER, "")
+    await log.flush()
+    catalog.refuses = False
+    site.now -= 3600
+
+    assert not log.is_recorded(HERE, DIGEST)
+    log.note_blob(HERE, DIGEST)
+    assert log._blobs == {(HERE, DIGEST): site.now}
+    await log.record(HERE, TAG, DIGEST, "")
+    assert log.is_recorded(HERE, DIGEST)
+
+
 def read(site: Site) -> list[tuple[str, str, float]]:
     rows = site.database.read("SELECT digest, client, pulled FROM pulls ORDER BY client")
     return [(each[0], each[1], each[2]) for each in rows]

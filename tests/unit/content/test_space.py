@@ -90,6 +90,21 @@ async def test_what_is_read_stays(site: Site) -> None:
     assert filled[1].encoded not in site.names()
 
 
+async def test_clock_that_is_set_back_refuses_nobody(site: Site) -> None:
+    """What could not be freed once is tried again, also if the clock is an hour behind."""
+    filled = [await site.fill(name) for name in "abcde"]
+    files = [await site.store.open(each) for each in filled]
+    wanted = Digest.of(b"f" * SIZE)
+    with pytest.raises(StoreFull):
+        await site.room.reserve(wanted, SIZE)
+    for file in files:
+        assert file is not None
+        file.close()
+    site.now -= 3600
+
+    await site.room.reserve(wanted, SIZE)
+
+
 @pytest.mark.parametrize("is_room_made", [True, False])
 async def test_a_fill_does_not_evict_without_the_lock(
     site: Site, monkeypatch: pytest.MonkeyPatch, is_room_made: bool

@@ -9,14 +9,24 @@ from pathlib import Path
 import pytest
 
 from registry.catalog.database import Database
-from registry.errors import BlobUnknown, StoreError, UpstreamUnreachable
+from registry.errors import (
+    BlobUnknown,
+    StoreError,
+    TooManyDownloads,
+    UpstreamLoop,
+    UpstreamUnreachable,
+)
 from registry.mirror.blob_bodies import DownloadingBlob
+from registry.mirror.download import Download
+from registry.mirror.download_request import DownloadRequest
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.store.data_folder import DataFolder, open_folder
 from registry.store.ingests import IngestInfo, Ingests
 from registry.tasks import Tasks
+from registry.upstream.download_budget import DownloadBudget
+from registry.upstream.via import ViaWriter, make_name, names_passed
 from registry.wiring.content import open_handles
 from tests.fakes.source import MemorySource, Tap
 from tests.fakes.space import AmpleSpace
@@ -167,15 +177,7 @@ async def test_a_damaged_blob_that_cannot_be_moved_is_not_served(
 
     The file does not stay open.
     """
-    encoded = DIGEST.encoded
-    path = site.folder.blobs / "sha256" / encoded[:2] / encoded
-    path.parent.mkdir(parents=True)
-    path.write_bytes(CONTENT[:-1])
-
-    async def refuse(*_: object) -> bool:
-        raise error
-
-    monkeypatch.setattr(AmpleSpace, "check_size", refuse)
+    leave_a_damaged_blob(site, monkeypatch, error)
     with closing(await site.blobs.get(HERE, DIGEST)) as blob:
         assert isinstance(blob, DownloadingBlob)
         with pytest.raises(StoreError):
@@ -186,6 +188,88 @@ async def test_a_damaged_blob_that_cannot_be_moved_is_not_served(
     count = site.metrics.registry.get_sample_value("entrepot_downloaded_bytes_total")
     assert count == len(CONTENT)
     assert list_open_files(site.folder.blobs) == []
+
+
+async def get_with(site: Site, via: str) -> None:
+    """Get the blob for a request with this `Via`, and read it to its end."""
+    ViaWriter(make_name()).read([via])
+    await read_all(await site.blobs.get(HERE, DIGEST))
+
+
+async def test_names_that_a_client_invents_hurt_nobody_else(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A question or download that fails for the names in `Via` is not that of other requests."""
+    invented = f"1.1 {make_name()}"
+
+    asked = site.here.head_blob
+
+    async def ask(repository: str, digest: Digest) -> int | None:
+        size = await asked(repository, digest)
+        if names_passed():  # the upstream is a mirror that takes them for a circle
+            raise UpstreamLoop(HERE.registry)
+        return size
+
+    monkeypatch.setattr(site.here, "head_blob", ask)
+    ways = (invented, "", invented, "")
+    results = await asyncio.gather(
+        *(asyncio.create_task(get_with(site, each)) for each in ways), return_exceptions=True
+    )
+    assert [type(each) for each in results] == [UpstreamLoop, type(None)] * 2
+    assert site.here.heads == 2
+
+
+async def test_downloads_with_invented_names_are_taken_over(site: Site) -> None:
+    """One download for each `Via`; they follow each other, and the blob is fetched once."""
+    site.here.tap.allowance = 0
+    found: list[tuple[Download, bool]] = []
+
+    async def join(via: str) -> None:
+        ViaWriter(make_name()).read([via])
+        request = DownloadRequest(HERE, DIGEST, len(CONTENT), site.here, 1)
+        found.append(site.downloads.join(request))
+
+    for via in (name := f"1.1 {make_name()}", name, ""):
+        await asyncio.create_task(join(via))
+    assert [is_joined for _, is_joined in found] == [False, True, False]
+    site.here.tap.flow()
+    async with asyncio.timeout(20):
+        for download, _ in found:
+            await download.ended()
+    assert site.here.tap.given == len(CONTENT)
+
+
+def leave_a_damaged_blob(site: Site, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Leave a file of the wrong size in the place of the blob, which cannot be moved away."""
+    encoded = DIGEST.encoded
+    path = site.folder.blobs / "sha256" / encoded[:2] / encoded
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT[:-1])
+
+    async def refuse(*_: object) -> bool:
+        raise error
+
+    monkeypatch.setattr(AmpleSpace, "check_size", refuse)
+
+
+async def test_passing_through_needs_a_connection_of_the_budget(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blobs that the disk refuses take no more connections than downloads may have."""
+    monkeypatch.setattr("registry.mirror.blob_bodies.TURN_WAIT", 0.02)
+    site.downloads.budget = DownloadBudget(1024 * 1024, 1)
+
+    leave_a_damaged_blob(site, monkeypatch, StoreError("catalog.db", "full"))
+    first, second = [await site.blobs.get(HERE, DIGEST) for _ in range(2)]
+    assert isinstance(first, DownloadingBlob)
+    assert isinstance(second, DownloadingBlob)
+    with closing(first), closing(second):
+        async with contextlib.aclosing(first.pass_through(Span(0, 0), len(CONTENT))) as chunks:
+            assert await anext(chunks)
+            with pytest.raises(TooManyDownloads):
+                await anext(second.pass_through(Span(0, 0), len(CONTENT)))
+        passed = [chunk async for chunk in second.pass_through(Span(0, 0), len(CONTENT))]
+    assert b"".join(passed) == CONTENT
 
 
 def list_open_files(folder: Path) -> list[str]:

@@ -61,6 +61,17 @@ def test_an_error_is_remembered_for_a_while() -> None:
     assert memory.find("key", NOW + 10.0) is None
 
 
+def test_clock_that_is_set_back_ends_an_error() -> None:
+    """Otherwise what is missing would stay so for as long as the clock was set back."""
+    memory = NegativeCache(10.0)
+    memory.add("key", ABSENT, NOW)
+    assert memory.find("key", NOW - 3600) is None
+
+    memory.add("key", ABSENT, NOW - 3600)
+    assert str(ABSENT) == str(memory.find("key", NOW - 3591))
+    assert memory.find("key", NOW - 3590) is None
+
+
 def test_other_keys_have_no_error() -> None:
     """An error is found only under its own key."""
     memory = NegativeCache(10.0)

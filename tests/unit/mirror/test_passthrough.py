@@ -17,14 +17,19 @@ SIZE = len(CONTENT)
 
 
 async def read_through(
-    tap: Tap, sent: Span, stop: int | None, reader: PartialReader | None = None
+    tap: Tap,
+    sent: Span,
+    stop: int | None,
+    reader: PartialReader | None = None,
+    *,
+    size: int | None = SIZE,
 ) -> tuple[bytes, bool]:
     """Return what a client gets, and whether an error was raised.
 
     All bytes that come from the upstream are noted.
     """
     source = MemorySource(tap, blobs={("a", str(DIGEST)): CONTENT})
-    transfer = source.open_blob("a", DIGEST, SIZE)
+    transfer = source.open_blob("a", DIGEST, size)
     got = b""
     noted: list[int] = []
     try:
@@ -80,3 +85,18 @@ async def test_middle_costs_no_more_than_itself() -> None:
     tap = Tap()
     assert (CONTENT[10:20], False) == await read_through(tap, Span(10, 10), 20)
     assert tap.given == 10
+
+
+@pytest.mark.parametrize("start", [0, 1, 1000])
+async def test_wrong_end_of_an_unknown_size_lacks_its_last_byte(start: int) -> None:
+    """A size that only the answer tells shows too late that `stop` is the end: all is hashed."""
+    tap = Tap()
+    tap.is_lying = True
+    got, is_wrong = await read_through(tap, Span(start, start), SIZE, size=None)
+    assert is_wrong
+    assert len(got) == SIZE - start - 1
+
+
+async def test_middle_of_an_unknown_size_is_yielded() -> None:
+    """If the answer tells that `stop` is not the end, the digest of the whole says nothing."""
+    assert (CONTENT[10:20], False) == await read_through(Tap(), Span(10, 10), 20, size=None)

@@ -1,5 +1,6 @@
 """Laws of confirmed tags: an upstream confirms only the manifest that it was asked about."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from registry.settings.model import TagSettings
 from registry.store.file_locks import BestEffortLocks
 from registry.tasks import Tasks
 from registry.upstream.contract import Fallback, Source
+from registry.upstream.via import ViaWriter, make_name
 from tests.fakes.source import MemorySource, Tap
 from tests.harness.process_parts import ProcessParts
 from tests.unit.mirror.manifest_site import (
@@ -141,6 +143,25 @@ async def test_a_private_manifest_is_not_for_who_names_its_digest(
         again.manifests[other.name, str(FIRST.digest)] = FIRST
         found = await revalidator.begin(other, FIRST.digest).task
     assert found.origin is CacheStatus.REVALIDATED, "its registry has delivered it"
+
+
+async def test_questions_with_other_names_in_via_are_not_shared(site: Site) -> None:
+    """A client may invent names for which an upstream refuses the question."""
+    joined: list[bool] = []
+
+    async def wait() -> None:
+        await asyncio.sleep(0)
+
+    async def begin(via: str) -> None:
+        ViaWriter(make_name()).read([via])
+        revalidation = revalidator.begin(HERE, TAG, must_ask=True)
+        joined.append(revalidation.is_joined)
+        await revalidation.task
+
+    async with open_revalidator(site, site.open_cache(), MovingSource(wait)) as revalidator:
+        name = f"1.1 {make_name()}"
+        await asyncio.gather(*(asyncio.create_task(begin(via)) for via in (name, "", name, "")))
+    assert joined == [False, False, True, True]
 
 
 async def test_a_refused_manifest_does_not_confirm_its_predecessor(

@@ -94,11 +94,11 @@ async def test_who_may_not_take_over_yet_keeps_the_bytes(site: Site) -> None:
     async with asyncio.timeout(20):
         await leader.started()
     process = await site.open_process()
-    process._budget = DownloadBudget(32 * 1024 * 1024, 1)
+    process.budget = DownloadBudget(32 * 1024 * 1024, 1)
     follower, _ = process.join(site.order())
     async with asyncio.timeout(20):
         await follower.started()
-    other = process._budget.open_turn(lambda: True, 1)
+    other = process.budget.open_turn(lambda: True, 1, "other.example")
     assert other.begin()
     site.tap.cut()
     await finish(leader)

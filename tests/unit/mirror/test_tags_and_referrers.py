@@ -1,5 +1,6 @@
 """Laws of lists: when they are asked for again, and what is served without an upstream."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -17,8 +18,9 @@ from registry.oci.manifest import Manifest
 from registry.oci.names import Repository
 from registry.store.data_folder import open_folder
 from registry.tasks import Tasks
-from registry.upstream.contract import Source
+from registry.upstream.contract import Source, UpstreamList
 from registry.upstream.offline import OfflineSource
+from registry.upstream.via import ViaWriter, make_name, names_passed
 from registry.wiring.content import open_handles
 from tests.fakes.source import MemorySource, Tap
 from tests.harness.process_parts import ProcessParts
@@ -64,6 +66,28 @@ async def test_requests_do_not_prolong_an_error(site: ProcessParts, source: Memo
     source.tags[HERE.name] = ["1"]
 
     assert (await site.lists.list_tags(HERE)).entries == ["1"]
+
+
+async def test_lists_with_other_names_in_via_are_not_shared(
+    site: ProcessParts, source: MemorySource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client may invent names for which an upstream refuses the question."""
+    asked: list[tuple[str, ...]] = []
+
+    async def list_tags(*_: object, **__: object) -> UpstreamList:
+        asked.append(names_passed())
+        await asyncio.sleep(0)
+        return UpstreamList(["1"])
+
+    async def get(via: str) -> None:
+        ViaWriter(make_name()).read([via])
+        await site.lists.list_tags(HERE)
+
+    monkeypatch.setattr(source, "list_tags", list_tags)
+    name = make_name()
+    ways = (f"1.1 {name}", "", f"1.1 {name}", "")
+    await asyncio.gather(*(asyncio.create_task(get(each)) for each in ways))
+    assert asked == [(name,), ()]
 
 
 async def test_refusing_catalog_costs_no_list(site: ProcessParts, source: MemorySource) -> None:

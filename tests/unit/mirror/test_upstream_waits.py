@@ -1,10 +1,17 @@
 """How long requests wait for an upstream that does not answer."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
-from registry.errors import ManifestUnknown, UpstreamDenied, UpstreamError, UpstreamUnreachable
+from registry.errors import (
+    ManifestUnknown,
+    StoreError,
+    UpstreamDenied,
+    UpstreamError,
+    UpstreamUnreachable,
+)
 from registry.mirror.outages import Outages
 from registry.mirror.upstream_waits import SHORT_WAIT, SLOW_FOR, UpstreamWaits
 from registry.oci.names import Repository
@@ -18,10 +25,16 @@ NOW = 1000.0
 class Question:
     """A question to the upstream; a test gives its answer."""
 
-    def __init__(self, waits: UpstreamWaits, *, is_long: bool = False) -> None:
+    def __init__(
+        self,
+        waits: UpstreamWaits,
+        *,
+        is_long: bool = False,
+        was_asked: Callable[[str], bool] = lambda _: True,
+    ) -> None:
         self._answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.task = asyncio.create_task(self._ask())
-        waits.watch(HERE, self.task, is_long=is_long)
+        waits.watch(HERE, self.task, is_long=is_long, was_asked=was_asked)
 
     async def _ask(self) -> str:
         return await self._answer
@@ -222,3 +235,23 @@ async def test_upstream_without_a_connection_is_down() -> None:
     await Question(waits).end(NoConnection("o", "cannot be reached"))
 
     assert await wait_for_other(waits) < 0.1
+
+
+@pytest.mark.parametrize(
+    "ending", [StoreError("catalog.db", "full"), RuntimeError("a mistake"), "found without asking"]
+)
+async def test_who_asked_nobody_ends_no_outage(ending: str | Exception) -> None:
+    """An error of the disk, or what another process has just stored, is no answer of an upstream.
+
+    A result for which the upstream was asked is.
+    """
+    outages = Outages()
+    waits = make_waits(outages)
+    outages.begin(HERE, NOW)
+    question = Question(waits, was_asked=lambda answer: answer != "found without asking")
+    await question.end(ending)
+    assert outages.find(HERE) == NOW
+
+    question = Question(waits, was_asked=lambda answer: answer != "found without asking")
+    await question.end("asked for")
+    assert not outages.find(HERE)

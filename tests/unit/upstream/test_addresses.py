@@ -1,13 +1,17 @@
 """Laws of the addresses that the mirror connects to when an upstream has named the host."""
 
 import socket
+import ssl
+from typing import Any
 
+import httpx
 import pytest
 
 from registry.settings.upstreams import UpstreamSettings
 from registry.upstream.addresses import AddressGuard, AddressRefused, Reach, find_reach
 from registry.upstream.client import open_client, send, write_request
-from registry.upstream.failures import AddressForbidden
+from registry.upstream.failures import AddressForbidden, NoConnection
+from registry.upstream.httpx_transport import DocumentTransport
 from registry.upstream.redirects import RedirectRules
 from tests.fakes.upstream import FakeUpstream
 
@@ -63,7 +67,7 @@ async def test_name_leads_nowhere_inside(hub: FakeUpstream, *, is_bulk: bool) ->
         request = write_request(
             client, "GET", f"{url}/v2/", {}, is_bulk=is_bulk, reach=Reach.PUBLIC
         )
-        with pytest.raises(AddressForbidden, match="private address"):
+        with pytest.raises(AddressForbidden, match=r"leads to \S+, a private address"):
             await send(client, request, url)
     assert len(hub.journal) == 0
 
@@ -91,3 +95,34 @@ def test_own_addresses_are_all_of_this_machine() -> None:
     for host in ("127.0.0.1", "0.0.0.0", socket.gethostbyname("localhost")):
         with pytest.raises(AddressRefused):
             guard.check(host, 5000)
+
+
+class _ResetStream:
+    """A connection that its server has reset before anything was asked of it."""
+
+    is_closed = False
+
+    def get_extra_info(self, _: str) -> None:
+        return None
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+async def test_a_reset_right_after_the_connection_is_no_connection() -> None:
+    """The address of such a server is not known, so the next endpoint is asked."""
+    stream = _ResetStream()
+
+    class Network:
+        async def connect_tcp(self, *_: Any, **__: Any) -> _ResetStream:
+            return stream
+
+    guard = AddressGuard(Reach.LINK_LOCAL)
+    transport = DocumentTransport(ssl.create_default_context(), "", guard)
+    pool: Any = transport._pool
+    pool._network_backend._inner = Network()
+    async with httpx.AsyncClient(transport=transport) as client:
+        request = client.build_request("GET", "http://registry.example/v2/")
+        with pytest.raises(NoConnection, match="has closed the connection"):
+            await send(client, request, "http://registry.example")
+    assert stream.is_closed

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import pytest
 
+from registry.tasks import Tasks
 from registry.upstream.download_budget import (
     LEAST_DEPTH,
     MOST_WAITING,
@@ -19,9 +20,16 @@ MIB = 1024 * 1024
 class Reader:
     """Whether somebody reads a download."""
 
-    def __init__(self, budget: DownloadBudget, connections: int = 4, *, is_there: bool = True):
+    def __init__(
+        self,
+        budget: DownloadBudget,
+        connections: int = 4,
+        *,
+        is_there: bool = True,
+        upstream: str = "docker.io",
+    ):
         self.is_there = is_there
-        self.turn = budget.open_turn(lambda: self.is_there, connections)
+        self.turn = budget.open_turn(lambda: self.is_there, connections, upstream)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +63,7 @@ def test_one_download_may_use_everything() -> None:
 
 def test_what_is_given_back_can_be_taken_again() -> None:
     """Memory is counted until it is given back."""
-    budget = DownloadBudget(2 * MIB, 64)
+    budget = DownloadBudget(8 * MIB // 3, 64)  # a quarter is for what is not written yet
     turn = Reader(budget).turn
     turn.begin()
     assert [turn.take(2 * MIB, MIB, used) for used in range(3)] == [MIB, MIB, 0]
@@ -74,7 +82,7 @@ def test_a_download_that_nobody_reads_has_one_connection() -> None:
 
 def test_many_downloads_receive_little_ahead() -> None:
     """What is received and not written yet is bounded too."""
-    budget = DownloadBudget(8 * MIB, 64)
+    budget = DownloadBudget(16 * MIB, 64)
     turns = [Reader(budget).turn for _ in range(64)]
     depths = []
     for turn in turns:
@@ -82,6 +90,16 @@ def test_many_downloads_receive_little_ahead() -> None:
         depths.append(turn.depth)
     assert depths == sorted(depths, reverse=True)
     assert (depths[0], depths[-1]) == (4 * MIB, LEAST_DEPTH)
+
+
+@pytest.mark.parametrize("downloads", range(1, 65))
+def test_all_memory_is_counted(downloads: int) -> None:
+    """Segments, and what is received and not written yet, need no more than the budget together."""
+    budget = DownloadBudget(32 * MIB, 64)
+    turns = [Reader(budget).turn for _ in range(downloads)]
+    assert all(turn.begin() for turn in turns)
+    taken = sum(turn.take(8 * MIB, MIB, used) for used in range(1, 4) for turn in turns)
+    assert taken + sum(turn.depth for turn in turns) <= 32 * MIB
 
 
 def is_waiting(*turns: Turn) -> list[bool]:
@@ -127,6 +145,74 @@ async def test_a_download_that_nobody_reads_is_paused_for_one_that_is() -> None:
     async with asyncio.timeout(20):
         await read.turn.wait(20)
     assert read.turn.begin()
+
+
+class Dripping:
+    """A download of a slow upstream, which runs until it is paused and then waits again."""
+
+    def __init__(self, budget: DownloadBudget, upstream: str) -> None:
+        self.turn = Reader(budget, upstream=upstream).turn
+        self.pauses = 0
+        self.is_running = False
+
+    async def run(self) -> None:
+        while True:
+            while not self.turn.begin():
+                self.is_running = False
+                await self.turn.wait(0.02)
+            self.is_running = True
+            pausing = asyncio.timeout(None)
+            try:
+                async with pausing:
+                    self.turn.pausing = pausing
+                    await asyncio.Event().wait()
+            except TimeoutError:
+                self.pauses += 1
+            self.turn.end()
+
+
+async def test_a_slow_upstream_does_not_keep_all_connections() -> None:
+    """Downloads of others get an equal share, although clients read all of the slow one."""
+    budget = DownloadBudget(MIB, 8)
+    async with Tasks() as tasks:
+        slow = [Dripping(budget, "slow.example") for _ in range(20)]
+        for each in slow:
+            tasks.start(each.run())
+        await asyncio.sleep(0)
+        assert sum(each.is_running for each in slow) == 8
+
+        others = [Dripping(budget, f"{name}.example") for name in ("one", "two", "two", "two")]
+        for each in others:
+            tasks.start(each.run())
+        for _ in range(1000):
+            if all(each.is_running for each in others):
+                break
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)  # the shares stay as they are
+        assert [each.is_running for each in others] == [True] * 4
+        assert sum(each.is_running for each in slow) == 4
+        assert sum(each.pauses for each in (*slow, *others)) == 4
+
+
+async def test_one_connection_is_not_passed_back_and_forth() -> None:
+    """A download that is read is not paused if another upstream would then have more."""
+    budget = DownloadBudget(MIB, 1)
+    async with Tasks() as tasks:
+        both = [Dripping(budget, name) for name in ("one.example", "two.example")]
+        for each in both:
+            tasks.start(each.run())
+        await asyncio.sleep(0.1)
+    assert [each.pauses for each in both] == [0, 0]
+
+
+def test_the_upstream_with_fewer_connections_comes_first() -> None:
+    """A connection that is free goes to another upstream than most of the others."""
+    budget = DownloadBudget(MIB, 2)
+    first, second, third = (Reader(budget).turn for _ in range(3))
+    other = Reader(budget, upstream="quay.io").turn
+    assert [each.begin() for each in (first, second, third, other)] == [True, True, False, False]
+    second.end()
+    assert [third.begin(), other.begin()] == [False, True]
 
 
 def test_too_many_that_nobody_reads_are_superfluous() -> None:

@@ -13,7 +13,12 @@ from registry.errors import (
     UpstreamThrottled,
     UpstreamUnreachable,
 )
-from registry.upstream.circuit_breaker import FAILURES, FIRST_OPEN_TIME, THROTTLED_TIME
+from registry.upstream.circuit_breaker import (
+    FAILURES,
+    FIRST_OPEN_TIME,
+    LONGEST_THROTTLED_TIME,
+    THROTTLED_TIME,
+)
 from registry.upstream.contract import Fallback
 from registry.upstream.failures import AttemptFailed, EndpointSuspended, RequestRefused
 from registry.upstream.redirects import MAX_REDIRECTS
@@ -197,6 +202,19 @@ async def test_used_up_limit_stops_only_counted_requests(bench: Bench) -> None:
     assert await bench.ask() == LAYER
     assert isinstance(await bench.fail(counts=True), UpstreamThrottled)
     bench.now += THROTTLED_TIME
+    assert await bench.ask(counts=True) == LAYER
+
+
+async def test_limit_of_a_token_service_is_not_the_pull_limit(bench: Bench) -> None:
+    """A 429 of a token service stops counted requests for minutes only."""
+    bench.hub.faults.add(Fault("token", Status(429, headers={"Retry-After": "99999"})))
+    await bench.fail(counts=True)
+
+    error = await bench.fail(counts=True)
+    assert isinstance(error, UpstreamThrottled)
+    assert "429" in str(error)
+    assert "pull limit" not in str(error)
+    bench.now += LONGEST_THROTTLED_TIME
     assert await bench.ask(counts=True) == LAYER
 
 

@@ -1,13 +1,23 @@
 """Laws of which failures stop which requests: of a repository, or of the whole endpoint."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
-from registry.errors import BlobUnknown, UpstreamUnreachable
-from registry.upstream.circuit_breaker import FAILURES
+from registry.errors import BlobUnknown, UpstreamThrottled, UpstreamUnreachable
+from registry.upstream.circuit_breaker import (
+    FAILURES,
+    LONGEST_LIMIT_TIME,
+    LONGEST_THROTTLED_TIME,
+)
 from registry.upstream.contract import Fallback
-from registry.upstream.failures import AttemptFailed, EndpointSuspended, NoConnection
+from registry.upstream.failures import (
+    AttemptFailed,
+    EndpointSuspended,
+    NoConnection,
+    TokensThrottled,
+)
 from registry.upstream.health import MAX_FAILING, EndpointHealth
 from registry.upstream.request import Request
 from registry.upstream.statuses import Resource
@@ -112,6 +122,27 @@ async def test_answer_lets_all_through(health: EndpointHealth) -> None:
 
     await health.admit(ask_for("team/n0"))
     await health.admit(ask_for("team/n1"))
+
+
+@pytest.mark.parametrize(
+    ("error", "longest"),
+    [
+        (UpstreamThrottled(HERE, "answers 429", 99_999.0), LONGEST_LIMIT_TIME),
+        (UpstreamThrottled("https://cdn.example", "answers 429", 99_999.0), LONGEST_THROTTLED_TIME),
+        (TokensThrottled(HERE, "answers 429", 99_999.0), LONGEST_THROTTLED_TIME),
+    ],
+)
+async def test_only_the_pull_limit_stops_for_hours(
+    health: EndpointHealth, error: UpstreamThrottled, longest: float
+) -> None:
+    """The limit of a token service, also on the same host, or of a content host is another one."""
+    request = replace(ask_for("team/well"), counts=True)
+    health.throttle(request, error)
+    with pytest.raises(UpstreamThrottled) as caught:
+        await health.admit(request)
+    assert caught.value.retry_after == pytest.approx(longest, abs=1.0)
+    assert ("pull limit" in caught.value.why) == (longest == LONGEST_LIMIT_TIME)
+    assert "429" in caught.value.why or longest == LONGEST_LIMIT_TIME
 
 
 async def test_failing_repositories_are_bounded(health: EndpointHealth) -> None:

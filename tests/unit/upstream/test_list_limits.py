@@ -1,13 +1,16 @@
 """Laws of lists of upstreams: what they may contain, and how much of them is read."""
 
 import asyncio
+import gzip
 import json
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
 
 from registry.errors import ReferrersUnsupported, UpstreamFaulty
 from registry.oci.digest import Digest
+from registry.oci.manifest import MAX_DESCRIPTORS
 from registry.upstream import pagination
 from registry.upstream.registry import RegistrySource
 from tests.fakes.upstream import FakeUpstream, Fault, Status
@@ -75,6 +78,52 @@ async def test_long_list_is_cut(
 
     assert found.entries == ["1" * 60, "2" * 60]
     assert "longer" in found.warning
+
+
+@pytest.mark.parametrize(("count", "is_cut"), [(3, False), (4, True)])
+async def test_referrers_are_counted(
+    hub: FakeUpstream,
+    source: RegistrySource,
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    *,
+    is_cut: bool,
+) -> None:
+    """Of a page with too many descriptors, the first ones are kept, with a warning."""
+    monkeypatch.setattr("registry.upstream.registry.MAX_DESCRIPTORS", 3)
+    kind = {"Content-Type": "application/vnd.oci.image.index.v1+json"}
+    page = json.dumps({"manifests": [{"size": number} for number in range(count)]})
+    hub.faults.add(Fault("referrers", Status(200, page, kind)))
+
+    found = await source.list_referrers(NAME, DIGEST)
+
+    assert found.entries == [{"size": number} for number in range(3)]
+    assert ("only the first 3 entries" in found.warning) == is_cut
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+async def test_long_lists_are_read_in_a_thread(
+    hub: FakeUpstream, source: RegistrySource, monkeypatch: pytest.MonkeyPatch, *, is_packed: bool
+) -> None:
+    """While 100,000 small descriptors are compared, the process answers others."""
+    threads: set[int] = set()
+
+    def is_descriptor(value: object) -> bool:
+        threads.add(threading.get_ident())
+        return isinstance(value, dict)
+
+    monkeypatch.setattr("registry.upstream.registry._is_descriptor", is_descriptor)
+    headers = {"Content-Type": "application/vnd.oci.image.index.v1+json"}
+    text = json.dumps({"manifests": [{"a": number} for number in range(30_000)]})
+    body = gzip.compress(text.encode()) if is_packed else text.encode()
+    headers |= {"Content-Encoding": "gzip"} if is_packed else {}
+    hub.faults.add(Fault("referrers", Status(200, body, headers)))
+
+    found = await source.list_referrers(NAME, DIGEST)
+
+    assert len(found.entries) == MAX_DESCRIPTORS
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 async def test_only_some_long_lists_are_read_at_once(

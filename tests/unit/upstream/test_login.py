@@ -115,6 +115,44 @@ async def test_ping_of_a_portal_is_forgotten(bench: Bench) -> None:
     assert await bench.ask() == LAYER
 
 
+@pytest.mark.parametrize("status", [403, 404])
+async def test_failed_login_after_a_ping_is_tried_again(bench: Bench, status: int) -> None:
+    """Where only `/v2/` asks for a login, an anonymous answer says nothing until one has worked."""
+    bench.hub.challenge_at_ping_only = True
+    bench.hub.anonymous_status = status
+    bench.hub.faults.add(Fault("token", Status(500)))
+    error = await bench.fail()
+    assert "token service answers 500" in str(error)
+
+    assert await bench.ask() == LAYER
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_way_that_was_lost_is_found_again(bench: Bench, status: int) -> None:
+    """After the token service was down for a moment, an anonymous answer still says nothing."""
+    bench.hub.challenge_at_ping_only = True
+    bench.hub.anonymous_status = status
+    await bench.ask()
+    bench.now += 500  # `/v2/` was asked a short time ago
+    bench.hub.expire_tokens()
+    bench.endpoint._login._tokens._tokens.clear()
+    bench.hub.faults.add(Fault("token", Status(500)))
+    await bench.fail()
+
+    assert await bench.ask() == LAYER
+
+
+async def test_registry_that_fails_after_the_login_is_asked_again(bench: Bench) -> None:
+    """A login that led to a 500 is not remembered, and the next 404 says nothing either."""
+    bench.hub.challenge_at_ping_only = True
+    bench.hub.anonymous_status = 404
+    bench.hub.faults.add(Fault("blob", Status(404)))
+    bench.break_blobs(Status(500))
+    await bench.fail()
+
+    assert await bench.ask() == LAYER
+
+
 async def test_hanging_token_service_ends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token service that does not answer is given up, also if no client waits any more."""
     monkeypatch.setattr("registry.upstream.tokens.FETCH_BUDGET", 0.1)

@@ -32,6 +32,8 @@ def test_origin_has_no_secrets(url: str, origin: str) -> None:
         ("?x=http://y", "https://registry.example/v2/a/blobs/b?x=http://y"),
         ("//cdn.example/x", "https://cdn.example/x"),
         ("/x?to=https://else.example/", "https://registry.example/x?to=https://else.example/"),
+        ("/proxy/https://h.example/x", "https://registry.example/proxy/https://h.example/x"),
+        ("/http://cdn.example/x?y=1", "https://registry.example/http://cdn.example/x?y=1"),
         ("https://8.8.8.8/x", "https://8.8.8.8/x"),
         ("HTTPS://cdn.example/x", "HTTPS://cdn.example/x"),
     ],
