@@ -161,6 +161,7 @@ async def test_hanging_token_service_ends(bench: Bench, monkeypatch: pytest.Monk
     error = await bench.fail()
 
     assert "no token within" in str(error)
+    monkeypatch.undo()  # on a busy machine, a token takes longer than that
     assert await bench.ask() == LAYER
 
 
