@@ -25,7 +25,7 @@ from registry.upstream.failures import (
     NoConnection,
     RangeRefused,
 )
-from registry.upstream.race import Question, Race
+from registry.upstream.race import CONNECT_WAIT, Question, Race
 
 T = TypeVar("T")
 ASK_BUDGET = 25.0  # seconds for one question; containerd waits 30 seconds for the headers
@@ -148,7 +148,8 @@ class EndpointPool:
                     wait = retries.next_wait(self.clock(), retry_after)
                     if retry_after and fallback is not Fallback.NONE:
                         raise failure
-                    if is_last_round or wait is None or not is_temporary(failure):
+                    is_over = is_last_round or not is_temporary(failure) or _is_denied(failures)
+                    if is_over or wait is None:
                         raise failure
                     await asyncio.sleep(wait)
         except TimeoutError as error:
@@ -179,17 +180,22 @@ class EndpointPool:
         if race.winner is not None:
             self._unreached.pop(race.winner, None)
         for endpoint in race.overtaken:
-            self._note_unreached(endpoint)
+            if self._note_unreached(endpoint):
+                why = f"no connection within {CONNECT_WAIT} s; another endpoint has answered"
+                self.log_failure(endpoint, NoConnection(endpoint.origin, why))
         for endpoint, error in race.failures.items():
             self.log_failure(endpoint, error)
             if isinstance(error, NoConnection):
                 self._note_unreached(endpoint)
 
-    def _note_unreached(self, endpoint: Endpoint) -> None:
+    def _note_unreached(self, endpoint: Endpoint) -> bool:
+        """Note that there is no connection; return false if another request has just noted it."""
         now, former = self.clock(), self._unreached.get(endpoint, _REACHED)
-        if now >= former.until:  # otherwise another request has just noted it
-            seconds = min(2 * former.seconds, LONGEST_UNREACHED_TIME) or FIRST_UNREACHED_TIME
-            self._unreached[endpoint] = _Unreached(now + seconds, seconds)
+        if now < former.until:
+            return False
+        seconds = min(2 * former.seconds, LONGEST_UNREACHED_TIME) or FIRST_UNREACHED_TIME
+        self._unreached[endpoint] = _Unreached(now + seconds, seconds)
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +207,12 @@ class _Unreached:
 
 
 _REACHED = _Unreached(-math.inf, 0.0)
+
+
+def _is_denied(failures: Sequence[Unknown | UpstreamError]) -> bool:
+    """Whether an endpoint says "no", and the others have no connection: asking again is no use."""
+    others = [each for each in failures if not isinstance(each, Unknown)]
+    return len(others) < len(failures) and all(isinstance(each, NoConnection) for each in others)
 
 
 def _select_clear(failures: Sequence[Unknown | UpstreamError]) -> list[Unknown | UpstreamError]:
