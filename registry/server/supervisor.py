@@ -234,14 +234,14 @@ class Supervisor:
 
 def _run_and_exit(body: Coroutine[Any, Any, None]) -> NoReturn:
     """Run `body` in a child process, then exit without running the parent's clean-up code."""
-    # Only the supervisor decides what SIGHUP means. A terminal sends it to all of its processes.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # A terminal sends these to all of its processes. Only the supervisor decides what SIGHUP means,
+    # and it sends SIGTERM after Ctrl-C: an interrupt while the event loop is made prints a trace.
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
     code = 1
     try:
         asyncio.run(body)
-        code = 0
-    except KeyboardInterrupt:  # Ctrl-C before the child waits for its end: nothing has begun
         code = 0
     except CatalogLost:
         code = CATALOG_LOST

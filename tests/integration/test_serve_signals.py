@@ -3,6 +3,8 @@
 import hashlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -222,3 +224,24 @@ def test_children_do_not_outlive_the_supervisor(make_mirror: MirrorMaker) -> Non
     os.kill(mirror.pid, signal.SIGKILL)
 
     wait_until(lambda: not [pid for pid in children if is_running(pid)], "every child ends")
+
+
+CHILD = """\
+import os, signal
+from registry.server.supervisor import WATCHED, _run_and_exit
+
+async def work():
+    print("works", flush=True)
+
+signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+if (pid := os.fork()) == 0:
+    os.kill(os.getpid(), signal.SIGINT)
+    _run_and_exit(work())
+print(os.waitpid(pid, 0)[1])
+"""
+
+
+def test_ctrl_c_while_a_process_starts_prints_no_trace() -> None:
+    """The terminal interrupts all processes; each waits for the supervisor to end it."""
+    done = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("works\n0\n", "")
