@@ -19,6 +19,7 @@ from registry.bundle.write.choice import Choice
 from registry.bundle.write.layout import Contents, list_whole
 from registry.bundle.write.writer import write_file
 from registry.cli.main import build_cli
+from registry.cli.terminal import format_bytes
 from registry.oci.digest import Digest
 from tests.harness.bundles import write_volumes
 from tests.harness.filled_folder import FilledFolder, open_filled, split
@@ -159,7 +160,13 @@ def test_a_bundle_does_not_differ_from_itself(site: Path) -> None:
 
 def test_a_delta_does_not_differ_from_the_whole(site: Path) -> None:
     """The images of a delta need its omitted layers too, so both bundles bring the same images."""
-    assert run("diff", str(site / "both.tar"), str(site / "delta.tar")).exit_code == 0
+    done = run("diff", str(site / "both.tar"), str(site / "delta.tar"))
+    omitted = f"omits 1 layer, {format_bytes(len(BASE))}, that"
+    assert done.stdout == f"~ NEW {omitted} OLD has\nno other difference\n"
+    assert done.exit_code == 0
+    back = run_json("diff", str(site / "delta.tar"), str(site / "both.tar"))
+    assert (back["new_omits"]["blobs"], back["old_omits"]["size"]) == (0, len(BASE))
+    assert run("diff", str(site / "delta.tar"), str(site / "delta.tar")).stdout == "no difference\n"
 
 
 def test_diff_lists_additions_and_removals(site: Path) -> None:
