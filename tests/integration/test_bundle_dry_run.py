@@ -215,7 +215,7 @@ def strip(text: str) -> str:
         (volume_that_cannot_be_opened, 1, "none.tar: cannot be read (No such file or directory)"),
         (folder, 0, f"imported: {APP}  linux/amd64\n"),
         (damaged_manifest, 1, "damaged: blobs/sha256/"),
-        (signed, 0, "the signature of the bundle was not checked; name its maker's public key"),
+        (signed, 0, "the signature of the bundle was not checked; check it: entrepot bundle "),
         (signed_and_checked, 0, f"imported: {APP}"),
         (unwritable_need, 1, "cannot be written (No such file or directory); name another file"),
         (too_large, 1, "raise storage.limit"),

@@ -84,7 +84,7 @@ _Need = Annotated[
 _Key = Annotated[
     Path | None,
     typer.Option(
-        "--sign", metavar="FILE", help="A file with a private Ed25519 key (PEM) to sign with."
+        "--sign", metavar="PEM", help="A file with a private Ed25519 key (PEM) to sign with."
     ),
 ]
 

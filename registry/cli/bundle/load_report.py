@@ -61,7 +61,7 @@ def _explain_need(result: ImportResult, need: Path) -> Iterator[str]:
     if result.damaged or not ways:
         ways.append("import another copy of this bundle")
     yield f"to get them, {', and '.join(ways)}"
-    sign = " --sign KEY" if result.signed else ""
+    sign = " --sign PEM" if result.signed else ""
     command = f"entrepot bundle create --need {need.name} -o gap.tar{sign}"
     yield f"or carry {need} to the connected side, and run there: {command}"
 

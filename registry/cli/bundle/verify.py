@@ -44,7 +44,7 @@ def verify_bundle(
         signer = check_signer(opened, key or [])
         with show_progress("verifying", opened.lock.size, quiet=quiet) as advance:
             verdict = verify(opened, advance)
-    warn_unchecked(opened, signer)
+    warn_unchecked(opened, signer, bundle)
     result = Verification.of(opened, verdict, signer)
     print_report(result, _draw, as_json=as_json, quiet=quiet and result.whole)
     if not result.whole:
@@ -73,8 +73,6 @@ def _sum_up(result: Verification) -> str:
     if result.volume_number:
         what = f"volume {result.volume_number} of {result.volume_count} of {what}"
     signature = f", signed by {result.signer}" if result.signer else ""
-    if not result.signer:
-        signature = ", signature not checked" if result.signed else ", not signed"
     if result.signed and result.unsigned_parts:
         signature += "; the parts are checked by volume.json, which is not signed"
     size = format_bytes(result.size)

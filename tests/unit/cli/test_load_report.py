@@ -56,5 +56,5 @@ def test_the_advice_is_about_what_is_missing(
     *_, where, ways, carry, _ = draw_import(result)
     assert where == "the missing blobs are listed in /srv/need.json"
     assert ways == f"to get them, {advice}"
-    command = "entrepot bundle create --need need.json -o gap.tar --sign KEY"
+    command = "entrepot bundle create --need need.json -o gap.tar --sign PEM"
     assert carry == f"or carry /srv/need.json to the connected side, and run there: {command}"
