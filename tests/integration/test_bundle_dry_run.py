@@ -190,6 +190,7 @@ async def too_large(site: Path, config: Path) -> list[str]:
 def strip(text: str) -> str:
     """Return what a dry run says as the import says it."""
     text = text.replace("would be listed", "are listed").replace("would be ", "")
+    text = text.replace("run this without --dry-run, carry", "carry")
     text = text.replace("would remove ", "removed ").replace("would store ", "stored ")
     return text.replace("are stored already", "were stored before")
 
@@ -201,7 +202,7 @@ def strip(text: str) -> str:
         (already_here, 0, "already stored: 1 image\n"),
         (partly_here, 0, "; 78.1 KiB were stored before\n"),
         (moved, 0, f"tag moved: {APP} from sha256:"),
-        (moved_back, 1, f"it would move back {APP}; nothing was imported"),
+        (moved_back, 1, f"it would move this tag back: {APP}. Nothing was imported."),
         (moved_back_on_purpose, 0, f"tag moved back: {APP} from sha256:"),
         (all_volumes, 0, f"imported: {TOOL}  linux/amd64\n"),
         (missing_volume, 1, "is missing\n"),

@@ -18,7 +18,7 @@ from registry.cli.images.warm import warm
 from registry.cli.messages import fail, warn
 from registry.cli.names import find_known, match_exactly
 from registry.cli.platforms import read_checked_platforms
-from registry.cli.printing import print_report
+from registry.cli.printing import Summary, print_report
 from registry.cli.session import Config, Json, Session, operate
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_age, format_bytes, format_count
@@ -166,7 +166,9 @@ def show(images: _Shown, config: Config = None, as_json: Json = False) -> None:
 
 
 def _draw_details(images: Sequence[Image]) -> Iterator[str]:
-    yield "\n\n".join("\n".join(_describe(image)) for image in images)
+    for number, image in enumerate(images):
+        yield from [""] if number else []
+        yield from _describe(image)
 
 
 def _describe(image: Image) -> Iterator[str]:
@@ -179,8 +181,9 @@ def _describe(image: Image) -> Iterator[str]:
     yield f"  pulled     {format_age(image.pulled)}"
     yield f"  pinned     {_describe_pins(image)}"
     if image.bundle:
-        signed = f"signed by {image.signer}" if image.signer else "no signature was checked"
-        yield f"  bundle     {image.bundle}, {signed}, {format_age(image.imported)}"
+        signed = f"signed by {image.signer}" if image.signer else "signature not checked"
+        imported = f"imported {format_age(image.imported)}, {signed}"
+        yield Summary(f"  bundle     {image.bundle} ({imported})")
     for each in image.platforms:
         pinned = ", pinned" if each.pinned else ""
         yield f"  {each.platform or 'platform unknown'}: {_format_missing(each)}{pinned}"
