@@ -106,8 +106,11 @@ def test_without_a_data_folder_nothing_is_made(tmp_path: Path) -> None:
     result = run_program("images", "ls", "--config", str(config))
 
     assert (result.returncode, result.stdout) == (2, "")
-    assert "storage.path" in result.stderr
-    assert "start `entrepot serve` once" in result.stderr
+    assert result.stderr == (
+        f"entrepot: storage.path: nothing is stored yet: the data folder {tmp_path}/data does not"
+        " exist; entrepot serve, entrepot images warm or entrepot bundle import makes it; if it"
+        " should exist, check storage.path\n"
+    )
     assert list_tree(tmp_path) == ["entrepot.toml"]
 
 
@@ -116,7 +119,7 @@ def test_without_a_data_folder_nothing_is_made(tmp_path: Path) -> None:
     [
         ("pin", "would be pinned: docker.io/dry/pin:1"),
         ("unpin", "would be unpinned: docker.io/dry/unpin:1"),
-        ("refresh", "would refresh docker.io/dry/refresh:1 for linux/amd64"),
+        ("refresh", "would ask docker.io about docker.io/dry/refresh:1 (linux/amd64)"),
         ("rm", "would be removed: docker.io/dry/rm:1\nwould free"),
     ],
 )

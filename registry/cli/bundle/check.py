@@ -84,7 +84,7 @@ def check_bundle(
     does not count. A layer that a delta omits is missing, unless --have or --since says that the
     air-gapped side has it. The images of the bundles that --since names count too.
 
-    Example: entrepot bundle check images.tar -f deploy.yaml --platform linux/amd64
+    Example: entrepot bundle check images.tar -f deploy.yaml --platform amd64
     """
     bundle = [Path(each) for each in inputs if _is_path(each)]
     named = sources.Sources(

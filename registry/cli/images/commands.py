@@ -145,9 +145,7 @@ def _format_pins(image: Image) -> str:
         other = image.pins[0].removeprefix(f"{image.repository}:")
         return f"kept by {other}" + (f" and {len(image.pins) - 1} more" if image.pins[1:] else "")
     pinned = [each.platform for each in image.platforms if each.pinned]
-    if len(pinned) == len(image.platforms):
-        return "pinned"
-    return f"pinned: {', '.join(pinned)}"
+    return "yes" if len(pinned) == len(image.platforms) else ", ".join(pinned)
 
 
 def show(images: _Shown, config: Config = None, as_json: Json = False) -> None:
@@ -185,7 +183,7 @@ def _describe(image: Image) -> Iterator[str]:
         imported = f"imported {format_age(image.imported)}, {signed}"
         yield Summary(f"  bundle     {image.bundle} ({imported})")
     for each in image.platforms:
-        pinned = ", pinned" if each.pinned else ""
+        pinned = (", pinned" if each.complete else " (kept when it comes)") * each.pinned
         yield f"  {each.platform or 'platform unknown'}: {_format_missing(each)}{pinned}"
         yield from (f"    {sentence}" for sentence in each.foreign_layers)
 
@@ -202,6 +200,6 @@ def _format_missing(platform: Platform) -> str:
     if platform.complete:
         return "complete"
     if platform.missing_bytes is None:
-        return "not downloaded"
+        return "not stored"
     blobs = format_count(len(platform.missing), "blob")
     return f"missing {blobs}, {format_bytes(platform.missing_bytes)}"

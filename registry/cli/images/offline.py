@@ -87,7 +87,7 @@ def _draw_readiness(readiness: Sequence[OfflineReadiness]) -> Iterator[str]:
 
 
 def _describe(missing: MissingPlatform) -> Iterator[str]:
-    what = "not downloaded"
+    what = "not stored"
     if missing.missing_bytes is not None:
         blobs = format_count(len(missing.blobs), "blob")
         what = f"missing {blobs}, {format_bytes(missing.missing_bytes)}"

@@ -158,6 +158,8 @@ def _print_line(image: RefreshedImage, *, dry_run: bool, as_json: bool, quiet: b
 
 def _format_line(image: RefreshedImage, *, dry_run: bool) -> str:
     if dry_run:
-        return f"would refresh {image.image} for {', '.join(image.platforms)}"
+        registry = image.image.partition("/")[0]
+        platforms = ", ".join(image.platforms).replace(ALL, "all platforms")
+        return f"would ask {registry} about {image.image} ({platforms})"
     fetched = f"{format_bytes(image.fetched)} downloaded" if image.fetched else "up to date"
     return "; ".join([f"{image.image}: {fetched}", *image.foreign_layers])

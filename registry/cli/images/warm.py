@@ -102,7 +102,7 @@ def warm(
     What is stored already is not downloaded again. An interrupted command continues where it
     stopped when you run it again.
 
-    Example: helm template ./chart | entrepot images warm -f - -f compose.yaml redis:7
+    Example: helm template ./chart | entrepot images warm -f - redis:7
     """
     named = sources.Sources(
         images=images or (),

@@ -127,11 +127,19 @@ def test_an_image_without_content_is_not_counted_as_stored(tmp_path: Path) -> No
 
     asyncio.run(fill())
     before = run(tmp_path, "cache", "stats").stdout
-    run(tmp_path, "cache", "evict", "--to", "0")
+    planned = run(tmp_path, "cache", "evict", "--to", "0", "--dry-run").stdout
+    evicted = run(tmp_path, "cache", "evict", "--to", "0").stdout
     after = run(tmp_path, "cache", "stats").stdout
     assert "images         1\n" in before
     assert "audit          never\n" in before
-    assert "images         1 (1 of them without content)\n" in after
+    assert "images         1 (1 of them not stored)\n" in after
+    assert planned.startswith("would delete 3 blobs, ")
+    assert planned.endswith(
+        "1 of 1 image would then not be stored; the next pull downloads what it needs\n"
+    )
+    assert evicted == planned.replace("would delete", "deleted").replace(
+        "would then not be", "are not"
+    )
     assert "  not stored  " in run(tmp_path, "images", "ls").stdout
 
 
