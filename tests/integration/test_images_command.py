@@ -183,7 +183,9 @@ def test_a_pin_of_a_platform_keeps_just_that(make_mirror: MirrorMaker, hub: Fake
     keep(mirror, index, amd, arm)
 
     assert mirror.run("images", "pin", "team/multi:1", "--platform", "amd64").returncode == 0
-    assert "pinned: linux/amd64" in mirror.run("images", "ls", "team/multi").stdout
+    assert mirror.run("images", "ls", "team/multi").stdout.endswith("  linux/amd64\n")
+    shown = mirror.run("images", "show", "team/multi:1").stdout
+    assert "  linux/amd64: complete, pinned\n" in shown
     evicted = mirror.run(*ALL)
     hub.stop()
 

@@ -194,7 +194,7 @@ def test_a_tag_of_the_same_content_is_not_called_pinned(data: Path) -> None:
     removed = run(data, "images", "rm", "app:latest", "--dry-run")
     refused = run(data, "images", "rm", f"app@{digest}", "--dry-run")
     run(data, "images", "unpin", "app:1")
-    assert lines[APP].endswith("pinned")
+    assert lines[APP].endswith("  yes")
     assert lines["docker.io/library/app:latest"].endswith("kept by 1")
     assert [found[name]["pinned"] for name in sorted(found)] == [True, False]
     assert f"pinned     no, but its content is kept by the pins of {APP}\n" in shown

@@ -44,8 +44,10 @@ entrepot: docker.io/team/app:1 is
         ),
         (
             "it is a private key; make its public half: openssl pkey -in a.pem -pubout -out b.pem",
-            "it is a private key; make its public\n  half:\n"
-            "  openssl pkey -in a.pem -pubout -out b.pem",
+            (
+                "it is a private key; make its public\n  half:\n"
+                "  openssl pkey -in a.pem -pubout -out b.pem"
+            ),
         ),
         (
             "the catalog is lost; a server or `entrepot serve` makes it again",
