@@ -261,18 +261,12 @@ def find_data_folder(settings: Settings) -> DataFolder:
     except StoreTooNew:
         raise
     except StoreError as error:
-        raise _explain_missing(error, is_there=path.exists()) from error
-
-
-def _explain_missing(error: StoreError, *, is_there: bool) -> SettingsError:
-    why, cure = f"{error.path} {error.why}", "name another folder there"
-    if not is_there:
-        why = f"nothing is stored yet: the data folder {why}"
-        cure = (
-            "entrepot serve, entrepot images warm or entrepot bundle import makes it; if it should"
-            " exist, check storage.path"
-        )
-    return SettingsError("storage.path", why, cure)
+        why, cure = f"{error.path} {error.why}", "name another folder there"
+        if not path.exists():
+            why = f"nothing is stored yet: the data folder {why}"
+            makers = "entrepot serve, entrepot images warm or entrepot bundle import makes it"
+            cure = f"{makers}; if it should exist, check storage.path"
+        raise SettingsError("storage.path", why, cure) from error
 
 
 def open_backup(path: Path) -> DataHandles:

@@ -296,4 +296,4 @@ async def test_what_cannot_be_served_is_refused(site: Site) -> None:
     served = BundleProcess(site.folder / "unsigned", [path])
     assert "the bundle is not signed" in served.refuse("--key", str(key)).stderr
     torn.write_bytes(path.read_bytes()[:700])
-    assert "it ends at byte" in BundleProcess(site.folder / "torn", [torn]).refuse().stderr
+    assert "it ends too early" in BundleProcess(site.folder / "torn", [torn]).refuse().stderr

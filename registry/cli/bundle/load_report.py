@@ -50,9 +50,9 @@ def _describe_missing(result: ImportResult, count: int) -> str:
     if not result.whole:
         return format_missing_volumes(result.missing_volumes, count)
     is_one = len(result.missing_volumes) == 1
-    were, them = ("was", "it") if is_one else ("were", "them")
+    were, their = ("was", "its") if is_one else ("were", "their")
     volumes = f"{format_volumes(result.missing_volumes)} of {count}"
-    return f"{volumes} {were} not given; nothing of {them} is missing here"
+    return f"{volumes} {were} not given; {their} content is stored already"
 
 
 def _explain_need(result: ImportResult, need: Path) -> Iterator[str]:

@@ -41,9 +41,9 @@ def test_a_volume_that_is_not_needed_is_named(run: Run, tmp_path: Path) -> None:
     count = len(volumes)
     run("bundle", "import", *volumes)
     done = run("bundle", "import", *volumes[:-1]).stdout
-    assert f"volume {count} of {count} was not given; nothing of it is missing here\n" in done
+    assert f"volume {count} of {count} was not given; its content is stored already\n" in done
     done = run("bundle", "import", volumes[0]).stdout
-    assert f"volumes 2-{count} of {count} were not given; nothing of them is missing here\n" in done
+    assert f"volumes 2-{count} of {count} were not given; their content is stored already\n" in done
 
 
 def test_an_older_bundle_is_refused_in_plain_words(run: Run, tmp_path: Path) -> None:

@@ -39,8 +39,8 @@ entrepot: docker.io/team/app:1 is
             PINNED,
         ),
         (
-            "readable by: entrepot bundle import; not by: docker load, ctr",
-            "readable by: entrepot bundle import; not\n  by: docker load, ctr",
+            "readable by: entrepot bundle import; docker load, podman load",
+            "readable by: entrepot bundle import;\n  docker load, podman load",
         ),
         (
             "it is a private key; make its public half: openssl pkey -in a.pem -pubout -out b.pem",
