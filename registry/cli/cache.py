@@ -20,6 +20,7 @@ from registry.reports.cache import (
 )
 from registry.settings.values import Refusal, parse_size
 
+_LEAST_SHARE = 0.1  # percent; less is not shown as nothing
 _To = Annotated[
     str | None,
     typer.Option(
@@ -65,7 +66,8 @@ def show_stats(config: Config = None, as_json: Json = False) -> None:
 
 def _draw_usage(usage: CacheUsage) -> Iterator[str]:
     use, share = usage.use, 100 * usage.used / usage.limit
-    yield f"used           {format_bytes(usage.used)} of {format_bytes(usage.limit)} ({share:.1f}%)"
+    percent = "under 0.1%" if 0 < share < _LEAST_SHARE else f"{share:.1f}%"
+    yield f"used           {format_bytes(usage.used)} of {format_bytes(usage.limit)} ({percent})"
     yield f"  blobs        {format_bytes(use.blobs)} in {format_count(use.count, 'blob')}"
     yield f"    pinned     {format_bytes(use.pinned)}"
     yield f"  downloading  {_format_downloads(usage.downloads)}"
@@ -76,7 +78,7 @@ def _draw_usage(usage: CacheUsage) -> Iterator[str]:
     reserve = (
         f", of which the cache never uses {format_bytes(usage.reserve)}" if usage.reserve else ""
     )
-    yield f"free           {format_bytes(usage.free)}{reserve}"
+    yield f"free on disk   {format_bytes(usage.free)}{reserve}"
     empty = f" ({usage.empty_images} of them not stored)" if usage.empty_images else ""
     yield f"images         {usage.images}{empty}"
     yield from _draw_savings(usage.savings)

@@ -42,7 +42,7 @@ def break_lines(text: str, width: int) -> str:
 
 def _break(text: str, width: int) -> list[str]:
     words = text.split()
-    is_fact = len(words) == 2 and len(words[0]) < _LEAST
+    is_fact = len(words) == 2 and len(words[0]) < _LEAST and not words[0].endswith(":")
     if width < _LEAST or len(text) <= width or len(words) < 2 or is_fact:
         return [text]
     below = " " * (len(text) - len(text.lstrip()) + 2)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -104,7 +105,7 @@ def check_bundle(
         other_side = read_other_side(have or [], since or [], None)
         gaps = _find_gaps(bundle, entries, platforms, other_side)
     result = CoverageResult.of(entries, gaps, counts_guesses=guesses)
-    print_report(result, _draw, as_json=as_json)
+    print_report(result, partial(_draw, platforms=platforms), as_json=as_json)
     if not (result.is_complete and gathered.is_complete):
         raise typer.Exit(1)
 
@@ -119,7 +120,7 @@ def _read_entries(named: sources.Sources, config: Path | None) -> Gathered:
     """Return the wanted images and guesses, and print the notes about places that were skipped."""
     default = load_settings(config, os.environ).default_upstream
     wanted = [
-        ListedImage(format_image(*parse_image(image, default)), "the command line")
+        ListedImage(format_image(*parse_image(image, default)), sources.COMMAND_LINE)
         for image in named.images
     ]
     found = sources.read_files(named)
@@ -150,12 +151,14 @@ def _find_gaps(
     return find_gaps(opened.lock, analysis, requests, platforms, have=have, former=former)
 
 
-def _draw(result: CoverageResult) -> Iterator[str]:
+def _draw(result: CoverageResult, platforms: Sequence[str]) -> Iterator[str]:
     for image in result.missing:
         guess = " may be needed (it looks like an image)" if image.guess else ""
         yield f"{image.image}{guess}: {'; '.join(_list_problems(image))}"
         yield from (f"    wanted by {place}" for place in image.wanted_by)
     count = format_count(result.needed, "image")
+    if platforms:
+        count += f" for {', '.join(platforms)}"
     if result.is_complete:
         guesses = format_count(len(result.missing), "possible image")
         but = f" except {guesses}" if result.missing else ""

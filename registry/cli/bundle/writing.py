@@ -126,7 +126,7 @@ def _sum_up(result: WrittenBundle) -> str:
     text = f"{'would write' if result.dry_run else 'wrote'} {result.bundle}:"
     text += f" {format_count(images, 'image')}, {format_count(result.blobs, 'blob')}"
     size, volumes = format_bytes(result.size), len(result.volume_sizes)
-    text += f"; {volumes} files with {size} together" if volumes > 1 else f"; file size {size}"
+    text += f"; {volumes} volumes, {size} together" if volumes > 1 else f"; file size {size}"
     if result.omitted.blobs:
         layers = format_count(result.omitted.blobs, "layer")
         text += f"; omitted: {layers}, {format_bytes(result.omitted.size)}"

@@ -81,7 +81,7 @@ def _draw_readiness(readiness: Sequence[OfflineReadiness]) -> Iterator[str]:
             yield from _describe(missing)
         for platform in image.unavailable_platforms:
             yield (
-                f"  {platform}: the image does not exist for it; use another image, or leave this"
+                f"  {platform}: this image has no such platform; use another image, or leave this"
                 " platform out"
             )
 

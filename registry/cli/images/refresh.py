@@ -72,7 +72,7 @@ def refresh(
                     await _refresh(session, prefetcher, name, image)
                 _print_line(image, dry_run=dry_run, as_json=as_json, quiet=quiet)
         print_report(result, _draw_nothing, as_json=as_json)
-        if result.failed:
+        if result.failed and len(result.images) > 1:
             count = format_count(len(result.images), "image")
             warn(f"{len(result.failed)} of {count} failed")
         return not result.failed

@@ -71,8 +71,8 @@ _Bare = Annotated[
     bool,
     typer.Option(
         "--no-attached",
-        help="Download no referrers (signatures, SBOMs, attestations); uses fewer requests of the"
-        " pull limit.",
+        help="Download only images, and not what is attached to them at the registry: signatures,"
+        " SBOMs, attestations. It uses fewer requests of the pull limit.",
     ),
 ]
 

@@ -136,3 +136,9 @@ def test_a_signature_that_was_not_checked_is_said(site: Path, tmp_path: Path) ->
         "the signature of the bundle was not checked; check it: entrepot bundle verify"
         in done.stderr
     )
+
+
+def test_the_checked_platforms_are_said(site: Path) -> None:
+    """`nothing is missing` is only about them."""
+    done = check(site, "may.tar", APP, "--platform", "amd64")
+    assert (done.exit_code, done.stdout) == (0, "1 image for linux/amd64: nothing is missing\n")

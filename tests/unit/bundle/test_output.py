@@ -191,7 +191,7 @@ def test_the_size_of_the_file_is_not_that_of_the_blobs(config: Path, tmp_path: P
     size = format_bytes((tmp_path / "a.tar").stat().st_size)
     volumes = [each.stat().st_size for each in (tmp_path / "out").glob("*.tar")]
     assert f"blobs; file size {size}\n" in whole
-    assert f"; {len(volumes)} files with {format_bytes(sum(volumes))} together\n" in cut
+    assert f"; {len(volumes)} volumes, {format_bytes(sum(volumes))} together\n" in cut
 
 
 @pytest.mark.parametrize("further", [[], ["--dry-run"]])

@@ -54,6 +54,7 @@ entrepot: docker.io/team/app:1 is
             "the catalog is lost; a server or\n  `entrepot serve` makes it again",
         ),
         (f"  digest     {DIGEST}", f"  digest     {DIGEST}"),
+        (f"removed: {'name' * 9}", f"removed:\n  {'name' * 9}"),
         (f"  {'name' * 9}  linux/amd64", f"  {'name' * 9}\n    linux/amd64"),
         (f"tag moved to {DIGEST} now", f"tag moved to\n  {DIGEST}\n  now"),
         ("one\n" + "two " * 12, "one\n" + ("two " * 10).strip() + "\n  two two"),
