@@ -176,9 +176,9 @@ def _draw_eviction(eviction: Eviction) -> Iterator[str]:
         what = f"{format_count(eviction.blobs, 'blob')}, {format_bytes(eviction.freed)}"
         yield f"{'would delete' if eviction.dry_run else 'deleted'} {what}"
         if eviction.empty_images:
-            are = "would then not be" if eviction.dry_run else "are not"
+            are = "would then not be stored" if eviction.dry_run else "are not stored now"
             count = f"{eviction.empty_images} of {format_count(eviction.images, 'image')}"
-            yield f"{count} {are} stored; the next pull downloads what it needs"
+            yield f"{count} {are}"
 
 
 def _read_size(text: str) -> int:
