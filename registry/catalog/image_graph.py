@@ -1,7 +1,7 @@
 """All images at one moment: their names, their manifests and blobs, and which are stored."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from registry.catalog.database import Database
@@ -64,9 +64,14 @@ class Graph:
                     seen.add(link.digest)
                     waiting.append(link.digest)
 
-    def is_empty(self, image: NamedImage) -> bool:
-        """Whether nothing of an image is stored, neither its manifest nor a blob."""
-        return not any(digest in self.stored for digest in self.reach(image.digest))
+    def is_empty(self, image: NamedImage, without: Collection[str] = ()) -> bool:
+        """Whether nothing of an image is stored, neither its manifest nor a blob.
+
+        The blobs in `without` count as deleted.
+        """
+        return not any(
+            digest in self.stored and digest not in without for digest in self.reach(image.digest)
+        )
 
 
 # A manifest is listed by its digest if no tag and no index of its repository leads to it.

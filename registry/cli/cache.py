@@ -20,6 +20,7 @@ from registry.reports.cache import (
 )
 from registry.settings.values import Refusal, parse_size
 
+_LEAST_SHARE = 0.1  # percent; less is not shown as nothing
 _To = Annotated[
     str | None,
     typer.Option(
@@ -65,7 +66,8 @@ def show_stats(config: Config = None, as_json: Json = False) -> None:
 
 def _draw_usage(usage: CacheUsage) -> Iterator[str]:
     use, share = usage.use, 100 * usage.used / usage.limit
-    yield f"used           {format_bytes(usage.used)} of {format_bytes(usage.limit)} ({share:.1f}%)"
+    percent = "under 0.1%" if 0 < share < _LEAST_SHARE else f"{share:.1f}%"
+    yield f"used           {format_bytes(usage.used)} of {format_bytes(usage.limit)} ({percent})"
     yield f"  blobs        {format_bytes(use.blobs)} in {format_count(use.count, 'blob')}"
     yield f"    pinned     {format_bytes(use.pinned)}"
     yield f"  downloading  {_format_downloads(usage.downloads)}"
@@ -76,8 +78,8 @@ def _draw_usage(usage: CacheUsage) -> Iterator[str]:
     reserve = (
         f", of which the cache never uses {format_bytes(usage.reserve)}" if usage.reserve else ""
     )
-    yield f"free           {format_bytes(usage.free)}{reserve}"
-    empty = f" ({usage.empty_images} of them without content)" if usage.empty_images else ""
+    yield f"free on disk   {format_bytes(usage.free)}{reserve}"
+    empty = f" ({usage.empty_images} of them not stored)" if usage.empty_images else ""
     yield f"images         {usage.images}{empty}"
     yield from _draw_savings(usage.savings)
     if not any(audit.began for audit in usage.audits.values()):
@@ -131,11 +133,9 @@ def evict(
     async def work(session: Session) -> bool:
         target = int(session.settings.storage.limit * 0.95) if to is None else _read_size(to)
         used = (await session.content.usage.take()).used
-        if dry_run:
-            freed = await session.content.evictor.plan_shrink(used - target)
-        else:
-            freed = await session.content.space.shrink(used - target)
-        eviction = Eviction(used, target, freed, dry_run)
+        evict_now = _plan_eviction if dry_run else _evict
+        freed, blobs, (empty, images) = await evict_now(session, used - target)
+        eviction = Eviction(used, target, freed, blobs, images, empty, dry_run)
         print_report(eviction, _draw_eviction, as_json=as_json, quiet=quiet)
         if not eviction.is_enough:
             left = (
@@ -150,12 +150,35 @@ def evict(
     operate(config, work, quiet=quiet)
 
 
+async def _plan_eviction(session: Session, wanted: int) -> tuple[int, int, tuple[int, int]]:
+    """Return what `_evict` would return, and delete nothing."""
+    damaged, planned = await session.content.evictor.plan_shrink(wanted)
+    sizes = [*damaged, *(blob.size for blob in planned)]
+    empty = await session.content.usage.count_empty([blob.digest for blob in planned])
+    return sum(sizes), len(sizes), empty
+
+
+async def _evict(session: Session, wanted: int) -> tuple[int, int, tuple[int, int]]:
+    """Free bytes; return how many were freed, by how many blobs, and what `count_empty` says."""
+    damaged, _ = await session.content.evictor.plan_shrink(wanted)
+    before = await session.content.images.list_stored()
+    freed = await session.content.space.shrink(wanted)
+    after = await session.content.images.list_stored()
+    deleted = {digest for digest, _ in before} - {digest for digest, _ in after}
+    return freed, len(damaged) + len(deleted), await session.content.usage.count_empty()
+
+
 def _draw_eviction(eviction: Eviction) -> Iterator[str]:
     if not eviction.freed and eviction.is_enough:
         used, target = format_bytes(eviction.used), format_bytes(eviction.target)
         yield f"nothing to delete: {used} are used, {target} are allowed"
     else:
-        yield f"{'would free' if eviction.dry_run else 'freed'} {format_bytes(eviction.freed)}"
+        what = f"{format_count(eviction.blobs, 'blob')}, {format_bytes(eviction.freed)}"
+        yield f"{'would delete' if eviction.dry_run else 'deleted'} {what}"
+        if eviction.empty_images:
+            are = "would then not be stored" if eviction.dry_run else "are not stored now"
+            count = f"{eviction.empty_images} of {format_count(eviction.images, 'image')}"
+            yield f"{count} {are}"
 
 
 def _read_size(text: str) -> int:

@@ -101,7 +101,7 @@ def _draw_init(report: WrittenConfiguration) -> Iterator[str]:
 
 
 def check_config(config: Config = None, as_json: Json = False) -> None:
-    """Check whether `entrepot serve` can use the configuration; exit 2 with one line if not.
+    """Check whether `entrepot serve` can use the settings; exit 2 with one line if not.
 
     Also print which data folder is used, and whether a server is using it. Nothing is changed.
 
@@ -193,7 +193,7 @@ def _draw_check(report: UsableConfiguration) -> Iterator[str]:
 def show_config(config: Config = None, as_json: Json = False) -> None:
     """Print every setting that applies, with passwords as asterisks.
 
-    The output can be used as a configuration file, except for the password of a proxy.
+    The output can be used as a settings file, except for the password of a proxy.
 
     Example: ENTREPOT_STORAGE__LIMIT=200GiB entrepot config show
     """

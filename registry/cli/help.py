@@ -4,15 +4,19 @@ A command that does not exist is answered with the commands that are like it.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
+from registry.cli.lines import print_line
+from registry.cli.messages import warn
 from registry.cli.suggestions import format_unknown
 
-if TYPE_CHECKING:
-    import typer
+_USAGE_ERROR: Any = typer.BadParameter.__base__  # of all errors about arguments
 
 
 class Command(TyperCommand):
@@ -65,8 +69,28 @@ class Group(TyperGroup):
         if args[0].startswith("-") or self.get_command(ctx, args[0]) is not None:
             return super().resolve_command(ctx, args)
         groups = [ctx.info_name] if ctx.parent else []
-        words = [*groups, *takewhile(lambda word: not word.startswith("-"), args)]
-        return ctx.fail(format_unknown(words, list_commands(ctx.find_root())))
+        words = [*takewhile(lambda word: not word.startswith("-"), args)]
+        options = args[len(words) :]
+        commands = list_commands(ctx.find_root())
+        return ctx.fail(format_unknown([*groups, *words], commands, options))
+
+
+@contextmanager
+def plain_usage_errors() -> Iterator[None]:
+    """Let errors about arguments, which the library raises, be printed as ours are."""
+    try:
+        yield
+    except _USAGE_ERROR as error:
+        error.show = partial(_print_usage_error, error)
+        raise
+
+
+def _print_usage_error(error: Any) -> None:
+    if error.ctx is not None:
+        print_line(error.ctx.get_usage(), err=True)
+        print_line(f"Try '{error.ctx.command_path} -h' for help.\n", err=True)
+    message = error.format_message()
+    warn(message[:1].lower() + message[1:].removesuffix("."))
 
 
 def list_commands(context: Any) -> Iterator[str]:
@@ -78,7 +102,7 @@ def list_commands(context: Any) -> Iterator[str]:
             yield from (f"{name} {each}" for each in found.list_commands(context))
 
 
-def apply_help_style(app: "typer.Typer") -> None:
+def apply_help_style(app: typer.Typer) -> None:
     """Apply this form of help to all commands of an app, and of the apps inside it."""
     app.info.cls = Group
     for command in app.registered_commands:

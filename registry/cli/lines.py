@@ -1,6 +1,7 @@
 """Lines of text for people: on a terminal they are broken between words, and commands are not."""
 
 import os
+import re
 import sys
 from textwrap import wrap
 from typing import TextIO
@@ -8,7 +9,9 @@ from typing import TextIO
 import typer
 
 _LEAST = 20  # columns: a narrower terminal breaks lines itself; names of facts are shorter
-_COMMAND = ": entrepot "
+_COMMAND = re.compile(r"(.*): ((?:entrepot|openssl) [^;]*)", re.DOTALL)  # a command at the end
+_QUOTED = re.compile(r"`[^`]*`")
+_KEPT = "\0"  # instead of a blank in a line that is broken: no text has it
 
 
 def print_line(text: str, *, err: bool = False) -> None:
@@ -30,27 +33,27 @@ def find_width(stream: TextIO) -> int:
 def break_lines(text: str, width: int) -> str:
     """Return a text for a terminal of `width` columns; 0 means any number. Pure.
 
-    A command at the end gets a line of its own. It is not broken, so that it can be copied; words
-    and a fact that follows its name (`digest  sha256:...`) are not broken either.
+    A command at the end gets a line of its own. It is not broken, so that it can be copied; words,
+    commands in backticks and a fact that follows its name (`digest  sha256:...`) are not broken
+    either.
     """
     return "\n".join(part for line in text.split("\n") for part in _break(line, width))
 
 
 def _break(text: str, width: int) -> list[str]:
     words = text.split()
-    is_fact = len(words) == 2 and len(words[0]) < _LEAST
+    is_fact = len(words) == 2 and len(words[0]) < _LEAST and not words[0].endswith(":")
     if width < _LEAST or len(text) <= width or len(words) < 2 or is_fact:
         return [text]
     below = " " * (len(text) - len(text.lstrip()) + 2)
-    sentence, found, command = text.rpartition(_COMMAND)
-    if ";" in command:  # it is a list of programs, or a sentence goes on
-        sentence, found = text, ""
-    own_line = [f"{below}entrepot {command}"] if found else []
+    # After a command with a semicolon, a sentence goes on, or it is a list of programs.
+    found = _COMMAND.fullmatch(text)
+    sentence, own_line = (f"{found[1]}:", [f"{below}{found[2]}"]) if found else (text, [])
     lines = wrap(
-        f"{sentence}:" if found else text,
+        _QUOTED.sub(lambda quoted: quoted[0].replace(" ", _KEPT), sentence),
         width,
         subsequent_indent=below,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return lines + own_line
+    return [line.replace(_KEPT, " ") for line in lines] + own_line

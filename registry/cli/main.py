@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from registry import __version__
-from registry.cli.help import Group, apply_help_style
+from registry.cli.help import Group, apply_help_style, plain_usage_errors
 from registry.cli.serve import serve
 from registry.cli.session import Json
 
@@ -31,6 +31,16 @@ class _Entrepot(Group):
         if cmd_name in _GROUPS and cmd_name not in self.commands:
             self.commands[cmd_name] = _make_group(cmd_name)
         return super().get_command(ctx, cmd_name)
+
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        """Read the first words of the command line."""
+        with plain_usage_errors():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; its own words are read now."""
+        with plain_usage_errors():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands and groups."""

@@ -51,7 +51,7 @@ def fail(why: str, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
-KEPT = "interrupted; what was finished is kept"
+KEPT = "interrupted; what was finished is kept; run the same command again to continue"
 
 
 @contextmanager

@@ -36,7 +36,7 @@ _NAME = "entrepot"
 def serve(config: Config = None, listen: _Listen = None, offline: _Offline = False) -> None:
     """Run the mirror until SIGTERM or Ctrl-C. On a terminal, each pull is shown as one line.
 
-    Example: entrepot serve --config /etc/entrepot/entrepot.toml --listen 0.0.0.0:5000
+    Example: entrepot serve --listen 0.0.0.0:5000
     """
     load = partial(_load, config, listen, offline=offline)
     try:

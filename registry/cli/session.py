@@ -27,8 +27,8 @@ Config = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="The configuration file (TOML). Default: the one in ENTREPOT_CONFIG, else a usual"
-        " file; entrepot config check says which.",
+        help="The settings file (TOML). Default: the one that ENTREPOT_CONFIG names, else the one"
+        " that entrepot config check shows.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

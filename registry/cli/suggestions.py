@@ -1,5 +1,6 @@
 """Which command somebody meant who typed one that does not exist. Pure."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from types import MappingProxyType
@@ -37,20 +38,43 @@ def suggest_commands(typed: Sequence[str], commands: Iterable[str]) -> list[str]
     a misspelt group (`image ls`), a command without its group (`ls`), a command of another group
     (`images evict`), or the name of another program's command (`delete`).
     """
-    words = [_SYNONYMS.get(word.lower(), word.lower()) for word in typed[:2]]
+    words = _translate(typed)
     scores = {command: _compare(words, command.split()) for command in commands}
     best = max(scores.values(), default=0.0)
     close = [each for each, score in scores.items() if score >= max(LIKENESS, best - 0.1)]
     return sorted(close, key=lambda each: -scores[each])[:MOST]
 
 
-def format_unknown(typed: Sequence[str], commands: Iterable[str]) -> str:
-    """Return the message about a command that does not exist, with those that do."""
-    found = [f"entrepot {each}" for each in suggest_commands(typed, commands)]
+def format_unknown(
+    typed: Sequence[str], commands: Iterable[str], options: Sequence[str] = ()
+) -> str:
+    """Return the message about a command that does not exist, with those that do.
+
+    `typed` are the words before the first option, and `options` is the rest. What was typed after
+    the command stays in the suggestions, so that they can be copied.
+    """
+    found = [
+        shlex.join(["entrepot", *command, *typed[_count_words(typed, command) :], *options])
+        for command in map(str.split, suggest_commands(typed, commands))
+    ]
     text = f"there is no command {' '.join(typed[:2])!r:.80}"
     if not found:
         return f"{text}; list the commands: entrepot --help"
     return f"{text}; did you mean: {' or '.join(found)}"
+
+
+def _translate(typed: Sequence[str]) -> list[str]:
+    """Return the words that may name a command, as our commands are called."""
+    return [_SYNONYMS.get(word.lower(), word.lower()) for word in typed[:2]]
+
+
+def _count_words(typed: Sequence[str], command: Sequence[str]) -> int:
+    """Return how many of the typed words stand for a command; the others are its arguments."""
+    words = _translate(typed)
+    if len(command) == 1 or len(words) == 1:
+        return 1
+    has_group = _measure(words[0], command[0]) >= LIKENESS
+    return 1 if not has_group and _measure(words[0], command[1]) >= LIKENESS else 2
 
 
 def _compare(typed: Sequence[str], command: Sequence[str]) -> float:

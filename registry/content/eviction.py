@@ -125,10 +125,10 @@ class Evictor:
         freed = await self._empty_quarantine() if wanted > 0 else 0
         return freed + await self.evict(wanted - freed)
 
-    async def plan_shrink(self, wanted: int) -> int:
-        """Return how many bytes `shrink` would free."""
-        quarantined = self._count_quarantined() if wanted > 0 else 0
-        return quarantined + sum(blob.size for blob in await self.plan(wanted - quarantined))
+    async def plan_shrink(self, wanted: int) -> tuple[list[int], list[StoredBlobRecord]]:
+        """Return what `shrink` would delete: the sizes of quarantined blobs, and other blobs."""
+        sizes = [size for _, size in self._catalog.list_quarantined()] if wanted > 0 else []
+        return sizes, await self.plan(wanted - sum(sizes))
 
     async def plan(
         self, wanted: int, most: float = math.inf, recent: Recent = NOTHING_RECENT

@@ -1,5 +1,7 @@
 """Which of two limits leaves too little space for a blob, and what helps. Pure."""
 
+import re
+
 from registry.settings.values import format_bytes, format_size
 
 _KEPT = "beside what is pinned or was pulled just now"
@@ -16,17 +18,22 @@ def explain_shortage(
     the reason any more, something was deleted just now.
     """
     if size > limit:
-        return f"storage.limit is only {format_size(limit)}; raise storage.limit"
+        return f"storage.limit is only {_format(limit)}; raise storage.limit"
     if is_by_limit and not is_by_disk:
-        why = f"storage.limit leaves too little of {format_size(limit)} {_KEPT}"
+        why = f"storage.limit leaves too little of {_format(limit)} {_KEPT}"
         return f"{why}; raise storage.limit, or unpin images"
     if is_by_disk and not is_by_limit:
-        why = f"the disk has only {format_bytes(free)} free"
+        why, cure = f"only {format_bytes(free)} are free on the disk", "delete other files"
         if reserve:
-            why = f"storage.reserve keeps {format_size(reserve)} free, but {why}"
-        cure = "free disk space, lower storage.reserve" if reserve else "free disk space"
+            why = f"{format_bytes(free)} are free on the disk, but storage.reserve keeps"
+            why, cure = f"{why} {_format(reserve)}", f"lower storage.reserve, {cure}"
         return f"{why}; {cure}, or unpin images"
     if not is_by_limit:
         return "there was too little, and there is enough now; try again"
     why = f"storage.limit and the disk leave too little {_KEPT}"
-    return f"{why}; free disk space, or unpin images"
+    return f"{why}; delete other files, or unpin images"
+
+
+def _format(setting: int) -> str:
+    """Return a size as an operator wrote it, with a blank as in other sizes: `100 TiB`."""
+    return re.sub(r"(?<=[0-9])(?=[A-Z])", " ", format_size(setting))

@@ -108,6 +108,18 @@ class UsageMeter:
             since=min(map(_find_start, servers), default=0.0),
         )
 
+    async def count_empty(self, without: Collection[Digest] = ()) -> tuple[int, int]:
+        """Return of how many images nothing is stored, and the number of all images.
+
+        The blobs in `without` count as deleted.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        graph = await self._images.load()
+        gone = {str(digest) for digest in without}
+        return sum(graph.is_empty(image, gone) for image in graph.images), len(graph.images)
+
     async def measure_space(self, without: Collection[Digest]) -> int:
         """Return how many bytes could be stored if all blobs without a pin were deleted.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
+from registry.errors import NameInvalid
 from registry.oci.digest import Digest
 from registry.oci.names import (
     Reference,
@@ -28,7 +29,10 @@ def parse_image(text: str, default_registry: str) -> tuple[Repository, Reference
     """
     name, at, digest = text.partition("@")
     untagged, tag = _split_tag(name)
-    repository = parse_repository(_complete(untagged, default_registry))
+    try:
+        repository = parse_repository(_complete(untagged, default_registry))
+    except NameInvalid:
+        raise NameInvalid(untagged) from None  # as it was typed
     if at:
         return repository, Digest.parse(digest)
     return repository, parse_reference("latest" if untagged == name else tag)

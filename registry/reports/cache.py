@@ -141,11 +141,18 @@ def _describe_savings(found: "UsageReport") -> Savings | None:
 
 @dataclass(frozen=True, slots=True)
 class Eviction:
-    """An eviction: bytes `used` before, the `target`, and bytes `freed` (or that would be)."""
+    """An eviction: bytes `used` before, the `target`, and bytes `freed` (or that would be).
+
+    `blobs` is the number of blobs that were deleted. Of `empty_images` of all `images` nothing is
+    stored after it.
+    """
 
     used: int
     target: int
     freed: int
+    blobs: int
+    images: int
+    empty_images: int
     dry_run: bool
 
     @property

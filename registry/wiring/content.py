@@ -261,12 +261,12 @@ def find_data_folder(settings: Settings) -> DataFolder:
     except StoreTooNew:
         raise
     except StoreError as error:
-        raise SettingsError(
-            "storage.path",
-            f"{error.path} {error.why}",
-            "start `entrepot serve` once, or import a bundle, or name another configuration with"
-            " --config",
-        ) from error
+        why, cure = f"{error.path} {error.why}", "name another folder there"
+        if not path.exists():
+            why = f"nothing is stored yet: the data folder {why}"
+            makers = "entrepot serve, entrepot images warm or entrepot bundle import makes it"
+            cure = f"{makers}; if it should exist, check storage.path"
+        raise SettingsError("storage.path", why, cure) from error
 
 
 def open_backup(path: Path) -> DataHandles:

@@ -134,8 +134,8 @@ def test_offline_no_download_is_advised(
 @pytest.mark.parametrize(
     ("setting", "advice"),
     [
-        ('limit = "1MB"', "storage.limit is only 1MB; raise storage.limit\n"),
-        ('reserve = "900TiB"', "free disk space, lower storage.reserve, or unpin images\n"),
+        ('limit = "1MB"', "storage.limit is only 1 MB; raise storage.limit\n"),
+        ('reserve = "900TiB"', "lower storage.reserve, delete other files, or unpin images\n"),
     ],
 )
 async def test_too_little_space_names_the_setting_that_is_the_reason(

@@ -190,6 +190,7 @@ async def too_large(site: Path, config: Path) -> list[str]:
 def strip(text: str) -> str:
     """Return what a dry run says as the import says it."""
     text = text.replace("would be listed", "are listed").replace("would be ", "")
+    text = text.replace("run this without --dry-run, carry", "carry")
     text = text.replace("would remove ", "removed ").replace("would store ", "stored ")
     return text.replace("are stored already", "were stored before")
 
@@ -201,7 +202,7 @@ def strip(text: str) -> str:
         (already_here, 0, "already stored: 1 image\n"),
         (partly_here, 0, "; 78.1 KiB were stored before\n"),
         (moved, 0, f"tag moved: {APP} from sha256:"),
-        (moved_back, 1, f"it would move back {APP}; nothing was imported"),
+        (moved_back, 1, f"it would move this tag back: {APP}. Nothing was imported."),
         (moved_back_on_purpose, 0, f"tag moved back: {APP} from sha256:"),
         (all_volumes, 0, f"imported: {TOOL}  linux/amd64\n"),
         (missing_volume, 1, "is missing\n"),
@@ -209,13 +210,13 @@ def strip(text: str) -> str:
         (same_volume_again, 1, "are missing\n"),
         (omitted, 1, f"incomplete: {APP}: missing 1 blob, 78.1 KiB\n"),
         (omitted_and_here, 0, "nothing in it is missing any more"),
-        (cut_off, 1, "it ends at byte"),
-        (cut_off_in_a_manifest, 1, "it ends at byte"),
-        (cut_off_volume, 1, "it ends at byte"),
+        (cut_off, 1, "it ends too early, at byte "),
+        (cut_off_in_a_manifest, 1, "it ends too early, at byte "),
+        (cut_off_volume, 1, "it ends too early, at byte "),
         (volume_that_cannot_be_opened, 1, "none.tar: cannot be read (No such file or directory)"),
         (folder, 0, f"imported: {APP}  linux/amd64\n"),
         (damaged_manifest, 1, "damaged: blobs/sha256/"),
-        (signed, 0, "the signature of the bundle was not checked; name its maker's public key"),
+        (signed, 0, "the signature of the bundle was not checked; check it: entrepot bundle "),
         (signed_and_checked, 0, f"imported: {APP}"),
         (unwritable_need, 1, "cannot be written (No such file or directory); name another file"),
         (too_large, 1, "raise storage.limit"),

@@ -85,9 +85,10 @@ async def test_verifying_names_the_blob_and_who_needs_it(tmp_path: Path) -> None
 
     assert done.returncode == 1
     name = f"blobs/sha256/{Digest.of(BASE).encoded}"
-    damage, others = done.stdout.splitlines()
-    assert damage == f"damaged: {name} in {path}, needed by {APP}; copy this file again"
-    assert others == "verified: 2 blobs, 503 B"
+    count, damage, others = done.stdout.splitlines()
+    assert count == f"1 of 3 blobs is damaged; copy {path} again"
+    assert damage == f"damaged: {name} in {path}, needed by {APP}"
+    assert others == f"{facts['bundle']}: 2 blobs verified, 503 B"
     (damage,) = facts["damaged"]
     assert (damage["digest"], damage["needed_by"]) == (str(Digest.of(BASE)), [APP])
 
@@ -149,7 +150,7 @@ async def test_what_cannot_fit_is_refused_before(tmp_path: Path) -> None:
     done = run_command("bundle", "import", str(tmp_path / "b.tar"), "--config", str(config))
 
     assert done.returncode == 1
-    assert "storage.limit is only 1MB; raise storage.limit\n" in done.stderr
+    assert "storage.limit is only 1 MB; raise storage.limit\n" in done.stderr
     assert not [*(tmp_path / "data" / "blobs").glob("*/*/*")]
 
 

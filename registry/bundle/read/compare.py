@@ -32,7 +32,8 @@ class Difference:
     `added` are images that only the latter bundle has, `removed` those that only the former has,
     and `changed` those that differ. `new` has the sizes in bytes of the blobs that only the latter
     bundle needs, `gone` of those that only the former needs. A bundle also needs the blobs that it
-    omits.
+    omits. `newly_omitted` has the sizes of the blobs that the latter omits and the former contains,
+    `formerly_omitted` the other way round; they are not counted as differences.
     """
 
     added: tuple[LockedImage, ...]
@@ -40,6 +41,8 @@ class Difference:
     changed: tuple[Change, ...]
     new: Mapping[Digest, int]
     gone: Mapping[Digest, int]
+    newly_omitted: Mapping[Digest, int]
+    formerly_omitted: Mapping[Digest, int]
 
     @property
     def is_empty(self) -> bool:
@@ -62,11 +65,18 @@ def compare(former: Lock, latter: Lock) -> Difference:
         ),
         new={digest: size for digest, size in has.items() if digest not in had},
         gone={digest: size for digest, size in had.items() if digest not in has},
+        newly_omitted=_list_omitted(latter, former),
+        formerly_omitted=_list_omitted(former, latter),
     )
 
 
 def _list_needed(lock: Lock) -> dict[Digest, int]:
     return dict((*lock.blobs, *lock.omitted))
+
+
+def _list_omitted(lock: Lock, other: Lock) -> dict[Digest, int]:
+    """Return the blobs that `lock` omits and that `other` contains, with their sizes."""
+    return {digest: size for digest, size in lock.omitted if digest in other.sizes}
 
 
 def _select_content(image: LockedImage) -> tuple[object, ...]:

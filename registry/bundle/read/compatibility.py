@@ -33,6 +33,9 @@ _SHA256_WHY = (
     "they know sha256 digests only, and the bundle has others; docker load can with an image store"
     " that is not containerd's"
 )
+_SPARSE_WHY = (
+    "some platforms are left out; --mode complete, or --mode flat with one platform, changes it"
+)
 _CUT_READERS = "readable by: entrepot; by others after bundle join has written one file"
 
 
@@ -44,7 +47,7 @@ class Unable:
     why: str
 
     def __str__(self) -> str:
-        return f"; not by: {', '.join(self.programs)} ({self.why})"
+        return f"not readable by: {', '.join(self.programs)}, because {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,11 @@ class Readers:
     unable: tuple[Unable, ...] = ()
 
     def __str__(self) -> str:
-        return f"readable by: {', '.join(self.able)}{''.join(map(str, self.unable))}"
+        return "\n".join([f"readable by: {', '.join(self.able)}", *map(str, self.unable)])
 
 
 def format_readers(lock: Lock, manifests: Mapping[Digest, Manifest], *, is_cut: bool) -> str:
-    """Return a line that names the programs that can read a bundle.
+    """Return a line that names the programs that can read a bundle, and lines about the others.
 
     For volumes, the line says that other programs can read them after `bundle join`.
     """
@@ -93,7 +96,7 @@ def find_readers(lock: Lock, manifests: Mapping[Digest, Manifest]) -> Readers:
     else:
         able, whole = (*able, *_OCI_READERS), (*whole, *_OCI_WHOLE_READERS)
     if is_sparse:
-        unable_to.insert(0, Unable(whole, "sparse index: use --mode flat or complete"))
+        unable_to.insert(0, Unable(whole, _SPARSE_WHY))
     else:
         able = (*able, *whole)
     readers = Readers(able, tuple(unable_to))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from registry.bundle.format.head_files import write_head, write_readme
 from registry.bundle.format.lock import Lock, LockedImage, check_limits, parse_lock
 from registry.bundle.format.tar import BlobMember, Member
-from registry.bundle.read.sources import BundleSource, read_head
+from registry.bundle.read.sources import ENDS_EARLY, BundleSource, read_head
 from registry.errors import BundleForeign, BundleInvalid
 from registry.oci.digest import Digest
 from registry.oci.manifest import Descriptor, Manifest, parse_manifest
@@ -64,17 +64,22 @@ def open_bundle(source: BundleSource) -> Opened:
             source.label, "it is a volume, which cannot be read from a stream; give its file"
         )
     if "bundle.json" not in head:
-        cure = "name the file that `entrepot bundle create` wrote"
-        flaws = [each.removeprefix(f"{source.label}: ") for each in source.flaws.messages[:1]]
-        is_tar = head or not flaws
-        what = "it has no bundle.json before its blobs" if is_tar else "it is no tar file"
-        what = ": ".join([what, *flaws])
-        if flaws and flaws[0].startswith("it ends at byte 0,"):
-            what = "nothing came through the pipe" if source.label == "stdin" else "it is empty"
+        cure = "name the file that entrepot bundle create wrote"
+        what = _explain_no_bundle(source, is_tar=bool(head))
         raise BundleInvalid(source.label, f"it is not a bundle ({what}); {cure}")
     lock = source.lock or parse_lock(head["bundle.json"])
     check_limits(lock)
     return Opened(source, lock, head, _check_blobs(source, lock, members))
+
+
+def _explain_no_bundle(source: BundleSource, *, is_tar: bool) -> str:
+    """Return why a source without `bundle.json` is no bundle; `is_tar` if it has other files."""
+    flaws = [each.removeprefix(f"{source.label}: ") for each in source.flaws.messages[:1]]
+    if is_tar or source.flaws.foreign or not flaws:
+        return ": ".join(["it has no bundle.json before its blobs", *flaws])
+    if flaws[0].startswith(f"{ENDS_EARLY}, at byte 0;"):
+        return "nothing came through the pipe" if source.label == "stdin" else "it is empty"
+    return "it is not a tar file"
 
 
 def _check_blobs(

@@ -23,6 +23,7 @@ from registry.oci.digest import Digest
 PIECE = 1024 * 1024  # bytes read at a time
 MAX_SMALL = 16 * 1024 * 1024  # bytes of one small file
 MAX_SMALL_FILES = 64 * 1024 * 1024  # bytes of the small files together
+ENDS_EARLY = "it ends too early"
 _MAGIC = slice(257, 263)  # bytes of a tar header that contain the word "ustar"
 
 
@@ -198,7 +199,7 @@ class TarSource(BundleSource):
             self.flaws.note(BundleInvalid(self.label, why))
 
     def _report_end(self, member: Member) -> BundleInvalid:
-        why = f"it ends at byte {self._stream.position}, within {member.name}"
+        why = f"{ENDS_EARLY}, at byte {self._stream.position}, within {member.name}; copy it again"
         return BundleInvalid(self.label, why)
 
     def locate(self, member: Member) -> list[Extent]:
@@ -227,7 +228,7 @@ def _read_block(file: BinaryIO | _Stream, position: int, label: str) -> bytes:
     block = file.read(BLOCK)
     if len(block) < BLOCK:
         end = position + len(block)
-        raise BundleInvalid(label, f"it ends at byte {end}, before the end of the tar archive")
+        raise BundleInvalid(label, f"{ENDS_EARLY}, at byte {end}; copy it again")
     return block
 
 

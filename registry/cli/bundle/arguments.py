@@ -1,5 +1,6 @@
 """Arguments of the commands that read bundles: the files of a bundle, and trusted keys."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ Keys = Annotated[
     list[Path] | None,
     typer.Option(
         "--key",
-        metavar="FILE",
+        metavar="PEM",
         help="A file with a public key (PEM) to trust; may be repeated.",
     ),
 ]
@@ -36,21 +37,26 @@ def format_missing(opened: "Opened", missing: Sequence[int], paths: Sequence[Pat
     return "; ".join([text, *opened.source.flaws.messages])
 
 
-def warn_unchecked(
-    opened: "Opened",
-    signer: str,
-    cure: str = "name its maker's public key with --key",
-) -> None:
-    """Warn of a bundle whose signature was not checked; `cure` says how to check one."""
+def warn_unchecked(opened: "Opened", signer: str, paths: Sequence[Path], require: str = "") -> None:
+    """Warn that no signature of the bundle in `paths` was checked, unless it has a `signer`.
+
+    `require` says how to refuse bundles without a signature.
+    """
     if signer:
         return
     if opened.signature:
-        warn(f"the signature of the bundle was not checked; {cure}")
+        warn(f"the signature of the bundle was not checked; {advise_check(paths)}")
     else:
         warn(
-            "the bundle is not signed, and no signature was asked for: anybody may have made it;"
-            f" to accept only signed bundles, {cure}"
+            "; ".join(
+                ["the bundle is not signed: anybody may have made it", *filter(None, [require])]
+            )
         )
+
+
+def advise_check(paths: Sequence[Path]) -> str:
+    """Return how to check the signature of the bundle in `paths`."""
+    return f"check it: entrepot bundle verify {shlex.join(map(str, paths))} --key PEM"
 
 
 @contextmanager

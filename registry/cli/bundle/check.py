@@ -1,8 +1,8 @@
 """`entrepot bundle check`: whether a bundle contains all images that a deployment pulls."""
 
 import os
-import shlex
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,7 +85,7 @@ def check_bundle(
     does not count. A layer that a delta omits is missing, unless --have or --since says that the
     air-gapped side has it. The images of the bundles that --since names count too.
 
-    Example: entrepot bundle check images.tar -f deploy.yaml --platform linux/amd64
+    Example: entrepot bundle check images.tar -f deploy.yaml --platform amd64
     """
     bundle = [Path(each) for each in inputs if _is_path(each)]
     named = sources.Sources(
@@ -105,7 +105,7 @@ def check_bundle(
         other_side = read_other_side(have or [], since or [], None)
         gaps = _find_gaps(bundle, entries, platforms, other_side)
     result = CoverageResult.of(entries, gaps, counts_guesses=guesses)
-    print_report(result, _draw, as_json=as_json)
+    print_report(result, partial(_draw, platforms=platforms), as_json=as_json)
     if not (result.is_complete and gathered.is_complete):
         raise typer.Exit(1)
 
@@ -120,7 +120,7 @@ def _read_entries(named: sources.Sources, config: Path | None) -> Gathered:
     """Return the wanted images and guesses, and print the notes about places that were skipped."""
     default = load_settings(config, os.environ).default_upstream
     wanted = [
-        ListedImage(format_image(*parse_image(image, default)), "the command line")
+        ListedImage(format_image(*parse_image(image, default)), sources.COMMAND_LINE)
         for image in named.images
     ]
     found = sources.read_files(named)
@@ -144,21 +144,21 @@ def _find_gaps(
     with open_bundle(bundle) as opened:
         if missing := list(opened.source.missing):
             raise BundleInvalid(opened.source.label, format_missing(opened, missing, bundle))
-        if opened.signature:
-            paths = shlex.join(map(str, bundle))
-            warn_unchecked(opened, "", f"run: entrepot bundle verify {paths} --key PEM")
+        warn_unchecked(opened, "", bundle)
         analysis = Analysis(opened.lock, read_manifests(opened))
     requests = [ImageRequest(each.repository, each.reference, each.places) for each in entries]
     have, former = other_side.layers["have"], other_side.bundles
     return find_gaps(opened.lock, analysis, requests, platforms, have=have, former=former)
 
 
-def _draw(result: CoverageResult) -> Iterator[str]:
+def _draw(result: CoverageResult, platforms: Sequence[str]) -> Iterator[str]:
     for image in result.missing:
         guess = " may be needed (it looks like an image)" if image.guess else ""
         yield f"{image.image}{guess}: {'; '.join(_list_problems(image))}"
         yield from (f"    wanted by {place}" for place in image.wanted_by)
     count = format_count(result.needed, "image")
+    if platforms:
+        count += f" for {', '.join(platforms)}"
     if result.is_complete:
         guesses = format_count(len(result.missing), "possible image")
         but = f" except {guesses}" if result.missing else ""

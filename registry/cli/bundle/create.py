@@ -84,7 +84,7 @@ _Need = Annotated[
 _Key = Annotated[
     Path | None,
     typer.Option(
-        "--sign", metavar="FILE", help="A file with a private Ed25519 key (PEM) to sign with."
+        "--sign", metavar="PEM", help="A file with a private Ed25519 key (PEM) to sign with."
     ),
 ]
 
@@ -134,7 +134,7 @@ def create_bundle(
         wanted = found or _refuse_nothing(named, gathered)
         choice = _choose(mode, platform, other_side)
         plan = _drop_guesses(await session.content.planner.plan(wanted, choice), listed)
-        request = WriteRequest(target, sign, is_dry=dry_run, as_json=as_json, quiet=quiet)
+        request = WriteRequest(target, sign, dry_run, as_json, quiet, other_side.since)
         is_written = await write_bundle(session, plan, request)
         return _covers(other_side, plan) and is_written and gathered.is_complete
 

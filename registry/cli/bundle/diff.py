@@ -12,6 +12,7 @@ from registry.cli.session import Json
 from registry.cli.tables import shorten_digests
 from registry.cli.terminal import format_bytes, format_count
 from registry.reports.bundle.comparison import BundleComparison, ChangedImage
+from registry.reports.bundle.content import BlobCount
 
 if TYPE_CHECKING:
     from registry.oci.digest import Digest
@@ -23,6 +24,8 @@ _New = Annotated[Path, typer.Argument(metavar="NEW", help=_ONE)]
 
 def compare_bundles(old: _Old, new: _New, as_json: Json = False) -> None:
     """Show what only NEW has (+), what only OLD has (-), and what differs (~).
+
+    The layers that a delta omits are part of its images, and so are no difference in this sense.
 
     The exit codes are those of diff: 0 no difference, 1 a difference, 2 a bundle cannot be read.
 
@@ -45,8 +48,16 @@ def _draw(found: BundleComparison) -> Iterator[str]:
     for sign, count in (("+", found.new), ("-", found.gone)):
         if count.blobs:
             yield f"{sign} {format_count(count.blobs, 'blob')}, {format_bytes(count.size)}"
+    both = (("NEW", found.new_omits, "OLD"), ("OLD", found.old_omits, "NEW"))
+    omissions = [_describe_omitted(*each) for each in both if each[1].blobs]
+    yield from omissions
     if found.same:
-        yield "no difference"
+        yield "no other difference" if omissions else "no difference"
+
+
+def _describe_omitted(bundle: str, omitted: BlobCount, other: str) -> str:
+    layers = format_count(omitted.blobs, "layer")
+    return f"~ {bundle} omits {layers}, {format_bytes(omitted.size)}, that {other} has"
 
 
 def _shorten(digest: "Digest") -> str:

@@ -1,11 +1,13 @@
 """`entrepot bundle info`: what a bundle contains, and how large each image is."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from registry.cli.bundle.arguments import Bundle, open_bundle
+from registry.cli.bundle.arguments import Bundle, advise_check, open_bundle
 from registry.cli.messages import report_errors
 from registry.cli.numbers import read_number
 from registry.cli.printing import print_report
@@ -66,11 +68,11 @@ def inspect_bundle(
         largest=[BundledBlob.of(each) for each in analysis.list_largest(top)],
         readers=format_readers(lock, manifests, is_cut=bool(opened.source.count)),
     )
-    print_report(content, _draw, as_json=as_json)
+    print_report(content, partial(_draw, bundle=bundle), as_json=as_json)
 
 
-def _draw(content: BundleContent) -> Iterator[str | Table]:
-    yield from _describe(content)
+def _draw(content: BundleContent, bundle: Sequence[Path]) -> Iterator[str | Table]:
+    yield from _describe(content, bundle)
     yield ""
     yield _tabulate_images(content.images)
     if content.largest:
@@ -80,15 +82,11 @@ def _draw(content: BundleContent) -> Iterator[str | Table]:
     yield content.readers
 
 
-def _describe(content: BundleContent) -> Iterator[str]:
+def _describe(content: BundleContent, bundle: Sequence[Path]) -> Iterator[str]:
     images = [image for image in content.images if not image.signature_tag]
     tags = len(content.images) - len(images)
     also = f", {format_count(tags, 'signature tag')}" if tags else ""
-    signature = (
-        "not checked; check it: entrepot bundle verify BUNDLE --key FILE"
-        if content.signed
-        else "none"
-    )
+    signature = f"not checked; {advise_check(bundle)}" if content.signed else "none"
     yield content.bundle
     yield f"  images     {len(images)}{also}"
     yield f"  size       {format_bytes(content.size)} in {format_count(content.blobs, 'blob')}"

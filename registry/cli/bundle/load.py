@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from registry.bundle.load.result import Imported
     from registry.bundle.read.head import Opened
 
-_REQUIRE = "name its maker's public key with --key, or in bundles.keys of the settings"
+_REQUIRE = "to refuse such bundles, set keys and require_signature in [bundles] of the settings"
 _NoPin = Annotated[bool, typer.Option("--no-pin", help="Do not pin the images.")]
 _MoveBack = Annotated[
     bool,
@@ -73,7 +73,7 @@ def import_bundle(
     async def work(session: Session) -> bool:
         with open_bundle(bundle) as opened:
             signer = _find_signer(session, opened, key or [])
-            warn_unchecked(opened, signer, _REQUIRE)
+            warn_unchecked(opened, signer, bundle, _REQUIRE)
             if not move_back:
                 await _refuse_moving_back(session, opened.lock)
             await _refuse_too_large(session, opened.lock)

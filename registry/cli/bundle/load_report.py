@@ -3,19 +3,20 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from registry.cli.terminal import format_bytes, format_count, format_missing_volumes
+from registry.cli.terminal import format_bytes, format_count, format_missing_volumes, format_volumes
 from registry.reports.bundle.imported import ImportResult
 
 MAX_NAMES = 5  # images that a message names
 
 
 def explain_move_back(images: Sequence[str]) -> str:
-    """Return why a bundle is refused that was imported before the one that tags come from now."""
+    """Return why a bundle is refused that is older than the one that tags come from now."""
     named = ", ".join(images[:MAX_NAMES])
     more = f" and {len(images) - MAX_NAMES} more" if len(images) > MAX_NAMES else ""
+    tags = "this tag" if len(images) == 1 else "these tags"
     return (
-        f"this bundle was imported before what is here now: it would move back {named}{more};"
-        " nothing was imported; to move these tags back, add --move-back"
+        f"this bundle is older than what is stored here; it would move {tags} back: {named}{more}."
+        " Nothing was imported. To import it anyway, add --move-back"
     )
 
 
@@ -34,8 +35,8 @@ def draw_import(result: ImportResult) -> Iterator[str]:
     for blob in result.partial_blobs:
         missing = f"{format_bytes(blob.missing_bytes)} of {format_bytes(blob.size)}"
         yield f"waiting: {blob.digest} is cut over volumes, and {missing} are missing"
-    if result.missing_volumes and result.volume_count and not result.whole:
-        yield format_missing_volumes(result.missing_volumes, result.volume_count)
+    if result.missing_volumes and result.volume_count:
+        yield _describe_missing(result, result.volume_count)
     if result.need:
         yield from _explain_need(result, result.need)
     new, known = format_bytes(result.new_bytes), format_bytes(result.known_bytes)
@@ -45,25 +46,36 @@ def draw_import(result: ImportResult) -> Iterator[str]:
         yield f"stored {new}; {known} were stored before"
 
 
+def _describe_missing(result: ImportResult, count: int) -> str:
+    if not result.whole:
+        return format_missing_volumes(result.missing_volumes, count)
+    is_one = len(result.missing_volumes) == 1
+    were, their = ("was", "its") if is_one else ("were", "their")
+    volumes = f"{format_volumes(result.missing_volumes)} of {count}"
+    return f"{volumes} {were} not given; {their} content is stored already"
+
+
 def _explain_need(result: ImportResult, need: Path) -> Iterator[str]:
     """Yield where the missing blobs are listed, and how to get them: the nearest way first."""
     listed = "would be listed" if result.dry_run else "are listed"
     yield f"the missing blobs {listed} in {need}"
     ways = []
     if result.requires:
-        ids = ", ".join(result.requires)
+        bundles = "bundle" if len(result.requires) == 1 else "bundles"
         ways.append(
-            "import first the bundles that have the layers which this one omits"
-            f" (bundle or inventory {ids})"
+            f"import first the earlier {bundles} {', '.join(result.requires)}"
+            " (entrepot bundle info FILE shows the id of a file)"
         )
     if result.missing_volumes:
         ways.append("import the missing volumes")
     if result.damaged or not ways:
         ways.append("import another copy of this bundle")
-    yield f"to get them, {', and '.join(ways)}"
-    sign = " --sign KEY" if result.signed else ""
+    yield "to complete the images, do one of these:"
+    yield f"  1. {', and '.join(ways)}"
+    sign = " --sign PEM" if result.signed else ""
     command = f"entrepot bundle create --need {need.name} -o gap.tar{sign}"
-    yield f"or carry {need} to the connected side, and run there: {command}"
+    first = "run this without --dry-run, " if result.dry_run else ""
+    yield f"  2. {first}carry {need} to the connected side, and run there: {command}"
 
 
 def _draw_faults(result: ImportResult) -> Iterator[str]:

@@ -24,12 +24,13 @@ class OtherSide:
 
     `layers` has the fields `have`, `only` and `requires` of a `Choice`. `images` are the names of
     the images that are incomplete on the importing side. `bundles` has the locks of the bundles
-    that were imported there.
+    that were imported there, and `since` their file names and ids.
     """
 
     layers: dict[str, Any]
     images: tuple[str, ...] = ()
     bundles: "tuple[Lock, ...]" = ()
+    since: tuple[tuple[str, str], ...] = ()
 
 
 async def find_images(
@@ -86,13 +87,17 @@ def read_other_side(have: list[Path], since: list[Path], need: Path | None) -> O
     there += [(*lock.blobs, *lock.omitted) for lock in locks]
     requires = [each.id for each in inventories] + [lock.bundle_id for lock in locks]
     layers = {"have": frozenset(digest for blobs in there for digest, _ in blobs)}
+    names = [(path.name, lock.bundle_id) for path, lock in zip(since, locks, strict=True)]
+    known: dict[str, Any] = {"bundles": tuple(locks), "since": tuple(names)}
     if need is None:
-        return OtherSide(layers | {"requires": tuple(requires)}, bundles=tuple(locks))
+        return OtherSide(layers | {"requires": tuple(requires)}, **known)
     missing = load_inventory(need)
     if not missing.images:
         raise BundleInvalid(str(need), "it is an inventory of what is stored; use it with --have")
     only: frozenset[Digest] = frozenset(digest for digest, _ in missing.blobs)
-    return OtherSide(layers | {"only": only, "requires": (*requires, missing.id)}, missing.images)
+    return OtherSide(
+        layers | {"only": only, "requires": (*requires, missing.id)}, missing.images, **known
+    )
 
 
 def count_uncovered(other_side: OtherSide, lock: "Lock") -> int:

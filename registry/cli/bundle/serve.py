@@ -80,7 +80,7 @@ def serve_bundle(
     with report_errors(), _name_options():
         server = build_server(listen=listen, console=console, workers=workers)
         with open_bundle(bundle) as opened, open_screen(format_bundle_banner) as is_on_terminal:
-            warn_unchecked(opened, check_signer(opened, key or ()))
+            warn_unchecked(opened, check_signer(opened, key or ()), bundle)
             report = partial(_print_start, opened)
             started = run(opened, server, report, is_on_terminal=is_on_terminal)
     if not started:

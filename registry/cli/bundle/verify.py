@@ -44,7 +44,7 @@ def verify_bundle(
         signer = check_signer(opened, key or [])
         with show_progress("verifying", opened.lock.size, quiet=quiet) as advance:
             verdict = verify(opened, advance)
-    warn_unchecked(opened, signer)
+    warn_unchecked(opened, signer, bundle)
     result = Verification.of(opened, verdict, signer)
     print_report(result, _draw, as_json=as_json, quiet=quiet and result.whole)
     if not result.whole:
@@ -55,26 +55,38 @@ def _draw(result: Verification) -> Iterator[str]:
     if result.whole:
         yield Summary(_sum_up(result))
         return
-    where = ""
     yield from result.problems  # first, because they may explain missing blobs
+    if result.damaged:
+        yield _count_damaged(result)
     yield from (_describe("damaged", each) for each in result.damaged)
-    yield from (_describe("missing", each) for each in result.missing)
+    for each in result.missing:
+        files = "these files" if ", " in each.place else "this file"
+        yield f"{_describe('missing', each)}; copy {files} again"
     if result.missing_volumes and result.volume_count and not result.volume_number:
         missing = format_missing_volumes(result.missing_volumes, result.volume_count)
         them = "it" if len(result.missing_volumes) == 1 else "them"
         yield f"{missing}; copy {them}, and verify {them} too"
-        given = sorted({*range(1, result.volume_count + 1)} - {*result.missing_volumes})
-        where = f" in {format_volumes(given)}"
-    yield f"verified{where}: {_count_blobs(result)}, {format_bytes(result.size)}"
+    yield Summary(_sum_up(result))
+
+
+def _count_damaged(result: Verification) -> str:
+    """Return how many blobs are damaged, and which files have to be copied again."""
+    count, files = len(result.damaged), dict.fromkeys(each.place for each in result.damaged)
+    text = f"{format_count(count, 'damaged blob')}"
+    if not result.volume_count:  # otherwise parts of blobs are counted too
+        of = result.verified + count + len(result.missing)
+        text = f"{count} of {format_count(of, 'blob')} {'is' if count == 1 else 'are'} damaged"
+    return f"{text}; copy {', '.join(files)} again"
 
 
 def _sum_up(result: Verification) -> str:
     what = result.bundle
     if result.volume_number:
         what = f"volume {result.volume_number} of {result.volume_count} of {what}"
+    elif result.missing_volumes and result.volume_count:
+        given = sorted({*range(1, result.volume_count + 1)} - {*result.missing_volumes})
+        what = f"{format_volumes(given)} of {result.volume_count} of {what}"
     signature = f", signed by {result.signer}" if result.signer else ""
-    if not result.signer:
-        signature = ", signature not checked" if result.signed else ", not signed"
     if result.signed and result.unsigned_parts:
         signature += "; the parts are checked by volume.json, which is not signed"
     size = format_bytes(result.size)
@@ -91,5 +103,4 @@ def _count_blobs(result: Verification) -> str:
 
 def _describe(what: str, blob: FaultyBlob) -> str:
     needed = f", needed by {', '.join(blob.needed_by)}" if blob.needed_by else ""
-    files = "these files" if ", " in blob.place else "this file"
-    return f"{what}: {blob.name} in {blob.place}{needed}; copy {files} again"
+    return f"{what}: {blob.name} in {blob.place}{needed}"

@@ -1,7 +1,8 @@
 """Writing a planned bundle, and printing the result."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,13 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WriteRequest:
-    """Where to write a bundle, with which key to sign it, and how to report."""
+    """Where to write a bundle, with which key to sign it, and how to report.
+
+    `since` are the names and ids of the bundles whose layers it may omit.
+    """
 
     target: OutputTarget
     key: Path | None
     is_dry: bool
     as_json: bool
     quiet: bool
+    since: tuple[tuple[str, str], ...] = ()
 
 
 async def write_bundle(session: Session, plan: "Plan", request: WriteRequest) -> bool:
@@ -46,7 +51,8 @@ async def write_bundle(session: Session, plan: "Plan", request: WriteRequest) ->
     result = _report(plan, archives, files, request)
     # If the bundle itself is written to stdout, the report goes to stderr.
     is_taken = target.is_stdout and not request.is_dry
-    print_report(result, _draw, as_json=request.as_json, quiet=request.quiet, err=is_taken)
+    draw = partial(_draw, since=request.since)
+    print_report(result, draw, as_json=request.as_json, quiet=request.quiet, err=is_taken)
     _warn(result)
     if request.is_dry and archives:
         assign(archives, target)  # raises the errors of a real run
@@ -92,12 +98,16 @@ def _report(
     )
 
 
-def _draw(result: WrittenBundle) -> Iterator[str | Table]:
+def _draw(result: WrittenBundle, since: Sequence[tuple[str, str]] = ()) -> Iterator[str | Table]:
     if result.bundle is None:
         return
     if result.dry_run:
         yield _tabulate(result.images)
     yield Summary(_sum_up(result))
+    if result.omitted.blobs:
+        yield from (
+            Summary(f"import {name} ({bundle}) first on the other side") for name, bundle in since
+        )
     yield result.readers
     yield from (Verbatim(path) for path in result.files)
 
@@ -116,7 +126,7 @@ def _sum_up(result: WrittenBundle) -> str:
     text = f"{'would write' if result.dry_run else 'wrote'} {result.bundle}:"
     text += f" {format_count(images, 'image')}, {format_count(result.blobs, 'blob')}"
     size, volumes = format_bytes(result.size), len(result.volume_sizes)
-    text += f"; {volumes} files with {size} together" if volumes > 1 else f"; file size {size}"
+    text += f"; {volumes} volumes, {size} together" if volumes > 1 else f"; file size {size}"
     if result.omitted.blobs:
         layers = format_count(result.omitted.blobs, "layer")
         text += f"; omitted: {layers}, {format_bytes(result.omitted.size)}"

@@ -18,7 +18,7 @@ from registry.cli.images.warm import warm
 from registry.cli.messages import fail, warn
 from registry.cli.names import find_known, match_exactly
 from registry.cli.platforms import read_checked_platforms
-from registry.cli.printing import print_report
+from registry.cli.printing import Summary, print_report
 from registry.cli.session import Config, Json, Session, operate
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_age, format_bytes, format_count
@@ -145,9 +145,7 @@ def _format_pins(image: Image) -> str:
         other = image.pins[0].removeprefix(f"{image.repository}:")
         return f"kept by {other}" + (f" and {len(image.pins) - 1} more" if image.pins[1:] else "")
     pinned = [each.platform for each in image.platforms if each.pinned]
-    if len(pinned) == len(image.platforms):
-        return "pinned"
-    return f"pinned: {', '.join(pinned)}"
+    return "yes" if len(pinned) == len(image.platforms) else ", ".join(pinned)
 
 
 def show(images: _Shown, config: Config = None, as_json: Json = False) -> None:
@@ -166,7 +164,9 @@ def show(images: _Shown, config: Config = None, as_json: Json = False) -> None:
 
 
 def _draw_details(images: Sequence[Image]) -> Iterator[str]:
-    yield "\n\n".join("\n".join(_describe(image)) for image in images)
+    for number, image in enumerate(images):
+        yield from [""] if number else []
+        yield from _describe(image)
 
 
 def _describe(image: Image) -> Iterator[str]:
@@ -179,10 +179,11 @@ def _describe(image: Image) -> Iterator[str]:
     yield f"  pulled     {format_age(image.pulled)}"
     yield f"  pinned     {_describe_pins(image)}"
     if image.bundle:
-        signed = f"signed by {image.signer}" if image.signer else "no signature was checked"
-        yield f"  bundle     {image.bundle}, {signed}, {format_age(image.imported)}"
+        signed = f"signed by {image.signer}" if image.signer else "signature not checked"
+        imported = f"imported {format_age(image.imported)}, {signed}"
+        yield Summary(f"  bundle     {image.bundle} ({imported})")
     for each in image.platforms:
-        pinned = ", pinned" if each.pinned else ""
+        pinned = (", pinned" if each.complete else " (kept when it comes)") * each.pinned
         yield f"  {each.platform or 'platform unknown'}: {_format_missing(each)}{pinned}"
         yield from (f"    {sentence}" for sentence in each.foreign_layers)
 
@@ -199,6 +200,6 @@ def _format_missing(platform: Platform) -> str:
     if platform.complete:
         return "complete"
     if platform.missing_bytes is None:
-        return "not downloaded"
+        return "not stored"
     blobs = format_count(len(platform.missing), "blob")
     return f"missing {blobs}, {format_bytes(platform.missing_bytes)}"

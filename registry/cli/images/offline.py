@@ -81,13 +81,13 @@ def _draw_readiness(readiness: Sequence[OfflineReadiness]) -> Iterator[str]:
             yield from _describe(missing)
         for platform in image.unavailable_platforms:
             yield (
-                f"  {platform}: the image does not exist for it; use another image, or leave this"
+                f"  {platform}: this image has no such platform; use another image, or leave this"
                 " platform out"
             )
 
 
 def _describe(missing: MissingPlatform) -> Iterator[str]:
-    what = "not downloaded"
+    what = "not stored"
     if missing.missing_bytes is not None:
         blobs = format_count(len(missing.blobs), "blob")
         what = f"missing {blobs}, {format_bytes(missing.missing_bytes)}"

@@ -72,7 +72,7 @@ def refresh(
                     await _refresh(session, prefetcher, name, image)
                 _print_line(image, dry_run=dry_run, as_json=as_json, quiet=quiet)
         print_report(result, _draw_nothing, as_json=as_json)
-        if result.failed:
+        if result.failed and len(result.images) > 1:
             count = format_count(len(result.images), "image")
             warn(f"{len(result.failed)} of {count} failed")
         return not result.failed
@@ -158,6 +158,8 @@ def _print_line(image: RefreshedImage, *, dry_run: bool, as_json: bool, quiet: b
 
 def _format_line(image: RefreshedImage, *, dry_run: bool) -> str:
     if dry_run:
-        return f"would refresh {image.image} for {', '.join(image.platforms)}"
+        registry = image.image.partition("/")[0]
+        platforms = ", ".join(image.platforms).replace(ALL, "all platforms")
+        return f"would ask {registry} about {image.image} ({platforms})"
     fetched = f"{format_bytes(image.fetched)} downloaded" if image.fetched else "up to date"
     return "; ".join([f"{image.image}: {fetched}", *image.foreign_layers])

@@ -24,7 +24,7 @@ from registry.oci.names import format_image
 from registry.settings.named_files import read_first
 from registry.settings.values import Refusal, format_duration, parse_duration
 
-_ARGUMENT = "the command line"
+COMMAND_LINE = "the command line"
 
 
 def _read_period(text: str) -> float:
@@ -223,7 +223,7 @@ def _read_name(name: str, session: Session) -> ListedImage:
         raise ListInvalid(name, 0, "is a file, not an image", f"write --file {name}")
     # Here a name without a registry means the default upstream; in files it means Docker Hub.
     image = parse_image(name, session.settings.default_upstream)
-    return ListedImage(format_image(*image), _ARGUMENT)
+    return ListedImage(format_image(*image), COMMAND_LINE)
 
 
 def _read_file(name: str, sources: Sources, arguments: Mapping[str, str]) -> Findings:

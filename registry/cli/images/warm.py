@@ -71,8 +71,8 @@ _Bare = Annotated[
     bool,
     typer.Option(
         "--no-attached",
-        help="Download no referrers (signatures, SBOMs, attestations); uses fewer requests of the"
-        " pull limit.",
+        help="Download only images, and not what is attached to them at the registry: signatures,"
+        " SBOMs, attestations. It uses fewer requests of the pull limit.",
     ),
 ]
 
@@ -102,7 +102,7 @@ def warm(
     What is stored already is not downloaded again. An interrupted command continues where it
     stopped when you run it again.
 
-    Example: helm template ./chart | entrepot images warm -f - -f compose.yaml redis:7
+    Example: helm template ./chart | entrepot images warm -f - redis:7
     """
     named = sources.Sources(
         images=images or (),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from registry.cli.images.sources import COMMAND_LINE
 from registry.cli.lines import print_line
 from registry.cli.messages import warn
 from registry.cli.platforms import format_only, format_unavailable
@@ -65,10 +66,10 @@ def finish(result: WarmResult, *, as_json: bool, quiet: bool) -> None:
     for image in result.failed:
         for why in image.failures:
             warn(f"{image.image} failed: {why}")
-        for place in image.wanted_by:
+        for place in image.wanted_by if image.wanted_by != (COMMAND_LINE,) else ():
             print_line(f"  wanted by {place}", err=True)
     print_report(result, _draw_result, as_json=as_json, quiet=quiet)
-    if result.failed:
+    if result.failed and len(result.found) > 1:
         warn(f"{len(result.failed)} of {format_count(len(result.found), 'image')} failed")
 
 

@@ -46,6 +46,8 @@ class BundleComparison:
     """The images that only the second bundle has, that only the first has, and that differ.
 
     `new` counts the blobs that only the second needs, `gone` those that only the first needs.
+    `new_omits` counts the blobs that the second omits and the first contains, `old_omits` those
+    that the first omits and the second contains; `same` is true even if there are some.
     """
 
     same: bool
@@ -54,6 +56,8 @@ class BundleComparison:
     changed: list[ChangedImage]
     new: BlobCount
     gone: BlobCount
+    new_omits: BlobCount
+    old_omits: BlobCount
 
     @classmethod
     def of(cls, found: "Difference") -> Self:
@@ -65,6 +69,8 @@ class BundleComparison:
             changed=[ChangedImage.of(each) for each in found.changed],
             new=_count(found.new),
             gone=_count(found.gone),
+            new_omits=_count(found.newly_omitted),
+            old_omits=_count(found.formerly_omitted),
         )
 
 

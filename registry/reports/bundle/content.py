@@ -85,8 +85,8 @@ class BundleContent:
     `blobs` is the number of blobs, `size` the sum of their sizes in bytes. The images also need the
     `omitted` blobs, which the bundle leaves out; `requires` are the ids of the documents that say
     that the importing side has them. `missing_volumes` are the numbers of the volumes that were not
-    given, of `volume_count` in all (None: the bundle is not cut). `readers` is a sentence that
-    names the programs that can read the bundle.
+    given, of `volume_count` in all (None: the bundle is not cut). `readers` are lines that
+    name the programs that can read the bundle, and those that cannot.
     """
 
     bundle: str

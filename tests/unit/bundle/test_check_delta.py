@@ -132,5 +132,13 @@ def test_a_signature_that_was_not_checked_is_said(site: Path, tmp_path: Path) ->
     path.write_bytes(sign_bundle((site / "may.tar").read_bytes(), tmp_path / "ours")[0])
     done = check(site, str(path), APP)
     assert done.exit_code == 0
-    assert "the signature of the bundle was not checked; run: entrepot bundle verify" in done.stderr
-    assert "signature" not in check(site, "may.tar", APP).stderr
+    assert (
+        "the signature of the bundle was not checked; check it: entrepot bundle verify"
+        in done.stderr
+    )
+
+
+def test_the_checked_platforms_are_said(site: Path) -> None:
+    """`nothing is missing` is only about them."""
+    done = check(site, "may.tar", APP, "--platform", "amd64")
+    assert (done.exit_code, done.stdout) == (0, "1 image for linux/amd64: nothing is missing\n")

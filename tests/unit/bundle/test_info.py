@@ -128,8 +128,8 @@ def test_info_lists_programs_that_can_read_it(site: Path) -> None:
     """The output has the line about other programs."""
     output = run("info", str(site / "both.tar")).stdout
     assert "readable by: entrepot, docker load" in output
-    assert "not by: ctr images import --all-platforms" in output
-    assert "(layers are omitted)" in run("info", str(site / "delta.tar")).stdout
+    assert "\nnot readable by: ctr images import --all-platforms" in output
+    assert ", because layers are omitted\n" in run("info", str(site / "delta.tar")).stdout
 
 
 def test_info_lists_omitted_sizes(site: Path) -> None:
@@ -144,8 +144,8 @@ def test_info_refuses_other_files(tmp_path: Path) -> None:
     (tmp_path / "x.tar").write_bytes(b"nothing" * 1000)
     done = run("info", str(tmp_path / "x.tar"))
     assert (done.exit_code, done.stdout) == (1, "")
-    why = "it is not a bundle (it is no tar file: no file begins at byte 0 (invalid header))"
-    cure = "name the file that `entrepot bundle create` wrote"
+    why = "it is not a bundle (it is not a tar file)"
+    cure = "name the file that entrepot bundle create wrote"
     assert done.stderr == f"entrepot: {tmp_path / 'x.tar'}: {why}; {cure}\n"
     (tmp_path / "x.tar").write_bytes(b"")
     assert "it is not a bundle (it is empty); name" in run("info", str(tmp_path / "x.tar")).stderr

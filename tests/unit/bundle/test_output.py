@@ -191,4 +191,24 @@ def test_the_size_of_the_file_is_not_that_of_the_blobs(config: Path, tmp_path: P
     size = format_bytes((tmp_path / "a.tar").stat().st_size)
     volumes = [each.stat().st_size for each in (tmp_path / "out").glob("*.tar")]
     assert f"blobs; file size {size}\n" in whole
-    assert f"; {len(volumes)} files with {format_bytes(sum(volumes))} together\n" in cut
+    assert f"; {len(volumes)} volumes, {format_bytes(sum(volumes))} together\n" in cut
+
+
+@pytest.mark.parametrize("further", [[], ["--dry-run"]])
+def test_a_delta_names_the_bundles_to_import_first(
+    config: Path, tmp_path: Path, further: list[str]
+) -> None:
+    """Without them the images are incomplete; a bundle that omits nothing names none."""
+
+    def run(*words: str) -> str:
+        command = ["bundle", "create", *words, "--config", str(config)]
+        done = CliRunner().invoke(build_cli(), command)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    base = str(tmp_path / "may.tar")
+    former = json.loads(run("large:1", "-o", base, "--json"))["bundle"]
+    said = run("large:1", "-o", str(tmp_path / "a.tar"), "--since", base, *further)
+    assert f"\nimport may.tar ({former}) first on the other side\nreadable by: " in said
+    said = run("small:1", "-o", str(tmp_path / "b.tar"), "--since", base, *further)
+    assert "import may.tar" not in said

@@ -227,7 +227,7 @@ def test_a_stream_without_end_is_not_read_without_end(
     """Zeros are the end of an archive, and other bytes are skipped up to a limit."""
     reading = endless(block)
     try:
-        with pytest.raises(BundleInvalid, match=r"it is not a bundle \(it is no tar file: "):
+        with pytest.raises(BundleInvalid, match=r"it is not a bundle \(it is not a tar file\)"):
             run_in_time(lambda: open_one(Path(f"/dev/fd/{reading}")))
     finally:
         os.close(reading)

@@ -127,11 +127,17 @@ def test_an_image_without_content_is_not_counted_as_stored(tmp_path: Path) -> No
 
     asyncio.run(fill())
     before = run(tmp_path, "cache", "stats").stdout
-    run(tmp_path, "cache", "evict", "--to", "0")
+    planned = run(tmp_path, "cache", "evict", "--to", "0", "--dry-run").stdout
+    evicted = run(tmp_path, "cache", "evict", "--to", "0").stdout
     after = run(tmp_path, "cache", "stats").stdout
     assert "images         1\n" in before
     assert "audit          never\n" in before
-    assert "images         1 (1 of them without content)\n" in after
+    assert "images         1 (1 of them not stored)\n" in after
+    assert planned.startswith("would delete 3 blobs, ")
+    assert planned.endswith("1 of 1 image would then not be stored\n")
+    assert evicted == planned.replace("would delete", "deleted").replace(
+        "would then not be stored", "are not stored now"
+    )
     assert "  not stored  " in run(tmp_path, "images", "ls").stdout
 
 
@@ -186,7 +192,7 @@ def test_a_tag_of_the_same_content_is_not_called_pinned(data: Path) -> None:
     removed = run(data, "images", "rm", "app:latest", "--dry-run")
     refused = run(data, "images", "rm", f"app@{digest}", "--dry-run")
     run(data, "images", "unpin", "app:1")
-    assert lines[APP].endswith("pinned")
+    assert lines[APP].endswith("  yes")
     assert lines["docker.io/library/app:latest"].endswith("kept by 1")
     assert [found[name]["pinned"] for name in sorted(found)] == [True, False]
     assert f"pinned     no, but its content is kept by the pins of {APP}\n" in shown

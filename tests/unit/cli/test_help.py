@@ -52,6 +52,12 @@ def test_help_is_in_plain_words(words: tuple[str, ...]) -> None:
     assert is_group or f"entrepot {' '.join(words)}" in text.partition("Example: ")[2]
 
 
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_an_example_is_one_line(words: tuple[str, ...]) -> None:
+    """A command that is broken over two lines cannot be copied."""
+    assert re.findall(r"^  Example: .*\n.+", show(words), re.MULTILINE) == []
+
+
 @pytest.mark.parametrize("columns", [80, 110])
 def test_paragraphs_flow(columns: int) -> None:
     """Paragraphs are filled: line breaks of the source are not kept."""

@@ -39,10 +39,22 @@ entrepot: docker.io/team/app:1 is
             PINNED,
         ),
         (
-            "readable by: entrepot bundle import; not by: docker load, ctr",
-            "readable by: entrepot bundle import; not\n  by: docker load, ctr",
+            "readable by: entrepot bundle import; docker load, podman load",
+            "readable by: entrepot bundle import;\n  docker load, podman load",
+        ),
+        (
+            "it is a private key; make its public half: openssl pkey -in a.pem -pubout -out b.pem",
+            (
+                "it is a private key; make its public\n  half:\n"
+                "  openssl pkey -in a.pem -pubout -out b.pem"
+            ),
+        ),
+        (
+            "the catalog is lost; a server or `entrepot serve` makes it again",
+            "the catalog is lost; a server or\n  `entrepot serve` makes it again",
         ),
         (f"  digest     {DIGEST}", f"  digest     {DIGEST}"),
+        (f"removed: {'name' * 9}", f"removed:\n  {'name' * 9}"),
         (f"  {'name' * 9}  linux/amd64", f"  {'name' * 9}\n    linux/amd64"),
         (f"tag moved to {DIGEST} now", f"tag moved to\n  {DIGEST}\n  now"),
         ("one\n" + "two " * 12, "one\n" + ("two " * 10).strip() + "\n  two two"),

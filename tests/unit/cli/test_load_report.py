@@ -11,8 +11,7 @@ from registry.reports.bundle.imported import DamagedBlob, ImportResult, MissingB
 BLOB = Digest.of(b"blob")
 EARLIER = f"sha256:{'5' * 64}"
 OMITTED = (
-    "import first the bundles that have the layers which this one omits"
-    f" (bundle or inventory {EARLIER})"
+    f"import first the earlier bundle {EARLIER} (entrepot bundle info FILE shows the id of a file)"
 )
 DAMAGE = {BLOB: DamagedBlob("b.tar", [])}
 
@@ -27,12 +26,18 @@ DAMAGE = {BLOB: DamagedBlob("b.tar", [])}
         ([], [2], DAMAGE, "import the missing volumes, and import another copy of this bundle"),
     ],
 )
+@pytest.mark.parametrize("is_dry", [False, True])
 def test_the_advice_is_about_what_is_missing(
-    requires: list[str], volumes: list[int], damaged: dict[Digest, DamagedBlob], advice: str
+    requires: list[str],
+    volumes: list[int],
+    damaged: dict[Digest, DamagedBlob],
+    advice: str,
+    *,
+    is_dry: bool,
 ) -> None:
-    """A delta names what it needs, and `need.json` is for the connected side."""
+    """A delta names what it needs, and `need.json`, which a dry run does not write, is carried."""
     result = ImportResult(
-        dry_run=False,
+        dry_run=is_dry,
         bundle="sha256:1",
         signed=True,
         signer=None,
@@ -53,8 +58,13 @@ def test_the_advice_is_about_what_is_missing(
         requires=requires,
         need=Path("/srv/need.json"),
     )
-    *_, where, ways, carry, _ = draw_import(result)
-    assert where == "the missing blobs are listed in /srv/need.json"
-    assert ways == f"to get them, {advice}"
-    command = "entrepot bundle create --need need.json -o gap.tar --sign KEY"
-    assert carry == f"or carry /srv/need.json to the connected side, and run there: {command}"
+    *_, where, head, ways, carry, _ = draw_import(result)
+    listed, first = "are listed", ""
+    if is_dry:
+        listed, first = "would be listed", "run this without --dry-run, "
+    assert where == f"the missing blobs {listed} in /srv/need.json"
+    assert head == "to complete the images, do one of these:"
+    assert ways == f"  1. {advice}"
+    command = "entrepot bundle create --need need.json -o gap.tar --sign PEM"
+    there = f"carry /srv/need.json to the connected side, and run there: {command}"
+    assert carry == f"  2. {first}{there}"

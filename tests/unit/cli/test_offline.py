@@ -59,7 +59,7 @@ def test_what_is_whole_is_well(data: Path) -> None:
     """If nothing is missing of the named images and platforms, the exit code is 0."""
     assert ls(data, "app", "--offline", "--platform", "amd64").exit_code == 0
     missing = ls(data, "app", "--offline", "--platform", "s390x")
-    why = "linux/s390x: the image does not exist for it; use another image, or leave this platform"
+    why = "linux/s390x: this image has no such platform; use another image, or leave this platform"
     assert (missing.exit_code, why in missing.stdout) == (1, True)
 
 

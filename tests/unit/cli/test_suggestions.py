@@ -53,8 +53,13 @@ def test_each_command_is_found_by_its_misspelt_name(command: str) -> None:
     ("words", "advice"),
     [
         (["image", "ls"], "'image ls'; did you mean: entrepot images ls\n"),
-        (["images", "list", "--json"], "'images list'; did you mean: entrepot images ls\n"),
-        (["bundle", "load", "x.tar"], "'bundle load'; did you mean: entrepot bundle import\n"),
+        (["images", "list", "--json"], "'images list'; did you mean: entrepot images ls --json\n"),
+        (["pull", "nginx"], "'pull nginx'; did you mean: entrepot images warm nginx\n"),
+        (["image", "rm", "a b"], "'image rm'; did you mean: entrepot images rm 'a b'\n"),
+        (
+            ["bundle", "load", "x.tar"],
+            "'bundle load'; did you mean: entrepot bundle import x.tar\n",
+        ),
         (["frobnicate"], "'frobnicate'; list the commands: entrepot --help\n"),
     ],
 )
@@ -62,7 +67,7 @@ def test_a_command_that_does_not_exist_is_answered_with_one(words: list[str], ad
     """The last line names the command that was meant; the exit code is 2."""
     done = CliRunner().invoke(build_cli(), words)
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr.endswith(f"Error: there is no command {advice}")
+    assert done.stderr.endswith(f"entrepot: there is no command {advice}")
 
 
 @pytest.mark.parametrize("words", [["--config", "x.toml"], ["--config=x.toml"]])
@@ -72,3 +77,25 @@ def test_an_option_before_the_command_is_explained(words: list[str], group: list
     done = CliRunner().invoke(build_cli(), [*group, *words, "check"])
     assert done.exit_code == 2
     assert "--config comes after the command" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["images", "pin"], "missing argument 'IMAGE...'"),
+        (["images", "ls", "--jsno"], "no such option: --jsno (Possible options: --json)"),
+        (
+            ["images", "warm", "app", "--concurrency", "many"],
+            "invalid value for '--concurrency': 'many' is not a whole number from 1 to 64",
+        ),
+        (["--nosuch"], "no such option: --nosuch"),
+    ],
+)
+def test_a_wrong_argument_is_said_as_other_errors(words: list[str], message: str) -> None:
+    """The last line begins with the name of the program; the lines before it show the usage."""
+    done = CliRunner().invoke(build_cli(), words, prog_name="entrepot")
+    assert (done.exit_code, done.stdout) == (2, "")
+    usage, advice, empty, last = done.stderr.splitlines()
+    assert usage.startswith("Usage: entrepot ")
+    assert (advice.startswith("Try 'entrepot"), empty) == (True, "")
+    assert last == f"entrepot: {message}"

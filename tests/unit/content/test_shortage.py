@@ -12,16 +12,16 @@ from registry.content.shortage import explain_shortage
             10,
             True,
             False,
-            "100B beside what is pinned or was pulled just now; raise storage.limit, or unpin",
+            "100 B beside what is pinned or was pulled just now; raise storage.limit, or unpin",
             "reserve",
         ),
-        (500, True, False, "storage.limit is only 100B; raise storage.limit", "unpin"),
-        (500, True, True, "storage.limit is only 100B; raise storage.limit", "disk"),
+        (500, True, False, "storage.limit is only 100 B; raise storage.limit", "unpin"),
+        (500, True, True, "storage.limit is only 100 B; raise storage.limit", "disk"),
         (
             10,
             False,
             True,
-            "keeps 100TiB free, but the disk has only 2.38 MiB free; free disk space, lower",
+            "2.38 MiB are free on the disk, but storage.reserve keeps 100 TiB; lower storage",
             "storage.limit",
         ),
         (10, True, True, "storage.limit and the disk leave too little beside what is", "raise"),
@@ -48,4 +48,4 @@ def test_a_reserve_of_nothing_is_not_named() -> None:
     """Without a reserve, only the disk itself can be the reason."""
     sizes = {"limit": 100, "free": 5, "reserve": 0}
     said = explain_shortage(10, is_by_limit=False, is_by_disk=True, **sizes)
-    assert said == "the disk has only 5 B free; free disk space, or unpin images"
+    assert said == "only 5 B are free on the disk; delete other files, or unpin images"

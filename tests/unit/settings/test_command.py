@@ -68,7 +68,8 @@ def test_check_says_if_nothing_can_be_stored() -> None:
     result = run("check", ENTREPOT_STORAGE__RESERVE="9000TiB")
 
     assert result.exit_code == 0
-    assert "note: nothing can be stored: storage.reserve keeps 9000TiB free" in result.stdout
+    assert "note: nothing can be stored: " in result.stdout
+    assert " are free on the disk, but storage.reserve keeps 9000 TiB; lower" in result.stdout
 
 
 @pytest.mark.parametrize("is_running", [False, True])
