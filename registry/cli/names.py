@@ -19,13 +19,13 @@ async def find_names(session: Session, names: list[str]) -> list[tuple[Repositor
     Raises:
         InvalidInput: an argument is not a name.
     """
-    default = session.settings.default_upstream
+    registries = session.settings.registries
     found: dict[tuple[Repository, Reference], None] = {}
     for name in names:
         if not is_pattern(name):
-            found[parse_image(name, default)] = None
+            found[parse_image(name, registries)] = None
             continue
-        pattern = ImagePattern.parse(name, default)
+        pattern = ImagePattern.parse(name, registries)
         matched = await session.content.images.find([pattern])
         if not matched:
             fail(format_unmatched(name), 1)
