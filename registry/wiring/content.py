@@ -39,7 +39,7 @@ from registry.content.usage import RunningDownload, UsageMeter, list_downloads
 from registry.errors import CatalogLost, SettingsError, StoreError, StoreTooNew
 from registry.metrics import Metrics
 from registry.settings.model import Settings
-from registry.store.data_folder import DataFolder, find_folder, open_folder
+from registry.store.data_folder import DataFolder, find_folder
 from registry.store.file_locks import ExclusiveLocks
 from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
@@ -268,21 +268,6 @@ def find_data_folder(settings: Settings) -> DataFolder:
             "start `entrepot serve` once, or import a bundle, or name another configuration with"
             " --config",
         ) from error
-
-
-def open_backup(path: Path) -> DataHandles:
-    """Make a data folder for a backup, or open the folder of an earlier backup.
-
-    Raises:
-        StoreError: the folder has other content, cannot be made or written, or is of a newer
-            version.
-    """
-    former = DataFolder(path.absolute())
-    if path.exists() and any(path.iterdir()) and not former.backup.exists():
-        raise StoreError(str(path), "is neither empty nor a backup; name another folder")
-    folder = open_folder(path)
-    folder.backup.touch()
-    return open_handles(folder)
 
 
 def find_downloads(root: Path) -> list[RunningDownload]:
