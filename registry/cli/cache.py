@@ -233,6 +233,9 @@ def back_up(
         store = session.settings.storage.path.resolve()
         if folder.resolve().is_relative_to(store):
             fail(f"{folder} is the data folder itself, or inside it; name a folder elsewhere", 2)
+        if not (parent := folder.absolute().parent).is_dir():
+            cure = f"mount the disk of the backup, or make the folder: mkdir -p {parent}"
+            fail(f"there is no folder {parent}; {cure}", 2)
         total = (await session.content.usage.take()).use.blobs
         progress = show_progress("backing up", total, quiet=quiet)
         with making_private_files(), progress as advance:

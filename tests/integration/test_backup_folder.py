@@ -50,3 +50,14 @@ def test_a_folder_that_others_may_enter_is_told(
     assert done.exit_code == 0, done.output
     assert f"forbid it: chmod 700 {prepared}" in " ".join(done.stderr.split())
     assert prepared.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_backup_makes_no_folders_above_it(shared_mirror: MirrorProcess, tmp_path: Path) -> None:
+    """If the folder above is missing, the backup disk may not be mounted: nothing is written."""
+    missing = tmp_path / "mnt" / "backup"
+
+    done = shared_mirror.run("cache", "backup", str(missing / "entrepot"))
+
+    assert done.returncode == 2
+    assert f"there is no folder {missing}; mount the disk" in done.stderr
+    assert not missing.parent.exists()
