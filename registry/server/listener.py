@@ -24,6 +24,7 @@ BACKLOG = 1024  # connections that the kernel keeps while all workers are busy
 READ_BUFFER = 64 * 1024  # bytes read from a client at a time
 YIELD_SECONDS = 0.002  # seconds that a busier worker waits, so that another worker can accept
 KERNEL_WAIT = 0.5  # seconds to wait when the kernel has no memory for a connection
+HANDSHAKE = b"\x16"  # the first byte of a client that speaks TLS (RFC 8446, section 5.1)
 NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 # Bytes that the kernel takes from us before it has sent the bytes before them. More would only wait
 # in its memory: what is on its way does not count. It limits no throughput as long as we are woken
@@ -151,18 +152,20 @@ class Listener:
     def _look(self, connection: socket.socket, entry: OpenConnection) -> bool:
         """Open a connection if bytes have come; return false if the client has said nothing yet."""
         try:
-            has_bytes = bool(connection.recv(1, socket.MSG_PEEK))
+            first = connection.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return False
         except OSError:
-            has_bytes = False
-        if has_bytes and self._tls is not None:
-            self._connections.handshakes.begin(entry, partial(self._open, connection, entry))
-        elif has_bytes:
-            self._open(connection, entry)
-        else:  # the client has left
+            first = b""
+        if not first:  # the client has left
             self._connections.discard(entry)
             connection.close()
+        elif self._tls is None:
+            self._open(connection, entry)
+        elif first == HANDSHAKE:
+            self._connections.handshakes.begin(entry, partial(self._open, connection, entry))
+        else:
+            self._connections.refuse_plain_http(entry, connection)
         return True
 
     def _open(self, connection: socket.socket, entry: OpenConnection) -> None:
