@@ -10,7 +10,7 @@ from functools import partial
 
 from registry.api.connection import ClientServer
 from registry.api.repeated_answers import ReplayingProtocol, ResponseCache
-from registry.errors import SettingsError
+from registry.server.addresses import AddressRefused
 from registry.server.connections import Connections
 from registry.server.descriptors import SpareDescriptor
 from registry.server.heartbeats import Heartbeats
@@ -37,7 +37,7 @@ def bind(key: str, address: Address) -> socket.socket:
     """Listen on an address, before anything is forked; `key` is the setting that names it.
 
     Raises:
-        SettingsError: the port is in use or forbidden, or the host is not this machine's.
+        AddressRefused: the port is in use or forbidden, or the host is not this machine's.
     """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
@@ -47,16 +47,13 @@ def bind(key: str, address: Address) -> socket.socket:
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
-        other = "name another address with --listen"
-        if key != "server.listen":
-            other = f"write another address as {key}"
-        why, cure = error.strerror or str(error), f"stop what uses it, or {other}"
+        why, stop = error.strerror or str(error), "stop what uses it"
         owner = find_port_owner(address.port) if error.errno == errno.EADDRINUSE else None
         if owner is not None:
             why += f" by {owner}"
             if owner.data:  # another program may be needed, such as sshd
-                cure = f"stop it with `kill {owner.pid}`, or {other}"
-        raise SettingsError(key, f"cannot listen on {address} ({why})", cure) from error
+                stop = f"stop it with `kill {owner.pid}`"
+        raise AddressRefused(key, f"cannot listen on {address} ({why})", stop) from error
     _limit_kernel(listening)
     listening.setblocking(False)
     return listening

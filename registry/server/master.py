@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from registry.server.addresses import AddressRefused, Advise, advise_settings, join_refusals
 from registry.server.background import run_background
 from registry.server.child import keep_beating
 from registry.server.descriptors import raise_descriptor_limit
@@ -81,13 +82,27 @@ def serve_forever(
     )
 
 
-def bind_addresses(server: ServerSettings) -> tuple[socket.socket, socket.socket]:
-    """Listen on the addresses for pulls and for the console.
+def bind_addresses(
+    server: ServerSettings, advise: Advise = advise_settings
+) -> tuple[socket.socket, socket.socket]:
+    """Listen on the addresses for pulls and for the console; `advise` says how to change them.
 
     Raises:
-        SettingsError: one of them cannot be listened on.
+        SettingsError: they cannot be listened on; the error names all that cannot.
     """
-    return bind("server.listen", server.listen), bind("server.console", server.console)
+    bound: list[socket.socket] = []
+    refused: list[AddressRefused] = []
+    for key, address in (("server.listen", server.listen), ("server.console", server.console)):
+        try:
+            bound.append(bind(key, address))
+        except AddressRefused as error:
+            refused.append(error)
+    if refused:
+        for listening in bound:
+            listening.close()
+        raise join_refusals(refused, advise)
+    pulls, console = bound
+    return pulls, console
 
 
 def _begin_mirror(shared: SharedResources) -> Service:
