@@ -74,7 +74,8 @@ def serve_forever(
         check_files(settings)
     # Before the data folder is made: a server whose port is taken leaves no folder behind.
     addresses = bind_addresses(settings.server)
-    folder = open_data_folder(settings)
+    with configuration.origins.name_faults():
+        folder = open_data_folder(settings)
     if not settings.offline:  # offline servers are used to test backups
         folder.backup.unlink(missing_ok=True)
     return run_processes(
