@@ -90,6 +90,9 @@ def format_pull(pull: PullReport, moment: datetime) -> str:
     facts = [pull.image]
     if pull.failure:
         facts.append(f"failed: {pull.failure}")
+    elif pull.unsent:
+        whole = format_bytes(pull.sent + pull.unsent)
+        facts.append(f"client left at {format_bytes(pull.sent)} of {whole}")
     else:
         origin = f"{pull.origin}, upstream not reached" if pull.is_stale else pull.origin
         facts += [format_bytes(pull.sent), origin] if pull.sent else [origin]
