@@ -26,7 +26,8 @@ class AccessEntry:
     `namespace` is the value of `ns`, `kind` the endpoint, `origin` the cache status, `sent` the
     length of the body in bytes, `failure` the message of an error, `repository` the repository with
     its registry; a text is empty if the answer has no such fact. `is_counted` says that the bytes
-    of the body are in the metrics already.
+    of the body are in the metrics already. `size` is how many bytes the content has of which the
+    client did not wait for the end; otherwise it is 0.
     """
 
     method: str
@@ -40,6 +41,7 @@ class AccessEntry:
     failure: str
     repository: str = ""
     is_counted: bool = False
+    size: int = 0
 
 
 class AccessLog:
@@ -72,7 +74,7 @@ class AccessLog:
 
         What is the same for all calls is computed here, once: that takes as long as the logging.
         """
-        texts = {
+        facts = {
             "method": entry.method,
             "path": cut_path(entry.path),
             "repository": entry.repository,
@@ -80,8 +82,9 @@ class AccessLog:
             "origin": entry.origin,
             "agent": entry.agent[:100],
             "failure": entry.failure[:_MAX_FAILURE],
+            "size": entry.size,
         }
-        fields = {name: text for name, text in texts.items() if text}
+        fields = {name: value for name, value in facts.items() if value}
         log = self._log.bind(**fields, status=entry.status, bytes=entry.sent)
         write = log.warning if entry.failure and entry.status >= SERVER_ERROR else log.info
         count = self._count(entry.kind, str(entry.status), entry.origin).inc

@@ -118,6 +118,11 @@ def render_overloaded() -> web.Response:
     return response
 
 
+def render_plain_http() -> web.Response:
+    """Return the answer to a client that speaks plain HTTP where TLS is spoken."""
+    return _render_json(400, UNSUPPORTED, "this mirror speaks TLS: write https:// and not http://")
+
+
 def _render_json(status: int, code: str, message: str) -> web.Response:
     # docker and other clients show `message` to people.
     entry = {"code": code, "message": message, "detail": None}

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 
 from aiohttp import web
 
@@ -102,6 +103,7 @@ def _describe(
     request: web.BaseRequest, notes: Notes, response: web.StreamResponse | None, status: int
 ) -> AccessEntry:
     sent = 0
+    is_cut = status == CLIENT_CLOSED_REQUEST and request.method == "GET"
     if notes.sent is not None:
         sent = notes.sent.count
     elif response is not None and request.method == "GET":
@@ -118,7 +120,18 @@ def _describe(
         failure=notes.failure,
         repository=notes.repository,
         is_counted=notes.sent is not None,
+        size=_find_size(notes.begun) if is_cut else 0,
     )
+
+
+def _find_size(response: web.StreamResponse | None) -> int:
+    """Return the size of the content of which an answer is a part or the whole; 0: not known."""
+    if response is None:
+        return 0
+    if response.status != HTTPStatus.PARTIAL_CONTENT:
+        return response.content_length or 0
+    size = response.headers.get("Content-Range", "").rpartition("/")[2]  # RFC 9110, 14.4
+    return int(size) if size.isdigit() else 0
 
 
 def _report_when_sent(request: web.BaseRequest, answer: SentAnswer) -> None:

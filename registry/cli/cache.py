@@ -18,6 +18,7 @@ from registry.reports.cache import (
     RunningDownloads,
     Savings,
 )
+from registry.settings.exposure import list_exposed_images
 from registry.settings.values import Refusal, parse_size
 
 _LEAST_SHARE = 0.1  # percent; less is not shown as nothing
@@ -240,21 +241,30 @@ def back_up(
 ) -> None:
     """Copy the data folder to another folder, also while a server runs on it.
 
-    Every byte is checked. The copy is a data folder like any other. The next backup into the same
-    folder copies only what is new.
+    Every byte is checked. The copy is a data folder like any other, and only this user can read it.
+    The next backup into the same folder copies only what is new.
 
     Example: entrepot cache backup /mnt/backup/entrepot
     """
 
     async def work(session: Session) -> bool:
-        from registry.wiring.content import open_backup  # noqa: PLC0415
+        from registry.wiring.backup_folder import (  # noqa: PLC0415
+            making_private_files,
+            open_backup,
+        )
 
         store = session.settings.storage.path.resolve()
         if folder.resolve().is_relative_to(store):
             fail(f"{folder} is the data folder itself, or inside it; name a folder elsewhere", 2)
+        if not (parent := folder.absolute().parent).is_dir():
+            cure = f"mount the disk of the backup, or make the folder: mkdir -p {parent}"
+            fail(f"there is no folder {parent}; {cure}", 2)
         total = (await session.content.usage.take()).use.blobs
-        with show_progress("backing up", total, quiet=quiet) as advance:
+        progress = show_progress("backing up", total, quiet=quiet)
+        with making_private_files(), progress as advance:
             done = await session.content.backup.write(open_backup(folder), advance)
+        for line in list_exposed_images(folder):
+            warn(line)
         result = BackupResult.of(done)
         print_report(result, _draw_backup, as_json=as_json, quiet=quiet)
         for digest in result.damaged:

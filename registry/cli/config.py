@@ -115,7 +115,7 @@ def check_config(config: Config = None, as_json: Json = False) -> None:
         configuration = load_configuration(config, os.environ)
         with configuration.origins.name_faults():
             check_files(configuration.settings)
-        check_before_start(configuration.settings.storage.path)
+            check_before_start(configuration.settings.storage.path)
     except SettingsError as error:
         _refuse(error, as_json=as_json)
     except StoreError as error:

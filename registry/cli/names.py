@@ -2,9 +2,10 @@
 
 from registry.cli.messages import fail
 from registry.cli.session import Session
-from registry.errors import ImageUnknown, PatternUnmatched
+from registry.errors import ImageUnknown, MirrorNamed, NameUnknown, PatternUnmatched
 from registry.oci.image_patterns import ImagePattern, is_pattern, parse_image
-from registry.oci.names import Reference, Repository
+from registry.oci.names import Reference, Repository, format_image
+from registry.settings.model import Settings
 
 _OFFLINE = "no upstream is asked (offline = true): import a bundle that contains it"
 _LIST = "list what is stored: entrepot images ls"
@@ -19,13 +20,13 @@ async def find_names(session: Session, names: list[str]) -> list[tuple[Repositor
     Raises:
         InvalidInput: an argument is not a name.
     """
-    default = session.settings.default_upstream
+    registries = session.settings.registries
     found: dict[tuple[Repository, Reference], None] = {}
     for name in names:
         if not is_pattern(name):
-            found[parse_image(name, default)] = None
+            found[parse_image(name, registries)] = None
             continue
-        pattern = ImagePattern.parse(name, default)
+        pattern = ImagePattern.parse(name, registries)
         matched = await session.content.images.find([pattern])
         if not matched:
             fail(format_unmatched(name), 1)
@@ -47,6 +48,24 @@ async def find_known(session: Session, names: list[str]) -> list[tuple[Repositor
     except ImageUnknown as error:
         fail(f"{error}; {_LIST}", 1)
     return found
+
+
+def require_upstream(settings: Settings, image: tuple[Repository, Reference]) -> None:
+    """Refuse an image whose registry is not configured.
+
+    Raises:
+        MirrorNamed: it begins with the address of a mirror, as in `docker pull`.
+        NameUnknown: its registry is another one.
+    """
+    registry, registries = image[0].registry, settings.registries
+    if registry in settings.upstreams:
+        return
+    rest = format_image(*image).partition("/")[2]
+    port = settings.server.listen.port
+    own = {str(settings.server.listen), f"127.0.0.1:{port}", f"localhost:{port}"}
+    if registry in own or rest.partition("/")[0] in registries.names:
+        raise MirrorNamed(registry, format_image(*parse_image(rest, registries)))
+    raise NameUnknown(registry, tuple(settings.upstreams))
 
 
 def format_unmatched(name: str) -> str:

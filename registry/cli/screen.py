@@ -29,6 +29,7 @@ from registry.cli.download_bars import DownloadBars
 from registry.cli.lines import break_lines
 from registry.cli.repeats import RepeatFilter
 from registry.cli.screen_lines import (
+    BANNER_INDENT,
     format_event,
     format_pull,
     format_stopping,
@@ -195,7 +196,7 @@ class Screen:
 
     def _start(self, event: Mapping[str, Any]) -> None:
         for line in self._banner(event):
-            self._print(line)
+            self._print(wrap_line(line, self._console.width, BANNER_INDENT))
         self._list_downloads = lambda: find_downloads(Path(event["data"]))
 
     def _print_events(self, events: Iterable[Mapping[str, Any]]) -> None:

@@ -27,7 +27,8 @@ _WORDS: Mapping[str, str] = MappingProxyType(
 # The client of such a pull gets everything, so for the person at the terminal it is no error.
 _MILD = frozenset({"passed through, not stored"})
 _SIZES = frozenset({"bytes"})  # facts that are numbers of bytes
-_INDENT = " " * 7  # below the text that follows the time
+INDENT = " " * 7  # below the text that follows the time
+BANNER_INDENT = " " * 12  # below the text that follows the names in the banner
 _MAPPED = "::ffff:"  # prefix of an IPv4 address that connected to an IPv6 socket
 _UNNAMED = frozenset({"event", "level", "timestamp", "exception", "logger", "why"})
 
@@ -90,6 +91,9 @@ def format_pull(pull: PullReport, moment: datetime) -> str:
     facts = [pull.image]
     if pull.failure:
         facts.append(f"failed: {pull.failure}")
+    elif pull.unsent:
+        whole = format_bytes(pull.sent + pull.unsent)
+        facts.append(f"client left at {format_bytes(pull.sent)} of {whole}")
     else:
         origin = f"{pull.origin}, upstream not reached" if pull.is_stale else pull.origin
         facts += [format_bytes(pull.sent), origin] if pull.sent else [origin]
@@ -130,7 +134,7 @@ def _format_fact(name: str, value: object) -> str:
     return f"{name} {str(value).lower() if isinstance(value, bool) else value}"
 
 
-def wrap_line(text: str, width: int) -> str:
+def wrap_line(text: str, width: int, indent: str = INDENT) -> str:
     """Break the first line of a text between words, and indent what follows; see `format_event`.
 
     Words that are longer than the terminal is wide are not cut, so that they can be copied.
@@ -139,7 +143,7 @@ def wrap_line(text: str, width: int) -> str:
     wrapped = textwrap.wrap(
         first,
         width,
-        subsequent_indent=_INDENT,
+        subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
     )

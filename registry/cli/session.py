@@ -93,7 +93,10 @@ def operate(
     with report_errors(interrupted=KEPT):
         configuration = load_configuration(config, os.environ)
         _describe_data_folder(configuration, quiet=quiet)
-        with open_folder(configuration.settings) as settings:
+        with (
+            configuration.origins.name_faults(),
+            open_folder(configuration.settings) as settings,
+        ):
             succeeded = asyncio.run(_open(settings, work))
     if not succeeded:
         raise typer.Exit(1)

@@ -3,6 +3,8 @@
     EntrepotError
     ├── InvalidInput              request or argument that its author has to change
     │   ├── NameInvalid           repository name outside the grammar
+    │   ├── NameIsURL             image that is named by a URL
+    │   ├── MirrorNamed           image that is named by the mirror's own address
     │   ├── TagInvalid            tag outside the grammar
     │   ├── DigestInvalid         digest outside the grammar, or an unsupported algorithm
     │   ├── FileUnreadable        file or folder on the command line that cannot be opened
@@ -70,7 +72,9 @@ from registry.errors.input import FileUnreadable as FileUnreadable
 from registry.errors.input import InvalidInput as InvalidInput
 from registry.errors.input import KeyInvalid as KeyInvalid
 from registry.errors.input import ListInvalid as ListInvalid
+from registry.errors.input import MirrorNamed as MirrorNamed
 from registry.errors.input import NameInvalid as NameInvalid
+from registry.errors.input import NameIsURL as NameIsURL
 from registry.errors.input import PaginationInvalid as PaginationInvalid
 from registry.errors.input import PlatformInvalid as PlatformInvalid
 from registry.errors.input import RangeUnsatisfiable as RangeUnsatisfiable

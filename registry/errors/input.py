@@ -17,6 +17,27 @@ class NameInvalid(InvalidInput):
         super().__init__(f"invalid repository name {name[:300]!r}: {rule}{length}")
 
 
+class NameIsURL(InvalidInput):
+    """An image is named by a URL: the name `bare` follows a `scheme` such as `http://`."""
+
+    def __init__(self, scheme: str, bare: str) -> None:
+        self.scheme, self.bare = scheme, bare
+        super().__init__(
+            f"{scheme[:100]}{bare[:300]} is not the name of an image: leave out {scheme[:100]}"
+        )
+
+
+class MirrorNamed(InvalidInput):
+    """An image is named as clients pull it by the address of a mirror; `image` is its own name."""
+
+    def __init__(self, address: str, image: str) -> None:
+        self.address, self.image = address, image
+        super().__init__(
+            f"{address[:300]} is not known here; if it is the mirror's address, leave it out:"
+            f" {image[:300]}"
+        )
+
+
 class TagInvalid(InvalidInput):
     """A tag outside the grammar of the distribution specification."""
 

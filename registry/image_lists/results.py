@@ -10,6 +10,7 @@ from registry.image_lists.location import RENDER_FIRST, Location, make_printable
 from registry.oci.digest import Digest
 from registry.oci.image_patterns import parse_image
 from registry.oci.names import Reference, Repository
+from registry.oci.registries import Registries
 
 DOCKER_HUB = "docker.io"
 _WRITE = "write it as registry/name:tag or registry/name@sha256:<64 hexadecimal digits>"
@@ -107,7 +108,7 @@ def check_image(image: str) -> None:
     name, at, digest = image.partition("@")
     if name.endswith(":"):
         raise TagInvalid("")
-    parse_image(name, DOCKER_HUB)
+    parse_image(name, Registries(DOCKER_HUB))
     if at:
         Digest.parse(digest)
 
@@ -155,18 +156,18 @@ def make_note(location: Location, user: str, why: str) -> Note:
     return Note(location.place(user), make_printable(why))
 
 
-def merge(images: Iterable[ListedImage], default_registry: str = DOCKER_HUB) -> tuple[Entry, ...]:
+def merge(images: Iterable[ListedImage], registries: Registries) -> tuple[Entry, ...]:
     """Return one entry with all places for each image, in the order of first appearance.
 
     `nginx` and `docker.io/library/nginx:latest` are the same image. So are `nginx:1@sha256:...` and
-    `nginx@sha256:...`, because a tag before a digest is ignored.
+    `nginx@sha256:...`, because a tag before a digest is ignored. An alias of a registry means it.
 
     Raises:
         InvalidInput: an image was not made by `read_image`, and is not valid.
     """
     entries: dict[tuple[Repository, Reference], list[ListedImage]] = {}
     for each in images:
-        entries.setdefault(parse_image(each.image, default_registry), []).append(each)
+        entries.setdefault(parse_image(each.image, registries), []).append(each)
     return tuple(
         Entry(
             image=same[0].image,

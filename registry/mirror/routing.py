@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from registry.errors import NameInvalid, NameUnknown
 from registry.oci.names import Repository, parse_name
+from registry.oci.registries import Registries, is_host_name
 
 DOCKER_HUB = "docker.io"
 
@@ -58,9 +59,8 @@ class UpstreamTable:
         """`aliases` maps each upstream to its other names."""
         self.names = tuple(aliases)
         self.default = default
-        self._by_name = {name: name for name in aliases}
-        for name, others in aliases.items():
-            self._by_name.update(dict.fromkeys(others, name))
+        self._registries = Registries.of(default, aliases)
+        self._by_name = self._registries.names
 
     def route(self, request: RepositoryRequest) -> Route:
         """Return the route of a request.
@@ -87,11 +87,13 @@ class UpstreamTable:
             # It is the registry of the image. So a path that begins with another registry is a
             # repository of that name: `harbor.lan/docker.io/acme/app` is in harbor.lan.
             upstream = self._require(request.namespace)
-            is_repeated = named == upstream and _is_host_name(first)
+            # A repository name may begin with a word that is also the alias of an upstream, such as
+            # `localhost`.
+            is_repeated = named == upstream and is_host_name(first)
             return self._place(upstream, rest if is_repeated else request.name)
         if named:
             return self._place(named, rest)
-        if slash and _looks_like_registry(first):
+        if self._registries.has_registry(request.name):
             raise NameUnknown(first, self.names)
         return self._place(self._find_by_host(request.host) or self.default, request.name)
 
@@ -116,14 +118,3 @@ class UpstreamTable:
         if upstream == DOCKER_HUB and "/" not in name:
             name = f"library/{name}"
         return Repository(upstream, parse_name(name))
-
-
-def _is_host_name(segment: str) -> bool:
-    # A repository name may begin with a word that is also the alias of an upstream, such as
-    # `localhost`. A repository name does not begin with a host name.
-    return "." in segment or ":" in segment
-
-
-def _looks_like_registry(segment: str) -> bool:
-    # The rule by which docker distinguishes a registry from a user name in a reference.
-    return _is_host_name(segment) or segment == "localhost"

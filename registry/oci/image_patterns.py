@@ -13,16 +13,17 @@ from registry.oci.names import (
     parse_reference,
     parse_repository,
 )
+from registry.oci.registries import Registries
 
 MAX_SIMILAR = 5  # names that `find_similar` returns
 _HUB = "docker.io"  # the registry whose names may lack `library/`
 _GLOB = frozenset("*?[")
 
 
-def parse_image(text: str, default_registry: str) -> tuple[Repository, Reference]:
+def parse_image(text: str, registries: Registries) -> tuple[Repository, Reference]:
     """Read the name of an image as docker does; without a tag or digest it gets the tag `latest`.
 
-    A name without a registry belongs to `default_registry`.
+    A name without a registry belongs to the default one, and an alias becomes its registry's name.
 
     Raises:
         InvalidInput: the registry, the name, the tag or the digest is outside of its grammar.
@@ -30,7 +31,7 @@ def parse_image(text: str, default_registry: str) -> tuple[Repository, Reference
     name, at, digest = text.partition("@")
     untagged, tag = _split_tag(name)
     try:
-        repository = parse_repository(_complete(untagged, default_registry))
+        repository = parse_repository(_complete(untagged, registries))
     except NameInvalid:
         raise NameInvalid(untagged) from None  # as it was typed
     if at:
@@ -49,7 +50,7 @@ class ImagePattern:
     references: str
 
     @classmethod
-    def parse(cls, text: str, default_registry: str) -> "ImagePattern":
+    def parse(cls, text: str, registries: Registries) -> "ImagePattern":
         """Read a pattern; a `*` in it matches any characters, including `/`.
 
         A glob matches full names and the short names that docker accepts: `*ginx` means
@@ -60,21 +61,21 @@ class ImagePattern:
             digest = f"*:{digest}"
         untagged, tag = _split_tag(name)
         if is_pattern(untagged):
-            names = tuple(_list_meanings(untagged, default_registry))
+            names = tuple(_list_meanings(untagged, registries))
         else:
-            names = (_complete(untagged, default_registry),)
+            names = (_complete(untagged, registries),)
         return cls(names, digest or tag or "*")
 
     @classmethod
-    def parse_exact(cls, text: str, default_registry: str) -> "ImagePattern":
+    def parse_exact(cls, text: str, registries: Registries) -> "ImagePattern":
         """Read a name or a glob; a name without a tag means `latest`.
 
         Raises:
             InvalidInput: the text is not a glob, and outside of the grammar of names.
         """
         if is_pattern(text):
-            return cls.parse(text, default_registry)
-        repository, reference = parse_image(text, default_registry)
+            return cls.parse(text, registries)
+        repository, reference = parse_image(text, registries)
         return cls((str(repository),), str(reference))
 
     @property
@@ -120,24 +121,18 @@ def _split_tag(name: str) -> tuple[str, str]:
     return (untagged, tag) if colon and "/" not in tag else (name, "")
 
 
-def _complete(name: str, default_registry: str) -> str:
-    if not _has_registry(name):
-        name = f"{default_registry}/{name}"
-    registry, _, path = name.partition("/")
-    return f"{_HUB}/library/{path}" if registry == _HUB and "/" not in path else name
+def _complete(name: str, registries: Registries) -> str:
+    if not registries.has_registry(name):
+        name = f"{registries.default}/{name}"
+    registry, _, path = registries.resolve(name).partition("/")
+    is_short = registry == _HUB and "/" not in path
+    return f"{registry}/library/{path}" if is_short else f"{registry}/{path}"
 
 
-def _list_meanings(glob: str, default_registry: str) -> Iterator[str]:
+def _list_meanings(glob: str, registries: Registries) -> Iterator[str]:
     """Yield the globs over full names that a glob over full or short names stands for."""
-    yield glob
-    full = glob
-    if not _has_registry(glob):
-        yield (full := f"{default_registry}/{glob}")
-    if (completed := _complete(full, default_registry)) != full:
+    yield (full := registries.resolve(glob))
+    if not registries.has_registry(glob):
+        yield (full := f"{registries.default}/{glob}")
+    if (completed := _complete(full, registries)) != full:
         yield completed
-
-
-def _has_registry(name: str) -> bool:
-    """Whether a name or glob begins with a registry, by the rule of docker."""
-    first, slash, _ = name.partition("/")
-    return bool(slash) and (first == "localhost" or not {".", ":"}.isdisjoint(first))

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from registry.errors import NameInvalid, TagInvalid
+from registry.errors import NameInvalid, NameIsURL, TagInvalid
 from registry.oci.digest import Digest
 
 _SEGMENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -72,7 +72,11 @@ def parse_repository(text: str) -> Repository:
 
     Raises:
         NameInvalid: the registry or the name is missing, or outside of its grammar.
+        NameIsURL: the name begins with `http://` or the like.
     """
+    scheme, is_url, bare = text.partition("://")
+    if is_url:
+        raise NameIsURL(f"{scheme}://", bare)
     registry, _, name = text.partition("/")
     return Repository(parse_registry(registry), parse_name(name))
 

@@ -29,6 +29,7 @@ class PullReport:
     same time; the others were stored here before. `is_stale` says that the upstream did not say
     whether the image is current. `failure` is the error of a request that did not get what it asked
     for. `is_unstored` says that a blob is not stored here, because the disk has no space for it.
+    `unsent` bytes are missing of the blobs that the client asked for, because it left before.
     """
 
     image: str
@@ -40,6 +41,7 @@ class PullReport:
     is_stale: bool
     failure: str
     is_unstored: bool = False
+    unsent: int = 0
 
     @property
     def origin(self) -> str:
@@ -73,6 +75,8 @@ class _Pull:
 
     `fetched` has the origin of what was downloaded, by the path of a blob; manifests are one entry,
     because a client asks for a tag by HEAD, and then for its digest. `failures` are by the path.
+    `got` has the bytes of each blob that were sent, `sizes` the sizes of those of which an answer
+    was not read to its end: the rest may come by other requests.
     """
 
     began: float
@@ -86,6 +90,8 @@ class _Pull:
     has_content: bool = False
     has_blobs: bool = False
     failures: dict[str, str] = field(default_factory=dict)
+    got: Counter[str] = field(default_factory=Counter)
+    sizes: dict[str, int] = field(default_factory=dict)
     open: Counter[str] = field(default_factory=Counter)
 
 
@@ -201,6 +207,7 @@ class PullCollector:
             is_stale=pull.is_stale,
             failure=failure,
             is_unstored=pull.is_unstored,
+            unsent=sum(max(0, size - pull.got[path]) for path, size in pull.sizes.items()),
         )
 
 
@@ -218,6 +225,9 @@ def _add_answer(pull: _Pull, line: Mapping[str, Any]) -> None:
     pull.has_blobs |= _find_kind(path) == "blobs"
     pull.is_stale |= origin == CacheStatus.STALE.value
     what = path if _find_kind(path) == "blobs" else "manifests"
+    if what == path:
+        pull.got[path] += line["bytes"]
+        pull.sizes |= {path: line["size"]} if "size" in line else {}
     if origin in _DOWNLOADED:
         pull.fetched[what] = origin
     pull.sent[pull.fetched.get(what, origin)] += line["bytes"]

@@ -15,6 +15,7 @@ from registry.bundle.load.result import Imported
 from registry.bundle.read.blob_store import BundleStore
 from registry.bundle.read.head import Opened
 from registry.errors import BundleInvalid, StoreError
+from registry.server.addresses import advise_options
 from registry.server.master import bind_addresses, run_processes
 from registry.server.shared import SharedResources
 from registry.settings.loading import Configuration
@@ -43,7 +44,7 @@ def serve_bundle(
         SettingsError: an address cannot be listened on.
         StoreError, OSError: the folder for temporary files or the bundle cannot be read or written.
     """
-    addresses = bind_addresses(server)  # first: if one is taken, no folder is made
+    addresses = bind_addresses(server, advise_options)  # first: if it fails, no folder is made
     with open_run_data_folder() as folder:
         proofs = folder.root / "proofs"
         proofs.mkdir()

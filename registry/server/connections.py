@@ -85,6 +85,11 @@ class Connections:
         self._refusals.refuse(connection, has_tls=has_tls)
         self.note_refusal(reason)
 
+    def refuse_plain_http(self, entry: OpenConnection, connection: socket.socket) -> None:
+        """Answer a client that does not speak TLS, and end its connection."""
+        self.discard(entry)
+        self._refusals.refuse_plain_http(connection)
+
     def note_refusal(self, reason: str) -> None:
         """Count a client that was refused; the next sweep logs it."""
         self._refused[reason] += 1

@@ -10,7 +10,7 @@ from functools import partial
 
 from registry.api.connection import ClientServer
 from registry.api.repeated_answers import ReplayingProtocol, ResponseCache
-from registry.errors import SettingsError
+from registry.server.addresses import AddressRefused
 from registry.server.connections import Connections
 from registry.server.descriptors import SpareDescriptor
 from registry.server.heartbeats import Heartbeats
@@ -24,6 +24,7 @@ BACKLOG = 1024  # connections that the kernel keeps while all workers are busy
 READ_BUFFER = 64 * 1024  # bytes read from a client at a time
 YIELD_SECONDS = 0.002  # seconds that a busier worker waits, so that another worker can accept
 KERNEL_WAIT = 0.5  # seconds to wait when the kernel has no memory for a connection
+HANDSHAKE = b"\x16"  # the first byte of a client that speaks TLS (RFC 8446, section 5.1)
 NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 # Bytes that the kernel takes from us before it has sent the bytes before them. More would only wait
 # in its memory: what is on its way does not count. It limits no throughput as long as we are woken
@@ -36,7 +37,7 @@ def bind(key: str, address: Address) -> socket.socket:
     """Listen on an address, before anything is forked; `key` is the setting that names it.
 
     Raises:
-        SettingsError: the port is in use or forbidden, or the host is not this machine's.
+        AddressRefused: the port is in use or forbidden, or the host is not this machine's.
     """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
@@ -46,16 +47,13 @@ def bind(key: str, address: Address) -> socket.socket:
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
-        other = "name another address with --listen"
-        if key != "server.listen":
-            other = f"write another address as {key}"
-        why, cure = error.strerror or str(error), f"stop what uses it, or {other}"
+        why, stop = error.strerror or str(error), "stop what uses it"
         owner = find_port_owner(address.port) if error.errno == errno.EADDRINUSE else None
         if owner is not None:
             why += f" by {owner}"
             if owner.data:  # another program may be needed, such as sshd
-                cure = f"stop it with `kill {owner.pid}`, or {other}"
-        raise SettingsError(key, f"cannot listen on {address} ({why})", cure) from error
+                stop = f"stop it with `kill {owner.pid}`"
+        raise AddressRefused(key, f"cannot listen on {address} ({why})", stop) from error
     _limit_kernel(listening)
     listening.setblocking(False)
     return listening
@@ -151,18 +149,20 @@ class Listener:
     def _look(self, connection: socket.socket, entry: OpenConnection) -> bool:
         """Open a connection if bytes have come; return false if the client has said nothing yet."""
         try:
-            has_bytes = bool(connection.recv(1, socket.MSG_PEEK))
+            first = connection.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return False
         except OSError:
-            has_bytes = False
-        if has_bytes and self._tls is not None:
-            self._connections.handshakes.begin(entry, partial(self._open, connection, entry))
-        elif has_bytes:
-            self._open(connection, entry)
-        else:  # the client has left
+            first = b""
+        if not first:  # the client has left
             self._connections.discard(entry)
             connection.close()
+        elif self._tls is None:
+            self._open(connection, entry)
+        elif first == HANDSHAKE:
+            self._connections.handshakes.begin(entry, partial(self._open, connection, entry))
+        else:
+            self._connections.refuse_plain_http(entry, connection)
         return True
 
     def _open(self, connection: socket.socket, entry: OpenConnection) -> None:

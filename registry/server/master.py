@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from registry.server.addresses import AddressRefused, Advise, advise_settings, join_refusals
 from registry.server.background import run_background
 from registry.server.child import keep_beating
 from registry.server.descriptors import raise_descriptor_limit
@@ -73,7 +74,8 @@ def serve_forever(
         check_files(settings)
     # Before the data folder is made: a server whose port is taken leaves no folder behind.
     addresses = bind_addresses(settings.server)
-    folder = open_data_folder(settings)
+    with configuration.origins.name_faults():
+        folder = open_data_folder(settings)
     if not settings.offline:  # offline servers are used to test backups
         folder.backup.unlink(missing_ok=True)
     return run_processes(
@@ -81,13 +83,27 @@ def serve_forever(
     )
 
 
-def bind_addresses(server: ServerSettings) -> tuple[socket.socket, socket.socket]:
-    """Listen on the addresses for pulls and for the console.
+def bind_addresses(
+    server: ServerSettings, advise: Advise = advise_settings
+) -> tuple[socket.socket, socket.socket]:
+    """Listen on the addresses for pulls and for the console; `advise` says how to change them.
 
     Raises:
-        SettingsError: one of them cannot be listened on.
+        SettingsError: they cannot be listened on; the error names all that cannot.
     """
-    return bind("server.listen", server.listen), bind("server.console", server.console)
+    bound: list[socket.socket] = []
+    refused: list[AddressRefused] = []
+    for key, address in (("server.listen", server.listen), ("server.console", server.console)):
+        try:
+            bound.append(bind(key, address))
+        except AddressRefused as error:
+            refused.append(error)
+    if refused:
+        for listening in bound:
+            listening.close()
+        raise join_refusals(refused, advise)
+    pulls, console = bound
+    return pulls, console
 
 
 def _begin_mirror(shared: SharedResources) -> Service:

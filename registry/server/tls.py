@@ -7,6 +7,7 @@ from typing import Any
 
 from registry.errors import SettingsError
 from registry.settings.model import ServerSettings, Settings
+from registry.settings.named_files import check_readable
 from registry.wiring.sources import check_ca_files
 
 
@@ -28,6 +29,8 @@ def load_tls(server: ServerSettings) -> ssl.SSLContext | None:
     """
     if not server.tls_cert:
         return None
+    for key, path in (("tls_cert", server.tls_cert), ("tls_key", server.tls_key)):
+        check_readable(f"server.{key}", path)  # OpenSSL does not say which it could not read
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         # Without a password OpenSSL would ask for one on the terminal.

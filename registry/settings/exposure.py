@@ -20,11 +20,13 @@ def list_exposed(settings: Settings) -> Iterator[str]:
     for key, path in secrets.items():
         if path and _is_open(Path(path), stat.S_IROTH):
             yield f"{key}: other users can read {path}; forbid it: chmod 600 {path}"
-    data = settings.storage.path
-    if _is_open(data, stat.S_IXOTH):
-        yield (
-            f"storage.path: other users can read the images in {data}; forbid it: chmod 700 {data}"
-        )
+    yield from (f"storage.path: {each}" for each in list_exposed_images(settings.storage.path))
+
+
+def list_exposed_images(folder: Path) -> Iterator[str]:
+    """Yield a line if other users can read the images in a data folder or a backup."""
+    if _is_open(folder, stat.S_IXOTH):
+        yield f"other users can read the images in {folder}; forbid it: chmod 700 {folder}"
 
 
 def _is_open(path: Path, wanted: int) -> bool:

@@ -3,7 +3,8 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from difflib import SequenceMatcher
+from itertools import takewhile
 from types import MappingProxyType
 from typing import Any
 
@@ -26,6 +27,8 @@ from registry.settings.values import Refusal, format_key, quote
 _AT_LINE = re.compile(r"at line (\d+), column")
 _BARE_VALUE = re.compile(r"\s*[\w.]+\s*=\s*[\w./:]")  # of a key without a quoted value
 Place = tuple[str, ...]
+_WORD = re.compile(r"[^._]+")  # of the name of a setting or variable
+_LIKENESS = 0.6  # at least, of 1, for a name to be suggested
 MAX_SHOWN = 60  # characters of a wrong value in a message
 # Our own words for the types of pydantic's errors, whose texts are for programmers.
 _WORDS = MappingProxyType(
@@ -151,7 +154,26 @@ def list_places(near: Place) -> list[Place]:
 
 
 def name_nearest(wanted: str, known: Iterable[str]) -> str:
-    """Return the advice for a name that does not exist: the known name that is most like it."""
-    names = list(known)
-    longer = [name for name in names if name.startswith(wanted)]
-    return f"did you mean {get_close_matches(wanted, longer or names, n=1, cutoff=0)[0]}?"
+    """Return the advice for a name that does not exist: the known name that is most like it.
+
+    If none is like it, the advice is where all settings are explained.
+    """
+    likeness, _, nearest = max((*_compare(wanted, name), name) for name in known)
+    if likeness < _LIKENESS:
+        return "config/entrepot.toml has all settings"
+    return f"did you mean {nearest}?"
+
+
+def _compare(wanted: str, name: str) -> tuple[float, float]:
+    """Return how much two names are alike, from 0 to 1: without what both begin with, and whole.
+
+    The tables that both are in say nothing: `server.port` is not like `server.workers`.
+    """
+    words, others = _WORD.findall(wanted), _WORD.findall(name)
+    shared = sum(
+        1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(words, others, strict=False))
+    )
+    rest, tail = "_".join(words[shared:]), "_".join(others[shared:])
+    is_part = not tail or tail.startswith(rest) or tail.endswith(rest)
+    alike = 1.0 if is_part else SequenceMatcher(None, rest, tail).ratio()
+    return alike, SequenceMatcher(None, wanted, name).ratio()

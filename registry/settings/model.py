@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from registry.oci.registries import Registries
 from registry.settings.fields import (
     AddressText,
     Duration,
@@ -237,6 +238,12 @@ class Settings(Section):
     def default_upstream(self) -> str:
         """The name of the upstream that plain image names belong to."""
         return next(name for name, upstream in self.upstreams.items() if upstream.default)
+
+    @property
+    def registries(self) -> Registries:
+        """Which registry an image name belongs to: by the upstreams, their aliases, the default."""
+        aliases = {name: upstream.aliases for name, upstream in self.upstreams.items()}
+        return Registries.of(self.default_upstream, aliases)
 
     def dump(self) -> dict[str, Any]:
         """Return all settings as the tables, lists and values of TOML and JSON.

@@ -9,6 +9,8 @@ import stat
 from io import BufferedReader, FileIO
 from pathlib import Path
 
+from registry.errors import SettingsError
+
 _NULL = os.makedev(1, 3)  # /dev/null; people name it for an empty file
 
 
@@ -38,6 +40,19 @@ def open_regular(path: Path) -> FileIO:
         file.close()
         raise
     return file
+
+
+def check_readable(key: str, path: str) -> None:
+    """Open and close a file that the setting `key` names and that a library will read.
+
+    Raises:
+        SettingsError: this user cannot read it.
+    """
+    try:
+        open_regular(Path(path)).close()
+    except OSError as error:
+        why = f"{path} cannot be read ({error.strerror})"
+        raise SettingsError(key, why, "let the user that runs entrepot read it") from error
 
 
 def read_first(path: Path, most: int) -> bytes:

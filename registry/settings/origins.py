@@ -44,9 +44,13 @@ class Origins:
         if variable := self.variables.get(key):
             why = why if why.startswith(variable) else f"{variable}: {why}"
             return SettingsError(key, why, cure)
-        if self.file is None or (line := find_line(self.text, key)) is None:
-            return error
-        return SettingsError(key, why, cure, f"{self.file}:{line}")
+        line = None if self.file is None else find_line(self.text, key)
+        if line is not None:
+            return SettingsError(key, why, cure, f"{self.file}:{line}")
+        # The default of the data folder is relative to the file, even if the file does not name it.
+        if self.file is not None and key == "storage.path" and not error.file:
+            return SettingsError(key, why, cure, str(self.file))
+        return error
 
 
 def find_line(text: str, key: str) -> int | None:

@@ -19,6 +19,7 @@ import httpx
 
 from registry import __version__
 from registry.errors import SettingsError, UpstreamFaulty, UpstreamUnreachable
+from registry.settings.named_files import check_readable
 from registry.settings.upstreams import UpstreamSettings
 from registry.upstream.addresses import AddressRefused, Reach
 from registry.upstream.failures import AddressForbidden, NoConnection
@@ -93,6 +94,7 @@ def load_trust(name: str, ca_file: str) -> ssl.SSLContext:
     Raises:
         SettingsError: `ca_file` cannot be read.
     """
+    check_readable(f'upstreams."{name}".ca_file', ca_file)
     context = ssl.create_default_context()
     try:
         context.load_verify_locations(cafile=ca_file)

@@ -175,4 +175,5 @@ def error_of(
 def describe_refusal(status: int, identity: str) -> str:
     """Return the sentence for a 401 or 403 to the user `identity` (empty: no user name)."""
     whom = f"the user {identity!r}" if identity else "anonymous clients"
-    return f"refuses access to {whom} ({status}): private, or it does not exist"
+    why = f"refuses access to {whom} ({status}): private, or it does not exist"
+    return f"{why}; check username and password_file" if identity else why

@@ -39,7 +39,7 @@ from registry.content.usage import RunningDownload, UsageMeter, list_downloads
 from registry.errors import CatalogLost, SettingsError, StoreError, StoreTooNew
 from registry.metrics import Metrics
 from registry.settings.model import Settings
-from registry.store.data_folder import DataFolder, find_folder, open_folder
+from registry.store.data_folder import DataFolder, find_folder
 from registry.store.file_locks import ExclusiveLocks
 from registry.store.ingests import Ingests
 from registry.store.local import DiskStore
@@ -120,7 +120,8 @@ class ContentServices:
     @cached_property
     def expiry(self) -> Expiry:
         """Removes images that were not pulled for a long time."""
-        keep_for = self._settings.storage.keep_for
+        resolve = self._settings.registries.resolve
+        keep_for = {resolve(each): age for each, age in self._settings.storage.keep_for.items()}
         return Expiry(LastUsedCatalog(self._database), self.deletion, keep_for, self._clock)
 
     @cached_property
@@ -267,21 +268,6 @@ def find_data_folder(settings: Settings) -> DataFolder:
             makers = "entrepot serve, entrepot images warm or entrepot bundle import makes it"
             cure = f"{makers}; if it should exist, check storage.path"
         raise SettingsError("storage.path", why, cure) from error
-
-
-def open_backup(path: Path) -> DataHandles:
-    """Make a data folder for a backup, or open the folder of an earlier backup.
-
-    Raises:
-        StoreError: the folder has other content, cannot be made or written, or is of a newer
-            version.
-    """
-    former = DataFolder(path.absolute())
-    if path.exists() and any(path.iterdir()) and not former.backup.exists():
-        raise StoreError(str(path), "is neither empty nor a backup; name another folder")
-    folder = open_folder(path)
-    folder.backup.touch()
-    return open_handles(folder)
 
 
 def find_downloads(root: Path) -> list[RunningDownload]:

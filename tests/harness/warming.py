@@ -32,12 +32,12 @@ class WarmSite:
 
     async def warm(self, image: str, *platforms: str) -> PrefetchResult:
         """Download what is missing of an image, and what refers to it."""
-        name = parse_image(image, HUB)
+        name = parse_image(image, self._settings.registries)
         async with open_warming(self._settings) as (prefetcher, _):
             return await prefetcher.warm(*name, platforms, with_attached=True)
 
     async def plan(self, image: str, *platforms: str) -> Plan:
         """Choose the parts of an image for a bundle."""
-        request = ImageRequest(*parse_image(image, HUB))
+        request = ImageRequest(*parse_image(image, self._settings.registries))
         async with open_content(self._settings) as content:
             return await content.planner.plan([request], Choice("subset", platforms))

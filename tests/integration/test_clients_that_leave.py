@@ -80,6 +80,7 @@ def test_client_that_leaves_is_one_line(
 
     line = wait_for_line(mirror, before)
     assert (line["status"], line["level"]) == (499, "info"), line
+    assert line["size"] == size
     assert line["origin"] in ({"miss"} if is_downloading else {"joined", "hit"})
     assert read - 1024 <= int(str(line["bytes"])) < size, "1,024 bytes are enough for the headers"
     assert '"level":"error"' not in mirror.log().replace(" ", "")

@@ -152,4 +152,4 @@ def test_what_cannot_be_made_is_said(config: Path, bundle: Path) -> None:
     for words in ([], ["--dry-run"]):
         done = run(config, "bundle", "import", str(bundle), *words)
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-        assert done.stderr.startswith("entrepot: storage.path: /proc")
+        assert done.stderr.startswith(f"entrepot: {config}:1: storage.path: /proc")

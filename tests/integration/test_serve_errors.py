@@ -96,6 +96,21 @@ def test_a_port_of_another_entrepot(
     assert says(line, f"data folder {other.data}", f"`kill {other.pid}`", "another address")
 
 
+def test_all_taken_ports_are_named_at_once(
+    refuse: Callable[..., str], make_mirror: MirrorMaker
+) -> None:
+    """As with a second `make run`: who corrects one address would next be told about the other."""
+    other = make_mirror(workers=1)
+    console = other.console.removeprefix("http://")
+
+    line = refuse(f'[server]\nlisten = "{other.host}"\nconsole = "{console}"\n')
+
+    assert says(line, f"server.listen: cannot listen on {other.host}")
+    assert says(line, f"server.console: cannot listen on {console}")
+    assert line.count(f"`kill {other.pid}`") == 1
+    assert says(line, "set ENTREPOT_SERVER__LISTEN and ENTREPOT_SERVER__CONSOLE")
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_a_port_of_another_program(refuse: Callable[..., str], busy: str, host: str) -> None:
     """The message names the program, also if it listens on another address of the port."""

@@ -66,9 +66,12 @@ def test_links_stay_relative(secure: SecureMirror, shared_hub: FakeUpstream) -> 
     assert answer.headers["Link"] == '</v2/team/pages/tags/list?n=1&last=1>; rel="next"'
 
 
-def test_plain_http_gets_nothing(secure: SecureMirror) -> None:
-    """A client that does not speak TLS gets no answer, and the mirror goes on."""
-    assert send_raw(secure.process.host, b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n") == b""
+def test_plain_http_is_told_to_use_tls(secure: SecureMirror) -> None:
+    """A client that does not speak TLS is told so, its connection ends, and the mirror goes on."""
+    heard = send_raw(secure.process.host, b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert heard.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"Connection: close\r\n" in heard
+    assert b"this mirror speaks TLS: write https:// and not http://" in heard
     assert fetch(f"{secure.url}/v2/", tls=secure.trust).status == 200
 
 

@@ -104,6 +104,7 @@ def test_wrong_password_names_the_user(
     assert answer.status == 404
     mirror.await_failure(f"'{ROBOT[0]}'")
     mirror.await_failure(words)
+    mirror.await_failure("check username and password_file")
     assert ROBOT[0] not in answer.message
     assert ROBOT[1] not in answer.message + mirror.log()
 

@@ -118,14 +118,15 @@ def _is_path(text: str) -> bool:
 
 def _read_entries(named: sources.Sources, config: Path | None) -> Gathered:
     """Return the wanted images and guesses, and print the notes about places that were skipped."""
-    default = load_settings(config, os.environ).default_upstream
+    registries = load_settings(config, os.environ).registries
     wanted = [
-        ListedImage(format_image(*parse_image(image, default)), sources.COMMAND_LINE)
+        ListedImage(format_image(*parse_image(image, registries)), sources.COMMAND_LINE)
         for image in named.images
     ]
     found = sources.read_files(named)
     wanted += [image for each in found for image in each.images]
-    gathered = Gathered.of(wanted, [note for each in found for note in each.notes], guesses=True)
+    notes = [note for each in found for note in each.notes]
+    gathered = Gathered.of(wanted, notes, registries, guesses=True)
     for note in gathered.notes:
         warn(str(note))
     return gathered

@@ -52,7 +52,7 @@ async def find_images(
         if is_pattern(name):
             found |= dict.fromkeys(await _find_globbed(session, name), ())
         else:  # if the image is not stored, the planner reports it
-            found[parse_image(name, session.settings.default_upstream)] = ()
+            found[parse_image(name, session.settings.registries)] = ()
     # Clients and times of pulls are left out: the same images shall give the same bundle later.
     found |= {(entry.repository, entry.reference): entry.origins for entry in listed}
     return [ImageRequest(*image, sources) for image, sources in found.items()]

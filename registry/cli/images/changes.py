@@ -15,6 +15,7 @@ from registry.cli.terminal import format_bytes
 from registry.errors import ImagePinned, ImageUnknown, NotPinned
 from registry.oci.image_patterns import ImagePattern, find_similar, is_pattern, parse_image
 from registry.oci.names import Reference, Repository, format_image
+from registry.oci.registries import Registries
 from registry.reports.images import PinnedImages, RemovedImages, UnpinnedImages
 
 if TYPE_CHECKING:
@@ -95,15 +96,15 @@ def unpin(
     """
 
     async def work(session: Session) -> bool:
-        default = session.settings.default_upstream
+        registries = session.settings.registries
         pins = session.content.images.list_pins()
         found: dict[tuple[Repository, Reference], None] = {}
         for name in images:
-            pattern = ImagePattern.parse_exact(name, default)
+            pattern = ImagePattern.parse_exact(name, registries)
             pinned = ((pin.repository, pin.reference) for pin in pins)
             matched = [each for each in pinned if pattern.matches(*map(str, each))]
             if not matched:
-                _refuse_unpinned(name, [pin.name for pin in pins], default)
+                _refuse_unpinned(name, [pin.name for pin in pins], registries)
             found |= dict.fromkeys(matched)
         if not dry_run:
             await session.content.images.unpin(found)
@@ -114,7 +115,7 @@ def unpin(
     operate(config, work, quiet=quiet)
 
 
-def _refuse_unpinned(name: str, pinned: list[str], default: str) -> NoReturn:
+def _refuse_unpinned(name: str, pinned: list[str], registries: Registries) -> NoReturn:
     """End the command, because a name or glob means no pinned image.
 
     Raises:
@@ -122,7 +123,7 @@ def _refuse_unpinned(name: str, pinned: list[str], default: str) -> NoReturn:
     """
     if is_pattern(name):
         fail(f"no pinned image matches {name!r}; list the images and their pins: {_LIST}", 1)
-    repository, reference = parse_image(name, default)
+    repository, reference = parse_image(name, registries)
     raise NotPinned(format_image(repository, reference), find_similar(repository, pinned))
 
 

@@ -85,8 +85,8 @@ def list_stored(
         fail("--platform is only for --offline: entrepot images ls --offline --platform ...", 2)
 
     async def work(session: Session) -> bool:
-        default = session.settings.default_upstream
-        patterns = [ImagePattern.parse(name, default) for name in images or []]
+        registries = session.settings.registries
+        patterns = [ImagePattern.parse(name, registries) for name in images or []]
         if inventory:
             return await print_inventory(session, patterns)
         found = await session.content.images.describe(patterns)

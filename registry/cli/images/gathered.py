@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from registry.cli.messages import warn
 from registry.cli.terminal import format_count
-from registry.image_lists.results import Certainty, Entry, ListedImage, Note, merge
+from registry.image_lists.results import DOCKER_HUB, Certainty, Entry, ListedImage, Note, merge
+from registry.oci.registries import Registries
 
 NO_IMAGE = "it names no image"
 
@@ -28,10 +29,18 @@ class Gathered:
 
     @classmethod
     def of(
-        cls, wanted: Sequence[ListedImage], notes: Sequence[Note], *, guesses: bool
+        cls,
+        wanted: Sequence[ListedImage],
+        notes: Sequence[Note],
+        registries: Registries,
+        *,
+        guesses: bool,
     ) -> "Gathered":
-        """Return the images; `guesses` says whether those that are only possible are taken."""
-        every = merge(wanted)
+        """Return the images; `guesses` says whether those that are only possible are taken.
+
+        In files, a name without a registry means Docker Hub, whatever the default of `registries`.
+        """
+        every = merge(wanted, registries.with_default(DOCKER_HUB))
         is_taken = [guesses or each.certainty < Certainty.POSSIBLE for each in every]
         return cls(
             tuple(each for each, taken in zip(every, is_taken, strict=True) if taken),

@@ -8,12 +8,12 @@ import typer
 from registry.cli.images.warm_report import explain_failure
 from registry.cli.lines import print_line
 from registry.cli.messages import MISUSED, fail, warn
-from registry.cli.names import find_names, match_exactly
+from registry.cli.names import find_names, match_exactly, require_upstream
 from registry.cli.platforms import read_checked_platforms
 from registry.cli.printing import print_report
 from registry.cli.session import Config, DryRun, Json, Quiet, Session, operate
 from registry.cli.terminal import format_bytes, format_count
-from registry.errors import EntrepotError, NameUnknown
+from registry.errors import EntrepotError
 from registry.oci.names import Reference, Repository, format_image
 from registry.oci.platforms import ALL, own_platform
 from registry.reports.refresh import RefreshedImage, RefreshResult
@@ -123,8 +123,7 @@ async def _refresh(
 ) -> None:
     """Download an image, move its pin if the image is complete, and record the result."""
     try:
-        if name[0].registry not in session.settings.upstreams:
-            raise NameUnknown(name[0].registry, tuple(session.settings.upstreams))
+        require_upstream(session.settings, name)
         platforms = [each for each in image.platforms if each != ALL]
         found = await prefetcher.warm(*name, platforms)
         if found.unavailable:

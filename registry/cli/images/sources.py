@@ -163,7 +163,7 @@ async def gather(session: Session, sources: Sources) -> Gathered:
     if sources.has_history:
         wanted += await _list_pulled(session, sources)
     notes = [note for found in findings for note in found.notes]
-    return Gathered.of(wanted, notes, guesses=sources.guesses)
+    return Gathered.of(wanted, notes, session.settings.registries, guesses=sources.guesses)
 
 
 def read_files(sources: Sources) -> list[Findings]:
@@ -222,7 +222,7 @@ def _read_name(name: str, session: Session) -> ListedImage:
     if path.suffix and path.is_file():
         raise ListInvalid(name, 0, "is a file, not an image", f"write --file {name}")
     # Here a name without a registry means the default upstream; in files it means Docker Hub.
-    image = parse_image(name, session.settings.default_upstream)
+    image = parse_image(name, session.settings.registries)
     return ListedImage(format_image(*image), COMMAND_LINE)
 
 
@@ -267,11 +267,11 @@ def _read_build_args(given: Sequence[str]) -> dict[str, str]:
 async def _list_pulled(session: Session, sources: Sources) -> list[ListedImage]:
     from registry.content.pull_history import ClientPattern  # noqa: PLC0415
 
-    default = session.settings.default_upstream
+    registries = session.settings.registries
     pulled = await session.content.pull_history.list_pulled(
         math.inf if sources.period is None else sources.period,
         [ClientPattern.parse(each) for each in sources.clients],
-        [ImagePattern.parse(each, default) for each in sources.pulled],
+        [ImagePattern.parse(each, registries) for each in sources.pulled],
     )
     return [
         ListedImage(

@@ -21,6 +21,7 @@ from registry.cli.images.warm_report import (
 )
 from registry.cli.lines import print_line
 from registry.cli.messages import MISUSED, fail
+from registry.cli.names import require_upstream
 from registry.cli.numbers import read_number
 from registry.cli.platforms import choose_platforms
 from registry.cli.printing import print_report
@@ -34,10 +35,11 @@ from registry.cli.session import (
     operate,
     replace_missing,
 )
-from registry.errors import EntrepotError, NameUnknown, Unknown
+from registry.errors import EntrepotError, Unknown
 from registry.image_lists.results import Entry
 from registry.reports.pull_limits import Estimate, PullLimit, add_up
 from registry.reports.warm import WantedImages, WarmedImage, WarmResult
+from registry.settings.model import Settings
 
 if TYPE_CHECKING:
     from registry.mirror.prefetch import Prefetcher
@@ -163,9 +165,7 @@ async def _warm(session: Session, named: sources.Sources, options: _Options) -> 
 
     async with open_warming(session.settings) as (prefetcher, estimator):
         warm_run = _WarmRun(prefetcher, estimator, options)
-        images, limits = await warm_run.estimate(
-            gathered.entries, tuple(session.settings.upstreams)
-        )
+        images, limits = await warm_run.estimate(gathered.entries, session.settings)
         bars = ProgressBars(prefetcher.measure, quiet=options.quiet)
         for line in draw_limits(limits):
             bars.print_line(line, err=True)
@@ -194,7 +194,7 @@ class _WarmRun:
         self._tracker = BudgetTracker({})
 
     async def estimate(
-        self, entries: Sequence[Entry], upstreams: Sequence[str]
+        self, entries: Sequence[Entry], settings: Settings
     ) -> tuple[list[WarmedImage], list[PullLimit]]:
         """Ask the upstreams what each image costs; return the estimates and the pull limits."""
         gate = asyncio.Semaphore(ESTIMATED_AT_ONCE)
@@ -202,8 +202,7 @@ class _WarmRun:
         async def ask(entry: Entry) -> WarmedImage:
             image = WarmedImage.of(entry)
             try:
-                if entry.repository.registry not in upstreams:
-                    raise NameUnknown(entry.repository.registry, upstreams)
+                require_upstream(settings, (entry.repository, entry.reference))
                 async with gate:
                     found = await self._estimator.estimate(
                         entry.repository,

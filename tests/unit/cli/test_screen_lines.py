@@ -51,6 +51,7 @@ def make_pull(**changes: Any) -> PullReport:
             {"downloaded": 0, "is_stale": True},
             "66.8 MiB  cached, upstream not reached  12.3 s  10.0.0.7",
         ),
+        ({"unsent": 245_000_000}, "client left at 66.8 MiB of 300 MiB  12.3 s  10.0.0.7"),
         ({"failure": "it is\x1b[2J gone"}, "failed: it is?[2J gone  12.3 s  10.0.0.7"),
     ],
 )

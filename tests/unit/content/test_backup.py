@@ -10,7 +10,7 @@ from registry.content.backup import BackedUp, DataHandles
 from registry.errors import StoreError
 from registry.oci.digest import Digest
 from registry.oci.names import Tag
-from registry.wiring import content
+from registry.wiring.backup_folder import open_backup
 from tests.unit.content import content_site as sites
 from tests.unit.content.content_site import HERE, THERE, Site, make_image, make_index, open_site
 
@@ -30,7 +30,7 @@ class Pair:
 
     @property
     def target(self) -> DataHandles:
-        return content.open_backup(self.path)
+        return open_backup(self.path)
 
     async def back_up(self, target: DataHandles | None = None) -> BackedUp:
         self.told = []

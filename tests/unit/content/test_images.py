@@ -14,6 +14,7 @@ from registry.oci.digest import Digest
 from registry.oci.image_patterns import ImagePattern
 from registry.oci.manifest import parse_manifest
 from registry.oci.names import Tag
+from registry.oci.registries import Registries
 from tests.unit.content.content_site import (
     HERE,
     THERE,
@@ -51,7 +52,7 @@ async def pull_index(site: Site) -> None:
 
 
 async def describe(site: Site, *patterns: str) -> list[ImageReport]:
-    parsed = [ImagePattern.parse(each, "docker.io") for each in patterns]
+    parsed = [ImagePattern.parse(each, Registries("docker.io")) for each in patterns]
     return await site.content.images.describe(parsed)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from registry.catalog.deliveries import DeliveryCatalog
 from registry.oci.digest import Digest
-from registry.wiring.content import open_backup
+from registry.wiring.backup_folder import open_backup
 from tests.unit.content.content_site import HERE, THERE, Site, make_image, open_site
 
 IMAGE = make_image(b"config", b"layer")

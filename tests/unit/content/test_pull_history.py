@@ -11,6 +11,7 @@ from registry.content.pull_history import KEPT_FOR, ClientPattern, PulledImage
 from registry.errors import ClientInvalid
 from registry.oci.image_patterns import ImagePattern
 from registry.oci.names import Reference, Repository, Tag
+from registry.oci.registries import Registries
 from tests.unit.content.content_site import (
     HERE,
     THERE,
@@ -46,7 +47,7 @@ async def pull(site: Site, image: Image, *names: Reference, client: str = ALICE)
 async def list_names(
     site: Site, period: float = 100.0, *clients: str, images: str = ""
 ) -> set[str]:
-    patterns = [ImagePattern.parse(images, "docker.io")] if images else []
+    patterns = [ImagePattern.parse(images, Registries("docker.io"))] if images else []
     meant = [ClientPattern.parse(each) for each in clients]
     found = await site.content.pull_history.list_pulled(period, meant, patterns)
     return {str(each.reference) for each in found}

@@ -7,6 +7,7 @@ from registry.image_lists.detection import MAX_SIZE, Kind, decode, detect, find_
 from registry.image_lists.results import Certainty, Entry, Findings, ListedImage, merge
 from registry.oci.digest import Digest
 from registry.oci.names import Repository, Tag
+from registry.oci.registries import Registries
 
 DIGEST = Digest.of(b"")
 
@@ -174,10 +175,19 @@ def test_one_image_is_one_entry() -> None:
             *("quay.io/library/nginx", Repository("quay.io", "library/nginx"), Tag("latest")),
             *(("6",), Certainty.NAMED),
         ),
-    ) == merge(wanted)
+    ) == merge(wanted, Registries("docker.io"))
 
 
 def test_default_registry_completes_names() -> None:
     """A short name belongs to the default registry."""
-    (entry,) = merge([ListedImage("a/b", "1"), ListedImage("quay.io/a/b", "2")], "quay.io")
+    images = [ListedImage("a/b", "1"), ListedImage("quay.io/a/b", "2")]
+    (entry,) = merge(images, Registries("quay.io"))
     assert Repository("quay.io", "a/b") == entry.repository
+
+
+def test_an_alias_means_its_registry() -> None:
+    """A file may name a registry by an alias; both names are one image."""
+    registries = Registries.of("docker.io", {"docker.io": ["index.docker.io"]})
+    (entry,) = merge([ListedImage("index.docker.io/b", "1"), ListedImage("b", "2")], registries)
+    assert Repository("docker.io", "library/b") == entry.repository
+    assert entry.places == ("1", "2")

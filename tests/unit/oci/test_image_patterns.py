@@ -6,9 +6,11 @@ from registry.errors import InvalidInput
 from registry.oci.digest import Digest
 from registry.oci.image_patterns import ImagePattern, is_pattern, parse_image
 from registry.oci.names import Repository, Tag, format_image
+from registry.oci.registries import Registries
 
 DIGEST = Digest.of(b"manifest")
-HUB, LAN = "docker.io", "registry.lan:5000"
+LAN_NAME = "registry.lan:5000"
+HUB, LAN = Registries("docker.io"), Registries(LAN_NAME)
 
 
 @pytest.mark.parametrize(
@@ -34,14 +36,55 @@ def test_names_are_completed_as_docker_does(text: str, expected: str) -> None:
 
 def test_another_default_has_no_library() -> None:
     """Only names of Docker Hub are completed with `library`."""
-    assert parse_image("nginx", LAN) == (Repository(LAN, "nginx"), Tag("latest"))
-    assert parse_image("a/b:1", LAN) == (Repository(LAN, "a/b"), Tag("1"))
+    assert parse_image("nginx", LAN) == (Repository(LAN_NAME, "nginx"), Tag("latest"))
+    assert parse_image("a/b:1", LAN) == (Repository(LAN_NAME, "a/b"), Tag("1"))
+
+
+KNOWN = Registries.of(
+    "docker.io", {"docker.io": ["index.docker.io", "hub"], "registry.lan:5000": ["registry.lan"]}
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("index.docker.io/library/nginx", "docker.io/library/nginx:latest"),
+        ("index.docker.io/nginx:1", "docker.io/library/nginx:1"),
+        ("hub/nginx:1", "docker.io/library/nginx:1"),
+        ("registry.lan/team/app:1", "registry.lan:5000/team/app:1"),
+        ("registry.lan:5000/team/app:1", "registry.lan:5000/team/app:1"),
+        ("registry.lan:80/team/app:1", "registry.lan:80/team/app:1"),
+        ("hub:1", "docker.io/library/hub:1"),
+        ("team/hub:1", "docker.io/team/hub:1"),
+    ],
+)
+def test_an_alias_means_its_registry(text: str, expected: str) -> None:
+    """As in a pull, the first part of a name may be an alias; the name is the registry's own."""
+    assert format_image(*parse_image(text, KNOWN)) == expected
+    pattern = ImagePattern.parse(text, KNOWN)
+    assert pattern.matches(*expected.rsplit(":", 1))
+
+
+@pytest.mark.parametrize(
+    ("glob", "meant"),
+    [
+        ("registry.lan/*", "registry.lan:5000/team/app"),
+        ("registry.lan/team/a*:1", "registry.lan:5000/team/app"),
+        ("index.docker.io/ng*", "docker.io/library/nginx"),
+        ("hub/*", "docker.io/team/app"),
+    ],
+)
+def test_a_glob_may_begin_with_an_alias(glob: str, meant: str) -> None:
+    """A glob under an alias matches the images under the registry's own name, and no others."""
+    pattern = ImagePattern.parse(glob, KNOWN)
+    assert pattern.matches(meant, "1")
+    assert not pattern.matches("ghcr.io/team/app", "1")
 
 
 @pytest.mark.parametrize("name", ["nginx", "nginx:1.27", "docker.io/library/nginx:old"])
 def test_a_digest_wins_over_a_tag(name: str) -> None:
     """With a digest, the tag before it is ignored."""
-    expected = (Repository(HUB, "library/nginx"), DIGEST)
+    expected = (Repository("docker.io", "library/nginx"), DIGEST)
     assert parse_image(f"{name}@{DIGEST}", HUB) == expected
 
 
@@ -88,7 +131,7 @@ def test_globs_match_names(typed: str, meant: list[str], not_meant: list[str]) -
 def test_globs_complete_the_default_registry() -> None:
     """A short name belongs to the default registry, which has no `library/`."""
     pattern = ImagePattern.parse("te*", LAN)
-    assert pattern.matches(f"{LAN}/team/app", "1")
+    assert pattern.matches(f"{LAN_NAME}/team/app", "1")
     assert not pattern.matches("docker.io/library/test", "1")
     assert ImagePattern.parse("docker.io/te*", LAN).matches("docker.io/library/test", "1")
 

@@ -104,6 +104,17 @@ def test_a_blob_without_space_is_said() -> None:
     assert pull.origin == "downloaded, not stored"
 
 
+def test_a_client_that_leaves_has_not_all_of_it() -> None:
+    """The bytes that it did not get are told; a blob in several requests may be complete."""
+    left = line("blobs/sha256:1", 499, size=300)
+    (pull,) = collect(line("manifests/1"), left)
+    assert (pull.sent, pull.unsent) == (200, 200)
+    (pull,) = collect(left, line("blobs/sha256:1", 206, bytes=150), line("blobs/sha256:2"))
+    assert pull.unsent == 50
+    (pull,) = collect(left, line("blobs/sha256:1", 499, size=300, bytes=250))
+    assert pull.unsent == 0
+
+
 def test_a_pull_that_the_end_of_the_server_cuts_has_failed() -> None:
     """After a second Ctrl-C nothing answers the requests that are open."""
     collector = PullCollector()

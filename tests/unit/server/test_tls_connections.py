@@ -90,6 +90,25 @@ async def test_handshakes_of_one_address_wait_for_each_other(
         each.transport.abort()
 
 
+async def test_plain_http_takes_no_handshake(
+    make_site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients that do not speak TLS are answered at once, and few of their connections are kept."""
+    monkeypatch.setattr("registry.server.handshakes.MAX_PER_ADDRESS", 1)
+    monkeypatch.setattr("registry.server.refusals.MAX_LINGERING", 3)
+    site = await make_site(tls=make_authority(tmp_path).server_context())
+    await site.connect(b"\x16\x03\x01")
+
+    for _ in range(6):
+        client = await site.connect(REQUEST)
+        assert (await client.read()).startswith(b"HTTP/1.1 400 ")
+
+    assert len(site.connections) == 1
+    assert len(site.connections.handshakes._running) == 1
+    assert not site.connections.handshakes._waiting
+    assert len(site.connections._refusals._lingering) <= 3
+
+
 async def test_a_handshake_that_waits_too_long_is_closed(
     make_site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

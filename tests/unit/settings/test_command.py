@@ -122,7 +122,7 @@ def test_check_refuses_a_data_folder_of_another_program(
     result = run("check", "--config", "some.toml")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith(f"entrepot: storage.path: {data} ")
+    assert result.stderr.startswith(f"entrepot: {folder}/some.toml: storage.path: {data} ")
     assert problem in result.stderr
     assert sorted(folder.rglob("*")) == before
 

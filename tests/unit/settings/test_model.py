@@ -16,7 +16,8 @@ from registry.settings.model import ServerSettings, Settings, StorageSettings, T
 from registry.settings.upstreams import UpstreamSettings
 from registry.settings.values import Address
 
-SHIPPED = Path(__file__).parents[3] / "config" / "entrepot.toml"
+README = Path(__file__).parents[3] / "README.md"
+SHIPPED = README.parent / "config" / "entrepot.toml"
 MODELS = Section.__subclasses__()
 
 
@@ -31,6 +32,18 @@ def test_shipped_file_says_the_defaults() -> None:
     assert settings.storage.path == SHIPPED.parents[1] / Settings().storage.path
     storage = settings.storage.model_copy(update={"path": Settings().storage.path})
     assert Settings() == settings.model_copy(update={"storage": storage})
+
+
+def test_readme_shows_the_table_that_the_file_has() -> None:
+    """The README says that the file has its table already; only the nearer mirror is added."""
+    text = README.read_text("utf-8")
+    (block,) = re.findall(r'```toml\n(\[upstreams\."docker\.io"\]\n.*?)```', text, re.DOTALL)
+    shown = tomllib.loads(block)["upstreams"]["docker.io"]
+    shipped = tomllib.loads(SHIPPED.read_text("utf-8"))["upstreams"]["docker.io"]
+
+    assert set(shipped["endpoints"]) < set(shown["endpoints"])
+    for key in shown.keys() - {"endpoints"}:
+        assert shown[key] == shipped[key], key
 
 
 @pytest.mark.parametrize("model", MODELS)
