@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from abc import ABC, abstractmethod
 from pathlib import Path
 
@@ -57,8 +58,8 @@ class RecentCtr(Ctr):
 
     def read(self, image: Image) -> str:
         """Mount it, and read the file."""
-        place = self._folder / "mount"
-        place.mkdir(exist_ok=True)
+        # Its path is the name of the mount, which containerd may still have after `unmount`.
+        place = Path(tempfile.mkdtemp(prefix="mount-", dir=self._folder))
         self._ctr("images", "mount", str(image), str(place))
         try:
             return (place / "message").read_text().strip()
