@@ -245,6 +245,12 @@ class Settings(Section):
         aliases = {name: upstream.aliases for name, upstream in self.upstreams.items()}
         return Registries.of(self.default_upstream, aliases)
 
+    @property
+    def keep_for(self) -> Mapping[str, float]:
+        """`storage.keep_for` by patterns of own names; those of the file may have an alias."""
+        resolve = self.registries.resolve
+        return {resolve(each): period for each, period in self.storage.keep_for.items()}
+
     def dump(self) -> dict[str, Any]:
         """Return all settings as the tables, lists and values of TOML and JSON.
 

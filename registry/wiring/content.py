@@ -120,8 +120,7 @@ class ContentServices:
     @cached_property
     def expiry(self) -> Expiry:
         """Removes images that were not pulled for a long time."""
-        resolve = self._settings.registries.resolve
-        keep_for = {resolve(each): age for each, age in self._settings.storage.keep_for.items()}
+        keep_for = self._settings.keep_for
         return Expiry(LastUsedCatalog(self._database), self.deletion, keep_for, self._clock)
 
     @cached_property

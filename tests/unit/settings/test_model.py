@@ -34,6 +34,14 @@ def test_shipped_file_says_the_defaults() -> None:
     assert Settings() == settings.model_copy(update={"storage": storage})
 
 
+def test_keep_for_may_name_an_alias() -> None:
+    """Its patterns are compared with the registries' own names."""
+    storage = {"keep_for": {"index.docker.io/library/*": "30d", "*": "90d"}}
+    settings = Settings.model_validate({"storage": storage})
+
+    assert settings.keep_for == {"docker.io/library/*": 30 * 86400.0, "*": 90 * 86400.0}
+
+
 def test_readme_shows_the_table_that_the_file_has() -> None:
     """The README says that the file has its table already; only the nearer mirror is added."""
     text = README.read_text("utf-8")
