@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from registry.bundle.format.tar import Member, build_member, is_file_name
 from registry.bundle.read.flaws import Flaws
-from registry.bundle.read.sources import PIECE, BundleSource, Extent
+from registry.bundle.read.sources import PIECE, BundleSource, Extent, Shape
 from registry.errors import BundleForeign, BundleInvalid
 
 MAX_MEMBERS = 250_000  # more than a lock can name
@@ -26,6 +26,8 @@ _SMALL_FILES = (
 
 class FolderSource(BundleSource):
     """The files of a folder. Links in it are not followed."""
+
+    shape: Shape = "folder"
 
     def __init__(self, folder: Path) -> None:
         self.label = str(folder)

@@ -8,7 +8,14 @@ from registry.bundle.format.lock import Lock, parse_lock
 from registry.bundle.format.tar import BlobMember, Member, build_member, format_blob_name
 from registry.bundle.format.volumes import Volume, parse_volume
 from registry.bundle.read.flaws import Flaws
-from registry.bundle.read.sources import BundleSource, CutPart, Extent, TarSource, read_head
+from registry.bundle.read.sources import (
+    BundleSource,
+    CutPart,
+    Extent,
+    Shape,
+    TarSource,
+    read_head,
+)
 from registry.errors import BundleInvalid
 from registry.oci.digest import Digest
 
@@ -30,6 +37,8 @@ class VolumeSource(BundleSource):
 
     A blob that was cut is one member if all its parts are given.
     """
+
+    shape: Shape = "volumes"
 
     def __init__(
         self, label: str, lock: Lock, volume_files: Sequence[VolumeFile], flaws: Flaws

@@ -64,7 +64,7 @@ def inspect_bundle(
         volume_count=opened.source.count or None,
         images=list_images([analysis.measure(image) for image in lock.images]),
         largest=[BundledBlob.of(each) for each in analysis.list_largest(top)],
-        readers=format_readers(lock, manifests, is_cut=bool(opened.source.count)),
+        readers=format_readers(lock, manifests, opened.source.shape),
     )
     print_report(content, _draw, as_json=as_json)
 
