@@ -106,6 +106,9 @@ def check_bundle(
         gaps = _find_gaps(bundle, entries, platforms, other_side)
     result = CoverageResult.of(entries, gaps, counts_guesses=guesses)
     print_report(result, _draw, as_json=as_json)
+    if count := gathered.unknown:
+        what = "1 image is" if count == 1 else f"{count} images are"
+        warn(f"{what} not known, so the check is not complete; the first lines say which and why")
     if not (result.is_complete and gathered.is_complete):
         raise typer.Exit(1)
 

@@ -134,3 +134,13 @@ def test_a_signature_that_was_not_checked_is_said(site: Path, tmp_path: Path) ->
     assert done.exit_code == 0
     assert "the signature of the bundle was not checked; run: entrepot bundle verify" in done.stderr
     assert "signature" not in check(site, "may.tar", APP).stderr
+
+
+def test_an_unknown_image_of_a_dockerfile_fails_too(site: Path, tmp_path: Path) -> None:
+    """The image without a value is needed, so it is not said that nothing is missing."""
+    (tmp_path / "Dockerfile").write_text("ARG V\nFROM nginx:$V\n")
+    done = check(site, "may.tar", APP, "-f", str(tmp_path / "Dockerfile"))
+    assert done.exit_code == 1
+    assert "1 image is not known, so the check is not complete" in done.stderr
+    given = check(site, "may.tar", "-f", str(tmp_path / "Dockerfile"), "--build-arg", "V=1")
+    assert "is not known" not in given.stderr
