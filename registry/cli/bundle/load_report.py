@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from registry.cli.terminal import format_bytes, format_count, format_missing_volumes
+from registry.cli.terminal import format_bytes, format_count, format_volumes
 from registry.reports.bundle.imported import ImportResult
 
 MAX_NAMES = 5  # images that a message names
@@ -35,7 +35,7 @@ def draw_import(result: ImportResult) -> Iterator[str]:
         missing = f"{format_bytes(blob.missing_bytes)} of {format_bytes(blob.size)}"
         yield f"waiting: {blob.digest} is cut over volumes, and {missing} are missing"
     if result.missing_volumes and result.volume_count and not result.whole:
-        yield format_missing_volumes(result.missing_volumes, result.volume_count)
+        yield _describe_missing(result, result.volume_count)
     if result.need:
         yield from _explain_need(result, result.need)
     new, known = format_bytes(result.new_bytes), format_bytes(result.known_bytes)
@@ -43,6 +43,12 @@ def draw_import(result: ImportResult) -> Iterator[str]:
         yield f"would store {new}; {known} are stored already"
     else:
         yield f"stored {new}; {known} were stored before"
+
+
+def _describe_missing(result: ImportResult, count: int) -> str:
+    """Return which volumes were not given; a former import may have brought what is in them."""
+    were = "was" if len(result.missing_volumes) == 1 else "were"
+    return f"{format_volumes(result.missing_volumes)} of {count} {were} not given now"
 
 
 def _explain_need(result: ImportResult, need: Path) -> Iterator[str]:
@@ -74,4 +80,6 @@ def _draw_faults(result: ImportResult) -> Iterator[str]:
     yield from (f"refused: {name}: {why}" for name, why in result.refused.items())
     for name, missing in result.incomplete.items():
         size = format_bytes(sum(each.size for each in missing))
+        if any(each.is_manifest for each in missing):  # what it refers to is not known
+            size = f"at least {size}"
         yield f"incomplete: {name}: missing {format_count(len(missing), 'blob')}, {size}"
