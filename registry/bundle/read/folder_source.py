@@ -16,6 +16,7 @@ MAX_MEMBERS = 250_000  # more than a lock can name
 _SMALL_FILES = (
     "bundle.json",
     "bundle.json.sig",
+    "volume.json",
     "oci-layout",
     "index.json",
     "manifest.json",

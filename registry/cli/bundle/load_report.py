@@ -80,6 +80,6 @@ def _draw_faults(result: ImportResult) -> Iterator[str]:
     yield from (f"refused: {name}: {why}" for name, why in result.refused.items())
     for name, missing in result.incomplete.items():
         size = format_bytes(sum(each.size for each in missing))
-        if any(each.is_manifest for each in missing):  # what it refers to is not known
+        if any(each.manifest for each in missing):  # what it refers to is not known
             size = f"at least {size}"
         yield f"incomplete: {name}: missing {format_count(len(missing), 'blob')}, {size}"

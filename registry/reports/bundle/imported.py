@@ -45,12 +45,12 @@ class PartialBlob:
 class MissingBlob:
     """A blob of `size` bytes that an image needs and that is not stored.
 
-    If it `is_manifest`, what it refers to is not known, and may be missing too.
+    If it is a `manifest`, what it refers to is not known, and may be missing too.
     """
 
     digest: "Digest"
     size: int
-    is_manifest: bool = False
+    manifest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
