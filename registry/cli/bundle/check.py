@@ -99,6 +99,8 @@ def check_bundle(
         gathered = _read_entries(named, config)
         entries = gathered.entries
         platforms = read_checked_platforms(platform)
+        if bundle and named.files and not entries:
+            sources.refuse_nothing(named, gathered)
         if not (bundle and entries):
             what = "a bundle" if not bundle else "an image, or -f FILE"
             fail(f"nothing to check: name {what}", MISUSED)

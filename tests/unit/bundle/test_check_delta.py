@@ -144,3 +144,13 @@ def test_an_unknown_image_of_a_dockerfile_fails_too(site: Path, tmp_path: Path) 
     assert "1 image is not known, so the check is not complete" in done.stderr
     given = check(site, "may.tar", "-f", str(tmp_path / "Dockerfile"), "--build-arg", "V=1")
     assert "is not known" not in given.stderr
+
+
+def test_a_file_without_an_image_is_named(site: Path, tmp_path: Path) -> None:
+    """A file was given, so the error is about what is in it, as for `images warm`."""
+    listed = tmp_path / "c.yaml"
+    listed.write_text("services: {}\n")
+    done = check(site, "may.tar", "-f", str(listed))
+    assert done.exit_code == 2
+    assert f"none in {listed}" in done.stderr
+    assert "name an image" not in done.stderr
