@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from registry.cli.bundle.arguments import Bundle, open_bundle
+from registry.cli.bundle.documents import draw_blob_list, read_blob_list
 from registry.cli.messages import report_errors
 from registry.cli.numbers import read_number
 from registry.cli.printing import print_report
@@ -41,15 +42,20 @@ def inspect_bundle(
     """Show what is in a bundle, what takes the space, and which programs can read it.
 
     Reads the manifests and no layers; of a stream, only the beginning. Damaged layers are found by
-    `bundle verify`.
+    `bundle verify`. Of an inventory, a need.json or a bundle.json it shows the id, which a delta
+    names that requires it.
 
     Example: entrepot bundle info images.tar
     """
     from registry.bundle.read.analysis import Analysis, read_manifests  # noqa: PLC0415
     from registry.bundle.read.compatibility import format_readers  # noqa: PLC0415
 
-    with report_errors(), open_bundle(bundle) as opened:
-        manifests = read_manifests(opened)
+    with report_errors():
+        if listed := read_blob_list(bundle):
+            print_report(listed, draw_blob_list, as_json=as_json)
+            return
+        with open_bundle(bundle) as opened:
+            manifests = read_manifests(opened)
     lock = opened.lock
     analysis = Analysis(lock, manifests)
     content = BundleContent(
