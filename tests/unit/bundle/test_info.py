@@ -124,25 +124,6 @@ def test_info_reads_a_stream_as_it_reads_a_file(site: Path) -> None:
     assert streamed.stdout == output.stdout
 
 
-def test_info_shows_the_id_of_a_list(site: Path, tmp_path: Path) -> None:
-    """A delta says which documents it requires by their ids; they can be found again."""
-    path, blob = tmp_path / "inventory.json", Digest.of(BASE)
-    path.write_bytes(write_inventory([(blob, len(BASE))]))
-    whole = tmp_path / "both.json"
-    read = ["tar", "-xOf", str(site / "both.tar"), "bundle.json"]
-    whole.write_bytes(subprocess.run(read, check=True, capture_output=True).stdout)
-
-    identity = str(Digest.of(path.read_bytes()))
-    assert run("info", str(path)).stdout.splitlines()[:2] == [identity, "  kind       inventory"]
-    assert run_json("info", str(path))["id"] == identity
-    bundle = run_json("info", str(site / "both.tar"))
-    listed = run_json("info", str(whole))
-    assert (listed["kind"], listed["id"]) == ("bundle.json", bundle["bundle"])
-    assert listed["images"] == [APP, TOOL]
-    (tmp_path / "other.json").write_text("{}")
-    assert run("info", str(tmp_path / "other.json")).exit_code == 1
-
-
 def test_info_lists_programs_that_can_read_it(site: Path) -> None:
     """The output has the line about other programs."""
     output = run("info", str(site / "both.tar")).stdout
