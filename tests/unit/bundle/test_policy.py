@@ -22,9 +22,7 @@ def keys(tmp_path: Path) -> dict[str, Ed25519PrivateKey]:
     return found
 
 
-def test_key_of_a_command_narrows_the_settings(
-    tmp_path: Path, keys: dict[str, Ed25519PrivateKey]
-) -> None:
+def test_a_key_of_both_is_needed(tmp_path: Path, keys: dict[str, Ed25519PrivateKey]) -> None:
     """A key of both is needed; one of the command alone is not enough. The error names all."""
     ann, bob = tmp_path / "ann.pem", tmp_path / "bob.pem"
     by_ann, by_bob = keys["ann"].sign(RAW), keys["bob"].sign(RAW)
