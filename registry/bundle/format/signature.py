@@ -85,8 +85,8 @@ class Policy:
     """Accepts bundles signed with one of `keys` (settings) and one of `named` (of a command).
 
     If one of the two is empty, the other decides; without any keys every bundle is accepted. So a
-    command never accepts what the settings refuse. A bundle without a
-    signature is refused like one with a wrong signature: anybody can remove a signature.
+    command never accepts what the settings refuse. A bundle without a signature is refused like one
+    with a wrong signature: anybody can remove a signature.
     """
 
     keys: tuple[Path, ...] = ()
