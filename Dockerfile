@@ -27,15 +27,15 @@ COPY config/entrepot.toml config/
 COPY registry/ registry/
 RUN /opt/entrepot/bin/python -m pip install ${PIP_FLAGS} --no-deps --no-build-isolation . \
  && /opt/entrepot/bin/python -m pip uninstall --quiet --yes setuptools pip \
- && /opt/entrepot/bin/python -m compileall -q /opt/entrepot/lib \
- && mkdir -m 700 /src/data
+ && /opt/entrepot/bin/python -m compileall -q /opt/entrepot/lib
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="Entrepôt" \
       org.opencontainers.image.description="A private container-image mirror: each blob crosses the slow link once, and known images pull when the link is gone." \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/entrepot /opt/entrepot
-COPY --from=build --chown=10001:10001 /src/data /data
+# COPY would make a folder that all users can read; a new volume gets the mode that /data has here.
+RUN mkdir -m 700 /data && chown 10001:10001 /data
 ENV PATH=/opt/entrepot/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -62,10 +62,21 @@ lock: $(VENV)/test.stamp          ## lock the newest dependencies within their b
 wheelhouse: $(VENV)/run.stamp     ## write dist/install/: what installs without a network
 	config/wheelhouse/pack $(BIN)/python dist/install
 
+# Why `docker build` has failed: the daemon, the base image, or a step of the build.
+IMAGE_BASE = $(or $(BASE),$(shell sed -n 's/^ARG BASE=//p' Dockerfile))
+EXPLAIN_BUILD = \
+  if ! docker version >/dev/null 2>&1; then \
+    echo "the Docker daemon does not answer: start it, or let this user use it (docker version says more)"; \
+  elif ! { docker image inspect $(IMAGE_BASE) || docker pull $(IMAGE_BASE); } >/dev/null 2>&1; then \
+    echo "the base image $(IMAGE_BASE) cannot be pulled: name an image with Python >= 3.11: make image BASE=my/python:3.12"; \
+  else \
+    echo "the build failed (see above): if pip cannot download, name a package index: make image PIP_FLAGS=\"--index-url https://pypi.lan/simple\"; docs/airgap.md says more"; \
+  fi
+
 image:                            ## write dist/install/: the container image, after a try
 	docker build $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(PIP_FLAGS),--build-arg PIP_FLAGS="$(PIP_FLAGS)") \
 	  --tag entrepot:$(VERSION) --tag entrepot:latest . \
-	  || { echo "if Docker Hub cannot be reached, name an image with Python >= 3.11: make image BASE=my/python:3.12" >&2; false; }
+	  || { $(EXPLAIN_BUILD) >&2; false; }
 	docker run --rm --network none entrepot:$(VERSION) config check \
 	  || { echo "the image was built, but Entrepôt does not run in it (see above): name another base image with Python >= 3.11: make image BASE=my/python:3.12" >&2; false; }
 	mkdir -p dist/install

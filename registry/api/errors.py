@@ -20,6 +20,9 @@ RETRY_AFTER = 5  # seconds after which a client may ask again, if no upstream na
 _ASK = "ask whoever runs this mirror (its log says why)"
 _LATER = f"try again later, or {_ASK}"
 _STORE_FAILED = f"this mirror cannot read or write its data folder at the moment; {_LATER}"
+_NO_MEDIUM = (
+    f"the medium with the bundle cannot be read; plug it in again, or restart the server, or {_ASK}"
+)
 
 # A class without a row has the status and code of the nearest class above it in the tree.
 _TABLE = MappingProxyType(
@@ -52,6 +55,7 @@ _TABLE = MappingProxyType(
         errors.ImagePinned: (409, "DENIED"),
         errors.NotPinned: (404, "UNKNOWN"),  # *
         errors.ImageInUse: (409, "DENIED"),
+        errors.MediumUnreadable: (503, "UNAVAILABLE"),  # *
         errors.StoreError: (500, "UNKNOWN"),  # *
         errors.EntrepotError: (500, "UNKNOWN"),  # *
     }
@@ -75,6 +79,8 @@ def render(error: errors.EntrepotError, registry: str = "") -> web.Response:
     status, code = find_status(error)
     # The message of a StoreError names paths of this machine, which only the log may show.
     message = _STORE_FAILED if isinstance(error, errors.StoreError) else error.public
+    if isinstance(error, errors.MediumUnreadable):
+        message = _NO_MEDIUM
     is_failure = isinstance(error, errors.UpstreamError)
     if registry and is_failure and not isinstance(error, errors.UpstreamOffline):
         message = f"{registry}: {message}; {_LATER if status == 503 else _ASK}"

@@ -11,7 +11,7 @@ from registry.content.account import ContentAccount
 from registry.content.destination import Destination
 from registry.content.ingest import Ingest
 from registry.content.sparse_ingest import SparseIngest
-from registry.errors import StoreError
+from registry.errors import MediumUnreadable, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.contract import BlobReader, BlobStore
@@ -153,12 +153,17 @@ class Content:
 
         None if the blob is not stored, is larger, or is damaged; a damaged blob is moved to
         quarantine.
+
+        Raises:
+            MediumUnreadable: it is in a bundle that cannot be read; nothing is known to be damaged.
         """
         size = await self.blobs.stat(digest)
         if size is None or size > limit:
             return None
         try:
             raw = b"".join([piece async for piece in self.blobs.read(digest, Span(0, size))])
+        except MediumUnreadable:
+            raise
         except StoreError as error:
             if await self.blobs.stat(digest) is None:  # evicted after its size was read
                 return None

@@ -44,6 +44,7 @@
     ├── NotPinned                 the image is not pinned, so it cannot be unpinned
     ├── StoreError                the disk refused an operation
     │   ├── StoreFull             there is no space for a blob
+    │   ├── MediumUnreadable      file of a served bundle that cannot be read at the moment
     │   ├── StoreTooNew           a newer version has written the data folder
     │   └── CatalogLost           the catalog is missing, damaged or replaced
     └── SettingsError             setting that cannot be used
@@ -82,6 +83,7 @@ from registry.errors.input import TagInvalid as TagInvalid
 from registry.errors.input import ValueUnknown as ValueUnknown
 from registry.errors.input import VolumeTooSmall as VolumeTooSmall
 from registry.errors.installation import CatalogLost as CatalogLost
+from registry.errors.installation import MediumUnreadable as MediumUnreadable
 from registry.errors.installation import SettingsError as SettingsError
 from registry.errors.installation import StoreError as StoreError
 from registry.errors.installation import StoreFull as StoreFull

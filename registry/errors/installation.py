@@ -15,6 +15,13 @@ class StoreFull(StoreError):
     """There is no space for a blob; `why` says which limit is the reason, and what helps."""
 
 
+class MediumUnreadable(StoreError):
+    """A file of a bundle that is served cannot be read, for example as its medium was pulled out.
+
+    What was read from it before is right, and nothing of it is damaged.
+    """
+
+
 class StoreTooNew(StoreError):
     """A newer version has written the data folder, which has the layout `found`."""
 

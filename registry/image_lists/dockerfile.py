@@ -69,6 +69,7 @@ class _DockerfileReader:
         }
         given = _AUTOMATIC.keys() & arguments.keys()
         self._values |= {name: Word(arguments[name]) for name in given}
+        self._declared: set[str] = set()  # names of ARG before the first FROM
         self._stages: set[str] = set()
         self._has_stages = False  # also true of stages without a name
         self._escape = _ESCAPES[0]
@@ -122,19 +123,24 @@ class _DockerfileReader:
     def _read_base(self, written: str, found: Word, location: Location) -> ListedImage | Note:
         if found.reasons:
             why = f"it is not known which image {written[:300]} is: {'; '.join(found.reasons)}"
-            return make_note(location, "FROM", f"{why}; {_GIVE_VALUES}")
+            return make_note(location, "FROM", f"{why}; {_GIVE_VALUES}", is_unknown=True)
         try:
             return read_image(found.text, location, "FROM")
         except ListInvalid:
             if not found.unset:
                 raise
             names = ", ".join(found.unset)[:300]
-            cure = f"write a default (ARG {found.unset[0]}=...) or give it as a build argument"
-            return make_note(location, "FROM", f"{written[:300]} needs a value for {names}; {cure}")
+            first = found.unset[0]
+            cure = f"write a default (ARG {first}=...)"
+            if first in self._declared:  # Docker gives a value only to these
+                cure += f" or give it with --build-arg {first}=..."
+            why = f"{written[:300]} needs a value for {names}; {cure}"
+            return make_note(location, "FROM", why, is_unknown=True)
 
     def _read_arg(self, instruction: Instruction) -> None:
         for word in instruction.words:
             name, has_default, default = word.partition("=")
+            self._declared.add(name)
             if name in self._arguments:
                 self._values[name] = Word(self._arguments[name])
             elif has_default:
@@ -145,7 +151,7 @@ class _DockerfileReader:
         if "$" in name:
             cure = "name a stage for it (FROM ... AS name) and copy from that"
             why = f"Docker replaces no variable in {user} {name[:300]}; {cure}"
-            return make_note(location, user, why)
+            return make_note(location, user, why, is_unknown=True)
         certainty = Certainty.LIKELY if instruction.is_trigger else Certainty.NAMED
         return read_image(name, location, user, certainty)
 

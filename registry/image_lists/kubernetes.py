@@ -145,7 +145,7 @@ class _KubernetesReader:
                 if image is None or image.node.is_empty or image.node.text in ("", _INJECTED):
                     line = image.line if image else container.line
                     why = "it names no image; another program inserts one"
-                    yield Note(Location(self._source, line).place(user), why)
+                    yield Note(Location(self._source, line).place(user), why, is_unknown=True)
                 else:
                     yield self._read_image(image, user)
         for volume in pod.find("volumes").items:

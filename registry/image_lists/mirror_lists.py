@@ -103,13 +103,13 @@ def _read_skopeo(node: Node, source: str, _: str) -> Iterator[ListedImage | Note
         for which, why in _SKOPEO_LISTS.items():
             for repository, field in lists.node.find(which).fields.items():
                 user = f"{registry}/{repository}"[:_MAX_NAME]
-                yield make_note(Location(source, field.line), user, why)
+                yield make_note(Location(source, field.line), user, why, is_unknown=True)
 
 
 def _read_tags(name: str, field: Field, source: str) -> Iterator[ListedImage | Note]:
     if not field.node.items:
         why = "all its tags are wanted, and only the registry knows them; write the tags"
-        yield make_note(Location(source, field.line), name[:_MAX_NAME], why)
+        yield make_note(Location(source, field.line), name[:_MAX_NAME], why, is_unknown=True)
     for item in field.node.items:
         tag = item.text or ""
         image = f"{name}{'@' if ':' in tag else ':'}{tag}"
@@ -130,7 +130,7 @@ def _read_regsync(node: Node, source: str, _: str) -> Iterator[ListedImage | Not
         else:
             user = f"sync {(field.node.text or '')[:_MAX_NAME]}"
             why = "it is not one image, and only the registry knows the tags; write the images"
-            yield make_note(Location(source, field.line), user, why)
+            yield make_note(Location(source, field.line), user, why, is_unknown=True)
 
 
 def _read_item(

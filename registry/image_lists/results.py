@@ -151,9 +151,9 @@ def note_unknown(error: ValueUnknown, location: Location, user: str) -> Note:
     return Note(location.place(user), f"{error.why}; {error.cure}", is_unknown=True)
 
 
-def make_note(location: Location, user: str, why: str) -> Note:
+def make_note(location: Location, user: str, why: str, *, is_unknown: bool = False) -> Note:
     """Return a note on a location; `why` may have texts of the file in it."""
-    return Note(location.place(user), make_printable(why))
+    return Note(location.place(user), make_printable(why), is_unknown)
 
 
 def merge(images: Iterable[ListedImage], registries: Registries) -> tuple[Entry, ...]:

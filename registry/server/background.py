@@ -4,8 +4,10 @@ import asyncio
 import os
 import shutil
 import socket
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 
 import structlog
 from aiohttp import web
@@ -38,7 +40,7 @@ async def run_background(service: Service, shared: SharedResources) -> None:
     async with AsyncExitStack() as stack:
         checks = await stack.enter_async_context(Tasks())
         console = build_console(
-            partial(find_trouble, shared, checks),
+            partial(find_trouble, shared, checks, service.find_problem),
             lambda: collect(shared.metrics, _measure(shared)),
             {shared.settings.server.console.host, *shared.settings.server.console_hosts},
         )
@@ -91,9 +93,25 @@ def _measure(shared: SharedResources) -> State:
     )
 
 
-async def find_trouble(shared: SharedResources, checks: Tasks) -> str:
-    """Return why some pulls cannot be answered; empty when all can."""
-    root = shared.folder.root
+async def find_trouble(
+    shared: SharedResources, checks: Tasks, find_problem: Callable[[], str] = str
+) -> str:
+    """Return why some pulls cannot be answered; empty when all can.
+
+    `find_problem` is that of the service; it may wait for a disk.
+    """
+    trouble = await _find_disk_trouble(shared.folder.root, checks, find_problem)
+    if trouble:
+        return trouble
+    if not shared.heartbeats.list_living():
+        return "no pull worker answers"
+    silent = shared.heartbeats.list_silent()
+    if silent:
+        return "; ".join(f"worker {number} does not answer" for number in silent)
+    return shared.heartbeats.explain_overload()
+
+
+async def _find_disk_trouble(root: Path, checks: Tasks, find_problem: Callable[[], str]) -> str:
     # One thread for all probes: on a disk that does not answer, it waits until the disk does.
     writing = checks.share("disk", lambda: in_thread(os.access, root, os.W_OK))
     await asyncio.wait([writing], timeout=DISK_WAIT)
@@ -101,9 +119,8 @@ async def find_trouble(shared: SharedResources, checks: Tasks) -> str:
         return f"{root} does not answer"
     if not writing.result():
         return f"{root} cannot be written"
-    if not shared.heartbeats.list_living():
-        return "no pull worker answers"
-    silent = shared.heartbeats.list_silent()
-    if silent:
-        return "; ".join(f"worker {number} does not answer" for number in silent)
-    return shared.heartbeats.explain_overload()
+    reading = checks.share("medium", lambda: in_thread(find_problem))
+    await asyncio.wait([reading], timeout=DISK_WAIT)
+    if not reading.done():
+        return "the medium does not answer"
+    return reading.result()

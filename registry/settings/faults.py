@@ -29,6 +29,7 @@ _BARE_VALUE = re.compile(r"\s*[\w.]+\s*=\s*[\w./:]")  # of a key without a quote
 Place = tuple[str, ...]
 _WORD = re.compile(r"[^._]+")  # of the name of a setting or variable
 _LIKENESS = 0.6  # at least, of 1, for a name to be suggested
+_WITHOUT_TABLE = "offline"  # the only setting that is in no table
 MAX_SHOWN = 60  # characters of a wrong value in a message
 # Our own words for the types of pydantic's errors, whose texts are for programmers.
 _WORDS = MappingProxyType(
@@ -78,6 +79,8 @@ def describe_fault(
         known = sections if len(place) == 1 else []
         why = "no such setting"
         cure = name_nearest(format_key(place), map(format_key, [*known, *list_places(place)]))
+        if len(place) > 1 and place[-1] == _WITHOUT_TABLE:  # the last table before it took it
+            cure = f"write it before the first table, such as [{place[0]}]"
     else:
         why, example = _explain(first), json.dumps(_find_example(place))
         cure = f"write for example {place[-1]} = {example}"
@@ -148,7 +151,7 @@ def list_places(near: Place) -> list[Place]:
     places: list[Place] = []
     for section in Settings.model_fields:
         head = ("upstreams", upstream) if section == "upstreams" else (section,)
-        fields = () if section == "offline" else find_model(head).model_fields
+        fields = () if section == _WITHOUT_TABLE else find_model(head).model_fields
         places += [(*head, field) for field in fields if field != "password"] or [head]
     return places
 

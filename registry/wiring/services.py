@@ -26,14 +26,15 @@ from registry.wiring.pulls import open_services
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Two functions of a server.
+    """The functions of a server.
 
     Each worker calls `open_mirror`. The background process calls `maintain`, which runs until it is
-    cancelled.
+    cancelled, and for `/readyz` `find_problem`, in a thread: why pulls cannot be answered, or "".
     """
 
     open_mirror: Callable[[Settings, DataFolder, Metrics], AbstractAsyncContextManager[Mirror]]
     maintain: Callable[[Settings, DataFolder, Metrics], Coroutine[Any, Any, None]]
+    find_problem: Callable[[], str] = str
 
 
 def preload_libraries() -> None:
@@ -81,7 +82,7 @@ def build_bundle_service(
     async def maintain(_: Settings, __: DataFolder, ___: Metrics) -> None:
         await verify(store)
 
-    return Service(open_mirror, maintain)
+    return Service(open_mirror, maintain, store.find_problem)
 
 
 async def import_names(

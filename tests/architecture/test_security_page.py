@@ -113,6 +113,7 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "The mirror reads only regular files whose names match a fixed pattern, follows no link, and writes only digests that the lock names.": "property/test_bundle_readers.py::test_links_in_a_folder_are_not_followed",
         "It refuses documents that are too deep, too long or ambiguous, manifests that contradict the lock, and indexes more than 8 deep.": "property/test_bundle_readers.py::test_manifests_have_to_agree_with_the_lock",
         "`[bundles] keys` says whose bundles may be imported; then a bundle without a signature is refused too.": "integration/test_bundle_import.py::test_pinned_keys_decide",
+        "With `--key` too, the signature has to be made with a key of both.": "unit/bundle/test_policy.py::test_a_key_of_both_is_needed",
         "The signature is checked over the same bytes that are used.": "integration/test_bundle_import.py::test_pinned_keys_decide",
         # Open ports
         "The console has no login: keep `server.console` on the loopback address, or behind a server that has a login.": ADVICE,

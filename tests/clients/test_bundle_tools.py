@@ -44,7 +44,7 @@ def samples(running_site: Site, folder: Path) -> dict[str, Sample]:
         sample = Sample(mode, place / "b.tar", place / "b", place / "one.tar", "")
         options = ("--mode", mode, "--platform", f"linux/{here()}")
         both = (HELLO_NAME, MULTI_NAME)
-        for output, names in ((sample.tar, both), (f"{sample.folder}/", both)):
+        for output, names in ((f"{sample.folder}/", both), (sample.tar, both)):
             done = running_site.mirror.run("bundle", "create", "-o", str(output), *names, *options)
             assert done.returncode == 0, done.stderr
         running_site.mirror.run("bundle", "create", "-o", str(sample.single), MULTI_NAME, *options)

@@ -102,7 +102,8 @@ async def test_missing_layers_are_printed_and_written_to_need_json(tmp_path: Pat
 
     done = run(config, "import", str(tmp_path / "b.tar"), "--need", str(need), code=1)
 
-    assert done["incomplete"] == {APP: [{"digest": str(Digest.of(BASE)), "size": len(BASE)}]}
+    blob = {"digest": str(Digest.of(BASE)), "size": len(BASE), "manifest": False}
+    assert done["incomplete"] == {APP: [blob]}
     assert done["images"] == []
     found = read_inventory(need.read_bytes(), str(need))
     assert (found.blobs, found.images) == (((Digest.of(BASE), len(BASE)),), (APP,))

@@ -151,6 +151,6 @@ async def test_the_missing_bytes_of_a_cut_blob_are_printed(tmp_path: Path) -> No
     done = run_command("bundle", "import", str(volumes[1]), "--config", str(config), *need)
     assert len(volumes) == 3
     assert "is cut over volumes, and 1.8" in done.stdout
-    assert " of 2.86 MiB are missing\nvolumes 1, 3 of 3 are missing\n" in done.stdout
+    assert " of 2.86 MiB are missing\nvolumes 1, 3 of 3 were not given now\n" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("stored 1.0")
     assert done.stdout.endswith(" MiB; 0 B were stored before\n")

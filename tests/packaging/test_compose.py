@@ -145,6 +145,12 @@ def test_it_runs_with_as_little_as_possible(stack: Stack) -> None:
     assert written == ["/data", "/tmp"]
 
 
+def test_only_its_user_reads_the_volume(stack: Stack) -> None:
+    """A new volume has the mode of the folder in the image, so that a start has no note on it."""
+    assert stack.inside("import os; print(oct(os.stat('/data').st_mode & 0o777))") == "0o700"
+    assert "other users can read" not in stack.compose("logs", "mirror")
+
+
 def test_the_volume_outlives_the_container(stack: Stack) -> None:
     """A restart and a new container find what the old one left."""
     stack.inside("open('/data/kept', 'w').write('still here')")

@@ -77,36 +77,20 @@ def _read(path: Path) -> bytes:
     return content
 
 
-def find_signer(
-    raw: bytes, signature: bytes, keys: Sequence[tuple[Path, Ed25519PublicKey]]
-) -> Path:
-    """Return the path of the public key that a signature was made with.
-
-    Raises:
-        BundleInvalid: there is no signature, or it was made with none of these keys.
-    """
-    if not signature:
-        raise BundleInvalid("bundle.json.sig", "the bundle is not signed; ask its maker to sign it")
-    for path, key in keys:
-        try:
-            key.verify(signature, raw)
-        except InvalidSignature:
-            continue
-        return path
-    names = ", ".join(path.name for path, _ in keys)
-    why = f"the signature was made with none of the trusted keys ({names}); ask the bundle's maker"
-    raise BundleInvalid("bundle.json.sig", why)
+_Keys = Sequence[tuple[Path, Ed25519PublicKey]]
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Accepts bundles signed with one of `keys`; without keys it accepts every bundle.
+    """Accepts bundles signed with one of `keys` (settings) and one of `named` (of a command).
 
-    A bundle without a signature is refused like one with a wrong signature: anybody can remove a
-    signature.
+    If one of the two is empty, the other decides; without any keys every bundle is accepted. So a
+    command never accepts what the settings refuse. A bundle without a signature is refused like one
+    with a wrong signature: anybody can remove a signature.
     """
 
     keys: tuple[Path, ...] = ()
+    named: tuple[Path, ...] = ()
 
     def check(self, raw: bytes, signature: bytes) -> str:
         """Return the file name of the key that signed a bundle; empty if no signature was checked.
@@ -114,9 +98,34 @@ class Policy:
         `raw` has to be the bytes of `bundle.json` that are used afterwards.
 
         Raises:
-            BundleInvalid: the signature is missing, or was made with none of the keys.
+            BundleInvalid: the signature is missing, or was not made with the keys.
             FileUnreadable, KeyInvalid: a file cannot be read, or does not contain a key.
         """
-        if not self.keys:
-            return ""
-        return find_signer(raw, signature, load_keys(self.keys)).name
+        both = [load_keys(paths) for paths in (self.keys, self.named) if paths]
+        if both and not signature:
+            why = "the bundle is not signed; ask its maker to sign it"
+            raise BundleInvalid("bundle.json.sig", why)
+        signers = [_find_signer(raw, signature, keys) for keys in both]
+        if None in signers:
+            trusted = _list_names(both[0])
+            if len(both) > 1:
+                trusted = f"in [bundles]: {trusted}; with --key: {_list_names(both[1])}"
+                trusted += "; it has to be a key of both"
+            why = f"the signature was made with none of the trusted keys ({trusted})"
+            raise BundleInvalid("bundle.json.sig", f"{why}; ask the bundle's maker")
+        return signers[-1].name if signers and signers[-1] else ""
+
+
+def _find_signer(raw: bytes, signature: bytes, keys: _Keys) -> Path | None:
+    """Return the path of the public key that a signature was made with; None if it is none."""
+    for path, key in keys:
+        try:
+            key.verify(signature, raw)
+        except InvalidSignature:
+            continue
+        return path
+    return None
+
+
+def _list_names(keys: _Keys) -> str:
+    return ", ".join(path.name for path, _ in keys)

@@ -134,7 +134,7 @@ class Importer:
         records = await self._log.read()
         decider = ImageDecider(view, self._manifest_store, lock, before, records)
         decisions = await decider.decide_all()
-        result.flaws += [f"{name} was changed" for name in opened.find_changed(decider.manifests)]
+        result.flaws += opened.find_changed(decider.manifests)
         for decision in decisions:
             result.add(decision)
         for digest in list(result.blobs.damaged)[:100]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -10,11 +11,10 @@ import structlog
 from registry.bundle.read.head import Opened
 from registry.bundle.read.sources import Extent
 from registry.bundle.read.verified import VerifiedBlobs
-from registry.errors import BundleInvalid, StoreError
+from registry.errors import BundleInvalid, MediumUnreadable, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.contract import FileBody
-from registry.store.files import translate_errors
 from registry.tasks import in_thread
 
 PIECE = 1024 * 1024  # bytes
@@ -64,7 +64,8 @@ class BundleStore:
         """Whether the bytes of a blob agree with its digest; they are hashed only once.
 
         Raises:
-            StoreError: the blob cannot be read.
+            StoreError: the result cannot be written.
+            MediumUnreadable: the blob cannot be read.
         """
         known = self._verified.recall(digest)
         if known is None:
@@ -82,10 +83,10 @@ class BundleStore:
         descriptor = self._open(place.path)
         try:
             while start < stop:
-                with translate_errors(place.path):
+                with _reading(place.path):
                     piece = os.pread(descriptor, min(PIECE, stop - start), place.offset + start)
                 if not piece:
-                    raise StoreError(str(place.path), "is shorter than it was")
+                    raise MediumUnreadable(str(place.path), "is shorter than it was")
                 yield piece
                 start += len(piece)
         finally:
@@ -96,6 +97,7 @@ class BundleStore:
 
         Raises:
             StoreError: the blob is not here, is damaged, or is shorter than the span.
+            MediumUnreadable: the files of the bundle cannot be read, or have changed.
         """
         size = await self.stat(digest)
         if size is None or span.stop > size or not await self.is_right(digest):
@@ -113,12 +115,22 @@ class BundleStore:
 
     def _open(self, path: Path) -> int:
         """Open a file of the bundle; refuse it if it has changed since the bundle was opened."""
-        with translate_errors(path):
+        with _reading(path):
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         if _read_state(os.fstat(descriptor)) != self._states[path]:
             os.close(descriptor)
-            raise StoreError(str(path), "has changed since it was opened; serve it again")
+            why = "has changed since it was opened; serve it again"
+            raise MediumUnreadable(str(path), why)
         return descriptor
+
+    def find_problem(self) -> str:
+        """Return which file of the bundle cannot be read, and why; empty if all can be."""
+        for path in self._states:
+            try:
+                os.close(self._open(path))
+            except MediumUnreadable as error:
+                return f"the medium cannot be read: {error}"
+        return ""
 
     async def open(self, digest: Digest) -> FileBody | None:
         """Return the open files of a blob; None when it is not here, or is damaged."""
@@ -141,6 +153,15 @@ class BundleStore:
             size = await self.stat(digest)
             if str(digest) > after and size is not None:
                 yield digest, size
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn each `OSError` of the body into a `MediumUnreadable`."""
+    try:
+        yield
+    except OSError as error:
+        raise MediumUnreadable(str(path), error.strerror or str(error)) from error
 
 
 def _read_state(found: os.stat_result) -> _State:

@@ -1,10 +1,12 @@
 """Which programs can read a bundle, and what makes the bundle readable for others. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from registry.bundle.format.head_files import is_runnable
 from registry.bundle.format.lock import Lock
+from registry.bundle.read.sources import Shape
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 
@@ -36,7 +38,17 @@ _SHA256_WHY = (
 _SPARSE_WHY = (
     "some platforms are left out; --mode complete, or --mode flat with one platform, changes it"
 )
-_CUT_READERS = "readable by: entrepot; by others after bundle join has written one file"
+# What these programs are called when they read a folder; the others read one file only.
+_FOLDER_READERS = MappingProxyType(
+    {
+        "entrepot": "entrepot",
+        "oras": "oras (--oci-layout)",
+        "skopeo (oci-archive:)": "skopeo (oci:)",
+        "umoci": "umoci",
+        "skopeo copy --all": "skopeo copy --all (oci:)",
+    }
+)
+_JOINED = "; by others after bundle join has written one file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +68,40 @@ class Readers:
 
     able: tuple[str, ...]
     unable: tuple[Unable, ...] = ()
+    after: str = ""  # who else can, and after what
 
     def __str__(self) -> str:
-        return "\n".join([f"readable by: {', '.join(self.able)}", *map(str, self.unable)])
+        able = f"readable by: {', '.join(self.able)}{self.after}"
+        return "\n".join([able, *map(str, self.unable)])
 
 
-def format_readers(lock: Lock, manifests: Mapping[Digest, Manifest], *, is_cut: bool) -> str:
+def format_readers(lock: Lock, manifests: Mapping[Digest, Manifest], shape: Shape) -> str:
     """Return a line that names the programs that can read a bundle, and lines about the others.
 
-    For volumes, the line says that other programs can read them after `bundle join`.
+    For volumes and a folder, the line says that others can read them after `bundle join`.
     """
-    if is_cut and not lock.omitted:
-        return _CUT_READERS
-    return str(find_readers(lock, manifests))
+    readers = find_readers(lock, manifests)
+    if lock.omitted or shape == "file":
+        return str(readers)
+    if shape == "volumes":
+        return str(Readers(("entrepot",), after=_JOINED))
+    return str(_name_folder_readers(readers))
+
+
+def _name_folder_readers(readers: Readers) -> Readers:
+    """Return which of the readers of one file can read a folder too; `bundle join` helps others."""
+    able = tuple(_FOLDER_READERS[each] for each in readers.able if each in _FOLDER_READERS)
+    unable = tuple(
+        Unable(tuple(_FOLDER_READERS.get(name, name) for name in each.programs), each.why)
+        for each in readers.unable
+    )
+    return replace(
+        readers, able=able, unable=unable, after=_JOINED if len(able) < len(readers.able) else ""
+    )
 
 
 def find_readers(lock: Lock, manifests: Mapping[Digest, Manifest]) -> Readers:
-    """Return which programs can read a bundle that is not cut, according to `manifests`.
+    """Return which programs can read a bundle in one file, according to `manifests`.
 
     `tests/clients/test_bundle_tools.py` tests each program. An index is sparse if it refers to
     manifests that the bundle does not contain: programs that read all children of an index fail.

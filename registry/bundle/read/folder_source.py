@@ -9,13 +9,14 @@ from typing import BinaryIO
 
 from registry.bundle.format.tar import Member, build_member, is_file_name
 from registry.bundle.read.flaws import Flaws
-from registry.bundle.read.sources import PIECE, BundleSource, Extent
+from registry.bundle.read.sources import PIECE, BundleSource, Extent, Shape
 from registry.errors import BundleForeign, BundleInvalid
 
 MAX_MEMBERS = 250_000  # more than a lock can name
 _SMALL_FILES = (
     "bundle.json",
     "bundle.json.sig",
+    "volume.json",
     "oci-layout",
     "index.json",
     "manifest.json",
@@ -26,6 +27,8 @@ _SMALL_FILES = (
 
 class FolderSource(BundleSource):
     """The files of a folder. Links in it are not followed."""
+
+    shape: Shape = "folder"
 
     def __init__(self, folder: Path) -> None:
         self.label = str(folder)

@@ -34,7 +34,7 @@ class Opened:
         return self.head.get(SIGNATURE, b"")
 
     def find_changed(self, manifests: Mapping[Digest, Manifest]) -> list[str]:
-        """Return the names of small files that are not as they would be written for this lock.
+        """Return sentences about small files that are not as they would be written for this lock.
 
         Files that depend on manifests are compared only if all manifests of the lock are given.
         """
@@ -45,9 +45,11 @@ class Opened:
             right = write_head(self.lock, manifests)
         else:
             return []
-        return sorted(
-            {name for name in right if self.head.get(name) != right[name]} | (head - right.keys())
-        )
+        wrong = {name for name in right if self.head.get(name) != right[name]}
+        return [
+            f"{name} {'was changed' if name in self.head else 'is missing'}"
+            for name in sorted(wrong | (head - right.keys()))
+        ]
 
 
 def open_bundle(source: BundleSource) -> Opened:
@@ -60,9 +62,10 @@ def open_bundle(source: BundleSource) -> Opened:
     """
     head, members = read_head(source)
     if "volume.json" in head and not source.count:
-        raise BundleInvalid(
-            source.label, "it is a volume, which cannot be read from a stream; give its file"
-        )
+        why = "it is a volume, which cannot be read from a stream; give its file"
+        if source.shape == "folder":
+            why = "it is a volume that was extracted; give the file of the volume"
+        raise BundleInvalid(source.label, why)
     if "bundle.json" not in head:
         cure = "name the file that entrepot bundle create wrote"
         what = _explain_no_bundle(source, is_tar=bool(head))

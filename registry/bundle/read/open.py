@@ -73,6 +73,23 @@ def _parse_file(path: Path, raw: bytes) -> Lock:
         raise BundleInvalid(str(path), why) from error
 
 
+def load_document(path: Path) -> Lock | Inventory | None:
+    """Read a separate `bundle.json`, `inventory.json` or `need.json`; None for any other file.
+
+    Raises:
+        FileUnreadable: the file cannot be opened.
+        BundleInvalid: the file is JSON, and none of the three.
+        OSError: the file cannot be read.
+    """
+    if not path.is_file():
+        return None
+    with BufferedReader(_open(path)) as file:
+        if file.peek(1)[:1] != b"{":
+            return None
+        raw = file.read(MAX_SIZE + 1)  # one more byte, so that a larger file is noticed
+    return read_inventory(raw, str(path)) if name_option(raw) else _parse_file(path, raw)
+
+
 def load_inventory(path: Path) -> Inventory:
     """Read an `inventory.json` or a `need.json`.
 

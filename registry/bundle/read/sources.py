@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 from registry.bundle.format.lock import Lock
 from registry.bundle.format.tar import BLOCK, KIND, PAX_HEADER, BlobMember, Member, parse_header
@@ -20,6 +20,7 @@ from registry.bundle.read.flaws import Flaws
 from registry.errors import BundleInvalid
 from registry.oci.digest import Digest
 
+Shape = Literal["file", "folder", "volumes"]  # a stream counts as a file
 PIECE = 1024 * 1024  # bytes read at a time
 MAX_SMALL = 16 * 1024 * 1024  # bytes of one small file
 MAX_SMALL_FILES = 64 * 1024 * 1024  # bytes of the small files together
@@ -61,6 +62,7 @@ class BundleSource(Protocol):
 
     label: str
     flaws: Flaws
+    shape: Shape = "file"
     count: int = 0
     missing: tuple[int, ...] = ()
     ignored: tuple[Path, ...] = ()

@@ -96,7 +96,7 @@ class _Verification:
             ]
         for digest, reasons in find_contradictions(opened.lock, self._manifests).items():
             verdict.wrong += [f"manifest {digest}: {why}" for why in reasons[:10]]
-        verdict.wrong += [f"{name} was changed" for name in opened.find_changed(self._manifests)]
+        verdict.wrong += opened.find_changed(self._manifests)
         parents = map_parents(self._manifests)
         for found in (verdict.damaged, verdict.missing):
             found[:MAX_USERS] = [

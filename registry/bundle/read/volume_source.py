@@ -2,16 +2,24 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 
 from registry.bundle.format.lock import Lock, parse_lock
 from registry.bundle.format.tar import BlobMember, Member, build_member, format_blob_name
 from registry.bundle.format.volumes import Volume, parse_volume
 from registry.bundle.read.flaws import Flaws
-from registry.bundle.read.sources import BundleSource, CutPart, Extent, TarSource, read_head
+from registry.bundle.read.sources import (
+    BundleSource,
+    CutPart,
+    Extent,
+    Shape,
+    TarSource,
+    read_head,
+)
 from registry.errors import BundleInvalid
 from registry.oci.digest import Digest
 
+MAX_NAMES = 5  # files that a message names
 _Place = tuple[BundleSource, Member]
 
 
@@ -30,6 +38,8 @@ class VolumeSource(BundleSource):
 
     A blob that was cut is one member if all its parts are given.
     """
+
+    shape: Shape = "volumes"
 
     def __init__(
         self, label: str, lock: Lock, volume_files: Sequence[VolumeFile], flaws: Flaws
@@ -108,16 +118,21 @@ def open_volumes(sources: Sequence[TarSource], flaws: Flaws) -> VolumeSource:
     """Read the small files of volumes, and return one source; the `sources` share `flaws`.
 
     Raises:
-        BundleInvalid: none of the volumes can be used.
+        BundleInvalid: none of the volumes can be used, or they are of several bundles.
     """
     label = sources[0].label if len(sources) == 1 else f"{len(sources)} volumes"
     volume_files: list[VolumeFile] = []
+    firsts: dict[tuple[str, int], str] = {}  # the first volume of each bundle and number of volumes
     lock = None
     for source in sources:
         try:
             volume_file = _read_volume(source)
+            volume = volume_file.volume
+            firsts.setdefault((volume.bundle_id, volume.count), source.label)
+            if len(firsts) > 1:
+                continue  # refused below, when all are known
             lock = lock or _read_lock(volume_file)
-            _check_volume(volume_file, lock, volume_files)
+            _check_volume(volume_file, volume_files)
         except BundleInvalid as error:
             if len(sources) == 1:
                 raise
@@ -126,10 +141,23 @@ def open_volumes(sources: Sequence[TarSource], flaws: Flaws) -> VolumeSource:
         # Only one head is kept in memory, since all are equal: a lock may have 16 MiB.
         head = volume_files[0].head if volume_files else volume_file.head
         volume_files.append(replace(volume_file, head=head))
+    if len(firsts) > 1:
+        raise _refuse_mixture(label, firsts)
     if lock is None:
         raise BundleInvalid(label, f"none can be used: {'; '.join(flaws.messages)}")
     volume_files.sort(key=lambda each: each.volume.number)
     return VolumeSource(label, lock, volume_files, flaws)
+
+
+def _refuse_mixture(label: str, firsts: Mapping[tuple[str, int], str]) -> BundleInvalid:
+    """Return the error for volumes that are not of one bundle, cut once.
+
+    One of the bundles is not chosen: it could be the wrong one, such as that of last month.
+    """
+    bundles = len({bundle for bundle, _ in firsts})
+    what = f"{bundles} bundles" if bundles > 1 else "one bundle that was cut in two ways"
+    names = ", ".join(islice(firsts.values(), MAX_NAMES))
+    return BundleInvalid(label, f"these are volumes of {what} ({names}); give the files of one")
 
 
 def _read_volume(source: TarSource) -> VolumeFile:
@@ -155,12 +183,10 @@ def _read_lock(volume_file: VolumeFile) -> Lock:
     return lock
 
 
-def _check_volume(volume_file: VolumeFile, lock: Lock, others: Sequence[VolumeFile]) -> None:
-    """Refuse a volume of another bundle, or a repeated volume; note small files that differ."""
+def _check_volume(volume_file: VolumeFile, others: Sequence[VolumeFile]) -> None:
+    """Refuse a repeated volume; note small files that differ."""
     volume, source = volume_file.volume, volume_file.source
     for other in others:
-        if (volume.bundle_id, volume.count) != (lock.bundle_id, other.volume.count):
-            raise BundleInvalid(source.label, f"it is of another bundle than {other.source.label}")
         if volume.number == other.volume.number:
             raise BundleInvalid(source.label, f"volume {volume.number} is there twice")
     head = others[0].head if others else volume_file.head

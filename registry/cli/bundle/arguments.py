@@ -84,4 +84,4 @@ def check_signer(opened: "Opened", keys: Sequence[Path]) -> str:
     """
     from registry.bundle.format.signature import Policy  # noqa: PLC0415
 
-    return Policy(tuple(keys)).check(opened.lock.raw, opened.signature)
+    return Policy(named=tuple(keys)).check(opened.lock.raw, opened.signature)

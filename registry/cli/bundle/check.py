@@ -99,6 +99,8 @@ def check_bundle(
         gathered = _read_entries(named, config)
         entries = gathered.entries
         platforms = read_checked_platforms(platform)
+        if bundle and named.files and not entries:
+            sources.refuse_nothing(named, gathered)
         if not (bundle and entries):
             what = "a bundle" if not bundle else "an image, or -f FILE"
             fail(f"nothing to check: name {what}", MISUSED)
@@ -106,6 +108,9 @@ def check_bundle(
         gaps = _find_gaps(bundle, entries, platforms, other_side)
     result = CoverageResult.of(entries, gaps, counts_guesses=guesses)
     print_report(result, partial(_draw, platforms=platforms), as_json=as_json)
+    if count := gathered.unknown:
+        what = "1 image is" if count == 1 else f"{count} images are"
+        warn(f"{what} not known, so the check is not complete; the first lines say which and why")
     if not (result.is_complete and gathered.is_complete):
         raise typer.Exit(1)
 

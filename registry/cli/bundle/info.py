@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from registry.cli.bundle.arguments import Bundle, advise_check, open_bundle
+from registry.cli.bundle.documents import draw_blob_list, read_blob_list
 from registry.cli.messages import report_errors
 from registry.cli.numbers import read_number
 from registry.cli.printing import print_report
@@ -43,15 +44,20 @@ def inspect_bundle(
     """Show what is in a bundle, what takes the space, and which programs can read it.
 
     Reads the manifests and no layers; of a stream, only the beginning. Damaged layers are found by
-    `bundle verify`.
+    `bundle verify`. Of an inventory, a need.json or a bundle.json it shows the id, which a delta
+    names that requires it.
 
     Example: entrepot bundle info images.tar
     """
     from registry.bundle.read.analysis import Analysis, read_manifests  # noqa: PLC0415
     from registry.bundle.read.compatibility import format_readers  # noqa: PLC0415
 
-    with report_errors(), open_bundle(bundle) as opened:
-        manifests = read_manifests(opened)
+    with report_errors():
+        if listed := read_blob_list(bundle):
+            print_report(listed, draw_blob_list, as_json=as_json)
+            return
+        with open_bundle(bundle) as opened:
+            manifests = read_manifests(opened)
     lock = opened.lock
     analysis = Analysis(lock, manifests)
     content = BundleContent(
@@ -66,7 +72,7 @@ def inspect_bundle(
         volume_count=opened.source.count or None,
         images=list_images([analysis.measure(image) for image in lock.images]),
         largest=[BundledBlob.of(each) for each in analysis.list_largest(top)],
-        readers=format_readers(lock, manifests, is_cut=bool(opened.source.count)),
+        readers=format_readers(lock, manifests, opened.source.shape),
     )
     print_report(content, partial(_draw, bundle=bundle), as_json=as_json)
 
@@ -86,7 +92,7 @@ def _describe(content: BundleContent, bundle: Sequence[Path]) -> Iterator[str]:
     images = [image for image in content.images if not image.signature_tag]
     tags = len(content.images) - len(images)
     also = f", {format_count(tags, 'signature tag')}" if tags else ""
-    signature = f"not checked; {advise_check(bundle)}" if content.signed else "none"
+    signature = f"signed, not checked; {advise_check(bundle)}" if content.signed else "none"
     yield content.bundle
     yield f"  images     {len(images)}{also}"
     yield f"  size       {format_bytes(content.size)} in {format_count(content.blobs, 'blob')}"

@@ -9,6 +9,7 @@ import typer
 
 from registry.cli.bundle.arguments import format_missing, open_bundle
 from registry.cli.bundle.output import Output, OutputTarget, deliver, parse_target
+from registry.cli.lines import print_line
 from registry.cli.messages import KEPT, report_errors
 from registry.cli.session import Quiet
 from registry.errors import BundleInvalid
@@ -31,6 +32,7 @@ def join_volumes(volumes: _Volumes, output: Output, quiet: Quiet = False) -> Non
 
 async def _join(volumes: list[Path], target: OutputTarget, *, quiet: bool) -> None:
     from registry.bundle.read.blob_store import BundleStore  # noqa: PLC0415
+    from registry.bundle.read.compatibility import format_readers  # noqa: PLC0415
     from registry.bundle.write.layout import pack, read_manifests  # noqa: PLC0415
 
     with open_bundle(volumes) as opened, TemporaryDirectory(prefix="entrepot-") as proofs:
@@ -40,5 +42,8 @@ async def _join(volumes: list[Path], target: OutputTarget, *, quiet: bool) -> No
         manifests = await read_manifests(opened.lock, store)
         archive = pack(opened.lock, manifests, store, opened.signature)
         files = await deliver(await archive.fill(target.limit), target, quiet=quiet)
-        for path in files if not quiet else ():
-            typer.echo(path)
+    if quiet:
+        return
+    print_line(format_readers(opened.lock, manifests, target.shape), err=target.is_stdout)
+    for path in files:
+        typer.echo(path)

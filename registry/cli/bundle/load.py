@@ -8,7 +8,6 @@ import typer
 from registry.cli.bundle.arguments import (
     Bundle,
     Keys,
-    check_signer,
     open_bundle,
     warn_unchecked,
 )
@@ -65,7 +64,8 @@ def import_bundle(
 
     Import volumes together, or one after the other in any order. An interrupted import continues
     when you run it again. If a volume is damaged, import it again from another copy. A dry run
-    reads no layers, and so does not find damage in them: bundle verify does.
+    reads no layers, and so does not find damage in them: bundle verify does. If there are keys in
+    [bundles] of the settings, the signature has to be made with one of them, and with --key too.
 
     Example: entrepot bundle import images.tar
     """
@@ -104,7 +104,7 @@ async def _load(session: Session, opened: "Opened", signer: str, *, quiet: bool)
 
 
 def _find_signer(session: Session, opened: "Opened", keys: list[Path]) -> str:
-    """Return the file name of the key that signed a bundle, from the settings or from `keys`.
+    """Return the file name of the key that signed a bundle, which the settings and `keys` accept.
 
     Raises:
         BundleInvalid: the signature that the settings or `keys` require is missing or wrong.
@@ -112,10 +112,8 @@ def _find_signer(session: Session, opened: "Opened", keys: list[Path]) -> str:
     """
     from registry.bundle.format.signature import Policy  # noqa: PLC0415
 
-    settings = session.settings.bundles
-    policy = Policy(tuple(map(Path, settings.keys)))
-    configured = policy.check(opened.lock.raw, opened.signature)
-    return check_signer(opened, keys) or configured
+    policy = Policy(tuple(map(Path, session.settings.bundles.keys)), tuple(keys))
+    return policy.check(opened.lock.raw, opened.signature)
 
 
 async def _refuse_moving_back(session: Session, lock: "Lock") -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from registry.cli.terminal import format_bytes, format_count, format_missing_volumes, format_volumes
+from registry.cli.terminal import format_bytes, format_count, format_volumes
 from registry.reports.bundle.imported import ImportResult
 
 MAX_NAMES = 5  # images that a message names
@@ -47,11 +47,12 @@ def draw_import(result: ImportResult) -> Iterator[str]:
 
 
 def _describe_missing(result: ImportResult, count: int) -> str:
-    if not result.whole:
-        return format_missing_volumes(result.missing_volumes, count)
+    """Return which volumes were not given; a former import may have brought what is in them."""
     is_one = len(result.missing_volumes) == 1
     were, their = ("was", "its") if is_one else ("were", "their")
     volumes = f"{format_volumes(result.missing_volumes)} of {count}"
+    if not result.whole:
+        return f"{volumes} {were} not given now"
     return f"{volumes} {were} not given; {their} content is stored already"
 
 
@@ -86,4 +87,6 @@ def _draw_faults(result: ImportResult) -> Iterator[str]:
     yield from (f"refused: {name}: {why}" for name, why in result.refused.items())
     for name, missing in result.incomplete.items():
         size = format_bytes(sum(each.size for each in missing))
+        if any(each.manifest for each in missing):  # what it refers to is not known
+            size = f"at least {size}"
         yield f"incomplete: {name}: missing {format_count(len(missing), 'blob')}, {size}"

@@ -15,6 +15,7 @@ from registry.errors import BundleInvalid, SettingsError, StoreError
 from registry.settings.values import Refusal, parse_size
 
 if TYPE_CHECKING:
+    from registry.bundle.read.sources import Shape
     from registry.bundle.write.layout import Contents
 
 STDOUT = "-"
@@ -45,6 +46,13 @@ class OutputTarget:
     def is_stdout(self) -> bool:
         """Whether the bundle is written to stdout; then nothing else may be printed there."""
         return str(self.path) == STDOUT
+
+    @property
+    def shape(self) -> "Shape":
+        """What is written: one file or stream, a folder, or volumes."""
+        if self.limit is not None:
+            return "volumes"
+        return "folder" if self.is_folder else "file"
 
     def name_volumes(self, count: int) -> list[Path]:
         """Return the paths of `count` volumes; sorted by name, they are in the order of numbers."""

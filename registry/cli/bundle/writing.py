@@ -79,7 +79,6 @@ def _report(
         return WrittenBundle(request.is_dry, plan.absent, plan.only_platform, plan.failures)
     lock, sizes = plan.lock, [each.measure() for each in archives]
     analysis = Analysis(lock, plan.manifests)
-    is_cut = request.target.limit is not None
     return WrittenBundle(
         dry_run=request.is_dry,
         unavailable_platforms=plan.absent,
@@ -92,8 +91,9 @@ def _report(
         blobs=len(lock.blobs),
         size=sum(sizes),
         volume_sizes=sizes,
+        shape=request.target.shape,
         omitted=count_omitted(lock),
-        readers=format_readers(lock, plan.manifests, is_cut=is_cut),
+        readers=format_readers(lock, plan.manifests, request.target.shape),
         files=files,
     )
 
@@ -125,8 +125,9 @@ def _sum_up(result: WrittenBundle) -> str:
     images = sum(not image.signature_tag for image in result.images)
     text = f"{'would write' if result.dry_run else 'wrote'} {result.bundle}:"
     text += f" {format_count(images, 'image')}, {format_count(result.blobs, 'blob')}"
+    kind = "folder" if result.shape == "folder" else "file"
     size, volumes = format_bytes(result.size), len(result.volume_sizes)
-    text += f"; {volumes} volumes, {size} together" if volumes > 1 else f"; file size {size}"
+    text += f"; {volumes} volumes, {size} together" if volumes > 1 else f"; {kind} size {size}"
     if result.omitted.blobs:
         layers = format_count(result.omitted.blobs, "layer")
         text += f"; omitted: {layers}, {format_bytes(result.omitted.size)}"

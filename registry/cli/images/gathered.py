@@ -23,9 +23,14 @@ class Gathered:
     notes: tuple[Note, ...] = ()
 
     @property
+    def unknown(self) -> int:
+        """How many places need an image that is not known."""
+        return sum(note.is_unknown for note in self.notes)
+
+    @property
     def is_complete(self) -> bool:
         """Whether every image that is needed is known."""
-        return not any(note.is_unknown for note in self.notes)
+        return not self.unknown
 
     @classmethod
     def of(

@@ -79,6 +79,21 @@ class BundledBlob:
 
 
 @dataclass(frozen=True, slots=True)
+class BlobList:
+    """A list of blobs in a file of its own; deltas require it by its `id`.
+
+    `kind` is `inventory`, `need.json` or `bundle.json`; the last two name `images` too. `size` is
+    the sum of the sizes of the `blobs`, in bytes.
+    """
+
+    kind: str
+    id: str
+    blobs: int
+    size: int
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BundleContent:
     """The content of the bundle with the id `bundle`.
 

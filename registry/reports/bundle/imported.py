@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from registry.bundle.load.result import Imported
     from registry.bundle.read.head import Opened
     from registry.oci.digest import Digest
-    from registry.oci.manifest import Descriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +43,14 @@ class PartialBlob:
 
 @dataclass(frozen=True, slots=True)
 class MissingBlob:
-    """A blob of `size` bytes that an image needs and that is not stored."""
+    """A blob of `size` bytes that an image needs and that is not stored.
+
+    If it is a `manifest`, what it refers to is not known, and may be missing too.
+    """
 
     digest: "Digest"
     size: int
-
-    @classmethod
-    def of(cls, found: "Descriptor") -> Self:
-        """Return the report of a missing blob from its descriptor."""
-        return cls(found.digest, found.size)
+    manifest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +116,10 @@ class ImportResult:
                 for digest, place in blobs.damaged.items()
             },
             incomplete={
-                name: [MissingBlob.of(each) for each in missing]
+                name: [
+                    MissingBlob(each.digest, each.size, each.digest in opened.lock.manifests)
+                    for each in missing
+                ]
                 for name, missing in done.incomplete.items()
             },
             refused=done.refused,

@@ -12,7 +12,8 @@ class WrittenBundle:
     """The bundle that a command wrote to `files`, or would write (`dry_run`).
 
     `bundle` is its id; None if no image could be included, so that nothing is written. `size` is
-    the sum of `volume_sizes` in bytes, one for each file. The other fields are by the name of an
+    the sum of `volume_sizes` in bytes, one for each file; `shape` is `file` (also a stream),
+    `folder` or `volumes`. The other fields are by the name of an
     image: `unavailable_platforms` has the requested platforms that the image is not made for,
     `only_platform` the platform of an image without an index that was requested for another
     platform, and `failures` the reason why the image is not in the bundle.
@@ -29,6 +30,7 @@ class WrittenBundle:
     blobs: int = 0
     size: int = 0
     volume_sizes: list[int] = field(default_factory=list)
+    shape: str = "file"
     omitted: BlobCount = field(default_factory=BlobCount)
     readers: str = ""
     files: list[Path] = field(default_factory=list)

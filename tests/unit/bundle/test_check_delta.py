@@ -142,3 +142,23 @@ def test_the_checked_platforms_are_said(site: Path) -> None:
     """`nothing is missing` is only about them."""
     done = check(site, "may.tar", APP, "--platform", "amd64")
     assert (done.exit_code, done.stdout) == (0, "1 image for linux/amd64: nothing is missing\n")
+
+
+def test_an_unknown_image_of_a_dockerfile_fails_too(site: Path, tmp_path: Path) -> None:
+    """The image without a value is needed, so it is not said that nothing is missing."""
+    (tmp_path / "Dockerfile").write_text("ARG V\nFROM nginx:$V\n")
+    done = check(site, "may.tar", APP, "-f", str(tmp_path / "Dockerfile"))
+    assert done.exit_code == 1
+    assert "1 image is not known, so the check is not complete" in done.stderr
+    given = check(site, "may.tar", "-f", str(tmp_path / "Dockerfile"), "--build-arg", "V=1")
+    assert "is not known" not in given.stderr
+
+
+def test_a_file_without_an_image_is_named(site: Path, tmp_path: Path) -> None:
+    """A file was given, so the error is about what is in it, as for `images warm`."""
+    listed = tmp_path / "c.yaml"
+    listed.write_text("services: {}\n")
+    done = check(site, "may.tar", "-f", str(listed))
+    assert done.exit_code == 2
+    assert f"none in {listed}" in done.stderr
+    assert "name an image" not in done.stderr

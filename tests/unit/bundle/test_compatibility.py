@@ -103,6 +103,20 @@ async def test_volumes_are_joined_first(tmp_path: Path) -> None:
         image = await filled.put_image("docker.io/library/app:1", [b"layer"])
         plan = await plan_bundle(filled, ["docker.io/library/app:1"])
         delta = await plan_bundle(filled, ["docker.io/library/app:1"], frozenset(image.layers))
-    output = format_readers(plan.lock, plan.manifests, is_cut=True)
+    output = format_readers(plan.lock, plan.manifests, "volumes")
     assert output == "readable by: entrepot; by others after bundle join has written one file"
-    assert "layers are omitted" in format_readers(delta.lock, delta.manifests, is_cut=True)
+    assert "layers are omitted" in format_readers(delta.lock, delta.manifests, "volumes")
+
+
+async def test_only_some_programs_read_a_folder(tmp_path: Path) -> None:
+    """The line names these as they are called with a folder; the others need one file."""
+    async with open_filled(tmp_path) as filled:
+        image = await filled.put_image("docker.io/library/app:1", [b"layer"])
+        plan = await plan_bundle(filled, ["docker.io/library/app:1"])
+        delta = await plan_bundle(filled, ["docker.io/library/app:1"], frozenset(image.layers))
+    assert format_readers(plan.lock, plan.manifests, "folder") == (
+        "readable by: entrepot, oras (--oci-layout), skopeo (oci:), umoci, skopeo copy --all (oci:)"
+        "; by others after bundle join has written one file"
+    )
+    of_delta = format_readers(delta.lock, delta.manifests, "folder")
+    assert of_delta == str(find_readers(delta.lock, delta.manifests))

@@ -63,6 +63,6 @@ def test_a_signature_that_was_not_checked_is_said_once(
     assert f"the signature of the bundle was not checked; check it: {check}\n" in done.stderr
     assert done.output.count("not checked") == 1
     info = CliRunner().invoke(build_cli(), ["bundle", "info", str(signed)]).stdout
-    assert f"  signature  not checked; check it: {check}\n" in info
+    assert f"  signature  signed, not checked; check it: {check}\n" in info
     words = [*shlex.split(check.replace("PEM", str(key)))[1:]]
     assert "signed by" in CliRunner().invoke(build_cli(), words).stdout

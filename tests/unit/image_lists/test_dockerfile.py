@@ -170,7 +170,16 @@ def test_what_is_not_known_is_noted_and_the_rest_is_read(text: str, line: int, w
     (note,) = found.notes
     assert note.place.partition(" ")[0] == f"Dockerfile:{line}"
     assert why in note.why
+    assert note.is_unknown
     assert found.images[-1].image == "the/rest:1"
+
+
+def test_the_option_that_gives_a_value_is_named() -> None:
+    """Docker gives the value of the option to a declared argument, and to no other."""
+    (declared,) = read("ARG V\nFROM nginx:$V\n").notes
+    (other,) = read("FROM nginx:$V\n").notes
+    assert declared.why.endswith("(ARG V=...) or give it with --build-arg V=...")
+    assert other.why.endswith("write a default (ARG V=...)")
 
 
 def test_platform_can_be_given() -> None:

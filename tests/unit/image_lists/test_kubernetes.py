@@ -118,6 +118,7 @@ def test_missing_image_is_noted(image: str) -> None:
     )
     why = "it names no image; another program inserts one"
     assert Findings((), (Note("k.yaml:6 Pod/a container b", why),)) == read(text)
+    assert read(text).notes[0].is_unknown
     assert read(text.rpartition("\n")[0]).notes[0].place.split()[0] == "k.yaml:5"
 
 

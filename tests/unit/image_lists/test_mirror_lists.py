@@ -187,6 +187,20 @@ def test_list_of_another_program_is_read(
 @pytest.mark.parametrize(
     "text",
     [
+        "quay.io: {images: {a/b: []}}",
+        "quay.io: {images-by-semver: {a/b: '>= 1'}}",
+        "version: 1\nsync:\n- {source: a/b, target: r/c, type: repository}",
+    ],
+)
+def test_images_that_only_the_registry_knows_are_unknown(text: str) -> None:
+    """The list needs images, and it does not say which: nobody can say that none is missing."""
+    (note,) = find_images(text.encode(), "l.yaml").notes
+    assert note.is_unknown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "kind: ZarfPackageConfig\ncomponents: [{images: [Not An Image]}]",
         "apiVersion: content.hauler.cattle.io/v1\nkind: Images\nspec: {images: [{name: ''}]}",
         "quay.io: {images: {Upper: ['1']}}",

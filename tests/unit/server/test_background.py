@@ -47,6 +47,15 @@ async def test_a_folder_that_cannot_be_written_is_trouble(tmp_path: Path) -> Non
         assert (await find_trouble(shared, checks)).endswith("absent cannot be written")
 
 
+async def test_the_problem_of_the_service_is_trouble(tmp_path: Path) -> None:
+    """A server of a bundle is not ready while the medium cannot be read."""
+    shared = share(tmp_path, 1)
+    shared.heartbeats.beat(0)
+    async with Tasks() as checks:
+        assert await find_trouble(shared, checks, lambda: "no medium") == "no medium"
+        assert await find_trouble(shared, checks, lambda: "") == ""
+
+
 async def test_a_disk_that_does_not_answer_is_trouble(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

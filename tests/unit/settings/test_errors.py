@@ -61,6 +61,8 @@ def test_unknown_key_names_the_nearest(text: str, key: str, words: str) -> None:
         ("bundles.keys = 'k'", "bundles.keys", "'k' is not a list"),
         ("tags.immutable = [5]", "tags.immutable", "5 is not a regular expression"),
         ("server = 5", "server", "write [server]"),
+        ("[server]\noffline = true", "server.offline", "write it before the first table, such as"),
+        (HUB + "offline = true", 'upstreams."docker.io".offline', "before the first table"),
         ("upstreams = 5", "upstreams", "write [upstreams]"),
         ("upstreams.x = 5", "upstreams.x", "this is a table"),
         ("[upstreams.registry.k8s.io]", "upstreams.registry.k8s.io", '"registry.k8s.io"]'),
