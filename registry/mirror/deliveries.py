@@ -114,11 +114,12 @@ class Deliveries:
         except TimeoutError as error:
             why = f"sent too little within {PROOF_BUDGET:.0f} s"
             raise UpstreamUnreachable(registry, why) from error
-        self._log.info("stored blob proved", blob=str(digest), repository=str(repository))
         try:
             await self._catalog.record(digest, registry, self._clock())
         except StoreError as error:  # then it is proved again later
             self._log.error("delivery not recorded", blob=str(digest), why=str(error))
+        else:
+            self._log.info("stored blob proved", blob=str(digest), repository=str(repository))
 
     def _choose_parts(self, size: int, download: BlobDownload) -> Iterator[Span]:
         """Yield the whole of a small blob; else its begin, and a part that nobody can guess.

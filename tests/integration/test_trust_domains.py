@@ -116,9 +116,13 @@ def test_what_was_proved_before_an_outage_is_served_in_it(
     """A client that pulled only the manifest has made its layers safe for the others."""
     hub.add_image("library/base", "1", [LAYER])
     assert fetch(f"{mirror.url}/v2/library/base/manifests/1").status == 200
-    wait_until(lambda: mirror.events("stored blob proved"), "the proof in the background")
+    layer = image.layers[0]
+    wait_until(
+        lambda: [each for each in mirror.events("stored blob proved") if each["blob"] == layer],
+        "the proof in the background",
+    )
     hub.stop()
 
-    answer = fetch(f"{mirror.url}/v2/library/base/blobs/{image.layers[0]}")
+    answer = fetch(f"{mirror.url}/v2/library/base/blobs/{layer}")
 
     assert (answer.status, answer.body) == (200, LAYER)
