@@ -27,12 +27,11 @@ from tests.harness.closed_network import ClosedNetwork, enter_closed_network
 from tests.harness.commands import run_program
 from tests.harness.mirror import MirrorProcess
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.programs]
 
 HOST = "127.0.0.1:5000"  # in a closed network every port is free
 IMPORTED, FILE = "imported", "served from a file"
 SERVED = ("served from volumes", FILE)
-LONG = pytest.mark.programs
 ALL = slice(None)
 A_FEW = slice(1, 4)  # an index, and the two tools that differ in nothing but their registry
 
@@ -123,8 +122,8 @@ def test_a_journey_wants_several_volumes(packed: BundledImages) -> None:
     ("way", "chosen"),
     [
         (IMPORTED, A_FEW),
-        pytest.param(IMPORTED, ALL, marks=LONG),
-        *(pytest.param(way, A_FEW, marks=LONG) for way in SERVED),
+        (IMPORTED, ALL),
+        *((way, A_FEW) for way in SERVED),
     ],
 )
 def test_clients_pull_where_no_network_goes(

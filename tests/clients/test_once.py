@@ -10,7 +10,7 @@ from tests.clients.pull_table import Pull
 from tests.clients.pullers import Puller
 from tests.clients.site import IMAGES, Site
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.programs]
 
 
 def pull_all(client: Puller, pull: Pull, state: str) -> list[str]:
@@ -18,10 +18,7 @@ def pull_all(client: Puller, pull: Pull, state: str) -> list[str]:
     return [pull(client, image, state) for image in IMAGES]
 
 
-ONE_BY_ONE = pytest.param("one by one", marks=pytest.mark.programs)
-
-
-@pytest.fixture(params=[ONE_BY_ONE, "all at once"])
+@pytest.fixture(params=["one by one", "all at once"])
 def pulled(
     request: pytest.FixtureRequest, running_site: Site, pullers: list[Puller], pull: Pull
 ) -> Site:

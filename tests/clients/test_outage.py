@@ -11,13 +11,10 @@ from tests.clients.pull_table import Pull
 from tests.clients.pullers import Puller
 from tests.clients.site import IMAGES, Site
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.programs]
 
 
-RESTARTED = pytest.param("down, mirror restarted", marks=pytest.mark.programs)
-
-
-@pytest.fixture(scope="module", params=["down", RESTARTED])
+@pytest.fixture(scope="module", params=["down", "down, mirror restarted"])
 def state(request: pytest.FixtureRequest, running_site: Site) -> Iterator[str]:
     """The upstreams are stopped; the mirror had everything, and may have been started since."""
     running_site.warm()

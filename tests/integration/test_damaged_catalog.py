@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Image
 from tests.harness.mirror import MirrorProcess
+from tests.harness.processes import list_children
 from tests.integration.wire import Answer, fetch, wait_until
 
 PAGE = 4096
@@ -102,6 +103,8 @@ def test_a_second_server_on_the_folder_follows(
     """Both servers use the new catalog afterwards, and what one stores the other knows."""
     settings = {"storage": {"path": str(mirror.data)}, "tags": {"fresh_for": "1h"}}
     other = make_mirror(settings)
+    for each in (mirror, other):
+        wait_until(lambda each=each: has_opened(each), "all its processes have opened the catalog")
     harm(mirror.data / "catalog.db")
     for each in (mirror, other):
         wait_until(lambda each=each: pull(each, image) == [200, 200, 200], "it answers")
@@ -112,20 +115,32 @@ def test_a_second_server_on_the_folder_follows(
         wait_until(lambda each=each: pull(each, image) == [200, 200, 200], "it answers")
 
 
+def has_opened(mirror: MirrorProcess) -> bool:
+    """Whether each process of a mirror, but the supervisor, has the catalog open."""
+    children = list_children(mirror.pid)
+    return len(children) > 1 and all(list_open(pid) for pid in children)
+
+
 def list_files(*mirrors: MirrorProcess) -> set[int]:
     """Return the inodes of the catalogs that processes of these mirrors have open."""
     groups = {mirror.pid for mirror in mirrors}
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.getpgid(int(process.name)) not in groups:
-                continue
-            for descriptor in (process / "fd").iterdir():
-                if descriptor.readlink().name.removesuffix(" (deleted)") in CATALOGS:
-                    found.add(descriptor.stat().st_ino)
-        except OSError:
-            continue
+        with suppress(OSError):  # it has ended while we looked
+            if os.getpgid(int(process.name)) in groups:
+                found |= list_open(int(process.name))
     return found
+
+
+def list_open(pid: int) -> set[int]:
+    """Return the inodes of the catalogs that a process has open."""
+    with suppress(OSError):
+        return {
+            descriptor.stat().st_ino
+            for descriptor in Path(f"/proc/{pid}/fd").iterdir()
+            if descriptor.readlink().name.removesuffix(" (deleted)") in CATALOGS
+        }
+    return set()
 
 
 def test_a_catalog_with_one_bad_page_is_made_again_at_the_start(

@@ -36,7 +36,11 @@ def read_counter(page: str, name: str, reason: str) -> float:
 
 
 @pytest.mark.parametrize(
-    ("kind", "reason"), [("non-readers", "stalled"), ("dribbling heads", "slow request")]
+    ("kind", "reason"),
+    [
+        ("non-readers", "stalled"),
+        pytest.param("dribbling heads", "slow request", marks=pytest.mark.programs),
+    ],
 )
 def test_an_attack_ends(
     make_mirror: MirrorMaker, hub: FakeUpstream, kind: str, reason: str
