@@ -19,7 +19,7 @@ from tests.harness.filled_folder import open_filled
 MIB = 1024 * 1024
 APP = "docker.io/library/app:1"
 CASES = [
-    (256, 0.35),
+    pytest.param(256, 0.35, marks=pytest.mark.programs),
     pytest.param(4096, 0.7, marks=[pytest.mark.soak, pytest.mark.timeout(1800)]),
 ]
 MEMORY = 100 * MIB

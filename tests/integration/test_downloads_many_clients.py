@@ -72,7 +72,7 @@ def pull_together(hub: FakeUpstream, layer: LargeLayer, mirror: MirrorProcess) -
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("connections", [4, 1])
+@pytest.mark.parametrize("connections", [4, pytest.param(1, marks=pytest.mark.programs)])
 @pytest.mark.parametrize(("size", "rate"), [REDUCED, FULL])
 def test_many_clients_pull_one_cold_blob(
     hub: FakeUpstream,
