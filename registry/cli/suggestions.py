@@ -57,6 +57,9 @@ def format_unknown(
         shlex.join(["entrepot", *command, *typed[_count_words(typed, command) :], *options])
         for command in map(str.split, suggest_commands(typed, commands))
     ]
+    # A group that is right, with the rest as it was typed, is what does not exist.
+    same = shlex.join(["entrepot", *typed, *options])
+    found = [each for each in found if each != same]
     text = f"there is no command {' '.join(typed[:2])!r:.80}"
     if not found:
         return f"{text}; list the commands: entrepot --help"

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from registry.cli.help import list_commands
 from registry.cli.main import build_cli
-from registry.cli.suggestions import suggest_commands
+from registry.cli.suggestions import format_unknown, suggest_commands
 
 
 def list_real() -> list[str]:
@@ -99,3 +99,11 @@ def test_a_wrong_argument_is_said_as_other_errors(words: list[str], message: str
     assert usage.startswith("Usage: entrepot ")
     assert (advice.startswith("Try 'entrepot"), empty) == (True, "")
     assert last == f"entrepot: {message}"
+
+
+@pytest.mark.parametrize("typed", [["images", "wram", "x"], ["images", "lst"]])
+def test_what_was_typed_is_not_suggested(typed: list[str]) -> None:
+    """The group is right, so that it alone is like what was typed."""
+    said = format_unknown(typed, ["images", "images warm", "images ls"])
+    assert f"entrepot {' '.join(typed)}" not in said
+    assert "did you mean: entrepot images " in said
