@@ -15,7 +15,6 @@ used. A name that looks like another registry is unknown. It is not taken for a 
 default upstream, which could then answer with other content of that name.
 """
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from registry.errors import NameInvalid, NameUnknown
@@ -55,12 +54,11 @@ class Route:
 class UpstreamTable:
     """The configured upstreams by name and by alias."""
 
-    def __init__(self, aliases: Mapping[str, Iterable[str]], default: str) -> None:
-        """`aliases` maps each upstream to its other names."""
-        self.names = tuple(aliases)
-        self.default = default
-        self._registries = Registries.of(default, aliases)
-        self._by_name = self._registries.names
+    def __init__(self, registries: Registries) -> None:
+        self.names = registries.own_names
+        self.default = registries.default
+        self._registries = registries
+        self._by_name = registries.names
 
     def route(self, request: RepositoryRequest) -> Route:
         """Return the route of a request.

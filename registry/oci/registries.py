@@ -22,8 +22,13 @@ class Registries:
             names.update(dict.fromkeys(others, name))
         return cls(default, names)
 
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """The names of the registries, without their aliases."""
+        return tuple(dict.fromkeys(self.names.values()))
+
     def with_default(self, default: str) -> "Registries":
-        """Return the same table with another registry for plain names."""
+        """Return a copy of the table in which plain names mean another registry."""
         return replace(self, default=default)
 
     def resolve(self, name: str) -> str:

@@ -43,12 +43,6 @@ from registry.wiring.content import ContentServices
 MEMORY = 32 * 1024 * 1024  # bytes of manifests that one worker keeps in memory
 
 
-def build_table(settings: Settings) -> UpstreamTable:
-    """Make the table of upstreams by all their names."""
-    aliases = {name: upstream.aliases for name, upstream in settings.upstreams.items()}
-    return UpstreamTable(aliases, settings.default_upstream)
-
-
 class PullServices:
     """The objects that answer the pulls of one worker."""
 
@@ -101,7 +95,7 @@ class PullServices:
     def build_mirror(self) -> Mirror:
         """Return the mirror of this worker."""
         return Mirror(
-            table=build_table(self._settings),
+            table=UpstreamTable(self._settings.registries),
             via=self._via,
             circles=Circles(self._sources),
             manifests=self._build_manifests(),

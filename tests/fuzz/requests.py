@@ -8,10 +8,11 @@ from registry.mirror.routing import UpstreamTable
 from registry.oci.byte_ranges import MAX_SPANS, parse_range
 from registry.oci.digest import Digest
 from registry.oci.pagination import cut_page, parse_count
+from registry.oci.registries import Registries
 
 ALIASES = {"docker.io": ["index.docker.io", "localhost"], "ghcr.io": [], "lan:5000": []}
 DIGEST = Digest.of(b"x")
-READER = RequestReader(UpstreamTable(ALIASES, "docker.io"))
+READER = RequestReader(UpstreamTable(Registries.of("docker.io", ALIASES)))
 SEEDS = [
     b"/v2/library/nginx/manifests/1\nmirror.lan\n\nbytes=0-1,5-\nlatest",
     b"/v2/docker.io/a/b/blobs/" + DIGEST.encode() + b'\nghcr.io.lan:5000\nlan:5000\nbytes=-3\n"x"',

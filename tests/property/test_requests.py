@@ -13,13 +13,14 @@ from registry.errors import InvalidInput, NameUnknown, RangeUnsatisfiable, Upstr
 from registry.mirror.routing import UpstreamTable
 from registry.oci.byte_ranges import Span, parse_range
 from registry.oci.names import Repository, Tag, parse_name
+from registry.oci.registries import Registries
 from registry.upstream.client import target_of
 from registry.upstream.redirects import follow
 from registry.upstream.www_authenticate import parse_challenges
 
 ALIASES = {"docker.io": ["index.docker.io"], "ghcr.io": [], "lan:5000": []}
 UPSTREAMS = {name: upstream for upstream in ALIASES for name in (upstream, *ALIASES[upstream])}
-READER = RequestReader(UpstreamTable(ALIASES, "docker.io"))
+READER = RequestReader(UpstreamTable(Registries.of("docker.io", ALIASES)))
 REGISTRIES = ["docker.io", "ghcr.io", "lan:5000", "index.docker.io"]
 
 word = st.sampled_from(

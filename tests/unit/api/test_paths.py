@@ -15,8 +15,9 @@ from registry.errors import DigestInvalid, NameInvalid, NameUnknown, TagInvalid
 from registry.mirror.routing import UpstreamTable
 from registry.oci.digest import Digest
 from registry.oci.names import Repository, Tag
+from registry.oci.registries import Registries
 
-TABLE = UpstreamTable({"docker.io": [], "ghcr.io": []}, "docker.io")
+TABLE = UpstreamTable(Registries.of("docker.io", {"docker.io": [], "ghcr.io": []}))
 
 
 def parse(path: str) -> tuple[str, str, str, str] | None:

@@ -13,10 +13,11 @@ from registry.errors import DigestInvalid, EntrepotError, NameInvalid, NameUnkno
 from registry.metrics import Metrics
 from registry.mirror.mirror import Mirror
 from registry.mirror.routing import UpstreamTable
+from registry.oci.registries import Registries
 from registry.upstream.via import ViaWriter
 
 NOT_CALLED = cast("Any", None)  # a request that is refused or a ping reaches no service
-TABLE = UpstreamTable({"docker.io": [], "ghcr.io": []}, "docker.io")
+TABLE = UpstreamTable(Registries.of("docker.io", {"docker.io": [], "ghcr.io": []}))
 VIA = ViaWriter("entrepot-0123456789abcdef")
 API = PullApi(
     Mirror(TABLE, VIA, circles=NOT_CALLED, manifests=NOT_CALLED, blobs=NOT_CALLED, lists=NOT_CALLED)

@@ -1,19 +1,20 @@
 """Laws of routing: which registry and repository a request means."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from registry.errors import NameInvalid, NameUnknown
 from registry.mirror.routing import RepositoryRequest, Route, UpstreamTable
+from registry.oci.registries import Registries
 
-TABLE = UpstreamTable(
-    {
-        "docker.io": ["index.docker.io", "registry-1.docker.io"],
-        "ghcr.io": [],
-        "registry.lan:5000": [],
-        "localhost": [],
-    },
-    "docker.io",
-)
+ALIASES: Mapping[str, list[str]] = {
+    "docker.io": ["index.docker.io", "registry-1.docker.io"],
+    "ghcr.io": [],
+    "registry.lan:5000": [],
+    "localhost": [],
+}
+TABLE = UpstreamTable(Registries.of("docker.io", ALIASES))
 
 
 def resolve(name: str, prefix: str = "", ns: str = "", host: str = "") -> str:
