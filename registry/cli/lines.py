@@ -49,11 +49,15 @@ def _break(text: str, width: int) -> list[str]:
     # After a command with a semicolon, a sentence goes on, or it is a list of programs.
     found = _COMMAND.fullmatch(text)
     sentence, own_line = (f"{found[1]}:", [f"{below}{found[2]}"]) if found else (text, [])
-    lines = wrap(
-        _QUOTED.sub(lambda quoted: quoted[0].replace(" ", _KEPT), sentence),
-        width,
-        subsequent_indent=below,
-        break_long_words=False,
-        break_on_hyphens=False,
+    kept = _QUOTED.sub(lambda quoted: quoted[0].replace(" ", _KEPT), sentence)
+    return [line.replace(_KEPT, " ") for line in wrap_words(kept, width, below)] + own_line
+
+
+def wrap_words(text: str, width: int, indent: str) -> list[str]:
+    """Return the lines of a text that is broken between words; those after the first are indented.
+
+    Words that are longer than `width` are not broken, so that they can be copied. Pure.
+    """
+    return wrap(
+        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
-    return [line.replace(_KEPT, " ") for line in lines] + own_line

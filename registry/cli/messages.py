@@ -13,6 +13,8 @@ from registry.cli.lines import print_line
 from registry.errors import EntrepotError, InvalidInput, SettingsError, StoreError
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130  # exit codes
+# After Ctrl-C, for commands that change the data folder or write files.
+KEPT = "interrupted; what was finished is kept; run the same command again to continue"
 
 
 def warn(text: str) -> None:
@@ -49,9 +51,6 @@ def fail(why: str, code: int) -> NoReturn:
     """Print one line on stderr, and end the command with an exit code."""
     warn(why)
     raise typer.Exit(code)
-
-
-KEPT = "interrupted; what was finished is kept; run the same command again to continue"
 
 
 @contextmanager

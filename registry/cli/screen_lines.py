@@ -1,6 +1,5 @@
 """The lines that a server writes to a terminal: its banner, pulls, and events of the log. Pure."""
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
@@ -8,6 +7,7 @@ from typing import Any
 
 from registry import __version__
 from registry.cli.addresses import EVERYWHERE
+from registry.cli.lines import wrap_words
 from registry.cli.tables import shorten_digests
 from registry.cli.terminal import format_bytes, format_count
 from registry.reports.pulls import OpenPull, PullReport
@@ -140,13 +140,7 @@ def wrap_line(text: str, width: int, indent: str = INDENT) -> str:
     Words that are longer than the terminal is wide are not cut, so that they can be copied.
     """
     first, *others = text.split("\n")
-    wrapped = textwrap.wrap(
-        first,
-        width,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    wrapped = wrap_words(first, width, indent)
     return "\n".join([*wrapped, *others])
 
 
