@@ -30,9 +30,8 @@ async def answer_blob(
     """Answer a blob, or the part of it that `Range` asks for; a HEAD downloads nothing."""
     conditions = request.headers.getall("If-None-Match", ())
     if conditions and names_digest(conditions, digest):
-        await blobs.stat(
-            repository, digest, request.remote
-        )  # raises if the repository does not have it
+        # This raises if the repository does not have it.
+        await blobs.stat(repository, digest, request.remote)
         return web.Response(status=304, headers=_headers(digest, blobs.stored))
     if request.method == "HEAD":
         origin = blobs.stored if await blobs.is_here(repository, digest) else CacheStatus.MISS

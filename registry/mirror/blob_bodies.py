@@ -10,14 +10,14 @@ import structlog
 from registry.errors import DigestMismatch, EntrepotError, StoreError, TooManyDownloads
 from registry.metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
-from registry.mirror.download import TURN_WAIT, Download
+from registry.mirror.download import Download
 from registry.mirror.download_request import DownloadRequest
 from registry.mirror.passthrough import pass_through
 from registry.oci.byte_ranges import Span
 from registry.store.contract import Body, FileBody
 from registry.store.partial import PartialReader, PartialState
 from registry.tasks import in_thread
-from registry.upstream.download_budget import DownloadBudget
+from registry.upstream.download_budget import TURN_WAIT, DownloadBudget
 
 _PIECE = 1024 * 1024  # bytes read at a time to compare them
 

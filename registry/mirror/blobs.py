@@ -165,7 +165,7 @@ class Blobs:
             refused = self._downloads.refuse(request, error)
             return self._follow(request, refused, None, CacheStatus.MISS)
         try:
-            is_allowed = self._deliveries.allow(request.repository.registry, digest)
+            is_allowed = self._deliveries.allow(request.registry, digest)
             if not (is_allowed or self._downloads.are_delivering(request)):
                 if not may_prove:
                     body.close()

@@ -28,12 +28,10 @@ from registry.store.partial import PartialReader, PartialState, Progress
 from registry.store.signs_of_life import WRITER_SILENCE, Silence
 from registry.tasks import Tasks, in_thread
 from registry.upstream.contract import BlobDownload
-from registry.upstream.download_budget import DownloadBudget
+from registry.upstream.download_budget import CHECK, TURN_WAIT, DownloadBudget
 from registry.upstream.parallel_ranges import read_in_order
 
 POLL = 0.02  # seconds between two checks of a partial file that another process writes
-CHECK = 1.0  # seconds between two checks of a download that waits for its turn
-TURN_WAIT = 20.0  # seconds that a client waits for a turn; most wait for an answer for 30
 
 
 class Download:
@@ -49,10 +47,12 @@ class Download:
     ) -> None:
         self.size = request.size
         self.failure: EntrepotError | None = None
-        self.is_over = self.is_writer = False
+        self.is_over = False
+        self.is_writer = False
         self.is_delivered = False  # whether all bytes are verified, and the registry has sent them
         self.readers = 0
-        self._request, self._digest = request, request.digest
+        self._request = request
+        self._digest = request.digest
         self._content = content
         self._clock = clock
         self._metrics = metrics

@@ -31,16 +31,21 @@ class DownloadRequest:
     connections: int
     needs_origin: bool = False
 
+    @property
+    def registry(self) -> str:
+        """The name of the registry that is asked."""
+        return self.repository.registry
+
     def has_delivered(self, info: IngestInfo | None) -> bool:
         """Whether the registry has delivered bytes that were downloaded as `info` says."""
-        return info is not None and info.repository.startswith(f"{self.repository.registry}/")
+        return info is not None and info.repository.startswith(f"{self.registry}/")
 
     def find_deliverer(self, resumed: int, info: IngestInfo | None) -> str:
         """Return the registry, if it has delivered all bytes of a download; otherwise no name.
 
         The first `resumed` bytes were downloaded before, as `info` says.
         """
-        return "" if resumed and not self.has_delivered(info) else self.repository.registry
+        return "" if resumed and not self.has_delivered(info) else self.registry
 
     def may_continue(self, info: IngestInfo | None) -> bool:
         """Whether bytes may be continued that were downloaded as `info` says.
@@ -54,11 +59,6 @@ class DownloadRequest:
         repository, blob = str(self.repository), str(self.digest)
         return IngestInfo(download.size, repository, download.endpoint, now, suspects, blob)
 
-    @property
-    def registry(self) -> str:
-        """The name of the registry that is asked."""
-        return self.repository.registry
-
 
 class PartChoice:
     """The name of the partial file that a download writes or follows.
@@ -70,7 +70,7 @@ class PartChoice:
     def __init__(self, request: DownloadRequest, content: Content) -> None:
         self._request = request
         self._content = content
-        owners = (request.repository.registry, str(request.repository))
+        owners = (request.registry, str(request.repository))
         self._untried = [name_beside(request.digest, owner) for owner in owners]
         self.name = request.digest
         self._noted_at = -math.inf

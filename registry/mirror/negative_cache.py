@@ -22,18 +22,19 @@ class NegativeCache:
         """Remember that an upstream does not have what `key` names."""
         self._entries[key] = (now, error.copy())
         self._entries.move_to_end(key)
-        while self._entries and (len(self._entries) > MOST or self._is_over(now)):
+        while self._entries:
+            oldest, _ = next(iter(self._entries.values()))
+            if len(self._entries) <= MOST and not self._is_over(oldest, now):
+                break
             self._entries.popitem(last=False)
 
-    def _is_over(self, now: float) -> bool:
-        """Whether the oldest entry has expired."""
-        added, _ = next(iter(self._entries.values()))
+    def _is_over(self, added: float, now: float) -> bool:
         return abs(now - added) >= self._missing_for
 
     def find(self, key: Hashable, now: float) -> Unknown | None:
         """Return a copy of the error for `key` that the caller may raise; None if there is none."""
         added, error = self._entries.get(key, (0.0, None))
-        if error is not None and abs(now - added) >= self._missing_for:
+        if error is not None and self._is_over(added, now):
             del self._entries[key]
             return None
         return None if error is None else error.copy()

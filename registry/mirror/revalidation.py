@@ -155,8 +155,7 @@ class Revalidator:
             manifest = await source.get_manifest(repository.name, digest)
             self._metrics.downloaded_bytes.inc(len(manifest.raw))
             origin = CacheStatus.MISS
-        found = await self._keep(repository, digest, manifest, origin)
-        return replace(found, was_asked=was_asked)
+        return await self._keep(repository, digest, manifest, origin, was_asked=was_asked)
 
     async def _get_by_tag(
         self, repository: Repository, tag: Tag, known: KnownManifest | None, *, fallback: Fallback
@@ -189,10 +188,12 @@ class Revalidator:
         reference: Reference,
         manifest: Manifest,
         origin: CacheStatus,
+        *,
+        was_asked: bool = True,
     ) -> RevalidationResult:
         known = await self._cache.keep(repository, reference, manifest, self._clock())
         self._on_new(repository, manifest)
-        return RevalidationResult(known, origin)
+        return RevalidationResult(known, origin, was_asked)
 
     async def _get_new(
         self, repository: Repository, tag: Tag, digest: Digest | None, *, fallback: Fallback

@@ -23,7 +23,7 @@ from registry.server.listener import BACKLOG
 from registry.server.shared import DRAIN, SharedResources
 from registry.tasks import Tasks, in_thread
 from registry.wiring.content import find_downloads
-from registry.wiring.services import Service
+from registry.wiring.services import Service, find_no_problem
 
 DISK_WAIT = 2.0  # seconds after which `/readyz` says that the disk does not answer
 KEEP_ALIVE = 75.0  # seconds for which a connection to the console is kept without requests
@@ -94,7 +94,7 @@ def _measure(shared: SharedResources) -> State:
 
 
 async def find_trouble(
-    shared: SharedResources, checks: Tasks, find_problem: Callable[[], str] = str
+    shared: SharedResources, checks: Tasks, find_problem: Callable[[], str] = find_no_problem
 ) -> str:
     """Return why some pulls cannot be answered; empty when all can.
 

@@ -17,6 +17,7 @@ MOST_WAITING = 200  # downloads that may wait although nobody reads them
 DEPTH = 4 * 1024 * 1024  # bytes that one download may have received and not written yet
 LEAST_DEPTH = 256 * 1024
 CHECK = 1.0  # seconds after which a waiting download looks again whether another can be paused
+TURN_WAIT = 20.0  # seconds that a client waits for a turn; most wait for an answer for 30
 
 
 def share_out(
@@ -78,7 +79,7 @@ class Turn:
                 await self.free.wait()
 
     async def begin_within(self, seconds: float) -> bool:
-        """Wait until the download may run, but at most `seconds`; return whether it may."""
+        """Wait at most `seconds` for a connection; return whether the download may run now."""
         try:
             async with asyncio.timeout(seconds):
                 while not self.begin():
@@ -122,7 +123,7 @@ class DownloadBudget:
         self._leaving: Turn | None = None
 
     def open_turn(self, is_read: Callable[[], bool], connections: int, upstream: str) -> Turn:
-        """Return the turn of a new download of `upstream`, which neither runs nor waits."""
+        """Return a turn for a new download from `upstream`; it does not run or wait yet."""
         return Turn(self, is_read, connections, upstream)
 
     @property

@@ -24,6 +24,11 @@ from registry.wiring.data_folder import open_database
 from registry.wiring.pulls import open_services
 
 
+def find_no_problem() -> str:
+    """Return "": a service over a data folder has no problem of its own."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """The functions of a server.
@@ -34,7 +39,7 @@ class Service:
 
     open_mirror: Callable[[Settings, DataFolder, Metrics], AbstractAsyncContextManager[Mirror]]
     maintain: Callable[[Settings, DataFolder, Metrics], Coroutine[Any, Any, None]]
-    find_problem: Callable[[], str] = str
+    find_problem: Callable[[], str] = find_no_problem
 
 
 def preload_libraries() -> None:
