@@ -48,7 +48,7 @@ class BlobAccessCatalog:
         self._database = database
 
     async def find(self, repository: Repository, digest: Digest) -> BlobAccess | None:
-        """Return whether `repository` may serve a blob, and its size; None if it may not.
+        """Return the permission of `repository` to serve a blob, with its size; None without one.
 
         A repository may serve a blob if one of its manifests refers to the blob, or if its upstream
         once said that the repository has the blob (`grant`).

@@ -49,9 +49,9 @@ class Deliveries:
         chance: random.Random,
         metrics: Metrics,
     ) -> None:
-        """`trusted` has the registries whose bytes each registry may have (empty: all have all).
+        """`trusted` says for each registry whose bytes it may use; empty: it may use all bytes.
 
-        Nobody may be able to guess what `chance` gives.
+        An upstream must not be able to guess the numbers that `chance` gives.
         """
         self._trusted = trusted
         self._catalog = catalog

@@ -148,7 +148,7 @@ class Exchange:
         return answer
 
     async def leads_back(self, connect: float) -> bool:
-        """Whether the endpoint refuses a request of this task because it has sent it itself.
+        """Whether the endpoint answers that a request of this task comes from the endpoint itself.
 
         Raises:
             UpstreamError: it does not answer.
