@@ -4,8 +4,9 @@ When a constructor in `registry/` changes, no other test file has to follow.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
+from typing import Any
 
 from registry.catalog.database import Database
 from registry.content.account import SpaceAccount
@@ -23,10 +24,12 @@ from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.mirror.upstream_waits import UpstreamWaits
 from registry.settings.model import Settings, StorageSettings, TagSettings
 from registry.settings.upstreams import UpstreamSettings
+from registry.store.data_folder import DataFolder
 from registry.tasks import Tasks
 from registry.upstream.client import open_client
 from registry.upstream.contract import Source
 from registry.upstream.registry import RegistrySource
+from registry.wiring.content import open_handles
 from registry.wiring.pull_services import PullServices
 from registry.wiring.sources import build_source
 
@@ -125,3 +128,10 @@ async def open_source(*endpoints: str) -> AsyncIterator[RegistrySource]:
     upstream = UpstreamSettings(endpoints=endpoints)
     async with open_client("docker.io", upstream) as client:
         yield build_source("docker.io", upstream, client, lambda _: None)
+
+
+async def open_parts(stack: AsyncExitStack, folder: DataFolder, **options: Any) -> ProcessParts:
+    """Open the parts of one more process on a data folder; the end of `stack` closes them."""
+    database = await stack.enter_async_context(Database(folder.catalog))
+    tasks = await stack.enter_async_context(Tasks())
+    return ProcessParts(open_handles(folder), database, tasks=tasks, **options)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from registry.api.blobs import _read
-from registry.catalog.database import Database
 from registry.content import ingest as ingest_module
 from registry.content import writer_life
 from registry.content.usage import list_downloads
@@ -22,10 +21,9 @@ from registry.oci.names import Repository
 from registry.store.contract import FileBody
 from registry.store.data_folder import DataFolder, open_folder
 from registry.store.ingests import IngestInfo
-from registry.tasks import Tasks
 from registry.wiring.content import open_handles
 from tests.fakes.source import MemorySource, Tap
-from tests.harness.process_parts import ProcessParts
+from tests.harness.process_parts import ProcessParts, open_parts
 
 HONEST, HOSTILE = Repository("docker.io", "library/a"), Repository("evil.example", "a")
 OTHER = Repository("docker.io", "library/b")  # another repository of the honest registry
@@ -45,14 +43,8 @@ class Site:
         self.hostile = MemorySource(Tap(), blobs={(HOSTILE.name, str(DIGEST)): CONTENT})
 
     async def open_process(self) -> ProcessParts:
-        database = await self._stack.enter_async_context(Database(self.folder.catalog))
-        tasks = await self._stack.enter_async_context(Tasks())
-        return ProcessParts(
-            open_handles(self.folder),
-            database,
-            tasks=tasks,
-            sources={HONEST.registry: self.honest, HOSTILE.registry: self.hostile},
-        )
+        sources = {HONEST.registry: self.honest, HOSTILE.registry: self.hostile}
+        return await open_parts(self._stack, self.folder, sources=sources)
 
 
 @pytest.fixture

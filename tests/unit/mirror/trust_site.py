@@ -6,7 +6,6 @@ import os
 from collections.abc import Collection
 from contextlib import AsyncExitStack, closing
 
-from registry.catalog.database import Database
 from registry.catalog.manifests import ManifestCatalog
 from registry.mirror.blob_bodies import StoredBlob
 from registry.oci import media_types
@@ -15,10 +14,8 @@ from registry.oci.manifest import Manifest, parse_manifest
 from registry.oci.names import Repository
 from registry.store.contract import FileBody
 from registry.store.data_folder import DataFolder
-from registry.tasks import Tasks
-from registry.wiring.content import open_handles
 from tests.fakes.source import MemorySource, Tap
-from tests.harness.process_parts import ProcessParts
+from tests.harness.process_parts import ProcessParts, open_parts
 
 TEAM, PUBLIC = Repository("team.example", "app"), Repository("docker.io", "library/a")
 OTHER = Repository("quay.io", "a")  # another public one
@@ -44,15 +41,8 @@ class Site:
         self.public, self.team, self.other = self.sources.values()
 
     async def open_process(self, private: Collection[str] = (TEAM.registry,)) -> ProcessParts:
-        database = await self._stack.enter_async_context(Database(self.folder.catalog))
-        tasks = await self._stack.enter_async_context(Tasks())
-        return ProcessParts(
-            open_handles(self.folder),
-            database,
-            tasks=tasks,
-            sources=self.sources,
-            private=private,
-            missing_for=10.0,
+        return await open_parts(
+            self._stack, self.folder, sources=self.sources, private=private, missing_for=10.0
         )
 
     async def name(self, process: ProcessParts, *repositories: Repository) -> None:
