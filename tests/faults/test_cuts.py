@@ -92,8 +92,9 @@ def test_expired_tokens_are_renewed(
     hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, connections: int
 ) -> None:
     """A token that the registry no longer takes is replaced, and the blob goes on."""
-    hub.token_ttl, hub.announce_ttl = 0.05, False
-    hub.rate, hub.cut_every = 16 * MIB, 700 * KIB
+    # A token lives long enough to be used, even on a machine that is busy with other tests.
+    hub.token_ttl, hub.announce_ttl = 0.3, False
+    hub.rate, hub.cut_every = 5 * MIB, 700 * KIB
     layer = publish(tmp_path, 8 * MIB, hub)
 
     (seen,) = pull(build(make_mirror, connections, hub), layer)
