@@ -10,7 +10,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 INTERVAL = 1.0  # seconds between two signs of life
-SILENCE = 30.0  # seconds without a sign after which a process of the server is killed
+SILENCE = 25.0  # seconds without a sign after which a process of the server is killed
 WRITER_SILENCE = SILENCE + 3.0  # seconds without a sign after which nobody waits for a writer
 _LONGEST_STEP = 5 * INTERVAL
 
