@@ -171,8 +171,7 @@ class Download:
         """Check the file that another process writes, and notify the readers of changes.
 
         Returns None if the other process gave up or began again: this process may then continue.
-        If the bytes are wrong and readers may have read some, this download fails too. The next
-        request starts another download.
+        If the bytes are wrong and readers may have read some, this download fails too.
 
         Raises:
             DigestMismatch: the bytes are wrong.
@@ -253,8 +252,7 @@ class Download:
         """Download all bytes after the first `resumed` ones."""
         request = self._request
         download = request.source.open_blob(request.repository.name, request.digest, request.size)
-        info = ingest.read_info()
-        suspects = tuple(info.suspects) if info is not None else ()
+        suspects = tuple(info.suspects) if (info := ingest.read_info()) is not None else ()
         if suspects:
             download.mark_suspect(*suspects)
         chunks = read_in_order(download, resumed, self._turn)
@@ -277,7 +275,9 @@ class Download:
                     self._notify()
         # Written before the check of the digest: after it this process may die, or another process
         # may start a download. If an earlier writer's bytes may be wrong, no endpoint is suspected.
-        if not resumed and not ingest.is_complete:
+        if ingest.is_complete:
+            download.mark_right()
+        elif not resumed:
             self._announce(ingest, download, (*suspects, *download.mark_suspect()))
 
     def _give_up(self) -> None:

@@ -6,7 +6,7 @@ When a constructor in `registry/` changes, no other test file has to follow.
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from registry.catalog.database import Database
 from registry.content.account import SpaceAccount
@@ -31,7 +31,7 @@ from registry.upstream.contract import Source
 from registry.upstream.registry import RegistrySource
 from registry.wiring.content import open_handles
 from registry.wiring.pull_services import PullServices
-from registry.wiring.sources import build_source
+from registry.wiring.sources import build_endpoints, build_source
 
 AMPLE = StorageSettings(reserve=0, keep_pulled=0)
 
@@ -123,11 +123,14 @@ class ProcessParts:
 
 
 @asynccontextmanager
-async def open_source(*endpoints: str) -> AsyncIterator[RegistrySource]:
+async def open_source(
+    *endpoints: str, order: Literal["measured", "written"] = "measured"
+) -> AsyncIterator[RegistrySource]:
     """Open Docker Hub as a source of content, with its real client."""
-    upstream = UpstreamSettings(endpoints=endpoints)
+    upstream = UpstreamSettings(endpoints=endpoints, order=order)
     async with open_client("docker.io", upstream) as client:
-        yield build_source("docker.io", upstream, client, lambda _: None)
+        built = build_endpoints("docker.io", upstream, client, lambda _: None)
+        yield build_source("docker.io", upstream, built)
 
 
 async def open_parts(stack: AsyncExitStack, folder: DataFolder, **options: Any) -> ProcessParts:
