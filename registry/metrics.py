@@ -89,6 +89,12 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="mostrecent",
         )
+        self.doubtful_tags = Counter(
+            "entrepot_doubtful_tags",
+            "Answers about tags that others contradict, or that name an earlier manifest again.",
+            ("endpoint", "reason"),
+            registry=self.registry,
+        )
         self._count_storage()
         self._count_connections()
 

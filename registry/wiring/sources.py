@@ -6,6 +6,7 @@ import time
 import httpx
 
 from registry.settings.model import Settings
+from registry.settings.trusted_endpoints import list_trusted
 from registry.settings.upstreams import UpstreamSettings
 from registry.upstream.auth import Login
 from registry.upstream.client import load_trust
@@ -14,6 +15,7 @@ from registry.upstream.endpoint import Endpoint, RecordLimit
 from registry.upstream.failover import EndpointPool
 from registry.upstream.redirects import RedirectRules, origin_of
 from registry.upstream.registry import RegistrySource
+from registry.upstream.tag_policy import TagPolicy
 from registry.upstream.tokens import TokenCache
 
 
@@ -50,7 +52,13 @@ def build_source(
         )
         for url in settings.endpoints
     ]
-    return RegistrySource(name, EndpointPool(name, endpoints, clock, random.SystemRandom()))
+    urls = list_trusted(name, settings)
+    trusted = frozenset(
+        each for url, each in zip(settings.endpoints, endpoints, strict=True) if url in urls
+    )
+    policy = TagPolicy(settings.names, tuple(endpoints), trusted)
+    pool = EndpointPool(name, endpoints, clock, random.SystemRandom())
+    return RegistrySource(name, pool, policy)
 
 
 def list_endpoints(name: str, upstream: UpstreamSettings) -> list[tuple[str, str]]:
