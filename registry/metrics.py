@@ -89,8 +89,8 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="mostrecent",
         )
-        self.doubtful_tags = Counter(
-            "entrepot_doubtful_tags",
+        self.tag_warnings = Counter(
+            "entrepot_tag_warnings",
             "Answers about tags that others contradict, or that name an earlier manifest again.",
             ("endpoint", "reason"),
             registry=self.registry,

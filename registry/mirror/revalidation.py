@@ -11,7 +11,7 @@ from registry.mirror.deliveries import Deliveries
 from registry.mirror.freshness import Freshness, find_freshness
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import KnownManifest
-from registry.mirror.tag_doubts import TagDoubts
+from registry.mirror.tag_warnings import TagWarnings
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository, Tag
@@ -72,7 +72,7 @@ class Revalidator:
         self._tags = tags
         self._clock = clock
         self._metrics = metrics
-        self._doubts = TagDoubts(cache, metrics)
+        self._warnings = TagWarnings(cache, metrics)
         self._running: dict[tuple[Repository, Reference, tuple[str, ...]], Revalidation] = {}
 
     def is_running(self, repository: Repository, reference: Reference) -> bool:
@@ -164,7 +164,7 @@ class Revalidator:
     ) -> RevalidationResult:
         generation = self._cache.generation
         answer = await self._resolve(repository, tag, fallback=fallback)
-        warning = self._doubts.examine(repository, tag, known, answer)
+        warning = self._warnings.examine(repository, tag, known, answer)
         if known is not None and answer.digest == known.manifest.digest:
             known = await self._cache.confirm(
                 repository, tag, known.manifest, self._clock(), generation, warning=warning
@@ -185,7 +185,7 @@ class Revalidator:
         try:
             answer = await source.resolve_tag(repository.name, tag, fallback=fallback)
         except TagDisputed as error:
-            self._doubts.count_dispute(error)
+            self._warnings.count_dispute(error)
             raise
         if answer.manifest is not None:
             self._metrics.downloaded_bytes.inc(len(answer.manifest.raw))

@@ -143,11 +143,10 @@ class EndpointPool:
             last=last,
             repository=repository,
         )
-        rounds = ROUNDS if fallback is Fallback.NONE else FALLBACK_ROUNDS
         retries = self.start_retries(ASK_BUDGET)
         try:
             async with asyncio.timeout(ASK_BUDGET):
-                for is_last_round in (False,) * (rounds - 1) + (True,):
+                for is_last_round in _plan_rounds(fallback):
                     race = Race(question, choose(), is_optional=is_optional)
                     answer = await race.run()
                     self._learn(race)
@@ -221,6 +220,11 @@ class _Unreached:
 
 
 _REACHED = _Unreached(-math.inf, 0.0)
+
+
+def _plan_rounds(fallback: Fallback) -> tuple[bool, ...]:
+    rounds = ROUNDS if fallback is Fallback.NONE else FALLBACK_ROUNDS
+    return (False,) * (rounds - 1) + (True,)
 
 
 def _is_denied(failures: Sequence[Unknown | UpstreamError]) -> bool:

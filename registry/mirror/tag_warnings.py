@@ -14,7 +14,7 @@ _BETWEEN = "; "  # two warnings
 _RETURNED = "this may be an old image: the upstream says that the tag leads again to"
 
 
-class TagDoubts:
+class TagWarnings:
     """Compares answers about tags with each other, and with what is known of the tag."""
 
     def __init__(self, cache: ManifestCache, metrics: Metrics) -> None:
@@ -88,4 +88,4 @@ class TagDoubts:
 
     def _count(self, reason: str, *origins: str) -> None:
         for origin in origins:
-            self._metrics.doubtful_tags.labels(origin, reason).inc()
+            self._metrics.tag_warnings.labels(origin, reason).inc()
