@@ -135,19 +135,13 @@ class EndpointPool:
             UpstreamError: there was no clear answer within three rounds or 25 s.
         """
         answers: dict[Endpoint, Unknown | UpstreamError] = {}  # the last one of each endpoint
-        choose = partial(
-            self.candidates,
-            counts=counts,
-            is_optional=is_optional,
-            without=without,
-            last=last,
-            repository=repository,
-        )
+        choose = partial(self.candidates, counts=counts, is_optional=is_optional, last=last)
         retries = self.start_retries(ASK_BUDGET)
         try:
             async with asyncio.timeout(ASK_BUDGET):
                 for is_last_round in _plan_rounds(fallback):
-                    race = Race(question, choose(), is_optional=is_optional)
+                    endpoints = choose(without=without, repository=repository)
+                    race = Race(question, endpoints, is_optional=is_optional)
                     answer = await race.run()
                     self._learn(race)
                     if race.winner is not None:

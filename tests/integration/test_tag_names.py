@@ -1,22 +1,16 @@
 """Two endpoints that disagree about a tag: each setting of `names` does what it says."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import count
-from typing import Any
 
 import pytest
 
 from tests.conftest import MirrorMaker
-from tests.fakes.upstream import FakeUpstream, Fault, Image, Status
+from tests.fakes.upstream import FakeUpstream, Fault, Status
 from tests.harness.mirror import MirrorProcess
-from tests.integration.wire import Answer, fetch
+from tests.integration.two_endpoints import SETTINGS, add, ask, digest_of, list_upstreams
+from tests.integration.wire import fetch
 
-SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    "trusted.test": {"names": "trusted"},
-    "agree.test": {"names": "agree"},
-    "alone.test": {"names": "agree", "trusted": []},
-    "first.test": {"names": "first"},
-}
 NUMBERS = count()
 
 
@@ -32,13 +26,6 @@ def accelerator() -> Iterator[FakeUpstream]:
     """An endpoint of somebody else, which stands first."""
     with FakeUpstream() as upstream:
         yield upstream
-
-
-def list_upstreams(accelerator: FakeUpstream, registry: FakeUpstream) -> dict[str, Any]:
-    # Two names of this machine: endpoints at one host are not independent.
-    near = accelerator.url.replace("127.0.0.1", "localhost")
-    table = {"endpoints": [near, registry.url], "trusted": [registry.host]}
-    return {name: table | settings for name, settings in SETTINGS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -59,18 +46,6 @@ def repository(accelerator: FakeUpstream, registry: FakeUpstream) -> str:
     for each in (accelerator, registry):
         each.journal.clear()
     return f"team/app{next(NUMBERS)}"
-
-
-def add(upstream: FakeUpstream, repository: str, content: str, tag: str = "1") -> Image:
-    return upstream.add_image(repository, tag, [f"{repository} {content}".encode()])
-
-
-def ask(mirror: MirrorProcess, place: str, repository: str, method: str = "GET") -> Answer:
-    return fetch(f"{mirror.url}/v2/{place}/{repository}/manifests/1", method=method)
-
-
-def digest_of(answer: Answer) -> str | None:
-    return answer.headers["Docker-Content-Digest"]
 
 
 @pytest.mark.parametrize("first", ["HEAD", "GET"])
