@@ -25,7 +25,7 @@ async def answer_manifest(
     """Answer a manifest; a HEAD gets the same headers without the body."""
     served = await manifests.get(repository, reference, request.remote)
     manifest = served.manifest
-    if served.origin.is_stored:
+    if served.origin.is_stored and not served.warning:
         notes.is_current = partial(manifests.is_fresh, repository, reference, manifest.digest)
     headers = content_headers(manifest.digest, manifest.media_type, served.origin)
     if served.warning:

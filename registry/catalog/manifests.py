@@ -28,13 +28,14 @@ class TagRecord:
     """The manifest that a tag leads to, and when this was last confirmed (epoch seconds).
 
     If a bundle confirmed it, and not an upstream, `bundle` is the id of the bundle, and `signer`
-    the name of the key that signed the bundle.
+    the name of the key that signed the bundle. `warning` is what clients are told about it.
     """
 
     digest: Digest
     checked: float
     bundle: str = ""
     signer: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,16 @@ class ManifestCatalog:
     def find_tag(self, repository: Repository, tag: Tag) -> TagRecord | None:
         """Return the manifest that a tag leads to; None if the tag is not known."""
         rows = self._database.read(
-            "SELECT digest, checked, bundle, signer FROM tags WHERE repository = ? AND tag = ?",
+            "SELECT digest, checked, bundle, signer, warning FROM tags"
+            " WHERE repository = ? AND tag = ?",
             (str(repository), tag.name),
         )
         return TagRecord(Digest.parse(rows[0][0]), *rows[0][1:]) if rows else None
+
+    def was_target(self, repository: Repository, tag: Tag, digest: Digest) -> bool:
+        """Whether a client has pulled this manifest by this tag before, as far as is recorded."""
+        query = "SELECT 1 FROM pulls WHERE digest = ? AND repository = ? AND reference = ? LIMIT 1"
+        return bool(self._database.read(query, (str(digest), str(repository), tag.name)))
 
     def find_held(self, repository: Repository, digest: Digest) -> str | None:
         """Return the media type of a manifest; None if `repository` does not have the manifest."""
@@ -116,13 +123,15 @@ class ManifestCatalog:
         *,
         bundle: str = "",
         signer: str = "",
+        warning: str = "",
         with_blobs: bool = False,
     ) -> None:
         """Record that `repository` has `manifest`, and that `tag` leads to it, confirmed at `now`.
 
         If a bundle confirms it, `bundle` is the id of the bundle, and `signer` the name of the key
-        that signed the bundle. If an upstream confirms it, both are empty. The manifest counts as
-        delivered by its registry, and `with_blobs` the stored blobs that it refers to do too.
+        that signed the bundle. If an upstream confirms it, both are empty. `warning` is what
+        clients are told about the tag. The manifest counts as delivered by its registry, and
+        `with_blobs` the stored blobs that it refers to do too.
         """
         delivered = [manifest.digest]
         if with_blobs:
@@ -137,24 +146,25 @@ class ManifestCatalog:
             )
             if tag is not None:
                 rows.execute(
-                    "INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?, ?, ?)",
-                    (str(repository), tag.name, str(manifest.digest), now, bundle, signer),
+                    "INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (str(repository), tag.name, str(manifest.digest), now, bundle, signer, warning),
                 )
 
         await self._database.write(change)
 
     async def confirm_tag(
-        self, repository: Repository, tag: Tag, digest: Digest, now: float
+        self, repository: Repository, tag: Tag, digest: Digest, now: float, warning: str = ""
     ) -> None:
         """Record that an upstream said at `now` that the tag still leads to this manifest.
 
-        If the tag leads to another manifest here, nothing is changed.
+        `warning` is what clients are told about the tag. If the tag leads to another manifest here,
+        nothing is changed.
         """
         await self._database.write(
             lambda rows: rows.execute(
-                "UPDATE tags SET checked = ?, bundle = '', signer = ''"
+                "UPDATE tags SET checked = ?, bundle = '', signer = '', warning = ?"
                 " WHERE repository = ? AND tag = ? AND digest = ?",
-                (now, str(repository), tag.name, str(digest)),
+                (now, warning, str(repository), tag.name, str(digest)),
             )
         )
 

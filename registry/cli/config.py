@@ -24,6 +24,7 @@ from registry.settings.loading import Configuration, load_configuration, load_se
 from registry.settings.model import Settings, StorageSettings
 from registry.settings.new_file import write_new_settings
 from registry.settings.places import FILE_VARIABLE, find_config, find_own_file
+from registry.settings.trusted_endpoints import list_without_trusted
 from registry.settings.values import format_key
 
 # Former versions imported such bundles although there were keys.
@@ -134,6 +135,7 @@ def _describe(configuration: Configuration) -> UsableConfiguration:
     if bundles.keys and not bundles.require_signature:
         notes.append(_UNSIGNED)
     notes += list_exposed(configuration.settings)
+    notes += list_without_trusted(configuration.settings)
     if is_running is False:
         notes += _list_taken_addresses(configuration.settings)
     notes += _list_shortages(configuration.settings.storage)

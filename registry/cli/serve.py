@@ -16,6 +16,7 @@ from registry.cli.session import Config
 from registry.errors import SettingsError, StoreError
 from registry.settings.exposure import list_exposed
 from registry.settings.loading import Configuration, load_configuration
+from registry.settings.trusted_endpoints import list_without_trusted
 from registry.settings.values import Address
 
 _Listen = Annotated[
@@ -41,7 +42,8 @@ def serve(config: Config = None, listen: _Listen = None, offline: _Offline = Fal
     load = partial(_load, config, listen, offline=offline)
     try:
         configuration = load()
-        for note in (configuration.note, *list_exposed(configuration.settings)):
+        settings = configuration.settings
+        for note in (configuration.note, *list_exposed(settings), *list_without_trusted(settings)):
             if note:
                 warn(note)
         # Imported only now: the other commands start faster without a server's libraries.
@@ -51,7 +53,7 @@ def serve(config: Config = None, listen: _Listen = None, offline: _Offline = Fal
 
         banner = partial(
             format_banner,
-            configuration.settings,
+            settings,
             has_own_file=configuration.is_own,
             command=_find_command(),
         )

@@ -30,14 +30,20 @@ class ManifestStore:
         self._log = structlog.get_logger("registry.content")
 
     async def keep(
-        self, repository: Repository, manifest: Manifest, tag: Tag | None, now: float
+        self,
+        repository: Repository,
+        manifest: Manifest,
+        tag: Tag | None,
+        now: float,
+        *,
+        warning: str = "",
     ) -> bool:
         """Do the same as `put`, but log a refusal of the disk; return whether it was stored.
 
         The error is not raised, because the client gets its manifest even if it is not stored.
         """
         try:
-            await self.put(repository, manifest, tag, now)
+            await self.put(repository, manifest, tag, now, warning=warning)
         except (StoreError, OSError) as error:
             image = f"{repository}@{manifest.digest}"
             self._log.error("manifest not stored", image=image, why=str(error))
@@ -45,18 +51,24 @@ class ManifestStore:
         return True
 
     async def put(
-        self, repository: Repository, manifest: Manifest, tag: Tag | None, now: float
+        self,
+        repository: Repository,
+        manifest: Manifest,
+        tag: Tag | None,
+        now: float,
+        *,
+        warning: str = "",
     ) -> None:
         """Store a manifest of `repository`, and record that `tag` leads to it.
 
-        An upstream has confirmed this at `now`.
+        An upstream has confirmed this at `now`. `warning` is what clients are told about the tag.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused.
         """
         if await self._content.blobs.stat(manifest.digest) is None:
             await self._store_bytes(manifest)
-        await self.put_names(repository, manifest, tag, now)
+        await self.put_names(repository, manifest, tag, now, warning=warning)
 
     async def put_names(
         self,
@@ -67,13 +79,14 @@ class ManifestStore:
         *,
         bundle: str = "",
         signer: str = "",
+        warning: str = "",
         with_blobs: bool = False,
     ) -> None:
         """Record that `repository` has a stored manifest, and that `tag` leads to it.
 
         If a bundle confirms this, `bundle` is the id of the bundle, and `signer` the name of the
-        key that signed the bundle. If an upstream confirms it, both are empty. For `with_blobs` see
-        `ManifestCatalog.record`.
+        key that signed the bundle. If an upstream confirms it, both are empty. For `warning` and
+        `with_blobs` see `ManifestCatalog.record`.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused.
@@ -83,14 +96,24 @@ class ManifestStore:
         if tag is not None:
             await self._tags.write(repository, tag, replace(target, bundle=bundle, signer=signer))
         await self.catalog.record(
-            repository, manifest, tag, now, bundle=bundle, signer=signer, with_blobs=with_blobs
+            repository,
+            manifest,
+            tag,
+            now,
+            bundle=bundle,
+            signer=signer,
+            warning=warning,
+            with_blobs=with_blobs,
         )
 
-    async def confirm(self, repository: Repository, tag: Tag, digest: Digest, now: float) -> None:
+    async def confirm(
+        self, repository: Repository, tag: Tag, digest: Digest, now: float, warning: str = ""
+    ) -> None:
         """Record that an upstream said at `now` that the tag still leads to this manifest.
 
-        From then on no bundle confirms the tag. If the tag leads to another manifest here, because
-        another process has moved it or the disk has refused the manifest, nothing is changed.
+        `warning` is what clients are told about the tag. From then on no bundle confirms the tag.
+        If the tag leads to another manifest here, because another process has moved it or the disk
+        has refused the manifest, nothing is changed.
 
         Raises:
             StoreError: the disk or the catalog refused.
@@ -101,7 +124,7 @@ class ManifestStore:
             if target is not None and target.digest == str(digest):
                 target = replace(target, seen=now, bundle="", signer="")
                 await self._tags.write(repository, tag, target)
-        await self.catalog.confirm_tag(repository, tag, digest, now)
+        await self.catalog.confirm_tag(repository, tag, digest, now, warning)
 
     async def keep_bytes(self, manifest: Manifest) -> bool:
         """Store the bytes of a known manifest again if they are missing; its names are not changed.

@@ -27,10 +27,12 @@
     │   └── ReferrersUnsupported  the upstream has no referrers API
     ├── UpstreamError             upstream without a usable answer: the content may exist or not
     │   ├── UpstreamUnreachable   no connection, no answer in time, or 5xx
+    │   │   └── TagUnconfirmed    only one endpoint says what a tag means, and two have to agree
     │   ├── UpstreamThrottled     429: wait `retry_after` seconds
     │   ├── UpstreamDenied        401 or 403 with the configured credentials
     │   ├── UpstreamFaulty        an answer that the specification does not allow
     │   │   └── UpstreamLoop      request that has come back to the mirror that sent it
+    │   ├── TagDisputed           endpoints that disagree about a tag, and none of them decides
     │   └── UpstreamOffline       `offline = true`: no connection may be opened
     ├── ManifestInvalid           manifest that no client may get
     ├── DigestMismatch            bytes that do not have their digest
@@ -98,6 +100,8 @@ from registry.errors.unknown import PatternUnmatched as PatternUnmatched
 from registry.errors.unknown import PlatformUnknown as PlatformUnknown
 from registry.errors.unknown import ReferrersUnsupported as ReferrersUnsupported
 from registry.errors.unknown import Unknown as Unknown
+from registry.errors.upstream import TagDisputed as TagDisputed
+from registry.errors.upstream import TagUnconfirmed as TagUnconfirmed
 from registry.errors.upstream import UpstreamDenied as UpstreamDenied
 from registry.errors.upstream import UpstreamError as UpstreamError
 from registry.errors.upstream import UpstreamFaulty as UpstreamFaulty

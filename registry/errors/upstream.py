@@ -1,6 +1,7 @@
 """Errors of an upstream that gave no usable answer: nothing is known about the content."""
 
 from collections.abc import Mapping
+from typing import Self
 
 from registry.errors.root import EntrepotError
 
@@ -13,6 +14,7 @@ class UpstreamError(EntrepotError):
     """
 
     summary = "gives no usable answer"  # what clients may know of the reason
+    advice = ""  # what the operator can change in the settings; clients may know it too
 
     def __init__(self, endpoint: str, why: str, retry_after: float | None = None) -> None:
         self.endpoint, self.why, self.retry_after = endpoint, why, retry_after
@@ -23,16 +25,29 @@ class UpstreamError(EntrepotError):
         reasons = {**answers, self.endpoint: self.why}
         self.args = ("; ".join(f"{endpoint}: {why}" for endpoint, why in reasons.items()),)
 
+    def advise(self, advice: str) -> Self:
+        """Return a copy of the error that also says what the operator can change."""
+        advised = self.copy()
+        advised.advice = advice
+        advised.args = (f"{self}; {advice}",)
+        return advised
+
     @property
     def public(self) -> str:
         """What clients may read: the addresses of endpoints are only in the log."""
-        return f"the upstream {self.summary}"
+        return "; ".join(filter(None, (f"the upstream {self.summary}", self.advice)))
 
 
 class UpstreamUnreachable(UpstreamError):
     """No connection, no answer in time, a transfer that broke off, or a 5xx."""
 
     summary = "does not answer, or not in time"
+
+
+class TagUnconfirmed(UpstreamUnreachable):
+    """Only one endpoint says what a tag leads to, and the settings ask for two that agree."""
+
+    summary = "has only one endpoint that says what this tag means, and two have to agree"
 
 
 class UpstreamThrottled(UpstreamError):
@@ -45,6 +60,20 @@ class UpstreamDenied(UpstreamError):
     """401 or 403 with the configured credentials: they are wrong, or the content is private."""
 
     summary = "does not let this mirror have it"
+
+
+class TagDisputed(UpstreamError):
+    """The endpoints of an upstream disagree about a tag, and none of them decides.
+
+    `said` has the digest that each endpoint says, by its origin.
+    """
+
+    def __init__(self, name: str, said: Mapping[str, str]) -> None:
+        self.said = dict(said)
+        digests = " or ".join(dict.fromkeys(said.values()))
+        self.summary = f"has endpoints that disagree about this tag: {digests}"
+        super().__init__(name, "the endpoints disagree about this tag")
+        self.add_answers({origin: f"says {digest}" for origin, digest in said.items()})
 
 
 class UpstreamFaulty(UpstreamError):

@@ -29,6 +29,7 @@ class _CatalogEntry:
     digest: Digest
     media_type: str
     checked: float
+    warning: str = ""
 
 
 class ManifestCache:
@@ -107,7 +108,7 @@ class ManifestCache:
             if known is not None and self._is_newer(repository, reference, known):
                 tag = reference if isinstance(reference, Tag) else None
                 if not await self._manifest_store.keep(
-                    repository, known.manifest, tag, known.checked
+                    repository, known.manifest, tag, known.checked, warning=known.warning
                 ):
                     return
             self._unrecorded.discard(key)
@@ -156,19 +157,19 @@ class ManifestCache:
         manifest = await self._manifest_store.recall(entry.digest, entry.media_type)
         if manifest is None:
             return None
-        known = KnownManifest(manifest, entry.checked)
+        known = KnownManifest(manifest, entry.checked, entry.warning)
         self._memory.put(repository, reference, known, generation)
         return known
 
     def _look_up(self, repository: Repository, reference: Reference) -> _CatalogEntry | None:
-        checked, digest = 0.0, reference
+        checked, digest, warning = 0.0, reference, ""
         if isinstance(digest, Tag):
             record = self._catalog.find_tag(repository, digest)
             if record is None:
                 return None
-            digest, checked = record.digest, record.checked
+            digest, checked, warning = record.digest, record.checked, record.warning
         media_type = self._catalog.find_held(repository, digest)
-        return _CatalogEntry(digest, media_type, checked) if media_type else None
+        return _CatalogEntry(digest, media_type, checked, warning) if media_type else None
 
     def _renew(
         self,
@@ -186,9 +187,10 @@ class ManifestCache:
             if known is not None and known.manifest.digest == entry.digest:
                 if not self._catalog.is_stored(entry.digest):
                     self._note_lost(known.manifest)
-                # A full disk may have kept the newer time of a check out of the catalog.
-                checked = max(known.checked, entry.checked) if name == reference else entry.checked
-                known = KnownManifest(known.manifest, checked)
+                # A full disk may have kept a newer check out of the catalog.
+                is_newer = name == reference and known.checked > entry.checked
+                if not is_newer:
+                    known = KnownManifest(known.manifest, entry.checked, entry.warning)
                 self._memory.put(repository, reference, known, generation)
                 return known
         return None
@@ -202,39 +204,62 @@ class ManifestCache:
         media_type = self._catalog.find_media_type(digest)
         return await self._manifest_store.recall(digest, media_type) if media_type else None
 
+    def was_target(self, repository: Repository, tag: Tag, digest: Digest) -> bool:
+        """Whether a client has pulled this manifest by this tag before, as far as is recorded.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        return self._catalog.was_target(repository, tag, digest)
+
     def is_child(self, repository: Repository, digest: Digest) -> bool:
         """Whether an index that the repository has lists this manifest."""
         return self._catalog.names_child(repository, digest)
 
     async def keep(
-        self, repository: Repository, reference: Reference, manifest: Manifest, now: float
+        self,
+        repository: Repository,
+        reference: Reference,
+        manifest: Manifest,
+        now: float,
+        *,
+        warning: str = "",
     ) -> KnownManifest:
         """Store a verified manifest, and record that `reference` led to it at `now`.
 
-        If the disk refuses the manifest, it is kept in memory, and stored later.
+        `warning` is what clients are told about it. If the disk refuses the manifest, it is kept in
+        memory, and stored later.
         """
         generation = self._memory.generation
         tag = reference if isinstance(reference, Tag) else None
-        if not await self._manifest_store.keep(repository, manifest, tag, now):
+        if not await self._manifest_store.keep(repository, manifest, tag, now, warning=warning):
             self._unrecorded.add((repository, reference))
-        known = KnownManifest(manifest, now)
+        known = KnownManifest(manifest, now, warning)
         self._memory.put(repository, reference, known, generation)
         return known
 
     async def confirm(
-        self, repository: Repository, tag: Tag, manifest: Manifest, now: float, generation: int
+        self,
+        repository: Repository,
+        tag: Tag,
+        manifest: Manifest,
+        now: float,
+        generation: int,
+        *,
+        warning: str = "",
     ) -> KnownManifest:
         """Record that an upstream said at `now` that the tag still leads to this manifest.
 
         `generation` is the generation before the upstream was asked. If another process has moved
         the tag since then, the tag leads to what that process has recorded, with its time.
+        `warning` is what clients are told about it.
 
         If the disk refuses, that is logged, and other processes do not know the new time.
         """
-        known = KnownManifest(manifest, now)
+        known = KnownManifest(manifest, now, warning)
         self._memory.put(repository, tag, known, generation)
         try:
-            await self._manifest_store.confirm(repository, tag, manifest.digest, now)
+            await self._manifest_store.confirm(repository, tag, manifest.digest, now, warning)
         except StoreError as error:  # then the upstream is asked again earlier than necessary
             self._log.error("tag check not recorded", image=f"{repository}:{tag}", why=str(error))
         return known

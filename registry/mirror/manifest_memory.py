@@ -13,10 +13,14 @@ OVERHEAD = 2048  # bytes that an entry takes besides the manifest itself, roughl
 
 @dataclass(frozen=True, slots=True)
 class KnownManifest:
-    """The manifest that a reference leads to, and when this was last confirmed (epoch s)."""
+    """The manifest that a reference leads to, and when this was last confirmed (epoch s).
+
+    `warning` is what clients are told about it: that it is doubtful whether a tag leads to it.
+    """
 
     manifest: Manifest
     checked: float
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from registry.upstream.contract import Fallback
 
 @dataclass(frozen=True, slots=True)
 class ServedManifest:
-    """A manifest for a client; `warning` says why it may be out of date (empty: it is not)."""
+    """A manifest for a client; `warning` says why it may be the wrong one (empty: it is not)."""
 
     manifest: Manifest
     origin: CacheStatus
@@ -130,7 +130,7 @@ class Manifests:
         if known is not None:
             freshness = self._find_freshness(reference, known, now)
             if freshness is Freshness.FRESH:
-                return ServedManifest(known.manifest, self._stored)
+                return ServedManifest(known.manifest, self._stored, known.warning)
         try:
             missing = self._missing.find((repository, reference), now)
             if missing is not None:
@@ -153,7 +153,7 @@ class Manifests:
     def is_fresh(
         self, repository: Repository, reference: Reference, digest: Digest, client: str | None
     ) -> bool:
-        """Whether `get` would return this manifest from memory, without waiting for anything.
+        """Whether `get` would return this manifest from memory, without waiting, or a warning.
 
         If so, this notes a pull by the client.
         """
@@ -161,7 +161,7 @@ class Manifests:
             known = self._remember_fresh(repository, reference, self._clock())
         except StoreError:
             return False
-        is_same = known is not None and known.manifest.digest == digest
+        is_same = known is not None and known.manifest.digest == digest and not known.warning
         is_same = is_same and self._pulls.is_recorded(repository, digest)
         if is_same:
             self._pulls.note(repository, reference, digest, client)
@@ -206,9 +206,8 @@ class Manifests:
             self._missing.add((repository, reference), unknown, self._clock())
             raise unknown from error
         is_joined = revalidation.is_joined and result.origin is CacheStatus.MISS
-        return ServedManifest(
-            result.known.manifest, CacheStatus.JOINED if is_joined else result.origin
-        )
+        origin = CacheStatus.JOINED if is_joined else result.origin
+        return ServedManifest(result.known.manifest, origin, result.known.warning)
 
     def _serve_stale(
         self,
@@ -218,7 +217,8 @@ class Manifests:
         why: Unknown | UpstreamError,
     ) -> ServedManifest:
         self._log.warning("stale manifest served", image=f"{repository}:{reference}", why=str(why))
-        return ServedManifest(known.manifest, CacheStatus.STALE, f"stale: {why.public}")
+        warning = "; ".join(filter(None, (f"stale: {why.public}", known.warning)))
+        return ServedManifest(known.manifest, CacheStatus.STALE, warning)
 
 
 def _find_fallback(reference: Reference, freshness: Freshness) -> Fallback:

@@ -4,20 +4,21 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from registry.errors import Unknown, UpstreamDenied, UpstreamFaulty
+from registry.errors import TagDisputed, Unknown, UpstreamDenied, UpstreamFaulty
 from registry.metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.deliveries import Deliveries
 from registry.mirror.freshness import Freshness, find_freshness
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import KnownManifest
+from registry.mirror.tag_warnings import TagWarnings
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository, Tag
 from registry.settings.model import TagSettings
 from registry.store.file_locks import BestEffortLocks
 from registry.tasks import Tasks
-from registry.upstream.contract import Fallback, Source
+from registry.upstream.contract import Fallback, Source, TagAnswer
 from registry.upstream.via import names_passed
 
 
@@ -71,6 +72,7 @@ class Revalidator:
         self._tags = tags
         self._clock = clock
         self._metrics = metrics
+        self._warnings = TagWarnings(cache, metrics)
         self._running: dict[tuple[Repository, Reference, tuple[str, ...]], Revalidation] = {}
 
     def is_running(self, repository: Repository, reference: Reference) -> bool:
@@ -160,21 +162,34 @@ class Revalidator:
     async def _get_by_tag(
         self, repository: Repository, tag: Tag, known: KnownManifest | None, *, fallback: Fallback
     ) -> RevalidationResult:
-        source = self._sources[repository.registry]
         generation = self._cache.generation
-        digest = await source.head_manifest(repository.name, tag, fallback=fallback)
-        if known is not None and digest == known.manifest.digest:
+        answer = await self._resolve(repository, tag, fallback=fallback)
+        warning = self._warnings.examine(repository, tag, known, answer)
+        if known is not None and answer.digest == known.manifest.digest:
             known = await self._cache.confirm(
-                repository, tag, known.manifest, self._clock(), generation
+                repository, tag, known.manifest, self._clock(), generation, warning=warning
             )
             return RevalidationResult(known, CacheStatus.REVALIDATED)
-        manifest = await self._recall_bytes(repository, digest) if digest is not None else None
+        manifest = await self._recall_bytes(repository, answer.digest)
         origin = CacheStatus.REVALIDATED
         if manifest is None:
-            manifest = await self._get_new(repository, tag, digest, fallback=fallback)
-            self._metrics.downloaded_bytes.inc(len(manifest.raw))
+            manifest = answer.manifest
+            if manifest is None:
+                manifest = await self._get_new(repository, tag, answer.digest, fallback=fallback)
+                self._metrics.downloaded_bytes.inc(len(manifest.raw))
             origin = CacheStatus.MISS
-        return await self._keep(repository, tag, manifest, origin)
+        return await self._keep(repository, tag, manifest, origin, warning=warning)
+
+    async def _resolve(self, repository: Repository, tag: Tag, *, fallback: Fallback) -> TagAnswer:
+        source = self._sources[repository.registry]
+        try:
+            answer = await source.resolve_tag(repository.name, tag, fallback=fallback)
+        except TagDisputed as error:
+            self._warnings.count_dispute(error)
+            raise
+        if answer.manifest is not None:
+            self._metrics.downloaded_bytes.inc(len(answer.manifest.raw))
+        return answer
 
     async def _recall_bytes(self, repository: Repository, digest: Digest) -> Manifest | None:
         """Return a manifest that is stored for another repository and may be used for this one."""
@@ -190,20 +205,21 @@ class Revalidator:
         origin: CacheStatus,
         *,
         was_asked: bool = True,
+        warning: str = "",
     ) -> RevalidationResult:
-        known = await self._cache.keep(repository, reference, manifest, self._clock())
+        now = self._clock()
+        known = await self._cache.keep(repository, reference, manifest, now, warning=warning)
         self._on_new(repository, manifest)
         return RevalidationResult(known, origin, was_asked)
 
     async def _get_new(
-        self, repository: Repository, tag: Tag, digest: Digest | None, *, fallback: Fallback
+        self, repository: Repository, tag: Tag, digest: Digest, *, fallback: Fallback
     ) -> Manifest:
-        """Fetch the manifest of a tag; `digest` is what the tag leads to, if that is known."""
+        """Fetch the manifest of a tag, which leads to `digest`."""
         source = self._sources[repository.registry]
-        if digest is not None:
-            try:
-                # By digest, because the tag may move between the two requests.
-                return await source.get_manifest(repository.name, digest, fallback=fallback)
-            except (Unknown, UpstreamDenied, UpstreamFaulty):
-                pass  # some registries have a manifest only by its tag
-        return await source.get_manifest(repository.name, tag, fallback=fallback)
+        try:
+            # By digest, because the tag may move between the two requests.
+            return await source.get_manifest(repository.name, digest, fallback=fallback)
+        except (Unknown, UpstreamDenied, UpstreamFaulty):
+            # Some registries have a manifest only by its tag.
+            return await source.get_manifest(repository.name, tag, fallback=fallback)

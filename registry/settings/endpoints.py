@@ -1,10 +1,15 @@
 """The URLs of upstream registries: what operators write, and what the mirror asks. Pure."""
 
 import re
+from collections.abc import Iterable
+from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from registry.errors import NameInvalid
 from registry.oci.names import parse_name
-from registry.settings.values import Refusal, quote, split_url
+from registry.settings.values import Refusal, check_registry, quote, split_url
+
+_USUAL_PORTS = MappingProxyType({"https": 443, "http": 80})
 
 _CURE = 'write a URL such as "https://registry.example.net"'
 # Registries whose API is at the root of the host: a path without /v2/ in front cannot work there.
@@ -25,6 +30,34 @@ def split_endpoint(url: str) -> tuple[str, str]:
     """
     base, _, prefix = url.rstrip("/").partition("/v2/")
     return base, f"{prefix}/" if prefix else ""
+
+
+def server_of(url: str) -> str:
+    """Return the host of a URL with its port, also if the URL does not name the port."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or ''}:{parts.port or _USUAL_PORTS.get(parts.scheme, 0)}"
+
+
+def list_servers(names: Iterable[str]) -> frozenset[str]:
+    """Return the servers that these registries mean, with ports as `server_of` returns them.
+
+    A name without a port means the usual ports.
+    """
+    return frozenset(server_of(f"{scheme}://{name}") for name in names for scheme in _USUAL_PORTS)
+
+
+def parse_trusted(text: str) -> str:
+    """Return the URL of an endpoint, or the name of a host, that is trusted.
+
+    Raises:
+        Refusal: it is neither.
+    """
+    return parse_endpoint(text) if "://" in text else check_registry(text)
+
+
+def is_endpoint(entry: str, url: str) -> bool:
+    """Whether `entry`, from `parse_trusted`, is the endpoint `url` or its server."""
+    return entry == url if "://" in entry else server_of(url) in list_servers((entry,))
 
 
 def parse_endpoint(text: str) -> str:

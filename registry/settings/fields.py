@@ -16,7 +16,7 @@ from pydantic import (
     SecretStr,
 )
 
-from registry.settings.endpoints import parse_endpoint
+from registry.settings.endpoints import parse_endpoint, parse_trusted
 from registry.settings.values import (
     MASK,
     Address,
@@ -41,6 +41,7 @@ AddressText = Annotated[
     Address, BeforeValidator(parse_address), PlainSerializer(str, when_used="json")
 ]
 Endpoint = Annotated[str, AfterValidator(parse_endpoint)]
+Trusted = Annotated[str, AfterValidator(parse_trusted)]
 Proxy = Annotated[str, AfterValidator(parse_proxy), PlainSerializer(mask_proxy, when_used="json")]
 Registry = Annotated[str, AfterValidator(check_registry)]
 Pattern = Annotated[re.Pattern[str], BeforeValidator(compile_pattern)]

@@ -1,27 +1,35 @@
 """The settings of one upstream registry, and the registries that need no settings."""
 
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from registry.settings.fields import Endpoint, Proxy, Registry, Secret, Section
+from registry.settings.endpoints import is_endpoint
+from registry.settings.fields import Endpoint, Proxy, Registry, Secret, Section, Trusted
 from registry.settings.values import Refusal
+
+Names = Literal["trusted", "agree", "first"]
 
 
 class UpstreamSettings(Section):
     """One registry that is mirrored.
 
     `endpoints` are base URLs; `order` says whether they are tried as written, or first those that
-    deliver best, as it was measured. `auth_realms` are further hosts to which this
-    upstream's credentials may be sent. `aliases` are other names that clients use for it.
-    `connections` is how many connections may download one large blob. `allow_private_redirects` and
-    `allow_http_redirects` let the upstream send the mirror to private addresses and to http, for
-    blobs and for tokens. `password` is what `password_file` contained when the settings were
-    loaded.
+    deliver best, as it was measured. `names` says which of them may say what a tag means: those in
+    `trusted` (URLs, or servers as host[:port]), two of them that agree, or the first that answers;
+    if `trusted` is empty, the registry's own servers are (decision record 0033). `auth_realms` are
+    further hosts to which this upstream's credentials may be sent. `aliases` are other names that
+    clients use for it. `connections` is how many connections may download one large blob.
+    `allow_private_redirects` and `allow_http_redirects` let the upstream send the mirror to private
+    addresses and to http, for blobs and for tokens. `password` is what `password_file` contained
+    when the settings were loaded.
     """
 
     endpoints: tuple[Endpoint, ...]
     order: Literal["measured", "written"] = "measured"
+    names: Names = "trusted"
+    trusted: tuple[Trusted, ...] = ()
     username: str = ""
     password_file: str = ""
     proxy: Proxy = Field(default="", repr=False)  # may contain a password
@@ -40,6 +48,33 @@ class UpstreamSettings(Section):
         if not endpoints:
             raise Refusal("there is no endpoint", 'write endpoints = ["https://..."]')
         return endpoints
+
+    @field_validator("names")
+    @classmethod
+    def _can_agree(cls, names: str, info: ValidationInfo) -> str:
+        endpoints = info.data.get("endpoints", ())
+        hosts = {urlsplit(each).hostname for each in endpoints}
+        if names == "agree" and len(hosts) == 1:
+            raise Refusal(
+                f'"agree" needs endpoints at two hosts, and all are at {hosts.pop()}',
+                'add an endpoint of somebody else, or write names = "trusted"',
+            )
+        return names
+
+    @field_validator("trusted")
+    @classmethod
+    def _are_endpoints(cls, trusted: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        endpoints = info.data.get("endpoints", ())
+        for entry in trusted:
+            if endpoints and not any(is_endpoint(entry, each) for each in endpoints):
+                known = " or ".join(dict.fromkeys(map(_shorten, endpoints)))
+                raise Refusal(f"{entry} is none of the endpoints", f"write {known}")
+        return trusted
+
+
+def _shorten(endpoint: str) -> str:
+    """Return the server of an endpoint as people write it in `trusted`, with quotes."""
+    return f'"{urlsplit(endpoint).netloc}"'
 
 
 def builtin_upstreams() -> dict[str, dict[str, Any]]:

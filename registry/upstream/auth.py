@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import structlog
 
 from registry.errors import UpstreamError, UpstreamFaulty, UpstreamUnreachable
-from registry.upstream.credentials import Credentials, find_identity, server_of
+from registry.settings.endpoints import server_of
+from registry.upstream.credentials import Credentials, find_identity
 from registry.upstream.learned import Facts
 from registry.upstream.redirects import (
     USUAL,

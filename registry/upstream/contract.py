@@ -1,13 +1,13 @@
 """The contract of upstreams, for registries and for the upstream of an offline mirror."""
 
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
-from registry.oci.names import Reference
+from registry.oci.names import Reference, Tag
 
 
 class Fallback(Enum):
@@ -24,6 +24,23 @@ class UpstreamList:
 
     entries: list[Any]
     warning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TagAnswer:
+    """What an upstream says that a tag leads to.
+
+    `endpoint` is the origin that said it (the first, if several agreed), and `is_trusted` says
+    whether the settings trust one of those who said it. `others` has the digest that each other
+    endpoint says, by origin, if it is not `digest`. `manifest` is the manifest, if it had to be
+    fetched for the answer.
+    """
+
+    digest: Digest
+    endpoint: str = ""
+    is_trusted: bool = False
+    others: Mapping[str, Digest] = field(default_factory=dict)
+    manifest: Manifest | None = None
 
 
 class BlobDownload(Protocol):
@@ -80,8 +97,24 @@ class Source(Protocol):
     ) -> Digest | None:
         """Return the digest of a manifest by HEAD, which does not count against the pull limit.
 
-        None if only a GET can answer, because HEAD is of no use there, or the answer to it has no
-        digest. Raises ManifestUnknown.
+        For a tag, only the endpoints are asked that `resolve_tag` asks, and the first that answers
+        decides. None if only a GET can answer, because HEAD is of no use there, or the answer to it
+        has no digest. Raises ManifestUnknown.
+        """
+        ...
+
+    async def resolve_tag(
+        self, repository: str, tag: Tag, *, fallback: Fallback = Fallback.NONE
+    ) -> TagAnswer:
+        """Return what a tag leads to, from the endpoints that may say so by the settings.
+
+        They are asked by HEAD, and by GET only where a HEAD is of no use.
+
+        Raises:
+            ManifestUnknown: the tag does not exist.
+            TagDisputed: the endpoints disagree, and none decides.
+            TagUnconfirmed: two have to agree, and only one says what the tag leads to.
+            UpstreamError: nobody who may say so has answered.
         """
         ...
 

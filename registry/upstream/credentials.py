@@ -2,12 +2,9 @@
 
 import base64
 from dataclasses import dataclass
-from types import MappingProxyType
-from urllib.parse import urlsplit
 
+from registry.settings.endpoints import list_servers, server_of
 from registry.settings.upstreams import UpstreamSettings
-
-_USUAL_PORTS = MappingProxyType({"https": 443, "http": 80})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +28,6 @@ class Credentials:
         return server_of(url) in self.servers
 
 
-def server_of(url: str) -> str:
-    """Return the host of a URL with its port, also if the URL does not name the port."""
-    parts = urlsplit(url)
-    return f"{parts.hostname or ''}:{parts.port or _USUAL_PORTS.get(parts.scheme, 0)}"
-
-
 def find_identity(credentials: Credentials | None, url: str) -> str:
     """Return the user name for requests to the endpoint `url`; empty for anonymous requests."""
     if credentials is None or not credentials.may_be_sent_to(url):
@@ -53,10 +44,8 @@ def find_credentials(name: str, settings: UpstreamSettings) -> Credentials | Non
     """
     if not settings.username:
         return None
-    named = (name, *settings.aliases, *settings.auth_realms)
-    # A name without a port means the usual ports.
-    servers = {server_of(f"{scheme}://{host}") for host in named for scheme in _USUAL_PORTS}
+    servers = list_servers((name, *settings.aliases, *settings.auth_realms))
     if len(settings.endpoints) == 1:
-        servers.add(server_of(settings.endpoints[0]))
+        servers |= {server_of(settings.endpoints[0])}
     password = settings.password.get_secret_value()
-    return Credentials(settings.username, password, frozenset(servers))
+    return Credentials(settings.username, password, servers)

@@ -5,6 +5,7 @@ import math
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar, cast
 
 import structlog
@@ -80,15 +81,17 @@ class EndpointPool:
         counts: bool = False,
         is_optional: bool = False,
         without: Collection[Endpoint] = (),
+        last: Collection[Endpoint] = (),
         repository: str = "",
         size: int = 0,
     ) -> list[Endpoint]:
         """Return the endpoints to ask now, best first; then those without a connection; suspects.
 
-        `size` is how many bytes are wanted (0: a small answer).
-        Endpoints in `without` are left out, and also endpoints whose circuit breaker is open. If
-        all breakers are open, all are returned: a request then probes them, or fails at once. With
-        `is_optional`, endpoints without a connection are left out too, if there are others.
+        `size` is how many bytes are wanted (0: a small answer). Those in `last` come after the
+        others that are as able. Endpoints in `without` are left out, and also endpoints whose
+        circuit breaker is open. If all breakers are open, all are returned: a request then probes
+        them, or fails at once. With `is_optional`, endpoints without a connection are left out too,
+        if there are others.
         """
         now = self.clock()
         able = [each for each in self._ranking.order(size) if each not in without]
@@ -101,7 +104,9 @@ class EndpointPool:
         suspects = [endpoint for endpoint, until in self._suspects.items() if now < until]
         places = {endpoint: place for place, endpoint in enumerate(suspects, 1)}
         chosen = reached if is_optional and reached else ready
-        return sorted(chosen, key=lambda each: (places.get(each, 0), each not in reached))
+        return sorted(
+            chosen, key=lambda each: (places.get(each, 0), each not in reached, each in last)
+        )
 
     def choose_explored(self, repository: str, size: int) -> Endpoint | None:
         """Return the endpoint that a blob of `size` bytes asks first, to learn how it delivers.
@@ -142,12 +147,15 @@ class EndpointPool:
         counts: bool = False,
         fallback: Fallback = Fallback.NONE,
         is_optional: bool = False,
+        without: Collection[Endpoint] = (),
+        last: Collection[Endpoint] = (),
         repository: str = "",
     ) -> T:
         """Put one question about `repository` to one endpoint after the other until one answers.
 
-        With a `fallback` it gives up earlier, and waits for no `Retry-After`.
-        `is_optional` says that most images have no such content, so that a clear "no" is enough.
+        With a `fallback` it gives up earlier, and waits for no `Retry-After`. `is_optional` says
+        that most images have no such content, so that a clear "no" is enough. Endpoints in
+        `without` are not asked, and those in `last` are asked after the others.
 
         Raises:
             Unknown: all endpoints say that they do not have the content; with `is_optional`, one
@@ -155,14 +163,12 @@ class EndpointPool:
             UpstreamError: there was no clear answer within three rounds or 25 s.
         """
         answers: dict[Endpoint, Unknown | UpstreamError] = {}  # the last one of each endpoint
-        rounds = ROUNDS if fallback is Fallback.NONE else FALLBACK_ROUNDS
+        choose = partial(self.candidates, counts=counts, is_optional=is_optional, last=last)
         retries = self.start_retries(ASK_BUDGET)
         try:
             async with asyncio.timeout(ASK_BUDGET):
-                for is_last_round in (False,) * (rounds - 1) + (True,):
-                    endpoints = self.candidates(
-                        counts=counts, is_optional=is_optional, repository=repository
-                    )
+                for is_last_round in _plan_rounds(fallback):
+                    endpoints = choose(without=without, repository=repository)
                     race = Race(question, endpoints, is_optional=is_optional)
                     answer = await race.run()
                     self._learn(race)
@@ -171,7 +177,7 @@ class EndpointPool:
                     answers |= race.failures
                     failures = list(race.failures.values())
                     decisive = select_clear(failures) if is_optional else failures
-                    failure = combine(decisive, self._complete(answers))
+                    failure = combine(decisive, self._complete(answers, without))
                     retry_after = failure.retry_after if is_temporary(failure) else None
                     wait = retries.next_wait(self.clock(), retry_after)
                     if retry_after and fallback is not Fallback.NONE:
@@ -194,13 +200,14 @@ class EndpointPool:
         return late
 
     def _complete(
-        self, answers: Mapping[Endpoint, Unknown | UpstreamError]
+        self, answers: Mapping[Endpoint, Unknown | UpstreamError], without: Collection[Endpoint]
     ) -> list[Unknown | UpstreamError]:
-        """Return the answers of all endpoints in the order of the settings.
+        """Return the answers of the endpoints that are not in `without`, in the settings' order.
 
         An endpoint that was left out has none, unless its circuit breaker is the reason.
         """
-        found = (answers.get(each) or each.health.find_suspension() for each in self._endpoints)
+        asked = (each for each in self._endpoints if each not in without)
+        found = (answers.get(each) or each.health.find_suspension() for each in asked)
         return [each for each in found if each is not None]
 
     def _learn(self, race: Race[T]) -> None:
@@ -235,3 +242,9 @@ class _Unreached:
 
 
 _REACHED = _Unreached(-math.inf, 0.0)
+
+
+def _plan_rounds(fallback: Fallback) -> tuple[bool, ...]:
+    """Return for each round over all endpoints whether it is the last one."""
+    rounds = ROUNDS if fallback is Fallback.NONE else FALLBACK_ROUNDS
+    return (False,) * (rounds - 1) + (True,)

@@ -4,7 +4,7 @@ from typing import NoReturn
 
 from registry.errors import UpstreamOffline
 from registry.oci.digest import Digest
-from registry.oci.names import Reference
+from registry.oci.names import Reference, Tag
 from registry.upstream.contract import BlobDownload, Fallback, UpstreamList
 
 
@@ -17,6 +17,12 @@ class OfflineSource:
     async def head_manifest(
         self, repository: str, reference: Reference, *, fallback: Fallback = Fallback.NONE
     ) -> Digest | None:
+        """Raise UpstreamOffline."""
+        self._refuse()
+
+    async def resolve_tag(
+        self, repository: str, tag: Tag, *, fallback: Fallback = Fallback.NONE
+    ) -> NoReturn:
         """Raise UpstreamOffline."""
         self._refuse()
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 import httpx
 
 from registry.errors import (
+    DigestInvalid,
     Unknown,
     UpstreamDenied,
     UpstreamError,
@@ -16,6 +17,8 @@ from registry.errors import (
     UpstreamThrottled,
     UpstreamUnreachable,
 )
+from registry.oci import media_types
+from registry.oci.digest import Digest
 from registry.upstream.contract import Fallback
 from registry.upstream.failures import (
     AttemptFailed,
@@ -179,3 +182,25 @@ def describe_refusal(status: int, identity: str) -> str:
     whom = f"the user {identity!r}" if identity else "anonymous clients"
     why = f"refuses access to {whom} ({status}): private, or it does not exist"
     return f"{why}; check username and password_file" if identity else why
+
+
+def check_content_type(answer: Answer) -> None:
+    """Refuse a web page as the answer to a HEAD.
+
+    A HEAD has no body to verify. So a 200 from a captive portal would be taken for the registry's
+    answer, and its length for the size of the blob. It has no digest, so a counted GET would
+    follow.
+
+    Raises:
+        UpstreamFaulty: the answer is a web page.
+    """
+    if media_types.strip_parameters(answer.response.headers.get("content-type", "")) == "text/html":
+        raise UpstreamFaulty(answer.origin, "answers with a web page (a captive portal?)")
+
+
+def read_digest(answer: Answer) -> Digest | None:
+    """Return the digest that the answer names in a header; None without a valid one."""
+    try:
+        return Digest.parse(answer.response.headers.get("docker-content-digest", ""))
+    except DigestInvalid:
+        return None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import httpx
 
 from registry.settings.model import Settings
+from registry.settings.trusted_endpoints import list_trusted
 from registry.settings.upstreams import UpstreamSettings
 from registry.upstream.auth import Login
 from registry.upstream.client import load_trust
@@ -15,6 +16,7 @@ from registry.upstream.endpoint import Endpoint, RecordLimit
 from registry.upstream.failover import EndpointPool
 from registry.upstream.redirects import RedirectRules, origin_of
 from registry.upstream.registry import RegistrySource
+from registry.upstream.tag_policy import TagPolicy
 from registry.upstream.tokens import TokenCache
 
 
@@ -59,7 +61,9 @@ def build_source(
     """Make the source of one upstream registry, which asks these endpoints."""
     chance, is_measured = random.SystemRandom(), settings.order == "measured"
     pool = EndpointPool(name, endpoints, time.monotonic, chance, is_measured=is_measured)
-    return RegistrySource(name, pool)
+    urls = list_trusted(name, settings)
+    trusted = frozenset(each for each in endpoints if each.url in urls)
+    return RegistrySource(name, pool, TagPolicy(settings.names, tuple(endpoints), trusted))
 
 
 def list_endpoints(name: str, upstream: UpstreamSettings) -> list[tuple[str, str]]:

@@ -89,9 +89,12 @@ def open_layer(world: World, size: int | None = len(LAYER)) -> BlobDownload:
 
 
 async def test_tag_leads_to_a_digest(world: World) -> None:
-    """A HEAD of a tag returns the digest of the manifest."""
+    """A HEAD of a tag returns the digest of the manifest, and so does the question about it."""
     digest = await world.source.head_manifest(NAME, Tag("latest"))
-    assert world.image.digest == str(digest)
+    answer = await world.source.resolve_tag(NAME, Tag("latest"))
+    assert world.image.digest == str(digest) == str(answer.digest)
+    assert answer.endpoint
+    assert not answer.others
 
 
 @pytest.mark.parametrize("by_digest", [False, True])
@@ -113,6 +116,9 @@ async def test_missing_manifest_is_unknown(world: World, reference: Tag | Digest
         await world.source.head_manifest(NAME, reference)
     with pytest.raises(ManifestUnknown):
         await world.source.get_manifest(NAME, reference)
+    if isinstance(reference, Tag):
+        with pytest.raises(ManifestUnknown):
+            await world.source.resolve_tag(NAME, reference)
 
 
 async def test_blob_has_a_size(world: World) -> None:
@@ -231,6 +237,7 @@ async def test_upstream_that_is_down_makes_nothing_unknown(world: World) -> None
     digest = Digest.parse(world.image.digest)
     for question in (
         world.source.head_manifest(NAME, Tag("latest")),
+        world.source.resolve_tag(NAME, Tag("latest")),
         world.source.get_manifest(NAME, digest),
         world.source.head_blob(NAME, digest),
         world.source.list_tags(NAME),

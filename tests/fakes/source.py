@@ -14,8 +14,8 @@ from registry.errors import (
 )
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
-from registry.oci.names import Reference
-from registry.upstream.contract import Fallback, UpstreamList
+from registry.oci.names import Reference, Tag
+from registry.upstream.contract import Fallback, TagAnswer, UpstreamList
 
 ORIGIN = "https://memory.example"
 CHUNK = 64 * 1024  # bytes yielded at a time at most
@@ -144,6 +144,15 @@ class MemorySource:
         self, repository: str, reference: Reference, *, fallback: Fallback = Fallback.NONE
     ) -> Digest | None:
         return (await self.get_manifest(repository, reference)).digest
+
+    async def resolve_tag(
+        self, repository: str, tag: Tag, *, fallback: Fallback = Fallback.NONE
+    ) -> TagAnswer:
+        digest = await self.head_manifest(repository, tag, fallback=fallback)
+        if digest is not None:
+            return TagAnswer(digest, ORIGIN)
+        manifest = await self.get_manifest(repository, tag, fallback=fallback)
+        return TagAnswer(manifest.digest, ORIGIN, manifest=manifest)
 
     async def get_manifest(
         self, repository: str, reference: Reference, *, fallback: Fallback = Fallback.NONE

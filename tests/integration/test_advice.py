@@ -199,3 +199,18 @@ async def test_a_file_that_cannot_be_opened_is_answered_in_one_way(
     why = f"entrepot: {tmp_path}/none.tar: cannot be read (No such file or directory); name "
     assert done.stderr.splitlines()[-1].startswith(why)
     assert APP not in done.stderr
+
+
+def test_the_start_says_that_no_endpoint_is_trusted(
+    make_mirror: MirrorMaker, hub: FakeUpstream
+) -> None:
+    """`serve` and `config check` say once that all stand for the registry, until one is named."""
+    table = {"endpoints": [hub.url, hub.cdn_url]}
+    line = 'upstreams."docker.io": no endpoint is the registry\'s own'
+    mirror = make_mirror(upstreams={"docker.io": table}, workers=1)
+    cured = make_mirror(upstreams={"docker.io": table | {"trusted": [hub.host]}}, workers=1)
+
+    assert mirror.log().count(line) == 1
+    assert mirror.run("config", "check").stdout.count(f"note: {line}") == 1
+    assert line not in cured.log()
+    assert line not in cured.run("config", "check").stdout

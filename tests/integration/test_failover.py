@@ -131,6 +131,28 @@ def test_the_second_endpoint_goes_on_in_the_middle_of_a_blob(
     assert (rest.status, rest.body_bytes) == (206, image.sizes[digest] - half), hub.journal
 
 
+def test_the_pull_limit_of_the_registry_is_spared(
+    make_mirror: MirrorMaker, accelerator: FakeUpstream, hub: FakeUpstream
+) -> None:
+    """A new tag costs a trusted endpoint no counted GET if the accelerator has the manifest.
+
+    This is so in whatever order they are written. What only the trusted one has, it sends itself.
+    """
+    image = add(accelerator, "team/spared")
+    add(hub, "team/spared")
+    own = add(hub, "team/spared", "2")
+    table = {"endpoints": [hub.url, accelerator.url], "trusted": [hub.host]}
+    mirror = make_mirror(upstreams={"docker.io": table}, workers=1)
+
+    pull(mirror, image)
+
+    heads = hub.journal.of("manifest", "HEAD")
+    assert [each.status for each in heads if each.status != 401] == [200]
+    assert hub.journal.count("manifest", "GET") == 0, hub.journal
+    pull(mirror, own)
+    assert hub.journal.count("manifest", "GET") == 1, hub.journal
+
+
 def test_an_endpoint_without_the_image_does_not_settle_it(
     make_mirror: MirrorMaker, accelerator: FakeUpstream, hub: FakeUpstream
 ) -> None:
