@@ -7,14 +7,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard, TypeVar, cast
 
-import structlog
-
 from registry.errors import (
     Unknown,
     UpstreamDenied,
     UpstreamError,
     UpstreamUnreachable,
 )
+from registry.logs import get_logger
 from registry.upstream.backoff import LONGEST_WAIT, RetryBudget
 from registry.upstream.client import SHORT_CONNECT
 from registry.upstream.contract import Fallback
@@ -50,7 +49,7 @@ class EndpointPool:
         self._name = name
         self._endpoints = tuple(endpoints)
         self._chance = chance
-        self._log = structlog.get_logger("registry.upstream")
+        self._log = get_logger("registry.upstream")
         # Until when each endpoint is suspect. The endpoint that was marked last is asked last. So
         # if all endpoints are suspect, another one is asked before the endpoint that sends wrong
         # bytes.
