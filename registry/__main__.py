@@ -1,5 +1,6 @@
 """The program `entrepot`, also as `python -m registry`."""
 
+import gc
 import sys
 
 
@@ -8,6 +9,7 @@ def run() -> None:
     try:
         from registry.cli.main import run as run_command_line  # noqa: PLC0415
 
+        gc.freeze()  # what was imported stays: looking there for garbage would take time
         run_command_line()
     except KeyboardInterrupt:
         sys.stderr.write("entrepot: interrupted\n")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, ParamSpec, Self, TypeVar
 
-import structlog
+from registry.logs import get_logger
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -53,7 +53,7 @@ class Tasks:
 
 def _report_failure(task: asyncio.Task[Any]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        log = structlog.get_logger("registry.tasks")
+        log = get_logger("registry.tasks")
         log.error("a task that should not end has failed", exc_info=error)
 
 

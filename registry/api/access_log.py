@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-import structlog
 from aiohttp import web
 
+from registry.logs import get_logger
 from registry.metrics import Metrics
 
 SERVER_ERROR = 500  # status of aiohttp's answer when our code raises; aiohttp logs the error
@@ -48,7 +48,7 @@ class AccessLog:
     """Writes a log line for each answer, and counts it in the metrics."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._log = structlog.get_logger("registry.api").bind()
+        self._log = get_logger("registry.api").bind()
         # The labels have few values, whatever clients send, so these caches stay small.
         self._count = cache(metrics.requests.labels)
         self._time = cache(metrics.request_seconds.labels)

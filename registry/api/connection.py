@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-import structlog
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
 
 from registry.api import errors
+from registry.logs import get_logger
 
 # Bytes of one header with its name. Clients send tokens and cookies of other services too, which
 # are ignored: some tokens have 20 KiB, as they list all groups of a person.
@@ -148,7 +148,7 @@ class ClientConnection(web.RequestHandler):
             response = errors.render_malformed(why)
             self._note_refusal(request.remote, response, why)
         else:
-            structlog.get_logger("registry.api").error("a request crashed", exc_info=exc)
+            get_logger("registry.api").error("a request crashed", exc_info=exc)
             if request.writer.output_size:
                 raise ConnectionError("an answer has begun, so no other can be sent")
             response = errors.render_crash()
@@ -159,7 +159,7 @@ class ClientConnection(web.RequestHandler):
         """Log an exception of the mirror's own; those about a client's bytes quote them."""
         error = kw.get("exc_info")
         if not isinstance(error, HttpProcessingError | web.RequestPayloadError):
-            log = structlog.get_logger("registry.api")
+            log = get_logger("registry.api")
             log.error(str(args[0]), exc_info=error)
 
 

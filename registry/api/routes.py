@@ -4,7 +4,6 @@ Requests are answered without aiohttp's `Application`, router and signals: `path
 paths, and each further layer would take time for every request (decision record 0012).
 """
 
-import structlog
 from aiohttp import web
 
 from registry.api import errors
@@ -14,6 +13,7 @@ from registry.api.manifests import answer_manifest
 from registry.api.middleware import Notes
 from registry.api.paths import Endpoint, PullRequest, RequestReader
 from registry.api.tags_and_referrers import answer_catalog, answer_referrers, answer_tags
+from registry.logs import get_logger
 from registry.mirror.mirror import Mirror
 from registry.oci import media_types
 from registry.oci.digest import Digest
@@ -26,7 +26,7 @@ class PullApi:
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
         self._reader = RequestReader(mirror.table)
-        self._log = structlog.get_logger("registry.api").bind()
+        self._log = get_logger("registry.api").bind()
 
     async def answer(self, request: web.BaseRequest, notes: Notes) -> web.StreamResponse:
         """Answer one request.

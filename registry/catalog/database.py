@@ -9,16 +9,17 @@ import asyncio
 import importlib.resources
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self, TypeVar
-
-import structlog
 
 from registry.catalog.spare import SpareSpace, is_full
 from registry.errors import CatalogLost, StoreError, StoreTooNew
+from registry.logs import get_logger
 from registry.tasks import in_thread
 
 T = TypeVar("T")
@@ -46,7 +47,7 @@ class Database:
         self._uses_spare = uses_spare
         self._on_damage = on_damage
         self._is_damaged = False
-        self._log = structlog.get_logger("registry.catalog")
+        self._log = get_logger("registry.catalog")
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="catalog")
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
@@ -193,7 +194,7 @@ def migrate(path: Path) -> None:
         raise StoreError(str(path), f"the catalog cannot be opened ({error})") from error
 
 
-def _migrate(path: Path, steps: dict[int, str]) -> None:
+def _migrate(path: Path, steps: Mapping[int, str]) -> None:
     with closing(connect(path)) as connection:
         refuse_newer(connection, path, max(steps))
         # Only after the check of the version, since a new journal mode is written to the file.
@@ -242,7 +243,7 @@ def refuse_newer(connection: sqlite3.Connection, path: Path, newest: int) -> Non
         raise StoreTooNew(str(path), found, newest)
 
 
-def _run_missing(connection: sqlite3.Connection, steps: dict[int, str]) -> None:
+def _run_missing(connection: sqlite3.Connection, steps: Mapping[int, str]) -> None:
     reached = connection.execute("PRAGMA user_version").fetchone()[0]
     for number in sorted(steps):
         if number > reached:
@@ -262,11 +263,17 @@ def _split(script: str) -> list[str]:
     return [*statements, begun] if begun.strip() else statements
 
 
-def read_migrations() -> dict[int, str]:
-    """Return the scripts of all migrations by their numbers."""
+@cache
+def read_migrations() -> Mapping[int, str]:
+    """Return the scripts of all migrations by their numbers.
+
+    They are read once: a server reads them before it forks, and its processes share them.
+    """
     folder = importlib.resources.files("registry.catalog") / "migrations"
-    return {
-        int(file.name.split("_", 1)[0]): file.read_text(encoding="utf-8")
-        for file in folder.iterdir()
-        if file.name.endswith(".sql")
-    }
+    return MappingProxyType(
+        {
+            int(file.name.split("_", 1)[0]): file.read_text(encoding="utf-8")
+            for file in folder.iterdir()
+            if file.name.endswith(".sql")
+        }
+    )

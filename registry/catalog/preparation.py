@@ -17,19 +17,27 @@ _TABLES = frozenset({"manifests", "links", "holdings", "tags", "blobs"})
 _SINGLE_ROWS = frozenset({"usage", "revision"})  # tables that have exactly one row
 
 
-def prepare(path: Path, mark_lost: Callable[[], None], *, is_damaged: bool = False) -> None:
+def prepare(
+    path: Path,
+    mark_lost: Callable[[], None],
+    *,
+    is_damaged: bool = False,
+    sound: bool | None = None,
+) -> None:
     """Make sure that there is a catalog of this version at `path`.
 
     `mark_lost` is called before a new catalog is made; its rows have to be made from the files.
     A damaged catalog is renamed to `catalog.db.broken`. `is_damaged` says that a process has found
-    damage that this check may not find.
+    damage that `is_sound` may not find, and `sound` is its result, if it was called before.
 
     Raises:
         StoreError: the disk refused.
         StoreTooNew: a newer version has migrated the catalog; it was not changed.
     """
-    if not is_missing(path) and (is_damaged or not _is_sound(path)):
-        _put_aside(path)
+    if not is_missing(path):
+        sound = is_sound(path) if sound is None else sound
+        if is_damaged or not sound:
+            _put_aside(path)
     if is_missing(path):
         mark_lost()
     migrate(path)
@@ -95,7 +103,7 @@ def _read_version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _is_sound(path: Path) -> bool:
+def is_sound(path: Path) -> bool:
     """Whether the file is a catalog with all its tables, and SQLite can read every page of it.
 
     A page with other bytes than those that were written is nearly always found: this reads the

@@ -1,25 +1,21 @@
-"""What a server shows on a terminal: a process that reads its log (decision record 0023).
+"""What is shown of a server's log on a terminal (decision record 0023).
 
 The server writes the same lines of JSON as without a terminal, into a pipe. The process at its
-other end shows a line for each pull, warnings and errors, and bars for running downloads.
+other end (`screen_process.py`) shows a line for each pull, warnings and errors, and bars for
+running downloads.
 """
 
 import json
-import logging
 import math
 import os
 import queue
-import signal
-import sys
-import threading
 import time
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any
 
 from rich.console import Console
 from rich.control import Control
@@ -37,84 +33,16 @@ from registry.cli.screen_lines import (
     wrap_line,
 )
 from registry.content.usage import RunningDownload
-from registry.logs import STDERR, configure_logs
 from registry.reports.pulls import PullCollector
 from registry.wiring.content import find_downloads
 
 TICK = 0.25  # seconds between two updates of the bars
-MOST_LINES = 10_000  # lines of the log that wait while the terminal accepts no text
-_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the server decides what these mean
 _STYLES = MappingProxyType({"warning": "yellow", "error": "red", "critical": "red"})
 _DIED = frozenset({"a process died and is replaced", "a process did not answer and is replaced"})
 _PASSED = "passed through, not stored"
 
 # Returns the lines of the banner for the log line `serving`.
 Banner = Callable[[Mapping[str, Any]], Iterable[str]]
-
-
-@contextmanager
-def open_screen(banner: Banner) -> Iterator[bool]:
-    """Set up the log of a server; on a terminal, show it there until the `with` block ends.
-
-    Yields whether a person looks at it: stdout and stderr are terminals. Open it before any thread
-    is started, because it forks the process that shows the log.
-    """
-    if not (sys.stdout.isatty() and sys.stderr.isatty()):
-        configure_logs()
-        yield False
-        return
-    sys.stderr.flush()
-    read, write = os.pipe()
-    pid = os.fork()
-    if not pid:
-        os.close(write)
-        _show_and_exit(read, banner)
-    os.close(read)
-    terminal = os.dup(STDERR)
-    os.dup2(write, STDERR)
-    os.close(write)
-    try:
-        configure_logs(logging.DEBUG)
-        yield True
-    finally:
-        sys.stderr.flush()
-        os.dup2(terminal, STDERR)
-        os.close(terminal)
-        with suppress(ChildProcessError):  # the supervisor has taken its end already
-            os.waitpid(pid, 0)
-
-
-def _show_and_exit(read: int, banner: Banner) -> NoReturn:
-    """Show the log until its end. This process never goes on as a second server."""
-    try:
-        for number in _IGNORED:
-            signal.signal(number, signal.SIG_IGN)
-        Screen(make_console(), banner).run(_read_lines(read))
-    except OSError:  # the terminal is gone
-        pass
-    except BaseException:  # noqa: BLE001 - the last place before _exit: nothing is re-raised
-        traceback.print_exc()
-    finally:
-        os._exit(0)
-
-
-def _read_lines(descriptor: int) -> "queue.Queue[bytes | None]":
-    """Return the lines of a pipe as they come, and None at its end.
-
-    A thread reads them, so that the server never waits for a terminal that accepts no text, for
-    example after Ctrl-S. If it does not accept any for too long, lines are lost.
-    """
-    lines: queue.Queue[bytes | None] = queue.Queue()
-
-    def read() -> None:
-        with open(descriptor, "rb") as pipe:
-            for line in pipe:
-                if lines.qsize() < MOST_LINES:
-                    lines.put(line)
-        lines.put(None)
-
-    threading.Thread(target=read, daemon=True).start()
-    return lines
 
 
 def make_console() -> Console:

@@ -1,12 +1,14 @@
 """`entrepot serve`: load the settings, and start the server."""
 
+import gc
 import os
 import shutil
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,24 +49,41 @@ def serve(config: Config = None, listen: _Listen = None, offline: _Offline = Fal
             if note:
                 warn(note)
         # Imported only now: the other commands start faster without a server's libraries.
-        from registry.cli.screen import open_screen  # noqa: PLC0415
-        from registry.cli.screen_lines import format_banner  # noqa: PLC0415
-        from registry.server.master import serve_forever  # noqa: PLC0415
+        from registry.cli.screen_process import open_screen  # noqa: PLC0415
 
-        banner = partial(
-            format_banner,
-            settings,
-            has_own_file=configuration.is_own,
-            command=_find_command(),
-        )
-        with open_screen(banner) as is_on_terminal:
-            started = serve_forever(configuration, load, is_on_terminal=is_on_terminal)
+        with open_screen(partial(_format_banner, configuration)) as is_on_terminal:
+            started = _start(configuration, load, is_on_terminal=is_on_terminal)
     except (SettingsError, StoreError) as error:
         fail(str(error), 2)
     except KeyboardInterrupt:
         fail("interrupted", INTERRUPTED)
     if not started:
         raise typer.Exit(1)
+
+
+def _start(
+    configuration: Configuration, load: Callable[[], Configuration], *, is_on_terminal: bool
+) -> bool:
+    """Import the libraries of a server, and run it."""
+    from registry.wiring.early import EarlyWork, import_libraries  # noqa: PLC0415
+
+    with EarlyWork(configuration.settings.storage.path) as early:
+        import_libraries()
+        from registry.server.master import serve_forever  # noqa: PLC0415
+    gc.freeze()  # as in registry/__main__.py
+    return serve_forever(configuration, load, early.sound, is_on_terminal=is_on_terminal)
+
+
+def _format_banner(configuration: Configuration, started: Mapping[str, Any]) -> Iterator[str]:
+    # Imported only where it is shown, as it needs rich.
+    from registry.cli.screen_lines import format_banner  # noqa: PLC0415
+
+    return format_banner(
+        configuration.settings,
+        started,
+        has_own_file=configuration.is_own,
+        command=_find_command(),
+    )
 
 
 def _find_command() -> str:

@@ -5,13 +5,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-import structlog
-
 from registry.catalog.audits import AuditCatalog, Pass
 from registry.catalog.usage import UsageCatalog
 from registry.content.rebuild import Rebuild
 from registry.content.space import Space
 from registry.errors import StoreError
+from registry.logs import get_logger
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.contract import BlobReader
@@ -67,7 +66,7 @@ class Audit:
         self._space = space
         self._rebuild = rebuild
         self._clock = clock
-        self._log = structlog.get_logger("registry.content")
+        self._log = get_logger("registry.content")
 
     def is_due(self, auditor: str) -> bool:
         """Whether the last pass has not ended, or began at least `INTERVAL` seconds ago."""

@@ -8,11 +8,10 @@ import math
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
-import structlog
-
 from registry.catalog.eviction_order import NOTHING_RECENT, Recent, StoredBlobRecord
 from registry.catalog.usage import UsageCatalog
 from registry.content.damage import DamagedBlobs
+from registry.logs import get_logger
 from registry.metrics import Metrics
 from registry.oci.digest import Digest
 from registry.store.contract import ManagedStore
@@ -44,7 +43,7 @@ class Evictor:
         self._ingests = ingests
         self._damaged = damaged
         self._metrics = metrics
-        self._log = structlog.get_logger("registry.content")
+        self._log = get_logger("registry.content")
 
     @property
     def recent(self) -> Recent:

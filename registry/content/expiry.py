@@ -4,11 +4,10 @@ import math
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 
-import structlog
-
 from registry.catalog.last_used import LastUsedCatalog, LastUses
 from registry.content.deletion import ImageDeletion
 from registry.errors import ImageInUse, ImagePinned
+from registry.logs import get_logger
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 
@@ -61,7 +60,7 @@ class Expiry:
         self._removals = removals
         self._keep_for = keep_for
         self._clock = clock
-        self._log = structlog.get_logger("registry.content")
+        self._log = get_logger("registry.content")
 
     @property
     def is_wanted(self) -> bool:

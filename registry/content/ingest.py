@@ -9,10 +9,9 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Generic, Self, TypeVar
 
-import structlog
-
 from registry.content.destination import Destination, Stored
 from registry.errors import StoreError
+from registry.logs import get_logger
 from registry.oci.digest import Digest
 from registry.store.ingests import IngestInfo
 from registry.store.partial import PartialWriter, SealedPartial
@@ -122,7 +121,7 @@ class OpenIngest(Generic[Writer]):
             self._log("reservation not released", error)
 
     def _log(self, event: str, error: StoreError) -> None:
-        log = structlog.get_logger("registry.content")
+        log = get_logger("registry.content")
         log.error(event, blob=str(self.digest), why=str(error))
 
 

@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import structlog
-
 from registry.content.audit import BACKGROUND, Audit
 from registry.content.expiry import Expiry
 from registry.content.pull_history import PullHistory
 from registry.content.space import Space
 from registry.errors import StoreError
+from registry.logs import get_logger
 
 SPACE_INTERVAL = 5.0  # seconds between two checks of the free space
 HOUR = 3600.0  # seconds between two searches for expired images and old side files
@@ -30,7 +29,7 @@ class Maintenance:
         self._history = history
         self._audit = audit
         self._rate = rate
-        self._log = structlog.get_logger("registry.content")
+        self._log = get_logger("registry.content")
 
     async def keep_tidy(self) -> None:
         """Run until cancelled; a step that the disk refuses is logged and tried again later."""

@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-import structlog
-
 from registry.catalog.manifests import ManifestCatalog
 from registry.content.content import Content
 from registry.errors import ManifestInvalid, StoreError
+from registry.logs import get_logger
 from registry.oci.digest import Digest
 from registry.oci.manifest import LARGE, MAX_MANIFEST, Manifest, parse_manifest
 from registry.oci.names import Repository, Tag
@@ -27,7 +26,7 @@ class ManifestStore:
         self.catalog = catalog
         self._content = content
         self._tags = tags
-        self._log = structlog.get_logger("registry.content")
+        self._log = get_logger("registry.content")
 
     async def keep(
         self,

@@ -8,11 +8,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from registry.catalog.database import Database
 from registry.catalog.pins import Pin, Root, list_pins, list_stored, put_pins, remove_pins
 from registry.errors import InvalidInput, StoreError
+from registry.logs import get_logger
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, parse_reference, parse_repository
 from registry.store.file_locks import ExclusiveLocks
@@ -35,7 +34,7 @@ class Pins:
         self._path = path
         self._locks = locks
         self._clock = clock
-        self._log = structlog.get_logger("registry.content")
+        self._log = get_logger("registry.content")
 
     def list_all(self) -> list[Pin]:
         """Return every pin, by name.

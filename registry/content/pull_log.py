@@ -12,10 +12,9 @@ import asyncio
 import math
 from collections.abc import Callable
 
-import structlog
-
 from registry.catalog.pulls import BlobUse, Pull, PullCatalog
 from registry.errors import StoreError
+from registry.logs import get_logger
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository
 
@@ -38,7 +37,7 @@ class PullLog:
         self._refused = -math.inf  # when the catalog last refused
         self._turn = asyncio.Lock()
         self._flushing: set[asyncio.Task[None]] = set()
-        self._log = structlog.get_logger("registry.content")
+        self._log = get_logger("registry.content")
 
     def note(
         self, repository: Repository, reference: Reference, digest: Digest, client: str | None

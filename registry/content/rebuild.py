@@ -3,13 +3,12 @@
 import asyncio
 from dataclasses import dataclass
 
-import structlog
-
 from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.rebuild import RebuildCatalog
 from registry.content.eviction import Evictor
 from registry.content.manifests import ManifestStore
 from registry.content.pins import Pins
+from registry.logs import get_logger
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, Tag
 from registry.store.contract import ManagedStore
@@ -47,7 +46,7 @@ class Rebuild:
         self._catalog = catalog
         self._evictor = evictor
         self._pins = pins
-        self._log = structlog.get_logger("registry.content")
+        self._log = get_logger("registry.content")
 
     async def recover(self, now: float) -> None:
         """Make a lost catalog again.

@@ -9,13 +9,12 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-import structlog
-
 from registry.catalog.usage import UsageCatalog
 from registry.content.eviction import EVICTION, STALE, Evictor
 from registry.content.free_space import FreeSpace
 from registry.content.shortage import explain_shortage
 from registry.errors import StoreError, StoreFull
+from registry.logs import get_logger
 from registry.metrics import Metrics
 from registry.oci.digest import Digest
 from registry.settings.model import StorageSettings
@@ -62,7 +61,7 @@ class Space:
         self._clock = clock
         self._unavailable = (0, -math.inf)  # a number of bytes that could not be freed, and when
         self._short_since = -math.inf  # when the reserve could last not be restored
-        self._log = structlog.get_logger("registry.content")
+        self._log = get_logger("registry.content")
         self._waiting: dict[Digest, int] = {}  # bytes of ingests that wait for the lock or hold it
 
     async def check(self, digest: Digest, size: int) -> None:

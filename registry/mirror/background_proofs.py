@@ -6,9 +6,8 @@ registry, nobody has proved it, and while the upstream does not answer nobody ca
 
 import asyncio
 
-import structlog
-
 from registry.errors import EntrepotError, UpstreamUnreachable
+from registry.logs import get_logger
 from registry.mirror.deliveries import Deliveries
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
@@ -25,7 +24,7 @@ class BackgroundProofs:
         self._deliveries = deliveries
         self._waiting: dict[tuple[Repository, Digest], None] = {}
         self._has_work = asyncio.Event()
-        self._log = structlog.get_logger("registry.mirror")
+        self._log = get_logger("registry.mirror")
 
     def note(self, repository: Repository, manifest: Manifest) -> None:
         """Note that `repository` has a new manifest."""

@@ -5,9 +5,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 
-import structlog
-
 from registry.errors import DigestMismatch, EntrepotError, StoreError, TooManyDownloads
+from registry.logs import get_logger
 from registry.metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.download import Download
@@ -184,7 +183,7 @@ class DownloadingBlob:
         """
         request = self._request
         self._metrics.passed_through.inc()
-        structlog.get_logger("registry.mirror").error(
+        get_logger("registry.mirror").error(
             "passed through, not stored",
             blob=str(request.digest),
             repository=str(request.repository),

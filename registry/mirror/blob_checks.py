@@ -7,8 +7,6 @@ short time. The answer that a repository has a blob is recorded, and counts for 
 import asyncio
 from collections.abc import Callable, Mapping
 
-import structlog
-
 from registry.catalog.blob_access import BlobAccess, BlobAccessCatalog
 from registry.errors import (
     BlobUnknown,
@@ -18,6 +16,7 @@ from registry.errors import (
     UpstreamError,
     UpstreamOffline,
 )
+from registry.logs import get_logger
 from registry.mirror.negative_cache import NegativeCache
 from registry.mirror.question_limit import QuestionLimit
 from registry.mirror.upstream_waits import UpstreamWaits
@@ -51,7 +50,7 @@ class BlobChecks:
         self._waits = waits
         self._clock = clock
         self._questions = questions
-        self._log = structlog.get_logger("registry.mirror")
+        self._log = get_logger("registry.mirror")
 
     async def find_size(
         self, repository: Repository, digest: Digest, client: str | None = None

@@ -9,8 +9,6 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing
 
-import structlog
-
 from registry.catalog.deliveries import DeliveryCatalog
 from registry.errors import (
     BlobUnknown,
@@ -21,6 +19,7 @@ from registry.errors import (
     UpstreamOffline,
     UpstreamUnreachable,
 )
+from registry.logs import get_logger
 from registry.metrics import Metrics
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
@@ -61,7 +60,7 @@ class Deliveries:
         self._clock = clock
         self._chance = chance
         self._metrics = metrics
-        self._log = structlog.get_logger("registry.mirror")
+        self._log = get_logger("registry.mirror")
 
     @property
     def are_checked(self) -> bool:

@@ -8,8 +8,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-import structlog
-
 from registry.content.content import Content
 from registry.content.ingest import Ingest
 from registry.content.writer_life import show_life
@@ -20,6 +18,7 @@ from registry.errors import (
     StoreError,
     TooManyDownloads,
 )
+from registry.logs import get_logger
 from registry.metrics import Metrics
 from registry.mirror.batching import Batcher
 from registry.mirror.download_request import DownloadRequest, PartChoice
@@ -62,7 +61,7 @@ class Download:
         self._seen: Progress | None = None
         self._silence = Silence()
         self._change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        log, name = structlog.get_logger("registry.mirror"), str(request.repository)
+        log, name = get_logger("registry.mirror"), str(request.repository)
         self._log = log.bind(blob=str(request.digest), repository=name)
 
     def open_reader(self) -> PartialReader | None:

@@ -1,5 +1,6 @@
 """Downloads: each blob is downloaded once, for all clients of all worker processes."""
 
+import asyncio
 from collections.abc import Callable
 
 from registry.content.content import Content
@@ -7,12 +8,14 @@ from registry.errors import StoreError
 from registry.metrics import Metrics
 from registry.mirror.download import Download
 from registry.mirror.download_request import DownloadRequest
+from registry.mirror.free_memory import release_memory
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
-from registry.tasks import Tasks
+from registry.tasks import Tasks, in_thread
 from registry.upstream.download_budget import DownloadBudget
 from registry.upstream.via import names_passed
 
+CALM = 1.0  # seconds without a download after which the memory of downloads is given back
 _Key = tuple[Repository, Digest, tuple[str, ...]]
 
 
@@ -37,6 +40,7 @@ class Downloads:
         self._metrics = metrics
         self.budget = budget
         self._running: dict[_Key, Download] = {}
+        self._have_ended = asyncio.Event()
 
     def join(self, request: DownloadRequest) -> tuple[Download, bool]:
         """Return the download of a blob, and whether it had already begun in this process.
@@ -66,12 +70,23 @@ class Downloads:
         download.readers += 1
         return download
 
+    async def keep_releasing(self) -> None:
+        """Give back the memory of downloads when all have ended, until cancelled."""
+        while True:
+            await self._have_ended.wait()
+            self._have_ended.clear()
+            await asyncio.sleep(CALM)
+            if not self._running:
+                await in_thread(release_memory)
+
     def _build(self, request: DownloadRequest) -> Download:
         return Download(request, self._content, self._clock, self._metrics, self.budget)
 
     def _forget(self, key: _Key, download: Download) -> None:
         if self._running.get(key) is download:
             del self._running[key]
+        if not self._running:
+            self._have_ended.set()
 
 
 def _make_key(request: DownloadRequest) -> _Key:

@@ -8,11 +8,10 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
-import structlog
-
 from registry.catalog.manifests import ManifestCatalog
 from registry.content.manifests import ManifestStore
 from registry.errors import StoreError
+from registry.logs import get_logger
 from registry.mirror.manifest_memory import KnownManifest, ManifestMemory
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
@@ -45,7 +44,7 @@ class ManifestCache:
         self._unrecorded: set[tuple[Repository, Reference]] = set()
         self._lost: dict[Digest, Manifest] = {}  # in memory, and not in the store any more
         self._has_lost = asyncio.Event()
-        self._log = structlog.get_logger("registry.mirror")
+        self._log = get_logger("registry.mirror")
 
     @property
     def generation(self) -> int:

@@ -6,8 +6,6 @@ A manifest that is known and fresh is served at once. For other manifests the up
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
 from registry.content.pull_log import PullLog
 from registry.errors import (
     ManifestUnknown,
@@ -17,6 +15,7 @@ from registry.errors import (
     UpstreamError,
     UpstreamOffline,
 )
+from registry.logs import get_logger
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.freshness import Freshness, find_freshness
 from registry.mirror.manifest_cache import ManifestCache
@@ -70,7 +69,7 @@ class Manifests:
         self._pulls = pulls
         self._offline = offline
         self._stored = stored
-        self._log = structlog.get_logger("registry.mirror")
+        self._log = get_logger("registry.mirror")
 
     async def get(
         self, repository: Repository, reference: Reference, client: str | None

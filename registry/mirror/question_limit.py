@@ -12,9 +12,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import structlog
-
 from registry.errors import TooManyUnknown, Unknown
+from registry.logs import get_logger
 from registry.metrics import Metrics
 from registry.settings.client_networks import find_network
 
@@ -61,7 +60,7 @@ class QuestionLimit:
         self._clock = clock
         self._patience = patience
         self._allowances: OrderedDict[bytes, _Allowance] = OrderedDict()
-        self._log = structlog.get_logger("registry.mirror")
+        self._log = get_logger("registry.mirror")
 
     def __len__(self) -> int:
         return len(self._allowances)

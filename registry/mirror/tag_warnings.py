@@ -1,8 +1,7 @@
 """What is doubtful about an answer that says what a tag means: for clients, log and metrics."""
 
-import structlog
-
 from registry.errors import TagDisputed
+from registry.logs import get_logger
 from registry.metrics import Metrics
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import KnownManifest
@@ -20,7 +19,7 @@ class TagWarnings:
     def __init__(self, cache: ManifestCache, metrics: Metrics) -> None:
         self._cache = cache
         self._metrics = metrics
-        self._log = structlog.get_logger("registry.mirror")
+        self._log = get_logger("registry.mirror")
 
     def examine(
         self, repository: Repository, tag: Tag, known: KnownManifest | None, answer: TagAnswer

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import structlog
-
 from registry.catalog.manifests import ManifestCatalog, Referrer
 from registry.catalog.upstream_lists import UpstreamListCatalog
 from registry.errors import (
@@ -19,6 +17,7 @@ from registry.errors import (
     UpstreamError,
     UpstreamOffline,
 )
+from registry.logs import get_logger
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.negative_cache import NegativeCache
 from registry.mirror.question_limit import QuestionLimit
@@ -71,7 +70,7 @@ class TagsAndReferrers:
         self._questions = questions
         self._tags = tags
         self._clock = clock
-        self._log = structlog.get_logger("registry.mirror")
+        self._log = get_logger("registry.mirror")
 
     async def list_tags(self, repository: Repository, client: str | None = None) -> ServedList:
         """Return the tags of a repository in ASCII order.

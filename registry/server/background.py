@@ -9,13 +9,13 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
-import structlog
 from aiohttp import web
 
 from registry.api.connection import ClientServer
 from registry.api.headers import VERSION
 from registry.console.probes import build_console
 from registry.console.state import State
+from registry.logs import get_logger
 from registry.metrics import collect
 from registry.server.child import keep_beating, open_metrics, open_runner, wait_for_end
 from registry.server.heartbeats import BACKGROUND
@@ -76,7 +76,7 @@ async def _open_console(
 
 
 def _note_refusal(client: str | None, _: web.Response, why: str) -> None:
-    log = structlog.get_logger("registry.server.background")
+    log = get_logger("registry.server.background")
     log.info("console request refused", client=client, why=why)
 
 

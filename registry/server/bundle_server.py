@@ -8,13 +8,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import structlog
-
 from registry.bundle.format.lock import Lock
 from registry.bundle.load.result import Imported
 from registry.bundle.read.blob_store import BundleStore
 from registry.bundle.read.head import Opened
 from registry.errors import BundleInvalid, StoreError
+from registry.logs import get_logger
 from registry.server.addresses import advise_options
 from registry.server.master import bind_addresses, run_processes
 from registry.server.shared import SharedResources
@@ -106,7 +105,7 @@ async def verify_slowly(store: BundleStore) -> None:
 
     If a client pulls the blob that is being verified, the client waits only for that blob.
     """
-    log = structlog.get_logger("registry.server.bundle_server")
+    log = get_logger("registry.server.bundle_server")
     pending = [digest async for digest, _ in store.scan()]
     damaged = 0
     while pending:

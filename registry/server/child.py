@@ -4,9 +4,9 @@ import asyncio
 import signal
 from contextlib import AsyncExitStack
 
-import structlog
 from aiohttp import web
 
+from registry.logs import get_logger
 from registry.metrics import Metrics
 from registry.server.heartbeats import Heartbeats
 from registry.server.shared import SharedResources
@@ -18,7 +18,7 @@ def open_metrics(stack: AsyncExitStack, shared: SharedResources) -> Metrics:
     try:
         return stack.enter_context(Metrics.open(shared.metrics))
     except OSError as error:
-        log = structlog.get_logger("registry.server.worker")
+        log = get_logger("registry.server.worker")
         log.warning("metrics not written", folder=str(shared.metrics), why=error.strerror)
         return Metrics()
 

@@ -6,8 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 
-import structlog
-
+from registry.logs import get_logger
 from registry.metrics import Metrics
 from registry.server.descriptors import count_descriptors, find_descriptor_limit, plan_connections
 from registry.server.handshakes import Handshakes
@@ -39,7 +38,7 @@ class Connections:
         self._limit, self._limit_per_address = plan_connections(limits, self._descriptors)
         self._metrics = metrics
         self._write_load = write_load
-        self._log = structlog.get_logger("registry.server.worker").bind()
+        self._log = get_logger("registry.server.worker").bind()
         self._open: dict[OpenConnection, None] = {}
         self.handshakes = Handshakes(self._make_room)
         self._by_network: Counter[bytes] = Counter()

@@ -16,8 +16,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import structlog
-
+from registry.logs import get_logger
 from registry.server.addresses import AddressRefused, Advise, advise_settings, join_refusals
 from registry.server.background import run_background
 from registry.server.child import keep_beating
@@ -55,13 +54,15 @@ def count_workers(configured: int) -> int:
 def serve_forever(
     configuration: Configuration,
     reload: Callable[[], Configuration],
+    sound: bool | None = None,
     *,
     is_on_terminal: bool = False,
 ) -> bool:
     """Open the resources that all processes share, and run the processes until SIGTERM or SIGINT.
 
     `reload` loads the configuration again on SIGHUP; addresses, the number of workers and the data
-    folder do not change then. With `is_on_terminal`, SIGHUP ends the server instead.
+    folder do not change then. `sound` is that of `EarlyWork`. With `is_on_terminal`,
+    SIGHUP ends the server instead.
     Returns whether the mirror could run at all; if not, the log says why.
 
     Raises:
@@ -75,7 +76,7 @@ def serve_forever(
     # Before the data folder is made: a server whose port is taken leaves no folder behind.
     addresses = bind_addresses(settings.server)
     with configuration.origins.name_faults():
-        folder = open_data_folder(settings)
+        folder = open_data_folder(settings, sound)
     if not settings.offline:  # offline servers are used to test backups
         folder.backup.unlink(missing_ok=True)
     return run_processes(
@@ -226,7 +227,7 @@ def _renew(
 
 
 def _log_start(shared: SharedResources, workers: int, descriptors: int) -> None:
-    structlog.get_logger("registry.server.master").info(
+    get_logger("registry.server.master").info(
         "serving",
         pulls=_format(shared.pulls),
         console=_format(shared.console),

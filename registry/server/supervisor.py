@@ -10,9 +10,8 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NoReturn
 
-import structlog
-
 from registry.errors import CatalogLost, EntrepotError
+from registry.logs import get_logger
 from registry.server.heartbeats import BACKGROUND, REBUILD
 from registry.server.shared import DRAIN, SharedResources
 from registry.store.signs_of_life import INTERVAL, SILENCE, Silence
@@ -60,7 +59,7 @@ class Supervisor:
         self._leaving: dict[int, float] = {}  # children that are ended, and when they are killed
         self._failed_starts = 0
         self._is_stopping = False
-        self._log = structlog.get_logger("registry.server.master")
+        self._log = get_logger("registry.server.master")
 
     def run(self, shared: SharedResources) -> bool:
         """Start everything and wait for SIGTERM or SIGINT; then drain and return.
@@ -246,9 +245,9 @@ def _run_and_exit(body: Coroutine[Any, Any, None]) -> NoReturn:
     except CatalogLost:
         code = CATALOG_LOST
     except EntrepotError as error:
-        structlog.get_logger("registry.server.master").error("cannot run", why=str(error))
+        get_logger("registry.server.master").error("cannot run", why=str(error))
     except BaseException:  # noqa: BLE001 - the last place before _exit: nothing is re-raised
-        structlog.get_logger("registry.server.master").exception("crashed")
+        get_logger("registry.server.master").exception("crashed")
     finally:
         os._exit(code)
 

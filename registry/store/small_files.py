@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-import structlog
+from registry.logs import get_logger
 
 MAX_SMALL = 64 * 1024 * 1024  # bytes; the longest list of pins or imports has far fewer
 _LAST_TIME = 253_402_300_799.0  # epoch seconds; the end of the year 9999
@@ -52,5 +52,5 @@ def put_aside(path: Path, why: str) -> None:
     aside = path.with_name(f"broken-{path.name}")
     with suppress(OSError):  # a disk that is read-only; the file is found again the next time
         path.replace(aside)
-    log = structlog.get_logger("registry.store")
+    log = get_logger("registry.store")
     log.error("file damaged and put aside", file=str(path), aside=aside.name, why=why)

@@ -19,7 +19,6 @@ from typing import Any, Self
 import aiohttp
 import httpx
 from aiohttp.client_proto import ResponseHandler
-from aiohttp_socks import ProxyConnector
 from yarl import URL
 
 from registry.upstream.addresses import AddressGuard, AddressRefused
@@ -102,6 +101,9 @@ class BulkTransport(httpx.AsyncBaseTransport):
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._is_socks:
+            # Few mirrors have such a proxy, and its library is no small one.
+            from aiohttp_socks import ProxyConnector  # noqa: PLC0415
+
             # The proxy looks names up, because the local DNS may not know them or must not see
             # them.
             plain = self._proxy.replace("socks5h://", "socks5://", 1)

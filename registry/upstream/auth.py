@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-import structlog
-
 from registry.errors import UpstreamError, UpstreamFaulty, UpstreamUnreachable
+from registry.logs import get_logger
 from registry.settings.endpoints import server_of
 from registry.upstream.credentials import Credentials, find_identity
 from registry.upstream.learned import Facts
@@ -79,7 +78,7 @@ class Login:
             tokens.clock
         )  # the realm of several that answers
         self._warned: set[str] = set()
-        self._log = structlog.get_logger("registry.upstream")
+        self._log = get_logger("registry.upstream")
 
     @property
     def has_way(self) -> bool:

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from errno import errorcode
-from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib import import_module
 from importlib.util import find_spec
@@ -25,6 +24,7 @@ from registry.upstream.addresses import AddressRefused, Reach
 from registry.upstream.failures import AddressForbidden, NoConnection
 from registry.upstream.framing import FramingExcess
 from registry.upstream.transport import BULK, REACH, UpstreamTransport
+from registry.upstream.trust import trust_system
 from registry.upstream.via import ViaWriter, make_name
 
 CONNECT = 10.0  # seconds that a new connection may take
@@ -47,15 +47,6 @@ def preload() -> None:
     import_module("httpcore")
     anyio.run(anyio.sleep, 0)
     trust_system()
-
-
-@cache
-def trust_system() -> ssl.SSLContext:
-    """Return the TLS context that trusts the system's authorities; making it takes about 50 ms.
-
-    `trust_system.cache_clear()` makes the next call read them again.
-    """
-    return ssl.create_default_context()
 
 
 def open_client(

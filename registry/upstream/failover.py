@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar, cast
 
-import structlog
-
 from registry.errors import (
     Unknown,
     UpstreamError,
     UpstreamUnreachable,
 )
+from registry.logs import get_logger
 from registry.upstream.backoff import RetryBudget
 from registry.upstream.combined_failures import (
     combine,
@@ -63,7 +62,7 @@ class EndpointPool:
         self._name = name
         self._endpoints = tuple(endpoints)
         self._chance = chance
-        self._log = structlog.get_logger("registry.upstream")
+        self._log = get_logger("registry.upstream")
         # Until when each endpoint is suspect. The endpoint that was marked last is asked last. So
         # if all endpoints are suspect, another one is asked before the endpoint that sends wrong
         # bytes.

@@ -9,8 +9,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
-import structlog
-
+from registry.logs import get_logger
 from registry.upstream.client import CONNECT, SHORT_CONNECT
 from registry.upstream.endpoint import Endpoint
 
@@ -72,7 +71,7 @@ class Ranking:
         # What the best endpoint took for the usual blob when each other one was measured: then,
         # and how long. If the best one becomes slower, the others may have become faster.
         self._compared: dict[Endpoint, tuple[float, float]] = {}
-        self._log = structlog.get_logger("registry.upstream").bind(upstream=name)
+        self._log = get_logger("registry.upstream").bind(upstream=name)
         self._shorten_connects()
 
     def order(self, size: int) -> list[Endpoint]:

@@ -5,10 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from registry.bundle.load.import_log import ImportLog
-from registry.bundle.load.importer import Importer
-from registry.bundle.write.plan import Planner
 from registry.catalog.audits import AuditCatalog
 from registry.catalog.damage import DamageCatalog
 from registry.catalog.database import Database
@@ -46,6 +44,11 @@ from registry.store.local import DiskStore
 from registry.store.tags import TagFiles
 from registry.wiring.data_folder import open_database
 from registry.wiring.data_folder_checks import METRICS, check_data_folder, refuse_migration
+
+# Imported only where they are used: a server without them starts faster, and needs less memory.
+if TYPE_CHECKING:
+    from registry.bundle.load.importer import Importer
+    from registry.bundle.write.plan import Planner
 
 
 class ContentServices:
@@ -174,13 +177,18 @@ class ContentServices:
         return Backup(self._database, self._handles)
 
     @cached_property
-    def planner(self) -> Planner:
+    def planner(self) -> "Planner":
         """Plans bundles of stored images."""
+        from registry.bundle.write.plan import Planner  # noqa: PLC0415
+
         return Planner(self.manifests, self.content, is_offline=self._settings.offline)
 
     @cached_property
-    def importer(self) -> Importer:
+    def importer(self) -> "Importer":
         """Imports bundles."""
+        from registry.bundle.load.import_log import ImportLog  # noqa: PLC0415
+        from registry.bundle.load.importer import Importer  # noqa: PLC0415
+
         log = ImportLog(self._handles.folder.imports, self._locks, self._clock)
         return Importer(self.content, self.manifests, log, self._clock)
 

@@ -32,8 +32,8 @@ from registry.wiring.data_folder_checks import (
 _DAMAGED = b"damaged\n"  # in the mark file: the file of the catalog must not be used any more
 
 
-def open_data_folder(settings: Settings) -> DataFolder:
-    """Make or check the data folder and its catalog.
+def open_data_folder(settings: Settings, sound: bool | None = None) -> DataFolder:
+    """Make or check the data folder and its catalog; `sound` is that of `EarlyWork`.
 
     If it cannot be made completely, nothing of it is left behind.
 
@@ -49,7 +49,7 @@ def open_data_folder(settings: Settings) -> DataFolder:
         folder = open_folder(path)
         refuse_migration(folder)
         with translate_errors(path):
-            prepare_catalog(folder)
+            prepare_catalog(folder, sound)
     except StoreError as error:
         if parent is not None:
             _delete_unused(DataFolder(path), parent)
@@ -59,17 +59,18 @@ def open_data_folder(settings: Settings) -> DataFolder:
     return folder
 
 
-def prepare_catalog(folder: DataFolder) -> None:
+def prepare_catalog(folder: DataFolder, sound: bool | None = None) -> None:
     """Check the catalog, and make a new one if it is missing or damaged.
 
-    If the rows of the new catalog have to be made from the files, the mark file says so.
+    `sound` is that of `EarlyWork`; if it is None, the catalog is checked here. If the rows of the
+    new catalog have to be made from the files, the mark file says so.
 
     Raises:
         StoreError: the catalog cannot be made, or a newer version has migrated it.
         OSError: the disk refused.
     """
     is_damaged = folder.lost.exists() and folder.lost.read_bytes() == _DAMAGED
-    prepare(folder.catalog, lambda: _mark_lost(folder), is_damaged=is_damaged)
+    prepare(folder.catalog, lambda: _mark_lost(folder), is_damaged=is_damaged, sound=sound)
     SpareSpace(folder.catalog).restore()
 
 

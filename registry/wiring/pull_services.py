@@ -142,11 +142,13 @@ class PullServices:
         content, upstreams = self._content.content, self._settings.upstreams
         limits = self._settings.limits
         budget = DownloadBudget(limits.download_memory, limits.download_connections)
+        downloads = Downloads(content, self._tasks, self._clock, self._metrics, budget)
+        self._tasks.keep(downloads.keep_releasing())
         return Blobs(
             self._sources,
             {name: upstream.connections for name, upstream in upstreams.items()},
             content=content,
-            downloads=Downloads(content, self._tasks, self._clock, self._metrics, budget),
+            downloads=downloads,
             checks=self._build_checks(),
             deliveries=self._deliveries,
             pulls=self._pulls,

@@ -4,11 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from registry.bundle.load.result import Imported
-from registry.bundle.read.blob_store import BundleStore
-from registry.bundle.read.head import Opened
 from registry.content.catalog_watch import CatalogWatch
 from registry.metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
@@ -17,11 +14,17 @@ from registry.mirror.outages import Outages
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder
 from registry.tasks import Tasks
-from registry.upstream.client import preload, trust_system
+from registry.upstream.client import preload
+from registry.upstream.trust import trust_system
 from registry.upstream.via import ViaWriter, make_name
 from registry.wiring.content import ContentServices, open_content, open_handles
 from registry.wiring.data_folder import open_database
 from registry.wiring.pulls import open_services
+
+if TYPE_CHECKING:  # most servers need none of these
+    from registry.bundle.load.result import Imported
+    from registry.bundle.read.blob_store import BundleStore
+    from registry.bundle.read.head import Opened
 
 
 def find_no_problem() -> str:
@@ -71,7 +74,7 @@ def build_mirror_service() -> Service:
 
 
 def build_bundle_service(
-    store: BundleStore, verify: Callable[[BundleStore], Coroutine[Any, Any, None]]
+    store: "BundleStore", verify: Callable[["BundleStore"], Coroutine[Any, Any, None]]
 ) -> Service:
     """Return the service of `entrepot bundle serve`: a mirror over the blobs of a bundle.
 
@@ -91,8 +94,8 @@ def build_bundle_service(
 
 
 async def import_names(
-    opened: Opened, settings: Settings, folder: DataFolder, store: BundleStore
-) -> Imported:
+    opened: "Opened", settings: Settings, folder: DataFolder, store: "BundleStore"
+) -> "Imported":
     """Import a bundle into a data folder; `store` already has all its blobs.
 
     Only manifests and names are recorded. As in other imports, the name of an image with a missing

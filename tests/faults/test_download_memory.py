@@ -3,7 +3,9 @@
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -21,6 +23,7 @@ SIZE = 64 * MIB
 RATE = 512 * KIB  # bytes a second of each connection of the upstream
 SECONDS = 20.0  # for which the memory is watched: today's revision has taken all of it by then
 IDLE, BUSY = 90.0, 150.0  # MiB of all processes with two workers
+COLD, LEFT = 16, 18.0  # cold pulls at once, and how many MiB more the processes have then
 
 
 @pytest.mark.programs
@@ -54,6 +57,29 @@ def test_many_slow_downloads_need_little_memory(
 
     note(f"PSS {idle:.0f} MiB idle, {most:.0f} MiB with {BLOBS} downloads, {files} descriptors")
     assert most <= BUSY
+
+
+@pytest.mark.programs
+@pytest.mark.alone
+def test_memory_of_downloads_is_given_back(
+    make_mirror: MirrorMaker, hub: FakeUpstream, note: Callable[[str], None]
+) -> None:
+    """After many cold pulls at once, the processes are hardly larger than before."""
+    blobs = [hub.add_big_blob(16 * MIB, seed) for seed in range(COLD)]
+    hub.add_image(NAME, "1", blobs)
+    mirror = make_mirror()
+    idle = start_alone(mirror)
+
+    with ThreadPoolExecutor(COLD) as pool:
+        urls = [f"{mirror.url}/v2/{NAME}/blobs/{digest}" for digest in blobs]
+        sizes = [len(each.content) for each in pool.map(partial(httpx.get, timeout=60), urls)]
+
+    assert sizes == [16 * MIB] * COLD
+    deadline = time.monotonic() + 10
+    while (after := measure(mirror)) > idle + LEFT and time.monotonic() < deadline:
+        time.sleep(0.2)
+    note(f"PSS {idle:.0f} MiB idle, {after:.0f} MiB after {COLD} cold pulls")
+    assert after <= idle + LEFT
 
 
 @pytest.mark.soak

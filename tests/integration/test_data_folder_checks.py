@@ -208,7 +208,7 @@ def test_a_full_disk_leaves_no_half_of_a_folder(
 ) -> None:
     """The error of the system is about the setting, and nothing is left."""
 
-    def refuse(_: object) -> None:
+    def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(data_folder, "prepare_catalog", refuse)

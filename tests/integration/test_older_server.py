@@ -23,7 +23,7 @@ NEWEST = max(database.read_migrations())
 def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataFolder:
     """A data folder as the last version but one wrote it."""
     folder = open_folder(tmp_path / "data")
-    steps = database.read_migrations()
+    steps = dict(database.read_migrations())
     del steps[NEWEST]
     with monkeypatch.context() as patched:
         patched.setattr(database, "read_migrations", lambda: steps)

@@ -6,12 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-import structlog
-
 from registry.bundle.read.head import Opened
 from registry.bundle.read.sources import Extent
 from registry.bundle.read.verified import VerifiedBlobs
 from registry.errors import BundleInvalid, MediumUnreadable, StoreError
+from registry.logs import get_logger
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.contract import FileBody
@@ -29,7 +28,7 @@ class BundleStore:
         self._verified = verified
         paths = {place.path for places in extents.values() for place in places}
         self._states = {path: _read_state(path.stat()) for path in paths}
-        self._log = structlog.get_logger("registry.bundle")
+        self._log = get_logger("registry.bundle")
 
     @classmethod
     def over(cls, opened: Opened, folder: Path) -> Self:

@@ -73,8 +73,8 @@ def serve_bundle(
 
     Example: entrepot bundle serve /media/usb/images.tar --listen 0.0.0.0:5000
     """
-    from registry.cli.screen import open_screen  # noqa: PLC0415
     from registry.cli.screen_lines import format_bundle_banner  # noqa: PLC0415
+    from registry.cli.screen_process import open_screen  # noqa: PLC0415
     from registry.server.bundle_server import serve_bundle as run  # noqa: PLC0415
 
     with report_errors(), _name_options():
