@@ -7,7 +7,7 @@ from functools import cache
 from aiohttp import web
 
 from registry.logs import get_logger
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 
 SERVER_ERROR = 500  # status of aiohttp's answer when our code raises; aiohttp logs the error
 

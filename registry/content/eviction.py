@@ -12,7 +12,7 @@ from registry.catalog.eviction_order import NOTHING_RECENT, Recent, StoredBlobRe
 from registry.catalog.usage import UsageCatalog
 from registry.content.damage import DamagedBlobs
 from registry.logs import get_logger
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.oci.digest import Digest
 from registry.store.contract import ManagedStore
 from registry.store.ingests import Ingests

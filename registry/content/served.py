@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from registry.metrics import collect
+from registry.metrics.process_metrics import collect
 
 # The origins of content that is not stored yet. A client that gets one blob in many ranges joins
 # its own download with most of them.

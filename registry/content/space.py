@@ -15,7 +15,7 @@ from registry.content.free_space import FreeSpace
 from registry.content.shortage import explain_shortage
 from registry.errors import StoreError, StoreFull
 from registry.logs import get_logger
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.oci.digest import Digest
 from registry.settings.model import StorageSettings
 from registry.settings.values import format_bytes

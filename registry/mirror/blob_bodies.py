@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from registry.errors import DigestMismatch, EntrepotError, StoreError, TooManyDownloads
 from registry.logs import get_logger
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.download import Download
 from registry.mirror.download_request import DownloadRequest

@@ -12,7 +12,7 @@ from registry.errors import (
     UpstreamDenied,
     UpstreamOffline,
 )
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.mirror.blob_bodies import DownloadingBlob, StoredBlob
 from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.cache_status import CacheStatus

@@ -20,7 +20,7 @@ from registry.errors import (
     UpstreamUnreachable,
 )
 from registry.logs import get_logger
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.names import Repository

@@ -19,7 +19,7 @@ from registry.errors import (
     TooManyDownloads,
 )
 from registry.logs import get_logger
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.mirror.batching import Batcher
 from registry.mirror.download_request import DownloadRequest, PartChoice
 from registry.store.files import refuse

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from registry.content.content import Content
 from registry.errors import StoreError
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.mirror.download import Download
 from registry.mirror.download_request import DownloadRequest
 from registry.mirror.free_memory import release_memory

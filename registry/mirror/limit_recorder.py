@@ -1,7 +1,7 @@
 """Recording the pull limits that upstreams report: for `images warm`, and for the metrics."""
 
 from registry.catalog.rate_limits import RateLimitCatalog
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.oci.rate_limits import RateLimit
 from registry.tasks import Tasks
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from registry.catalog.endpoints import EndpointCatalog, EndpointRow
 from registry.errors import StoreError
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.measurements import Change
 from registry.upstream.performance import Performance

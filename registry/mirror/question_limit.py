@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from registry.errors import TooManyUnknown, Unknown
 from registry.logs import get_logger
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.settings.client_networks import find_network
 
 # Seconds of the rate that an address may use at once: with the default, 200 questions in each

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from registry.errors import TagDisputed, Unknown, UpstreamDenied, UpstreamFaulty
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.deliveries import Deliveries
 from registry.mirror.freshness import Freshness, find_freshness

@@ -2,7 +2,7 @@
 
 from registry.errors import TagDisputed
 from registry.logs import get_logger
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import KnownManifest
 from registry.oci.names import Repository, Tag

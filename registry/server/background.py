@@ -16,7 +16,7 @@ from registry.api.headers import VERSION
 from registry.console.probes import build_console
 from registry.console.state import State
 from registry.logs import get_logger
-from registry.metrics import collect
+from registry.metrics.process_metrics import collect
 from registry.server.child import keep_beating, open_metrics, open_runner, wait_for_end
 from registry.server.heartbeats import BACKGROUND
 from registry.server.listener import BACKLOG

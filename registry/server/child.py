@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from aiohttp import web
 
 from registry.logs import get_logger
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.server.heartbeats import Heartbeats
 from registry.server.shared import SharedResources
 from registry.store.signs_of_life import INTERVAL

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 
 from registry.logs import get_logger
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.server.descriptors import count_descriptors, find_descriptor_limit, plan_connections
 from registry.server.handshakes import Handshakes
 from registry.server.heartbeats import WorkerLoad

@@ -25,6 +25,7 @@ from registry.upstream.failover import EndpointPool
 from registry.upstream.failures import HeadRefused, RedirectBroken
 from registry.upstream.manifest_questions import ManifestQuestions
 from registry.upstream.pagination import LARGE_AT_ONCE, Listing, collect_pages
+from registry.upstream.ranking import USUAL
 from registry.upstream.request import Request, check_content_type
 from registry.upstream.statuses import Resource
 from registry.upstream.tag_policy import TagPolicy, advising
@@ -63,9 +64,9 @@ class RegistrySource:
 
     async def leads_back(self) -> bool:
         """Whether an endpoint that is asked first has sent the request that this task answers."""
-        not_asked = self._policy.not_asked
-        first = {self._pool.candidates()[0], self._pool.candidates(without=not_asked)[0]}
-        return any(await asyncio.gather(*(each.leads_back() for each in first)))
+        named = self._pool.candidates(without=self._policy.not_asked)[0]
+        firsts = {named, *(self._pool.candidates(size=size)[0] for size in (0, USUAL))}
+        return any(await asyncio.gather(*(each.leads_back() for each in firsts)))
 
     async def head_blob(self, repository: str, digest: Digest) -> int | None:
         """Return the size in the answer to a HEAD; None if the answer has none.

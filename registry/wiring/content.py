@@ -35,7 +35,7 @@ from registry.content.rebuild import Rebuild
 from registry.content.space import Space
 from registry.content.usage import RunningDownload, UsageMeter, list_downloads
 from registry.errors import CatalogLost, SettingsError, StoreError, StoreTooNew
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder, find_folder
 from registry.store.file_locks import ExclusiveLocks

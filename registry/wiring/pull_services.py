@@ -12,7 +12,7 @@ from registry.catalog.pulls import PullCatalog
 from registry.catalog.upstream_lists import UpstreamListCatalog
 from registry.content.backup import DataHandles
 from registry.content.pull_log import PullLog
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.mirror.background_proofs import BackgroundProofs
 from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.blobs import Blobs

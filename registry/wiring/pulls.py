@@ -8,7 +8,7 @@ from registry.catalog.database import Database
 from registry.catalog.endpoints import EndpointCatalog
 from registry.catalog.rate_limits import RateLimitCatalog
 from registry.content.backup import DataHandles
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.limit_recorder import LimitRecorder
 from registry.mirror.mirror import Mirror

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from registry.content.catalog_watch import CatalogWatch
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.mirror import Mirror
 from registry.mirror.outages import Outages

@@ -21,7 +21,7 @@ from registry.bundle.read.open import open_paths
 from registry.catalog.database import Database
 from registry.content.backup import DataHandles
 from registry.errors import StoreError
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.names import Repository

@@ -13,7 +13,7 @@ from registry.api.access_log import AccessLog
 from registry.api.connection import ClientConnection, ClientServer
 from registry.api.middleware import Middleware, Notes
 from registry.api.repeated_answers import ReplayingProtocol, ResponseCache
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 
 BREAK = b"\0"  # between the bytes that come at once
 TURNS = 40  # of the event loop, until a request is answered

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from registry.catalog.database import Database
 from registry.content.account import SpaceAccount
 from registry.content.backup import DataHandles
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.mirror.blobs import Blobs
 from registry.mirror.deliveries import Deliveries
 from registry.mirror.downloads import Downloads

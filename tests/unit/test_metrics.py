@@ -9,13 +9,13 @@ from prometheus_client import generate_latest
 
 from registry.console.state import State
 from registry.content.served import ServedTotals, read_served
-from registry.metrics import collect
+from registry.metrics.process_metrics import collect
 
 COUNT = """
 import os, resource, sys, time
 from contextlib import ExitStack
 from pathlib import Path
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 folder, limit = Path(sys.argv[1]), int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 before = Metrics()

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from registry.api.access_log import AccessLog
 from registry.api.connection import MAX_HEADER, ClientServer
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from tests.harness.open_port import open_port
 
 SECRET = b"Zx9Q" * 10

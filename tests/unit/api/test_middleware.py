@@ -9,7 +9,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from registry.api.access_log import AccessLog
 from registry.api.middleware import Middleware, Notes
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 
 
 def count(metrics: Metrics, status: str) -> float | None:

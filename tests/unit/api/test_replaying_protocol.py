@@ -9,7 +9,7 @@ from aiohttp import web
 
 from registry.api.access_log import AccessEntry, AccessLog
 from registry.api.repeated_answers import ReplayingProtocol, ResponseCache, SentAnswer
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 
 REQUEST = b"GET /v2/a/manifests/1 HTTP/1.1\r\nHost: mirror\r\nAccept: a/b\r\n\r\n"
 ENTRY = AccessEntry("GET", "/v2/a/manifests/1", "", "test", "manifests", 200, "hit", 4, "")

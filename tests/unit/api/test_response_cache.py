@@ -8,7 +8,7 @@ from aiohttp import web
 
 from registry.api.access_log import AccessEntry, AccessLog
 from registry.api.repeated_answers import MAX_BODY, MAX_REQUEST, OVERHEAD, ResponseCache, SentAnswer
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 
 
 def make(limit: int = 100_000) -> ResponseCache:

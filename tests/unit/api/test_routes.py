@@ -10,7 +10,7 @@ from registry.api.access_log import AccessEntry, AccessLog
 from registry.api.middleware import Notes
 from registry.api.routes import PullApi
 from registry.errors import DigestInvalid, EntrepotError, NameInvalid, NameUnknown, UpstreamLoop
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.mirror.mirror import Mirror
 from registry.mirror.routing import UpstreamTable
 from registry.oci.registries import Registries

@@ -9,7 +9,7 @@ import pytest
 
 from registry.catalog.database import Database
 from registry.errors import TooManyUnknown, Unknown
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.question_limit import BURST, QuestionLimit
 from registry.oci.digest import Digest

@@ -9,7 +9,7 @@ import pytest
 from registry.catalog.database import Database
 from registry.catalog.endpoints import EndpointCatalog
 from registry.errors import StoreError
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.mirror.performance_recorder import PerformanceRecorder
 from registry.upstream.auth import Login
 from registry.upstream.endpoint import Endpoint

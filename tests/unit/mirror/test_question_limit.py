@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from registry.errors import ManifestUnknown, TooManyUnknown, UpstreamError
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.mirror import question_limit
 from registry.mirror.question_limit import BURST, QuestionLimit
 

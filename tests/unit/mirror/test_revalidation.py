@@ -9,7 +9,7 @@ import pytest
 
 from registry.content.manifests import ManifestStore
 from registry.errors import ManifestUnknown
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.revalidation import Revalidator

@@ -8,7 +8,7 @@ import pytest
 
 from registry.catalog.pulls import Pull, PullCatalog
 from registry.errors import TagDisputed
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.mirror.revalidation import RevalidationResult, Revalidator
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest

@@ -17,7 +17,7 @@ from registry.api.connection import ClientServer
 from registry.api.middleware import Middleware, Notes
 from registry.api.repeated_answers import ResponseCache
 from registry.api.sendfile import SentBytes, send_body
-from registry.metrics import Metrics
+from registry.metrics.process_metrics import Metrics
 from registry.server import connections as connections_module
 from registry.server.connections import Connections
 from registry.server.heartbeats import Heartbeats, WorkerLoad

@@ -1,0 +1,198 @@
+"""The metrics. Each process writes its values to files of one folder; the console adds them up.
+
+prometheus_client makes each value of a metric with the global class `values.ValueClass`. By default
+an environment variable decides at import whether the values are in files. `Metrics` sets the class
+itself, so the order of imports does not matter.
+
+This package relies on these facts of prometheus_client (0.26.0; tests/unit/test_metrics.py checks):
+`prometheus_client.metrics` reads `values.ValueClass` anew for each metric and each new combination
+of labels, with the arguments of `values.MutexValue`; `mmap_dict` writes the files that
+`MultiProcessCollector(registry, path)` adds up; the name of a file is `<kind>_<number>.db`. A value
+that is in a file already goes on from there.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+from prometheus_client.core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from registry.metrics.value_files import open_values
+
+SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
+_PULLS_REMAINING = "entrepot_upstream_pulls_remaining"
+_PULLS_UNTIL = "entrepot_upstream_pulls_until_seconds"
+
+
+class Metrics:
+    """The metrics of one process; names are `entrepot_<noun>_<unit>`.
+
+    A process may have only one `Metrics` at a time: `value_class` is global in prometheus_client,
+    and is used later too, when labels occur for the first time.
+    """
+
+    @classmethod
+    @contextmanager
+    def open(cls, folder: Path) -> Iterator["Metrics"]:
+        """Yield metrics whose values are in files of `folder`, one file for each kind and process.
+
+        Open them after forking, because each process has its own files. The files stay after the
+        end of the `with` block: the next process goes on with them.
+
+        Raises:
+            OSError: the disk has no room for the files. `Metrics()` then counts in this process's
+                memory, where the console does not see it.
+        """
+        with open_values(folder) as value_class:
+            try:
+                yield cls(value_class)
+            finally:
+                values.ValueClass = values.MutexValue
+
+    def __init__(self, value_class: type = values.MutexValue) -> None:
+        """`value_class` is the class of the values; by default they are in memory."""
+        values.ValueClass = value_class
+        self.registry = CollectorRegistry()
+        self.requests = self._count(
+            "entrepot_requests",
+            "Answers to clients by kind, status and origin of the content.",
+            "kind",
+            "status",
+            "origin",
+        )
+        self.request_seconds = Histogram(
+            "entrepot_request_seconds",
+            "Seconds from the request line to the end of the answer.",
+            ("kind",),
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.sent_bytes = self._count(
+            "entrepot_sent_bytes",
+            "Bytes of content sent to clients, by origin of the content.",
+            "origin",
+        )
+        self.pulls_remaining = Gauge(
+            _PULLS_REMAINING,
+            "Pulls left of the limit, as an upstream endpoint last reported.",
+            ("endpoint", "identity"),
+            registry=self.registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._count_storage()
+        self._count_connections()
+        self._count_upstreams()
+
+        self._pulls_until = Gauge(
+            _PULLS_UNTIL,
+            "When the period of a pull limit ends, in epoch seconds.",
+            ("endpoint", "identity"),
+            registry=self.registry,
+            multiprocess_mode="mostrecent",
+        )
+
+    def note_pull_limit(
+        self, endpoint: str, identity: str, remaining: int, *, until: float
+    ) -> None:
+        """Note how many pulls an endpoint has left; `until` (epoch seconds) its period ends."""
+        self.pulls_remaining.labels(endpoint, identity).set(remaining)
+        self._pulls_until.labels(endpoint, identity).set(until)
+
+    def _count(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _count_upstreams(self) -> None:
+        self.tag_warnings = self._count(
+            "entrepot_tag_warnings",
+            "Answers about tags that others contradict, or that name an earlier manifest again.",
+            "endpoint",
+            "reason",
+        )
+        self.endpoint_bytes = self._count(
+            "entrepot_endpoint_bytes",
+            "Bytes of blobs that came from each endpoint of the settings.",
+            "endpoint",
+        )
+        self.endpoint_failures = self._count(
+            "entrepot_endpoint_failures",
+            "Requests to each endpoint of the settings that failed, also by 5xx and 429.",
+            "endpoint",
+        )
+
+    def _count_connections(self) -> None:
+        self.refused_connections = self._count(
+            "entrepot_refused_connections",
+            "Connections of clients that were refused, by what there was too much of.",
+            "reason",
+        )
+        self.cut_connections = self._count(
+            "entrepot_cut_connections",
+            "Connections of clients that the mirror closed, by what was wrong with them.",
+            "reason",
+        )
+        self.delayed_requests = self._count(
+            "entrepot_delayed_requests",
+            "Requests that had to wait, by what their address asked for too often.",
+            "reason",
+        )
+
+    def _count_storage(self) -> None:
+        self.downloaded_bytes = self._count(
+            "entrepot_downloaded_bytes",
+            "Bytes of content that came from upstreams, stored or passed through.",
+        )
+        self.stored_bytes = self._count(
+            "entrepot_stored_bytes",
+            "Bytes of blobs and manifests that were stored on disk.",
+        )
+        self.evicted_bytes = self._count(
+            "entrepot_evicted_bytes",
+            "Bytes of blobs that were deleted to make room for others.",
+        )
+        self.passed_through = self._count(
+            "entrepot_passed_through",
+            "Blobs that were sent to a client without being stored, as there was no space.",
+        )
+        self.quarantined = self._count(
+            "entrepot_quarantined",
+            "Blobs that were moved to quarantine, as their bytes had changed on disk.",
+        )
+        self.used_bytes = Gauge(
+            "entrepot_used_bytes",
+            "Bytes that count for storage.limit: blobs, running downloads and quarantine.",
+            registry=self.registry,
+            multiprocess_mode="mostrecent",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _CurrentMetrics:
+    """The metrics in `folder`, without the pull limits of which the period is over at `now`."""
+
+    folder: Path
+    now: float
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics, as a collector of prometheus_client does."""
+        collector = MultiProcessCollector(None, str(self.folder))  # type: ignore[no-untyped-call]
+        found: list[Metric] = list(collector.collect())  # type: ignore[no-untyped-call]
+        limits = (sample for each in found if each.name == _PULLS_UNTIL for sample in each.samples)
+        over = [sample.labels for sample in limits if sample.value <= self.now]
+        for metric in found:
+            if metric.name in (_PULLS_REMAINING, _PULLS_UNTIL):
+                metric.samples = [each for each in metric.samples if each.labels not in over]
+            yield metric
+
+
+def collect(folder: Path, state: Collector | None = None) -> CollectorRegistry:
+    """Return the metrics in `folder`, added up over all processes, and the gauges of `state`."""
+    registry = CollectorRegistry()
+    registry.register(_CurrentMetrics(folder, time.time()))
+    if state is not None:
+        registry.register(state)
+    return registry
