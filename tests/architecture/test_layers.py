@@ -24,7 +24,7 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
         "bundle": "content store settings tasks oci errors",
         "mirror": "content upstream store catalog settings metrics tasks oci errors",
         "reports": "mirror bundle image_lists content oci",
-        "api": "mirror metrics tasks oci errors",
+        "api": "mirror metrics logs tasks oci errors",
         "console": "",
         "wiring": "mirror bundle content upstream store catalog settings metrics tasks errors",
         "server": "wiring console api bundle store settings metrics tasks errors",
