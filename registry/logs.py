@@ -13,7 +13,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import orjson
 
@@ -53,7 +54,7 @@ def configure_logs(least: int = logging.INFO) -> None:
 
     Events below the level `least` are not written.
     """
-    output = _Lines()
+    output = _Lines(least)
     # Traces are without the values of variables, because some of these are secret.
     trace = structlog.processors.format_exc_info
     structlog.configure(
@@ -80,6 +81,45 @@ def configure_logs(least: int = logging.INFO) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
+class WriteLine(Protocol):
+    """Writes a line."""
+
+    def __call__(self, times: int, /, **fields: object) -> None:
+        """Write a line with further fields, `times` times."""
+
+
+def prepare_lines(event: str, level: int, **fields: object) -> WriteLine:
+    """Return a function that writes lines about `event`, all with these fields.
+
+    `level` is `logging.INFO` or `logging.WARNING`. A line is what a logger of structlog would
+    write, but `fields` are encoded only once, and a line that is written several times too: a line
+    of structlog takes as long as all other work for a manifest from memory.
+    """
+    output = structlog.get_config()["logger_factory"]()
+    if not isinstance(output, _Lines) or level < output.least:
+        return partial(_log, structlog.get_logger().bind(**fields), event, level)
+    name = logging.getLevelName(level).lower()
+    try:
+        begin = orjson.dumps(fields, default=repr)[:-1] + b"," * bool(fields)
+    except TypeError:  # bytes that are not UTF-8
+        return partial(_log, structlog.get_logger().bind(**fields), event, level)
+    begin = begin if _is_plain(begin) else _escape(begin)
+    write_line = getattr(output, name)
+
+    def write(times: int, /, **others: object) -> None:
+        # The first byte of the encoded dictionary is its brace, which `begin` has already.
+        line = begin + _encode_json(None, "", others | {"event": event, "level": name})[1:]
+        for _ in range(times):
+            write_line(line)
+
+    return write
+
+
+def _log(log: Any, event: str, level: int, times: int, **fields: object) -> None:
+    for _ in range(times):
+        log.log(level, event, **fields)
+
+
 class _Lines:
     """Writes whole lines in order, even if several threads and processes share stderr.
 
@@ -90,7 +130,8 @@ class _Lines:
     pulls continue.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, least: int) -> None:
+        self.least = least
         self._pending: list[bytes] = []
         self._size = 0
         self._loop: asyncio.AbstractEventLoop | None = (
@@ -153,7 +194,11 @@ def _encode_json(_: object, __: str, event: EventDict) -> bytes:
     except TypeError:  # bytes that are not UTF-8, which a client may put into its request line
         event["timestamp"] = event["timestamp"].isoformat().replace("+00:00", "Z")
         line = f"{json.dumps(event, default=repr)}\n".encode()
-    return line if line.isascii() and _DELETE not in line else _escape(line)
+    return line if _is_plain(line) else _escape(line)
+
+
+def _is_plain(line: bytes) -> bool:
+    return line.isascii() and _DELETE not in line
 
 
 def _escape(line: bytes) -> bytes:

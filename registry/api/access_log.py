@@ -1,22 +1,20 @@
 """The access log: each answer gives one line in the log, and is counted in the metrics."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 from aiohttp import web
 
-from registry.logs import get_logger
-from registry.metrics.process_metrics import Metrics
+from registry.logs import WriteLine, prepare_lines
+from registry.metrics.process_metrics import Metrics, observe_all
 
+CLIENT_CLOSED_REQUEST = 499  # what nginx logs for a client that did not wait for its answer
 SERVER_ERROR = 500  # status of aiohttp's answer when our code raises; aiohttp logs the error
 
 _MAX_PATH = 600  # characters; those of the longest name and digest are 405
 _MAX_FAILURE = 1000  # characters; an error may name the answers of several endpoints
-
-# Logs and counts one more answer of the same kind. The arguments are the address of the client,
-# and the seconds that the answer took.
-LogAnswer = Callable[[str | None, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,6 @@ class AccessLog:
     """Writes a log line for each answer, and counts it in the metrics."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._log = get_logger("registry.api").bind()
         # The labels have few values, whatever clients send, so these caches stay small.
         self._count = cache(metrics.requests.labels)
         self._time = cache(metrics.request_seconds.labels)
@@ -67,12 +64,12 @@ class AccessLog:
 
     def write(self, entry: AccessEntry, client: str | None, seconds: float) -> None:
         """Log and count one answer."""
-        self.prepare(entry)(client, seconds)
+        self.prepare(entry).add(client, [seconds], entry.sent)
 
-    def prepare(self, entry: AccessEntry) -> LogAnswer:
-        """Return a function that logs and counts an answer like `entry` each time it is called.
+    def prepare(self, entry: AccessEntry) -> "AnswerLog":
+        """Return what logs and counts answers like `entry`.
 
-        What is the same for all calls is computed here, once: that takes as long as the logging.
+        What is the same for all of them is computed here, once: that takes as long as the logging.
         """
         facts = {
             "method": entry.method,
@@ -84,21 +81,40 @@ class AccessLog:
             "failure": entry.failure[:_MAX_FAILURE],
             "size": entry.size,
         }
-        fields = {name: value for name, value in facts.items() if value}
-        log = self._log.bind(**fields, status=entry.status, bytes=entry.sent)
-        write = log.warning if entry.failure and entry.status >= SERVER_ERROR else log.info
-        count = self._count(entry.kind, str(entry.status), entry.origin).inc
-        observe = self._time(entry.kind).observe
-        count_sent = self._sent(entry.origin).inc
-        uncounted = 0 if entry.is_counted else entry.sent
+        fields = {name: value for name, value in facts.items() if value} | {"status": entry.status}
+        is_error = entry.failure and entry.status >= SERVER_ERROR
+        return AnswerLog(
+            prepare_lines("request", logging.WARNING if is_error else logging.INFO, **fields),
+            self._count(entry.kind, str(entry.status), entry.origin).inc,
+            partial(observe_all, self._time(entry.kind)),
+            None if entry.is_counted else self._sent(entry.origin).inc,
+        )
 
-        def log_answer(client: str | None, seconds: float) -> None:
-            count()
-            observe(seconds)
-            count_sent(uncounted)
-            write("request", client=client, seconds=round(seconds, 4))
 
-        return log_answer
+@dataclass(frozen=True, slots=True)
+class AnswerLog:
+    """Logs and counts answers that differ only in their clients, seconds and bytes."""
+
+    _write: WriteLine
+    _count: Callable[[float], None]
+    _observe: Callable[[Sequence[float]], None]
+    _count_sent: Callable[[float], None] | None
+
+    def add(self, client: str | None, seconds: Sequence[float], sent: int) -> None:
+        """Log and count answers to the address `client`, with `sent` bytes in each body.
+
+        `seconds` has how long each of them took.
+        """
+        self._count(len(seconds))
+        self._observe(seconds)
+        if self._count_sent is not None:
+            self._count_sent(len(seconds) * sent)
+        times: dict[float, int] = {}
+        for each in seconds:
+            rounded = round(each, 4)
+            times[rounded] = times.get(rounded, 0) + 1
+        for rounded, count in times.items():
+            self._write(count, bytes=sent, client=client, seconds=rounded)
 
 
 def cut_path(path: str) -> str:

@@ -74,6 +74,9 @@ class ClientConnection(web.RequestHandler):
         # connection counts as such a head too. None: there is no such head.
         self.head_began: float | None = None
         self.head_size = 0
+        # Sends an answer without aiohttp, which must not close the connection meanwhile.
+        self.repeating: asyncio.Task[None] | None = None
+        self.is_ending = False  # the connection ends after the answer that is being sent
 
     @property
     def is_answering(self) -> bool:
@@ -106,6 +109,19 @@ class ClientConnection(web.RequestHandler):
         """See asyncio.BaseProtocol."""
         self._has_left.set()
         super().connection_lost(exc)
+
+    def close(self) -> None:
+        """See web.RequestHandler: end the connection as soon as no answer is being sent."""
+        self.is_ending = True
+        if self.repeating is None:
+            super().close()
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:
+        """See web.RequestHandler; `timeout` is in seconds."""
+        self.is_ending = True
+        if self.repeating is not None:
+            await asyncio.wait([self.repeating], timeout=timeout)
+        await super().shutdown(timeout)
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None

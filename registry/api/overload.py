@@ -4,7 +4,7 @@ from aiohttp import web
 
 from registry.api import errors
 from registry.api.headers import add_common_headers
-from registry.api.repeated_answers import write_head
+from registry.api.response_heads import write_head
 
 
 def write_overloaded() -> bytes:

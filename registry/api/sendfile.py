@@ -130,7 +130,7 @@ async def _send_piece(
 async def _send_by_kernel(
     transport: asyncio.Transport, descriptor: int, start: int, stop: int, sent: SentBytes
 ) -> None:
-    with _translate_errors(transport):
+    with translate_errors(transport):
         if not transport.get_write_buffer_size():
             # Bytes that fit into the socket's buffer are sent at once: for a small range, the loop
             # takes longer to wait for the socket than the kernel takes to send.
@@ -171,7 +171,7 @@ async def _send_slice(
 
 
 @contextmanager
-def _translate_errors(transport: asyncio.Transport) -> Iterator[None]:
+def translate_errors(transport: asyncio.Transport) -> Iterator[None]:
     """Raise ConnectionResetError if the client has left, and EOFError if the disk refuses a read.
 
     A client has left if the loop says that the transport is closing, or the kernel says EPIPE,

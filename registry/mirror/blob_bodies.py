@@ -33,6 +33,13 @@ class StoredBlob:
         """The size in bytes."""
         return self.body.size
 
+    def find_place(self, span: Span) -> tuple[int, int, int] | None:
+        """Return the descriptor and the range of these bytes; None if no one file has all."""
+        if not isinstance(self.body, FileBody):
+            return None
+        places = list(self.body.slices(span.start, span.stop))
+        return places[0] if len(places) == 1 else None
+
     async def pieces(
         self, start: int, stop: int
     ) -> AsyncGenerator[tuple[int, int, int] | bytes, None]:

@@ -85,6 +85,15 @@ class BlobChecks:
         except UpstreamOffline as error:  # nobody was asked, so this costs the client no token
             raise BlobUnknown(str(repository), str(digest)) from error
 
+    async def find_known_size(self, repository: Repository, digest: Digest) -> int | None:
+        """Return the size of a blob that the repository has by the catalog; None if it has not.
+
+        An old grant does not count.
+        """
+        access = await self._catalog.find(repository, digest)
+        is_known = access is not None and not is_expired(access, self._clock())
+        return access.size if access is not None and is_known else None
+
     async def _wait(
         self, repository: Repository, check: asyncio.Task[int | None], former: BlobAccess
     ) -> int:

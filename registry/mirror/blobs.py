@@ -110,6 +110,26 @@ class Blobs:
         request = self._request(repository, digest, size)
         return await self._open(request, self.stored) or await self._join(request)
 
+    async def reopen(self, repository: Repository, digest: Digest) -> StoredBlob | None:
+        """Open a blob for a client if it is stored, and may be served without asking anybody.
+
+        If so, this notes its use, as `get` does. Where it returns None, `get` knows what to do.
+
+        Raises:
+            StoreError: the disk or the catalog refused.
+        """
+        size = await self._checks.find_known_size(repository, digest)
+        if size is None or not self._deliveries.allow(repository.registry, digest):
+            return None
+        body = await self._content.blobs.open(digest)
+        if body is None:
+            return None
+        if body.size != size:
+            body.close()
+            return None
+        self._pulls.note_blob(repository, digest)
+        return StoredBlob(body, self.stored)
+
     async def fetch(self, repository: Repository, descriptor: Descriptor) -> bool:
         """Download a blob into the store; return false if it was already stored.
 

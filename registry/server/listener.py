@@ -9,7 +9,8 @@ from contextlib import suppress
 from functools import partial
 
 from registry.api.connection import ClientServer
-from registry.api.repeated_answers import ReplayingProtocol, ResponseCache
+from registry.api.repeated_answers import ResponseCache
+from registry.api.replaying_protocol import ReplayingProtocol
 from registry.server.addresses import AddressRefused
 from registry.server.connections import Connections
 from registry.server.descriptors import SpareDescriptor

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 
-from registry.api.repeated_answers import ReplayingProtocol
+from registry.api.replaying_protocol import ReplayingProtocol
 from registry.server.send_progress import SendProgress, read_sample
 from registry.settings.model import LimitSettings
 

@@ -2,34 +2,65 @@
 
 import asyncio
 import json
+import os
 import re
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
 
 from registry.api import errors
 from registry.api.access_log import AccessLog
+from registry.api.blobs import answer_blob
 from registry.api.connection import ClientConnection, ClientServer
 from registry.api.middleware import Middleware, Notes
-from registry.api.repeated_answers import ReplayingProtocol, ResponseCache
+from registry.api.repeated_answers import ResponseCache
+from registry.api.replaying_protocol import ReplayingProtocol
 from registry.metrics.process_metrics import Metrics
+from registry.mirror.blob_bodies import StoredBlob
+from registry.mirror.cache_status import CacheStatus
+from registry.oci.digest import Digest
+from registry.oci.names import Repository
+from registry.store.contract import FileBody
 
 BREAK = b"\0"  # between the bytes that come at once
 TURNS = 40  # of the event loop, until a request is answered
-_DATE = re.compile(rb"\r\nDate: [^\r]*")
+CONTENT = bytes(range(200)) * 5
+DIGEST = Digest.of(CONTENT)
+# What differs each time: the date, and the boundary of several ranges.
+_PASSING = re.compile(rb"\r\nDate: [^\r]*|(?:boundary=|--)[0-9a-f]{32}")
 
 
 class Wire(asyncio.Transport):
-    """The client's end: keeps what is written."""
+    """The client's end: keeps what is written, also into the socket itself."""
 
     def __init__(self) -> None:
-        super().__init__({"peername": ("192.0.2.1", 1)})
-        self.written = b""
+        self._socket, self._client = socket.socketpair()
+        self._socket.setblocking(False)
+        self._client.setblocking(False)
+        super().__init__({"peername": ("192.0.2.1", 1), "socket": self._socket})
+        self._written = b""
         self.is_closed = False
 
+    @property
+    def written(self) -> bytes:
+        """All bytes until now."""
+        with suppress(BlockingIOError):
+            while True:
+                self._written += self._client.recv(65536)
+        return self._written
+
     def write(self, data: Any) -> None:
-        self.written += bytes(data)
+        self._socket.sendall(data)
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def release(self) -> None:
+        self._socket.close()
+        self._client.close()
 
     def is_closing(self) -> bool:
         return self.is_closed
@@ -86,12 +117,13 @@ class Servers:
                 repeating.buffer_updated(len(piece))
             for _ in range(TURNS):
                 await asyncio.sleep(0)
-            seen.append((_DATE.sub(b"", wire.written), wire.is_closed))
+            seen.append((_PASSING.sub(b"", wire.written), wire.is_closed))
             if wire.is_closed:
                 break
         (repeating or inner).connection_lost(None)
         for _ in range(TURNS):
             await asyncio.sleep(0)
+        wire.release()
         return seen
 
     def _open_repeating(self, inner: ClientConnection) -> ReplayingProtocol:
@@ -102,10 +134,37 @@ def _cut(raw: bytes, most: int) -> Iterator[bytes]:
     return (piece[:most] for piece in raw.split(BREAK) if piece)
 
 
-async def answer(request: web.BaseRequest, notes: Notes) -> web.StreamResponse:
+class StoredBlobs:
+    """Takes the place of `Blobs`; one blob is stored."""
+
+    stored = CacheStatus.HIT
+
+    def __init__(self) -> None:
+        self._file = os.memfd_create("blob")
+        os.write(self._file, CONTENT)
+
+    async def reopen(self, *_: object) -> StoredBlob:
+        return StoredBlob(FileBody(os.dup(self._file), len(CONTENT)), self.stored)
+
+    get = reopen
+
+    async def stat(self, *_: object) -> int:
+        return len(CONTENT)
+
+    async def is_here(self, *_: object) -> bool:
+        return True
+
+
+async def answer(
+    request: web.BaseRequest,
+    notes: Notes,
+    blobs: Any = StoredBlobs(),  # noqa: B008
+) -> web.StreamResponse:
     """Answer with what was asked for, so that the answer to another request is noticed."""
     if request.method not in ("GET", "HEAD"):
         return errors.render_read_only()
+    if "/blobs/" in notes.path:
+        return await answer_blob(request, notes, blobs, Repository("docker.io", "a"), DIGEST)
     notes.is_current = lambda _: True
     asked = [request.method, request.raw_path, notes.host, notes.ns]
     body = json.dumps([*asked, *request.headers.items()]).encode()
@@ -116,7 +175,17 @@ async def answer(request: web.BaseRequest, notes: Notes) -> web.StreamResponse:
 
 _PING = b"GET /v2/ HTTP/1.1\r\nHost: m\r\n\r\n"
 _MANIFEST = b"GET /v2/a/manifests/1 HTTP/1.1\r\nHost: m\r\nAccept: a/b\r\n\r\n"
+_BLOB = b"GET /v2/a/blobs/b HTTP/1.1\r\nHost: m\r\n\r\n"
+_PART = _BLOB.replace(b"m\r\n", b"m\r\nRange: bytes=0-9\r\nAccept: */*\r\n")
+_LATER = _PART.replace(b"0-9", b"990-")
 SEEDS = [
+    _BLOB + BREAK + _BLOB + BREAK + _PART + BREAK + _BLOB,
+    _PART + BREAK + _LATER + BREAK + _LATER + _PART + BREAK + _PART,
+    _PART + BREAK + _PART.replace(b"0-9", b"5-2") + BREAK + _PART.replace(b"0-9", b"1000-"),
+    _PART + BREAK + _PART.replace(b"0-9", b"0-0,2-2") + BREAK + _PART.replace(b"0-9", b"-7"),
+    _PART + BREAK + _PART.replace(b"Acc", b"Range: bytes=1-2\r\nAcc") + BREAK + _PART,
+    _PART.replace(b"Accept: */*", b"If-Range: x") + BREAK + _PART.replace(b"GET", b"HEAD"),
+    _PART + BREAK + _BLOB[:-2] + BREAK + b"\r\n" + BREAK + _PART,
     _MANIFEST + BREAK + _MANIFEST,
     _MANIFEST.replace(b"GET", b"HEAD") + BREAK + _MANIFEST,
     _PING + _MANIFEST + BREAK + _PING,

@@ -119,6 +119,30 @@ def test_nothing_is_held_back_after_an_empty_blob(
         assert time.monotonic() - began < 2
 
 
+def test_parts_look_like_first_answers(
+    shared_mirror: MirrorProcess, shared_hub: FakeUpstream
+) -> None:
+    """Parts, the whole and refusals are the same, whether aiohttp answers or not."""
+    chance = random.Random(1)
+    content = chance.randbytes(3 << 20)
+    image = shared_hub.add_image("library/parts", "1", [content])
+    path = f"/v2/{image.repository}/blobs/{image.layers[0]}"
+    fetch(f"{shared_mirror.url}/v2/{image.repository}/manifests/1")
+    fetch(f"{shared_mirror.url}{path}")
+    places = [chance.randrange(len(content)) for _ in range(20)]
+    ranges = [f"{place}-{place + chance.choice([0, 9, 1 << 20])}" for place in places]
+    ranges += ["0-", f"{len(content)}-", "5-4", "-3", "0-0,5-5", "x", "00-01"]
+    with Line(shared_mirror) as line:
+        line.ask(path, "GET", "Range: bytes=0-0")
+        for number, asked in enumerate(ranges):
+            header = f"Range: bytes={asked}"
+            first = line.ask(path, "GET", header, f"X-Number: {number}")  # nobody has sent this yet
+            repeated = line.ask(path, "GET", header)
+            if "," not in asked:  # then the boundary is another one each time
+                assert repeated == first, asked
+        assert line.ask(path) == line.ask(path)
+
+
 def send_some(chance: random.Random, line: Line, kinds: list[tuple[str, str, bytes]]) -> None:
     """Send a few requests at once, cut anywhere, and read their answers."""
     asked = chance.choices(kinds, k=chance.choice([1, 1, 1, 2, 5]))

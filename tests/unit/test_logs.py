@@ -10,7 +10,7 @@ import pytest
 from registry.logs import _encode_json
 
 BEGIN = """
-import asyncio, os, structlog
+import asyncio, logging, os, structlog
 from registry.logs import configure_logs
 configure_logs()
 log = structlog.get_logger("test").bind()
@@ -182,3 +182,32 @@ def test_no_line_commands_a_terminal(sign: str) -> None:
     assert line.decode().removesuffix("\n").isprintable()
     assert json.loads(line)["ns"] == f"a{sign}]0;b"
     assert json.loads(line)["path"] == "/é"
+
+
+FIELDS = [{"a": 1, "text": "x\x9b31m", "where": "\u2028"}, {}, {"agent": "\udcff"}]
+
+
+@pytest.mark.parametrize(("fields", "level"), zip(FIELDS, ("info", "warning", "info"), strict=True))
+def test_prepared_lines_are_the_same_lines(fields: dict[str, object], level: str) -> None:
+    """A prepared line has the fields of a usual one, in the same order, also if they are odd."""
+    lines = run(
+        f"""
+from registry.logs import prepare_lines
+fields = {fields!a}
+log.bind(**fields).{level}("said", client="1\x7f", seconds=0.1)
+prepare_lines("said", logging.{level.upper()}, **fields)(2, client="1\x7f", seconds=0.1)
+"""
+    )
+    usual, *prepared = [line.partition('"timestamp"') for line in lines]
+    assert [each[:2] for each in prepared] == [usual[:2]] * 2
+    assert all(json.loads("".join(each))["timestamp"].endswith("Z") for each in prepared)
+
+
+def test_prepared_lines_below_the_level_are_not_written() -> None:
+    """A command prints its own messages, and no such lines."""
+    program = """
+from registry.logs import prepare_lines
+configure_logs(logging.CRITICAL)
+prepare_lines("said", logging.INFO, a=1)(1, client="x")
+"""
+    assert run(program) == []

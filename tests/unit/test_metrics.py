@@ -9,7 +9,7 @@ from prometheus_client import generate_latest
 
 from registry.console.state import State
 from registry.content.served import ServedTotals, read_served
-from registry.metrics.process_metrics import collect
+from registry.metrics.process_metrics import Metrics, collect, observe_all
 
 COUNT = """
 import os, resource, sys, time
@@ -139,3 +139,20 @@ def test_a_download_for_clients_that_left_saved_nothing(tmp_path: Path) -> None:
     )
 
     assert read_served([tmp_path]).saved == 0
+
+
+def test_many_amounts_are_observed_at_once() -> None:
+    """It is the same as one after the other, also at the limits of buckets."""
+    amounts = [0.0, 0.001, 0.0011, 0.5, 300.0, 301.0, 0.5]
+    one, many = Metrics(), Metrics()
+    for amount in amounts:
+        one.request_seconds.labels("blobs").observe(amount)
+    observe_all(many.request_seconds.labels("blobs"), amounts)
+    observe_all(many.request_seconds.labels("manifests"), amounts[:1])
+    one.request_seconds.labels("manifests").observe(amounts[0])
+
+    def samples(metrics: Metrics) -> list[object]:
+        (found,) = metrics.request_seconds.collect()
+        return [each[:3] for each in found.samples if not each.name.endswith("_created")]
+
+    assert samples(one) == samples(many)

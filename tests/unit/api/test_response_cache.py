@@ -1,10 +1,12 @@
 """Laws of the response cache: its size, the date, and which answers are remembered."""
 
+import asyncio
 import time
 from unittest.mock import patch
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from registry.api.access_log import AccessEntry, AccessLog
 from registry.api.repeated_answers import MAX_BODY, MAX_REQUEST, OVERHEAD, ResponseCache, SentAnswer
@@ -20,14 +22,14 @@ def answer(body: bytes = b"body", method: str = "GET") -> SentAnswer:
     return SentAnswer(web.Response(body=body), entry, lambda _: True)
 
 
-def test_a_head_has_no_body() -> None:
+async def test_a_head_has_no_body() -> None:
     """The answer to a HEAD ends with its headers."""
     cache = make()
     cache.remember(b"x", answer(method="HEAD"))
     assert cache.repeat(b"x", None).endswith(b"\r\n\r\n")
 
 
-def test_the_date_is_new() -> None:
+async def test_the_date_is_new() -> None:
     """A repeated answer has the date of the repetition."""
     cache = make()
     cache.remember(b"x", answer())
@@ -38,7 +40,7 @@ def test_the_date_is_new() -> None:
         assert f"Date: {day} Jan 1970 00:00:00 GMT\r\n".encode() in repeated
 
 
-def test_the_cache_is_bounded() -> None:
+async def test_the_cache_is_bounded() -> None:
     """The oldest entries are removed first; the same request again takes no more space."""
     cache = make(10 * (OVERHEAD + 1000 + 200))
     for number in range(1000):
@@ -59,16 +61,46 @@ def test_the_cache_is_bounded() -> None:
         (b"x", SentAnswer(web.Response(body=b""), answer().entry, None)),
     ],
 )
-def test_some_answers_are_not_remembered(request_: bytes, given: SentAnswer) -> None:
+async def test_some_answers_are_not_remembered(request_: bytes, given: SentAnswer) -> None:
     """Long requests, and large, streamed, or changing answers are not remembered."""
     cache = make()
     cache.remember(request_, given)
     assert cache.repeat(request_, None) == b""
 
 
-def test_not_modified_is_repeated() -> None:
+async def test_not_modified_is_repeated() -> None:
     """A 304, which has no body, is repeated."""
     cache = make()
     answered = SentAnswer(web.Response(status=304), answer().entry, lambda _: True)
     cache.remember(b"x", answered)
     assert cache.repeat(b"x", None).startswith(b"HTTP/1.1 304 Not Modified\r\n")
+
+
+async def test_one_look_is_enough_for_a_turn() -> None:
+    """Requests that were there together are checked once for each client, and counted together."""
+    metrics = Metrics()
+    cache = ResponseCache(AccessLog(metrics))
+    asked: list[str | None] = []
+    first = answer()
+    cache.remember(b"x", SentAnswer(first.response, first.entry, lambda who: not asked.append(who)))
+    with capture_logs() as lines:
+        for client in ("192.0.2.1", "192.0.2.2", "192.0.2.1"):
+            assert cache.repeat(b"x", client)
+        await asyncio.sleep(0)
+    assert asked == ["192.0.2.1", "192.0.2.2"]
+    assert [line["client"] for line in lines] == ["192.0.2.1", "192.0.2.1", "192.0.2.2"]
+    labels = {"kind": "manifests", "status": "200", "origin": "hit"}
+    assert metrics.registry.get_sample_value("entrepot_requests_total", labels) == 3
+    sent = metrics.registry.get_sample_value("entrepot_sent_bytes_total", {"origin": "hit"})
+    assert sent == 3 * len(b"body")
+    assert cache.repeat(b"x", "192.0.2.1")
+    assert len(asked) == 3
+
+
+async def test_what_is_current_for_one_client_is_not_for_another() -> None:
+    """In the same turn too, each client is asked about."""
+    cache = make()
+    first = answer()
+    cache.remember(b"x", SentAnswer(first.response, first.entry, lambda who: who == "a"))
+    assert cache.repeat(b"x", "a")
+    assert not cache.repeat(b"x", "b")
