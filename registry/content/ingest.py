@@ -16,6 +16,7 @@ from registry.errors import StoreError
 from registry.oci.digest import Digest
 from registry.store.ingests import IngestInfo
 from registry.store.partial import PartialWriter, SealedPartial
+from registry.store.rejected import RejectedBytes
 from registry.store.signs_of_life import INTERVAL, WRITER_SILENCE
 from registry.store.sparse import SparsePartial
 from registry.tasks import in_thread
@@ -177,6 +178,15 @@ class Ingest(OpenIngest[PartialWriter]):
             StoreError: the disk refused.
         """
         await in_thread(self._writer.restart)
+
+    async def begin_again(self) -> RejectedBytes:
+        """Let readers see that the bytes are wrong, go on in an empty file, and return the bytes.
+
+        Raises:
+            StoreError: there is too little space for two files, or the disk refused.
+        """
+        await self._reserve(2 * self.offset)
+        return await in_thread(self._writer.begin_again)
 
     async def expect(self, size: int | None) -> None:
         """Note the size of the blob, as its upstream states it (None: it does not).

@@ -13,8 +13,8 @@ class UpstreamSettings(Section):
 
     `endpoints` are base URLs, tried in order. `auth_realms` are further hosts to which this
     upstream's credentials may be sent. `aliases` are other names that clients use for it.
-    `connections` is how many connections may download one large blob. `allow_private_redirects` and
-    `allow_http_redirects` let the upstream send the mirror to private addresses and to http, for
+    `connections` is how many connections to each endpoint may download one large blob.
+    `allow_private_redirects` and `allow_http_redirects` let the upstream send the mirror to private addresses and to http, for
     blobs and for tokens. `password` is what `password_file` contained when the settings were
     loaded.
     """
@@ -23,7 +23,7 @@ class UpstreamSettings(Section):
     username: str = ""
     password_file: str = ""
     proxy: Proxy = Field(default="", repr=False)  # may contain a password
-    connections: int = Field(default=4, ge=1, le=16)
+    connections: int = Field(default=8, ge=1, le=16)
     default: bool = False
     auth_realms: tuple[Registry, ...] = ()
     ca_file: str = ""

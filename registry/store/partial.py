@@ -26,6 +26,7 @@ from typing import Self
 from registry.errors import DigestMismatch
 from registry.oci.digest import Digest
 from registry.store.files import leads_to, refuse, take_lock, translate_errors
+from registry.store.rejected import RejectedBytes
 
 WHOLE = 0o444  # the mode of a verified file; its owner can read and lock it after a crash
 _REJECTED = 0o400
@@ -198,11 +199,8 @@ class PartialWriter:
         fresh.unlink(missing_ok=True)
         descriptor = take_lock(fresh)
         if descriptor is None:
-            raise BlockingIOError(
-                errno.EAGAIN,
-                "is locked, though only the writer of the blob may lock it",
-                str(fresh),
-            )
+            why = "is locked, though only the writer of the blob may lock it"
+            raise BlockingIOError(errno.EAGAIN, why, str(fresh))
         try:
             fresh.replace(self._path)
         except OSError:
@@ -249,9 +247,8 @@ class PartialWriter:
         """
         if not self.is_right:
             self.reject()
-            raise DigestMismatch(
-                str(self._digest), f"{self.received} bytes were received, and are wrong"
-            )
+            why = f"{self.received} bytes were received, and are wrong"
+            raise DigestMismatch(str(self._digest), why)
         if self._held:
             last, self._held = self._held, b""
             self._write([memoryview(last)])
@@ -273,6 +270,17 @@ class PartialWriter:
         """Mark the bytes as wrong for every reader, and unlink the file."""
         os.fchmod(self._descriptor, _REJECTED)
         self.abandon()
+
+    def begin_again(self) -> RejectedBytes:
+        """Mark the bytes as wrong for every reader, and go on in an empty file; return the bytes.
+
+        Raises:
+            StoreError: the disk refuses new files.
+        """
+        os.fchmod(self._descriptor, _REJECTED)
+        rejected = RejectedBytes(os.dup(self._descriptor), self._held, self._path.parent)
+        self.restart()
+        return rejected
 
     def abandon(self) -> None:
         """Unlink the file, unless a store has adopted it; readers can still read the open file."""

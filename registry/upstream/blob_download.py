@@ -6,12 +6,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from registry.errors import Unknown, UpstreamError, UpstreamFaulty, UpstreamUnreachable
-from registry.oci.byte_ranges import parse_content_range
+from registry.oci.byte_ranges import Span, parse_content_range
 from registry.upstream.backoff import RetryBudget
 from registry.upstream.blob_size import read_length
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool, combine, is_temporary
-from registry.upstream.failures import RangeRefused, WrongSize
+from registry.upstream.failures import RangeIgnored, RangeRefused, WrongSize
+from registry.upstream.range_schedule import Sender
 from registry.upstream.request import Answer, Request, is_compressed
 
 OPEN_BUDGET = 25.0  # seconds until the first byte, because a client waits for the headers
@@ -26,12 +27,13 @@ class _Wanted:
     """The bytes to read: from `offset`, which grows, to `stop` (None: the unknown end).
 
     The body that is being read has `skip` bytes before `offset`. `is_longer` says whether the body
-    continues after `stop`.
+    continues after `stop`. With `needs_range`, no other body than that of the range is read.
     """
 
     offset: int
     stop: int | None
-    may_extend: bool
+    may_extend: bool = False
+    needs_range: bool = False
     skip: int = 0
     is_longer: bool = False
 
@@ -88,6 +90,7 @@ class BlobDownloader:
         # Not kept after this download: signed URLs expire.
         self._redirects: dict[Endpoint, _Redirect] = {}
         self._without_range: set[Endpoint] = set()  # endpoints that refused a range
+        self._numbers: list[Endpoint] = []  # by the number of the sender
 
     def mark_suspect(self, *origins: str) -> Sequence[str]:
         """Mark these endpoints, or all that sent bytes, as suspect; see `BlobDownload`."""
@@ -96,6 +99,33 @@ class BlobDownloader:
         suspects = origins or tuple(endpoint.origin for endpoint in reversed(self._senders))
         self._pool.mark_suspect(suspects)
         return suspects
+
+    def list_senders(self) -> list[Sender]:
+        """Return the endpoints that may be asked for ranges; see `BlobDownload`."""
+        found = []
+        for endpoint in self._candidates():
+            if endpoint in self._without_range or endpoint.learned.has_no_ranges():
+                continue
+            if endpoint not in self._numbers:
+                self._numbers.append(endpoint)
+            number = self._numbers.index(endpoint)
+            found.append(Sender(number, endpoint.origin))
+        return found
+
+    async def read_range(self, sender: Sender, span: Span) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of a span from one endpoint; see `BlobDownload.read_range`."""
+        endpoint = self._numbers[sender.number]
+        wanted = _Wanted(span.start, span.stop, needs_range=True)
+        try:
+            async with aclosing(self._read(endpoint, wanted)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except RangeIgnored as error:
+            self._pool.log_failure(endpoint, error)
+            raise
+        except (Unknown, UpstreamError) as error:
+            self._note_failure(endpoint, error)
+            raise
 
     async def stream(
         self, start: int, stop: int | None, *, may_extend: bool = False
@@ -222,6 +252,8 @@ class BlobDownloader:
             raise UpstreamFaulty(answer.origin, "compresses content although asked not to")
         self._check_size(answer, length)
         if wanted.offset or wanted.stop != self.size:
+            if wanted.needs_range:
+                raise RangeIgnored(answer.origin, "sends the whole blob instead of a range")
             self.has_ranges = False
         if wanted.may_extend or wanted.stop is None:
             wanted.stop = self.size

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
+from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference
+from registry.upstream.range_schedule import Sender
 
 
 class Fallback(Enum):
@@ -50,6 +52,18 @@ class BlobDownload(Protocol):
             BlobUnknown: all endpoints say that they do not have the blob.
             UpstreamError: no endpoint made progress for 25 s before the first byte, or for 120 s
                 after a broken connection.
+        """
+        ...
+
+    def list_senders(self) -> list[Sender]:
+        """Return the endpoints that may be asked for ranges now, best first."""
+        ...
+
+    def read_range(self, sender: Sender, span: Span) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of a span from one endpoint; nothing is tried again.
+
+        Raises:
+            BlobUnknown, UpstreamError: the endpoint does not send all of them.
         """
         ...
 

@@ -37,7 +37,7 @@ class Turn:
     """What one download uses of the budget of its process.
 
     `is_read` says whether somebody reads the download of `upstream`, and `connections` how many it
-    may have. `pausing` ends its work if others need its connection.
+    may have to each endpoint. `pausing` ends its work if others need its connection.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Turn:
         self.connections = connections
         self.upstream = upstream
         self.pausing: asyncio.Timeout | None = None
+        self.taken = 0  # bytes of the memory for segments
         self.free = asyncio.Event()  # set when a waiting download may try again
         self._budget = budget
 
@@ -88,15 +89,19 @@ class Turn:
             return False
         return True
 
-    def take(self, wanted: int, least: int, used: int) -> int:
+    def take(self, wanted: int, least: int, used: int, endpoints: int = 1) -> int:
         """Take memory for one more connection than the `used` ones; return for how many bytes.
 
         They are at most `wanted` and at least `least` bytes, or 0 if others need the connection.
+        Each of the `endpoints` may have all connections of the download.
         """
-        return self._budget.take(self, wanted, least, used)
+        taken = self._budget.take(self, wanted, least, used, endpoints)
+        self.taken += taken
+        return taken
 
     def give_back(self, taken: int) -> None:
-        """Give back the memory that `take` returned."""
+        """Give back memory that `take` returned."""
+        self.taken -= taken
         self._budget.give_back(taken)
 
     @property
@@ -205,16 +210,17 @@ class DownloadBudget:
                 return turn
         return None
 
-    def take(self, turn: Turn, wanted: int, least: int, used: int) -> int:
+    def take(self, turn: Turn, wanted: int, least: int, used: int, endpoints: int) -> int:
         """Take memory for a further connection of a download; see `Turn.take`."""
         if not turn.is_read():
             return 0
         downloads = max(1, len(self._running))
-        most, each = share_out(
-            self._memory, self._connections, downloads, own=turn.connections, least=least
-        )
+        own = turn.connections * endpoints
+        most, each = share_out(self._memory, self._connections, downloads, own=own, least=least)
         length = min(wanted, each)
-        if used >= most or self._taken + length > self._memory:
+        # What was received and not passed on yet counts too, although its connection is free again.
+        is_more = turn.taken + length > self._memory // downloads
+        if used >= most or is_more or self._taken + length > self._memory:
             return 0
         self._taken += length
         return length

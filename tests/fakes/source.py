@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +13,12 @@ from registry.errors import (
     ReferrersUnsupported,
     UpstreamUnreachable,
 )
+from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference
 from registry.upstream.contract import Fallback, UpstreamList
+from registry.upstream.range_schedule import Sender
 
 ORIGIN = "https://memory.example"
 CHUNK = 64 * 1024  # bytes yielded at a time at most
@@ -120,6 +123,14 @@ class MemoryTransfer:
                 self.size = whole
             yield self._tap.spoil(self._content[offset : offset + count])
             offset += count
+
+    def list_senders(self) -> list[Sender]:
+        return [Sender(0, ORIGIN)]
+
+    async def read_range(self, sender: Sender, span: Span) -> AsyncGenerator[bytes, None]:
+        async with aclosing(self.stream(span.start, span.stop)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     def mark_suspect(self, *origins: str) -> Sequence[str]:
         self.is_accused = True
