@@ -25,6 +25,8 @@ from registry.upstream.exchange import Exchange
 from registry.upstream.failures import EndpointSuspended
 from registry.upstream.health import Admission, EndpointHealth
 from registry.upstream.learned import Learned
+from registry.upstream.measurements import Measurements
+from registry.upstream.performance import Performance
 from registry.upstream.rate_limit import read_rate_limit
 from registry.upstream.redirects import USUAL, RedirectRules, origin_of
 from registry.upstream.request import Answer, Request, error_of
@@ -36,7 +38,8 @@ class Endpoint:
     """One base URL of a registry, with its login and its circuit breakers.
 
     `note_limit` is called with each pull limit that the registry reports. `connect` is how many
-    seconds a new connection may take. `learned` is what its answers have shown.
+    seconds a new connection may take. `learned` is what its answers have shown, and `measured` notes
+    how it delivers.
     """
 
     def __init__(
@@ -50,14 +53,21 @@ class Endpoint:
         rules: RedirectRules = USUAL,
     ) -> None:
         base, prefix = split_endpoint(url)
+        self.url = url
         self.origin = origin_of(base)
         self.connect = CONNECT
         self.health = EndpointHealth(self.origin, clock)
         self.learned = Learned(clock)
+        self.measured = Measurements()
         self._exchange = Exchange(base, prefix, client, login, clock=clock, rules=rules)
         self._login = login
         self._clock = clock
         self._note_limit = note_limit
+
+    @property
+    def performance(self) -> Performance:
+        """What is known of how it delivers."""
+        return self.measured.performance
 
     @property
     def connected_at(self) -> float:

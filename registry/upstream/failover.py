@@ -70,9 +70,11 @@ class EndpointPool:
         is_optional: bool = False,
         without: Collection[Endpoint] = (),
         repository: str = "",
+        size: int = 0,
     ) -> list[Endpoint]:
         """Return the endpoints to ask now, best first; then those without a connection; suspects.
 
+        `size` is how many bytes are wanted (0: a small answer).
         Endpoints in `without` are left out, and also endpoints whose circuit breaker is open. If
         all breakers are open, all are returned: a request then probes them, or fails at once. With
         `is_optional`, endpoints without a connection are left out too, if there are others.

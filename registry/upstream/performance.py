@@ -8,9 +8,11 @@ import math
 from dataclasses import dataclass, replace
 
 MEMORY = 4.0  # seconds of transfer after which a new rate counts two thirds
+MEMORY_SIZE = 16 * 1024 * 1024  # bytes after which it does so too, for an endpoint that is fast
 FORGETTING = 900.0  # seconds after which what is known counts a third beside something new
 FIRST_BYTE_WEIGHT = 0.25  # of one new time to the first byte
 FAILURE_WEIGHT = 0.25  # of one new success or failure
+FAILURE_MEMORY = 120.0  # seconds; a circuit breaker guards against an endpoint that still fails
 LEAST_CHANCE = 0.05  # of a request to succeed, for estimates of endpoints that always fail
 
 
@@ -20,9 +22,9 @@ class Performance:
 
     `first_byte` is in seconds; `rate` is that of one connection and `total` that of all connections
     of one blob together, in bytes per second; None means that it was never measured. `failing` is
-    the part of the requests that fail, 0 to 1. `right` counts the bytes of verified blobs that it
-    has sent, and `wrong` how often it sent wrong bytes. `at` is when something was last measured
-    (epoch seconds; 0: never).
+    the part of the requests that failed at `at`, 0 to 1. `right` counts the bytes of verified blobs
+    that it has sent, and `wrong` how often it sent wrong bytes. `at` is when something was last
+    measured, and `rated_at` when a rate was (epoch seconds; 0: never).
     """
 
     first_byte: float | None = None
@@ -32,25 +34,26 @@ class Performance:
     right: int = 0
     wrong: int = 0
     at: float = 0.0
+    rated_at: float = 0.0
 
     def note_first_byte(self, seconds: float, now: float) -> "Performance":
         """Return what is known after an answer whose first byte came after `seconds`."""
-        weight = self._weigh(FIRST_BYTE_WEIGHT, now)
+        weight = _age(FIRST_BYTE_WEIGHT, self.at, now)
         return replace(self, first_byte=_mix(self.first_byte, seconds, weight), at=now)
 
     def note_rate(self, size: int, seconds: float, now: float) -> "Performance":
         """Return what is known after one connection has brought `size` bytes in `seconds`."""
-        rate = _mix(self.rate, size / seconds, self._weigh_time(seconds, now))
-        return replace(self, rate=rate, at=now)
+        rate = _mix(self.rate, size / seconds, self._weigh_transfer(size, seconds, now))
+        return replace(self, rate=rate, at=now, rated_at=now)
 
     def note_total(self, size: int, seconds: float, now: float) -> "Performance":
         """Return what is known after all connections together brought `size` bytes."""
-        total = _mix(self.total, size / seconds, self._weigh_time(seconds, now))
-        return replace(self, total=total, at=now)
+        total = _mix(self.total, size / seconds, self._weigh_transfer(size, seconds, now))
+        return replace(self, total=total, at=now, rated_at=now)
 
     def note_answer(self, now: float, *, is_failure: bool) -> "Performance":
         """Return what is known after a request that succeeded or failed."""
-        failing = _mix(self.failing, float(is_failure), self._weigh(FAILURE_WEIGHT, now))
+        failing = _mix(self.chance_of_failure(now), float(is_failure), FAILURE_WEIGHT)
         return replace(self, failing=failing, at=now)
 
     def note_right(self, size: int) -> "Performance":
@@ -61,7 +64,14 @@ class Performance:
         """Return what is known after it has sent wrong bytes."""
         return replace(self, wrong=self.wrong + 1)
 
-    def estimate(self, size: int) -> float | None:
+    def chance_of_failure(self, now: float) -> float:
+        """Return which part of the requests is expected to fail now; failures are soon forgotten.
+
+        So the best endpoint is asked again some minutes after an outage.
+        """
+        return self.failing * math.exp(-max(0.0, now - self.at) / FAILURE_MEMORY)
+
+    def estimate(self, size: int, now: float) -> float | None:
         """Return how many seconds `size` bytes will take; None if too little is known.
 
         An endpoint that often fails takes longer, since the request is sent again.
@@ -70,15 +80,17 @@ class Performance:
         if self.first_byte is None or (size and not rates):
             return None
         seconds = self.first_byte + (size / max(rates) if size else 0.0)
-        return seconds / max(LEAST_CHANCE, 1.0 - self.failing)
+        return seconds / max(LEAST_CHANCE, 1.0 - self.chance_of_failure(now))
 
-    def _weigh_time(self, seconds: float, now: float) -> float:
-        return self._weigh(1.0 - math.exp(-seconds / MEMORY), now)
+    def _weigh_transfer(self, size: int, seconds: float, now: float) -> float:
+        weight = 1.0 - math.exp(-seconds / MEMORY - size / MEMORY_SIZE)
+        return _age(weight, self.rated_at, now)
 
-    def _weigh(self, weight: float, now: float) -> float:
-        """Return the weight of something new, which is larger if the last measurement is old."""
-        age = max(0.0, now - self.at) if self.at else 0.0
-        return 1.0 - (1.0 - weight) * math.exp(-age / FORGETTING)
+
+def _age(weight: float, former: float, now: float) -> float:
+    """Return the weight of something new, which is larger if the last measurement is old."""
+    age = max(0.0, now - former) if former else 0.0
+    return 1.0 - (1.0 - weight) * math.exp(-age / FORGETTING)
 
 
 def _mix(former: float | None, new: float, weight: float) -> float:

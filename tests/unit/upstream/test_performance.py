@@ -9,9 +9,9 @@ NOW = 1_000_000.0
 
 
 def test_nothing_is_known_at_first() -> None:
-    assert Performance().estimate(0) is None
-    assert Performance().note_first_byte(0.1, NOW).estimate(MIB) is None
-    assert Performance().note_rate(MIB, 1.0, NOW).estimate(MIB) is None
+    assert Performance().estimate(0, NOW) is None
+    assert Performance().note_first_byte(0.1, NOW).estimate(MIB, NOW) is None
+    assert Performance().note_rate(MIB, 1.0, NOW).estimate(MIB, NOW) is None
 
 
 def test_the_first_measurement_counts_as_it_is() -> None:
@@ -19,14 +19,14 @@ def test_the_first_measurement_counts_as_it_is() -> None:
 
     assert known.first_byte == pytest.approx(0.2)
     assert known.rate == pytest.approx(2 * MIB)
-    assert known.estimate(4 * MIB) == pytest.approx(2.2)
-    assert known.estimate(0) == pytest.approx(0.2)
+    assert known.estimate(4 * MIB, NOW) == pytest.approx(2.2)
+    assert known.estimate(0, NOW) == pytest.approx(0.2)
 
 
 def test_all_connections_together_count_if_they_are_faster() -> None:
     known = Performance().note_first_byte(0.0, NOW).note_rate(MIB, 1.0, NOW)
 
-    assert known.note_total(4 * MIB, 1.0, NOW).estimate(8 * MIB) == pytest.approx(2.0)
+    assert known.note_total(4 * MIB, 1.0, NOW).estimate(8 * MIB, NOW) == pytest.approx(2.0)
 
 
 def test_a_longer_measurement_counts_more() -> None:
@@ -66,7 +66,7 @@ def test_an_endpoint_that_fails_takes_longer() -> None:
         failing = failing.note_answer(NOW, is_failure=True)
     better = failing.note_answer(NOW, is_failure=False)
 
-    first, bad, again = known.estimate(0), failing.estimate(0), better.estimate(0)
+    first, bad, again = known.estimate(0, NOW), failing.estimate(0, NOW), better.estimate(0, NOW)
     assert first is not None
     assert bad is not None
     assert again is not None

@@ -1,0 +1,79 @@
+"""What one process has measured at one endpoint, and what is known of it in all.
+
+Other processes measure the same endpoint. Each gives what it has measured away, and gets what all
+together know (`take_new`, `adopt`).
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from registry.upstream.performance import Performance
+
+Change = Callable[[Performance], Performance]  # what one measurement changes
+MOST_NEW = 1000  # measurements that are kept until they are given away
+
+
+class Measurements:
+    """The measurements at one endpoint; `now` returns epoch seconds.
+
+    `performance` is what is known. `received` counts the bytes of blobs that came from the endpoint
+    to this process, and `failures` the requests of this process that failed.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self.performance = Performance()
+        self.received = 0
+        self.failures = 0
+        self.now = now
+        self._new: deque[Change] = deque(maxlen=MOST_NEW)
+
+    def note_first_byte(self, seconds: float) -> None:
+        """Note that the first byte of an answer came after `seconds`."""
+        self._apply(partial(Performance.note_first_byte, seconds=seconds, now=self.now()))
+
+    def note_rate(self, size: int, seconds: float) -> None:
+        """Note that one connection has brought `size` bytes in `seconds`."""
+        self._apply(partial(Performance.note_rate, size=size, seconds=seconds, now=self.now()))
+
+    def note_total(self, size: int, seconds: float) -> None:
+        """Note that all connections of one blob together have brought `size` bytes in `seconds`."""
+        self._apply(partial(Performance.note_total, size=size, seconds=seconds, now=self.now()))
+
+    def note_answer(self, *, is_failure: bool) -> None:
+        """Note that a request has failed, or was answered."""
+        self.failures += is_failure
+        self._apply(partial(Performance.note_answer, now=self.now(), is_failure=is_failure))
+
+    def note_right(self, size: int) -> None:
+        """Note that `size` bytes of a verified blob came from the endpoint."""
+        self._apply(partial(Performance.note_right, size=size))
+
+    def note_wrong(self) -> None:
+        """Note that the endpoint has sent wrong bytes."""
+        self._apply(Performance.note_wrong)
+
+    def estimate(self, size: int) -> float | None:
+        """Return how many seconds `size` bytes will take now; None if too little is known."""
+        return self.performance.estimate(size, self.now())
+
+    def take_new(self) -> list[Change]:
+        """Return the measurements that were not taken yet, in order."""
+        taken = list(self._new)
+        self._new.clear()
+        return taken
+
+    def put_back(self, taken: Iterable[Change]) -> None:
+        """Keep measurements that could not be given away; if there are too many, the newest."""
+        self._new = deque((*taken, *self._new), maxlen=MOST_NEW)
+
+    def adopt(self, common: Performance) -> None:
+        """Use what all processes together know, and add what was measured here since then."""
+        for change in self._new:
+            common = change(common)
+        self.performance = common
+
+    def _apply(self, change: Change) -> None:
+        self.performance = change(self.performance)
+        self._new.append(change)
