@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
@@ -15,11 +15,12 @@ from registry.oci.digest import Digest
 from registry.store.rejected import RejectedBytes
 from registry.tasks import in_thread
 from registry.upstream.contract import BlobDownload
-from registry.upstream.range_schedule import Sender
+from registry.upstream.range_sender import Sender
 from registry.upstream.sender_trace import SenderTrace
 
-SAMPLE = 16 * 1024  # bytes
-UNIT = 1024 * 1024  # bytes, of which one sample is compared at a time
+SAMPLE = 4 * 1024  # bytes
+LEAST_UNIT = 256 * 1024  # bytes, of which one sample is compared at a time
+MOST_UNITS = 2048  # of a blob
 AT_ONCE = 4  # requests to each endpoint
 WITHIN = 20.0  # seconds; who asks for the blob meanwhile waits, and clients wait for 30 s
 MOST_OF_BLOB = 0.7  # part of the blob; to compare more costs as much as a new download
@@ -124,7 +125,8 @@ class _Search:
     async def _compare_samples(self, origin: str, places: Sequence[float]) -> bool:
         """Compare a part of each unit, then the units where one differs; see `_compare_units`."""
         samples = [(unit, _sample(unit, at)) for unit in self._list_units(origin) for at in places]
-        return await self._compare_units(origin, await self._find_differing(origin, samples))
+        differing = await self._find_differing(origin, samples, is_checked=True)
+        return await self._compare_units(origin, differing)
 
     async def _compare_all(self, origin: str) -> bool:
         return await self._compare_units(origin, self._list_units(origin))
@@ -137,18 +139,26 @@ class _Search:
         compared.update(left)
         if not differing:
             return False
-        self._differing.setdefault(origin, set()).update(differing)
-        return await in_thread(
-            self._rejected.has_digest, self._digest, list(self._differing[origin])
-        )
+        found = self._differing.setdefault(origin, set())
+        found.update(differing)
+        return await in_thread(self._rejected.has_digest, self._digest, list(found))
 
     def _list_units(self, origin: str) -> list[Span]:
-        return [unit for span in self._trace.list_spans(origin) for unit in _cut(span)]
+        length = max(LEAST_UNIT, self._rejected.size // MOST_UNITS)
+        return [
+            Span(start, min(start + length, span.stop))
+            for span in self._trace.list_spans(origin)
+            for start in range(span.start, span.stop, length)
+        ]
 
     async def _find_differing(
-        self, origin: str, wanted: Iterable[tuple[Span, Span]]
+        self, origin: str, wanted: Iterable[tuple[Span, Span]], *, is_checked: bool = False
     ) -> set[Span]:
-        """Return the units that differ; `wanted` are pairs of a unit, and the part to compare."""
+        """Return the units that differ; `wanted` are pairs of a unit, and the part to compare.
+
+        With `is_checked`, a third endpoint decides, if there is one: the one that was asked may be
+        the one that sends wrong bytes.
+        """
         queue, differing = deque(wanted), set[Span]()
 
         async def work(sender: Sender) -> None:
@@ -160,21 +170,32 @@ class _Search:
                     sender.is_excluded = True
                     queue.append((unit, span))
                     return
-                if await in_thread(self._rejected.put_beside, span.start, data):
+                differs = await in_thread(self._rejected.put_beside, span.start, data)
+                if differs and is_checked:
+                    differs = await self._is_confirmed(origin, sender, span)
+                if differs:
                     differing.add(unit)
 
         # More than once, as one that fails gives its work back after others have ended.
-        while queue:
-            able = [
-                each for each in self._senders if each.origin != origin and not each.is_excluded
-            ]
-            if not able:
-                return set()
+        while queue and (able := self._list_others(origin)):
             async with asyncio.TaskGroup() as group:
                 for sender in able:
                     for _ in range(AT_ONCE):
                         group.create_task(work(sender))
         return differing
+
+    def _list_others(self, *origins: str) -> list[Sender]:
+        return [
+            each for each in self._senders if each.origin not in origins and not each.is_excluded
+        ]
+
+    async def _is_confirmed(self, origin: str, former: Sender, span: Span) -> bool:
+        """Whether bytes also differ from those of a third endpoint, if one answers."""
+        for sender in self._list_others(origin, former.origin):
+            with suppress(Unknown, UpstreamError):
+                data = await self._read(sender, span)
+                return await in_thread(self._rejected.put_beside, span.start, data)
+        return True
 
     async def _read(self, sender: Sender, span: Span) -> bytes:
         data = bytearray()
@@ -183,11 +204,6 @@ class _Search:
                 self._note(len(chunk))
                 data += chunk
         return bytes(data)
-
-
-def _cut(span: Span) -> Iterator[Span]:
-    for start in range(span.start, span.stop, UNIT):
-        yield Span(start, min(start + UNIT, span.stop))
 
 
 def _sample(unit: Span, place: float) -> Span:

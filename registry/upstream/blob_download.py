@@ -12,7 +12,7 @@ from registry.upstream.blob_size import read_length
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool, combine, is_temporary
 from registry.upstream.failures import RangeIgnored, RangeRefused, WrongSize
-from registry.upstream.range_schedule import Sender
+from registry.upstream.range_sender import Sender
 from registry.upstream.request import Answer, Request, is_compressed
 
 OPEN_BUDGET = 25.0  # seconds until the first byte, because a client waits for the headers

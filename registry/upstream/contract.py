@@ -9,7 +9,7 @@ from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference
-from registry.upstream.range_schedule import Sender
+from registry.upstream.range_sender import Sender
 
 
 class Fallback(Enum):

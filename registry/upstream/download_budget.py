@@ -89,15 +89,21 @@ class Turn:
             return False
         return True
 
-    def take(self, wanted: int, least: int, used: int, endpoints: int = 1) -> int:
+    def take(self, wanted: int, least: int, used: int, most: int | None = None) -> int:
         """Take memory for one more connection than the `used` ones; return for how many bytes.
 
-        They are at most `wanted` and at least `least` bytes, or 0 if others need the connection.
-        Each of the `endpoints` may have all connections of the download.
+        They are at most `wanted` bytes, or 0 if others need the connection or the memory. The
+        download may have `most` connections (None: those to one endpoint), of which each needs
+        `least` bytes.
         """
-        taken = self._budget.take(self, wanted, least, used, endpoints)
+        taken = self._budget.take(self, wanted, least, used, most or self.connections)
         self.taken += taken
         return taken
+
+    @property
+    def share(self) -> int:
+        """How many bytes of the memory for segments the download may take."""
+        return self._budget.share
 
     def give_back(self, taken: int) -> None:
         """Give back memory that `take` returned."""
@@ -210,17 +216,21 @@ class DownloadBudget:
                 return turn
         return None
 
-    def take(self, turn: Turn, wanted: int, least: int, used: int, endpoints: int) -> int:
+    @property
+    def share(self) -> int:
+        """How many bytes of the memory for segments each download may take."""
+        return self._memory // max(1, len(self._running))
+
+    def take(self, turn: Turn, wanted: int, least: int, used: int, own: int) -> int:
         """Take memory for a further connection of a download; see `Turn.take`."""
         if not turn.is_read():
             return 0
         downloads = max(1, len(self._running))
-        own = turn.connections * endpoints
         most, each = share_out(self._memory, self._connections, downloads, own=own, least=least)
-        length = min(wanted, each)
         # What was received and not passed on yet counts too, although its connection is free again.
-        is_more = turn.taken + length > self._memory // downloads
-        if used >= most or is_more or self._taken + length > self._memory:
+        left = self.share - turn.taken
+        length = min(wanted, each)
+        if used >= most or length > left or self._taken + length > self._memory:
             return 0
         self._taken += length
         return length

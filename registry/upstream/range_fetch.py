@@ -10,7 +10,8 @@ from registry.oci.byte_ranges import Span
 from registry.upstream.contract import BlobDownload
 from registry.upstream.download_budget import Turn
 from registry.upstream.failures import EndpointSuspended
-from registry.upstream.range_schedule import LEAST, RangeSchedule, Segment, Sender
+from registry.upstream.range_schedule import LEAST, RangeSchedule, Segment
+from registry.upstream.range_sender import Sender
 
 SMALLEST = 1024 * 1024  # bytes: the memory that a connection needs at least
 ALONE = 128 * 1024 * 1024  # bytes of one request if there is only one connection
@@ -66,7 +67,7 @@ class RangeFetch:
         """Count a request that is running already, which somebody else reads; it comes first."""
         senders = self.schedule.senders
         sender = next((each for each in senders if each.origin == origin), senders[0])
-        sender.rate = rate or sender.rate
+        sender.take_over(rate, self._turn.connections)
         self._offset = span.start
         return self.schedule.adopt(sender, span, self._clock())
 
@@ -118,12 +119,11 @@ class RangeFetch:
     def refill(self) -> None:
         """Ask for ranges over all connections that are free."""
         now = self._clock()
-        while (choice := self.schedule.choose(now)) is not None:
+        while (choice := self.schedule.choose(now, self._turn.share)) is not None:
             sender, span = choice
             least = min(SMALLEST, span.length)
-            used = self.schedule.running
-            endpoints = len(self.schedule.senders)
-            memory = self._turn.take(span.length, least, used, endpoints=endpoints)
+            most = sum(each.allowed for each in self.schedule.senders)
+            memory = self._turn.take(span.length, least, self.schedule.running, most)
             self._is_short_of_memory = not memory
             # What comes next needs no memory, because nothing has to come before it.
             if not memory and not self.schedule.is_open(self._offset):

@@ -6,63 +6,23 @@ All times are seconds of one clock, and all rates are bytes per second.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from registry.oci.byte_ranges import Span
+from registry.upstream.range_sender import Sender
 
 LEAST = 256 * 1024  # bytes of a range; each request takes time and CPU time
 LARGEST = 8 * 1024 * 1024  # bytes of a range, which needs this memory
 SECONDS = 1.5  # that a range takes, so that a slow endpoint holds up little
 FIRST_BYTES = 10.0  # a range takes at least that many times as long as its first byte
+AHEAD = 0.5  # part of the memory that is for what is being received; the rest waits for its turn
 ENDING = 0.5  # part of the time for the whole rest that one range takes, so that all end together
-GUESS = 1024 * 1024.0  # the rate of a connection of which nothing is known
 STALLED = 1.0  # seconds without a byte after which a range is given to another endpoint
 FIRST_BYTE = 3.0  # seconds until the first byte of an endpoint of which nothing is known
 FIRST_BYTE_FACTOR = 3.0  # the first byte may take that many times what it usually takes
 HELP = 0.5  # seconds that a range still takes at least if another connection helps with it
 BEHIND = 0.5  # part of the usual rate; a slower connection is helped by the same endpoint too
 LEAST_HELP = 64 * 1024  # bytes
-FIRST_REST = 1.0  # seconds for which an endpoint gets no range after a failure
-LONGEST_REST = 30.0
-NEW = 0.5  # the weight of a new measurement
-
-
-@dataclass(eq=False, slots=True)
-class Sender:
-    """One endpoint that sends ranges of the blob; `number` says which one, best first.
-
-    `rate` is that of one of its connections, and `first_byte` the time to the first byte; None: not
-    known. `running` counts its requests. It gets no range until `rests_until`, and none at all if
-    it `is_excluded`. `failures` counts those since its last success.
-    """
-
-    number: int
-    origin: str = ""
-    rate: float | None = None
-    first_byte: float | None = None
-    running: int = 0
-    rests_until: float = 0.0
-    failures: int = 0
-    is_excluded: bool = False
-
-    def is_able(self, now: float) -> bool:
-        """Whether it may get a range now."""
-        return not self.is_excluded and now >= self.rests_until
-
-    @property
-    def likely_rate(self) -> float:
-        """The rate of one connection, or a guess."""
-        return GUESS if self.rate is None else max(self.rate, 1.0)
-
-    def estimate(self, size: int) -> float:
-        """Return the seconds that a new request for `size` bytes will take."""
-        return (self.first_byte or 0.0) + size / self.likely_rate
-
-    def rest(self, now: float, seconds: float | None = None) -> None:
-        """Get no range for `seconds`; without a number, for longer after each failure."""
-        longer = min(LONGEST_REST, FIRST_REST * 2**self.failures)
-        self.failures = min(self.failures + 1, 16)
-        self.rests_until = max(self.rests_until, now + (longer if seconds is None else seconds))
 
 
 @dataclass(eq=False, slots=True)
@@ -76,7 +36,7 @@ class Segment:
     received: int = 0
     first_at: float | None = None  # when the first bytes came
     first_size: int = 0  # they may have been buffered, so they do not show the speed of the link
-    moved_at: float = field(default=0.0)
+    moved_at: float = 0.0
     is_running: bool = True
     is_shortened: bool = False
 
@@ -100,7 +60,9 @@ class Segment:
         """Return the seconds until its last byte, if it goes on as it did."""
         rate = self.measure(now)
         if rate is None:
-            return max(0.0, self.sender.estimate(self.left) - (now - self.began))
+            share = self.sender.find_share(self.sender.running)
+            expected = (self.sender.first_byte or 0.0) + self.left / share
+            return max(0.0, expected - (now - self.began))
         return max(now - self.moved_at, self.left / rate)
 
     def find_patience(self) -> float:
@@ -117,6 +79,8 @@ class RangeSchedule:
     def __init__(self, rest: Span, senders: Sequence[Sender], connections: int) -> None:
         self.senders = tuple(senders)
         self._connections = connections
+        if len(senders) == 1:  # nobody else could bring the bytes sooner
+            senders[0].allowed = connections
         self._rest = rest  # nobody was asked for these bytes yet
         self._gaps: list[Segment] = []  # what senders have given back, sorted
         self._running: list[Segment] = []  # sorted
@@ -142,11 +106,11 @@ class RangeSchedule:
             not self.is_handed_out
         )
 
-    def choose(self, now: float) -> tuple[Sender, Span] | None:
+    def choose(self, now: float, memory: int) -> tuple[Sender, Span] | None:
         """Return what to ask for next; None if nothing is left, or no endpoint can take it.
 
-        Every endpoint gets one request, the fastest first; further requests go to those with the
-        fastest connections.
+        Every endpoint gets one request, the fastest first; further requests go where they bring
+        most. `memory` is how many bytes may be received before their turn.
         """
         if self.is_handed_out:
             return None
@@ -158,25 +122,28 @@ class RangeSchedule:
         if not able:
             return None
         if gap is None:
-            sender = min(able, key=lambda each: (each.running > 0, -each.likely_rate))
+            sender = min(able, key=lambda each: (each.running > 0, -_share_next(each)))
         else:
-            sender = max(able, key=lambda each: each.likely_rate)
-        length = self._choose_length(sender, span.length)
+            sender = max(able, key=_share_next)
+        length = self._choose_length(sender, span.length, memory)
         return sender, Span(span.start, span.start + length)
 
     def _list_able(self, now: float) -> list[Sender]:
         return [
             each
             for each in self.senders
-            if each.is_able(now) and each.running < self._connections
+            if each.is_able(now) and each.running < min(each.allowed, self._connections)
         ]
 
-    def _choose_length(self, sender: Sender, most: int) -> int:
+    def _choose_length(self, sender: Sender, most: int, memory: int) -> int:
         left = self._rest.length + sum(gap.left for gap in self._gaps)
-        together = sum(each.likely_rate * each.running for each in self.senders)
+        together = sum(each.likely_rate for each in self.senders if each.running)
+        together = max(together, sender.likely_rate)
         longest = max(SECONDS, FIRST_BYTES * (sender.first_byte or 0.0))
-        seconds = min(longest, ENDING * left / max(together, sender.likely_rate))
-        length = int(max(LEAST, min(LARGEST, sender.likely_rate * seconds)))
+        seconds = min(longest, ENDING * left / together, AHEAD * memory / together)
+        share = sender.find_share(max(sender.running + 1, sender.allowed))
+        length = 2 * LEAST if sender.rate is None else int(share * seconds)
+        length = max(LEAST, min(LARGEST, length))
         return most if most < length + LEAST else length
 
     def begin(self, sender: Sender, span: Span, now: float) -> Segment:
@@ -198,7 +165,7 @@ class RangeSchedule:
         return self._run(Segment(sender, span.start, span.stop, now, 0, now, moved_at=now))
 
     def _run(self, segment: Segment) -> Segment:
-        segment.sender.running += 1
+        segment.sender.begin(segment.began)
         self._running.append(segment)
         self._running.sort(key=lambda each: each.start)
         return segment
@@ -207,9 +174,12 @@ class RangeSchedule:
         """Note that `count` bytes of a segment have come."""
         if segment.first_at is None:
             segment.first_at, segment.first_size = now, count
-            segment.sender.first_byte = _mix(segment.sender.first_byte, now - segment.began)
+            segment.sender.note_first_byte(now - segment.began)
         segment.received += count
         segment.moved_at = now
+        own = [each for each in self._running if each.sender is segment.sender]
+        are_sending = all(each.first_at is not None for each in own)
+        segment.sender.note_bytes(count, now, self._connections, are_all_sending=are_sending)
         if segment.sender.failures and segment.received >= LEAST:
             segment.sender.failures = 0
 
@@ -234,11 +204,8 @@ class RangeSchedule:
 
     def _end(self, segment: Segment, now: float) -> None:
         segment.is_running = False
-        segment.sender.running -= 1
+        segment.sender.end(now)
         self._running.remove(segment)
-        rate = segment.measure(now)
-        if rate is not None and segment.received >= LEAST // 2:
-            segment.sender.rate = _mix(segment.sender.rate, rate)
 
     def find_stalled(self, offset: int, now: float) -> Iterator[Segment]:
         """Yield the segments to give back, since they hold up the byte at `offset`.
@@ -276,14 +243,15 @@ class RangeSchedule:
         able = [
             each
             for each in self._list_able(now)
-            if each is not slowest.sender or rate < BEHIND * each.likely_rate
+            if each is not slowest.sender or rate < BEHIND * _share_next(each)
         ]
         if not able or seconds < HELP:
             return None
-        helper = max(able, key=lambda each: each.likely_rate)
+        helper = max(able, key=_share_next)
         # Both end at the same time.
         gained = seconds - (helper.first_byte or 0.0)
-        length = int(gained * rate * helper.likely_rate / (rate + helper.likely_rate))
+        share = _share_next(helper)
+        length = int(gained * rate * share / (rate + share))
         length = min(length, slowest.left)
         if length < LEAST_HELP:
             return None
@@ -296,5 +264,6 @@ class RangeSchedule:
         return former, self._run(Segment(helper, span.start, span.stop, now, moved_at=now))
 
 
-def _mix(former: float | None, new: float) -> float:
-    return new if former is None else former + NEW * (new - former)
+def _share_next(sender: Sender) -> float:
+    """Return what a further request of a sender brings at least, in bytes per second."""
+    return sender.find_share(sender.running + 1)

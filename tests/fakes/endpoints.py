@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from registry.errors import BlobUnknown, UpstreamError, UpstreamUnreachable
 from registry.oci.byte_ranges import Span
-from registry.upstream.range_schedule import Sender
+from registry.upstream.range_sender import Sender
 
 CHUNK = 16 * 1024  # bytes that are sent at a time
 

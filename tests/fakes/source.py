@@ -18,7 +18,7 @@ from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference
 from registry.upstream.contract import Fallback, UpstreamList
-from registry.upstream.range_schedule import Sender
+from registry.upstream.range_sender import Sender
 
 ORIGIN = "https://memory.example"
 CHUNK = 64 * 1024  # bytes yielded at a time at most
