@@ -16,6 +16,7 @@ from registry.upstream.range_sender import Sender
 SMALLEST = 1024 * 1024  # bytes: the memory that a connection needs at least
 ALONE = 128 * 1024 * 1024  # bytes of one request if there is only one connection
 MOST_UNREAD = 4  # chunks that a segment without memory may keep
+MOST_FAILURES = 5  # of an endpoint whose other connections bring bytes
 CHECK = 0.1  # seconds between two checks of what holds up the next byte
 LONGEST_THROTTLED = 60.0  # seconds for which an endpoint gets no range after a 429
 
@@ -163,7 +164,7 @@ class RangeFetch:
                     await fetch.wait_for_memory()
         except (Unknown, UpstreamError) as error:
             if segment.is_running:
-                _judge(segment, error, self._clock())
+                self._judge(segment, error)
         finally:
             if segment.is_running:
                 self._give_back(fetch, self.schedule.give_back(segment, self._clock()))
@@ -181,6 +182,21 @@ class RangeFetch:
             self._has_news.set()
         # A body that was not shortened is read to its end, so that the connection stays usable.
         return not (segment.is_shortened and not segment.left)
+
+    def _judge(self, segment: Segment, error: Unknown | UpstreamError) -> None:
+        """Decide whether, and from when on, an endpoint that has failed gets further ranges."""
+        sender, now = segment.sender, self._clock()
+        if isinstance(error, UpstreamThrottled | EndpointSuspended):
+            wait = None if error.retry_after is None else min(error.retry_after, LONGEST_THROTTLED)
+            sender.rest(now, wait)
+        elif not isinstance(error, UpstreamUnreachable):
+            sender.is_excluded = True  # its next answer would be the same
+        elif segment.received >= LEAST:
+            return
+        elif sender.failures < MOST_FAILURES and self.schedule.is_sending(sender, now):
+            sender.failures += 1  # only this connection broke
+        else:
+            sender.rest(now)
 
     def _end(self, segment: Segment, now: float) -> None:
         """Stop a request whose rest others bring."""
@@ -252,17 +268,3 @@ class _Fetch:
         await asyncio.wait([self.task])
         if not self.task.cancelled():
             self.task.exception()  # asyncio would log an exception that nobody has read
-
-
-def _judge(segment: Segment, error: Unknown | UpstreamError, now: float) -> None:
-    """Decide whether, and from when on, an endpoint that has failed gets further ranges."""
-    sender = segment.sender
-    if isinstance(error, UpstreamThrottled | EndpointSuspended):
-        wait = None if error.retry_after is None else min(error.retry_after, LONGEST_THROTTLED)
-        sender.rest(now, wait)
-    elif not isinstance(error, UpstreamUnreachable):
-        sender.is_excluded = True  # its next answer would be the same
-    elif segment.received < LEAST and (not segment.received or sender.failures > 1):
-        sender.rest(now)
-    elif segment.received < LEAST:  # only this connection broke
-        sender.failures += 1

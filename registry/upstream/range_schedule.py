@@ -14,7 +14,8 @@ from registry.upstream.range_sender import Sender
 LEAST = 256 * 1024  # bytes of a range; each request takes time and CPU time
 LARGEST = 8 * 1024 * 1024  # bytes of a range, which needs this memory
 SECONDS = 1.5  # that a range takes, so that a slow endpoint holds up little
-FIRST_BYTES = 10.0  # a range takes at least that many times as long as its first byte
+FIRST_BYTES = 10.0  # a range may take that many times as long as its first byte...
+LEAST_FIRST_BYTES = 2.0  # ...and takes at least that many times as long
 AHEAD = 0.5  # part of the memory that is for what is being received; the rest waits for its turn
 ENDING = 0.5  # part of the time for the whole rest that one range takes, so that all end together
 STALLED = 1.0  # seconds without a byte after which a range is given to another endpoint
@@ -44,6 +45,11 @@ class Segment:
     def offset(self) -> int:
         """Where its next byte is in the blob."""
         return self.start + self.received
+
+    @property
+    def length(self) -> int:
+        """How many bytes it has to bring."""
+        return self.stop - self.start
 
     @property
     def left(self) -> int:
@@ -100,11 +106,14 @@ class RangeSchedule:
         """Whether all bytes are received or asked for."""
         return not self._gaps and not self._rest.length
 
+    def list_open(self) -> list[Span]:
+        """Return what is neither received nor asked for, sorted."""
+        gaps = [Span(gap.start, gap.stop) for gap in self._gaps]
+        return [span for span in (*gaps, self._rest) if span.length]
+
     def is_open(self, offset: int) -> bool:
         """Whether nobody fetches the byte at `offset`, which is the first that was not read."""
-        return (self._gaps[0].start if self._gaps else self._rest.start) == offset and (
-            not self.is_handed_out
-        )
+        return not self.is_handed_out and self.list_open()[0].start == offset
 
     def choose(self, now: float, memory: int) -> tuple[Sender, Span] | None:
         """Return what to ask for next; None if nothing is left, or no endpoint can take it.
@@ -114,8 +123,7 @@ class RangeSchedule:
         """
         if self.is_handed_out:
             return None
-        gap = self._gaps[0] if self._gaps else None
-        span = Span(gap.start, gap.stop) if gap is not None else self._rest
+        gap, span = self._gaps[0] if self._gaps else None, self.list_open()[0]
         able = self._list_able(now)
         # Another one comes first, as what has just failed may fail again.
         able = [each for each in able if gap is None or each is not gap.sender] or able
@@ -136,11 +144,13 @@ class RangeSchedule:
         ]
 
     def _choose_length(self, sender: Sender, most: int, memory: int) -> int:
-        left = self._rest.length + sum(gap.left for gap in self._gaps)
+        left = sum(span.length for span in self.list_open())
         together = sum(each.likely_rate for each in self.senders if each.running)
         together = max(together, sender.likely_rate)
-        longest = max(SECONDS, FIRST_BYTES * (sender.first_byte or 0.0))
+        first_byte = sender.first_byte or 0.0
+        longest = max(SECONDS, FIRST_BYTES * first_byte)
         seconds = min(longest, ENDING * left / together, AHEAD * memory / together)
+        seconds = max(seconds, LEAST_FIRST_BYTES * first_byte)
         share = sender.find_share(max(sender.running + 1, sender.allowed))
         length = 2 * LEAST if sender.rate is None else int(share * seconds)
         length = max(LEAST, min(LARGEST, length))
@@ -185,9 +195,8 @@ class RangeSchedule:
 
     def skip(self, most: int) -> int:
         """Take at most `most` of the first open bytes out of the hands; return where they end."""
-        gap = self._gaps[0] if self._gaps else None
-        start, end = (self._rest.start, self._rest.stop) if gap is None else (gap.start, gap.stop)
-        stop = min(end, start + most)
+        first = self.list_open()[0]
+        stop = min(first.stop, first.start + most)
         self._take_out(stop)
         return stop
 
@@ -206,6 +215,13 @@ class RangeSchedule:
         segment.is_running = False
         segment.sender.end(now)
         self._running.remove(segment)
+
+    def is_sending(self, sender: Sender, now: float) -> bool:
+        """Whether one of the running requests of a sender brings bytes."""
+        return any(
+            each.sender is sender and each.received and now - each.moved_at < STALLED
+            for each in self._running
+        )
 
     def find_stalled(self, offset: int, now: float) -> Iterator[Segment]:
         """Yield the segments to give back, since they hold up the byte at `offset`.

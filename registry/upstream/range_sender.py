@@ -9,7 +9,9 @@ LONGEST_REST = 30.0
 NEW = 0.5  # the weight of a new measurement
 TRIAL = 0.25  # seconds for which the requests of an endpoint are measured together
 IDLE = 0.02  # seconds; a longer time with fewer requests is not measured
-GAIN = 1.3  # twice as many requests have to bring so many times as much
+LEAST_ALLOWED = 2  # requests, so that one sends bytes while another one waits for its first
+GAIN = 1.15  # twice as many requests have to bring so many times as much
+SETTLED = 3.0  # seconds until they are doubled again, if that has brought nothing
 
 
 @dataclass(eq=False, slots=True)
@@ -35,7 +37,8 @@ class Sender:
     failures: int = 0
     is_excluded: bool = False
     _former_rate: float = 0.0  # with half as many requests
-    _is_settled: bool = False
+    _is_trial: bool = False  # whether the requests were doubled, to see what that brings
+    _settled_until: float = 0.0
     _counted_from: float = math.inf
     _count: int = 0
     _idle_from: float = math.inf
@@ -93,24 +96,29 @@ class Sender:
         if seconds < TRIAL:
             return
         rate = self._count / seconds
-        self.rate = _mix(self.rate, rate) if self._is_settled else rate
+        self.rate = _mix(self.rate, rate) if now < self._settled_until else rate
         self._counted_from, self._count = now, 0
-        if not self._is_settled:
-            self._grow(rate, most)
+        self._grow(rate, now, most)
 
     def take_over(self, rate: float, most: int) -> None:
         """Use what a request that is running already has shown; it is the only one."""
-        self.rate, self._former_rate = rate or self.rate, rate
+        self._former_rate, self._is_trial = rate, True
         self.allowed = max(self.allowed, min(most, 2))
+        # If it may have many at once, each of them may be as fast as this one.
+        self.rate = rate * self.allowed / min(most, 2) or self.rate
 
-    def _grow(self, rate: float, most: int) -> None:
-        if rate >= GAIN * self._former_rate and self.allowed < most:
-            self._former_rate, self.allowed = rate, min(most, 2 * self.allowed)
+    def _grow(self, rate: float, now: float, most: int) -> None:
+        """Double the requests, if that may bring more; if it has not, halve them for some time."""
+        if now < self._settled_until:
+            return
+        is_trial, self._is_trial = self._is_trial, False
+        if is_trial and rate < GAIN * self._former_rate:
+            self.allowed = max(min(most, LEAST_ALLOWED), self.allowed // 2)
+            self._settled_until = now + SETTLED
+        elif self.allowed < most:
+            self._former_rate, self._is_trial = rate, True
+            self.allowed = min(most, 2 * self.allowed)
             self._counted_from = math.inf
-        else:
-            self._is_settled = True
-            if rate < GAIN * self._former_rate:
-                self.allowed = max(1, self.allowed // 2)
 
 
 def _mix(former: float | None, new: float) -> float:

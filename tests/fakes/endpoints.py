@@ -8,11 +8,13 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from registry.errors import BlobUnknown, UpstreamError, UpstreamUnreachable
+from registry.errors import UpstreamError
 from registry.oci.byte_ranges import Span
 from registry.upstream.range_sender import Sender
 
 CHUNK = 16 * 1024  # bytes that are sent at a time
+TRIES = 5  # of each endpoint without a byte, before a download fails
+WAIT = 1.0  # seconds between two of them
 
 # Returns the error with which a request fails at an offset of the blob, None if it goes on, or how
 # many seconds it sends nothing.
@@ -86,20 +88,24 @@ class SimulatedDownload:
         self, start: int, stop: int | None, *, may_extend: bool = False
     ) -> AsyncGenerator[bytes, None]:
         stop = len(self._content) if stop is None else stop
-        failure: UpstreamError = UpstreamUnreachable("nobody", "has not been asked")
-        for endpoint in [*self.endpoints, *self.endpoints]:
+        failures = 0
+        while True:
+            endpoint = self.endpoints[failures % len(self.endpoints)]
             span = Span(start, stop)
             try:
                 async with aclosing(endpoint.send(self._content, span)) as chunks:
                     async for chunk in chunks:
                         start += len(chunk)
+                        failures = 0
                         self.endpoint, self.has_ranges = endpoint.name, endpoint.has_ranges
                         yield chunk
-            except UpstreamError as error:
-                failure = error
+            except UpstreamError:
+                failures += 1
+                if failures == TRIES * len(self.endpoints):
+                    raise
+                await asyncio.sleep(WAIT if failures % len(self.endpoints) == 0 else 0)
             else:
                 return
-        raise failure
 
     def list_senders(self) -> list[Sender]:
         return [
@@ -122,6 +128,3 @@ class SimulatedDownload:
         """How many bytes all endpoints have sent together."""
         return sum(endpoint.total for endpoint in self.endpoints)
 
-
-def absent() -> BlobUnknown:
-    return BlobUnknown("library/thing", "sha256:0")
