@@ -91,6 +91,7 @@ class Metrics:
         )
         self._count_storage()
         self._count_connections()
+        self._count_endpoints()
 
         self._pulls_until = Gauge(
             _PULLS_UNTIL,
@@ -98,6 +99,20 @@ class Metrics:
             ("endpoint", "identity"),
             registry=self.registry,
             multiprocess_mode="mostrecent",
+        )
+
+    def _count_endpoints(self) -> None:
+        self.endpoint_bytes = Counter(
+            "entrepot_endpoint_bytes",
+            "Bytes of blobs that came from each endpoint of the settings.",
+            ("endpoint",),
+            registry=self.registry,
+        )
+        self.endpoint_failures = Counter(
+            "entrepot_endpoint_failures",
+            "Requests to each endpoint of the settings that failed: no answer, a wrong one, 429.",
+            ("endpoint",),
+            registry=self.registry,
         )
 
     def note_pull_limit(

@@ -173,8 +173,7 @@ class Download:
         """Check the file that another process writes, and notify the readers of changes.
 
         Returns None if the other process gave up or began again: this process may then continue.
-        If the bytes are wrong and readers may have read some, this download fails too. The next
-        request starts another download.
+        If the bytes are wrong and readers may have read some, this download fails too.
 
         Raises:
             DigestMismatch: the bytes are wrong.
@@ -282,6 +281,8 @@ class Download:
             ingest, download, told.trace, on_reject=self._begin_again, note=note
         ):
             told.accuse()
+        else:
+            download.mark_right()
 
     def _begin_again(self) -> None:
         """Let readers see that their bytes are wrong; who comes now waits for the right ones."""

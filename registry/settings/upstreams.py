@@ -1,6 +1,6 @@
 """The settings of one upstream registry, and the registries that need no settings."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -11,7 +11,8 @@ from registry.settings.values import Refusal
 class UpstreamSettings(Section):
     """One registry that is mirrored.
 
-    `endpoints` are base URLs, tried in order. `auth_realms` are further hosts to which this
+    `endpoints` are base URLs; `order` says whether they are tried as written, or first those that
+    deliver best, as it was measured. `auth_realms` are further hosts to which this
     upstream's credentials may be sent. `aliases` are other names that clients use for it.
     `connections` is how many connections to each endpoint may download one large blob.
     `allow_private_redirects` and `allow_http_redirects` let the upstream send the mirror to private addresses and to http, for
@@ -20,6 +21,7 @@ class UpstreamSettings(Section):
     """
 
     endpoints: tuple[Endpoint, ...]
+    order: Literal["measured", "written"] = "measured"
     username: str = ""
     password_file: str = ""
     proxy: Proxy = Field(default="", repr=False)  # may contain a password

@@ -9,6 +9,7 @@ registries and their gateways send (decision record 0012).
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -23,7 +24,7 @@ from yarl import URL
 
 from registry.upstream.addresses import AddressGuard, AddressRefused
 from registry.upstream.framing import Framing, FramingExcess
-from registry.upstream.httpx_transport import PEER
+from registry.upstream.httpx_transport import PEER, WAITED
 
 READ_AHEAD = 1024 * 1024  # bytes that are received before they are read; at most twice as many
 LONGEST_HEADER = 64 * 1024  # bytes: signed URLs are long
@@ -87,12 +88,16 @@ class BulkTransport(httpx.AsyncBaseTransport):
                     proxy=None if self._is_socks else self._proxy or None,
                     timeout=timeout,
                 )
-        peer = response.peer if isinstance(response, _Response) and not self._proxy else ""
+        extensions: dict[str, Any] = {}
+        if isinstance(response, _Response):
+            extensions[WAITED] = response.waited
+            if response.peer and not self._proxy:
+                extensions[PEER] = response.peer
         return httpx.Response(
             response.status,
             headers=list(response.raw_headers),
             stream=_Body(response, limits["read"]),
-            extensions={PEER: peer} if peer else {},
+            extensions=extensions,
         )
 
     def _open_session(self) -> aiohttp.ClientSession:
@@ -135,14 +140,21 @@ class BulkTransport(httpx.AsyncBaseTransport):
 
 
 class _Response(aiohttp.ClientResponse):
-    """A response that knows the address which sent it; `start` may give back the connection."""
+    """A response that knows the address which sent it; `start` may give back the connection.
+
+    `waited` is how many seconds after the request the head came.
+    """
 
     peer = ""
+    waited = 0.0
 
     async def start(self, connection: Any) -> aiohttp.ClientResponse:
         peer = connection.transport and connection.transport.get_extra_info("peername")
         self.peer = str(peer[0]) if peer else ""
-        return await super().start(connection)
+        sent_at = time.monotonic()
+        started = await super().start(connection)
+        self.waited = time.monotonic() - sent_at
+        return started
 
 
 class _Protocol(ResponseHandler):

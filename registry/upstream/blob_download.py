@@ -12,13 +12,17 @@ from registry.upstream.blob_size import read_length
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool, combine, is_temporary
 from registry.upstream.failures import RangeIgnored, RangeRefused, WrongSize
+from registry.upstream.meter import Meter
 from registry.upstream.range_sender import Sender
+from registry.upstream.ranking import USUAL
 from registry.upstream.request import Answer, Request, is_compressed
 
 OPEN_BUDGET = 25.0  # seconds until the first byte, because a client waits for the headers
 STALL_BUDGET = 120.0  # seconds without progress after the first byte; the link may recover
 ENOUGH = 256 * 1024  # bytes; after that many, a broken connection is replaced without a wait
 REDIRECT_LIFE = 120.0  # seconds for which a download reuses the URL of a redirect
+EXPLORED_SIZE = 4 * 1024 * 1024  # bytes that are read from an endpoint to learn about it...
+EXPLORED_TIME = 2.0  # ...and seconds for them; then the best endpoint continues
 MAX_UNKNOWN_SIZE = 16 * 1024**3  # bytes that are read of a blob whose size is not known
 
 
@@ -78,7 +82,8 @@ class BlobDownloader:
         self.has_ranges: bool | None = None
         self._pool = pool
         self._request = request
-        self._senders: dict[Endpoint, None] = {}  # in the order of their first bytes
+        self._senders: dict[Endpoint, Meter] = {}  # in the order of their first bytes
+        self._may_explore = size is not None
         # Endpoints whose connection broke during this blob: other endpoints are asked first.
         self._broken: set[Endpoint] = set()
         # Endpoints whose answer is faulty are not asked again: the answer would be the same. One
@@ -98,6 +103,8 @@ class BlobDownloader:
         # to be wrong.
         suspects = origins or tuple(endpoint.origin for endpoint in reversed(self._senders))
         self._pool.mark_suspect(suspects)
+        if not origins and len(self._senders) == 1:
+            next(iter(self._senders)).measured.note_wrong()
         return suspects
 
     def list_senders(self) -> list[Sender]:
@@ -127,12 +134,22 @@ class BlobDownloader:
             self._note_failure(endpoint, error)
             raise
 
+    def mark_right(self) -> None:
+        """Note that the digest agrees with the bytes; see `BlobDownload`."""
+        for endpoint, meter in self._senders.items():
+            endpoint.measured.note_right(meter.sent)
+
     async def stream(
         self, start: int, stop: int | None, *, may_extend: bool = False
     ) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from `start` to `stop`; see `BlobDownload.stream`."""
         wanted = _Wanted(start, self.size if stop is None else stop, may_extend)
         retries = self._pool.start_retries(STALL_BUDGET if self._senders else OPEN_BUDGET)
+        if self._may_explore:
+            self._may_explore = False
+            async with aclosing(self._explore(wanted)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
         while not wanted.is_done:  # a Range header cannot name an empty range
             failures: list[Unknown | UpstreamError] = []
             began = wanted.offset
@@ -148,12 +165,48 @@ class BlobDownloader:
                         break
                 else:
                     return
-            if not self._candidates():
-                raise combine(list(self._faulty.values()))
-            if wanted.offset > began:
-                retries.renew(self._pool.clock() + STALL_BUDGET)
-            if not wanted.is_done and wanted.offset - began < ENOUGH:
-                await asyncio.sleep(self._wait_after(failures, retries))
+            if not wanted.is_done:
+                await self._pause(failures, retries, received=wanted.offset - began)
+
+    async def _explore(self, wanted: _Wanted) -> AsyncGenerator[bytes, None]:
+        """Yield the first bytes from an endpoint of which little is known, if there is one.
+
+        They would be read anyway. If the endpoint is slow, or fails, the rest is read elsewhere.
+        """
+        length = (wanted.stop or 0) - wanted.offset
+        endpoint = self._pool.choose_explored(self._request.repository, length)
+        if endpoint is None:
+            return
+        until = asyncio.get_running_loop().time() + EXPLORED_TIME
+        part = replace(wanted, stop=wanted.offset + min(length, EXPLORED_SIZE), may_extend=False)
+        has_ranges = self.has_ranges
+        try:
+            async with aclosing(self._read(endpoint, part)) as chunks:
+                while True:
+                    async with asyncio.timeout_at(until):
+                        chunk = await anext(chunks, b"")
+                    if not chunk:
+                        break
+                    wanted.offset = part.offset
+                    yield chunk
+        except (Unknown, UpstreamError) as error:
+            self._note_failure(endpoint, error)
+        except TimeoutError:
+            if endpoint not in self._senders:
+                endpoint.measured.note_first_byte(EXPLORED_TIME)
+        if self.has_ranges is False:
+            self.has_ranges = has_ranges  # the others may have them
+
+    async def _pause(
+        self, failures: list[Unknown | UpstreamError], retries: RetryBudget, *, received: int
+    ) -> None:
+        """Wait before the next round, unless this one has `received` many bytes."""
+        if not self._candidates():
+            raise combine(list(self._faulty.values()))
+        if received:
+            retries.renew(self._pool.clock() + STALL_BUDGET)
+        if received < ENOUGH:
+            await asyncio.sleep(self._wait_after(failures, retries))
 
     def _wait_after(self, failures: list[Unknown | UpstreamError], retries: RetryBudget) -> float:
         """Return the seconds to wait before the next round; raise the error if there is none."""
@@ -187,7 +240,11 @@ class BlobDownloader:
                 yield endpoint
 
     def _candidates(self) -> list[Endpoint]:
-        left = self._pool.candidates(without=self._faulty, repository=self._request.repository)
+        left = self._pool.candidates(
+            without=self._faulty,
+            repository=self._request.repository,
+            size=USUAL if self.size is None else self.size,
+        )
         return sorted(left, key=self._broken.__contains__)
 
     async def _read(self, endpoint: Endpoint, wanted: _Wanted) -> AsyncGenerator[bytes, None]:
@@ -207,11 +264,14 @@ class BlobDownloader:
                 self._note_sender(endpoint, answer, redirect)
                 # A body that ends at `stop` is read to its end, so that the connection stays
                 # usable.
-                async for piece in answer.response.aiter_raw():
-                    if chunk := wanted.take(piece, answer.origin):
-                        yield chunk
-                    if wanted.is_longer and wanted.is_done:
-                        break
+                with self._senders[endpoint].open_stream() as stream:
+                    async for piece in answer.response.aiter_raw():
+                        stream.receive(len(piece))
+                        if chunk := wanted.take(piece, answer.origin):
+                            yield chunk
+                        stream.resume()
+                        if wanted.is_longer and wanted.is_done:
+                            break
                 if wanted.is_cut_off:
                     raise UpstreamUnreachable(answer.origin, "ended the body early")
         except (Unknown, UpstreamError):
@@ -227,7 +287,8 @@ class BlobDownloader:
         return redirect if redirect and self._pool.clock() < redirect.until else None
 
     def _note_sender(self, endpoint: Endpoint, answer: Answer, used: _Redirect | None) -> None:
-        self._senders[endpoint] = None
+        if endpoint not in self._senders:
+            self._senders[endpoint] = Meter(endpoint.measured, self._pool.clock)
         self.endpoint = endpoint.origin
         if endpoint in self._without_range:
             endpoint.learned.refuse_ranges()

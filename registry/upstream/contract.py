@@ -75,6 +75,10 @@ class BlobDownload(Protocol):
         """
         ...
 
+    def mark_right(self) -> None:
+        """Note that all bytes that were sent are right, since the digest agrees."""
+        ...
+
 
 class Source(Protocol):
     """An upstream registry. `repository` is its name there, such as `library/nginx`.

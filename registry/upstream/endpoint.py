@@ -38,8 +38,8 @@ class Endpoint:
     """One base URL of a registry, with its login and its circuit breakers.
 
     `note_limit` is called with each pull limit that the registry reports. `connect` is how many
-    seconds a new connection may take. `learned` is what its answers have shown, and `measured` notes
-    how it delivers.
+    seconds a new connection may take. `learned` is what its answers have shown, and `measured` what
+    is known of how it delivers.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Endpoint:
         admission = await self.health.admit(request) if is_conclusive else Admission()
         began = self._clock()
         try:
-            with translate_errors(self.origin):
+            with self.measured.watch(request), translate_errors(self.origin):
                 answer = await self._send(request)
                 if is_conclusive:
                     self.health.succeed(request)
@@ -127,6 +127,7 @@ class Endpoint:
 
     async def _send(self, request: Request) -> Answer:
         answer = await self._exchange.send(request, self.connect)
+        self.measured.note_answer(request, answer)
         try:
             self._check(request, answer)
         except BaseException:

@@ -14,7 +14,7 @@ from registry.upstream.addresses import Reach
 from registry.upstream.auth import Authorization, Login
 from registry.upstream.client import discard, send, write_request
 from registry.upstream.failures import AddressForbidden, RedirectBroken
-from registry.upstream.httpx_transport import PEER
+from registry.upstream.httpx_transport import PEER, WAITED
 from registry.upstream.learned import Facts
 from registry.upstream.redirects import MAX_REDIRECTS, Choices, RedirectRules, follow, origin_of
 from registry.upstream.request import Answer, Request, describe_refusal
@@ -164,10 +164,12 @@ class Exchange:
         if request.start_at is not None:
             reach = self._rules.find_reach(self._base, self._peer)
             choices = Choices((request.start_at,), reach=reach)
+        waited = 0.0
         for _ in range(MAX_REDIRECTS + 1):
             answer = await self._send_to_first(attempt, choices)
+            waited += answer.waited
             if answer.response.status_code not in REDIRECTS:
-                return answer
+                return replace(answer, waited=waited)
             location = answer.response.extensions.get(LOCATION, "")
             await discard(answer.response)
             choices = follow(answer.url, location, self._rules, answer.peer)
@@ -211,7 +213,9 @@ class Exchange:
             if origin == self._origin:
                 raise
             raise RedirectBroken(origin, error.why) from error
-        answer = Answer(response, url, origin, response.extensions.get(PEER, ""))
+        extensions = response.extensions
+        peer, waited = extensions.get(PEER, ""), extensions.get(WAITED, 0.0)
+        answer = Answer(response, url, origin, peer, waited)
         if origin == self._origin:
             self._peer = answer.peer
         return answer

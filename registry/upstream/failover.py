@@ -16,7 +16,6 @@ from registry.errors import (
     UpstreamUnreachable,
 )
 from registry.upstream.backoff import LONGEST_WAIT, RetryBudget
-from registry.upstream.client import SHORT_CONNECT
 from registry.upstream.contract import Fallback
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failures import (
@@ -26,6 +25,7 @@ from registry.upstream.failures import (
     RangeRefused,
 )
 from registry.upstream.race import CONNECT_WAIT, Question, Race
+from registry.upstream.ranking import Ranking
 
 T = TypeVar("T")
 ASK_BUDGET = 25.0  # seconds for one question; containerd waits 30 seconds for the headers
@@ -37,7 +37,10 @@ SUSPECT_TIME = 600.0  # seconds for which an endpoint that sent wrong bytes is a
 
 
 class EndpointPool:
-    """The endpoints of the upstream `name`, in the order of the settings; `clock` is in seconds."""
+    """The endpoints of the upstream `name`, in the order of the settings; `clock` is in seconds.
+
+    If `is_measured` is false, they are asked in this order, whatever they deliver.
+    """
 
     def __init__(
         self,
@@ -45,6 +48,8 @@ class EndpointPool:
         endpoints: Sequence[Endpoint],
         clock: Callable[[], float],
         chance: random.Random,
+        *,
+        is_measured: bool = True,
     ) -> None:
         self.clock = clock
         self._name = name
@@ -56,8 +61,7 @@ class EndpointPool:
         # bytes.
         self._suspects: dict[Endpoint, float] = {}
         self._unreached: dict[Endpoint, _Unreached] = {}
-        for endpoint in self._endpoints[:-1]:
-            endpoint.connect = SHORT_CONNECT
+        self._ranking = Ranking(name, self._endpoints, is_measured=is_measured)
 
     def start_retries(self, budget: float) -> RetryBudget:
         """Return a retry budget of `budget` seconds from now on."""
@@ -80,7 +84,7 @@ class EndpointPool:
         `is_optional`, endpoints without a connection are left out too, if there are others.
         """
         now = self.clock()
-        able = [each for each in self._endpoints if each not in without]
+        able = [each for each in self._ranking.order(size) if each not in without]
         ready = [
             each
             for each in able
@@ -91,6 +95,21 @@ class EndpointPool:
         places = {endpoint: place for place, endpoint in enumerate(suspects, 1)}
         chosen = reached if is_optional and reached else ready
         return sorted(chosen, key=lambda each: (places.get(each, 0), each not in reached))
+
+    def choose_explored(self, repository: str, size: int) -> Endpoint | None:
+        """Return the endpoint that a blob of `size` bytes asks first, to learn how it delivers.
+
+        None: nothing is to be learned, or the endpoint should not be asked now.
+        """
+        now = self.clock()
+        able = [
+            each
+            for each in self._endpoints
+            if now >= self._unreached.get(each, _REACHED).until
+            and now >= self._suspects.get(each, -math.inf)
+            and not each.health.is_suspended(now, counts=False, repository=repository)
+        ]
+        return self._ranking.choose_explored(able, size)
 
     def mark_suspect(self, origins: Sequence[str]) -> None:
         """Mark endpoints as suspect because they sent wrong bytes; the likeliest origin is last."""

@@ -4,6 +4,7 @@ The pools of httpx take no network backend of ours, so it is put around theirs.
 """
 
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from registry.upstream.framing import Framing, FramingExcess
 
 IDLE_CONNECTIONS = 32  # connections that are kept for the next request
 PEER = "peer"  # the extension of a response with the address that sent it, if no proxy did
+WAITED = "waited"  # the extension with the seconds from the request being sent to its head
 
 
 class DocumentTransport(httpx.AsyncHTTPTransport):
@@ -44,6 +46,7 @@ class DocumentTransport(httpx.AsyncHTTPTransport):
         """
         response = await super().handle_async_request(request)
         stream = response.extensions["network_stream"]
+        response.extensions[WAITED] = time.monotonic() - stream.sent_at
         if not self._has_proxy and (peer := stream.get_extra_info("server_addr")):
             response.extensions[PEER] = str(peer[0])
         response.stream = _Body(response.stream, stream)
@@ -91,13 +94,15 @@ class _Backend:
 class _Connection:
     """One connection (httpcore, `AsyncNetworkStream`), whose bytes are counted for each answer.
 
-    `content` is how many bytes of the body were read; None until the head was read.
+    `content` is how many bytes of the body were read; None until the head was read. `sent_at` is
+    when the last part of a request was sent (seconds of the monotonic clock).
     """
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
         self._framing = Framing()
         self.content: int | None = None
+        self.sent_at = 0.0
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         with _as_protocol_error():
@@ -109,6 +114,7 @@ class _Connection:
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._framing.begin()
         self.content = None
+        self.sent_at = time.monotonic()
         await self._inner.write(buffer, timeout)
 
     async def aclose(self) -> None:

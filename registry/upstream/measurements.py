@@ -6,10 +6,16 @@ together know (`take_new`, `adopt`).
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
+from httpx import codes
+
+from registry.errors import Unknown, UpstreamDenied, UpstreamError
+from registry.upstream.failures import RedirectBroken, RequestRefused
 from registry.upstream.performance import Performance
+from registry.upstream.request import Answer, Request
 
 Change = Callable[[Performance], Performance]  # what one measurement changes
 MOST_NEW = 1000  # measurements that are kept until they are given away
@@ -29,6 +35,30 @@ class Measurements:
         self.now = now
         self._new: deque[Change] = deque(maxlen=MOST_NEW)
 
+    @contextmanager
+    def watch(self, request: Request) -> Iterator[None]:
+        """Note whether a request fails inside the `with` block, unless it is given up there.
+
+        A clear refusal is no failure: of content, of a login, or of a form of the request.
+        """
+        try:
+            yield
+        except (Unknown, UpstreamDenied, RequestRefused):
+            self.note_outcome(is_failure=False)
+            raise
+        except UpstreamError as error:
+            # The URL of an earlier redirect may have expired; then the endpoint is asked again.
+            if request.start_at is None or not isinstance(error, RedirectBroken):
+                self.note_outcome(is_failure=True)
+            raise
+        self.note_outcome(is_failure=False)
+
+    def note_answer(self, request: Request, answer: Answer) -> None:
+        """Note how long the head of an answer took, if the endpoint did some work for it."""
+        status = answer.response.status_code
+        if request.start_at is None and status < 500 and status != codes.TOO_MANY_REQUESTS:
+            self.note_first_byte(answer.waited)
+
     def note_first_byte(self, seconds: float) -> None:
         """Note that the first byte of an answer came after `seconds`."""
         self._apply(partial(Performance.note_first_byte, seconds=seconds, now=self.now()))
@@ -41,7 +71,7 @@ class Measurements:
         """Note that all connections of one blob together have brought `size` bytes in `seconds`."""
         self._apply(partial(Performance.note_total, size=size, seconds=seconds, now=self.now()))
 
-    def note_answer(self, *, is_failure: bool) -> None:
+    def note_outcome(self, *, is_failure: bool) -> None:
         """Note that a request has failed, or was answered."""
         self.failures += is_failure
         self._apply(partial(Performance.note_answer, now=self.now(), is_failure=is_failure))

@@ -79,13 +79,15 @@ class Answer:
     """An HTTP response whose body is not read yet, with the URL that sent it, after redirects.
 
     `origin` is the scheme, host and port of `url`: the part that logs and errors may show. `peer`
-    is the address that sent it (empty: not known, because a proxy is between).
+    is the address that sent it (empty: not known, because a proxy is between). `waited` is how many
+    seconds after the request the head came, after redirects: those of all requests together.
     """
 
     response: httpx.Response
     url: str
     origin: str
     peer: str = ""
+    waited: float = 0.0
 
 
 async def read_body(

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from registry.catalog.database import Database
+from registry.catalog.endpoints import EndpointCatalog
 from registry.catalog.rate_limits import RateLimitCatalog
 from registry.content.backup import DataHandles
 from registry.metrics import Metrics
@@ -12,6 +13,7 @@ from registry.mirror.cache_status import CacheStatus
 from registry.mirror.limit_recorder import LimitRecorder
 from registry.mirror.mirror import Mirror
 from registry.mirror.outages import Outages
+from registry.mirror.performance_recorder import PerformanceRecorder
 from registry.mirror.prefetch import Prefetcher
 from registry.mirror.prefetch_cost import CostEstimator
 from registry.mirror.referrers import ReferrerFetcher
@@ -24,7 +26,7 @@ from registry.upstream.via import ViaWriter, make_name
 from registry.wiring.content import find_data_folder, open_handles
 from registry.wiring.data_folder import open_database
 from registry.wiring.pull_services import PullServices
-from registry.wiring.sources import build_source, list_endpoints
+from registry.wiring.sources import build_endpoints, build_source, list_endpoints
 
 
 @asynccontextmanager
@@ -96,14 +98,19 @@ async def _open_mirror(
     via = via or ViaWriter(make_name())
     own_ports = frozenset({settings.server.listen.port, settings.server.console.port})
     tasks = await stack.enter_async_context(Tasks())
-    recorder = LimitRecorder(RateLimitCatalog(database), tasks, metrics)
+    limits = LimitRecorder(RateLimitCatalog(database), tasks, metrics)
+    performance = PerformanceRecorder(EndpointCatalog(database), metrics)
     sources: dict[str, Source] = {}
     for name, upstream in settings.upstreams.items():
         if settings.offline:
             sources[name] = OfflineSource(name)
         else:
             client = await stack.enter_async_context(open_client(name, upstream, via, own_ports))
-            sources[name] = build_source(name, upstream, client, recorder.note)
+            endpoints = build_endpoints(name, upstream, client, limits.note)
+            performance.watch(name, endpoints)
+            sources[name] = build_source(name, upstream, endpoints)
+    tasks.keep(performance.keep_exchanging())
+    stack.push_async_callback(performance.exchange)  # before the catalog is closed
     services = PullServices(
         settings,
         handles,

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Sequence
 
 import httpx
 
@@ -28,18 +29,18 @@ def check_ca_files(settings: Settings) -> None:
             load_trust(name, upstream.ca_file)
 
 
-def build_source(
+def build_endpoints(
     name: str,
     settings: UpstreamSettings,
     client: httpx.AsyncClient,
     record_limit: RecordLimit,
-) -> RegistrySource:
-    """Make the source of one upstream registry."""
+) -> list[Endpoint]:
+    """Make the endpoints of one upstream registry."""
     clock = time.monotonic
     tokens = TokenCache(client, clock)
     credentials = find_credentials(name, settings)
     rules = RedirectRules(name, settings.allow_private_redirects, settings.allow_http_redirects)
-    endpoints = [
+    return [
         Endpoint(
             url,
             client,
@@ -50,7 +51,15 @@ def build_source(
         )
         for url in settings.endpoints
     ]
-    return RegistrySource(name, EndpointPool(name, endpoints, clock, random.SystemRandom()))
+
+
+def build_source(
+    name: str, settings: UpstreamSettings, endpoints: Sequence[Endpoint]
+) -> RegistrySource:
+    """Make the source of one upstream registry, which asks these endpoints."""
+    chance, is_measured = random.SystemRandom(), settings.order == "measured"
+    pool = EndpointPool(name, endpoints, time.monotonic, chance, is_measured=is_measured)
+    return RegistrySource(name, pool)
 
 
 def list_endpoints(name: str, upstream: UpstreamSettings) -> list[tuple[str, str]]:

@@ -136,6 +136,9 @@ class MemoryTransfer:
         self.is_accused = True
         return origins or (ORIGIN,)
 
+    def mark_right(self) -> None:
+        self.is_right = True
+
 
 @dataclass
 class MemorySource:

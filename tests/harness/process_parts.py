@@ -31,7 +31,7 @@ from registry.upstream.contract import Source
 from registry.upstream.registry import RegistrySource
 from registry.wiring.content import open_handles
 from registry.wiring.pull_services import PullServices
-from registry.wiring.sources import build_source
+from registry.wiring.sources import build_endpoints, build_source
 
 AMPLE = StorageSettings(reserve=0, keep_pulled=0)
 
@@ -127,7 +127,8 @@ async def open_source(*endpoints: str) -> AsyncIterator[RegistrySource]:
     """Open Docker Hub as a source of content, with its real client."""
     upstream = UpstreamSettings(endpoints=endpoints)
     async with open_client("docker.io", upstream) as client:
-        yield build_source("docker.io", upstream, client, lambda _: None)
+        built = build_endpoints("docker.io", upstream, client, lambda _: None)
+        yield build_source("docker.io", upstream, built)
 
 
 async def open_parts(stack: AsyncExitStack, folder: DataFolder, **options: Any) -> ProcessParts:

@@ -1,0 +1,92 @@
+"""Keeping what was measured of endpoints in the catalog, for other processes and the next start."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import astuple
+from functools import partial
+
+from registry.catalog.endpoints import EndpointCatalog, EndpointRow
+from registry.errors import StoreError
+from registry.metrics import Metrics
+from registry.upstream.endpoint import Endpoint
+from registry.upstream.measurements import Change
+from registry.upstream.performance import Performance
+
+PERIOD = 2.0  # seconds between two exchanges with the catalog
+
+
+class PerformanceRecorder:
+    """Exchanges the measurements of this process for those of all; `now` returns epoch seconds."""
+
+    def __init__(
+        self, catalog: EndpointCatalog, metrics: Metrics, now: Callable[[], float] = time.time
+    ) -> None:
+        self._catalog = catalog
+        self._metrics = metrics
+        self._now = now
+        self._watched: dict[tuple[str, str], _Watched] = {}  # by upstream and URL
+
+    def watch(self, upstream: str, endpoints: Iterable[Endpoint]) -> None:
+        """Exchange the measurements of these endpoints too; what is known of them is read."""
+        for each in endpoints:
+            self._watched[upstream, each.url] = _Watched(each)
+        self._read()
+
+    async def keep_exchanging(self) -> None:
+        """Exchange until cancelled, if there are endpoints."""
+        while self._watched:
+            await asyncio.sleep(PERIOD)
+            await self.exchange()
+
+    async def exchange(self) -> None:
+        """Add the new measurements to the catalog in one write, and read what all have measured.
+
+        If the catalog refuses, the measurements are kept for the next time.
+        """
+        for watched in self._watched.values():
+            watched.count(self._metrics)
+        taken = {key: each.endpoint.measured.take_new() for key, each in self._watched.items()}
+        changes = {key: partial(_apply, new) for key, new in taken.items() if new}
+        if changes:
+            try:
+                await self._catalog.change(changes, self._now())
+            except (StoreError, asyncio.CancelledError) as error:
+                for key, new in taken.items():
+                    self._watched[key].endpoint.measured.put_back(new)
+                if isinstance(error, StoreError):
+                    return
+                raise
+        self._read()
+
+    def _read(self) -> None:
+        with suppress(StoreError):
+            for upstream in {upstream for upstream, _ in self._watched}:
+                for url, row in self._catalog.read(upstream).items():
+                    if watched := self._watched.get((upstream, url)):
+                        watched.endpoint.measured.adopt(Performance(*row))
+
+
+def _apply(changes: list[Change], row: EndpointRow | None) -> EndpointRow:
+    """Return a row with new measurements."""
+    known = Performance() if row is None else Performance(*row)
+    for change in changes:
+        known = change(known)
+    return astuple(known)
+
+
+class _Watched:
+    """An endpoint, and what was counted of it in the metrics."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self._received = 0
+        self._failures = 0
+
+    def count(self, metrics: Metrics) -> None:
+        """Add to the metrics what came since the last time."""
+        measured, origin = self.endpoint.measured, self.endpoint.origin
+        metrics.endpoint_bytes.labels(origin).inc(measured.received - self._received)
+        metrics.endpoint_failures.labels(origin).inc(measured.failures - self._failures)
+        self._received, self._failures = measured.received, measured.failures
