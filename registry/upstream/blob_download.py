@@ -9,10 +9,11 @@ from registry.errors import Unknown, UpstreamError, UpstreamFaulty, UpstreamUnre
 from registry.oci.byte_ranges import Span, parse_content_range
 from registry.upstream.backoff import RetryBudget
 from registry.upstream.blob_size import read_length
+from registry.upstream.combined_failures import combine, is_temporary
 from registry.upstream.endpoint import Endpoint
-from registry.upstream.failover import EndpointPool, combine, is_temporary
+from registry.upstream.failover import EndpointPool
 from registry.upstream.failures import RangeIgnored, RangeRefused, WrongSize
-from registry.upstream.meter import Meter
+from registry.upstream.meter import Meter, within
 from registry.upstream.range_sender import Sender
 from registry.upstream.ranking import USUAL
 from registry.upstream.request import Answer, Request, is_compressed
@@ -83,7 +84,7 @@ class BlobDownloader:
         self._pool = pool
         self._request = request
         self._senders: dict[Endpoint, Meter] = {}  # in the order of their first bytes
-        self._may_explore = size is not None
+        self._may_explore = True  # until the first bytes are wanted
         # Endpoints whose connection broke during this blob: other endpoints are asked first.
         self._broken: set[Endpoint] = set()
         # Endpoints whose answer is faulty are not asked again: the answer would be the same. One
@@ -145,11 +146,9 @@ class BlobDownloader:
         """Yield the bytes from `start` to `stop`; see `BlobDownload.stream`."""
         wanted = _Wanted(start, self.size if stop is None else stop, may_extend)
         retries = self._pool.start_retries(STALL_BUDGET if self._senders else OPEN_BUDGET)
-        if self._may_explore:
-            self._may_explore = False
-            async with aclosing(self._explore(wanted)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+        async with aclosing(self._explore(wanted)) as chunks:
+            async for chunk in chunks:
+                yield chunk
         while not wanted.is_done:  # a Range header cannot name an empty range
             failures: list[Unknown | UpstreamError] = []
             began = wanted.offset
@@ -165,28 +164,23 @@ class BlobDownloader:
                         break
                 else:
                     return
+            if not self._candidates():
+                raise combine(list(self._faulty.values()))
             if not wanted.is_done:
-                await self._pause(failures, retries, received=wanted.offset - began)
+                await self._pause(failures, retries, wanted.offset - began)
 
     async def _explore(self, wanted: _Wanted) -> AsyncGenerator[bytes, None]:
-        """Yield the first bytes from an endpoint of which little is known, if there is one.
-
-        They would be read anyway. If the endpoint is slow, or fails, the rest is read elsewhere.
-        """
+        """Yield the first bytes from an endpoint of which little is known, unless it is slow."""
+        may_explore, self._may_explore = self._may_explore, False
         length = (wanted.stop or 0) - wanted.offset
-        endpoint = self._pool.choose_explored(self._request.repository, length)
-        if endpoint is None:
+        repository = self._request.repository
+        if not may_explore or not (endpoint := self._pool.choose_explored(repository, length)):
             return
-        until = asyncio.get_running_loop().time() + EXPLORED_TIME
         part = replace(wanted, stop=wanted.offset + min(length, EXPLORED_SIZE), may_extend=False)
         has_ranges = self.has_ranges
         try:
             async with aclosing(self._read(endpoint, part)) as chunks:
-                while True:
-                    async with asyncio.timeout_at(until):
-                        chunk = await anext(chunks, b"")
-                    if not chunk:
-                        break
+                async for chunk in within(EXPLORED_TIME, chunks):
                     wanted.offset = part.offset
                     yield chunk
         except (Unknown, UpstreamError) as error:
@@ -198,11 +192,9 @@ class BlobDownloader:
             self.has_ranges = has_ranges  # the others may have them
 
     async def _pause(
-        self, failures: list[Unknown | UpstreamError], retries: RetryBudget, *, received: int
+        self, failures: list[Unknown | UpstreamError], retries: RetryBudget, received: int
     ) -> None:
-        """Wait before the next round, unless this one has `received` many bytes."""
-        if not self._candidates():
-            raise combine(list(self._faulty.values()))
+        """Wait before the next round, unless this one has received enough."""
         if received:
             retries.renew(self._pool.clock() + STALL_BUDGET)
         if received < ENOUGH:

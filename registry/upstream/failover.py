@@ -3,19 +3,26 @@
 import asyncio
 import math
 import random
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeGuard, TypeVar, cast
+from typing import TypeVar, cast
 
 import structlog
 
 from registry.errors import (
     Unknown,
-    UpstreamDenied,
     UpstreamError,
     UpstreamUnreachable,
 )
-from registry.upstream.backoff import LONGEST_WAIT, RetryBudget
+from registry.upstream.backoff import RetryBudget
+from registry.upstream.combined_failures import (
+    combine,
+    is_denied,
+    is_inconclusive,
+    is_temporary,
+    list_reasons,
+    select_clear,
+)
 from registry.upstream.contract import Fallback
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failures import (
@@ -123,7 +130,7 @@ class EndpointPool:
     def log_failure(self, endpoint: Endpoint, error: Unknown | UpstreamError) -> None:
         """Log a failure of an endpoint, which is not visible if another endpoint answers."""
         is_handled = isinstance(error, EndpointSuspended | HeadRefused | RangeRefused)
-        if _is_inconclusive(error) and not is_handled:
+        if is_inconclusive(error) and not is_handled:
             self._log.warning(
                 "endpoint failed", upstream=self._name, endpoint=endpoint.origin, why=str(error)
             )
@@ -163,13 +170,13 @@ class EndpointPool:
                         return cast("T", answer)
                     answers |= race.failures
                     failures = list(race.failures.values())
-                    decisive = _select_clear(failures) if is_optional else failures
+                    decisive = select_clear(failures) if is_optional else failures
                     failure = combine(decisive, self._complete(answers))
                     retry_after = failure.retry_after if is_temporary(failure) else None
                     wait = retries.next_wait(self.clock(), retry_after)
                     if retry_after and fallback is not Fallback.NONE:
                         raise failure
-                    is_over = is_last_round or not is_temporary(failure) or _is_denied(failures)
+                    is_over = is_last_round or not is_temporary(failure) or is_denied(failures)
                     if is_over or wait is None:
                         raise failure
                     await asyncio.sleep(wait)
@@ -183,7 +190,7 @@ class EndpointPool:
         """Return the error about a question without an answer, and with these failures."""
         whose = "no other endpoint" if answers else "no endpoint"
         late = UpstreamUnreachable(self._name, f"{whose} answered within {ASK_BUDGET:.0f} s")
-        late.add_answers(_list_reasons(answers.values()))
+        late.add_answers(list_reasons(answers.values()))
         return late
 
     def _complete(
@@ -228,76 +235,3 @@ class _Unreached:
 
 
 _REACHED = _Unreached(-math.inf, 0.0)
-
-
-def _is_denied(failures: Sequence[Unknown | UpstreamError]) -> bool:
-    """Whether an endpoint says "no", and the others have no connection: asking again is no use."""
-    others = [each for each in failures if not isinstance(each, Unknown)]
-    return len(others) < len(failures) and all(isinstance(each, NoConnection) for each in others)
-
-
-def _select_clear(failures: Sequence[Unknown | UpstreamError]) -> list[Unknown | UpstreamError]:
-    """Return the failures that decide about content which most images do not have.
-
-    A clear "no" is enough, unless an endpoint refused the HEAD: there a GET decides.
-    """
-    if not any(isinstance(each, Unknown) for each in failures):
-        return list(failures)
-    return [each for each in failures if isinstance(each, Unknown | HeadRefused)]
-
-
-def combine(
-    failures: Sequence[Unknown | UpstreamError], answers: Sequence[Unknown | UpstreamError] = ()
-) -> Unknown | UpstreamError:
-    """Return one failure to raise for several; its message names what each endpoint answered.
-
-    `answers` are failures that decide nothing, and are only named: those of earlier rounds, and of
-    endpoints that were not asked.
-
-    The result is `Unknown` only if no failure is inconclusive. If an endpoint refused a HEAD, this
-    is the result: a GET may be answered there.
-    """
-    inconclusive = [each for each in failures if _is_inconclusive(each)]
-    refused = [each for each in inconclusive if isinstance(each, HeadRefused)]
-    failure = (refused or inconclusive or failures)[-1]
-    if isinstance(failure, HeadRefused):
-        others = [each for each in inconclusive if not isinstance(each, HeadRefused)]
-        failure.unanswered = others[-1] if others else None
-    reasons = _list_reasons([*answers, *failures])
-    for each in (failure, failure.unanswered if isinstance(failure, HeadRefused) else None):
-        if isinstance(each, UpstreamError) or (each and _has_refusal(failures)):
-            each.add_answers(reasons)
-    return failure
-
-
-def _has_refusal(failures: Sequence[Unknown | UpstreamError]) -> bool:
-    return any(isinstance(each, UpstreamError) for each in failures)
-
-
-def _list_reasons(failures: Iterable[Unknown | UpstreamError]) -> dict[str, str]:
-    """Return what each endpoint answered, by its address."""
-    return {each.endpoint: _explain(each) for each in failures if each.endpoint}
-
-
-def _explain(failure: Unknown | UpstreamError) -> str:
-    if isinstance(failure, HeadRefused) and failure.is_missing:
-        return Unknown.answer  # a GET follows, and decides
-    return failure.answer if isinstance(failure, Unknown) else failure.why
-
-
-def _is_inconclusive(failure: Unknown | UpstreamError) -> TypeGuard[UpstreamError]:
-    """Whether the endpoint may have the content in spite of this failure."""
-    return isinstance(failure, UpstreamError) and not isinstance(failure, UpstreamDenied)
-
-
-def is_temporary(failure: Unknown | UpstreamError) -> TypeGuard[UpstreamUnreachable]:
-    """Whether the same question may get another answer within seconds.
-
-    This is false for a 429, a refusal and a faulty answer, for an open circuit breaker, and for an
-    endpoint that asks for a longer wait.
-    """
-    return (
-        isinstance(failure, UpstreamUnreachable)
-        and not isinstance(failure, EndpointSuspended)
-        and (failure.retry_after or 0.0) <= LONGEST_WAIT
-    )

@@ -78,11 +78,11 @@ class Measurements:
 
     def note_right(self, size: int) -> None:
         """Note that `size` bytes of a verified blob came from the endpoint."""
-        self._apply(partial(Performance.note_right, size=size))
+        self._apply(partial(Performance.note_right, size=size, now=self.now()))
 
     def note_wrong(self) -> None:
         """Note that the endpoint has sent wrong bytes."""
-        self._apply(Performance.note_wrong)
+        self._apply(partial(Performance.note_wrong, now=self.now()))
 
     def estimate(self, size: int) -> float | None:
         """Return how many seconds `size` bytes will take now; None if too little is known."""

@@ -1,6 +1,7 @@
 """Measuring how fast one endpoint sends the bytes of one blob, over one or several connections."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
 from registry.upstream.measurements import Measurements
@@ -30,8 +31,12 @@ class Meter:
         self._streams += 1
         try:
             yield stream
+        except BaseException:
+            stream.end(is_broken=True)
+            raise
+        else:
+            stream.end(is_broken=False)
         finally:
-            stream.end()
             self._streams -= 1
             if self._streams < 2:
                 self._together = None
@@ -81,10 +86,11 @@ class Stream:
         if self._span is not None:
             self._span.held += self._meter.clock() - self._received_at
 
-    def end(self) -> None:
-        """Note what was measured since the last note."""
+    def end(self, *, is_broken: bool) -> None:
+        """Note what was measured since the last note; a broken body may have stalled before."""
         if self._span is not None:
-            self._note(self._span, self._received_at if self._is_held else self._meter.clock())
+            has_waited = is_broken and not self._is_held
+            self._note(self._span, self._meter.clock() if has_waited else self._received_at)
 
     def _note(self, span: "_Span", now: float) -> None:
         seconds = now - span.began
@@ -93,7 +99,7 @@ class Stream:
         # If the reader was slower than the endpoint, the endpoint is at least as fast as that.
         known = self._meter.measured.performance.rate or 0.0
         if span.held <= seconds / 2 or span.count > known * seconds:
-            self._meter.measured.note_rate(max(1, span.count), seconds)
+            self._meter.measured.note_rate(span.count, seconds)
 
 
 class _Span:
@@ -105,3 +111,18 @@ class _Span:
         self.began = began
         self.count = 0
         self.held = 0.0  # seconds in which nothing was read
+
+
+async def within(seconds: float, chunks: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    """Yield chunks for so many seconds; the caller closes `chunks`.
+
+    Raises:
+        TimeoutError: there were more chunks than that.
+    """
+    until = asyncio.get_running_loop().time() + seconds
+    while True:
+        async with asyncio.timeout_at(until):
+            chunk = await anext(chunks, None)
+        if chunk is None:
+            return
+        yield chunk

@@ -1,14 +1,15 @@
 """What is known of how an endpoint delivers, from the requests that it has answered. Pure.
 
 Every value is an exponentially weighted mean: a measurement that took longer counts more, and what
-was measured long ago counts little as soon as there is something new.
+was measured long ago counts little as soon as there is something new. Of rates it is the geometric
+mean, so that a rate that falls to a tenth is noticed as fast as one that grows tenfold.
 """
 
 import math
 from dataclasses import dataclass, replace
 
 MEMORY = 4.0  # seconds of transfer after which a new rate counts two thirds
-MEMORY_SIZE = 16 * 1024 * 1024  # bytes after which it does so too, for an endpoint that is fast
+MEMORY_SIZE = 8 * 1024 * 1024  # bytes after which it does so too, for an endpoint that is fast
 FORGETTING = 900.0  # seconds after which what is known counts a third beside something new
 FIRST_BYTE_WEIGHT = 0.25  # of one new time to the first byte
 FAILURE_WEIGHT = 0.25  # of one new success or failure
@@ -43,12 +44,12 @@ class Performance:
 
     def note_rate(self, size: int, seconds: float, now: float) -> "Performance":
         """Return what is known after one connection has brought `size` bytes in `seconds`."""
-        rate = _mix(self.rate, size / seconds, self._weigh_transfer(size, seconds, now))
+        rate = self._mix_rate(self.rate, size, seconds, now)
         return replace(self, rate=rate, at=now, rated_at=now)
 
     def note_total(self, size: int, seconds: float, now: float) -> "Performance":
         """Return what is known after all connections together brought `size` bytes."""
-        total = _mix(self.total, size / seconds, self._weigh_transfer(size, seconds, now))
+        total = self._mix_rate(self.total, size, seconds, now)
         return replace(self, total=total, at=now, rated_at=now)
 
     def note_answer(self, now: float, *, is_failure: bool) -> "Performance":
@@ -56,13 +57,13 @@ class Performance:
         failing = _mix(self.chance_of_failure(now), float(is_failure), FAILURE_WEIGHT)
         return replace(self, failing=failing, at=now)
 
-    def note_right(self, size: int) -> "Performance":
+    def note_right(self, size: int, now: float) -> "Performance":
         """Return what is known after it has sent `size` bytes of a blob with the right digest."""
-        return replace(self, right=self.right + size)
+        return replace(self, right=self.right + size, at=now)
 
-    def note_wrong(self) -> "Performance":
+    def note_wrong(self, now: float) -> "Performance":
         """Return what is known after it has sent wrong bytes."""
-        return replace(self, wrong=self.wrong + 1)
+        return replace(self, wrong=self.wrong + 1, at=now)
 
     def chance_of_failure(self, now: float) -> float:
         """Return which part of the requests is expected to fail now; failures are soon forgotten.
@@ -82,9 +83,12 @@ class Performance:
         seconds = self.first_byte + (size / max(rates) if size else 0.0)
         return seconds / max(LEAST_CHANCE, 1.0 - self.chance_of_failure(now))
 
-    def _weigh_transfer(self, size: int, seconds: float, now: float) -> float:
+    def _mix_rate(self, former: float | None, size: int, seconds: float, now: float) -> float:
         weight = 1.0 - math.exp(-seconds / MEMORY - size / MEMORY_SIZE)
-        return _age(weight, self.rated_at, now)
+        new = max(1, size) / seconds
+        if former is None:
+            return new
+        return math.exp(_mix(math.log(former), math.log(new), _age(weight, self.rated_at, now)))
 
 
 def _age(weight: float, former: float, now: float) -> float:

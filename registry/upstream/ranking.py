@@ -22,7 +22,7 @@ USUAL = 16 * 1024 * 1024  # bytes of a blob whose size is not known
 EXPLORING = 8  # one blob of so many explores, if a measurement is old
 OLD = 600.0  # seconds after which an endpoint is explored again
 WORSE = 2.0  # times what the best endpoint took for the usual blob when another was measured...
-LEAST_LOSS = 1.0  # ...and so many seconds more: then the other one is explored at once
+LEAST_LOSS = 0.5  # ...and so many seconds more: then the other one is explored at once
 
 
 def rank(
@@ -109,6 +109,7 @@ class Ranking:
         chosen = max(due, key=self._find_age, default=None)
         if chosen is not None:
             self._tried[chosen] = self._now()
+            self._compared.pop(chosen, None)
         return chosen
 
     def _find_age(self, endpoint: Endpoint) -> float:
@@ -117,19 +118,18 @@ class Ranking:
         return self._now() - latest
 
     def _has_changed(self, other: Endpoint, seconds: float | None) -> bool:
-        """Whether the best endpoint has become much slower since `other` was measured.
+        """Whether the best endpoint has become much slower since `other` was measured, or explored.
 
-        `seconds` is what the best one takes now for the usual blob. This is true once for each time
-        that it becomes so much slower.
+        `seconds` is what the best one takes now for the usual blob.
         """
         if seconds is None:
             return False
         rated_at = other.performance.rated_at
         measured_at, former = self._compared.get(other, (rated_at, seconds))
-        is_worse = seconds > WORSE * former and seconds > former + LEAST_LOSS
-        has_news = is_worse or measured_at != rated_at
-        self._compared[other] = rated_at, seconds if has_news else min(seconds, former)
-        return is_worse and measured_at == rated_at
+        if measured_at != rated_at:
+            former = seconds
+        self._compared[other] = rated_at, min(seconds, former)
+        return seconds > WORSE * former and seconds > former + LEAST_LOSS
 
     def _shorten_connects(self) -> None:
         """Let only the endpoint that is asked last have a long time for its connection."""

@@ -18,9 +18,10 @@ from registry.errors import (
     UpstreamUnreachable,
 )
 from registry.upstream.auth import Login
+from registry.upstream.combined_failures import combine, is_temporary
 from registry.upstream.contract import Fallback
 from registry.upstream.endpoint import Endpoint
-from registry.upstream.failover import ROUNDS, SUSPECT_TIME, EndpointPool, combine, is_temporary
+from registry.upstream.failover import ROUNDS, SUSPECT_TIME, EndpointPool
 from registry.upstream.failures import (
     EndpointSuspended,
     HeadRefused,

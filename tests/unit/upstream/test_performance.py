@@ -2,7 +2,7 @@
 
 import pytest
 
-from registry.upstream.performance import FORGETTING, Performance
+from registry.upstream.performance import FAILURE_MEMORY, FORGETTING, Performance
 
 MIB = 1024 * 1024
 NOW = 1_000_000.0
@@ -48,8 +48,45 @@ def test_an_old_measurement_counts_little() -> None:
 
     assert fresh.rate is not None
     assert late.rate is not None
-    assert fresh.rate > 7 * MIB
+    assert fresh.rate > 4 * MIB
     assert late.rate < 1.5 * MIB
+
+
+def test_a_rate_that_falls_is_noticed_as_fast_as_one_that_grows() -> None:
+    """After four seconds, both are closer to the new rate than to the former one."""
+    fallen = Performance().note_rate(10 * MIB, 1.0, NOW).note_rate(4 * MIB, 4.0, NOW)
+    grown = Performance().note_rate(MIB, 1.0, NOW).note_rate(40 * MIB, 4.0, NOW)
+
+    assert fallen.rate is not None
+    assert grown.rate is not None
+    assert fallen.rate < 3 * MIB
+    assert grown.rate > 7 * MIB
+
+
+def test_many_bytes_in_a_short_time_count() -> None:
+    """An endpoint that was slow, and is fast now, needs no four seconds to show it."""
+    known = Performance().note_rate(MIB, 1.0, NOW).note_rate(16 * MIB, 0.2, NOW)
+
+    assert known.rate is not None
+    assert known.rate > 30 * MIB
+
+
+def test_nothing_received_is_a_very_low_rate() -> None:
+    known = Performance().note_first_byte(0.1, NOW).note_rate(0, 20.0, NOW)
+
+    assert (known.estimate(MIB, NOW) or 0.0) > 1000.0
+
+
+def test_failures_are_soon_forgotten() -> None:
+    """A breaker leaves out an endpoint that still fails, so a former outage does not count long."""
+    known = Performance().note_first_byte(0.5, NOW)
+    for _ in range(10):
+        known = known.note_answer(NOW, is_failure=True)
+
+    assert (known.estimate(0, NOW) or 0.0) > 5.0
+    assert (known.estimate(0, NOW + 5 * FAILURE_MEMORY) or 1.0) < 0.6
+    failed_again = known.note_answer(NOW + 5 * FAILURE_MEMORY, is_failure=True)
+    assert failed_again.failing < 0.3
 
 
 def test_a_clock_that_is_set_back_does_no_harm() -> None:
@@ -75,6 +112,6 @@ def test_an_endpoint_that_fails_takes_longer() -> None:
 
 
 def test_right_and_wrong_bytes_are_counted() -> None:
-    known = Performance().note_right(MIB).note_right(1).note_wrong()
+    known = Performance().note_right(MIB, NOW).note_right(1, NOW).note_wrong(NOW)
 
     assert (known.right, known.wrong) == (MIB + 1, 1)

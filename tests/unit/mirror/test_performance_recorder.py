@@ -1,0 +1,132 @@
+"""Laws of keeping measurements: processes share them, and a catalog that refuses costs nothing."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from registry.catalog.database import Database
+from registry.catalog.endpoints import EndpointCatalog
+from registry.errors import StoreError
+from registry.metrics import Metrics
+from registry.mirror.performance_recorder import PerformanceRecorder
+from registry.upstream.auth import Login
+from registry.upstream.endpoint import Endpoint
+from registry.upstream.tokens import TokenCache
+
+URL = "https://hub.example/mirror"
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with Database(tmp_path / "catalog.sqlite") as opened:
+        yield opened
+
+
+def make_endpoint() -> Endpoint:
+    client = httpx.AsyncClient()
+    login = Login(URL, None, TokenCache(client, lambda: 0.0))
+    return Endpoint(URL, client, login, lambda: 0.0, lambda limit: None)
+
+
+def watch(
+    database: Database, metrics: Metrics | None = None
+) -> tuple[PerformanceRecorder, Endpoint]:
+    """Make the recorder of one more process, with its endpoint."""
+    recorder, endpoint = (
+        PerformanceRecorder(EndpointCatalog(database), metrics or Metrics()),
+        make_endpoint(),
+    )
+    recorder.watch("docker.io", [endpoint])
+    return recorder, endpoint
+
+
+async def test_processes_learn_from_each_other(database: Database) -> None:
+    first, own = watch(database)
+    second, others = watch(database)
+    own.measured.note_first_byte(0.25)
+    own.measured.note_rate(MIB, 0.5)
+    await first.exchange()
+    await second.exchange()
+
+    assert others.performance == own.performance
+    assert others.measured.estimate(MIB) == pytest.approx(0.75)
+
+
+async def test_each_measurement_counts_once(database: Database) -> None:
+    first, own = watch(database)
+    second, others = watch(database)
+    for _ in range(3):
+        own.measured.note_right(1)
+        others.measured.note_right(10)
+        await first.exchange()
+        await second.exchange()
+    await first.exchange()
+
+    assert own.performance.right == others.performance.right == 33
+
+
+async def test_a_restart_keeps_it(database: Database) -> None:
+    first, own = watch(database)
+    own.measured.note_rate(MIB, 1.0)
+    await first.exchange()
+
+    assert watch(database)[1].performance == own.performance
+
+
+async def test_nothing_new_writes_nothing(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder, _ = watch(database)
+    monkeypatch.setattr(EndpointCatalog, "change", None)
+
+    await recorder.exchange()
+
+
+async def test_a_refused_write_loses_nothing_here(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder, own = watch(database)
+    own.measured.note_right(7)
+
+    async def refuse(*_: object) -> None:
+        raise StoreError("catalog", "the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EndpointCatalog, "change", refuse)
+        await recorder.exchange()
+    assert own.performance.right == 7
+    await recorder.exchange()
+
+    assert own.performance.right == watch(database)[1].performance.right == 7
+
+
+async def test_a_catalog_that_cannot_be_read_costs_only_what_others_know(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StoreError("catalog", "damaged")
+
+    monkeypatch.setattr(EndpointCatalog, "read", refuse)
+    recorder, own = watch(database)
+    own.measured.note_right(7)
+    await recorder.exchange()
+
+    assert own.performance.right == 7
+
+
+async def test_metrics_count_each_endpoint(database: Database) -> None:
+    metrics = Metrics()
+    recorder, own = watch(database, metrics)
+    own.measured.received += 100
+    own.measured.note_outcome(is_failure=True)
+    own.measured.note_outcome(is_failure=False)
+    for _ in range(2):
+        await recorder.exchange()
+
+    read: Callable[..., float | None] = metrics.registry.get_sample_value
+    label = {"endpoint": "https://hub.example"}
+    assert read("entrepot_endpoint_bytes_total", label) == 100
+    assert read("entrepot_endpoint_failures_total", label) == 1

@@ -1,0 +1,102 @@
+"""Laws of measurements: what counts as a failure, and how processes share them."""
+
+from collections.abc import Callable
+
+import pytest
+
+from registry.errors import (
+    BlobUnknown,
+    UpstreamDenied,
+    UpstreamFaulty,
+    UpstreamThrottled,
+    UpstreamUnreachable,
+)
+from registry.upstream.failures import HeadRefused, NoConnection, RangeRefused, RedirectBroken
+from registry.upstream.measurements import MOST_NEW, Measurements
+from registry.upstream.performance import Performance
+from registry.upstream.request import Request
+from registry.upstream.statuses import Resource
+
+ABSENT = BlobUnknown("r", "d")
+
+
+def ask(start_at: str | None = None) -> Request:
+    return Request("GET", "r/blobs/d", "r", lambda: ABSENT, Resource.BLOB, start_at=start_at)
+
+
+@pytest.fixture
+def measured() -> Measurements:
+    return Measurements(lambda: 1e6)
+
+
+@pytest.mark.parametrize(
+    ("error", "failures"),
+    [
+        (ABSENT, 0),
+        (UpstreamDenied("o", "no"), 0),
+        (HeadRefused("o", "no HEAD"), 0),
+        (RangeRefused("o", "no ranges"), 0),
+        (UpstreamUnreachable("o", "answers 503"), 1),
+        (NoConnection("o", "no connection in time"), 1),
+        (UpstreamThrottled("o", "429"), 1),
+        (UpstreamFaulty("o", "nonsense"), 1),
+        (RedirectBroken("cdn", "refuses the URL"), 1),
+    ],
+)
+def test_what_counts_as_a_failure(measured: Measurements, error: Exception, failures: int) -> None:
+    with pytest.raises(type(error)), measured.watch(ask()):
+        raise error
+
+    assert measured.failures == failures
+    assert (measured.performance.failing > 0) is bool(failures)
+    assert measured.performance.at == 1e6
+
+
+def test_a_request_that_was_given_up_says_nothing(measured: Measurements) -> None:
+    with pytest.raises(GeneratorExit), measured.watch(ask()):
+        raise GeneratorExit
+
+    assert measured.performance == Performance()
+
+
+def test_an_expired_url_is_no_failure_of_the_endpoint(measured: Measurements) -> None:
+    with pytest.raises(RedirectBroken), measured.watch(ask("https://cdn.example/signed")):
+        raise RedirectBroken("cdn", "refuses the URL (403)")
+
+    assert measured.failures == 0
+
+
+def test_processes_share_what_they_measure() -> None:
+    """Whoever gives away gets what all know, and keeps what he has measured since then."""
+    one, other = Measurements(lambda: 1e6), Measurements(lambda: 1e6)
+    common = Performance()
+
+    def give(measured: Measurements, meanwhile: Callable[[], None] = lambda: None) -> None:
+        nonlocal common
+        for change in measured.take_new():
+            common = change(common)
+        meanwhile()
+        measured.adopt(common)
+
+    one.note_right(10)
+    other.note_right(5)
+    give(one)
+    give(other, meanwhile=other.note_wrong)
+    assert (other.performance.right, other.performance.wrong) == (15, 1)
+    assert one.performance.right == 10
+
+    give(other)
+    give(one)
+    assert one.performance == other.performance == Performance(right=15, wrong=1, at=1e6)
+
+
+def test_measurements_that_nobody_takes_are_bounded(measured: Measurements) -> None:
+    for _ in range(MOST_NEW + 5):
+        measured.note_right(1)
+    taken = measured.take_new()
+    measured.note_wrong()
+    measured.put_back(taken)
+
+    assert len(taken) == MOST_NEW
+    assert len(measured.take_new()) == MOST_NEW
+    assert measured.performance.right == MOST_NEW + 5
