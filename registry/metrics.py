@@ -91,7 +91,10 @@ class Metrics:
         )
         self._count_storage()
         self._count_connections()
-        self._count_endpoints()
+        received = "Bytes of blobs that came from each endpoint of the settings."
+        self.endpoint_bytes = self._count_by_endpoint("entrepot_endpoint_bytes", received)
+        failed = "Requests to each endpoint of the settings that failed, also by 5xx and 429."
+        self.endpoint_failures = self._count_by_endpoint("entrepot_endpoint_failures", failed)
 
         self._pulls_until = Gauge(
             _PULLS_UNTIL,
@@ -101,26 +104,15 @@ class Metrics:
             multiprocess_mode="mostrecent",
         )
 
-    def _count_endpoints(self) -> None:
-        self.endpoint_bytes = Counter(
-            "entrepot_endpoint_bytes",
-            "Bytes of blobs that came from each endpoint of the settings.",
-            ("endpoint",),
-            registry=self.registry,
-        )
-        self.endpoint_failures = Counter(
-            "entrepot_endpoint_failures",
-            "Requests to each endpoint of the settings that failed: no answer, a wrong one, 429.",
-            ("endpoint",),
-            registry=self.registry,
-        )
-
     def note_pull_limit(
         self, endpoint: str, identity: str, remaining: int, *, until: float
     ) -> None:
         """Note how many pulls an endpoint has left; `until` (epoch seconds) its period ends."""
         self.pulls_remaining.labels(endpoint, identity).set(remaining)
         self._pulls_until.labels(endpoint, identity).set(until)
+
+    def _count_by_endpoint(self, name: str, text: str) -> Counter:
+        return Counter(name, text, ("endpoint",), registry=self.registry)
 
     def _count_connections(self) -> None:
         self.refused_connections = Counter(

@@ -6,7 +6,7 @@ When a constructor in `registry/` changes, no other test file has to follow.
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from registry.catalog.database import Database
 from registry.content.account import SpaceAccount
@@ -123,9 +123,11 @@ class ProcessParts:
 
 
 @asynccontextmanager
-async def open_source(*endpoints: str) -> AsyncIterator[RegistrySource]:
+async def open_source(
+    *endpoints: str, order: Literal["measured", "written"] = "measured"
+) -> AsyncIterator[RegistrySource]:
     """Open Docker Hub as a source of content, with its real client."""
-    upstream = UpstreamSettings(endpoints=endpoints)
+    upstream = UpstreamSettings(endpoints=endpoints, order=order)
     async with open_client("docker.io", upstream) as client:
         built = build_endpoints("docker.io", upstream, client, lambda _: None)
         yield build_source("docker.io", upstream, built)

@@ -94,6 +94,11 @@ def test_unknown_key_names_the_nearest(text: str, key: str, words: str) -> None:
         ("tags.fresh_for = '1 fortnight'", "tags.fresh_for", "60s"),
         ("tags.immutable = ['ok', 'v[']", "tags.immutable", "'v['"),
         ("tags.immutable = 'v1'", "tags.immutable", "list"),
+        (
+            "[upstreams.'docker.io']\norder = 'fastest'",
+            'upstreams."docker.io".order',
+            "'fastest' is not 'measured' or 'written'",
+        ),
         ("access.mode = 'closed'", "access.mode", "'closed' is not 'open' or 'users'"),
         ("[upstreams.'Docker.IO']", 'upstreams."Docker.IO"', "lower case"),
         ("[upstreams.'index.docker.io']", "upstreams", 'configure [upstreams."docker.io"]'),
