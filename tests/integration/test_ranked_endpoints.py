@@ -72,7 +72,7 @@ async def test_the_best_endpoint_changes(hub: FakeUpstream, other: FakeUpstream)
         for _ in range(EXPLORING):
             await blobs.read(source)
         assert first(source) == hub.url
-        assert other.journal.count("blob", "GET") == 1  # it was explored
+        assert other.journal.count("blob", "GET") > 0  # it was explored
 
         hub.rate, other.rate = SLOW, FAST
         changed = time.monotonic()
@@ -161,7 +161,7 @@ def test_workers_share_what_they_learn_and_a_restart_keeps_it(
     table = {"endpoints": [hub.url, other.url], "connections": 1}
     mirror = make_mirror(upstreams={"docker.io": table}, workers=2)
     pull_all(mirror, blobs, 2 * EXPLORING)  # one of the workers has explored
-    wait_until(lambda: len(read_rows(mirror)) == 2)
+    wait_until(lambda: len(read_rows(mirror)) == 2, "the measurements are in the catalog")
     rows = read_rows(mirror)
     assert rows[other.url][0] > 2 * rows[hub.url][0]
     assert rows[hub.url][1] > SIZE
