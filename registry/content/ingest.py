@@ -82,8 +82,7 @@ class OpenIngest(Generic[Writer]):
         """Move a verified file into the store, record the blob, and end the ingest.
 
         `registry` is recorded as the one that has delivered it (empty: no single one has).
-        If the catalog refuses, this is logged and not raised, because the blob is stored. The
-        background process records it later.
+        If the catalog refuses, this is logged: the background process records the blob later.
 
         Raises:
             StoreError: the disk refused; this ingest has not ended.
@@ -152,9 +151,8 @@ class Ingest(OpenIngest[PartialWriter]):
     async def resume(self, size: int | None) -> int:
         """Keep the bytes that an earlier writer has written, and return their number.
 
-        The bytes are deleted if they cannot be the beginning of a blob of `size` bytes. They are
-        also deleted if `size` is None and they are not the whole blob: nobody can know how many
-        bytes are missing.
+        The bytes are deleted if they cannot be the beginning of a blob of `size` bytes, or if `size`
+        is None and they are not the whole blob: nobody can know how many bytes are missing.
 
         Raises:
             StoreError: the disk refused.
@@ -165,9 +163,8 @@ class Ingest(OpenIngest[PartialWriter]):
         async with self._destination.resuming:
             while await in_thread(writer.resume, RESUME_STEP):
                 pass
-        if not writer.is_right and not (
-            writer.is_growing and size is not None and writer.written < size
-        ):
+        is_begun = writer.is_growing and size is not None and writer.written < size
+        if not writer.is_right and not is_begun:
             await self.restart()
         return self.offset
 
@@ -183,7 +180,7 @@ class Ingest(OpenIngest[PartialWriter]):
         """Let readers see that the bytes are wrong, go on in an empty file, and return the bytes.
 
         Raises:
-            StoreError: there is too little space for two files, or the disk refused.
+            StoreError: as for `append`; there has to be space for two files.
         """
         await self._reserve(2 * self.offset)
         return await in_thread(self._writer.begin_again)
@@ -203,9 +200,8 @@ class Ingest(OpenIngest[PartialWriter]):
     async def append(self, chunks: Iterable[bytes], size: int | None = None) -> None:
         """Reserve space for the blob of `size` bytes, and write non-empty chunks.
 
-        A thread takes and writes the chunks. Without `size`, space is reserved as the bytes land:
-        `STEP` bytes at a time, or as many as have landed. One call may then append at most half of
-        `STEP`.
+        A thread takes and writes the chunks. Without `size`, space is reserved as the bytes land,
+        `STEP` bytes or more at a time. One call may then append at most half of `STEP`.
 
         Raises:
             StoreError: there is too little space, or the disk refused.
@@ -265,8 +261,7 @@ class Ingest(OpenIngest[PartialWriter]):
     async def verify(self) -> int:
         """Check the digest, write the last byte for readers, and return the size in bytes.
 
-        `commit` also does this. A call of `verify` before lets readers have the last byte before
-        the file is synced.
+        `commit` also does this, but readers then have the last byte after the file is synced.
 
         Raises:
             DigestMismatch: the bytes are wrong; the file was deleted, and readers can see why.
@@ -293,7 +288,7 @@ class Ingest(OpenIngest[PartialWriter]):
         return await self._publish(sealed, registry)
 
     async def suspend(self) -> None:
-        """End without the blob, but keep the bytes: the next writer, in any process, continues."""
+        """Do as `OpenIngest.suspend`; a partial file without bytes is deleted."""
         if self._is_over:
             return
         try:

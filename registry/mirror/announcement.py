@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from registry.content.ingest import Ingest
 from registry.mirror.download_request import DownloadRequest
@@ -38,6 +39,11 @@ class Announcement:
         self._written = 0
         self._written_at = 0.0
 
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing is sent before the digest was right: an endpoint has to prove itself."""
+        return self._download.needs_proof({*self.trace.count(), self._download.endpoint})
+
     async def write(self) -> None:
         """Write all that is known.
 
@@ -46,7 +52,7 @@ class Announcement:
         """
         entries = self.trace.entries
         self._written, self._written_at = len(entries), time.monotonic()
-        await in_thread(self._write, self.suspects, entries)
+        await in_thread(self._write, self.suspects, entries, is_held=self.is_held)
 
     async def update(self) -> None:
         """Write who has sent which bytes, if others have sent some since the last time; see `write`.
@@ -64,10 +70,15 @@ class Announcement:
         """
         if UNKNOWN not in self.trace.count():
             suspects = (*self.suspects, *self._download.mark_suspect())
-            self._write(suspects, self.trace.entries)
+            self._write(suspects, self.trace.entries, is_held=self.is_held)
 
     def _write(
-        self, suspects: Sequence[str], senders: Sequence[tuple[int, Sequence[str]]]
+        self,
+        suspects: Sequence[str],
+        senders: Sequence[tuple[int, Sequence[str]]],
+        *,
+        is_held: bool,
     ) -> None:
         info = self._request.describe(self._download, self._clock(), suspects, senders)
-        self._ingest.write_info(info)
+        # Without an endpoint, no other process begins to read.
+        self._ingest.write_info(replace(info, endpoint="") if is_held else info)

@@ -24,12 +24,11 @@ from registry.metrics import Metrics
 from registry.mirror.announcement import Announcement
 from registry.mirror.batching import Batcher
 from registry.mirror.download_request import DownloadRequest, PartChoice
-from registry.mirror.repair import repair
+from registry.mirror.repair import judge
 from registry.store.files import refuse
 from registry.store.partial import PartialReader, PartialState, Progress
 from registry.store.signs_of_life import WRITER_SILENCE, Silence
 from registry.tasks import Tasks
-from registry.upstream.contract import BlobDownload
 from registry.upstream.download_budget import CHECK, TURN_WAIT, DownloadBudget
 from registry.upstream.parallel_ranges import read_in_order
 
@@ -261,28 +260,25 @@ class Download:
         async with Batcher(chunks, lambda: self._turn.depth) as batcher:
             # While the upstream answers, other processes learn whose download this is.
             await told.write()
+            is_first = True
             while batch := await batcher.take():
                 self._metrics.downloaded_bytes.inc(sum(map(len, batch)))
-                if not self.has_bytes:
+                if is_first:
+                    is_first = False
                     # The size in a manifest may be wrong; this is the one that the upstream states.
                     await ingest.expect(download.size)
                     await ingest.append_first(batch.pop(0))
-                    self._start(download.size)
+                    if not told.is_held:
+                        self._start(download.size)
                     await told.write()
-                    self._log.info(
-                        "download started", size=download.size, endpoint=download.endpoint
-                    )
+                    size, endpoint = download.size, download.endpoint
+                    self._log.info("download started", size=size, endpoint=endpoint)
                 if batch:
                     await ingest.append(batch)
                     self._notify()
                 await told.update()
         note = self._metrics.downloaded_bytes.inc
-        if not ingest.is_complete and not await repair(
-            ingest, download, told.trace, on_reject=self._begin_again, note=note
-        ):
-            told.accuse()
-        else:
-            download.mark_right()
+        await judge(ingest, download, told, on_reject=self._begin_again, note=note)
 
     def _begin_again(self) -> None:
         """Let readers see that their bytes are wrong; who comes now waits for the right ones."""

@@ -10,6 +10,7 @@ import structlog
 
 from registry.content.ingest import Ingest
 from registry.errors import StoreError, Unknown, UpstreamError
+from registry.mirror.announcement import Announcement
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.rejected import RejectedBytes
@@ -35,23 +36,38 @@ class WrongBytes:
     spans: Sequence[Span]
 
 
-async def repair(
+async def judge(
     ingest: Ingest,
     download: BlobDownload,
-    trace: SenderTrace,
+    told: Announcement,
     *,
     on_reject: Callable[[], None],
     note: Callable[[int], None],
-) -> bool:
-    """Replace the wrong bytes of an ingest whose digest is wrong; return whether they were found.
+) -> None:
+    """Note who has sent right and wrong bytes of a blob that is complete.
 
-    Then all bytes of the ingest are right, and the endpoint that sent the wrong ones is suspect.
-    `on_reject` is called when readers can see that their bytes are wrong: the right bytes come in
-    another file. `note` is called with each number of bytes that are received.
+    If its digest is wrong, the wrong bytes are replaced if they are found among those of several
+    endpoints. `on_reject` is called when readers can see that their bytes are wrong: the right ones
+    come in another file. `note` is called with each number of bytes that are received.
 
     Raises:
         StoreError: the disk refused.
     """
+    is_right = ingest.is_complete
+    if is_right or await _repair(ingest, download, told.trace, on_reject, note):
+        download.mark_right()
+    else:
+        told.accuse()
+
+
+async def _repair(
+    ingest: Ingest,
+    download: BlobDownload,
+    trace: SenderTrace,
+    on_reject: Callable[[], None],
+    note: Callable[[int], None],
+) -> bool:
+    """Replace the wrong bytes of an ingest; return whether they were found."""
     senders = download.list_senders()
     if len(senders) < 2 or not ingest.offset == download.size == trace.stop:
         return False
@@ -66,7 +82,7 @@ async def repair(
         if found is None:
             return False
         await ingest.append(rejected.pieces(found.spans), rejected.size)
-    download.mark_suspect(found.origin)
+    download.mark_wrong(found.origin)
     structlog.get_logger("registry.mirror").error(
         "wrong bytes replaced",
         blob=str(ingest.digest),

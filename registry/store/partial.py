@@ -182,8 +182,8 @@ class PartialWriter:
     def restart(self) -> None:
         """Begin again with an empty file, before this writer has appended anything.
 
-        The path gets a new file, and the old file is abandoned. The old file is not reused,
-        because a reader that has read wrong bytes must not get right bytes after them.
+        The path gets a new file, and the old file is abandoned: a reader that has read wrong bytes
+        must not get right bytes after them.
 
         Raises:
             StoreError: the disk refuses new files.
@@ -290,8 +290,7 @@ class PartialWriter:
     def touch(self) -> None:
         """Give readers a sign of life while no bytes come; this may run beside other methods.
 
-        Only the time of the inode changes. The time of the file stays that of the last bytes, by
-        which others see for how long none have come (`Ingests.idle`).
+        Only the time of the inode changes. That of the file says when bytes came (`Ingests.idle`).
         """
         with suppress(OSError):  # not there yet or any more, or the disk refuses
             written = self._path.lstat().st_mtime_ns

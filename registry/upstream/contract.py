@@ -1,6 +1,6 @@
 """The contract of upstreams, for registries and for the upstream of an offline mirror."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -76,7 +76,18 @@ class BlobDownload(Protocol):
         ...
 
     def mark_right(self) -> None:
-        """Note that all bytes that were sent are right, since the digest agrees."""
+        """Note that the digest agrees: all bytes are right, except those of `mark_wrong`."""
+        ...
+
+    def mark_wrong(self, origin: str) -> None:
+        """Note that an endpoint has sent wrong bytes, as a comparison with others has shown."""
+        ...
+
+    def needs_proof(self, origins: Iterable[str]) -> bool:
+        """Whether bytes of one of these endpoints may not be sent before the digest was right.
+
+        So the settings may want it for endpoints that have not sent right bytes yet.
+        """
         ...
 
 

@@ -83,9 +83,7 @@ class _AloneReading:
             is_first_of_many = self._stop < size
         while True:
             speed = _Speed()
-            chunks = self._download.stream(
-                self._offset, self._stop, may_extend=is_first_of_many
-            )
+            chunks = self._download.stream(self._offset, self._stop, may_extend=is_first_of_many)
             async with aclosing(self._read_request(chunks, speed)) as pieces:
                 async for piece in pieces:
                     yield piece
@@ -150,7 +148,9 @@ class _AloneReading:
         rest = Span(stop, size)
         self.fetch = RangeFetch(self._download, self._turn, rest, senders, self._note)
         if stop > self._offset:
-            self._segment = self.fetch.adopt(self._download.endpoint, Span(self._offset, stop), rate)
+            self._segment = self.fetch.adopt(
+                self._download.endpoint, Span(self._offset, stop), rate
+            )
         self.fetch.refill()
 
 

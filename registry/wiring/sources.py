@@ -57,8 +57,14 @@ def build_source(
     name: str, settings: UpstreamSettings, endpoints: Sequence[Endpoint]
 ) -> RegistrySource:
     """Make the source of one upstream registry, which asks these endpoints."""
-    chance, is_measured = random.SystemRandom(), settings.order == "measured"
-    pool = EndpointPool(name, endpoints, time.monotonic, chance, is_measured=is_measured)
+    pool = EndpointPool(
+        name,
+        endpoints,
+        time.monotonic,
+        random.SystemRandom(),
+        is_measured=settings.order == "measured",
+        needs_proof=settings.stream == "proven",
+    )
     return RegistrySource(name, pool)
 
 

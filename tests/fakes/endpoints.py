@@ -4,7 +4,7 @@ With `tests.property.virtual_loop` a download of minutes takes no time, and is t
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -82,6 +82,7 @@ class SimulatedDownload:
         self.endpoint = ""
         self.has_ranges: bool | None = None
         self.endpoints = list(endpoints)
+        self.liars: list[str] = []
         self._content = content
 
     async def stream(
@@ -123,8 +124,15 @@ class SimulatedDownload:
     def mark_suspect(self, *origins: str) -> Sequence[str]:
         return origins
 
+    def mark_right(self) -> None: ...
+
+    def mark_wrong(self, origin: str) -> None:
+        self.liars.append(origin)
+
+    def needs_proof(self, origins: Iterable[str]) -> bool:
+        return False
+
     @property
     def sent(self) -> int:
         """How many bytes all endpoints have sent together."""
         return sum(endpoint.total for endpoint in self.endpoints)
-

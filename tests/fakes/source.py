@@ -1,7 +1,7 @@
 """An upstream in memory: a `Source` whose bytes are sent when a test allows it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +38,7 @@ class Tap:
         self.is_lying = False
         self.ends_early = False
         self.has_ranges = True
+        self.needs_proof = False
         self.tells_size = True
         self.is_down = False
         self.given = 0
@@ -138,6 +139,12 @@ class MemoryTransfer:
 
     def mark_right(self) -> None:
         self.is_right = True
+
+    def mark_wrong(self, origin: str) -> None:
+        self.is_accused = True
+
+    def needs_proof(self, origins: Iterable[str]) -> bool:
+        return self._tap.needs_proof
 
 
 @dataclass

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.conftest import MirrorMaker
@@ -74,7 +73,9 @@ def test_all_are_used_fully(
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
-    "action", [Stall(0), Cut(0), Status(429, headers={"Retry-After": "60"})], ids=["stalls", "cuts", "429"]
+    "action",
+    [Stall(0), Cut(0), Status(429, headers={"Retry-After": "60"})],
+    ids=["stalls", "cuts", "429"],
 )
 def test_others_bring_what_the_fastest_does_not(
     hubs: list[FakeUpstream],
@@ -168,9 +169,7 @@ def written(layer: LargeLayer, mirror: MirrorProcess) -> int:
     ("size", "kills"),
     [
         (32 * MIB, 2),
-        pytest.param(
-            256 * MIB, 20, marks=[pytest.mark.programs, pytest.mark.timeout(400)]
-        ),
+        pytest.param(256 * MIB, 20, marks=[pytest.mark.programs, pytest.mark.timeout(400)]),
     ],
 )
 def test_a_download_survives_kills(
@@ -200,8 +199,10 @@ def test_a_download_survives_kills(
     with ManyClients(url, layer.expected) as clients:
         pulls = clients.join()
 
-    note(f"{kills} kills, on disk then {[each // MIB for each in regained]} MiB,"
-         f" {layer.sent() / size:.3f}x")
+    note(
+        f"{kills} kills, on disk then {[each // MIB for each in regained]} MiB,"
+        f" {layer.sent() / size:.3f}x"
+    )
     assert [each.is_right for each in pulls] == [True], pulls
     assert regained == sorted(regained)
     assert layer.sent() <= size + kills * AHEAD

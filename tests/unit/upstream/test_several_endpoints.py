@@ -59,7 +59,6 @@ def test_all_endpoints_are_used_fully(order: tuple[int, ...]) -> None:
     endpoints = build()
     reading = Reading(*(endpoints[number] for number in order))
 
-    print(reading.seconds, reading.excess, [e.most for e in endpoints])
     assert SIZE / reading.seconds >= 0.9 * 18 * MIB
     assert reading.excess <= 1.02
     assert sum(count for _, count in reading.noted) == SIZE
@@ -85,7 +84,6 @@ def test_others_bring_what_the_fastest_does_not(fault: Fault) -> None:
     """When the fastest stalls, cuts, or answers 429 half-way, the others go on at their speed."""
     reading = Reading(*build(fast=fault))
 
-    print(reading.seconds, reading.seconds / NEEDED, reading.excess)
     assert reading.seconds <= 1.15 * NEEDED
     assert reading.excess <= 1.02
 
@@ -100,5 +98,4 @@ def test_connections_that_are_slow_each_are_all_used() -> None:
 
     reading = Reading(SimulatedEndpoint("far", connection_rate=MIB, delay=0.2, fault=cut))
 
-    print(SIZE / reading.seconds / MIB, reading.excess)
     assert SIZE / reading.seconds >= 6 * MIB
