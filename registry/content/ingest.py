@@ -129,8 +129,8 @@ class OpenIngest(Generic[Writer]):
 class Ingest(OpenIngest[PartialWriter]):
     """The ingest of one blob: the only writer of its partial file among all processes.
 
-    Readers in any process may follow the file (`Content.follow`). They get the last byte only after
-    the digest was checked. The ingest ends with `commit`, `suspend` or `abort`.
+    Readers in any process may follow the file (`Content.follow`); they get the last byte only after
+    the digest was checked.
     """
 
     _expected: int | None = None
@@ -151,8 +151,8 @@ class Ingest(OpenIngest[PartialWriter]):
     async def resume(self, size: int | None) -> int:
         """Keep the bytes that an earlier writer has written, and return their number.
 
-        The bytes are deleted if they cannot be the beginning of a blob of `size` bytes, or if `size`
-        is None and they are not the whole blob: nobody can know how many bytes are missing.
+        The bytes are deleted if they cannot be the beginning of a blob of `size` bytes, or if
+        nobody knows the size and they are not the whole blob.
 
         Raises:
             StoreError: the disk refused.
@@ -251,11 +251,7 @@ class Ingest(OpenIngest[PartialWriter]):
         return self._destination.ingests.read_info(self._part)
 
     def write_info(self, info: IngestInfo) -> None:
-        """Write information about this download for other processes; blocks until it is written.
-
-        Raises:
-            StoreError: the disk refused.
-        """
+        """Write information about this download, and block; raises as `Ingests.write_info`."""
         self._destination.ingests.write_info(self._part, info)
 
     async def verify(self) -> int:
@@ -275,8 +271,7 @@ class Ingest(OpenIngest[PartialWriter]):
     ) -> Stored:
         """Verify the blob, make it durable, move it into the store, and end the ingest.
 
-        `on_whole` is called as soon as readers can see that the blob is whole. `registry` has
-        delivered all of its bytes (empty: no single registry has).
+        `on_whole` is called when readers can see it. `registry` is as for `SpaceAccount.record`.
 
         Raises:
             DigestMismatch: as for `verify`.

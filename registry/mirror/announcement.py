@@ -55,10 +55,7 @@ class Announcement:
         await in_thread(self._write, self.suspects, entries, is_held=self.is_held)
 
     async def update(self) -> None:
-        """Write who has sent which bytes, if others have sent some since the last time; see `write`.
-
-        The first endpoint is named from the beginning on.
-        """
+        """Write who has sent which bytes, if others have sent some since then; see `write`."""
         is_new = len(self.trace.entries) != self._written
         if is_new and time.monotonic() - self._written_at >= INTERVAL:
             await self.write()

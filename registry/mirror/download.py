@@ -258,8 +258,7 @@ class Download:
             download.mark_suspect(*told.suspects)
         chunks = read_in_order(download, resumed, self._turn, told.trace.note)
         async with Batcher(chunks, lambda: self._turn.depth) as batcher:
-            # While the upstream answers, other processes learn whose download this is.
-            await told.write()
+            await told.write()  # while the upstream answers, others learn whose download this is
             is_first = True
             while batch := await batcher.take():
                 self._metrics.downloaded_bytes.inc(sum(map(len, batch)))
@@ -277,11 +276,11 @@ class Download:
                     await ingest.append(batch)
                     self._notify()
                 await told.update()
-        note = self._metrics.downloaded_bytes.inc
-        await judge(ingest, download, told, on_reject=self._begin_again, note=note)
+        counter = self._metrics.downloaded_bytes
+        await judge(ingest, download, told, on_reject=self._begin_again, note=counter.inc)
 
     def _begin_again(self) -> None:
-        """Let readers see that their bytes are wrong; who comes now waits for the right ones."""
+        """Let readers see that bytes are wrong; who comes now waits for the right ones."""
         self.has_bytes = False
         self._notify()
 

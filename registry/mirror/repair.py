@@ -77,7 +77,7 @@ async def _repair(
         return False
     on_reject()
     with rejected:
-        search = _Search(ingest.digest, rejected, download, trace, senders, note)
+        search = _Search(ingest.digest, rejected, download, trace=trace, senders=senders, note=note)
         found = await search.run()
         if found is None:
             return False
@@ -105,6 +105,7 @@ class _Search:
         digest: Digest,
         rejected: RejectedBytes,
         download: BlobDownload,
+        *,
         trace: SenderTrace,
         senders: Sequence[Sender],
         note: Callable[[int], None],

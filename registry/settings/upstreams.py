@@ -12,14 +12,13 @@ class UpstreamSettings(Section):
     """One registry that is mirrored.
 
     `endpoints` are base URLs; `order` says whether they are tried as written, or first those that
-    deliver best, as it was measured. `auth_realms` are further hosts to which this
-    upstream's credentials may be sent. `aliases` are other names that clients use for it.
-    `stream` says whether blobs are sent while they come ("always"), or only from endpoints that have
-    sent right bytes before ("proven").
+    deliver best, as it was measured. `stream` says whether blobs are sent while they come, or only
+    those of endpoints that have sent right bytes before. `auth_realms` are further hosts to which
+    this upstream's credentials may be sent. `aliases` are other names that clients use for it.
     `connections` is how many connections to each endpoint may download one large blob.
-    `allow_private_redirects` and `allow_http_redirects` let the upstream send the mirror to private addresses and to http, for
-    blobs and for tokens. `password` is what `password_file` contained when the settings were
-    loaded.
+    `allow_private_redirects` and `allow_http_redirects` let the upstream send the mirror to private
+    addresses and to http, for blobs and for tokens. `password` is what `password_file` contained
+    when the settings were loaded.
     """
 
     endpoints: tuple[Endpoint, ...]

@@ -129,8 +129,8 @@ def _cut(chunks: Iterable[bytes]) -> Iterator[list[memoryview]]:
 class PartialWriter:
     """The only writer of a partial file; it holds the lock as long as `descriptor` is open.
 
-    All methods block (disk, hashing): call them in a thread, one at a time. The last byte received
-    is kept in memory, and written only after the digest was checked.
+    All methods block: call them in a thread, one at a time. The last byte received is kept in
+    memory, and written only after the digest was checked.
     """
 
     def __init__(self, path: Path, digest: Digest, descriptor: int) -> None:
@@ -272,11 +272,7 @@ class PartialWriter:
         self.abandon()
 
     def begin_again(self) -> RejectedBytes:
-        """Mark the bytes as wrong for every reader, and go on in an empty file; return the bytes.
-
-        Raises:
-            StoreError: the disk refuses new files.
-        """
+        """Do as `reject` and `restart`, and return the bytes. Raises StoreError as `restart`."""
         os.fchmod(self._descriptor, _REJECTED)
         rejected = RejectedBytes(os.dup(self._descriptor), self._held, self._path.parent)
         self.restart()

@@ -33,7 +33,8 @@ class RejectedBytes:
         self.size = self._stop + len(held)
         try:
             with translate_errors(folder):
-                self._others = tempfile.TemporaryFile(dir=folder, buffering=0)
+                with tempfile.TemporaryFile(dir=folder) as file:
+                    self._others = os.dup(file.fileno())
         except BaseException:
             os.close(descriptor)
             raise
@@ -50,7 +51,7 @@ class RejectedBytes:
             StoreError: the disk refuses them.
         """
         with translate_errors(self._folder):
-            os.pwrite(self._others.fileno(), data, offset)
+            os.pwrite(self._others, data, offset)
         return data != self.read(Span(offset, offset + len(data)))
 
     def pieces(self, replaced: Iterable[Span]) -> Iterator[bytes]:
@@ -60,7 +61,7 @@ class RejectedBytes:
             yield from self._read_pieces(Span(at, span.start))
             for start in range(span.start, span.stop, _PIECE):
                 length = min(_PIECE, span.stop - start)
-                yield os.pread(self._others.fileno(), length, start)
+                yield os.pread(self._others, length, start)
             at = span.stop
         yield from self._read_pieces(Span(at, self.size))
 
@@ -78,7 +79,7 @@ class RejectedBytes:
     def close(self) -> None:
         """Close both files, whose bytes are then lost."""
         os.close(self._descriptor)
-        self._others.close()
+        os.close(self._others)
 
     def __enter__(self) -> Self:
         return self

@@ -201,7 +201,7 @@ class RangeSchedule:
         return stop
 
     def give_back(self, segment: Segment, now: float) -> int:
-        """End a segment, perhaps before its end; others get the rest. Return how many bytes it has."""
+        """End a segment; others get what it has not brought, of which this returns the size."""
         self._end(segment, now)
         left = segment.left
         if left:

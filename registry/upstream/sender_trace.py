@@ -69,7 +69,7 @@ class SenderTrace:
                 self._origins.append(origins)
 
     def resume(self, offset: int) -> None:
-        """Go on at `offset`: forget what comes after it; what is not known before it, nobody sent."""
+        """Go on at `offset`: forget what comes after it; what is not known before it is unknown."""
         while self._stops and (self._stops[-2] if len(self._stops) > 1 else 0) >= offset:
             self._stops.pop()
             self._origins.pop()

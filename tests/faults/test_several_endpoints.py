@@ -1,4 +1,4 @@
-"""One blob from three endpoints of 10, 6 and 2 MiB/s, one of which may stall, cut, refuse or lie."""
+"""One blob from three endpoints of 10, 6 and 2 MiB/s; one of them may stall, cut, refuse or lie."""
 
 import random
 import time

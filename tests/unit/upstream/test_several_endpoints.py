@@ -1,4 +1,4 @@
-"""Laws of reading one blob from several endpoints at once; the clock and the links are simulated."""
+"""Laws of reading one blob from several endpoints; the clock and the links are simulated."""
 
 import asyncio
 import random
