@@ -41,7 +41,8 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "For a pull by tag, you trust the upstream that says what the tag means, and this mirror.": ADVICE,
         "If that is not enough, pull by digest or verify signatures.": ADVICE,
         "If an upstream has several endpoints, the first endpoint that answers decides what a tag means.": "integration/test_failover.py::test_the_first_endpoint_is_asked_first",
-        "So an accelerator that you put first can give you another *image* for a tag, but it can never give you wrong bytes for a digest.": "integration/test_faulty_manifests.py::test_a_manifest_under_a_wrong_digest_is_refused",
+        "So an accelerator can give you another *image* for a tag, but it can never give you wrong bytes for a digest.": "integration/test_faulty_manifests.py::test_a_manifest_under_a_wrong_digest_is_refused",
+        'The endpoint that answers fastest is asked first; `order = "written"` asks them as you wrote them.': "unit/upstream/test_ranking.py::test_clearly_better_ones_come_first integration/test_ranked_endpoints.py::test_written_order_stays",
         # No open proxy
         "The mirror connects only to configured upstreams, whatever name a client sends.": "integration/test_routing.py::test_the_mirror_is_no_open_proxy",
         "A name that looks like a registry that is not configured is answered as unknown; the mirror does not ask the default upstream for it.": "integration/test_routing.py::test_the_mirror_is_no_open_proxy",

@@ -172,3 +172,35 @@ def test_workers_share_what_they_learn_and_a_restart_keeps_it(
     pull_all(mirror, blobs, 4)
 
     assert hub.journal.count("blob", "GET") == 0, hub.journal
+
+
+def test_a_command_that_downloads_adds_what_it_measures(
+    make_mirror: MirrorMaker, hub: FakeUpstream
+) -> None:
+    """A process that ends within two seconds does so too."""
+    blobs = Blobs(hub)
+    blobs.add()
+    mirror = make_mirror(workers=1)
+    mirror.stop()
+
+    warmed = mirror.run("images", "warm", f"docker.io/{NAME}:{blobs.tag}")
+
+    assert warmed.returncode == 0, warmed.stderr
+    assert read_rows(mirror)[hub.url][1] >= SIZE
+
+
+async def test_an_endpoint_that_lies_is_counted(hub: FakeUpstream) -> None:
+    """The bytes of a blob are right or wrong only when the digest was compared."""
+    blobs = Blobs(hub)
+    async with open_source(hub.url) as source:
+        (endpoint,) = source._pool.candidates()
+        for is_right in (True, False):
+            download = source.open_blob(NAME, blobs.add(), SIZE)
+            async with aclosing(download.stream(0, SIZE)) as chunks:
+                assert sum([len(chunk) async for chunk in chunks]) == SIZE
+            if is_right:
+                download.mark_right()
+            else:
+                assert download.mark_suspect() == (hub.url,)
+
+        assert (endpoint.performance.right, endpoint.performance.wrong) == (SIZE, 1)
