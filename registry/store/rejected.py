@@ -32,9 +32,8 @@ class RejectedBytes:
         self._stop = os.fstat(descriptor).st_size
         self.size = self._stop + len(held)
         try:
-            with translate_errors(folder):
-                with tempfile.TemporaryFile(dir=folder) as file:
-                    self._others = os.dup(file.fileno())
+            with translate_errors(folder), tempfile.TemporaryFile(dir=folder) as file:
+                self._others = os.dup(file.fileno())
         except BaseException:
             os.close(descriptor)
             raise

@@ -26,7 +26,7 @@ class SimulatedEndpoint:
     """One endpoint: `rate` for all requests together and `connection_rate` for each, in bytes/s.
 
     `delay` is the time to the first byte in seconds. `fault` is asked before each chunk. `is_lying`
-    inverts every byte. `sent` are the spans that it has sent, and `most` how many requests it has
+    changes every letter. `sent` are the spans that it has sent, and `most` how many requests it has
     answered at once.
     """
 
@@ -57,7 +57,7 @@ class SimulatedEndpoint:
                 chunk = content[offset : min(offset + CHUNK, span.stop)]
                 await self._wait_for_link(len(chunk))
                 offset += len(chunk)
-                yield bytes(byte ^ 0xFF for byte in chunk) if self.is_lying else chunk
+                yield chunk.swapcase() if self.is_lying else chunk
         finally:
             self._open -= 1
             self.sent.append(Span(span.start, offset))
@@ -122,7 +122,7 @@ class SimulatedDownload:
                 yield chunk
 
     def mark_suspect(self, *origins: str) -> Sequence[str]:
-        return origins
+        return origins or [endpoint.name for endpoint in self.endpoints]
 
     def mark_right(self) -> None: ...
 
