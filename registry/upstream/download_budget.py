@@ -105,6 +105,11 @@ class Turn:
         """How many bytes of the memory for segments the download may take."""
         return self._budget.share
 
+    @property
+    def most(self) -> int:
+        """How many connections the download may have."""
+        return self._budget.find_most(self)
+
     def give_back(self, taken: int) -> None:
         """Give back memory that `take` returned."""
         self.taken -= taken
@@ -220,6 +225,10 @@ class DownloadBudget:
     def share(self) -> int:
         """How many bytes of the memory for segments each download may take."""
         return self._memory // max(1, len(self._running))
+
+    def find_most(self, turn: Turn) -> int:
+        """Return how many connections a download may have."""
+        return self._connections // max(1, len(self._running)) if turn.is_read() else 1
 
     def take(self, turn: Turn, wanted: int, least: int, used: int, own: int) -> int:
         """Take memory for a further connection of a download; see `Turn.take`."""

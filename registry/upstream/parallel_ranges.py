@@ -88,13 +88,29 @@ class _AloneReading:
                 async for piece in pieces:
                     yield piece
             size = self._download.size
-            if size is None or self._offset >= size or not self._download.has_ranges:
+            if size is None or self._offset >= size:
+                return
+            if not self._download.has_ranges:
+                async with aclosing(self._read_rest(size)) as pieces:
+                    async for piece in pieces:
+                        yield piece
                 return
             if self.fetch is None and speed.is_slow():
                 self._begin_fetch(speed)
             if self.fetch is not None:
                 return
             self._stop, is_first_of_many = min(self._offset + ALONE, size), False
+
+    async def _read_rest(self, size: int) -> AsyncGenerator[bytes, None]:
+        """Yield the rest, if the endpoint has no ranges any more, and nobody else brings them.
+
+        For each range, it would have to send all bytes before the range too.
+        """
+        if self.fetch is None:
+            async with aclosing(self._download.stream(self._offset, size)) as chunks:
+                async for chunk in chunks:
+                    self._note(self._download.endpoint, len(chunk))
+                    yield chunk
 
     def _count_connections(self) -> int:
         return self._turn.connections * len(self._download.list_senders())
@@ -129,12 +145,18 @@ class _AloneReading:
 
     def _leave(self, speed: "_Speed") -> None:
         """Let others bring what a request has not brought, since it has stalled."""
-        self._begin_fetch(speed)
-        if self._segment is not None and self.fetch is not None:
-            self.fetch.leave(self._segment)
+        self._begin_fetch(speed, is_stalled=True)
+        if self.fetch is not None:
+            self.fetch.rest(self._download.endpoint)
+            if self._segment is not None:
+                self.fetch.end(self._segment)
+            self.fetch.refill()
 
-    def _begin_fetch(self, speed: "_Speed") -> None:
-        """Let further connections bring what comes after the request that is running."""
+    def _begin_fetch(self, speed: "_Speed", *, is_stalled: bool = False) -> None:
+        """Let further connections bring what comes after the request that is running.
+
+        They bring everything if that request has stalled.
+        """
         if self.fetch is not None:
             self.fetch.refill()
             return
@@ -142,16 +164,18 @@ class _AloneReading:
         if self._stop is None or size is None or self._count_connections() < 2:
             return
         rate = speed.measure()
-        stop = min(self._stop, self._offset + max(LEAST, int(rate * FIRST_SECONDS)))
+        soon = self._offset + max(LEAST, int(rate * FIRST_SECONDS))
+        stop = self._offset if is_stalled else min(self._stop, soon)
         if stop >= size:
             return
         rest = Span(stop, size)
         self.fetch = RangeFetch(self._download, self._turn, rest, senders, self._note)
+        self.fetch.learn(self._download.endpoint, rate)
         if stop > self._offset:
-            self._segment = self.fetch.adopt(
-                self._download.endpoint, Span(self._offset, stop), rate
-            )
-        self.fetch.refill()
+            span = Span(self._offset, stop)
+            self._segment = self.fetch.adopt(self._download.endpoint, span)
+        if not is_stalled:
+            self.fetch.refill()
 
 
 async def _read_next(chunks: AsyncGenerator[bytes, None], within: float | None) -> bytes | None:

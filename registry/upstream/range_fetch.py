@@ -57,20 +57,29 @@ class RangeFetch:
             elif fetch is not None and fetch.is_over and not fetch.chunks:
                 self._fetches.pop(0)
                 fetch.check()
-            elif not self.schedule.running and self.schedule.is_open(self._offset):
+            elif self.schedule.is_open(self._offset) and self._is_idle():
                 async with aclosing(self._read_directly()) as chunks:
                     async for chunk in chunks:
                         yield chunk
             else:
                 await self._wait()
 
-    def adopt(self, origin: str, span: Span, rate: float) -> Segment:
-        """Count a request that is running already, which somebody else reads; it comes first."""
+    def _is_idle(self) -> bool:
+        """Whether no request brings bytes, or waits for the first."""
+        return all(fetch.is_over or fetch.is_held for fetch in self._fetches)
+
+    def learn(self, origin: str, rate: float) -> None:
+        """Use the rate of the first request, which was alone."""
+        self._find(origin).take_over(rate, self._turn.connections)
+
+    def _find(self, origin: str) -> Sender:
         senders = self.schedule.senders
-        sender = next((each for each in senders if each.origin == origin), senders[0])
-        sender.take_over(rate, self._turn.connections)
+        return next((each for each in senders if each.origin == origin), senders[0])
+
+    def adopt(self, origin: str, span: Span) -> Segment:
+        """Count a request that is running already, which somebody else reads; it comes first."""
         self._offset = span.start
-        return self.schedule.adopt(sender, span, self._clock())
+        return self.schedule.adopt(self._find(origin), span, self._clock())
 
     def receive(self, segment: Segment, chunk: bytes) -> bytes:
         """Return the part of a chunk of an adopted request that is wanted of it."""
@@ -86,10 +95,9 @@ class RangeFetch:
         self._offset = segment.offset
         self.schedule.give_back(segment, self._clock())
 
-    def leave(self, segment: Segment) -> None:
-        """Let others bring the rest of an adopted request, which has stalled."""
-        segment.sender.rest(self._clock())
-        self.end(segment)
+    def rest(self, origin: str) -> None:
+        """Give no ranges to an endpoint for some time, since it has stalled."""
+        self._find(origin).rest(self._clock())
 
     def _take(self, fetch: "_Fetch") -> bytes:
         chunk = fetch.chunks.popleft()
@@ -120,6 +128,7 @@ class RangeFetch:
     def refill(self) -> None:
         """Ask for ranges over all connections that are free."""
         now = self._clock()
+        self._is_short_of_memory = False
         while (choice := self.schedule.choose(now, self._turn.share)) is not None:
             sender, span = choice
             least = min(SMALLEST, span.length)
@@ -134,7 +143,8 @@ class RangeFetch:
 
     def _help(self, now: float) -> None:
         """Let idle connections bring the end of a segment that takes long."""
-        if not (self._is_short_of_memory or self.schedule.is_handed_out):
+        is_useful = self._is_short_of_memory or self.schedule.is_handed_out
+        if not is_useful or self.schedule.running >= self._turn.most:
             return
         if (found := self.schedule.find_help(self._offset, now)) is None:
             return
@@ -240,6 +250,7 @@ class _Fetch:
         self.offset = segment.start
         self.chunks: deque[bytes] = deque()
         self.was_read = asyncio.Event()
+        self.is_held = False  # whether it waits until chunks are read
         self.task: asyncio.Task[None]
         self._has_memory = bool(memory)
 
@@ -251,8 +262,10 @@ class _Fetch:
     async def wait_for_memory(self) -> None:
         """Wait until enough was read, if no memory was taken."""
         while not self._has_memory and len(self.chunks) > MOST_UNREAD:
+            self.is_held = True
             self.was_read.clear()
             await self.was_read.wait()
+        self.is_held = False
 
     def check(self) -> None:
         """Raise the error of the task, if it has crashed."""
