@@ -20,7 +20,7 @@ from registry.upstream.range_sender import Sender
 from registry.upstream.sender_trace import SenderTrace
 
 SAMPLE = 4 * 1024  # bytes
-LEAST_UNIT = 256 * 1024  # bytes, of which one sample is compared at a time
+LEAST_UNIT = 512 * 1024  # bytes, of which one sample is compared at a time
 MOST_UNITS = 2048  # of a blob
 AT_ONCE = 4  # requests to each endpoint
 WITHIN = 20.0  # seconds; who asks for the blob meanwhile waits, and clients wait for 30 s

@@ -226,14 +226,13 @@ class BlobDownloader:
             headers={} if has_no_ranges else wanted.name_range(self.size),
             start_at=redirect.url if redirect else None,
         )
-        is_sending = False
+        is_sending, began = False, wanted.offset
         try:
             async with endpoint.request(request) as answer:
                 self._check(answer, wanted)
                 is_sending = True
                 self._note_sender(endpoint, answer, redirect)
-                # A body that ends at `stop` is read to its end, so that the connection stays
-                # usable.
+                # A body that ends at `stop` is read to its end: the connection stays usable.
                 with self._senders[endpoint].open_stream() as stream:
                     async for piece in answer.response.aiter_raw():
                         stream.receive(len(piece))
@@ -245,7 +244,8 @@ class BlobDownloader:
                 if wanted.is_cut_off:
                     raise UpstreamUnreachable(answer.origin, "ended the body early")
         except (Unknown, UpstreamError):
-            self._redirects.pop(endpoint, None)
+            if wanted.offset - began < ENOUGH:  # the target of the redirect does not deliver
+                self._redirects.pop(endpoint, None)
             if is_sending:
                 self._broken.add(endpoint)
             else:  # if it refused a range before, the range was not the reason

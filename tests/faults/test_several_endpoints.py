@@ -15,6 +15,7 @@ from tests.harness.deadline import await_truth
 from tests.harness.large_layer import MIB, LargeLayer, publish
 from tests.harness.many_clients import ManyClients, Pull
 from tests.harness.mirror import MirrorProcess
+from tests.harness.processes import count_served
 
 SOAK = [pytest.mark.soak, pytest.mark.alone, pytest.mark.timeout(300)]
 SIZES = [32 * MIB, pytest.param(256 * MIB, marks=SOAK)]
@@ -116,7 +117,7 @@ def test_wrong_bytes_are_replaced(
 ) -> None:
     """One range of twenty is wrong: the reader is cut, asks again, and soon has the right blob."""
     layer = publish(tmp_path, size, *hubs)
-    every = 20 if size > 100 * MIB else 4
+    every = 20 if size > 100 * MIB else 6
     fault = hubs[liar].faults.add(Fault("cdn", Invert(), times=None, skip=1, every=every))
     mirror = build(make_mirror, hubs)
 
@@ -190,6 +191,7 @@ def test_a_download_survives_kills(
     regained = []
     for moment in sorted(chance.randrange(size) for _ in range(kills)):
         with ManyClients(url, layer.expected) as clients:
+            await_truth(lambda: count_served(mirror.pid, mirror.url).total() == 1)
             await_truth(lambda moment=moment: written(layer, mirror) >= moment)
             mirror.kill()
             pulls = clients.join()
