@@ -60,14 +60,22 @@ class Announcement:
         if is_new and time.monotonic() - self._written_at >= INTERVAL:
             await self.write()
 
-    def accuse(self) -> None:
-        """Write that the digest is wrong, before it is checked: then this process may die.
+    def suspect(self) -> bool:
+        """Write that the digest is wrong, and who has sent bytes; return whether that is known.
 
-        All that sent bytes are suspected, unless nobody knows who sent some of them.
+        After this, the process may die, or another one may begin. If nobody knows who sent some of
+        the bytes, nobody is suspected.
+
+        Raises:
+            StoreError: the disk refused.
         """
-        if UNKNOWN not in self.trace.count():
-            suspects = (*self.suspects, *self._download.mark_suspect())
-            self._write(suspects, self.trace.entries, is_held=self.is_held)
+        counts = self.trace.count()
+        if UNKNOWN in counts:
+            return False
+        senders = sorted(counts, key=counts.__getitem__)
+        entries = self.trace.entries
+        self._write((*self.suspects, *senders), entries, is_held=self.is_held)
+        return True
 
     def _write(
         self,

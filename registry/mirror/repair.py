@@ -53,11 +53,13 @@ async def judge(
     Raises:
         StoreError: the disk refused.
     """
-    is_right = ingest.is_complete
-    if is_right or await _repair(ingest, download, told.trace, on_reject, note):
-        download.mark_right()
-    else:
-        told.accuse()
+    if not ingest.is_complete:
+        are_known = told.suspect()
+        if not await _repair(ingest, download, told.trace, on_reject, note):
+            if are_known:
+                download.mark_suspect()
+            return
+    download.mark_right()
 
 
 async def _repair(

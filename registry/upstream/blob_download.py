@@ -80,7 +80,10 @@ class BlobDownloader:
         for endpoint in able:
             if endpoint not in self._numbers:
                 self._numbers.append(endpoint)
-        return [build_sender(self._numbers.index(each), each) for each in able]
+        senders = [build_sender(self._numbers.index(each), each) for each in able]
+        for sender, endpoint in zip(senders, able, strict=True):
+            sender.failures = int(endpoint in self._broken)
+        return senders
 
     async def read_range(self, sender: Sender, span: Span) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of a span from one endpoint; see `BlobDownload.read_range`."""

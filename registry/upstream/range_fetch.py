@@ -11,7 +11,7 @@ from registry.upstream.contract import BlobDownload
 from registry.upstream.download_budget import Turn
 from registry.upstream.failures import EndpointSuspended
 from registry.upstream.range_schedule import LEAST, RangeSchedule, Segment
-from registry.upstream.range_sender import Sender
+from registry.upstream.range_sender import FIRST_REST, Sender
 
 SMALLEST = 1024 * 1024  # bytes: the memory that a connection needs at least
 ALONE = 128 * 1024 * 1024  # bytes of one request if there is only one connection
@@ -42,6 +42,10 @@ class RangeFetch:
         self._has_news = asyncio.Event()
         self._is_short_of_memory = False
         self._clock = asyncio.get_running_loop().time
+        if not all(sender.failures for sender in senders):
+            for sender in senders:
+                if sender.failures:  # its connection has just broken
+                    sender.rest(self._clock(), FIRST_REST)
 
     async def read(self) -> AsyncGenerator[bytes, None]:
         """Yield all bytes.
