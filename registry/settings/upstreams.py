@@ -27,7 +27,7 @@ class UpstreamSettings(Section):
     username: str = ""
     password_file: str = ""
     proxy: Proxy = Field(default="", repr=False)  # may contain a password
-    connections: int = Field(default=8, ge=1, le=16)
+    connections: int = Field(default=10, ge=1, le=16)
     default: bool = False
     auth_realms: tuple[Registry, ...] = ()
     ca_file: str = ""
