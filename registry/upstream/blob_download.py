@@ -80,10 +80,8 @@ class BlobDownloader:
         for endpoint in able:
             if endpoint not in self._numbers:
                 self._numbers.append(endpoint)
-        senders = [build_sender(self._numbers.index(each), each) for each in able]
-        for sender, endpoint in zip(senders, able, strict=True):
-            sender.failures = int(endpoint in self._broken)
-        return senders
+        numbers, broken = self._numbers, self._broken
+        return [build_sender(numbers.index(e), e, is_broken=e in broken) for e in able]
 
     async def read_range(self, sender: Sender, span: Span) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of a span from one endpoint; see `BlobDownload.read_range`."""

@@ -130,7 +130,7 @@ class _AloneReading:
                     return
                 if chunk is None:
                     break
-                speed.note(len(chunk))
+                speed.note(len(chunk), self._download.endpoint)
                 if self._segment is not None and self.fetch is not None:
                     chunk = self.fetch.receive(self._segment, chunk)
                 self._offset += len(chunk)
@@ -193,17 +193,18 @@ class _Speed:
         self._clock = asyncio.get_running_loop().time
         self._began: float | None = None
         self._count = 0
+        self._origin = ""
 
     @property
     def has_begun(self) -> bool:
         """Whether bytes have come."""
         return self._began is not None
 
-    def note(self, count: int) -> None:
-        """Note that `count` more bytes were received."""
-        if self._began is None:
+    def note(self, count: int, origin: str) -> None:
+        """Note that `count` more bytes were received, perhaps from another endpoint than before."""
+        if self._began is None or origin != self._origin:
             # The first bytes may have been buffered, so they do not show the speed of the link.
-            self._began = self._clock()
+            self._began, self._count, self._origin = self._clock(), 0, origin
         else:
             self._count += count
 

@@ -44,7 +44,7 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "So an accelerator can give you another *image* for a tag, but it can never give you wrong bytes for a digest.": "integration/test_faulty_manifests.py::test_a_manifest_under_a_wrong_digest_is_refused",
         "A client that was sent some of them is cut before the last byte.": "faults/test_wrong_bytes.py::test_no_reader_gets_a_complete_wrong_blob",
         "If three endpoints sent parts of a blob, the one that sent the wrong bytes is named in the log.": "faults/test_several_endpoints.py::test_wrong_bytes_are_replaced unit/mirror/test_repair.py::test_the_liar_is_found",
-        'With `stream = "proven"`, clients are sent nothing of an endpoint before it has sent a right blob.': "unit/mirror/test_unproven_endpoints.py::test_nothing_is_sent_before_the_digest_was_right unit/upstream/test_failover.py::test_proof_is_right_bytes",
+        'With `stream = "proven"`, clients are sent nothing of an endpoint before it has sent a right blob.': "unit/mirror/test_unproven_endpoints.py::test_nothing_is_sent_before_the_digest_was_right unit/upstream/test_proven_endpoints.py::test_proof_is_right_bytes",
         'The endpoint that answers fastest is asked first; `order = "written"` asks them as you wrote them.': "unit/upstream/test_ranking.py::test_clearly_better_ones_come_first integration/test_ranked_endpoints.py::test_written_order_stays",
         # No open proxy
         "The mirror connects only to configured upstreams, whatever name a client sends.": "integration/test_routing.py::test_the_mirror_is_no_open_proxy",

@@ -68,7 +68,7 @@ async def open_ingest(tmp_path: Path) -> AsyncIterator[Ingest]:
         tasks = await stack.enter_async_context(Tasks())
         handles = open_handles(open_folder(tmp_path))
         parts = ProcessParts(handles, space=AmpleSpace(), tasks=tasks)
-        ingest = parts.content.try_ingest(DIGEST)
+        ingest = parts.content.content.try_ingest(DIGEST)
         assert ingest is not None
         yield await stack.enter_async_context(ingest)
 

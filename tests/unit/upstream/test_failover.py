@@ -82,7 +82,7 @@ def unreachable() -> NoConnection:
     return NoConnection("https://first.example", "no connection in time")
 
 
-def make_pool(clock: Callable[[], float], *, needs_proof: bool = False) -> EndpointPool:
+def make_pool(clock: Callable[[], float]) -> EndpointPool:
     """Make a pool of two endpoints; nothing connects to them."""
     client = httpx.AsyncClient()
     tokens = TokenCache(client, clock)
@@ -90,8 +90,7 @@ def make_pool(clock: Callable[[], float], *, needs_proof: bool = False) -> Endpo
     endpoints = [
         Endpoint(url, client, Login(url, None, tokens), clock, lambda limit: None) for url in urls
     ]
-    chance = random.Random(1)
-    return EndpointPool("docker.io", endpoints, clock, chance, needs_proof=needs_proof)
+    return EndpointPool("docker.io", endpoints, clock, random.Random(1))
 
 
 @pytest.fixture
@@ -358,15 +357,3 @@ async def test_an_endpoint_that_is_not_known_is_explored(pool: EndpointPool) -> 
     _, second = pool.candidates()
 
     assert second in {pool.choose_explored("r", 20 * MIB) for _ in range(EXPLORING)}
-
-
-@pytest.mark.parametrize("needs_proof", [False, True])
-async def test_proof_is_right_bytes(needs_proof: bool) -> None:
-    """An endpoint is proven by bytes of a blob with the right digest, if a proof is wanted."""
-    pool = make_pool(lambda: 0.0, needs_proof=needs_proof)
-    first, second = pool.candidates()
-    first.measured.note_right(1)
-
-    assert pool.are_proven([first.origin])
-    assert pool.are_proven([second.origin]) != needs_proof
-    assert pool.are_proven([first.origin, second.origin]) != needs_proof
