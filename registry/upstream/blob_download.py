@@ -77,9 +77,7 @@ class BlobDownloader:
             if endpoint not in self._without_range and not endpoint.learned.has_no_ranges()
         ]
         able = [each for each in able if not self._pool.is_suspect(each)] or able
-        for endpoint in able:
-            if endpoint not in self._numbers:
-                self._numbers.append(endpoint)
+        self._numbers += [each for each in able if each not in self._numbers]
         numbers, broken = self._numbers, self._broken
         return [build_sender(numbers.index(e), e, is_broken=e in broken) for e in able]
 
