@@ -137,7 +137,7 @@ class Source(Protocol):
         ...
 
     async def leads_back(self) -> bool:
-        """Whether the endpoint that is asked first has sent the request that this task answers.
+        """Whether an endpoint that is asked first has sent the request that this task answers.
 
         The endpoint is then a mirror, which waits for this one. This raises nothing.
         """

@@ -81,7 +81,8 @@ class Ranking:
             return list(self._written)
         is_large = size >= LARGE
         former = self._large if is_large else self._small
-        ranked = rank(self._written, former, lambda each: each.measured.estimate(size))
+        counted = size if is_large else 0
+        ranked = rank(self._written, former, lambda each: each.measured.estimate(counted))
         if not is_large:
             self._small = ranked
         elif ranked != former:

@@ -38,6 +38,7 @@ from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
 from registry.upstream.failures import HeadRefused, RedirectBroken
 from registry.upstream.pagination import LARGE_AT_ONCE, Listing, collect_pages
+from registry.upstream.ranking import USUAL
 from registry.upstream.request import Answer, Request, read_body
 from registry.upstream.statuses import Resource
 
@@ -132,8 +133,9 @@ class RegistrySource:
         )
 
     async def leads_back(self) -> bool:
-        """Whether the endpoint that is asked first has sent the request that this task answers."""
-        return await self._pool.candidates()[0].leads_back()
+        """Whether an endpoint that is asked first has sent the request that this task answers."""
+        firsts = {self._pool.candidates(size=size)[0] for size in (0, USUAL)}
+        return any(await asyncio.gather(*(each.leads_back() for each in firsts)))
 
     def _manifest_request(
         self, method: str, repository: str, reference: Reference, fallback: Fallback

@@ -108,6 +108,15 @@ def test_small_answers_and_blobs_have_orders_of_their_own(
     assert names(ranking.order(BLOB)) == "bac"
 
 
+def test_small_blobs_are_asked_for_like_tags(ranking: Ranking, endpoints: list[Endpoint]) -> None:
+    """The first byte decides there, also if no rate is known."""
+    for endpoint, wait in zip(endpoints, (1.0, 0.5, 0.1), strict=True):
+        endpoint.measured.note_first_byte(wait)
+
+    assert names(ranking.order(4096)) == names(ranking.order(0)) == "cba"
+    assert names(ranking.order(BLOB)) == "abc"
+
+
 def test_only_the_last_one_has_a_long_time_to_connect(
     ranking: Ranking, endpoints: list[Endpoint]
 ) -> None:
