@@ -56,7 +56,7 @@ class Announcement:
 
     async def update(self) -> None:
         """Write who has sent which bytes, if others have sent some since then; see `write`."""
-        is_new = len(self.trace.entries) != self._written
+        is_new = len(self.trace) != self._written
         if is_new and time.monotonic() - self._written_at >= INTERVAL:
             await self.write()
 

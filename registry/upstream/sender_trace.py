@@ -24,6 +24,9 @@ class SenderTrace:
             if stop > self.stop:
                 self._add(stop, tuple(origins))
 
+    def __len__(self) -> int:
+        return len(self._stops)
+
     @property
     def stop(self) -> int:
         """The offset of the next byte."""

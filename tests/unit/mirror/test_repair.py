@@ -116,7 +116,7 @@ async def test_a_single_wrong_byte_is_found(open_ingest: Ingest) -> None:
 
     assert site.ingest.is_complete
     assert site.download.liars == ["second"]
-    assert site.received < len(CONTENT)
+    assert site.received < 1.05 * len(CONTENT)
 
 
 async def test_an_endpoint_that_fails_is_not_needed(open_ingest: Ingest) -> None:
