@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from registry.content.ingest import Ingest
-from registry.errors import StoreError, Unknown, UpstreamError
+from registry.errors import DigestMismatch, StoreError, Unknown, UpstreamError
 from registry.mirror.announcement import Announcement
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
@@ -51,13 +51,17 @@ async def judge(
     come in another file. `note` is called with each number of bytes that are received.
 
     Raises:
+        DigestMismatch: the wrong bytes were searched for, and not found.
         StoreError: the disk refused.
     """
     if not ingest.is_complete:
-        are_known = told.suspect()
+        are_known, size = told.suspect(), ingest.offset
         if not await _repair(ingest, download, told.trace, on_reject, note):
             if are_known:
                 download.mark_suspect()
+            if not ingest.offset:  # the file with the wrong bytes is rejected already
+                why = f"{size} bytes were received, and are wrong"
+                raise DigestMismatch(str(ingest.digest), why)
             return
     download.mark_right()
 

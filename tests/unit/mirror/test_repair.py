@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from registry.content.ingest import Ingest
-from registry.errors import UpstreamUnreachable
+from registry.errors import DigestMismatch, UpstreamUnreachable
 from registry.mirror.announcement import Announcement
 from registry.mirror.download_request import DownloadRequest
 from registry.mirror.repair import LEAST_UNIT, judge
@@ -150,7 +150,8 @@ async def test_two_liars_are_not_found(open_ingest: Ingest) -> None:
     site = Site(open_ingest, NAMES)
     await site.receive(0, 1)
 
-    await site.judge()
+    with pytest.raises(DigestMismatch, match=f"{len(CONTENT)} bytes"):
+        await site.judge()
 
     assert not site.ingest.is_complete
     assert site.download.liars == []
