@@ -201,10 +201,12 @@ class _Search:
 
         # More than once, as one that fails gives its work back after others have ended.
         while queue and (able := self._list_others(origin)):
-            async with asyncio.TaskGroup() as group:
-                for sender in able:
-                    for _ in range(AT_ONCE):
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for sender in able * AT_ONCE:
                         group.create_task(work(sender))
+            except ExceptionGroup as failures:  # the disk refused
+                raise failures.exceptions[0] from failures
         return differing
 
     def _list_others(self, *origins: str) -> list[Sender]:

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from registry.content.ingest import Ingest
-from registry.errors import DigestMismatch, UpstreamUnreachable
+from registry.errors import DigestMismatch, StoreError, UpstreamUnreachable
 from registry.mirror.announcement import Announcement
 from registry.mirror.download_request import DownloadRequest
 from registry.mirror.repair import LEAST_UNIT, judge
 from registry.oci.digest import Digest
 from registry.store.data_folder import open_folder
+from registry.store.rejected import RejectedBytes
 from registry.tasks import Tasks
 from registry.wiring.content import open_handles
 from tests.fakes.endpoints import SimulatedDownload, SimulatedEndpoint
@@ -155,3 +156,18 @@ async def test_two_liars_are_not_found(open_ingest: Ingest) -> None:
 
     assert not site.ingest.is_complete
     assert site.download.liars == []
+
+
+async def test_a_disk_that_refuses_is_said(
+    open_ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error of the disk is raised as it is, and readers get the rest from the upstream."""
+    site = Site(open_ingest, NAMES)
+    await site.receive(0)
+
+    def refuse(*_: object) -> bool:
+        raise StoreError("others", "No space left on device")
+
+    monkeypatch.setattr(RejectedBytes, "put_beside", refuse)
+    with pytest.raises(StoreError, match="No space"):
+        await site.judge()
