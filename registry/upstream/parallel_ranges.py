@@ -136,7 +136,7 @@ class _AloneReading:
                 self._offset += len(chunk)
                 self._note(self._download.endpoint, len(chunk))
                 yield chunk
-                if self._segment is not None and not self._segment.left:
+                if self._segment is not None and self._segment.is_ended_early:
                     break
                 if self._download.has_ranges and speed.is_slow(after=MEASURE):
                     self._begin_fetch(speed)
@@ -174,6 +174,7 @@ class _AloneReading:
         if stop > self._offset:
             span = Span(self._offset, stop)
             self._segment = self.fetch.adopt(self._download.endpoint, span)
+            self._segment.is_shortened = stop < self._stop
         if not is_stalled:
             self.fetch.refill()
 

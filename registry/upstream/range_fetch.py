@@ -194,8 +194,7 @@ class RangeFetch:
         self.schedule.receive(segment, len(chunk), self._clock())
         if fetch is self._fetches[0]:
             self._has_news.set()
-        # A body that was not shortened is read to its end, so that the connection stays usable.
-        return not (segment.is_shortened and not segment.left)
+        return not segment.is_ended_early
 
     def _judge(self, segment: Segment, error: Unknown | UpstreamError) -> None:
         """Decide whether, and from when on, an endpoint that has failed gets further ranges."""

@@ -56,6 +56,14 @@ class Segment:
         """How many bytes it has not received yet."""
         return self.stop - self.offset
 
+    @property
+    def is_ended_early(self) -> bool:
+        """Whether all wanted bytes came, and the body goes on; otherwise it is read to its end.
+
+        Then its connection stays usable.
+        """
+        return self.is_shortened and not self.left
+
     def measure(self, now: float) -> float | None:
         """Return its rate; None if it is too early to say."""
         if self.first_at is None or now <= self.first_at or self.received <= self.first_size:
