@@ -15,6 +15,7 @@ from registry.logs import get_logger
 from registry.oci.digest import Digest
 from registry.store.ingests import IngestInfo
 from registry.store.partial import PartialWriter, SealedPartial
+from registry.store.rejected import RejectedBytes
 from registry.store.signs_of_life import INTERVAL, WRITER_SILENCE
 from registry.store.sparse import SparsePartial
 from registry.tasks import in_thread
@@ -80,8 +81,7 @@ class OpenIngest(Generic[Writer]):
         """Move a verified file into the store, record the blob, and end the ingest.
 
         `registry` is recorded as the one that has delivered it (empty: no single one has).
-        If the catalog refuses, this is logged and not raised, because the blob is stored. The
-        background process records it later.
+        If the catalog refuses, this is logged: the background process records the blob later.
 
         Raises:
             StoreError: the disk refused; this ingest has not ended.
@@ -128,8 +128,8 @@ class OpenIngest(Generic[Writer]):
 class Ingest(OpenIngest[PartialWriter]):
     """The ingest of one blob: the only writer of its partial file among all processes.
 
-    Readers in any process may follow the file (`Content.follow`). They get the last byte only after
-    the digest was checked. The ingest ends with `commit`, `suspend` or `abort`.
+    Readers in any process may follow the file (`Content.follow`); they get the last byte only after
+    the digest was checked.
     """
 
     _expected: int | None = None
@@ -150,9 +150,8 @@ class Ingest(OpenIngest[PartialWriter]):
     async def resume(self, size: int | None) -> int:
         """Keep the bytes that an earlier writer has written, and return their number.
 
-        The bytes are deleted if they cannot be the beginning of a blob of `size` bytes. They are
-        also deleted if `size` is None and they are not the whole blob: nobody can know how many
-        bytes are missing.
+        The bytes are deleted if they cannot be the beginning of a blob of `size` bytes, or if
+        nobody knows the size and they are not the whole blob.
 
         Raises:
             StoreError: the disk refused.
@@ -163,9 +162,8 @@ class Ingest(OpenIngest[PartialWriter]):
         async with self._destination.resuming:
             while await in_thread(writer.resume, RESUME_STEP):
                 pass
-        if not writer.is_right and not (
-            writer.is_growing and size is not None and writer.written < size
-        ):
+        is_begun = writer.is_growing and size is not None and writer.written < size
+        if not writer.is_right and not is_begun:
             await self.restart()
         return self.offset
 
@@ -176,6 +174,15 @@ class Ingest(OpenIngest[PartialWriter]):
             StoreError: the disk refused.
         """
         await in_thread(self._writer.restart)
+
+    async def begin_again(self) -> RejectedBytes:
+        """Let readers see that the bytes are wrong, go on in an empty file, and return the bytes.
+
+        Raises:
+            StoreError: as for `append`; there has to be space for two files.
+        """
+        await self._reserve(2 * self.offset)
+        return await in_thread(self._writer.begin_again)
 
     async def expect(self, size: int | None) -> None:
         """Note the size of the blob, as its upstream states it (None: it does not).
@@ -192,9 +199,8 @@ class Ingest(OpenIngest[PartialWriter]):
     async def append(self, chunks: Iterable[bytes], size: int | None = None) -> None:
         """Reserve space for the blob of `size` bytes, and write non-empty chunks.
 
-        A thread takes and writes the chunks. Without `size`, space is reserved as the bytes land:
-        `STEP` bytes at a time, or as many as have landed. One call may then append at most half of
-        `STEP`.
+        A thread takes and writes the chunks. Without `size`, space is reserved as the bytes land,
+        `STEP` bytes or more at a time. One call may then append at most half of `STEP`.
 
         Raises:
             StoreError: there is too little space, or the disk refused.
@@ -244,18 +250,13 @@ class Ingest(OpenIngest[PartialWriter]):
         return self._destination.ingests.read_info(self._part)
 
     def write_info(self, info: IngestInfo) -> None:
-        """Write information about this download for other processes; blocks until it is written.
-
-        Raises:
-            StoreError: the disk refused.
-        """
+        """Write information about this download, and block; raises as `Ingests.write_info`."""
         self._destination.ingests.write_info(self._part, info)
 
     async def verify(self) -> int:
         """Check the digest, write the last byte for readers, and return the size in bytes.
 
-        `commit` also does this. A call of `verify` before lets readers have the last byte before
-        the file is synced.
+        `commit` also does this, but readers then have the last byte after the file is synced.
 
         Raises:
             DigestMismatch: the bytes are wrong; the file was deleted, and readers can see why.
@@ -269,8 +270,7 @@ class Ingest(OpenIngest[PartialWriter]):
     ) -> Stored:
         """Verify the blob, make it durable, move it into the store, and end the ingest.
 
-        `on_whole` is called as soon as readers can see that the blob is whole. `registry` has
-        delivered all of its bytes (empty: no single registry has).
+        `on_whole` is called when readers can see it. `registry` is as for `SpaceAccount.record`.
 
         Raises:
             DigestMismatch: as for `verify`.
@@ -282,7 +282,7 @@ class Ingest(OpenIngest[PartialWriter]):
         return await self._publish(sealed, registry)
 
     async def suspend(self) -> None:
-        """End without the blob, but keep the bytes: the next writer, in any process, continues."""
+        """Do as `OpenIngest.suspend`; a partial file without bytes is deleted."""
         if self._is_over:
             return
         try:

@@ -5,7 +5,7 @@ another process writes the partial file, this one follows it, and takes over if 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from registry.content.content import Content
@@ -20,13 +20,14 @@ from registry.errors import (
 )
 from registry.logs import get_logger
 from registry.metrics.process_metrics import Metrics
+from registry.mirror.announcement import Announcement
 from registry.mirror.batching import Batcher
 from registry.mirror.download_request import DownloadRequest, PartChoice
+from registry.mirror.repair import judge
 from registry.store.files import refuse
 from registry.store.partial import PartialReader, PartialState, Progress
 from registry.store.signs_of_life import WRITER_SILENCE, Silence
-from registry.tasks import Tasks, in_thread
-from registry.upstream.contract import BlobDownload
+from registry.tasks import Tasks
 from registry.upstream.download_budget import CHECK, TURN_WAIT, DownloadBudget
 from registry.upstream.parallel_ranges import read_in_order
 
@@ -251,42 +252,41 @@ class Download:
         """Download all bytes after the first `resumed` ones."""
         request = self._request
         download = request.source.open_blob(request.repository.name, request.digest, request.size)
-        suspects = tuple(info.suspects) if (info := ingest.read_info()) is not None else ()
-        if suspects:
-            download.mark_suspect(*suspects)
-        chunks = read_in_order(download, resumed, self._turn)
+        told = Announcement(ingest, request, download, self._clock, resumed)
+        if told.suspects:
+            download.mark_suspect(*told.suspects)
+        chunks = read_in_order(download, resumed, self._turn, told.trace.note)
         async with Batcher(chunks, lambda: self._turn.depth) as batcher:
-            # While the upstream answers, other processes learn whose download this is.
-            await in_thread(self._announce, ingest, download, suspects)
+            await told.write()  # while the upstream answers, others learn whose download this is
+            is_first = True
             while batch := await batcher.take():
                 self._metrics.downloaded_bytes.inc(sum(map(len, batch)))
-                if not self.has_bytes:
+                if is_first:
+                    is_first = False
                     # The size in a manifest may be wrong; this is the one that the upstream states.
                     await ingest.expect(download.size)
                     await ingest.append_first(batch.pop(0))
-                    self._start(download.size)
-                    await in_thread(self._announce, ingest, download, suspects)
-                    self._log.info(
-                        "download started", size=download.size, endpoint=download.endpoint
-                    )
+                    if not told.is_held:
+                        self._start(download.size)
+                    await told.write()
+                    size, endpoint = download.size, download.endpoint
+                    self._log.info("download started", size=size, endpoint=endpoint)
                 if batch:
                     await ingest.append(batch)
                     self._notify()
-        # Written before the check of the digest: after it this process may die, or another process
-        # may start a download. If an earlier writer's bytes may be wrong, no endpoint is suspected.
-        if ingest.is_complete:
-            download.mark_right()
-        elif not resumed:
-            self._announce(ingest, download, (*suspects, *download.mark_suspect()))
+                await told.update()
+        counter = self._metrics.downloaded_bytes
+        await judge(ingest, download, told, on_reject=self._begin_again, note=counter.inc)
+
+    def _begin_again(self) -> None:
+        """Let readers see that bytes are wrong; who comes now waits for the right ones."""
+        self.has_bytes = False
+        self._notify()
 
     def _give_up(self) -> None:
         self.failure = StoreError(str(self._digest), "the disk does not answer")
         self.is_over = True
         self._notify()
-
-    def _announce(self, ingest: Ingest, download: BlobDownload, suspects: Sequence[str]) -> None:
-        """Write information for other processes; `suspects` stay in it until the blob is whole."""
-        ingest.write_info(self._request.describe(download, self._clock(), suspects))
 
     def _start(self, size: int | None) -> None:
         """Let readers begin, because the first bytes are there."""

@@ -54,10 +54,17 @@ class DownloadRequest:
         """
         return self.has_delivered(info) or (info is None and not self.needs_origin)
 
-    def describe(self, download: BlobDownload, now: float, suspects: Sequence[str]) -> IngestInfo:
+    def describe(
+        self,
+        download: BlobDownload,
+        now: float,
+        suspects: Sequence[str],
+        senders: Sequence[tuple[int, Sequence[str]]],
+    ) -> IngestInfo:
         """Return what other processes need to know of this download (`now`: epoch seconds)."""
         repository, blob = str(self.repository), str(self.digest)
-        return IngestInfo(download.size, repository, download.endpoint, now, suspects, blob)
+        size, endpoint = download.size, download.endpoint
+        return IngestInfo(size, repository, endpoint, now, suspects, blob, senders)
 
 
 class PartChoice:

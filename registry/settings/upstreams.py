@@ -18,9 +18,11 @@ class UpstreamSettings(Section):
     `endpoints` are base URLs; `order` says whether they are tried as written, or first those that
     deliver best, as it was measured. `names` says which of them may say what a tag means: those in
     `trusted` (URLs, or servers as host[:port]), two of them that agree, or the first that answers;
-    if `trusted` is empty, the registry's own servers are (decision record 0033). `auth_realms` are
-    further hosts to which this upstream's credentials may be sent. `aliases` are other names that
-    clients use for it. `connections` is how many connections may download one large blob.
+    if `trusted` is empty, the registry's own servers are (decision record 0033). `stream` says
+    whether blobs are sent while they come, or only those of endpoints that have sent right bytes
+    before. `auth_realms` are further hosts to which this upstream's credentials may be sent.
+    `aliases` are other names that clients use for it. `connections` is how many connections to
+    each endpoint may download one large blob.
     `allow_private_redirects` and `allow_http_redirects` let the upstream send the mirror to private
     addresses and to http, for blobs and for tokens. `password` is what `password_file` contained
     when the settings were loaded.
@@ -30,10 +32,11 @@ class UpstreamSettings(Section):
     order: Literal["measured", "written"] = "measured"
     names: Names = "trusted"
     trusted: tuple[Trusted, ...] = ()
+    stream: Literal["always", "proven"] = "always"
     username: str = ""
     password_file: str = ""
     proxy: Proxy = Field(default="", repr=False)  # may contain a password
-    connections: int = Field(default=4, ge=1, le=16)
+    connections: int = Field(default=10, ge=1, le=16)
     default: bool = False
     auth_realms: tuple[Registry, ...] = ()
     ca_file: str = ""

@@ -26,6 +26,8 @@ class IngestInfo:
     `size` is in bytes, and None if the upstream did not name it; `started` is in epoch seconds.
     `endpoint` is empty until the first bytes are there. `suspects` are the endpoints that sent
     wrong bytes before: the next download asks them last. `blob` is the digest of the blob.
+    `senders` says who has sent which bytes: pairs of where a span ends, and the endpoints that sent
+    it.
     """
 
     size: int | None
@@ -34,6 +36,7 @@ class IngestInfo:
     started: float
     suspects: Sequence[str] = ()
     blob: str = ""
+    senders: Sequence[tuple[int, Sequence[str]]] = ()
 
 
 _SIDE_FILES = frozenset({".json", ".new", ".fresh", ".ranges"})  # files without bytes of the blob
@@ -261,6 +264,9 @@ def _parse_info(fields: Any) -> IngestInfo:
     info = IngestInfo(**fields)
     is_size = info.size is None or (type(info.size) is int and info.size >= 0)
     texts = (info.repository, info.endpoint, *info.suspects)
+    senders = tuple((int(stop), tuple(origins)) for stop, origins in info.senders)
+    texts += tuple(origin for _, origins in senders for origin in origins)
     if not is_size or not all(isinstance(text, str) for text in texts):
         raise ValueError("it is not about a download")
-    return replace(info, started=parse_time(info.started), suspects=tuple(info.suspects))
+    started, suspects = parse_time(info.started), tuple(info.suspects)
+    return replace(info, started=started, suspects=suspects, senders=senders)

@@ -26,6 +26,7 @@ from typing import Self
 from registry.errors import DigestMismatch
 from registry.oci.digest import Digest
 from registry.store.files import leads_to, refuse, take_lock, translate_errors
+from registry.store.rejected import RejectedBytes
 
 WHOLE = 0o444  # the mode of a verified file; its owner can read and lock it after a crash
 _REJECTED = 0o400
@@ -128,8 +129,8 @@ def _cut(chunks: Iterable[bytes]) -> Iterator[list[memoryview]]:
 class PartialWriter:
     """The only writer of a partial file; it holds the lock as long as `descriptor` is open.
 
-    All methods block (disk, hashing): call them in a thread, one at a time. The last byte received
-    is kept in memory, and written only after the digest was checked.
+    All methods block: call them in a thread, one at a time. The last byte received is kept in
+    memory, and written only after the digest was checked.
     """
 
     def __init__(self, path: Path, digest: Digest, descriptor: int) -> None:
@@ -181,8 +182,8 @@ class PartialWriter:
     def restart(self) -> None:
         """Begin again with an empty file, before this writer has appended anything.
 
-        The path gets a new file, and the old file is abandoned. The old file is not reused,
-        because a reader that has read wrong bytes must not get right bytes after them.
+        The path gets a new file, and the old file is abandoned: a reader that has read wrong bytes
+        must not get right bytes after them.
 
         Raises:
             StoreError: the disk refuses new files.
@@ -198,11 +199,8 @@ class PartialWriter:
         fresh.unlink(missing_ok=True)
         descriptor = take_lock(fresh)
         if descriptor is None:
-            raise BlockingIOError(
-                errno.EAGAIN,
-                "is locked, though only the writer of the blob may lock it",
-                str(fresh),
-            )
+            why = "is locked, though only the writer of the blob may lock it"
+            raise BlockingIOError(errno.EAGAIN, why, str(fresh))
         try:
             fresh.replace(self._path)
         except OSError:
@@ -249,9 +247,8 @@ class PartialWriter:
         """
         if not self.is_right:
             self.reject()
-            raise DigestMismatch(
-                str(self._digest), f"{self.received} bytes were received, and are wrong"
-            )
+            why = f"{self.received} bytes were received, and are wrong"
+            raise DigestMismatch(str(self._digest), why)
         if self._held:
             last, self._held = self._held, b""
             self._write([memoryview(last)])
@@ -274,6 +271,13 @@ class PartialWriter:
         os.fchmod(self._descriptor, _REJECTED)
         self.abandon()
 
+    def begin_again(self) -> RejectedBytes:
+        """Do as `reject` and `restart`, and return the bytes. Raises StoreError as `restart`."""
+        os.fchmod(self._descriptor, _REJECTED)
+        rejected = RejectedBytes(os.dup(self._descriptor), self._held, self._path.parent)
+        self.restart()
+        return rejected
+
     def abandon(self) -> None:
         """Unlink the file, unless a store has adopted it; readers can still read the open file."""
         if leads_to(self._path, self._descriptor):
@@ -282,8 +286,7 @@ class PartialWriter:
     def touch(self) -> None:
         """Give readers a sign of life while no bytes come; this may run beside other methods.
 
-        Only the time of the inode changes. The time of the file stays that of the last bytes, by
-        which others see for how long none have come (`Ingests.idle`).
+        Only the time of the inode changes. That of the file says when bytes came (`Ingests.idle`).
         """
         with suppress(OSError):  # not there yet or any more, or the disk refuses
             written = self._path.lstat().st_mtime_ns

@@ -1,21 +1,24 @@
 """Downloading one blob; after a broken connection, another try or another endpoint continues."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from registry.errors import Unknown, UpstreamError, UpstreamFaulty, UpstreamUnreachable
-from registry.oci.byte_ranges import parse_content_range
+from registry.oci.byte_ranges import Span, parse_content_range
 from registry.upstream.backoff import RetryBudget
 from registry.upstream.blob_size import read_length
 from registry.upstream.combined_failures import combine, is_temporary
 from registry.upstream.endpoint import Endpoint
+from registry.upstream.endpoint_senders import build_sender
 from registry.upstream.failover import EndpointPool
-from registry.upstream.failures import RangeRefused, WrongSize
+from registry.upstream.failures import RangeIgnored, RangeRefused, WrongSize
 from registry.upstream.meter import Meter, within
+from registry.upstream.range_sender import Sender
 from registry.upstream.ranking import USUAL
 from registry.upstream.request import Answer, Request, is_compressed
+from registry.upstream.wanted_bytes import WantedBytes
 
 OPEN_BUDGET = 25.0  # seconds until the first byte, because a client waits for the headers
 STALL_BUDGET = 120.0  # seconds without progress after the first byte; the link may recover
@@ -23,47 +26,6 @@ ENOUGH = 256 * 1024  # bytes; after that many, a broken connection is replaced w
 REDIRECT_LIFE = 120.0  # seconds for which a download reuses the URL of a redirect
 EXPLORED_SIZE = 4 * 1024 * 1024  # bytes that are read from an endpoint to learn about it...
 EXPLORED_TIME = 2.0  # ...and seconds for them; then the best endpoint continues
-MAX_UNKNOWN_SIZE = 16 * 1024**3  # bytes that are read of a blob whose size is not known
-
-
-@dataclass(slots=True)
-class _Wanted:
-    """The bytes to read: from `offset`, which grows, to `stop` (None: the unknown end).
-
-    The body that is being read has `skip` bytes before `offset`. `is_longer` says whether the body
-    continues after `stop`.
-    """
-
-    offset: int
-    stop: int | None
-    may_extend: bool
-    skip: int = 0
-    is_longer: bool = False
-
-    @property
-    def is_done(self) -> bool:
-        """Whether all bytes were read. An empty blob is requested once, since it may not exist."""
-        return 0 < self.offset == self.stop
-
-    @property
-    def is_cut_off(self) -> bool:
-        """Whether a body ended too early."""
-        return self.stop is not None and self.offset < self.stop
-
-    def take(self, piece: bytes, origin: str) -> bytes:
-        """Return the wanted bytes of a piece of the body, and add their number to `offset`."""
-        if self.skip:
-            chunk = piece[self.skip :]
-            self.skip = max(0, self.skip - len(piece))
-        else:
-            chunk = piece
-        left = (MAX_UNKNOWN_SIZE if self.stop is None else self.stop) - self.offset
-        if len(chunk) > left:
-            if not self.is_longer:
-                raise WrongSize(origin, "sends more bytes than were asked for")
-            chunk = chunk[:left]
-        self.offset += len(chunk)
-        return chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +56,8 @@ class BlobDownloader:
         # Not kept after this download: signed URLs expire.
         self._redirects: dict[Endpoint, _Redirect] = {}
         self._without_range: set[Endpoint] = set()  # endpoints that refused a range
+        self._numbers: list[Endpoint] = []  # by the number of the sender
+        self._liars: set[Endpoint] = set()
 
     def mark_suspect(self, *origins: str) -> Sequence[str]:
         """Mark these endpoints, or all that sent bytes, as suspect; see `BlobDownload`."""
@@ -105,16 +69,56 @@ class BlobDownloader:
             next(iter(self._senders)).measured.note_wrong()
         return suspects
 
+    def list_senders(self) -> list[Sender]:
+        """Return the endpoints that may be asked for ranges; see `BlobDownload`."""
+        able = [
+            endpoint
+            for endpoint in self._candidates()
+            if endpoint not in self._without_range and not endpoint.learned.has_no_ranges()
+        ]
+        able = [each for each in able if not self._pool.is_suspect(each)] or able
+        self._numbers += [each for each in able if each not in self._numbers]
+        numbers, broken = self._numbers, self._broken
+        return [build_sender(numbers.index(e), e, is_broken=e in broken) for e in able]
+
+    async def read_range(self, sender: Sender, span: Span) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of a span from one endpoint; see `BlobDownload.read_range`."""
+        endpoint = self._numbers[sender.number]
+        wanted = WantedBytes(span.start, span.stop, needs_range=True)
+        try:
+            async with aclosing(self._read(endpoint, wanted)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except RangeIgnored as error:
+            self._pool.log_failure(endpoint, error)
+            raise
+        except (Unknown, UpstreamError) as error:
+            self._note_failure(endpoint, error)
+            raise
+
     def mark_right(self) -> None:
         """Note that the digest agrees with the bytes; see `BlobDownload`."""
         for endpoint, meter in self._senders.items():
-            endpoint.measured.note_right(meter.sent)
+            if endpoint not in self._liars:
+                endpoint.measured.note_right(meter.sent)
+
+    def mark_wrong(self, origin: str) -> None:
+        """Note that an endpoint has sent wrong bytes; see `BlobDownload`."""
+        self._pool.mark_suspect((origin,))
+        for endpoint in self._senders:
+            if endpoint.origin == origin:
+                self._liars.add(endpoint)
+                endpoint.measured.note_wrong()
+
+    def needs_proof(self, origins: Iterable[str]) -> bool:
+        """Whether nothing is sent to clients yet; see `BlobDownload`."""
+        return not self._pool.are_proven(origins)
 
     async def stream(
         self, start: int, stop: int | None, *, may_extend: bool = False
     ) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from `start` to `stop`; see `BlobDownload.stream`."""
-        wanted = _Wanted(start, self.size if stop is None else stop, may_extend)
+        wanted = WantedBytes(start, self.size if stop is None else stop, may_extend)
         retries = self._pool.start_retries(STALL_BUDGET if self._senders else OPEN_BUDGET)
         async with aclosing(self._explore(wanted)) as chunks:
             async for chunk in chunks:
@@ -139,7 +143,7 @@ class BlobDownloader:
             if not wanted.is_done:
                 await self._pause(failures, retries, wanted.offset - began)
 
-    async def _explore(self, wanted: _Wanted) -> AsyncGenerator[bytes, None]:
+    async def _explore(self, wanted: WantedBytes) -> AsyncGenerator[bytes, None]:
         """Yield the first bytes from an endpoint of which little is known, unless it is slow."""
         may_explore, self._may_explore = self._may_explore, False
         length = (wanted.stop or 0) - wanted.offset
@@ -207,25 +211,27 @@ class BlobDownloader:
             repository=self._request.repository,
             size=USUAL if self.size is None else self.size,
         )
+        # What clients read must not go on with bytes of an endpoint that has to prove itself.
+        if any(self._pool.are_proven([each.origin]) for each in self._senders):
+            left = [each for each in left if self._pool.are_proven([each.origin])]
         return sorted(left, key=self._broken.__contains__)
 
-    async def _read(self, endpoint: Endpoint, wanted: _Wanted) -> AsyncGenerator[bytes, None]:
+    async def _read(self, endpoint: Endpoint, wanted: WantedBytes) -> AsyncGenerator[bytes, None]:
         """Yield the wanted bytes that one endpoint sends."""
         redirect = self._usable_redirect(endpoint)
         has_no_ranges = endpoint in self._without_range or endpoint.learned.has_no_ranges()
         request = replace(
             self._request,
-            headers={} if has_no_ranges else _range_header(wanted, self.size),
+            headers={} if has_no_ranges else wanted.name_range(self.size),
             start_at=redirect.url if redirect else None,
         )
-        is_sending = False
+        is_sending, began = False, wanted.offset
         try:
             async with endpoint.request(request) as answer:
                 self._check(answer, wanted)
                 is_sending = True
                 self._note_sender(endpoint, answer, redirect)
-                # A body that ends at `stop` is read to its end, so that the connection stays
-                # usable.
+                # A body that ends at `stop` is read to its end: the connection stays usable.
                 with self._senders[endpoint].open_stream() as stream:
                     async for piece in answer.response.aiter_raw():
                         stream.receive(len(piece))
@@ -237,7 +243,8 @@ class BlobDownloader:
                 if wanted.is_cut_off:
                     raise UpstreamUnreachable(answer.origin, "ended the body early")
         except (Unknown, UpstreamError):
-            self._redirects.pop(endpoint, None)
+            if wanted.offset - began < ENOUGH:  # the target of the redirect does not deliver
+                self._redirects.pop(endpoint, None)
             if is_sending:
                 self._broken.add(endpoint)
             else:  # if it refused a range before, the range was not the reason
@@ -258,7 +265,7 @@ class BlobDownloader:
             until = self._pool.clock() + REDIRECT_LIFE
             self._redirects[endpoint] = _Redirect(answer.url, until)
 
-    def _check(self, answer: Answer, wanted: _Wanted) -> None:
+    def _check(self, answer: Answer, wanted: WantedBytes) -> None:
         """Compare the headers of an answer with the request, and prepare `wanted` for the body."""
         wanted.skip, wanted.is_longer = 0, False
         headers = answer.response.headers
@@ -275,6 +282,8 @@ class BlobDownloader:
             raise UpstreamFaulty(answer.origin, "compresses content although asked not to")
         self._check_size(answer, length)
         if wanted.offset or wanted.stop != self.size:
+            if wanted.needs_range:
+                raise RangeIgnored(answer.origin, "sends the whole blob instead of a range")
             self.has_ranges = False
         if wanted.may_extend or wanted.stop is None:
             wanted.stop = self.size
@@ -288,11 +297,3 @@ class BlobDownloader:
             raise WrongSize(
                 answer.origin, f"has {size} bytes where the descriptor says {self.size}"
             )
-
-
-def _range_header(wanted: _Wanted, size: int | None) -> dict[str, str]:
-    if wanted.offset == 0 and wanted.stop in (None, size):
-        return {}  # the whole blob
-    if wanted.stop is None:
-        return {"Range": f"bytes={wanted.offset}-"}
-    return {"Range": f"bytes={wanted.offset}-{wanted.stop - 1}"}

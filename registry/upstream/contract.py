@@ -1,13 +1,15 @@
 """The contract of upstreams, for registries and for the upstream of an offline mirror."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
+from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Tag
+from registry.upstream.range_sender import Sender
 
 
 class Fallback(Enum):
@@ -70,6 +72,18 @@ class BlobDownload(Protocol):
         """
         ...
 
+    def list_senders(self) -> list[Sender]:
+        """Return the endpoints that may be asked for ranges now, best first."""
+        ...
+
+    def read_range(self, sender: Sender, span: Span) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of a span from one endpoint; nothing is tried again.
+
+        Raises:
+            BlobUnknown, UpstreamError: the endpoint does not send all of them.
+        """
+        ...
+
     def mark_suspect(self, *origins: str) -> Sequence[str]:
         """Note that the endpoints at `origins` sent wrong bytes, and return these origins.
 
@@ -79,7 +93,18 @@ class BlobDownload(Protocol):
         ...
 
     def mark_right(self) -> None:
-        """Note that all bytes that were sent are right, since the digest agrees."""
+        """Note that the digest agrees: all bytes are right, except those of `mark_wrong`."""
+        ...
+
+    def mark_wrong(self, origin: str) -> None:
+        """Note that an endpoint has sent wrong bytes, as a comparison with others has shown."""
+        ...
+
+    def needs_proof(self, origins: Iterable[str]) -> bool:
+        """Whether bytes of one of these endpoints may not be sent before the digest was right.
+
+        So the settings may want it for endpoints that have not sent right bytes yet.
+        """
         ...
 
 

@@ -37,7 +37,7 @@ class Turn:
     """What one download uses of the budget of its process.
 
     `is_read` says whether somebody reads the download of `upstream`, and `connections` how many it
-    may have. `pausing` ends its work if others need its connection.
+    may have to each endpoint. `pausing` ends its work if others need its connection.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Turn:
         self.connections = connections
         self.upstream = upstream
         self.pausing: asyncio.Timeout | None = None
+        self.taken = 0  # bytes of the memory for segments
         self.free = asyncio.Event()  # set when a waiting download may try again
         self._budget = budget
 
@@ -88,15 +89,30 @@ class Turn:
             return False
         return True
 
-    def take(self, wanted: int, least: int, used: int) -> int:
+    def take(self, wanted: int, least: int, used: int, most: int | None = None) -> int:
         """Take memory for one more connection than the `used` ones; return for how many bytes.
 
-        They are at most `wanted` and at least `least` bytes, or 0 if others need the connection.
+        They are at most `wanted` bytes, or 0 if others need the connection or the memory. The
+        download may have `most` connections (None: those to one endpoint), of which each needs
+        `least` bytes.
         """
-        return self._budget.take(self, wanted, least, used)
+        taken = self._budget.take(self, wanted, least, used, most or self.connections)
+        self.taken += taken
+        return taken
+
+    @property
+    def share(self) -> int:
+        """How many bytes of the memory for segments the download may take."""
+        return self._budget.share
+
+    @property
+    def most(self) -> int:
+        """How many connections the download may have."""
+        return self._budget.find_most(self)
 
     def give_back(self, taken: int) -> None:
-        """Give back the memory that `take` returned."""
+        """Give back memory that `take` returned."""
+        self.taken -= taken
         self._budget.give_back(taken)
 
     @property
@@ -205,16 +221,25 @@ class DownloadBudget:
                 return turn
         return None
 
-    def take(self, turn: Turn, wanted: int, least: int, used: int) -> int:
+    @property
+    def share(self) -> int:
+        """How many bytes of the memory for segments each download may take."""
+        return self._memory // max(1, len(self._running))
+
+    def find_most(self, turn: Turn) -> int:
+        """Return how many connections a download may have."""
+        return self._connections // max(1, len(self._running)) if turn.is_read() else 1
+
+    def take(self, turn: Turn, wanted: int, least: int, used: int, own: int) -> int:
         """Take memory for a further connection of a download; see `Turn.take`."""
         if not turn.is_read():
             return 0
         downloads = max(1, len(self._running))
-        most, each = share_out(
-            self._memory, self._connections, downloads, own=turn.connections, least=least
-        )
+        most, each = share_out(self._memory, self._connections, downloads, own=own, least=least)
+        # What was received and not passed on yet counts too, although its connection is free again.
+        left = self.share - turn.taken
         length = min(wanted, each)
-        if used >= most or self._taken + length > self._memory:
+        if used >= most or length > left or self._taken + length > self._memory:
             return 0
         self._taken += length
         return length

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar, cast
@@ -46,7 +46,8 @@ SUSPECT_TIME = 600.0  # seconds for which an endpoint that sent wrong bytes is a
 class EndpointPool:
     """The endpoints of the upstream `name`, in the order of the settings; `clock` is in seconds.
 
-    If `is_measured` is false, they are asked in this order, whatever they deliver.
+    If `is_measured` is false, they are asked in this order, whatever they deliver. With
+    `needs_proof`, bytes of those that have not sent right ones yet are not sent to clients at once.
     """
 
     def __init__(
@@ -57,11 +58,13 @@ class EndpointPool:
         chance: random.Random,
         *,
         is_measured: bool = True,
+        needs_proof: bool = False,
     ) -> None:
         self.clock = clock
         self._name = name
         self._endpoints = tuple(endpoints)
         self._chance = chance
+        self._needs_proof = needs_proof
         self._log = get_logger("registry.upstream")
         # Until when each endpoint is suspect. The endpoint that was marked last is asked last. So
         # if all endpoints are suspect, another one is asked before the endpoint that sends wrong
@@ -69,6 +72,15 @@ class EndpointPool:
         self._suspects: dict[Endpoint, float] = {}
         self._unreached: dict[Endpoint, _Unreached] = {}
         self._ranking = Ranking(name, self._endpoints, is_measured=is_measured)
+
+    def are_proven(self, origins: Iterable[str]) -> bool:
+        """Whether these endpoints have sent right bytes before, or the settings want no proof."""
+        proven = {each.origin for each in self._endpoints if each.performance.right}
+        return not self._needs_proof or proven.issuperset(origins)
+
+    def is_suspect(self, endpoint: Endpoint) -> bool:
+        """Whether an endpoint has sent wrong bytes in the last ten minutes."""
+        return self.clock() < self._suspects.get(endpoint, -math.inf)
 
     def start_retries(self, budget: float) -> RetryBudget:
         """Return a retry budget of `budget` seconds from now on."""

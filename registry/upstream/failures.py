@@ -42,6 +42,10 @@ class RangeRefused(RequestRefused):
     """The endpoint refuses the range, and may answer the request without it."""
 
 
+class RangeIgnored(UpstreamFaulty):
+    """The endpoint sends the whole blob where it was asked for a range."""
+
+
 class WrongSize(UpstreamFaulty):
     """The endpoint has more bytes of a blob, or fewer, than the descriptor says."""
 

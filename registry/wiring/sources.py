@@ -59,8 +59,14 @@ def build_source(
     name: str, settings: UpstreamSettings, endpoints: Sequence[Endpoint]
 ) -> RegistrySource:
     """Make the source of one upstream registry, which asks these endpoints."""
-    chance, is_measured = random.SystemRandom(), settings.order == "measured"
-    pool = EndpointPool(name, endpoints, time.monotonic, chance, is_measured=is_measured)
+    pool = EndpointPool(
+        name,
+        endpoints,
+        time.monotonic,
+        random.SystemRandom(),
+        is_measured=settings.order == "measured",
+        needs_proof=settings.stream == "proven",
+    )
     urls = list_trusted(name, settings)
     trusted = frozenset(each for each in endpoints if each.url in urls)
     return RegistrySource(name, pool, TagPolicy(settings.names, tuple(endpoints), trusted))

@@ -1,7 +1,8 @@
 """An upstream in memory: a `Source` whose bytes are sent when a test allows it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +13,12 @@ from registry.errors import (
     ReferrersUnsupported,
     UpstreamUnreachable,
 )
+from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Tag
 from registry.upstream.contract import Fallback, TagAnswer, UpstreamList
+from registry.upstream.range_sender import Sender
 
 ORIGIN = "https://memory.example"
 CHUNK = 64 * 1024  # bytes yielded at a time at most
@@ -35,6 +38,7 @@ class Tap:
         self.is_lying = False
         self.ends_early = False
         self.has_ranges = True
+        self.needs_proof = False
         self.tells_size = True
         self.is_down = False
         self.given = 0
@@ -121,12 +125,26 @@ class MemoryTransfer:
             yield self._tap.spoil(self._content[offset : offset + count])
             offset += count
 
+    def list_senders(self) -> list[Sender]:
+        return [Sender(0, ORIGIN)]
+
+    async def read_range(self, sender: Sender, span: Span) -> AsyncGenerator[bytes, None]:
+        async with aclosing(self.stream(span.start, span.stop)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
     def mark_suspect(self, *origins: str) -> Sequence[str]:
         self.is_accused = True
         return origins or (ORIGIN,)
 
     def mark_right(self) -> None:
         self.is_right = True
+
+    def mark_wrong(self, origin: str) -> None:
+        self.is_accused = True
+
+    def needs_proof(self, origins: Iterable[str]) -> bool:
+        return self._tap.needs_proof
 
 
 @dataclass

@@ -94,6 +94,7 @@ def test_expired_tokens_are_renewed(
     """A token that the registry no longer takes is replaced, and the blob goes on."""
     # A token lives long enough to be used, even on a machine that is busy with other tests.
     hub.token_ttl, hub.announce_ttl = 0.3, False
+    hub.redirect_blobs = False  # so that every request needs a token
     hub.rate, hub.cut_every = 5 * MIB, 700 * KIB
     layer = publish(tmp_path, 8 * MIB, hub)
 

@@ -1,13 +1,14 @@
 """The body of an answer: its bytes, its headers, and how it ends. Pure."""
 
 import gzip
+import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from tests.fakes.upstream.conduct import Conduct
-from tests.fakes.upstream.content import Content, Flipped, Held, read_all
+from tests.fakes.upstream.content import Content, Flipped, Held, Inverted, read_all
 from tests.fakes.upstream.faults import (
     Action,
     Cut,
@@ -15,6 +16,7 @@ from tests.fakes.upstream.faults import (
     Endless,
     Gzip,
     IgnoreRange,
+    Invert,
     Lie,
     NoLength,
     Stall,
@@ -67,6 +69,10 @@ def shape_body(
         body.headers["Content-Encoding"] = conduct.content_encoding or " "
     if rangeable and conduct.cut_every is not None and body.length > conduct.cut_every:
         body.end("cut", conduct.cut_every)
+    if rangeable and conduct.cut_about_every is not None:
+        limit = int(random.expovariate(1 / conduct.cut_about_every))
+        if limit < body.length:
+            body.end("cut", limit)
     for action in actions:
         _apply(body, action)
     return body
@@ -113,6 +119,8 @@ def _apply(body: Body, action: Action) -> None:
             body.end("stall", after_bytes)
         case Lie(flip_at):
             body.content = Flipped(body.content, flip_at)
+        case Invert():
+            body.content = Inverted(body.content)
         case Endless(declared):
             body.ending = "endless"
             body.length = declared

@@ -38,6 +38,8 @@ class Conduct:
     referrers_supported: bool = True
 
     cut_every: int | None = None
+    cut_about_every: int | None = None  # bytes on average; each body is cut after another number
+    delay: float = 0  # before each answer
     rate: float | None = None
     connection_rate: float | None = None
 

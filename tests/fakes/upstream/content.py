@@ -7,6 +7,7 @@ from typing import Protocol
 
 MIB = 1 << 20
 STAMP = 16
+INVERTED = bytes(byte ^ 0xFF for byte in range(256))
 
 
 class Content(Protocol):
@@ -66,6 +67,17 @@ class Flipped:
         changed = bytearray(view)
         changed[self._at - offset] ^= 0xFF
         return memoryview(changed)
+
+
+class Inverted:
+    """The same content with every byte inverted."""
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self.size = content.size
+
+    def piece(self, offset: int, most: int) -> memoryview:
+        return memoryview(self._content.piece(offset, most).tobytes().translate(INVERTED))
 
 
 def read_all(content: Content) -> bytes:

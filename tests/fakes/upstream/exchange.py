@@ -88,6 +88,8 @@ class Exchange:
     async def apply_arrival_faults(self) -> web.StreamResponse | None:
         """Apply the arrival faults; return the answer if one of them made it."""
         await self._shared.gate.wait()
+        if self.conduct.delay:
+            await asyncio.sleep(self.conduct.delay)
         for action in self._shared.faults.take(self._as_target(), Arrival):
             match action:
                 case Delay(seconds):

@@ -99,6 +99,11 @@ class Lie(BodyAnswer):
 
 
 @dataclass(frozen=True)
+class Invert(BodyAnswer):
+    """Send wrong bytes of the right length: all of them are inverted."""
+
+
+@dataclass(frozen=True)
 class Endless(BodyAnswer):
     """Send zeros after the content: without end, chunked, or up to a declared total length."""
 
@@ -139,8 +144,8 @@ class Fault:
 
     Kind "blob" with a body action also matches the content host, to which blobs are redirected.
     `action` may be a tuple of actions for one answer, such as (NoLength(), Cut(9)). The first
-    `skip` matching requests are answered correctly. `applied` counts the requests that got the
-    fault.
+    `skip` matching requests are answered correctly, and after that all but one of `every`.
+    `applied` counts the requests that got the fault.
     """
 
     kind: FaultKind
@@ -149,6 +154,7 @@ class Fault:
     contains: str | None = None
     times: int | None = 1
     skip: int = 0
+    every: int = 1
     applied: int = field(default=0, init=False)
 
     @property
@@ -203,6 +209,7 @@ class Faults:
                 if fault.skip > 0:
                     fault.skip -= 1
                     break
+                fault.skip = fault.every - 1
                 fault.applied += 1
                 taken += fault.actions
                 if not isinstance(fault.actions[0], Delay):

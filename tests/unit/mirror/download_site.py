@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from registry.mirror.download import Download
 from registry.mirror.download_request import DownloadRequest
@@ -40,6 +41,10 @@ class Site:
 
     def is_stored(self) -> bool:
         return any(path.read_bytes() == CONTENT for path in self.folder.blobs.glob("*/*/*"))
+
+    def parts(self) -> list[Path]:
+        """Return the partial files."""
+        return list(self.folder.ingests.glob("*.part"))
 
     def leave(self, content: bytes, *, is_sealed: bool = False) -> None:
         """Leave a partial file behind, as a process that died."""

@@ -42,7 +42,7 @@ def load(tmp_path: Path) -> Load:
         ("", 'tags.immutable = ["v.*"]', ['tags.immutable = ["v.*"] (was [])']),
         ("", LAN, ['upstreams."registry.lan:5000": added']),
         (LAN + "connections = 2", "", ['upstreams."registry.lan:5000": removed']),
-        ("", GHCR + "connections = 2", ['upstreams."ghcr.io".connections = 2 (was 4)']),
+        ("", GHCR + "connections = 2", ['upstreams."ghcr.io".connections = 2 (was 10)']),
         (
             GHCR + 'proxy = "http://u:old@h:1"',
             GHCR + 'proxy = "http://u:new@h:1"',

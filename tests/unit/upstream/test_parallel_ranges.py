@@ -128,8 +128,8 @@ def test_fast_link_gets_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [span.length for span in transfer.asked] == [SMALLEST, alone, alone, alone - SMALLEST]
 
 
-async def test_failure_of_a_range_is_raised() -> None:
-    """The error of one range ends the whole read, after the bytes before that range."""
+async def test_failure_of_all_requests_is_raised() -> None:
+    """If nobody sends a range any more, the error ends the read, after the bytes before it."""
     tap = Tap()
     tap.give(3 * SMALLEST)
     got = bytearray()
@@ -143,6 +143,7 @@ async def test_failure_of_a_range_is_raised() -> None:
     for _ in range(1000):
         await asyncio.sleep(0)
     assert tap.allowance == 0
+    tap.is_down = True
     tap.cut()
 
     with pytest.raises(UpstreamUnreachable):
