@@ -127,14 +127,17 @@ def test_wrong_bytes_are_replaced(
     after = pull(mirror, layer)
 
     excess = layer.sent() / size
-    note(f"right {after.last_byte - began:.2f} s later, {excess:.4f}x, {fault.applied} lies")
+    (told,) = mirror.events("wrong bytes replaced")
+    note(
+        f"right {after.last_byte - began:.2f} s later, repaired in {told['seconds']} s,"
+        f" {excess:.4f}x, {fault.applied} lies"
+    )
     assert fault.applied
     assert cut_off.received < size, cut_off
     assert after.is_right, after
     assert after.last_byte - began <= 10
     assert excess <= 1.25
     assert layer.await_file(mirror) == layer.expected.read_bytes()
-    (told,) = mirror.events("wrong bytes replaced")
     assert told["endpoint"] == hubs[liar].url
 
 
