@@ -1,6 +1,7 @@
 """Repairing a blob with a wrong digest that several endpoints have sent (decision record 0032)."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
@@ -81,6 +82,7 @@ async def _repair(
     except StoreError:  # too little space for both files
         return False
     on_reject()
+    began = time.monotonic()
     with rejected:
         search = _Search(ingest.digest, rejected, download, trace=trace, senders=senders, note=note)
         found = await search.run()
@@ -94,6 +96,7 @@ async def _repair(
         endpoint=found.origin,
         ranges=[f"{span.start}-{span.stop - 1}" for span in found.spans[:SHOWN]],
         wrong=sum(span.length for span in found.spans),
+        seconds=round(time.monotonic() - began, 2),
     )
     return True
 

@@ -79,7 +79,7 @@ class _AloneReading:
         size, is_first_of_many = self._download.size, False
         if size is not None:
             left = size - self._offset
-            self._stop = self._offset + choose_length(left, self._count_connections())
+            self._stop = self._offset + choose_length(left, self._turn.connections)
             is_first_of_many = self._stop < size
         while True:
             speed = _Speed()
@@ -123,8 +123,8 @@ class _AloneReading:
         async with aclosing(chunks):
             while True:
                 try:
-                    may_wait = not (has_others and speed.has_begun and self._download.has_ranges)
-                    chunk = await _read_next(chunks, None if may_wait else STALLED)
+                    may_leave = has_others and speed.has_begun and self._may_join(has_others)
+                    chunk = await _read_next(chunks, STALLED if may_leave else None)
                 except TimeoutError:
                     self._leave(speed)
                     return
@@ -138,10 +138,15 @@ class _AloneReading:
                 yield chunk
                 if self._segment is not None and self._segment.is_ended_early:
                     break
-                if self._download.has_ranges and speed.is_slow(after=MEASURE):
+                if self._may_join(has_others) and speed.is_slow(after=MEASURE):
                     self._begin_fetch(speed)
         if self._segment is not None and self.fetch is not None:
             self.fetch.end(self._segment)
+
+    def _may_join(self, has_others: bool) -> bool:
+        """Whether others may bring ranges; whether this endpoint has them may not be known yet."""
+        has_ranges = self._download.has_ranges
+        return has_others if has_ranges is None else has_ranges
 
     def _leave(self, speed: "_Speed") -> None:
         """Let others bring what a request has not brought, since it has stalled."""

@@ -12,7 +12,7 @@ from registry.errors import UpstreamError
 from registry.oci.byte_ranges import Span
 from registry.upstream.range_sender import Sender
 
-CHUNK = 16 * 1024  # bytes that are sent at a time
+CHUNK = 64 * 1024  # bytes that are sent at a time
 TRIES = 5  # of each endpoint without a byte, before a download fails
 WAIT = 1.0  # seconds between two of them
 

@@ -64,6 +64,15 @@ def test_all_endpoints_are_used_fully(order: tuple[int, ...]) -> None:
     assert sum(count for _, count in reading.noted) == SIZE
 
 
+def test_one_connection_to_each_is_enough_where_they_limit_the_sum() -> None:
+    """Also if each may have only one connection, and the first request was for the whole blob."""
+    endpoints = build()
+    reading = Reading(*endpoints, connections=1)
+
+    assert SIZE / reading.seconds >= 0.85 * 18 * MIB
+    assert [each.most for each in endpoints] == [1, 1, 1]
+
+
 def later(offset: int, happens: UpstreamUnreachable | float) -> Fault:
     return lambda at: happens if at >= offset else None
 
