@@ -66,8 +66,8 @@ class RegistrySource:
                 raise HeadRefused(endpoint.origin, "does not support HEAD")
             try:
                 async with endpoint.request(request) as answer:
-                    _check_content_type(answer)
-                    digest = _read_digest(answer)
+                    refuse_web_page(answer)
+                    digest = read_digest(answer)
             except HeadRefused:
                 refused.add(endpoint)
                 raise
@@ -114,9 +114,9 @@ class RegistrySource:
                 raw = await read_body(answer, MAX_MANIFEST)
                 try:
                     if len(raw) > LARGE:
-                        manifest = await asyncio.to_thread(_verify, answer, raw, reference)
+                        manifest = await asyncio.to_thread(verify_manifest, answer, raw, reference)
                     else:
-                        manifest = _verify(answer, raw, reference)
+                        manifest = verify_manifest(answer, raw, reference)
                 except ManifestInvalid as error:
                     raise UpstreamFaulty(answer.origin, str(error)) from error
             if endpoint in refused:
@@ -161,7 +161,7 @@ class RegistrySource:
             if not learned.is_head_useless(Resource.BLOB):
                 try:
                     async with endpoint.request(request) as answer:
-                        _check_content_type(answer)
+                        refuse_web_page(answer)
                         learned.trust_head(Resource.BLOB, repository)
                         return read_whole_size(answer.response.headers)
                 except HeadRefused:
@@ -256,7 +256,8 @@ def _choose_failure(
     return failure
 
 
-def _check_content_type(answer: Answer) -> None:
+def refuse_web_page(answer: Answer) -> None:
+    """Refuse an answer whose content is a web page. Raises UpstreamFaulty."""
     # A HEAD has no body to verify. So a 200 from a captive portal would be taken for the registry's
     # answer, and its length for the size of the blob. It has no digest, so a counted GET would
     # follow.
@@ -264,15 +265,22 @@ def _check_content_type(answer: Answer) -> None:
         raise UpstreamFaulty(answer.origin, "answers with a web page (a captive portal?)")
 
 
-def _read_digest(answer: Answer) -> Digest | None:
+def read_digest(answer: Answer) -> Digest | None:
+    """Return the digest that an answer with a manifest names; None if it names none."""
     try:
         return Digest.parse(answer.response.headers.get("docker-content-digest", ""))
     except DigestInvalid:
         return None
 
 
-def _verify(answer: Answer, raw: bytes, reference: Reference) -> Manifest:
-    named = _read_digest(answer)
+def verify_manifest(answer: Answer, raw: bytes, reference: Reference) -> Manifest:
+    """Return the manifest in the body `raw` of an answer to the request for `reference`.
+
+    Raises:
+        UpstreamFaulty: the body does not have the digest that was asked for, or that it names.
+        ManifestInvalid: as for `parse_manifest`.
+    """
+    named = read_digest(answer)
     wanted = reference if isinstance(reference, Digest) else named or Digest.of(raw)
     for digest in filter(None, (wanted, named)):
         if not digest.matches(raw):
