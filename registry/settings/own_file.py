@@ -3,8 +3,8 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,8 +56,6 @@ def set_endpoints(
             f"{former.file} only states the defaults", "name a file of your own with --config"
         )
     is_new = not file.exists()
-    # A link stays a link, and what it leads to is changed.
-    file = Path(os.path.realpath(file))
     text = build_text() if is_new else file.read_bytes().decode("utf-8")
     mark = text[:1] if text.startswith("\ufeff") else ""
     place = ("upstreams", upstream, "endpoints")
@@ -65,7 +63,10 @@ def set_endpoints(
     missing = [each for each in file.parents if not each.exists()]  # the innermost first
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        return _write(file, changed, former, environ, place, is_new=is_new)
+        with _write_beside(file, changed) as written:
+            _check(written, former, environ, place)
+        # A link stays a link, and what it leads to is changed.
+        return _put(Path(os.path.realpath(file)), changed, is_new=is_new)
     except BaseException:
         with suppress(OSError):
             for folder in missing:
@@ -73,24 +74,23 @@ def set_endpoints(
         raise
 
 
-def _write(
-    file: Path,
-    text: str,
-    former: Configuration,
-    environ: Mapping[str, str],
-    place: tuple[str, ...],
-    *,
-    is_new: bool,
-) -> ChangedFile:
-    """Write and check a file beside the settings file, and let it take its place."""
+@contextmanager
+def _write_beside(file: Path, text: str) -> Iterator[Path]:
+    """Write a file beside the settings file, and delete it at the end if it is still there."""
     descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-    written = Path(name)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as new:
             new.write(text)
             new.flush()
             os.fsync(new.fileno())
-        _check(written, former, environ, place)
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _put(file: Path, text: str, *, is_new: bool) -> ChangedFile:
+    """Let the text take the place of a file, with its mode and owner, and keep a copy of it."""
+    with _write_beside(file, text) as written:
         if is_new:
             written.chmod(0o644)
             os.link(written, file)  # which fails if somebody else has made one just now
@@ -103,8 +103,6 @@ def _write(
         shutil.copy2(file, copy)
         written.replace(file)
         return ChangedFile(file, copy)
-    finally:
-        written.unlink(missing_ok=True)
 
 
 def _check(

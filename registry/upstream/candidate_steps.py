@@ -28,7 +28,7 @@ from registry.oci.manifest import MAX_MANIFEST, Descriptor, Manifest
 from registry.oci.names import Reference
 from registry.oci.platforms import matches, own_platform
 from registry.settings.endpoints import split_endpoint
-from registry.upstream.addresses import Reach
+from registry.upstream.addresses import Reach, read_address
 from registry.upstream.candidate import Candidate, Layer, Step
 from registry.upstream.client import discard, send, write_request
 from registry.upstream.credentials import Credentials
@@ -105,10 +105,10 @@ class CandidateSteps:
                 await step()
 
     async def _resolve(self) -> None:
-        if self._has_proxy:  # the proxy resolves the name, or another one than ours is resolved
-            return
-        self.candidate.running = Step.NAME
         parts = urlsplit(self.candidate.url)
+        if self._has_proxy or read_address(parts.hostname or "") is not None:
+            return  # most proxies resolve names themselves
+        self.candidate.running = Step.NAME
         began, loop = self._clock(), asyncio.get_running_loop()
         try:
             await loop.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
