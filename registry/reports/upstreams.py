@@ -137,6 +137,31 @@ def _list_notes(
 
 
 @dataclass(frozen=True, slots=True)
+class TestProgress:
+    """How far a test is: `done` of `total` candidates are measured.
+
+    One of the others is at `endpoint`, and is at `step`: `received` of `expected` bytes have come.
+    """
+
+    done: int
+    total: int
+    endpoint: str = ""
+    step: str = ""
+    received: int = 0
+    expected: int = 0
+
+
+def report_progress(candidates: Sequence[Candidate]) -> TestProgress:
+    """Return how far the test of these candidates is."""
+    done, total = sum(each.is_done for each in candidates), len(candidates)
+    running = next((each for each in candidates if each.running), None)
+    if running is None:
+        return TestProgress(done, total)
+    step = str(running.running)
+    return TestProgress(done, total, running.url, step, running.received, running.expected)
+
+
+@dataclass(frozen=True, slots=True)
 class KnownEndpoint:
     """What the mirror knows of an endpoint; `place` is its place in the order, from 1.
 

@@ -8,7 +8,7 @@ import socket
 import statistics
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,9 +25,9 @@ from registry.errors import (
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor, Manifest
-from registry.oci.names import Reference
 from registry.oci.platforms import matches, own_platform
 from registry.settings.endpoints import split_endpoint
+from registry.settings.known_images import AskedImage
 from registry.upstream.addresses import Reach, read_address
 from registry.upstream.candidate import Candidate, Layer, Step
 from registry.upstream.client import discard, send, write_request
@@ -41,15 +41,6 @@ from registry.upstream.tokens import TokenCache, TokenKey
 from registry.upstream.www_authenticate import parse_challenges
 
 _USUAL_PLATFORM = "linux/amd64"
-
-
-@dataclass(frozen=True, slots=True)
-class AskedImage:
-    """An image whose tag is asked for: `name` is how people write it."""
-
-    name: str
-    repository: str
-    reference: Reference
 
 
 class TimedTokens(TokenCache):

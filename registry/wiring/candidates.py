@@ -1,146 +1,47 @@
-"""Measuring candidates for the endpoints of an upstream: which parts do it, and in what order."""
+"""The objects that measure candidates for the endpoints of an upstream."""
 
-import asyncio
 import time
 from collections.abc import Sequence
 from functools import partial
 
-import httpx
-
-from registry.errors import EntrepotError
-from registry.oci.digest import Digest
-from registry.oci.names import Reference
+from registry.settings.known_images import AskedImage
 from registry.settings.upstreams import UpstreamSettings
 from registry.upstream.auth import Login
-from registry.upstream.candidate import Candidate, Layer, Step, is_own_host
-from registry.upstream.candidate_comparison import agree_on_digests, compare_samples
-from registry.upstream.candidate_sample import CandidateSample
-from registry.upstream.candidate_steps import AskedImage, CandidateSteps, TimedTokens, limited_by
+from registry.upstream.candidate import Candidate, is_own_host
+from registry.upstream.candidate_measurement import CandidateMeasurement, Probe
+from registry.upstream.candidate_steps import CandidateSteps, TimedTokens
 from registry.upstream.client import open_client
 from registry.upstream.credentials import find_credentials
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.redirects import RedirectRules
 
-AT_ONCE = 8  # candidates whose short steps are measured at the same time
 
-
-class CandidateTest:
-    """Measures the endpoints `urls` for the upstream `name` with its settings.
-
-    `images` are asked for, and the layer to download is of the first of them that can be had. Each
-    candidate has `limit` seconds. `candidates` are in the order of `urls`, and `agreed` has the
-    digests of the images that are taken for right; both can be read while `run` is running.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        settings: UpstreamSettings,
-        urls: Sequence[str],
-        images: Sequence[AskedImage],
-        limit: float,
-    ) -> None:
-        self.candidates = [Candidate(url, is_own_host(name, settings.aliases, url)) for url in urls]
-        self.agreed: dict[str, Digest] = {}
-        self.layer: Layer | None = None
-        self._why_no_layer = ""
-        self._name = name
-        self._settings = settings
-        self._images = list(images)
-        self._limit = limit
-        self._spent: dict[str, float] = {}  # seconds of the short steps, by URL
-
-    async def run(self) -> None:
-        """Measure everything; a candidate that cannot be used gets the reason, and no error."""
-        async with open_client(self._name, self._settings) as client:
-            probes = [_Probe(self._name, self._settings, each, client) for each in self.candidates]
-            turns = asyncio.Semaphore(AT_ONCE)
-            async with asyncio.TaskGroup() as group:
-                for probe in probes:
-                    group.create_task(self._take_steps(probe, turns))
-            names = [image.name for image in self._images]
-            self.agreed = agree_on_digests(self.candidates, names)
-            self.layer = await self._find_layer(probes)
-            for probe in probes:
-                if probe.candidate.failed is None:
-                    await self._take_sample(probe)
-                probe.candidate.is_done = True
-            compare_samples(self.candidates)
-
-    async def _take_steps(self, probe: "_Probe", turns: asyncio.Semaphore) -> None:
-        async with turns:
-            began = time.monotonic()
-            with limited_by(probe.candidate, self._limit):
-                async with asyncio.timeout(self._limit):
-                    await probe.steps.run(self._images)
-            self._spent[probe.candidate.url] = time.monotonic() - began
-            probe.candidate.running = None
-            probe.candidate.is_done = probe.candidate.failed is not None
-
-    async def _find_layer(self, probes: "Sequence[_Probe]") -> Layer | None:
-        """Return the layer to download, as one of the candidates with the agreed digest names it.
-
-        The manifest is asked for by its digest, which proves it: only this one candidate is asked,
-        because a registry counts it against its pull limit.
-        """
-        usable = [each for each in probes if each.candidate.failed is None]
-        usable.sort(key=lambda each: not each.candidate.is_own)
-        for image in self._images:
-            for probe in usable:
-                digest = probe.candidate.digests.get(image.name)
-                if digest is None or self.agreed.get(image.name, digest) != digest:
-                    continue
-                by_digest = AskedImage(image.name, image.repository, digest)
-                try:
-                    async with asyncio.timeout(self._limit):
-                        return await probe.steps.find_layer(by_digest)
-                except (EntrepotError, TimeoutError) as error:
-                    self._why_no_layer = str(error) or f"{image.name} was not sent in time"
-        return None
-
-    async def _take_sample(self, probe: "_Probe") -> None:
-        candidate = probe.candidate
-        if self.layer is None:
-            candidate.fail(Step.DOWNLOAD, f"there is no layer to download: {self._why_no_layer}")
-            return
-        left = max(0.0, self._limit - self._spent.get(candidate.url, 0.0))
-        sample = CandidateSample(candidate, probe.endpoint, self.layer, time.monotonic)
-        with limited_by(candidate, self._limit):
-            async with asyncio.timeout(left):
-                await sample.run(left)
-        candidate.running = None
-
-
-class _Probe:
-    """A candidate, and what asks it: as the mirror would if it were the only endpoint."""
-
-    def __init__(
-        self,
-        name: str,
-        settings: UpstreamSettings,
-        candidate: Candidate,
-        client: httpx.AsyncClient,
-    ) -> None:
-        self.candidate = candidate
-        clock = time.monotonic
-        tokens = TimedTokens(client, clock)
-        # An accelerator does not get the password: the settings say to whom it may be sent.
-        credentials = find_credentials(name, settings)
-        rules = RedirectRules(name, settings.allow_private_redirects, settings.allow_http_redirects)
-        login = Login(candidate.url, credentials, tokens, rules)
-        note_limit = partial(setattr, candidate, "limit")
-        self.endpoint = Endpoint(candidate.url, client, login, clock, note_limit, rules=rules)
-        self.steps = CandidateSteps(
-            candidate, self.endpoint, client, tokens, has_proxy=bool(settings.proxy)
-        )
-
-
-def build_test(
+def build_measurement(
     name: str,
     settings: UpstreamSettings,
     urls: Sequence[str],
-    images: Sequence[tuple[str, str, Reference]],
+    images: Sequence[AskedImage],
     limit: float,
-) -> CandidateTest:
-    """Return the test of some endpoints; `images` are name, repository and reference of each."""
-    return CandidateTest(name, settings, urls, [AskedImage(*each) for each in images], limit)
+) -> CandidateMeasurement:
+    """Return what measures the endpoints `urls` for the upstream `name` with its settings.
+
+    `images` are asked for, and each endpoint has `limit` seconds.
+
+    Raises:
+        SettingsError: `ca_file` cannot be read.
+    """
+    client, clock = open_client(name, settings), time.monotonic
+    # An accelerator does not get the password: the settings say to whom it may be sent.
+    credentials = find_credentials(name, settings)
+    rules = RedirectRules(name, settings.allow_private_redirects, settings.allow_http_redirects)
+    probes = []
+    for url in urls:
+        candidate = Candidate(url, is_own_host(name, settings.aliases, url))
+        tokens = TimedTokens(client, clock)
+        login = Login(url, credentials, tokens, rules)
+        note_limit = partial(setattr, candidate, "limit")
+        endpoint = Endpoint(url, client, login, clock, note_limit, rules=rules)
+        has_proxy = bool(settings.proxy)
+        steps = CandidateSteps(candidate, endpoint, client, tokens, has_proxy=has_proxy)
+        probes.append(Probe(candidate, endpoint, steps))
+    return CandidateMeasurement(client, probes, images, limit)

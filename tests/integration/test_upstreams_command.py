@@ -129,11 +129,23 @@ def test_what_cannot_be_written_is_said(candidates: Candidates, tmp_path: Path) 
     text = f'[upstreams."docker.io"]\nendpoints = [\n  "{candidates.own.url}", # mine\n]\n'
     config = tmp_path / "entrepot.toml"
     config.write_text(text)
-    done = run_command(*TEST, "--write", "--config", str(config))
+    slow = candidates.urls["slow"]
+    done = run_command(*TEST, slow, "--write", "--config", str(config))
     assert done.returncode == 1
     assert "nothing is written: the list has comments, which would be lost" in done.stderr
-    assert f'endpoints = ["{candidates.own.url}"]' in done.stdout
+    assert f'endpoints = ["{candidates.own.url}", "{slow}"]' in done.stdout
     assert config.read_text() == text
+    assert [each.name for each in tmp_path.iterdir()] == ["entrepot.toml"]
+
+
+def test_an_order_that_is_there_already_is_not_written(
+    candidates: Candidates, tmp_path: Path
+) -> None:
+    """No copy is made of a file that does not change."""
+    config = candidates.write_settings(tmp_path)
+    done = run_command(*TEST, "--write", "--config", str(config))
+    assert done.returncode == 0
+    assert "the settings have this list already; nothing is written" in done.stderr
     assert [each.name for each in tmp_path.iterdir()] == ["entrepot.toml"]
 
 

@@ -6,12 +6,11 @@ from pathlib import Path
 
 from registry.errors import FileUnreadable, InvalidInput, SettingsError
 from registry.oci.image_patterns import parse_image
-from registry.oci.names import Reference
 from registry.settings.endpoints import parse_endpoint
+from registry.settings.known_images import WELL_KNOWN, AskedImage
 from registry.settings.model import Settings
 from registry.settings.named_files import read_first
 from registry.settings.values import Refusal, format_key
-from registry.settings.well_known_images import WELL_KNOWN
 
 STDIN = "-"
 MAX_LIST = 1024 * 1024  # bytes of a file with URLs
@@ -80,10 +79,8 @@ def _read_text(file: str) -> str:
     return content.decode("utf-8-sig", "replace")
 
 
-def read_images(
-    settings: Settings, upstream: str, images: Sequence[str]
-) -> list[tuple[str, str, Reference]]:
-    """Return name, repository and reference of the images to ask for.
+def read_images(settings: Settings, upstream: str, images: Sequence[str]) -> list[AskedImage]:
+    """Return the images to ask for.
 
     Without `images`, they are those that everybody knows of this upstream.
 
@@ -100,5 +97,6 @@ def read_images(
         if repository.registry != upstream:
             raise Unusable(f"{image} is not an image of {upstream}")
         mark = "@" if ":" in str(reference) else ":"
-        found.append((f"{repository.name}{mark}{reference}", repository.name, reference))
+        name = f"{repository.name}{mark}{reference}"
+        found.append(AskedImage(name, repository.name, reference))
     return found

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,11 +17,13 @@ from registry.cli.upstreams.measurement_tables import draw_test
 from registry.cli.upstreams.progress import show_progress
 from registry.errors import SettingsError
 from registry.logs import configure_logs
-from registry.reports.upstreams import UpstreamTest, report_test
-from registry.settings.loading import load_configuration
+from registry.reports.upstreams import UpstreamTest, report_progress, report_test
+from registry.settings.known_images import AskedImage
+from registry.settings.loading import Configuration, load_configuration
+from registry.settings.model import Settings
 from registry.settings.own_file import find_changeable, set_endpoints
 from registry.settings.values import Refusal, parse_duration
-from registry.wiring.candidates import CandidateTest, build_test
+from registry.wiring.candidates import build_measurement
 
 LIMIT = 30.0  # seconds for one candidate
 _SHORTEST, _LONGEST = 1.0, 3600.0  # seconds of --limit
@@ -100,56 +103,67 @@ def measure_endpoints(
     configure_logs(logging.CRITICAL)
     with report_errors():
         configuration = load_configuration(config, os.environ)
-        settings = configuration.settings
-        if settings.offline:
-            why = "no upstream is asked while offline = true"
-            raise SettingsError("offline", why, "write offline = false")
-        name = find_upstream(settings, upstream)
-        named = read_urls(urls or (), file)
-        configured = settings.upstreams[name].endpoints
         with configuration.origins.name_faults():
-            test = build_test(
-                name,
-                settings.upstreams[name],
-                list(dict.fromkeys((*named, *configured))),
-                read_images(settings, name, images or ()),
-                limit,
-            )
-            is_complete = _run(test)
-    report = report_test(
-        name,
-        test.candidates,
-        test.agreed,
-        test.layer,
-        configured=configured,
-        complete=is_complete,
-    )
+            name = _find_asked(configuration.settings, upstream)
+        named = read_urls(urls or (), file)
+        asked = read_images(configuration.settings, name, images or ())
+        report = _measure(configuration, name, named, asked, limit)
     place = find_changeable(configuration, os.environ)
     print_report(report, lambda each: draw_test(each, place), as_json=as_json)
-    if not is_complete:
+    configured = configuration.settings.upstreams[name].endpoints
+    if not report.complete:
         raise typer.Exit(INTERRUPTED)
     if write and report.endpoints:
-        _write_endpoints(config, report)
+        _write_endpoints(config, report, configured)
     works = {each.endpoint for each in report.candidates if each.works}
     if not works & {*(named or configured)}:
         raise typer.Exit(1)
 
 
-def _run(test: CandidateTest) -> bool:
-    """Measure; return false if Ctrl-C has ended it."""
+def _find_asked(settings: Settings, upstream: str) -> str:
+    """Return the name of the upstream to measure. Raises SettingsError: it may not be asked."""
+    if settings.offline:
+        why = "no upstream is asked while offline = true"
+        raise SettingsError("offline", why, "write offline = false")
+    return find_upstream(settings, upstream)
+
+
+def _measure(
+    configuration: Configuration,
+    name: str,
+    named: Sequence[str],
+    images: Sequence[AskedImage],
+    limit: float,
+) -> UpstreamTest:
+    """Measure the endpoints that were named, and those of the settings; Ctrl-C ends it earlier."""
+    upstream = configuration.settings.upstreams[name]
+    urls = list(dict.fromkeys((*named, *upstream.endpoints)))
+    with configuration.origins.name_faults():
+        test = build_measurement(name, upstream, urls, images, limit)
 
     async def measure() -> None:
-        async with show_progress(test):
+        async with show_progress(lambda: report_progress(test.candidates)):
             await test.run()
 
+    is_complete = True
     try:
         asyncio.run(measure())
     except KeyboardInterrupt:
-        return False
-    return True
+        is_complete = False
+    return report_test(
+        name,
+        test.candidates,
+        test.agreed,
+        test.layer,
+        configured=upstream.endpoints,
+        complete=is_complete,
+    )
 
 
-def _write_endpoints(config: Path | None, report: UpstreamTest) -> None:
+def _write_endpoints(config: Path | None, report: UpstreamTest, configured: Sequence[str]) -> None:
+    if list(report.endpoints) == list(configured):
+        warn("the settings have this list already; nothing is written")
+        return
     try:
         changed = set_endpoints(config, os.environ, report.upstream, report.endpoints)
     except (Refusal, SettingsError, OSError) as error:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import MappingProxyType
 
 from registry.cli.printing import Summary, Verbatim
 from registry.cli.tables import Table, make_table
@@ -11,14 +12,16 @@ from registry.reports.upstreams import CandidateReport, UpstreamTest
 from registry.settings.upstreams import UpstreamSettings
 from registry.settings.values import format_duration, format_key
 
-_STEPS = {
-    "NAME": "name",
-    "CONNECT": "connection",
-    "TLS": "TLS",
-    "/V2/": "/v2/",
-    "TOKEN": "token",
-    "TAGS": "tags",
-}
+_STEPS = MappingProxyType(
+    {
+        "NAME": "name",
+        "CONNECT": "connection",
+        "TLS": "TLS",
+        "/V2/": "/v2/",
+        "TOKEN": "token",
+        "TAGS": "tags",
+    }
+)
 
 
 def draw_test(test: UpstreamTest, file: Path) -> Iterator[str | Table]:

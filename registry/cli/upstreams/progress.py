@@ -1,7 +1,7 @@
 """What a terminal shows while candidates are measured: how many are done, and what runs now."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from rich.console import Console
@@ -9,16 +9,19 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
 from registry.cli.terminal import Bars, format_bytes
-from registry.wiring.candidates import CandidateTest
+from registry.reports.upstreams import TestProgress
 
 INTERVAL = 0.2  # seconds between two updates
 
 
 @asynccontextmanager
-async def show_progress(test: CandidateTest, *, quiet: bool = False) -> AsyncIterator[None]:
-    """Show how far a test is until the block ends, if stderr is a terminal."""
+async def show_progress(observe: Callable[[], TestProgress]) -> AsyncIterator[None]:
+    """Show how far a test is until the block ends, if stderr is a terminal.
+
+    `observe` returns how far it is now.
+    """
     console = Console(stderr=True)
-    if quiet or not console.is_terminal or console.is_dumb_terminal:
+    if not console.is_terminal or console.is_dumb_terminal:
         yield
         return
     columns = (
@@ -27,9 +30,9 @@ async def show_progress(test: CandidateTest, *, quiet: bool = False) -> AsyncIte
     )
     options = {"redirect_stdout": False, "redirect_stderr": False}
     with Bars(console, columns=columns, **options) as progress:
-        whole = progress.add_task("", total=len(test.candidates))
+        whole = progress.add_task("", total=observe().total)
         now = progress.add_task("", total=None)
-        updates = asyncio.create_task(_update(progress, whole, now, test))
+        updates = asyncio.create_task(_update(progress, whole, now, observe))
         try:
             yield
         finally:
@@ -38,19 +41,20 @@ async def show_progress(test: CandidateTest, *, quiet: bool = False) -> AsyncIte
                 await updates
 
 
-async def _update(progress: Progress, whole: TaskID, now: TaskID, test: CandidateTest) -> None:
+async def _update(
+    progress: Progress, whole: TaskID, now: TaskID, observe: Callable[[], TestProgress]
+) -> None:
     while True:
-        done = sum(each.is_done for each in test.candidates)
-        text = f"{done} of {len(test.candidates)} measured"
-        progress.update(whole, description=text, completed=done)
-        running = next((each for each in test.candidates if each.running), None)
-        if running is not None:
-            host = running.url.partition("://")[2]
-            amount = f" {format_bytes(running.received)}" if running.received else ""
+        seen = observe()
+        text = f"{seen.done} of {seen.total} measured"
+        progress.update(whole, description=text, completed=seen.done)
+        if seen.endpoint:
+            host = seen.endpoint.partition("://")[2]
+            amount = f" {format_bytes(seen.received)}" if seen.received else ""
             progress.update(
                 now,
-                description=f"  {host}: {running.running}{amount}",
-                completed=running.received,
-                total=running.expected or None,
+                description=f"  {host}: {seen.step}{amount}",
+                completed=seen.received,
+                total=seen.expected or None,
             )
         await asyncio.sleep(INTERVAL)

@@ -1,6 +1,8 @@
 """Laws of measuring candidates, against registries on real sockets."""
 
+import asyncio
 import hashlib
+import socket
 
 import httpx
 import pytest
@@ -8,9 +10,11 @@ import pytest
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.names import Tag
+from registry.settings.known_images import AskedImage
 from registry.settings.upstreams import UpstreamSettings
 from registry.upstream import candidate_sample
 from registry.upstream.candidate import Candidate, Layer, Step
+from registry.upstream.candidate_measurement import CandidateMeasurement
 from registry.upstream.candidate_sample import (
     BLOCK,
     _Piece,
@@ -20,7 +24,7 @@ from registry.upstream.candidate_sample import (
     take_sample,
 )
 from registry.upstream.candidate_steps import describe_ping
-from registry.wiring.candidates import CandidateTest, build_test
+from registry.wiring.candidates import build_measurement
 from tests.fakes.upstream import (
     ROBOT,
     Cut,
@@ -36,15 +40,17 @@ from tests.fakes.upstream import (
 )
 
 NAME = "library/thing"
-IMAGE = (f"{NAME}:1", NAME, Tag("1"))
+IMAGE = AskedImage(f"{NAME}:1", NAME, Tag("1"))
 BIG = bytes(range(256)) * 4096  # 1 MiB
 
 
-async def measure(*hubs: FakeUpstream, limit: float = 10.0, **settings: object) -> CandidateTest:
+async def measure(
+    *hubs: FakeUpstream, limit: float = 10.0, **settings: object
+) -> CandidateMeasurement:
     """Measure these registries as endpoints of the first one."""
     urls = [hub.endpoint for hub in hubs]
     known = UpstreamSettings(endpoints=tuple(urls), aliases=(hubs[0].host,), **settings)  # type: ignore[arg-type]
-    test = build_test("docker.io", known, urls, [IMAGE], limit)
+    test = build_measurement("docker.io", known, urls, [IMAGE], limit)
     await test.run()
     return test
 
@@ -78,7 +84,7 @@ async def test_only_the_own_host_gets_the_password(hub: FakeUpstream) -> None:
         own, others = test.candidates
         asked = [*other.journal]
     assert own.failed is others.failed is None
-    assert own.digests == {IMAGE[0]: image.digest}
+    assert own.digests == {IMAGE.name: image.digest}
     basic = [each for each in asked if each.headers.get("Authorization", "").startswith("Basic")]
     assert asked
     assert basic == []
@@ -210,14 +216,19 @@ async def test_the_pull_limit_is_reported(hub: FakeUpstream) -> None:
     assert candidate.limit.allowed == hub.pulls_limit
 
 
-async def test_a_name_without_address_fails_first() -> None:
-    """`.invalid` has no addresses (RFC 6761)."""
+async def test_a_name_without_address_fails_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The words are those of the resolver."""
+
+    async def refuse(*_: object, **options: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", refuse)
     url = "https://nosuch.invalid"
-    test = build_test("docker.io", UpstreamSettings(endpoints=(url,)), [url], [IMAGE], 5.0)
+    test = build_measurement("docker.io", UpstreamSettings(endpoints=(url,)), [url], [IMAGE], 5.0)
     await test.run()
     (candidate,) = test.candidates
     assert candidate.failed is Step.NAME
-    assert "the name has no address" in candidate.why
+    assert candidate.why == "the name has no address (Name or service not known)"
 
 
 @pytest.mark.parametrize(

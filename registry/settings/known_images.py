@@ -1,9 +1,23 @@
-"""Images that everybody knows, by which the endpoints of an upstream are tested."""
+"""The images by which the endpoints of an upstream are tested."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
-# The first one has a layer of some size, which is downloaded to measure the rate.
+from registry.oci.names import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class AskedImage:
+    """An image whose tag is asked for: `name` is how people write it."""
+
+    name: str
+    repository: str
+    reference: Reference
+
+
+# Images that everybody knows. The first one has a layer of some size, which is downloaded to
+# measure the rate.
 WELL_KNOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "docker.io": (
