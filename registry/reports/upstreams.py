@@ -137,7 +137,7 @@ def _list_notes(
 
 
 @dataclass(frozen=True, slots=True)
-class TestProgress:
+class MeasurementProgress:
     """How far a test is: `done` of `total` candidates are measured.
 
     One of the others is at `endpoint`, and is at `step`: `received` of `expected` bytes have come.
@@ -151,14 +151,14 @@ class TestProgress:
     expected: int = 0
 
 
-def report_progress(candidates: Sequence[Candidate]) -> TestProgress:
+def report_progress(candidates: Sequence[Candidate]) -> MeasurementProgress:
     """Return how far the test of these candidates is."""
     done, total = sum(each.is_done for each in candidates), len(candidates)
     running = next((each for each in candidates if each.running), None)
     if running is None:
-        return TestProgress(done, total)
+        return MeasurementProgress(done, total)
     step = str(running.running)
-    return TestProgress(done, total, running.url, step, running.received, running.expected)
+    return MeasurementProgress(done, total, running.url, step, running.received, running.expected)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from registry.cli.printing import Summary, Verbatim
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_bytes
+from registry.cli.upstreams.numbers import format_long, format_rate, format_short
 from registry.reports.upstreams import CandidateReport, UpstreamTest
 from registry.settings.upstreams import UpstreamSettings
 from registry.settings.values import format_duration, format_key
@@ -51,10 +52,10 @@ def _draw_ranking(working: list[CandidateReport]) -> Table:
     table = make_table(*columns, numbers=columns[:4], names="ENDPOINT")
     for each in working:
         table.add_row(
-            _format_long(each.seconds),
+            format_long(each.seconds),
             format_short(each.first_byte),
-            _format_rate(each.rate),
-            _format_rate(each.total),
+            format_rate(each.rate),
+            format_rate(each.total),
             "yes" if each.ranges else "no",
             each.endpoint,
         )
@@ -112,20 +113,3 @@ def list_settings(test: UpstreamTest) -> Iterator[str]:
     # Where the registry itself cannot be asked what a tag means, two others have to agree.
     if "names" in UpstreamSettings.model_fields and not test.own_works and len(test.endpoints) > 1:
         yield 'names = "agree"'
-
-
-def format_short(seconds: float | None) -> str:
-    """Return a short time: `35 ms`, `1.2 s`; `-` if it is not known."""
-    if seconds is None:
-        return "-"
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
-def _format_long(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-
-
-def _format_rate(rate: float | None) -> str:
-    return "-" if rate is None else f"{format_bytes(int(rate))}/s"

@@ -9,13 +9,13 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
 from registry.cli.terminal import Bars, format_bytes
-from registry.reports.upstreams import TestProgress
+from registry.reports.upstreams import MeasurementProgress
 
 INTERVAL = 0.2  # seconds between two updates
 
 
 @asynccontextmanager
-async def show_progress(observe: Callable[[], TestProgress]) -> AsyncIterator[None]:
+async def show_progress(observe: Callable[[], MeasurementProgress]) -> AsyncIterator[None]:
     """Show how far a test is until the block ends, if stderr is a terminal.
 
     `observe` returns how far it is now.
@@ -42,7 +42,7 @@ async def show_progress(observe: Callable[[], TestProgress]) -> AsyncIterator[No
 
 
 async def _update(
-    progress: Progress, whole: TaskID, now: TaskID, observe: Callable[[], TestProgress]
+    progress: Progress, whole: TaskID, now: TaskID, observe: Callable[[], MeasurementProgress]
 ) -> None:
     while True:
         seen = observe()
